@@ -222,7 +222,7 @@ def revoke_token(token_id: str) -> None:
 @click.argument("file", type=FILE)
 def import_issues(file: Path) -> None:
     """Import or update a catalog of issues (YAML or JSON) for all organizations."""
-    click.echo(f"Imported {admin.import_catalogue(file)} issues.")
+    click.echo(f"Imported {admin.import_catalog(file)} issues.")
 
 
 @sessions.command("import")

@@ -192,7 +192,7 @@ class Config:
     )
     smtp_url: str | None = _setting(
         None,
-        "Mail server, smtp://user:password@host:587 or smtps://host:465; without it, emails are saved as files.",
+        "Email server, smtp://user:password@host:587 or smtps://host:465. Unset saves emails as files.",
         partial(checked, parse_smtp_url),
     )
     mail_from: str = _setting(
@@ -248,12 +248,12 @@ class Config:
     )
     session_max_bytes: int = _setting(
         DEFAULT_QUOTA.max_bytes,
-        "Maximum bytes of events and bundles that one session stores; more are refused.",
+        "Maximum bytes of events and bundles that one session stores. More are rejected.",
         positive,
     )
     session_max_events: int = _setting(
         DEFAULT_QUOTA.max_events,
-        "Maximum events that one session stores; more are refused.",
+        "Maximum events that one session stores. More are rejected.",
         positive,
     )
     web_threads: int = _setting(
@@ -283,12 +283,12 @@ class Config:
     )
     ratelimit_ingest: str = _setting(
         "6000 per minute",
-        "Maximum events or batches per candidate; clients do not resend refused ones.",
+        "Maximum events or batches per candidate. Clients do not resend rejected ones.",
         rate,
     )
     ratelimit_refused: str = _setting(
         "100 per 10 minutes",
-        "Maximum distinct wrong credentials per network; then only credentials used from it before are accepted.",
+        "Maximum distinct invalid credentials per network. Beyond it, only credentials used there before are accepted.",
         rate,
     )
     ratelimit_webhook_tests: str = _setting(
@@ -296,17 +296,17 @@ class Config:
     )
     ratelimit_sign_in_mails: str = _setting(
         "5 per 15 minutes",
-        "Maximum sign-in mails per address; per network, 20 times as many mails and visits of the OpenID provider.",
+        "Maximum sign-in emails per address. Per network, 20 times as many emails and OpenID sign-ins.",
         rate,
     )
     oidc_issuer: str | None = _setting(
-        None, "Issuer URL of the OpenID provider that people sign in at; without it, there is none.", http_url
+        None, "OpenID provider's issuer URL. Unset disables single sign-on.", http_url
     )
     oidc_client_id: str | None = _setting(None, "Client id of this service at the OpenID provider.", secret)
     oidc_client_secret: str | None = _setting(None, "Client secret that belongs to OIDC_CLIENT_ID.", secret)
     oidc_allowed_domains: tuple[str, ...] | None = _setting(
         None,
-        "Domains of the addresses that may sign in at the provider, separated by commas; without it, any.",
+        "Email domains that may sign in at the provider, separated by commas. Unset allows any.",
         domains,
     )
     cors_origins: tuple[str, ...] | None = _setting(

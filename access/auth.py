@@ -11,7 +11,7 @@ from typing import Any, get_args
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from access import console, guesses, refuses
+from access import console, credential_throttling, refuses
 from errors import ForeignOrigin, InsufficientRole, InsufficientScope, Unauthenticated, UnknownParameter
 from models import ApiToken, CandidateKey, SignIn
 from web.access_log import record_caller
@@ -29,7 +29,7 @@ def _bearer(header: str) -> str:
 
 def _api_token(header: str) -> ApiToken:
     text = _bearer(header)
-    with guesses.lookup(text):
+    with credential_throttling.lookup(text):
         token = ApiToken.authenticate(text)
         if token is None:
             raise Unauthenticated()
@@ -38,7 +38,7 @@ def _api_token(header: str) -> ApiToken:
 
 
 def _candidate_key(text: str) -> CandidateKey:
-    with guesses.lookup(text):
+    with credential_throttling.lookup(text):
         key = CandidateKey.find(text)
         if key is None or not key.is_usable:
             raise Unauthenticated()
@@ -51,7 +51,7 @@ def _sign_in(secret: str) -> ApiToken:
     token = SignIn.authenticate(secret)
     if token is None:
         # Only a made-up secret is a guess, not that of a browser that was signed out.
-        with guesses.lookup("" if SignIn.was_issued(secret) else secret):
+        with credential_throttling.lookup("" if SignIn.was_issued(secret) else secret):
             raise Unauthenticated()
     token.sign_in.record_use()
     return token
@@ -104,7 +104,7 @@ def checked_by_statement(view: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if request.content_length is None or request.content_length > MAX_BODY_BYTES:
             g.caller = authenticate(CandidateKey)
-        with guesses.lookup(presented_key()):
+        with credential_throttling.lookup(presented_key()):
             try:
                 return view(*args, **kwargs)
             except HTTPException:

@@ -1,7 +1,8 @@
 """Rate limits: requests per credential.
 
 Requests are counted by the fingerprint of their credential before it is looked up; without one, and for operations
-that need none, by address. Made-up credentials would evade that, so wrong ones are also counted (access/guesses.py).
+that need none, by address. Made-up credentials would evade that, so wrong ones are also counted
+(access/credential_throttling.py).
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from limits import parse
 from access import console
 from access.addresses import AddressMonitor, networks_of
 from access.counters import Counters, Usage, fingerprint
-from access.guesses import REFUSED, Guesses
+from access.credential_throttling import REFUSED, CredentialThrottle
 from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
@@ -78,7 +79,7 @@ def register(app: Flask) -> None:
     """Limit the operations of the API if RATELIMIT_ENABLED is set; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
-        app.extensions["guesses"] = Guesses(parse(app.config[REFUSED]), counters)
+        app.extensions["credential_throttle"] = CredentialThrottle(parse(app.config[REFUSED]), counters)
         limiter = app.extensions["rate_limiter"] = RateLimiter(app.config, counters)
         app.before_request(limiter.check)
         app.after_request(limiter.set_headers)

@@ -155,7 +155,13 @@ class Blueprint(flask_smorest.Blueprint):
         """Document a response of file_response()."""
         shape = {"type": "string", "description": content}
         options = {"content_type": content_type, "description": description, "example": example}
-        return self.alt_response(200, schema=shape, **options)
+        document = self.alt_response(200, schema=shape, **options)
+
+        def decorate(view: Any) -> Any:
+            view.success_headers = (*getattr(view, "success_headers", ()), "Content-Disposition")
+            return document(view)
+
+        return decorate
 
 
 def _with_schema(view: Any, status: Any, schema: Any) -> Any:

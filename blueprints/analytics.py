@@ -23,8 +23,8 @@ blp = Blueprint("Analytics", __name__, description="Metrics of candidates' work.
 def get_analytics(session_id):
     """Analyze a session
 
-    Time per phase, sittings, tools, tokens and cost per model, and error episodes with their outcome. Computed from the
-    session's current events, so it also works while the session is open.
+    Time per phase, work periods, tools, tokens and cost per model, and error episodes with their outcome. Computed
+    from the session's current events, so it also works while the session is open.
     """
     session = find(Session, session_id)
     analysis = timeline.analyze(session)
@@ -32,7 +32,7 @@ def get_analytics(session_id):
     return analysis.times._asdict() | {
         "phase_spans": analysis.phase_spans,
         "verifications": analysis.verifications,
-        "sittings": analysis.sittings,
+        "work_periods": analysis.work_periods,
         "turns": analysis.turns,
         "tools": [{"name": name, "calls": count} for name, count in calls],
         "models": [use._asdict() | {"cost_usd": _dollars(use.cost_nano_usd)} for use in analysis.models],
@@ -54,7 +54,7 @@ def get_session_cohort_stats(session_id):
     with. Null until a session of the assessment has closed.
     """
     session = find(Session, session_id)
-    sessions.settle_all(assessment_id=session.assessment_id)
+    sessions.close_all_due(assessment_id=session.assessment_id)
     return {"cohort_stats": cohorts.comparison(session.assessment_id, session.id)}
 
 
@@ -68,7 +68,7 @@ def get_overview(query):
     The funnel from invited to hired and the medians of closed sessions: in total, by assessment, and by the month of
     the invitation.
     """
-    sessions.settle_all(organization_id=caller.organization_id)
+    sessions.close_all_due(organization_id=caller.organization_id)
     return overview.overview(caller.organization, query.get("assessment_id"))
 
 
@@ -81,7 +81,7 @@ def get_progress():
     The funnel of each assessment, and the numbers of sessions and messages that are waiting for a reviewer. People see
     disagreements only about sessions that they have scored.
     """
-    sessions.settle_all(organization_id=caller.organization_id)
+    sessions.close_all_due(organization_id=caller.organization_id)
     return {"assessments": progress.by_assessment(caller)}
 
 
@@ -95,7 +95,7 @@ def get_top_candidates(query):
     You choose the metric; there is no overall score. For most metrics neither high nor low values are better:
     `direction` says so. Sessions without a value are omitted.
     """
-    sessions.settle_all(organization_id=caller.organization_id)
+    sessions.close_all_due(organization_id=caller.organization_id)
     metric = next(metric for metric in METRICS if metric.name == query["metric"])
     order = query.get("order") or ("asc" if metric.lower_is_better else "desc")
     candidates = overview.top(caller.organization, metric, order, query["limit"], query.get("assessment_id"))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import request
 
 import errors
-from access import audit, guesses, refuses
+from access import audit, credential_throttling, refuses
 from blueprints import Blueprint, own_session, setting
 from models import Consent, db, disclosure, sessions
 from models.sessions import find_key
@@ -29,7 +29,7 @@ def get_consent(query):
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
         raise errors.invalid("key", "Required.")
-    with guesses.lookup(text):
+    with credential_throttling.lookup(text):
         key = find_key(text)
     current = disclosure.for_organization(key.organization)
     return {
@@ -53,7 +53,7 @@ def give_consent(data):
 
     Repeating it changes nothing. Consent to an outdated text, identified by its hash, is refused.
     """
-    with guesses.lookup(data["key"]):
+    with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
     current = disclosure.for_organization(key.organization)
     shown_hash = data.get("disclosure_hash") or None
@@ -76,7 +76,7 @@ def redeem_key(data):
     Starts the session and its time limit. Until the first event or the completion, a client that lost the response can
     repeat the request and gets the same session.
     """
-    with guesses.lookup(data["key"]), db.atomic():
+    with credential_throttling.lookup(data["key"]), db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
         audit.record_candidate(session.key, "redeemKey")
     repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
@@ -104,7 +104,7 @@ def complete_session(data):
 
     Closes the session and derives its metrics. Repeating it returns the original time.
     """
-    with guesses.lookup(data["key"]):
+    with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
     session = own_session(key, data["session_id"])
     derivation = sessions.derive_ahead(session) if session.closed_at is None else None

@@ -22,7 +22,7 @@ def get_cohort_stats(query, assessment_id):
     percentiles, values and ranks. Null while there are no such sessions.
     """
     assessment = find(Assessment, assessment_id)
-    sessions.settle_all(assessment_id=assessment.id)
+    sessions.close_all_due(assessment_id=assessment.id)
     if "session_id" in query:
         return {"cohort_stats": cohorts.comparison(assessment.id, parse_id(query["session_id"]))}
     return {"cohort_stats": cohorts.statistics(assessment.id)}

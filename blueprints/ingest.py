@@ -6,7 +6,7 @@ from flask import g
 from access import auth, caller, concurrency, rate_limits, refuses
 from blueprints import Blueprint, session_quota
 from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
-from models import Arrival, CandidateKey, Session, sessions
+from models import CandidateKey, ReceivedEvent, Session, sessions
 from rules.events.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
@@ -32,7 +32,7 @@ def ingest_event(envelope):
 
     Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
     """
-    arrival = Arrival.of(g.pop("body"), envelope["ts"], g.pop("text"))
+    arrival = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
     if key_id := _store(arrival, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
@@ -81,8 +81,8 @@ def ingest_batch(data):
     """
     session = Session.of_key(caller)
     entries = [_read(text, session) for text in data["events"]]
-    outcomes = _outcomes(session, [entry for entry in entries if isinstance(entry, Arrival)])
-    return {"results": [next(outcomes) if isinstance(entry, Arrival) else entry for entry in entries]}
+    outcomes = _outcomes(session, [entry for entry in entries if isinstance(entry, ReceivedEvent)])
+    return {"results": [next(outcomes) if isinstance(entry, ReceivedEvent) else entry for entry in entries]}
 
 
 def _read(text, session):
@@ -90,7 +90,7 @@ def _read(text, session):
     try:
         members, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
-        return Arrival.of(members, envelope["ts"], text)
+        return ReceivedEvent.of(members, envelope["ts"], text)
     except (Refusal, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}
 

@@ -8,7 +8,7 @@ from flask import Response, stream_with_context
 from access import audit, auth, concurrency
 from blueprints import Blueprint, find
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey
-from models.ledger.integrity import facts
+from models.ledger.integrity import find_all
 from models.sessions import signed_log
 from schemas.integrity import Integrity, SignedEvent, SignedLog
 
@@ -24,8 +24,8 @@ def get_integrity(session_id):
     """Check a session's record
 
     Checks the client's signatures, the order of its events, the server's seals, and the values derived from events.
-    Reports facts with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is detected
-    only by comparing it with archived anchors (`flask seals verify --anchors`).
+    Reports findings with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is
+    detected only by comparing it with archived anchors (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
     counts, public_keys = _event_counts(session), SigningKey.of(session)
@@ -34,7 +34,7 @@ def get_integrity(session_id):
         "public_keys": public_keys,
         "seal": session.seal(counts["events"]),
         "final_seal": FinalSeal.newest(session),
-        "facts": facts(session, has_signing_key=bool(public_keys)),
+        "findings": find_all(session, has_signing_key=bool(public_keys)),
     }
 
 

@@ -1,4 +1,4 @@
-"""The problem library: the shared catalogue, and the organization's own issues."""
+"""The problem library: the shared catalog, and the organization's own issues."""
 
 from access import audit, auth, caller, etags
 from access.idempotency import idempotent

@@ -22,6 +22,7 @@ COMPONENTS = {
     "Retry-After": _header("Seconds to wait before the same request can succeed.", 12, "integer"),
     "Idempotent-Replayed": _header("`true` if this is the stored response of an earlier request.", "true"),
     "Location": _header("Path of the new object.", f"/v1/assessments/{EXAMPLE_ID}"),
+    "Content-Disposition": _header("Name of the file.", 'attachment; filename="candidates.csv"'),
     "ETag": _header("Tag of this response, for `If-None-Match` and `If-Match`.", '"5d41402abc4b2a76"'),
     "Link": _header("Documentation of the error's code.", '</docs/errors.md#not_found>; rel="help"'),
     "WWW-Authenticate": _header("Scheme of the missing credential.", "Bearer"),

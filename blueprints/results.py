@@ -1,4 +1,4 @@
-"""Results of an assessment: candidates with sessions, metrics, scores, facts and decisions."""
+"""Results of an assessment: candidates with sessions, metrics, scores, findings and decisions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,8 +54,8 @@ def export_results(query, assessment_id):
     """Export the results
 
     All matching results as a CSV file, in the order of the query, with a column `score.<key>` for each criterion of the
-    assessment's rubric. `integrityFacts` are codes, separated by spaces; if they are empty, `integrityCheckedAt` says
-    whether the record was checked.
+    assessment's rubric. `integrityFindings` are codes, separated by spaces; if they are empty, `integrityCheckedAt`
+    says whether the record was checked.
     """
     results = _results_of(query, assessment_id)
     criteria = scores.criterion_keys(results.assessment)
@@ -67,7 +67,7 @@ def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     assessment = find(Assessment, assessment_id)
     if query["sort"] == "candidateName" and assessment.blind and caller.person_id:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by another member.")
-    sessions.settle_all(assessment_id=assessment.id)
+    sessions.close_all_due(assessment_id=assessment.id)
     filters: dict[str, Any] = {
         name: query[name] for name in ("status", "decision", "external_id") if name in query
     }

@@ -8,7 +8,7 @@ from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
 from models.sessions import Counting
-from models.sessions.coverage import capture
+from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
@@ -28,7 +28,7 @@ def get_session(session_id):
     A candidate can get their own session, without metrics.
     """
     session = find(Session, session_id)
-    sessions.settle(session)
+    sessions.close_due(session)
     return shown(session_id)
 
 
@@ -89,7 +89,7 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
         "metrics": sessions.shown_metrics(session),
-        "capture": capture(session, counting),
+        "coverage": read_coverage(session, counting),
         "erased_at": session.key.erased_at,
         "test_result": sessions.submitted_tests(session),
         "decision": session.key.decision,

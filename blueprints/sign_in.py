@@ -2,11 +2,11 @@
 
 from flask import after_this_request, current_app
 
-from access import audit, auth, caller, console, guesses, rate_limits, refuses
+from access import audit, auth, caller, console, credential_throttling, rate_limits, refuses
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import caller_response
-from errors import ForeignOrigin, SignInExpired, Unauthenticated, invalid
+from errors import ForeignOrigin, NotFound, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
 from rules import sign_ins
 from rules.delivery.email_addresses import mailbox
@@ -97,6 +97,7 @@ def list_sign_ins():
 
 @blp.delete("/sign-in/session")
 @auth.required(ApiToken)
+@refuses(NotFound)
 @blp.response(200, schemas.SignedOut)
 def sign_out():
     """Sign out
@@ -129,7 +130,7 @@ def _me():
 
 
 def _token(text):
-    with guesses.lookup(text):
+    with credential_throttling.lookup(text):
         token = ApiToken.authenticate(text)
         if token is None:
             raise Unauthenticated("This token is unknown, expired or revoked.")
@@ -137,7 +138,7 @@ def _token(text):
 
 
 def _grant(text):
-    with guesses.lookup_secret(text):
+    with credential_throttling.lookup_secret(text):
         grant = SignInGrant.find(text)
         if grant.is_for_one_browser and not console.has_grant(text):
             raise SignInExpired()

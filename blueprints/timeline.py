@@ -160,7 +160,7 @@ def export_session(session_id):
     timeline order.
     """
     session = find(Session, session_id)
-    sessions.settle(session)
+    sessions.close_due(session)
     return file_response(f"session-{session.id}.jsonl", _export(session))
 
 

@@ -8,7 +8,7 @@ import errors
 from access import auth, caller, concurrency, refuses
 from blueprints import Blueprint, setting
 from models import CandidateKey, Session, Submission, clock
-from models.sessions.coverage import capture
+from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
 from rules import workspace_files
 from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
@@ -32,7 +32,7 @@ def get_workspace():
     The time left, the candidate's tools, and the events that have arrived. The candidate's page shows it.
     """
     session = Session.of_key(caller)
-    workspace, captured = _workspace_of(session), capture(session)
+    workspace, coverage_of_session = _workspace_of(session), read_coverage(session)
     close = session.closed_as_of(clock.now()) or session.closes_at
     return {
         "session_id": session.id,
@@ -47,8 +47,8 @@ def get_workspace():
         "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],
         "models": _models(workspace),
         "submission": Submission.current(session, GIT, ZIP),
-        "last_received_at": max((row["last_at"] for row in captured["channels"]), default=None),
-        "received": captured["tools"],
+        "last_received_at": max((row["last_at"] for row in coverage_of_session["channels"]), default=None),
+        "received": coverage_of_session["tools"],
     }
 
 

@@ -132,7 +132,7 @@ CREATE TABLE audit_chains (
 );
 CREATE UNIQUE INDEX auditchain_organization_id ON audit_chains (organization_id);
 
-CREATE TABLE occurrences (
+CREATE TABLE feed_events (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
@@ -140,8 +140,8 @@ CREATE TABLE occurrences (
     data {json} NOT NULL,
     position BIGINT
 );
-CREATE UNIQUE INDEX feedevent_organization_id_position ON occurrences (organization_id, position);
-CREATE INDEX occurrences_not_numbered ON occurrences (id) WHERE position IS NULL;
+CREATE UNIQUE INDEX feedevent_organization_id_position ON feed_events (organization_id, position);
+CREATE INDEX feed_events_not_numbered ON feed_events (id) WHERE position IS NULL;
 
 CREATE TABLE issues (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -246,7 +246,7 @@ CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
 CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
 CREATE INDEX deliveries_to ON deliveries (address, due_at);
 
-CREATE TABLE reviewers (
+CREATE TABLE api_tokens (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
@@ -259,9 +259,9 @@ CREATE TABLE reviewers (
     last_used_at {timestamp},
     revoked_at {timestamp}
 );
-CREATE INDEX apitoken_organization_id ON reviewers (organization_id);
-CREATE INDEX apitoken_person_id ON reviewers (person_id);
-CREATE UNIQUE INDEX apitoken_fingerprint ON reviewers (fingerprint);
+CREATE INDEX apitoken_organization_id ON api_tokens (organization_id);
+CREATE INDEX apitoken_person_id ON api_tokens (person_id);
+CREATE UNIQUE INDEX apitoken_fingerprint ON api_tokens (fingerprint);
 
 CREATE TABLE rubric_versions (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -327,7 +327,7 @@ CREATE INDEX webhook_deliveries_queued ON webhook_deliveries (webhook_id, due_at
 CREATE TABLE idempotent_requests (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
-    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
+    reviewer_id {uuid} NOT NULL REFERENCES api_tokens (id),
     fingerprint TEXT NOT NULL,
     digest TEXT NOT NULL,
     path TEXT NOT NULL,
@@ -341,7 +341,7 @@ CREATE TABLE sign_ins (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     fingerprint TEXT NOT NULL,
-    token_id {uuid} NOT NULL REFERENCES reviewers (id),
+    token_id {uuid} NOT NULL REFERENCES api_tokens (id),
     method TEXT NOT NULL,
     expires_at {timestamp} NOT NULL,
     last_used_at {timestamp},
@@ -377,7 +377,7 @@ CREATE TABLE candidate_keys (
     decision TEXT NOT NULL DEFAULT 'undecided',
     decision_reason TEXT,
     decided_at {timestamp},
-    decided_by_id {uuid} REFERENCES reviewers (id),
+    decided_by_id {uuid} REFERENCES api_tokens (id),
     updated_at {timestamp}
 );
 CREATE UNIQUE INDEX candidatekey_key ON candidate_keys (key);
@@ -500,7 +500,7 @@ CREATE TABLE erasures (
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
     kind TEXT NOT NULL,
-    reviewer_id {uuid} REFERENCES reviewers (id),
+    reviewer_id {uuid} REFERENCES api_tokens (id),
     session_id {uuid},
     counts {json} NOT NULL
 );
@@ -539,7 +539,7 @@ CREATE TABLE scores (
     value INTEGER NOT NULL,
     comment TEXT,
     evidence {json} NOT NULL,
-    reviewer_id {uuid} NOT NULL REFERENCES reviewers (id),
+    reviewer_id {uuid} NOT NULL REFERENCES api_tokens (id),
     reason TEXT,
     withdrawn_at {timestamp},
     withdrawal_reason TEXT

@@ -23,7 +23,7 @@ from models.rollups import CohortCount, CohortRollup
 from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
 from models.service_secrets import ServiceSecret, upload_secret
-from models.sessions import Arrival, Consent, Event, FinalSeal, Session, SigningKey
+from models.sessions import Consent, Event, FinalSeal, ReceivedEvent, Session, SigningKey
 from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelReservation, ModelUsage
 from models.sessions.submissions import BundleUpload, Submission, SubmissionFile

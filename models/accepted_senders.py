@@ -1,4 +1,4 @@
-"""Networks from which credentials were accepted, for clients in a locked network (access/guesses.py)."""
+"""Networks from which credentials were accepted, for clients in a locked network (access/credential_throttling.py)."""
 
 import hmac
 from datetime import timedelta

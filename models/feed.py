@@ -35,7 +35,7 @@ class FeedEvent(Model):
     position = peewee.BigIntegerField(null=True)
 
     class Meta:
-        table_name = "occurrences"
+        table_name = "feed_events"
         indexes = ((("organization", "position"), True),)
 
     @classmethod
@@ -89,7 +89,7 @@ class FeedEvent(Model):
         return self.data | {"externalId": self.external_id} if self.candidate_id else self.data
 
 
-add_index("occurrences_not_numbered", FeedEvent.id, where=FeedEvent.position.is_null())
+add_index("feed_events_not_numbered", FeedEvent.id, where=FeedEvent.position.is_null())
 
 
 class Feed(Sequence):

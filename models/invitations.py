@@ -11,7 +11,7 @@ from typing import Any
 import peewee
 
 import errors
-from models import decisions, external_ids, visibility
+from models import external_ids, hiring_decisions, visibility
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
@@ -57,13 +57,13 @@ def decide(
     reason: str | None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Store a decision about a candidate. Raises NotFinished (models/decisions.py).
+    """Store a decision about a candidate. Raises NotFinished (models/hiring_decisions.py).
 
     check -- called once the key is locked
     """
     with _locked(key) as locked:
         check()
-        decisions.decide(locked, reviewer, decision, reason)
+        hiring_decisions.decide(locked, reviewer, decision, reason)
 
 
 def change_candidate(
@@ -76,14 +76,14 @@ def change_candidate(
 
     check -- called once the key is locked
 
-    Raises NotFinished (models/decisions.py), DuplicateExternalId for a new `externalId` of another candidate, and
-    Invalid for a name or address that a blind assessment hides from the reviewer.
+    Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId for a new `externalId` of another candidate,
+    and Invalid for a name or address that a blind assessment hides from the reviewer.
     """
     with _locked_with_messages(key) as locked:
         check()
         values = _without_hidden(locked, values, reviewer)
         if "hired" in values:
-            decisions.decide_hired(locked, reviewer, values["hired"])
+            hiring_decisions.decide_hired(locked, reviewer, values["hired"])
         email = values.get("candidate_email", locked.candidate_email)
         external_id = values.get("external_id", locked.external_id)
         if external_id != locked.external_id:

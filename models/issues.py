@@ -34,7 +34,7 @@ class Issue(Model):
     deleted_at = TimestampField(null=True)
 
     @property
-    def is_catalogue(self) -> bool:
+    def is_catalog(self) -> bool:
         return self.organization_id is None
 
     @classmethod
@@ -69,11 +69,11 @@ class Issue(Model):
     def upsert(cls, values: dict[str, Any]) -> None:
         """Import one entry of the catalog under its fixed id; repeatable."""
         now = clock.now()
-        row = dict.fromkeys(_CATALOGUE_COLUMNS) | {"labels": [], "sources": []} | values
+        row = dict.fromkeys(_CATALOG_COLUMNS) | {"labels": [], "sources": []} | values
         row |= {"search_text": _search_text(values), "updated_at": now, "deleted_at": None}
         changed = {getattr(cls, name): value for name, value in row.items() if name != "id"}
-        in_catalogue = {"conflict_target": [cls.id], "where": cls.organization.is_null()}
-        cls.insert(row | {"created_at": now}).on_conflict(update=changed, **in_catalogue).execute()
+        in_catalog = {"conflict_target": [cls.id], "where": cls.organization.is_null()}
+        cls.insert(row | {"created_at": now}).on_conflict(update=changed, **in_catalog).execute()
 
     def change(self, values: dict[str, Any]) -> None:
         if changed := self.changed_columns(values):
@@ -90,7 +90,7 @@ _CANDIDATE_COLUMNS = [
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
     if column.name not in ("test_command", "reference_sha", "sources", "license")
 ]
-_CATALOGUE_COLUMNS = (
+_CATALOG_COLUMNS = (
     *("repo_url", "repo_commit", "repo_subdir", "description", "difficulty", "language"),
     *("setup_instructions", "test_command", "reference_sha", "license"),
 )

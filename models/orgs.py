@@ -132,7 +132,7 @@ class ApiToken(Model, RecordsUse):
     revoked_at = TimestampField(null=True)
 
     class Meta:
-        table_name = "reviewers"
+        table_name = "api_tokens"
 
     @classmethod
     def issue(

@@ -79,7 +79,7 @@ class Columns:
 
 API_TOKEN = """
     SELECT {token}, {organization}, {person}
-    FROM reviewers t JOIN organizations o ON o.id = t.organization_id LEFT JOIN people p ON p.id = t.person_id
+    FROM api_tokens t JOIN organizations o ON o.id = t.organization_id LEFT JOIN people p ON p.id = t.person_id
     WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
       AND (t.person_id IS NULL OR p.active)
 """
@@ -94,7 +94,7 @@ OR EXISTS (SELECT 1 FROM seals WHERE key_id IS NOT NULL)
 
 SIGN_IN = """
     SELECT {sign_in}, {token}, {organization}, {person}
-    FROM sign_ins s JOIN reviewers t ON t.id = s.token_id JOIN organizations o ON o.id = t.organization_id
+    FROM sign_ins s JOIN api_tokens t ON t.id = s.token_id JOIN organizations o ON o.id = t.organization_id
     LEFT JOIN people p ON p.id = t.person_id
     WHERE s.fingerprint = :fingerprint AND s.ended_at IS NULL AND s.expires_at > :now
       AND (s.method <> 'token' OR t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now))
@@ -175,7 +175,7 @@ _CANDIDATES = f"""
            k.updated_at, s.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
-    LEFT JOIN reviewers t ON t.id = k.decided_by_id LEFT JOIN people p ON p.id = t.person_id
+    LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN people p ON p.id = t.person_id
 """
 # All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
 # counters.
@@ -247,7 +247,7 @@ GENERATE_KEYS = f"""
         SELECT assessment_id, {KEYS}, 0, floor(random() * {STRIPES}), count(*) FROM new_keys GROUP BY assessment_id
         ON CONFLICT (assessment_id, metric, level, bucket) DO UPDATE SET n = cohort_counts.n + EXCLUDED.n
     ), published AS (
-        INSERT INTO occurrences (id, created_at, organization_id, type, data)
+        INSERT INTO feed_events (id, created_at, organization_id, type, data)
         SELECT :event_id, :now, organization_id, 'key.created', :payloads FROM assessment
     ), recorded AS (
         INSERT INTO audit_entries
@@ -347,7 +347,7 @@ PUBLIC_KEYS = """
 
 # Cohort statistics: sessions to close or to derive first, then ranks. See models/rollups.py for the tree of counters.
 
-UNSETTLED = """
+DUE_TO_CLOSE = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE closed_at IS NULL AND closes_at <= :now
     UNION ALL
     SELECT id, assessment_id, organization_id FROM sessions WHERE metrics_due AND closed_at IS NOT NULL

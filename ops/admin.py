@@ -16,9 +16,9 @@ from models import ApiToken, Assessment, Organization, Person, db, invitations, 
 from models.ledger import audit
 from ops import OperationError
 from schemas.fields import parse_id
-from schemas.issues import Catalogue
+from schemas.issues import Catalog
 
-CATALOGUE = Path(__file__).parent.parent / "data" / "catalogue.yaml"
+CATALOG = Path(__file__).parent.parent / "data" / "catalog.yaml"
 
 
 def record(org: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any) -> None:
@@ -65,7 +65,7 @@ def bootstrap() -> str | None:
     Returns the organization's first token, or None if an organization already exists.
     """
     if migrations.upgrade():
-        import_catalogue(CATALOGUE)
+        import_catalog(CATALOG)
     if Organization.select().exists():
         return None
     return create_organization("My company", "self_hosted")[1]
@@ -114,10 +114,10 @@ def revoke_token(token_id: str) -> ApiToken:
     return token
 
 
-def import_catalogue(file: Path) -> int:
+def import_catalog(file: Path) -> int:
     """Create or update the issues of a catalog, for all organizations; returns their number."""
     try:
-        entries = Catalogue().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
+        entries = Catalog().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise OperationError(f"{file} is not valid YAML or JSON: {error}") from None
     except marshmallow.ValidationError as error:

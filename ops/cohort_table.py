@@ -40,7 +40,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 
 def of_assessment(assessment: Assessment) -> list[str]:
     """Build the table of an assessment with at least one closed session."""
-    sessions.settle_all(assessment_id=assessment.id)
+    sessions.close_all_due(assessment_id=assessment.id)
     rows = [
         Row(
             session.key.candidate_name or str(session.id),

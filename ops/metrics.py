@@ -51,8 +51,8 @@ class Monitoring:
             registry=registry,
         )
         self._guesses = Counter(
-            "proofstone_wrong_credentials",
-            "Distinct wrong credentials of each address, and credentials refused in a locked network.",
+            "proofstone_invalid_credentials",
+            "Distinct invalid credentials of each address, and credentials rejected in a locked network.",
             registry=registry,
         )
         self._connections = Gauge(
@@ -74,7 +74,7 @@ class Monitoring:
             self._late_events.inc(request.late_events)
         if request.has_recording_failure:
             self._recording_failures.inc()
-        if request.is_guess:
+        if request.has_invalid_credential:
             self._guesses.inc()
 
     def page(self) -> bytes:

@@ -20,12 +20,12 @@ from proxy import budget
 from proxy.endpoints import CHAT_COMPLETIONS, Endpoint
 from proxy.lazy_json import LazyObject
 from proxy.model_request import ModelRequest, read_request
-from proxy.recording import CHANNEL, Arrival, Recorder
+from proxy.recording import CHANNEL, ProxyRequest, Recorder
 from proxy.renewals import renewals
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
 from rules.events.envelopes import label
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 from rules.metrics.usage import ReportedUsage, call_cost_nano_usd, estimate_call, estimated_tokens
 from rules.timestamps import whole_seconds_ns
 
@@ -156,7 +156,7 @@ class BilledCall(Observer):
                 if recorder is None:
                     record()
                     return
-                facts = ResponseFacts(
+                measured = ResponseUsage(
                     request_id=columns["request_id"],
                     model=used.model,
                     counts=used.counts,
@@ -164,7 +164,7 @@ class BilledCall(Observer):
                     first_token_ms=columns["first_token_ms"],
                     duration_ms=round((time.monotonic() - self.started) * 1000),
                 )
-                recorder.collect(facts, clock.now())
+                recorder.collect(measured, clock.now())
                 try:
                     record(store_events=recorder.store)
                 except Exception:
@@ -187,4 +187,4 @@ def _recorder(
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = LazyObject(model_request.members, model_request.elements)
-    return Recorder(session, dialect, Arrival(headers, body, received_at), session_quota())
+    return Recorder(session, dialect, ProxyRequest(headers, body, received_at), session_quota())

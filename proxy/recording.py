@@ -23,7 +23,7 @@ from proxy.lazy_json import LazyObject
 from proxy.usage_reader import END_OF_CHAT
 from rules.events.envelopes import label
 from rules.events.masking import mask_text
-from rules.events.recorded_events import RecordedEvent, ResponseFacts, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent, ResponseUsage
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
@@ -50,7 +50,7 @@ class Dialect(Protocol):
     def Response(self) -> Any: ...
 
 
-class Arrival(NamedTuple):
+class ProxyRequest(NamedTuple):
     """A request that a recorder reads.
 
     headers -- their names in lower case
@@ -65,7 +65,7 @@ class Reading(NamedTuple):
     """A request, its latest turns, and those before them, which are read when they are needed."""
 
     request: Any
-    witness: Witness
+    event_source: EventSource
     latest: list[list[RecordedEvent]]
     earlier: Iterator[list[RecordedEvent]]
 
@@ -73,7 +73,7 @@ class Reading(NamedTuple):
 class Recorder:
     """Collects one response, and stores the events of a call whose candidate has agreed to it (R38)."""
 
-    def __init__(self, session: Session, dialect: Dialect, arrival: Arrival, quota: Quota):
+    def __init__(self, session: Session, dialect: Dialect, arrival: ProxyRequest, quota: Quota):
         self._session = session
         self._dialect = dialect
         self._arrival = arrival
@@ -81,8 +81,8 @@ class Recorder:
         self._response = dialect.Response()
         self._reading: Reading | None = None
         self._columns: dict[str, Any] = {}
-        self._request_events: list[sessions.Arrival] | None = None
-        self._events: list[sessions.Arrival] = []
+        self._request_events: list[sessions.ReceivedEvent] | None = None
+        self._events: list[sessions.ReceivedEvent] = []
         self._is_prepared = False
         self._is_incomplete = False
         self._has_failed = False
@@ -105,13 +105,13 @@ class Recorder:
                 self._reading = self._read()
                 self._request_events = self._from_request(self._reading)
 
-    def collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
+    def collect(self, measured: ResponseUsage, ended_at: datetime) -> None:
         """Collect the call's events, once its response has ended. It never raises.
 
         Call it before the transaction, in which other requests may wait.
         """
         try:
-            self._collect(facts, ended_at)
+            self._collect(measured, ended_at)
         except Exception:
             self.fail()
 
@@ -143,26 +143,29 @@ class Recorder:
         agent = request.agent
         turns = (turn for turn in islice(request.turns(), MAX_TURNS) if turn)
         latest = list(islice(turns, TURNS_PER_QUERY))
-        return Reading(request, Witness(CHANNEL, agent.tool, agent.version, agent.session), latest, turns)
+        return Reading(request, EventSource(CHANNEL, agent.tool, agent.version, agent.session), latest, turns)
 
-    def _collect(self, facts: ResponseFacts, ended_at: datetime) -> None:
+    def _collect(self, measured: ResponseUsage, ended_at: datetime) -> None:
         reading = self._reading or self._read()
-        witness = reading.witness
-        self._columns = {"tool": _stored(witness.tool), "agent_session": _stored(witness.agent_session)}
+        event_source = reading.event_source
+        self._columns = {
+            "tool": _stored(event_source.tool),
+            "agent_session": _stored(event_source.agent_session),
+        }
         if self._request_events is None:
             self._request_events = self._from_request(reading)
-        response = self._response.events(reading.request, facts)
+        response = self._response.events(reading.request, measured)
         events = [replace(event, at=ended_at) for event in response]
         first = len(self._request_events)
-        self._events = self._request_events + sessions.prepare(self._session, witness, events, first)
+        self._events = self._request_events + sessions.prepare(self._session, event_source, events, first)
 
-    def _from_request(self, reading: Reading) -> list[sessions.Arrival]:
+    def _from_request(self, reading: Reading) -> list[sessions.ReceivedEvent]:
         """The conversation's events that are not stored yet."""
         reading.request.limit(self._time_limit())
         new = self._new_events(reading)
         self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
         events = [_from_request(event, self._arrival.at) for event in new[-MAX_EVENTS:]]
-        return sessions.prepare(self._session, reading.witness, events)
+        return sessions.prepare(self._session, reading.event_source, events)
 
     def _time_limit(self) -> Callable[[], bool]:
         """A function that returns whether this thread has used less than MAX_READING_SECONDS since now."""
@@ -180,26 +183,28 @@ class Recorder:
         new: list[list[RecordedEvent]] = []
         some = reading.latest
         while some:
-            new += self._missing(some, reading.witness)
+            new += self._missing(some, reading.event_source)
             some = list(islice(reading.earlier, TURNS_PER_QUERY)) if all(new) else []
         events = [event for turn in reversed(new) for event in turn]
-        return self._without_forked(events, reading.witness) if all(new) else events
+        return self._without_forked(events, reading.event_source) if all(new) else events
 
-    def _without_forked(self, events: list[RecordedEvent], witness: Witness) -> list[RecordedEvent]:
+    def _without_forked(self, events: list[RecordedEvent], event_source: EventSource) -> list[RecordedEvent]:
         """The events that are not stored for another agent session with the same calls: this one is a fork of it."""
         calls = [event for event in events if "toolUseId" in event.data][-MAX_SEARCHED_CALLS:]
-        known = ModelUsage.agent_sessions(self._session, label(witness.tool)) if calls else set()
-        for agent_session in known - {witness.agent_session}:
-            other = witness._replace(agent_session=agent_session)
+        known = ModelUsage.agent_sessions(self._session, label(event_source.tool)) if calls else set()
+        for agent_session in known - {event_source.agent_session}:
+            other = event_source._replace(agent_session=agent_session)
             if sessions.stored_positions(self._session, other, calls):
                 stored = sessions.stored_positions(self._session, other, events)
                 events = [event for number, event in enumerate(events) if number not in stored]
         return events
 
-    def _missing(self, turns: list[list[RecordedEvent]], witness: Witness) -> Iterator[list[RecordedEvent]]:
+    def _missing(
+        self, turns: list[list[RecordedEvent]], event_source: EventSource
+    ) -> Iterator[list[RecordedEvent]]:
         """The events of each turn that are not stored, up to the first turn without any."""
         stored = sessions.stored_positions(
-            self._session, witness, [event for turn in turns for event in turn]
+            self._session, event_source, [event for turn in turns for event in turn]
         )
         position = 0
         for turn in turns:

@@ -44,7 +44,7 @@ class Verification(Schema):
 
 
 class Stretch(Schema):
-    """Part of a session: a sitting, or the work after one prompt."""
+    """Part of a session: a work period, or the work after one prompt."""
 
     event_id = String("Id of the first event.", example=members.EXAMPLE_EVENT_ID)
     began_at = EventTime("Time of the first event.", attribute="start_ns")
@@ -136,14 +136,14 @@ class Analytics(Schema):
     idle_ms = Integer("Time that is not counted, in ms.", example=7200000)
     longest_pause_ms = Integer("Cap on a pause, in ms.", dump_default=MAX_PAUSE_MS, example=MAX_PAUSE_MS)
     longest_break_ms = Integer(
-        "Longer pauses end a sitting.", dump_default=MAX_BREAK_MS, example=MAX_BREAK_MS
+        "Longer pauses end a work period.", dump_default=MAX_BREAK_MS, example=MAX_BREAK_MS
     )
     phases = ListOf(Phase, "Phases.")
     phase_spans = ListOf(
-        PhaseSpan, "The phases in order of time. Breaks between sittings are in none, other pauses are."
+        PhaseSpan, "The phases in order of time. Breaks between work periods are in none, other pauses are."
     )
     verifications = ListOf(Verification, "Verifications in order.")
-    sittings = ListOf(Stretch, "Periods of work without long breaks.")
+    work_periods = ListOf(Stretch, "Periods of work without long breaks.")
     turns = ListOf(Stretch, "Work after each prompt, up to the next one; concurrent agents overlap.")
     tools = ListOf(ToolUse, "Tools, most used first.")
     models = ListOf(ModelUse, "Models, by name.")

@@ -23,8 +23,8 @@ class EventCounts(Schema):
     unsealed = Integer("Accepted but not sealed yet, and so not protected.", example=0)
 
 
-class Fact(Schema):
-    """An irregularity in the record: a fact, not a judgment."""
+class Finding(Schema):
+    """An irregularity in the recording: an observation, not a judgment."""
 
     code = Choice(
         CODES,
@@ -48,7 +48,7 @@ class NewestSeal(Schema):
 
 
 class Integrity(Schema):
-    """Facts about a session's record, with explanations and without a score."""
+    """Findings about a session's record, with explanations and without a score."""
 
     counts = Nested(EventCounts, "Numbers of events by verdict and seal.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
@@ -56,7 +56,7 @@ class Integrity(Schema):
     final_seal = Nested(
         NewestSeal, "The newest final seal; null until ten minutes after the close.", null=True
     )
-    facts = ListOf(Fact, "Irregularities found.")
+    findings = ListOf(Finding, "Irregularities found.")
 
 
 class SignedEvent(Schema):

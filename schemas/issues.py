@@ -44,7 +44,7 @@ class Issue(Schema):  # R3
     reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
     sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)
     license = String("License of the repository.", example="MIT", null=True)
-    is_catalogue = Flag("Whether all organizations share it.", example=False, dump_only=True)
+    is_catalog = Flag("Whether all organizations share it.", example=False, dump_only=True)
     created_at = Timestamp("When it was added.")
     updated_at = Timestamp("When it was last changed.")
 
@@ -77,16 +77,16 @@ class IssueChange(NewIssue):
     task_brief = Text(50_000, "Task description shown to the candidate.", example=EXAMPLE_BRIEF)
 
 
-class CatalogueEntry(NewIssue):
+class CatalogEntry(NewIssue):
     """An issue in a catalog file; its fixed id makes the import repeatable."""
 
     id = Id("Fixed id.", required=True)
 
 
-class Catalogue(Schema):
+class Catalog(Schema):
     """A catalog file."""
 
-    issues = ListOf(CatalogueEntry, "Entries.", distinct="id", required=True)
+    issues = ListOf(CatalogEntry, "Entries.", distinct="id", required=True)
 
 
 class IssueQuery(PageQuery):

@@ -21,7 +21,7 @@ CSV_COLUMNS = (
     *("candidateId", "sessionId", "externalId", "candidateName", "status", "redeemedAt", "completedAt"),
     *(metric.name for metric in METRICS),
     *("testsPassed", "scoreTotal", "scoreHighestTotal", "scoreSpread"),
-    *("integrityFacts", "integrityCheckedAt", "decision"),
+    *("integrityFindings", "integrityCheckedAt", "decision"),
 )
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
@@ -98,11 +98,11 @@ class ResultScore(Schema):
     )
 
 
-class IntegrityFacts(Schema):
-    """The kinds of facts that the latest check of the record found."""
+class IntegrityFindings(Schema):
+    """The kinds of findings that the latest check of the record found."""
 
     codes = ListOf(
-        String(), "Codes of facts as in `GET /v1/sessions/{id}/integrity`.", example=["chain_restart"]
+        String(), "Codes of findings as in `GET /v1/sessions/{id}/integrity`.", example=["chain_restart"]
     )
     checked_at = Timestamp("When the record was checked.")
 
@@ -120,9 +120,9 @@ class Result(Schema):
     metrics = Nested(ResultMetrics, "Metrics; null while the session is open.", null=True)
     tests_passed = Flag("Whether the tests passed; null if not known.", example=True, null=True)
     score = Nested(ResultScore, "Reviewers' scores.")
-    integrity_facts = Nested(
-        IntegrityFacts,
-        "Facts about the record, a while after the close and after each later change; null before the first check.",
+    integrity_findings = Nested(
+        IntegrityFindings,
+        "Findings about the record, a while after the close and after each later change; null before the first check.",
         null=True,
     )
     decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
@@ -158,7 +158,7 @@ def result_of(row: Any) -> dict[str, Any]:
             "criteria": _criteria(session),
             "hidden": row.has_hidden_scores,
         },
-        "integrityFacts": _integrity_facts(session),
+        "integrityFindings": _integrity_findings(session),
         "decision": key.decision,
     }
 
@@ -166,7 +166,7 @@ def result_of(row: Any) -> dict[str, Any]:
 def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
     """The values of CSV_COLUMNS, and the mean of each of these criteria."""
     result = result_of(row)
-    facts = result["integrityFacts"] or {"codes": [], "checkedAt": None}
+    findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
     cells = result | (result["metrics"] or {})
     score = result["score"]
     cells |= {
@@ -174,8 +174,8 @@ def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
         "scoreHighestTotal": score["highestTotal"],
         "scoreSpread": score["spread"],
     }
-    cells |= {"integrityFacts": " ".join(facts["codes"])}
-    cells |= {"integrityCheckedAt": facts["checkedAt"], "testsPassed": _flag(result["testsPassed"])}
+    cells |= {"integrityFindings": " ".join(findings["codes"])}
+    cells |= {"integrityCheckedAt": findings["checkedAt"], "testsPassed": _flag(result["testsPassed"])}
     means = {criterion["key"]: criterion["mean"] for criterion in result["score"]["criteria"]}
     return [*(cells.get(name) for name in CSV_COLUMNS), *(means.get(key) for key in criteria)]
 
@@ -184,7 +184,7 @@ def _metrics(session: Any) -> dict[str, Any]:
     return {metric.name: shown_value(getattr(session, metric.field), metric) for metric in METRICS}
 
 
-def _integrity_facts(session: Any) -> dict[str, Any] | None:
+def _integrity_findings(session: Any) -> dict[str, Any] | None:
     if session.integrity_checked_at is None:
         return None
     codes = [code for code in _list(session.integrity_codes) if isinstance(code, str)]

@@ -42,7 +42,7 @@ class Session(SessionBase):
     """A session; all members are at the top level, where the candidate's client expects them."""
 
     event_count = Integer("Events that count.", example=214)
-    witness_event_count = Integer(
+    duplicate_event_count = Integer(
         "Events on time that do not count, because the client's events do or a better channel has the same call.",
         example=0,
     )
@@ -102,7 +102,7 @@ class TestResult(Body):
     note = Text(2000, "Note about the run.", example="Node 22, clean clone", null=True)
 
 
-class CapturedChannel(Schema):
+class ChannelCoverage(Schema):
     """A channel that recorded events of a session."""
 
     channel = Choice([CLIENT, *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
@@ -111,7 +111,7 @@ class CapturedChannel(Schema):
     last_at = Timestamp("When the last arrived.")
 
 
-class CapturedTool(Schema):
+class ToolCoverage(Schema):
     """A tool that the candidate used."""
 
     tool = String("Tool, or another source of events.", example="claude-code")
@@ -122,7 +122,7 @@ class CapturedTool(Schema):
     last_at = Timestamp("When its last event arrived.")
 
 
-class CapturedAgentSession(Schema):
+class AgentSessionCoverage(Schema):
     """An agent session that the service's own channels recorded."""
 
     agent_session = String(
@@ -130,29 +130,29 @@ class CapturedAgentSession(Schema):
     )
     tool = String("Tool.", example="claude-code", null=True)
     channels = ListOf(Choice(CHANNELS), "Channels that recorded it.", example=["http-hook", "proxy"])
-    one_witness_only = Flag("Whether only one channel recorded it.", example=False)
+    one_channel_only = Flag("Whether only one channel recorded it.", example=False)
     events = Integer("Number of its events.", example=214)
     first_at = Timestamp("When the first arrived.")
     last_at = Timestamp("When the last arrived.")
 
 
-class CaptureGap(Schema):
+class CoverageGap(Schema):
     """More than 10 minutes without an event."""
 
     started_at = Timestamp("When the last event before it arrived.")
     ended_at = Timestamp("When the next event arrived.")
 
 
-class Capture(Schema):
+class Coverage(Schema):
     """Channels, tools and agent sessions that recorded a session.
 
     Times are those of arrival. Late events are excluded. Lists have at most 200 entries.
     """
 
-    channels = ListOf(CapturedChannel, "Channels, in the order of their first events.")
-    tools = ListOf(CapturedTool, "Tools, in the order of their first events.")
-    agent_sessions = ListOf(CapturedAgentSession, "Agent sessions, in the order of their first events.")
-    gaps = ListOf(CaptureGap, "Gaps between events, in order.")
+    channels = ListOf(ChannelCoverage, "Channels, in the order of their first events.")
+    tools = ListOf(ToolCoverage, "Tools, in the order of their first events.")
+    agent_sessions = ListOf(AgentSessionCoverage, "Agent sessions, in the order of their first events.")
+    gaps = ListOf(CoverageGap, "Gaps between events, in order.")
 
 
 class ReviewedSession(Session):
@@ -173,7 +173,9 @@ class ReviewedSession(Session):
         null=True,
         optional=True,
     )
-    capture = Nested(Capture, "Channels, tools and agent sessions that recorded the session.", optional=True)
+    coverage = Nested(
+        Coverage, "Channels, tools and agent sessions that recorded the session.", optional=True
+    )
     erased_at = Timestamp("When personal data was erased.", null=True, optional=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
     decision = Choice(

@@ -25,7 +25,7 @@ LATE = Flag("Whether it is too late to count in the metrics.", example=False)
 CHANNEL = Choice(
     CHANNELS, "Channel that recorded it; null for the candidate's client.", example="proxy", null=True
 )
-COUNTS = Flag("Whether it counts in the metrics. Late events and witnesses do not.", example=True)
+COUNTS = Flag("Whether it counts in the metrics. Late events and duplicates do not.", example=True)
 
 
 class SessionQuery(PageQuery):

@@ -193,9 +193,9 @@ def test_the_last_token_can_be_revoked_and_an_unknown_one_is_reported(flask, rev
 
 @pytest.mark.parametrize("text", [f"issues: [{ENTRY}]", '{"issues": [' + ENTRY_AS_JSON + "]}"])
 def test_a_catalog_can_be_imported_repeatedly(flask, tmp_path, text):
-    (tmp_path / "catalogue.yaml").write_text(text)
+    (tmp_path / "catalog.yaml").write_text(text)
     for _ in range(2):
-        assert flask("issues", "import", tmp_path / "catalogue.yaml") == "Imported 1 issues.\n"
+        assert flask("issues", "import", tmp_path / "catalog.yaml") == "Imported 1 issues.\n"
     (issue,) = Issue.select()
     assert (issue.title, issue.organization_id) == ("Lost orders", None)
 
@@ -209,7 +209,7 @@ def test_a_catalog_can_be_imported_repeatedly(flask, tmp_path, text):
     ],
 )  # fmt: skip
 def test_an_invalid_catalog_is_not_imported_even_in_part(flask, tmp_path, text):
-    file = tmp_path / "catalogue.yaml"
+    file = tmp_path / "catalog.yaml"
     assert str(file) in flask("issues", "import", file, fails=True)
     file.write_text(text)
     assert str(file) in flask("issues", "import", file, fails=True)
@@ -217,7 +217,7 @@ def test_an_invalid_catalog_is_not_imported_even_in_part(flask, tmp_path, text):
 
 
 def test_the_starter_catalog_can_be_imported(flask):
-    flask("issues", "import", admin.CATALOGUE)
+    flask("issues", "import", admin.CATALOG)
     issues = list(Issue.select())
     assert len(issues) >= 8
     for issue in issues:

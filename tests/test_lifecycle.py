@@ -185,7 +185,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule()
     def run_worker(self):
-        models.sessions.settle_all()
+        models.sessions.close_all_due()
         Seal.seal_new()
         audit.chain_new()
 

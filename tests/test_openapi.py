@@ -2,14 +2,12 @@
 
 import re
 
-import factories
 import pytest
 import schemathesis
 from hypothesis import Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from models import sessions
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
@@ -26,19 +24,11 @@ BODIES = {
     if "application/json" in operation.get("requestBody", {}).get("content", {})
 }
 CANDIDATE_TAGS = {"Candidate", "Client", "Events", "Agents"}
-HEADERS_OF_EVERY_RESPONSE = {"Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options"}
 FIRST_TAGS = ["Assessments", "Candidate keys", "Candidates", "Cohort statistics", "Sessions"]
 
 
 def check(schema, value):
     Draft202012Validator(DOCUMENT | schema).validate(value)
-
-
-def check_headers(documented, response):
-    undocumented = set(response.headers.keys()) - documented["headers"].keys() - HEADERS_OF_EVERY_RESPONSE
-    assert undocumented == set(), (
-        "Name them in the view's `success_headers`, see blueprints/response_headers.py."
-    )
 
 
 def test_document_is_valid_openapi_3_1():
@@ -251,46 +241,12 @@ def test_example_of_every_body_is_valid(app):
         schemas[name].load(media["example"])
 
 
-def test_examples_of_new_objects_are_accepted_unchanged(reviewer, assessment):
-    paths = ("assessments", "issues", "rubrics", "org/tokens", "assessments/{assessmentId}/keys")
-    for path in paths:
-        example = BODIES[OPERATIONS[f"POST /v1/{path}"]["operationId"]]["example"]
-        response = reviewer.post(f"/v1/{path}".format(assessmentId=assessment.id), example)
-        assert response.status_code == 201, path
-        check_headers(OPERATIONS[f"POST /v1/{path}"]["responses"]["201"], response)
-
-
 def test_tags_list_the_reviewers_resources_first():
     tags = [tag["name"] for tag in DOCUMENT["tags"]]
     assert tags[: len(FIRST_TAGS)] == FIRST_TAGS
     assert tags.index("Candidate") > tags.index("Organization")
     assert {tag for operation in OPERATIONS.values() for tag in operation["tags"]} <= set(tags)
     assert all(tag["description"] for tag in DOCUMENT["tags"])
-
-
-def test_responses_match_the_document(reviewer, candidate, key, assessment):
-    factories.make_issue(reviewer.row.organization)
-    factories.make_rubric(reviewer.row.organization)
-    session = factories.make_session(key)
-    factories.make_model_call(session, None, status_code=529)
-    sessions.complete(session)
-    own = ("assessments/{assessmentId}", "sessions/{sessionId}", "me", "candidate/consent", "health")
-    paths = (
-        *("assessments", "assessments/{assessmentId}", "assessments/{assessmentId}/keys"),
-        *(
-            "assessments/{assessmentId}/cohort-stats",
-            "candidates",
-            "sessions/{sessionId}",
-            "issues",
-            "rubrics",
-        ),
-        *("assessments/{assessmentId}/task", "sessions/{sessionId}/analytics", "org", "org/tokens", "me"),
-    )
-    for caller, path in [*((reviewer, path) for path in paths), *((candidate, path) for path in own)]:
-        response = caller.get(f"/v1/{path}".format(assessmentId=assessment.id, sessionId=session.id))
-        documented = PATHS[f"/v1/{path}"]["get"]["responses"][str(response.status_code)]
-        check(documented["content"]["application/json"]["schema"], response.json)
-        check_headers(documented, response)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ class RequestRecord:
         self.is_complete = False
         self.late_events = 0
         self.has_recording_failure = False
-        self.is_guess = False
+        self.has_invalid_credential = False
         self.status = 500
         self.bytes_sent = 0
         self.milliseconds = 0.0
@@ -86,10 +86,10 @@ def record_recording_failure() -> None:
         record.has_recording_failure = True
 
 
-def record_guess() -> None:
+def record_invalid_credential() -> None:
     """Record that the credential is wrong and new for its address, or that it was refused in a locked network."""
     if record := _current.get():
-        record.is_guess = True
+        record.has_invalid_credential = True
 
 
 @contextmanager

@@ -57,7 +57,7 @@ function time(text) {
 }
 
 function recordCell(row) {
-  return row.metrics ? findingsInWords(row.integrityFacts) : dash();
+  return row.metrics ? findingsInWords(row.integrityFindings) : dash();
 }
 
 function testsCell({ testsPassed }) {

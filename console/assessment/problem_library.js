@@ -97,7 +97,7 @@ function chooseProblem() {
 
 function problem(issue) {
   const id = newId("problem");
-  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalogue ? t("problems.catalog") : t("problems.own")];
+  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.own")];
   return h(
     "div",
     { class: "problem" },

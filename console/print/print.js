@@ -141,9 +141,9 @@ function tests({ testResult, metrics }) {
   return t(passed === null ? "print.testsUnknown" : passed ? "print.testsPassed" : "print.testsFailed");
 }
 
-function eventsText({ eventCount, witnessEventCount, lateEventCount }) {
+function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {
   const parts = [t("print.counted", { n: eventCount })];
-  if (witnessEventCount) parts.push(t("print.duplicates", { n: witnessEventCount }));
+  if (duplicateEventCount) parts.push(t("print.duplicates", { n: duplicateEventCount }));
   if (lateEventCount) parts.push(t("print.late", { n: lateEventCount }));
   return parts.join(", ");
 }

@@ -71,7 +71,7 @@ function plots(session, cohort, results) {
   return [h("p", { class: "quiet" }, t("print.plots")), h("div", { class: "print-plots" }, cards)];
 }
 
-export function workSection({ phases, activeMs, idleMs, sittings, models, totalCostUsd, proxyUsage }) {
+export function workSection({ phases, activeMs, idleMs, workPeriods, models, totalCostUsd, proxyUsage }) {
   const phaseRows = phases.map(({ name, events, timeMs, share }) => [
     [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseHints.${name}`)}`)],
     formatDuration(timeMs / 1000),
@@ -90,7 +90,7 @@ export function workSection({ phases, activeMs, idleMs, sittings, models, totalC
   ]);
   const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
   return [
-    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: sittings.length })),
+    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: workPeriods.length })),
     table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows),
     h("h3", {}, t("print.tokens")),
     models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: money(totalCostUsd) }))],

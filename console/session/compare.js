@@ -165,7 +165,7 @@ function summaryTable(sides) {
   return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
 }
 
-function integrityText({ facts: findings }) {
+function integrityText({ findings }) {
   if (!findings.length) return t("compare.noFindings");
   const list = h("ul", {}, findings.map(({ explanation }) => h("li", {}, explanation)));
   return [isChanged(findings.map(({ code }) => code)) && h("strong", { class: "finding changed" }, t("board.recordingChanged")), list];

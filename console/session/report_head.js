@@ -105,7 +105,7 @@ function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
-    session.witnessEventCount > 0 && t("report.duplicates", { n: session.witnessEventCount }),
+    session.duplicateEventCount > 0 && t("report.duplicates", { n: session.duplicateEventCount }),
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
   const rows = [
@@ -186,7 +186,7 @@ async function loadSiblings(nav, { session, signal }) {
 // Integrity
 
 /** The integrity findings in words; an altered recording is an alert. */
-export function integrity({ facts: findings, counts, seal, finalSeal }, { session }) {
+export function integrity({ findings, counts, seal, finalSeal }, { session }) {
   const others = byCode(findings).filter(({ code }) => code !== "erased");
   const verdict = verdictOf(others, counts, session);
   const isSound = seal.isWhole && verdict === "none";

@@ -55,7 +55,7 @@ function table(caption, names, rows, numeric = []) {
   );
 }
 
-function phases({ phases: all, activeMs, idleMs, sittings }) {
+function phases({ phases: all, activeMs, idleMs, workPeriods }) {
   const rows = all.map(({ name, events, timeMs, share, pauses }) => [
     [
       h("span", { class: `phase-key phase-${name}`, "aria-hidden": "true" }),
@@ -71,7 +71,7 @@ function phases({ phases: all, activeMs, idleMs, sittings }) {
   const total = t("report.usage.active", {
     active: formatDuration(activeMs / 1000),
     idle: formatDuration(idleMs / 1000),
-    n: sittings.length,
+    n: workPeriods.length,
   });
   const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(bart));
   return [h("p", {}, total), bar, table(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];

@@ -14,7 +14,7 @@ export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${co
 /** True if the stored recording was altered. */
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
-/** The `integrityFacts` of a result, in words. */
+/** The `integrityFindings` of a result, in words. */
 export function findingsInWords(findings) {
   if (!findings) return h("span", { class: "quiet" }, t("board.notChecked"));
   if (!findings.codes.length) return h("span", { class: "finding none" }, t("board.noFindings"));

@@ -220,7 +220,7 @@ const texts = {
     catalog: "Catalog",
     own: "Your organization",
     count: { one: "{n} problem", other: "{n} problems" },
-    none: "The library is empty. The operator of this service can load the starter catalog: flask issues import data/catalogue.yaml",
+    none: "The library is empty. The operator of this service can load the starter catalog: flask issues import data/catalog.yaml",
     read: "Read the brief",
     choose: "Use this problem",
     chooseOne: "Choose a problem first.",

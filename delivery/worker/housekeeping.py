@@ -1,4 +1,4 @@
-"""The worker's tasks: settle, seal, chain and publish new records, and delete expired ones once a day.
+"""The worker's tasks: close, seal, chain and publish new records, and delete expired ones once a day.
 
 A task is an entry in one of the lists: a name and a function. A task that fails does not stop the others
 (models/task_failures.py).
@@ -33,7 +33,7 @@ def apply_retention() -> int:
 # Every second.
 TASKS: tuple[Task, ...] = (
     ("sign_in_mails", models.SignInGrant.queue_mails),
-    ("settle", sessions.settle_all),
+    ("close", sessions.close_all_due),
     ("verify", models.Event.verify_waiting),
     ("seal", models.Seal.seal_new),
     ("chain", audit.chain_new),

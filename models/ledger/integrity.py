@@ -32,7 +32,7 @@ MAX_CHECKED = 10
 
 
 def check_sealed() -> int:
-    """Store the codes of the facts about sessions with a new final seal, MAX_CHECKED of them; returns how many."""
+    """Store the codes of the findings about sessions with a new final seal, MAX_CHECKED of them; returns how many."""
     failures, now = TaskFailure.of("integrity"), clock.now()
     is_due = Session.checked_seal_count < Session.final_seal_count
     waiting = Session.select(Session.id).where(is_due).order_by(Session.id).limit(MAX_CHECKED + len(failures))
@@ -44,15 +44,15 @@ def check_sealed() -> int:
 
 def _check(session_id: Any) -> bool:
     session = Session.get_by_id(session_id)
-    codes = list(dict.fromkeys(fact.code for fact in facts(session, bool(SigningKey.of(session)))))
+    codes = list(dict.fromkeys(finding.code for finding in find_all(session, bool(SigningKey.of(session)))))
     # After a seal that was appended meanwhile, the session is due again.
     checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
     session.update_columns(integrity_codes=codes, **checked)
     return True
 
 
-def facts(session: Session, has_signing_key: bool) -> list[integrity_findings.Fact]:
-    """All facts about a session's record, most serious first."""
+def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings.Finding]:
+    """All findings about a session's record, most serious first."""
     findings = examine(session, has_signing_key)
     if session.key.erased_at is not None:
         return [integrity_findings.ERASED, *findings.in_order()]
@@ -65,7 +65,7 @@ def facts(session: Session, has_signing_key: bool) -> list[integrity_findings.Fa
         refused,
     ]
     groups += Submission.findings(session)
-    return integrity_findings.facts(findings, groups)
+    return integrity_findings.in_order(findings, groups)
 
 
 def examine(session: Session, has_signing_key: bool) -> Findings:
@@ -137,7 +137,8 @@ def _check_events(
 class _Walk:
     """Read the events of a session once, and check both their seals and their columns.
 
-    An event's facts are reported after its seal has been checked, so that a changed event is one fact, not several.
+    An event's findings are reported after its seal has been checked, so that a changed event is one finding, not
+    several.
     """
 
     def __init__(self, session: Session, findings: Findings, has_signing_key: bool):

@@ -2,16 +2,16 @@
 
 from models.sessions.close import (
     close,
+    close_all_due,
+    close_due,
     close_for_erasure,
     complete,
     mark_hired,
     rederive,
     seal_due,
-    settle,
-    settle_all,
     submit_test_result,
 )
-from models.sessions.events import Arrival, Counting, Event, SigningKey
+from models.sessions.events import Counting, Event, ReceivedEvent, SigningKey
 from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import (

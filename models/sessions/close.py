@@ -47,7 +47,7 @@ def close(session: Session, derivation: Derivation | None = None) -> None:
     """Close an abandoned session for a reviewer; it reads `expired`. Repeatable."""
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked, derivation)
+        close_due_locked(locked, derivation)
         if locked.closed_at is None:
             _close(locked, clock.now(), "reviewer", derivation)
 
@@ -56,7 +56,7 @@ def close_for_erasure(session: Session, derivation: Derivation | None = None) ->
     """Close a session whose events will be deleted in the same transaction: its metrics cover all of them."""
     close(session, derivation)
     locked = session.lock()
-    settle_locked(locked)
+    close_due_locked(locked)
     return locked
 
 
@@ -75,21 +75,21 @@ def mark_hired(session: Session, hired: bool) -> None:
         final_seals.renew(locked, "hired", "status")
 
 
-def settle(session: Session) -> None:
+def close_due(session: Session) -> None:
     """Close the session if its limit has passed; derive its metrics if they are due (R17, R18, R34).
 
     A failure is recorded like the worker's; the stored state remains.
     """
-    if Session.get_by_id(session.id).is_unsettled(clock.now()):
-        run_each("settle", [session.id], _settle)
+    if Session.get_by_id(session.id).is_due(clock.now()):
+        run_each("close", [session.id], _close_due)
 
 
-def settle_locked(
+def close_due_locked(
     session: Session,
     derivation: Derivation | None = None,
     seal: tuple[str, ...] | None = None,
 ) -> None:
-    """Like `settle`, for a locked session.
+    """Like `close_due`, for a locked session.
 
     seal -- the reason and parts of the next final seal, if metrics were due. By default none: no event counts after the
         first one, so the metrics are due because somebody changed the database, and a seal would cover that up
@@ -114,7 +114,7 @@ def rederive(session: Session, derivation: Derivation | None = None) -> dict[str
     """Store a closed session's metrics again; returns the changes as (before, after) by name."""
     with db.atomic():
         locked = session.lock()
-        settle_locked(locked, derivation)
+        close_due_locked(locked, derivation)
         before = shown_metrics(locked) or {}
         if store(locked, derivation):
             final_seals.renew(locked, "rederived", "metrics")
@@ -137,10 +137,10 @@ def submit_test_result(
         counts = {"passed": passed, "failed": failed, "skipped": skipped}
         columns = {f"tests_{name}_count": count for name, count in counts.items()}
         locked.update_columns(tests_note=note, metrics_due=True, **columns)
-        settle_locked(locked, derivation, ("tests_submitted", "tests", "metrics"))
+        close_due_locked(locked, derivation, ("tests_submitted", "tests", "metrics"))
 
 
-def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int:
+def close_all_due(*, assessment_id: Any = None, organization_id: Any = None) -> int:
     """Settle every session that needs it, each in its own transaction, and return how many.
 
     A session that fails does not stop the others.
@@ -149,13 +149,13 @@ def settle_all(*, assessment_id: Any = None, organization_id: Any = None) -> int
     """
     waiting: list[Any] = [
         row_id(session)
-        for session, assessment, organization in sql.rows(sql.UNSETTLED, now=clock.now())
+        for session, assessment, organization in sql.rows(sql.DUE_TO_CLOSE, now=clock.now())
         if assessment_id in (None, row_id(assessment)) and organization_id in (None, row_id(organization))
     ]
-    return run_each("settle", sorted(waiting), _settle)
+    return run_each("close", sorted(waiting), _close_due)
 
 
-def _settle(session_id: Any) -> int:
+def _close_due(session_id: Any) -> int:
     session = Session(id=session_id)
     try:
         derivation = derive_ahead(session)
@@ -167,7 +167,7 @@ def _settle(session_id: Any) -> int:
     if derivation is None:
         return 0
     with db.atomic():
-        settle_locked(session.lock(), derivation)
+        close_due_locked(session.lock(), derivation)
     return 1
 
 
@@ -179,7 +179,7 @@ def seal_due() -> int:
 
 
 def _seal(session: Session) -> bool:
-    _settle(session.id)
+    _close_due(session.id)
     with db.atomic():
         locked = session.lock()
         if locked.final_seal_count or locked.metrics_due:

@@ -25,8 +25,8 @@ _COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KI
 Row = dict[str, Any]
 
 
-def capture(session: Session, counting: Counting | None = None) -> dict[str, Any]:
-    """The members of schemas.sessions.Capture."""
+def read_coverage(session: Session, counting: Counting | None = None) -> dict[str, Any]:
+    """The members of schemas.sessions.Coverage."""
     counting = counting or Counting(session)
     groups = _groups(session)
     return {
@@ -72,7 +72,7 @@ def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
     for row in _merge(groups, "agent_session"):
         recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
         if recorded_by != {"otlp"} or duplicates.subagent_key(row["agent_session"]) not in subagents:
-            yield row | {"channels": sorted(recorded_by), "one_witness_only": len(recorded_by) == 1}
+            yield row | {"channels": sorted(recorded_by), "one_channel_only": len(recorded_by) == 1}
 
 
 def _subagent_keys(session: Session) -> set[str]:

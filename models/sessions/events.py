@@ -24,7 +24,7 @@ MAX_VERIFIED_BYTES = 256 * 1024
 MAX_SIGNING_KEYS = 20
 
 
-class Arrival(NamedTuple):
+class ReceivedEvent(NamedTuple):
     """An event as received: its text, its size in bytes, and the columns derived from it.
 
     It does not retain the parsed envelope, which takes as much memory as the text.
@@ -37,7 +37,7 @@ class Arrival(NamedTuple):
     has_long_signature: bool
 
     @classmethod
-    def of(cls, envelope: dict[str, Any], time_ns: int, text: str) -> "Arrival":
+    def of(cls, envelope: dict[str, Any], time_ns: int, text: str) -> "ReceivedEvent":
         """
         envelope -- the parsed text
         time_ns -- its `ts` in nanoseconds since 1970
@@ -50,7 +50,7 @@ class Arrival(NamedTuple):
         )
 
     @classmethod
-    def recorded(cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str) -> "Arrival":
+    def recorded(cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str) -> "ReceivedEvent":
         """As `of`, for an event that one of the service's channels recorded (R36)."""
         columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
         columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
@@ -144,7 +144,7 @@ class Event(Table, ErasedWithSession):
         )
 
     @classmethod
-    def row(cls, arrival: Arrival, public_keys: list[str]) -> dict[str, Any]:
+    def row(cls, arrival: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:
         """The columns of an arrival, without session and arrival time.
 
         `verdict` is None for a signed event too large to verify now.
@@ -231,16 +231,16 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def counts(cls, session: Session, counting: "Counting | None" = None) -> dict[str, int]:
-        """`event_count`, `witness_event_count` and `late_event_count`; for erased events the number that was derived.
+        """`event_count`, `duplicate_event_count` and `late_event_count`; for erased events the number that was derived.
 
-        Witnesses are the events on time that do not count (R36).
+        Duplicates are the events on time that do not count (R36).
         """
         counting = counting or Counting(session)
         on_time = Counter(counting.on_time)
         counted = on_time[None] or on_time.total() - len(counting.superseded)
         return {
             "event_count": counted or session.event_count or 0,
-            "witness_event_count": on_time.total() - counted,
+            "duplicate_event_count": on_time.total() - counted,
             "late_event_count": counting.late_count,
         }
 
@@ -267,7 +267,7 @@ class Counting:
 
     @cached_property
     def has_client(self) -> bool:
-        """Whether the client sent events in time. Then only they count, and the channels' are witnesses."""
+        """Whether the client sent events in time. Then only they count, and the channels' are duplicates."""
         return bool(self.on_time.get(None))
 
     @property
@@ -294,7 +294,7 @@ class Counting:
         return duplicates.superseded(ChannelEvent(*row) for row in rows)
 
 
-def _verdict(arrival: Arrival, public_keys: list[str]) -> str | None:
+def _verdict(arrival: ReceivedEvent, public_keys: list[str]) -> str | None:
     if arrival.has_long_signature:
         return event_signatures.INVALID
     is_large = arrival.size > MAX_VERIFIED_BYTES

@@ -9,7 +9,7 @@ from models.base import clock, db, is_postgres
 from models.batches import Row
 from models.ledger import seal_keys
 from models.sessions import quota as quotas
-from models.sessions.events import Arrival, Event, SigningKey
+from models.sessions.events import Event, ReceivedEvent, SigningKey
 from models.sessions.session import Session
 from rules import candidate_keys, session_close, session_quota
 from rules.integrity.arrivals import AcceptedEvent
@@ -32,7 +32,7 @@ class _New(NamedTuple):
     size: int
 
 
-def store_if_open(key_text: str, arrival: Arrival, quota: Quota, session_id: Any = None) -> Any:
+def store_if_open(key_text: str, arrival: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
     """Store an event of the open session of a candidate key; returns the key's id.
 
     None if nothing was stored: the key is unknown or not redeemed, the session is closed, almost full or not
@@ -48,7 +48,7 @@ def store_if_open(key_text: str, arrival: Arrival, quota: Quota, session_id: Any
     return key_id
 
 
-def _store_under_shared_lock(key: str, arrival: Arrival, quota: Quota, session_id: Any) -> Any:
+def _store_under_shared_lock(key: str, arrival: ReceivedEvent, quota: Quota, session_id: Any) -> Any:
     public_keys = SigningKey.of_candidate_key(key, session_id) if arrival.is_signed else []
     row = Event.row(arrival, public_keys)
     now = clock.now()
@@ -67,7 +67,7 @@ def _store_under_shared_lock(key: str, arrival: Arrival, quota: Quota, session_i
     return None
 
 
-def append(session: Session, *arrivals: Arrival, quota: Quota = DEFAULT_QUOTA) -> list[str]:
+def append(session: Session, *arrivals: ReceivedEvent, quota: Quota = DEFAULT_QUOTA) -> list[str]:
     """Store events in a transaction: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
 
     Events beyond the quota are `full` and not stored. Raises SessionClosed more than 24 hours after the close or once

@@ -11,7 +11,7 @@ store more. Each further process can exceed the quota by COUNT_INTERVAL events.
 from collections import Counter
 
 from models import sql
-from models.sessions.events import Arrival
+from models.sessions.events import ReceivedEvent
 from models.sessions.session import Session
 from rules.session_quota import Quota, Usage
 
@@ -24,7 +24,7 @@ _MAX_KEYS = 10_000
 _uncounted: Counter[str] = Counter()
 
 
-def requires_count(key: str, arrival: Arrival) -> bool:
+def requires_count(key: str, arrival: ReceivedEvent) -> bool:
     """Return whether this event must be stored under the exclusive lock, which counts it."""
     if arrival.size <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
         return False

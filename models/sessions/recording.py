@@ -8,11 +8,11 @@ from datetime import datetime
 from models import batches, sql
 from models.base import clock
 from models.service_secrets import recording_secret
-from models.sessions.events import Arrival
+from models.sessions.events import ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
 from rules.events import recorded_events
-from rules.events.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.session_quota import DEFAULT_QUOTA, Quota
 
 # Events in one transaction, which locks the session.
@@ -27,7 +27,7 @@ def may_record(session: Session, channel: str) -> bool:
 
 def record(
     session: Session,
-    witness: Witness,
+    event_source: EventSource,
     events: Sequence[RecordedEvent],
     *,
     quota: Quota = DEFAULT_QUOTA,
@@ -37,12 +37,12 @@ def record(
     Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
     stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
     """
-    return record_all(session, [(witness, events)] if events else [], witness.channel, quota=quota)
+    return record_all(session, [(event_source, events)] if events else [], event_source.channel, quota=quota)
 
 
 def record_all(
     session: Session,
-    recorded: Sequence[tuple[Witness, Sequence[RecordedEvent]]],
+    recorded: Sequence[tuple[EventSource, Sequence[RecordedEvent]]],
     channel: str,
     *,
     quota: Quota = DEFAULT_QUOTA,
@@ -55,17 +55,19 @@ def record_all(
 
 
 def prepare(
-    session: Session, witness: Witness, events: Sequence[RecordedEvent], first: int = 0
-) -> list[Arrival]:
+    session: Session, event_source: EventSource, events: Sequence[RecordedEvent], first: int = 0
+) -> list[ReceivedEvent]:
     """The events as they are stored, with masked secrets. It takes time: call it before a transaction.
 
     first -- how many events precede them, which may have the same time
     """
     now = clock.now()
-    return [_arrival(session, witness, event, number, now) for number, event in enumerate(events, first)]
+    return [_arrival(session, event_source, event, number, now) for number, event in enumerate(events, first)]
 
 
-def store_prepared(session: Session, arrivals: Sequence[Arrival], *, quota: Quota = DEFAULT_QUOTA) -> int:
+def store_prepared(
+    session: Session, arrivals: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA
+) -> int:
     """Store events of a channel in this order; returns how many are new. Raises as `append`."""
     outcomes: list[str] = []
     for start in range(0, len(arrivals), MAX_BATCH):
@@ -73,9 +75,11 @@ def store_prepared(session: Session, arrivals: Sequence[Arrival], *, quota: Quot
     return sum(outcome in _STORED for outcome in outcomes)
 
 
-def stored_positions(session: Session, witness: Witness, events: Sequence[RecordedEvent]) -> set[int]:
+def stored_positions(
+    session: Session, event_source: EventSource, events: Sequence[RecordedEvent]
+) -> set[int]:
     """The positions in `events` of those that are already stored."""
-    ids = [event_id(session, witness, event) for event in events]
+    ids = [event_id(session, event_source, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):
         names, values = sql.in_list("id", ids[start : start + batches.MAX_ROWS])
@@ -84,17 +88,21 @@ def stored_positions(session: Session, witness: Witness, events: Sequence[Record
     return {position for position, each in enumerate(ids) if each in stored}
 
 
-def event_id(session: Session, witness: Witness, event: RecordedEvent) -> str:
+def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:
     """The id that the same event always has (R36). It contains a secret, so that no client can use it before."""
-    parts = [witness.channel, witness.agent_session, event.identity, event.kind, event.index]
+    parts = [event_source.channel, event_source.agent_session, event.identity, event.kind, event.index]
     return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
 
 
-def _arrival(session: Session, witness: Witness, event: RecordedEvent, number: int, now: datetime) -> Arrival:
+def _arrival(
+    session: Session, event_source: EventSource, event: RecordedEvent, number: int, now: datetime
+) -> ReceivedEvent:
     """
     number -- its position in the list: nanoseconds that keep events of one time in this order
     """
     ts, time_ns = recorded_events.event_time(event.at or now, number)
-    ids = {"id": event_id(session, witness, event), "sessionId": str(session.id), "ts": ts}
-    envelope = recorded_events.envelope(witness, event, ids)
-    return Arrival.recorded(envelope, time_ns, recorded_events.serialize(envelope), witness.channel)
+    ids = {"id": event_id(session, event_source, event), "sessionId": str(session.id), "ts": ts}
+    envelope = recorded_events.envelope(event_source, event, ids)
+    return ReceivedEvent.recorded(
+        envelope, time_ns, recorded_events.serialize(envelope), event_source.channel
+    )

@@ -102,7 +102,7 @@ class Session(Model):
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
     models/sessions/final_seals.py. `score_total` and `score_highest` are in thousandths (models/scores.py).
-    `integrity_codes` are the kinds of facts that the worker found after the final seal `checked_seal_count`
+    `integrity_codes` are the kinds of findings that the worker found after the final seal `checked_seal_count`
     (models/ledger/integrity.py).
     """
 
@@ -212,8 +212,8 @@ class Session(Model):
         """The time of the close, even if no process has settled it yet; None if the session is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
-    def is_unsettled(self, now: datetime) -> bool:
-        """Return whether its close by the limit or its metrics are due, as `models.sql.UNSETTLED` selects."""
+    def is_due(self, now: datetime) -> bool:
+        """Return whether its close by the limit or its metrics are due, as `models.sql.DUE_TO_CLOSE` selects."""
         if self.closed_at is None:
             return self.closed_as_of(now) is not None
         return self.metrics_due

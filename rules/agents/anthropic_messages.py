@@ -8,7 +8,7 @@ from rules.agents import event_data, known_agents
 from rules.agents.messages_conversation import Conversation, intent
 from rules.agents.messages_turns import Call, block_text
 from rules.events.envelopes import integer, member, text
-from rules.events.recorded_events import RecordedEvent, ResponseFacts
+from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
 # A call without tools and with no more output is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16
@@ -91,44 +91,46 @@ class Response:
     def is_complete(self) -> bool:
         return self._is_complete
 
-    def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
-        if self._id is None and not self._blocks and not facts.counts:
+    def events(self, request: Request, measured: ResponseUsage) -> list[RecordedEvent]:
+        if self._id is None and not self._blocks and not measured.counts:
             return []
         if request.is_side_call:
-            return [self._usage(request, facts)]
+            return [self._usage(request, measured)]
         calls = [call for block in self._in_order() if (call := Call.read(block)) is not None]
         response = (
-            self._usage(request, facts) if request.agent.agent_id else self._answer(request, facts, calls)
+            self._usage(request, measured)
+            if request.agent.agent_id
+            else self._answer(request, measured, calls)
         )
         return [response, *(intent(call, request.agent.agent_id) for call in calls)]
 
-    def _usage(self, request: Request, facts: ResponseFacts) -> RecordedEvent:
-        identity = self._id or facts.request_id or request.conversation.response_identity(-1, self._text())
-        data = self._usage_members(facts) | {"sidechain": True}
-        if facts.counts.get("output", 0) > MAX_PROBE_TOKENS:
+    def _usage(self, request: Request, measured: ResponseUsage) -> RecordedEvent:
+        identity = self._id or measured.request_id or request.conversation.response_identity(-1, self._text())
+        data = self._usage_members(measured) | {"sidechain": True}
+        if measured.counts.get("output", 0) > MAX_PROBE_TOKENS:
             # What an agent calls a title or a summary could be a conversation of the person.
             data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
-    def _answer(self, request: Request, facts: ResponseFacts, calls: Sequence[Call]) -> RecordedEvent:
-        answer, data = self._text(), self._usage_members(facts)
+    def _answer(self, request: Request, measured: ResponseUsage, calls: Sequence[Call]) -> RecordedEvent:
+        answer, data = self._text(), self._usage_members(measured)
         if answer:
             data["lastAssistantMessage"] = answer
-        return RecordedEvent("ai_response", data, self._answer_identity(request, facts, answer, calls))
+        return RecordedEvent("ai_response", data, self._answer_identity(request, measured, answer, calls))
 
     def _answer_identity(
-        self, request: Request, facts: ResponseFacts, answer: str, calls: Sequence[Call]
+        self, request: Request, measured: ResponseUsage, answer: str, calls: Sequence[Call]
     ) -> str:
         """As of the same response in a later request; of a broken text, which may not be in one, its id."""
         if calls:
             return calls[0].id
-        unique = self._id or facts.request_id
+        unique = self._id or measured.request_id
         if unique is not None and not (self._is_complete and answer.strip()):
             return unique
         return request.conversation.response_identity(-1, answer)
 
-    def _usage_members(self, facts: ResponseFacts) -> dict[str, Any]:
-        return {**({"model": self._model} if self._model else {}), **event_data.usage(facts)}
+    def _usage_members(self, measured: ResponseUsage) -> dict[str, Any]:
+        return {**({"model": self._model} if self._model else {}), **event_data.usage(measured)}
 
     def _text(self) -> str:
         return "".join(map(block_text, self._in_order()))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from rules.agents.known_files import Touch, Workspace
-from rules.events.recorded_events import RecordedEvent, ResponseFacts
+from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
 
 class Agent(NamedTuple):
-    """The agent that makes a call; see `rules.events.recorded_events.Witness`. `agent_id` is that of a subagent."""
+    """The agent that makes a call; see `rules.events.recorded_events.EventSource`. `agent_id` is that of a subagent."""
 
     tool: str | None
     version: str | None
@@ -42,7 +42,7 @@ class Response(Protocol):
     def add(self, part: Any) -> None:
         """Add the data of one event of a stream, or the whole document."""
 
-    def events(self, request: Request, facts: ResponseFacts) -> list[RecordedEvent]:
+    def events(self, request: Request, measured: ResponseUsage) -> list[RecordedEvent]:
         """The model's text with its usage, and an intent for each tool call."""
 
 

@@ -7,7 +7,7 @@ from rules.agents.dialect import Outcome
 from rules.agents.diffs import Change, unified_diff
 from rules.agents.known_files import FileText
 from rules.events.masking import MAX_SECRET_CHARACTERS, mask_text
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 
 MAX_PREVIEW_CHARACTERS = 500
 _USAGE = {
@@ -42,15 +42,15 @@ def parsed_arguments(text: str) -> Any:
         return text
 
 
-def usage(facts: ResponseFacts) -> dict[str, Any]:
+def usage(measured: ResponseUsage) -> dict[str, Any]:
     """The usage of one response."""
-    tokens = {member: facts.counts[name] for name, member in _USAGE.items() if name in facts.counts}
+    tokens = {member: measured.counts[name] for name, member in _USAGE.items() if name in measured.counts}
     members = {
-        "model": facts.model,
-        "requestId": facts.request_id,
-        "totalCost": None if facts.cost_nano_usd is None else facts.cost_nano_usd / 10**9,
-        "firstTokenMs": facts.first_token_ms,
-        "turnDurationMs": facts.duration_ms,
+        "model": measured.model,
+        "requestId": measured.request_id,
+        "totalCost": None if measured.cost_nano_usd is None else measured.cost_nano_usd / 10**9,
+        "firstTokenMs": measured.first_token_ms,
+        "turnDurationMs": measured.duration_ms,
     }
     known = {name: value for name, value in members.items() if value is not None}
     return {"usageScope": "request", **tokens, **known}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rules.agents import claude_code_calls, codex_calls
 from rules.agents.event_data import preview
 from rules.agents.values import digest, named, text_of
-from rules.events.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent
 
 CHANNEL = "http-hook"
 CLAUDE_CODE, CODEX = "claude-code", "codex"
@@ -43,7 +43,9 @@ class Hook(NamedTuple):
         return RecordedEvent(kind, named(**data), identity, agent_id=self.text("agent_id"))
 
 
-def read(tool: str, members: Mapping[str, Any], now: datetime) -> tuple[Witness, list[RecordedEvent]] | None:
+def read(
+    tool: str, members: Mapping[str, Any], now: datetime
+) -> tuple[EventSource, list[RecordedEvent]] | None:
     """The events of one hook; None if it belongs to no agent session.
 
     tool -- `claude-code` or `codex`
@@ -55,7 +57,7 @@ def read(tool: str, members: Mapping[str, Any], now: datetime) -> tuple[Witness,
     reader = _READERS.get(hook.text("hook_event_name") or "")
     if not session or reader is None:
         return None
-    return Witness(CHANNEL, tool, None, session), list(reader(hook))
+    return EventSource(CHANNEL, tool, None, session), list(reader(hook))
 
 
 def _as_stop(notice: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rules.agents import claude_code_telemetry, codex_telemetry, gemini_telemetr
 from rules.agents.log_events import LogEvent
 from rules.agents.log_records import LogRecord
 from rules.agents.values import text_of
-from rules.events.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.timestamps import format_timestamp, timestamp_from_ns
 
 CHANNEL = "otlp"
@@ -61,7 +61,7 @@ class Clock(NamedTuple):
 
 def read(
     records: Sequence[LogRecord], arrived_at: datetime, earliest: datetime
-) -> list[tuple[Witness, list[RecordedEvent]]]:
+) -> list[tuple[EventSource, list[RecordedEvent]]]:
     """The events of one request in order, by agent session.
 
     earliest -- start of the session
@@ -72,11 +72,13 @@ def read(
     times = [event.time_ns for _, event in found if event.time_ns is not None]
     clock = Clock(arrived_at, max(times, default=0), earliest)
     found.sort(key=lambda each: (clock.at_ns(each[1].time_ns), each[1].sequence))
-    events: dict[Witness, list[RecordedEvent]] = {}
+    events: dict[EventSource, list[RecordedEvent]] = {}
     for tool, event in found:
-        if witness := _witness(tool, event.record):
-            events.setdefault(witness, []).extend(_timed(each, event, clock) for each in _events(tool, event))
-    return [(witness, listed) for witness, listed in events.items() if listed]
+        if event_source := _event_source(tool, event.record):
+            events.setdefault(event_source, []).extend(
+                _timed(each, event, clock) for each in _events(tool, event)
+            )
+    return [(event_source, listed) for event_source, listed in events.items() if listed]
 
 
 def _tool_of(record: LogRecord) -> Tool | None:
@@ -88,10 +90,10 @@ def _event(tool: Tool, record: LogRecord) -> LogEvent:
     return LogEvent.of(str(record.attributes["event.name"]).removeprefix(tool.prefix), record)
 
 
-def _witness(tool: Tool, record: LogRecord) -> Witness | None:
+def _event_source(tool: Tool, record: LogRecord) -> EventSource | None:
     session = text_of(record.attributes.get(tool.session))
     version = text_of(record.resource.get("service.version"))
-    return Witness(CHANNEL, tool.name, version, session) if session else None
+    return EventSource(CHANNEL, tool.name, version, session) if session else None
 
 
 def _events(tool: Tool, event: LogEvent) -> Iterator[RecordedEvent]:

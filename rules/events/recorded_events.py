@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Witness(NamedTuple):
+class EventSource(NamedTuple):
     """The channel that saw an agent session, and the tool that it is a session of.
 
     tool -- such as `claude-code`, `codex` or `opencode`; None if it is not known
@@ -53,7 +53,7 @@ class RecordedEvent:
     at: datetime | None = None
 
 
-class ResponseFacts(NamedTuple):
+class ResponseUsage(NamedTuple):
     """The model proxy's measurements of a response.
 
     request_id -- the provider's
@@ -68,18 +68,18 @@ class ResponseFacts(NamedTuple):
     duration_ms: int
 
 
-def envelope(witness: Witness, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
+def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
     """The event's envelope, with masked secrets (R38).
 
     ids -- `id`, `sessionId` and `ts`
     """
     meta = member(event.data, "meta")
-    meta = (meta if isinstance(meta, dict) else {}) | {"ideSessionId": witness.agent_session}
+    meta = (meta if isinstance(meta, dict) else {}) | {"ideSessionId": event_source.agent_session}
     if event.agent_id is not None:
         meta["agentId"] = event.agent_id
     data = masking.mask({**event.data, "meta": meta})
-    source = {"channel": witness.channel, "tool": witness.tool, "version": witness.version}
-    provenance = {"methods": [witness.channel], "observability": _observability(witness.channel)}
+    source = {"channel": event_source.channel, "tool": event_source.tool, "version": event_source.version}
+    provenance = {"methods": [event_source.channel], "observability": _observability(event_source.channel)}
     if event.kind in CHANGE_KINDS:
         provenance["attribution"] = "likely_ai"
     return {

@@ -1,6 +1,6 @@
 """Compare what several channels recorded about the same work (R36, docs/integrity.md#channels).
 
-The differences are facts with an explanation, no verdicts: most have harmless causes.
+The differences are findings with an explanation, no verdicts: most have harmless causes.
 """
 
 from collections import defaultdict

@@ -50,7 +50,7 @@ def is_complete(content: str) -> bool:
 
 
 def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """The fact's code and the changed columns of each part that differs; `events` is compared elsewhere."""
+    """The finding's code and the changed columns of each part that differs; `events` is compared elsewhere."""
     changed: dict[str, list[str]] = {}
     for part, code in (CODES | LATER_CODES).items():
         if part in sealed:

@@ -1,4 +1,4 @@
-"""Irregularities in a session's record, as facts with explanations; no score."""
+"""Irregularities in a session's record, as findings with explanations; no score."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from rules.integrity.seals import Break
 from rules.integrity.signature_chain import SignatureChain
 
 MAX_EVENT_IDS = 100
-MAX_FACTS_PER_CODE = 100
+MAX_FINDINGS_PER_CODE = 100
 
 
 @dataclass(frozen=True)
-class Fact:
+class Finding:
     """An irregularity; `event_ids` has at most MAX_EVENT_IDS of `count`."""
 
     code: str
@@ -31,7 +31,7 @@ class Group:
 
 
 _SEAL_CODES = {"changed": "event_changed", "missing": "event_missing", "head": "seal_broken"}
-# Facts about the end of the events, and those after which metrics cannot be derived again.
+# Findings about the end of the events, and those after which metrics cannot be derived again.
 END_CODES = frozenset({"event_missing", "tail_truncated", "seal_broken"})
 EVENT_CODES = END_CODES | {"event_changed", "event_inserted", "column_changed"}
 _EXPLANATIONS = {
@@ -84,48 +84,48 @@ _EXPLANATIONS = {
     "assessment names none. The final diff may use another base, or be empty.",
 }
 CODES = (*_EXPLANATIONS, "erased")
-ERASED = Fact(
+ERASED = Finding(
     "erased", [], 0, "The candidate's data was erased: the events, and the seals that covered them."
 )
 
 
 class Findings:
-    """The facts found so far, by their codes."""
+    """The findings found so far, by their codes."""
 
     def __init__(self) -> None:
-        self._facts: dict[str, list[Fact]] = {}
+        self._by_code: dict[str, list[Finding]] = {}
         self._columns: dict[str, list[str]] = {}
 
     def has_any(self, codes: Iterable[str]) -> bool:
-        return not self._facts.keys().isdisjoint(codes)
+        return not self._by_code.keys().isdisjoint(codes)
 
     def add(self, code: str, event_id: str | None = None, events: int | None = None) -> None:
-        """Add `events` events to a fact (by default 1 with an id, else 0), and the id of one of them."""
+        """Add `events` events to a finding (by default 1 with an id, else 0), and the id of one of them."""
         count = events if events is not None else int(event_id is not None)
         ids = [event_id] if event_id is not None else []
-        (fact,) = self._facts.get(code) or [Fact(code, [], 0, _EXPLANATIONS[code])]
-        ids = fact.event_ids + ids[: MAX_EVENT_IDS - len(fact.event_ids)]
-        self._facts[code] = [Fact(code, ids, fact.count + count, fact.explanation)]
+        (finding,) = self._by_code.get(code) or [Finding(code, [], 0, _EXPLANATIONS[code])]
+        ids = finding.event_ids + ids[: MAX_EVENT_IDS - len(finding.event_ids)]
+        self._by_code[code] = [Finding(code, ids, finding.count + count, finding.explanation)]
 
     def add_break(self, broken: Break, event_id: str | None) -> None:
-        """Add a separate fact for a break of the seal; after MAX_EVENT_IDS of a code, add it to the last one."""
+        """Add a separate finding for a break of the seal; after MAX_EVENT_IDS of a code, add it to the last one."""
         code = _SEAL_CODES[broken.reason]
-        facts = self._facts.setdefault(code, [])
+        same_code = self._by_code.setdefault(code, [])
         ids, count = [event_id] if event_id else [], broken.events
-        if len(facts) == MAX_EVENT_IDS:
-            ids, count = facts[-1].event_ids, facts.pop().count + count
-        facts.append(Fact(code, ids, count, _EXPLANATIONS[code]))
+        if len(same_code) == MAX_EVENT_IDS:
+            ids, count = same_code[-1].event_ids, same_code.pop().count + count
+        same_code.append(Finding(code, ids, count, _EXPLANATIONS[code]))
 
     def add_columns(self, code: str, names: Iterable[str]) -> None:
-        """Add columns of the session to a fact, with their names in its explanation."""
+        """Add columns of the session to a finding, with their names in its explanation."""
         columns = self._columns.setdefault(code, [])
         columns += [name for name in names if name not in columns]
         listed = ", ".join(map(_member_name, columns))
-        self._facts[code] = [Fact(code, [], 0, f"{_EXPLANATIONS[code]} Changed: {listed}.")]
+        self._by_code[code] = [Finding(code, [], 0, f"{_EXPLANATIONS[code]} Changed: {listed}.")]
 
-    def in_order(self) -> list[Fact]:
-        """The facts, most serious first."""
-        return [fact for code in _EXPLANATIONS for fact in self._facts.get(code, ())]
+    def in_order(self) -> list[Finding]:
+        """The findings, most serious first."""
+        return [finding for code in _EXPLANATIONS for finding in self._by_code.get(code, ())]
 
 
 def _member_name(column: str) -> str:
@@ -133,21 +133,21 @@ def _member_name(column: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-def facts(findings: Findings, groups: Iterable[Group]) -> list[Fact]:
+def in_order(findings: Findings, groups: Iterable[Group]) -> list[Finding]:
     """All irregularities, most serious first.
 
     findings -- from models/ledger/integrity.py
     groups -- other irregularities, in order
     """
     return findings.in_order() + [
-        Fact(group.code, group.event_ids, group.count, _EXPLANATIONS[group.code])
+        Finding(group.code, group.event_ids, group.count, _EXPLANATIONS[group.code])
         for group in groups
         if group.count
     ]
 
 
 def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
-    """The irregularities of a chain, by their codes; those beyond MAX_FACTS_PER_CODE are one group.
+    """The irregularities of a chain, by their codes; those beyond MAX_FINDINGS_PER_CODE are one group.
 
     Events are identified by their arrival numbers.
     """
@@ -160,5 +160,5 @@ def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
 
 
 def _merge_last(groups: Sequence[Sequence[int]]) -> list[Sequence[int]]:
-    first, rest = groups[: MAX_FACTS_PER_CODE - 1], groups[MAX_FACTS_PER_CODE - 1 :]
+    first, rest = groups[: MAX_FINDINGS_PER_CODE - 1], groups[MAX_FINDINGS_PER_CODE - 1 :]
     return [*first, list(concatenate(*rest))] if rest else list(first)

@@ -1,4 +1,4 @@
-"""Compare a stored event with its envelope and its arrival, for the facts of docs/integrity.md#findings."""
+"""Compare a stored event with its envelope and its arrival, for the findings of docs/integrity.md#findings."""
 
 import itertools
 import json
@@ -38,7 +38,7 @@ class Context(NamedTuple):
 
 
 def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """The codes of the facts about one stored event.
+    """The codes of the findings about one stored event.
 
     row -- its columns, and the `key_id` of its seal if it is sealed
     """
@@ -82,7 +82,7 @@ def _is_late(received_at: datetime, closed_at: datetime | None) -> bool:
 
 
 def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """Codes of facts about the event's arrival MAC."""
+    """Codes of findings about the event's arrival MAC."""
     is_sealed_without_key = "key_id" in row and row["key_id"] is None
     if row["arrival_mac"] is None:
         if context.requires_mac and not is_sealed_without_key:
@@ -126,7 +126,7 @@ def _has_arrived(
 
 
 def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
-    """Codes of facts about the claims of a client that signs."""
+    """Codes of findings about the claims of a client that signs."""
     is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
     if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
         yield "unsigned_event"

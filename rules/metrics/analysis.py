@@ -1,4 +1,4 @@
-"""A session's analysis: phases, sittings, turns, tools, models, error episodes."""
+"""A session's analysis: phases, work periods, turns, tools, models, error episodes."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from rules.metrics.analyzed_events import AnalyzedEvent, read_events, without_ed
 from rules.metrics.derivation import tool_usage
 from rules.metrics.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics.phases import PhaseTimes, Span, measure_phases, phase_spans
-from rules.metrics.segments import Segment, split_sittings, split_turns
+from rules.metrics.segments import Segment, split_turns, split_work_periods
 from rules.metrics.usage import ModelUse, PriceTable, total_usage, usage_by_model
 
 
@@ -26,7 +26,7 @@ class Analysis(NamedTuple):
     times: PhaseTimes
     phase_spans: list[Span]
     verifications: list[Verification]
-    sittings: list[Segment]
+    work_periods: list[Segment]
     turns: list[Segment]
     tools: dict[str, int]
     models: list[ModelUse]
@@ -46,7 +46,7 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
         times=measure_phases(events),
         phase_spans=phase_spans(events),
         verifications=[_verification(event, kind) for event in events if (kind := _verifies(event))],
-        sittings=split_sittings(events),
+        work_periods=split_work_periods(events),
         turns=split_turns(events),
         tools=tool_usage(all_events),
         models=usage_by_model(reports, prices),

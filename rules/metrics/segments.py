@@ -1,4 +1,4 @@
-"""Split a session into sittings and into turns (docs/metrics.md#analytics-of-a-session)."""
+"""Split a session into work periods and into turns (docs/metrics.md#analytics-of-a-session)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ from rules.events.envelopes import CHANGE_KINDS
 from rules.metrics.analyzed_events import AnalyzedEvent
 from rules.statistics.rounding import milliseconds
 
-MAX_GAP_MINUTES = 30  # within a sitting
+MAX_GAP_MINUTES = 30  # within a work period
 
 
 class Segment(NamedTuple):
@@ -27,12 +27,12 @@ class Segment(NamedTuple):
 
 
 def is_break(gap_ns: int) -> bool:
-    """True if the gap ends a sitting."""
+    """True if the gap ends a work period."""
     return gap_ns > MAX_GAP_MINUTES * 60 * 10**9
 
 
-def split_sittings(events: Sequence[AnalyzedEvent]) -> list[Segment]:
-    """The sittings of a session's events in order, without duplicates."""
+def split_work_periods(events: Sequence[AnalyzedEvent]) -> list[Segment]:
+    """The work periods of a session's events in order, without duplicates."""
     gaps = (event.time_ns - before.time_ns for before, event in pairwise(events))
     starts = [index for index, gap in enumerate(gaps, start=1) if is_break(gap)]
     return _split(events, [0, *starts]) if events else []

@@ -10,6 +10,7 @@ import config
 import models
 from app import create_app
 from models import Consent
+from tests.hostile.operations import create_missing
 from tools.scripts.run_with_parent import with_parent
 
 
@@ -23,7 +24,8 @@ def names(organization, assessment, key, session, reviewer):
     names = factories.make_record(session, reviewer.row) | factories.make_settings(organization)
     names |= {"assessment_id": assessment.id, "key_id": key.id, "candidate_id": key.id, "issue_id": issue.id}
     names |= {"delivery_id": key.invitation_id, "key": key.key, "fresh_key": fresh_key.key, "object_key": "x"}
-    return names | {"provider": "anthropic", "model": "haiku", "path": "v1/files"}
+    names |= {"provider": "anthropic", "model": "haiku", "path": "v1/files"}
+    return create_missing(reviewer, names)
 
 
 @pytest.fixture

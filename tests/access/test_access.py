@@ -1,15 +1,18 @@
 """Every route, called by every kind of caller (tests/access/rows.py)."""
 
+import re
 from collections import defaultdict
 
 import factories
 import pytest
 from callers import CONSOLE_HEADERS, Caller
+from response_checks import error_paths, refusal
 
+from models.base import new_id
 from models.webhooks.outbox import publish_new
 from rules.roles import ROLES
 from tests.access.rows import CALLERS, CHANGES_FOR_READERS, FOR_CANDIDATES, ROWS, SHARED, Row, call
-from tests.hostile.operations import every_operation, fill
+from tests.hostile.operations import every_operation, fill, operations
 
 ERASURE = "DELETE /v1/candidates/<candidate_id>/data"
 
@@ -95,3 +98,17 @@ def test_changes_of_one_resource_are_for_the_same_roles():
 def test_candidates_call_their_own_operations_and_few_of_reviewers():
     routes = {operation.route for operation in every_operation() if "candidateKey" in operation.callers}
     assert {route for route in routes if not route.split(" ")[1].startswith(FOR_CANDIDATES)} == SHARED
+
+
+@pytest.mark.any_database
+def test_a_row_that_a_body_refers_to_is_checked_after_the_ids_in_the_path(names, reviewer):
+    """R5, R8: unknown rows in the path are 404, then unknown rows in the body 400 with the member."""
+    referring = [each for each in operations() if each.references and "reviewerToken" in each.callers]
+    assert len(referring) >= 3
+    for operation in referring:
+        for member in operation.references:
+            unknown = {member: str(new_id())}
+            assert error_paths(call(reviewer, operation.route, names, **unknown)) == [[member]], operation
+            for name in re.findall(r"<(\w+_id)>", operation.route):
+                response = call(reviewer, operation.route, names | {name: new_id()}, **unknown)
+                assert refusal(response) == (404, "not_found"), operation

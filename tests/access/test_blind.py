@@ -40,7 +40,7 @@ def names(names, organization, key, session):
     for second in (1, 2):
         add_event(session, envelope(at=second))
     sessions.complete(session)
-    sessions.settle(session)
+    sessions.close_due(session)
     publish_new()
     is_about_key = WebhookDelivery.candidate_id == key.id
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(is_about_key).execute()

@@ -35,7 +35,7 @@ def paths(organization, assessment, session):
     return {
         f"/v1/assessments/{assessment.id}": {"expiresInDays": 30},
         f"/v1/assessments/{assessment.id}/task": None,
-        f"/v1/rubrics/{ids['rubric_id']}": {"name": "Other"},
+        f"/v1/rubrics/{factories.make_rubric(organization).id}": {"name": "Other"},
         f"/v1/issues/{factories.make_issue(organization).id}": None,
         f"/v1/webhooks/{ids['webhook_id']}": None,
         f"/v1/sessions/{session.id}": None,

@@ -53,7 +53,9 @@ def test_session_without_events_has_no_shares(reviewer, session):
     analysis = analyze(reviewer, session)
     assert (analysis["elapsedMs"], analysis["activeMs"], analysis["idleMs"]) == (0, 0, 0)
     assert {phase["share"] for phase in analysis["phases"]} == {None}
-    assert [analysis[name] for name in ("sittings", "turns", "tools", "models", "errorEpisodes")] == [[]] * 5
+    assert [analysis[name] for name in ("workPeriods", "turns", "tools", "models", "errorEpisodes")] == [
+        []
+    ] * 5
     assert analysis["totalCostUsd"] is None
 
 
@@ -78,7 +80,7 @@ def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
     }
     counts = {"events": 3, "prompts": 1, "changes": 1, "commands": 0, "failedCommands": 0}
     turn = {"eventId": "p", "firstPrompt": "Fix it"} | times | counts
-    assert analysis["turns"] == analysis["sittings"] == [turn]
+    assert analysis["turns"] == analysis["workPeriods"] == [turn]
 
 
 @pytest.mark.any_database

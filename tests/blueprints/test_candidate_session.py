@@ -327,7 +327,7 @@ def test_complete_counts_within_ten_minutes_after_the_limit(clock, anonymous, li
     close = clock.now() + timedelta(minutes=95)
     clock.fixed = close + timedelta(minutes=10, milliseconds=-1)
     if is_settled:
-        sessions.settle(session)
+        sessions.close_due(session)
         assert status_of(limited_key) == "expired"
     completed_at = clock.now()
     for _ in range(2):

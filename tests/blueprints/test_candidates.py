@@ -447,7 +447,7 @@ def test_hired_is_a_decision_however_it_is_made(clock, reviewer, key):
     hires = FeedEvent.select().where(FeedEvent.type == "candidate.hired").count()
     # The seal of the close, and one for each change of the status.
     assert (hires, Session.get_by_id(session.id).final_seal_count) == (2, 5)
-    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"] == []
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"] == []
 
 
 @pytest.mark.parametrize(

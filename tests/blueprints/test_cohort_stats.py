@@ -320,10 +320,10 @@ def test_sessions_of_an_earlier_version_are_intact_and_observed_once_they_are_re
         return [summary[metric][name] for metric in ("commandFailRate", "verifyIntensity", "manualEditRatio")]
 
     assert observations() == observations("valueObservations") == [None, 1, None]
-    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"] == []
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"] == []
     flask("sessions", "rederive")
     assert observations() == observations("valueObservations") == [2, 1, 0]
-    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"] == []
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"] == []
     flask("cohorts", "verify")
 
 

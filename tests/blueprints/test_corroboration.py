@@ -1,4 +1,4 @@
-"""Differences between channels, as facts of a session's integrity (docs/integrity.md#channels)."""
+"""Differences between channels, as findings of a session's integrity (docs/integrity.md#channels)."""
 
 from datetime import timedelta
 
@@ -31,9 +31,9 @@ def response(output=42, request="req_1"):
     return RecordedEvent("ai_response", {"requestId": request, "outputTokens": output}, request)
 
 
-def facts(reviewer, session):
+def findings(reviewer, session):
     body = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))
-    return {fact["code"]: (fact["count"], fact["eventIds"]) for fact in body["facts"]}
+    return {finding["code"]: (finding["count"], finding["eventIds"]) for finding in body["findings"]}
 
 
 def id_of(channel, kind):
@@ -42,11 +42,11 @@ def id_of(channel, kind):
     return events.order_by(Event.seq.desc()).first().event_id
 
 
-def test_channels_that_agree_give_no_facts(reviewer, session):
+def test_channels_that_agree_give_no_findings(reviewer, session):
     record(session, "proxy", prompt(), response(), intent(), command())
     record(session, "http-hook", prompt(), intent(), command())
     record(session, "otlp", response(), command(exit_code=None))
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}
 
 
 def test_an_agent_session_without_hooks_after_hooks(clock, reviewer, session):
@@ -54,9 +54,9 @@ def test_an_agent_session_without_hooks_after_hooks(clock, reviewer, session):
     record(session, "http-hook", prompt())
     clock.fixed += timedelta(minutes=1)
     record(session, "proxy", prompt(), agent_session="agent-1")
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}
     record(session, "proxy", response(), prompt("Again"), agent_session="agent-2")
-    (found,) = facts(reviewer, session).items()
+    (found,) = findings(reviewer, session).items()
     assert found == ("hooks_missing", (1, [id_of("proxy", "ai_response")]))
 
 
@@ -65,67 +65,67 @@ def test_an_agent_without_hooks_after_hooks_of_another_one(clock, reviewer, sess
     clock.fixed += timedelta(minutes=1)
     record(session, "proxy", prompt(), agent_session="agent-1")
     record(session, "proxy", prompt(), agent_session="agent-2", tool="codex")
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}
 
 
 @pytest.mark.parametrize("channel", ["http-hook", "otlp"])
 def test_a_call_that_the_proxy_never_carried(reviewer, session, channel):
     record(session, "proxy", intent(), command())
     record(session, channel, intent("toolu_2"), command(call="toolu_2"), command())
-    assert facts(reviewer, session) == {"call_not_proxied": (1, [id_of(channel, "tool_intent")])}
+    assert findings(reviewer, session) == {"call_not_proxied": (1, [id_of(channel, "tool_intent")])}
 
 
 def test_a_response_of_a_call_whose_recording_failed_was_carried(reviewer, session):
     record(session, "otlp", response(request="req_7"), response(request="req_8"))
     make_model_call(session, "claude-sonnet-5", {"output": 42}, request_id="req_7")
-    assert facts(reviewer, session) == {"call_not_proxied": (1, [id_of("otlp", "ai_response")])}
+    assert findings(reviewer, session) == {"call_not_proxied": (1, [id_of("otlp", "ai_response")])}
 
 
 def test_a_call_that_was_only_in_the_history(reviewer, session):
     record(session, "proxy", intent("toolu_0"))
     restored = RecordedEvent("tool_intent", {"toolUseId": "toolu_1", "fromHistory": True}, "toolu_1")
     record(session, "proxy", restored, command())
-    assert facts(reviewer, session) == {"call_from_history": (1, [id_of("proxy", "tool_intent")])}
+    assert findings(reviewer, session) == {"call_from_history": (1, [id_of("proxy", "tool_intent")])}
 
 
 def test_calls_in_a_script_of_codex_are_not_in_the_proxys_requests(reviewer, session):
     record(session, "otlp", command(call="exec-1"))
-    assert facts(reviewer, session)["call_not_proxied"][0] == 1
+    assert findings(reviewer, session)["call_not_proxied"][0] == 1
     record(session, "proxy", intent("call_9", "exec"))
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}
 
 
 @pytest.mark.parametrize("other", [command(exit_code=0), command(command="make lint")])
 def test_different_results_of_one_call(reviewer, session, other):
     record(session, "proxy", intent(), command())
     record(session, "http-hook", other)
-    assert facts(reviewer, session) == {"result_differs": (1, [id_of("http-hook", "command")])}
+    assert findings(reviewer, session) == {"result_differs": (1, [id_of("http-hook", "command")])}
 
 
 def test_different_white_space_and_an_unknown_exit_code_are_no_difference(reviewer, session):
     record(session, "proxy", intent(), command(command="make  test\n"))
     record(session, "otlp", command(exit_code=None))
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}
 
 
 def test_other_usage_than_the_providers(reviewer, session):
     record(session, "proxy", response(output=42))
     record(session, "otlp", response(output=41))
-    assert facts(reviewer, session) == {"usage_differs": (1, [id_of("otlp", "ai_response")])}
+    assert findings(reviewer, session) == {"usage_differs": (1, [id_of("otlp", "ai_response")])}
 
 
 def test_a_prompt_that_the_client_did_not_report(reviewer, session):
     record(session, "proxy", prompt("Fix  the queue"), prompt("Delete the tests"))
     add_event(session, envelope(kind="prompt", data={"text": "Fix the queue\n"}))
-    assert facts(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
+    assert findings(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
 
 
 def test_a_client_that_reports_no_prompt_at_all(reviewer, session):
     """One event of a client is enough for its record to count instead of the channels'."""
     record(session, "proxy", prompt("Fix the queue"))
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}
     add_event(session, envelope(kind="session_start"))
-    assert facts(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
+    assert findings(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
 
 
 def test_malformed_members_are_compared_as_missing(reviewer, session):
@@ -136,4 +136,4 @@ def test_malformed_members_are_compared_as_missing(reviewer, session):
             channel,
             *(RecordedEvent(kind, odd, kind) for kind in ("command", "ai_response", "prompt")),
         )
-    assert facts(reviewer, session) == {}
+    assert findings(reviewer, session) == {}

@@ -45,8 +45,8 @@ def integrity(reviewer, session):
     return body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))
 
 
-def facts(reviewer, session):
-    return [(fact["code"], fact["eventIds"]) for fact in integrity(reviewer, session)["facts"]]
+def findings(reviewer, session):
+    return [(finding["code"], finding["eventIds"]) for finding in integrity(reviewer, session)["findings"]]
 
 
 def signed_log(app, session):
@@ -61,9 +61,9 @@ def overwrite(row, text):
     Event.update(envelope=text).where(Event.seq == row.seq).execute()
 
 
-def test_an_intact_record_has_no_facts(reviewer, signed, signer, chained):
+def test_an_intact_record_has_no_findings(reviewer, signed, signer, chained):
     record = integrity(reviewer, signed)
-    assert record["facts"] == []
+    assert record["findings"] == []
     assert record["counts"]["events"] == record["counts"]["valid"] == record["counts"]["sealed"] == 5
     assert record["publicKeys"] == [signer.public_key]
     assert record["seal"]["isWhole"] is True
@@ -77,21 +77,23 @@ def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, si
     event = signer.event(signed, data=data) | members
     add(signed, event)
     assert row_of(event).verdict == "invalid"
-    assert facts(reviewer, signed)[0] == ("signature_invalid", [event["id"]])
+    assert findings(reviewer, signed)[0] == ("signature_invalid", [event["id"]])
     (entry,) = signed_log(app, signed)["events"]
     assert entry["payload"] == event
     assert (entry["sigVerified"], entry["sig"]) == (False, event["sig"][:128])
     assert entry["prevSig"] == (event["prevSig"][:128] if "prevSig" in event else None)
 
 
-def test_further_irregularities_of_a_kind_are_one_fact(reviewer, signed, monkeypatch):
-    monkeypatch.setattr("rules.integrity.findings.MAX_FACTS_PER_CODE", 3)
+def test_further_irregularities_of_a_kind_are_one_finding(reviewer, signed, monkeypatch):
+    monkeypatch.setattr("rules.integrity.findings.MAX_FINDINGS_PER_CODE", 3)
     for number in range(5):
         previous = "a" * number + "b"
         add(signed, *(envelope(sig=f"{number} {branch}", prevSig=previous) for branch in "xyz"))
-    forks = [fact for fact in integrity(reviewer, signed)["facts"] if fact["code"] == "chain_fork"]
-    assert [fact["count"] for fact in forks] == [3, 3, 9]
-    assert len({event_id for fact in forks for event_id in fact["eventIds"]}) == 3 * 5
+    forks = [
+        finding for finding in integrity(reviewer, signed)["findings"] if finding["code"] == "chain_fork"
+    ]
+    assert [finding["count"] for finding in forks] == [3, 3, 9]
+    assert len({event_id for finding in forks for event_id in finding["eventIds"]}) == 3 * 5
 
 
 def test_every_changed_and_every_removed_event_is_named(reviewer, signed, chained):
@@ -101,7 +103,7 @@ def test_every_changed_and_every_removed_event_is_named(reviewer, signed, chaine
     overwrite(second, fourth.envelope)
     overwrite(fourth, second.envelope)
     Event.delete().where(Event.event_id.in_(ids[::2])).execute()
-    found = facts(reviewer, signed)
+    found = findings(reviewer, signed)
     assert [named for code, named in found if code == "event_missing"] == [[ids[0]], [ids[2]], [ids[4]]]
     assert [named for code, named in found if code == "event_changed"] == [[ids[1]], [ids[3]]]
 
@@ -111,20 +113,20 @@ def test_a_change_outside_the_signature_is_reported(reviewer, session):
     add(session, event)
     Seal.seal_new()
     overwrite(row_of(event), json.dumps(event | {"actor": {"type": "ai"}}))
-    assert facts(reviewer, session) == [("event_changed", [event["id"]])]
+    assert findings(reviewer, session) == [("event_changed", [event["id"]])]
 
 
 def test_a_removed_end_is_reported_even_without_its_seals(reviewer, signed, chained):
     last = chained[-1]["id"]
     Event.delete().where(Event.event_id == last).execute()
     Seal.delete().where(Seal.event_id == last).execute()
-    assert [code for code, _ in facts(reviewer, signed)] == ["event_missing"]
+    assert [code for code, _ in findings(reviewer, signed)] == ["event_missing"]
 
 
 def test_an_event_lost_in_transit_is_a_gap(reviewer, signed, signer):
     first, _, third = (signer.event(signed, at=second) for second in range(3))
     add(signed, first, third)
-    assert facts(reviewer, signed) == [("chain_gap", [third["id"]])]
+    assert findings(reviewer, signed) == [("chain_gap", [third["id"]])]
 
 
 def test_signatures_of_another_key_are_invalid_and_all_counted(reviewer, signed, monkeypatch):
@@ -132,9 +134,9 @@ def test_signatures_of_another_key_are_invalid_and_all_counted(reviewer, signed,
     stranger = Signer(seed=9)
     events = [stranger.event(signed, at=second) for second in range(3)]
     add(signed, *events)
-    (fact,) = integrity(reviewer, signed)["facts"]
-    assert (fact["code"], fact["count"]) == ("signature_invalid", 3)
-    assert fact["eventIds"] == [event["id"] for event in events[:2]]
+    (finding,) = integrity(reviewer, signed)["findings"]
+    assert (finding["code"], finding["count"]) == ("signature_invalid", 3)
+    assert finding["eventIds"] == [event["id"] for event in events[:2]]
 
 
 def test_every_key_of_a_session_may_sign(app, reviewer, assessment):
@@ -159,7 +161,7 @@ def test_sealing_resumes_where_it_ended(reviewer, session):
         Seal.seal_new()
     assert Seal.seal_new() == 0
     assert [seal.position for seal in Seal.select().order_by(Seal.position)] == [1, 2, 3]
-    assert integrity(reviewer, session)["facts"] == []
+    assert integrity(reviewer, session)["findings"] == []
 
 
 def test_an_event_that_commits_after_many_later_ones_is_sealed(reviewer, session, assessment, monkeypatch):
@@ -182,7 +184,7 @@ def test_sealing_during_a_read_breaks_nothing(reviewer, session, monkeypatch):
     add(session, envelope())
     Seal.seal_new()
     monkeypatch.setattr(Seal, "sealed", classmethod(later))
-    assert facts(reviewer, session) == []
+    assert findings(reviewer, session) == []
 
 
 @pytest.mark.parametrize("max_bytes", [1, 1000])
@@ -192,7 +194,7 @@ def test_events_are_read_in_batches(app, reviewer, signed, signer, monkeypatch, 
     events = [signer.event(signed, at=second) for second in range(7)]
     add(signed, *reversed(events))
     assert Seal.seal_new() == 7
-    assert integrity(reviewer, signed)["facts"] == []
+    assert integrity(reviewer, signed)["findings"] == []
     assert [entry["payload"] for entry in signed_log(app, signed)["events"]] == events
 
 
@@ -235,17 +237,17 @@ def test_the_worker_verifies_very_large_events(app, reviewer, signed, signer):
 
 
 def codes(reviewer, session):
-    return [code for code, _ in facts(reviewer, session)]
+    return [code for code, _ in findings(reviewer, session)]
 
 
-def test_two_unsigned_events_centuries_apart_are_facts(clock, reviewer, signed):
+def test_two_unsigned_events_centuries_apart_are_findings(clock, reviewer, signed):
     clock.fixed += timedelta(minutes=5)
     ancient, future = (envelope() | {"ts": f"{year}-01-01T00:00:00Z"} for year in (1700, 2260))
     add(signed, ancient, future)
     sessions.complete(signed)
     clock.fixed += timedelta(minutes=11)
     Worker(reviewer.client.application.config).run_once()
-    found = dict(facts(reviewer, signed))
+    found = dict(findings(reviewer, signed))
     assert found["unsigned_event"] == found["time_far_from_arrival"] == [ancient["id"], future["id"]]
     assert found.keys() == {"unsigned_event", "time_far_from_arrival", "duration_too_long"}
     metrics = reviewer.get(f"/v1/sessions/{signed.id}").json["metrics"]

@@ -38,14 +38,14 @@ def test_a_new_issue_is_returned(clock, reviewer):
     assert response.status_code == 201
     issue = response.json["issue"]
     times = dict.fromkeys(("createdAt", "updatedAt"), "2026-04-01T09:00:00.000Z")
-    assert issue == BODY | OPTIONAL | times | {"id": issue["id"], "isCatalogue": False}
+    assert issue == BODY | OPTIONAL | times | {"id": issue["id"], "isCatalog": False}
     assert reviewer.get(f"{PATH}/{issue['id']}").json == response.json
 
 
 @pytest.mark.parametrize("members", [{}, dict.fromkeys(OPTIONAL)])
 def test_other_members_are_optional_and_those_of_the_response_ignored(reviewer, members):
-    issue = reviewer.post(PATH, BODY | members | {"id": SHA, "isCatalogue": True}).json["issue"]
-    assert (EMPTY | {"isCatalogue": False}).items() <= issue.items()
+    issue = reviewer.post(PATH, BODY | members | {"id": SHA, "isCatalog": True}).json["issue"]
+    assert (EMPTY | {"isCatalog": False}).items() <= issue.items()
     assert issue["id"] != SHA
 
 
@@ -71,13 +71,13 @@ def test_every_invalid_label_is_named(reviewer):
 
 
 def test_organizations_see_the_catalog_and_their_own_issues(reviewer, neighbour, organization):
-    shared = make_issue(title="Catalogue", reference_sha=SHA)
+    shared = make_issue(title="Catalog", reference_sha=SHA)
     make_issue(organization, title="Ours")
     make_issue(neighbour.row.organization, title="Theirs")
-    assert titles(reviewer) == ["Catalogue", "Ours"]
-    assert titles(neighbour) == ["Catalogue", "Theirs"]
+    assert titles(reviewer) == ["Catalog", "Ours"]
+    assert titles(neighbour) == ["Catalog", "Theirs"]
     shown = reviewer.get(f"{PATH}/{shared.id}").json["issue"]
-    assert (shown["isCatalogue"], shown["referenceSha"]) == (True, SHA)
+    assert (shown["isCatalog"], shown["referenceSha"]) == (True, SHA)
 
 
 def test_a_candidate_sees_only_the_issue_of_their_assessment(app, organization):

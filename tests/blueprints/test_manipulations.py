@@ -1,4 +1,4 @@
-"""Manipulations by somebody with write access to the database, and the fact that reports each of them.
+"""Manipulations by somebody with write access to the database, and the finding that reports each of them.
 
 The record is sealed with a key that is not in the database. The worker, which has the key, must not cover up any of
 them. tests/ops/test_seal_check.py has the two that only an anchor reveals.
@@ -300,16 +300,17 @@ def record(clock, assessment, worker):
     return Record(session)
 
 
-def facts(reviewer, record):
+def findings(reviewer, record):
     return [
-        fact["code"] for fact in body_of(reviewer.get(f"/v1/sessions/{record.session.id}/integrity"))["facts"]
+        finding["code"]
+        for finding in body_of(reviewer.get(f"/v1/sessions/{record.session.id}/integrity"))["findings"]
     ]
 
 
-def test_the_untouched_record_has_no_facts(reviewer, record, worker):
-    assert facts(reviewer, record) == []
+def test_the_untouched_record_has_no_findings(reviewer, record, worker):
+    assert findings(reviewer, record) == []
     worker.run_once()
-    assert facts(reviewer, record) == []
+    assert findings(reviewer, record) == []
     assert FinalSeal.select().count() == 1
 
 
@@ -318,11 +319,11 @@ def test_the_untouched_record_has_no_facts(reviewer, record, worker):
 def test_every_manipulation_is_reported(clock, reviewer, record, worker, manipulation):
     manipulate, code = MANIPULATIONS[manipulation]
     manipulate(record)
-    assert code in facts(reviewer, record)
+    assert code in findings(reviewer, record)
     worker.run_once()
     clock.fixed += timedelta(minutes=11)
     worker.run_once()
-    assert code in facts(reviewer, record)
+    assert code in findings(reviewer, record)
 
 
 def test_the_tail_of_an_open_session_cannot_be_truncated(clock, reviewer, assessment):
@@ -331,12 +332,12 @@ def test_the_tail_of_an_open_session_cannot_be_truncated(clock, reviewer, assess
         add_event(session, envelope())
     Seal.seal_new()
     record = Record(session)
-    assert facts(reviewer, record) == []
+    assert findings(reviewer, record) == []
     record.delete_tail()
-    assert facts(reviewer, record) == ["tail_truncated"]
+    assert findings(reviewer, record) == ["tail_truncated"]
     add_event(session, envelope())
     Seal.seal_new()
-    assert facts(reviewer, record) == ["tail_truncated"]
+    assert findings(reviewer, record) == ["tail_truncated"]
 
 
 @pytest.mark.parametrize("column", ["duration_ms", "tests_passed_count", "completed_at"])
@@ -347,15 +348,15 @@ def test_a_later_change_does_not_cover_up_a_manipulation(clock, reviewer, record
     path = f"/v1/candidates/{record.session.key_id}"
     assert body_of(reviewer.patch(path, {"hired": True}))["candidate"]["status"] == "hired"
     assert FinalSeal.newest(record.session).reason == "hired"
-    assert expected in facts(reviewer, record)
+    assert expected in findings(reviewer, record)
 
 
 def test_the_numbers_of_an_erased_session_are_not_sealed_again(reviewer, record, worker):
     body_of(reviewer.delete(f"/v1/candidates/{record.session.key_id}/data"))
-    assert facts(reviewer, record) == ["erased"]
+    assert findings(reviewer, record) == ["erased"]
     record.set(duration_ms=1, prompt_count=99, metrics_due=True)
     worker.run_once()
-    assert facts(reviewer, record) == ["erased", "metrics_changed"]
+    assert findings(reviewer, record) == ["erased", "metrics_changed"]
 
 
 def test_a_clock_that_was_set_back_is_no_manipulation(clock, reviewer, assessment, worker):
@@ -364,7 +365,7 @@ def test_a_clock_that_was_set_back_is_no_manipulation(clock, reviewer, assessmen
     clock.fixed -= timedelta(minutes=30)
     sessions.complete(session)
     worker.run_once()
-    assert facts(reviewer, Record(session)) == []
+    assert findings(reviewer, Record(session)) == []
 
 
 def test_a_session_deleted_without_its_final_seals_is_reported(app, record):

@@ -1,4 +1,4 @@
-"""Results of an assessment: order, pages, filters, scores, facts of the latest check, and the export."""
+"""Results of an assessment: order, pages, filters, scores, findings of the latest check, and the export."""
 
 import csv
 import io
@@ -159,7 +159,7 @@ def test_a_result_has_the_values_of_the_other_operations(reviewer, organization,
             "criteria": [{"key": "quality", "mean": 2.0, "reviewers": 1}],
             "hidden": False,
         },
-        "integrityFacts": None,
+        "integrityFindings": None,
         "decision": "advanced",
     }
     assert (second["candidateId"], second["sessionId"], second["status"]) == (
@@ -230,29 +230,32 @@ def test_the_total_is_that_of_the_scores_after_each_change(app, reviewer, organi
     }
 
 
-def test_facts_are_those_of_the_latest_check_after_a_final_seal(reviewer, clock, worker, assessment):
+def test_findings_are_those_of_the_latest_check_after_a_final_seal(reviewer, clock, worker, assessment):
     session = make_session(make_key(assessment))
     add_event(session, envelope())
     body_of(reviewer.post(f"/v1/sessions/{session.id}/close"))
     worker.run_once()
-    assert result_of(reviewer, session)["integrityFacts"] is None
+    assert result_of(reviewer, session)["integrityFindings"] is None
     clock.fixed += timedelta(minutes=11)
     worker.run_once()
-    checked = result_of(reviewer, session)["integrityFacts"]
-    facts = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"]
-    assert checked == {"codes": [fact["code"] for fact in facts], "checkedAt": "2026-04-01T09:11:00.000Z"}
+    checked = result_of(reviewer, session)["integrityFindings"]
+    findings = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"]
+    assert checked == {
+        "codes": [finding["code"] for finding in findings],
+        "checkedAt": "2026-04-01T09:11:00.000Z",
+    }
     clock.fixed += timedelta(minutes=1)
     worker.run_once()
-    assert result_of(reviewer, session)["integrityFacts"] == checked
+    assert result_of(reviewer, session)["integrityFindings"] == checked
     Event.update(envelope="{}").where(Event.session == session).execute()
     body_of(reviewer.put(f"/v1/sessions/{session.id}/test-result", {"passed": 1, "failed": 0}))
     worker.run_once()
-    checked = result_of(reviewer, session)["integrityFacts"]
+    checked = result_of(reviewer, session)["integrityFindings"]
     assert checked["checkedAt"] == "2026-04-01T09:12:00.000Z"
     assert "event_changed" in checked["codes"]
     privacy.erase(session.key)
     worker.run_once()
-    assert result_of(reviewer, session)["integrityFacts"]["codes"] == ["erased"]
+    assert result_of(reviewer, session)["integrityFindings"]["codes"] == ["erased"]
 
 
 @pytest.mark.any_database
@@ -260,14 +263,14 @@ def test_a_failing_check_stops_no_other(reviewer, clock, assessment, monkeypatch
     sessions = [make_closed_session(assessment, envelope()) for _ in range(4)]
     clock.fixed += timedelta(minutes=11)
     monkeypatch.setattr(integrity, "MAX_CHECKED", 2)
-    check = integrity.facts
+    check = integrity.find_all
 
     def fail(session, has_signing_key):
         if session.id in {each.id for each in sessions[:2]}:
             raise ValueError
         return check(session, has_signing_key)
 
-    monkeypatch.setattr(integrity, "facts", fail)
+    monkeypatch.setattr(integrity, "find_all", fail)
     checker = Worker(reviewer.client.application.config)
     for _ in range(2):
         checker.run_once()

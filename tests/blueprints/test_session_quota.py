@@ -44,21 +44,21 @@ def stored(session):
     return row
 
 
-def fact(reviewer, session):
-    facts = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"]
-    return next((fact["count"] for fact in facts if fact["code"] == "session_full"), None)
+def finding(reviewer, session):
+    findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
+    return next((finding["count"] for finding in findings if finding["code"] == "session_full"), None)
 
 
 def test_a_session_takes_no_more_events_than_its_limit(reviewer, candidate, session, limit):
     limit(events=3)
     events = [envelope() for _ in range(3)]
     assert post(candidate, *events) == [201] * 3
-    assert fact(reviewer, session) is None
+    assert finding(reviewer, session) is None
     assert refusal(candidate.post(PATH, envelope())) == (413, "session_full")
     assert post(candidate, envelope(), events[0]) == [413, 200]
     assert Event.select().count() == 3
     assert stored(session).stored_event_count == 3
-    assert fact(reviewer, session) == 2
+    assert finding(reviewer, session) == 2
 
 
 def test_a_session_takes_no_more_bytes_than_its_limit(reviewer, candidate, session, limit):
@@ -70,7 +70,7 @@ def test_a_session_takes_no_more_bytes_than_its_limit(reviewer, candidate, sessi
     others = [event | {"id": event["id"][:-1] + last} for last in "xy"]
     assert post(candidate, *others, event) == [201, 413, 200]
     assert stored(session).stored_event_bytes == 2 * size
-    assert fact(reviewer, session) == 1
+    assert finding(reviewer, session) == 1
 
 
 def test_a_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
@@ -87,7 +87,7 @@ def test_a_batch_stores_the_events_that_fit(reviewer, candidate, session, limit)
     events = [envelope() for _ in range(3)]
     assert statuses(post_batch(candidate, *events, first)) == ["created", "created", "refused", "skipped"]
     assert stored(session).stored_event_count == 4
-    assert fact(reviewer, session) == 3
+    assert finding(reviewer, session) == 3
 
 
 def test_an_id_that_was_refused_can_still_be_stored(candidate, session, limit):

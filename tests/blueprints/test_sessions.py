@@ -246,7 +246,7 @@ ACTIONS = {
     "erase": (erase, None),
     "read at the limit": (read, timedelta(hours=2)),
     "submit a result": (submit_result, timedelta(hours=2)),
-    "settle": (lambda *_: sessions.settle_all(), timedelta(hours=2)),
+    "settle": (lambda *_: sessions.close_all_due(), timedelta(hours=2)),
     "seal": (lambda *_: sessions.seal_due(), timedelta(hours=2)),
 }
 

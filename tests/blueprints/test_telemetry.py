@@ -12,7 +12,7 @@ from response_checks import exported
 
 from models import sessions
 from models.sessions import recording
-from rules.events.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.session_close import STORED_AFTER_CLOSE
 from web import otlp
 
@@ -265,7 +265,9 @@ def test_a_response_of_codex_counts_once_if_the_proxy_carried_it(candidate, revi
     counts = {"inputTokens": 400, "outputTokens": 42, "cacheReadTokens": 6500, "cacheWriteTokens": 100}
     carried = {"model": "gpt-5.5", "requestId": "r1", "usageScope": "request", "lastAssistantMessage": "Done"}
     sessions.record(
-        session, Witness("proxy", "codex", None, "c1"), [RecordedEvent("ai_response", carried | counts, "r1")]
+        session,
+        EventSource("proxy", "codex", None, "c1"),
+        [RecordedEvent("ai_response", carried | counts, "r1")],
     )
     tokens = {
         "input_token_count": "7000",
@@ -276,7 +278,7 @@ def test_a_response_of_codex_counts_once_if_the_proxy_carried_it(candidate, revi
     common = {"conversation.id": "c1", "model": "gpt-5.5", "event.kind": "response.completed"}
     accepted(post(candidate, batch(record("codex.sse_event", **common, **tokens))))
     shown = reviewer.get(f"/v1/sessions/{session.id}").json
-    assert (shown["eventCount"], shown["witnessEventCount"]) == (1, 1)
+    assert (shown["eventCount"], shown["duplicateEventCount"]) == (1, 1)
     sessions.complete(session)
     metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
     assert metrics["tokens"] == {
@@ -291,7 +293,7 @@ def test_usage_and_text_of_claude_code_count_once_each_next_to_hooks(candidate, 
     assert candidate.post("/v1/hooks/claude-code", hook).status_code == 200
     accepted(post(candidate, batch(USAGE, record("assistant_response", 2, **text))))
     shown = reviewer.get(f"/v1/sessions/{session.id}").json
-    assert (shown["eventCount"], shown["witnessEventCount"]) == (2, 1)
+    assert (shown["eventCount"], shown["duplicateEventCount"]) == (2, 1)
     sessions.complete(session)
     metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
     assert (metrics["tokens"]["claude-opus-4-8"]["input"], metrics["totalCostUsd"]) == (12, 0.5)

@@ -15,9 +15,9 @@ def test_submitted_session_is_shown_and_key_leaves_the_address(open_visit, websi
     complete(website, session_id, key)
     visit = open_visit(f"/replay/{session_id}?key={key}", width)
     assert visit.heading() == "Thank you. We have received your work."
-    facts = visit.page.locator("dl").inner_text()
-    assert "Submitted" in facts
-    assert "Europe/Berlin" in facts
+    details = visit.page.locator("dl").inner_text()
+    assert "Submitted" in details
+    assert "Europe/Berlin" in details
     assert visit.page.locator("[data-fill=events]").inner_text() == "2"
     assert visit.shows("Northwind Traders keeps your work")
     assert visit.page.url == f"{visit.address}/replay/{session_id}"

@@ -121,7 +121,7 @@ def test_a_broken_seal_does_not_stop_that_of_other_sessions(worker, session, ass
 
 # PostgreSQL stores ids in one form.
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
-@pytest.mark.parametrize("table", ["audit_entries", "occurrences"])
+@pytest.mark.parametrize("table", ["audit_entries", "feed_events"])
 def test_a_row_with_a_dashed_id_does_not_make_an_endless_loop(worker, reviewer, other, organization, table):
     worker.run_once()
     for caller in (reviewer, other):
@@ -133,7 +133,7 @@ def test_a_row_with_a_dashed_id_does_not_make_an_endless_loop(worker, reviewer, 
     worker.run_once()
     (waiting,) = db.execute_sql(f"SELECT COUNT(*) FROM {table} WHERE position IS NULL").fetchone()
     assert waiting == 1
-    task = {"audit_entries": "chain", "occurrences": "publish"}[table]
+    task = {"audit_entries": "chain", "feed_events": "publish"}[table]
     assert failures() == {(task, str(organization.id), 1)}
 
 
@@ -152,7 +152,7 @@ def unreadable(organization, clock):
 def test_a_session_that_cannot_be_closed_does_not_stop_others(worker, unreadable):
     worker.run_once()
     assert [Session.get_by_id(row.id).closed_by for row in unreadable] == [None, "limit"]
-    assert ("settle", str(unreadable[0].id), 1) in failures()
+    assert ("close", str(unreadable[0].id), 1) in failures()
 
 
 def test_a_session_that_cannot_be_closed_does_not_fail_its_cohort(reviewer, unreadable):
@@ -164,7 +164,7 @@ def test_a_session_that_cannot_be_closed_is_shown_as_it_is_stored(reviewer, unre
     for _ in range(2):
         shown = body_of(reviewer.get(f"/v1/sessions/{unreadable[0].id}"))
         assert (shown["status"], shown["closedAt"], shown["metrics"]) == ("expired", None, None)
-    assert failures() == {("settle", str(unreadable[0].id), 1)}
+    assert failures() == {("close", str(unreadable[0].id), 1)}
 
 
 def test_an_event_that_cannot_be_verified_does_not_stop_others(worker, session, monkeypatch):

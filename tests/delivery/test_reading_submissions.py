@@ -62,8 +62,8 @@ def final_diff(reviewer, session, **query):
 
 
 def codes(reviewer, session):
-    facts = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"]
-    return {fact["code"]: fact["count"] for fact in facts} | {}
+    findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
+    return {finding["code"]: finding["count"] for finding in findings} | {}
 
 
 @needs_git
@@ -128,7 +128,7 @@ def test_without_the_assessments_commit_the_base_is_unverified(start, reviewer, 
     assert codes(reviewer, session)["base_unverified"] == 1
 
 
-def test_an_unreadable_bundle_is_a_fact_and_is_kept(start, reviewer, store):
+def test_an_unreadable_bundle_is_a_finding_and_is_kept(start, reviewer, store):
     candidate, session = start()
     content = bundle_of_blobs(a=b"1\n")[:-30]
     submit_work(candidate, content)
@@ -197,12 +197,12 @@ def test_events_that_count_after_the_close_explain_lines_and_late_ones_do_not(st
     assert shown(reviewer, session)["metrics"]["manualLineRatio"] == 0.75
     clock.fixed += timedelta(minutes=5)
     add_event(session, change("a", "@@ -1 +1,2 @@\n 1\n+2\n", at=1))
-    sessions.settle_all()
+    sessions.close_all_due()
     read(store)
     assert shown(reviewer, session)["metrics"]["manualLineRatio"] == 0.5
     clock.fixed += AFTER_FLUSH
     add_event(session, change("a", "@@ -2 +2,2 @@\n 2\n+3\n", at=2))
-    sessions.settle_all()
+    sessions.close_all_due()
     read(store)
     assert shown(reviewer, session)["metrics"]["manualLineRatio"] == 0.5
     assert Submission.get().retry_at is None
@@ -221,7 +221,7 @@ def test_a_submission_is_read_again_only_when_events_have_changed(start, store, 
     assert (len(calls), Submission.get().retry_at) == (1, None)
 
 
-def test_the_facts_of_a_checked_session_are_checked_again(start, reviewer, store, clock):
+def test_the_findings_of_a_checked_session_are_checked_again(start, reviewer, store, clock):
     candidate, session = start(repo_url=REPOSITORY)
     submit_work(candidate, bundle_of_blobs(a=b"1\n"))
     sessions.complete(session)
@@ -369,13 +369,13 @@ def test_the_process_has_no_environment_no_other_files_and_limits(start, store, 
 import os, resource
 from git_bundles.__main__ import limit_resources
 limit_resources()
-facts = [sorted(set(os.environ) - {{"LC_CTYPE"}}), sorted(os.listdir("/proc/self/fd"))[:5]]
-facts += [resource.getrlimit(limit) for limit in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
-open({str(tmp_path / "facts")!r}, "w").write(repr(facts))
+limits = [sorted(set(os.environ) - {{"LC_CTYPE"}}), sorted(os.listdir("/proc/self/fd"))[:5]]
+limits += [resource.getrlimit(limit) for limit in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
+open({str(tmp_path / "limits")!r}, "w").write(repr(limits))
 """
     script(monkeypatch, text)
     read(store)
-    environment, files, memory, seconds = eval((tmp_path / "facts").read_text())
+    environment, files, memory, seconds = eval((tmp_path / "limits").read_text())
     assert environment == []
     assert files == ["0", "1", "2", "3"]  # the last one lists the folder
     assert (memory, seconds) == ((512 * 1024 * 1024,) * 2, (60, 60))

@@ -43,8 +43,8 @@ def test_the_files_that_differ_from_the_base(repository, base, tmp_path):
     commits, *files = read(bundle(repository), tmp_path, base)
     assert commits == {"head": head, "base": base, "isVerified": True}
     assert [file["path"] for file in files] == ["new/file.txt", "old.txt", "orders.py"]
-    facts = {(f["path"], f["status"], f["linesAdded"], f["linesRemoved"]) for f in files}
-    assert facts == {
+    details = {(f["path"], f["status"], f["linesAdded"], f["linesRemoved"]) for f in files}
+    assert details == {
         ("new/file.txt", "added", 3, 0),
         ("old.txt", "deleted", 0, 1),
         ("orders.py", "modified", 2, 2),

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from callers import Caller
+
 import config
 from app import create_app
 from blueprints import openapi
 from blueprints.operations import Paths
 from models import disclosure
 from schemas.base import camel
-from schemas.fields import Reference
+from schemas.fields import Reference, Text
 
 OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -40,7 +42,7 @@ class Operation:
     route -- method and path as in Flask, with `<name>` for each path parameter
     query -- the required query parameters and a candidate's key, with examples
     body -- a valid one with every documented member, and `<name>` for ids and keys; None without a body
-    references -- the members of the body that are a Reference
+    texts, references -- the members of the body that are a Text and a Reference
     callers -- the credentials that it accepts; none if it needs none
     scope -- of `auth.required`, or None
     status -- of a success
@@ -54,6 +56,7 @@ class Operation:
     query_parameters: tuple[str, ...]
     query: dict[str, str]
     body: dict[str, Any] | None
+    texts: tuple[str, ...]
     references: tuple[str, ...]
     callers: frozenset[str]
     scope: str | None
@@ -110,8 +113,32 @@ def fill(template: Any, names: dict[str, Any]) -> Any:
     if not isinstance(template, str):
         return template
     missing = set(re.findall(r"<(\w+)>", template)) - names.keys()
-    assert not missing, "Return these ids from make_record or make_settings in tests/factories.py."
+    assert not missing, "Add rows with these ids to make_record or make_settings in tests/factories.py."
     return re.sub(r"<(\w+)>", lambda name: str(names[name[1]]), template)
+
+
+def create_missing(reviewer: Caller, names: dict[str, Any], word: str = "one", theirs: str = "one") -> Any:
+    """The names, and for each further path parameter the id of a row, created with the POST of its collection.
+
+    word, theirs -- in the texts of an organization's rows, and of a candidate's or session's
+    """
+    names = names.copy()
+    routes = {operation.route.split(" ")[1] for operation in operations()}
+    for operation in (operation for operation in operations() if operation.method == "POST"):
+        path = operation.route.split(" ")[1]
+        created = [route for route in routes if re.fullmatch(re.escape(path) + r"/<(\w+_id)>", route)]
+        for name in (route.rpartition("<")[2].rstrip(">") for route in created):
+            if name not in names:
+                body = fill(operation.body, names)
+                mark = theirs if path.startswith(("/v1/sessions/", "/v1/candidates/")) else word
+                body |= {text: f"{body[text]} {mark}" for text in operation.texts if body[text] is not None}
+                response = reviewer.post(fill(path, names), body)
+                assert response.status_code == 201, (
+                    f"{operation} with the examples of its body: {response.text}"
+                )
+                (row, *_) = response.json.values()
+                names[name] = row["id"]
+    return names
 
 
 def _operation(rule: Any, path: str, method: str) -> Operation:
@@ -130,6 +157,7 @@ def _operation(rule: Any, path: str, method: str) -> Operation:
         query_parameters=tuple(parameter["name"] for parameter in query_parameters),
         query={each["name"]: _PLACEHOLDERS.get(each["name"], _example("", each["schema"])) for each in sent},
         body=_body(operation, body),
+        texts=tuple(field.data_key for field in fields if isinstance(field, Text)),
         references=tuple(field.data_key for field in fields if isinstance(field, Reference)),
         callers=frozenset(name for security in operation["security"] for name in security),
         scope=getattr(view, "access", (None, None))[1],

@@ -103,7 +103,7 @@ def test_a_close_at_the_limit_is_an_action_of_the_service(app, clock, reviewer, 
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=30)))
     clock.fixed += timedelta(minutes=36)
     if trigger == "worker":
-        sessions.settle_all()
+        sessions.close_all_due()
     else:
         reviewer.get(f"/v1/sessions/{session.id}")
     entry = AuditEntry.get(AuditEntry.action == "closeAtLimit")
@@ -134,7 +134,7 @@ COMMANDS = {
     "person create": (["<org>", "bob@example.com", "--name", "Bob"], ["createPerson"]),
     "token create": (["<org>"], ["createToken"]),
     "token revoke": (["<token>"], ["revokeToken"]),
-    "issues import": (["<catalogue>"], ["importIssues"]),
+    "issues import": (["<catalog>"], ["importIssues"]),
     "sessions import": (["<recording>", "--org", "<org>"], ["createAssessment", "importSession"]),
     "sessions rederive": ([], ["rederiveSession"]),
     "deliveries bounce": (["alice@example.com"], ["markBounced"]),
@@ -155,14 +155,12 @@ def values(app, clock, organization, reviewer, tmp_path):
     clock.fixed += timedelta(days=31)
     Session.update(prompt_count=7).where(Session.id == session.id).execute()
     (tmp_path / "recording.jsonl").write_text(json.dumps(envelope()) + "\n")
-    (tmp_path / "catalogue.yaml").write_text(
-        f"issues: [{{id: {session.id}, title: One, taskBrief: Fix it.}}]"
-    )
+    (tmp_path / "catalog.yaml").write_text(f"issues: [{{id: {session.id}, title: One, taskBrief: Fix it.}}]")
     assert CandidateKey.select().count() == 1
     return {
         "<org>": str(organization.id),
         "<token>": str(reviewer.row.id),
-        "<catalogue>": str(tmp_path / "catalogue.yaml"),
+        "<catalog>": str(tmp_path / "catalog.yaml"),
         "<recording>": str(tmp_path / "recording.jsonl"),
     }
 

@@ -74,7 +74,7 @@ def test_every_response_has_a_line_and_every_line_is_json(service, raw):
     wait_until(lambda: not missing(), "Some responses have no line.")
 
 
-@pytest.mark.parametrize("table", ["candidate_keys", "reviewers", "events", "consents"])
+@pytest.mark.parametrize("table", ["candidate_keys", "api_tokens", "events", "consents"])
 def test_no_key_and_no_token_is_logged_when_the_database_is_broken(service, raw, table):
     with without(service, table):
         responses = [response for request in requests_with_secrets(raw) for response in raw.send(request)]

@@ -229,7 +229,7 @@ def test_mutated_requests_break_nothing(service, raw, count):
 
 
 def count_rows(service):
-    tables = ("events", "assessments", "sessions", "candidate_keys", "reviewers", "issues", "rubrics")
+    tables = ("events", "assessments", "sessions", "candidate_keys", "api_tokens", "issues", "rubrics")
     return Counter({table: service.execute(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables})
 
 

@@ -16,7 +16,7 @@ from errors import NotFound, Unauthenticated
 from models import CandidateKey, Delivery, Organization, Session, clock, db, sessions
 from models.deliveries import outcomes
 from schemas.base import camel
-from tests.hostile.operations import Operation, fill, operations
+from tests.hostile.operations import Operation, create_missing, fill, operations
 from tests.hostile.values import SOME_ID
 
 # Part of every name in the other organization; no hostile value contains it.
@@ -58,8 +58,10 @@ class Tenant:
         sessions.complete(self.finished)
         ids |= factories.make_settings(self.organization, name)
         ids |= {"assessment_id": assessment.id, "key_id": self.pending.id, "delivery_id": failed.id}
-        ids["candidate_id"] = self.finished.key_id
-        self.names = ids | {"key": self.key.key, "session_id": self.session.id}
+        ids |= {"candidate_id": self.finished.key_id, "key": self.key.key}
+        ids = create_missing(self.reviewer, ids, name, name)
+        self.names = ids | {"session_id": self.session.id}
+        del ids["key"]
         self._ids = {camel(parameter): row_id for parameter, row_id in ids.items()}
 
     @property

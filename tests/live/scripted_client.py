@@ -131,8 +131,8 @@ class Cli:
         self.fetch("POST", "/v1/candidate/device-check", ANYTHING, body)
 
     def report_boot(self) -> dict[str, Any]:
-        facts = {"prebuilt": None, "onCreateCompleted": True, "bootSeconds": 41.5, "treeMatches": None}
-        return self.fetch("POST", "/v1/candidate/hosted-boot", HOSTED_BOOT, facts)
+        details = {"prebuilt": None, "onCreateCompleted": True, "bootSeconds": 41.5, "treeMatches": None}
+        return self.fetch("POST", "/v1/candidate/hosted-boot", HOSTED_BOOT, details)
 
     # While working (section 4.2)
 
@@ -164,10 +164,10 @@ class Cli:
         return upload
 
     def submit(self, upload: dict[str, Any], bundle: bytes, **members: Any) -> Response:
-        facts = {"bundleKey": upload["objectKey"], "bundleSize": len(bundle)}
-        facts["bundleSha256"] = hashlib.sha256(bundle).hexdigest()
+        details = {"bundleKey": upload["objectKey"], "bundleSize": len(bundle)}
+        details["bundleSha256"] = hashlib.sha256(bundle).hexdigest()
         code = {"diff": "", "fileTree": ["orders.py"], "repoUrl": "", "baseSha": ""}
-        body = {"sessionId": self.session_id, **code, **facts, **members}
+        body = {"sessionId": self.session_id, **code, **details, **members}
         return self.call("POST", "/v1/candidate/submit-code", body, version=False)
 
     def status(self) -> dict[str, Any]:

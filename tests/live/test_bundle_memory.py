@@ -33,8 +33,8 @@ def submit(candidate, bundle: bytes) -> bool:
     url, headers = urlsplit(upload["uploadUrl"]), {"Content-Type": "application/gzip"}
     put = call(candidate.port, "PUT", f"{url.path}?{url.query}", bundle, headers=headers, seconds=60)
     assert put.status == 200
-    facts = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
-    body = session | facts | {"bundleKey": upload["objectKey"]}
+    details = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
+    body = session | details | {"bundleKey": upload["objectKey"]}
     return candidate.post("/v1/candidate/submit-code", body)["verified"]
 
 

@@ -175,7 +175,7 @@ def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repeti
     expected = {"valid": len(signed), "unsigned": repetitions + 1, "invalid": 0, "unknownKey": 0}
     integrity = view("/integrity")
     assert integrity["counts"].items() >= expected.items()
-    assert integrity["facts"] == []
+    assert integrity["findings"] == []
     started.done(bundle(b"done"))
     metrics, expected = view()["metrics"], recompute([*signed, *edits[1:]])
     assert {name: metrics[name] for name in INTEGERS} == {name: expected[name] for name in INTEGERS}

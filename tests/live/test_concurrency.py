@@ -206,7 +206,7 @@ def test_a_feed_event_committed_after_later_ones_is_not_skipped(service):
 
     with service.worker(), closing(service.connect()) as connection:
         connection.cursor().execute(
-            "INSERT INTO occurrences (id, created_at, organization_id, type, data) "
+            "INSERT INTO feed_events (id, created_at, organization_id, type, data) "
             "SELECT %s, now(), id, 'assessment.created', '{}' FROM organizations WHERE name = 'Late'",
             (late,),
         )

@@ -105,7 +105,7 @@ def test_a_stopped_worker_finishes_its_claimed_email(reviewer, assessment, invit
 
 def test_a_slow_mail_server_delays_nothing_else(service, reviewer, assessment, mailing):
     mailbox = WaitingMailbox()
-    unnumbered = "SELECT id FROM occurrences WHERE position IS NULL"
+    unnumbered = "SELECT id FROM feed_events WHERE position IS NULL"
     with mailing(mailbox):
         invite(reviewer, assessment, ALICE)
         wait_until(lambda: mailbox.arrived, "No mail arrived.")

@@ -177,7 +177,7 @@ def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate,
 
 def test_reports_and_unverified_submissions_are_read_with_little_memory(service, reviewer, candidate):
     body = {"checkpoint": "start", "fingerprint": {"a": [{}] * 20_000}}
-    facts = {"repoUrl": "r" * 8_000_000, "baseSha": "s" * 7_000_000}
+    details = {"repoUrl": "r" * 8_000_000, "baseSha": "s" * 7_000_000}
     submission = {
         "sessionId": candidate.session_id,
         "bundleKey": "x",
@@ -187,7 +187,7 @@ def test_reports_and_unverified_submissions_are_read_with_little_memory(service,
     for _ in range(110):
         assert send(candidate, "/v1/candidate/device-check", json.dumps(body))[0].status == 200
     for _ in range(10):
-        assert send(candidate, "/v1/candidate/submit-code", json.dumps(submission | facts))[0].status == 200
+        assert send(candidate, "/v1/candidate/submit-code", json.dumps(submission | details))[0].status == 200
     drain(candidate, "/v1/candidate/me/export")
     assert drain(reviewer, f"/v1/sessions/{candidate.session_id}/submissions") < 100_000
     assert peak_mib(service) < MAX_MIB

@@ -42,5 +42,5 @@ def test_concurrent_events_and_batches_fill_a_session_exactly(service: Service):
     assert counts["created"] == MAX_EVENTS
     record = reviewer.get(f"/v1/sessions/{candidate.session_id}/integrity")
     assert record["counts"]["events"] == MAX_EVENTS
-    (fact,) = [fact for fact in record["facts"] if fact["code"] == "session_full"]
-    assert fact["count"] == counts["refused"] == counts.total() - MAX_EVENTS
+    (finding,) = [finding for finding in record["findings"] if finding["code"] == "session_full"]
+    assert finding["count"] == counts["refused"] == counts.total() - MAX_EVENTS

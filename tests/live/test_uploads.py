@@ -26,8 +26,8 @@ def put(candidate, upload, bundle):
 
 
 def submit(candidate, upload, bundle):
-    facts = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
-    body = {"sessionId": candidate.session_id, "bundleKey": upload["objectKey"]} | facts
+    details = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
+    body = {"sessionId": candidate.session_id, "bundleKey": upload["objectKey"]} | details
     return candidate.post("/v1/candidate/submit-code", body)
 
 

@@ -1,7 +1,7 @@
 """An erasure removes the person from every table, the bundle store and the mail folder, and changes no statistic.
 
-A new table needs a row in `make_record` or `make_settings` (tests/factories.py), and either `personal_data` on its
-model.
+A new table needs `personal_data` on its model, and a row: from a POST, or in `make_record` or `make_settings`
+(tests/factories.py).
 """
 
 import io
@@ -57,7 +57,7 @@ from models.task_failures import run_each
 from rules.events.recorded_events import RecordedEvent
 from storage import new_object_key
 from tests.access.rows import ROWS
-from tests.hostile.operations import fill
+from tests.hostile.operations import create_missing, fill
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -165,7 +165,9 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     Seal.seal_new()
     sessions.seal_due()
     store_response(reviewer.row, key, session)
-    make_settings(key.organization)
+    ids |= make_settings(key.organization)
+    ids |= {"assessment_id": cohort.id, "candidate_id": key.id, "key_id": key.id}
+    create_missing(reviewer, ids, theirs=WORD)
     ServiceSecret.named("one")
     AcceptedSender.record("203.0.113.7", key.key)
     AccessHour.add_wrong_credentials(1)

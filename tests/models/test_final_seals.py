@@ -10,12 +10,12 @@ from factories import add_event, envelope, make_assessment, make_closed_session,
 from response_checks import body_of, refusal
 
 from models import (
-    Arrival,
     AuditChain,
     Event,
     FeedEvent,
     FinalSeal,
     Organization,
+    ReceivedEvent,
     Seal,
     Session,
     TaskFailure,
@@ -49,7 +49,7 @@ def integrity(reviewer, session):
 
 
 def codes(reviewer, session):
-    return [fact["code"] for fact in integrity(reviewer, session)["facts"]]
+    return [finding["code"] for finding in integrity(reviewer, session)["findings"]]
 
 
 def reasons(session):
@@ -92,7 +92,7 @@ def erase(reviewer, session):
 
 
 @pytest.mark.parametrize(
-    ("change", "reason", "facts"),
+    ("change", "reason", "findings"),
     [
         (hire, "hired", []),
         (submit_tests, "tests_submitted", []),
@@ -101,12 +101,12 @@ def erase(reviewer, session):
     ],
 )
 def test_a_legitimate_change_appends_a_seal_with_its_reason(
-    clock, reviewer, sealed, worker, change, reason, facts
+    clock, reviewer, sealed, worker, change, reason, findings
 ):
     change(reviewer, sealed)
-    assert codes(reviewer, sealed) == facts
+    assert codes(reviewer, sealed) == findings
     worker.run_once()
-    assert codes(reviewer, sealed) == facts
+    assert codes(reviewer, sealed) == findings
     assert reasons(sealed) == ["closed", reason]
 
 
@@ -114,11 +114,11 @@ def test_metrics_are_not_derived_from_events_written_after_an_erasure(reviewer, 
     """The forged events are removed before anybody checks the record."""
     erase(reviewer, sealed)
     before, forged = reasons(sealed), [envelope() for _ in range(3)]
-    arrivals = [Arrival.of(event, number, json.dumps(event)) for number, event in enumerate(forged)]
+    arrivals = [ReceivedEvent.of(event, number, json.dumps(event)) for number, event in enumerate(forged)]
     columns = {"session": sealed, "received_at": sealed.closed_at, "late": False}
     Event.insert_many([Event.row(arrival, []) | columns for arrival in arrivals]).execute()
     Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
-    sessions.settle_all()
+    sessions.close_all_due()
     Event.delete().where(Event.session == sealed).execute()
     row = Session.get_by_id(sealed.id)
     assert (row.event_count, row.prompt_count, row.metrics_due) == (2, 1, False)
@@ -131,7 +131,7 @@ def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
     restored = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 1', '"exitCode": 0'))
     changed.where(Event.session == sealed).execute()
     Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
-    sessions.settle_all()
+    sessions.close_all_due()
     restored.where(Event.session == sealed).execute()
     erase(reviewer, sealed)
     assert reasons(sealed) == ["closed", "erased"]
@@ -139,7 +139,7 @@ def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
 
 
 def test_events_refused_after_the_final_seal_are_not_counted(reviewer, sealed):
-    arrival = Arrival.of(envelope(), 0, json.dumps(envelope()))
+    arrival = ReceivedEvent.of(envelope(), 0, json.dumps(envelope()))
     assert sessions.append(sealed, arrival, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
     assert codes(reviewer, sealed) == []
 
@@ -183,7 +183,7 @@ def test_the_worker_closes_and_seals_an_expired_session(clock, reviewer, organiz
     assert codes(reviewer, session) == []
 
 
-def test_a_session_without_a_final_seal_is_a_fact_after_an_hour(clock, reviewer, closed):
+def test_a_session_without_a_final_seal_is_a_finding_after_an_hour(clock, reviewer, closed):
     Seal.seal_new()
     clock.fixed += timedelta(minutes=70)
     assert codes(reviewer, closed) == []
@@ -360,7 +360,7 @@ def test_an_erasure_succeeds_without_the_key(reviewer, sealed):
     assert reasons(sealed) == ["closed"]
 
 
-def test_an_unknown_key_is_a_fact_and_no_break(flask, reviewer, sealed):
+def test_an_unknown_key_is_a_finding_and_no_break(flask, reviewer, sealed):
     seal_keys.use(KEYS)
     assert codes(reviewer, sealed) == ["seal_key_unknown"]
     assert "signed with an unknown key" in flask("seals", "verify", fails=True)

@@ -130,18 +130,18 @@ def test_the_worker_closes_only_sessions_past_their_limit(clock, organization):
     )
     add_event(expired, envelope("prompt"))
     clock.fixed += timedelta(minutes=35)
-    assert sessions.settle_all() == 1
+    assert sessions.close_all_due() == 1
     row = Session.get_by_id(expired.id)
     assert (row.closed_at, row.closed_by, row.completed_at) == (clock.now(), "limit", None)
     assert row.prompt_count == 1
     assert Session.get_by_id(unlimited.id).closed_at is None
-    assert sessions.settle_all() == 0
+    assert sessions.close_all_due() == 0
 
 
 def test_the_worker_rederives_due_metrics(assessment):
     session = make_closed_session(assessment)
     add_event(session, envelope("prompt"))
-    assert sessions.settle_all() == 1
+    assert sessions.close_all_due() == 1
     row = Session.get_by_id(session.id)
     assert (row.prompt_count, row.metrics_due) == (1, False)
 
@@ -172,10 +172,10 @@ def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessme
     add_event(session, envelope("prompt"))
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
     with metrics._only_derivation(session):
-        sessions.settle(session)
-        assert sessions.settle_all() == 0
+        sessions.close_due(session)
+        assert sessions.close_all_due() == 0
         assert Session.get_by_id(session.id).metrics_due
-    assert sessions.settle_all() == 1
+    assert sessions.close_all_due() == 1
 
 
 def test_rederived_metrics_are_the_same(assessment):
@@ -184,7 +184,7 @@ def test_rederived_metrics_are_the_same(assessment):
     )
     before = Session.get_by_id(session.id).__data__
     Session.update(metrics_due=True).where(Session.id == session.id).execute()
-    sessions.settle(session)
+    sessions.close_due(session)
     assert Session.get_by_id(session.id).__data__ == before
 
 
@@ -246,7 +246,7 @@ def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
         generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
 
 
-# Catalogue
+# Catalog
 
 
 def test_a_repeated_import_updates_and_restores_an_issue(app):
@@ -261,7 +261,7 @@ def test_a_repeated_import_updates_and_restores_an_issue(app):
 
 def test_an_import_does_not_change_an_organizations_issue(organization):
     own = make_issue(organization, title="Ours")
-    Issue.upsert({"id": own.id, "title": "Catalogue", "task_brief": "x"})
+    Issue.upsert({"id": own.id, "title": "Catalog", "task_brief": "x"})
     (issue,) = Issue.select()
     assert (issue.title, issue.organization_id) == ("Ours", organization.id)
 

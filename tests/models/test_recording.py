@@ -8,7 +8,7 @@ import pytest
 
 from errors import SessionClosed
 from models import Event, privacy, sessions
-from rules.events.recorded_events import RecordedEvent, Witness
+from rules.events.recorded_events import EventSource, RecordedEvent
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix the queue"}, "prompt-1")
 COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")
@@ -30,10 +30,10 @@ def stored(session):
 
 
 def test_an_event_is_stored_once_with_its_envelope(clock, session):
-    witness = Witness("proxy", "claude-code", "2.1.197", "agent-1")
-    assert sessions.record(session, witness, [PROMPT, COMMAND]) == 2
+    event_source = EventSource("proxy", "claude-code", "2.1.197", "agent-1")
+    assert sessions.record(session, event_source, [PROMPT, COMMAND]) == 2
     clock.fixed += timedelta(minutes=1)
-    assert sessions.record(session, witness, [PROMPT, COMMAND]) == 0
+    assert sessions.record(session, event_source, [PROMPT, COMMAND]) == 0
     prompt, command = stored(session)
     assert prompt == {
         "id": prompt["id"],
@@ -51,12 +51,12 @@ def test_an_event_is_stored_once_with_its_envelope(clock, session):
 
 
 def test_stored_positions_are_those_of_stored_events(session):
-    witness = Witness("proxy", None, None, "agent-1")
-    sessions.record(session, witness, [COMMAND])
-    assert sessions.stored_positions(session, witness, [PROMPT, COMMAND]) == {1}
-    other = witness._replace(agent_session="agent-2")
+    event_source = EventSource("proxy", None, None, "agent-1")
+    sessions.record(session, event_source, [COMMAND])
+    assert sessions.stored_positions(session, event_source, [PROMPT, COMMAND]) == {1}
+    other = event_source._replace(agent_session="agent-2")
     assert sessions.stored_positions(session, other, [PROMPT, COMMAND]) == set()
-    assert sessions.stored_positions(session, witness, []) == set()
+    assert sessions.stored_positions(session, event_source, []) == set()
 
 
 def test_the_order_of_the_list_is_kept_across_batches(clock, session):

@@ -60,7 +60,7 @@ def test_an_open_session_is_not_counted(assessment, cohort):
 def test_events_after_the_close_are_counted(assessment, cohort):
     for number in range(5):
         add_event(cohort[0], envelope("prompt", 400 + number))
-    sessions.settle(cohort[0])
+    sessions.close_due(cohort[0])
     numbers = {member["id"]: member["prompt_count"] for member in assert_equal_to_its_sessions(assessment)}
     assert numbers == {cohort[0].id: 6, cohort[1].id: 2, cohort[2].id: 3}
 
@@ -72,7 +72,7 @@ def test_sessions_closed_by_their_limit_are_counted(clock, organization):
         for event in work(number):
             add_event(session, event)
     clock.fixed += timedelta(hours=2)
-    sessions.settle_all()
+    sessions.close_all_due()
     assert len(assert_equal_to_its_sessions(assessment)) == 3
 
 

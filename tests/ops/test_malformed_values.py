@@ -87,7 +87,7 @@ def check(app, reviewer, worker, records, table, field, value):
         response = reviewer.get(f"/v1/sessions/{session.id}/{path}".rstrip("/"))
         assert response.status_code == 200 or (response.status_code == 404 and column in IDS), path
         if path == "integrity" and column not in IDS:
-            codes = {fact["code"] for fact in response.get_json()["facts"]}
+            codes = {finding["code"] for finding in response.get_json()["findings"]}
             is_sealed = value in TEXTS and column not in UNSEALED
             assert "value_malformed" in codes if is_malformed else not is_sealed or codes
 

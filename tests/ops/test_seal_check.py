@@ -258,7 +258,7 @@ def test_an_earlier_state_of_an_open_session_is_reported(
     Seal.delete().where(Seal.event_seq == seq).execute()
     Event.delete().where(Event.seq == seq).execute()
     Session.update(earlier).where(Session.id == session.id).execute()
-    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"] == []
+    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"] == []
     name = f"organization {organization.id}"
     assert run("seals", "verify") == (1, f"{name}: its sessions have 1 sealed events instead of 2.\n")
     add_event(session, envelope())
@@ -375,7 +375,7 @@ def test_only_an_anchor_reveals_that_an_earlier_copy_was_put_back(
     AuditEntry.delete().where(AuditEntry.position > last).execute()
     for table, row in copies:
         table.update(row).where(table.id == row["id"]).execute()
-    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"] == []
+    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"] == []
     assert run("seals", "verify")[0] == run("audit", "verify")[0] == 0
     status, output = run("seals", "verify", "--anchors", file)
     assert status == 1
@@ -403,7 +403,7 @@ def test_only_an_anchor_reveals_that_all_keys_were_removed(
     worker.run_once()
 
     assert seal_keys.known() is with_keys
-    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["facts"] == []
+    assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"] == []
     assert run("seals", "verify")[0] == run("audit", "verify")[0] == 0
     status, output = run("seals", "verify", "--anchors", file)
     assert status == 1

@@ -44,14 +44,16 @@ def usage(session):
     return ModelUsage.get(ModelUsage.session == session)
 
 
-def test_only_the_latest_events_of_a_call_are_stored_and_a_fact_says_so(call, session, reviewer, monkeypatch):
+def test_only_the_latest_events_of_a_call_are_stored_and_a_finding_says_so(
+    call, session, reviewer, monkeypatch
+):
     monkeypatch.setattr(recording, "MAX_EVENTS", 4)
     call(MESSAGES, data=conversation("a", "b", "c"), headers=CLAUDE_CODE)
     stored = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
     assert stored == ["tool_intent", "command", "command", "command", "ai_response"]
     assert usage(session).is_recorded is False
-    facts = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["facts"]
-    assert {fact["code"]: fact["count"] for fact in facts}["call_not_recorded"] == 1
+    findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
+    assert {finding["code"]: finding["count"] for finding in findings}["call_not_recorded"] == 1
 
 
 def test_calls_that_take_too_long_to_read_are_generic(call, session, monkeypatch):

@@ -49,15 +49,15 @@ class Response:
         elif part.get("delta", {}).get("type") == "text_delta":
             self.content[-1]["text"] += part["delta"]["text"]
 
-    def events(self, request, facts):
-        cost = facts.cost_nano_usd and facts.cost_nano_usd / 10**9
+    def events(self, request, measured):
+        cost = measured.cost_nano_usd and measured.cost_nano_usd / 10**9
         usage = {
-            "model": facts.model,
-            "requestId": facts.request_id,
+            "model": measured.model,
+            "requestId": measured.request_id,
             "usageScope": "request",
-            "outputTokens": facts.counts.get("output"),
+            "outputTokens": measured.counts.get("output"),
             "totalCost": cost,
-            "firstTokenMs": facts.first_token_ms,
+            "firstTokenMs": measured.first_token_ms,
         }
         return response_events(self.content, usage, len(request.messages))
 

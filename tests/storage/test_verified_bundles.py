@@ -53,8 +53,8 @@ def put(store, candidate, upload, bundle=BUNDLE):
 
 
 def submit(candidate, session, upload, bundle=BUNDLE, **members):
-    facts = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
-    body = {"sessionId": str(session.id), "bundleKey": upload["objectKey"]} | facts | members
+    details = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
+    body = {"sessionId": str(session.id), "bundleKey": upload["objectKey"]} | details | members
     return candidate.post("/v1/candidate/submit-code", body)
 
 

@@ -181,7 +181,7 @@ def assert_record(demo, admin):
     ids = dict(re.findall(r"^  (\S.{20}) .*\n\s+http://\S+#/sessions/(\S+)$", output, re.MULTILINE))
     ids = {name.strip(): session_id for name, session_id in ids.items()}
     codes = {
-        name: [fact["code"] for fact in admin.get(f"/v1/sessions/{session_id}/integrity")["facts"]]
+        name: [finding["code"] for finding in admin.get(f"/v1/sessions/{session_id}/integrity")["findings"]]
         for name, session_id in ids.items()
     }
     assert "event_changed" in codes.pop("Siddharth Iyer")

@@ -153,9 +153,9 @@ class Checks:
 
     def _integrity(self, session: ExpectedSession, count: int) -> Iterator[str]:
         integrity = self._get(f"/v1/sessions/{session.session_id}/integrity").json
-        facts = [fact["code"] for fact in integrity["facts"]]
-        if facts != (["erased"] if session.is_erased else []):
-            yield f"its integrity facts are {integrity['facts']}"
+        findings = [finding["code"] for finding in integrity["findings"]]
+        if findings != (["erased"] if session.is_erased else []):
+            yield f"its integrity findings are {integrity['findings']}"
         counts = integrity["counts"]
         problems = ("unsealed", "invalid", "unknownKey", "notJudged")
         is_whole = counts["events"] == counts["sealed"] == count and not any(

@@ -171,8 +171,8 @@ class Scenario:
     def _check_integrity(self, session: ExpectedSession) -> None:
         """Check the integrity of a session that is being written and sealed."""
         path = f"/v1/sessions/{session.session_id}/integrity"
-        if facts := self.client.request("GET", path, headers=self.reviewer)["facts"]:
-            raise Violation(f"The integrity of the open session {session.session_id} is {facts}")
+        if findings := self.client.request("GET", path, headers=self.reviewer)["findings"]:
+            raise Violation(f"The integrity of the open session {session.session_id} is {findings}")
 
     def _submit(self, session: ExpectedSession, bundle: bytes) -> None:
         headers = _credential(session)

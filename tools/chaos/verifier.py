@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2
 QUEUES = {
     "emails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
     "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
-    "feed events to number": "SELECT count(*) FROM occurrences WHERE position IS NULL",
+    "feed events to number": "SELECT count(*) FROM feed_events WHERE position IS NULL",
     "audit entries to chain": "SELECT count(*) FROM audit_entries WHERE position IS NULL",
     "events to seal": (
         "SELECT count(*) FROM events e LEFT JOIN seals s ON s.event_seq = e.seq WHERE s.id IS NULL"

@@ -29,7 +29,7 @@ def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
     """Fill the database; see `tools.demo.fill` for the result."""
     end = clock.now()
     if "Nothing" not in past.flask("db", "upgrade"):
-        past.flask("issues", "import", str(admin.CATALOGUE))
+        past.flask("issues", "import", str(admin.CATALOG))
     organization = Organization(past, receivers)
     story = Story(past, organization, model, end)
     clock.fixed = story.start

@@ -18,7 +18,7 @@ from tests.live.service import HOST, Service
 SEAL_KEYS = f"test:{'0' * 64}"
 # The page has its heading, and nothing is loading.
 # Not a promise: `wait_for_function` would take it for true at once.
-SETTLED = """() => Boolean(document.querySelector("main h1"))
+CLOSED_STATUS = """() => Boolean(document.querySelector("main h1"))
   && !document.querySelector("[aria-busy=true], main .loading")"""
 TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 
@@ -57,9 +57,9 @@ class ConsoleVisit(Visit):
         """Wait until the page shows what it has loaded."""
         deadline = time.monotonic() + TIMEOUT_MS / 1000
         while True:
-            self.page.wait_for_function(SETTLED)
+            self.page.wait_for_function(CLOSED_STATUS)
             self.page.evaluate(TWO_FRAMES)
-            if not self.waiting and self.page.evaluate(SETTLED):
+            if not self.waiting and self.page.evaluate(CLOSED_STATUS):
                 return self
             assert time.monotonic() < deadline, [request.url for request in self.waiting]
 

@@ -23,7 +23,7 @@ def rubric(team, assessment):
 
 
 def rows(visit):
-    """The facts by their name, of the first and of the second session."""
+    """The rows of the summary by their name, of the first and of the second session."""
     lines = visit.page.locator(".compare-top .compare-table tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in lines}
 
@@ -64,10 +64,10 @@ def test_a_scored_session_is_compared_with_a_running_one(site, team, assessment,
     site.execute("UPDATE events SET envelope = '{}' WHERE session_id = %s", site.stored_id(first))
     visit = open_console(team, f"/compare/{first}/{running.session_id}")
     visit.page.locator(".compare-top .plot").wait_for()
-    facts = rows(visit)
-    assert facts["Hiring decision"][0].startswith("Advanced: Careful fix. First token, ")
-    assert facts["Integrity"][0].startswith("Recording altered")
-    assert {name: facts[name] for name in ("Team score", "Reviewers", "Tests", "Status")} == {
+    summary = rows(visit)
+    assert summary["Hiring decision"][0].startswith("Advanced: Careful fix. First token, ")
+    assert summary["Integrity"][0].startswith("Recording altered")
+    assert {name: summary[name] for name in ("Team score", "Reviewers", "Tests", "Status")} == {
         "Team score": ["2 of 3", "Not scored yet"],
         "Reviewers": ["1 reviewer", "None"],
         "Tests": ["Failed 4 passed, 1 failed", "No result"],

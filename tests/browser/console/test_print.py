@@ -1,4 +1,4 @@
-"""The report for the file: as PDF on A4 and Letter it has every fact that carried the decision."""
+"""The report for the file: as PDF on A4 and Letter it has every finding that carried the decision."""
 
 import io
 import re
@@ -76,13 +76,13 @@ def words(page):
 
 
 @pytest.mark.parametrize("paper", POINTS)
-def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper):
+def test_the_pdf_has_the_findings_on_every_paper(open_console, team, decided, paper):
     visit = open_console(team, f"/sessions/{decided}/print", color_scheme="dark")
     assert visit.shows("Seal of the recording")
     pdf = PdfReader(io.BytesIO(visit.page.pdf(format=paper)))
     pages = [words(page) for page in pdf.pages]
     text = " ".join(pages)
-    for fact in (
+    for finding in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
         *("No integrity findings", "All 3 events are sealed", "1 h 30 min", "Completed"),
@@ -99,7 +99,7 @@ def test_the_pdf_has_the_facts_on_every_paper(open_console, team, decided, paper
         ),
         *("Printed on", "by First token", f"#/sessions/{decided}"),
     ):
-        assert fact in text, fact
+        assert finding in text, finding
     head = team.get(f"/v1/sessions/{decided}/integrity")["seal"]["head"]
     assert head in text.replace(" ", "")
     assert "Back to the session" not in text

@@ -1,4 +1,4 @@
-"""The report of a session: its facts, record, changes and hostile content; 20,000 events stay fluid."""
+"""The report of a session: its findings, record, changes and hostile content; 20,000 events stay fluid."""
 
 import hashlib
 import io
@@ -351,8 +351,8 @@ def submit(candidate, files, repo_url, diff=""):
     gzip = {"Content-Type": "application/gzip"}
     put = call(candidate.port, "PUT", f"{url.path}?{url.query}", content, headers=gzip, seconds=60)
     assert put.status == 200
-    facts = {"bundleSize": len(content), "bundleSha256": hashlib.sha256(content).hexdigest()}
-    body = {"sessionId": candidate.session_id, "bundleKey": upload["objectKey"]} | facts
+    details = {"bundleSize": len(content), "bundleSha256": hashlib.sha256(content).hexdigest()}
+    body = {"sessionId": candidate.session_id, "bundleKey": upload["objectKey"]} | details
     body |= {"repoUrl": repo_url, "diff": diff}
     assert candidate.post("/v1/candidate/submit-code", body).json["verified"]
 

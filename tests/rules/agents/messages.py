@@ -3,7 +3,7 @@
 from itertools import count
 
 from rules.agents import anthropic_messages
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
 HEADERS = {"user-agent": "claude-cli/2.1.197 (external, cli)", "x-claude-code-session-id": SESSION}
@@ -14,7 +14,7 @@ SYSTEM = [
     }
 ]
 TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
-FACTS = ResponseFacts("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
+FACTS = ResponseUsage("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
 REMINDER = "<system-reminder>\nToday is Tuesday.\n</system-reminder>\n"
 
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from rules.agents import openai_responses
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
 HEADERS = {
@@ -14,7 +14,7 @@ HEADERS = {
     "thread-id": SESSION,
 }
 TOOLS = [{"type": "function", "name": "exec_command"}, {"type": "custom", "name": "apply_patch"}]
-FACTS = ResponseFacts("req_1", "model-1", {"input": 12, "output": 34, "cacheRead": 5}, 1_500_000, 80, 900)
+FACTS = ResponseUsage("req_1", "model-1", {"input": 12, "output": 34, "cacheRead": 5}, 1_500_000, 80, 900)
 SUMMARY = (
     "Another language model started to solve this problem and produced a summary of its thinking process. "
     "Here it is:\nNothing is left to do."

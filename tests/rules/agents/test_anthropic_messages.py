@@ -3,7 +3,7 @@
 import pytest
 
 from rules.agents import anthropic_messages
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 from tests.rules.agents.messages import (
     FACTS,
     HEADERS,
@@ -232,10 +232,10 @@ def test_a_response_is_the_same_event_in_a_later_request(answer):
 
 
 def test_a_response_has_its_usage():
-    facts = ResponseFacts(
+    measured = ResponseUsage(
         "req_9", "model-9", {"input": 1, "output": 2, "cacheRead": 3, "cacheWrite1h": 4}, 1_500_000, 80, 900
     )
-    answer, intent = response("I look.", LS).events(request(user("a")), facts)
+    answer, intent = response("I look.", LS).events(request(user("a")), measured)
     assert (answer.kind, answer.data) == (
         "ai_response",
         {

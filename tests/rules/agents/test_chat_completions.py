@@ -6,12 +6,12 @@ import pytest
 
 from rules.agents import chat_completions
 from rules.agents.chat_completions import DONE
-from rules.events.recorded_events import ResponseFacts
+from rules.events.recorded_events import ResponseUsage
 
 SESSION = "ses_0a1b2c3d4e5f6789"
 OPENCODE = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23", "x-session-id": SESSION}
 SUBAGENT = OPENCODE | {"x-session-id": "ses_child", "x-parent-session-id": SESSION}
-FACTS = ResponseFacts("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
+FACTS = ResponseUsage("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
 SYSTEM = {"role": "system", "content": "You help.\n<env>\n  Working directory: /shop\n</env>"}
 TOOLS = [{"type": "function", "function": {"name": "bash"}}]
 

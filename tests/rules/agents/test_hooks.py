@@ -268,8 +268,8 @@ def test_codex_has_no_exit_codes_and_says_the_same_in_two_ways():
         "turn-id": "t1",
         "last-assistant-message": "Done.",
     }
-    witness, (notified,) = hooks.read("codex", notice, NOW)
-    assert witness.agent_session == "s1"
+    event_source, (notified,) = hooks.read("codex", notice, NOW)
+    assert event_source.agent_session == "s1"
     assert notified == stop
     assert only(read("Interrupt", "codex"))[0] == "interrupt"
 

@@ -421,8 +421,8 @@ def test_without_a_time_of_its_own_a_record_has_the_time_of_its_envelope(time):
 
 def test_agent_sessions_are_distinguished_and_name_tool_and_version():
     records = [claude("user_prompt", prompt="A"), codex("user_prompt", prompt="B")]
-    witnesses = [witness for witness, _ in telemetry.read(records, ARRIVAL, START)]
-    assert [tuple(witness) for witness in witnesses] == [
+    duplicates = [duplicate for duplicate, _ in telemetry.read(records, ARRIVAL, START)]
+    assert [tuple(duplicate) for duplicate in duplicates] == [
         ("otlp", "claude-code", "2.1.197", "s1"),
         ("otlp", "codex", "0.169.0", "c1"),
     ]

@@ -1,11 +1,11 @@
-"""A session's analysis: phases, sittings, turns, error episodes; times are in seconds."""
+"""A session's analysis: phases, work periods, turns, error episodes; times are in seconds."""
 
 import pytest
 
 from rules.metrics.analyzed_events import read_event
 from rules.metrics.error_episodes import find_error_episodes
 from rules.metrics.phases import PHASES, measure_phases, phase_spans
-from rules.metrics.segments import split_sittings, split_turns
+from rules.metrics.segments import split_turns, split_work_periods
 
 MINUTE = 60
 RED, GREEN = {"passed": 3, "failed": 1}, {"passed": 4, "failed": 0}
@@ -103,10 +103,10 @@ def test_phases_have_spans(events, expected):
     assert spans == expected
 
 
-def test_a_gap_of_more_than_half_an_hour_ends_a_sitting():
+def test_a_gap_of_more_than_half_an_hour_ends_a_work_period():
     events = [event(at, "file_diff") for at in (0, 30 * MINUTE, 60 * MINUTE + 1)]
-    assert [sitting.events for sitting in split_sittings(events)] == [2, 1]
-    assert split_sittings([]) == split_turns([]) == []
+    assert [period.events for period in split_work_periods(events)] == [2, 1]
+    assert split_work_periods([]) == split_turns([]) == []
 
 
 def test_a_turn_lasts_from_prompt_to_prompt():
@@ -119,7 +119,7 @@ def test_a_segment_counts_its_events():
     prompts = event(1, "prompt", {"text": "Fix\nit"}), event(2, "prompt", {"text": "Go on"})
     commands = command(4, "go test", 1), command(5, "go test")
     events = [event(0, "session_start"), *prompts, event(3, "file_diff"), *commands]
-    assert split_sittings(events) == [("session_start at 0", 0, 5 * 10**9, 5000, 6, 2, 1, 2, 1, "Fix it")]
+    assert split_work_periods(events) == [("session_start at 0", 0, 5 * 10**9, 5000, 6, 2, 1, 2, 1, "Fix it")]
 
 
 @pytest.mark.parametrize(

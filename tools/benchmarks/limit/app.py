@@ -240,7 +240,7 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
         "addresses": [email.casefold() for email in emails],
         "texts": [f"{name}\n{email}".casefold() for name, email in zip(names, emails, strict=True)],
         "invitations": [new_id() for _ in emails],
-        "occurrences": [new_id() for _ in emails],
+        "feed_events": [new_id() for _ in emails],
         "audit": new_id(),
         "members": orjson.dumps(sorted(body)).decode(),
         "address": environ["REMOTE_ADDR"],

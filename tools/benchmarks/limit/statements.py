@@ -19,7 +19,7 @@ ASSESSMENT = """
 _REVIEWER = """
     reviewer AS (
         SELECT r.id, r.organization_id, r.name, o.name AS organization_name
-        FROM reviewers r JOIN organizations o ON o.id = r.organization_id
+        FROM api_tokens r JOIN organizations o ON o.id = r.organization_id
         WHERE r.fingerprint = %(fingerprint)s AND r.revoked_at IS NULL
           AND (r.expires_at IS NULL OR r.expires_at > %(now)s)
     )
@@ -54,7 +54,7 @@ CANDIDATES = f"""
         JOIN assessments a ON a.id = k.assessment_id
         LEFT JOIN sessions s ON s.key_id = k.id
         LEFT JOIN deliveries d ON d.id = k.invitation_id
-        LEFT JOIN reviewers t ON t.id = k.decided_by_id) ON true
+        LEFT JOIN api_tokens t ON t.id = k.decided_by_id) ON true
     ORDER BY k.created_at, k.id
 """
 
@@ -141,8 +141,8 @@ ISSUE_KEYS = f"""
         SELECT * FROM unnest(
             %(ids)s::text[]::uuid[], %(keys)s::text[], %(emails)s::text[], %(names)s::text[],
             %(addresses)s::text[], %(texts)s::text[], %(invitations)s::text[]::uuid[],
-            %(occurrences)s::text[]::uuid[]
-        ) AS given(id, key, email, name, address, search_text, invitation_id, occurrence_id)
+            %(feed_events)s::text[]::uuid[]
+        ) AS given(id, key, email, name, address, search_text, invitation_id, feed_event_id)
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
                                     candidate_name, address, search_text, invitation_id, expires_at, bounced)
@@ -155,8 +155,8 @@ ISSUE_KEYS = f"""
                jsonb_build_object('orgName', held.organization_name), 'queued', 0, %(now)s
         FROM held, candidates c
     ), feed AS (
-        INSERT INTO occurrences (id, created_at, organization_id, type, data)
-        SELECT c.occurrence_id, %(now)s, held.organization_id, 'key.created',
+        INSERT INTO feed_events (id, created_at, organization_id, type, data)
+        SELECT c.feed_event_id, %(now)s, held.organization_id, 'key.created',
                jsonb_build_object('candidateId', c.id, 'assessmentId', held.id, 'status', 'pending')
         FROM held, candidates c
     ), audit AS (

@@ -54,7 +54,7 @@ def record_everywhere(session, *events):
 def test_each_call_counts_once(reviewer, session):
     record_everywhere(session, *EVENTS)
     shown = get(reviewer, session)
-    assert (shown["eventCount"], shown["witnessEventCount"], shown["lateEventCount"]) == (5, 10, 0)
+    assert (shown["eventCount"], shown["duplicateEventCount"], shown["lateEventCount"]) == (5, 10, 0)
     metrics = closed_metrics(reviewer, session)
     expected = {
         "promptCount": 1,
@@ -83,7 +83,7 @@ def test_analytics_artifacts_and_recent_activity_count_the_same(reviewer, sessio
     assert activity["recentActivity"] == {"filesChanged": ["a.py"], "commands": ["pytest"], "promptCount": 1}
 
 
-def test_in_a_session_of_the_client_the_channels_are_witnesses(reviewer, session):
+def test_in_a_session_of_the_client_the_channels_are_duplicates(reviewer, session):
     alone = factories.make_session(factories.make_key(session.key.assessment))
     own = [envelope("command", at=second, data={"command": "make", "exitCode": 0}) for second in (1, 3)]
     for event in own:
@@ -92,7 +92,7 @@ def test_in_a_session_of_the_client_the_channels_are_witnesses(reviewer, session
     for event in own:
         add_event(session, event | {"id": event["id"] + "0"})
     shown = get(reviewer, session)
-    assert (shown["eventCount"], shown["witnessEventCount"]) == (2, 15)
+    assert (shown["eventCount"], shown["duplicateEventCount"]) == (2, 15)
     assert get(reviewer, session, "recent-activity")["recentActivity"]["commands"] == ["make"]
     assert len(get(reviewer, session, "artifacts")["commands"]) == 2
     assert closed_metrics(reviewer, session) == closed_metrics(reviewer, alone)
@@ -104,7 +104,7 @@ def test_late_events_of_the_client_change_nothing(clock, reviewer, session):
     clock.fixed += COUNTED_AFTER_CLOSE * 4
     add_event(session, envelope())
     shown = get(reviewer, session)
-    assert (shown["eventCount"], shown["witnessEventCount"], shown["lateEventCount"]) == (1, 2, 1)
+    assert (shown["eventCount"], shown["duplicateEventCount"], shown["lateEventCount"]) == (1, 2, 1)
     assert shown["metrics"]["promptCount"] == 1
 
 
@@ -164,7 +164,7 @@ def test_a_client_cannot_claim_a_channel(candidate, reviewer, key, channel):
     assert [event.channel for event in Event.select()] == [None, None]
     factories.record(own, channel, PROMPT)
     assert get(reviewer, own)["eventCount"] == 2
-    codes = [fact["code"] for fact in get(reviewer, own, "integrity")["facts"]]
+    codes = [finding["code"] for finding in get(reviewer, own, "integrity")["findings"]]
     # The client's event does not hide that it did not report the prompt.
     assert codes == (["prompt_not_reported"] if channel == "proxy" else [])
 
@@ -193,19 +193,21 @@ MANIPULATIONS = {
 
 
 @pytest.mark.parametrize("columns", MANIPULATIONS.values(), ids=MANIPULATIONS)
-def test_a_changed_channel_is_a_fact(reviewer, session, columns):
+def test_a_changed_channel_is_a_finding(reviewer, session, columns):
     factories.record(session, "proxy", FAILED)
-    assert get(reviewer, session, "integrity")["facts"] == []
+    assert get(reviewer, session, "integrity")["findings"] == []
     Event.update(columns).execute()
-    codes = [fact["code"] for fact in get(reviewer, session, "integrity")["facts"]]
+    codes = [finding["code"] for finding in get(reviewer, session, "integrity")["findings"]]
     is_compared = columns == {"channel": "otlp"}  # as telemetry of a call that the proxy never carried
     assert codes == ["column_changed", *(["call_not_proxied"] if is_compared else [])]
 
 
-def test_an_event_of_the_client_that_becomes_one_of_a_channel_is_a_fact(reviewer, session):
+def test_an_event_of_the_client_that_becomes_one_of_a_channel_is_a_finding(reviewer, session):
     add_event(session, envelope())
     Event.update(channel="proxy").execute()
-    assert [fact["code"] for fact in get(reviewer, session, "integrity")["facts"]] == ["column_changed"]
+    assert [finding["code"] for finding in get(reviewer, session, "integrity")["findings"]] == [
+        "column_changed"
+    ]
 
 
 def test_recorded_events_are_no_unsigned_events_of_a_client_that_signs(clock, reviewer, key):
@@ -213,7 +215,7 @@ def test_recorded_events_are_no_unsigned_events_of_a_client_that_signs(clock, re
     signer = Signer()
     own = sessions.redeem(key.key, signer.public_key)
     factories.record(own, "proxy", PROMPT)
-    assert get(reviewer, own, "integrity")["facts"] == []
+    assert get(reviewer, own, "integrity")["findings"] == []
 
 
 @pytest.mark.parametrize("column", ["channel", "agent_session", "joins", "source"])
@@ -233,7 +235,7 @@ def test_a_malformed_value_fails_no_request(reviewer, session, column, value):
         "recent-activity",
     ):
         assert reviewer.get(f"/v1/sessions/{session.id}/{path}".rstrip("/")).status_code == 200, path
-    assert get(reviewer, session, "integrity")["facts"]
+    assert get(reviewer, session, "integrity")["findings"]
     sessions.complete(session)
 
 

@@ -1,4 +1,4 @@
-"""The channels of a session: `capture` for reviewers, and the model calls in the candidate's export (R38)."""
+"""The channels of a session: `coverage` for reviewers, and the model calls in the candidate's export (R38)."""
 
 import json
 from datetime import timedelta
@@ -9,7 +9,7 @@ from factories import add_event, envelope, make_model_call
 from response_checks import body_of
 
 from models import ModelUsage, Session, privacy, sessions
-from models.sessions.coverage import capture
+from models.sessions.coverage import read_coverage
 from rules.events.recorded_events import RecordedEvent
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix it"}, "1")
@@ -23,7 +23,7 @@ def session(clock, key):
 
 
 def shown(reviewer, session):
-    return body_of(reviewer.get(f"/v1/sessions/{session.id}"))["capture"]
+    return body_of(reviewer.get(f"/v1/sessions/{session.id}"))["coverage"]
 
 
 def at(minute, second=0):
@@ -42,7 +42,7 @@ def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
     record_at(clock, session, 1, "proxy", PROMPT, COMMAND, CREATED)
     record_at(clock, session, 2, "otlp", PROMPT, agent_session="agent-2")
     times = {"firstAt": at(0), "lastAt": at(1)}
-    agent = {"tool": "claude-code", "agentSession": "agent-1", "oneWitnessOnly": False, "events": 5} | times
+    agent = {"tool": "claude-code", "agentSession": "agent-1", "oneChannelOnly": False, "events": 5} | times
     assert shown(reviewer, session) == {
         "channels": [
             {"channel": "http-hook", "events": 2, "firstAt": at(0), "lastAt": at(0)},
@@ -65,7 +65,7 @@ def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
                 "tool": "claude-code",
                 "agentSession": "agent-2",
                 "channels": ["otlp"],
-                "oneWitnessOnly": True,
+                "oneChannelOnly": True,
                 "events": 1,
                 "firstAt": at(2),
                 "lastAt": at(2),
@@ -80,8 +80,8 @@ def test_the_task_of_a_subagent_is_no_prompt_with_telemetry_alone(reviewer, sess
     factories.record(session, "otlp", PROMPT, dispatch, tool="codex")
     factories.record(session, "otlp", PROMPT, agent_session="agent-2", tool="codex")
     body = body_of(reviewer.get(f"/v1/sessions/{session.id}"))
-    assert [each["prompts"] for each in body["capture"]["tools"]] == [1]
-    assert (body["eventCount"], body["witnessEventCount"]) == (2, 1)
+    assert [each["prompts"] for each in body["coverage"]["tools"]] == [1]
+    assert (body["eventCount"], body["duplicateEventCount"]) == (2, 1)
 
 
 def test_a_subagent_that_telemetry_has_as_a_session_of_its_own_is_not_listed(reviewer, session):
@@ -91,12 +91,12 @@ def test_a_subagent_that_telemetry_has_as_a_session_of_its_own_is_not_listed(rev
     reported = RecordedEvent("ai_response", usage, "2")
     factories.record(session, "otlp", PROMPT, reported, agent_session="agent-2", tool="codex")
     factories.record(session, "otlp", PROMPT, agent_session="agent-3", tool="codex")
-    captured = shown(reviewer, session)
-    assert [each["agentSession"] for each in captured["agentSessions"]] == ["agent-1", "agent-3"]
-    assert [each["prompts"] for each in captured["tools"]] == [2]
+    covered = shown(reviewer, session)
+    assert [each["agentSession"] for each in covered["agentSessions"]] == ["agent-1", "agent-3"]
+    assert [each["prompts"] for each in covered["tools"]] == [2]
 
 
-def test_witnesses_of_the_client_are_listed_and_not_counted(clock, reviewer, session):
+def test_duplicates_of_the_client_are_listed_and_not_counted(clock, reviewer, session):
     add_event(session, envelope("command", source="claude-code", data={"command": "make"}))
     record_at(clock, session, 1, "proxy", PROMPT, COMMAND)
     found = shown(reviewer, session)
@@ -132,11 +132,14 @@ def test_invented_sessions_are_limited(monkeypatch, session):
     monkeypatch.setattr("models.sessions.coverage.MAX_LISTED", 2)
     for number in range(3):
         factories.record(session, "http-hook", COMMAND, agent_session=f"agent-{number}")
-    assert [row["agent_session"] for row in capture(session)["agent_sessions"]] == ["agent-0", "agent-1"]
+    assert [row["agent_session"] for row in read_coverage(session)["agent_sessions"]] == [
+        "agent-0",
+        "agent-1",
+    ]
 
 
 def test_a_candidate_does_not_see_it(candidate, session):
-    assert "capture" not in body_of(candidate.get(f"/v1/sessions/{session.id}"))
+    assert "coverage" not in body_of(candidate.get(f"/v1/sessions/{session.id}"))
 
 
 # Model calls

@@ -8,7 +8,7 @@ import pytest
 from callers import Caller
 from statements import counted
 
-from access import addresses, guesses
+from access import addresses, credential_throttling
 from delivery.worker import Worker
 from models import AcceptedSender, AccessHour, privacy
 from tests.access.limited import KEYS, PUBLIC, guess, on, redeem, statuses
@@ -210,7 +210,7 @@ def test_credential_fills_at_most_fifty_rows_a_day(limited, reviewer):
     app = limited(TRUSTED_PROXIES="1")
     for number in range(60):
         assert statuses(at(f"2001:db8:0:{number:x}::1", app, reviewer), 1) == [200]
-    assert AcceptedSender.select().count() == guesses.SHARED_NETWORKS.amount == 50
+    assert AcceptedSender.select().count() == credential_throttling.SHARED_NETWORKS.amount == 50
 
 
 def test_store_remembers_senders_instead_of_the_database(limited, candidate, reviewer, key, valkey):
@@ -253,7 +253,7 @@ def test_metric_counts_wrong_and_refused_credentials_but_no_repetition(limited, 
     assert statuses(Caller(app, **token(0)), 3) == [401] * 3
     assert guess(app, [HOME] * 4) == [401, 401, 429, 429]
     page = Caller(app, Authorization="Bearer a-token-that-nobody-guesses").get("/metrics").text
-    assert "\nproofstone_wrong_credentials_total 4.0\n" in page
+    assert "\nproofstone_invalid_credentials_total 4.0\n" in page
 
 
 PROXY, LOCALHOST = "10.1.2.3", "127.0.0.1"

@@ -20,17 +20,17 @@ from errors import KeyExpired, KeyNotFound, SignInExpired, Unauthenticated
 from models import AcceptedSender, AccessHour, clock
 from models.accepted_senders import RETENTION, sender_fingerprint
 from rules import candidate_keys
-from web.access_log import record_guess
+from web.access_log import record_invalid_credential
 
 REFUSED, ACCEPTED = "RATELIMIT_REFUSED", "accepted"
 WRONG_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
 # A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
-ONE_GUESS = parse("1 per hour")
+ONE_ATTEMPT = parse("1 per hour")
 # Without a limit, a client with a large network could fill the store.
 SHARED_NETWORKS = parse("50 per day")
 SHARED_SENDER = parse(f"1 per {RETENTION.days} days")
 MAX_ACCEPTED = 10_000
-MAX_UNWRITTEN_GUESSES = 250
+MAX_UNWRITTEN = 250
 WRITE_SECONDS = 60
 
 
@@ -48,26 +48,26 @@ def lookup(credential: str) -> Iterator[None]:
     Call it outside a transaction. Only the first lookup of a credential in a request counts. Raises TooManyRequests if
     the client's network is locked.
     """
-    guesses = current_app.extensions.get("guesses")
-    if guesses is None or not credential or credential == g.get("looked_up"):
+    throttle = current_app.extensions.get("credential_throttle")
+    if throttle is None or not credential or credential == g.get("looked_up"):
         yield
         return
     g.looked_up = credential
     networks = networks_of(request.remote_addr or "")
     # Letter case and whitespace do not make it a different key.
     sender = Sender(networks[0].name, candidate_keys.normalize(credential) or credential)
-    guesses.require_unlocked(sender, networks)
+    throttle.require_unlocked(sender, networks)
     try:
         yield
     except WRONG_CREDENTIAL:
-        guesses.record_wrong(sender, networks)
+        throttle.record_wrong(sender, networks)
         raise
-    guesses.accepted.add(sender)
+    throttle.accepted.add(sender)
 
 
 @contextmanager
 def lookup_secret(secret: str) -> Iterator[None]:
-    """Like `lookup`, for 256 random bits, which nobody guesses: valid ones are accepted in a locked network too."""
+    """Like `lookup`, for 256 random bits, which cannot be guessed: valid ones are accepted in a locked network too."""
     try:
         yield
     except WRONG_CREDENTIAL:
@@ -75,7 +75,7 @@ def lookup_secret(secret: str) -> Iterator[None]:
             raise
 
 
-class Guesses:
+class CredentialThrottle:
     """Wrong credentials by network, and accepted senders.
 
     limit -- of distinct wrong credentials per network, multiplied by its allowance
@@ -84,7 +84,7 @@ class Guesses:
     def __init__(self, limit: RateLimitItem, counters: Counters) -> None:
         self._limit, self._counters = limit, counters
         self.accepted = AcceptedSenders(counters)
-        self._total = GuessTotal()
+        self._total = InvalidCredentialTotal()
 
     def require_unlocked(self, sender: Sender, networks: tuple[Network, ...]) -> None:
         """Raise TooManyRequests if a network is at its limit and the sender was not accepted before."""
@@ -93,7 +93,7 @@ class Guesses:
         usages = (self._usage(network) for network in networks)
         locked = next((usage for usage in usages if usage.used >= usage.limit), None)
         if locked and not self.accepted.find(sender):
-            self._record_guess()
+            self._record()
             g.rate_limit = locked
             raise locked.refusal
 
@@ -104,15 +104,15 @@ class Guesses:
     def record_wrong(self, sender: Sender, networks: tuple[Network, ...]) -> None:
         digest = fingerprint(sender.credential)
         for network in networks:
-            count, _ = self._counters.hit(ONE_GUESS, network.name, digest)
+            count, _ = self._counters.hit(ONE_ATTEMPT, network.name, digest)
             if count == 1:
                 self._counters.hit(self._limit, REFUSED, network.name)
             if count == 1 and network is networks[0]:
-                self._record_guess()
+                self._record()
         self.accepted.remove(sender)
 
-    def _record_guess(self) -> None:
-        record_guess()
+    def _record(self) -> None:
+        record_invalid_credential()
         self._total.add()
 
 
@@ -176,8 +176,8 @@ class SendersInStore:
         self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
 
 
-class GuessTotal:
-    """Count wrong credentials from all addresses; write the sum once a minute or every MAX_UNWRITTEN_GUESSES."""
+class InvalidCredentialTotal:
+    """Count wrong credentials from all addresses; write the sum once a minute or every MAX_UNWRITTEN."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -186,7 +186,7 @@ class GuessTotal:
     def add(self) -> None:
         with self._lock:
             self._unwritten += 1
-            if self._unwritten < MAX_UNWRITTEN_GUESSES and time.monotonic() < self._write_at:
+            if self._unwritten < MAX_UNWRITTEN and time.monotonic() < self._write_at:
                 return
             count, self._unwritten = self._unwritten, 0
             self._write_at = time.monotonic() + WRITE_SECONDS
