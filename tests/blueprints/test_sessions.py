@@ -302,4 +302,8 @@ def test_a_session_has_the_decision_also_after_the_key_was_revoked(reviewer, can
     key.revoke()
     shown = reviewer.get(path).json
     assert (shown["decision"], shown["decisionReason"]) == ("rejected", "No tests.")
-    assert shown["decidedBy"] == {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"}
+    assert shown["decidedBy"] == {
+        "id": str(reviewer.row.id),
+        "name": reviewer.row.name,
+        "kind": "serviceAccount",
+    }
