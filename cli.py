@@ -17,7 +17,7 @@ from flask.cli import AppGroup, with_appcontext
 import migrations
 from delivery.worker import Worker
 from errors import Refusal, conflict_of, first_line
-from models import ApiToken, Assessment, Organization, Person, Session, clock, privacy
+from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
 from models.cohorts import first_difference, rebuild
 from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
@@ -183,7 +183,7 @@ def create_person(organization: Organization, email: str, name: str, role: str) 
 @ORGANIZATION
 def list_persons(organization: Organization) -> None:
     """List the people of an organization with their roles."""
-    for person in Person.of(organization.id).order_by(Person.created_at, Person.id):
+    for person in User.of(organization.id).order_by(User.created_at, User.id):
         state = "active" if person.active else "inactive"
         click.echo(f"{person.id}  {person.role}  {state}  {person.name} <{person.email}>")
 
@@ -433,7 +433,7 @@ def _echo_tokens(organization: Organization, indent: str = "") -> None:
     for row in tokens.order_by(ApiToken.id):
         expiry = f"until {format_timestamp(row.expires_at)}" if row.expires_at else "valid"
         state = "revoked" if row.revoked_at else expiry
-        owner = f"  ({row.person_name})" if row.person else ""
+        owner = f"  ({row.user_name})" if row.user else ""
         click.echo(
             f"{indent}{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}{owner}"
         )

@@ -69,8 +69,11 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     if body := getattr(view, "arguments", {}).get("json"):
         operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
     if "parameters" in operation:
-        documented = [each for each in operation["parameters"] if not _is_undocumented(each)]
-        operation["parameters"] = documented
+        operation["parameters"] = [
+            parameter
+            for parameter in operation["parameters"]
+            if not UNDOCUMENTED.items() <= parameter.get("schema", {}).items()
+        ]
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     for parameter in getattr(view, "header_parameters", ()):
@@ -87,10 +90,6 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
         operation["responses"]["4XX"] = {"$ref": "#/components/responses/DEFAULT_ERROR"}
     waiting = {refusal.code for refusal in refusals if refusal.retry_after}
     response_headers.document(operation, view, waiting)
-
-
-def _is_undocumented(parameter: dict[str, Any]) -> bool:
-    return UNDOCUMENTED.items() <= parameter.get("schema", {}).items()
 
 
 def _refusals(view: Any, rule: str) -> set[type[Refusal]]:

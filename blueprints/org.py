@@ -6,7 +6,7 @@ from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, setting
 from errors import LastWriteToken
-from models import ApiToken, Assessment, CandidateKey, ModelUsage, clock, disclosure, people
+from models import ApiToken, Assessment, CandidateKey, ModelUsage, clock, disclosure, users
 from rules import plans
 from schemas import org as schemas
 from schemas.queries import CursorPageQuery
@@ -114,7 +114,7 @@ def create_token(data):
     scope = "write" if "write" in data["scopes"] else "read"
     days = data.get("expires_in_days")
     expires_at = clock.now() + timedelta(days=days) if days else None
-    token, secret = people.issue_token(caller, data.get("person_id"), data["name"], scope, expires_at)
+    token, secret = users.issue_token(caller, data.get("person_id"), data["name"], scope, expires_at)
     return {"token": token, "secret": secret}
 
 
@@ -129,7 +129,7 @@ def revoke_token(token_id):
     A token can revoke itself, unless it is the organization's last one with the scope `write`. Only admins can revoke
     admins' tokens.
     """
-    people.revoke_token(find(ApiToken, token_id), caller)
+    users.revoke_token(find(ApiToken, token_id), caller)
     return {"ok": True, "id": token_id}
 
 
@@ -154,7 +154,7 @@ def caller_response(row):
         "org_id": row.organization_id,
         "org_name": row.organization.name if is_reviewer else row.organization.shown_name,
         "scopes": row.scopes if is_reviewer else [],
-        "person": row.person if is_reviewer else None,
+        "person": row.user if is_reviewer else None,
         "assessment_id": None if is_reviewer else row.assessment_id,
         "expires_at": row.expires_at,
     }

@@ -6,15 +6,15 @@ from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
 from errors import DuplicatePerson, LastAdmin, LastWriteToken
-from models import ApiToken, Person, people
+from models import ApiToken, User, users
 from schemas import people as schemas
 from schemas.queries import PageQuery
 
 blp = Blueprint("People", __name__, description="People who work for your organization, and their roles.")
 
 
-def find_person(person_id: Any) -> Person:
-    return find(Person, person_id, among=people.visible_to(caller))
+def find_person(person_id: Any) -> User:
+    return find(User, person_id, among=users.visible_to(caller))
 
 
 @blp.get("/org/people")
@@ -26,7 +26,7 @@ def list_people(query):
 
     All people who are not deleted, oldest first, with their roles.
     """
-    return page("people", people.visible_to(caller), query)
+    return page("people", users.visible_to(caller), query)
 
 
 @blp.post("/org/people")
@@ -43,7 +43,7 @@ def create_person(data):
     Invites them by mail. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins: services get
     403 `insufficient_role`, and `flask person create` adds the first one.
     """
-    person = people.add(caller.organization, caller, **data)
+    person = users.add(caller.organization, caller, **data)
     return {"person": find_person(person.id)}
 
 
@@ -71,7 +71,7 @@ def change_person(data, person_id):
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
     Only admins can change admins.
     """
-    people.change(find_person(person_id), caller, data)
+    users.change(find_person(person_id), caller, data)
     return {"person": find_person(person_id)}
 
 
@@ -86,5 +86,5 @@ def delete_person(person_id):
     Their tokens stop working immediately, and their address is removed. Their scores, decisions and audit entries keep
     the name. The last active admin cannot be deleted, and only admins can delete admins.
     """
-    people.remove(find_person(person_id), caller)
+    users.remove(find_person(person_id), caller)
     return {"ok": True, "id": person_id}

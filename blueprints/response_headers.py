@@ -58,16 +58,12 @@ def document(operation: dict[str, Any], view: Any, waiting: set[int]) -> None:
         if "$ref" in response or status == "default":
             continue
         names = ["X-Request-Id", *limited]
-        names += _of_success(view) if status < "400" else documented + _of_error(int(status), waiting)
+        if status < "400":
+            names += getattr(view, "success_headers", ())
+            names += ["Idempotent-Replayed"] * getattr(view, "is_idempotent", False)
+            names += [unknown_names.HEADER] * getattr(view, "reports_unknown", False)
+        else:
+            names += documented
+            names += ["Retry-After"] * (int(status) in {*waiting, TooManyRequests.code})
+            names += ["WWW-Authenticate"] * (status == "401")
         response["headers"] = references(names)
-
-
-def _of_success(view: Any) -> list[str]:
-    names = list(getattr(view, "success_headers", ()))
-    names += ["Idempotent-Replayed"] * getattr(view, "is_idempotent", False)
-    return names + [unknown_names.HEADER] * getattr(view, "reports_unknown", False)
-
-
-def _of_error(status: int, waiting: set[int]) -> list[str]:
-    may_wait = status in waiting or status == TooManyRequests.code
-    return ["Retry-After"] * may_wait + ["WWW-Authenticate"] * (status == 401)

@@ -65,7 +65,7 @@ def export_results(query, assessment_id):
 
 def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     assessment = find(Assessment, assessment_id)
-    if query["sort"] == "candidateName" and assessment.blind and caller.person_id:
+    if query["sort"] == "candidateName" and assessment.blind and caller.user_id:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by another member.")
     sessions.close_all_due(assessment_id=assessment.id)
     filters: dict[str, Any] = {
@@ -73,7 +73,7 @@ def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
     }
     if "q" in query:
         filters |= search_filters(caller, query["q"])
-    scorer_id = caller.person_id if visibility.scores_independently(caller) else None
+    scorer_id = caller.user_id if visibility.scores_independently(caller) else None
     return ResultList(assessment, query["sort"], query["order"], filters, scorer_id)
 
 

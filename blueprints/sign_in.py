@@ -72,7 +72,16 @@ def create_sign_in(data):
         if not people:
             raise SignInExpired()
         if "person_id" not in data:
-            return {"sign_in": None, "choices": [_choice(person) for person in people.values()]}
+            choices = [
+                {
+                    "person_id": person.id,
+                    "email": person.email,
+                    "org_name": person.organization.name,
+                    "role": person.role,
+                }
+                for person in people.values()
+            ]
+            return {"sign_in": None, "choices": choices}
         if data["person_id"] not in people:
             raise invalid("personId", "No such active person with this mailbox.")
         row, secret = grant.use(people[data["person_id"]], **audit.origin())
@@ -143,11 +152,6 @@ def _grant(text):
         if grant.is_for_one_browser and not console.has_grant(text):
             raise SignInExpired()
         return grant
-
-
-def _choice(person):
-    shown = {"email": person.email, "org_name": person.organization.name, "role": person.role}
-    return {"person_id": person.id} | shown
 
 
 def _shown(row, is_current):

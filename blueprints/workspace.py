@@ -44,7 +44,10 @@ def get_workspace():
         "submission_closes_at": close and close + COUNTED_AFTER_CLOSE,
         "completed_at": session.completed_at,
         "org_name": caller.organization.shown_name,
-        "tools": [{"name": name, "has_model": _has_model(workspace, name)} for name in workspace.tools],
+        "tools": [
+            {"name": name, "has_model": PROVIDER_OF.get(name) in (None, *workspace.providers)}
+            for name in workspace.tools
+        ],
         "models": _models(workspace),
         "submission": Submission.current(session, GIT, ZIP),
         "last_received_at": max((row["last_at"] for row in coverage_of_session["channels"]), default=None),
@@ -77,17 +80,9 @@ def get_workspace_files():
 
 def _workspace_of(session: Session) -> Workspace:
     allowed = caller.assessment.allowed_agents
-    return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, _providers())
-
-
-def _providers() -> frozenset[str]:
-    """The providers whose models this service forwards."""
     has_proxy = "proxy" in current_app.extensions
-    return frozenset(name for name, key in _KEYS.items() if has_proxy and setting(key))
-
-
-def _has_model(workspace: Workspace, tool: str) -> bool:
-    return PROVIDER_OF.get(tool) in (None, *workspace.providers)
+    providers = frozenset(name for name, key in _KEYS.items() if has_proxy and setting(key))
+    return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, providers)
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:

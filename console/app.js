@@ -7,19 +7,20 @@ import { fill, h } from "./shared/dom.js";
 import { explain, failure } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 
-// A page is a module with `show(main, params, context)`; see docs/console.md.
+// A page is a module with `show(main, params, context)`; see docs/console.md. Its chapter is a heading of
+// docs/hiring-teams.md.
 const PAGES = [
-  ["/assessments", "assessment/list"],
-  ["/assessments/new", "assessment/form"],
-  ["/assessments/:assessmentId", "assessment/board"],
-  ["/assessments/:assessmentId/edit", "assessment/form"],
-  ["/sessions/:sessionId", "session/report"],
-  ["/sessions/:sessionId/score", "scoring/scoring"],
-  ["/sessions/:sessionId/print", "print/print"],
-  ["/compare/:firstId/:secondId", "session/compare"],
-  ["/todo", "todo"],
-  ["/organization", "organization/organization"],
-  ["/organization/:part", "organization/organization"],
+  ["/assessments", "assessment/list", "assessments"],
+  ["/assessments/new", "assessment/form", "assessments"],
+  ["/assessments/:assessmentId", "assessment/board", "candidates"],
+  ["/assessments/:assessmentId/edit", "assessment/form", "assessments"],
+  ["/sessions/:sessionId", "session/report", "session"],
+  ["/sessions/:sessionId/score", "scoring/scoring", "score"],
+  ["/sessions/:sessionId/print", "print/print", "session-report"],
+  ["/compare/:firstId/:secondId", "session/compare", "compare"],
+  ["/todo", "todo", "to-do"],
+  ["/organization", "organization/organization", "organization"],
+  ["/organization/:part", "organization/organization", "organization"],
 ];
 // A link, its text, and the pages that belong to it.
 const NAVIGATION = [
@@ -43,18 +44,18 @@ function currentAddress() {
 }
 
 function match(path) {
-  for (const [pattern, module] of PAGES) {
+  for (const [pattern, module, chapter] of PAGES) {
     const names = pattern.split("/");
     const parts = path.split("/");
     if (names.length !== parts.length) continue;
     if (!names.every((name, n) => (name.startsWith(":") ? PARAMETER.test(parts[n]) : name === parts[n]))) continue;
     const params = names.flatMap((name, n) => (name.startsWith(":") ? [[name.slice(1), parts[n]]] : []));
-    return { module, params: Object.fromEntries(params) };
+    return { module, chapter, params: Object.fromEntries(params) };
   }
   return null;
 }
 
-/** What the signed-in person may do: `read`, `write`, or `admin` for what only admins and services with `write` may. */
+/** True if the caller has a scope: `read`, `write`, or `admin`, which admins and service accounts with `write` have. */
 function may(scope) {
   if (scope === "admin") return me.scopes.includes("write") && (!me.person || me.person.role === "admin");
   return me.scopes.includes(scope);
@@ -74,10 +75,17 @@ function showFrame() {
   if (!me) return;
   const name = me.person?.name ?? me.name;
   const signOut = h("button", { type: "button", class: "link", onclick: leave }, t("signIn.signOut"));
-  fill(who, h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
+  fill(who, helpLink(match(path)?.chapter), h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
-/** Who is signed in, or null. Browsers would report the status 401 of `/v1/me` as an error. */
+/** A link to the page's chapter of the guide. */
+function helpLink(chapter = "") {
+  const { root } = document.documentElement.dataset;
+  const href = `${root}/docs/hiring-teams.md#${chapter}`;
+  return h("a", { class: "quiet-link", href, target: "_blank", rel: "noopener" }, t("navigation.help"));
+}
+
+/** The signed-in caller, or null. Browsers would report the status 401 of `/v1/me` as an error. */
 async function loadMe(signal) {
   const { me } = await api.get("/v1/sign-in", { signal });
   return me;
@@ -202,7 +210,7 @@ signedIn.addEventListener("message", ({ data }) => {
   me = null;
   show();
 });
-// What a button's action could not do, if its page does not say so itself.
+// Show errors of actions that their page does not handle.
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   toastError(event.reason);

@@ -1,4 +1,4 @@
-// Sign in: with a mailed link, the company's account, or an API token; and out.
+// Sign in with an emailed link, the company's account, or an API token; sign out.
 
 import { HOME } from "./shared/address.js";
 import * as api from "./shared/api.js";
@@ -9,7 +9,7 @@ import { failure, loaded } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 
 const WANTED = "proofstone.wantedPage";
-const WANTED_FOR_MS = 20 * 60 * 1000; // longer than a mailed link works
+const WANTED_FOR_MS = 20 * 60 * 1000; // longer than an emailed link works
 const BROWSER_GRANT = "psb_";
 
 /** End the sign-in. A sign-in that has already ended is no error. */
@@ -41,7 +41,7 @@ export async function show(main, params, { query, go, setTitle }) {
   await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
 }
 
-/** Keep the page that the person wanted: a mailed link and the company's account come back without it. */
+/** Keep the requested page: an emailed link and the company's account return without it. */
 function remember(path) {
   try {
     if (path) localStorage.setItem(WANTED, JSON.stringify({ path, at: Date.now() }));
@@ -76,7 +76,7 @@ function waysToSignIn({ methods, httpsRequired, consoleUrl }, enter) {
     const { root } = document.documentElement.dataset;
     forms.push(h("p", {}, h("a", { class: "primary", href: `${root}/sign-in/oidc` }, t("signIn.withOidc"))));
   }
-  if (methods.includes("mail")) forms.push(mailForm());
+  if (methods.includes("mail")) forms.push(emailForm());
   forms.push(tokenForm(enter, methods.length === 1));
   return forms;
 }
@@ -92,12 +92,12 @@ function oidcError(code) {
   return notice(t("signIn.oidcTitle"), t(`signIn.oidc.${OIDC_ERRORS.includes(name) ? name : "invalid"}`));
 }
 
-function mailForm() {
+function emailForm() {
   const email = h("input", { type: "email", name: "email", autocomplete: "email", required: true });
-  const sent = () => h("div", { class: "notice good", role: "status" }, h("strong", {}, t("signIn.mailSentTitle")), h("p", {}, t("signIn.mailSent")));
+  const sent = () => h("div", { class: "notice good", role: "status" }, h("strong", {}, t("signIn.emailSentTitle")), h("p", {}, t("signIn.emailSent")));
   return form({
     content: field(t("signIn.email"), email, t("signIn.emailHint")),
-    action: t("signIn.sendMail"),
+    action: t("signIn.sendEmail"),
     save: () => api.post("/v1/sign-in/mail", { email: email.value }),
     done: (element) => element.replaceWith(sent()),
   });
@@ -130,8 +130,8 @@ function form({ content, action, save, done }) {
 }
 
 /**
- * Whom a grant signs in, before it does: somebody else may have sent the link, and a program that opens the links of
- * mails must not use it up.
+ * The person whom a grant signs in, with a button: another person may have sent the link, and a program that opens the
+ * links of emails must not use it up.
  */
 function showGrant(body, grant, enter, go) {
   const signIn = (personId) => loaded(body, () => redeem(grant, personId), ({ expired }) => (expired ? again(expired, go) : enter()));

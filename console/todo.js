@@ -14,7 +14,7 @@ const ALL = 200;
 const DEFAULT_EXTENSION_DAYS = 7;
 const nameOf = (entry) => candidateName(entry, entry);
 
-// Each list: its member in `GET /v1/todo`, a row's title and address, what it says, since when, and what can be done.
+// Each list: its field in `GET /v1/todo`, a row's title and link, text, time and action.
 const LISTS = [
   {
     name: "unscored",

@@ -12,7 +12,7 @@ from git_bundles import (
     Unreadable,
 )
 from git_bundles.pack import BLOB, COMMIT, Objects, read_head
-from git_bundles.trees import ChangedFile, Entry, changed_files
+from git_bundles.trees import ChangedFile, changed_files
 from rules.events.line_diffs import changes, hunks, split_lines
 from rules.metrics.agent_lines import line_digest, numbers
 
@@ -77,7 +77,10 @@ class _Differ:
             "oldMode": file.old and f"{file.old.mode:06o}",
             "newMode": file.new and f"{file.new.mode:06o}",
         }
-        contents = [self._content(entry) for entry in (file.old, file.new)]
+        contents = [
+            self._objects.get(entry.name, BLOB) if entry and entry.has_content else b""
+            for entry in (file.old, file.new)
+        ]
         if any(b"\0" in content for content in contents):
             return described | {"isBinary": True}
         lines = (split_lines(content.decode("utf-8", "replace")) for content in contents)
@@ -101,9 +104,6 @@ class _Differ:
             "added": added,
             "digests": "".join(line_digest(new[number - 1]) for number in numbers(added)),
         }
-
-    def _content(self, entry: Entry | None) -> bytes:
-        return self._objects.get(entry.name, BLOB) if entry and entry.has_content else b""
 
     def _text(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:
         """The unified diff, up to the limits, and whether it was cut off at the end of a line."""

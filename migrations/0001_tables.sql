@@ -93,7 +93,7 @@ CREATE TABLE cohort_counts (
     PRIMARY KEY (assessment_id, metric, level, bucket)
 );
 
-CREATE TABLE people (
+CREATE TABLE users (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
@@ -106,7 +106,7 @@ CREATE TABLE people (
     updated_at {timestamp} NOT NULL,
     deleted_at {timestamp}
 );
-CREATE UNIQUE INDEX person_organization_id_address ON people (organization_id, address);
+CREATE UNIQUE INDEX users_address ON users (organization_id, address);
 
 CREATE TABLE feeds (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -250,7 +250,7 @@ CREATE TABLE api_tokens (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    person_id {uuid} REFERENCES people (id),
+    user_id {uuid} REFERENCES users (id),
     name TEXT NOT NULL,
     scope TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
@@ -260,7 +260,7 @@ CREATE TABLE api_tokens (
     revoked_at {timestamp}
 );
 CREATE INDEX apitoken_organization_id ON api_tokens (organization_id);
-CREATE INDEX apitoken_person_id ON api_tokens (person_id);
+CREATE INDEX apitoken_user_id ON api_tokens (user_id);
 CREATE UNIQUE INDEX apitoken_fingerprint ON api_tokens (fingerprint);
 
 CREATE TABLE rubric_versions (
@@ -552,10 +552,10 @@ CREATE TABLE completed_scorings (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
-    person_id {uuid} NOT NULL REFERENCES people (id)
+    user_id {uuid} NOT NULL REFERENCES users (id)
 );
-CREATE INDEX completedscoring_person_id ON completed_scorings (person_id);
-CREATE UNIQUE INDEX completedscoring_session_id_person_id ON completed_scorings (session_id, person_id);
+CREATE INDEX completedscoring_user_id ON completed_scorings (user_id);
+CREATE UNIQUE INDEX completedscoring_session_id_user_id ON completed_scorings (session_id, user_id);
 
 CREATE TABLE seals (
     id {uuid} NOT NULL PRIMARY KEY,

@@ -17,7 +17,7 @@ from models.ledger import seal_keys
 from models.ledger.audit import AuditChain, AuditEntry
 from models.ledger.seals import Seal
 from models.new_organizations import open_organization
-from models.orgs import ApiToken, Organization, Person
+from models.orgs import ApiToken, Organization, User
 from models.privacy import DailyTask, Erasure
 from models.rollups import CohortCount, CohortRollup
 from models.rubrics import Rubric, RubricVersion

@@ -46,12 +46,12 @@ class CandidateRow(NamedTuple):
 
 
 def search_filters(viewer: ApiToken | None, text: str) -> dict[str, Any]:
-    """The values of a search for part of name, address or externalId: `pattern`, and `person_id` of a person."""
+    """The values of a search for part of name, address or externalId: `pattern`, and `user_id` of a person."""
     # For LIKE, escaped by `!`.
     values = {"pattern": "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"}
-    if viewer is not None and viewer.person_id:
+    if viewer is not None and viewer.user_id:
         # Otherwise a search would tell whose name is hidden.
-        values["person_id"] = viewer.person_id
+        values["user_id"] = viewer.user_id
     return values
 
 

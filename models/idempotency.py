@@ -123,13 +123,13 @@ class IdempotentRequest(Model):
         return len(rows)
 
     @classmethod
-    def forget_person(cls, organization_id: Any, person_id: Any) -> None:
+    def forget_user(cls, organization_id: Any, user_id: Any) -> None:
         """Remove the address of a deleted person from the responses."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
-        for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(person_id))):
+        for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(user_id))):
             answer = json.loads(str(row.answer))
             person = answer.get("person")
-            if isinstance(person, dict) and person.get("id") == str(person_id):
+            if isinstance(person, dict) and person.get("id") == str(user_id):
                 row.update_columns(answer=json.dumps(answer | {"person": person | {"email": None}}))
 
 

@@ -51,8 +51,8 @@ class Organization(Model):
             raise errors.SubscriptionRequired(reason)
 
 
-class Person(Model):
-    """A person who works for an organization as `admin`, `reviewer` or `observer` (rules/roles.py).
+class User(Model):
+    """A user who works for an organization as `admin`, `reviewer` or `observer` (rules/roles.py).
 
     `address` is the mailbox of the email (rules/delivery/email_addresses.py). A deleted person is inactive and has no
     email; the name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
@@ -75,7 +75,7 @@ class Person(Model):
     deleted_at = TimestampField(null=True)
 
     class Meta:
-        table_name = "people"
+        table_name = "users"
 
     @classmethod
     def of(cls, organization_id: Any) -> Query:
@@ -83,9 +83,7 @@ class Person(Model):
         return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
 
 
-add_index(
-    "person_organization_id_address", Person.organization, Person.address, conflict=errors.DuplicatePerson
-)
+add_index("users_address", User.organization, User.address, conflict=errors.DuplicatePerson)
 
 
 class RecordsUse:
@@ -116,13 +114,13 @@ class ApiToken(Model, RecordsUse):
 
     personal_data = None
 
-    kind = "service"
+    kind = "serviceAccount"
     # The SignIn that the request came with, if it came with the cookie (models/sign_ins.py).
     sign_in: Any = None
 
-    person_id: Any
+    user_id: Any
     organization = peewee.ForeignKeyField(Organization)
-    person = peewee.ForeignKeyField(Person, null=True)
+    user = peewee.ForeignKeyField(User, null=True)
     name = peewee.TextField()
     scope = peewee.TextField()
     fingerprint = peewee.TextField(unique=True)
@@ -141,11 +139,11 @@ class ApiToken(Model, RecordsUse):
         name: str,
         scope: str,
         expires_at: datetime | None = None,
-        person: Person | None = None,
+        user: User | None = None,
     ) -> tuple["ApiToken", str]:
         """Create a token; its text is returned here and never again. Without a person it is a service's."""
         text = api_tokens.generate()
-        columns: dict[str, Any] = {"name": name, "scope": scope, "expires_at": expires_at, "person": person}
+        columns: dict[str, Any] = {"name": name, "scope": scope, "expires_at": expires_at, "user": user}
         columns |= {"last_four": text[-4:]}
         token = cls.create(organization=organization, fingerprint=api_tokens.fingerprint(text), **columns)
         return token, text
@@ -160,22 +158,22 @@ class ApiToken(Model, RecordsUse):
         return None
 
     @classmethod
-    def for_sign_ins(cls, person: Person) -> "ApiToken":
+    def for_sign_ins(cls, user: User) -> "ApiToken":
         """The row that acts for a person who signed in without a token, created at their first sign-in.
 
         It is revoked from the start and no text has its fingerprint: it authenticates nobody, is in no list, and counts
         for nothing. Scores, decisions and idempotent requests refer to it, as they do to tokens.
         """
-        columns: dict[str, Any] = {"organization": person.organization_id, "person": person, "scope": "write"}
+        columns: dict[str, Any] = {"organization": user.organization_id, "user": user, "scope": "write"}
         columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
-        fingerprint = f"{SIGN_INS_OF}{person.id}"
+        fingerprint = f"{SIGN_INS_OF}{user.id}"
         cls.insert(fingerprint=fingerprint, **columns).on_conflict_ignore().execute()
         return cls.get(cls.fingerprint == fingerprint)
 
     @classmethod
     def visible_to(cls, caller: "ApiToken") -> Query:
         """The organization's tokens that are not revoked, with their people."""
-        query = cls.select(cls, Person).join(Person, peewee.JOIN.LEFT_OUTER)
+        query = cls.select(cls, User).join(User, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
 
     @classmethod
@@ -195,24 +193,24 @@ class ApiToken(Model, RecordsUse):
     @classmethod
     def _managers(cls, organization: Organization) -> Query:
         """Valid tokens with the scope `write` of services and active admins."""
-        tokens = cls.select(cls.id).join(Person, peewee.JOIN.LEFT_OUTER)
+        tokens = cls.select(cls.id).join(User, peewee.JOIN.LEFT_OUTER)
         is_valid = cls.revoked_at.is_null() & (cls.expires_at.is_null() | (cls.expires_at > clock.now()))
-        is_manager = cls.person.is_null() | (Person.active & (Person.role == "admin"))
+        is_manager = cls.user.is_null() | (User.active & (User.role == "admin"))
         return tokens.where(cls.organization == organization, cls.scope == "write", is_valid, is_manager)
 
     @property
-    def author(self) -> "Person | ApiToken":
+    def author(self) -> "User | ApiToken":
         """The token's person, or the token itself for a service."""
-        return self.person or self
+        return self.user or self
 
     @property
     def role(self) -> str | None:
         """The role of the token's person; None for a service."""
-        return self.person.role if self.person else None
+        return self.user.role if self.user else None
 
     @property
-    def person_name(self) -> str | None:
-        return self.person.name if self.person else None
+    def user_name(self) -> str | None:
+        return self.user.name if self.user else None
 
     @property
     def scopes(self) -> list[str]:
@@ -245,17 +243,17 @@ class ApiToken(Model, RecordsUse):
 
 
 SIGN_INS_OF = "sign-ins of "
-_TOKEN = sql.Columns(ApiToken, "t", "id organization person name scope expires_at last_used_at")
+_TOKEN = sql.Columns(ApiToken, "t", "id organization user name scope expires_at last_used_at")
 _ORGANIZATION = sql.Columns(Organization, "o")
-_PERSON = sql.Columns(Person, "p", "id organization name email role active")
-CALLER_COLUMNS = {"token": _TOKEN.text, "organization": _ORGANIZATION.text, "person": _PERSON.text}
+_USER = sql.Columns(User, "p", "id organization name email role active")
+CALLER_COLUMNS = {"token": _TOKEN.text, "organization": _ORGANIZATION.text, "user": _USER.text}
 _API_TOKEN = sql.API_TOKEN.format(**CALLER_COLUMNS)
 
 
 def build_caller(values: Any) -> ApiToken:
     """A token with its organization and person, from the values of CALLER_COLUMNS."""
     token = _TOKEN.build(values[: len(_TOKEN)])
-    token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_PERSON)])
-    if token.person_id is not None:
-        token.person = _PERSON.build(values[-len(_PERSON) :])
+    token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_USER)])
+    if token.user_id is not None:
+        token.user = _USER.build(values[-len(_USER) :])
     return token

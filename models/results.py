@@ -48,7 +48,7 @@ _OF_KEY = {
     "decision": "k.decision = :decision",
     "external_id": "k.organization_id = :organization_id AND k.external_id = :external_id",
     "pattern": "k.search_text LIKE :pattern ESCAPE '!'",
-    "person_id": f"NOT {sql.HIDDEN}",
+    "user_id": f"NOT {sql.HIDDEN}",
 }
 _SOURCES = {
     "sessions": _Source(
@@ -121,7 +121,7 @@ SORTS: dict[str, tuple[Part, ...]] = {
 _NO_ROWS = "SELECT 0 AS part, id AS key_id FROM candidate_keys WHERE 1 = 0"
 # By the scores that a person sees: the others are in no order, and no cursor contains them (models/visibility.py).
 _IS_SCORED = """EXISTS (
-        SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.person_id = :person_id
+        SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id
     )"""
 
 
@@ -189,7 +189,7 @@ class ResultList:
         values = {"assessment_id": self.assessment.id, "organization_id": self.assessment.organization_id}
         values |= {"now": clock.now(), "rows": limit, **self.filters}
         if self._hides_scores:
-            values["person_id"] = self.scorer_id
+            values["user_id"] = self.scorer_id
         if after:
             values |= {"after_value": after.value, "after_id": after.id}
         return [self._row(*row) for row in sql.rows(self._statement(after), **values)]

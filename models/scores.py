@@ -10,7 +10,7 @@ from models.assessments import Assessment
 from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
-from models.orgs import ApiToken, Person
+from models.orgs import ApiToken, User
 from models.rubrics import Rubric, RubricVersion
 from models.sessions import Event, Session
 from rules.statistics import scoring
@@ -116,17 +116,15 @@ class Score(Model, ErasedWithSession):
     @classmethod
     def history(cls, session: Session) -> Query:
         """All scores of a session with their reviewers and versions, latest first."""
-        query = (
-            cls.select(cls, RubricVersion, ApiToken, Person).join(RubricVersion).switch(cls).join(ApiToken)
-        )
-        query = query.join(Person, peewee.JOIN.LEFT_OUTER)
+        query = cls.select(cls, RubricVersion, ApiToken, User).join(RubricVersion).switch(cls).join(ApiToken)
+        query = query.join(User, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
     def by(cls, reviewer: ApiToken, session: Session) -> Query:
         """The history of one reviewer's scores."""
-        is_person = ApiToken.person == reviewer.person_id
-        return cls.history(session).where(is_person if reviewer.person_id else cls.reviewer == reviewer)
+        is_person = ApiToken.user == reviewer.user_id
+        return cls.history(session).where(is_person if reviewer.user_id else cls.reviewer == reviewer)
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
@@ -141,28 +139,28 @@ class CompletedScoring(Model):
     personal_data = None  # only that a reviewer has scored a session
 
     session = peewee.ForeignKeyField(Session, index=False)
-    person = peewee.ForeignKeyField(Person)
+    user = peewee.ForeignKeyField(User)
 
     class Meta:
-        indexes = ((("session", "person"), True),)
+        indexes = ((("session", "user"), True),)
 
     @classmethod
     def record(cls, session: Session, version: RubricVersion, reviewer: ApiToken) -> None:
         """Record it if the reviewer is a person with a current score of each of the version's criteria."""
-        if reviewer.person_id is None:
+        if reviewer.user_id is None:
             return
         own = list(Score.by(reviewer, session).where(Score.rubric_version == version))
         if all(_current(own, criterion["key"], version) for criterion in version.criteria):
-            row = {"session": session, "person": reviewer.person_id}
+            row = {"session": session, "user": reviewer.user_id}
             cls.insert(row).on_conflict_ignore().execute()
 
 
 def scoring_of(reviewer: ApiToken, session_id: Any) -> Query:
     """The reviewer's scoring of a session, for EXISTS: a person's of every criterion, a service's of any."""
-    if reviewer.person_id is None:
+    if reviewer.user_id is None:
         own = Score.select(Score.id).where(Score.session == session_id, Score.reviewer == reviewer.id)
         return own.where(Score.withdrawn_at.is_null())
-    is_own = CompletedScoring.person == reviewer.person_id
+    is_own = CompletedScoring.user == reviewer.user_id
     return CompletedScoring.select(CompletedScoring.id).where(CompletedScoring.session == session_id, is_own)
 
 

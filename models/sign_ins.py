@@ -10,7 +10,7 @@ from models import sql
 from models.base import Model, Query, TimestampField, clock, db
 from models.deliveries import SIGN_IN, Delivery, outbox
 from models.ledger.audit import Actor, AuditEntry
-from models.orgs import CALLER_COLUMNS, ApiToken, Person, RecordsUse, build_caller
+from models.orgs import CALLER_COLUMNS, ApiToken, RecordsUse, User, build_caller
 from rules import sign_ins
 
 MAIL_RETENTION = timedelta(days=1)
@@ -69,8 +69,8 @@ class SignIn(Model, RecordsUse):
         """The valid sign-ins of the caller's person, or those with a service's token."""
         now = clock.now()
         is_theirs = ApiToken.id == caller.id
-        if caller.person_id is not None:
-            is_theirs = ApiToken.person == caller.person_id
+        if caller.user_id is not None:
+            is_theirs = ApiToken.user == caller.user_id
         is_usable = ApiToken.revoked_at.is_null() & (
             ApiToken.expires_at.is_null() | (ApiToken.expires_at > now)
         )
@@ -87,9 +87,9 @@ class SignIn(Model, RecordsUse):
         return len(rows)
 
     @classmethod
-    def end_of_person(cls, person: Person) -> None:
+    def end_of_user(cls, user: User) -> None:
         """End the sign-ins of a deactivated or deleted person."""
-        tokens = ApiToken.select(ApiToken.id).where(ApiToken.person == person)
+        tokens = ApiToken.select(ApiToken.id).where(ApiToken.user == user)
         cls.update(ended_at=clock.now()).where(cls.token.in_(tokens), cls.ended_at.is_null()).execute()
 
     def end(self, **origin: Any) -> None:
@@ -138,8 +138,8 @@ class SignInGrant(Model):
                 is_open = (cls.id == grant.id) & cls.queued_at.is_null()
                 if not cls.update(queued_at=clock.now()).where(is_open).execute():
                     continue
-                if person := people_at(grant.address).first():
-                    outbox.enqueue_sign_in(person, grant.id)
+                if user := people_at(grant.address).first():
+                    outbox.enqueue_sign_in(user, grant.id)
                 else:
                     grant.delete_instance()
         return len(requests)
@@ -175,18 +175,18 @@ class SignInGrant(Model):
             raise errors.SignInExpired()
         return grant
 
-    def people(self) -> list[Person]:
+    def people(self) -> list[User]:
         """The active people with the mailbox, each of another organization."""
         return list(people_at(self.address))
 
-    def use(self, person: Person, **origin: Any) -> tuple[SignIn, str]:
+    def use(self, user: User, **origin: Any) -> tuple[SignIn, str]:
         """Sign in as a person, once. Raises SignInExpired."""
         with db.atomic():
             try:
                 self.set_once("used_at")
             except errors.NotFound:
                 raise errors.SignInExpired() from None
-            return SignIn.start(ApiToken.for_sign_ins(person), self.method, **origin)
+            return SignIn.start(ApiToken.for_sign_ins(user), self.method, **origin)
 
     @classmethod
     def delete_expired(cls) -> int:
@@ -198,8 +198,8 @@ class SignInGrant(Model):
 
 def people_at(address: str) -> Query:
     """The active people with a mailbox, oldest first."""
-    is_active = Person.active & Person.deleted_at.is_null()
-    return Person.select().where(Person.address == address, is_active).order_by(Person.id)
+    is_active = User.active & User.deleted_at.is_null()
+    return User.select().where(User.address == address, is_active).order_by(User.id)
 
 
 _COLUMNS = sql.Columns(SignIn, "s", "id created_at method expires_at last_used_at")

@@ -78,10 +78,10 @@ class Columns:
 # Authentication. The braces take Columns.
 
 API_TOKEN = """
-    SELECT {token}, {organization}, {person}
-    FROM api_tokens t JOIN organizations o ON o.id = t.organization_id LEFT JOIN people p ON p.id = t.person_id
+    SELECT {token}, {organization}, {user}
+    FROM api_tokens t JOIN organizations o ON o.id = t.organization_id LEFT JOIN users p ON p.id = t.user_id
     WHERE t.fingerprint = :fingerprint AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
-      AND (t.person_id IS NULL OR p.active)
+      AND (t.user_id IS NULL OR p.active)
 """
 
 # A row if anything is signed. The worker signs all of these only after the adoption of the keys; once keys are adopted,
@@ -93,12 +93,12 @@ OR EXISTS (SELECT 1 FROM seals WHERE key_id IS NOT NULL)
 """
 
 SIGN_IN = """
-    SELECT {sign_in}, {token}, {organization}, {person}
+    SELECT {sign_in}, {token}, {organization}, {user}
     FROM sign_ins s JOIN api_tokens t ON t.id = s.token_id JOIN organizations o ON o.id = t.organization_id
-    LEFT JOIN people p ON p.id = t.person_id
+    LEFT JOIN users p ON p.id = t.user_id
     WHERE s.fingerprint = :fingerprint AND s.ended_at IS NULL AND s.expires_at > :now
       AND (s.method <> 'token' OR t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now))
-      AND (t.person_id IS NULL OR p.active)
+      AND (t.user_id IS NULL OR p.active)
 """
 
 CANDIDATE_KEY = """
@@ -133,7 +133,7 @@ STATUS_OF_KEY = f"""
 HIDDEN = """EXISTS (
         SELECT 1 FROM assessments b WHERE b.id = k.assessment_id AND b.blind AND NOT EXISTS (
             SELECT 1 FROM sessions x JOIN completed_scorings c ON c.session_id = x.id
-            WHERE x.key_id = k.id AND c.person_id = :person_id
+            WHERE x.key_id = k.id AND c.user_id = :user_id
         )
     )"""
 HIDDEN_AMONG = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
@@ -151,7 +151,7 @@ _KEY_FILTERS = {
     "key_id": "AND k.id = :key_id",
     "external_id": "AND k.external_id = :external_id",
     "pattern": "AND k.search_text LIKE :pattern ESCAPE '!'",
-    "person_id": f"AND NOT {HIDDEN}",
+    "user_id": f"AND NOT {HIDDEN}",
     "status": f"AND {STATUS} = :status",
     "created_after": "AND k.created_at > :created_after",
     # Ranges of indexes. `updated_at` is null until the first change.
@@ -175,7 +175,7 @@ _CANDIDATES = f"""
            k.updated_at, s.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
-    LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN people p ON p.id = t.person_id
+    LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN users p ON p.id = t.user_id
 """
 # All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
 # counters.

@@ -29,13 +29,13 @@ _NO_IDENTITY = {"candidate_name": None, "candidate_email": None}
 
 def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
     """The candidates among these whose names are hidden from the caller."""
-    person_id = getattr(viewer, "person_id", None)
-    if person_id is None:
+    user_id = getattr(viewer, "user_id", None)
+    if user_id is None:
         return set()
     hidden = set()
     for batch in peewee.chunked(set(key_ids) - {None}, MAX_IDS_PER_STATEMENT):
         names, values = sql.in_list("key", [row_id(key_id) for key_id in batch])
-        rows = sql.rows(sql.HIDDEN_AMONG.format(key_ids=names), person_id=person_id, **values)
+        rows = sql.rows(sql.HIDDEN_AMONG.format(key_ids=names), user_id=user_id, **values)
         hidden |= {row_id(key_id) for (key_id,) in rows}
     return hidden
 
@@ -45,9 +45,7 @@ def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
     ids = set(session_ids) - {None}
     if not ids or not scores_independently(viewer):
         return set()
-    scored = CompletedScoring.select(CompletedScoring.session).where(
-        CompletedScoring.person == viewer.person_id
-    )
+    scored = CompletedScoring.select(CompletedScoring.session).where(CompletedScoring.user == viewer.user_id)
     return ids - {
         row.session_id
         for batch in peewee.chunked(ids, MAX_IDS_PER_STATEMENT)
@@ -57,12 +55,12 @@ def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
 
 def scores_independently(viewer: Any) -> bool:
     """Return whether the caller is a person whose role allows scoring."""
-    return viewer.person_id is not None and roles.allows(viewer.person.role, "write")
+    return viewer.user_id is not None and roles.allows(viewer.user.role, "write")
 
 
 def visible_disagreement(viewer: Any, session: Any) -> Any:
     """The condition that reviewers of a session (a table or its alias) disagree, and that the caller may know it."""
-    if viewer.person_id is None:
+    if viewer.user_id is None:
         return session.has_disagreement
     return session.has_disagreement & peewee.fn.EXISTS(scoring_of(viewer, session.id))
 

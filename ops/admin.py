@@ -12,7 +12,7 @@ import yaml
 
 import migrations
 import models
-from models import ApiToken, Assessment, Organization, Person, db, invitations, people, sessions
+from models import ApiToken, Assessment, Organization, User, db, invitations, sessions, users
 from models.ledger import audit
 from ops import OperationError
 from schemas.fields import parse_id
@@ -80,10 +80,10 @@ def create_organization(name: str, plan: str) -> tuple[Organization, str]:
     return organization, token
 
 
-def create_person(organization: Organization, name: str, email: str, role: str) -> Person:
+def create_person(organization: Organization, name: str, email: str, role: str) -> User:
     """Add a person; only here, and by an admin, admins are added."""
     with db.atomic():
-        person = people.add(organization, None, name, email, role)
+        person = users.add(organization, None, name, email, role)
         record(organization, "createPerson", "person", person.id)
     return person
 
@@ -93,7 +93,7 @@ def create_token(
 ) -> str:
     """Create a token of a service, or of the person with this address."""
     with db.atomic():
-        person = people.find_by_address(organization, email) if email else None
+        person = users.find_by_address(organization, email) if email else None
         if email and person is None:
             raise OperationError(f"No such person: {email}. Run `flask person list ORG` to see all.")
         row, token = ApiToken.issue(organization, name, scope, expires_at, person)

@@ -39,7 +39,7 @@ async function open() {
 function retention(session) {
   if (session.retainedUntil) return `until ${formatTime(session.retainedUntil)}`;
   if (session.closedAt) return "without a fixed deletion date";
-  return "for as long as it keeps records of finished sessions";
+  return "for as long as it keeps recordings of completed sessions";
 }
 
 function show(session) {

@@ -1,4 +1,4 @@
-// The workspace of a started session: time left, tools, what has arrived, submission.
+// The workspace of a started session: time left, tools, received events, submission.
 
 import { fetchJson, fill, formatClock, formatTime, showPart } from "./common.js";
 
@@ -16,7 +16,7 @@ let state = null;
 let clockOffsetMs = 0;
 let timers = [];
 
-/** Show the key's workspace and keep it current; `ended` is called when the session is closed meanwhile. */
+/** Show the key's workspace and keep it current; `ended` is called when the session closes. */
 export async function openWorkspace(candidateKey, ended) {
   closeWorkspace();
   key = candidateKey;
@@ -25,7 +25,7 @@ export async function openWorkspace(candidateKey, ended) {
   await load();
 }
 
-/** Show a closed session: what has arrived, what was submitted, and the form while a late submission is possible. */
+/** Show a closed session: received events, the submission, and the form while a late submission is possible. */
 export async function showClosed(candidateKey, submitted) {
   closeWorkspace();
   const { status, body } = await fetchJson("/v1/candidate/workspace", { headers: { "X-API-Key": candidateKey } });
@@ -174,7 +174,7 @@ async function submit(event) {
 
 /** Upload the file and complete the session; returns a message if it fails. */
 async function sendAndComplete(file) {
-  if (file.size > MAX_ZIP_BYTES) return "The file has more than 128 MiB. Leave out what can be built or downloaded.";
+  if (file.size > MAX_ZIP_BYTES) return "The file is larger than 128 MiB. Leave out files that can be built or downloaded.";
   const headers = { "X-API-Key": key, "Content-Type": "application/zip" };
   const upload = { method: "PUT", headers, body: file, timeoutMs: UPLOAD_TIMEOUT_MS };
   const sent = await fetchJson("/v1/candidate/submission", upload);

@@ -8,7 +8,7 @@
 # 3. Clones the repository into FOLDER.
 # 4. Adds TASK.md, ./submit and the settings to it, and excludes them from git.
 #
-# It needs git, curl and tar, and installs nothing. It is the same for everybody. Run it again to repair the folder.
+# It needs git, curl and tar, and installs nothing. It is the same for all candidates. Run it again to repair the folder.
 
 set -eu
 service=@SERVICE@
@@ -95,9 +95,9 @@ download() {
     "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
   case $status in
     200) ;;
-    401) die "The service does not know this key. Copy yours from your page or your invitation." ;;
+    401) die "The key is invalid. Copy yours from your page or your invitation." ;;
     409) die "This session is not open. If you have not started, press Start on your page first." ;;
-    *) die "The service answered with HTTP $status. Run this again later." ;;
+    *) die "The service responded with HTTP $status. Run this again later." ;;
   esac
   mkdir "$work/files"
   tar -xf "$work/answer" -C "$work/files"
@@ -131,7 +131,7 @@ fetch_repository() {
   repository=$(cat "$state/repository")
   case $repository in
     https://* | http://* | ssh://*) ;;
-    *) die "The repository has an address of an unknown kind." ;;
+    *) die "The repository's URL is not supported. Ask the person who invited you." ;;
   esac
   commit=HEAD
   [ ! -f "$state/commit" ] || commit=$(cat "$state/commit")

@@ -157,13 +157,11 @@ def _max_output_tokens(dialect: str, top: dict[str, Value]) -> int:
     """The maximum of each choice, times their number."""
     numbers = [_parsed(top, name) for name in _MAX_OUTPUT_MEMBERS[dialect]]
     maximum = max((n for n in numbers if type(n) is int and n >= 0), default=MAX_OUTPUT_TOKENS)
-    return maximum * (_choice_count(_parsed(top, "n")) if dialect == "chat_completions" else 1)
-
-
-def _choice_count(number: Any) -> int:
-    if number is None:
-        return 1
-    return number if type(number) is int and 1 <= number <= MAX_CHOICES else MAX_CHOICES
+    choices = _parsed(top, "n") if dialect == "chat_completions" else None
+    if choices is None:
+        return maximum
+    is_valid = type(choices) is int and 1 <= choices <= MAX_CHOICES
+    return maximum * (choices if is_valid else MAX_CHOICES)
 
 
 def _refuse_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
@@ -195,18 +193,14 @@ def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
     for item in items:
         members = item.members()
         if dialect == "responses":
-            _refuse_reference(members)
+            kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
+            if kind == "item_reference" or (kind is None and "id" in members and not role):
+                raise StoredStateRefused()
+            if "tools" in members:
+                tools.add(members["tools"])
         if dialect == "chat_completions" and _is_set(members.get("audio")):
             raise StoredStateRefused()
         _refuse_files(members)
-        if dialect == "responses" and "tools" in members:
-            tools.add(members["tools"])
-
-
-def _refuse_reference(members: dict[str, Value]) -> None:
-    kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
-    if kind == "item_reference" or (kind is None and "id" in members and not role):
-        raise StoredStateRefused()
 
 
 def _refuse_files(

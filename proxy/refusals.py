@@ -58,16 +58,12 @@ def _refuse(error: HTTPException) -> Any:
         headers = [*headers, ("X-Should-Retry", "false")]
     agent = request.headers.get("User-Agent", "")
     if agent.startswith("codex") and (is_final or status == 429):
-        return _refuse_codex(sentence, headers, is_final)
+        # It shows the text of a 400, and repeats everything else but a 429, at which it gives up without a sentence.
+        return sentence, 400 if is_final else 503, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
     if "ai-sdk/" in agent and is_final and (status == 409 or status >= 500):
         status = 400
     provider = request.path.removeprefix("/v1/proxy/").partition("/")[0]
     return ERROR_BUILDERS[provider](status, body["code"], sentence), status, headers
-
-
-def _refuse_codex(sentence: str, headers: list, is_final: bool) -> tuple[str, int, list]:
-    """Codex shows the text of a 400, and repeats everything else but a 429, at which it gives up without a sentence."""
-    return sentence, 400 if is_final else 503, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
 
 
 def documented(provider: str) -> dict[int, Any]:

@@ -108,8 +108,10 @@ class ProviderResponse:
         if not self.has_ended and not self.has_failed and not self._is_complete:
             self.client_left = True
             self.watch.on_client_left()
+            size = 0
             with suppress(ResponseInterrupted):
-                self._read_rest()
+                while size < MAX_REST_BYTES and not self._is_complete and (chunk := self._read()):
+                    size += len(chunk)
         self._end()
 
     @property
@@ -124,11 +126,6 @@ class ProviderResponse:
         is_document = not self.reader.is_stream and self.upstream.length_remaining is None
         holds = (self._is_complete or is_document) and not self.is_observed
         return (text[:-1], text[-1:]) if holds else (text, b"")
-
-    def _read_rest(self) -> None:
-        size = 0
-        while size < MAX_REST_BYTES and not self._is_complete and (chunk := self._read()):
-            size += len(chunk)
 
     def _read(self) -> bytes:
         """The bytes that are available, at least one; none at the end. Raises ResponseInterrupted."""

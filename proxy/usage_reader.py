@@ -152,15 +152,13 @@ class UsageReader:
             self._is_too_long = False
         for line in lines:
             if line.startswith(b"data:"):
-                self._add_data(bytes(line[5:]).strip())
+                data = bytes(line[5:]).strip()
+                self._data.append(data)
+                # Some clients stop at the line with which a stream ends, before the event does.
+                if len(self._data) == 1 and self._is_last(data):
+                    self._end_event()
             elif not line:
                 self._end_event()
-
-    def _add_data(self, data: bytes) -> None:
-        """Add a line of data. Some clients stop at the line with which a stream ends, before the event does."""
-        self._data.append(data)
-        if len(self._data) == 1 and self._is_last(data):
-            self._end_event()
 
     def _end_event(self) -> None:
         if self._data:

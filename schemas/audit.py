@@ -8,7 +8,7 @@ from schemas.queries import UNDOCUMENTED, Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
 EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-ACTORS = ("person", "reviewer", "candidate", "command", "worker", "service")
+ACTORS = ("person", "apiToken", "candidate", "command", "worker", "service")
 
 
 class AuditFilter(Filter):
@@ -40,7 +40,7 @@ class AuditEntry(Schema):
     id = Id("Unique id.")
     action = String("Operation, by its operationId.", example="issueKeys")
     actor_kind = Choice(
-        ACTORS, "`reviewer`: a service's token. `service`: rules such as limits.", example="person"
+        ACTORS, "`apiToken`: a service account's token. `service`: rules such as limits.", example="person"
     )
     actor_id = Id("Id of the person, of the service's token, or of the candidate.", null=True)
     actor_name = String("Name of the person or token at that time.", example="Hiring team", null=True)

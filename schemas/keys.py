@@ -120,7 +120,7 @@ class DecidingReviewer(Schema):
 
     id = Id("Id of the person, or of the service's token.")
     name = String("Name of the person or the service.", example="Bob Sample")
-    kind = Choice(["person", "service"], "Kind of reviewer.", example="person")
+    kind = Choice(["person", "serviceAccount"], "Kind of reviewer.", example="person")
 
 
 class Key(Schema):  # R16
@@ -165,7 +165,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
     decided_by = {
         "id": row_id(row.decided_by_id),
         "name": row.decided_by_name,
-        "kind": "person" if row.decided_by_person else "service",
+        "kind": "person" if row.decided_by_person else "serviceAccount",
     }
     created_at, redeemed_at = row_time(row.created_at), row_time(row.redeemed_at)
     changed_at = created_at, redeemed_at, row_time(row.updated_at), row_time(row.session_updated_at)

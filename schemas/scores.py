@@ -57,7 +57,7 @@ class ScoringReviewer(Schema):
 
     id = Id("Id of the person, or of the service's token.")
     name = String("Name of the person or the service.", example="Bob Sample")
-    kind = Choice(["person", "service"], "Kind of reviewer.", example="person")
+    kind = Choice(["person", "serviceAccount"], "Kind of reviewer.", example="person")
 
 
 class Score(Schema):

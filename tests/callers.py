@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from access.console import COOKIE
-from models import ApiToken, CandidateKey, Organization, Person, SignIn
+from models import ApiToken, CandidateKey, Organization, SignIn, User
 
 CONSOLE_HEADERS = {"Origin": "http://localhost:8000", "X-Proofstone-Console": "1"}
 
@@ -28,13 +28,13 @@ class Caller:
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod
-    def person(cls, app: Flask, person: Person, scope: str = "write") -> "Caller":
+    def person(cls, app: Flask, person: User, scope: str = "write") -> "Caller":
         """A person with a token."""
-        row, token = ApiToken.issue(person.organization, f"Token of {person.name}", scope, person=person)
+        row, token = ApiToken.issue(person.organization, f"Token of {person.name}", scope, user=person)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod
-    def signed_in(cls, app: Flask, person: Person, **headers: str) -> "Caller":
+    def signed_in(cls, app: Flask, person: User, **headers: str) -> "Caller":
         """A person who is signed in to the console, whose pages send the request; `headers` replace theirs."""
         row, secret = SignIn.start(ApiToken.for_sign_ins(person), "mail")
         caller = cls(app, row, **(CONSOLE_HEADERS | headers), Cookie=f"{COOKIE}={secret}")

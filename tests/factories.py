@@ -8,7 +8,7 @@ from typing import Any
 
 import models
 import storage
-from models import Assessment, CandidateKey, Organization, Person, Session, invitations, people, sessions
+from models import Assessment, CandidateKey, Organization, Session, User, invitations, sessions, users
 from models.base import new_id
 from models.webhooks import outbox, receivers
 from rules.events.recorded_events import CHANNELS, EventSource, RecordedEvent
@@ -22,8 +22,8 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 
 def make_person(
     organization: Organization, role: str = "reviewer", name: str = "Bob", email: str | None = None
-) -> Person:
-    return people.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
+) -> User:
+    return users.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
 
 
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
@@ -164,7 +164,7 @@ def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") 
     score.update_columns(withdrawal_reason=word)
     invitations.decide(session.key, reviewer, "advanced", word)
     person = make_person(session.organization, email=f"{session.id}@people.example")
-    models.CompletedScoring.create(session=session, person=person)
+    models.CompletedScoring.create(session=session, user=person)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     return {
         "session_id": session.id,

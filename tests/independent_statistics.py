@@ -29,10 +29,11 @@ def check(stats, sessions, own=None):
         for quartile, value in zip(QUARTILES, expected, strict=True):
             assert is_rounded(summary[quartile], value, decimals), (name, quartile)
         if own is not None:
-            check_place(summary, values, own, column, unit, decimals)
+            comparison = "more failures than" if name == "commandFailRate" else "higher than"
+            check_place(summary, values, own, column, unit, decimals, comparison)
 
 
-def check_place(summary, values, own, column, unit, decimals):
+def check_place(summary, values, own, column, unit, decimals, comparison):
     value = own[column]
     assert summary["valueObservations"] == observed(own, column)
     place = [summary[name] for name in ("below", "equal", "above", "rank")]
@@ -48,7 +49,7 @@ def check_place(summary, values, own, column, unit, decimals):
         below,
         equal,
         above,
-        f"higher than {below} of {len(values) - 1}" if len(values) > 1 else None,
+        f"{comparison} {below} of {len(values) - 1}" if len(values) > 1 else None,
     ]
     assert below + equal + above == summary["n"] - 1
     assert is_rounded(summary["value"], value / unit, decimals)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from blueprints.guides import slug
 from console.blueprint import PRELOADED
 from tests.callers import Caller
 
@@ -38,6 +39,11 @@ def code(file: Path) -> str:
 
 NAMES = {file: file.relative_to(CONSOLE).as_posix() for file in SCRIPTS}
 CODE = {NAMES[file]: code(file) for file in SCRIPTS}
+# Module and chapter of each entry of PAGES.
+PAGES_OF_THE_FRAME = re.findall(
+    r"\[\"/[^\"]*\", \"([\w/]+)\", \"([\w-]+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]
+)
+HIRING_TEAMS = CONSOLE.parent / "docs" / "hiring-teams.md"
 
 
 def all_texts() -> set[str]:
@@ -117,8 +123,14 @@ def test_every_text_is_used():
     assert unused == [], "Delete these from console/shared/texts.js."
 
 
+def test_every_page_links_its_chapter_of_the_guide():
+    chapters = {chapter for _, chapter in PAGES_OF_THE_FRAME}
+    headings = re.findall(r"^#+ (.+)$", HIRING_TEAMS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert chapters - {slug(heading) for heading in headings} == set()
+
+
 def test_every_page_of_the_frame_has_a_module_and_every_import_exists():
-    pages = set(re.findall(r"\[\"/[^\"]*\", \"([\w/]+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]))
+    pages = {module for module, _ in PAGES_OF_THE_FRAME}
     assert pages
     assert {f"{page}.js" for page in pages} <= CODE.keys(), "PAGES in console/app.js names these."
     imported = {

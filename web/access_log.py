@@ -133,7 +133,8 @@ class RequestLog:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             record.status = int(status[:3])
             # Flask discards its request before the response ends.
-            record.endpoint = _endpoint(environ)
+            rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+            record.endpoint = rule.endpoint if rule else None
             headers.append((HEADER, record.id))
             return start_response(status, headers, exc_info)
 
@@ -186,11 +187,6 @@ def _request_id(given: str | None) -> str:
     if given and SAFE_REQUEST_ID.fullmatch(given) and masked(given) == given:
         return given
     return str(uuid_utils.uuid7())
-
-
-def _endpoint(environ: dict[str, Any]) -> str | None:
-    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    return rule.endpoint if rule else None
 
 
 def _fields(record: RequestRecord, operation: str | None, route: str | None) -> LogFields:

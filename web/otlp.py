@@ -153,11 +153,8 @@ def _value(value: Any) -> AttributeValue:
         return flag
     if "intValue" in value:
         return _integer(value["intValue"])
-    return _float(value.get("doubleValue"))
-
-
-def _float(value: Any) -> float | None:
-    return value if isinstance(value, float) and isfinite(value) else _integer(value)
+    number = value.get("doubleValue")
+    return number if isinstance(number, float) and isfinite(number) else _integer(number)
 
 
 def _integer(value: Any) -> int | None:

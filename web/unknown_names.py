@@ -36,7 +36,11 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
     if is_reported:
         _report(names)
     elif names:
-        raise UnknownParameter(" ".join(_sentence(name, known) for name in names[:MAX_NAMED]))
+        sentences = (
+            f"Unknown query parameter `{one_line(name, MAX_COMPARED_CHARACTERS)}`. {_nearest(name, known)}"
+            for name in names[:MAX_NAMED]
+        )
+        raise UnknownParameter(" ".join(sentences))
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
@@ -110,11 +114,6 @@ def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[
     elif isinstance(field, ma.fields.List) and isinstance(value, list):
         for index, entry in enumerate(value):
             yield from _unknown_inside(field.inner, entry, [*path, index])
-
-
-def _sentence(name: str, known: Collection[str]) -> str:
-    shown = one_line(name, MAX_COMPARED_CHARACTERS)
-    return f"Unknown query parameter `{shown}`. {_nearest(name, known)}"
 
 
 def _detail(path: list, known: Collection[str]) -> dict[str, Any]:

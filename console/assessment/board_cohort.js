@@ -43,8 +43,8 @@ export function showCohort(container, { stats, rows, isCut, ...options }) {
 }
 
 function heading(metric, summary) {
-  const facts = `${t("board.n", { n: summary.n })} · ${directionText(summary)}`;
-  return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, facts));
+  const note = `${t("board.n", { n: summary.n })} · ${directionText(summary)}`;
+  return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, note));
 }
 
 /** The plot of a metric; null without a value. */
@@ -67,6 +67,6 @@ function metricPlot(metric, summary, rows, { name, ...options }) {
 function describe(metric, summary) {
   const shown = { median: summary.median, lower: summary.lowerQuartile, upper: summary.upperQuartile };
   const all = { ...shown, minimum: summary.minimum, maximum: summary.maximum };
-  const texts = Object.fromEntries(Object.entries(all).map(([member, value]) => [member, metric.format(value)]));
+  const texts = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, metric.format(value)]));
   return `${metric.definition} ${t("board.plotText", { ...texts, direction: directionText(summary) })}`;
 }

@@ -30,7 +30,7 @@ export function addressQuery(state) {
 
 export const isFiltered = ({ filters }) => Object.values(filters).some(Boolean);
 
-/** `onChange` is called with the filters once somebody changed them. */
+/** `onChange` is called with the filters after a change. */
 export function filterForm({ filters, onChange }) {
   let timer;
   const search = h("input", { type: "search", name: "q", value: filters.q, autocomplete: "off", maxlength: 255, placeholder: t("board.searchHint") });

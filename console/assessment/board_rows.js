@@ -1,4 +1,4 @@
-// Where the board's rows come from: pages of the results, and the candidates' addresses, keys and invitations.
+// The board's rows: pages of the results, and the candidates' addresses, keys and invitations.
 
 import * as api from "../shared/api.js";
 

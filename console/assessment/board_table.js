@@ -1,7 +1,7 @@
 // The columns of the board's table.
 
 import { fill, h } from "../shared/dom.js";
-import { factsInWords } from "../shared/findings.js";
+import { findingsInWords } from "../shared/findings.js";
 import { METRICS } from "../shared/metrics.js";
 import { spreadText, totalText } from "../shared/scores.js";
 import { rowElement } from "../shared/table.js";
@@ -20,7 +20,7 @@ export function columns({ name, isBlind, menu }) {
     { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
     { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
-    { name: "completedAt", label: t("board.finished"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
+    { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
     ...METRICS.map(metricColumn),
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
@@ -57,7 +57,7 @@ function time(text) {
 }
 
 function recordCell(row) {
-  return row.metrics ? factsInWords(row.integrityFindings) : dash();
+  return row.metrics ? findingsInWords(row.integrityFindings) : dash();
 }
 
 function testsCell({ testsPassed }) {

@@ -58,18 +58,18 @@ export function structuredBrief(brief) {
     [...phases.children].forEach((element, n) => {
       fill(element.querySelector("legend"), t("brief.phase", { n: n + 1 }));
       element.setAttribute("name", `brief.phases.${n}`);
-      for (const input of element.querySelectorAll("[data-member]")) input.setAttribute("name", `brief.phases.${n}.${input.dataset.member}`);
+      for (const input of element.querySelectorAll("[data-field]")) input.setAttribute("name", `brief.phases.${n}.${input.dataset.field}`);
     });
   }
 }
 
-/** The brief as the API takes it, without empty members; null if all are empty. */
+/** The brief in the API's shape, without empty fields; null if all are empty. */
 export function readBrief(form) {
   const value = (name) => form.elements.namedItem(name).value;
   const codebase = { ...texts(CODEBASE_TEXTS, (name) => value(`brief.codebase.${name}`)), ...lists(["stack"], (name) => value(`brief.codebase.${name}`)) };
   const phases = [...form.querySelectorAll("[data-phase]")].map((element) => {
-    const member = (name) => element.querySelector(`[data-member=${name}]`).value;
-    return { ...texts(["name", "goal"], member), ...lists(PHASE_LISTS, member) };
+    const read = (name) => element.querySelector(`[data-field=${name}]`).value;
+    return { ...texts(["name", "goal"], read), ...lists(PHASE_LISTS, read) };
   });
   const brief = {
     ...texts(["scenario"], (name) => value(`brief.${name}`)),
@@ -92,10 +92,10 @@ function lists(names, value) {
 
 const joined = (entries) => (entries ?? []).join("\n");
 
-function line(name, label, value, member) {
-  return field(t(`brief.${label}`), h("input", { name, "data-member": member, value: value ?? "", autocomplete: "off" }));
+function line(name, label, value, key) {
+  return field(t(`brief.${label}`), h("input", { name, "data-field": key, value: value ?? "", autocomplete: "off" }));
 }
 
-function area(name, label, value, rows, member) {
-  return field(t(`brief.${label}`), h("textarea", { name, "data-member": member, rows }, value ?? ""));
+function area(name, label, value, rows, key) {
+  return field(t(`brief.${label}`), h("textarea", { name, "data-field": key, rows }, value ?? ""));
 }

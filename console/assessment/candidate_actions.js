@@ -1,4 +1,4 @@
-// What can be done with one candidate: a menu of what their status and the caller's scope allow.
+// The menu of a candidate: the actions that their status and the caller's scope allow.
 
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
@@ -59,7 +59,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     button.setAttribute("aria-expanded", "false");
   }
 
-  /** What can be done now. */
+  /** The actions that are possible now. */
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
@@ -133,7 +133,7 @@ const isOpen = ({ status }) => status === "pending" || status === "active";
 const writes = ({ may }) => may("write");
 const showsKey = ({ key }) => key !== MASKED;
 
-// What can be done, in the menu's order: name, whether it is offered, and what it does.
+// The actions in the menu's order: name, condition, function.
 const ACTIONS = [
   ["copyLink", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(keyLink(candidate), "copyLink")],
   ["copyKey", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(candidate.key, "copyKey")],
@@ -143,7 +143,7 @@ const ACTIONS = [
   ["extend", (context) => writes(context) && context.candidate.status === "pending", dialogs.extend],
   ["reopen", (context) => writes(context) && context.candidate.status === "expired" && !context.candidate.sessionId, dialogs.reopen],
   ["accommodate", (context) => writes(context) && isOpen(context.candidate) && Boolean(context.assessment.timeLimitMinutes), dialogs.accommodate],
-  ["allowRedeem", (context) => writes(context) && context.candidate.status === "active", dialogs.allowRedeem],
+  ["allowRestart", (context) => writes(context) && context.candidate.status === "active", dialogs.allowRestart],
   ["revoke", writes, dialogs.revoke],
   ["erase", ({ may }) => may("admin"), dialogs.erase],
 ];

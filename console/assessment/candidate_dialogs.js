@@ -1,4 +1,4 @@
-// The dialogs of a candidate's menu. Each says what happens; what the API can take back has an Undo.
+// The dialogs of a candidate's menu. Changes that the API can revert have an Undo.
 
 import * as api from "../shared/api.js";
 import { ask, field, runAction, showDialog } from "../shared/dialogs.js";
@@ -8,27 +8,27 @@ import { t } from "../shared/texts.js";
 import { formatDuration, formatMoment } from "../shared/time.js";
 
 const DAY_MS = 86_400_000;
-const MEMBERS = ["candidateName", "candidateEmail", "externalId"];
+const FIELDS = ["candidateName", "candidateEmail", "externalId"];
 
 export async function resend({ path, name, candidate, done }) {
   const sent = await simple("resend", { name: candidate.candidateEmail ?? name }, () => api.post(`${path}/invite`));
   if (sent) done(t("actions.resend.done", { name }));
 }
 
-export async function allowRedeem({ path, name, done }) {
-  if (await simple("allowRedeem", { name }, () => api.post(`${path}/allow-redeem`))) done(t("actions.allowRedeem.done", { name }));
+export async function allowRestart({ path, name, done }) {
+  if (await simple("allowRestart", { name }, () => api.post(`${path}/allow-redeem`))) done(t("actions.allowRestart.done", { name }));
 }
 
 /** Change the name, the address or the external id. */
 export async function change({ path, name, candidate, done }) {
-  const before = Object.fromEntries(MEMBERS.map((member) => [member, candidate[member]]));
+  const before = Object.fromEntries(FIELDS.map((key) => [key, candidate[key]]));
   const saved = await ask({
     title: t("actions.change.title", { name }),
     content: [
       h("p", {}, t("actions.change.text")),
-      MEMBERS.map((member) => field(t(`actions.change.${member}`), h("input", { name: member, value: candidate[member] ?? "", autocomplete: "off", maxlength: 255 }))),
+      FIELDS.map((key) => field(t(`actions.change.${key}`), h("input", { name: key, value: candidate[key] ?? "", autocomplete: "off", maxlength: 255 }))),
     ],
-    save: (form) => api.patch(path, Object.fromEntries(MEMBERS.map((member) => [member, form.elements.namedItem(member).value.trim() || null]))),
+    save: (form) => api.patch(path, Object.fromEntries(FIELDS.map((key) => [key, form.elements.namedItem(key).value.trim() || null]))),
   });
   if (saved) done(t("actions.change.done", { name }), () => api.patch(path, before));
 }

@@ -10,10 +10,10 @@ const AGENTS = ["claude", "codex"];
 const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "image_generation", "mcp"];
 const TEXTS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
 const NUMBERS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
-/** The members that can change after a candidate has started. */
+/** The fields that can change after a candidate has started. */
 export const UNSEEN = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
 
-/** What candidates see. `problem` is the field that chooses from the library, if there is one. */
+/** The fields that candidates see. `problem` is the field that chooses from the library, if there is one. */
 export function seenFields(values, problem) {
   return [
     section(
@@ -34,7 +34,7 @@ export function seenFields(values, problem) {
   ];
 }
 
-/** What only the team sees. */
+/** The fields that only the team sees. */
 export function unseenFields(values, rubrics, { canWrite }) {
   return [
     section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
@@ -42,12 +42,12 @@ export function unseenFields(values, rubrics, { canWrite }) {
   ];
 }
 
-/** Whether two values of a member are the same; null and absent ones are. */
+/** True if two values of a field are equal; null equals absent. */
 export function isSame(value, other) {
   return JSON.stringify(value ?? null) === JSON.stringify(other ?? null);
 }
 
-/** The values of the form as the API's members; null for empty ones. */
+/** The values of the form by the API's field names; null for empty ones. */
 export function readValues(form) {
   const valueOf = (name) => form.elements.namedItem(name).value;
   const texts = TEXTS.map((name) => [name, valueOf(name).trim() ? valueOf(name) : null]);

@@ -50,7 +50,7 @@ async function loadAssessment(assessmentId, signal) {
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
   const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
   const stored = canWrite && !template && draftOf(me, draftName);
-  // Not over what somebody else has changed meanwhile.
+  // A draft must not overwrite a later change of the assessment.
   const draft = stored && stored.etag === etag ? stored : null;
   const values = draft?.values ?? assessment ?? template ?? NEW;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
@@ -64,7 +64,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(startOver),
-    // Disabled as a whole once somebody has seen them.
+    // Disabled as a whole once a candidate has seen them.
     h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
     h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
     message,
@@ -88,7 +88,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     reload();
   }
 
-  /** Fill the fields that come from the problem, but keep what somebody has typed. */
+  /** Fill the fields that come from the problem, but keep typed values. */
   function fillFrom(chosen, previous) {
     for (const name of COPIED) {
       const input = form.elements.namedItem(name);
@@ -112,12 +112,12 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 }
 
 async function create(form, issue) {
-  const members = Object.fromEntries(Object.entries(readValues(form)).filter(([, value]) => value !== null));
-  const body = issue ? { ...members, issueId: issue.id } : members;
+  const values = Object.fromEntries(Object.entries(readValues(form)).filter(([, value]) => value !== null));
+  const body = issue ? { ...values, issueId: issue.id } : values;
   return (await api.post("/v1/assessments", body)).assessment;
 }
 
-/** Send only what changed, and nothing that candidates have already seen. */
+/** Send only changed fields, and no fields that candidates have already seen. */
 async function change(form, assessment, { etag, hasStarted }) {
   const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || UNSEEN.includes(name));
   const body = Object.fromEntries(values.filter(([name, value]) => !isSame(value, assessment[name])));

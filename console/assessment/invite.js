@@ -31,7 +31,7 @@ export function invite(assessment, { onDone = () => {} } = {}) {
       fill(body, step(context, ...values));
       if (dialog.open) body.querySelector("textarea, h3, button")?.focus();
     };
-    return { enter: go(enterStep), review: go(reviewStep), send: go(sendStep), withoutMail: go(withoutMailStep), links: go(linksStep) };
+    return { enter: go(enterStep), review: go(reviewStep), send: go(sendStep), withoutEmail: go(withoutEmailStep), links: go(linksStep) };
   }
 }
 
@@ -55,7 +55,7 @@ function enterStep(context) {
       { class: "actions" },
       next,
       cancelButton(dialog),
-      h("button", { type: "button", class: "link more", onclick: () => context.withoutMail() }, t("invite.withoutMail")),
+      h("button", { type: "button", class: "link more", onclick: () => context.withoutEmail() }, t("invite.withoutEmail")),
     ),
   );
   return form;
@@ -74,7 +74,7 @@ function enterStep(context) {
     error.hidden = true;
     next.disabled = true;
     try {
-      if (!people.length) throw new api.ApiError(400, { error: t("invite.nobody") });
+      if (!people.length) throw new api.ApiError(400, { error: t("invite.noCandidates") });
       const known = await api.all(`/v1/assessments/${assessment.id}/keys`, "keys");
       context.knownIds = new Set(known.map(({ id }) => id));
       context.review(judge(people, known));
@@ -104,7 +104,7 @@ function expiryField(context) {
 }
 
 /**
- * What will happen to each person: `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or `invalid`.
+ * The outcome for each person: `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or `invalid`.
  *
  * known -- the assessment's keys
  */
@@ -152,7 +152,7 @@ function reviewStep(context, people) {
       h(
         "table",
         { class: "people", role: "table" },
-        h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ["invite", "name", "email", "externalId", "happens"].map((name) => h("th", { scope: "col", role: "columnheader" }, t(`invite.columns.${name}`))))),
+        h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ["invite", "name", "email", "externalId", "outcome"].map((name) => h("th", { scope: "col", role: "columnheader" }, t(`invite.columns.${name}`))))),
         h("tbody", { role: "rowgroup" }, people.map(row)),
       ),
     ),
@@ -207,15 +207,15 @@ function sendStep(context, people) {
     bar.hidden = true;
     context.isBusy = false;
     context.isDone ||= run.keys.length > 0;
-    const hasNoMail = people.every(({ email }) => !email);
-    if (hasNoMail && !run.failed.length) return context.links(run.keys);
+    const hasNoEmail = people.every(({ email }) => !email);
+    if (hasNoEmail && !run.failed.length) return context.links(run.keys);
     fill(status, summaryOf(run));
-    fill(result, failures(run), unmailed(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
+    fill(result, failures(run), withoutEmailNote(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
     return result.querySelector("button").focus();
   }
 
-  /** Keys that nobody gets by mail. */
-  function unmailed() {
+  /** Links of keys without an email. */
+  function withoutEmailNote() {
     const keys = run.keys.filter(({ candidateEmail, invite: message }) => !candidateEmail && !message);
     return keys.length > 0 && h("button", { type: "button", class: "link", onclick: () => context.links(keys) }, t("invite.showLinks", { n: keys.length }));
   }
@@ -244,26 +244,25 @@ function namesOf(group) {
   return [...names.slice(0, MAX_NAMES), rest > 0 && t("invite.more", { n: rest })].filter(Boolean).join(", ") + ":";
 }
 
-// Keys without mail
+// Links without email
 
-function withoutMailStep(context) {
+function withoutEmailStep(context) {
   const input = h("input", { type: "number", name: "count", class: "short", min: 1, max: MAX_COUNT, value: 1, required: true });
   const form = h(
     "form",
     { onsubmit: create },
-    h("h3", { tabindex: "-1" }, t("invite.withoutMail")),
-    h("p", { class: "quiet" }, t("invite.withoutMailHint")),
+    h("h3", { tabindex: "-1" }, t("invite.withoutEmail")),
+    h("p", { class: "quiet" }, t("invite.withoutEmailHint")),
     field(t("invite.count"), input),
     expiryField(context),
-    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("invite.createKeys")), h("button", { type: "button", class: "secondary", onclick: () => context.enter() }, t("invite.back"))),
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("invite.createLinks")), h("button", { type: "button", class: "secondary", onclick: () => context.enter() }, t("invite.back"))),
   );
   return form;
 
   function create(event) {
     event.preventDefault();
     context.days = Number(form.elements.namedItem("expiresInDays").value);
-    const nobody = { email: "", name: "", externalId: "" };
-    context.send(Array.from({ length: Number(input.value) }, () => ({ ...nobody })));
+    context.send(Array.from({ length: Number(input.value) }, () => ({ email: "", name: "", externalId: "" })));
   }
 }
 

@@ -37,7 +37,7 @@ export function issueKeys(assessment, people, { days, knownIds }) {
         const isOfOneBatch = error.details?.length > 0;
         // Others would fail for the same reason, such as a lost connection.
         const failed = isOfOneBatch ? [batch] : batches.slice(n);
-        open.push(...failed.flatMap((each) => refused(each, error)));
+        open.push(...failed.flatMap((each) => rejected(each, error)));
         if (!isOfOneBatch) break;
       }
       done += batch.people.length;
@@ -56,8 +56,8 @@ export function issueKeys(assessment, people, { days, knownIds }) {
     run.existing += keys.filter((key) => !isNew(key)).length;
   }
 
-  /** What to send again: the same batch if it may have arrived, else those without the people that were refused. */
-  function refused(batch, error) {
+  /** The batch to retry: the same one if it may have been received, else the people that were not rejected. */
+  function rejected(batch, error) {
     const reasons = new Map((error.details ?? []).filter(({ path: [, n] }) => Number.isInteger(n)).map(({ path: [, n], message }) => [n, message]));
     for (const [n, person] of batch.people.entries()) {
       const reason = reasons.get(n) ?? (reasons.size ? t("invite.othersFailed") : explain(error).join(". "));
@@ -76,7 +76,7 @@ function chunks(people) {
   return Array.from({ length: count }, (_, n) => people.slice(n * MAX_BATCH, (n + 1) * MAX_BATCH));
 }
 
-/** Without empty members. */
+/** Without empty fields. */
 function candidateOf({ email, name, externalId }) {
   return Object.fromEntries(Object.entries({ email, name, externalId }).filter(([, value]) => value));
 }

@@ -125,7 +125,7 @@ function assessmentRow(assessment, { may, reload }) {
       { class: "assessment-funnel" },
       funnel.invited
         ? funnelBar({ label: t("assessments.funnelOf", { title }), steps })
-        : h("p", { class: "quiet" }, t("assessments.nobodyInvited")),
+        : h("p", { class: "quiet" }, t("assessments.noInvitations")),
     ),
     h("div", { class: "assessment-waiting" }, waiting(assessment)),
     h("div", { class: "actions" }, actions),
@@ -139,10 +139,10 @@ function waiting({ id, waiting: counts, funnel }) {
     ["failedMessages", "#/todo"],
   ];
   const found = places.filter(([name]) => counts[name]);
-  if (!found.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingWaits")) : null;
+  if (!found.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingToDo")) : null;
   return h(
     "ul",
-    { class: "waiting", "aria-label": t("assessments.waits") },
+    { class: "waiting", "aria-label": t("assessments.toDo") },
     found.map(([name, href]) => h("li", { class: name }, h("a", { href }, t(`assessments.waiting.${name}`, { n: counts[name] })))),
   );
 }
@@ -158,7 +158,7 @@ async function restore({ id, title }, reload) {
   }
 }
 
-/** What to do if there is no assessment yet. */
+/** The steps to a first assessment. */
 function firstStart(canWrite) {
   if (!canWrite) return h("div", { class: "panel" }, empty(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
   const steps = ["create", "invite", "read"].map((name) =>

@@ -1,4 +1,4 @@
-// What candidates see of an assessment, before it is saved.
+// The candidate's view of an assessment, before it is saved.
 
 import { h } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
@@ -15,7 +15,7 @@ const LISTS = [
 /**
  * The invitation's page, with the task that candidates get once they have started.
  *
- * values -- the assessment's members
+ * values -- the assessment's fields
  */
 export function candidatePreview(values, { issue, orgName, disclosure }) {
   const expiry = new Date(Date.now() + (values.expiresInDays || 7) * DAY_MS).toISOString();
@@ -24,7 +24,7 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
   return [
     h("p", { class: "company" }, orgName),
     h("p", { class: "preview-title" }, values.title ?? t("preview.noTitle")),
-    h("dl", { class: "facts" }, fact(t("preview.timeLimit"), limit), fact(t("preview.startBy"), formatMoment(expiry))),
+    h("dl", { class: "detail-list" }, fact(t("preview.timeLimit"), limit), fact(t("preview.startBy"), formatMoment(expiry))),
     h("h3", {}, t("preview.task")),
     h("p", { class: "quiet" }, t("preview.taskHint")),
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),

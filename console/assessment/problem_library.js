@@ -97,7 +97,7 @@ function chooseProblem() {
 
 function problem(issue) {
   const id = newId("problem");
-  const facts = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.own")];
+  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.own")];
   return h(
     "div",
     { class: "problem" },
@@ -105,7 +105,7 @@ function problem(issue) {
       "label",
       { for: id },
       h("input", { type: "radio", name: "issue", value: issue.id, id }),
-      h("span", {}, h("strong", {}, issue.title), h("span", { class: "quiet" }, facts.filter(Boolean).join(" · ")), h("span", {}, issue.description ?? "")),
+      h("span", {}, h("strong", {}, issue.title), h("span", { class: "quiet" }, details.filter(Boolean).join(" · ")), h("span", {}, issue.description ?? "")),
     ),
     h("details", {}, h("summary", {}, t("problems.read")), h("div", { class: "brief-text" }, issue.taskBrief), issue.repoUrl && h("p", {}, outsideLink(issue.repoUrl))),
   );

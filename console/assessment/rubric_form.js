@@ -24,14 +24,14 @@ export function createRubric() {
   });
 
   function add(title, isNew = false) {
-    const input = (member, label, value, options) => field(t(`rubric.${label}`), h("input", { "data-member": member, value, ...options }));
-    const levels = h("textarea", { "data-member": "levels", rows: 4 }, [1, 2, 3, 4].map((n) => t(`rubric.levels.l${n}`)).join("\n"));
+    const input = (key, label, value, options) => field(t(`rubric.${label}`), h("input", { "data-field": key, value, ...options }));
+    const levels = h("textarea", { "data-field": "levels", rows: 4 }, [1, 2, 3, 4].map((n) => t(`rubric.levels.l${n}`)).join("\n"));
     const element = h(
       "fieldset",
       { class: "group" },
       h("legend", {}),
       input("title", "criterionTitle", title, { required: true, maxlength: 255 }),
-      field(t("rubric.guidance"), h("textarea", { "data-member": "description", rows: 2 })),
+      field(t("rubric.guidance"), h("textarea", { "data-field": "description", rows: 2 })),
       input("weight", "weight", 1, { type: "number", min: "0.1", step: "any", class: "short" }),
       field(t("rubric.levelsLabel"), levels, t("rubric.levelsHint")),
       h("button", { type: "button", class: "link", onclick: () => remove(element) }, t("rubric.removeCriterion")),
@@ -54,7 +54,7 @@ export function createRubric() {
   function read() {
     const taken = new Set();
     return [...criteria.children].map((element) => {
-      const value = (member) => element.querySelector(`[data-member=${member}]`).value.trim();
+      const value = (key) => element.querySelector(`[data-field=${key}]`).value.trim();
       return {
         key: keyOf(value("title"), taken),
         title: value("title"),

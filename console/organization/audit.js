@@ -103,7 +103,7 @@ function actorCell({ actorName, actorKind, actorId }) {
   return [name, h("div", { class: "quiet" }, t(`audit.kinds.${actorKind}`))];
 }
 
-/** `issueKeys` as `Issue keys`, with the members of the request's body. */
+/** `issueKeys` as `Issue keys`, with the fields of the request's body. */
 function actionCell({ action, members }) {
   const words = action.replace(/([a-z])([A-Z])/g, (whole, end, start) => `${end} ${start.toLowerCase()}`);
   return [

@@ -1,4 +1,4 @@
-// What candidates read: the organization's name, the address for replies, and the disclosure with its preview.
+// Candidate information: the organization's name, the reply-to address, and the disclosure with its preview.
 
 import * as api from "../shared/api.js";
 import { field, onSubmit, toast } from "../shared/dialogs.js";

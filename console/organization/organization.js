@@ -50,7 +50,7 @@ async function tell(run) {
   }
 }
 
-/** What a part says to people who may not change it. */
+/** A notice for people who may not change a part. */
 export function onlyAdmins({ may }) {
   return !may("admin") && h("p", { class: "notice" }, t("organization.onlyAdmins"));
 }

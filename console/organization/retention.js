@@ -1,4 +1,4 @@
-// How long personal data is stored.
+// Retention of personal data.
 
 import * as api from "../shared/api.js";
 import { confirm, field, toast } from "../shared/dialogs.js";

@@ -24,7 +24,7 @@ export function render({ tokens, people }, context) {
   fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(people, context) }, t("tokens.create")));
   const columns = [
     { name: "name", label: t("tokens.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
-    { name: "owner", label: t("tokens.owner"), value: ({ personName }) => personName ?? t("tokens.service"), sortable: true },
+    { name: "owner", label: t("tokens.owner"), value: ({ personName }) => personName ?? t("tokens.serviceAccount"), sortable: true },
     { name: "scope", label: t("tokens.scope"), value: ({ scopes }) => t(`tokens.scopes.${scopes.includes("write") ? "write" : "read"}`), sortable: true },
     { name: "used", label: t("tokens.lastUsed"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => (lastUsedAt ? formatRelative(lastUsedAt) : t("tokens.never")), sortable: true },
     { name: "expires", label: t("tokens.expires"), value: ({ expiresAt }) => expiresAt, render: expiry, sortable: true },
@@ -73,7 +73,7 @@ async function create(people, context) {
   const owner = h(
     "select",
     { name: "personId" },
-    h("option", { value: "" }, t("tokens.aService")),
+    h("option", { value: "" }, t("tokens.serviceAccount")),
     owners.map(({ id, name, role }) => h("option", { value: id }, `${name} (${t(`people.roles.${role}`)})`)),
   );
   const scope = h("select", { name: "scopes" }, ["read", "write"].map((each) => h("option", { value: each }, t(`tokens.scopeTexts.${each}`))));

@@ -43,7 +43,7 @@ function panel(webhook, isOpen, context) {
     problem(webhook),
     h(
       "dl",
-      { class: "facts" },
+      { class: "detail-list" },
       fact(t("webhooks.types"), webhook.types.length ? webhook.types.join(", ") : t("webhooks.allTypes")),
       fact(t("webhooks.personal"), t(webhook.includePersonal ? "common.yes" : "common.no")),
       fact(t("webhooks.added"), formatDay(webhook.createdAt)),
@@ -70,7 +70,7 @@ function badge({ enabled, disabledReason, failingSince }) {
   return h("span", { class: "badge good" }, t("webhooks.states.works"));
 }
 
-/** Why a webhook does not work, and what to do. */
+/** The reason why a webhook fails, and a remedy. */
 function problem(webhook) {
   const { enabled, disabledReason, failingSince, lastError } = webhook;
   const isDisabled = !enabled && disabledReason !== "paused";

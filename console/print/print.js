@@ -1,4 +1,4 @@
-// The report for the file: one session with everything that carried the decision, for the browser's print.
+// The printable session report: the basis of the hiring decision.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
@@ -33,7 +33,7 @@ export async function show(main, { sessionId }, { me, signal, setTitle }) {
 async function load(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}`;
   const get = (part, query) => api.get(path + part, { query, signal });
-  const [session, record, cohort, sheet, analytics, diff] = await Promise.all([
+  const [session, checked, cohort, scores, analytics, diff] = await Promise.all([
     get(""),
     get("/integrity"),
     get("/cohort-stats"),
@@ -44,19 +44,19 @@ async function load(sessionId, signal) {
   const assessmentPath = `/v1/assessments/${session.assessmentId}`;
   const [{ assessment }, evidence, results] = await Promise.all([
     api.get(assessmentPath, { signal }),
-    loadEvidence(session.id, sheet, signal),
+    loadEvidence(session.id, scores, signal),
     session.metrics && cohort.cohortStats ? api.all(`${assessmentPath}/results`, "results", { signal }) : [],
   ]);
-  return { session, record, cohort: cohort.cohortStats, results, sheet, analytics, diff, assessment, evidence };
+  return { session, checked, cohort: cohort.cohortStats, results, scores, analytics, diff, assessment, evidence };
 }
 
 function render(data, me) {
-  const { session, record, assessment } = data;
+  const { session, checked, assessment } = data;
   return [
     title(data),
     decision(data),
-    facts(data),
-    section("integrity", h("div", { class: "print-integrity" }, integrity(record, { session })), seal(data)),
+    summary(data),
+    section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session })), seal(data)),
     section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
     section("scores", scoresSection(data)),
     section("metrics", cohortSection(data)),
@@ -73,7 +73,7 @@ function section(name, ...content) {
 /** Rows of `[name, value]`; those without a value are left out. */
 function rows(pairs) {
   const filled = pairs.filter(([, value]) => value);
-  return h("dl", { class: "facts" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h("dl", { class: "detail-list" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
 function nameOf({ session }) {
@@ -108,12 +108,12 @@ function decision({ session }) {
   );
 }
 
-function facts(data) {
+function summary(data) {
   const { session, assessment } = data;
   const duration = session.metrics?.durationMs ?? null;
   const zone = zoneName(session.redeemedAt);
   return section(
-    "facts",
+    "summary",
     rows([
       [t("print.candidate"), shownName(nameOf(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
@@ -121,7 +121,7 @@ function facts(data) {
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
       [t("print.status"), t(`print.statuses.${session.status}`)],
       [t("print.started"), `${formatMoment(session.redeemedAt)} (${zone})`],
-      [t("print.finished"), session.completedAt && formatMoment(session.completedAt)],
+      [t("print.completed"), session.completedAt && formatMoment(session.completedAt)],
       [t("print.closed"), !session.completedAt && session.closedAt && formatMoment(session.closedAt)],
       [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
@@ -143,7 +143,7 @@ function tests({ testResult, metrics }) {
 
 function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {
   const parts = [t("print.counted", { n: eventCount })];
-  if (duplicateEventCount) parts.push(t("print.witnesses", { n: duplicateEventCount }));
+  if (duplicateEventCount) parts.push(t("print.duplicates", { n: duplicateEventCount }));
   if (lateEventCount) parts.push(t("print.late", { n: lateEventCount }));
   return parts.join(", ");
 }
@@ -156,8 +156,8 @@ function repository({ repoUrl, repoCommit }) {
   return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
 }
 
-/** Which state of the record this is. */
-function seal({ session, record: { seal: head, finalSeal } }) {
+/** The seals of the recording. */
+function seal({ session, checked: { seal: head, finalSeal } }) {
   const none = t(session.erasedAt ? "print.sealErased" : "print.noSeal");
   return rows([
     [t("print.seal"), head.head ? [h("code", {}, head.head), h("br"), t("print.sealed", { n: head.count })] : none],
@@ -170,10 +170,10 @@ function seal({ session, record: { seal: head, finalSeal } }) {
   ]);
 }
 
-function footer({ session, record }, me) {
+function footer({ session, checked }, me) {
   const name = me.person?.name ?? me.name;
   const now = new Date().toISOString();
-  const head = record.seal.head ?? t("print.noSeal");
+  const head = checked.seal.head ?? t("print.noSeal");
   return h(
     "footer",
     {},

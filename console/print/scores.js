@@ -1,4 +1,4 @@
-// The scores in the report for the file: each reviewer's level, comment and evidence, by criterion.
+// The scores in the printable report: each reviewer's level, comment and evidence, by criterion.
 
 import { h } from "../shared/dom.js";
 import { kindName, loadEvent } from "../shared/events.js";
@@ -23,24 +23,24 @@ export async function loadEvidence(sessionId, { criteria }, signal) {
 }
 
 /** All criteria with their scores. */
-export function scoresSection({ sheet, evidence }) {
-  if (!sheet.rubric) return h("p", {}, t("print.noRubric"));
-  const total = sheet.total === null ? t("print.noTotal") : t("print.total", { total: totalText(sheet), lowest: formatNumber(sheet.lowestTotal) });
-  const isOld = sheet.rubricVersion !== sheet.currentRubricVersion;
+export function scoresSection({ scores, evidence }) {
+  if (!scores.rubric) return h("p", {}, t("print.noRubric"));
+  const total = scores.total === null ? t("print.noTotal") : t("print.total", { total: totalText(scores), lowest: formatNumber(scores.lowestTotal) });
+  const isOld = scores.rubricVersion !== scores.currentRubricVersion;
   return [
-    sheet.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
-    h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: sheet.rubricName, version: sheet.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: sheet.currentRubricVersion })}`),
-    sheet.criteria.map((criterion) => criterionView(criterion, evidence)),
+    scores.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
+    h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: scores.rubricName, version: scores.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: scores.currentRubricVersion })}`),
+    scores.criteria.map((criterion) => criterionView(criterion, evidence)),
   ];
 }
 
 function criterionView(criterion, evidence) {
   const { title, weight, mean, lowest, highest, disagreement, scores } = criterion;
-  const facts = [t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean: formatNumber(mean), lowest, highest })];
+  const details = [t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean: formatNumber(mean), lowest, highest })];
   return h(
     "section",
     { class: "criterion" },
-    h("h3", {}, title, h("span", { class: "quiet" }, ` ${facts.join(" · ")}`)),
+    h("h3", {}, title, h("span", { class: "quiet" }, ` ${details.join(" · ")}`)),
     disagreement && h("p", { class: "notice warn" }, t("print.disagreement")),
     scores.toReversed().map((score) => scoreView(score, criterion, evidence)),
   );

@@ -1,4 +1,4 @@
-// The numbers and the code in the report for the file: metrics with their cohort, phases, tokens and cost, final diff.
+// The numbers and the code in the printable report: metrics with their cohort, phases, tokens and cost, final diff.
 
 import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
@@ -33,7 +33,7 @@ export function cohortSection({ session, cohort, results }) {
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
   const rows = METRICS.map(({ name, label, definition, format }) => {
     const summary = cohort?.summary[name];
-    const place = summary && [observationsText(name, summary), rankText(cohort, summary)].filter(Boolean).join(", ");
+    const place = summary && [observationsText(name, summary), rankText(name, cohort, summary)].filter(Boolean).join(", ");
     return [
       [
         h("strong", {}, label),
@@ -73,7 +73,7 @@ function plots(session, cohort, results) {
 
 export function workSection({ phases, activeMs, idleMs, workPeriods, models, totalCostUsd, proxyUsage }) {
   const phaseRows = phases.map(({ name, events, timeMs, share }) => [
-    [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseWhat.${name}`)}`)],
+    [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseHints.${name}`)}`)],
     formatDuration(timeMs / 1000),
     share === null ? "–" : formatShare(share),
     numberOrDash(events),
@@ -125,5 +125,5 @@ export function diffSection({ submission, files, total }) {
 
 function diffText(submission, n) {
   if (!isAttributed(submission)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
-  return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), manual: numberOrDash(submission.manualLines) });
+  return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), notRecorded: numberOrDash(submission.manualLines) });
 }

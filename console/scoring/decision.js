@@ -1,4 +1,4 @@
-// The decision about a candidate. A decision that somebody else has made meanwhile is shown before it is replaced.
+// The hiring decision. If it changed since it was loaded, the new one is shown before it is replaced.
 
 import * as api from "../shared/api.js";
 import { ask, field, toastError } from "../shared/dialogs.js";
@@ -51,7 +51,7 @@ async function decide(session, me, show) {
       const before = seen;
       seen = await load(session);
       show(seen.session);
-      if (seen.session.decidedAt !== before.session.decidedAt) throw new api.ApiError(error.status, { code: error.code, error: meanwhile(seen.session) });
+      if (seen.session.decidedAt !== before.session.decidedAt) throw new api.ApiError(error.status, { code: error.code, error: changedText(seen.session) });
       // Something else about the candidate has changed.
       await put();
     }
@@ -61,15 +61,15 @@ async function decide(session, me, show) {
   await ask({ title: t("scoring.decide"), content: [field(t("scoring.decision"), value), field(t("scoring.reason"), reason, t("scoring.decisionReason"))], save });
 }
 
-function meanwhile({ decision, decisionReason: reason, decidedBy }) {
+function changedText({ decision, decisionReason: reason, decidedBy }) {
   const made = [t(`scoring.decisions.${decision}`), reason].filter(Boolean).join(": ");
-  return t("scoring.decidedMeanwhile", { name: decidedBy?.name ?? t("scoring.somebody"), decision: plain(made) });
+  return t("scoring.decisionChanged", { name: decidedBy?.name ?? t("scoring.unknownPerson"), decision: plain(made) });
 }
 
 /**
- * The session with the decision, and the candidate's tag, with which the service refuses to overwrite a later change.
+ * The session with the decision, and the candidate's tag. With the tag, the service rejects overwriting a later change.
  *
- * The tag is read first: the session is then at least as new, and nothing is replaced that was not shown.
+ * The tag is read first. The session is then at least as new, so no decision is replaced that was not visible.
  */
 async function load({ id, candidateId }) {
   const response = await api.request("GET", `/v1/candidates/${candidateId}`);

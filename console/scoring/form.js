@@ -1,4 +1,4 @@
-// One criterion: its levels, the reviewer's own score with evidence, and the others' scores once they are shown.
+// One criterion: its levels, the reviewer's own score with evidence, and the others' scores once they are visible.
 
 import * as api from "../shared/api.js";
 import { ask, field, onSubmit, showErrors, toast } from "../shared/dialogs.js";
@@ -15,7 +15,7 @@ const MAX_EVIDENCE_CHARACTERS = 80;
  * The form of a criterion: `{key, criterion, replaces, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
  *
  * state -- of the page; `selected` is the form to which evidence is added
- * refresh -- called with the criterion's key after a change, and without one after a change by somebody else
+ * refresh -- called with the criterion's key after a change, and without one after another person's change
  */
 export function criterionForm(criterion, { state, refresh }) {
   const path = `/v1/sessions/${state.sessionId}/scores/${encodeURIComponent(criterion.key)}`;
@@ -53,7 +53,7 @@ export function criterionForm(criterion, { state, refresh }) {
   }
   const others = h("div", { class: "scoring-results" });
   const showEvidence = () => {
-    if (!state.sheet.othersHidden) fill(others, results(criterion, own, state));
+    if (!state.scorecard.othersHidden) fill(others, results(criterion, own, state));
     fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.mayWrite && (() => removeEvidence(id)))));
     showState();
   };
@@ -72,7 +72,7 @@ export function criterionForm(criterion, { state, refresh }) {
     if (!isChanged()) return;
     const body = { value: draft.value, comment: draft.comment.trim() || null, evidence: draft.evidence };
     try {
-      await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.sheet.rubricVersion, replaces: own?.id ?? null });
+      await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.scorecard.rubricVersion, replaces: own?.id ?? null });
     } catch (error) {
       // With another rubric of the same version, the criterion is unknown.
       if (!["rubric_changed", "score_changed", "not_found"].includes(error.code)) throw error;
@@ -144,7 +144,7 @@ function levels(criterion, draft, mayWrite, onChange) {
   );
 }
 
-/** An event in a few words, linked to the report; its id until the record is loaded. */
+/** An event in a few words, linked to the report; its id until the recording is loaded. */
 function evidenceItem(id, { sessionId, events }, remove) {
   const event = events.get(id);
   const name = event ? plain(`${formatClock(event.ts)} ${kindName(event.kind)}: ${event.summary.slice(0, MAX_EVIDENCE_CHARACTERS)}`) : id;

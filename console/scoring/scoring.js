@@ -1,4 +1,4 @@
-// Scoring: the rubric beside the record. Each criterion is saved on its own, in the API.
+// Scoring: the rubric beside the recording. Each criterion is saved on its own, in the API.
 
 import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
@@ -25,23 +25,23 @@ export async function show(main, { sessionId }, { me, may, signal, setTitle }) {
 }
 
 async function load(sessionId, signal) {
-  const [session, sheet] = await Promise.all([
+  const [session, scorecard] = await Promise.all([
     api.get(`/v1/sessions/${sessionId}`, { signal }),
-    loadSheet(sessionId, signal),
+    loadScorecard(sessionId, signal),
   ]);
-  return { session, sheet };
+  return { session, scorecard };
 }
 
 /** The scores in the rubric's current version, by which the next score is given. */
-async function loadSheet(sessionId, signal) {
+async function loadScorecard(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}/scores`;
-  const sheet = await api.get(path, { signal });
-  if (sheet.rubricVersion === sheet.currentRubricVersion) return sheet;
-  return api.get(path, { query: { version: sheet.currentRubricVersion }, signal });
+  const scorecard = await api.get(path, { signal });
+  if (scorecard.rubricVersion === scorecard.currentRubricVersion) return scorecard;
+  return api.get(path, { query: { version: scorecard.currentRubricVersion }, signal });
 }
 
 function page(context) {
-  const { session, sheet, sessionId, me } = context;
+  const { session, scorecard, sessionId, me } = context;
   const head = h(
     "div",
     { class: "page-head" },
@@ -53,24 +53,24 @@ function page(context) {
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
   );
-  if (!sheet.rubric) return [head, h("div", { class: "panel" }, empty(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
+  if (!scorecard.rubric) return [head, h("div", { class: "panel" }, empty(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
   const draftName = `scores ${sessionId}`;
   const forms = h("div", { class: "scoring-forms" });
   const summary = h("div", { class: "panel", role: "status" });
   const state = { ...context, selected: null, events: new Map(), drafts: new Map(), lost: null, storeDrafts };
   const render = () => {
     fill(summary, overview(state));
-    const views = state.sheet.criteria.map((criterion) => criterionForm(criterion, { state, refresh }));
+    const views = state.scorecard.criteria.map((criterion) => criterionForm(criterion, { state, refresh }));
     state.views = views;
     state.selected = views.find(({ key }) => key === state.selected?.key) ?? views[0];
     fill(forms, views.map(({ element }) => element));
     state.selected?.element.classList.toggle("selected", state.mayWrite);
   };
   const refresh = async (key) => {
-    const before = state.sheet;
-    state.sheet = await loadSheet(sessionId, state.signal);
-    const hasChanged = rubricOf(before) !== rubricOf(state.sheet);
-    // What is typed in the other criteria stays; after a change of the rubric, also what was saved by the old one.
+    const before = state.scorecard;
+    state.scorecard = await loadScorecard(sessionId, state.signal);
+    const hasChanged = rubricOf(before) !== rubricOf(state.scorecard);
+    // Input in the other criteria stays; after a change of the rubric, also scores that were saved by the old one.
     const kept = state.views.filter((view) => hasChanged || (view.key !== key && view.isChanged()));
     keepDrafts(kept.map(typedIn), hasChanged);
     render();
@@ -79,18 +79,18 @@ function page(context) {
     else state.views.find((view) => view.key === key)?.focus();
   };
   function keepDrafts(drafts, hasChanged) {
-    state.drafts = new Map(drafts.map((each) => [each.criterion.key, fitted(each, state.sheet)]).filter(([, draft]) => draft));
+    state.drafts = new Map(drafts.map((each) => [each.criterion.key, fitted(each, state.scorecard)]).filter(([, draft]) => draft));
     if (hasChanged) state.lost = drafts.filter(({ criterion, isChanged }) => isChanged && !state.drafts.has(criterion.key));
   }
   function storeDrafts() {
     const drafts = state.views.filter((view) => view.isChanged()).map(typedIn);
-    storeDraft(me, draftName, drafts.length ? { rubric: rubricOf(state.sheet), drafts } : null);
+    storeDraft(me, draftName, drafts.length ? { rubric: rubricOf(state.scorecard), drafts } : null);
   }
-  /** What was typed before the person left the page or had to sign in again. */
+  /** Restore input from before the person left the page or had to sign in again. */
   const restoreDrafts = () => {
     const stored = state.mayWrite && draftOf(me, draftName);
     if (!stored) return render();
-    keepDrafts(stored.drafts, stored.rubric !== rubricOf(state.sheet));
+    keepDrafts(stored.drafts, stored.rubric !== rubricOf(state.scorecard));
     render();
     const restored = state.views.filter((view) => state.drafts.has(view.key) && view.isChanged());
     if (restored.length) toast(t("scoring.restored"));
@@ -101,10 +101,10 @@ function page(context) {
     state.events = new Map(events.map((event) => [event.id, event]));
     for (const view of state.views) view.showEvidence();
   };
-  const record = !session.erasedAt && h(
+  const recording = !session.erasedAt && h(
     "section",
-    { class: "panel scoring-record", "aria-label": t("scoring.record") },
-    h("h2", {}, t("scoring.record")),
+    { class: "panel scoring-recording", "aria-label": t("scoring.recording") },
+    h("h2", {}, t("scoring.recording")),
     state.mayWrite && h("p", { class: "quiet" }, t("scoring.pick")),
     timelineView({ sessionId, signal: state.signal, onPick, onLoad }),
   );
@@ -112,7 +112,7 @@ function page(context) {
   return [
     head,
     session.erasedAt ? erasedNotice(session) : !state.mayWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
-    h("div", { class: "scoring-columns" }, record, h("section", { "aria-label": sheet.rubricName }, summary, forms, decisionPanel(state))),
+    h("div", { class: "scoring-columns" }, recording, h("section", { "aria-label": scorecard.rubricName }, summary, forms, decisionPanel(state))),
   ];
 }
 
@@ -121,15 +121,15 @@ const typedIn = (view) => ({ criterion: view.criterion, draft: view.draft(), isC
 const rubricOf = ({ rubricId, rubricVersion }) => `${rubricId} ${rubricVersion}`;
 
 /** A draft for another version of the rubric, without a level that has changed; null if the criterion is gone. */
-function fitted({ criterion: { key, levels }, draft: typed }, sheet) {
-  const criterion = sheet.criteria.find((each) => each.key === key);
+function fitted({ criterion: { key, levels }, draft: typed }, scorecard) {
+  const criterion = scorecard.criteria.find((each) => each.key === key);
   if (!criterion) return null;
   const [before, after] = [levels, criterion.levels].map((some) => some.find(({ value }) => value === typed.value));
   const isSame = before?.label === after?.label && before?.description === after?.description;
   return { ...typed, value: isSame ? typed.value : null };
 }
 
-/** That the rubric has changed, and what was typed for criteria that it no longer has. */
+/** A notice that the rubric has changed, with the input for criteria that it no longer has. */
 function rubricChanged(lost) {
   const comments = lost.map(({ criterion, draft }) => h("li", {}, h("strong", {}, criterion.title), ": ", draft.comment || t("scoring.noComment")));
   return h(
@@ -141,15 +141,15 @@ function rubricChanged(lost) {
   );
 }
 
-function overview({ sheet, me, mayWrite, lost }) {
+function overview({ scorecard, me, mayWrite, lost }) {
   const id = api.callerId(me);
-  const mine = sheet.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
+  const mine = scorecard.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
     lost && rubricChanged(lost),
-    h("h2", {}, sheet.rubricName, " ", h("span", { class: "quiet" }, t("scoring.version", { n: sheet.rubricVersion }))),
-    mayWrite && h("p", {}, t("scoring.progress", { done: mine, n: sheet.criteria.length })),
-    sheet.othersHidden
+    h("h2", {}, scorecard.rubricName, " ", h("span", { class: "quiet" }, t("scoring.version", { n: scorecard.rubricVersion }))),
+    mayWrite && h("p", {}, t("scoring.progress", { done: mine, n: scorecard.criteria.length })),
+    scorecard.othersHidden
       ? h("p", { class: "quiet" }, t("scoring.alone"))
-      : sheet.total !== null && h("p", {}, t("scoring.total", { total: totalText(sheet) })),
+      : scorecard.total !== null && h("p", {}, t("scoring.total", { total: totalText(scorecard) })),
   ];
 }

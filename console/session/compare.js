@@ -1,4 +1,4 @@
-// Two sessions side by side: scores, metrics in the cohort, facts, and the final changes.
+// Two sessions side by side: summary, scores, metrics in the cohort, and final changes.
 
 import * as api from "../shared/api.js";
 import { field } from "../shared/dialogs.js";
@@ -69,7 +69,7 @@ function page(data, go) {
       h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
     ),
     chooser(data, go),
-    h("div", { class: "compare-top" }, section("facts", facts(sides)), section("criteria", criteria(sides))),
+    h("div", { class: "compare-top" }, section("summary", summaryTable(sides)), section("criteria", criteria(sides))),
     section("metrics", metrics(data)),
     section("changes", h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, shownName(side.name)), finalDiff(side))))),
   ];
@@ -150,7 +150,7 @@ function metricPlot({ name, label, format }, summary, results, sides) {
   );
 }
 
-function facts(sides) {
+function summaryTable(sides) {
   const moment = (text) => (text ? formatMoment(text) : "–");
   const rows = [
     [t("compare.decision"), ({ session }) => decisionText(session)],
@@ -165,10 +165,10 @@ function facts(sides) {
   return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
 }
 
-function integrityText({ findings: found }) {
-  if (!found.length) return t("compare.intact");
-  const list = h("ul", {}, found.map(({ explanation }) => h("li", {}, explanation)));
-  return [isChanged(found.map(({ code }) => code)) && h("strong", { class: "fact changed" }, t("board.changedRecord")), list];
+function integrityText({ findings }) {
+  if (!findings.length) return t("compare.noFindings");
+  const list = h("ul", {}, findings.map(({ explanation }) => h("li", {}, explanation)));
+  return [isChanged(findings.map(({ code }) => code)) && h("strong", { class: "finding changed" }, t("board.recordingChanged")), list];
 }
 
 function reviewersText(scores) {
@@ -183,13 +183,13 @@ function table(sides, rows) {
   const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, shownName(name))));
   return h(
     "table",
-    { class: "compare-facts" },
+    { class: "compare-table" },
     h("thead", {}, head),
     h("tbody", {}, rows.map(([label, ...cells]) => h("tr", {}, h("th", { scope: "row" }, label), cells.map((cell) => h("td", {}, cell))))),
   );
 }
 
-/** The result of the tests, and where it is from. */
+/** The result of the tests, and its source. */
 function testsText(session) {
   const [result, detail] = testsOf(session);
   return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
@@ -198,6 +198,6 @@ function testsText(session) {
 function finalDiff({ session, diff: { files, submission, clientDiff } }) {
   if (files?.length) return diffView(files, { attributed: changes.isAttributed(submission) });
   if (clientDiff) return diffView(splitDiff(clientDiff), { attributed: false });
-  if (submission) return h("p", { class: "quiet" }, t(`report.submission.${submission.state}`));
+  if (submission) return h("p", { class: "quiet" }, t(`report.submissionStates.${submission.state}`));
   return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noSubmissionYet" : "compare.noChanges"));
 }

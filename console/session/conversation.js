@@ -1,8 +1,8 @@
-// Prompts and answers as a conversation; what happened between them is folded.
+// Prompts and answers as a conversation; the actions between them are folded.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
-import { eventLink, kindName, whyNotCounted } from "../shared/events.js";
+import { eventLink, isDuplicate, kindName, whyNotCounted } from "../shared/events.js";
 import { empty, failure } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatClock } from "../shared/time.js";
@@ -20,7 +20,7 @@ const WHO = {
   ai_response: "agent",
 };
 const KINDS = Object.keys(WHO);
-// Not `in`: a kind can be named like a member that every object has.
+// Not `in`: a kind can have the name of a property that every object has.
 const isMessage = ({ kind }) => Object.hasOwn(WHO, kind);
 const TEXTS = {
   prompt: (data) => data.text,
@@ -29,7 +29,7 @@ const TEXTS = {
   plan_decision: (data) => data.responsePreview,
   decision_event: (data) => [data.title, data.rationale].filter((text) => typeof text === "string").join("\n"),
 };
-// Announcements of calls that are events of their own, and what nobody did.
+// Announcements of calls that are events of their own, and events that are no action.
 const SILENT = new Set([
   "tool_intent",
   "subagent_usage",
@@ -66,14 +66,13 @@ export function render(events, report) {
     "section",
     { class: "panel" },
     h("h2", {}, t("report.tabs.conversation")),
-    hidden > 0 && h("p", { class: "quiet" }, t("report.conversation.witnesses", { n: hidden })),
+    hidden > 0 && h("p", { class: "quiet" }, t("report.conversation.duplicates", { n: hidden })),
     list,
     foot,
   );
 }
 
-/** Witnesses repeat what another event says. */
-const isShown = (event) => event.counts || event.late;
+const isShown = (event) => !isDuplicate(event);
 
 /** The messages page by page, each with the calls before it. */
 class Pages {

@@ -1,20 +1,20 @@
-// One session: facts first, then its record, changes, costs and metrics.
+// One session: its head, then timeline, changes, costs and metrics.
 
 import { keepInAddress } from "../shared/address.js";
 import * as api from "../shared/api.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
 import { header, integrity } from "./report_head.js";
-import * as record from "./report_recording.js";
+import * as timeline from "./report_recording.js";
 import { loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const TABS = ["record", "conversation", "changes", "usage", "decisions", "files", "metrics"];
+const TABS = ["timeline", "conversation", "changes", "usage", "decisions", "files", "metrics"];
 const AFTER_ERASURE = ["metrics"];
 const TAB_MARGIN_PX = 60;
 const MODULES = {
   // The first one is loaded with this module.
-  record: () => record,
+  timeline: () => timeline,
   conversation: () => import("./conversation.js"),
   changes: () => import("./report_changes.js"),
   usage: () => import("./report_usage.js"),
@@ -29,11 +29,11 @@ export async function show(main, { sessionId }, context) {
   fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
   const sources = sourcesOf(sessionId, signal);
   const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
-  sources.events().catch(() => {}); // Whoever shows the events shows the failure.
+  sources.events().catch(() => {}); // The part that shows the events shows the failure.
   await loaded(main.lastElementChild, read, (session) => page(session, sources, context));
 }
 
-/** What several parts of the page need, read once. What takes the service long waits for the events. */
+/** Data for several parts of the page, read once. Slow requests wait for the events. */
 function sourcesOf(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}`;
   const events = once(() => loadEvents(sessionId, { signal }));
@@ -48,13 +48,13 @@ function sourcesOf(sessionId, signal) {
 
 function page(session, sources, { signal, query, setTitle, may }) {
   const report = { session, signal, ...sources, eventId: query.get("event") };
-  const facts = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
+  const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
-  loaded(facts, report.integrity, (found) => integrity(found, report), t("report.integrity.checking"));
+  loaded(findings, report.integrity, (found) => integrity(found, report), t("report.integrity.checking"));
   const view = h(
     "div",
     { onclick: (event) => followEvent(event, report, tabs) },
-    header(report, facts, { setTitle, may }),
+    header(report, findings, { setTitle, may }),
     tabs.element,
   );
   // The page's heading is the header's: the one shown while loading goes.
@@ -71,7 +71,7 @@ function followEvent(click, report, tabs) {
   click.preventDefault();
   report.eventId = decodeURIComponent(address.slice(start.length));
   history.pushState(null, "", address);
-  tabs.open("record");
+  tabs.open("timeline");
   report.selectEvent?.(report.eventId);
 }
 

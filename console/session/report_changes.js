@@ -1,4 +1,4 @@
-// The final diff of the submitted work.
+// The final diff of the submission.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
@@ -18,7 +18,7 @@ export async function load({ path, signal }) {
   return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
-/** Whether the diff says who added each line: without a verified start, others' lines would count as the candidate's. */
+/** True if the diff has an author for each line. Without a verified base, earlier lines would count as the candidate's. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
 export function render({ submission, files, clientDiff }, { session }) {
@@ -31,26 +31,26 @@ export function render({ submission, files, clientDiff }, { session }) {
           : empty(t("report.diff.none"), t("report.diff.noneWhy")),
       ),
     ];
-  const waits =
+  const state =
     submission &&
     h(
       "div",
       { class: "notice" },
-      h("strong", {}, t(`report.submission.${submission.state}`)),
+      h("strong", {}, t(`report.submissionStates.${submission.state}`)),
       submission.problem && h("p", {}, untrusted(submission.problem)),
     );
   if (!clientDiff)
     return [
-      waits,
+      state,
       empty(
         t("report.diff.noSubmission"),
         t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionWhy"),
       ),
     ];
   return [
-    waits,
+    state,
     section(
-      h("p", { class: "quiet" }, t("report.diff.submitted")),
+      h("p", { class: "quiet" }, t("report.diff.fromClient")),
       diffView(splitDiff(clientDiff), { attributed: false }),
     ),
   ];
@@ -63,12 +63,12 @@ function section(...content) {
 function summary(submission, files) {
   const sum = (name) => files.reduce((total, file) => total + file[name], 0);
   const { countedLines, manualLines } = submission;
-  const facts = [
+  const parts = [
     t("report.diff.files", { n: files.length }),
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
     isAttributed(submission) &&
       countedLines > 0 &&
-      t("report.diff.byHand", {
+      t("report.diff.notRecordedOf", {
         n: manualLines,
         all: countedLines,
         share: formatShare(manualLines, countedLines),
@@ -82,5 +82,5 @@ function summary(submission, files) {
       h("strong", {}, t("report.diff.unverifiedTitle")),
       h("p", {}, t("report.diff.unverified")),
     );
-  return [base, h("p", { class: "report-summary" }, facts.filter(Boolean).join(" · "))];
+  return [base, h("p", { class: "report-summary" }, parts.filter(Boolean).join(" · "))];
 }

@@ -1,4 +1,4 @@
-// Decisions that the candidate explained, and their replies to agents' plans.
+// Design decisions that the candidate explained, and replies to agents' plans.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
@@ -10,7 +10,7 @@ import { longText, untrusted } from "../shared/untrusted.js";
 
 const PAGE = 50;
 const MAX_TITLE_CHARACTERS = 200;
-const MEMBERS = ["chosenOption", "rationale", "tradeoffs", "context", "plan", "response"];
+const FIELDS = ["chosenOption", "rationale", "tradeoffs", "context", "plan", "response"];
 
 export const load = ({ path, signal }, after = null) => api.get(`${path}/decisions`, { query: { limit: PAGE, after }, signal });
 
@@ -35,7 +35,7 @@ export function render(page, report) {
 
 function decision(each, sessionId) {
   const why = whyNotCounted(each);
-  const members = MEMBERS.filter((name) => each[name]).map((name) =>
+  const fields = FIELDS.filter((name) => each[name]).map((name) =>
     h("div", {}, h("dt", {}, t(`report.decisions.${name}`)), h("dd", {}, longText(each[name]))),
   );
   const cause =
@@ -52,6 +52,6 @@ function decision(each, sessionId) {
       cause,
       why && h("span", { class: "mark" }, why),
     ),
-    h("dl", { class: "pairs" }, members),
+    h("dl", { class: "pairs" }, fields),
   );
 }

@@ -1,4 +1,4 @@
-// The submissions, their files, and downloads.
+// The submissions: state, files and downloads.
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
@@ -48,11 +48,11 @@ function panel(title, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...content);
 }
 
-function pairs(facts) {
+function pairs(rows) {
   return h(
     "dl",
     { class: "pairs" },
-    facts
+    rows
       .filter(([, value]) => value)
       .map(([name, value]) => h("div", {}, h("dt", {}, t(`report.files.${name}`)), h("dd", {}, value))),
   );
@@ -63,7 +63,7 @@ function submissionFacts({ receivedAt, format, size, sha256, state }) {
     ["received", formatMoment(receivedAt)],
     ["format", t(`report.files.${format}`)],
     ["size", formatBytes(size)],
-    ["state", t(`report.submission.${state}`)],
+    ["state", t(`report.submissionStates.${state}`)],
     ["sha256", h("code", {}, sha256)],
   ]);
 }
@@ -80,7 +80,7 @@ function bundleFacts(verified, bundles) {
       ),
     pairs([
       ["submitted", formatMoment(latest.receivedAt)],
-      ["state", t(`report.submission.${latest.state}`)],
+      ["state", t(`report.submissionStates.${latest.state}`)],
       ["size", formatBytes(latest.size ?? latest.claimedSize)],
       ["repository", latest.repoUrl && outsideLink(latest.repoUrl, plain(latest.repoUrl))],
       ["base", latest.baseSha && h("code", {}, untrusted(latest.baseSha))],

@@ -1,9 +1,9 @@
-// The head of a session's report: who, when, what came of it, and whether the record is intact.
+// The head of a session's report: candidate, times, results and integrity.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
-import { factText, isChanged } from "../shared/findings.js";
+import { findingText, isChanged } from "../shared/findings.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
 import { scoreText } from "../shared/scores.js";
@@ -11,17 +11,17 @@ import { t } from "../shared/texts.js";
 import { formatClock, formatDuration, formatMoment, zoneName } from "../shared/time.js";
 import { shownName, untrusted } from "../shared/untrusted.js";
 
-// Facts after which nobody can tell whether it is.
+// Findings that leave the recording's integrity unknown.
 const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
 
-/** Name, assessment, status, facts about the record, times and results, with the links of the page. */
-export function header(report, facts, { setTitle, may }) {
+/** Name, assessment, status, integrity, times and results, with the links of the page. */
+export function header(report, findings, { setTitle, may }) {
   const { session } = report;
   const name = candidateName(session, session);
   setTitle(name);
-  const neighbours = h("nav", { class: "neighbours", "aria-label": t("report.neighbours") });
-  loadNeighbours(neighbours, report);
+  const siblings = h("nav", { class: "siblings", "aria-label": t("report.siblings") });
+  loadSiblings(siblings, report);
   const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
   return h(
     "header",
@@ -50,13 +50,13 @@ export function header(report, facts, { setTitle, may }) {
       h(
         "div",
         { class: "actions" },
-        neighbours,
+        siblings,
         link(`/sessions/${session.id}/print`, t("report.print")),
         link(`/sessions/${session.id}/score`, t(may("write") && !session.erasedAt ? "report.score" : "report.scores"), "primary"),
       ),
     ),
     notices(session),
-    facts,
+    findings,
     numbers(session, loadScore(report)),
   );
 }
@@ -91,7 +91,7 @@ function notices(session) {
   ];
 }
 
-/** That the candidate's data is gone, and what remains. */
+/** The notice that the candidate's data was erased. */
 export function erasedNotice({ erasedAt }) {
   return notice("warn", t("report.erasedTitle", { when: formatMoment(erasedAt) }), t("report.erased"));
 }
@@ -105,10 +105,10 @@ function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
   const others = [
-    session.duplicateEventCount > 0 && t("report.witnesses", { n: session.duplicateEventCount }),
+    session.duplicateEventCount > 0 && t("report.duplicates", { n: session.duplicateEventCount }),
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
-  const facts = [
+  const rows = [
     [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
@@ -125,7 +125,7 @@ function numbers(session, score) {
   return h(
     "dl",
     { class: "report-numbers" },
-    facts
+    rows
       .filter(Boolean)
       .map(([name, value, hint]) =>
         h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
@@ -138,7 +138,7 @@ function loadScore({ path, signal }) {
   const element = h("span", {}, "…");
   api
     .get(`${path}/scores`, { signal })
-    .then((sheet) => fill(element, scoreText(sheet)))
+    .then((scores) => fill(element, scoreText(scores)))
     .catch(() => fill(element, t("report.unknown")));
   return element;
 }
@@ -153,18 +153,18 @@ function duration({ status, metrics }) {
 export function testsOf({ testResult, metrics }) {
   if (testResult) {
     const { passed, failed } = testResult;
-    // As in the metric `testsPassed`: tests that nobody saw pass have not passed.
+    // As in the metric `testsPassed`: without a passed test, the tests have not passed.
     return [t(passed > 0 && failed === 0 ? "report.testsPassed" : "report.testsFailed"), t("report.testCounts", { passed, failed })];
   }
   const passed = metrics?.testsPassed ?? null;
   return [
     t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"),
-    passed === null ? null : t("report.testsFromRecord"),
+    passed === null ? null : t("report.testsFromRecording"),
   ];
 }
 
 /** Links to the candidates before and after, in the order of their starts. */
-async function loadNeighbours(nav, { session, signal }) {
+async function loadSiblings(nav, { session, signal }) {
   const query = { assessmentId: session.assessmentId };
   const all = await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => []);
   const at = all.findIndex(({ id }) => id === session.id);
@@ -185,9 +185,9 @@ async function loadNeighbours(nav, { session, signal }) {
 
 // Integrity
 
-/** Facts about the record in words, the broken record loudest. */
-export function integrity({ findings: facts, counts, seal, finalSeal }, { session }) {
-  const others = byCode(facts).filter(({ code }) => code !== "erased");
+/** The integrity findings in words; an altered recording is an alert. */
+export function integrity({ findings, counts, seal, finalSeal }, { session }) {
+  const others = byCode(findings).filter(({ code }) => code !== "erased");
   const verdict = verdictOf(others, counts, session);
   const isSound = seal.isWhole && verdict === "none";
   const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
@@ -203,18 +203,18 @@ export function integrity({ findings: facts, counts, seal, finalSeal }, { sessio
     h("p", {}, t(`report.integrity.${verdict}`)),
     h(
       "ul",
-      { class: "integrity-facts" },
-      sorted(others).map((fact) => h("li", {}, factView(fact, session))),
+      { class: "integrity-findings" },
+      sorted(others).map((finding) => h("li", {}, findingView(finding, session))),
     ),
     h("p", {}, state),
   );
 }
 
-/** `broken`, `unverified`, `facts`, `none`, or `empty` without events. */
-function verdictOf(facts, counts, session) {
-  if (isChanged(facts.map(({ code }) => code))) return "broken";
-  if (facts.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
-  if (facts.length) return "facts";
+/** `broken`, `unverified`, `findings`, `none`, or `empty` without events. */
+function verdictOf(findings, counts, session) {
+  if (isChanged(findings.map(({ code }) => code))) return "broken";
+  if (findings.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
+  if (findings.length) return "findings";
   if (counts.events) return "none";
   return session.erasedAt ? "erased" : "empty";
 }
@@ -224,20 +224,20 @@ function sealed({ events, sealed: count }, isSound) {
   return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: events, sealed: count });
 }
 
-/** The facts of one kind together. */
-function byCode(facts) {
-  return [...Map.groupBy(facts, ({ code }) => code).values()].map((some) => ({
+/** The findings with the same code as one. */
+function byCode(findings) {
+  return [...Map.groupBy(findings, ({ code }) => code).values()].map((some) => ({
     ...some[0],
     eventIds: some.flatMap(({ eventIds }) => eventIds),
     count: some.reduce((sum, { count }) => sum + count, 0),
   }));
 }
 
-function sorted(facts) {
-  return facts.toSorted((one, other) => isChanged([other.code]) - isChanged([one.code]));
+function sorted(findings) {
+  return findings.toSorted((one, other) => isChanged([other.code]) - isChanged([one.code]));
 }
 
-function factView({ code, explanation, eventIds, count }, session) {
+function findingView({ code, explanation, eventIds, count }, session) {
   const links = eventIds
     .slice(0, MAX_EVENT_LINKS)
     .map((id, n) => [
@@ -246,7 +246,7 @@ function factView({ code, explanation, eventIds, count }, session) {
     ]);
   const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
-    h("strong", {}, factText(code)),
+    h("strong", {}, findingText(code)),
     count > 1 && ` (${t("report.integrity.count", { n: count })})`,
     ": ",
     explanation,

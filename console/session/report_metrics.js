@@ -53,10 +53,10 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
       value: metrics[name],
       label: candidateName(candidate, session),
     }));
-  const facts = [
+  const notes = [
     t("report.metrics.n", { n: summary.n }),
     observationsText(name, summary),
-    rankText(cohort, summary),
+    rankText(name, cohort, summary),
   ].filter(Boolean);
   return h(
     "article",
@@ -75,7 +75,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
         quartiles: summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile],
         marked: [session.id],
       }),
-    h("p", { class: "metric-facts" }, facts.join(" · ")),
+    h("p", { class: "metric-notes" }, notes.join(" · ")),
     isUnreliable(name, summary) && h("p", { class: "quiet" }, t("metrics.few")),
   );
 }

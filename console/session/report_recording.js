@@ -1,4 +1,4 @@
-// The record: swimlanes over time, the list of events, and one event in full.
+// The timeline: swimlanes over time, the list of events, and one event in full.
 
 import { keepInAddress } from "../shared/address.js";
 import * as api from "../shared/api.js";
@@ -57,9 +57,9 @@ export function render(events, report) {
     h("section", { class: "panel" }, h("h2", {}, t("report.lanes.heading")), lanes.element, problem),
     h(
       "section",
-      { class: "panel record" },
+      { class: "panel timeline-panel" },
       h("h2", {}, t("report.events")),
-      h("div", { class: "record-columns" }, list.element, detail),
+      h("div", { class: "timeline-columns" }, list.element, detail),
     ),
   ];
 }
@@ -71,7 +71,7 @@ function showEvent(detail, event, report) {
 
 const missing = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
 
-/** One event: what is known about it, and the JSON as it was sent. */
+/** One event: its details, and the JSON as it was sent. */
 function eventView(event, report) {
   const json = JSON.stringify(event.envelope, null, 2);
   const pre = h(
@@ -88,12 +88,12 @@ function eventView(event, report) {
       more.remove();
     });
   }
-  const facts = [
+  const rows = [
     [
       t("report.detail.when"),
       `${formatMoment(event.ts).replace(/, .*/, "")}, ${formatClock(event.ts, { seconds: true })}`,
     ],
-    [t("report.detail.arrived"), formatMoment(event.receivedAt)],
+    [t("report.detail.received"), formatMoment(event.receivedAt)],
     [t("report.detail.actor"), event.actor && named("actors", event.actor)],
     [t("report.detail.source"), event.source && untrusted(event.source)],
     [t("report.detail.channel"), channelName(event.channel)],
@@ -107,7 +107,7 @@ function eventView(event, report) {
     h(
       "dl",
       { class: "pairs" },
-      facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+      rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
     ),
     contents(event.envelope?.data ?? {}),
     h("h4", {}, t("report.detail.json")),
@@ -116,7 +116,7 @@ function eventView(event, report) {
   ];
 }
 
-/** What is easier to read as text than as JSON. */
+/** The fields that are easier to read as text than as JSON. */
 function contents(data) {
   const shown = CONTENTS.filter((name) => typeof data[name] === "string" && data[name].trim());
   return shown.map((name) => [h("h4", {}, t(`report.detail.contents.${name}`)), content(name, data[name])]);

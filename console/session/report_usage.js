@@ -1,4 +1,4 @@
-// Where the time went, which models and tools were used at which cost, and what failed.
+// Time by phase, tokens and cost, tools, and error episodes.
 
 import { h } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
@@ -60,7 +60,7 @@ function phases({ phases: all, activeMs, idleMs, workPeriods }) {
     [
       h("span", { class: `phase-key phase-${name}`, "aria-hidden": "true" }),
       t(`report.phases.${name}`),
-      h("span", { class: "quiet phase-what" }, t(`report.phaseWhat.${name}`)),
+      h("span", { class: "quiet phase-what" }, t(`report.phaseHints.${name}`)),
     ],
     formatDuration(timeMs / 1000),
     share === null ? "–" : formatShare(share),

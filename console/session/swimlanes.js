@@ -1,4 +1,4 @@
-// What happened when: a lane each for prompts, changes, commands and tests. Few SVG paths, however many events.
+// The timeline's chart: a lane each for prompts, changes, commands and tests. Few SVG paths, however many events.
 
 import { kindName, laneOf } from "../shared/events.js";
 import { fill, h, newId, svg } from "../shared/dom.js";
@@ -8,7 +8,7 @@ import { clockBetween, formatDuration } from "../shared/time.js";
 import { compress } from "../shared/time_axis.js";
 import { untrusted } from "../shared/untrusted.js";
 
-const LANES = ["prompts", "agent", "byHand", "unknown", "commands", "tests"];
+const LANES = ["prompts", "agent", "candidate", "unknown", "commands", "tests"];
 const PHASE_PX = 20;
 const LANE_PX = 26;
 const AXIS_PX = 22;
@@ -184,7 +184,7 @@ class Chart {
 
   /** The paths of a lane: events that count, those that do not, and failures. */
   #marks(name, y) {
-    const bins = { counted: new Map(), duplicate: new Map(), failed: new Map() };
+    const bins = { counted: new Map(), uncounted: new Map(), failed: new Map() };
     for (const event of this.lanes.get(name)) {
       const { shape } = event;
       const bin = Math.round(this.#x(event.at) / BINS_PX[shape]) * BINS_PX[shape];
@@ -385,22 +385,22 @@ class Chart {
 }
 
 // Events in the same bin are one mark.
-const BINS_PX = { counted: 2, duplicate: 2, failed: 8 };
+const BINS_PX = { counted: 2, uncounted: 2, failed: 8 };
 const SHAPES = {
   counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
-  duplicate: (x, y) => `M${x} ${y - 2}v4`,
+  uncounted: (x, y) => `M${x} ${y - 2}v4`,
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };
 
-/** How an event is drawn. */
+/** The shape of an event. */
 function shapeOf(event, verifications) {
-  if (!event.counts) return "duplicate";
+  if (!event.counts) return "uncounted";
   return hasFailed(event, verifications) ? "failed" : "counted";
 }
 
 const pause = () => new Promise((resolve) => setTimeout(resolve));
 
-/** Whether a command or test failed: by the analysis, else by its exit code in the summary. */
+/** True if a command or test failed: by the analysis, else by its exit code in the summary. */
 function hasFailed(event, verifications) {
   const known = verifications?.get(event.id)?.passed;
   if (known !== undefined && known !== null) return !known;
@@ -408,7 +408,7 @@ function hasFailed(event, verifications) {
   return Boolean(code) && code[1] !== "0";
 }
 
-/** The member of an ascending list whose position is nearest. */
+/** The event of an ascending list whose position is nearest. */
 function nearest(events, position, target) {
   const first = firstIndex(events, (event) => position(event) >= target);
   const [before, after] = [events[first - 1], events[first]];
@@ -416,12 +416,12 @@ function nearest(events, position, target) {
   return target - position(before) <= position(after) - target ? before : after;
 }
 
-/** The index of the first member that matches; all after it match as well. */
-function firstIndex(members, matches) {
-  let [low, high] = [0, members.length];
+/** The index of the first item that matches; all after it match as well. */
+function firstIndex(items, matches) {
+  let [low, high] = [0, items.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (matches(members[middle])) high = middle;
+    if (matches(items[middle])) high = middle;
     else low = middle + 1;
   }
   return low;

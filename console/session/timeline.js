@@ -1,7 +1,7 @@
 // A session's events as a list of which only the visible part is in the page, with a filter and a search.
 
 import { fill, h, newId } from "../shared/dom.js";
-import { kindName, loadEvents, whyNotCounted } from "../shared/events.js";
+import { isDuplicate, kindName, loadEvents, whyNotCounted } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
 import { empty, loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -40,14 +40,14 @@ export function eventList({ events, onPick }) {
     ),
   );
   const search = h("input", { type: "search", autocomplete: "off" });
-  const counted = h("input", { type: "checkbox" });
-  const hasOthers = events.some((event) => !event.counts);
+  const showsDuplicates = h("input", { type: "checkbox" });
+  const hasDuplicates = events.some(isDuplicate);
   const count = h("p", { class: "quiet", role: "status" });
   const apply = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matches = (event) =>
       (!kind.value || event.kind === kind.value) &&
-      (!counted.checked || event.counts) &&
+      (showsDuplicates.checked || !isDuplicate(event)) &&
       words.every((word) => searched(event).includes(word));
     const found = events.filter(matches);
     window_.show(found);
@@ -59,18 +59,18 @@ export function eventList({ events, onPick }) {
     pause = setTimeout(apply, SEARCH_PAUSE_MS);
   });
   kind.addEventListener("change", apply);
-  counted.addEventListener("change", apply);
+  showsDuplicates.addEventListener("change", apply);
   const filters = h(
     "div",
     { class: "timeline-filters" },
     labelled(t("report.kind"), kind),
     labelled(t("report.search"), search),
-    hasOthers && h("label", { class: "tick" }, counted, t("report.onlyCounted")),
+    hasDuplicates && h("label", { class: "tick" }, showsDuplicates, t("report.showDuplicates")),
   );
   apply();
   const select = (id) => {
     if (!window_.select(id)) {
-      [kind.value, search.value, counted.checked] = ["", "", false];
+      [kind.value, search.value, showsDuplicates.checked] = ["", "", true];
       apply();
       window_.select(id);
     }
@@ -131,7 +131,7 @@ class Window {
     return true;
   }
 
-  /** Start at the first event, if the keyboard got here: a click whose row is drawn again meanwhile would be lost. */
+  /** Start at the first event, if the keyboard got here: a click whose row is drawn again in between would be lost. */
   #enter() {
     if (this.active < 0 && this.events.length && this.element.matches(":focus-visible")) this.#move(0);
   }
@@ -174,7 +174,7 @@ class Window {
       h("time", { datetime: event.ts }, this.clock(event.ts, { seconds: true })),
       h("span", { class: "event-kind" }, kindName(event.kind)),
       h("span", { class: "event-summary" }, untrusted(event.summary.slice(0, MAX_SUMMARY_CHARACTERS))),
-      why && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.witnessMark")),
+      why && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.duplicateMark")),
     );
   }
 

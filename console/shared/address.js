@@ -2,7 +2,7 @@
 
 export const HOME = "/assessments";
 
-/** Keep filters, or what is open, in the address of a page, unless somebody is already on the way to another page. */
+/** Keep filters or the open part in the address of a page, unless another page is already loading. */
 export function keepInAddress(path, query) {
   if ((location.hash.split("?")[0] || `#${HOME}`) !== `#${path}`) return;
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value));

@@ -4,11 +4,11 @@ const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
-// Of what is read of a whole large session, the service runs one, lets one wait, and refuses others.
+// Of the reads of a whole large session, the service runs one, queues one, and rejects others.
 const READS_AT_ONCE = 2;
 const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/timeline$)./;
 
-/** A refusal, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
+/** An error response, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
 export class ApiError extends Error {
   constructor(status, body = {}) {
     super(body?.error ?? "");
@@ -27,7 +27,7 @@ export const SIGNED_OUT = "signed_out";
 /** Called with each ApiError of that code, as the event's `detail`. */
 export const signedOut = new EventTarget();
 
-/** The response's body. `query` members that are null, undefined or "" are left out; a list is repeated. */
+/** The response's body. `query` entries that are null, undefined or "" are left out; a list is repeated. */
 export function get(path, { query, signal } = {}) {
   const read = () => json("GET", path + queryString(query), { signal });
   return WHOLE_SESSION.test(path) ? inTurn(read) : read();
@@ -36,7 +36,7 @@ export function get(path, { query, signal } = {}) {
 let running = 0;
 const waiting = [];
 
-/** What `read` returns, once fewer than READS_AT_ONCE other reads of a whole session are running. */
+/** Call `read` once fewer than READS_AT_ONCE other reads of a whole session are running. */
 export async function inTurn(read) {
   if (running < READS_AT_ONCE) running += 1;
   else await new Promise((resolve) => waiting.push(resolve));
@@ -102,13 +102,13 @@ export async function request(method, path, { body, headers = {}, signal, timeou
     throw new ApiError(0);
   }
   if (response.ok) return response;
-  const refusal = new ApiError(response.status, await response.json().catch(() => ({})));
-  // Otherwise, a pasted token is wrong.
-  if (refusal.status === 401 && path !== "/v1/sign-in") {
-    refusal.code = SIGNED_OUT;
-    signedOut.dispatchEvent(new CustomEvent("signed-out", { detail: refusal }));
+  const error = new ApiError(response.status, await response.json().catch(() => ({})));
+  // On the sign-in page, 401 means that the pasted token is invalid.
+  if (error.status === 401 && path !== "/v1/sign-in") {
+    error.code = SIGNED_OUT;
+    signedOut.dispatchEvent(new CustomEvent("signed-out", { detail: error }));
   }
-  throw refusal;
+  throw error;
 }
 
 async function json(method, path, options) {

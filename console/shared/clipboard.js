@@ -1,4 +1,4 @@
-// The clipboard, which a browser may refuse, and does over plain http.
+// The clipboard. Browsers can deny access to it, and do over plain HTTP.
 
 /** Copy a text; resolves to whether the browser allowed it. */
 export async function copyText(text) {

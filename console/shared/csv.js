@@ -1,4 +1,4 @@
-// Read lists of people: CSV files, spreadsheets' cells, and addresses as mail programs write them.
+// Read lists of people: CSV files, cells of spreadsheets, and addresses in the format of email programs.
 
 const COLUMNS = {
   email: ["email", "emailaddress", "mail", "address", "candidateemail"],
@@ -11,7 +11,7 @@ const ADDRESS = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
 const NAMED_ADDRESS = /^(.*?)\s*<\s*([^<>]*?)\s*>$/s;
 const MAX_ADDRESS = 254;
 
-/** Whether a text looks like an address; the service checks the rest. */
+/** True if a text looks like an address; the service checks the rest. */
 export function isAddress(text) {
   return text.length <= MAX_ADDRESS && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text);
 }
@@ -87,17 +87,17 @@ function separatorOf(text) {
   return semicolons && semicolons * 2 >= commas ? ";" : ",";
 }
 
-/** The column of each member; null if the cells are no header. */
+/** The column of each field; null if the cells are no header. */
 function readHeader(cells) {
   if (cells.some((cell) => cell.includes("@"))) return null;
   const names = cells.map((cell) => cell.toLowerCase().replace(/[^a-z]/g, ""));
-  const found = Object.entries(COLUMNS).map(([member, known]) => [member, names.findIndex((name) => known.includes(name))]);
+  const found = Object.entries(COLUMNS).map(([field, known]) => [field, names.findIndex((name) => known.includes(name))]);
   const header = Object.fromEntries(found.filter(([, column]) => column >= 0));
   return "email" in header || Object.keys(header).length > 1 ? header : null;
 }
 
 function byHeader(header, cells) {
-  const value = (member) => (member in header ? (cells[header[member]] ?? "") : "");
+  const value = (field) => (field in header ? (cells[header[field]] ?? "") : "");
   const { email, name } = splitAddress(value("email"));
   const fullName = [value("firstName"), value("lastName")].filter(Boolean).join(" ");
   return { email, name: value("name") || fullName || name, externalId: value("externalId") };

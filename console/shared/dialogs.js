@@ -138,7 +138,7 @@ export function toastError(error) {
   toast(explain(error).join(". "));
 }
 
-/** Run the action of a button, which is disabled meanwhile; `failed` shows its error. */
+/** Run the action of a button, disabled until it ends; `failed` shows its error. */
 export async function runAction(button, run, failed = toastError) {
   button.disabled = true;
   try {

@@ -1,4 +1,4 @@
-// Unified diffs by file, with who added each line.
+// Unified diffs by file, with the author of each added line.
 
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
@@ -17,7 +17,7 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
  *
  * files -- as `GET /v1/sessions/{id}/final-diff` lists them: `path`, `oldPath`, `status`, `linesAdded`, `linesRemoved`,
  *   `diff`, `manualRanges`, `isBinary`, `isTruncated`
- * attributed -- whether `manualRanges` are known, so that each added line says who wrote it
+ * attributed -- whether `manualRanges` are known; then each added line has an author
  * open -- whether short files are unfolded
  */
 export function diffView(files, { attributed = true, open = true } = {}) {
@@ -59,7 +59,7 @@ function inSteps(items, [atFirst, atOnce], text, show) {
   }
 }
 
-/** What the marks mean. */
+/** The legend of the marks. */
 function legend() {
   return h("p", { class: "quiet" }, t("report.diff.legend"));
 }
@@ -75,17 +75,17 @@ function fileView(file, attributed, isOpen) {
     " ",
     h("span", { class: "removed" }, `−${file.linesRemoved}`),
   ];
-  const manual = attributed && file.linesAdded > 0 && manualCount(file);
+  const unrecorded = attributed && file.linesAdded > 0 && unrecordedCount(file);
   const summary = h(
     "summary",
     {},
     h("code", { class: "diff-path" }, name),
     h(
       "span",
-      { class: "diff-facts" },
+      { class: "diff-counts" },
       h("span", {}, t(`report.diff.${file.status}`)),
       h("span", {}, counts),
-      manual && h("span", { class: "by-hand" }, manual),
+      unrecorded && h("span", { class: "not-recorded-lines" }, unrecorded),
     ),
   );
   const details = h("details", { class: "diff", open: isOpen }, summary, body);
@@ -95,9 +95,9 @@ function fileView(file, attributed, isOpen) {
   return details;
 }
 
-function manualCount({ manualRanges }) {
+function unrecordedCount({ manualRanges }) {
   const lines = manualRanges.reduce((sum, [first, last]) => sum + last - first + 1, 0);
-  return lines > 0 && t("report.diff.manualLines", { n: lines });
+  return lines > 0 && t("report.diff.linesNotRecorded", { n: lines });
 }
 
 function fileBody(file, attributed) {
@@ -126,7 +126,7 @@ function fileBody(file, attributed) {
   ];
 }
 
-/** The lines of `parseDiff` as a table. `author(number)` says who added a line: `hand` or `agent`. */
+/** The lines of `parseDiff` as a table. `author(number)` is `agent` or `notRecorded`. */
 export function linesTable(lines, { caption = null, author = null } = {}) {
   const title = caption && h("caption", { class: "visually-hidden" }, untrusted(caption));
   return h(
@@ -160,7 +160,7 @@ function row({ kind, old, new: number, text }, author) {
   const who = author && kind === "added" && text.trim() ? author(number) : null;
   return h(
     "tr",
-    { class: [kind, who === "hand" && "hand"].filter(Boolean).join(" ") },
+    { class: [kind, who === "notRecorded" && "not-recorded"].filter(Boolean).join(" ") },
     h("td", { class: "number" }, old),
     h("td", { class: "number" }, number),
     h("td", { class: "sign" }, SIGNS[kind]),
@@ -169,9 +169,9 @@ function row({ kind, old, new: number, text }, author) {
   );
 }
 
-/** Whether a line was added by `hand` or by an `agent`. */
+/** The author of an added line: `agent` if a recorded agent change added it, else `notRecorded`. */
 function authorOf(ranges) {
-  return (number) => (ranges.some(([first, last]) => first <= number && number <= last) ? "hand" : "agent");
+  return (number) => (ranges.some(([first, last]) => first <= number && number <= last) ? "notRecorded" : "agent");
 }
 
 /** The lines of a unified diff: `{kind, old, new, text}`. */
@@ -192,7 +192,7 @@ export function parseDiff(diff) {
   return lines;
 }
 
-/** The files of a whole diff as `git diff` writes it, without who added each line. */
+/** The files of a whole diff as `git diff` writes it, without authors of lines. */
 export function splitDiff(diff) {
   const parts = diff.split(/^(?=diff --git )/m).filter((part) => part.trim());
   return parts.map((part) => {

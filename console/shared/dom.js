@@ -7,7 +7,7 @@ const SCHEMES = ["http:", "https:", "mailto:", "blob:"];
 /**
  * `h("button", {class: "primary", onclick: save}, "Save")`
  *
- * A member that starts with `on` is a listener, `true` an empty attribute, and `false`, null or undefined none. An
+ * An attribute that starts with `on` is a listener, `true` an empty attribute, and `false`, null or undefined none. An
  * address that could run a script is left out.
  * Children are nodes, texts, numbers, and lists of them; null, undefined and false are left out.
  */

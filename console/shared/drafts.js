@@ -1,4 +1,4 @@
-// What somebody has typed and not saved: leaving the page or signing in again loses nothing. It stays in this tab.
+// Unsaved input: leaving the page or signing in again does not lose it. It stays in this tab.
 
 import { callerId } from "./api.js";
 

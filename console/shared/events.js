@@ -1,4 +1,4 @@
-// A session's events as the compact timeline has them: loading, names, and the lanes they belong to.
+// A session's events from the compact timeline: loading, names and lanes.
 
 import * as api from "./api.js";
 import { has, t } from "./texts.js";
@@ -7,13 +7,13 @@ import { plain } from "./untrusted.js";
 const CHANGES = new Set(["file_diff", "file_create", "file_delete"]);
 const LANES_OF_ACTORS = new Map([
   ["ai", "agent"],
-  ["human", "byHand"],
+  ["human", "candidate"],
 ]);
-const BY_HAND = new Set(["likely_human", "ai_revised_by_human"]);
+const BY_CANDIDATE = new Set(["likely_human", "ai_revised_by_human"]);
 const MAX_SLICE_MS = 20;
 
 /**
- * All events in order. Each has `time` in milliseconds and the members of the compact timeline: `id`, `ts`, `kind`,
+ * All events in order. Each has `time` in milliseconds and the fields of the compact timeline: `id`, `ts`, `kind`,
  * `actor`, `attribution`, `late`, `channel`, `counts`, `summary`, `size`.
  */
 export function loadEvents(sessionId, { signal } = {}) {
@@ -72,13 +72,16 @@ export function laneOf(event, verifications) {
 }
 
 function changeLane({ attribution, actor }) {
-  if (BY_HAND.has(attribution)) return "byHand";
+  if (BY_CANDIDATE.has(attribution)) return "candidate";
   if (attribution === "likely_ai") return "agent";
   if (attribution === "mixed") return "unknown";
   return LANES_OF_ACTORS.get(actor) ?? "unknown";
 }
 
-/** Why an event does not count, in words; null if it counts. */
+/** True if another channel has recorded the event already. */
+export const isDuplicate = (event) => !event.counts && !event.late;
+
+/** The reason why an event does not count; null if it counts. */
 export function whyNotCounted(event) {
   if (event.counts) return null;
   if (event.late) return t("report.late");

@@ -1,4 +1,4 @@
-// How metrics are named, formatted, and judged, on every page. The direction is the API's.
+// Names, formats and directions of metrics, on every page. The direction is the API's.
 
 import { formatNumber, formatShare } from "./numbers.js";
 import { t } from "./texts.js";
@@ -35,38 +35,40 @@ const metrics = (formats) =>
     format: (value) => (value === null || value === undefined ? t("metrics.none") : format(value)),
   }));
 
-/** Those that cohorts compare, in the order of the API: `[{name, label, definition, format(value)}]`; `format` of null is a dash. */
+/** The metrics that cohorts compare, in the order of the API: `[{name, label, definition, format(value)}]`; `format` of null is a dash. */
 export const METRICS = metrics(COMPARED);
 
 /** The session's other numbers, as `METRICS`. */
 export const OTHER_METRICS = metrics(OTHERS);
 
 /**
- * Where a session's value is among the others', ties included; null in small cohorts.
+ * The rank of a session's value among the others', ties included; null in small cohorts.
  *
  * cohort -- `cohortStats` with the session's id
  */
-export function rankText({ small }, { n, below, equal, above }) {
+export function rankText(name, { small }, { n, below, equal, above }) {
   if (small || n < MIN_RANKED || (below ?? null) === null) return null;
-  return t(equal ? "metrics.rankWithEqual" : "metrics.rank", { below, equal, above, n: n - 1 });
+  const values = { below, equal, above, n: n - 1 };
+  if (name === "commandFailRate") return t(equal ? "metrics.failureRankWithEqual" : "metrics.failureRank", values);
+  return t(equal ? "metrics.rankWithEqual" : "metrics.rank", values);
 }
 
-/** On how many observations the session's value of a metric rests; null if it is unknown. */
+/** The number of observations that the session's value is based on; null if it is unknown. */
 export function observationsText(name, { valueObservations: n }) {
   return (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
 }
 
-/** Whether the session's value is a rate of so few observations, or none, that nobody should rely on it. */
+/** True if the session's value is a rate of too few observations. */
 export function isUnreliable(name, { valueObservations: n }) {
   return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
 }
 
-/** What else to know about a cohort before its numbers are read: small, unfinished, or with sessions that count as zeros. */
+/** Warnings about a cohort: small, unfinished, or with sessions that count as zeros. */
 export function cohortNotes({ smallNote, open, empty }) {
   return [smallNote, open > 0 && t("metrics.open", { n: open }), empty > 0 && t("metrics.empty", { n: empty })].filter(Boolean);
 }
 
-/** In words: whether a higher or a lower value is better, from `summary` of the cohort statistics. */
+/** The preferred direction in words, from `summary` of the cohort statistics. */
 export const directionText = ({ direction }) => t(`metrics.${direction}`);
 
 function duration(ms) {

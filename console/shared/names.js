@@ -1,4 +1,4 @@
-// How candidates are named, also those whose name a blind assessment hides.
+// Display names of candidates, also of those whose name a blind assessment hides.
 
 import { t } from "./texts.js";
 import { plainName } from "./untrusted.js";
@@ -15,5 +15,5 @@ export function candidateName({ candidateName: name, candidateEmail: email, exte
   return plainName(name ?? email ?? (blind ? null : externalId) ?? openKey ?? t("common.candidate", { id: (candidateId ?? id).slice(-6) }));
 }
 
-/** Whether a blind assessment hides who the candidate is, unless there is really no name. */
+/** True if a blind assessment hides the candidate's name. */
 export const isHidden = ({ candidateName: name, candidateEmail: email }, { blind }) => blind && !name && !email;

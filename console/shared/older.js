@@ -9,7 +9,7 @@ import { t } from "./texts.js";
  *
  * page -- the first page, with `next`
  * load -- `(after) => page`
- * noun -- the member of a page with its rows
+ * noun -- the field of a page with its rows
  * tell -- runs an action and says if it failed
  */
 export function olderButton(page, { table, load, noun, tell }) {

@@ -94,7 +94,7 @@ export function dotPlot({ label, description, format, min, max, series, rows }) 
   return figure;
 }
 
-/** How many get from each step to the next: `[{label, value}]`, of which the first is the largest. */
+/** A funnel: `[{label, value}]`, the largest value first. */
 export function funnelBar({ label, steps }) {
   const most = Math.max(1, ...steps.map(({ value }) => value));
   const drawing = steps.map((step, n) => {
@@ -132,7 +132,7 @@ function frame({ label, description, width = WIDTH, height, drawing, table, isIn
   return figure;
 }
 
-/** The data, built when somebody opens it. */
+/** The data as a table, built when it is opened. */
 function asTable(label, table) {
   const details = h("details", { class: "plot-table" }, h("summary", {}, t("plots.asTable")));
   details.addEventListener("toggle", () => {

@@ -7,12 +7,12 @@ import { t } from "./texts.js";
 export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatNumber(total), highest: formatNumber(highestTotal) });
 
 /** A session's total score in words, also if there is none. */
-export function scoreText(sheet) {
-  const { rubric, othersHidden, total, rubricVersion, currentRubricVersion, reviewerCount } = sheet;
+export function scoreText(scorecard) {
+  const { rubric, othersHidden, total, rubricVersion, currentRubricVersion, reviewerCount } = scorecard;
   if (!rubric) return t("report.noRubric");
   if (!reviewerCount) return t("scoring.unscored");
   if (othersHidden) return t("report.scoreHidden");
-  const text = total === null ? t("report.notScored") : totalText(sheet);
+  const text = total === null ? t("report.notScored") : totalText(scorecard);
   if (rubricVersion === currentRubricVersion) return text;
   return t("scores.ofVersion", { total: text, version: rubricVersion, current: currentRubricVersion });
 }
@@ -23,5 +23,5 @@ export function spreadOf({ criteria }) {
   return spreads.length ? Math.max(...spreads) : null;
 }
 
-/** How far reviewers are apart on one criterion: `2 apart` */
+/** The difference between reviewers on one criterion: `2 apart` */
 export const spreadText = (spread) => (spread ? t("scores.apart", { n: spread }) : t("scores.agree"));

@@ -1,4 +1,4 @@
-// What a page shows while it loads, if it failed, and if there is nothing to show.
+// Loading, failure and empty states of a page.
 
 import { ApiError, SIGNED_OUT } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -49,7 +49,7 @@ function retry(options) {
   return run(options);
 }
 
-/** What failed. `retry` is called by its button; `heading` is the element of the title. */
+/** A notice of an error. `retry` is called by its button; `heading` is the element of the title. */
 export function failure(error, retry, { heading = "strong" } = {}) {
   const [title, text] = explain(error);
   const canRetry = retry && ![403, 404].includes(error.status);

@@ -27,7 +27,7 @@ export function untrusted(text, { lines = false } = {}) {
   return h("bdi", { class: "untrusted" }, parts(String(text ?? ""), lines));
 }
 
-/** An untrusted text with its lines, cut until somebody wants all of it. */
+/** An untrusted text with its lines, truncated until the button shows all of it. */
 export function longText(text, limit = MAX_CHARACTERS) {
   const body = h("div", { class: "long-text" }, untrusted(text.slice(0, limit), { lines: true }));
   if (text.length <= limit) return body;

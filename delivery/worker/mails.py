@@ -16,7 +16,7 @@ from delivery.mail import (
 )
 from delivery.transports import Transport
 from errors import Refusal
-from models import CandidateKey, Delivery, Person, SignInGrant, clock
+from models import CandidateKey, Delivery, SignInGrant, User, clock
 from models.database import release_connection
 from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
 from storage import Storage
@@ -67,7 +67,7 @@ def _deliver(delivery: Delivery, message: EmailMessage, transport: Transport) ->
 
 
 def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
-    person = Person.get_by_id(delivery.subject_id)
+    person = User.get_by_id(delivery.subject_id)
     if not person.active or person.email is None:
         outcomes.cancel(delivery, "The person is no longer active.")
         return
@@ -85,7 +85,7 @@ def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: T
 
 
 def _send_sign_in(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
-    person = Person.get_by_id(delivery.subject_id)
+    person = User.get_by_id(delivery.subject_id)
     grant = SignInGrant.get_or_none(SignInGrant.id == delivery.data["grantId"])
     if grant is None or not grant.is_usable or not person.active or person.email is None:
         outcomes.cancel(delivery, "The link has expired, or the person is no longer active.")

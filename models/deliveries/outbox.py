@@ -9,7 +9,7 @@ import peewee
 from errors import NotFailed
 from models.base import clock
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
-from models.orgs import Organization, Person
+from models.orgs import Organization, User
 
 MAX_ROWS_PER_INSERT = 500
 # An object store accepts an upload that started before its URL expired.
@@ -29,23 +29,23 @@ def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str,
     Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data, **columns)
 
 
-def enqueue_person_invitation(person: Person, invited_by: str | None) -> None:
+def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
     """Queue the invitation of a new person; `invited_by` is the name of who added them, None for a command."""
     Delivery.create(
-        id=person.invitation_id,
-        organization=person.organization_id,
+        id=user.invitation_id,
+        organization=user.organization_id,
         kind=PERSON_INVITATION,
-        subject_id=person.id,
+        subject_id=user.id,
         data={"invitedBy": invited_by},
-        address=person.address,
+        address=user.address,
     )
 
 
-def enqueue_sign_in(person: Person, grant_id: Any) -> None:
+def enqueue_sign_in(user: User, grant_id: Any) -> None:
     """Queue the mail with a link to sign in, whose secret is created when it is sent."""
     data = {"grantId": str(grant_id)}
-    columns = {"kind": SIGN_IN, "subject_id": person.id, "data": data, "address": person.address}
-    Delivery.create(organization=person.organization_id, **columns)
+    columns = {"kind": SIGN_IN, "subject_id": user.id, "data": data, "address": user.address}
+    Delivery.create(organization=user.organization_id, **columns)
 
 
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:

@@ -59,9 +59,9 @@ class Delivery(Leased, Model):
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
 
     @classmethod
-    def forget_person(cls, person_id: Any) -> None:
+    def forget_user(cls, user_id: Any) -> None:
         """Cancel the queued invitation of a deleted person, and remove their address and the saved email."""
-        theirs = (cls.subject_id == person_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
+        theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):
             message._remove_saved_mail()
         cls.update(state="canceled").where(theirs, cls.state == "queued").execute()

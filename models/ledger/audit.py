@@ -35,7 +35,7 @@ class Actor(NamedTuple):
     def of(cls, caller: Any) -> "Actor":
         if isinstance(caller, ApiToken):
             author = caller.author
-            return cls("person" if caller.person_id else "reviewer", author.id, author.name)
+            return cls("person" if caller.user_id else "apiToken", author.id, author.name)
         return cls("candidate", caller.id)
 
 

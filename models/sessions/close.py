@@ -172,14 +172,16 @@ def _close_due(session_id: Any) -> int:
 
 
 def seal_due() -> int:
-    """Append the first final seal to sessions that closed at least ten minutes ago; returns how many (R43)."""
-    is_due = Session.closed_at < clock.now() - DELAY
+    """Append the first final seal to sessions that closed at least ten minutes ago; returns how many (R43).
+
+    `close_all_due` has to derive their metrics before.
+    """
+    is_due = (Session.closed_at < clock.now() - DELAY) & ~Session.metrics_due
     due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)
     return run_each("final_seals", due.limit(BATCH_SIZE), _seal)
 
 
 def _seal(session: Session) -> bool:
-    _close_due(session.id)
     with db.atomic():
         locked = session.lock()
         if locked.final_seal_count or locked.metrics_due:

@@ -113,17 +113,17 @@ def _command(event: LogEvent) -> tuple[str, dict[str, Any]]:
 def _outcomes(event: LogEvent, tool_use_id: str, name: str) -> list[tuple[str, dict[str, Any]]]:
     """The call's outcomes. For a changed file only the path is certain: the record truncates texts and has no base."""
     arguments = object_in(event.text("tool_input"))
-    complete = {key: value for key, value in arguments.items() if not _is_truncated(value)}
+    complete = {
+        key: value
+        for key, value in arguments.items()
+        if not (isinstance(value, str) and _TRUNCATED.search(value))
+    }
     is_error = not event.is_true("success")
     outcome = Outcome(tool_use_id, name, complete, event.text("error") or "", is_error)
     outcomes = claude_code_calls.by_table(outcome)
     if len(complete) == len(arguments):
         return outcomes
     return [(kind, data | {"isPartial": True}) for kind, data in outcomes]
-
-
-def _is_truncated(value: Any) -> bool:
-    return isinstance(value, str) and _TRUNCATED.search(value) is not None
 
 
 def _mode(event: LogEvent) -> Iterator[RecordedEvent]:

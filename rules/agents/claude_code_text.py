@@ -218,13 +218,10 @@ def touches(text: str) -> Iterator[Touch]:
     for match in _READ_CALL.finditer(text):
         content = read_numbered_lines(text[match.end() :], is_cut=match[2] != "}")
         if content is not None:
-            yield Shown(_unescaped(match[1]), content)
+            path = re.sub(r"\\(.)", r"\1", match[1])
+            yield Shown(path, content)
     for match in _MODIFIED.finditer(text):
         yield Lost(match[1])
         content = read_numbered_lines(text[match.end() :], is_cut=True)
         if content is not None:
             yield Shown(match[1], content)
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)

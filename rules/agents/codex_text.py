@@ -89,11 +89,9 @@ def _with_images(events: Sequence[Said]) -> list[Said]:
     """The events with images as a part of the prompt that follows."""
     merged: list[Said] = []
     for kind, data in events:
-        if merged and _is_image(*merged[-1]) and kind == "prompt":
-            data = {"text": f"{merged.pop()[1]['text']}\n{data['text']}"}
+        last_kind, last = merged[-1] if merged else (None, {})
+        if kind == last_kind == "prompt" and last["text"].endswith(IMAGE):
+            merged.pop()
+            data = {"text": f"{last['text']}\n{data['text']}"}
         merged.append((kind, data))
     return merged
-
-
-def _is_image(kind: str, data: dict[str, Any]) -> bool:
-    return kind == "prompt" and data["text"].endswith(IMAGE)

@@ -165,7 +165,9 @@ def _agreeing(known: FileText, shown: FileText) -> FileText | None:
 def edit(content: FileText, change: Edited) -> FileText | None:
     """The content after an edit; None if it does not show where the edit was, or if it is too long."""
     has_crlf = "\r\n" in content.text
-    text, old, new = (_with_lf(each) if has_crlf else each for each in (content.text, change.old, change.new))
+    text, old, new = content.text, change.old, change.new
+    if has_crlf:
+        text, old, new = (each.replace("\r\n", "\n") for each in (text, old, new))
     if old not in text and change.ignores_quotes:
         old, new = _in_style_of(text, old, new)
     if change.removes_line_end and not new and not old.endswith("\n") and f"{old}\n" in text:
@@ -177,10 +179,6 @@ def edit(content: FileText, change: Edited) -> FileText | None:
         return None
     text = text.replace(old, new)
     return content._replace(text=text.replace("\n", "\r\n") if has_crlf else text)
-
-
-def _with_lf(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 def _in_style_of(text: str, old: str, new: str) -> tuple[str, str]:

@@ -61,7 +61,8 @@ class Turn:
         return {
             call_id: _result(block)
             for _, block in self._blocks
-            if (call_id := text(member(block, "tool_use_id"))) and _is_result(block)
+            if (call_id := text(member(block, "tool_use_id")))
+            and str(member(block, "type")).endswith("tool_result")
         }
 
     @cached_property
@@ -108,10 +109,6 @@ def _blocks(message: Any) -> list[Any]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return content if isinstance(content, list) else []
-
-
-def _is_result(block: Any) -> bool:
-    return (text(member(block, "type")) or "").endswith("tool_result")
 
 
 def _result(block: Any) -> Result:

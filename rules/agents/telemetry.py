@@ -66,39 +66,28 @@ def read(
 
     earliest -- start of the session
     """
-    found = [
-        (tool, event) for record in records if (tool := _tool_of(record)) for event in [_event(tool, record)]
-    ]
+    found = []
+    for record in records:
+        name = text_of(record.attributes.get("event.name")) or ""
+        tool = next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
+        if tool:
+            found.append((tool, LogEvent.of(name.removeprefix(tool.prefix), record)))
     times = [event.time_ns for _, event in found if event.time_ns is not None]
     clock = Clock(arrived_at, max(times, default=0), earliest)
     found.sort(key=lambda each: (clock.at_ns(each[1].time_ns), each[1].sequence))
     events: dict[EventSource, list[RecordedEvent]] = {}
     for tool, event in found:
-        if event_source := _event_source(tool, event.record):
-            events.setdefault(event_source, []).extend(
-                _timed(each, event, clock) for each in _events(tool, event)
-            )
-    return [(event_source, listed) for event_source, listed in events.items() if listed]
-
-
-def _tool_of(record: LogRecord) -> Tool | None:
-    name = text_of(record.attributes.get("event.name"))
-    return next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
-
-
-def _event(tool: Tool, record: LogRecord) -> LogEvent:
-    return LogEvent.of(str(record.attributes["event.name"]).removeprefix(tool.prefix), record)
+        reader = tool.readers.get(event.name)
+        source = _event_source(tool, event.record)
+        if reader and source:
+            events.setdefault(source, []).extend(_timed(each, event, clock) for each in reader(event))
+    return [(source, listed) for source, listed in events.items() if listed]
 
 
 def _event_source(tool: Tool, record: LogRecord) -> EventSource | None:
     session = text_of(record.attributes.get(tool.session))
     version = text_of(record.resource.get("service.version"))
     return EventSource(CHANNEL, tool.name, version, session) if session else None
-
-
-def _events(tool: Tool, event: LogEvent) -> Iterator[RecordedEvent]:
-    reader = tool.readers.get(event.name)
-    return reader(event) if reader else iter(())
 
 
 def _timed(recorded: RecordedEvent, event: LogEvent, clock: Clock) -> RecordedEvent:

@@ -59,14 +59,11 @@ class Artifacts:
         if event.kind in CHANGE_KINDS:
             self._add_change(event)
         elif event.kind == "command":
-            self._add_command(event)
+            command = _command(event, self._command_characters_left > 0)
+            self._command_characters_left -= len(text(member(event.envelope, "data", "command")) or "")
+            self._commands[is_from_editor(event.envelope)].append(command)
         elif event.kind == "planning":
             self._todo_lists.add(event.event_id, event.time_ns, event.source, member(event.envelope, "data"))
-
-    def _add_command(self, event: ArtifactEvent) -> None:
-        command = _command(event, self._command_characters_left > 0)
-        self._command_characters_left -= len(text(member(event.envelope, "data", "command")) or "")
-        self._commands[is_from_editor(event.envelope)].append(command)
 
     def _add_change(self, event: ArtifactEvent) -> None:
         data = member(event.envelope, "data")

@@ -79,7 +79,8 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
         meta["agentId"] = event.agent_id
     data = masking.mask({**event.data, "meta": meta})
     source = {"channel": event_source.channel, "tool": event_source.tool, "version": event_source.version}
-    provenance = {"methods": [event_source.channel], "observability": _observability(event_source.channel)}
+    observability = "high" if event_source.channel == "proxy" else "medium"
+    provenance = {"methods": [event_source.channel], "observability": observability}
     if event.kind in CHANGE_KINDS:
         provenance["attribution"] = "likely_ai"
     return {
@@ -91,10 +92,6 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
         "provenance": provenance,
         "data": data,
     }
-
-
-def _observability(channel: str) -> str:
-    return "high" if channel == "proxy" else "medium"
 
 
 def _is_human(event: RecordedEvent) -> bool:

@@ -79,7 +79,9 @@ def differences(
     yield _group("result_differs", _different_results([*proxied, *others]))
     yield _group("usage_differs", _different_usage(proxied, others))
     if has_client:
-        yield _group("prompt_not_reported", _not_reported(proxied, by_channel[None]))
+        reported = {event.prompt for event in by_channel[None]}
+        prompts = (event for event in proxied if event.prompt and event.prompt not in reported)
+        yield _group("prompt_not_reported", prompts)
 
 
 def _group(code: str, found: Iterable[ComparedEvent]) -> Group:
@@ -91,7 +93,10 @@ def _sessions_without_hooks(
     proxied: list[ComparedEvent], hooks: list[ComparedEvent]
 ) -> Iterator[ComparedEvent]:
     """The first event of each agent session that started after the first hook of its agent, and sent none."""
-    hooked, first_hook_ns = {hook.agent_session for hook in hooks}, _first_times(hooks)
+    hooked = {hook.agent_session for hook in hooks}
+    first_hook_ns: dict[str | None, int] = {}
+    for hook in hooks:
+        first_hook_ns.setdefault(hook.agent, hook.time_ns)
     seen: set[str] = set()
     for event in proxied:
         is_first = event.agent_session not in seen
@@ -99,14 +104,6 @@ def _sessions_without_hooks(
         started_after = event.time_ns > first_hook_ns.get(event.agent, event.time_ns)
         if is_first and started_after and event.agent_session not in hooked:
             yield event
-
-
-def _first_times(events: list[ComparedEvent]) -> dict[str | None, int]:
-    """The time of each agent's first event."""
-    first: dict[str | None, int] = {}
-    for event in events:
-        first.setdefault(event.agent, event.time_ns)
-    return first
 
 
 def _not_proxied(
@@ -148,12 +145,6 @@ def _different_usage(proxied: list[ComparedEvent], others: list[ComparedEvent]) 
         reported = _counts(event)
         if any(reported[name] != counts[name] for name in counts.keys() & reported.keys()):
             yield event
-
-
-def _not_reported(proxied: list[ComparedEvent], client: list[ComparedEvent]) -> Iterator[ComparedEvent]:
-    """The prompts that the proxy saw, but the candidate's client did not report."""
-    reported = {event.prompt for event in client}
-    return (event for event in proxied if event.prompt and event.prompt not in reported)
 
 
 def _counts(event: ComparedEvent) -> Mapping[str, int]:

@@ -123,8 +123,10 @@ class _Links:
         # Two stable sorts take less memory than one with pairs as keys.
         by_arrival = sorted(range(len(seqs)), key=seqs.__getitem__)
         by_time = sorted(by_arrival, key=times.__getitem__)
-        columns = (seqs, times, sigs, prev_sigs)
-        self._seqs, self.times, self.sigs, self.prev_sigs = (_permuted(each, by_time) for each in columns)
+        self._seqs, self.times, self.sigs, self.prev_sigs = (
+            array(column.typecode, (column[index] for index in by_time))
+            for column in (seqs, times, sigs, prev_sigs)
+        )
         self.by_sig = _Groups(self.sigs, len(numbers))
         self.by_prev_sig = _Groups(self.prev_sigs, len(numbers))
 
@@ -171,7 +173,3 @@ class _Groups:
         while link != -1:
             yield link
             link = self._next[link]
-
-
-def _permuted(column: array, order: Iterable[int]) -> array:
-    return array(column.typecode, (column[index] for index in order))

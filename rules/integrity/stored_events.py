@@ -65,20 +65,16 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
             "size": len(row["envelope"].encode()),
         }
     )
-    if (
-        row["arrival_mac"] is None
-    ):  # It covers `late`, which cannot be derived again if the clock was set back.
-        expected["late"] = _is_late(row["received_at"], context.closed_at)
+    if row["arrival_mac"] is None:
+        # A MAC covers `late`, which cannot be derived again if the clock was set back.
+        closed_at = context.closed_at
+        expected["late"] = closed_at is not None and row["received_at"] > closed_at + COUNTED_AFTER_CLOSE
     if channel is not None and channel != envelopes.member(envelope, "source", "channel"):
         return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED
     return is_unsigned == event_signatures.is_signed(envelope) or any(
         row[name] != value for name, value in expected.items()
     )
-
-
-def _is_late(received_at: datetime, closed_at: datetime | None) -> bool:
-    return closed_at is not None and received_at > closed_at + COUNTED_AFTER_CLOSE
 
 
 def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:

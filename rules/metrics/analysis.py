@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rules.metrics.analyzed_events import AnalyzedEvent, read_events, without_editor_duplicates
+from rules.metrics.analyzed_events import read_events, without_editor_duplicates
 from rules.metrics.derivation import tool_usage
 from rules.metrics.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics.phases import PhaseTimes, Span, measure_phases, phase_spans
 from rules.metrics.segments import Segment, split_turns, split_work_periods
 from rules.metrics.usage import ModelUse, PriceTable, total_usage, usage_by_model
+
+VERIFICATION_EVENTS = {"test_run": "test", "build_run": "build"}
 
 
 class Verification(NamedTuple):
@@ -45,7 +47,11 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
     return Analysis(
         times=measure_phases(events),
         phase_spans=phase_spans(events),
-        verifications=[_verification(event, kind) for event in events if (kind := _verifies(event))],
+        verifications=[
+            Verification(event.id, event.time_ns, kind, None if event.failed is None else not event.failed)
+            for event in events
+            if (kind := event.command_kind or VERIFICATION_EVENTS.get(event.kind))
+        ],
         work_periods=split_work_periods(events),
         turns=split_turns(events),
         tools=tool_usage(all_events),
@@ -53,12 +59,3 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
         total_cost_nano_usd=total_usage(reports, prices)[1],
         error_episodes=find_error_episodes(events),
     )
-
-
-def _verifies(event: AnalyzedEvent) -> str | None:
-    """The kind of verification, if the event is one."""
-    return event.command_kind or {"test_run": "test", "build_run": "build"}.get(event.kind)
-
-
-def _verification(event: AnalyzedEvent, kind: str) -> Verification:
-    return Verification(event.id, event.time_ns, kind, None if event.failed is None else not event.failed)

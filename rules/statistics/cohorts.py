@@ -25,13 +25,14 @@ class Metric(NamedTuple):
     digits: int  # decimals of its average
     lower_is_better: bool = False  # for percentiles (R20)
     direction: str = "neither"  # for people, one of DIRECTIONS (R44)
+    comparison: str = "higher than"  # of a session's rank in words
 
 
 # In the specification's order.
 METRICS = (
     Metric("durationMs", "duration_ms", 1, 0),
     Metric("promptCount", "prompt_count", 1, 1),
-    Metric("commandFailRate", "command_fail_rate", BILLION, 3, True, "lower_is_better"),
+    Metric("commandFailRate", "command_fail_rate", BILLION, 3, True, "lower_is_better", "more failures than"),
     Metric("verifyIntensity", "verify_intensity", BILLION, 3, False, "higher_is_better"),
     Metric("manualEditRatio", "manual_edit_ratio", BILLION, 3),
     Metric("firstChangeLatencyMs", "first_change_latency_ms", 1, 0),
@@ -93,7 +94,7 @@ def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> d
     others = n - 1
     better = others - beaten - equal
     below, above = (better, beaten) if metric.lower_is_better else (beaten, better)
-    rank = f"higher than {below} of {others}" if others else None
+    rank = f"{metric.comparison} {below} of {others}" if others else None
     return {"below": below, "equal": equal, "above": above, "rank": rank}
 
 

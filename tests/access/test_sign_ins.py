@@ -126,7 +126,7 @@ def test_changes_are_the_persons_own(app, signed_in, bob, organization):
     again = by_cookie(app, bob).request("POST", "/v1/assessments", json=NEW, headers=headers)
     assert first.json == again.json
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert IdempotentRequest.get().reviewer.person == bob
+    assert IdempotentRequest.get().reviewer.user == bob
     entry = AuditEntry.get(AuditEntry.action == "createAssessment")
     assert (entry.actor_kind, entry.actor_id) == ("person", bob.id)
 
@@ -282,7 +282,7 @@ def test_a_browser_that_was_signed_out_does_not_guess(limited, bob):
     """Otherwise an office whose browsers are signed out everywhere would be locked."""
     app = limited(RATELIMIT_REFUSED="2 per hour")
     browsers = [by_cookie(app, bob) for _ in range(3)]
-    SignIn.end_of_person(bob)
+    SignIn.end_of_user(bob)
     assert [browser.get("/v1/me").status_code for browser in browsers] == [401] * 3
     made_up = [with_cookie(app, f"{COOKIE}={sign_ins.generate()}") for _ in range(3)]
     assert [browser.get("/v1/me").status_code for browser in made_up] == [401, 401, 429]

@@ -52,7 +52,7 @@ def test_entry_of_a_change(clock, reviewer, assessment):
     assert entry == {
         "id": entry["id"],
         "action": "changeAssessment",
-        "actorKind": "reviewer",
+        "actorKind": "apiToken",
         "actorId": str(reviewer.row.id),
         "actorName": "A reviewer who may write",
         "subjectKind": "assessment",

@@ -411,7 +411,7 @@ def test_decision_has_its_reason_time_and_author(app, clock, reviewer, organizat
     assert again.json["candidate"]["decidedBy"] == {
         "id": str(reviewer.row.id),
         "name": name,
-        "kind": "service",
+        "kind": "serviceAccount",
     }
     rejected = ("pending", "rejected", None, "2026-04-01T10:00:00.000Z", "Bob")
     assert decisions_of(decide(colleague, key, "rejected")) == rejected

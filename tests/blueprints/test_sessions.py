@@ -247,7 +247,6 @@ ACTIONS = {
     "read at the limit": (read, timedelta(hours=2)),
     "submit a result": (submit_result, timedelta(hours=2)),
     "settle": (lambda *_: sessions.close_all_due(), timedelta(hours=2)),
-    "seal": (lambda *_: sessions.seal_due(), timedelta(hours=2)),
 }
 
 
@@ -303,4 +302,8 @@ def test_a_session_has_the_decision_also_after_the_key_was_revoked(reviewer, can
     key.revoke()
     shown = reviewer.get(path).json
     assert (shown["decision"], shown["decisionReason"]) == ("rejected", "No tests.")
-    assert shown["decidedBy"] == {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "service"}
+    assert shown["decidedBy"] == {
+        "id": str(reviewer.row.id),
+        "name": reviewer.row.name,
+        "kind": "serviceAccount",
+    }

@@ -82,7 +82,7 @@ def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, websit
     assert page.locator(COMMAND).inner_text() == f"curl -fsSL {PUBLIC_ADDRESS}/workspace.sh | sh"
     assert is_started(website, key)
     assert re.fullmatch("1:(29:[0-9]{2}|30:00)", page.locator("[role=timer]").inner_text())
-    assert visit.shows("Nothing has arrived yet")
+    assert visit.shows("Nothing received yet")
     assert visit.is_clean()
     page.reload()
     assert visit.shows("Your session has started")

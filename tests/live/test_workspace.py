@@ -254,7 +254,7 @@ def test_variables_of_the_shell_do_not_lead_elsewhere(machine, key, tmp_path):
 
 
 def test_a_wrong_or_unused_key_is_explained(machine, reviewer, assessment):
-    for text, sentence in (("PST-AAAA", "looks like PST-ABCD-EFGH"), (KEY, "does not know this key")):
+    for text, sentence in (("PST-AAAA", "looks like PST-ABCD-EFGH"), (KEY, "key is invalid")):
         assert sentence in machine.prepare(text).stderr
     unused = make_keys(reviewer, assessment, 1)[0]["key"]
     assert "press Start on your page" in machine.prepare(unused).stderr

@@ -371,3 +371,12 @@ def test_a_new_organization_is_signed_from_its_start(organization):
     assert chain.is_intact
     assert AuditChain.select().count() == Organization.select().count()
     assert sessions.seal_due() == 0
+
+
+def test_a_session_is_sealed_once_its_metrics_are_derived(clock, closed):
+    clock.fixed += timedelta(minutes=11)
+    closed.update_columns(metrics_due=True)
+    assert sessions.seal_due() == 0
+    assert sessions.close_all_due() == 1
+    assert sessions.seal_due() == 1
+    assert reasons(closed) == ["closed"]

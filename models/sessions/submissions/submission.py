@@ -23,14 +23,13 @@ from models.sessions.submissions.uploads import BundleUpload
 from rules.integrity.findings import Group
 
 # `tar` is the gzip-compressed tar of a client (docs/candidate-client.md, 3.9 to 3.11).
-TAR, GIT, ZIP = FORMATS = ("tar", "git", "zip")
+TAR, GIT, ZIP = "tar", "git", "zip"
 RECEIVING = "receiving"
 # A git bundle waits until it was read; a zip archive is only stored.
 WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
 # A client's bundle has the size and the digest that the client claims, others, or did not arrive.
 VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
 REPLACED = "replaced"
-STATES = (WAITING, READ, UNREADABLE, STORED, VERIFIED, MISMATCH, MISSING, REPLACED)
 
 # Submissions without an object do not count towards SESSION_MAX_BYTES.
 MAX_WITHOUT_OBJECT = 100
@@ -161,8 +160,7 @@ class Submission(Model, StoredObject):
                 columns["stored_bytes"] = claims["claimed_size"] + sum(len(text.encode()) for text in content)
                 self._keep(max_bytes, state=VERIFIED, **columns)
             else:
-                self.update_columns(**columns)
-                self._drop(MISSING if found is None else MISMATCH)
+                self._drop(MISSING if found is None else MISMATCH, **columns)
 
     def _lock_open(self) -> None:
         self.session = self.session.lock_unless_erased()
@@ -184,11 +182,11 @@ class Submission(Model, StoredObject):
         current = Submission.current(self.session, *formats)
         return [current] if current else []
 
-    def _drop(self, state: str) -> None:
+    def _drop(self, state: str, **columns: Any) -> None:
         """Remove the object and the content. Without them it never counts again."""
         self.remove_object()
-        dropped = {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
-        self.update_columns(state=state, **dropped)
+        columns |= {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
+        self.update_columns(state=state, **columns)
         table = type(self)
         without = table.of(self.session).select(table.id).where(table.object_key.is_null())
         newest_first = without.order_by(table.created_at.desc(), table.id.desc())

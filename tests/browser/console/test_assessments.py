@@ -34,7 +34,7 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(
     row = visit.page.locator(".assessment-row")
     row.locator("text=3 invited").wait_for()
     texts = row.locator("svg text").all_text_contents()
-    assert texts == ["3 invited", "1 started", "1 finished", "0 reviewed", "0 hired"]
+    assert texts == ["3 invited", "1 started", "1 completed", "0 reviewed", "0 hired"]
     assert row.locator(".waiting li").all_inner_texts() == ["1 without a team score", "1 email failed"]
     requests = [url for url in visit.requests if "/v1/" in url]
     assert len(requests) == 3, requests
@@ -46,7 +46,7 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(
     visit.page.get_by_role("link", name=f"Details: {assessment['title']}").click()
     visit.shows("you need the role reviewer or admin")
     assert visit.page.get_by_label("Title", exact=True).is_disabled()
-    assert visit.page.get_by_label("Days to start").is_disabled()
+    assert visit.page.get_by_label("Invitation valid for (days)").is_disabled()
     assert visit.page.locator("main button:enabled").count() == 0
     assert visit.is_clean()
 
@@ -62,7 +62,7 @@ def test_an_assessment_is_created_from_the_library_with_a_rubric_and_a_preview(o
     preview = page.locator(".preview")
     preview.get_by_text("Find the lost orders.").wait_for()
     page.get_by_label("Title", exact=True).fill("Lost orders")
-    page.get_by_label("Time limit in minutes").fill("90")
+    page.get_by_label("Time limit (minutes)").fill("90")
     assert preview.locator(".preview-title").inner_text() == "Lost orders"
     assert preview.get_by_text("1 h 30 min").is_visible()
     assert preview.get_by_text("Northwind Traders").is_visible()
@@ -104,7 +104,7 @@ def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task
     page.get_by_role("link", name="Copy").click()
     page.get_by_role("heading", name="New assessment").wait_for()
     page.locator("input[name=title]").and_(page.locator(f"[value='{assessment['title']}']")).wait_for()
-    assert page.get_by_label("Time limit in minutes").input_value() == "90"
+    assert page.get_by_label("Time limit (minutes)").input_value() == "90"
     assert visit.is_clean()
 
 
@@ -113,7 +113,7 @@ def test_the_draft_of_an_edit_is_restored_unless_somebody_has_changed_the_assess
 ):
     make_candidate(site, team, assessment)
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
-    page, days = visit.page, visit.page.get_by_label("Days to start")
+    page, days = visit.page, visit.page.get_by_label("Invitation valid for (days)")
     days.fill("12")
     page.reload()
     visit.shows("Your draft has been restored.")
@@ -170,7 +170,7 @@ def test_what_candidates_have_seen_cannot_change_but_the_rest_can(site, open_con
     page = visit.page
     visit.shows("A candidate has started.")
     assert page.get_by_label("Title", exact=True).is_disabled()
-    page.get_by_label("Days to start").fill("14")
+    page.get_by_label("Invitation valid for (days)").fill("14")
     page.get_by_role("button", name="Save").click()
     visit.shows("has been saved.")
     assert team.get(f"/v1/assessments/{assessment['id']}")["assessment"]["expiresInDays"] == 14
@@ -181,7 +181,7 @@ def test_archiving_can_be_undone_and_deleting_asks_first(open_console, team, ass
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page = visit.page
     page.get_by_role("button", name="Archive").click()
-    page.get_by_text("No assessment matches").wait_for()
+    page.get_by_text("No assessments match").wait_for()
     page.get_by_label("Show 1 archived").check()
     page.get_by_role("button", name=f"Restore: {assessment['title']}").wait_for()
     page.get_by_role("button", name="Undo").click()

@@ -102,7 +102,7 @@ def test_plots_and_rows_mark_the_same_candidates_and_two_can_be_compared(
 ):
     board = open_board(open_console, team, assessment)
     plot = board.page.get_by_role("group", name="Prompts of 12 sessions")
-    assert board.visit.shows("n = 12 · Neither is better")
+    assert board.visit.shows("n = 12 · No preferred direction")
     assert board.page.get_by_text("fewer than 10 sessions", exact=False).count() == 0
     readout = board.page.locator(".cohort-plots section").filter(has_text="Prompts").locator(".plot-readout")
 
@@ -133,7 +133,7 @@ def test_a_small_cohort_has_a_warning_and_an_empty_one_says_what_to_do(open_cons
 def test_the_board_fits_a_phone(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment, width=PHONE)
     assert not board.page.get_by_role("columnheader", name="Prompts").is_visible()
-    assert board.page.get_by_role("columnheader", name="Decision").is_visible()
+    assert board.page.get_by_role("columnheader", name="Hiring decision").is_visible()
     assert board.visit.is_clean()
 
 
@@ -184,7 +184,7 @@ def test_a_candidate_without_a_name_has_the_address_also_after_a_filter(open_con
 
 
 def test_more_candidates_are_added_once_and_not_to_other_filters(open_console, team, assessment, cohort):
-    source = (CONSOLE / "board_rows.js").read_text()
+    source = (CONSOLE / "assessment" / "board_rows.js").read_text()
     small = re.sub(r"(FIRST_PAGE|PAGE|MAX_ROWS) = \d+", r"\1 = 4", source)
     few = partial(few_rows, small)
     board = open_board(open_console, team, assessment, "?sort=candidateName&order=asc", before=few)
@@ -227,7 +227,7 @@ def test_the_focus_stays_with_a_candidate_who_was_changed(open_console, team, as
     board = open_board(open_console, team, assessment)
     actions = board.page.get_by_role("button", name="Actions for Ann")
     actions.press("Enter")
-    board.page.get_by_role("menuitem", name="Extend the key").press("Enter")
+    board.page.get_by_role("menuitem", name="Extend invitation").press("Enter")
     with board.page.expect_response("**/results?*"):
         board.page.get_by_role("button", name="Extend", exact=True).click()
     board.visit.settle()

@@ -23,8 +23,8 @@ def rubric(team, assessment):
 
 
 def rows(visit):
-    """The findings by their name, of the first and of the second session."""
-    lines = visit.page.locator(".compare-top .compare-facts tbody tr").all()
+    """The rows of the summary by their name, of the first and of the second session."""
+    lines = visit.page.locator(".compare-top .compare-table tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in lines}
 
 
@@ -36,7 +36,7 @@ def test_two_scored_sessions_are_compared(site, team, assessment, rubric, open_c
     visit = open_console(team, f"/compare/{first}/{second}")
     assert visit.heading() == "Compare"
     assert visit.shows("2 sessions in the cohort.")
-    assert rows(visit)["Team's score"] == ["1 of 3", "3 of 3"]
+    assert rows(visit)["Team score"] == ["1 of 3", "3 of 3"]
     visit.page.get_by_role("button", name="Swap").click()
     visit.page.wait_for_url(f"**/compare/{second}/{first}")
     assert visit.shows("Final changes")
@@ -64,11 +64,11 @@ def test_a_scored_session_is_compared_with_a_running_one(site, team, assessment,
     site.execute("UPDATE events SET envelope = '{}' WHERE session_id = %s", site.stored_id(first))
     visit = open_console(team, f"/compare/{first}/{running.session_id}")
     visit.page.locator(".compare-top .plot").wait_for()
-    details = rows(visit)
-    assert details["Decision"][0].startswith("Advanced: Careful fix. First token, ")
-    assert details["Record"][0].startswith("The record was changed")
-    assert {name: details[name] for name in ("Team's score", "Reviewers", "Tests", "Status")} == {
-        "Team's score": ["2 of 3", "Not scored yet"],
+    summary = rows(visit)
+    assert summary["Hiring decision"][0].startswith("Advanced: Careful fix. First token, ")
+    assert summary["Integrity"][0].startswith("Recording altered")
+    assert {name: summary[name] for name in ("Team score", "Reviewers", "Tests", "Status")} == {
+        "Team score": ["2 of 3", "Not scored yet"],
         "Reviewers": ["1 reviewer", "None"],
         "Tests": ["Failed 4 passed, 1 failed", "No result"],
         "Status": ["Completed", "Active"],

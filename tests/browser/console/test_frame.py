@@ -47,6 +47,8 @@ def test_the_navigation_names_the_pages_and_the_organization(open_console, team)
     assert visit.heading() == "Assessments"
     links = visit.page.locator("nav a").all_inner_texts()
     assert links == ["Assessments", "To do", "Organization"]
+    help_link = visit.page.get_by_role("link", name="Help")
+    assert help_link.get_attribute("href").endswith("/docs/hiring-teams.md#assessments")
     assert visit.shows("Northwind Traders")
     assert visit.is_clean()
 
@@ -99,7 +101,7 @@ def test_an_answer_of_a_proxy_is_a_failure_of_the_service(open_console, team, bo
     visit.heading()
     visit.page.route("**/v1/sign-in", lambda route: route.fulfill(status=502, body=body))
     visit.page.reload()
-    visit.page.get_by_text("The service failed.").wait_for()
+    visit.page.get_by_text("The service returned an error.").wait_for()
     assert [message for message in visit.messages if "502" not in message] == []
 
 

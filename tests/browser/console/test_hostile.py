@@ -54,9 +54,9 @@ def test_a_large_session_is_read_printed_and_compared(candidate, open_part):
         assert visit.page.get_by_role("alert").count() == 0
         assert visit.is_clean()
     visit = open_part("/print")
-    assert visit.shows("State of the record, by its seal")
+    assert visit.shows("Seal of the recording")
     visit.go(f"/compare/{candidate.session_id}/{candidate.session_id}")
-    assert visit.shows("What to decide by")
+    assert visit.shows("Summary")
     assert visit.is_clean()
 
 
@@ -91,7 +91,7 @@ def test_very_many_files_lines_and_invisible_characters_are_shown_in_steps(candi
     assert page.locator("details.diff").nth(1).locator("tbody tr").count() == 1_300
     assert page.locator("*").count() < MAX_ELEMENTS
     assert ZERO_WIDTH not in page.locator("main").inner_text()
-    page.get_by_role("tab", name="Decisions").click()
+    page.get_by_role("tab", name="Design decisions").click()
     page.get_by_role("button", name="Show more").click()
     assert visit.shows("Decision 59")
     page.get_by_role("tab", name="Submission").click()

@@ -104,7 +104,7 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
     page = visit.page
     page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
     page.get_by_role("textbox", name="Candidates").fill(LIST)
-    page.get_by_label("Days to start").fill("3")
+    page.get_by_label("Invitation valid for (days)").fill("3")
     page.get_by_role("button", name="Check the list").click()
     page.locator(".people").wait_for()
     rows = [row.locator("td").all_inner_texts()[1:] for row in page.locator(".people tbody tr").all()]
@@ -113,13 +113,13 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
         ["Bob", "bob@example.com", "a-2", "Skipped: already invited"],
         ["Carol", "ALICE@example.com", "a-3", "Skipped: same email address as line 2"],
         ["Dan", "not-an-address", "a-4", "Skipped: not a valid email address"],
-        ["Eve", "", "a-5", "Skipped: no email address. Check the box for a key without email"],
+        ["Eve", "", "a-5", "Skipped: no email address. Check the box for a link without email"],
     ]
     assert len(list_keys(team, assessment)) == 1
     assert page.get_by_role("checkbox", name="Invite Bob").is_disabled()
     page.get_by_role("checkbox", name="Invite Eve").check()
     page.get_by_role("button", name="Invite 2 candidates").click()
-    page.get_by_role("button", name="Show the link of 1 key without email").click()
+    page.get_by_role("button", name="Show 1 link without email").click()
     eve = next(key for key in list_keys(team, assessment) if key["candidateName"] == "Eve")
     assert page.get_by_text(eve["key"]).is_visible()
     keys = {key["candidateEmail"]: key for key in list_keys(team, assessment)}
@@ -135,9 +135,9 @@ def test_keys_without_mail_are_shown_to_copy(open_console, team, assessment):
     page = visit.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
-    page.get_by_role("button", name="Keys without email").click()
-    page.get_by_label("Number of keys").fill("2")
-    page.get_by_role("button", name="Generate keys").click()
+    page.get_by_role("button", name="Links without email").click()
+    page.get_by_label("Number of links").fill("2")
+    page.get_by_role("button", name="Create links").click()
     page.get_by_role("button", name="Copy all links").click()
     page.get_by_role("button", name="Copied").wait_for()
     links = [f"{visit.address}/start#{key['key']}" for key in list_keys(team, assessment)]
@@ -180,12 +180,12 @@ def test_a_menu_offers_what_the_status_and_the_scope_allow(site, team, assessmen
     Candidate(site, done).complete()
     visit = menus()
     both = ["Copy link", "Copy key", "Show emails", "Send the invitation again", "Change name or email"]
-    ending = ["Revoke the key", "Erase data"]
-    assert offered(visit, "p@example.com") == [*both, "Extend the key", "Give more time", *ending]
-    assert offered(visit, "a@example.com") == [*both, "Give more time", "Allow another computer", *ending]
+    ending = ["Revoke invitation", "Erase data"]
+    assert offered(visit, "p@example.com") == [*both, "Extend invitation", "Change time limit", *ending]
+    assert offered(visit, "a@example.com") == [*both, "Change time limit", "Allow another computer", *ending]
     assert offered(visit, "d@example.com") == ["Show emails", "Change name or email", *ending]
     site.execute("UPDATE candidate_keys SET expires_at = created_at WHERE candidate_email = 'p@example.com'")
-    assert "Reopen the key" in offered(visit, "p@example.com")
+    assert "Reopen invitation" in offered(visit, "p@example.com")
     reader = menus(False)
     assert offered(reader, "d@example.com") == ["Show emails"]
     assert visit.is_clean()
@@ -197,15 +197,15 @@ def test_an_extension_and_more_time_are_undone(team, assessment, menus):
     path = f"/v1/candidates/{key['id']}"
     visit = menus()
     page = visit.page
-    choose(visit, "alice", "Extend the key")
-    page.get_by_label("Days to add").fill("10")
+    choose(visit, "alice", "Extend invitation")
+    page.get_by_label("Additional days").fill("10")
     page.get_by_role("button", name="Extend", exact=True).click()
     page.get_by_role("button", name="Undo").wait_for()
     assert team.get(path)["candidate"]["expiresAt"] > key["expiresAt"]
     with page.expect_response("**/extend"):
         page.get_by_role("button", name="Undo").click()
     assert team.get(path)["candidate"]["expiresAt"] == key["expiresAt"]
-    choose(visit, "alice", "Give more time")
+    choose(visit, "alice", "Change time limit")
     page.get_by_label("A multiple of the time limit").check()
     assert page.get_by_text("Time limit for this candidate: 2 h 15 min.").is_visible()
     page.get_by_role("button", name="Save").click()

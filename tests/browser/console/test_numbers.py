@@ -114,7 +114,7 @@ def test_a_rank_says_how_many_are_equal_and_is_missing_below_ten_values(open_con
     for path in (f"/sessions/{own.session_id}?tab=metrics", f"/sessions/{own.session_id}/print"):
         visit = open_console(team, path).settle()
         assert visit.shows("higher than 4, lower than 6 and the same as 1 of 11 others"), path
-        ranks = re.findall(r"(?i)higher than \d+", visit.page.locator("main").inner_text())
+        ranks = re.findall(r"(?i)(?:higher|more failures) than \d+", visit.page.locator("main").inner_text())
         assert len(ranks) == 4, path  # only 9 sessions have a duration and a first change
 
 
@@ -140,7 +140,7 @@ def test_the_table_the_export_and_the_page_of_a_session_agree(open_console, site
     assert values == ["1 min 10 s", "1", "25 %", "0.727", "0 %", "1 min"]
     for path in ("?tab=metrics", "/print"):
         visit = open_console(team, f"/sessions/{candidate.session_id}{path}")
-        for text in ("rests on 8 commands", "rests on 11 changes", "rests on 0 attributed changes"):
+        for text in ("based on 8 commands", "based on 11 changes", "based on 0 attributed changes"):
             assert visit.shows(text), path
         assert visit.page.get_by_text("Do not rely on it").count() == 2, (
             path
@@ -191,16 +191,16 @@ def test_totals_of_different_versions_of_a_rubric_say_so(
         give(service, one, a=1, b=3)
         give(service, other, a=1, b=3)
     board = open_board(open_console, team, assessment)
-    assert not board.page.get_by_text("do not compare these scores by their totals").is_visible()
+    assert not board.page.get_by_text("Do not compare these totals").is_visible()
     criteria = [CRITERIA[0] | {"weight": 3}, CRITERIA[1]]
     assert team.request("PATCH", f"/v1/rubrics/{rubric['id']}", {"criteria": criteria}).status == 200
     give(services[0], other, a=1, b=3)
     visit = open_console(team, f"/compare/{one.session_id}/{other.session_id}")
-    assert visit.shows("2.5 of 4.5 (rubric version 1; it is now 2)")
+    assert visit.shows("2.5 of 4.5 (rubric version 1, current version 2)")
     assert visit.shows("4.5 of 10.5")
     assert visit.page.get_by_role("row", name="Reviewers").locator("td").all_inner_texts()[1] == "1 reviewer"
     board = open_board(open_console, team, assessment)
-    assert board.page.get_by_text("do not compare these scores by their totals").is_visible()
+    assert board.page.get_by_text("Do not compare these totals").is_visible()
 
 
 def test_two_candidates_of_one_name_have_a_value_each(open_console, site, team, assessment, rubric, services):

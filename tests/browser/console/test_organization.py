@@ -46,7 +46,7 @@ def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
     visit.page.get_by_label("Name").fill("Robert")
     visit.page.get_by_label("Email address").fill("bob@example.com")
     press(visit, "Add and invite")
-    assert visit.shows("Nothing has been changed")  # the address is taken
+    assert visit.shows("Nothing was changed")  # the address is taken
     press(visit, "Cancel")
     press(visit, "Change: Bob Sample")
     visit.page.get_by_label("Observer").check()
@@ -66,7 +66,7 @@ def test_people_are_added_changed_deactivated_and_deleted(open_console, team):
 
 def test_a_token_is_shown_once_works_and_is_revoked(open_console, site, team):
     visit = open_console(team, "/organization/tokens")
-    press(visit, "Create a token")
+    press(visit, "Create an API token")
     visit.page.get_by_label("Name").fill("Scripts")
     visit.page.get_by_label("Scope").select_option("write")
     press(visit, "Create")
@@ -123,7 +123,7 @@ def test_a_failing_webhook_says_why_and_its_message_is_delivered_again(open_cons
 
 def test_what_candidates_read_is_previewed_before_it_is_saved(open_console, team):
     visit = open_console(team, "/organization/candidates")
-    visit.page.get_by_label("Name of your organization").fill("Northwind")
+    visit.page.get_by_label("Organization name").fill("Northwind")
     visit.page.get_by_label("Also recorded").fill("Calls to our own model\n\n  <b>Logs</b>  ")
     preview = visit.page.locator(".preview")
     assert preview.locator(".added").all_inner_texts() == [
@@ -158,7 +158,7 @@ def test_the_audit_log_is_filtered_and_exported(open_console, team, assessment):
     team.request("PATCH", "/v1/org/settings", {"retentionDays": 30})
     visit = open_console(team, "/organization/audit")
     assert visit.shows("entries shown, newest first")
-    visit.page.get_by_label("What").fill("Change settings")
+    visit.page.get_by_label("Action").fill("Change settings")
     press(visit, "Filter")
     assert visit.shows("1 entry shown")
     assert visit.shows("retentionDays")

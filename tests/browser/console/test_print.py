@@ -78,14 +78,14 @@ def words(page):
 @pytest.mark.parametrize("paper", POINTS)
 def test_the_pdf_has_the_findings_on_every_paper(open_console, team, decided, paper):
     visit = open_console(team, f"/sessions/{decided}/print", color_scheme="dark")
-    assert visit.shows("State of the record, by its seal")
+    assert visit.shows("Seal of the recording")
     pdf = PdfReader(io.BytesIO(visit.page.pdf(format=paper)))
     pages = [words(page) for page in pdf.pages]
     text = " ".join(pages)
     for finding in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
-        *("No irregularities in this record", "All 3 events are sealed", "1 h 30 min", "Completed"),
+        *("No integrity findings", "All 3 events are sealed", "1 h 30 min", "Completed"),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two levels or more apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots
@@ -121,16 +121,16 @@ def test_the_page_reads_on_a_phone(open_console, team, decided):
 
 def test_an_unknown_session_says_so(open_console, team):
     visit = open_console(team, "/sessions/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01/print")
-    assert visit.shows("It does not exist, was deleted")
+    assert visit.shows("It was deleted, or you do not have access to it")
 
 
-def test_an_unverified_start_says_nothing_about_lines_by_hand(open_console, site, team, decided):
+def test_without_a_verified_base_lines_have_no_authors(open_console, site, team, decided):
     site.execute(
         "UPDATE submissions SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
     )
     for path in (f"/sessions/{decided}?tab=changes", f"/sessions/{decided}/print"):
         visit = open_console(team, path)
-        assert visit.shows("The submitted bundle does not contain the commit"), path
+        assert visit.shows("The submitted bundle does not contain the assessment's base commit"), path
         assert visit.page.locator("details.diff").count() > 0, path
-        assert visit.page.locator(".by-hand, td.author").count() == 0, path
-        assert visit.page.get_by_text("no recorded agent change added").count() == 0, path
+        assert visit.page.locator(".not-recorded-lines, td.author").count() == 0, path
+        assert visit.page.get_by_text("Not recorded:").count() == 0, path

@@ -64,25 +64,26 @@ def test_a_report_leads_from_the_lanes_to_an_event(candidate, open_report):
     candidate.complete()
     visit = open_report()
     page = visit.page
-    assert visit.shows("No irregularities in this record")
+    assert visit.shows("No integrity findings")
     assert visit.heading().startswith("Candidate ")
     page.locator(".lanes-scroll svg .phase").first.wait_for()
     names = page.locator(".lane-names").inner_text().split("\n")
     assert names == [
-        *("Phases", "Prompts 1", "Agent's changes 1", "Changes by hand 1", "Commands 0", "Tests and checks 2")
+        *("Phases", "Prompts 1", "Agent's changes 1", "Candidate's changes 1"),
+        *("Commands 0", "Tests and checks 2"),
     ]
     lanes = page.get_by_role("application")
     lanes.focus()
     for key in ("ArrowRight", "ArrowDown", "ArrowDown", "Enter"):
         page.keyboard.press(key)
     detail = page.get_by_role("region", name="Selected event")
-    detail.get_by_text("Likely by hand").wait_for()
+    detail.locator("div", has_text="Likely author").get_by_text("Candidate", exact=True).wait_for()
     assert '"path": "notes.md"' in detail.locator("pre").inner_text()
     assert page.url.endswith(f"{candidate.session_id}?event=file_create")
     page.get_by_label("Search").fill("total computed")
     visit.shows("1 of 7 events")
     page.get_by_role("option", name="Where is the total").click()
-    detail.get_by_text("The candidate", exact=True).wait_for()
+    detail.locator("div", has_text="Actor").get_by_text("Candidate", exact=True).wait_for()
     assert visit.is_clean()
 
 
@@ -105,7 +106,7 @@ def test_every_part_shows_its_content_or_why_there_is_none(candidate, open_repor
         "Conversation": "In orders.py.",
         "Final changes": "No final changes",
         "Time and cost": "Fixed",
-        "Decisions": "It is exact.",
+        "Design decisions": "It is exact.",
         "Submission": "No submission",
         "Metrics": "Failed commands",
     }.items():
@@ -140,7 +141,7 @@ def test_the_header_has_the_score_and_a_duration_that_is_rounded_as_elsewhere(
     visit.page.locator(".metric-value").first.wait_for()
     assert visit.page.locator(".metric-value").first.inner_text() == "2 h 51 min"
     visit = open_console(bob, path)
-    assert visit.shows("Shown after you have scored")
+    assert visit.shows("Visible after you score")
 
 
 def test_no_page_shows_the_own_id_of_a_candidate_whose_name_is_hidden(team, bob, site, open_console):
@@ -172,21 +173,22 @@ def test_further_messages_get_the_focus(site, candidate, open_report):
     page.locator(".conversation li:nth-child(51) :focus").wait_for()
 
 
-def test_duplicates_and_late_events_say_that_they_do_not_count(site, candidate, open_report):
+def test_duplicates_are_hidden_and_late_events_marked(site, candidate, open_report):
     record(candidate, *work())
     key = site.stored_id(candidate.session_id)
     site.execute("UPDATE events SET channel = 'otlp' WHERE session_id = %s AND event_id = 'prompt'", key)
     site.execute("UPDATE events SET late = 1 WHERE session_id = %s AND event_id = 'command'", key)
+    visit = open_report()
+    assert visit.shows("6 of 7 events")
+    assert visit.page.locator("[role=option] .mark").all_inner_texts() == ["late"]
     visit = open_report("?event=prompt")
-    assert visit.shows("A duplicate: recorded by the agent's telemetry")
+    assert visit.shows("Duplicate from the agent's telemetry")
     lanes = visit.page.locator(".lane-names").inner_text().split("\n")
     assert {"Prompts 0", "Commands 0", "Agent's changes 1"} <= set(lanes)
     marks = visit.page.locator("[role=option] .mark").all_inner_texts()
     assert marks == ["duplicate", "late"]
-    visit.page.get_by_label("Only events that count").check()
-    assert visit.shows("5 of 7 events")
     visit.page.get_by_role("tab", name="Conversation").click()
-    assert visit.shows("One duplicate that repeats another message")
+    assert visit.shows("One duplicate message is hidden")
     assert visit.is_clean()
 
 
@@ -237,7 +239,7 @@ def test_a_changed_record_is_loud(site, candidate, open_report):
     assert (
         visit.page.get_by_role("alert")
         .inner_text()
-        .startswith("This record is not what the service accepted")
+        .startswith("The recording was altered outside the service")
     )
     visit.page.get_by_role("alert").get_by_role("link", name="event 1").first.click()
     visit.page.locator(".event-detail pre").get_by_text("orderz.py").first.wait_for()
@@ -267,7 +269,7 @@ def test_nothing_that_a_candidate_wrote_runs_or_hides(candidate, open_report):
     for tab, text in {
         "Conversation": "U+202E",
         "Time and cost": "Still failing",
-        "Decisions": "U+202E",
+        "Design decisions": "U+202E",
         "Submission": "unsafe to unpack",
     }.items():
         page.get_by_role("tab", name=tab).click()
@@ -307,7 +309,11 @@ def test_the_final_changes_say_who_added_a_line(site, team, candidate, open_repo
     assert visit.shows("3 files")
     file = visit.page.locator("details.diff", has_text="orders.py")
     rows = [row.split() for row in file.locator("tr.added").all_inner_texts()]
-    assert rows == [["1", "+", "agent", "import", "json"], ["2", "+"], ["3", "+", "hand", "TOTAL", "=", "0"]]
+    assert rows == [
+        ["1", "+", "agent", "import", "json"],
+        ["2", "+"],
+        ["3", "+", "not", "recorded", "TOTAL", "=", "0"],
+    ]
     assert "U+202E" in visit.page.locator("summary .diff-path").all_inner_texts()[-1]
     visit.page.locator("summary", has_text="long.py").click()
     visit.page.get_by_role("button", name="Show 101 more lines").click()
@@ -322,7 +328,7 @@ def test_a_submitted_diff_is_shown_without_authors(candidate, open_report):
     )
     submit(candidate, {"a.py": b"a"}, repo_url="https://example.com/a.git", diff=start + added)
     visit = open_report("?tab=changes")
-    assert visit.shows("The diff as the candidate's client sent it")
+    assert visit.shows("The candidate's client sent this diff")
     summaries = [text.split() for text in visit.page.locator("details.diff summary").all_inner_texts()]
     assert summaries == [["a.py", "changed", "+1", f"{MINUS}1"], ["b.py", "new", "+1", f"{MINUS}0"]]
     lines = [line.split() for line in visit.page.locator("details.diff tr").all_inner_texts()]

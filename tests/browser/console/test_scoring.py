@@ -57,10 +57,10 @@ def test_what_was_typed_survives_the_end_of_the_sign_in(team, bob, session_id, o
     page.get_by_label("Reason").fill("Careful fix.")
     page.context.set_extra_http_headers({})
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    assert visit.shows("Your sign-in has ended. Sign in again to go on.")
+    assert visit.shows("You have been signed out. Sign in again to continue.")
     page.get_by_label("API token").fill(bob.headers["Authorization"].removeprefix("Bearer "))
     page.get_by_role("button", name="Sign in").click()
-    assert visit.shows("What you had entered and not saved has been restored.")
+    assert visit.shows("Your unsaved input has been restored.")
     assert quality.get_by_label("Comment").input_value() == "Read it first."
     assert quality.locator(".scoring-evidence li").count() == 1
     page.get_by_role("button", name="Decide").click()
@@ -82,7 +82,7 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, ope
     form.get_by_label("Reason").fill("Read again.")
     assert team.request("PUT", path, {"value": 2}).status == 200
     form.get_by_role("button", name="Save revision").click()
-    assert visit.shows("You have changed or withdrawn this score meanwhile")
+    assert visit.shows("This score changed since you loaded it")
     assert team.get(path.removesuffix("/quality"))["criteria"][0]["scores"][0]["value"] == 2
     form.get_by_role("button", name="Save revision").click()
     assert visit.shows("Your score for “Quality” has been saved.")
@@ -145,14 +145,14 @@ def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_
     visit = open_console(team, f"/sessions/{session_id}/score")
     visit.page.get_by_role("button", name="Decide").click()
     dialog = visit.page.get_by_role("dialog")
-    dialog.get_by_label("Decision").select_option("Rejected")
+    dialog.get_by_label("Hiring decision").select_option("Rejected")
     dialog.get_by_label("Reason").fill("No tests.")
     # Another change of the candidate does not matter.
     assert team.request("PATCH", path, {"externalId": "applicant-1"}).status == 200
     other = {"decision": "advanced", "reason": "Careful fix."}
     assert team.request("PUT", f"{path}/decision", other).status == 200
     dialog.get_by_role("button", name="Save").click()
-    assert visit.shows("Save again to replace what First token has decided meanwhile: Advanced: Careful fix.")
+    assert visit.shows("Save again to replace the decision of First token: Advanced: Careful fix.")
     assert team.get(path)["candidate"]["decision"] == "advanced"
     assert team.request("PATCH", path, {"externalId": "applicant-2"}).status == 200
     dialog.get_by_role("button", name="Save").click()

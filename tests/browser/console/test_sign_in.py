@@ -89,7 +89,7 @@ def test_a_link_of_somebody_else_says_who_is_signed_in(site, visit, team):
     add_person(site.organization("Mallory Ltd"), "mallory@mallory.example")
     visit.page.goto(mailed_link(site, visit, "mallory@mallory.example"))
     assert visit.shows("This browser will be signed in as mallory@mallory.example for 12 hours.")
-    assert visit.shows("In this browser you are signed in as First token (Northwind Traders).")
+    assert visit.shows("This browser is signed in as First token (Northwind Traders).")
     assert violations(visit, ("light", "dark")) == []
     assert visit.messages == []
     visit.page.goto(f"{visit.address}/console#/todo")

@@ -87,7 +87,7 @@ def invite_two(visit):
     page.get_by_role("textbox", name="Candidates").fill(LIST)
     page.get_by_role("button", name="Check the list").click()
     page.get_by_role("button", name="Invite 2 candidates").click()
-    assert visit.shows("2 keys generated")
+    assert visit.shows("2 invitations created")
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
 
@@ -126,7 +126,7 @@ def decide(visit, decision):
     page = visit.page
     page.get_by_role("button", name="Decide").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Decision").select_option(decision)
+    dialog.get_by_label("Hiring decision").select_option(decision)
     dialog.get_by_label("Reason").fill("Both talked about the difference.")
     dialog.get_by_role("button", name="Save").click()
     dialog.wait_for(state="detached")
@@ -147,7 +147,7 @@ def test_from_the_first_sign_in_to_the_printed_decision(
         path = f"/v1/sessions/{first}"
         wait_until(lambda: team.get(path)["seal"]["isWhole"], "The record is not sealed.")
     admin.go(f"/sessions/{first}").settle()
-    assert admin.shows("No irregularities in this record")
+    assert admin.shows("No integrity findings")
     assert admin.shows("Why are orders lost?")
 
     bob, carol = (open_window(width).sign_in(new_reviewer(name)) for name in ("Bob", "Carol"))

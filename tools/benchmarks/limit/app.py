@@ -143,7 +143,7 @@ def shown_key(row: Any) -> dict[str, Any]:
         "decision": row[19],
         "decisionReason": row[20],
         "decidedAt": format_timestamp(row[21]),
-        "decidedBy": row[22] and {"id": row[22], "name": row[23], "kind": "service"},
+        "decidedBy": row[22] and {"id": row[22], "name": row[23], "kind": "serviceAccount"},
         "updatedAt": format_timestamp(row[24]),
         "invite": invite,
     }
