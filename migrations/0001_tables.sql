@@ -1,5 +1,5 @@
 -- The first tables. A frozen copy: later migrations change the tables, not this file.
--- 0001_tables.py names each database's types for {uuid}, {timestamp} and the others.
+-- migrations/__init__.py names each database's types for {uuid}, {timestamp} and the others.
 
 CREATE TABLE organizations (
     id {uuid} NOT NULL PRIMARY KEY,
