@@ -1,10 +1,13 @@
 """The problem library: the shared catalog, and the organization's own issues."""
 
+from flask import jsonify
+
 from access import audit, auth, caller, etags
 from access.idempotency import idempotent
 from blueprints import Blueprint, filters_of, find, located, page
 from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
+from web.unknown_names import check_read_only
 
 blp = Blueprint("Issues", __name__, description="The problem library: real problems to base assessments on.")
 
@@ -59,7 +62,9 @@ def change_issue(data, issue_id):
 
     Only the organization's own issues can change, not the catalog's. Existing assessments keep the earlier content.
     """
-    find(Issue, issue_id, Issue.owned_by(caller)).change(data)
+    issue = find(Issue, issue_id, Issue.owned_by(caller))
+    check_read_only(lambda: jsonify(OneIssue().dump({"issue": issue})))
+    issue.change(data)
     return {"issue": find(Issue, issue_id)}
 
 

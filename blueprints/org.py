@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from flask import jsonify
+
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, setting
@@ -10,6 +12,7 @@ from models import ApiToken, Assessment, CandidateKey, ModelUsage, clock, disclo
 from rules import plans
 from schemas import org as schemas
 from schemas.queries import CursorPageQuery
+from web.unknown_names import check_read_only
 
 blp = Blueprint("Organization", __name__, description="Your organization, its settings and its tokens.")
 
@@ -56,6 +59,7 @@ def change_settings(data):
     Omitted fields keep their values; null clears. New additions to the disclosure replace all earlier ones and change
     its version: candidates who have not started must consent again.
     """
+    check_read_only(lambda: jsonify(schemas.OneSettings().dump({"settings": _settings(caller.organization)})))
     caller.organization.update_columns(**data)
     return {"settings": _settings(caller.organization)}
 

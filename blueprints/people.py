@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from flask import jsonify
+
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
@@ -9,6 +11,7 @@ from errors import DuplicatePerson, LastAdmin, LastWriteToken
 from models import ApiToken, User, users
 from schemas import people as schemas
 from schemas.queries import PageQuery
+from web.unknown_names import check_read_only
 
 blp = Blueprint("People", __name__, description="People who work for your organization, and their roles.")
 
@@ -71,7 +74,9 @@ def change_person(data, person_id):
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
     Only admins can change admins.
     """
-    users.change(find_person(person_id), caller, data)
+    person = find_person(person_id)
+    check_read_only(lambda: jsonify(schemas.OnePerson().dump({"person": person})))
+    users.change(person, caller, data)
     return {"person": find_person(person_id)}
 
 

@@ -92,7 +92,7 @@ def change_candidate(
         name = values.get("candidate_name", locked.candidate_name)
         columns = CandidateKey.person(name, email, external_id)
         columns |= {"bounced": locked.bounced and email == locked.candidate_email}
-        columns |= {"metadata": values["metadata"]} if "metadata" in values else {}
+        columns |= {"metadata": values["metadata"] or None} if "metadata" in values else {}
         has_moved = columns["address"] != locked.address
         locked.update_columns(**columns)
         if has_moved:
