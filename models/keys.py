@@ -7,9 +7,8 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock, db
+from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
 from models.orgs import ApiToken, Organization
-from models.rollups import CohortCount
 from rules import candidate_keys, retention, session_close
 
 
@@ -60,13 +59,13 @@ class CandidateKey(Model):
     time_multiplier_thousandths = peewee.IntegerField(null=True)
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
-    is_redeemed = peewee.BooleanField(default=False, constraints=[peewee.SQL("DEFAULT FALSE")])
+    is_redeemed = peewee.BooleanField(default=False)
     reminded_at = TimestampField(null=True)
     expires_at = TimestampField()
     revoked_at = TimestampField(null=True)
     erasure_requested_at = TimestampField(null=True)
     erased_at = TimestampField(null=True)
-    decision = peewee.TextField(default="undecided", constraints=[peewee.SQL("DEFAULT 'undecided'")])
+    decision = peewee.TextField(default="undecided")
     decision_reason = peewee.TextField(null=True)
     decided_at = TimestampField(null=True)
     decided_by = peewee.ForeignKeyField(ApiToken, null=True, index=False)
@@ -130,9 +129,7 @@ class CandidateKey(Model):
 
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it has been revoked before."""
-        with db.atomic():
-            self.set_once("revoked_at")
-            CohortCount.add_keys(self.assessment_id, -1)
+        self.set_once("revoked_at")
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -164,7 +161,7 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
-        """Remove name and address and revoke the key, which the caller has locked and no longer counts."""
+        """Remove name and address and revoke the key, which the caller has locked."""
         now = clock.now()
         erased = cls.person(None, None) | {"metadata": None, "decision_reason": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}

@@ -41,10 +41,8 @@ class MetricSummary(Schema):
 
     n = Integer("Sessions with a value.", example=12)
     observations = Integer(
-        "What the values rest on, in all sessions: events, prompts, commands with a known exit code, or changes. Null "
-        "if a session of an earlier version is not recomputed.",
+        "What the values rest on, in all sessions: events, prompts, commands with a known exit code, or changes.",
         example=311,
-        null=True,
     )
     direction = Choice(DIRECTIONS, "Whether a higher or a lower value is better.", example="higher_is_better")
     minimum = Number("Lowest value.", example=0.2, null=True)
@@ -53,7 +51,7 @@ class MetricSummary(Schema):
     upper_quartile = Number("A quarter of the sessions has at least this value.", example=0.8, null=True)
     maximum = Number("Highest value.", example=1.6, null=True)
     value = Number("The session's value.", example=0.8, null=True, optional=True)
-    value_observations = Integer("What it rests on.", example=25, null=True, optional=True)
+    value_observations = Integer("What it rests on.", example=25, optional=True)
     below = Integer("Other sessions with a lower value.", example=7, null=True, optional=True)
     equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
     above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
