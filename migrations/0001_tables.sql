@@ -359,7 +359,6 @@ CREATE TABLE candidate_keys (
     time_multiplier_thousandths INTEGER,
     invitation_id {uuid},
     bounced {boolean} NOT NULL,
-    is_redeemed {boolean} NOT NULL,
     reminded_at {timestamp},
     expires_at {timestamp} NOT NULL,
     revoked_at {timestamp},
@@ -378,19 +377,10 @@ CREATE INDEX candidate_keys_of_address ON candidate_keys (address, assessment_id
 CREATE INDEX candidate_keys_of_external_id
     ON candidate_keys (organization_id, external_id, assessment_id)
     WHERE external_id IS NOT NULL;
-CREATE INDEX candidate_keys_by_sort_name
-    ON candidate_keys (assessment_id, sort_name, id)
-    WHERE is_redeemed OR (revoked_at IS NULL);
-CREATE INDEX candidate_keys_by_decision
-    ON candidate_keys (assessment_id, decision, id)
-    WHERE is_redeemed OR (revoked_at IS NULL);
-CREATE INDEX candidate_keys_not_redeemed
-    ON candidate_keys (assessment_id, expires_at, id)
-    WHERE NOT is_redeemed AND (revoked_at IS NULL);
 CREATE INDEX candidate_keys_changed ON candidate_keys (organization_id, updated_at) WHERE updated_at IS NOT NULL;
 CREATE INDEX candidate_keys_undecided
     ON candidate_keys (organization_id, id)
-    WHERE (is_redeemed AND (decision = 'undecided')) AND (erased_at IS NULL);
+    WHERE (decision = 'undecided') AND (erased_at IS NULL);
 CREATE INDEX candidate_keys_to_erase
     ON candidate_keys (organization_id, erasure_requested_at)
     WHERE (erasure_requested_at IS NOT NULL) AND (erased_at IS NULL);
@@ -467,20 +457,6 @@ CREATE INDEX sessions_of_assessment
     ON sessions (assessment_id, closed_at, derivation_version, event_count, duration_ms, prompt_count, command_fail_rate, verify_intensity, manual_edit_ratio, first_change_latency_ms, tests_passed, known_exit_code_count, file_change_count, attributed_change_count);
 CREATE INDEX sessions_unchecked ON sessions (id) WHERE checked_seal_count < final_seal_count;
 CREATE INDEX sessions_disagreeing ON sessions (organization_id, created_at, id) WHERE has_disagreement;
-CREATE INDEX sessions_by_created_at ON sessions (assessment_id, created_at, id);
-CREATE INDEX sessions_by_completed_at ON sessions (assessment_id, completed_at, id);
-CREATE INDEX sessions_by_duration_ms ON sessions (assessment_id, duration_ms, id);
-CREATE INDEX sessions_by_prompt_count ON sessions (assessment_id, prompt_count, id);
-CREATE INDEX sessions_by_command_fail_rate ON sessions (assessment_id, command_fail_rate, id);
-CREATE INDEX sessions_by_verify_intensity ON sessions (assessment_id, verify_intensity, id);
-CREATE INDEX sessions_by_manual_edit_ratio ON sessions (assessment_id, manual_edit_ratio, id);
-CREATE INDEX sessions_by_first_change_latency_ms ON sessions (assessment_id, first_change_latency_ms, id);
-CREATE INDEX sessions_by_tests_passed ON sessions (assessment_id, tests_passed, id);
-CREATE INDEX sessions_by_score_total ON sessions (assessment_id, score_total, id);
-CREATE INDEX sessions_by_score_spread ON sessions (assessment_id, score_spread, id);
-CREATE INDEX sessions_by_state
-    ON sessions (assessment_id, (CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
-        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END), id);
 CREATE INDEX sessions_metrics_due ON sessions (id) WHERE metrics_due;
 
 CREATE TABLE erasures (

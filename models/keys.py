@@ -35,7 +35,7 @@ class CandidateKey(Model):
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
     queued; `bounced` stops further emails to the address. `decision` is one of rules/statistics/fairness.py.
-    `is_redeemed` and `sort_name`, the case-folded name, are for the order of results (models/results.py).
+    `sort_name`, the case-folded name, is for the order of results (models/results.py).
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
@@ -59,7 +59,6 @@ class CandidateKey(Model):
     time_multiplier_thousandths = peewee.IntegerField(null=True)
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
-    is_redeemed = peewee.BooleanField(default=False)
     reminded_at = TimestampField(null=True)
     expires_at = TimestampField()
     revoked_at = TimestampField(null=True)
@@ -181,19 +180,6 @@ add_index(
     *(CandidateKey.organization, CandidateKey.external_id, CandidateKey.assessment),
     where=CandidateKey.external_id.is_null(False),
 )
-# For the order of results.
-_IS_LISTED = CandidateKey.is_redeemed | CandidateKey.revoked_at.is_null()
-for _column in (CandidateKey.sort_name, CandidateKey.decision):
-    add_index(
-        f"candidate_keys_by_{_column.name}",
-        *(CandidateKey.assessment, _column, CandidateKey.id),
-        where=_IS_LISTED,
-    )
-add_index(
-    "candidate_keys_not_redeemed",
-    *(CandidateKey.assessment, CandidateKey.expires_at, CandidateKey.id),
-    where=~CandidateKey.is_redeemed & CandidateKey.revoked_at.is_null(),
-)
 # For `updatedAfter`.
 add_index(
     "candidate_keys_changed",
@@ -204,9 +190,7 @@ add_index(
 add_index(
     "candidate_keys_undecided",
     *(CandidateKey.organization, CandidateKey.id),
-    where=CandidateKey.is_redeemed
-    & (CandidateKey.decision == "undecided")
-    & CandidateKey.erased_at.is_null(),
+    where=(CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null(),
 )
 add_index(
     "candidate_keys_to_erase",

@@ -141,11 +141,6 @@ STATUS = """CASE
         ELSE 'pending'
     END"""
 
-# The status of a settled session, of which `sessions_by_state` is the index.
-
-SESSION_STATE = """CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
-        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END"""
-
 STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """

@@ -297,14 +297,6 @@ add_index(
     *(Session.organization, Session.created_at, Session.id),
     where=Session.has_disagreement,
 )
-# For the order of results (models/results.py).
-for _name in ("created_at", "completed_at", *METRIC_COLUMNS[:7], "score_total", "score_spread"):
-    add_index(f"sessions_by_{_name}", Session.assessment, getattr(Session, _name), Session.id)
-Session.add_index(
-    Session.index(
-        Session.assessment, peewee.SQL(f"({sql.SESSION_STATE})"), Session.id, name="sessions_by_state"
-    )
-)
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)
 
 
