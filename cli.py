@@ -35,7 +35,7 @@ ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find
 
 
 class Group(AppGroup):
-    """Commands that report a refusal or a database error in one sentence instead of a traceback."""
+    """Commands that report an API error or a database error in one sentence instead of a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -169,7 +169,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
 @click.option("--name", required=True, type=_name, help="Name, shown with scores and decisions.")
 @click.option("--role", type=click.Choice(roles.ROLES), default="admin", show_default=True)
 def create_person(organization: Organization, email: str, name: str, role: str) -> None:
-    """Add a person to an organization and invite them by mail."""
+    """Add a person to an organization and invite them by email."""
     person = admin.create_person(organization, name, email, role)
     click.echo(
         f"Added {person.name} as {role}. Create a token with `flask token create ORG --person {email}`."

@@ -64,7 +64,7 @@ class Distribution(NamedTuple):
 
     @property
     def place(self) -> dict[str, Any]:
-        """The session's value, what it rests on, and its place among the other sessions."""
+        """The session's value, the observations that it is based on, and its place among the other sessions."""
         has_value = self.own_value is not None
         return {
             "value": shown_value(self.own_value, self.metric),

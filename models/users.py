@@ -84,20 +84,13 @@ def _change(user: User, values: dict[str, Any]) -> None:
     changed = user.changed_columns(values)
     if not changed:
         return
-    was_admin = _is_active_admin(user)
+    was_admin = user.active and user.role == "admin"
     user.update_columns(**changed, updated_at=clock.now())
     if not user.active:
         SignIn.end_of_user(user)
-    if was_admin and not _is_active_admin(user) and not _active_admins(user.organization_id).exists():
+    admins = User.of(user.organization_id).where(User.active, User.role == "admin")
+    if was_admin and not admins.exists():
         raise errors.LastAdmin()
-
-
-def _is_active_admin(user: User) -> bool:
-    return user.active and user.role == "admin"
-
-
-def _active_admins(organization_id: Any) -> Query:
-    return User.of(organization_id).where(User.active, User.role == "admin")
 
 
 def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:

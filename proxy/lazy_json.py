@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, overload
 
 from errors import TooManyValues
@@ -92,13 +93,8 @@ def _parse_large(value: Value, depth: int) -> Any:
 
 
 def _start_of_string(text: bytes) -> str | None:
-    starts = (_string(text[: len(text) - cut] + b'"') for cut in range(_MAX_SPLIT_BYTES))
-    start = next((start for start in starts if start is not None), None)
-    return start and _HALF_A_PAIR.sub("", start) + TRUNCATED
-
-
-def _string(text: bytes) -> str | None:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    for cut in range(_MAX_SPLIT_BYTES):
+        with suppress(ValueError):
+            start = json.loads(text[: len(text) - cut] + b'"')
+            return _HALF_A_PAIR.sub("", start) + TRUNCATED
+    return None

@@ -281,7 +281,10 @@ def verify(organization: Organization) -> Verdict:
     last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     waiting = entries.where(AuditEntry.position.is_null())
-    unrecorded = _unrecorded(waiting) if AuditChain.is_keyed() else []
+    unrecorded = []
+    if AuditChain.is_keyed():
+        entries_waiting = batches.read_all(waiting, AuditEntry.id)
+        unrecorded = [entry.id for entry in entries_waiting if entry.is_recorded is False]
     if chain is None:
         missing = audit_chain.Break(0, "chain row missing")
         return Verdict(last, waiting.count(), missing, None, 0, unrecorded)
@@ -319,11 +322,6 @@ def _links(entries: Query, unrecorded: list[Any]) -> Iterator[audit_chain.Chaine
         if entry.key_id is not None and entry.is_recorded is False:
             unrecorded.append(entry.id)
         yield audit_chain.ChainedEntry(entry.position, entry.hashed_columns(), entry.hash, entry.key_id)
-
-
-def _unrecorded(waiting: Query) -> list[Any]:
-    entries = batches.read_all(waiting, AuditEntry.id)
-    return [entry.id for entry in entries if entry.is_recorded is False]
 
 
 def record_erasure(key: Any, actor: Actor) -> None:

@@ -88,7 +88,9 @@ def examine(session: Session, has_signing_key: bool) -> Findings:
     if is_erased != has_receipt:
         findings.add_columns("session_changed", ["erased_at"])
     if is_erased:
-        _check_erased_events(session, findings)
+        # Events that were inserted after the erasure.
+        for event in Event.select(Event.event_id).where(Event.session == session).limit(MAX_INSERTED):
+            findings.add("event_inserted", event.event_id)
     else:
         _check_events(session, last, newest, findings, has_signing_key)
         _check_metrics(session, findings, has_signing_key)
@@ -107,12 +109,6 @@ def _check_types(session: Session, findings: Findings) -> None:
 
 
 # Events
-
-
-def _check_erased_events(session: Session, findings: Findings) -> None:
-    """Find events that were inserted after the erasure."""
-    for event in Event.select(Event.event_id).where(Event.session == session).limit(MAX_INSERTED):
-        findings.add("event_inserted", event.event_id)
 
 
 def _check_events(

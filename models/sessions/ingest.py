@@ -123,13 +123,15 @@ def _store(
     new = _insert([row for row, fits in zip(rows, has_space, strict=True) if fits])
     if new or not all(has_space):
         new_bytes = sum(event.size for event in new.values())
+        # The final seal covers the number; late events do not count anyway (R18).
+        refused = 0 if session.final_seal_count else has_space.count(False)
         sql.execute(
             sql.UPDATE_STORED,
             session_id=session.id,
             stored_event_count=usage.events + len(new),
             stored_event_bytes=usage.bytes - session.stored_bundle_bytes + new_bytes,
             counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
-            refused_event_count=session.refused_event_count + _refused(session, has_space),
+            refused_event_count=session.refused_event_count + refused,
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),
         )
     outcome = "late" if window == "late" else "created"
@@ -138,11 +140,6 @@ def _store(
         "full" if not fits else outcome if new.pop(row["event_id"], None) else "skipped"
         for row, fits in zip(rows, has_space, strict=True)
     ]
-
-
-def _refused(session: Session, has_space: list[bool]) -> int:
-    """The number of events to count as refused. The final seal covers it; late events do not count anyway (R18)."""
-    return 0 if session.final_seal_count else has_space.count(False)
 
 
 def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) -> list[bool]:

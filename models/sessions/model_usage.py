@@ -131,7 +131,11 @@ class ModelUsage(Model):
         )
         query = query.join(Session).where(Session.organization == organization, cls.started_at >= since)
         rows: Any = query.group_by(month, cls.provider, cls.model).dicts()
-        uses = [_with_cost(row | {name: row[name] and int(row[name]) for name in names}) for row in rows]
+        uses = []
+        for row in rows:
+            use = row | {name: row[name] and int(row[name]) for name in names}
+            cost = use["cost_nano_usd"]
+            uses.append(use | {"cost_usd": None if cost is None else cost / 10**9})
         return sorted(uses, key=lambda use: (use["month"], use["cost_nano_usd"] or 0), reverse=True)
 
     @classmethod
@@ -189,8 +193,3 @@ class ModelReservation(Model):
     def release(self) -> None:
         with connection():
             self.delete_instance()
-
-
-def _with_cost(use: dict[str, Any]) -> dict[str, Any]:
-    cost = use["cost_nano_usd"]
-    return use | {"cost_usd": None if cost is None else cost / 10**9}

@@ -61,7 +61,7 @@ def send_chunked(connection, candidate, body, path=LOGS, **options):
     headers = candidate.headers | {"Content-Type": "application/json"}
     connection.request("POST", path, parts(body, **options), headers, encode_chunked=True)
     response = connection.getresponse()
-    return response.status, response.read()
+    return response.status, response.read().strip()
 
 
 @pytest.fixture
