@@ -7,13 +7,36 @@ import click
 from playhouse.migrations import Runner
 
 from models.base import db
-from models.database import process_lock
+from models.database import is_postgres, process_lock
 
 FOLDER = Path(__file__).parent
+POSTGRESQL_TYPES = {
+    "boolean": "BOOLEAN",
+    "bytes": "BYTEA",
+    "json": "JSONB",
+    "serial": "BIGSERIAL",
+    "timestamp": "TIMESTAMPTZ",
+    "uuid": "UUID",
+}
+SQLITE_TYPES = {
+    "boolean": "BOOLEAN",
+    "bytes": "BLOB",
+    "json": "TEXT",
+    "serial": "INTEGER",
+    "timestamp": "TIMESTAMPTZ",
+    "uuid": "TEXT",
+}
 
 
 class IncompatibleDatabase(click.ClickException):
     """The database has migrations that this version does not have."""
+
+
+def execute(statements: str) -> None:
+    """Run SQL statements of a migration, in which `{uuid}` and the others are the database's types."""
+    for statement in statements.format(**(POSTGRESQL_TYPES if is_postgres() else SQLITE_TYPES)).split(";\n"):
+        if statement.strip():
+            db.execute_sql(statement)
 
 
 def upgrade() -> list[str]:

@@ -21,7 +21,7 @@ export function invite(assessment, { onDone = () => {} } = {}) {
   const titleId = newId("invite");
   const body = h("div", { class: "invite-body" });
   const dialog = h("dialog", { class: "wide-dialog invite", "aria-labelledby": titleId }, h("h2", { id: titleId }, t("invite.titleOf", { title: assessment.title })), body);
-  const context = { assessment, dialog, isBusy: false, isDone: false, text: "", days: assessment.expiresInDays, knownIds: new Set(), ...steps() };
+  const context = { assessment, dialog, isBusy: false, isDone: false, text: "", options: { expiresInDays: assessment.expiresInDays }, knownIds: new Set(), ...steps() };
   dialog.addEventListener("cancel", (event) => context.isBusy && event.preventDefault());
   context.enter();
   return showDialog(dialog).then(() => context.isDone && onDone());
@@ -49,7 +49,7 @@ function enterStep(context) {
     field(t("invite.people"), input, t("invite.peopleHint")),
     error,
     field(t("invite.file"), file),
-    expiryField(context),
+    optionFields(context),
     h(
       "div",
       { class: "actions" },
@@ -69,7 +69,7 @@ function enterStep(context) {
   async function check(event) {
     event.preventDefault();
     context.text = input.value;
-    context.days = Number(form.elements.namedItem("expiresInDays").value);
+    context.options = readOptions(form);
     const people = readPeople(input.value);
     error.hidden = true;
     next.disabled = true;
@@ -87,10 +87,20 @@ function enterStep(context) {
   }
 }
 
+/** The fields of both forms for the options that all keys of the request share. */
+function optionFields(context) {
+  return [expiryField(context)];
+}
+
+/** The options as members of the request's body. */
+function readOptions({ elements }) {
+  return { expiresInDays: Number(elements.namedItem("expiresInDays").value) };
+}
+
 function expiryField(context) {
   const { reminderDaysBefore } = context.assessment;
   const shown = h("span", { class: "quiet", role: "status" });
-  const input = h("input", { type: "number", name: "expiresInDays", class: "short", min: 1, max: MAX_DAYS, required: true, value: context.days, oninput: update });
+  const input = h("input", { type: "number", name: "expiresInDays", class: "short", min: 1, max: MAX_DAYS, required: true, value: context.options.expiresInDays, oninput: update });
   update();
   const wrapped = field(t("invite.expiry"), input);
   wrapped.append(" ", shown);
@@ -254,14 +264,14 @@ function withoutEmailStep(context) {
     h("h3", { tabindex: "-1" }, t("invite.withoutEmail")),
     h("p", { class: "quiet" }, t("invite.withoutEmailHint")),
     field(t("invite.count"), input),
-    expiryField(context),
+    optionFields(context),
     h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("invite.createLinks")), h("button", { type: "button", class: "secondary", onclick: () => context.enter() }, t("invite.back"))),
   );
   return form;
 
   function create(event) {
     event.preventDefault();
-    context.days = Number(form.elements.namedItem("expiresInDays").value);
+    context.options = readOptions(form);
     context.send(Array.from({ length: Number(input.value) }, () => ({ email: "", name: "", externalId: "" })));
   }
 }

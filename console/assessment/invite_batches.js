@@ -14,13 +14,13 @@ export const keyLink = ({ key }) => `${location.origin}${ROOT}/start#${key}`;
  * The run of an invitation: `send(onProgress)` sends what has not been sent, and can be called again after failures.
  *
  * people -- `[{email, name, externalId}]`
- * days -- until the keys expire
+ * options -- further members of the request's body, such as `expiresInDays`
  * knownIds -- of the keys before the invitation: the service returns the open key of an address that has one
  *
  * Its `keys` are those that the service returned, `created` and `existing` their numbers, `failed` is
  * `[{person, reason}]`.
  */
-export function issueKeys(assessment, people, { days, knownIds }) {
+export function issueKeys(assessment, people, { options, knownIds }) {
   const path = `/v1/assessments/${assessment.id}/keys`;
   let batches = chunks(people).map(newBatch);
   const run = { keys: [], created: 0, existing: 0, failed: [], send, canRetry: () => batches.length > 0 };
@@ -48,7 +48,7 @@ export function issueKeys(assessment, people, { days, knownIds }) {
 
   async function sendBatch(batch) {
     const candidates = batch.people.map(candidateOf);
-    const body = { count: candidates.length, candidates, onDuplicate: "return", expiresInDays: days };
+    const body = { count: candidates.length, candidates, onDuplicate: "return", ...options };
     const { keys } = await api.post(path, body, { key: batch.key });
     const isNew = ({ id }) => !knownIds.has(id);
     run.keys.push(...keys);

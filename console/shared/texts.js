@@ -1039,7 +1039,7 @@ const texts = {
     roles: { admin: "Admin", reviewer: "Reviewer", observer: "Observer" },
     roleTexts: {
       admin: "Everything, including people and settings.",
-      reviewer: "Inviting, scoring and deciding. Not people, tokens, webhooks, settings or erasure.",
+      reviewer: "Inviting, scoring and deciding, but no administration.",
       observer: "Reading only.",
     },
     invitation: "Invitation",

@@ -57,11 +57,11 @@ def parts(body, size=60_000, pause=0.0):
 
 
 def send_chunked(connection, candidate, body, path=LOGS, **options):
-    """Send a body without its size, as Claude Code does; return status and JSON of the response."""
+    """Send a body without its size, as Claude Code does; return status and body of the response."""
     headers = candidate.headers | {"Content-Type": "application/json"}
     connection.request("POST", path, parts(body, **options), headers, encode_chunked=True)
     response = connection.getresponse()
-    return response.status, json.load(response)
+    return response.status, response.read().strip()
 
 
 @pytest.fixture
@@ -75,13 +75,13 @@ def connect(candidate):
 
 @pytest.mark.parametrize("size", [10, 900_000, 3_000_000])
 def test_a_body_without_its_size_is_read_to_its_end(connect, candidate, prompts, size):
-    assert send_chunked(connect(), candidate, logs("x" * size, "Last")) == (200, {})
+    assert send_chunked(connect(), candidate, logs("x" * size, "Last")) == (200, b"{}")
     assert prompts() == 2
 
 
 def test_a_body_without_its_size_is_bounded(connect, candidate, prompts):
     status, body = send_chunked(connect(), candidate, logs("x" * 17_000_000))
-    assert (status, body["code"]) == (413, 3)
+    assert (status, json.loads(body)["code"]) == (413, 3)
     assert prompts() == 0
 
 
@@ -90,7 +90,7 @@ def test_one_connection_carries_many_requests(connect, candidate, prompts):
     connection = connect()
     for signal in ("metrics", "traces", "logs"):
         body = logs("x" * 100_000)
-        assert send_chunked(connection, candidate, body, f"/v1/otlp/v1/{signal}") == (200, {})
+        assert send_chunked(connection, candidate, body, f"/v1/otlp/v1/{signal}") == (200, b"{}")
     assert prompts() == 1
 
 
@@ -123,5 +123,5 @@ def test_a_hook_is_answered_over_a_kept_connection(connect, candidate, prompts):
         headers = candidate.headers | {"Content-Type": "application/json"}
         connection.request("POST", "/v1/hooks/claude-code", json.dumps(hook), headers)
         response = connection.getresponse()
-        assert (response.status, response.read().strip()) == (200, {})
+        assert (response.status, response.read().strip()) == (200, b"{}")
     assert prompts() == 5
