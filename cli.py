@@ -18,7 +18,6 @@ import migrations
 from delivery.worker import Worker
 from errors import Refusal, conflict_of, first_line
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
-from models.cohorts import first_difference, rebuild
 from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
 from rules import plans, roles
@@ -57,7 +56,6 @@ persons = Group("person", help="Manage the people of an organization.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
-cohorts = Group("cohorts", help="Verify and rebuild the stored statistics of assessments.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
 seals = Group("seals", help="Verify the seals of sessions and organizations.")
@@ -72,7 +70,6 @@ def register(commands: click.Group) -> None:
         tokens,
         library,
         sessions,
-        cohorts,
         deliveries,
         audits,
         seals,
@@ -267,27 +264,6 @@ def rederive_sessions(assessment: Assessment | None) -> None:
     click.echo(f"Sessions recomputed: {len(changes)}, changed: {sum(map(bool, changes.values()))}.")
 
 
-@cohorts.command("verify")
-@ASSESSMENT(help="Only verify this assessment.")
-def verify_cohorts(assessment: Assessment | None) -> None:
-    """Compare stored statistics with their sessions; exit with status 1 if one differs."""
-    differences = []
-    for selected in _assessments(assessment):
-        differences.append(first_difference(selected))
-        click.echo(f"{selected.id}  {selected.title}  {differences[-1] or 'ok'}")
-    if any(differences):
-        sys.exit(1)
-
-
-@cohorts.command("rebuild")
-@ASSESSMENT(help="Only rebuild this assessment.")
-def rebuild_cohorts(assessment: Assessment | None) -> None:
-    """Recompute stored statistics. The assessment's sessions wait to close until it ends."""
-    for selected in _assessments(assessment):
-        rebuild(selected)
-        click.echo(f"{selected.id}  {selected.title}")
-
-
 @deliveries.command("bounce")
 @click.argument("address")
 def bounce(address: str) -> None:
@@ -415,11 +391,6 @@ def run_demo(port: int) -> None:
     from tools import demo
 
     demo.run(port)
-
-
-def _assessments(assessment: Assessment | None) -> list[Assessment]:
-    # Deleted ones too: their open sessions can still close.
-    return [assessment] if assessment else list(Assessment.select().order_by(Assessment.id))
 
 
 def _organization_line(organization: Organization) -> str:

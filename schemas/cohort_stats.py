@@ -44,9 +44,8 @@ class MetricSummary(Schema):
     n = Integer("Sessions with a value.", example=12)
     observations = Integer(
         "Observations that the values are based on, in all sessions: events, prompts, commands with a known exit "
-        "code, or changes. Null if a session of an earlier version is not recomputed.",
+        "code, or changes.",
         example=311,
-        null=True,
     )
     direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
     minimum = Number("Lowest value.", example=0.2, null=True)
@@ -55,9 +54,7 @@ class MetricSummary(Schema):
     upper_quartile = Number("A quarter of the sessions has at least this value.", example=0.8, null=True)
     maximum = Number("Highest value.", example=1.6, null=True)
     value = Number("The session's value.", example=0.8, null=True, optional=True)
-    value_observations = Integer(
-        "Observations that the value is based on.", example=25, null=True, optional=True
-    )
+    value_observations = Integer("Observations that the value is based on.", example=25, optional=True)
     below = Integer("Other sessions with a lower value.", example=7, null=True, optional=True)
     equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
     above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
