@@ -350,6 +350,7 @@ CREATE TABLE candidate_keys (
     key TEXT NOT NULL,
     candidate_email TEXT,
     candidate_name TEXT,
+    org_name TEXT,
     address TEXT,
     search_text TEXT NOT NULL,
     sort_name TEXT,

@@ -33,6 +33,7 @@ class CandidateKey(Model):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
+    `org_name` is the organization's name in the candidate's emails, if the keys were generated with one.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
     queued; `bounced` stops further emails to the address. `decision` is one of rules/statistics/fairness.py.
     `sort_name`, the case-folded name, is for the order of results (models/results.py).
@@ -50,6 +51,7 @@ class CandidateKey(Model):
     key = peewee.TextField(unique=True)
     candidate_email = peewee.TextField(null=True)
     candidate_name = peewee.TextField(null=True)
+    org_name = peewee.TextField(null=True)
     address = peewee.TextField(null=True)
     search_text = peewee.TextField(default="")
     sort_name = peewee.TextField(null=True)
@@ -126,6 +128,11 @@ class CandidateKey(Model):
         }
         return shown | searched | {"address": email and email.casefold()}
 
+    @property
+    def sender_name(self) -> str:
+        """The organization's name in emails to the candidate."""
+        return self.org_name or self.organization.shown_name
+
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it has been revoked before."""
         self.set_once("revoked_at")
@@ -162,7 +169,7 @@ class CandidateKey(Model):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name and address and revoke the key, which the caller has locked."""
         now = clock.now()
-        erased = cls.person(None, None) | {"metadata": None, "decision_reason": None}
+        erased = cls.person(None, None) | {"org_name": None, "metadata": None, "decision_reason": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
         ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**erased, **ended).where(cls.id == key.id).execute()

@@ -10,24 +10,24 @@ from errors import NotFailed
 from models import sql
 from models.base import clock
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
-from models.orgs import Organization, User
+from models.orgs import User
 
 MAX_ROWS_PER_INSERT = 500
 # An object store accepts an upload that started before its URL expired.
 MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
-def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], org_name: str) -> None:
+def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], sender_name: str) -> None:
     """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py."""
     if invitations:
-        shared = {"organization_id": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
+        shared = {"organization_id": organization_id, "kind": INVITATION, "data": {"orgName": sender_name}}
         sql.insert(Delivery, invitations, **shared)
 
 
-def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str, Any]) -> None:
+def enqueue_reminder(organization_id: Any, key_id: Any, sender_name: str, columns: dict[str, Any]) -> None:
     """Queue a reminder with the columns of models/deliveries/limit.py."""
-    data = {"orgName": organization.shown_name}
-    Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data, **columns)
+    data = {"orgName": sender_name}
+    Delivery.create(organization=organization_id, kind=REMINDER, subject_id=key_id, data=data, **columns)
 
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:

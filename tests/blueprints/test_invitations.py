@@ -309,6 +309,20 @@ def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, remin
     assert reminding.key in reminder
 
 
+def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organization, worker, mails):
+    assessment = make_assessment(organization, reminder_days_before=2)
+    (issued,) = issue(reviewer, assessment, count=1, candidateEmails=None, orgName="Northwind").json["keys"]
+    key = CandidateKey.get_by_id(issued["id"])
+    body_of(reviewer.patch(at(key), {"candidateEmail": "alice@example.com"}))
+    body_of(reviewer.post(at(key, "/invite")))
+    clock.fixed += timedelta(days=5)
+    worker.run_once()
+    assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
+    assert sum("Northwind invites you" in mail for mail in mails()) == 1
+    assert sum("Northwind has invited you" in mail for mail in mails()) == 1
+    assert not any(organization.shown_name in mail for mail in mails())
+
+
 def test_there_are_no_reminders_by_default(clock, key):
     clock.fixed = key.expires_at - timedelta(minutes=1)
     assert invitations.enqueue_reminders() == 0
