@@ -23,7 +23,6 @@ class CohortRollup(Table):
     """
 
     personal_data = None  # totals of several sessions
-
     assessment = peewee.ForeignKeyField(Assessment, primary_key=True)
     totals = peewee.JSONField()
 
@@ -64,7 +63,6 @@ class CohortCount(Table):
     """
 
     personal_data = None  # totals of several sessions
-
     assessment_id = peewee.UUIDField()
     metric = peewee.SmallIntegerField()
     level = peewee.SmallIntegerField()
