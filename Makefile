@@ -14,7 +14,7 @@ database ?= both
 minutes ?= 60
 rate ?= 50
 # Slow tests that measure time or memory, stop what they use, or run real tools.
-alone := tests/agents/ $(patsubst %,tests/live/test_%.py,bundle_memory cohort_rollups concurrency connections \
+alone := tests/agents/ $(patsubst %,tests/live/test_%.py,bundle_memory concurrency connections \
 	database_outage disk_full erased_files ingest_during_close kill locked_address memory monitoring pgbouncer \
 	slow_clients stop_under_load tools)
 

@@ -18,7 +18,6 @@ import migrations
 from delivery.worker import Worker
 from errors import Refusal, conflict_of, first_line
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
-from models.cohorts import first_difference, rebuild
 from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
 from rules import plans, roles
@@ -36,7 +35,7 @@ ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find
 
 
 class Group(AppGroup):
-    """Commands that report a refusal or a database error in one sentence instead of a traceback."""
+    """Commands that report an API error or a database error in one sentence instead of a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -57,7 +56,6 @@ persons = Group("person", help="Manage the people of an organization.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
-cohorts = Group("cohorts", help="Verify and rebuild the stored statistics of assessments.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
 seals = Group("seals", help="Verify the seals of sessions and organizations.")
@@ -72,7 +70,6 @@ def register(commands: click.Group) -> None:
         tokens,
         library,
         sessions,
-        cohorts,
         deliveries,
         audits,
         seals,
@@ -172,7 +169,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
 @click.option("--name", required=True, type=_name, help="Name, shown with scores and decisions.")
 @click.option("--role", type=click.Choice(roles.ROLES), default="admin", show_default=True)
 def create_person(organization: Organization, email: str, name: str, role: str) -> None:
-    """Add a person to an organization and invite them by mail."""
+    """Add a person to an organization and invite them by email."""
     person = admin.create_person(organization, name, email, role)
     click.echo(
         f"Added {person.name} as {role}. Create a token with `flask token create ORG --person {email}`."
@@ -265,27 +262,6 @@ def rederive_sessions(assessment: Assessment | None) -> None:
         for name, (before, after) in changed.items():
             click.echo(f"{session_id}  {name}  {json.dumps(before)} -> {json.dumps(after)}")
     click.echo(f"Sessions recomputed: {len(changes)}, changed: {sum(map(bool, changes.values()))}.")
-
-
-@cohorts.command("verify")
-@ASSESSMENT(help="Only verify this assessment.")
-def verify_cohorts(assessment: Assessment | None) -> None:
-    """Compare stored statistics with their sessions; exit with status 1 if one differs."""
-    differences = []
-    for selected in _assessments(assessment):
-        differences.append(first_difference(selected))
-        click.echo(f"{selected.id}  {selected.title}  {differences[-1] or 'ok'}")
-    if any(differences):
-        sys.exit(1)
-
-
-@cohorts.command("rebuild")
-@ASSESSMENT(help="Only rebuild this assessment.")
-def rebuild_cohorts(assessment: Assessment | None) -> None:
-    """Recompute stored statistics. Meanwhile, the assessment's sessions wait to close."""
-    for selected in _assessments(assessment):
-        rebuild(selected)
-        click.echo(f"{selected.id}  {selected.title}")
 
 
 @deliveries.command("bounce")
@@ -415,11 +391,6 @@ def run_demo(port: int) -> None:
     from tools import demo
 
     demo.run(port)
-
-
-def _assessments(assessment: Assessment | None) -> list[Assessment]:
-    # Deleted ones too: their open sessions can still close.
-    return [assessment] if assessment else list(Assessment.select().order_by(Assessment.id))
 
 
 def _organization_line(organization: Organization) -> str:

@@ -272,7 +272,7 @@ class Config:
     session_default_budget_usd: Decimal = _setting(
         Decimal(10), "Model budget of a session in USD if its assessment sets none; 0 for no limit.", dollars
     )
-    ratelimit_enabled: bool = _setting(True, "Whether rate limits are enforced: true or false.", boolean)
+    ratelimit_enabled: bool = _setting(True, "Enforces rate limits: true or false.", boolean)
     ratelimit_storage_url: str | None = _setting(
         None,
         "Valkey or Redis for shared rate limits, redis://host:6379; without it, each process counts separately.",

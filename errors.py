@@ -118,16 +118,14 @@ LastAdmin = _refusal(
 # Assessments, rubrics and scores. Quota and rubric refusals have further members.
 QuotaExceeded = _refusal(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
 AlreadyBegun = _refusal(
-    409, "already_begun", "A candidate has started. The members in `entries` can no longer be changed."
+    409, "already_begun", "A candidate has started. The fields in `entries` can no longer be changed."
 )
 RubricInUse = _refusal(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _refusal(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
 RubricChanged = _refusal(
     409, "rubric_changed", "The rubric has a newer version. Read it, and score by its criteria."
 )
-ScoreChanged = _refusal(
-    409, "score_changed", "You have changed or withdrawn this score meanwhile. Get the scores again."
-)
+ScoreChanged = _refusal(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
 Conflict = _refusal(409, "conflict", "The request conflicts with the stored state.")
 
 # Keys and invitations

@@ -25,7 +25,7 @@ UNKNOWN = "unknown"
 IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))
 SOLE_ADDRESS = (
     "All requests come from the private address %s. If it is a proxy's, set TRUSTED_PROXIES: "
-    "otherwise all clients share one limit for wrong credentials."
+    "otherwise all clients share one limit for invalid credentials."
 )
 
 

@@ -92,7 +92,7 @@ def get_task(assessment_id):
 def change_assessment(data, assessment_id):
     """Change an assessment
 
-    Omitted members keep their values; null clears. Members that candidates see can only be changed until the first key
+    Omitted fields keep their values; null clears. Fields that candidates see can only be changed until the first key
     is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can be
     changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """

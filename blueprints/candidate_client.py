@@ -21,7 +21,7 @@ blp = Blueprint("Client", __name__, description="Reports and uploads of a candid
 def check_version(query):
     """Check a client's version
 
-    Whether the client must or should be updated, according to CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
+    Tells the client if it must or should be updated, according to CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
     """
     return client_versions.check_version(
         query["version"], setting("CLIENT_MIN_VERSION"), setting("CLIENT_LATEST_VERSION")

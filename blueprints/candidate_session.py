@@ -51,7 +51,7 @@ def get_consent(query):
 def give_consent(data):
     """Consent to the disclosure
 
-    Repeating it changes nothing. Consent to an outdated text, identified by its hash, is refused.
+    Repeating it changes nothing. Consent to an outdated text, identified by its hash, is rejected.
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])

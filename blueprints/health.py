@@ -22,9 +22,9 @@ class Health(Schema):
 class Parts(Schema):
     """Parts of the service."""
 
-    database = String("Whether the database responds.", example=OK)
-    migrations = String("Whether all migrations have been applied.", example=OK)
-    storage = String("Whether bundles can be stored.", example=OK)
+    database = String("State of the database.", example=OK)
+    migrations = String("State of the migrations.", example=OK)
+    storage = String("State of the bundle store.", example=OK)
     worker = String("With `deep=1`: whether a worker runs all its tasks.", example=OK, optional=True)
 
 

@@ -30,7 +30,7 @@ ENVELOPE = Envelope()
 def ingest_event(envelope):
     """Ingest an event
 
-    Responds after the event is stored durably. Unknown kinds and members are accepted. An id counts once per session.
+    Responds after the event is stored durably. Unknown kinds and fields are accepted. An id counts once per session.
     """
     arrival = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
     if key_id := _store(arrival, envelope):

@@ -99,7 +99,7 @@ def set_accommodation(data, candidate_id):
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
-    Invitations and reminders, newest first, each with the mail server's last error.
+    Invitations and reminders, newest first, each with the email server's last error.
     """
     messages = Delivery.personal_rows(find(CandidateKey, candidate_id))
     response = page("deliveries", messages, query, newest_first=True)

@@ -44,7 +44,7 @@ def create_issue(data):
 def get_issue(issue_id):
     """Get an issue
 
-    A candidate can get the issue of their assessment, without the members that reveal the solution.
+    A candidate can get the issue of their assessment, without the fields that reveal the solution.
     """
     return {"issue": find(Issue, issue_id)}
 

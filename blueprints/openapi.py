@@ -23,9 +23,9 @@ Requests are limited per credential, or per network address where no credential 
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every POST of a reviewer
 that changes something accepts an `Idempotency-Key`: a request that is repeated with the same key runs only once.
 
-Unknown query parameters are refused (400 `unknown_parameter`), and so are unknown members of a body, except those of
-the object in the response, so that an object can be sent back. Candidates' operations ignore both, and the operations
-with the response header `X-Ignored` name them there.
+Unknown query parameters are rejected (400 `unknown_parameter`), and so are unknown fields of a body. Fields of the
+object in the response are accepted, so that an object can be sent back. Candidates' operations ignore unknown names.
+The operations with the response header `X-Ignored` list ignored names there.
 
 Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send one of up to 128
 letters, digits and `._:-`.

@@ -53,7 +53,7 @@ def get_settings():
 def change_settings(data):
     """Change the settings
 
-    Omitted members keep their values; null clears. New additions to the disclosure replace all earlier ones and change
+    Omitted fields keep their values; null clears. New additions to the disclosure replace all earlier ones and change
     its version: candidates who have not started must consent again.
     """
     caller.organization.update_columns(**data)

@@ -40,7 +40,7 @@ def list_people(query):
 def create_person(data):
     """Add a person
 
-    Invites them by mail. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins: services get
+    Invites them by email. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins: services get
     403 `insufficient_role`, and `flask person create` adds the first one.
     """
     person = users.add(caller.organization, caller, **data)

@@ -29,8 +29,8 @@ def list_results(query, assessment_id):
     """List results
 
     One entry for each session, including those whose key was revoked or erased, and for each candidate who has not
-    redeemed their key. `next` is stable while others change. Metrics are those of `cohort-stats`; `score` has the means
-    of `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session yet.
+    redeemed their key. `next` is stable while others change. Metrics are the same as in `cohort-stats`; `score` has the
+    means of `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session yet.
     """
     results, limit, after = _results_of(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):

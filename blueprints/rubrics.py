@@ -78,7 +78,7 @@ def change_rubric(data, rubric_id):
 def delete_rubric(rubric_id):
     """Delete a rubric
 
-    Refused while assessments use it; the error lists them.
+    Rejected while assessments use it; the error lists them.
     """
     find(Rubric, rubric_id).delete_softly()
     return {"ok": True, "id": rubric_id}

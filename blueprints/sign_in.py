@@ -42,7 +42,7 @@ def get_sign_in_methods():
 @blp.arguments(schemas.SignInMailRequest)
 @blp.response(202, schemas.SignInMailQueued)
 def request_sign_in_mail(data):
-    """Request a link by mail
+    """Request a link by email
 
     The link works once, for 15 minutes. The response does not reveal whether there is such a person.
     """

@@ -84,7 +84,7 @@ def get_compact_timeline(session_id):
     """Get a session's compact timeline
 
     All events in one response, in the order in which they happened, one JSON object per line: for a table or a chart of
-    a whole session. The members are those of the timeline's events; `size` is `sizeBytes`.
+    a whole session. The fields are the same as in the timeline; `size` is `sizeBytes`.
     """
     session = find(Session, session_id)
     parts = timeline.read_compact(session)

@@ -6,7 +6,7 @@ from models import ApiToken
 from models.todo import todo
 from schemas.todo import Todo, TodoQuery
 
-blp = Blueprint("To do", __name__, description="What is waiting for a reviewer.")
+blp = Blueprint("To do", __name__, description="Work that is waiting for a reviewer.")
 
 
 @blp.get("/todo")

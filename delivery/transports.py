@@ -42,7 +42,7 @@ class SmtpTransport:
             except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
                 raise self._refusal(error.smtp_code, error.smtp_error) from error
             except smtplib.SMTPNotSupportedError as error:
-                raise PermanentFailure("The mail server does not support non-ASCII addresses.") from error
+                raise PermanentFailure("The email server does not support non-ASCII addresses.") from error
         return "sent"
 
     def remove(self, message_id: str) -> None:
@@ -85,7 +85,7 @@ class SmtpTransport:
         if connection.has_extn("starttls"):
             connection.starttls(context=self.server.tls_context())
         elif self.server.encryption == "required":
-            raise TemporaryFailure("The mail server does not offer the encryption that SMTP_URL requires.")
+            raise TemporaryFailure("The email server does not offer the encryption that SMTP_URL requires.")
 
     def _refusal(self, code: int, text: bytes | str) -> DeliveryFailure:
         is_permanent = 500 <= code <= 599 and code not in CONFIGURATION_CODES
@@ -96,9 +96,9 @@ class SmtpTransport:
         if isinstance(error, smtplib.SMTPResponseException):
             reason = _response(error.smtp_code, error.smtp_error)
         elif isinstance(error, ssl.SSLCertVerificationError):
-            reason = f"Cannot verify the mail server's certificate: {error.verify_message}"
+            reason = f"Cannot verify the email server's certificate: {error.verify_message}"
         else:
-            reason = f"Cannot use the mail server: {getattr(error, 'strerror', None) or error}"
+            reason = f"Cannot use the email server: {getattr(error, 'strerror', None) or error}"
         return TemporaryFailure(self._without_password(reason))
 
     def _without_password(self, text: str) -> str:
@@ -143,4 +143,4 @@ def transport_from(smtp_url: str | None, folder: Path | str) -> Transport:
 
 def _response(code: int, text: bytes | str) -> str:
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"The mail server responded with {code}: {text}"
+    return f"The email server responded with {code}: {text}"

@@ -84,15 +84,6 @@ CREATE TABLE sign_in_grants (
 CREATE UNIQUE INDEX signingrant_fingerprint ON sign_in_grants (fingerprint);
 CREATE INDEX signingrant_expires_at ON sign_in_grants (expires_at);
 
-CREATE TABLE cohort_counts (
-    assessment_id {uuid} NOT NULL,
-    metric INTEGER NOT NULL,
-    level INTEGER NOT NULL,
-    bucket BIGINT NOT NULL,
-    n BIGINT NOT NULL,
-    PRIMARY KEY (assessment_id, metric, level, bucket)
-);
-
 CREATE TABLE users (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -368,13 +359,12 @@ CREATE TABLE candidate_keys (
     time_multiplier_thousandths INTEGER,
     invitation_id {uuid},
     bounced {boolean} NOT NULL,
-    is_redeemed {boolean} NOT NULL DEFAULT FALSE,
     reminded_at {timestamp},
     expires_at {timestamp} NOT NULL,
     revoked_at {timestamp},
     erasure_requested_at {timestamp},
     erased_at {timestamp},
-    decision TEXT NOT NULL DEFAULT 'undecided',
+    decision TEXT NOT NULL,
     decision_reason TEXT,
     decided_at {timestamp},
     decided_by_id {uuid} REFERENCES api_tokens (id),
@@ -387,28 +377,14 @@ CREATE INDEX candidate_keys_of_address ON candidate_keys (address, assessment_id
 CREATE INDEX candidate_keys_of_external_id
     ON candidate_keys (organization_id, external_id, assessment_id)
     WHERE external_id IS NOT NULL;
-CREATE INDEX candidate_keys_by_sort_name
-    ON candidate_keys (assessment_id, sort_name, id)
-    WHERE is_redeemed OR (revoked_at IS NULL);
-CREATE INDEX candidate_keys_by_decision
-    ON candidate_keys (assessment_id, decision, id)
-    WHERE is_redeemed OR (revoked_at IS NULL);
-CREATE INDEX candidate_keys_not_redeemed
-    ON candidate_keys (assessment_id, expires_at, id)
-    WHERE NOT is_redeemed AND (revoked_at IS NULL);
 CREATE INDEX candidate_keys_changed ON candidate_keys (organization_id, updated_at) WHERE updated_at IS NOT NULL;
 CREATE INDEX candidate_keys_undecided
     ON candidate_keys (organization_id, id)
-    WHERE (is_redeemed AND (decision = 'undecided')) AND (erased_at IS NULL);
+    WHERE (decision = 'undecided') AND (erased_at IS NULL);
 CREATE INDEX candidate_keys_to_erase
     ON candidate_keys (organization_id, erasure_requested_at)
     WHERE (erasure_requested_at IS NOT NULL) AND (erased_at IS NULL);
 CREATE INDEX candidate_keys_to_remind ON candidate_keys (expires_at) WHERE reminded_at IS NULL;
-
-CREATE TABLE cohort_rollups (
-    assessment_id {uuid} NOT NULL PRIMARY KEY REFERENCES assessments (id),
-    totals {json} NOT NULL
-);
 
 CREATE TABLE consents (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -446,6 +422,9 @@ CREATE TABLE sessions (
     manual_edit_ratio BIGINT,
     first_change_latency_ms BIGINT,
     tests_passed {boolean},
+    known_exit_code_count INTEGER,
+    file_change_count INTEGER,
+    attributed_change_count INTEGER,
     further_metrics {json},
     manual_line_ratio BIGINT,
     sealed_count INTEGER NOT NULL,
@@ -469,29 +448,15 @@ CREATE TABLE sessions (
     checked_seal_count INTEGER NOT NULL,
     updated_at {timestamp}
 );
-CREATE INDEX session_assessment_id ON sessions (assessment_id);
 CREATE UNIQUE INDEX session_key_id ON sessions (key_id);
 CREATE INDEX session_organization_id_created_at_id ON sessions (organization_id, created_at, id);
 CREATE INDEX sessions_open ON sessions (closes_at) WHERE closed_at IS NULL;
 CREATE INDEX sessions_changed ON sessions (organization_id, updated_at) WHERE updated_at IS NOT NULL;
 CREATE INDEX sessions_unsealed ON sessions (closed_at) WHERE final_seal_count = 0;
-CREATE INDEX sessions_open_of ON sessions (assessment_id) WHERE closed_at IS NULL;
+CREATE INDEX sessions_of_assessment
+    ON sessions (assessment_id, closed_at, derivation_version, event_count, duration_ms, prompt_count, command_fail_rate, verify_intensity, manual_edit_ratio, first_change_latency_ms, tests_passed, known_exit_code_count, file_change_count, attributed_change_count);
 CREATE INDEX sessions_unchecked ON sessions (id) WHERE checked_seal_count < final_seal_count;
 CREATE INDEX sessions_disagreeing ON sessions (organization_id, created_at, id) WHERE has_disagreement;
-CREATE INDEX sessions_by_created_at ON sessions (assessment_id, created_at, id);
-CREATE INDEX sessions_by_completed_at ON sessions (assessment_id, completed_at, id);
-CREATE INDEX sessions_by_duration_ms ON sessions (assessment_id, duration_ms, id);
-CREATE INDEX sessions_by_prompt_count ON sessions (assessment_id, prompt_count, id);
-CREATE INDEX sessions_by_command_fail_rate ON sessions (assessment_id, command_fail_rate, id);
-CREATE INDEX sessions_by_verify_intensity ON sessions (assessment_id, verify_intensity, id);
-CREATE INDEX sessions_by_manual_edit_ratio ON sessions (assessment_id, manual_edit_ratio, id);
-CREATE INDEX sessions_by_first_change_latency_ms ON sessions (assessment_id, first_change_latency_ms, id);
-CREATE INDEX sessions_by_tests_passed ON sessions (assessment_id, tests_passed, id);
-CREATE INDEX sessions_by_score_total ON sessions (assessment_id, score_total, id);
-CREATE INDEX sessions_by_score_spread ON sessions (assessment_id, score_spread, id);
-CREATE INDEX sessions_by_state
-    ON sessions (assessment_id, (CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
-        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END), id);
 CREATE INDEX sessions_metrics_due ON sessions (id) WHERE metrics_due;
 
 CREATE TABLE erasures (

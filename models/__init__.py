@@ -19,7 +19,6 @@ from models.ledger.seals import Seal
 from models.new_organizations import open_organization
 from models.orgs import ApiToken, Organization, User
 from models.privacy import DailyTask, Erasure
-from models.rollups import CohortCount, CohortRollup
 from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
 from models.service_secrets import ServiceSecret, upload_secret

@@ -1,34 +1,152 @@
 """Cohort statistics of an assessment, and a session's percentiles in them (R19 to R22)."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-import peewee
+import orjson
 
 from errors import NotFound
-from models import cohort_summaries, sql
+from models import sql
 from models.assessments import Assessment
-from models.base import Query, db
-from models.database import snapshot
+from models.base import Query, is_postgres
 from models.keys import CandidateKey
-from models.rollups import CohortCount, CohortRollup
-from models.sessions import COHORT_COLUMNS, Session
-from rules.metrics.derivation import observations
-from rules.rows import row_id, row_json
-from rules.statistics import rollups
+from models.sessions import Session
 from rules.statistics.cohorts import (
     METRICS,
     SMALL_COHORT,
     SMALL_NOTE,
     Metric,
     average,
+    beaten_and_equal,
     pass_rate,
     percentile,
     place,
+    quartiles,
     shown_value,
 )
-from rules.statistics.rollups import EXACT, LEVELS
+
+# The database collects each metric's values, and Python adds and sorts them: SQLite's SUM overflows, and PostgreSQL's
+# percentile_cont returns floats. One statement, so that a session and its cohort are consistent.
+_STATEMENT = """
+    SELECT cohort.*, own.id, own.closed_at, {own}
+    FROM (
+        SELECT COUNT(*), COUNT(*) FILTER (WHERE tests_passed), COUNT(*) FILTER (WHERE event_count = 0),
+            CAST({json_array}(DISTINCT derivation_version) AS TEXT),
+            (SELECT COUNT(*) FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NULL), {values}
+        FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NOT NULL
+    ) AS cohort
+    LEFT JOIN sessions own ON own.id = :session_id AND own.assessment_id = :assessment_id
+"""
+_VALUES = """
+    CAST({json_array}({field}) FILTER (WHERE {field} IS NOT NULL) AS TEXT),
+    SUM({observed}) FILTER (WHERE {field} IS NOT NULL)
+"""
+
+
+class Distribution(NamedTuple):
+    """The values of one metric in a cohort, sorted, and those of the session to compare, if any."""
+
+    metric: Metric
+    values: list[int]
+    observations: int
+    own_value: int | None
+    own_observations: int
+
+    @property
+    def average(self) -> int | float | None:
+        return average(sum(self.values), len(self.values), self.metric)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        counts = {"n": len(self.values), "observations": self.observations}
+        return counts | {"direction": self.metric.direction} | quartiles(self.values, self.metric)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The session's value, the observations that it is based on, and its place among the other sessions."""
+        has_value = self.own_value is not None
+        return {
+            "value": shown_value(self.own_value, self.metric),
+            "value_observations": self.own_observations,
+        } | place(*self._beaten_and_equal, len(self.values), self.metric, has_value)
+
+    @property
+    def percentile(self) -> float | None:
+        return percentile(self._beaten_and_equal[0], len(self.values), self.own_value is not None)
+
+    @property
+    def _beaten_and_equal(self) -> tuple[int, int]:
+        return (
+            (0, 0) if self.own_value is None else beaten_and_equal(self.values, self.own_value, self.metric)
+        )
+
+
+class Cohort(NamedTuple):
+    """The closed sessions of an assessment in numbers. `has_session` and `includes_session` are about the session to
+    compare: the assessment has it, and it is closed."""
+
+    sessions: int
+    passed: int
+    empty: int
+    open: int
+    versions: list[int]
+    distributions: list[Distribution]
+    has_session: bool
+    includes_session: bool
+
+    @classmethod
+    def of(cls, assessment_id: Any, session_id: Any = None) -> "Cohort":
+        text = _statement("json_agg" if is_postgres() else "json_group_array")
+        ((sessions, passed, empty, versions, still_open, *columns),) = sql.rows(
+            text, assessment_id=assessment_id, session_id=session_id
+        )
+        collected, (own_id, own_closed_at, *own) = columns[: 2 * len(METRICS)], columns[2 * len(METRICS) :]
+        distributions = [
+            Distribution(
+                metric,
+                sorted(orjson.loads(collected[2 * index] or "[]")),
+                int(collected[2 * index + 1] or 0),
+                own[2 * index],
+                0 if own[2 * index] is None else own[2 * index + 1],
+            )
+            for index, metric in enumerate(METRICS)
+        ]
+        return cls(
+            sessions=sessions,
+            passed=passed,
+            empty=empty,
+            open=still_open,
+            versions=sorted(orjson.loads(versions or "[]")),
+            distributions=distributions,
+            has_session=own_id is not None,
+            includes_session=own_closed_at is not None,
+        )
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        averages = {f"avg_{each.metric.field}": each.average for each in self.distributions}
+        is_small = self.sessions < SMALL_COHORT
+        response: dict[str, Any] = {
+            "session_count": self.sessions,
+            "metrics": averages | {"test_pass_rate": pass_rate(self.passed, self.sessions)},
+            "summary": {each.metric.field: each.summary for each in self.distributions},
+            "open": self.open,
+            "empty": self.empty,
+            "small": is_small,
+            "small_note": SMALL_NOTE if is_small else None,
+        }
+        return response | {"derivation_versions": self.versions} if len(self.versions) > 1 else response
+
+
+@cache
+def _statement(json_array: str) -> str:
+    values = [
+        _VALUES.format(json_array=json_array, field=metric.field, observed=metric.observed)
+        for metric in METRICS
+    ]
+    own = [f"own.{metric.field}, own.{metric.observed}" for metric in METRICS]
+    return _STATEMENT.format(json_array=json_array, values=", ".join(values), own=", ".join(own))
 
 
 def members(assessment: Assessment) -> Query:
@@ -40,9 +158,8 @@ def members(assessment: Assessment) -> Query:
 
 def statistics(assessment_id: Any) -> dict[str, Any] | None:
     """The cohort's averages and distributions; None without a cohort."""
-    with snapshot():
-        rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment_id)
-        return _statistics(assessment_id, rollup.totals) if rollup and rollup.totals else None
+    cohort = Cohort.of(assessment_id)
+    return cohort.statistics if cohort.sessions else None
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
@@ -50,174 +167,28 @@ def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
 
     Raises NotFound if the assessment has no such session.
     """
-    with snapshot():
-        session_ranks = ranks([session_id], METRICS) if session_id else []
-        if not session_ranks or session_ranks[0].assessment_id != assessment_id:
-            raise NotFound()
-        totals = session_ranks[0].totals
-        if not totals:
-            return None
-        response = _statistics(assessment_id, totals)
-        if session_ranks[0].closed_at is None:
-            return response
-        for field, place in _places(session_id, session_ranks).items():
-            response["summary"][field] |= place
-        if totals["sessions"] < 2:
-            return response
-        return response | {"percentiles": {rank.metric.field: rank.percentile for rank in session_ranks}}
+    cohort = Cohort.of(assessment_id, session_id)
+    if not cohort.has_session:
+        raise NotFound()
+    if not cohort.sessions:
+        return None
+    response = cohort.statistics
+    if not cohort.includes_session:
+        return response
+    for each in cohort.distributions:
+        response["summary"][each.metric.field] |= each.place
+    if cohort.sessions < 2:
+        return response
+    return response | {"percentiles": {each.metric.field: each.percentile for each in cohort.distributions}}
 
 
-def _places(session_id: Any, session_ranks: Sequence["Rank"]) -> dict[str, dict[str, Any]]:
-    """By the metrics' fields, a session's value, what it rests on, and its place among the other sessions."""
-    columns: Any = Session.select(*(getattr(Session, name) for name in COHORT_COLUMNS))
-    observed = observations(columns.where(Session.id == session_id).dicts().get())
-    return {
-        rank.metric.field: {"value_observations": observed[rank.metric.field]}
-        | {"value": shown_value(rank.value, rank.metric)}
-        | place(rank.beaten, rank.equal, rank.n, rank.metric, rank.value is not None)
-        for rank in session_ranks
-    }
-
-
-def percentiles(
-    session_ids: Sequence[Any], metrics: Sequence[Metric] = METRICS
-) -> dict[Any, dict[str, float | None]]:
-    """The percentiles of closed sessions, each in its own cohort, by session id and the metrics' fields."""
-    by_session: dict[Any, dict[str, float | None]] = {session_id: {} for session_id in session_ids}
-    for rank in ranks(session_ids, metrics):
-        by_session[rank.session_id][rank.metric.field] = rank.percentile
+def percentiles(cohort: Sequence[Session]) -> dict[Any, dict[str, float | None]]:
+    """The percentiles of all sessions of a cohort, by session id and the metrics' fields."""
+    by_session: dict[Any, dict[str, float | None]] = {session.id: {} for session in cohort}
+    for metric in METRICS:
+        own = {session.id: getattr(session, metric.field) for session in cohort}
+        values = sorted(value for value in own.values() if value is not None)
+        for session_id, value in own.items():
+            beaten = 0 if value is None else beaten_and_equal(values, value, metric)[0]
+            by_session[session_id][metric.field] = percentile(beaten, len(values), value is not None)
     return by_session
-
-
-def _statistics(assessment_id: Any, totals: Mapping[str, int]) -> dict[str, Any]:
-    counts = Counter(totals)
-    is_open = (Session.assessment == assessment_id) & Session.closed_at.is_null()
-    averages = {
-        f"avg_{metric.field}": average(counts[f"{metric.field}_sum"], counts[f"{metric.field}_count"], metric)
-        for metric in METRICS
-    }
-    rate = {"test_pass_rate": pass_rate(counts["passed"], counts["sessions"])}
-    versions = rollups.versions(totals)
-    response: dict[str, Any] = {
-        "session_count": counts["sessions"],
-        "metrics": averages | rate,
-        "summary": cohort_summaries.summaries(assessment_id, totals),
-        "open": Session.select().where(is_open).count(),
-        "empty": counts["empty"],
-        "small": counts["sessions"] < SMALL_COHORT,
-        "small_note": SMALL_NOTE if counts["sessions"] < SMALL_COHORT else None,
-    }
-    return response | {"derivation_versions": versions} if len(versions) > 1 else response
-
-
-class Rank(NamedTuple):
-    """A session's rank by one metric, with its cohort's totals. `merit` is None without a value."""
-
-    session_id: Any
-    assessment_id: Any
-    closed_at: Any
-    metric: Metric
-    merit: int | None
-    beaten: int
-    equal: int  # others with the same value
-    totals: dict[str, int] | None
-
-    @property
-    def value(self) -> int | None:
-        return None if self.merit is None else rollups.merit(self.metric, self.merit)
-
-    @property
-    def n(self) -> int:
-        """The number of sessions with a value."""
-        return (self.totals or {}).get(f"{self.metric.field}_count", 0)
-
-    @property
-    def percentile(self) -> float | None:
-        return percentile(self.beaten, self.n, self.merit is not None)
-
-
-def ranks(session_ids: Sequence[Any], metrics: Sequence[Metric]) -> list[Rank]:
-    """The number of sessions of its cohort that each session beats by each metric.
-
-    One statement, so that session, totals and counters are consistent: a percentile is never above 1.
-    """
-    if not session_ids:
-        return []
-    names, values = sql.in_list("id", session_ids)
-    rows = sql.rows(_ranks(tuple(metrics), names), **values)
-    return [
-        Rank(
-            row_id(session),
-            row_id(cohort),
-            closed,
-            METRICS[index],
-            merit,
-            int(beaten or 0),
-            (tied or 1) - 1,
-            row_json(sums),
-        )
-        for session, cohort, closed, index, merit, beaten, tied, sums in rows
-    ]
-
-
-def _ranks(metrics: tuple[Metric, ...], session_ids: str) -> str:
-    signs = {metric: "-" if metric.lower_is_better else "" for metric in metrics}
-    merits = [f"WHEN {METRICS.index(metric)} THEN {sign}s.{metric.field}" for metric, sign in signs.items()]
-    levels = [f"({i}, {level.shift}, {level.parent_shift or 'NULL'})" for i, level in enumerate(LEVELS)]
-    return sql.RANKS.format(
-        metrics=", ".join(f"({METRICS.index(metric)})" for metric in metrics),
-        levels=", ".join(levels),
-        merits=" ".join(merits),
-        session_ids=session_ids,
-        exact=EXACT,
-    )
-
-
-def rebuild(assessment: Assessment) -> None:
-    """Recount keys and cohort. Closes wait until the end; statistics stay available."""
-    with db.atomic():
-        first = (rollups.KEYS, 0, 0)
-        # Locks the counter, so that two rebuilds at once do not add the same difference twice.
-        CohortCount.add(assessment.id, {first: 0})
-        CohortCount.add(assessment.id, {first: _missing_keys(assessment)})
-    with db.atomic():
-        rollup = CohortRollup.locked_for(assessment.id)
-        totals, counts = _recount(assessment)
-        rollup.set_totals(totals)
-        CohortCount.delete().where(CohortCount.is_of_cohort(assessment)).execute()
-        CohortCount.add(assessment.id, counts)
-
-
-def first_difference(assessment: Assessment) -> str | None:
-    """Describe the first counter that differs from the keys or sessions; None if all agree."""
-    with snapshot():
-        if missing := _missing_keys(assessment):
-            return f"the total of keys has {-missing} too many"
-        totals, counts = _recount(assessment)
-        rollup = CohortRollup.get_or_none(CohortRollup.assessment == assessment)
-        stored = Counter(rollup.totals if rollup else {})
-        for name in sorted(rollups.difference(totals, stored)):
-            return f"{name} is {stored[name]} and should be {totals[name]}"
-        differences = rollups.difference(counts, CohortCount.of(assessment))
-        for (metric, level, bucket), surplus in sorted(differences.items()):
-            return f"{METRICS[metric].field}, level {level}, bucket {bucket} has {surplus} too many"
-    return None
-
-
-def _missing_keys(assessment: Assessment) -> int:
-    """The number of keys that are not counted; one statement, so that it is exact while keys change."""
-    is_counter = (CohortCount.assessment_id == assessment.id) & (CohortCount.metric == rollups.KEYS)
-    counted = CohortCount.select(peewee.fn.COALESCE(peewee.fn.SUM(CohortCount.n), 0)).where(is_counter)
-    keys = CandidateKey.select(peewee.fn.COUNT(CandidateKey.id) - counted)
-    return int(keys.where(CandidateKey.assessment == assessment, CandidateKey.revoked_at.is_null()).scalar())
-
-
-def _recount(assessment: Assessment) -> tuple[Counter[str], Counter[rollups.Place]]:
-    """The totals and counters of all sessions with derived metrics, first derived at the close."""
-    query = Session.select(*(getattr(Session, name) for name in COHORT_COLUMNS))
-    derived: Any = query.where(Session.assessment == assessment, Session.derivation_version.is_null(False))
-    totals, counts = Counter[str](), Counter[rollups.Place]()
-    for session in derived.dicts().iterator():
-        totals.update(rollups.totals(session))
-        counts.update(rollups.counts(session))
-    return totals, counts

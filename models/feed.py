@@ -42,11 +42,8 @@ class FeedEvent(Model):
     def publish(cls, organization_id: Any, type: str, *payloads: dict[str, Any]) -> None:
         """Publish an event for each payload, in the caller's transaction."""
         if payloads:
-            data = [
-                {name: str(value) if isinstance(value, UUID) else value for name, value in payload.items()}
-                for payload in payloads
-            ]
-            cls.create(organization=organization_id, type=type, data=data if len(data) > 1 else data[0])
+            data = list(payloads) if len(payloads) > 1 else payloads[0]
+            sql.insert(cls, [{"organization_id": organization_id, "type": type, "data": data}])
 
     @classmethod
     def unnumbered(cls) -> Query:

@@ -7,9 +7,8 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock, db
+from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
 from models.orgs import ApiToken, Organization
-from models.rollups import CohortCount
 from rules import candidate_keys, retention, session_close
 
 
@@ -36,7 +35,7 @@ class CandidateKey(Model):
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
     queued; `bounced` stops further emails to the address. `decision` is one of rules/statistics/fairness.py.
-    `is_redeemed` and `sort_name`, the case-folded name, are for the order of results (models/results.py).
+    `sort_name`, the case-folded name, is for the order of results (models/results.py).
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
@@ -60,13 +59,12 @@ class CandidateKey(Model):
     time_multiplier_thousandths = peewee.IntegerField(null=True)
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
-    is_redeemed = peewee.BooleanField(default=False, constraints=[peewee.SQL("DEFAULT FALSE")])
     reminded_at = TimestampField(null=True)
     expires_at = TimestampField()
     revoked_at = TimestampField(null=True)
     erasure_requested_at = TimestampField(null=True)
     erased_at = TimestampField(null=True)
-    decision = peewee.TextField(default="undecided", constraints=[peewee.SQL("DEFAULT 'undecided'")])
+    decision = peewee.TextField(default="undecided")
     decision_reason = peewee.TextField(null=True)
     decided_at = TimestampField(null=True)
     decided_by = peewee.ForeignKeyField(ApiToken, null=True, index=False)
@@ -130,9 +128,7 @@ class CandidateKey(Model):
 
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it has been revoked before."""
-        with db.atomic():
-            self.set_once("revoked_at")
-            CohortCount.add_keys(self.assessment_id, -1)
+        self.set_once("revoked_at")
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -164,7 +160,7 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
-        """Remove name and address and revoke the key, which the caller has locked and no longer counts."""
+        """Remove name and address and revoke the key, which the caller has locked."""
         now = clock.now()
         erased = cls.person(None, None) | {"metadata": None, "decision_reason": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
@@ -184,19 +180,6 @@ add_index(
     *(CandidateKey.organization, CandidateKey.external_id, CandidateKey.assessment),
     where=CandidateKey.external_id.is_null(False),
 )
-# For the order of results.
-_IS_LISTED = CandidateKey.is_redeemed | CandidateKey.revoked_at.is_null()
-for _column in (CandidateKey.sort_name, CandidateKey.decision):
-    add_index(
-        f"candidate_keys_by_{_column.name}",
-        *(CandidateKey.assessment, _column, CandidateKey.id),
-        where=_IS_LISTED,
-    )
-add_index(
-    "candidate_keys_not_redeemed",
-    *(CandidateKey.assessment, CandidateKey.expires_at, CandidateKey.id),
-    where=~CandidateKey.is_redeemed & CandidateKey.revoked_at.is_null(),
-)
 # For `updatedAfter`.
 add_index(
     "candidate_keys_changed",
@@ -207,9 +190,7 @@ add_index(
 add_index(
     "candidate_keys_undecided",
     *(CandidateKey.organization, CandidateKey.id),
-    where=CandidateKey.is_redeemed
-    & (CandidateKey.decision == "undecided")
-    & CandidateKey.erased_at.is_null(),
+    where=(CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null(),
 )
 add_index(
     "candidate_keys_to_erase",

@@ -5,13 +5,13 @@ from typing import Any
 
 import peewee
 
-from models import cohorts, sql
+from models import sql
 from models.assessments import Assessment
 from models.base import Query, clock, month_of
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
-from rules.statistics.cohorts import METRICS, Metric, median, shown_value
+from rules.statistics.cohorts import METRICS, Metric, median, percentile, shown_value
 
 FUNNEL = ("invited", "redeemed", "completed", "reviewed", "hired")
 # The aliases that `sql.STATUS` expects.
@@ -72,6 +72,9 @@ def top(
 ) -> list[dict[str, Any]]:
     """The closed sessions with the lowest (`asc`) or highest (`desc`) values, each with its percentile (R20)."""
     column = getattr(S, metric.field)
+    best_last = column.desc() if metric.lower_is_better else column.asc()
+    rank = peewee.fn.RANK().over(partition_by=[S.assessment], order_by=[best_last])
+    n = peewee.fn.COUNT(S.id).over(partition_by=[S.assessment])
     query = _closed_sessions(organization, assessment_id).where(column.is_null(False))
     query = query.select(
         S.id.alias("session_id"),
@@ -80,15 +83,14 @@ def top(
         S.completed_at,
         *(A.title.alias("assessment_title"), K.external_id, K.candidate_name, K.candidate_email),
         _status().alias("status"),
-        column.alias("value"),
+        *(column.alias("value"), rank.alias("rank"), n.alias("n")),
     )
     by_value = column.asc() if order == "asc" else column.desc()
-    rows: Any = list(query.order_by(by_value, S.created_at, S.id).limit(limit).dicts())
-    percentiles = cohorts.percentiles([row["session_id"] for row in rows], [metric])
+    rows: Any = query.order_by(by_value, S.created_at, S.id).limit(limit).dicts()
     return [
         row
         | {"value": shown_value(row["value"], metric)}
-        | {"percentile": percentiles[row["session_id"]][metric.field]}
+        | {"percentile": percentile(row["rank"] - 1, row["n"], True)}
         for row in rows
     ]
 

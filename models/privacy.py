@@ -20,7 +20,6 @@ from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.ledger import audit
 from models.orgs import ApiToken, Organization
-from models.rollups import CohortCount
 from models.sessions import (
     Consent,
     Derivation,
@@ -89,8 +88,6 @@ def erase(
         receipt = Erasure.get_or_none(Erasure.key == key)
         if receipt is not None:
             return receipt
-        if key.revoked_at is None:
-            CohortCount.add_keys(key.assessment_id, -1)
         session = Session.get_or_none(Session.key == key)
         if session is not None:
             session = close_for_erasure(session, derivation)

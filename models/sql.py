@@ -15,7 +15,6 @@ import orjson
 import peewee
 
 from models.database import db, is_postgres
-from rules.statistics.rollups import KEYS, STRIPES
 from rules.timestamps import format_timestamp
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+\d*)")
@@ -55,6 +54,29 @@ def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
     """The parameters of an `IN (...)`, as text and as values."""
     values = {f"{name}_{number}": item for number, item in enumerate(items)}
     return ", ".join(f":{each}" for each in values), values
+
+
+def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
+    """Insert rows in one statement.
+
+    rows -- dicts of the same columns
+    shared -- the columns in which all rows are equal; the rest have the model's defaults
+    """
+    for field in model._meta.sorted_fields:
+        if field.default is not None and field.column_name not in rows[0]:
+            shared.setdefault(
+                field.column_name, field.default() if callable(field.default) else field.default
+            )
+    parameters = {f"{name}{number}": value for number, row in enumerate(rows) for name, value in row.items()}
+    text = _insert(model._meta.table_name, tuple(rows[0]), tuple(shared), len(rows))
+    execute(text, **parameters, **shared)
+
+
+@lru_cache
+def _insert(table: str, names: tuple[str, ...], shared: tuple[str, ...], count: int) -> str:
+    end = "".join(f", :{name}" for name in shared)
+    rows = (", ".join(f":{name}{number}" for name in names) + end for number in range(count))
+    return f"INSERT INTO {table} ({', '.join((*names, *shared))}) VALUES ({'), ('.join(rows)})"
 
 
 class Columns:
@@ -119,11 +141,6 @@ STATUS = """CASE
         ELSE 'pending'
     END"""
 
-# The status of a settled session, of which `sessions_by_state` is the index.
-
-SESSION_STATE = """CASE WHEN hired_at IS NOT NULL THEN 'hired' WHEN completed_at IS NOT NULL THEN 'completed'
-        WHEN closed_at IS NOT NULL THEN 'expired' ELSE 'active' END"""
-
 STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
@@ -177,13 +194,6 @@ _CANDIDATES = f"""
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
     LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN users p ON p.id = t.user_id
 """
-# All keys, as counted in models/rollups.py. The subselect is an index range per assessment; a join might read all
-# counters.
-_TOTAL = f"""
-    SELECT COALESCE(SUM((
-        SELECT SUM(c.n) FROM cohort_counts c WHERE c.assessment_id = a.id AND c.metric = {KEYS}
-    )), 0) FROM assessments a WHERE a.organization_id = :organization_id AND a.deleted_at IS NULL
-"""
 
 
 @lru_cache
@@ -197,8 +207,6 @@ def candidates(filters: frozenset[str], is_page: bool, newest_first: bool = Fals
 
 @lru_cache
 def count_candidates(filters: frozenset[str]) -> str:
-    if filters.isdisjoint(_KEY_FILTERS.keys() - {"assessment_id"}):
-        return _TOTAL + ("AND a.id = :assessment_id" if "assessment_id" in filters else "")
     return f"SELECT count(*) {_matching(filters)}"
 
 
@@ -220,42 +228,6 @@ OPEN_KEYS = f"""
 # The `externalId` of the candidates of a page of the feed.
 
 EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
-
-# New candidate keys, on PostgreSQL: one statement for the keys, their number, their invitations, the feed event and the
-# audit entry. The assessment is locked against deletion until they exist.
-
-GENERATE_KEYS = f"""
-    WITH assessment AS (
-        SELECT id, organization_id, :now + COALESCE(:days, expires_in_days) * interval '1 day' AS expires_at
-        FROM assessments
-        WHERE id = :assessment_id AND organization_id = :organization_id AND deleted_at IS NULL FOR SHARE
-    ), new_keys AS (
-        INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
-                                    candidate_name, external_id, metadata, extra_minutes, address, search_text,
-                                    sort_name, invitation_id, expires_at, bounced)
-        SELECT g.id, :now, a.organization_id, a.id, g.key, g.candidate_email, g.candidate_name, g.external_id,
-               g.metadata, g.extra_minutes, g.address, g.search_text, g.sort_name, g.invitation_id, a.expires_at, false
-        FROM assessment a, json_populate_recordset(NULL::candidate_keys, :keys) g
-        RETURNING id, organization_id, assessment_id, invitation_id
-    ), invitations AS (
-        INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, last_error, address,
-                                attempts, due_at)
-        SELECT i.id, :now, k.organization_id, 'invitation', k.id, :mail, i.state, i.last_error, i.address, 0, :now
-        FROM new_keys k JOIN json_populate_recordset(NULL::deliveries, :invitations) i ON i.subject_id = k.id
-    ), counted AS (
-        INSERT INTO cohort_counts (assessment_id, metric, level, bucket, n)
-        SELECT assessment_id, {KEYS}, 0, floor(random() * {STRIPES}), count(*) FROM new_keys GROUP BY assessment_id
-        ON CONFLICT (assessment_id, metric, level, bucket) DO UPDATE SET n = cohort_counts.n + EXCLUDED.n
-    ), published AS (
-        INSERT INTO feed_events (id, created_at, organization_id, type, data)
-        SELECT :event_id, :now, organization_id, 'key.created', :payloads FROM assessment
-    ), recorded AS (
-        INSERT INTO audit_entries
-        SELECT entry.* FROM assessment, json_populate_record(NULL::audit_entries, :audit_entry) entry
-        WHERE entry.id IS NOT NULL
-    )
-    SELECT expires_at FROM assessment
-"""
 
 # Messages that count towards the limit of an address (models/deliveries/limit.py).
 
@@ -345,7 +317,7 @@ PUBLIC_KEYS = """
     ORDER BY p.id DESC
 """
 
-# Cohort statistics: sessions to close or to derive first, then ranks. See models/rollups.py for the tree of counters.
+# Sessions to close or to derive before their numbers are read.
 
 DUE_TO_CLOSE = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE closed_at IS NULL AND closes_at <= :now
@@ -373,55 +345,3 @@ DUE_WEBHOOK_DELIVERIES = """
         FROM webhooks w WHERE w.held_until IS NULL OR w.held_until <= :now
     ) lanes WHERE due_at <= :now
 """
-
-# The cohort's ranks; models/cohorts.py fills in the braces. The subselect runs once per metric and
-# level, as an index range; written as a join the planner may read all counters of the cohort.
-
-RANKS = """
-    WITH metrics (metric) AS (VALUES {metrics}),
-    levels (level, shift, parent_shift) AS (VALUES {levels}),
-    ranked AS (
-        SELECT s.id AS session_id, s.assessment_id, s.closed_at, m.metric, CASE m.metric {merits} END AS merit
-        FROM sessions s CROSS JOIN metrics m WHERE s.id IN ({session_ids})
-    ), parts AS (
-        SELECT ranked.*, (
-            SELECT SUM(c.n) FROM cohort_counts c
-            WHERE c.assessment_id = ranked.assessment_id AND c.metric = ranked.metric AND c.level = levels.level
-              AND c.bucket < ranked.merit >> levels.shift
-              AND c.bucket >= COALESCE(
-                  (ranked.merit >> levels.parent_shift) << (levels.parent_shift - levels.shift),
-                  -9223372036854775807)
-        ) AS beaten
-        FROM ranked CROSS JOIN levels
-    ), ranks AS (
-        SELECT session_id, assessment_id, closed_at, metric, merit, SUM(beaten) AS beaten
-        FROM parts GROUP BY session_id, assessment_id, closed_at, metric, merit
-    )
-    SELECT ranks.*, (
-        SELECT c.n FROM cohort_counts c
-        WHERE c.assessment_id = ranks.assessment_id AND c.metric = ranks.metric AND c.level = {exact}
-          AND c.bucket = ranks.merit
-    ) AS tied, r.totals
-    FROM ranks LEFT JOIN cohort_rollups r ON r.assessment_id = ranks.assessment_id
-    ORDER BY metric
-"""
-
-# The counters of some ranges; models/cohort_summaries.py looks up ranks in them. In a join with the ranges the planner
-# may read all counters of a level. An end limits a range to its first or last counter.
-
-_COUNTERS = """
-    SELECT * FROM (
-        SELECT {number} AS number, bucket, n FROM cohort_counts
-        WHERE assessment_id = :assessment_id AND metric = :metric{number} AND level = :level{number}
-          AND bucket BETWEEN :first{number} AND :last{number} {end}
-    ) counters
-"""
-_ENDS = {None: "", "first": "ORDER BY bucket LIMIT 1", "last": "ORDER BY bucket DESC LIMIT 1"}
-
-
-@lru_cache
-def counters(ends: tuple[str | None, ...]) -> str:
-    """The counters of numbered ranges as rows (number, bucket, n) in any order."""
-    return " UNION ALL ".join(
-        _COUNTERS.format(number=number, end=_ENDS[end]) for number, end in enumerate(ends)
-    )

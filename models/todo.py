@@ -75,7 +75,7 @@ def _undecided(reviewer: ApiToken) -> Query:
     """Sessions of candidates about whom nobody has decided."""
     columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"))
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
-    return query.where(K.is_redeemed, _IS_UNDECIDED)
+    return query.where(_IS_UNDECIDED)
 
 
 def _sessions(query: Query, limit: int) -> Query:
@@ -105,7 +105,8 @@ def disagreements(reviewer: ApiToken) -> Query:
 def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:
     """Keys that a candidate can still redeem."""
     query = _candidates(reviewer, *columns)
-    return query.where(~K.is_redeemed, K.revoked_at.is_null(), K.expires_at > clock.now())
+    is_redeemed = peewee.fn.EXISTS(S.select(S.id).where(S.key == K.id))
+    return query.where(~is_redeemed, K.revoked_at.is_null(), K.expires_at > clock.now())
 
 
 def failed_messages(reviewer: ApiToken) -> Query:

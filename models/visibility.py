@@ -66,7 +66,7 @@ def visible_disagreement(viewer: Any, session: Any) -> Any:
 
 
 def without_identity(row: dict[str, Any]) -> dict[str, Any]:
-    """The row without name, address, and the mail server's error, which can quote the address."""
+    """The row without name, address, and the email server's error, which can quote the address."""
     return row | _NO_IDENTITY | ({"last_error": None} if "last_error" in row else {})
 
 
@@ -97,7 +97,7 @@ def redact_results(viewer: Any, rows: list[Any]) -> list[Any]:
 
 
 def redact_emails(viewer: Any, emails: list[Any]) -> list[Any]:
-    """Emails to candidates, without a mail server's errors that the caller may not see."""
+    """Emails to candidates, without an email server's errors that the caller may not see."""
     hidden = hidden_candidates(viewer, [email.subject_id for email in emails])
     for email in emails:
         if email.subject_id in hidden:

@@ -41,13 +41,15 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 def of_assessment(assessment: Assessment) -> list[str]:
     """Build the table of an assessment with at least one closed session."""
     sessions.close_all_due(assessment_id=assessment.id)
+    members = list(cohorts.members(assessment))
+    percentiles = cohorts.percentiles(members)
     rows = [
         Row(
             session.key.candidate_name or str(session.id),
             sessions.shown_metrics(session) or {},
-            Percentiles().dump(cohorts.percentiles([session.id])[session.id]),
+            Percentiles().dump(percentiles[session.id]),
         )
-        for session in cohorts.members(assessment)
+        for session in members
     ]
     return lines(rows, CohortStats().dump(cohorts.statistics(assessment.id)))
 

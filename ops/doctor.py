@@ -80,7 +80,7 @@ def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     if is_https and not is_postgres():
         yield "DATABASE_URL is SQLite, which suits one machine and few candidates. Use PostgreSQL for more."
     if settings["SMTP_URL"] and "@localhost" in settings["MAIL_FROM"]:
-        yield "MAIL_FROM is not set: mail servers reject senders at localhost. Set your address."
+        yield "MAIL_FROM is not set: eemail servers reject senders at localhost. Set your address."
 
 
 def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _mail(settings: Mapping[str, Any]) -> Finding:
         transport.check(MAIL_TIMEOUT_SECONDS)
     except DeliveryFailure as failure:
         return ERROR, "mail", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
-    return OK, "mail", "The mail server accepts the login. No email was sent."
+    return OK, "mail", "The email server accepts the login. No email was sent."
 
 
 def _storage(storage: Storage) -> Finding:

@@ -128,7 +128,7 @@ class ProviderRefusedKey(Refusal):
     code = 403
     reason = "provider_key_refused"
     sentence = (
-        "The model provider refused this service's key. Please tell the person who invited you. "
+        "The model provider rejected this service's key. Please tell the person who invited you. "
         "Your session continues: you can work without the model until it is fixed."
     )
 

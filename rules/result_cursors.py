@@ -14,14 +14,16 @@ INVALID = "Must be the `next` of an earlier page with the same `sort` and `order
 
 
 class ResultCursor(NamedTuple):
-    """The position after a row: the part of the list, and the row's value and id within it.
+    """The position after a row.
 
     sort, order -- those of the list
+    group -- 0 for rows with a value; then come groups of rows without one
+    id -- orders rows of a group with the same value
     """
 
     sort: str
     order: str
-    part: int
+    group: int
     value: Any
     id: Any
 
@@ -40,8 +42,7 @@ class ResultCursor(NamedTuple):
         except (ValueError, TypeError, RecursionError, binascii.Error):
             raise ValueError(INVALID) from None
         cursor = cursor._replace(id=row_id(cursor.id))
-        is_part = isinstance(cursor.part, int) and not isinstance(cursor.part, bool) and cursor.part >= 0
-        if not is_part or cursor.id in (None, UNREADABLE_ID):
+        if cursor.id in (None, UNREADABLE_ID) or not _is_integer(cursor.group):
             raise ValueError(INVALID)
         return cursor
 
@@ -67,7 +68,6 @@ def _is_time(value: Any) -> bool:
 FITS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "integer": _is_integer,
-    "flag": lambda value: value in (True, False) and isinstance(value, int),
     "text": _is_text,
     "time": _is_time,
 }

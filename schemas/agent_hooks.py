@@ -5,7 +5,7 @@ from schemas.fields import EXAMPLE_ID, String
 
 
 class AgentHook(Body):
-    """A hook as the agent sends it. Its other members depend on the hook."""
+    """A hook as the agent sends it. Its other fields depend on the hook."""
 
     # Output of commands and content of files can be any text (R39).
     verbatim = (

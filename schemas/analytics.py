@@ -40,7 +40,7 @@ class Verification(Schema):
     event_id = members.EVENT_ID
     ts = EventTime("Event time.", attribute="time_ns")
     kind = Choice(commands.KINDS, "Kind of verification.", example="test")
-    passed = Flag("Whether it passed; null if unknown.", example=False, null=True)
+    passed = Flag("True if it passed; null if unknown.", example=False, null=True)
 
 
 class Stretch(Schema):
@@ -89,7 +89,7 @@ class ProxyUse(Schema):
     provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
     model = String("Model; null if no response named one.", example="claude-opus-4-5-20251101", null=True)
     calls = Integer("Number of calls, including failed ones.", example=142)
-    input_tokens = Integer("Input tokens, without those of the cache.", example=1200, null=True)
+    input_tokens = Integer("Input tokens, without cached tokens.", example=1200, null=True)
     output_tokens = Integer("Output tokens.", example=52000, null=True)
     cache_read_tokens = Integer("Tokens read from the cache.", example=4100000, null=True)
     cache_write_tokens = Integer("Tokens written to the cache.", example=380000, null=True)
@@ -115,7 +115,7 @@ class Episode(Schema):
     `fixed`: the same command, or a verification of the same kind, succeeded next. `fixed_later`: it succeeded after
     something else did. `moved_on`: something else succeeded, it never did. `open`: no success followed."""
 
-    ending = Choice(["fixed", "fixed_later", "moved_on", "open"], "How it ended.", example="fixed")
+    ending = Choice(["fixed", "fixed_later", "moved_on", "open"], "Outcome.", example="fixed")
     failure_count = Integer("Number of failures.", example=3)
     first_failure = Nested(Check, "First failure.")
     last_failure = Nested(Check, "Last failure.")
@@ -178,7 +178,9 @@ class Medians(Schema):
     prompt_count = Number("Number of prompts.", example=38.5, null=True)
     command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     verify_intensity = Number("Verifications per change.", example=0.61, null=True)
-    manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    manual_edit_ratio = Number(
+        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+    )
     first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
 
 
@@ -210,7 +212,7 @@ class Overview(Numbers):
 
 
 class Waiting(Schema):
-    """What is waiting for reviewers. Candidates who are erased or have a decision do not count."""
+    """Work that is waiting for reviewers. Candidates who are erased or have a decision do not count."""
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
     disagreements = Integer(
@@ -228,7 +230,7 @@ class AssessmentProgress(Schema):
 
     assessment_id = Id("Assessment id.")
     funnel = Nested(Funnel, "Number of candidates by progress.")
-    waiting = Nested(Waiting, "What is waiting for reviewers.")
+    waiting = Nested(Waiting, "Work that is waiting for reviewers.")
 
 
 class Progress(Schema):
@@ -259,7 +261,7 @@ class TopCandidate(Schema):
     assessment_id = Id("Assessment id.")
     assessment_title = members.ASSESSMENT_TITLE
     status = Choice(SESSION_STATUSES, "Status of the candidate.", example="completed")
-    completed_at = Timestamp("When the candidate completed.", null=True)
+    completed_at = Timestamp("Time when the candidate completed.", null=True)
     value = Raw("number", "Value: times in ms, ratios with three decimals.", example=1.25)
     percentile = Number(
         "Share of the other sessions with a lower value, for `commandFailRate` with a higher one; null without any.",
@@ -273,5 +275,5 @@ class TopCandidates(Schema):
 
     metric = Choice(METRIC_NAMES, "Sort metric.", example="verifyIntensity")
     order = Choice(ORDERS, "Order of the values.", example="desc")
-    direction = Choice(DIRECTIONS, "Whether a higher or a lower value is better.", example="higher_is_better")
+    direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
     candidates = ListOf(TopCandidate, "Candidates.")

@@ -36,7 +36,7 @@ _BUDGET = (
     "Budget of a candidate's calls through the model proxies, in USD; if not set, SESSION_DEFAULT_BUDGET_USD."
 )
 _BLIND = (
-    "Whether people see neither names nor addresses of candidates until they have scored every criterion of the "
+    "True if people see neither names nor addresses of candidates until they have scored every criterion of the "
     "session. Services see them."
 )
 
@@ -123,7 +123,7 @@ class AssessmentChange(Body):
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
     blind = Flag(_BLIND, example=False)
     archived = Flag(
-        "Whether the console's list hides it; candidates and requests are not affected.", example=True
+        "True if the console's list hides it; candidates and requests are not affected.", example=True
     )
 
 
@@ -135,7 +135,7 @@ class AssessmentQuery(CursorPageQuery):
 
 
 class Assessment(Schema):  # R9
-    """An assessment; absent values are null. Candidates do not see the members after `updatedAt`."""
+    """An assessment; absent values are null. Candidates do not see the fields after `updatedAt`."""
 
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")
@@ -148,8 +148,8 @@ class Assessment(Schema):  # R9
     rubric_id = Id("Rubric that sessions are scored with.", null=True)
     time_limit_minutes = members.TIME_LIMIT_MINUTES
     expires_in_days = Integer("Days until generated keys expire.", example=7)
-    created_at = Timestamp("When it was created.")
-    updated_at = Timestamp("When it was last changed.")
+    created_at = Timestamp("Time of creation.")
+    updated_at = Timestamp("Time of the last change.")
     # Candidates receive these when they redeem their key, in the form of their client.
     brief = Nested(StructuredBrief, "The task in a structured form.", null=True, optional=True)
     setup_instructions = String(
@@ -163,7 +163,7 @@ class Assessment(Schema):  # R9
     )
     reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
     blind = Flag(f"{_BLIND} Not shown to candidates.", example=False, optional=True)
-    archived_at = Timestamp("When it was archived; null if it is not.", null=True, optional=True)
+    archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
 
 
 def assessment_of(row: Any, issue: Any) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class VersionQuery(Filter):
 class VersionCheck(Schema):
     """Result of the version check."""
 
-    update_required = Flag("Whether the client must be updated first.", example=False)
-    update_recommended = Flag("Whether a newer client is available.", example=False)
+    update_required = Flag("True if the client must be updated first.", example=False)
+    update_recommended = Flag("True if a newer client is available.", example=False)
     latest_version = String("Latest version, if it is configured.", example="1.10.0")
     min_version = String("Oldest supported version, if it is configured.", example="1.9.0")
     message = String("Message for the candidate; empty if no update is needed.", example="")
@@ -68,7 +68,9 @@ def check_fingerprint(fingerprint: dict[str, Any]) -> None:
 class DeviceCheck(Body):
     """The candidate's machine."""
 
-    checkpoint = Choice(["start", "done"], "When the check ran.", example="start", required=True)
+    checkpoint = Choice(
+        ["start", "done"], "Point in the session at which the check ran.", example="start", required=True
+    )
     fingerprint = Dict(
         "System, processor and memory; names of machine and user only as digests. At most 64 KiB.",
         validate=check_fingerprint,
@@ -80,10 +82,10 @@ class DeviceCheck(Body):
 class HostedBoot(Body):
     """Start of a hosted workspace."""
 
-    prebuilt = Flag("Whether it was prebuilt.", example=True, null=True)
-    on_create_completed = Flag("Whether its setup completed.", example=True, null=True)
+    prebuilt = Flag("True if it was prebuilt.", example=True, null=True)
+    on_create_completed = Flag("True if its setup completed.", example=True, null=True)
     boot_seconds = Number("Start time in seconds.", validate=IS_BOOT_TIME, example=41.5, null=True)
-    tree_matches = Flag("Whether its files are as expected.", example=True, null=True)
+    tree_matches = Flag("True if its files are as expected.", example=True, null=True)
 
 
 Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
@@ -97,7 +99,7 @@ class UploadPlace(Schema):
     upload_url = String("URL to PUT the bundle to.", example="https://assess.example.com/v1/bundles/...")
     object_key = String("Value for `bundleKey`.", example="2f0c.../01a2....tar.gz")
     token = String("Unused.", null=True)
-    expires_at = Timestamp("When the URL expires.")
+    expires_at = Timestamp("Expiry of the URL.")
 
 
 class SourceText(String):
@@ -156,4 +158,4 @@ class SubmissionVerdict(Schema):
     """Result of a submission."""
 
     ok = Flag("Always true: the submission is recorded.", example=True)
-    verified = Flag("Whether the stored bundle matches, so that the submission counts.", example=True)
+    verified = Flag("True if the stored bundle matches, so that the submission counts.", example=True)

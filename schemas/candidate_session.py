@@ -45,14 +45,14 @@ class Disclosure(Schema):
 class ConsentState(Schema):
     """The disclosure, and whether the candidate has agreed to it."""
 
-    already_confirmed = Flag("Whether the candidate has agreed to this text.", example=False)
+    already_confirmed = Flag("True if the candidate has agreed to this text.", example=False)
     disclosure_hash = String("Hash to send with the agreement.", example="9f86d081884c7d65")
     disclosure = Nested(Disclosure, "The text.")
     assessment_title = members.ASSESSMENT_TITLE
     org_name = members.ORG_NAME
     time_limit_minutes = members.TIME_LIMIT_MINUTES
     status = Choice(STATUSES, "Status of the key.", example="pending")
-    expires_at = Timestamp("When the key expires.")
+    expires_at = Timestamp("Expiry of the key.")
 
 
 class NewConsent(Body):
@@ -95,7 +95,9 @@ class RedeemedSession(Schema):
     setup_instructions = members.SETUP_INSTRUCTIONS
     time_limit_minutes = members.TIME_LIMIT_MINUTES
     issue_id = Id("Id of the issue that the task comes from.", null=True)
-    expires_at = Timestamp("When the client deletes its local state: 24 hours after the limit.", null=True)
+    expires_at = Timestamp(
+        "Time when the client deletes its local state: 24 hours after the limit.", null=True
+    )
     tos_accepted = Flag("Always true: no session exists without consent.", example=True)
     allowed_tools = members.ALLOWED_TOOLS
 
@@ -111,7 +113,7 @@ class Completed(Schema):
     """The session is closed."""
 
     ok = members.ALWAYS_TRUE
-    completed_at = Timestamp("When it was completed.")
+    completed_at = Timestamp("Time when it was completed.")
 
 
 class Nanoseconds(String):
@@ -125,7 +127,7 @@ class Nanoseconds(String):
 
 
 class Envelope(Body):
-    """One event. Unknown kinds and members are stored as sent."""
+    """One event. Unknown kinds and fields are stored as sent."""
 
     verbatim = ("data", "rawPayload")
 
@@ -134,7 +136,7 @@ class Envelope(Body):
     ts = Nanoseconds("Time, RFC 3339 with up to 9 fractional digits.", example=EXAMPLE_TIME, required=True)
     v = Integer("Version of the envelope.", example=1, required=True)
     data = Dict(
-        "Members of this kind of event, as the client sends them.", example=EXAMPLE_DATA, required=True
+        "Fields of this kind of event, as the client sends them.", example=EXAMPLE_DATA, required=True
     )
     session_id = String("Session id; must be the credential's.", example=EXAMPLE_ID)
     source = Raw(["string", "object", "null"], "Source, a name or an object.", example="terminal")
@@ -146,7 +148,7 @@ class Envelope(Body):
 
 
 class EnvelopeBatch(Body):
-    """Several events, each accepted or refused on its own."""
+    """Several events, each accepted or rejected on its own."""
 
     split_list = "events"
     max_entries = 500
@@ -168,7 +170,7 @@ class IngestedEvent(Schema):
     status = Choice(
         OUTCOMES, "`skipped`: the id already exists. `late`: stored, but not counted.", example="created"
     )
-    error = String("Why it was refused.", example="ts: The date or time does not exist.", optional=True)
+    error = String("Reason for the rejection.", example="ts: The date or time does not exist.", optional=True)
 
 
 IngestedBatch = shape(

@@ -14,8 +14,8 @@ class AfterCandidate(After):
     """A cursor, or the id of the last candidate of the previous page."""
 
     description = (
-        "The `next` of the previous page, or the id of the last candidate read. Revocations meanwhile neither skip nor "
-        "repeat a candidate."
+        "The `next` of the previous page, or the id of the last candidate read. Revocations in between neither "
+        "skip nor repeat a candidate."
     )
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
@@ -62,7 +62,7 @@ class CandidateChange(Body):
 
     is_change = True
 
-    hired = Flag("Whether the candidate was hired; false restores the previous status.", example=True)
+    hired = Flag("True if the candidate was hired; false restores the previous status.", example=True)
     candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
     candidate_email = Email("Address, also for queued messages.", example="alice@example.com", null=True)
     external_id = Line(255, EXTERNAL_ID, example="applicant-4711", null=True)

@@ -19,7 +19,9 @@ class CohortMetrics(Schema):
     avg_prompt_count = Number("Number of prompts.", example=38.5, null=True)
     avg_command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     avg_verify_intensity = Number("Verifications per change.", example=0.61, null=True)
-    avg_manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    avg_manual_edit_ratio = Number(
+        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+    )
     avg_first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
     test_pass_rate = Integer("Percentage of all sessions whose tests passed.", example=75)
 
@@ -41,19 +43,18 @@ class MetricSummary(Schema):
 
     n = Integer("Sessions with a value.", example=12)
     observations = Integer(
-        "What the values rest on, in all sessions: events, prompts, commands with a known exit code, or changes. Null "
-        "if a session of an earlier version is not recomputed.",
+        "Observations that the values are based on, in all sessions: events, prompts, commands with a known exit "
+        "code, or changes.",
         example=311,
-        null=True,
     )
-    direction = Choice(DIRECTIONS, "Whether a higher or a lower value is better.", example="higher_is_better")
+    direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
     minimum = Number("Lowest value.", example=0.2, null=True)
     lower_quartile = Number("A quarter of the sessions has at most this value.", example=0.41, null=True)
     median = Number("Middle value.", example=0.583, null=True)
     upper_quartile = Number("A quarter of the sessions has at least this value.", example=0.8, null=True)
     maximum = Number("Highest value.", example=1.6, null=True)
     value = Number("The session's value.", example=0.8, null=True, optional=True)
-    value_observations = Integer("What it rests on.", example=25, null=True, optional=True)
+    value_observations = Integer("Observations that the value is based on.", example=25, optional=True)
     below = Integer("Other sessions with a lower value.", example=7, null=True, optional=True)
     equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
     above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
@@ -73,7 +74,9 @@ class CohortSummary(Schema):
     prompt_count = Nested(MetricSummary, "Number of prompts.")
     command_fail_rate = Nested(MetricSummary, "Share of commands that failed.")
     verify_intensity = Nested(MetricSummary, "Verifications per change.")
-    manual_edit_ratio = Nested(MetricSummary, "Share of changes made by hand.")
+    manual_edit_ratio = Nested(
+        MetricSummary, "Share of attributed changes that the candidate made or revised."
+    )
     first_change_latency_ms = Nested(MetricSummary, "First event to first change, in ms.")
 
 
@@ -86,7 +89,7 @@ class CohortStats(Schema):
     summary = Nested(CohortSummary, "Distribution of each metric.")
     open = Integer("Sessions that have not ended, and are in no number yet.", example=2)
     empty = Integer("Sessions without any event, which count with zeros.", example=0)
-    small = Flag(f"Whether the cohort has fewer than {SMALL_COHORT} sessions.", example=False)
+    small = Flag(f"True if the cohort has fewer than {SMALL_COHORT} sessions.", example=False)
     small_note = String("Explanation of `small`; null if it is false.", example=SMALL_NOTE, null=True)
     percentiles = Nested(Percentiles, "Only with sessionId and two or more sessions.", optional=True)
 

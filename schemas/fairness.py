@@ -36,7 +36,7 @@ class GroupComparison(Schema):
     selected = Integer("Candidates who were advanced or hired.", example=9)
     rate = Number("Selection rate: selected / decided.", example=0.45)
     impact_ratio = Number("Rate / highest rate; null if nobody was selected.", example=0.75, null=True)
-    below_four_fifths = Flag("Whether the exact impact ratio is below 4/5.", example=True)
+    below_four_fifths = Flag("True if the exact impact ratio is below 4/5.", example=True)
     p_value = Number(
         "Fisher's exact test, two-sided, against the group with the highest rate; null for that group.",
         example=0.527254,

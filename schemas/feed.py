@@ -47,7 +47,7 @@ class FeedEvent(Schema):
 
     id = Id("Unique id; the `webhook-id` of a webhook's request.")
     type = Choice(EVENT_TYPES, _MEANINGS, example="session.completed")
-    timestamp = Timestamp("When it happened.", attribute="created_at")
+    timestamp = Timestamp("Time of the event.", attribute="created_at")
     data = Dict(
         "Ids and states; with `candidateId` also the candidate's current `externalId`.",
         attribute="shown_data",
@@ -60,4 +60,4 @@ class FeedPage(Schema):
 
     events = ListOf(FeedEvent, "Events.")
     next = Integer("Value for `after` in the next request.", example=214)
-    has_more = Flag("Whether more events are available now.", example=False)
+    has_more = Flag("True if more events are available now.", example=False)

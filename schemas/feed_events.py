@@ -68,7 +68,9 @@ class InvitePayload(CandidatePayload):
     """An invitation."""
 
     invite_id = Id("Id of the delivery.")
-    state = Choice(["sent", "saved", "failed"], "`saved`: as a file, without a mail server.", example="sent")
+    state = Choice(
+        ["sent", "saved", "failed"], "`saved`: as a file, without an email server.", example="sent"
+    )
 
 
 class DecisionPayload(CandidatePayload):
@@ -105,7 +107,7 @@ class SealPayload(SessionIds):
 
     organization_id = Id("Organization id.")
     number = Integer("Number of the seal.", example=1)
-    reason = Choice(SEAL_REASONS, "Why it was appended.", example="closed")
+    reason = Choice(SEAL_REASONS, "Reason.", example="closed")
     status = Choice(SESSION_STATUSES, "Sealed status.", example="completed", null=True)
     count = Integer("Number of sealed events.", example=214)
     head = _HEAD
@@ -158,7 +160,7 @@ def _event(event_type: str, meaning: str) -> type[Schema]:
         meaning,
         id=Id("Unique id; the `webhook-id` of a webhook's request."),
         type=Choice([event_type], "Event type.", example=event_type),
-        timestamp=Timestamp("When it happened."),
+        timestamp=Timestamp("Time of the event."),
         data=Nested(PAYLOADS[event_type], "Ids and states."),
     )
 

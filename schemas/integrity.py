@@ -24,11 +24,11 @@ class EventCounts(Schema):
 
 
 class Finding(Schema):
-    """An irregularity in the recording: an observation, not a judgment."""
+    """A finding about the recording: an observation, not a judgment."""
 
     code = Choice(
         CODES,
-        "Kind of irregularity: of the record, of the client's claims, of its signatures, or of the service.",
+        "Code of the finding.",
         example="chain_gap",
     )
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
@@ -40,15 +40,15 @@ class NewestSeal(Schema):
     """The newest final seal of a session."""
 
     number = Integer("Number of the seal; each legitimate change appends one.", example=1)
-    reason = Choice(SEAL_REASONS, "Why it was appended.", example="closed")
+    reason = Choice(SEAL_REASONS, "Reason.", example="closed")
     key_id = String(
         "Id of the seal key that signed it; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True
     )
-    sealed_at = Timestamp("When it was appended.", attribute="created_at")
+    sealed_at = Timestamp("Time when it was appended.", attribute="created_at")
 
 
 class Integrity(Schema):
-    """Findings about a session's record, with explanations and without a score."""
+    """Findings about a session's recording, with explanations and without a score."""
 
     counts = Nested(EventCounts, "Numbers of events by verdict and seal.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
@@ -56,7 +56,7 @@ class Integrity(Schema):
     final_seal = Nested(
         NewestSeal, "The newest final seal; null until ten minutes after the close.", null=True
     )
-    findings = ListOf(Finding, "Irregularities found.")
+    findings = ListOf(Finding, "Findings.")
 
 
 class SignedEvent(Schema):
@@ -70,7 +70,7 @@ class SignedEvent(Schema):
     )
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)
     sig_verified = Flag(
-        "Whether one of the session's keys made the signature; null until the worker has verified a large event.",
+        "True if one of the session's keys made the signature; null until the worker has verified a large event.",
         example=True,
         null=True,
     )

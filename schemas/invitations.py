@@ -15,7 +15,7 @@ _FACTOR = "Factor of the assessment's time limit."
 
 
 class ReopenedExpiry(Body):
-    """New expiry of a key; with neither member, the assessment's `expiresInDays` from now."""
+    """New expiry of a key; with neither field, the assessment's `expiresInDays` from now."""
 
     alternatives = ("expires_at",)
 
@@ -94,10 +94,10 @@ class Delivery(Schema):
     candidate_id = Id("Id of the candidate key.", attribute="subject_id")
     state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="failed")
     attempts = Integer("Number of attempts.", example=1)
-    last_error = String("The mail server's last error.", example="550 5.1.1 No such user", null=True)
-    next_try_at = Timestamp("When the next attempt is due; null if there is none.", null=True)
-    sent_at = Timestamp("When the mail server accepted it.", null=True)
-    created_at = Timestamp("When it was queued.")
+    last_error = String("The email server's last error.", example="550 5.1.1 No such user", null=True)
+    next_try_at = Timestamp("Time when the next attempt is due; null if there is none.", null=True)
+    sent_at = Timestamp("Time when the email server accepted it.", null=True)
+    created_at = Timestamp("Time of queuing.")
 
 
 DeliveryQuery = shape(

@@ -27,7 +27,7 @@ EXAMPLE_SOURCES = ["https://github.com/example/orders/issues/12"]
 
 
 class Issue(Schema):  # R3
-    """An issue of the problem library. Members that reveal the solution are null for candidates."""
+    """An issue of the problem library. Fields that reveal the solution are null for candidates."""
 
     id = Id("Unique id.")
     title = String("Title.", example=EXAMPLE_TITLE)
@@ -44,9 +44,9 @@ class Issue(Schema):  # R3
     reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
     sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)
     license = String("License of the repository.", example="MIT", null=True)
-    is_catalog = Flag("Whether all organizations share it.", example=False, dump_only=True)
-    created_at = Timestamp("When it was added.")
-    updated_at = Timestamp("When it was last changed.")
+    is_catalog = Flag("True if all organizations share it.", example=False, dump_only=True)
+    created_at = Timestamp("Time of creation.")
+    updated_at = Timestamp("Time of the last change.")
 
 
 class NewIssue(Body):

@@ -111,8 +111,8 @@ class Invite(Schema):
 
     state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="sent")
     attempts = Integer("Number of attempts.", example=1)
-    last_error = String("The mail server's last error.", example="450 4.2.0 Greylisted", null=True)
-    sent_at = Timestamp("When the mail server accepted it.", null=True)
+    last_error = String("The email server's last error.", example="450 4.2.0 Greylisted", null=True)
+    sent_at = Timestamp("Time when the email server accepted it.", null=True)
 
 
 class DecidingReviewer(Schema):
@@ -138,16 +138,18 @@ class Key(Schema):  # R16
     external_id = members.EXTERNAL_ID
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
     session_id = Id("Session id, once the key is redeemed.", null=True)
-    expires_at = Timestamp("When the key expires, unless it is redeemed.")
-    redeemed_at = Timestamp("When the key was redeemed.", null=True)
-    completed_at = Timestamp("When the candidate completed; null for an expired session.", null=True)
-    created_at = Timestamp("When the key was generated.")
-    updated_at = Timestamp("When the candidate, the invitation or the session last changed.")
-    erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
+    expires_at = Timestamp("Expiry of the key, unless it is redeemed.")
+    redeemed_at = Timestamp("Time of the redeem.", null=True)
+    completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
+    created_at = Timestamp("Time of creation.")
+    updated_at = Timestamp("Time when the candidate, the invitation or the session last changed.")
+    erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
     decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
     decision_reason = String("Reason for the decision.", example="Careful, well tested fix.", null=True)
-    decided_at = Timestamp("When it was decided; null before the first decision.", null=True)
-    decided_by = Nested(DecidingReviewer, "Who decided; null if that is not known.", null=True)
+    decided_at = Timestamp("Time when it was decided; null before the first decision.", null=True)
+    decided_by = Nested(
+        DecidingReviewer, "Person or service account that decided; null if unknown.", null=True
+    )
     invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
 
 

@@ -25,5 +25,5 @@ ALLOWED_TOOLS = ListOf(
 )
 SESSION_ID = String("Session id from the redeem response.", example=EXAMPLE_ID, required=True)
 EVENT_ID = String("Event id.", example=EXAMPLE_EVENT_ID)
-EVENT_TIME = EventTime("When it happened, by the candidate's clock.", attribute="time_ns")
+EVENT_TIME = EventTime("Time of the event, by the candidate's clock.", attribute="time_ns")
 ALWAYS_TRUE = Flag("Always true.", example=True)

@@ -20,7 +20,7 @@ class Subscription(Schema):
     """Subscription of the organization."""
 
     state = Choice(SUBSCRIPTION_STATES, "State.", attribute="subscription", example="active", null=True)
-    trial_ends_at = Timestamp("When a trial ends.", null=True)
+    trial_ends_at = Timestamp("End of the trial.", null=True)
 
 
 class Quota(Schema):
@@ -28,7 +28,7 @@ class Quota(Schema):
 
     used = Integer("Assessments created, including deleted ones.", example=2)
     quota = Integer("Assessments that the plan allows; null without a quota.", example=10, null=True)
-    resets_at = Timestamp("When the next month starts.")
+    resets_at = Timestamp("Start of the next month.")
 
 
 class Organization(Schema):
@@ -39,7 +39,7 @@ class Organization(Schema):
     plan = Choice(QUOTAS, "Plan.", example="self_hosted")
     subscription = Nested(Subscription, "Subscription.")
     quota = Nested(Quota, "Monthly quota.")
-    created_at = Timestamp("When it was created.")
+    created_at = Timestamp("Time of creation.")
 
 
 OneOrganization = shape("OneOrganization", "One organization.", org=Nested(Organization, "The organization."))
@@ -141,9 +141,9 @@ class Token(Schema):
     role = Choice(ROLES, "Role of the person.", example="reviewer", null=True)
     prefix = String("Prefix of all tokens.", example="psk_live_")
     last_four = String("Last four characters.", example="x7Qa")
-    expires_at = Timestamp("When it expires.", null=True)
-    last_used_at = Timestamp("When it was last used, to the minute.", null=True)
-    created_at = Timestamp("When it was created.")
+    expires_at = Timestamp("Expiry.", null=True)
+    last_used_at = Timestamp("Time when it was last used, to the minute.", null=True)
+    created_at = Timestamp("Time of creation.")
 
 
 class ShownToken(Schema):
@@ -185,4 +185,4 @@ class Me(Schema):
     )
     person = Nested(CallingPerson, "Owner of the token; null for services and candidates.", null=True)
     assessment_id = Id("A candidate's assessment.", null=True)
-    expires_at = Timestamp("When the credential expires.", null=True)
+    expires_at = Timestamp("Expiry of the credential.", null=True)

@@ -13,7 +13,7 @@ _ROLE = (
 
 
 class NewPerson(Body):
-    """A new person, who is invited by mail."""
+    """A new person, who is invited by email."""
 
     name = Line(255, "Name, shown with scores and decisions.", example="Bob Sample", required=True)
     email = Email("Email address.", example="bob@example.com", required=True)
@@ -40,10 +40,10 @@ class Person(Schema):
     name = String("Name.", example="Bob Sample")
     email = String("Email address.", example="bob@example.com", null=True)
     role = Choice(ROLES, _ROLE, example="reviewer")
-    active = Flag("Whether the person's tokens work.", example=True)
-    invite = Nested(Invite, "The invitation by mail.", null=True)
-    created_at = Timestamp("When the person was added.")
-    updated_at = Timestamp("When it was last changed.")
+    active = Flag("True if the person can sign in and their tokens work.", example=True)
+    invite = Nested(Invite, "Invitation by email.", null=True)
+    created_at = Timestamp("Time of creation.")
+    updated_at = Timestamp("Time of the last change.")
 
 
 People = shape("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))

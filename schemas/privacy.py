@@ -12,7 +12,7 @@ class GivenConsent(Schema):
 
     disclosure_version = String("Version of the disclosure, if known.", example="2026-11-26", null=True)
     disclosure_hash = String("Hash of the text.", example="9f86d081884c7d65", null=True)
-    given_at = Timestamp("When the candidate agreed.", attribute="created_at")
+    given_at = Timestamp("Time of the consent.", attribute="created_at")
 
 
 class Held(Schema):
@@ -21,8 +21,8 @@ class Held(Schema):
     name = String("Kind of data.", example="events")
     description = String("Description.", example="Events that your tools reported.")
     count = Integer("Number of records.", example=214)
-    since = Timestamp("When the first was recorded.")
-    until = Timestamp("When the last was recorded.")
+    since = Timestamp("Time when the first was recorded.")
+    until = Timestamp("Time when the last was recorded.")
 
 
 class CandidateData(Schema):
@@ -39,8 +39,8 @@ class CandidateData(Schema):
     consents = ListOf(GivenConsent, "Agreements, oldest first.")
     held = ListOf(Held, "Stored data by kind; empty kinds are omitted.")
     retention_days = Integer("Days of retention after the end; null without a limit.", example=180, null=True)
-    retained_until = Timestamp("When the data will be erased; null if no date is set.", null=True)
-    erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
+    retained_until = Timestamp("Time when the data will be erased; null if no date is set.", null=True)
+    erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
 
 
 ErasureRequest = shape(
@@ -58,7 +58,7 @@ class Receipt(Schema):
     session_id = Id("Session id, if there was a session; its metrics remain.", null=True)
     kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
     reviewer_id = Id("Id of the reviewer's token.", null=True)
-    erased_at = Timestamp("When it was erased.", attribute="created_at")
+    erased_at = Timestamp("Time of the erasure.", attribute="created_at")
     counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 

@@ -48,7 +48,7 @@ class ResultFilter(Filter):
     q = String(
         "Only candidates whose name, address or `externalId` contains this, in any letter case.", max=255
     )
-    sort = Choice(SORTS, "Member that orders the results.", load_default="redeemedAt")
+    sort = Choice(SORTS, "Field that orders the results.", load_default="redeemedAt")
     order = Choice(["asc", "desc"], "Order. Results without a value are last in both.", load_default="asc")
 
 
@@ -66,7 +66,9 @@ class ResultMetrics(Schema):
     prompt_count = Integer("Number of prompts.", example=38, null=True)
     command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     verify_intensity = Number("Verifications per change.", example=0.61, null=True)
-    manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    manual_edit_ratio = Number(
+        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+    )
     first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
 
 
@@ -90,10 +92,10 @@ class ResultScore(Schema):
         example=1,
         null=True,
     )
-    disagreement = Flag("Whether the values of a criterion are 2 levels or more apart.", example=False)
+    disagreement = Flag("True if the values of a criterion are 2 levels or more apart.", example=False)
     criteria = ListOf(CriterionScore, "Criteria of the rubric; empty before the first score.")
     hidden = Flag(
-        "Whether there are scores that the caller sees after scoring every criterion; then these are empty.",
+        "True if there are scores that the caller sees after scoring every criterion; then these are empty.",
         example=False,
     )
 
@@ -104,7 +106,7 @@ class IntegrityFindings(Schema):
     codes = ListOf(
         String(), "Codes of findings as in `GET /v1/sessions/{id}/integrity`.", example=["chain_restart"]
     )
-    checked_at = Timestamp("When the record was checked.")
+    checked_at = Timestamp("Time of the latest integrity check.")
 
 
 class Result(Schema):
@@ -115,10 +117,10 @@ class Result(Schema):
     external_id = String("Your own id for the candidate.", example="applicant-4711", null=True)
     candidate_name = members.CANDIDATE_NAME
     status = Choice(STATUSES, "Current status of the candidate.", example="completed")
-    redeemed_at = Timestamp("When the session started.", null=True)
-    completed_at = Timestamp("When the candidate completed; null for an expired session.", null=True)
+    redeemed_at = Timestamp("Time when the session started.", null=True)
+    completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
     metrics = Nested(ResultMetrics, "Metrics; null while the session is open.", null=True)
-    tests_passed = Flag("Whether the tests passed; null if not known.", example=True, null=True)
+    tests_passed = Flag("True if the tests passed; null if not known.", example=True, null=True)
     score = Nested(ResultScore, "Reviewers' scores.")
     integrity_findings = Nested(
         IntegrityFindings,

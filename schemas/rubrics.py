@@ -58,8 +58,8 @@ class Rubric(Schema):
     name = String("Name.", example="Backend engineers")
     version = Integer("Version, from 1.", example=1)
     criteria = ListOf(Criterion, "Criteria.")
-    created_at = Timestamp("When it was created.")
-    updated_at = Timestamp("When it was last changed.")
+    created_at = Timestamp("Time of creation.")
+    updated_at = Timestamp("Time of the last change.")
 
 
 OneRubric = shape("OneRubric", "One rubric.", rubric=Nested(Rubric, "The rubric."))

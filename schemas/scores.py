@@ -24,7 +24,7 @@ class NewScore(Body):
     evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
     reason = Text(
         2000,
-        "Why an earlier score is revised.",
+        "Reason for the revision.",
         load_default=None,
         example="Read the tests again.",
         null=True,
@@ -47,7 +47,7 @@ class NewScore(Body):
 
 
 class Withdrawal(Body):
-    """Why a score is withdrawn."""
+    """Reason for the withdrawal."""
 
     reason = Text(2000, "Reason.", load_default=None, example="Not the candidate's own work.", null=True)
 
@@ -70,10 +70,12 @@ class Score(Schema):
     comment = String("Reason.", example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(), "Ids of events that support the score.", example=[EXAMPLE_EVENT_ID])
     reviewer = Nested(ScoringReviewer, "Reviewer.", attribute="reviewer.author")
-    reason = String("Why it revises an earlier score.", example="Read the tests again.", null=True)
-    created_at = Timestamp("When it was given.")
-    withdrawn_at = Timestamp("When it was withdrawn.", null=True)
-    withdrawal_reason = String("Why it was withdrawn.", example="Not the candidate's own work.", null=True)
+    reason = String("Reason for the revision.", example="Read the tests again.", null=True)
+    created_at = Timestamp("Time when it was given.")
+    withdrawn_at = Timestamp("Time when it was withdrawn.", null=True)
+    withdrawal_reason = String(
+        "Reason for the withdrawal.", example="Not the candidate's own work.", null=True
+    )
 
 
 OneScore = shape("OneScore", "One score.", score=Nested(Score, "The score, now the reviewer's current one."))
@@ -87,7 +89,7 @@ class ScoredCriterion(Criterion):
     highest = Integer("Highest value of the scale.", example=3)
     mean = Number("Mean of the reviewers' values, with 3 decimals; null without one.", example=2.5, null=True)
     spread = Integer("Highest minus lowest of these values; null without one.", example=1, null=True)
-    disagreement = Flag("Whether these values are 2 levels of the scale or more apart.", example=False)
+    disagreement = Flag("True if these values are 2 levels of the scale or more apart.", example=False)
     scores = ListOf(Score, "Each reviewer's current score in this version of the rubric, newest first.")
     score = Nested(Score, "The newest of these scores; null without one.", null=True)
     history = ListOf(Score, "Scores of this criterion in all versions, newest first.")
@@ -116,7 +118,7 @@ class Scores(Schema):
     lowest_total = Number("Total with the lowest value of each criterion.", example=2, null=True)
     highest_total = Number("Total with the highest value of each criterion.", example=6, null=True)
     others_hidden = Flag(
-        "Whether this shows and counts only the caller's scores, until they have scored every criterion.",
+        "True if this shows and counts only the caller's scores, until they have scored every criterion.",
         example=False,
     )
     reviewer_count = Integer(

@@ -18,7 +18,7 @@ class SealHead(Schema):
 
     head = String("Head of the hash chain, in hex.", example="9f86d081" * 8, null=True)
     count = Integer("Number of sealed events.", example=214)
-    is_whole = Flag("Whether all stored events are sealed.", example=True)
+    is_whole = Flag("True if all stored events are sealed.", example=True)
 
 
 class SessionBase(Schema):
@@ -31,11 +31,11 @@ class SessionBase(Schema):
     org_name = members.ORG_NAME
     assessment_title = members.ASSESSMENT_TITLE
     status = Choice(SESSION_STATUSES, "Current status.", example="active")
-    redeemed_at = Timestamp("When the session started.")
-    closes_at = Timestamp("When the time limit, with 5 minutes of grace, closes the session.", null=True)
-    closed_at = Timestamp("When the session closed.", null=True)
-    completed_at = Timestamp("When the candidate completed.", null=True)
-    updated_at = Timestamp("When its state, metrics or test result last changed; events do not count.")
+    redeemed_at = Timestamp("Time when the session started.")
+    closes_at = Timestamp("Time when the time limit, with 5 minutes of grace, closes the session.", null=True)
+    closed_at = Timestamp("Time when the session closed.", null=True)
+    completed_at = Timestamp("Time when the candidate completed.", null=True)
+    updated_at = Timestamp("Time when its state, metrics or test result last changed; events do not count.")
 
 
 class Session(SessionBase):
@@ -47,9 +47,9 @@ class Session(SessionBase):
         example=0,
     )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
-    retained_until = Timestamp("When personal data will be erased, if ever.", null=True)
+    retained_until = Timestamp("Time when personal data will be erased, if ever.", null=True)
     seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
-    erasure_requested_at = Timestamp("When the candidate asked for erasure.", null=True)
+    erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
 
 
@@ -69,7 +69,9 @@ class SessionMetrics(Schema):
     prompt_count = Integer("Number of prompts.", example=38)
     command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     verify_intensity = Number("Verifications per change.", example=0.61, null=True)
-    manual_edit_ratio = Number("Share of changes made by hand.", example=0.33, null=True)
+    manual_edit_ratio = Number(
+        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+    )
     manual_line_ratio = Number(
         "Share of the final diff's added lines that no recorded agent change added; null without a git bundle that "
         "contains the assessment's commit.",
@@ -77,7 +79,7 @@ class SessionMetrics(Schema):
         null=True,
     )
     first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
-    tests_passed = Flag("Whether the tests passed; null if unknown.", example=True, null=True)
+    tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
     command_count = Integer("Number of commands.", example=52)
     file_change_count = Integer("Number of file changes.", example=41)
     unique_files_touched = Integer("Number of changed files.", example=9)
@@ -107,8 +109,8 @@ class ChannelCoverage(Schema):
 
     channel = Choice([CLIENT, *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
     events = Integer("Number of its events, including those that do not count.", example=214)
-    first_at = Timestamp("When the first arrived.")
-    last_at = Timestamp("When the last arrived.")
+    first_at = Timestamp("Time when the first arrived.")
+    last_at = Timestamp("Time when the last arrived.")
 
 
 class ToolCoverage(Schema):
@@ -118,8 +120,8 @@ class ToolCoverage(Schema):
     prompts = Integer("Prompts that count.", example=12)
     commands = Integer("Commands that count.", example=31)
     changes = Integer("Changes of files that count.", example=17)
-    first_at = Timestamp("When its first event arrived.")
-    last_at = Timestamp("When its last event arrived.")
+    first_at = Timestamp("Time when its first event arrived.")
+    last_at = Timestamp("Time when its last event arrived.")
 
 
 class AgentSessionCoverage(Schema):
@@ -130,23 +132,23 @@ class AgentSessionCoverage(Schema):
     )
     tool = String("Tool.", example="claude-code", null=True)
     channels = ListOf(Choice(CHANNELS), "Channels that recorded it.", example=["http-hook", "proxy"])
-    one_channel_only = Flag("Whether only one channel recorded it.", example=False)
+    one_channel_only = Flag("True if only one channel recorded it.", example=False)
     events = Integer("Number of its events.", example=214)
-    first_at = Timestamp("When the first arrived.")
-    last_at = Timestamp("When the last arrived.")
+    first_at = Timestamp("Time when the first arrived.")
+    last_at = Timestamp("Time when the last arrived.")
 
 
 class CoverageGap(Schema):
     """More than 10 minutes without an event."""
 
-    started_at = Timestamp("When the last event before it arrived.")
-    ended_at = Timestamp("When the next event arrived.")
+    started_at = Timestamp("Time when the last event before it arrived.")
+    ended_at = Timestamp("Time when the next event arrived.")
 
 
 class Coverage(Schema):
     """Channels, tools and agent sessions that recorded a session.
 
-    Times are those of arrival. Late events are excluded. Lists have at most 200 entries.
+    Times are the service's. Late events are excluded. Lists have at most 200 entries.
     """
 
     channels = ListOf(ChannelCoverage, "Channels, in the order of their first events.")
@@ -156,17 +158,17 @@ class Coverage(Schema):
 
 
 class ReviewedSession(Session):
-    """A session with members for reviewers; a candidate's response omits them."""
+    """A session with fields for reviewers; a candidate's response omits them."""
 
     blind = Flag(
-        "Whether the assessment hides name and address from people who have not scored the session.",
+        "True if the assessment hides name and address from people who have not scored the session.",
         example=False,
         optional=True,
     )
     external_id = String("Your own id for the candidate.", null=True, optional=True)
     candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
     candidate_email = String("Candidate's address.", example="alice@example.com", null=True, optional=True)
-    hired_at = Timestamp("When the candidate was marked as hired.", null=True, optional=True)
+    hired_at = Timestamp("Time when the candidate was marked as hired.", null=True, optional=True)
     metrics = Verbatim(
         SessionMetrics,
         "Derived metrics; null while the session is open.",
@@ -176,7 +178,7 @@ class ReviewedSession(Session):
     coverage = Nested(
         Coverage, "Channels, tools and agent sessions that recorded the session.", optional=True
     )
-    erased_at = Timestamp("When personal data was erased.", null=True, optional=True)
+    erased_at = Timestamp("Time when personal data was erased.", null=True, optional=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
     decision = Choice(
         DECISIONS,
@@ -187,8 +189,12 @@ class ReviewedSession(Session):
     decision_reason = String(
         "Reason for the decision.", example="Careful, well tested fix.", null=True, optional=True
     )
-    decided_at = Timestamp("When it was decided; null before the first decision.", null=True, optional=True)
-    decided_by = Nested(DecidingReviewer, "Who decided; null if that is not known.", null=True, optional=True)
+    decided_at = Timestamp(
+        "Time when it was decided; null before the first decision.", null=True, optional=True
+    )
+    decided_by = Nested(
+        DecidingReviewer, "Person or service account that decided; null if unknown.", null=True, optional=True
+    )
 
 
 class ListedSession(SessionBase):
@@ -197,5 +203,5 @@ class ListedSession(SessionBase):
     external_id = members.EXTERNAL_ID
     candidate_name = members.CANDIDATE_NAME
     candidate_email = members.CANDIDATE_EMAIL
-    hired_at = Timestamp("When the candidate was marked as hired.", null=True)
+    hired_at = Timestamp("Time when the candidate was marked as hired.", null=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True)

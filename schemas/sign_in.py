@@ -10,20 +10,20 @@ from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, Ref
 from schemas.org import Me
 from schemas.timestamps import Timestamp
 
-_METHOD = "`oidc`: at the OpenID provider. `mail`: with a mailed link. `token`: with an API token."
+_METHOD = "`oidc`: at the OpenID provider. `email`: with an emailed link. `token`: with an API token."
 
 
 class SignInMethods(Schema):
     """Ways to sign in here."""
 
     methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["mail", "token"])
-    https_required = Flag("Whether signing in is refused because BASE_URL is not https.", example=False)
+    https_required = Flag("True if signing in is impossible because BASE_URL is not https.", example=False)
     console_url = String("The console's address.", example="https://assess.example.com/console")
     me = Nested(Me, "Caller, if this request has a valid sign-in or API token: as `GET /v1/me`.", null=True)
 
 
 class SignInMailRequest(Body):
-    """Address to mail a link to."""
+    """Address to send a link to."""
 
     email = Email("Email address of a person.", example="bob@example.com", required=True)
 
@@ -34,7 +34,7 @@ class NewSignIn(Body):
     alternatives = ("grant",)
 
     token = String("API token.", max=255, example="psk_live_...")
-    grant = String("Secret in the address of a mailed link, after `grant=`.", max=255, example="pss_...")
+    grant = String("Secret of an emailed link: the part after `grant=`.", max=255, example="pss_...")
     person_id = Reference("With a `grant`: the person to sign in as, of its `choices`.")
 
     @ma.validates_schema
@@ -48,10 +48,10 @@ class SignIn(Schema):
 
     id = Id("Unique id.")
     method = Choice(METHODS, _METHOD, example="mail")
-    is_current = Flag("Whether this request came with it.", example=True)
-    created_at = Timestamp("When it started.")
-    expires_at = Timestamp("When it ends.")
-    last_used_at = Timestamp("When it was last used, to the minute.", null=True)
+    is_current = Flag("True if this request came with it.", example=True)
+    created_at = Timestamp("Start.")
+    expires_at = Timestamp("End.")
+    last_used_at = Timestamp("Time when it was last used, to the minute.", null=True)
 
 
 class SignInChoice(Schema):

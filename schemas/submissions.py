@@ -19,7 +19,7 @@ EXAMPLE_DIFF = "--- a/orders.py\n+++ b/orders.py\n@@ -1 +1,2 @@\n import json\n+
 class Submission(Schema):
     """A candidate's submission."""
 
-    received_at = Timestamp("When it was received.", attribute="created_at")
+    received_at = Timestamp("Time of arrival at the service.", attribute="created_at")
     format = Choice(FORMATS, "Git bundle, zip archive, or a client's gzip-compressed tar.", example="git")
     size = Integer("Size in bytes; null if nothing arrived.", example=20480, null=True)
     sha256 = String("SHA-256 of the file.", example="e3b0c442" * 8, null=True)
@@ -50,7 +50,7 @@ class ReadSubmission(Submission):
 
     problem = String("Reason if it cannot be read.", null=True)
     base_verified = Flag(
-        "Whether the bundle contains the commit that the assessment starts from; null until it has been read.",
+        "True if the bundle contains the commit that the assessment starts from; null until it has been read.",
         example=True,
         null=True,
     )
@@ -72,7 +72,7 @@ class BundleFile(Schema):
     name = String("Name, made safe to display.", example="src/orders.py")
     type = Choice(FILE_TYPES, "Type.", example="file")
     size = Integer("Size in bytes.", example=2048)
-    unsafe = String("Why it is unsafe to unpack; null if it is safe.", null=True)
+    unsafe = String("Reason why it is unsafe to unpack; null if it is safe.", null=True)
 
 
 class DiffFile(Schema):
@@ -83,8 +83,8 @@ class DiffFile(Schema):
     status = Choice(FILE_STATUSES, "Kind of change.", example="modified")
     old_mode = String("Git's mode before: 120000 is a symbolic link, 160000 a submodule.", null=True)
     new_mode = String("Git's mode after.", example="100644", null=True)
-    is_binary = Flag("Whether it is binary; it then has no lines.", example=False)
-    is_truncated = Flag("Whether the diff is truncated.", example=False)
+    is_binary = Flag("True if it is binary; it then has no lines.", example=False)
+    is_truncated = Flag("True if the diff is truncated.", example=False)
     lines_added = Integer("Added lines.", example=1)
     lines_removed = Integer("Removed lines.", example=0)
     diff = String("Unified diff; null for a binary file.", example=EXAMPLE_DIFF, null=True)
@@ -100,7 +100,7 @@ class BundleListing(Schema):
 
     submission = Nested(ListedSubmission, "The submission that the bundle belongs to.")
     files = ListOf(BundleFile, "Entries of the bundle, up to the limits.")
-    problem = String("Why the list is incomplete; null if it is complete.", null=True)
+    problem = String("Reason why the list is incomplete; null if it is complete.", null=True)
 
 
 Received = shape("Received", "The submission is stored.", submission=Nested(Submission, "The submission."))

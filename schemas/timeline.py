@@ -21,11 +21,11 @@ MAX_FILTER_CHARACTERS = 2000
 SOURCE = String("Tool that reported it.", example="claude-code", null=True)
 ACTOR = String("Actor.", example="ai", null=True)
 ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
-LATE = Flag("Whether it is too late to count in the metrics.", example=False)
+LATE = Flag("True if it is too late to count in the metrics.", example=False)
 CHANNEL = Choice(
     CHANNELS, "Channel that recorded it; null for the candidate's client.", example="proxy", null=True
 )
-COUNTS = Flag("Whether it counts in the metrics. Late events and duplicates do not.", example=True)
+COUNTS = Flag("True if it counts in the metrics. Late events and duplicates do not.", example=True)
 
 
 class SessionQuery(PageQuery):
@@ -92,7 +92,7 @@ class TimelineEvent(Schema):
 
     id = String("Event id, as sent by the client.", attribute="event_id", example=EXAMPLE_EVENT_ID)
     ts = members.EVENT_TIME
-    received_at = Timestamp("When it arrived.")
+    received_at = Timestamp("Time of arrival at the service.")
     kind = String("Kind of event.", example="command")
     source = SOURCE
     actor = ACTOR
@@ -166,7 +166,7 @@ class ChangedFile(Schema):
     """A changed file, with its latest known state."""
 
     path = String("Path.", example="internal/queue/queue.go")
-    is_deleted = Flag("Whether its last change deleted it.", example=False)
+    is_deleted = Flag("True if its last change deleted it.", example=False)
     lines_added = Integer("Lines added by all changes.", example=120)
     lines_removed = Integer("Lines removed by all changes.", example=40)
     attributions = Dict(
@@ -176,7 +176,7 @@ class ChangedFile(Schema):
         "Full content, if its last change wrote the whole file.", example="package queue\n", null=True
     )
     diff = String("Diff of its last change, if that was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
-    is_cut = Flag("Whether content or diff is truncated; the event has it in full.", example=False)
+    is_cut = Flag("True if content or diff is truncated; the event has it in full.", example=False)
     changes = ListOf(FileChange, "Its changes in order; the events have their diffs.")
 
 
@@ -201,8 +201,8 @@ class Plan(Schema):
     """Last state of an agent's to-do list."""
 
     event_id = String("Id of the event that changed it last.", example=EXAMPLE_EVENT_ID)
-    began_at = EventTime("When it was first written.", attribute="started_ns")
-    changed_at = EventTime("When it was last changed.", attribute="changed_ns")
+    began_at = EventTime("Time when it was first written.", attribute="started_ns")
+    changed_at = EventTime("Time of the last change.", attribute="changed_ns")
     source = String("Tool that wrote it.", example="claude-code", null=True)
     versions = Integer("Number of times it was written.", example=7)
     steps = ListOf(PlanStep, "Steps.")

@@ -24,7 +24,7 @@ class WaitingCandidate(Schema):
     candidate_name = members.CANDIDATE_NAME
     candidate_email = members.CANDIDATE_EMAIL
     external_id = members.EXTERNAL_ID
-    blind = Flag("Whether the assessment hides name and address until the caller has scored.", example=False)
+    blind = Flag("True if the assessment hides name and address until the caller has scored.", example=False)
     assessment_id = Id("Assessment id.")
     assessment_title = members.ASSESSMENT_TITLE
 
@@ -33,7 +33,7 @@ class WaitingSession(WaitingCandidate):
     """A session to score or to discuss."""
 
     session_id = Id("Session id.")
-    closed_at = Timestamp("When it closed; null while it is open.", null=True)
+    closed_at = Timestamp("Time when it closed; null while it is open.", null=True)
 
 
 class FailedMessage(WaitingCandidate):
@@ -41,20 +41,20 @@ class FailedMessage(WaitingCandidate):
 
     delivery_id = Id("Id for `POST /v1/deliveries/{id}/retry`.")
     kind = Choice(KINDS, "Kind of message.", example="invitation")
-    last_error = String("The mail server's last error.", example="550 5.1.1 No such user", null=True)
-    created_at = Timestamp("When it was queued.")
+    last_error = String("The email server's last error.", example="550 5.1.1 No such user", null=True)
+    created_at = Timestamp("Time of queuing.")
 
 
 class ExpiringKey(WaitingCandidate):
     """A key that the candidate has not redeemed."""
 
-    expires_at = Timestamp("When it expires.")
+    expires_at = Timestamp("Expiry.")
 
 
 class RequestedErasure(WaitingCandidate):
     """A candidate who asked for erasure."""
 
-    erasure_requested_at = Timestamp("When the candidate asked.")
+    erasure_requested_at = Timestamp("Time when the candidate asked.")
 
 
 class FailingWebhook(Schema):
@@ -64,7 +64,7 @@ class FailingWebhook(Schema):
     url = String("URL that events are sent to.", example=EXAMPLE_URL)
     description = String("Purpose.", example="Applicant tracking", null=True)
     disabled_reason = Choice(
-        REASONS, "Why the service disabled it; null while it is enabled.", example="failing", null=True
+        REASONS, "Reason why the service disabled it; null while it is enabled.", example="failing", null=True
     )
     failing_since = Timestamp("First failure since the last success, or when it was disabled.", null=True)
     last_error = String(

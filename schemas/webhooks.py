@@ -36,13 +36,13 @@ class NewWebhook(Body):
     description = Line(255, "Purpose.", example="Applicant tracking")
     types = ListOf(
         Choice(EVENT_TYPES),
-        "Event types to send; empty for all, including those of later versions.",
+        "Event types to send; empty for all, also types that later versions add.",
         max=len(EVENT_TYPES),
         load_default=list,
         example=EXAMPLE_TYPES,
     )
     include_personal = Flag(
-        "Whether events include the candidate's name and address.", load_default=False, example=False
+        "True if events include the candidate's name and address.", load_default=False, example=False
     )
 
 
@@ -54,7 +54,7 @@ class WebhookChange(Body):
     url = ReceiverUrl("New URL to send events to.", example=EXAMPLE_URL)
     description = Line(255, "Purpose; null clears.", example="Applicant tracking", null=True)
     types = ListOf(Choice(EVENT_TYPES), "Event types to send.", max=len(EVENT_TYPES), example=EXAMPLE_TYPES)
-    include_personal = Flag("Whether new events include the candidate's name and address.", example=False)
+    include_personal = Flag("True if new events include the candidate's name and address.", example=False)
     enabled = Flag("True enables it; false disables it and cancels its queued events.", example=True)
 
 
@@ -65,19 +65,19 @@ class Webhook(Schema):
     url = String("URL that events are sent to.", example=EXAMPLE_URL)
     description = String("Purpose.", example="Applicant tracking", null=True)
     types = ListOf(Choice(EVENT_TYPES), "Event types to send; empty for all.", example=EXAMPLE_TYPES)
-    include_personal = Flag("Whether events include the candidate's name and address.", example=False)
-    enabled = Flag("Whether events are sent.", attribute="is_enabled", example=True)
+    include_personal = Flag("True if events include the candidate's name and address.", example=False)
+    enabled = Flag("True if events are sent.", attribute="is_enabled", example=True)
     disabled_reason = Choice(REASONS, "`gone`: a 410 response. `failing`: days without success.", null=True)
-    disabled_at = Timestamp("When it was disabled.", null=True)
+    disabled_at = Timestamp("Time when it was disabled.", null=True)
     failing_since = Timestamp("First failure since the last success; null if there is none.", null=True)
     last_error = String(
         "Error of the last failed attempt; it stays after a success.",
         example="The receiver responded with 500.",
         null=True,
     )
-    last_error_at = Timestamp("When that attempt failed.", null=True)
-    created_at = Timestamp("When it was created.")
-    updated_at = Timestamp("When it was last changed.")
+    last_error_at = Timestamp("Time when that attempt failed.", null=True)
+    created_at = Timestamp("Time of creation.")
+    updated_at = Timestamp("Time of the last change.")
 
 
 OneWebhook = shape("OneWebhook", "One webhook.", webhook=Nested(Webhook, "The webhook."))
@@ -115,8 +115,8 @@ class HookDelivery(Schema):
     )
     state = Choice(STATES, "State.", example="delivered")
     attempts = Integer("Number of attempts.", example=1)
-    due_at = Timestamp("When the next attempt is due, while it is queued.")
-    attempted_at = Timestamp("When the last attempt ended.", null=True)
+    due_at = Timestamp("Time when the next attempt is due, while it is queued.")
+    attempted_at = Timestamp("Time when the last attempt ended.", null=True)
     request = String("Body of the request.", attribute="body", example='{"type":"session.completed"}')
     status = Integer("Status of the receiver's last response.", example=200, null=True)
     duration_ms = Integer("Duration of the last attempt in milliseconds.", example=84, null=True)
@@ -124,7 +124,7 @@ class HookDelivery(Schema):
     error = String(
         "Last error.", attribute="last_error", example="The receiver responded with 500.", null=True
     )
-    created_at = Timestamp("When it was queued.")
+    created_at = Timestamp("Time of queuing.")
 
 
 OneHookDelivery = shape("OneHookDelivery", "One delivery.", delivery=Nested(HookDelivery, "The delivery."))

@@ -14,7 +14,7 @@ class WorkspaceTool(Schema):
     name = Choice(
         ["claude", "codex", "opencode", "other"], "Name; `other` is any further tool.", example="claude"
     )
-    has_model = Flag("Whether this service provides its model.", example=True)
+    has_model = Flag("True if this service provides its model.", example=True)
 
 
 class WorkspaceModel(Schema):
@@ -31,7 +31,7 @@ class ArrivedEvents(Schema):
     prompts = Integer("Number of prompts.", example=12)
     commands = Integer("Number of commands.", example=31)
     changes = Integer("Number of changes of files.", example=9)
-    last_received_at = Timestamp("When the last event arrived.", attribute="last_at")
+    last_received_at = Timestamp("Time when the last event arrived.", attribute="last_at")
 
 
 class WorkspaceState(Schema):
@@ -40,17 +40,17 @@ class WorkspaceState(Schema):
     session_id = Id("Session id.")
     status = Choice(SESSION_STATUSES, "Status of the session.", example="active")
     responded_at = Timestamp("The service's time of this response.")
-    started_at = Timestamp("When the session started.")
-    ends_at = Timestamp("When the time limit ends; null without a limit.", null=True)
-    closes_at = Timestamp("When the session closes; null without a limit.", null=True)
+    started_at = Timestamp("Time when the session started.")
+    ends_at = Timestamp("End of the time limit; null without a limit.", null=True)
+    closes_at = Timestamp("Time when the session closes; null without a limit.", null=True)
     submission_closes_at = Timestamp(
-        "When the last submission is accepted, ten minutes after the close; null if no close is set.",
+        "Time when the last submission is accepted, ten minutes after the close; null if no close is set.",
         null=True,
     )
-    completed_at = Timestamp("When the session was completed; null before.", null=True)
+    completed_at = Timestamp("Time when the session was completed; null before.", null=True)
     org_name = members.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
-    last_received_at = Timestamp("When the last event arrived; null if none has.", null=True)
+    last_received_at = Timestamp("Time when the last event arrived; null if none has.", null=True)
     received = ListOf(ArrivedEvents, "Events that have arrived, by tool.")

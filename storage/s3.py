@@ -176,7 +176,7 @@ def _translated_errors() -> Iterator[None]:
     except ClientError as error:
         if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
             raise NotFound() from None
-        raise StoreUnavailable("The bundle store refused the request.") from error
+        raise StoreUnavailable("The bundle store rejected the request.") from error
     except BotoCoreError as error:
         raise StoreUnavailable() from error
 

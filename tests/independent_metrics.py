@@ -256,10 +256,10 @@ def percentiles(sessions, index):
 
 def columns(session):
     """The columns of a result of `recompute`, as independent_cohorts and independent_statistics read them."""
-    further = {
+    counts = {
+        "event_count": session["eventCount"],
         "known_exit_code_count": session["knownExitCodeCount"],
         "file_change_count": session["fileChangeCount"],
         "attributed_change_count": session["attributedChangeCount"],
     }
-    stored = {"event_count": session["eventCount"], "further_metrics": further}
-    return {column: session[name] for name, column in COLUMNS.items()} | stored
+    return {column: session[name] for name, column in COLUMNS.items()} | counts

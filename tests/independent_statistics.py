@@ -22,15 +22,20 @@ def check(stats, sessions, own=None):
     assert stats["small"] is (len(sessions) < 10)
     for name, (column, unit, decimals, direction) in METRICS.items():
         summary = stats["summary"][name]
+        average = independent_cohorts.average(sessions, column, decimals, unit)
+        assert stats["metrics"][f"avg{name[0].upper()}{name[1:]}"] == average, name
         values = numpy.array([row[column] for row in sessions if row[column] is not None], dtype=float)
         assert (summary["n"], summary["direction"]) == (len(values), direction)
-        assert summary["observations"] == total([observed(row, column) for row in sessions]), name
+        assert summary["observations"] == sum(observed(row, column) for row in sessions), name
         expected = numpy.quantile(values / unit, [0, 0.25, 0.5, 0.75, 1]) if len(values) else [None] * 5
         for quartile, value in zip(QUARTILES, expected, strict=True):
             assert is_rounded(summary[quartile], value, decimals), (name, quartile)
         if own is not None:
             comparison = "more failures than" if name == "commandFailRate" else "higher than"
             check_place(summary, values, own, column, unit, decimals, comparison)
+    if own is not None and len(sessions) > 1:
+        percentiles = independent_cohorts.percentiles(sessions)[own["id"]]
+        assert stats["percentiles"] == {name: percentiles[column] for name, (column, *_) in METRICS.items()}
 
 
 def check_place(summary, values, own, column, unit, decimals, comparison):
@@ -57,10 +62,6 @@ def check_place(summary, values, own, column, unit, decimals, comparison):
 
 def observed(session, column):
     return independent_cohorts.observations(session)[column]
-
-
-def total(counts):
-    return None if None in counts else sum(counts)
 
 
 def is_rounded(shown, exact, decimals):

@@ -128,7 +128,7 @@ class WebWorker(ThreadWorker):
             if response is INTERNAL:
                 self.log.error("A request failed outside the application.", exc_info=exc)
             else:
-                self.log.info("Refused a malformed request (%s).", type(exc).__name__)
+                self.log.info("Rejected a malformed request (%s).", type(exc).__name__)
             try:
                 util.write_nonblock(client, serialize(response, request_id))
             except OSError:

@@ -116,7 +116,7 @@ def _parse(text: str) -> Any:
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise NotJson("An object in the body contains a member twice.")
+        raise NotJson("An object in the body contains a field twice.")
     return members
 
 

@@ -23,7 +23,7 @@ MAX_NAMED = 10
 MAX_COMPARED_CHARACTERS = 100
 DOCUMENTATION = {
     "schema": {"type": "string"},
-    "description": f"Names of ignored query parameters and members, at most {MAX_REPORTED}, separated by commas.",
+    "description": f"Names of ignored query parameters and fields, at most {MAX_REPORTED}, separated by commas.",
     "example": "taskBrif, brief.codebase.stak",
 }
 _REPORTABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")

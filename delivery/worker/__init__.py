@@ -49,7 +49,7 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
         self._heart = Heart(is_continuous=True)
-        # A slow mail server, a large recording or submission, and a long retention run must not delay the others.
+        # A slow email server, a large recording or submission, and a long retention run must not delay the others.
         senders = [self._mails.deliver_next, self._webhooks.deliver_next] * self._senders
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)

@@ -7,6 +7,7 @@ from typing import Any
 import peewee
 
 from errors import NotFailed
+from models import sql
 from models.base import clock
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
 from models.orgs import Organization, User
@@ -18,9 +19,9 @@ MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], org_name: str) -> None:
     """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py."""
-    shared = {"organization": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
     if invitations:
-        Delivery.insert_many([shared | invitation for invitation in invitations]).execute()
+        shared = {"organization_id": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
+        sql.insert(Delivery, invitations, **shared)
 
 
 def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str, Any]) -> None:

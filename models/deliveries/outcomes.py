@@ -34,7 +34,7 @@ def postpone(delivery: Delivery, reason: str) -> None:
 
 
 def mark_bounced(delivery_ids: list[Any], reason: str) -> None:
-    """Mark messages as failed that a mail server accepted and then returned."""
+    """Mark messages as failed that an email server accepted and then returned."""
     not_canceled = Delivery.id.in_(delivery_ids) & (Delivery.state != "canceled")
     Delivery.update(state="failed", last_error=reason).where(not_canceled).execute()
 

@@ -245,8 +245,6 @@ def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) 
     stored |= session.further_metrics if isinstance(session.further_metrics, dict) else {}
     # Prices change without a new version.
     names = derived.keys() - {"version", "total_cost_nano_usd"}
-    # Sessions that closed before these were derived do not have them.
-    names -= {"known_exit_code_count", "attributed_change_count"} - stored.keys()
     if changed := sorted(name for name in names if derived[name] != stored.get(name)):
         findings.add_columns("metrics_changed", changed)
 

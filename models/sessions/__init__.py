@@ -31,4 +31,4 @@ from models.sessions.recording import (
     stored_positions,
 )
 from models.sessions.redeem import allow_redeem, find_key, lift_time_limit, move_limit, redeem
-from models.sessions.session import COHORT_COLUMNS, Consent, Session
+from models.sessions.session import Consent, Session

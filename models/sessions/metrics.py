@@ -16,9 +16,8 @@ import yaml
 
 from errors import BeingDerived
 from models.database import LOCK_TIMEOUT_SECONDS
-from models.rollups import CohortRollup
 from models.sessions.events import Event
-from models.sessions.session import COHORT_COLUMNS, METRIC_COLUMNS, Session
+from models.sessions.session import METRIC_COLUMNS, Session
 from rules.metrics import derivation
 from rules.metrics.usage import PriceTable, price_table
 
@@ -87,7 +86,7 @@ def _acquire(lock: threading.Lock, seconds: float) -> None:
 
 
 def store(session: Session, derivation: Derivation | None = None) -> bool:
-    """Store the metrics of a locked session, and update its cohort in the same transaction.
+    """Store the metrics of a locked session.
 
     If events have arrived since the derivation, the metrics remain due. Returns whether they were stored: not if the
     events were erased, or if a later derivation is stored.
@@ -95,12 +94,9 @@ def store(session: Session, derivation: Derivation | None = None) -> bool:
     derivation -- None to derive now, while the session is locked
     """
     derivation = derivation or Derivation.of(session)
-    # A session joins its cohort with its first derivation, at the close.
-    before = None if session.derivation_version is None else session.columns(COHORT_COLUMNS)
     is_current = derivation.covers_all_events(session)
     columns = _columns(session, derivation.values, is_current)
     session.update_columns(metrics_due=not is_current, **columns)
-    CohortRollup.replace_session(session.assessment_id, before, session.columns(COHORT_COLUMNS))
     return "derivation_version" in columns
 
 

@@ -53,7 +53,6 @@ def _start(key: CandidateKey) -> Session:
     for name, value in final_seals.sign_record(session, None).items():
         setattr(session, name, value)
     session.save(force_insert=True)
-    key.update_columns(is_redeemed=True)
     FeedEvent.publish(session.organization_id, "session.started", session.ids | {"status": "active"})
     return session
 

@@ -29,8 +29,8 @@ from rules import retention, session_close
 METRIC_COLUMNS = (
     *("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity"),
     *("manual_edit_ratio", "first_change_latency_ms", "tests_passed"),
+    *("known_exit_code_count", "file_change_count", "attributed_change_count"),
 )
-COHORT_COLUMNS = (*METRIC_COLUMNS, "derivation_version", "event_count", "further_metrics")
 # Larger sessions are expensive to read. The largest recorded one has 4 MB.
 LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
 
@@ -116,7 +116,7 @@ class Session(Model):
     )
 
     organization = peewee.ForeignKeyField(Organization, index=False)
-    assessment = peewee.ForeignKeyField(Assessment)
+    assessment = peewee.ForeignKeyField(Assessment, index=False)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     closes_at = TimestampField(null=True)
     closed_at = TimestampField(null=True)
@@ -138,6 +138,9 @@ class Session(Model):
     manual_edit_ratio = BigIntegerField(null=True)
     first_change_latency_ms = BigIntegerField(null=True)
     tests_passed = peewee.BooleanField(null=True)
+    known_exit_code_count = IntegerField(null=True)
+    file_change_count = IntegerField(null=True)
+    attributed_change_count = IntegerField(null=True)
     further_metrics = JSONField(null=True)
     manual_line_ratio = BigIntegerField(null=True)
     sealed_count = IntegerField(default=0)
@@ -279,8 +282,12 @@ add_index(
 )
 # For the worker's search for sessions without a final seal.
 add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
-# For the number of a cohort's open sessions.
-add_index("sessions_open_of", Session.assessment, where=Session.closed_at.is_null())
+# Covers cohort statistics (models/cohorts.py).
+add_index(
+    "sessions_of_assessment",
+    *(Session.assessment, Session.closed_at, Session.derivation_version, Session.event_count),
+    *(getattr(Session, name) for name in METRIC_COLUMNS),
+)
 # For the worker's search for sessions whose record has not been checked since their latest final seal.
 add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < Session.final_seal_count)
 # For what waits for reviewers (models/todo.py).
@@ -288,14 +295,6 @@ add_index(
     "sessions_disagreeing",
     *(Session.organization, Session.created_at, Session.id),
     where=Session.has_disagreement,
-)
-# For the order of results (models/results.py).
-for _name in ("created_at", "completed_at", *METRIC_COLUMNS, "score_total", "score_spread"):
-    add_index(f"sessions_by_{_name}", Session.assessment, getattr(Session, _name), Session.id)
-Session.add_index(
-    Session.index(
-        Session.assessment, peewee.SQL(f"({sql.SESSION_STATE})"), Session.id, name="sessions_by_state"
-    )
 )
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)
 

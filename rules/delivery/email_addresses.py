@@ -38,7 +38,7 @@ def header_address(name: str, address: str) -> Address:
     local, domain = _parts(address)
     text = f"{local}@{domain}"
     if not local or not domain or "=?" in text or one_line(text, len(text)).split() != [text]:
-        raise ValueError("The address cannot be used in a mail header.")
+        raise ValueError("The address cannot be used in an email header.")
     return Address(header_text(name), local, _ascii_domain(domain))
 
 

@@ -9,7 +9,7 @@ TEST_EVENT_DESCRIPTION = "A test that a reviewer sent. Only to its webhook, neve
 EVENT_TYPES = {
     "assessment.created": "An assessment was created.",
     "key.created": "A candidate key was generated.",
-    "invite.sent": "An invitation was sent, or saved as a file without a mail server.",
+    "invite.sent": "An invitation was sent, or saved as a file without an email server.",
     "invite.failed": "All attempts to send an invitation failed.",
     "session.started": "A candidate redeemed the key for the first time.",
     "session.completed": "A candidate completed the session.",

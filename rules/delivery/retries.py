@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-# About three days: long enough for a mail server to be down for a weekend.
+# About three days: long enough for an email server to be down for a weekend.
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440))
 # For a task of the worker that keeps failing for an organization or a session.
 TASK_RETRY_DELAYS = RETRY_DELAYS[:3]

@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Group:
-    """Events with the same irregularity; `event_ids` has at most MAX_EVENT_IDS of `count`."""
+    """Events with the same finding; `event_ids` has at most MAX_EVENT_IDS of `count`."""
 
     code: str
     event_ids: list[str]
@@ -38,11 +38,12 @@ _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the server accepted and sealed.",
     "event_missing": "An event that the server accepted and sealed is missing.",
     "seal_broken": "The events do not end in the session's seal: the last events were removed or replaced.",
-    "event_inserted": "The service did not accept this event as it is stored: somebody wrote it into the database, or "
-    "changed it there before it was sealed.",
+    "event_inserted": "The service did not store this event in this form: it was inserted or altered in the database "
+    "before it was sealed.",
     "tail_truncated": "Events at the end are missing, together with their seals.",
-    "value_malformed": "Somebody wrote values of another type into the database. The service reads them as empty.",
-    "column_changed": "A column of the event differs from its envelope. The envelope is the record.",
+    "value_malformed": "The database has values of another type, which the service did not write and reads as "
+    "empty.",
+    "column_changed": "A column of the event differs from its envelope. The envelope counts.",
     "metrics_changed": "The metrics differ from those that the service sealed or derived from the events.",
     "session_changed": "The session's times, status, submitted tests, owner, public keys or erasure differ from those "
     "that the service sealed.",
@@ -61,7 +62,7 @@ _EXPLANATIONS = {
     "chain_fork": "Several events follow the same one: two computers, or restored local files.",
     "signature_repeated": "Several events have the same signature.",
     "chain_circle": "The events form a cycle. No client produces this.",
-    "clock_jump": "The candidate's clock went backwards between two events.",
+    "clock_jump": "The candidate's clock was set back between two events.",
     "hooks_missing": "An agent session used the model proxy but sent no hooks, although hooks of the same agent had "
     "come before: they were switched off, or the agent was started elsewhere. The first event of each such agent "
     "session is listed.",
@@ -73,11 +74,11 @@ _EXPLANATIONS = {
     "the candidate's computer, and so do the results in the proxy's requests.",
     "usage_differs": "Telemetry reports other token counts for a response than the model provider did.",
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: another "
-    "tool sent it, the event was lost, or the client's record is not complete.",
+    "tool sent it, the event was lost, or the client's recording is incomplete.",
     "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored: "
     "storing them failed, or there were too many at once. The conversation's next call restores what it repeats.",
-    "session_full": "The session reached its limit of stored events or bytes. Further events were refused and are "
-    "missing from the record.",
+    "session_full": "The session reached its limit of stored events or bytes. Further events were rejected and are "
+    "missing from the recording.",
     "submission_unreadable": "The submitted git bundle cannot be read: it is damaged, incomplete or larger than the "
     "limits. It is kept, and there is no final diff.",
     "base_unverified": "The submitted git bundle does not contain the commit that the assessment starts from, or the "

@@ -104,26 +104,6 @@ def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
     return dict(sorted(usage.items()))
 
 
-def observations(session: Mapping[str, Any]) -> dict[str, int | None]:
-    """The number of observations that each ranked metric of a session rests on (docs/metrics.md#observations).
-
-    None if it was not derived: in sessions of earlier versions.
-
-    session -- its columns
-    """
-    further = session["further_metrics"]
-    further = further if isinstance(further, dict) else {}
-    changes = further.get("file_change_count")
-    return {
-        "duration_ms": 0 if session["duration_ms"] is None else session["event_count"],
-        "prompt_count": session["prompt_count"],
-        "command_fail_rate": further.get("known_exit_code_count"),
-        "verify_intensity": changes,
-        "manual_edit_ratio": further.get("attributed_change_count"),
-        "first_change_latency_ms": changes,
-    }
-
-
 def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
     """The `metrics` member of a response: ratios with 3 decimals, USD, percent.
 

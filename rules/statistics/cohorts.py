@@ -1,6 +1,7 @@
 """Averages and percentiles of a cohort, exact and rounded once (R19 to R22)."""
 
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -20,9 +21,10 @@ class Metric(NamedTuple):
     """A ranked metric; stored integers are `unit` times the value in responses."""
 
     name: str  # in responses
-    field: str  # of rules.metrics.Metrics
+    field: str  # of rules.metrics.Metrics, and the session's column
     unit: int
     digits: int  # decimals of its average
+    observed: str  # the column with the number of observations (docs/metrics.md#observations)
     lower_is_better: bool = False  # for percentiles (R20)
     direction: str = "neither"  # for people, one of DIRECTIONS (R44)
     comparison: str = "higher than"  # of a session's rank in words
@@ -30,12 +32,20 @@ class Metric(NamedTuple):
 
 # In the specification's order.
 METRICS = (
-    Metric("durationMs", "duration_ms", 1, 0),
-    Metric("promptCount", "prompt_count", 1, 1),
-    Metric("commandFailRate", "command_fail_rate", BILLION, 3, True, "lower_is_better", "more failures than"),
-    Metric("verifyIntensity", "verify_intensity", BILLION, 3, False, "higher_is_better"),
-    Metric("manualEditRatio", "manual_edit_ratio", BILLION, 3),
-    Metric("firstChangeLatencyMs", "first_change_latency_ms", 1, 0),
+    Metric("durationMs", "duration_ms", 1, 0, "event_count"),
+    Metric("promptCount", "prompt_count", 1, 1, "prompt_count"),
+    Metric(
+        *("commandFailRate", "command_fail_rate", BILLION, 3, "known_exit_code_count"),
+        lower_is_better=True,
+        direction="lower_is_better",
+        comparison="more failures than",
+    ),
+    Metric(
+        *("verifyIntensity", "verify_intensity", BILLION, 3, "file_change_count"),
+        direction="higher_is_better",
+    ),
+    Metric("manualEditRatio", "manual_edit_ratio", BILLION, 3, "attributed_change_count"),
+    Metric("firstChangeLatencyMs", "first_change_latency_ms", 1, 0, "file_change_count"),
 )
 
 
@@ -54,26 +64,17 @@ def median(values: list[int], metric: Metric) -> int | float | None:
     return average(sum(middle), len(middle), metric)
 
 
-def quartile_ranks(n: int) -> list[tuple[int, int]]:
-    """The ranks, from 0, of the two values around each of QUARTILES of `n` values.
+def quartiles(values: Sequence[int], metric: Metric) -> dict[str, int | float | None]:
+    """QUARTILES of sorted stored values, exact and rounded like the average; None without values.
 
     Quartile i is at the position (n - 1) * i / 4, as with numpy's default, linear interpolation.
-    """
-    positions = [(n - 1) * quarter for quarter in range(QUARTERS + 1)] if n else []
-    return [(position // QUARTERS, -(-position // QUARTERS)) for position in positions]
-
-
-def quartiles(n: int, values: Mapping[int, int], metric: Metric) -> dict[str, int | float | None]:
-    """QUARTILES of `n` stored values, exact and rounded like the average; None without values.
-
-    values -- by rank, those of `quartile_ranks`
     """
     if not values:
         return dict.fromkeys(QUARTILES)
     shown = {}
-    for quarter, (name, ranks) in enumerate(zip(QUARTILES, quartile_ranks(n), strict=True)):
-        below, above = (values[rank] for rank in ranks)
-        part = (n - 1) * quarter % QUARTERS
+    for quarter, name in enumerate(QUARTILES):
+        position, part = divmod((len(values) - 1) * quarter, QUARTERS)
+        below, above = values[position], values[position + (part > 0)]
         shown[name] = average(below * QUARTERS + (above - below) * part, QUARTERS, metric)
     return shown
 
@@ -81,6 +82,16 @@ def quartiles(n: int, values: Mapping[int, int], metric: Metric) -> dict[str, in
 def shown_value(value: int | None, metric: Metric) -> int | float | None:
     """A session's stored value as in responses."""
     return value if value is None or metric.unit == 1 else average(value, 1, metric)
+
+
+def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple[int, int]:
+    """The numbers of the other values that are strictly worse (R20) and equal.
+
+    values -- of the cohort, sorted, with `value` among them
+    """
+    below, up_to = bisect_left(values, value), bisect_right(values, value)
+    beaten = len(values) - up_to if metric.lower_is_better else below
+    return beaten, up_to - below - 1
 
 
 def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:

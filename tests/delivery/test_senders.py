@@ -24,7 +24,7 @@ def deliver_with(clock, assessment):
 
 
 def test_a_message_that_waits_for_its_retry_keeps_waiting(deliver_with, clock):
-    senders = deliver_with(lambda senders, message: outcomes.postpone(message, "The mail server is busy."))
+    senders = deliver_with(lambda senders, message: outcomes.postpone(message, "The email server is busy."))
     senders.release_claimed()
     assert Delivery.get().due_at > clock.fixed
 

@@ -121,7 +121,7 @@ def test_a_failing_login_is_temporary(send, url, options, reason):
 )
 def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
     certificate = make_certificate(tmp_path, certified_host)
-    with pytest.raises(TemporaryFailure, match="Cannot verify the mail server"):
+    with pytest.raises(TemporaryFailure, match="Cannot verify the email server"):
         send(url.format(certificate), **{context: server_context(certificate)})
     assert mailbox.envelopes == []
 
@@ -140,20 +140,20 @@ def test_the_reply_decides_whether_to_retry(mailbox, send, command, reply, failu
     mailbox.replies[command] = reply
     with pytest.raises(failure) as raised:
         send()
-    assert raised.value.reason == f"The mail server responded with {reply[:3]}: {reply[4:]}"
+    assert raised.value.reason == f"The email server responded with {reply[:3]}: {reply[4:]}"
     assert mailbox.envelopes == []
 
 
 @COMMANDS
 def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, send, command):
     mailbox.replies[command] = HANG_UP
-    with pytest.raises(TemporaryFailure, match="Cannot use the mail server"):
+    with pytest.raises(TemporaryFailure, match="Cannot use the email server"):
         send()
 
 
 @pytest.mark.parametrize(
     ("host", "reason"),
-    [(HOST, "Connection refused"), ("nowhere.invalid", "Cannot use the mail server")],
+    [(HOST, "Connection refused"), ("nowhere.invalid", "Cannot use the email server")],
 )
 def test_an_unreachable_server_is_a_temporary_failure(host, reason):
     with pytest.raises(TemporaryFailure, match=reason):
@@ -180,7 +180,7 @@ def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
     with pytest.raises(PermanentFailure) as failure:
         send("smtp://{login}@{at}?tls=none", authenticator=accepts(USER, PASSWORD), auth_require_tls=False)
     reason = failure.value.reason
-    assert reason.startswith("The mail server responded with 550: first *** xxx")
+    assert reason.startswith("The email server responded with 550: first *** xxx")
     assert reason.isprintable()
     assert len(reason) == 500
 

@@ -143,7 +143,7 @@ COMMANDS = {
 # Commands that only read, or that change no organization's data.
 UNRECORDED_COMMANDS = {
     "db upgrade", "db status", "org list", "org show", "person list", "token list", "audit verify", "seals verify",
-    "worker", "demo", "backup", "restore", "doctor", "cohorts verify", "cohorts rebuild", "run", "shell", "routes",
+    "worker", "demo", "backup", "restore", "doctor", "run", "shell", "routes",
 }  # fmt: skip
 
 

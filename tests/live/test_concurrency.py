@@ -1,10 +1,8 @@
 """Concurrent requests to several processes: nothing is counted twice, nothing is lost."""
 
 import base64
-import random
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 
@@ -222,53 +220,6 @@ def test_one_of_several_concurrent_upgrades_does_the_work(installation):
     (upgrade,) = [output for output in outputs if output != "Nothing to apply.\n"]
     assert upgrade.splitlines()[0] == "0001_initial"
     assert "missing" not in installation.flask("db", "status")
-
-
-# Totals
-
-WRITERS, STEPS = 8, 12
-MISCOUNTED = """
-    SELECT a.id FROM assessments a
-    WHERE (SELECT count(*) FROM candidate_keys k WHERE k.assessment_id = a.id AND k.revoked_at IS NULL)
-       <> (SELECT coalesce(sum(c.n), 0) FROM cohort_counts c WHERE c.assessment_id = a.id AND c.metric = -1)
-"""
-
-
-@pytest.mark.slow
-def test_the_total_of_candidates_is_exact_at_any_time(service):
-    """Keys are generated, redeemed, revoked and erased, and an assessment is deleted."""
-    reviewer = service.organization("Counted")
-    assessments = [make_assessment(reviewer) for _ in range(3)]
-    with ThreadPoolExecutor(WRITERS) as threads:
-        writers = [
-            threads.submit(write_keys, service, reviewer, assessments, seed) for seed in range(WRITERS)
-        ]
-        while not all(writer.done() for writer in writers):
-            assert service.execute(MISCOUNTED) == []
-        for writer in writers:
-            writer.result()
-    assert service.execute(MISCOUNTED) == []
-    listed = [key for assessment in assessments[:-1] for key in list_keys(reviewer, assessment)]
-    assert reviewer.get("/v1/candidates")["total"] == len(listed)
-
-
-def write_keys(service, reviewer, assessments, seed):
-    chance = random.Random(seed)
-    for step in range(STEPS):
-        assessment = chance.choice(assessments)
-        body = {"count": chance.randint(2, 5)}
-        # None of an assessment that was deleted meanwhile.
-        keys = reviewer.post(f"/v1/assessments/{assessment['id']}/keys", body).json.get("keys", [])
-        for call in ("consent", "redeem") if chance.random() < 0.3 else ():
-            service.anonymous.post(f"/v1/candidate/{call}", {"key": keys[0]["key"] if keys else ""})
-        for key in keys[:2] + list_keys(reviewer, assessments[0])[:1]:
-            revoke = f"/v1/assessments/{key['assessmentId']}/keys/{key['id']}"
-            path = chance.choice((revoke, f"/v1/candidates/{key['id']}/data"))
-            run_concurrently(
-                [lambda path=path: reviewer.delete(path), lambda path=revoke: reviewer.delete(path)]
-            )
-        if seed == 0 and step == STEPS // 2:
-            assert reviewer.delete(f"/v1/assessments/{assessments[-1]['id']}").status == 200
 
 
 # Erasure

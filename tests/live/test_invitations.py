@@ -1,4 +1,4 @@
-"""Invitations with real workers and a real mail server that fails in many ways (R15)."""
+"""Invitations with real workers and a real email server that fails in many ways (R15)."""
 
 import re
 from collections import Counter
@@ -38,7 +38,7 @@ def wait_for(invitations):
 
 @pytest.fixture
 def mailing(service):
-    """Run a mail server and a worker that sends to it."""
+    """Run an email server and a worker that sends to it."""
 
     @contextmanager
     def mailing(mailbox, senders=4):
@@ -68,7 +68,7 @@ def test_an_unavailable_mail_server_delays_no_key_and_loses_no_email(service, re
     queued = {"state": "queued", "attempts": 0, "lastError": None, "sentAt": None}
     assert issued["keys"][0]["invite"] == queued
     with worker(service, port):
-        error = "Cannot use the mail server: Connection refused"
+        error = "Cannot use the email server: Connection refused"
         wait_for(ALICE, state="queued", attempts=1, lastError=error)
         with smtp_server(mailbox, port):
             make_due(service)

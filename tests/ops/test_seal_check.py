@@ -421,7 +421,7 @@ def test_an_anchor_that_somebody_wrote_into_the_feed_is_not_logged(
 ):
     anchor = FeedEvent.get(FeedEvent.type == type)
     before = len(log_records)
-    FeedEvent.publish(organization.id, type, anchor.data | members)
+    FeedEvent.create(organization=organization, type=type, data=anchor.data | members)
     worker.run_once()
     (record,) = log_records[before:]
     assert record.levelname == "WARNING"

@@ -98,11 +98,12 @@ def sessions(keys: Batch, size: int) -> Batch:
         "manual_edit_ratio": "i * 32452843 % 1000000001",
         "first_change_latency_ms": "CASE WHEN i % 5 > 0 THEN 5000 + i * 49979687 % 895001 END",
         "tests_passed": "CASE i % 3 WHEN 0 THEN TRUE WHEN 1 THEN FALSE END",
+        "known_exit_code_count": "i * 6700417 % 60",
+        "file_change_count": "CASE WHEN i % 5 > 0 THEN 1 + i * 104729 % 60 ELSE 0 END",
+        "attributed_change_count": "i * 7919 % 60",
         "further_metrics": "'{}'",
     }
     insert(Session, columns, size)
-    redeemed = Session.select(Session.key).where(Session.assessment == keys.assessment)
-    CandidateKey.update(is_redeemed=True).where(CandidateKey.id.in_(redeemed)).execute()
     return batch
 
 

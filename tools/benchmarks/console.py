@@ -85,7 +85,6 @@ def _complete_candidates(service: Service, assessment_id: str) -> None:
     assessment = Assessment.get_by_id(assessment_id)
     bulk.sessions(bulk.keys(assessment, CANDIDATES), CANDIDATES)
     models.db.close()
-    service.flask("cohorts", "rebuild")
 
 
 def _rows_shown(page: Page) -> None:

@@ -17,7 +17,6 @@ from models import (
     CandidateKey,
     Consent,
     Organization,
-    cohorts,
     db,
     generate_keys,
     open_organization,
@@ -105,9 +104,7 @@ def fill(size: Size) -> Targets:
 
 
 def update_statistics() -> None:
-    """Update the cohort rollups and the database's statistics after a bulk insert."""
-    for assessment in Assessment.select():
-        cohorts.rebuild(assessment)
+    """Update the database's statistics after a bulk insert."""
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
 
 

@@ -1,4 +1,4 @@
-"""The deployment under test: database, web process, workers, mail server and webhook receiver."""
+"""The deployment under test: database, web process, workers, email server and webhook receiver."""
 
 import os
 import select

@@ -26,7 +26,7 @@ PLACES_TO_START = {
 }
 SOURCES = {"c": "careers page", "r": "referral", "a": "agency"}
 
-# Without a session: pending, expiring (tomorrow), expired, refused (by the mail server), bounced, revoked.
+# Without a session: pending, expiring (tomorrow), expired, refused (by the email server), bounced, revoked.
 # Open: running, idle. Closed: limit (by the time limit), closed (by a reviewer), completed.
 # Scored: one (by one reviewer), scored, disagreed. Decided: advanced, rejected, hired. Then: erasure, erased.
 _RETRIES = """

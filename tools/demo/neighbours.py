@@ -1,4 +1,4 @@
-"""The demo's other servers on this machine: a mail server and webhook receivers."""
+"""The demo's other servers on this machine: an email server and webhook receivers."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, NamedTuple
 
 HOST = "127.0.0.1"
-# The mail server knows no address of this domain.
+# The email server knows no address of this domain.
 REFUSED_DOMAIN = "@mailbox.invalid"
 
 

@@ -97,10 +97,10 @@ _BEATEN = ", ".join(
 _OBSERVED = {
     "duration_ms": "CASE WHEN {}.duration_ms IS NULL THEN 0 ELSE {}.event_count END",
     "prompt_count": "{}.prompt_count",
-    "command_fail_rate": "({}.further_metrics ->> 'known_exit_code_count')::bigint",
-    "verify_intensity": "({}.further_metrics ->> 'file_change_count')::bigint",
-    "manual_edit_ratio": "({}.further_metrics ->> 'attributed_change_count')::bigint",
-    "first_change_latency_ms": "({}.further_metrics ->> 'file_change_count')::bigint",
+    "command_fail_rate": "{}.known_exit_code_count",
+    "verify_intensity": "{}.file_change_count",
+    "manual_edit_ratio": "{}.attributed_change_count",
+    "first_change_latency_ms": "{}.file_change_count",
 }
 _QUARTILES = "percentile_cont(ARRAY[0, 0.25, 0.5, 0.75, 1]) WITHIN GROUP (ORDER BY s.{name})"
 _SUMMARIES = ", ".join(
