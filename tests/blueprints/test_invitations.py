@@ -318,8 +318,8 @@ def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organiz
     clock.fixed += timedelta(days=5)
     worker.run_once()
     assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
-    for subject in ("Subject: Northwind invites you", "Subject: Reminder: Northwind has invited you"):
-        assert sum(subject in mail for mail in mails()) == 1
+    assert all("Northwind invites you" in mail for mail in mails())
+    assert sum("This is a reminder: Northwind has" in mail for mail in mails()) == 1
     assert not any(organization.shown_name in mail for mail in mails())
 
 
