@@ -93,7 +93,7 @@ def _generate(
         assessment,
         list(new.values()),
         expires_in_days or assessment.expires_in_days,
-        org_name or organization.shown_name,
+        {"orgName": org_name or organization.shown_name},
     )
     by_slot = {slots[number]: row for number, row in zip(new, rows, strict=True)}
     for address, key_id in open_keys.items():
@@ -158,9 +158,9 @@ def _path(number: int, candidate: Candidate) -> list[str | int]:
 
 
 def _insert(
-    assessment: Assessment, candidates: list[Candidate], days: int, org_name: str
+    assessment: Assessment, candidates: list[Candidate], days: int, data: dict[str, Any]
 ) -> list[CandidateRow]:
-    """Insert a key for each candidate, with its invitation, and publish them."""
+    """Insert a key for each candidate, with its invitation, and publish them. `data` is the invitations'."""
     if not candidates:
         return []
     now = clock.now()
@@ -169,7 +169,7 @@ def _insert(
     keys = [_new_key(**each) for each in candidates]
     sql.insert(CandidateKey, keys, **shared)
     invitations = _invitations(assessment.id, keys)
-    outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), org_name)
+    outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), data)
     ids = {"assessmentId": assessment.id, "status": "pending"}
     payloads = [{"candidateId": key["id"]} | ids for key in keys]
     FeedEvent.publish(assessment.organization_id, "key.created", *payloads)
