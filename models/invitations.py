@@ -146,7 +146,7 @@ def invite(key: CandidateKey) -> None:
         address = limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
         invitation = {"id": delivery_id, "subject_id": locked.id, "address": address}
-        outbox.enqueue_invitations(locked.organization_id, [invitation], locked.sender_name)
+        outbox.enqueue_invitations(locked.organization_id, [invitation], locked.invitation_data)
         locked.update_columns(invitation_id=delivery_id, bounced=False)
 
 
@@ -236,8 +236,8 @@ def _enqueue_reminder(key: CandidateKey) -> int:
         if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
             return 0
         # The address may have been changed or erased since.
-        columns = _message_columns(CandidateKey.get_by_id(key.id))
-        outbox.enqueue_reminder(key.organization_id, key.id, key.sender_name, columns)
+        current = CandidateKey.get_by_id(key.id)
+        outbox.enqueue_reminder(current, _message_columns(current))
     return 1
 
 

@@ -90,11 +90,10 @@ def _generate(
     new = {number: candidates[number] for number in sorted(first.values())}
     _check(assessment, new)
     rows = _insert(
-        organization,
         assessment,
         list(new.values()),
         expires_in_days or assessment.expires_in_days,
-        org_name,
+        {"orgName": org_name or organization.shown_name},
     )
     by_slot = {slots[number]: row for number, row in zip(new, rows, strict=True)}
     for address, key_id in open_keys.items():
@@ -159,23 +158,18 @@ def _path(number: int, candidate: Candidate) -> list[str | int]:
 
 
 def _insert(
-    organization: Organization,
-    assessment: Assessment,
-    candidates: list[Candidate],
-    days: int,
-    org_name: str | None,
+    assessment: Assessment, candidates: list[Candidate], days: int, data: dict[str, Any]
 ) -> list[CandidateRow]:
-    """Insert a key for each candidate, with its invitation, and publish them."""
+    """Insert a key for each candidate, with its invitation, and publish them. `data` is the invitations'."""
     if not candidates:
         return []
     now = clock.now()
-    shared = {"created_at": now, "expires_at": now + timedelta(days=days), "org_name": org_name}
+    shared = {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
     shared |= {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
     keys = [_new_key(**each) for each in candidates]
     sql.insert(CandidateKey, keys, **shared)
     invitations = _invitations(assessment.id, keys)
-    sender_name = org_name or organization.shown_name
-    outbox.enqueue_invitations(organization.id, list(invitations.values()), sender_name)
+    outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), data)
     ids = {"assessmentId": assessment.id, "status": "pending"}
     payloads = [{"candidateId": key["id"]} | ids for key in keys]
     FeedEvent.publish(assessment.organization_id, "key.created", *payloads)

@@ -33,10 +33,10 @@ class CandidateKey(Model):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
-    `org_name` is the organization's name in the candidate's emails, if the keys were generated with one.
-    `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
-    queued; `bounced` stops further emails to the address. `decision` is one of rules/statistics/fairness.py.
-    `sort_name`, the case-folded name, is for the order of results (models/results.py).
+    `invitation_data` has the values of all emails: `orgName`. `invitation_id` is the latest invitation's delivery.
+    `reminded_at` is when the reminder for the present expiry was queued; `bounced` stops further emails to the address.
+    `decision` is one of rules/statistics/fairness.py. `sort_name`, the case-folded name, is for the order of results
+    (models/results.py).
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
@@ -51,7 +51,6 @@ class CandidateKey(Model):
     key = peewee.TextField(unique=True)
     candidate_email = peewee.TextField(null=True)
     candidate_name = peewee.TextField(null=True)
-    org_name = peewee.TextField(null=True)
     address = peewee.TextField(null=True)
     search_text = peewee.TextField(default="")
     sort_name = peewee.TextField(null=True)
@@ -59,6 +58,7 @@ class CandidateKey(Model):
     metadata = peewee.JSONField(null=True)
     extra_minutes = peewee.IntegerField(null=True)
     time_multiplier_thousandths = peewee.IntegerField(null=True)
+    invitation_data = peewee.JSONField(null=True)
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
     reminded_at = TimestampField(null=True)
@@ -128,11 +128,6 @@ class CandidateKey(Model):
         }
         return shown | searched | {"address": email and email.casefold()}
 
-    @property
-    def sender_name(self) -> str:
-        """The organization's name in emails to the candidate."""
-        return self.org_name or self.organization.shown_name
-
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it has been revoked before."""
         self.set_once("revoked_at")
@@ -169,7 +164,7 @@ class CandidateKey(Model):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name and address and revoke the key, which the caller has locked."""
         now = clock.now()
-        erased = cls.person(None, None) | {"org_name": None, "metadata": None, "decision_reason": None}
+        erased = cls.person(None, None) | {"invitation_data": None, "metadata": None, "decision_reason": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
         ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**erased, **ended).where(cls.id == key.id).execute()

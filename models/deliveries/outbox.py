@@ -17,17 +17,21 @@ MAX_ROWS_PER_INSERT = 500
 MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
-def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], sender_name: str) -> None:
-    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py."""
+def enqueue_invitations(
+    organization_id: Any, invitations: list[dict[str, Any]], data: dict[str, Any]
+) -> None:
+    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py.
+
+    data -- what the emails say: `orgName`
+    """
     if invitations:
-        shared = {"organization_id": organization_id, "kind": INVITATION, "data": {"orgName": sender_name}}
-        sql.insert(Delivery, invitations, **shared)
+        sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)
 
 
-def enqueue_reminder(organization_id: Any, key_id: Any, sender_name: str, columns: dict[str, Any]) -> None:
+def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
     """Queue a reminder with the columns of models/deliveries/limit.py."""
-    data = {"orgName": sender_name}
-    Delivery.create(organization=organization_id, kind=REMINDER, subject_id=key_id, data=data, **columns)
+    shared = {"organization": key.organization_id, "kind": REMINDER, "data": key.invitation_data}
+    Delivery.create(**shared, subject_id=key.id, **columns)
 
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
