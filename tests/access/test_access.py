@@ -31,7 +31,6 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, *cookies, foreign
 
 
-@pytest.mark.any_database
 def test_who_may_call(names, callers):
     by_name = dict(zip(CALLERS, callers, strict=True))
     statuses = {
@@ -41,7 +40,6 @@ def test_who_may_call(names, callers):
     assert statuses == {route: row.by_caller for route, row in ROWS.items()}
 
 
-@pytest.mark.any_database
 def test_a_sign_in_may_do_what_the_persons_token_may(app, names, organization):
     """The cookie is one more credential of the same person: it adds no permission and loses none."""
     expected = {route: row.by_caller for route, row in ROWS.items()}
@@ -56,7 +54,6 @@ def test_a_sign_in_may_do_what_the_persons_token_may(app, names, organization):
                 assert response.json["code"] == "insufficient_role", (role, route)
 
 
-@pytest.mark.any_database
 def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
     """R33: with the key, a reader could act as the candidate."""
     publish_new()
@@ -100,7 +97,6 @@ def test_candidates_call_their_own_operations_and_few_of_reviewers():
     assert {route for route in routes if not route.split(" ")[1].startswith(FOR_CANDIDATES)} == SHARED
 
 
-@pytest.mark.any_database
 def test_a_row_that_a_body_refers_to_is_checked_after_the_ids_in_the_path(names, reviewer, neighbour):
     """R5, R8: unknown rows in the path are 404, then unknown and foreign rows in the body 400 with the member."""
     referring = [each for each in operations() if each.references and "reviewerToken" in each.callers]
