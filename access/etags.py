@@ -72,14 +72,16 @@ def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
     return wrapper
 
 
-def precondition(represent: Callable[[], Response]) -> Callable[[], None]:
+def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
     """A check for the verb to call once it has locked the row: raises PreconditionFailed unless `If-Match` matches.
 
-    represent -- builds the present response of the GET
+    represent -- builds the present response of the GET, or its body
     """
 
     def check() -> None:
-        if "If-Match" in request.headers and not request.if_match.contains(tag_of(represent())):
+        if "If-Match" in request.headers and not request.if_match.contains(
+            tag_of(make_response(represent()))
+        ):
             raise PreconditionFailed()
 
     return check
