@@ -73,18 +73,20 @@ def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
     return wrapper
 
 
-def precondition(represent: Callable[[], Response]) -> Callable[[], None]:
+def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
     """A check for the verb to call once it has locked the row.
 
     It raises PreconditionFailed unless `If-Match` matches, and ReadOnlyField.
 
-    represent -- builds the present response of the GET
+    represent -- builds the present response of the GET, or its body
     """
 
     def check() -> None:
-        if "If-Match" in request.headers and not request.if_match.contains(tag_of(represent())):
+        if "If-Match" in request.headers and not request.if_match.contains(
+            tag_of(make_response(represent()))
+        ):
             raise PreconditionFailed()
-        check_read_only(represent)
+        check_read_only(lambda: make_response(represent()))
 
     return check
 

@@ -1,13 +1,10 @@
 """The problem library: the shared catalog, and the organization's own issues."""
 
-from flask import jsonify
-
 from access import audit, auth, caller, etags
 from access.idempotency import idempotent
 from blueprints import Blueprint, filters_of, find, located, page
 from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
-from web.unknown_names import check_read_only
 
 blp = Blueprint("Issues", __name__, description="The problem library: real problems to base assessments on.")
 
@@ -54,6 +51,7 @@ def get_issue(issue_id):
 
 @blp.patch("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @blp.arguments(IssueChange)
 @blp.response(200, OneIssue)
 @audit.change()
@@ -62,9 +60,8 @@ def change_issue(data, issue_id):
 
     Only the organization's own issues can change, not the catalog's. Existing assessments keep the earlier content.
     """
-    issue = find(Issue, issue_id, Issue.owned_by(caller))
-    check_read_only(lambda: jsonify(OneIssue().dump({"issue": issue})))
-    issue.change(data)
+    check = etags.precondition(lambda: OneIssue().dump({"issue": find(Issue, issue_id)}))
+    find(Issue, issue_id, Issue.owned_by(caller)).change(data, check)
     return {"issue": find(Issue, issue_id)}
 
 

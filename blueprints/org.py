@@ -2,17 +2,14 @@
 
 from datetime import timedelta
 
-from flask import jsonify
-
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, setting
 from errors import LastWriteToken
-from models import ApiToken, Assessment, CandidateKey, ModelUsage, clock, disclosure, users
+from models import ApiToken, Assessment, CandidateKey, ModelUsage, Organization, clock, disclosure, users
 from rules import plans
 from schemas import org as schemas
 from schemas.queries import CursorPageQuery
-from web.unknown_names import check_read_only
 
 blp = Blueprint("Organization", __name__, description="Your organization, its settings and its tokens.")
 
@@ -50,6 +47,7 @@ def get_settings():
 
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="admin")
+@etags.matched
 @blp.arguments(schemas.SettingsChange)
 @blp.response(200, schemas.OneSettings)
 @audit.change()
@@ -59,9 +57,12 @@ def change_settings(data):
     Omitted fields keep their values; null clears. New additions to the disclosure replace all earlier ones and change
     its version: candidates who have not started must consent again.
     """
-    check_read_only(lambda: jsonify(schemas.OneSettings().dump({"settings": _settings(caller.organization)})))
-    caller.organization.update_columns(**data)
-    return {"settings": _settings(caller.organization)}
+    check = etags.precondition(
+        lambda: schemas.OneSettings().dump(
+            {"settings": _settings(Organization.get_by_id(caller.organization_id))}
+        )
+    )
+    return {"settings": _settings(caller.organization.change_settings(data, check))}
 
 
 @blp.get("/org/disclosure")

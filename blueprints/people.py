@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask import jsonify
-
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
@@ -11,7 +9,6 @@ from errors import DuplicatePerson, LastAdmin, LastWriteToken
 from models import ApiToken, User, users
 from schemas import people as schemas
 from schemas.queries import PageQuery
-from web.unknown_names import check_read_only
 
 blp = Blueprint("People", __name__, description="People who work for your organization, and their roles.")
 
@@ -64,6 +61,7 @@ def get_person(person_id):
 
 @blp.patch("/org/people/<id:person_id>")
 @auth.required(ApiToken, scope="admin")
+@etags.matched
 @refuses(DuplicatePerson, LastAdmin, LastWriteToken)
 @blp.arguments(schemas.PersonChange)
 @blp.response(200, schemas.OnePerson)
@@ -74,9 +72,8 @@ def change_person(data, person_id):
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
     Only admins can change admins.
     """
-    person = find_person(person_id)
-    check_read_only(lambda: jsonify(schemas.OnePerson().dump({"person": person})))
-    users.change(person, caller, data)
+    check = etags.precondition(lambda: schemas.OnePerson().dump({"person": find_person(person_id)}))
+    users.change(find_person(person_id), caller, data, check)
     return {"person": find_person(person_id)}
 
 

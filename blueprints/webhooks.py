@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import jsonify
-
 from access import audit, auth, caller, etags, rate_limits, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page, setting
@@ -15,7 +13,6 @@ from models import ApiToken, Webhook, WebhookDelivery, clock, visibility
 from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
-from web.unknown_names import check_read_only
 
 blp = Blueprint(
     "Webhooks", __name__, description="Receivers of events, according to Standard Webhooks 1.0.0."
@@ -86,6 +83,7 @@ def get_webhook(webhook_id):
 
 @blp.patch("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="admin")
+@etags.matched
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
 @destination_checked
@@ -96,9 +94,8 @@ def change_webhook(data, webhook_id):
     Changes its URL or event types, or enables or disables it. Events are not sent while it is disabled; read them from
     the feed (`GET /v1/events`).
     """
-    webhook = find(Webhook, webhook_id)
-    check_read_only(lambda: jsonify(schemas.OneWebhook().dump({"webhook": webhook})))
-    return {"webhook": receivers.change(webhook, data)}
+    check = etags.precondition(lambda: schemas.OneWebhook().dump({"webhook": find(Webhook, webhook_id)}))
+    return {"webhook": receivers.change(find(Webhook, webhook_id), data, check)}
 
 
 @blp.delete("/webhooks/<id:webhook_id>")

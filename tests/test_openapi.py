@@ -2,9 +2,6 @@
 
 import re
 
-import pytest
-import schemathesis
-from hypothesis import Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
@@ -274,23 +271,3 @@ def test_tags_list_the_reviewers_resources_first():
     assert tags.index("Candidate") > tags.index("Organization")
     assert {tag for operation in OPERATIONS.values() for tag in operation["tags"]} <= set(tags)
     assert all(tag["description"] for tag in DOCUMENT["tags"])
-
-
-@pytest.mark.slow
-def test_a_client_can_be_generated(app):
-    api = schemathesis.openapi.from_wsgi("/openapi.json", app)
-    operations = [result.ok() for result in api.get_all_operations()]
-    assert len(operations) == sum(len(item.keys() & METHODS) for item in DOCUMENT["paths"].values())
-    for operation in operations:
-        generate_a_request(operation)
-
-
-def generate_a_request(operation):
-    """Generate one request as documented; raises if the documentation allows none."""
-
-    @settings(max_examples=1, phases=[Phase.generate], database=None, deadline=None)
-    @given(operation.as_strategy())
-    def generate(case):
-        assert case.method == operation.method.upper()
-
-    generate()

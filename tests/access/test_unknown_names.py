@@ -6,8 +6,6 @@ from response_checks import body_of, error_paths, refusal
 from tests.access.rows import ROWS, call
 from tests.hostile.operations import fill, operations
 
-pytestmark = pytest.mark.any_database
-
 SPECIFIED = {
     "POST /v1/assessments",
     "GET /v1/assessments",

@@ -71,7 +71,6 @@ def test_a_retention_is_1_to_3650_days(reviewer, days):
     assert change(reviewer, retentionDays=days)["retentionDays"] == days
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("invalid", "place"),
     [
