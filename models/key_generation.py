@@ -42,7 +42,7 @@ def generate_keys(
 
     expires_in_days -- by default the assessment's
     on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
-        open one as it is, `refuse` raises DuplicateCandidates
+        open one as it is, `reject` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
     viewer -- the caller, from whom a blind assessment hides the names of open keys
 
@@ -79,8 +79,8 @@ def _generate(
         limit.lock(assessment_id)
     assessment = _locked(organization, assessment_id)
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
-    if on_duplicate == "refuse":
-        _refuse_duplicates(candidates, open_keys)
+    if on_duplicate == "reject":
+        _reject_duplicates(candidates, open_keys)
     # Candidates with the same slot get the same key.
     slots = [
         number if on_duplicate == "allow" else _address(each) or number
@@ -146,7 +146,7 @@ def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any
     return {address: row_id(key_id) for address, key_id in rows}
 
 
-def _refuse_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
+def _reject_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
     addresses = [(_path(number, each), _address(each)) for number, each in enumerate(candidates)]
     if entries := find_duplicates(addresses, open_keys, "Already has the open key {}."):
         raise DuplicateCandidates(entries=entries)

@@ -104,7 +104,7 @@ class Score(Model, ErasedWithSession):
     @classmethod
     def _latest(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score | None":
         """The reviewer's latest score of a criterion that counts, in any version."""
-        # Not in SQL: PostgreSQL refuses a key with NUL, which may be in a path.
+        # Not in SQL: PostgreSQL rejects a key with NUL, which may be in a path.
         own = [score for score in cls.by(reviewer, session) if score.criterion == criterion_key]
         return next(_counting(own), None)
 

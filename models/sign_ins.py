@@ -108,10 +108,10 @@ class SignIn(Model, RecordsUse):
 
 
 class SignInGrant(Model):
-    """A right to sign in once as the people with a mailbox: a mailed link, or a sign-in at the OpenID provider.
+    """A right to sign in once as the people with a mailbox: a emailed link, or a sign-in at the OpenID provider.
 
-    For a request by mail, the worker checks whether there is such a person: the request does the same work either way.
-    The secret exists only in the mail: `fingerprint` is set when the mail is composed.
+    For a request by email, the worker checks whether there is such a person: the request does the same work either way.
+    The secret exists only in the email: `fingerprint` is set when the email is composed.
     """
 
     personal_data = None  # of people, not of candidates
@@ -123,13 +123,13 @@ class SignInGrant(Model):
     used_at = TimestampField(null=True)
 
     @classmethod
-    def request_mail(cls, address: str) -> None:
-        """Ask for a mail with a link to a mailbox."""
-        cls.create(address=address, method="mail", expires_at=clock.now() + sign_ins.MAIL_LIFETIME)
+    def request_email(cls, address: str) -> None:
+        """Ask for an email with a link to a mailbox."""
+        cls.create(address=address, method="email", expires_at=clock.now() + sign_ins.EMAIL_LIFETIME)
 
     @classmethod
-    def queue_mails(cls) -> int:
-        """Queue the mails that were requested, and delete requests for mailboxes of nobody; returns how many."""
+    def queue_emails(cls) -> int:
+        """Queue the emails that were requested, and delete requests for mailboxes of nobody; returns how many."""
         requests = list(cls.select().where(cls.queued_at.is_null()))
         for grant in requests:
             with db.atomic():
@@ -188,9 +188,9 @@ class SignInGrant(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete grants that have expired, and the deliveries of their mails after a day; returns how many grants."""
-        mails = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - MAIL_RETENTION)
-        Delivery.delete().where(mails, Delivery.state != "queued").execute()
+        """Delete grants that have expired, and the deliveries of their emails after a day; returns how many grants."""
+        emails = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - MAIL_RETENTION)
+        Delivery.delete().where(emails, Delivery.state != "queued").execute()
         return cls.delete().where(cls.expires_at <= clock.now()).execute()
 
 

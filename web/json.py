@@ -17,8 +17,8 @@ from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from errors import BatchTooLarge, Invalid, Refusal, TooManyValues, invalid
-from web.unknown_names import check_body, refuse_members
+from errors import ApiError, BatchTooLarge, Invalid, TooManyValues, invalid
+from web.unknown_names import check_body, reject_members
 from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
@@ -36,7 +36,7 @@ INCOMPLETE = "The request body is incomplete."
 TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 
 
-class NotJson(Refusal):
+class NotJson(ApiError):
     """400: the body is not one strict JSON object (R27)."""
 
     reason = "invalid_json"
@@ -80,7 +80,7 @@ def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dic
     value = _parse(text)
     if not isinstance(value, dict):
         raise NotJson(NOT_AN_OBJECT)
-    # Walk the values only if the text can contain something to refuse.
+    # Walk the values only if the text can contain something to reject.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH or _HUGE_NUMBER.search(text):
         _check(value, [], False, verbatim)
     return value
@@ -97,7 +97,7 @@ def decode(body: bytes) -> str:
     return text
 
 
-def _too_many_values(max_values: int) -> Refusal:
+def _too_many_values(max_values: int) -> ApiError:
     return TooManyValues(f"The JSON has more than {max_values} values.")
 
 
@@ -109,7 +109,7 @@ def _parse(text: str) -> Any:
     except json.JSONDecodeError:
         raise NotJson() from None
     except ValueError:
-        # Python refuses to convert more than 4,300 digits.
+        # Python does not convert more than 4,300 digits.
         raise NotJson("A number in the body has too many digits.") from None
 
 
@@ -120,11 +120,11 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict:
     return members
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise NotJson(f"{name} is not a JSON number.")
 
 
-STRICT = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+STRICT = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_reject_constant)
 # Finds where a value ends. Integers stay text, so that their length does not matter.
 LENIENT = json.JSONDecoder(parse_int=str)
 
@@ -229,7 +229,7 @@ class Parser(FlaskParser):
             raise UnsupportedMediaType()
         text = decode(read_body(req, retains=False))
         if name := getattr(schema, "split_list", None):
-            # The entries are parsed one by one later, so that an invalid one does not refuse the others.
+            # The entries are parsed one by one later, so that an invalid one does not reject the others.
             entries, rest = split_batch(text, name, schema.max_entries)
             strict_object(rest.encode())
             return {name: entries}
@@ -276,11 +276,11 @@ def read_body(req: Request, retains: bool = True) -> bytes:
     return body
 
 
-def refuse_body() -> None:
-    """Refuse the members of a body where none is known (R35). Anything but a JSON object is ignored."""
+def reject_body() -> None:
+    """Reject the members of a body where none is known (R35). Anything but a JSON object is ignored."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
-            refuse_members(strict_object(read_body(request)))
+            reject_members(strict_object(read_body(request)))
 
 
 def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
@@ -295,7 +295,7 @@ def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
         yield {"path": list(path), "message": str(messages)}
 
 
-def reasons(error: Refusal | ma.ValidationError) -> list[str]:
+def reasons(error: ApiError | ma.ValidationError) -> list[str]:
     """List the reasons of an error as phrases such as `ts: This is not an RFC 3339 time.`"""
     if isinstance(error, ma.ValidationError):
         details = list(islice(flatten(error.messages), MAX_DETAILS))

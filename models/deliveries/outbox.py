@@ -47,7 +47,7 @@ def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
 
 
 def enqueue_sign_in(user: User, grant_id: Any) -> None:
-    """Queue the mail with a link to sign in, whose secret is created when it is sent."""
+    """Queue the email with a link to sign in, whose secret is created when it is sent."""
     data = {"grantId": str(grant_id)}
     columns = {"kind": SIGN_IN, "subject_id": user.id, "data": data, "address": user.address}
     Delivery.create(organization=user.organization_id, **columns)

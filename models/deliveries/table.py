@@ -53,7 +53,7 @@ class Delivery(Leased, Model):
         """Cancel queued messages, clear personal data, and queue the removal of saved emails."""
         messages = list(cls.personal_rows(key))
         for message in messages:
-            message._remove_saved_mail()
+            message._remove_saved_email()
         personal_rows = cls.id.in_([message.id for message in messages])
         cls.update(state="canceled").where(personal_rows, cls.state == "queued").execute()
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
@@ -63,15 +63,15 @@ class Delivery(Leased, Model):
         """Cancel the queued invitation of a deleted person, and remove their address and the saved email."""
         theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):
-            message._remove_saved_mail()
+            message._remove_saved_email()
         cls.update(state="canceled").where(theirs, cls.state == "queued").execute()
         cls.update(last_error=None, address=None).where(theirs).execute()
 
-    def _remove_saved_mail(self) -> None:
+    def _remove_saved_email(self) -> None:
         # A worker that has claimed the message may save it until its lease expires.
         due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
         if due_at and self.attempts:
-            removal = {"kind": REMOVAL, "data": {"mail": str(self.id)}, "due_at": due_at}
+            removal = {"kind": REMOVAL, "data": {"email": str(self.id)}, "due_at": due_at}
             Delivery.create(organization=self.organization_id, subject_id=self.subject_id, **removal)
 
     @property

@@ -51,7 +51,7 @@ def _is_signed(event: FeedEvent) -> bool:
 
 def _has_seal(data: dict[str, Any]) -> bool:
     session = Session.get_by_id(UUID(data["sessionId"]))
-    # Compared here, because the database may refuse the value.
+    # Compared here, because the database may reject the value.
     seals = [seal for seal in FinalSeal.of(session) if seal.number == data["number"]]
     return any(seal.is_intact is True and data == final_seals.payload(session, seal) for seal in seals)
 

@@ -1,4 +1,4 @@
-"""Addresses for mail headers, safe against header injection, and the one spelling of each mailbox.
+"""Addresses for email headers, safe against header injection, and the one spelling of each mailbox.
 
 Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values and writes line breaks in them as
 new header lines. Names are therefore sanitized first.

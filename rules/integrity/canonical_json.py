@@ -42,7 +42,7 @@ def parse(text: str) -> Any:
 
     Raises ValueError if the text is not JSON, RecursionError if it is nested too deep.
     """
-    return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_refuse_constant)
+    return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_reject_constant)
 
 
 def replace_surrogates(text: str) -> str:
@@ -66,7 +66,7 @@ def canonicalize(value: Any, variant: Variant = VARIANTS[0]) -> bytes:
     return "".join(parts).encode()
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number.")
 
 

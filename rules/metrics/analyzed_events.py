@@ -60,7 +60,7 @@ class AnalyzedEvent:
 
     @property
     def sort_key(self) -> tuple[int, str, str]:
-        """By time, ties by id; without an id, which ingest refuses, by content."""
+        """By time, ties by id; without an id, which ingest rejects, by content."""
         return self.time_ns, self.id, "" if self.id else repr(self)
 
 
