@@ -317,7 +317,7 @@ def test_hired_must_be_a_boolean(reviewer, key, session, wrong):
 
 def test_only_visible_candidates_can_change_and_only_by_known_members(reviewer, neighbour, key, session):
     sessions.complete(session)
-    body = {"hired": True, "status": "pending", "key": "PST-AAAA-AAAA"}
+    body = {"hired": True, "status": "completed", "createdAt": "2020-01-01T00:00:00.000Z"}
     assert refusal(neighbour.patch(f"{PATH}/{key.id}", body)) == (404, "not_found")
     for wrong in (NOWHERE, "nonsense"):
         assert refusal(reviewer.patch(f"{PATH}/{wrong}", body)) == (404, "not_found")

@@ -306,12 +306,18 @@ def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, remin
     assert reminding.key in reminder
 
 
-def test_later_emails_have_the_name_that_the_keys_were_generated_with(clock, reviewer, organization):
+def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organization, worker, mails):
     assessment = make_assessment(organization, reminder_days_before=2)
-    issue(reviewer, assessment, "alice@example.com", orgName="Northwind")
+    (issued,) = issue(reviewer, assessment, count=1, candidateEmails=None, orgName="Northwind").json["keys"]
+    key = CandidateKey.get_by_id(issued["id"])
+    body_of(reviewer.patch(at(key), {"candidateEmail": "alice@example.com"}))
+    body_of(reviewer.post(at(key, "/invite")))
     clock.fixed += timedelta(days=5)
-    assert invitations.enqueue_reminders() == 1
-    assert [delivery.data for delivery in Delivery.select()] == [{"orgName": "Northwind"}] * 2
+    worker.run_once()
+    assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
+    assert all("Northwind invites you" in mail for mail in mails())
+    assert sum("This is a reminder: Northwind has" in mail for mail in mails()) == 1
+    assert not any(organization.shown_name in mail for mail in mails())
 
 
 def test_there_are_no_reminders_by_default(clock, key):

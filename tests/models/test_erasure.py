@@ -130,6 +130,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     key = make_key(cohort, EMAIL, NAME)
     details = {"candidateName": NAME, "externalId": WORD, "metadata": {WORD: WORD}}
     assert reviewer.patch(f"/v1/candidates/{key.id}", details).status_code == 200
+    key.update_columns(invitation_data={"orgName": f"For {NAME}"})
     audit.chain_new()
     Worker(app.config).run_once()
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(WebhookDelivery.candidate_id == key.id).execute()
