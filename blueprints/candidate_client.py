@@ -163,9 +163,11 @@ def receive_bundle(object_key):
     upload.require_space(request.content_length or 0, max_bytes)
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
-    folder.receive(object_key, request.stream, request.content_length)
     try:
+        folder.receive(object_key, request.stream, request.content_length)
         upload.record_bundle(request.content_length, max_bytes)
+    except errors.NotFound:  # the upload was closed, and its partial file deleted
+        raise errors.UploadRefused() from None
     except errors.UploadRefused:
         folder.delete(object_key)
         raise

@@ -31,7 +31,6 @@ class AccessHour(Model):
     """
 
     personal_data = None  # only counts, and the address of a proxy
-
     hour = TimestampField(unique=True)
     wrong_credentials = peewee.IntegerField(default=0)
     sole_address = peewee.TextField(null=True)

@@ -38,7 +38,6 @@ class Assessment(Model):
     """
 
     personal_data = None
-
     issue_id: Any
     rubric_id: Any
     # Peewee's query of the sessions of this assessment.

@@ -93,7 +93,6 @@ class Feed(Sequence):
     """The last position of an organization's feed."""
 
     personal_data = None
-
     position = peewee.BigIntegerField(default=0)
 
     @classmethod

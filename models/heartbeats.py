@@ -25,7 +25,6 @@ class Heartbeat(Model):
     """
 
     personal_data = None
-
     worker = peewee.TextField()
     task = peewee.TextField()
     is_continuous = peewee.BooleanField()

@@ -142,13 +142,11 @@ def invite(key: CandidateKey) -> None:
             raise errors.SessionEnded()
         if locked.address is None:
             raise errors.NoAddress()
-        latest = Delivery.get_or_none(Delivery.id == locked.invitation_id)
-        org_name = (latest and latest.data.get("orgName")) or locked.organization.shown_name
         outbox.cancel_queued_invitations(locked)
         address = limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
         invitation = {"id": delivery_id, "subject_id": locked.id, "address": address}
-        outbox.enqueue_invitations(locked.organization_id, [invitation], org_name)
+        outbox.enqueue_invitations(locked.organization_id, [invitation], outbox.data_of_invitation(locked))
         locked.update_columns(invitation_id=delivery_id, bounced=False)
 
 
@@ -238,8 +236,8 @@ def _enqueue_reminder(key: CandidateKey) -> int:
         if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
             return 0
         # The address may have been changed or erased since.
-        columns = _message_columns(CandidateKey.get_by_id(key.id))
-        outbox.enqueue_reminder(key.organization, key.id, columns)
+        current = CandidateKey.get_by_id(key.id)
+        outbox.enqueue_reminder(current, _message_columns(current))
     return 1
 
 

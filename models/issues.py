@@ -12,7 +12,6 @@ class Issue(Model):
     """A problem for assessments; one without an organization is in the catalog."""
 
     personal_data = None
-
     organization_id: Any
     organization = peewee.ForeignKeyField(Organization, null=True)
     title = peewee.TextField()

@@ -93,7 +93,8 @@ def _generate(
     new = {number: candidates[number] for number in missing.values()}
     _check(assessment, new)
     days = expires_in_days or assessment.expires_in_days
-    rows = _insert(assessment, list(new.values()), days, org_name or organization.shown_name)
+    mail = {"orgName": org_name or organization.shown_name}
+    rows = _insert(assessment, list(new.values()), days, mail)
     by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():
         (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()
@@ -157,9 +158,9 @@ def _path(number: int, candidate: Candidate) -> list[str | int]:
 
 
 def _insert(
-    assessment: Assessment, candidates: list[Candidate], days: int, org_name: str
+    assessment: Assessment, candidates: list[Candidate], days: int, data: dict[str, Any]
 ) -> list[CandidateRow]:
-    """Insert a key for each candidate, with its invitation, and publish them."""
+    """Insert a key for each candidate, with its invitation, and publish them. `data` is the invitations'."""
     if not candidates:
         return []
     now = clock.now()
@@ -168,7 +169,7 @@ def _insert(
     keys = [_new_key(**each) for each in candidates]
     sql.insert(CandidateKey, keys, **shared)
     invitations = _invitations(assessment.id, keys)
-    outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), org_name)
+    outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), data)
     ids = {"assessmentId": assessment.id, "status": "pending"}
     payloads = [{"candidateId": key["id"]} | ids for key in keys]
     FeedEvent.publish(assessment.organization_id, "key.created", *payloads)

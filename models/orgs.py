@@ -21,7 +21,6 @@ class Organization(Model):
     """
 
     personal_data = None
-
     name = peewee.TextField()
     plan = peewee.TextField(default="self_hosted")
     subscription = peewee.TextField(null=True)
@@ -59,7 +58,6 @@ class User(Model):
     """
 
     personal_data = None  # of people who work for the organization, not of candidates
-
     kind = "person"
     # The Delivery of the invitation; set by `people.visible_to`.
     invite: Any = None
@@ -113,7 +111,6 @@ class ApiToken(Model, RecordsUse):
     """
 
     personal_data = None
-
     kind = "serviceAccount"
     # The SignIn that the request came with, if it came with the cookie (models/sign_ins.py).
     sign_in: Any = None

@@ -59,7 +59,6 @@ class Erasure(Model):
     """
 
     personal_data = None  # only ids and numbers
-
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     kind = peewee.TextField()
@@ -216,7 +215,6 @@ class DailyTask(Model):
     """A task that one of the workers runs once a day; `day` is the last day (UTC) on which it was claimed."""
 
     personal_data = None
-
     name = peewee.TextField(unique=True)
     day = peewee.TextField()
 

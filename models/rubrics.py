@@ -71,7 +71,6 @@ class RubricVersion(Model):
     """A version of a rubric; never changed."""
 
     personal_data = None
-
     rubric_id: Any
     rubric = peewee.ForeignKeyField(Rubric, index=False)
     number = peewee.IntegerField()

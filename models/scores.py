@@ -137,7 +137,6 @@ class CompletedScoring(Model):
     """A person has scored every criterion of a session at least once; in a blind assessment they see its candidate."""
 
     personal_data = None  # only that a reviewer has scored a session
-
     session = peewee.ForeignKeyField(Session, index=False)
     user = peewee.ForeignKeyField(User)
 

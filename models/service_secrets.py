@@ -12,7 +12,6 @@ class ServiceSecret(Model):
     """A secret with which the service signs what it later checks itself."""
 
     personal_data = None
-
     name = peewee.TextField(unique=True)
     value = BytesField()
 

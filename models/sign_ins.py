@@ -24,7 +24,6 @@ class SignIn(Model, RecordsUse):
     """
 
     personal_data = None  # of people, not of candidates
-
     fingerprint = peewee.TextField(unique=True)
     token = peewee.ForeignKeyField(ApiToken)
     method = peewee.TextField()
@@ -116,7 +115,6 @@ class SignInGrant(Model):
     """
 
     personal_data = None  # of people, not of candidates
-
     address = peewee.TextField()
     method = peewee.TextField()
     fingerprint = peewee.TextField(null=True, unique=True)

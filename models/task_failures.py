@@ -28,7 +28,6 @@ class TaskFailure(Model):
     """
 
     personal_data = None
-
     task = peewee.TextField()
     owner = peewee.TextField()
     error = peewee.TextField()

@@ -10,24 +10,34 @@ from errors import NotFailed
 from models import sql
 from models.base import clock
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
-from models.orgs import Organization, User
+from models.orgs import User
 
 MAX_ROWS_PER_INSERT = 500
 # An object store accepts an upload that started before its URL expired.
 MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
-def enqueue_invitations(organization_id: Any, invitations: list[dict[str, Any]], org_name: str) -> None:
-    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py."""
+def enqueue_invitations(
+    organization_id: Any, invitations: list[dict[str, Any]], data: dict[str, Any]
+) -> None:
+    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py.
+
+    data -- what the emails say: `orgName`
+    """
     if invitations:
-        shared = {"organization_id": organization_id, "kind": INVITATION, "data": {"orgName": org_name}}
-        sql.insert(Delivery, invitations, **shared)
+        sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)
 
 
-def enqueue_reminder(organization: Organization, key_id: Any, columns: dict[str, Any]) -> None:
+def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
     """Queue a reminder with the columns of models/deliveries/limit.py."""
-    data = {"orgName": organization.shown_name}
-    Delivery.create(organization=organization, kind=REMINDER, subject_id=key_id, data=data, **columns)
+    data = data_of_invitation(key)
+    Delivery.create(organization=key.organization_id, kind=REMINDER, subject_id=key.id, data=data, **columns)
+
+
+def data_of_invitation(key: Any) -> dict[str, Any]:
+    """The data of a key's latest invitation, for later emails."""
+    latest = Delivery.get_or_none(Delivery.id == key.invitation_id)
+    return (latest and latest.data) or {"orgName": key.organization.shown_name}
 
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:

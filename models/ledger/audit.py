@@ -51,7 +51,6 @@ class AuditEntry(Model):
     """
 
     personal_data = None  # only ids, and names of people and services
-
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
     actor_kind = peewee.TextField()
@@ -152,7 +151,6 @@ class AuditChain(Sequence):
     """
 
     personal_data = None
-
     head = BytesField(null=True)
     count = peewee.BigIntegerField(default=0)
     final_seals = peewee.BigIntegerField(default=0)

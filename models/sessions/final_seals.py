@@ -34,7 +34,6 @@ class FinalSeal(Model):
     """
 
     personal_data = None  # only numbers, times and states
-
     organization = peewee.ForeignKeyField(Organization)
     session = peewee.ForeignKeyField(Session, index=False)
     number = IntegerField()

@@ -163,7 +163,6 @@ class ModelReservation(Model):
     """The part of a session's budget that a running call may use, in billionths of a dollar (R42)."""
 
     personal_data = None  # only numbers
-
     session = peewee.ForeignKeyField(Session)
     nano_usd = peewee.BigIntegerField()
     expires_at = TimestampField()

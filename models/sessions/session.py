@@ -42,7 +42,6 @@ class Consent(Model):
     """
 
     personal_data = None  # only that a text was accepted, and when
-
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = TextField(null=True)
     disclosure_hash = TextField(null=True)

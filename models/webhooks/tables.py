@@ -24,7 +24,6 @@ class Webhook(Model):
     """
 
     personal_data = None
-
     organization = peewee.ForeignKeyField(Organization)
     url = peewee.TextField()
     description = peewee.TextField(null=True)

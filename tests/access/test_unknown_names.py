@@ -4,7 +4,7 @@ import pytest
 from response_checks import body_of, error_paths, refusal
 
 from tests.access.rows import ROWS, call
-from tests.hostile.operations import fill
+from tests.hostile.operations import fill, operations
 
 pytestmark = pytest.mark.any_database
 
@@ -19,20 +19,10 @@ SPECIFIED = {
     "GET /v1/assessments/<assessment_id>/cohort-stats",
     "GET /v1/candidates",
 }
-PUBLIC = ("/v1/health", "/v1/ready", "/v1/cli/", "/v1/candidate/", "/v1/bundles/")
+# Operations of reviewers that refuse unknown names.
+REFUSING = {each.route for each in operations() if "reviewerToken" in each.callers} - SPECIFIED
 NEW_RUBRIC = ROWS["POST /v1/rubrics"].body
 BRIEF = {"scenario": "Orders disappear.", "codebase": {"name": "orders", "stak": ["Go"]}}
-
-
-def is_refusing(route):
-    """Return whether reviewers call the operation, and the specification does not have it."""
-    path, statuses = route.split(" ")[1], ROWS[route].statuses
-    is_reviewers = path.startswith("/v1/") and not path.startswith(PUBLIC) and not statuses.startswith("401")
-    return is_reviewers and route not in SPECIFIED
-
-
-# They refuse every request of these callers, which does not come from the console, or have nothing to refuse.
-FOR_EVERYONE = {"GET /v1/sign-in", "POST /v1/sign-in", "POST /v1/sign-in/mail"}
 
 
 @pytest.mark.parametrize("member", [None, "later"])
@@ -44,7 +34,7 @@ def test_only_reviewers_operations_outside_the_specification_refuse(names, revie
         query, members = ({}, {member: 1}) if member else ({"later": 1}, {})
         known = call(reviewer, route, names)
         response = call(reviewer, route, names, query, **members)
-        if is_refusing(route) and route not in FOR_EVERYONE:
+        if route in REFUSING:
             code = "invalid_request" if member else "unknown_parameter"
             assert refusal(response) == (400, code), route
             assert member is None or response.json["details"][0]["path"] == ["later"], route

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from models.sessions.submissions import TAR, delete_unused
 from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
 from rules import client_versions
 from schemas.candidate_client import MAX_FINGERPRINT_BYTES
+from storage import folder as folder_storage
 
 BUNDLE = gzip.compress(b"the files of a workspace", mtime=0)
 UNKNOWN_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
@@ -232,6 +234,21 @@ def test_bundle_that_arrives_after_its_upload_was_closed_is_not_stored(
     monkeypatch.setattr(app.extensions["storage"], "receive", receive_and_close)
     assert refusal(put(candidate, upload)) == (403, "upload_refused")
     assert os.listdir(folder) == []
+
+
+@pytest.mark.any_database
+def test_upload_that_is_closed_while_its_bundle_arrives_is_refused(app, candidate, session, monkeypatch):
+    upload, storage = open_upload(candidate, session), app.extensions["storage"]
+    atomic_file = folder_storage.atomic_file
+
+    @contextmanager
+    def delete_partial_file(path):
+        with atomic_file(path) as file:
+            yield file
+            storage.delete(path.name)
+
+    monkeypatch.setattr(folder_storage, "atomic_file", delete_partial_file)
+    assert refusal(put(candidate, upload)) == (403, "upload_refused")
 
 
 def test_concurrent_uploads_do_not_exceed_the_sessions_bytes(app, candidate, session, folder, monkeypatch):

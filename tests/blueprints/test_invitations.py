@@ -309,6 +309,14 @@ def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, remin
     assert reminding.key in reminder
 
 
+def test_later_emails_have_the_name_that_the_keys_were_generated_with(clock, reviewer, organization):
+    assessment = make_assessment(organization, reminder_days_before=2)
+    issue(reviewer, assessment, "alice@example.com", orgName="Northwind")
+    clock.fixed += timedelta(days=5)
+    assert invitations.enqueue_reminders() == 1
+    assert [delivery.data for delivery in Delivery.select()] == [{"orgName": "Northwind"}] * 2
+
+
 def test_there_are_no_reminders_by_default(clock, key):
     clock.fixed = key.expires_at - timedelta(minutes=1)
     assert invitations.enqueue_reminders() == 0
