@@ -1,6 +1,6 @@
 # `make` lists the commands. They create .venv and install the locked packages when needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test slow agents check lint types demo bench chaos soak lock clean ready ready-dev
+.PHONY: help run test quick slow agents check lint types demo bench chaos lock clean ready ready-dev
 
 export PYTHON
 # Without its bytecode, each of the tests' many processes compiles the project again.
@@ -11,11 +11,9 @@ options ?=
 rounds ?= 20
 seed ?= 1
 database ?= both
-minutes ?= 60
-rate ?= 50
 # Slow tests that measure time or memory, stop what they use, or run real tools.
 alone := tests/agents/ $(patsubst %,tests/live/test_%.py,bundle_memory concurrency connections \
-	database_outage disk_full erased_files ingest_during_close kill locked_address memory monitoring pgbouncer \
+	database_outage disk_full erased_files ingest_during_close locked_address memory monitoring pgbouncer \
 	slow_clients stop_under_load tools)
 
 help: ## List the commands
@@ -29,6 +27,9 @@ demo: ready ## Start a service with sample data; Ctrl-C deletes it (PORT=8000)
 
 test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects some)
 	$(python) -m pytest -n auto -m "not slow" $(tests)
+
+quick: ready-dev ## Run the conventions, the rules, and the quick tests of what you changed
+	$(python) -m pytest -n auto -m "not slow" tests/test_conventions.py tests/rules $$($(python) -m tools.scripts.changed_tests)
 
 slow: ready-dev ## Run the slow tests: first those that can share the processor, then those that measure it
 	$(if $(tests),,$(python) -m pytest -n auto -m slow $(filter-out $(alone) tests/live/,$(wildcard tests/*/ tests/live/test_*.py tests/test_*.py)))
@@ -51,9 +52,6 @@ bench: ready-dev ## Run the benchmarks (options=--help for more)
 
 chaos: ready-dev ## Inject faults under load and verify the data (rounds=20 seed=1 database=sqlite|postgresql|both)
 	$(python) -m tools.chaos --rounds $(rounds) --seed $(seed) --database $(database)
-
-soak: ready-dev ## Run a steady load with restarts and check the memory (minutes=60 rate=50)
-	$(python) -m tools.chaos.soak --minutes $(minutes) --rate $(rate)
 
 lock: ## Update the locked packages (needs uv and npm)
 	uv pip compile --quiet --upgrade $(lock_options) setup.cfg -o requirements.txt

@@ -56,6 +56,8 @@ def _refusal(code: int, reason: str, sentence: str, retry_after: int | None = No
 Invalid = _refusal(400, "invalid_request", "The request is invalid. See `details`.")
 # The message names the parameters, and for each the nearest known one.
 UnknownParameter = _refusal(400, "unknown_parameter", "The operation does not know a query parameter.")
+# The message names the fields.
+ReadOnlyField = _refusal(400, "read_only_field", "This request cannot change `status`. Leave it out.")
 TooManyValues = _refusal(400, "too_many_values", "The JSON has too many values.")
 BatchTooLarge = _refusal(400, "batch_too_large", "The batch has too many entries.")
 InvalidTelemetry = _refusal(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")

@@ -12,6 +12,7 @@ from flask import Response, make_response, request
 
 from access import refuses
 from errors import PreconditionFailed
+from web.unknown_names import check_read_only
 
 DIGEST_BYTES = 16
 _TAGS = {"type": "string", "example": '"5d41402abc4b2a76b9719d911017c592"'}
@@ -72,15 +73,20 @@ def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
     return wrapper
 
 
-def precondition(represent: Callable[[], Response]) -> Callable[[], None]:
-    """A check for the verb to call once it has locked the row: raises PreconditionFailed unless `If-Match` matches.
+def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
+    """A check for the verb to call once it has locked the row.
 
-    represent -- builds the present response of the GET
+    It raises PreconditionFailed unless `If-Match` matches, and ReadOnlyField.
+
+    represent -- builds the present response of the GET, or its body
     """
 
     def check() -> None:
-        if "If-Match" in request.headers and not request.if_match.contains(tag_of(represent())):
+        if "If-Match" in request.headers and not request.if_match.contains(
+            tag_of(make_response(represent()))
+        ):
             raise PreconditionFailed()
+        check_read_only(lambda: make_response(represent()))
 
     return check
 

@@ -18,7 +18,8 @@ from models import Session, batches
 from models.database import release_connection
 from rules.cursors import Cursor
 from rules.session_quota import Quota
-from schemas.fields import parse_id
+from schemas.fields import Dict, ListOf, Nested, parse_id
+from schemas.timestamps import Timestamp
 from web.json import Parser
 
 JSON_LINES = "application/x-ndjson"
@@ -126,19 +127,19 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: Any) -> Any:
             view.arguments = getattr(view, "arguments", {}) | {location: instance}
-            instance.response_members = getattr(view, "response_members", ())
+            instance.response_fields = getattr(view, "response_fields", {})
             return parse(view)
 
         return decorate
 
     def response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
-        """Like flask-smorest's. The members of the object in the response are tolerated in the request (R35)."""
+        """Like flask-smorest's. The fields of the object in the response are tolerated in the request (R35)."""
         instance = schema() if isinstance(schema, type) else schema
         document = super().response(status, instance, **options)
 
         def decorate(view: Any) -> Any:
             if isinstance(instance, ma.Schema):
-                view.response_members = _members_of_object(instance)
+                view.response_fields = _fields_of_object(instance)
             return document(_with_schema(view, status, instance))
 
         return decorate
@@ -171,10 +172,19 @@ def _with_schema(view: Any, status: Any, schema: Any) -> Any:
     return view
 
 
-def _members_of_object(schema: Any) -> list[str]:
-    """The members of the object that a response wraps in its name; without a wrapper, the response's own."""
+def _fields_of_object(schema: Any) -> dict[str, bool]:
+    """The fields of the object that a response wraps in its name; without a wrapper, the response's own.
+
+    True for those that a change must not have with another value. Timestamps, counts and nested objects change by
+    themselves.
+    """
     first = next(iter(schema.fields.values()), None)
-    return [field.data_key for field in getattr(first, "schema", schema).fields.values()]
+    fields = getattr(first, "schema", schema).fields.values()
+    return {
+        field.data_key: not isinstance(field, (Timestamp, Nested, ListOf, Dict))
+        and not field.data_key.endswith("Count")
+        for field in fields
+    }
 
 
 def store() -> Any:

@@ -1,6 +1,6 @@
 """Assessments: create, list, get, change, delete."""
 
-from flask import Response, jsonify
+from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, refuses, reports_unknown
 from access.idempotency import idempotent
@@ -97,10 +97,10 @@ def change_assessment(data, assessment_id):
     changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
 
-    def present() -> Response:
-        return jsonify(schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)}))
-
-    find(Assessment, assessment_id).change(caller, data, etags.precondition(present))
+    check = etags.precondition(
+        lambda: schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)})
+    )
+    find(Assessment, assessment_id).change(caller, data, check)
     return {"assessment": find(Assessment, assessment_id)}
 
 

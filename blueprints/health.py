@@ -7,7 +7,7 @@ from blueprints import Blueprint
 from errors import NotReady
 from ops.readiness import OK, Readiness
 from schemas.base import Schema
-from schemas.fields import Nested, String
+from schemas.fields import Choice, Nested, String
 from schemas.queries import Filter, QueryInteger
 
 blp = Blueprint("Health", __name__, description="Health and readiness of the service.")
@@ -16,7 +16,7 @@ blp = Blueprint("Health", __name__, description="Health and readiness of the ser
 class Health(Schema):
     """The service responds."""
 
-    status = String("Always `ok`.", example="ok")
+    status = Choice(["ok"], "Always `ok`.", example="ok")
 
 
 class Parts(Schema):
@@ -37,7 +37,7 @@ class ReadyQuery(Filter):
 class Ready(Schema):
     """The service is ready."""
 
-    status = String("Always `ready`.", example="ready")
+    status = Choice(["ready"], "Always `ready`.", example="ready")
     parts = Nested(Parts, "Each part; here all are `ok`.")
 
 

@@ -51,6 +51,7 @@ def get_issue(issue_id):
 
 @blp.patch("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
+@etags.matched
 @blp.arguments(IssueChange)
 @blp.response(200, OneIssue)
 @audit.change()
@@ -59,7 +60,8 @@ def change_issue(data, issue_id):
 
     Only the organization's own issues can change, not the catalog's. Existing assessments keep the earlier content.
     """
-    find(Issue, issue_id, Issue.owned_by(caller)).change(data)
+    check = etags.precondition(lambda: OneIssue().dump({"issue": find(Issue, issue_id)}))
+    find(Issue, issue_id, Issue.owned_by(caller)).change(data, check)
     return {"issue": find(Issue, issue_id)}
 
 

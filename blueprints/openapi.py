@@ -48,6 +48,11 @@ def document_of(app: Flask) -> dict[str, Any]:
             blueprint.register_views_in_doc(api, app, api.spec, name=blueprint.name, parameters=None)
             api.spec.tag({"name": blueprint.name, "description": blueprint.description})
     event_docs.add_schemas(api.spec)
+    responses = [
+        schemas for view in app.view_functions.values() if (schemas := getattr(view, "response_schemas", {}))
+    ]
+    for replayed in {schema.replayed for schemas in responses for schema in schemas.values()} - {None}:
+        api.spec.components.schema(replayed.__name__, schema=replayed)
     document = api.spec.to_dict()
     event_docs.complete(document)
     _complete(document, app)

@@ -81,7 +81,13 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
         if parameter is IF_NONE_MATCH:
             operation["responses"]["304"] = {"description": "The response would be the same as before."}
     for status, schema in getattr(view, "response_schemas", {}).items():
-        operation["responses"][status]["content"]["application/json"]["example"] = response_example(schema)
+        response = operation["responses"][status]
+        response["content"]["application/json"]["example"] = response_example(schema)
+        if replayed := schema.replayed:
+            response["description"] = (
+                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) is a `{replayed.__name__}`."
+            )
+            response["x-replayed"] = {"$ref": f"#/components/schemas/{replayed.__name__}"}
     refusals = _refusals(view, rule)
     # A view that forwards responses documents their shape itself.
     responses = getattr(view, "responses", None) or _responses(refusals)
@@ -99,6 +105,7 @@ def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
         errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "refusals", ()),
         NotJson: "json" in arguments,
         errors.TooManyValues: "json" in arguments,
+        errors.ReadOnlyField: getattr(arguments.get("json"), "is_change", False),
         errors.TooLarge: "json" in arguments,
         errors.TooManyRequests: setting_of(view) is not None,
         errors.NotFound: "<id:" in rule,

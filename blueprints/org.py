@@ -6,7 +6,7 @@ from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, setting
 from errors import LastWriteToken
-from models import ApiToken, Assessment, CandidateKey, ModelUsage, clock, disclosure, users
+from models import ApiToken, Assessment, CandidateKey, ModelUsage, Organization, clock, disclosure, users
 from rules import plans
 from schemas import org as schemas
 from schemas.queries import CursorPageQuery
@@ -47,6 +47,7 @@ def get_settings():
 
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="admin")
+@etags.matched
 @blp.arguments(schemas.SettingsChange)
 @blp.response(200, schemas.OneSettings)
 @audit.change()
@@ -56,8 +57,12 @@ def change_settings(data):
     Omitted fields keep their values; null clears. New additions to the disclosure replace all earlier ones and change
     its version: candidates who have not started must consent again.
     """
-    caller.organization.update_columns(**data)
-    return {"settings": _settings(caller.organization)}
+    check = etags.precondition(
+        lambda: schemas.OneSettings().dump(
+            {"settings": _settings(Organization.get_by_id(caller.organization_id))}
+        )
+    )
+    return {"settings": _settings(caller.organization.change_settings(data, check))}
 
 
 @blp.get("/org/disclosure")

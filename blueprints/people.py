@@ -61,6 +61,7 @@ def get_person(person_id):
 
 @blp.patch("/org/people/<id:person_id>")
 @auth.required(ApiToken, scope="admin")
+@etags.matched
 @refuses(DuplicatePerson, LastAdmin, LastWriteToken)
 @blp.arguments(schemas.PersonChange)
 @blp.response(200, schemas.OnePerson)
@@ -71,7 +72,8 @@ def change_person(data, person_id):
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
     Only admins can change admins.
     """
-    users.change(find_person(person_id), caller, data)
+    check = etags.precondition(lambda: schemas.OnePerson().dump({"person": find_person(person_id)}))
+    users.change(find_person(person_id), caller, data, check)
     return {"person": find_person(person_id)}
 
 

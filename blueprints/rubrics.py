@@ -1,7 +1,5 @@
 """Scoring rubrics."""
 
-from flask import Response, jsonify
-
 from access import audit, auth, caller, etags, refuses
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
@@ -64,10 +62,8 @@ def change_rubric(data, rubric_id):
     A change is saved as a new version; a request that changes nothing is not. Existing scores keep their version.
     """
 
-    def present() -> Response:
-        return jsonify(OneRubric().dump({"rubric": find(Rubric, rubric_id)}))
-
-    return {"rubric": find(Rubric, rubric_id).change(data, etags.precondition(present))}
+    check = etags.precondition(lambda: OneRubric().dump({"rubric": find(Rubric, rubric_id)}))
+    return {"rubric": find(Rubric, rubric_id).change(data, check)}
 
 
 @blp.delete("/rubrics/<id:rubric_id>")

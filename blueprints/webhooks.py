@@ -83,6 +83,7 @@ def get_webhook(webhook_id):
 
 @blp.patch("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="admin")
+@etags.matched
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
 @destination_checked
@@ -93,7 +94,8 @@ def change_webhook(data, webhook_id):
     Changes its URL or event types, or enables or disables it. Events are not sent while it is disabled; read them from
     the feed (`GET /v1/events`).
     """
-    return {"webhook": receivers.change(find(Webhook, webhook_id), data)}
+    check = etags.precondition(lambda: schemas.OneWebhook().dump({"webhook": find(Webhook, webhook_id)}))
+    return {"webhook": receivers.change(find(Webhook, webhook_id), data, check)}
 
 
 @blp.delete("/webhooks/<id:webhook_id>")

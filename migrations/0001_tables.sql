@@ -357,6 +357,7 @@ CREATE TABLE candidate_keys (
     metadata {json},
     extra_minutes INTEGER,
     time_multiplier_thousandths INTEGER,
+    invitation_data {json},
     invitation_id {uuid},
     bounced {boolean} NOT NULL,
     reminded_at {timestamp},

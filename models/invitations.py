@@ -92,7 +92,7 @@ def change_candidate(
         name = values.get("candidate_name", locked.candidate_name)
         columns = CandidateKey.person(name, email, external_id)
         columns |= {"bounced": locked.bounced and email == locked.candidate_email}
-        columns |= {"metadata": values["metadata"]} if "metadata" in values else {}
+        columns |= {"metadata": values["metadata"] or None} if "metadata" in values else {}
         has_moved = columns["address"] != locked.address
         locked.update_columns(**columns)
         if has_moved:
@@ -146,7 +146,7 @@ def invite(key: CandidateKey) -> None:
         address = limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
         invitation = {"id": delivery_id, "subject_id": locked.id, "address": address}
-        outbox.enqueue_invitations(locked.organization_id, [invitation], outbox.data_of_invitation(locked))
+        outbox.enqueue_invitations(locked.organization_id, [invitation], locked.invitation_data)
         locked.update_columns(invitation_id=delivery_id, bounced=False)
 
 

@@ -1,10 +1,11 @@
 """The problem library: the shared catalog, and an organization's own issues."""
 
+from collections.abc import Callable
 from typing import Any
 
 import peewee
 
-from models.base import Model, Query, TimestampField, case_folded, clock
+from models.base import Model, Query, TimestampField, case_folded, clock, db
 from models.orgs import ApiToken, Organization
 
 
@@ -74,10 +75,14 @@ class Issue(Model):
         in_catalog = {"conflict_target": [cls.id], "where": cls.organization.is_null()}
         cls.insert(row | {"created_at": now}).on_conflict(update=changed, **in_catalog).execute()
 
-    def change(self, values: dict[str, Any]) -> None:
-        if changed := self.changed_columns(values):
-            searched = {name: getattr(self, name) for name in ("title", "description")} | changed
-            self.update_columns(**changed, search_text=_search_text(searched), updated_at=clock.now())
+    def change(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
+        """Change the issue; `check` is called once the row is locked."""
+        with db.atomic():
+            issue = self.lock()
+            check()
+            if changed := issue.changed_columns(values):
+                searched = {name: getattr(issue, name) for name in ("title", "description")} | changed
+                issue.update_columns(**changed, search_text=_search_text(searched), updated_at=clock.now())
 
     def delete_softly(self) -> None:
         self.set_once("deleted_at")

@@ -164,7 +164,7 @@ def _insert(
     if not candidates:
         return []
     now = clock.now()
-    shared = {"created_at": now, "expires_at": now + timedelta(days=days)}
+    shared = {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
     shared |= {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
     keys = [_new_key(**each) for each in candidates]
     sql.insert(CandidateKey, keys, **shared)

@@ -33,9 +33,10 @@ class CandidateKey(Model):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
-    `invitation_id` is the latest invitation's delivery. `reminded_at` is when the reminder for the present expiry was
-    queued; `bounced` stops further emails to the address. `decision` is one of rules/statistics/fairness.py.
-    `sort_name`, the case-folded name, is for the order of results (models/results.py).
+    `invitation_data` has the values of all emails: `orgName`. `invitation_id` is the latest invitation's delivery.
+    `reminded_at` is when the reminder for the present expiry was queued; `bounced` stops further emails to the address.
+    `decision` is one of rules/statistics/fairness.py. `sort_name`, the case-folded name, is for the order of results
+    (models/results.py).
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
@@ -57,6 +58,7 @@ class CandidateKey(Model):
     metadata = peewee.JSONField(null=True)
     extra_minutes = peewee.IntegerField(null=True)
     time_multiplier_thousandths = peewee.IntegerField(null=True)
+    invitation_data = peewee.JSONField(null=True)
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
     reminded_at = TimestampField(null=True)
@@ -162,7 +164,7 @@ class CandidateKey(Model):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name and address and revoke the key, which the caller has locked."""
         now = clock.now()
-        erased = cls.person(None, None) | {"metadata": None, "decision_reason": None}
+        erased = cls.person(None, None) | {"invitation_data": None, "metadata": None, "decision_reason": None}
         erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
         ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**erased, **ended).where(cls.id == key.id).execute()

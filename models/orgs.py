@@ -35,6 +35,16 @@ class Organization(Model):
         ends_at = (trial_ends_at or clock.now() + plans.TRIAL) if state == "trialing" else None
         self.update_columns(subscription=state, trial_ends_at=ends_at)
 
+    def change_settings(
+        self, values: dict[str, Any], check: Callable[[], None] = lambda: None
+    ) -> "Organization":
+        """Change the settings; `check` is called once the row is locked."""
+        with db.atomic():
+            organization = self.lock()
+            check()
+            organization.update_columns(**values)
+        return organization
+
     def change_plan(self, plan: str) -> None:
         self.update_columns(plan=plan)
 

@@ -156,7 +156,7 @@ class SignInGrant(Model):
 
     @property
     def is_for_one_browser(self) -> bool:
-        """Whether only the browser that got it may use it: in another, it would sign in whoever opens its address."""
+        """Return whether only the browser that received it may use it; any other could open its address and sign in."""
         return self.method == "oidc"
 
     @property

@@ -4,6 +4,7 @@ Only admins and the command line manage admins. An organization that has an acti
 its services work as before.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -45,13 +46,16 @@ def add(organization: Organization, actor: ApiToken | None, name: str, email: st
     return user
 
 
-def change(user: User, actor: ApiToken, values: dict[str, Any]) -> None:
-    """Change name, email, role or whether the person is active.
+def change(
+    user: User, actor: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
+) -> None:
+    """Change name, email, role or whether the person is active; `check` is called once the row is locked.
 
     Raises InsufficientRole, DuplicatePerson, LastAdmin, and LastWriteToken if nobody could manage tokens afterwards.
     """
     with ApiToken.requires_manager(user.organization, NO_MANAGER):
         user = _reload(user)
+        check()
         _require_admin(actor, user.role, values.get("role"))
         if "email" in values:
             values = values | {"address": mailbox(values["email"])}

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from rules.events.envelopes import label, member
+from rules.events.envelopes import field, label
 from rules.metrics.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
 
 # A document is buffered until it is complete. A longer one is forwarded, but its usage stays unknown.
@@ -171,7 +171,7 @@ class UsageReader:
             return True
         if self._dialect not in _LAST_EVENTS or not _LAST_EVENT.search(data):
             return False
-        return member(_parsed(data), "type") in _LAST_EVENTS[self._dialect]
+        return field(_parsed(data), "type") in _LAST_EVENTS[self._dialect]
 
     def _read_event(self, data: bytes) -> None:
         if data == END_OF_CHAT:
@@ -183,17 +183,17 @@ class UsageReader:
         document = _parsed(data) if is_last or b'"usage"' in data else None
         if not self._read(document):
             self._output_bytes += sum(map(len, _OUTPUT[self._dialect].findall(data)))
-        if is_last and member(document, "type") in _LAST_EVENTS[self._dialect]:
+        if is_last and field(document, "type") in _LAST_EVENTS[self._dialect]:
             self.is_complete = True
         self._on_data(data)
 
     def _read(self, document: Any) -> bool:
         """Read the counts, if there are any. Later ones replace earlier ones: a stream's counts are running totals."""
         wrapper = _WRAPPERS.get(self._dialect)
-        wrapped = wrapper and member(document, wrapper)
+        wrapped = wrapper and field(document, wrapper)
         response = wrapped or document
-        self._model = label(member(response, "model")) or self._model
-        counts = token_counts(member(response, "usage"), _COUNT_PATHS[self._dialect])
+        self._model = label(field(response, "model")) or self._model
+        counts = token_counts(field(response, "usage"), _COUNT_PATHS[self._dialect])
         self._counts |= counts
         # Anthropic's stream starts with a wrapped message, which reports only the first tokens of the output.
         is_start = self._dialect == "messages" and bool(wrapped)

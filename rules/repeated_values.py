@@ -7,11 +7,11 @@ from typing import Any
 def find_duplicates(
     values: Iterable[tuple[list[str | int], str | None]], owners: dict[str, Any], taken: str
 ) -> list[dict[str, Any]]:
-    """The entries of an error for the values that have an owner or are repeated.
+    """Find values that already have an owner or are repeated, as error entries.
 
-    values -- each with its path in the request; None is no value
+    values -- each with its path in the request; None is skipped
     owners -- the id of each value's owner
-    taken -- the message about a value with an owner, in which `{}` is the owner
+    taken -- the message for a value that has an owner; `{}` is replaced by the owner
     """
     entries, seen = [], set[str]()
     for path, value in values:

@@ -4,7 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 
-from rules.hosted_tools import ALLOWABLE
 from rules.rows import row_id, row_time
 from schemas import members
 from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
@@ -23,11 +22,10 @@ from schemas.fields import (
     Text,
 )
 from schemas.issues import Issue
-from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY
+from schemas.members import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, TOOLS
 from schemas.queries import CursorPageQuery, created_after, updated_after
 from schemas.timestamps import Timestamp
 
-_AGENTS = ["claude", "codex"]
 _REMINDER = (
     "Days before a key expires to remind a candidate who has not started; less than expiresInDays. "
     "If omitted, no reminder is sent."
@@ -49,12 +47,11 @@ class ToolList(ListOf):
             "Allowed AI tools: `claude`, `codex` or both, and hosted tools that the model provider may run for them. "
             "If omitted or null, both agents and no hosted tools."
         )
-        tools = _AGENTS + ALLOWABLE
-        super().__init__(Choice(tools), description, min=1, max=len(tools), example=_AGENTS, **options)
+        super().__init__(Choice(TOOLS), description, min=1, max=len(TOOLS), example=AGENTS, **options)
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list:
         tools = super()._deserialize(value, attr, data, **kwargs)
-        if not set(tools) & set(_AGENTS):
+        if not set(tools) & set(AGENTS):
             raise ma.ValidationError("Must contain claude or codex.")
         return tools
 
@@ -156,7 +153,7 @@ class Assessment(Schema):  # R9
         "Instructions to set up the workspace.", example="make setup", null=True, optional=True
     )
     allowed_tools = ListOf(
-        String(), "Allowed AI tools; null for both agents.", example=_AGENTS, null=True, optional=True
+        Choice(TOOLS), "Allowed AI tools; null for both agents.", example=AGENTS, null=True, optional=True
     )
     token_budget_usd = Dollars(
         _BUDGET, attribute="token_budget_nano_usd", example=20, null=True, optional=True

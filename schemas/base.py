@@ -17,8 +17,10 @@ def camel(name: str) -> str:
 class Schema(ma.Schema):
     """snake_case inside, camelCase outside; unknown members are ignored (R12)."""
 
-    # Responses have every member, except fields with `optional`.
+    # Responses have every field, except fields with `optional`.
     always_complete = True
+    # The schema of a replay of this response (access/idempotency.py), if it differs.
+    replayed: "type[Schema] | None" = None
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -99,7 +101,9 @@ class Error(Schema):
 
     error = String("Message for people.", example="The request is invalid. See `details`.")
     code = String("Stable code for programs.", example="invalid_request")
-    details = ListOf(ErrorDetail, "With `invalid_request`: invalid values, at most 100.", optional=True)
+    details = ListOf(
+        ErrorDetail, "With `invalid_request` and `read_only_field`: the fields, at most 100.", optional=True
+    )
     entries = ListOf(
         ErrorDetail,
         "With `already_begun`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",

@@ -1,6 +1,7 @@
 """Members that several shapes have. Schemas copy the fields, so that classes can share them."""
 
-from schemas.fields import EXAMPLE_ID, Flag, Integer, ListOf, String
+from rules.hosted_tools import ALLOWABLE
+from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, String
 from schemas.timestamps import EventTime
 
 EXAMPLE_BRIEF = "Orders are lost when two arrive at once. Find out why, fix it, and add a test that shows it."
@@ -8,6 +9,8 @@ EXAMPLE_EVENT_ID = "0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"
 EXAMPLE_PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 EXAMPLE_REPOSITORY = "https://github.com/example/orders"
 EXAMPLE_SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+AGENTS = ["claude", "codex"]
+TOOLS = AGENTS + ALLOWABLE
 
 ASSESSMENT_TITLE = String("Assessment name.", example="Backend API Challenge")
 ORG_NAME = String("Organization name.", example="Example Ltd")
@@ -21,9 +24,13 @@ REPO_SUBDIR = String("Directory to work in.", example="services/orders", null=Tr
 SETUP_INSTRUCTIONS = String("Setup instructions.", example="go mod download", null=True)
 TIME_LIMIT_MINUTES = Integer("Time limit in minutes.", example=90, null=True)
 ALLOWED_TOOLS = ListOf(
-    String(), "Allowed AI tools; null for Claude Code and Codex.", example=["claude"], null=True
+    Choice(TOOLS), "Allowed AI tools; null for Claude Code and Codex.", example=["claude"], null=True
 )
 SESSION_ID = String("Session id from the redeem response.", example=EXAMPLE_ID, required=True)
 EVENT_ID = String("Event id.", example=EXAMPLE_EVENT_ID)
 EVENT_TIME = EventTime("Time of the event, by the candidate's clock.", attribute="time_ns")
+REPLAY_NOTE = String(
+    "Reason why the secret is missing.",
+    example="The secret was shown in the first response only. It is not stored and cannot be shown again.",
+)
 ALWAYS_TRUE = Flag("Always true.", example=True)

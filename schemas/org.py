@@ -146,12 +146,20 @@ class Token(Schema):
     created_at = Timestamp("Time of creation.")
 
 
+class ReplayedToken(Schema):
+    """The replayed response to creating an API token, without its secret."""
+
+    token = Nested(Token, "Details of the token.")
+    note = members.REPLAY_NOTE
+
+
 class ShownToken(Schema):
     """A new API token; its secret is shown only once."""
 
-    token = Nested(Token, "The token's record.")
-    secret = String("The token; null in a replayed response.", example=EXAMPLE_SECRET, null=True)
-    note = String("Only in a replayed response: why the secret is missing.", optional=True)
+    replayed = ReplayedToken
+
+    token = Nested(Token, "Details of the token.")
+    secret = String("The token.", example=EXAMPLE_SECRET)
 
 
 Tokens = shape(

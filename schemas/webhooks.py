@@ -1,6 +1,7 @@
 """Webhooks and their deliveries."""
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
+from schemas import members
 from schemas.base import Body, Deleted, PageOf, Schema, shape
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery
@@ -83,16 +84,20 @@ class Webhook(Schema):
 OneWebhook = shape("OneWebhook", "One webhook.", webhook=Nested(Webhook, "The webhook."))
 
 
+class ReplayedWebhook(Schema):
+    """The replayed response to creating a webhook or a secret, without the secret."""
+
+    webhook = Nested(Webhook, "The webhook.")
+    note = members.REPLAY_NOTE
+
+
 class ShownWebhook(Schema):
     """A webhook with its secret, which is shown only once."""
 
+    replayed = ReplayedWebhook
+
     webhook = Nested(Webhook, "The webhook.")
-    secret = String(
-        "Key that signs requests; null in a replayed response.",
-        example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=",
-        null=True,
-    )
-    note = String("Only in a replayed response: why the secret is missing.", optional=True)
+    secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
 
 
 Webhooks = shape("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))

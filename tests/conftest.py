@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import factories
 import postgres
@@ -15,20 +16,67 @@ from app import create_app
 from delivery.worker import Worker
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+TESTS = Path(__file__).parent
+# These start real processes, or are many: slow. A quick run does not even import them.
+SLOW_MODULES = (
+    *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
+    *("hostile/test_logs.py", "hostile/test_schemathesis.py", "hostile/test_sockets.py"),
+)
+QUICK_MODULES = ("live/test_concurrency.py", "live/test_idempotency.py")
+# Where the database matters: the quick tests run these on PostgreSQL too, a parametrized test with its first case.
+ON_POSTGRESQL = (
+    *QUICK_MODULES,
+    "test_conventions.py",
+    "test_lifecycle.py",
+    "access/test_access.py::test_who_may_call",
+    "access/test_etags.py",
+    "access/test_idempotency.py",
+    "blueprints/test_cohort_stats.py",
+    "blueprints/test_ingest.py",
+    "blueprints/test_ingest_batch.py",
+    "blueprints/test_keys.py",
+    "blueprints/test_results.py",
+    "models/test_database.py",
+    "models/test_erasure.py::test_no_table_has_traces",
+    "models/test_leases.py",
+    "models/test_models.py",
+    "models/test_recording.py",
+    "models/test_rederive.py",
+    "models/test_retention.py",
+    "models/test_statements.py",
+)
+
+
+def name_of(path):
+    return path.relative_to(TESTS).as_posix()
+
+
+def is_slow_module(path):
+    is_module = path.name.startswith("test_") and path.suffix == ".py"
+    return is_module and name_of(path).startswith(SLOW_MODULES) and name_of(path) not in QUICK_MODULES
+
+
+def pytest_ignore_collect(collection_path, config):
+    if config.option.markexpr != "not slow":
+        return None
+    folder = f"{name_of(collection_path)}/"
+    is_slow_folder = folder in SLOW_MODULES and not any(name.startswith(folder) for name in QUICK_MODULES)
+    return is_slow_folder or is_slow_module(collection_path) or None
 
 
 def pytest_collection_modifyitems(items):
-    """Of a parametrized test, the quick tests run one case on PostgreSQL; the others are slow."""
+    """Mark the slow tests; on PostgreSQL, those that the quick tests run only on SQLite."""
     with_quick_case = set()
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        databases = {parameters.get("database_url"), parameters.get("live_database_url")}
-        if "postgresql" not in databases or item.get_closest_marker("slow"):
-            continue
-        test = item.nodeid.partition("[")[0]
-        if item.get_closest_marker("any_database") or test in with_quick_case:
+        databases = (parameters.get("database_url"), parameters.get("live_database_url"))
+        is_slow = is_slow_module(item.path) or item.get_closest_marker("slow")
+        if "postgresql" in databases and not is_slow:
+            test = item.nodeid.partition("[")[0]
+            is_slow = test in with_quick_case or not test.removeprefix("tests/").startswith(ON_POSTGRESQL)
+            with_quick_case.add(test)
+        if is_slow:
             item.add_marker(pytest.mark.slow)
-        with_quick_case.add(test)
 
 
 @pytest.fixture(scope="session")

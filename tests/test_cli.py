@@ -102,7 +102,6 @@ def test_creating_an_organization_prints_its_first_token(app, clock, flask, argu
     assert org["subscription"] == {"state": state, "trialEndsAt": ends}
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -200,7 +199,6 @@ def test_a_catalog_can_be_imported_repeatedly(flask, tmp_path, text):
     assert (issue.title, issue.organization_id) == ("Lost orders", None)
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "text",
     [

@@ -23,6 +23,7 @@ with app.app_context():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["console", "oidc.py", "proxy", "rules/agents"])
 def test_the_application_works_without(package, tmp_path):
     tree = tmp_path / "tree"

@@ -1,11 +1,11 @@
-"""Names that an operation does not know: query parameters, and members of the body (R35).
+"""Names that an operation does not know: query parameters, and fields of the body (R35).
 
-Reviewers' operations refuse them. The specification's operations ignore them and list them in the header X-Ignored.
-Candidates' operations ignore them.
+Reviewers' operations reject them. The specification's operations ignore them and list them in the header X-Ignored.
+Candidates' operations ignore them. A change may contain read-only fields of the object with their current values.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, g, request
 
-from errors import Invalid, UnknownParameter
+from errors import Invalid, ReadOnlyField, UnknownParameter
+from rules.candidate_keys import MASKED
 from rules.plain_text import one_line
 
 HEADER = "X-Ignored"
@@ -49,14 +50,31 @@ def check_body(schema: ma.Schema, body: dict) -> None:
     is_reported = g.get("reports_unknown")
     if is_reported is None:
         return
-    unknown = islice(_unknown_members(schema, body, []), MAX_REFUSED)
+    unknown = list(islice(_unknown_members(schema, body, []), MAX_REFUSED))
     if is_reported:
         _report([".".join(map(str, path)) for path, _ in unknown])
         return
-    tolerated = getattr(schema, "response_members", ())
-    refused = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in tolerated]
-    if refused:
-        raise Invalid(details=[_detail(path, known) for path, known in refused])
+    tolerated = getattr(schema, "response_fields", {})
+    rejected = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in tolerated]
+    if rejected:
+        raise Invalid(details=[_detail(path, known) for path, known in rejected])
+    if getattr(schema, "is_change", False):
+        names = [path[0] for path, _ in unknown if tolerated[path[0]]]
+        g.read_only_values = {name: body[name] for name in names if body[name] != MASKED}
+
+
+def check_read_only(represent: Callable[[], Response]) -> None:
+    """Reject a change that has another value for a read-only field. Raises ReadOnlyField.
+
+    represent -- builds the response of the object before the change
+    """
+    if not (sent := g.get("read_only_values")):
+        return
+    current = next(iter(represent().get_json().values()))
+    if changed := [name for name, value in sent.items() if value != current[name]]:
+        names = ", ".join(f"`{name}`" for name in changed)
+        details = [{"path": [name], "message": "Read-only."} for name in changed]
+        raise ReadOnlyField(f"This request cannot change {names}. Leave it out.", details=details)
 
 
 def refuse_members(body: dict) -> None:

@@ -30,14 +30,8 @@ def enqueue_invitations(
 
 def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
     """Queue a reminder with the columns of models/deliveries/limit.py."""
-    data = data_of_invitation(key)
-    Delivery.create(organization=key.organization_id, kind=REMINDER, subject_id=key.id, data=data, **columns)
-
-
-def data_of_invitation(key: Any) -> dict[str, Any]:
-    """The data of a key's latest invitation, for later emails."""
-    latest = Delivery.get_or_none(Delivery.id == key.invitation_id)
-    return (latest and latest.data) or {"orgName": key.organization.shown_name}
+    shared = {"organization": key.organization_id, "kind": REMINDER, "data": key.invitation_data}
+    Delivery.create(**shared, subject_id=key.id, **columns)
 
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:

@@ -267,7 +267,7 @@ class Counting:
 
     @cached_property
     def has_client(self) -> bool:
-        """Whether the client sent events in time. Then only they count, and the channels' are duplicates."""
+        """Return whether the client sent events in time. Then only they count, and the channels' are duplicates."""
         return bool(self.on_time.get(None))
 
     @property

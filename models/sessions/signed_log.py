@@ -9,7 +9,7 @@ import peewee
 
 from models import batches
 from models.sessions import Event, Session
-from rules.events.envelopes import member
+from rules.events.envelopes import field
 from rules.integrity import event_signatures, findings
 from rules.integrity.canonical_json import replace_surrogates
 from rules.integrity.event_signatures import MAX_SIGNATURE_CHARACTERS
@@ -53,15 +53,15 @@ def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, 
     keys = public_keys if verdict == event_signatures.VALID else []
     check = event_signatures.verify(text, keys)
     is_valid = None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID
-    return _members(text) | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
+    return _signed_fields(text) | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
 
 
-def _members(text: str) -> dict[str, Any]:
+def _signed_fields(text: str) -> dict[str, Any]:
     envelope = json.loads(text)
     sig, prev_sig = _signatures(envelope)
     return {
-        "id": _encodable(member(envelope, "id")),
-        "ts": _encodable(member(envelope, "ts")),
+        "id": _encodable(field(envelope, "id")),
+        "ts": _encodable(field(envelope, "ts")),
         "sig": _encodable(sig[:MAX_SIGNATURE_CHARACTERS]),
         "prev_sig": _encodable(prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS]),
     }
@@ -86,5 +86,5 @@ def _links(session: Session) -> Iterator[SignedLink]:
 
 def _signatures(envelope: Any) -> tuple[str, str | None]:
     """`sig` and `prevSig` of an envelope; "" if it is not signed."""
-    sig, prev_sig = member(envelope, "sig"), member(envelope, "prevSig")
+    sig, prev_sig = field(envelope, "sig"), field(envelope, "prevSig")
     return sig if isinstance(sig, str) else "", prev_sig if isinstance(prev_sig, str) else None

@@ -1,5 +1,6 @@
 """Create, change and delete webhooks."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -26,10 +27,14 @@ def create(organization: Organization, **values: Any) -> Webhook:
         return Webhook.create(organization=organization, secret=secret, **values)
 
 
-def change(hook: Webhook, values: dict[str, Any]) -> Webhook:
-    """Change a webhook. `enabled` pauses it, or enables it and resets its failures. A new URL ends the hold."""
+def change(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> Webhook:
+    """Change a webhook. `enabled` pauses it, or enables it and resets its failures. A new URL ends the hold.
+
+    check -- called once the row is locked
+    """
     with db.atomic():
         hook = hook.lock()
+        check()
         enabled = values.pop("enabled", None)
         changed = hook.changed_columns(values)
         if "url" in changed:

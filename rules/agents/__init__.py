@@ -10,5 +10,5 @@ To add an agent, see CONTRIBUTING.md#adding-a-coding-agent.
 - Conversations: messages_conversation.py, messages_turns.py
 - Hooks: hooks.py, *_calls.py. Telemetry: telemetry.py, log_events.py, *_telemetry.py, *_calls.py
 - Changes of files: known_files.py, diffs.py, patches.py, patch_events.py
-- Members of events: event_data.py, values.py
+- Fields of events: event_data.py, values.py
 """

@@ -7,7 +7,7 @@ from typing import Any
 from rules.agents import event_data, known_agents
 from rules.agents.messages_conversation import Conversation, intent
 from rules.agents.messages_turns import Call, block_text
-from rules.events.envelopes import integer, member, text
+from rules.events.envelopes import field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
 # A call without tools and with no more output is a probe or a title (R36).
@@ -35,7 +35,7 @@ class Request:
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Whether the agent makes the call for itself. It is recorded as usage, with the start of its texts."""
+        """Return whether it is the agent's own call. It is recorded as usage, with the start of its texts."""
         if (
             not self.has_tools
             and integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
@@ -65,7 +65,7 @@ class Request:
 
 
 class Response:
-    """Collects the stream of a response, or its document."""
+    """Accumulates the stream of a response, or its document."""
 
     def __init__(self) -> None:
         self._id: str | None = None
@@ -75,13 +75,13 @@ class Response:
         self._is_complete = False
 
     def add(self, part: Any) -> None:
-        kind = text(member(part, "type"))
+        kind = text(field(part, "type"))
         if kind == "message_start":
-            self._identify(member(part, "message"))
+            self._identify(field(part, "message"))
         elif kind == "content_block_start":
-            self._start_block(integer(member(part, "index")), member(part, "content_block"))
+            self._start_block(integer(field(part, "index")), field(part, "content_block"))
         elif kind == "content_block_delta":
-            self._add_delta(integer(member(part, "index")), member(part, "delta"))
+            self._add_delta(integer(field(part, "index")), field(part, "delta"))
         elif kind == "message_stop":
             self._is_complete = True
         elif kind == "message":
@@ -106,14 +106,14 @@ class Response:
 
     def _usage(self, request: Request, measured: ResponseUsage) -> RecordedEvent:
         identity = self._id or measured.request_id or request.conversation.response_identity(-1, self._text())
-        data = self._usage_members(measured) | {"sidechain": True}
+        data = self._usage_fields(measured) | {"sidechain": True}
         if measured.counts.get("output", 0) > MAX_PROBE_TOKENS:
-            # What an agent calls a title or a summary could be a conversation of the person.
+            # A call that the agent labels a title or a summary could be a conversation of the person.
             data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
     def _answer(self, request: Request, measured: ResponseUsage, calls: Sequence[Call]) -> RecordedEvent:
-        answer, data = self._text(), self._usage_members(measured)
+        answer, data = self._text(), self._usage_fields(measured)
         if answer:
             data["lastAssistantMessage"] = answer
         return RecordedEvent("ai_response", data, self._answer_identity(request, measured, answer, calls))
@@ -121,7 +121,7 @@ class Response:
     def _answer_identity(
         self, request: Request, measured: ResponseUsage, answer: str, calls: Sequence[Call]
     ) -> str:
-        """As of the same response in a later request; of a broken text, which may not be in one, its id."""
+        """The identity of the same response in a later request; an incomplete text has its id instead."""
         if calls:
             return calls[0].id
         unique = self._id or measured.request_id
@@ -129,7 +129,7 @@ class Response:
             return unique
         return request.conversation.response_identity(-1, answer)
 
-    def _usage_members(self, measured: ResponseUsage) -> dict[str, Any]:
+    def _usage_fields(self, measured: ResponseUsage) -> dict[str, Any]:
         return {**({"model": self._model} if self._model else {}), **event_data.usage(measured)}
 
     def _text(self) -> str:
@@ -140,17 +140,17 @@ class Response:
             yield self._blocks[index] | self._streamed(index)
 
     def _streamed(self, index: int) -> dict[str, Any]:
-        """The members that came in parts."""
-        members: dict[str, Any] = {}
+        """The fields that were streamed in parts."""
+        fields: dict[str, Any] = {}
         if parts := self._parts.get((index, "text")):
-            members["text"] = "".join([block_text(self._blocks[index]), *parts])
+            fields["text"] = "".join([block_text(self._blocks[index]), *parts])
         if parts := self._parts.get((index, "partial_json")):
-            members["input"] = event_data.parsed_arguments("".join(parts))
-        return members
+            fields["input"] = event_data.parsed_arguments("".join(parts))
+        return fields
 
     def _identify(self, message: Any) -> None:
-        self._id = text(member(message, "id")) or self._id
-        self._model = text(member(message, "model")) or self._model
+        self._id = text(field(message, "id")) or self._id
+        self._model = text(field(message, "model")) or self._model
 
     def _start_block(self, index: int | None, block: Any) -> None:
         if index is not None and isinstance(block, dict):
@@ -158,13 +158,13 @@ class Response:
 
     def _add_delta(self, index: int | None, delta: Any) -> None:
         for name in ("text", "partial_json"):
-            value = text(member(delta, name))
+            value = text(field(delta, name))
             if index in self._blocks and index is not None and value:
                 self._parts.setdefault((index, name), []).append(value)
 
     def _read_document(self, message: Any) -> None:
         self._identify(message)
-        content = member(message, "content")
+        content = field(message, "content")
         for index, block in enumerate(content if isinstance(content, list) else []):
             self._start_block(index, block)
         self._is_complete = True

@@ -1,4 +1,4 @@
-"""Claude Code's tools: what each call was, by the tool's name (measured with 2.1.197)."""
+"""Claude Code's tools: the events of each call, by the tool's name (measured with 2.1.197)."""
 
 import re
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
 from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit, read_numbered_lines
-from rules.events.envelopes import integer, member, text
+from rules.events.envelopes import field, integer, text
 
 Data = dict[str, Any]
 
 MAX_PLAN_CHARACTERS = 4000
-# Edits of one call, and the characters that they search; a call with more edits is generic.
+# Limits on the edits of one call, and on the characters that they search; a call beyond them is generic.
 MAX_EDITS = 200
 MAX_SEARCHED_CHARACTERS = 50_000_000
 _EXIT_CODE = re.compile(r"Exit code (-?\d{1,9})(?:\n|$)")
@@ -36,7 +36,7 @@ _APPROVED_PLAN = re.compile(r"## Approved Plan[^\n]*:\n(.*)", re.S)
 
 
 def tool(name: str) -> Tool:
-    """The row of a tool; MCP tools and unknown ones have a row in common."""
+    """The row of a tool; MCP tools and unknown tools share one row."""
     return TOOLS.get(name) or (_MCP if name.startswith("mcp__") else _OTHER)
 
 
@@ -68,7 +68,7 @@ def _shown_path(outcome: Outcome) -> str:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """A command that ran; one that was denied is a failed call."""
+    """A command that ran; a denied command is a failed call."""
     data: Data = {"command": argument(outcome, "command")}
     exit_code = _EXIT_CODE.match(outcome.result) if outcome.is_error else None
     if exit_code:
@@ -91,7 +91,7 @@ def _read(outcome: Outcome) -> list[Data]:
 
 
 def _read_content(outcome: Outcome) -> FileText | None:
-    offset, limit = (integer(member(outcome.arguments, name)) for name in ("offset", "limit"))
+    offset, limit = (integer(field(outcome.arguments, name)) for name in ("offset", "limit"))
     if _EMPTY_FILE.match(outcome.result):
         return FileText("") if offset is None else None
     is_cut = _TRUNCATED in outcome.result[:1000]
@@ -105,13 +105,13 @@ def _touch_read(outcome: Outcome) -> list[Touch]:
 
 def _edits(outcome: Outcome) -> list[Edited]:
     """The edits of Edit, or of MultiEdit in older versions."""
-    edits = member(outcome.arguments, "edits")
+    edits = field(outcome.arguments, "edits")
     return [
         Edited(
             _path(outcome),
-            text(member(each, "old_string")) or "",
-            text(member(each, "new_string")) or "",
-            member(each, "replace_all") is True,
+            text(field(each, "old_string")) or "",
+            text(field(each, "new_string")) or "",
+            field(each, "replace_all") is True,
             removes_line_end=True,
             ignores_quotes=True,
         )

@@ -1,7 +1,7 @@
 """Outcomes of Claude Code's calls, read from hooks and log records.
 
 A hook has more than the model sees: the exit code of every command, and a file before its change. Everything else is
-read by the table of the model's view (rules/agents/claude_code.py).
+read by the table for the model's view (rules/agents/claude_code.py).
 """
 
 import re
@@ -13,14 +13,14 @@ from rules.agents.dialect import Outcome
 from rules.agents.known_files import FileText, Workspace
 from rules.agents.table import read_by
 from rules.agents.values import integer_of, named, text_of
-from rules.events.envelopes import integer, member
+from rules.events.envelopes import field, integer
 
 Data = dict[str, Any]
 _EXIT_CODE = re.compile(r"Exit code (\d{1,10})(?:\n|$)", re.ASCII)
 
 
 def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[tuple[str, Data]]:
-    """Kind and data of what the call did, from its PostToolUse or PostToolUseFailure hook."""
+    """Kind and data of the call's events, from its PostToolUse or PostToolUseFailure hook."""
     has_failed = hook.get("hook_event_name") == "PostToolUseFailure"
     if name == "Bash":
         outcomes = [("command", _command(hook, has_failed))]
@@ -34,7 +34,7 @@ def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[
 
 def _outcome(tool_use_id: str, name: str, hook: Mapping[str, Any], has_failed: bool) -> Outcome:
     """The call as the table reads it, with the file before its change."""
-    response, before = hook.get("tool_response"), member(hook.get("tool_response"), "originalFile")
+    response, before = hook.get("tool_response"), field(hook.get("tool_response"), "originalFile")
     content = FileText(before) if isinstance(before, str) else None
     workspace = Workspace(text_of(hook.get("cwd")), lambda path: content)
     result = text_of(hook.get("error")) or "" if has_failed else _result(name, response)
@@ -43,7 +43,7 @@ def _outcome(tool_use_id: str, name: str, hook: Mapping[str, Any], has_failed: b
 
 
 def by_table(outcome: Outcome) -> list[tuple[str, Data]]:
-    """Kind and data of a call, read as the model sees it."""
+    """Kind and data of a call's events, read as the model sees it."""
     return read_by(claude_code.tool(outcome.name), outcome)
 
 
@@ -51,13 +51,13 @@ def _command(hook: Mapping[str, Any], has_failed: bool) -> Data:
     is_interrupt = hook.get("is_interrupt") is True
     error = text_of(hook.get("error")) or ""
     done = _failed_command(error, is_interrupt) if has_failed else _passed_command(hook.get("tool_response"))
-    return {"command": text_of(member(hook.get("tool_input"), "command")), **done}
+    return {"command": text_of(field(hook.get("tool_input"), "command")), **done}
 
 
 def _passed_command(response: Any) -> Data:
-    """A command that Claude Code takes for a success.
+    """A command that Claude Code treats as a success.
 
-    That is exit code 0, or 1 of a program such as `grep`; the response then interprets it. A command in the background
+    That is exit code 0, or 1 from a program such as `grep`, which the response then interprets. A background command
     has no exit code yet.
     """
     is_known = (
@@ -65,8 +65,8 @@ def _passed_command(response: Any) -> Data:
         and not response.get("interrupted")
         and not response.get("backgroundTaskId")
     )
-    code = 1 if text_of(member(response, "returnCodeInterpretation")) else 0
-    output = {name: member(response, name) for name in ("stdout", "stderr")}
+    code = 1 if text_of(field(response, "returnCodeInterpretation")) else 0
+    output = {name: field(response, name) for name in ("stdout", "stderr")}
     texts = {name: text for name, text in output.items() if isinstance(text, str)}
     return texts | ({"exitCode": code} if is_known else {})
 
@@ -81,32 +81,32 @@ def _failed_command(error: str, is_interrupt: bool) -> Data:
 
 def _read(hook: Mapping[str, Any]) -> Data:
     path, file = (
-        text_of(member(hook.get("tool_input"), "file_path")),
-        member(hook.get("tool_response"), "file"),
+        text_of(field(hook.get("tool_input"), "file_path")),
+        field(hook.get("tool_response"), "file"),
     )
-    content = member(file, "content")
+    content = field(file, "content")
     return {
         "path": Workspace(text_of(hook.get("cwd"))).relative(path or ""),
         "contentLength": len(content) if isinstance(content, str) else None,
-        "numLines": integer(member(file, "numLines")),
+        "numLines": integer(field(file, "numLines")),
     }
 
 
 def _arguments(arguments: Any, response: Any) -> Any:
-    """The arguments, with the strings that an edit really had: the model may write other quotes than the file has."""
+    """The arguments, with an edit's actual strings: the model may write other quotes than the file has."""
     if not isinstance(arguments, dict):
         return arguments
-    actual = {"old_string": member(response, "oldString"), "new_string": member(response, "newString")}
+    actual = {"old_string": field(response, "oldString"), "new_string": field(response, "newString")}
     return arguments | {
         name: value for name, value in actual.items() if isinstance(value, str) and name in arguments
     }
 
 
 def _result(name: str, response: Any) -> str:
-    """The start of what the model saw of this response, as far as the table reads it."""
+    """The start of the model's view of this response, as far as the table reads it."""
     if name == "Write":
-        return "File created successfully" if member(response, "type") == "create" else ""
+        return "File created successfully" if field(response, "type") == "create" else ""
     if name == "TaskCreate":
-        return f"Task #{text_of(member(response, 'task', 'id')) or ''} created"
-    count = integer(member(response, "numFiles"))
+        return f"Task #{text_of(field(response, 'task', 'id')) or ''} created"
+    count = integer(field(response, "numFiles"))
     return "" if count is None else f"Found {count} files"

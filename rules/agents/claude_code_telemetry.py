@@ -11,7 +11,7 @@ from rules.agents.log_events import LogEvent, agent_error, permission_decision
 from rules.agents.values import named, object_in
 from rules.events.recorded_events import RecordedEvent
 
-# The sources of responses to the person. All others are subagents, titles and the like.
+# Sources of responses to the person. All others are subagents, titles and similar calls.
 _MAIN = frozenset({"sdk", "repl_main_thread"})
 _REJECTED_BY_PERSON = frozenset({"user_reject", "user_abort"})
 # The end of a truncated string in a tool's input.
@@ -19,7 +19,7 @@ _TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
 
 
 def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A built-in slash command is no prompt: it has a name."""
+    """A prompt. A built-in slash command is not one: it has a name."""
     text = event.text("prompt")
     if text and event.text("command_name") is None:
         yield RecordedEvent("prompt", {"text": text}, event.identity)
@@ -65,7 +65,7 @@ def _error(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
-    """The call, and what the person or a rule decided about it."""
+    """The call, and the decision of the person or a rule about it."""
     tool_use_id, name = event.text("tool_use_id"), event.text("tool_name")
     if not tool_use_id or not name:
         return
@@ -103,7 +103,7 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _command(event: LogEvent) -> tuple[str, dict[str, Any]]:
-    """The exit code is not in the record. A success is not always 0, and only successes would distort the fail rate."""
+    """A command without an exit code: a success is not always 0, and only successes would distort the fail rate."""
     parameters, arguments = object_in(event.text("tool_parameters")), object_in(event.text("tool_input"))
     command = parameters.get("full_command", arguments.get("command"))
     text = command if isinstance(command, str) else None

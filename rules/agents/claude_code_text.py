@@ -1,4 +1,4 @@
-"""Claude Code's user messages: what the person said, and what the program added.
+"""Claude Code's user messages: the person's input, and texts added by the program.
 
 Measured with 2.1.197 and 2.1.332.
 """
@@ -33,7 +33,7 @@ _ADDED_START = (
 )
 _ADDED_TEXTS = frozenset({IMAGE, "Continue from where you left off.", "(no content)", "Tool loaded."})
 _SUMMARY = "This session is being continued from a previous conversation"
-# The last message of calls that the program makes for itself, with the person's conversation before it.
+# The last message of calls that the program makes for its own purposes, after the person's conversation.
 _SIDE_CALLS = (
     "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.",
     "[SUGGESTION MODE:",
@@ -62,7 +62,7 @@ MAX_COMMAND_CHARACTERS = 500
 
 
 class _Reader(NamedTuple):
-    """How a text with this start is read; `read` returns None if the text is something else."""
+    """The reader of texts with this start; `read` returns None if the text is something else."""
 
     start: str
     read: Callable[[str], list[Said] | None]
@@ -81,7 +81,7 @@ def said(texts: Sequence[str]) -> list[Said]:
 
 
 def _with_images(events: list[Said], count: int) -> list[Said]:
-    """Count images in the last prompt; without a prompt, they are one."""
+    """Count images in the last prompt; without one, they become a prompt."""
     prompts = [data for kind, data in events if kind == "prompt"]
     if count and prompts:
         prompts[-1]["images"] = count
@@ -98,7 +98,7 @@ def _append(events: list[Said], some: list[Said]) -> None:
 
 
 def _read_text(text: str) -> tuple[list[Said], bool]:
-    """The events of one text, and whether the next text is the prompt that a slash command stands for."""
+    """The events of one text, and whether the next text is the prompt of a slash command."""
     queued = said_while_working(text)
     for opening, closing in _ADDED_SPANS:
         text = _without_spans(text, opening, closing)
@@ -129,10 +129,10 @@ def _between(text: str, opening: str, closing: str) -> str | None:
 
 
 def _without_spans(text: str, opening: str, closing: str) -> str:
-    """The text outside of spans, which can contain others."""
+    """The text outside of spans, which can be nested."""
     text = text.strip()
     if text.startswith(opening) and text.endswith(closing):
-        return ""  # A file that it shows can contain these marks, too.
+        return ""  # A file in the text can contain these tags, too.
     kept, depth, position = [], 0, 0
     for match in re.finditer(f"{opening}|{closing}", text):
         if not depth:
@@ -143,7 +143,7 @@ def _without_spans(text: str, opening: str, closing: str) -> str:
 
 
 def is_added(text: str) -> bool:
-    """Whether the program wrote the text."""
+    """Return whether the program wrote the text."""
     return (
         text in _ADDED_TEXTS
         or is_summary(text)
@@ -155,17 +155,17 @@ def is_added(text: str) -> bool:
 
 
 def is_summary(text: str) -> bool:
-    """Whether a text is the summary with which a compacted conversation starts."""
+    """Return whether a text is the summary with which a compacted conversation starts."""
     return text.startswith(_SUMMARY)
 
 
 def is_side_call(text: str) -> bool:
-    """Whether the program asks for something for itself, such as a summary or a suggestion."""
+    """Return whether the program makes the request for its own purposes, such as a summary or a suggestion."""
     return text.startswith(_SIDE_CALLS)
 
 
 def is_placeholder(response: str) -> bool:
-    """Whether the program inserted the response: a conversation was resumed where one was missing."""
+    """Return whether the program inserted the response: a conversation was resumed where one was missing."""
     return response.strip() == "No response requested."
 
 
@@ -181,20 +181,20 @@ def _slash_command(text: str) -> list[Said]:
 def _bash_input(text: str) -> list[Said] | None:
     command = _between(text, "<bash-input>", "</bash-input>")
     return (
-        None if command is None else [("command", {"command": command, "human": True, **_bash_members(text)})]
+        None if command is None else [("command", {"command": command, "human": True, **_bash_fields(text)})]
     )
 
 
 def _bash_output(text: str) -> list[Said] | None:
-    return [("output", _bash_members(text))]
+    return [("output", _bash_fields(text))]
 
 
-def _bash_members(text: str) -> dict[str, Any]:
+def _bash_fields(text: str) -> dict[str, Any]:
     tags = {"stdout": "bash-stdout", "stderr": "bash-stderr", "exitCode": "bash-exit-code"}
     found = {name: _between(text, f"<{tag}>", f"</{tag}>") for name, tag in tags.items()}
-    members: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
-    code = members.pop("exitCode", "").strip()
-    return members | ({"exitCode": int(code)} if re.fullmatch(r"-?[0-9]{1,9}", code) else {})
+    fields: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
+    code = fields.pop("exitCode", "").strip()
+    return fields | ({"exitCode": int(code)} if re.fullmatch(r"-?[0-9]{1,9}", code) else {})
 
 
 def _interrupt(text: str) -> list[Said] | None:

@@ -1,4 +1,4 @@
-"""Scripts of Codex' code mode: the calls of tools that certainly ran, with arguments that the script spells out.
+"""Scripts of Codex's code mode: the tool calls that certainly ran, with their literal arguments.
 
 In code mode the model writes JavaScript for one tool, and the request has neither the calls that the script made nor
 their results. A call is certain if the script ran to its end and has no control flow.
@@ -15,7 +15,7 @@ _CONTROL_WORDS = (
     "with eval setTimeout"
 )
 _CONTROL_FLOW = frozenset(_CONTROL_WORDS.split())
-# The last four start strings and comments that do not end.
+# The last four start unterminated strings and comments.
 _CONTROL_SIGNS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])
 _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
@@ -31,7 +31,7 @@ _CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "null": None, "un
 
 
 class ScriptCall(NamedTuple):
-    """A call of a tool in a script."""
+    """A tool call in a script."""
 
     name: str
     argument: Any
@@ -43,7 +43,7 @@ class _Token(NamedTuple):
 
 
 class _NotLiteral(Exception):
-    """A value that the script does not spell out."""
+    """A value that is not a literal in the script."""
 
 
 def calls(script: str) -> list[ScriptCall]:
@@ -128,7 +128,7 @@ class _Reader:
         if token.kind == "number":
             return float(token.text) if "." in token.text else int(token.text)
         if token.text == "{":
-            return dict(self._members(depth))
+            return dict(self._fields(depth))
         if token.text == "[":
             return list(self._elements(depth))
         return self._named(token)
@@ -146,7 +146,7 @@ class _Reader:
             raise _NotLiteral
         return self._values[token.text]
 
-    def _members(self, depth: int) -> Iterator[tuple[str, Any]]:
+    def _fields(self, depth: int) -> Iterator[tuple[str, Any]]:
         while self._next() != "}":
             key = self._take()
             name = _string(key.text) if key.kind == "string" else key.text

@@ -1,4 +1,4 @@
-"""Codex' tools: what each call was, by the tool's name (measured with 0.169.0)."""
+"""Codex's tools: the events of each call, by the tool's name (measured with 0.169.0)."""
 
 import posixpath
 import re
@@ -10,7 +10,7 @@ from rules.agents.common_tools import argument, arguments
 from rules.agents.dialect import Outcome, Tool
 from rules.agents.known_files import FileText, Lost, Shown, Touch
 from rules.agents.patches import parse
-from rules.events.envelopes import integer, member, text
+from rules.events.envelopes import field, integer, text
 
 Data = dict[str, Any]
 
@@ -31,7 +31,7 @@ _REJECTED = re.compile(r"(?:exec command|patch) rejected by user|execution error
 _NOT_RUN = re.compile(
     r"unsupported (?:custom tool )?call: |failed to parse function arguments|apply_patch verification failed"
 )
-# A patch that is given to a shell; Codex applies it itself.
+# A patch passed to a shell; Codex applies it itself.
 _SHELL_PATCH = re.compile(r"apply_patch <<\s*(['\"]?)(\w{1,40})\1\n(.*)\n\2\s*", re.S)
 # Commands that show a file's content and nothing else.
 _CAT = re.compile(r"cat (?:-- )?([\w./@+-]{1,1000})")
@@ -39,14 +39,14 @@ _SED = re.compile(r"sed -n (['\"]?)([0-9]{1,9}),([0-9]{1,9})p\1 ([\w./@+-]{1,100
 
 
 class _Shown(NamedTuple):
-    """A result of a command: what Codex adds, and the output."""
+    """The result of a command: Codex's header, and the output."""
 
     head: str
     output: str
 
 
 def tool(name: str) -> Tool:
-    """The row of a tool; MCP tools and unknown ones have a row in common."""
+    """The row of a tool; MCP tools and unknown tools share one row."""
     return TOOLS.get(name) or (_MCP if name.startswith("mcp__") else _OTHER)
 
 
@@ -68,8 +68,8 @@ def _split(result: str) -> _Shown:
 
 
 def _command_text(arguments: Any) -> str:
-    """The command line; a list of words is that of a shell or of a program."""
-    command = member(arguments, "cmd") or member(arguments, "command")
+    """The command line; a list of words is the argument vector of a shell or program."""
+    command = field(arguments, "cmd") or field(arguments, "command")
     if not isinstance(command, list):
         return text(command) or ""
     words = [each for each in command if isinstance(each, str)]
@@ -83,7 +83,7 @@ def _patch_in(command: str) -> str | None:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """A command that ended. One that still runs is a `tool_use`: its end is in a result of write_stdin."""
+    """A command that ended. A running command is a `tool_use`: its end is in a later result of write_stdin."""
     command = _command_text(outcome.arguments)
     patch = _patch_in(command)
     if patch is not None and _PATCHED in outcome.result:
@@ -112,7 +112,7 @@ def _input(outcome: Outcome) -> list[Data]:
     if started is None:
         return [_generic(outcome)]
     ended = _ended(_command_text(started.arguments), _Shown(shown.head, "".join([*outputs, shown.output])))
-    # This is only the time since the last result.
+    # Only the time since the last result.
     ended.pop("durationMs", None)
     return [{**ended, "toolUseId": started.tool_use_id}]
 
@@ -130,7 +130,7 @@ def _started(outcome: Outcome) -> tuple[Outcome | None, list[str]]:
 
 
 def _session(outcome: Outcome) -> int | None:
-    return integer(member(outcome.arguments, "session_id"))
+    return integer(field(outcome.arguments, "session_id"))
 
 
 def _running_session(outcome: Outcome) -> int | None:
@@ -163,12 +163,12 @@ def _shown_file(command: str, output: str) -> tuple[str, FileText | None]:
 
 
 def _directory(outcome: Outcome) -> str:
-    """The directory of a call that has one of its own."""
+    """The call's own working directory, if it has one."""
     return argument(outcome, "workdir")
 
 
 def _patch_text(outcome: Outcome) -> str:
-    """The patch; older models give it as a member."""
+    """The patch; older models give it as a field."""
     return text(outcome.arguments) or argument(outcome, "input")
 
 
@@ -196,7 +196,7 @@ def _script(outcome: Outcome) -> list[Data]:
 
 
 def _script_end(outcome: Outcome) -> list[Data]:
-    """The end of a script that ran longer."""
+    """The end of a script that outlasted its first call."""
     cell = argument(outcome, "cell_id")
     scripts = (each for each in outcome.workspace.earlier() if cell and _running_cell(each) == cell)
     script = next(scripts, None)
@@ -232,7 +232,7 @@ def _printed(source: str, result: str) -> Data | None:
 
 
 def _is_ended(printed: Any) -> bool:
-    return integer(member(printed, "exit_code")) is not None and text(member(printed, "output")) is not None
+    return integer(field(printed, "exit_code")) is not None and text(field(printed, "output")) is not None
 
 
 def _printed_command(arguments: Any, printed: Data) -> Data:
@@ -260,7 +260,7 @@ def _touch_script(outcome: Outcome) -> list[Touch]:
 
 
 def _plan(outcome: Outcome) -> list[Data]:
-    steps = member(outcome.arguments, "plan")
+    steps = field(outcome.arguments, "plan")
     if not isinstance(steps, list) or _NOT_RUN.match(outcome.result):
         return [_generic(outcome)]
     return [{"toolName": outcome.name, "todos": steps, "itemCount": len(steps)}]
@@ -273,7 +273,7 @@ def _image(outcome: Outcome) -> list[Data]:
 def _dispatch(outcome: Outcome) -> list[Data]:
     task = argument(outcome, "message")
     data = {"taskPreview": event_data.preview(task), "toolName": outcome.name}
-    agent_id = text(member(event_data.parsed_arguments(outcome.result), "agent_id"))
+    agent_id = text(field(event_data.parsed_arguments(outcome.result), "agent_id"))
     return [data | ({"agentId": agent_id} if agent_id else {})]
 
 

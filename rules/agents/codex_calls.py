@@ -1,4 +1,4 @@
-"""Outcomes of Codex' calls, read from hooks and log records by the table in rules/agents/codex.py."""
+"""Outcomes of Codex's calls, read from hooks and log records by the table in rules/agents/codex.py."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,17 +9,17 @@ from rules.agents.event_data import parsed_arguments
 from rules.agents.known_files import Workspace
 from rules.agents.table import read_by
 from rules.agents.values import text_of
-from rules.events.envelopes import member
+from rules.events.envelopes import field
 
 Data = dict[str, Any]
 
 
 def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[tuple[str, Data]]:
-    """Kind and data of everything that the call did, from its PostToolUse hook."""
+    """Kind and data of all events of the call, from its PostToolUse hook."""
     arguments, result = hook.get("tool_input"), text_of(hook.get("tool_response")) or ""
-    command = text_of(member(arguments, "command"))
+    command = text_of(field(arguments, "command"))
     if name == "Bash" and command:
-        # The hook has the output alone, without the exit code.
+        # The hook has only the output, without the exit code.
         return [("command", {"command": command, "stdout": result})]
     patch = command if name == "apply_patch" else None
     outcome = Outcome(
@@ -31,7 +31,7 @@ def hook_outcomes(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[
 def record_outcomes(
     call_id: str, name: str, arguments: str | None, output: str, is_success: bool
 ) -> list[tuple[str, Data]]:
-    """Kind and data of everything that the call did, from its log record."""
+    """Kind and data of all events of the call, from its log record."""
     parsed = parsed_arguments(arguments or "")
     outcome = Outcome(call_id, name, parsed, output, not is_success)
     return read_by(codex.tool(name), outcome)

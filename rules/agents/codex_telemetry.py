@@ -8,7 +8,7 @@ from rules.agents.log_events import LogEvent, agent_error, permission_decision
 from rules.agents.values import named
 from rules.events.recorded_events import RecordedEvent
 
-# Its argument is a script. The calls that the script makes have records of their own.
+# Its argument is a script. The calls that the script makes have their own records.
 _CODE_MODE = "exec"
 
 
@@ -53,7 +53,7 @@ def _error(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
-    """The call, and what the person or a rule decided about it."""
+    """The call, and the decision of the person or a rule about it."""
     call_id, name = event.text("call_id"), event.text("tool_name")
     if not call_id or not name or name == _CODE_MODE:
         return
@@ -67,7 +67,7 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _result(event: LogEvent) -> Iterator[RecordedEvent]:
-    """The call, unless its decision has announced it, and what it did."""
+    """The call, unless its decision has announced it, and its outcome."""
     call_id, name = event.text("call_id"), event.text("tool_name")
     if not call_id or not name or name == _CODE_MODE:
         return

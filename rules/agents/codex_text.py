@@ -1,4 +1,4 @@
-"""Codex' user messages: what the person said, and what the program added (measured with 0.169.0)."""
+"""Codex's user messages: the person's input, and texts added by the program (measured with 0.169.0)."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from rules.agents.messages_turns import IMAGE
 
 Said = tuple[str, dict[str, Any]]  # an event's kind and data
 
-# The start of the text that stands for an encrypted summary.
+# The start of the text that represents an encrypted summary.
 COMPACTED = "<compaction>"
 _SUMMARY = (
     "Another language model started to solve this problem and produced a summary of its thinking process"
@@ -30,7 +30,7 @@ _SHELL_RESULT = re.compile(
 def said(texts: Sequence[str]) -> list[Said]:
     """The person's input in the texts between two responses, in order.
 
-    Texts before a summary have been seen before the conversation was compacted.
+    Texts before a summary were recorded before the conversation was compacted.
     """
     summaries = [number for number, text in enumerate(texts) if is_summary(text)]
     events = [_read(text) for text in texts[summaries[-1] + 1 if summaries else 0 :]]
@@ -38,12 +38,12 @@ def said(texts: Sequence[str]) -> list[Said]:
 
 
 def is_summary(text: str) -> bool:
-    """Whether a text is the summary with which a compacted conversation starts."""
+    """Return whether a text is the summary with which a compacted conversation starts."""
     return text.startswith((_SUMMARY, COMPACTED))
 
 
 def is_side_call(text: str) -> bool:
-    """Whether the program asks for a summary."""
+    """Return whether the program asks for a summary."""
     return text.startswith(_COMPACT)
 
 
@@ -86,7 +86,7 @@ def _is_added(text: str) -> bool:
 
 
 def _with_images(events: Sequence[Said]) -> list[Said]:
-    """The events with images as a part of the prompt that follows."""
+    """The events, with images merged into the prompt that follows."""
     merged: list[Said] = []
     for kind, data in events:
         last_kind, last = merged[-1] if merged else (None, {})

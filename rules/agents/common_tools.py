@@ -1,22 +1,22 @@
-"""Readings that several agents' tables share."""
+"""Readers that several agents' tables share."""
 
 import re
 from typing import Any
 
 from rules.agents import event_data
 from rules.agents.dialect import Outcome
-from rules.events.envelopes import member, text
+from rules.events.envelopes import field, text
 
 _FOUND = re.compile(r"Found ([0-9]{1,9}) ")
 
 
 def argument(outcome: Outcome, name: str) -> str:
-    """An argument that is a text; empty if it is missing or something else."""
-    return text(member(outcome.arguments, name)) or ""
+    """A string argument; empty if it is missing or of another type."""
+    return text(field(outcome.arguments, name)) or ""
 
 
 def arguments(outcome: Outcome, *names: str) -> dict[str, str]:
-    """The arguments of these names that are texts and not empty."""
+    """The arguments with these names that are non-empty strings."""
     return {name: value for name in names if (value := argument(outcome, name))}
 
 
@@ -27,7 +27,7 @@ def search(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def todos(outcome: Outcome) -> list[dict[str, Any]]:
-    todos = member(outcome.arguments, "todos")
+    todos = field(outcome.arguments, "todos")
     todos = todos if isinstance(todos, list) else []
     return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
 
@@ -37,5 +37,5 @@ def tool_name(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def other(outcome: Outcome) -> list[dict[str, Any]]:
-    """A tool without a kind of its own."""
+    """A tool without its own event kind."""
     return [event_data.tool_use(outcome)]

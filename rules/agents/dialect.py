@@ -26,18 +26,18 @@ class Request(Protocol):
     agent: Agent
 
     def limit(self, has_time: Callable[[], bool]) -> None:
-        """Stop to read the details of calls once `has_time` returns False: the rest become generic events."""
+        """Stop reading the details of calls once `has_time` returns False: the rest become generic events."""
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
-        """The events in the conversation, latest turn first; each turn's own are in order.
+        """The events in the conversation, latest turn first; events within a turn are in order.
 
-        A turn is what follows a response of the model up to the next one: its tools' outcomes and prompts, before it
-        the response's own text and tool intents. The caller stops at the first turn that is stored already.
+        A turn is a response of the model and everything up to the next one: the response's text and tool intents, then
+        the tools' outcomes and the prompts. The caller stops at the first turn that is stored already.
         """
 
 
 class Response(Protocol):
-    """Collects one response."""
+    """Accumulates one response."""
 
     def add(self, part: Any) -> None:
         """Add the data of one event of a stream, or the whole document."""
@@ -49,10 +49,10 @@ class Response(Protocol):
 class Outcome(NamedTuple):
     """A tool call and its result.
 
-    name, arguments -- of the call, as parsed
+    name, arguments -- the call's, as parsed
     result -- the text that the model saw
-    is_error -- whether the tool reported one; None if the dialect does not say
-    workspace -- before the call
+    is_error -- whether the tool reported an error; None if the dialect does not say
+    workspace -- its state before the call
     """
 
     tool_use_id: str
@@ -65,9 +65,9 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Tool:
-    """One row of an agent's table: the kind of a call's outcome, and how its data is read.
+    """One row of an agent's table: the kind of a call's outcome, and the functions that read its data.
 
-    read -- returns the data of each event; a member `kind` has priority over the row's
+    read -- returns the data of each event; a field `kind` has priority over the row's
     touches -- returns the contents of files that the outcome shows
     reads_errors -- whether `read` also reads a call that failed; otherwise it is a `tool_use` with `ok` false
     """

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from rules.events.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
 
-# Texts of more lines are not split: millions of short lines take a hundred times the memory of their text.
+# Texts with more lines are not split: millions of short lines take a hundred times the memory of their text.
 MAX_SPLIT_LINES = 100_000
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Change(NamedTuple):
-    """A diff with the numbers of its added and removed lines."""
+    """A diff, and the numbers of its added and removed lines."""
 
     diff: str
     lines_added: int
@@ -20,7 +20,7 @@ class Change(NamedTuple):
 
 
 def unified_diff(path: str, before: str | None, after: str | None, first_line: int = 1) -> Change:
-    """The change from one text of a file to another; None is a file that does not exist.
+    """The change from one text of a file to another; None for a file that does not exist.
 
     first_line -- the number of the text's first line, if it is only a part of the file
     """

@@ -1,4 +1,4 @@
-"""Members of events that all dialects and tools share (docs/candidate-client.md#5-events)."""
+"""Fields of events that all dialects and tools share (docs/candidate-client.md#5-events)."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ _USAGE = {
 
 
 def preview(value: Any) -> str:
-    """The start of a value as JSON; a string as it is."""
+    """The start of a value as JSON; a string unchanged."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -35,7 +35,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def parsed_arguments(text: str) -> Any:
-    """A call's arguments; the text itself if it is not JSON, such as that of a broken response."""
+    """A call's arguments; the text itself if it is not JSON, as in an interrupted response."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -44,20 +44,20 @@ def parsed_arguments(text: str) -> Any:
 
 def usage(measured: ResponseUsage) -> dict[str, Any]:
     """The usage of one response."""
-    tokens = {member: measured.counts[name] for name, member in _USAGE.items() if name in measured.counts}
-    members = {
+    tokens = {field: measured.counts[name] for name, field in _USAGE.items() if name in measured.counts}
+    fields = {
         "model": measured.model,
         "requestId": measured.request_id,
         "totalCost": None if measured.cost_nano_usd is None else measured.cost_nano_usd / 10**9,
         "firstTokenMs": measured.first_token_ms,
         "turnDurationMs": measured.duration_ms,
     }
-    known = {name: value for name, value in members.items() if value is not None}
+    known = {name: value for name, value in fields.items() if value is not None}
     return {"usageScope": "request", **tokens, **known}
 
 
 def tool_use(outcome: Outcome) -> dict[str, Any]:
-    """A call of a tool without a kind of its own, or one that failed."""
+    """A call of a tool without its own event kind, or a failed call."""
     data = {"kind": "tool_use", "toolName": outcome.name, "inputPreview": preview(outcome.arguments)}
     if outcome.is_error:
         return data | {"ok": False, "error": shortened(outcome.result, MAX_PREVIEW_CHARACTERS)}
@@ -76,7 +76,7 @@ def file_created(path: str, content: str) -> dict[str, Any]:
 
 
 def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
-    """A change whose base is known. At the edge of a known part, the diff lacks the context to be applied."""
+    """A change with a known base. At the edge of a known part, the diff lacks the context to be applied."""
     change = unified_diff(path, before.text, after, before.first_line)
     data = _changed(path, change)
     return data if _has_context(before, after) else data | {"isPartial": True}

@@ -11,7 +11,7 @@ _SHELL = "run_shell_command"
 
 
 def _identity(event: LogEvent, *parts: str | None) -> str:
-    """Records have neither a number nor a call's id: two of one millisecond differ in these texts."""
+    """A record's identity. It has neither a number nor a call's id: two in one millisecond differ in these texts."""
     return f"{event.identity}:{digest(*(part or '' for part in parts))}"
 
 
@@ -21,7 +21,7 @@ def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _response(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A response. Its input includes what the cache had."""
+    """A response. Its input includes tokens read from the cache."""
     tokens, cached = event.integer("input_token_count"), event.integer("cached_content_token_count")
     data = named(
         lastAssistantMessage=event.text("response_text"),

@@ -1,7 +1,7 @@
 """Hooks of Claude Code and Codex, which send the same JSON objects, as events.
 
 A hook has no time and no id. Its event's id comes from the prompt, tool call or text (R36): a hook that two settings
-files register is one event. A hook without any of these is identified by the minute of its arrival.
+files register is one event. A hook without any of these is identified by its arrival minute.
 """
 
 import json
@@ -20,39 +20,39 @@ _OUTCOMES = {CLAUDE_CODE: claude_code_calls.hook_outcomes, CODEX: codex_calls.ho
 
 
 class Hook(NamedTuple):
-    """One hook, and the minute of its arrival."""
+    """One hook, and its arrival minute."""
 
     tool: str
-    members: Mapping[str, Any]
+    fields: Mapping[str, Any]
     minute: str
 
     def text(self, name: str) -> str | None:
-        return text_of(self.members.get(name))
+        return text_of(self.fields.get(name))
 
     @property
     def prompt(self) -> str:
-        """The id of the prompt that it belongs to: Codex calls it a turn."""
+        """The id of the prompt that the hook belongs to: Codex calls it a turn."""
         return self.text("prompt_id") or self.text("turn_id") or ""
 
     def identity(self, *parts: str | None) -> str:
-        """An id of the prompt and these texts, which can be long."""
+        """An id derived from the prompt and these texts, which can be long."""
         return digest(self.prompt, *(part or "" for part in parts))
 
     def event(self, kind: str, identity: str, **data: Any) -> RecordedEvent:
-        """An event with the members that are known."""
+        """An event with the fields that are known."""
         return RecordedEvent(kind, named(**data), identity, agent_id=self.text("agent_id"))
 
 
 def read(
-    tool: str, members: Mapping[str, Any], now: datetime
+    tool: str, fields: Mapping[str, Any], now: datetime
 ) -> tuple[EventSource, list[RecordedEvent]] | None:
     """The events of one hook; None if it belongs to no agent session.
 
     tool -- `claude-code` or `codex`
     """
-    if members.get("type") == "agent-turn-complete":
-        members = _as_stop(members)
-    hook = Hook(tool, members, f"{now:%Y-%m-%dT%H:%M}")
+    if fields.get("type") == "agent-turn-complete":
+        fields = _as_stop(fields)
+    hook = Hook(tool, fields, f"{now:%Y-%m-%dT%H:%M}")
     session = hook.text("session_id")
     reader = _READERS.get(hook.text("hook_event_name") or "")
     if not session or reader is None:
@@ -61,7 +61,7 @@ def read(
 
 
 def _as_stop(notice: Mapping[str, Any]) -> dict[str, Any]:
-    """The argument of Codex' `notify` as its hook at the end of a turn, so that both are one event."""
+    """Convert the argument of Codex's `notify` to its hook at the end of a turn, so that both are one event."""
     return {
         "hook_event_name": "Stop",
         "session_id": notice.get("thread-id"),
@@ -92,13 +92,13 @@ def _prompt(hook: Hook) -> Iterator[RecordedEvent]:
 def _intent(hook: Hook) -> Iterator[RecordedEvent]:
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if tool_use_id and name:
-        shown = preview(hook.members.get("tool_input"))
+        shown = preview(hook.fields.get("tool_input"))
         yield hook.event("tool_intent", tool_use_id, toolName=name, inputPreview=shown, toolUseId=tool_use_id)
 
 
 def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
-    """The tool asks the person. It does not say for which call."""
-    name, arguments = hook.text("tool_name"), hook.members.get("tool_input")
+    """The tool asks the person for permission, without naming the call."""
+    name, arguments = hook.text("tool_name"), hook.fields.get("tool_input")
     identity = hook.identity(name, json.dumps(arguments, sort_keys=True))
     yield hook.event("permission_request", identity, toolName=name, inputPreview=preview(arguments))
 
@@ -115,7 +115,7 @@ def _outcome(hook: Hook) -> Iterator[RecordedEvent]:
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if not tool_use_id or not name:
         return
-    outcomes = _OUTCOMES[hook.tool](tool_use_id, name, hook.members)
+    outcomes = _OUTCOMES[hook.tool](tool_use_id, name, hook.fields)
     for index, (kind, data) in enumerate(outcomes):
         data = named(**data, toolUseId=tool_use_id)
         yield RecordedEvent(kind, data, tool_use_id, index, hook.text("agent_id"))
@@ -154,8 +154,8 @@ def _interrupt(hook: Hook) -> Iterator[RecordedEvent]:
     yield hook.event("interrupt", hook.identity(hook.minute), variant="generation", subtype="generation")
 
 
-# Ignored: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat other hooks. MessageDisplay has pieces of a
-# text that is still being written. All others are not about the work.
+# Ignored: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat other hooks. MessageDisplay has parts of a
+# text that is still being streamed. All others are not about the work.
 _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "SessionStart": _session_start,
     "SessionEnd": _session_end,

@@ -1,7 +1,7 @@
-"""The agents that call the model proxy: how each is recognized, and how its requests are read.
+"""The agents that call the model proxy: rules to recognize each one and to read its requests.
 
 An agent is a subclass of UnknownAgent with a table of its tools, and an entry in AGENTS. Requests of other dialects are
-translated to Anthropic's Messages before.
+translated to Anthropic's Messages first.
 """
 
 import json
@@ -16,7 +16,7 @@ from rules.agents.dialect import Agent, Outcome, Tool
 from rules.agents.known_files import Touch
 from rules.agents.messages_turns import block_text
 from rules.agents.values import digest
-from rules.events.envelopes import label, member, text
+from rules.events.envelopes import field, label, text
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
 _OLDER_USER_ID = re.compile(r"_session_([0-9a-f-]{36})$")
@@ -28,11 +28,11 @@ _GENERIC = Tool("tool_use", common_tools.other)
 
 
 class UnknownAgent:
-    """An agent that is not known: prompts, responses and generic tool events. The base of the known ones.
+    """An unknown agent: prompts, responses and generic tool events. Base class of the known agents.
 
-    name -- as in events
+    name -- the agent's name in events
     user_agent -- matches the start of its User-Agent, with the version as a group
-    tools -- the rows of its table; a tool without one has generic events
+    tools -- the rows of its table; a tool without a row has generic events
     """
 
     name: str | None = None
@@ -40,7 +40,7 @@ class UnknownAgent:
     tools: Mapping[str, Tool] = {}
 
     def recognizes(self, headers: Mapping[str, str]) -> bool:
-        """Whether the agent sends these headers."""
+        """Return whether the agent sends these headers."""
         return self.user_agent.match(headers.get("user-agent", "")) is not None
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
@@ -54,7 +54,7 @@ class UnknownAgent:
         return self.tools.get(name, _GENERIC)
 
     def said(self, texts: Sequence[str]) -> list[Said]:
-        """The person's input in the texts between two responses; of an unknown agent, one prompt."""
+        """The person's input in the texts between two responses; for an unknown agent, one prompt."""
         prompt = "\n".join(texts).strip()
         return [("prompt", {"text": prompt})] if prompt else []
 
@@ -63,19 +63,19 @@ class UnknownAgent:
         return []
 
     def is_summary(self, text: str) -> bool:
-        """Whether a text is the summary with which a compacted conversation starts."""
+        """Return whether a text is the summary with which a compacted conversation starts."""
         return False
 
     def asks_for_summary(self, text: str) -> bool:
-        """Whether the response to a text is a summary with which a compacted conversation continues."""
+        """Return whether the response to a text is a summary with which a compacted conversation continues."""
         return False
 
     def is_placeholder(self, response: str) -> bool:
-        """Whether the program, and not the model, wrote a response."""
+        """Return whether the program, and not the model, wrote a response."""
         return False
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        """Whether the agent makes the call for itself, such as for a title.
+        """Return whether the agent makes the call for its own purposes, such as a title.
 
         texts -- after the last response
         """
@@ -127,7 +127,7 @@ class ClaudeCode(UnknownAgent):
         return claude_code_text.is_placeholder(response)
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        """Titles, searches and the like have neither tools of the agent nor a working directory."""
+        """Titles, searches and similar calls have neither the agent's tools nor a working directory."""
         if any(claude_code_text.is_side_call(text) for text in texts):
             return True
         return not has_tools(body) and self.directory(body) is None
@@ -153,7 +153,7 @@ class Codex(UnknownAgent):
         return headers.get("originator", "").startswith("codex") or super().recognizes(headers)
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        """A subagent has a thread of its own."""
+        """A subagent has its own thread."""
         agent, thread = super().identify(headers, body), label(headers.get("thread-id"))
         return agent._replace(agent_id=thread) if thread and thread != agent.session else agent
 
@@ -225,7 +225,7 @@ def recognize(headers: Mapping[str, str]) -> UnknownAgent:
 
 
 def has_tools(body: Mapping[str, Any]) -> bool:
-    """Whether the request offers tools of the agent; those of the provider have a type."""
+    """Return whether the request offers tools of the agent; the provider's tools have a type."""
     return any(
         isinstance(each, dict) and each.get("type") in (None, "custom") for each in sequence(body, "tools")
     )
@@ -237,10 +237,10 @@ def sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:
 
 
 def conversation_session(body: Mapping[str, Any]) -> str:
-    """A name for the session of an agent that does not name it: from the person's first message."""
+    """A session name derived from the person's first message, for an agent that does not send one."""
     opening = sequence(body, "messages")[:_OPENING_MESSAGES]
-    first = next((each for each in opening if member(each, "role") == "user"), None)
-    content = member(first, "content")
+    first = next((each for each in opening if field(each, "role") == "user"), None)
+    content = field(first, "content")
     texts = (
         [content]
         if isinstance(content, str)
@@ -255,24 +255,24 @@ def _session_in(headers: Mapping[str, str]) -> str | None:
 
 def _session_of_user_id(body: Mapping[str, Any]) -> str | None:
     """Claude Code's id of the session in `metadata`: JSON, or a name with parts in older versions."""
-    user_id = text(member(body.get("metadata"), "user_id")) or ""
+    user_id = text(field(body.get("metadata"), "user_id")) or ""
     if older := _OLDER_USER_ID.search(user_id):
         return older[1]
     try:
-        return label(member(json.loads(user_id), "session_id"))
+        return label(field(json.loads(user_id), "session_id"))
     except (ValueError, RecursionError):
         return None
 
 
 def _system_directory(body: Mapping[str, Any]) -> str | None:
-    """The directory in which the agent was started; a later change names it as the one before."""
+    """The directory in which the agent was started; a later change names it as the previous one."""
     lines = (_line_after(text, _DIRECTORY) for text in _system_texts(body))
     line = next((each for each in lines if each), None)
     return line and line.rpartition(" (was ")[2].removesuffix(")" if " (was " in line else "")
 
 
 def _content(message: Any) -> list[Any]:
-    content = member(message, "content")
+    content = field(message, "content")
     return content if isinstance(content, list) else [content]
 
 
@@ -280,8 +280,8 @@ def _system_texts(body: Mapping[str, Any]) -> Iterator[str]:
     system = body.get("system")
     yield from _texts([system] if isinstance(system, str) else sequence(body, "system"))
     for message in islice(sequence(body, "messages"), _OPENING_MESSAGES):
-        content = member(message, "content")
-        if member(message, "role") == "system":
+        content = field(message, "content")
+        if field(message, "role") == "system":
             yield from _texts(content if isinstance(content, list) else [content])
 
 

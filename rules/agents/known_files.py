@@ -1,13 +1,13 @@
-"""The content of files, as far as a conversation shows it: the base of the diffs of an agent's edits."""
+"""The content of files, as far as a conversation shows it: the base for diffs of an agent's edits."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-# Edits since a file was last read or written that are replayed; after more its content is unknown.
+# How many edits are replayed since a file was last read or written; beyond that its content is unknown.
 MAX_REPLAYED_EDITS = 500
-# A longer file is not followed: an edit of each occurrence can make a short text of any length.
+# A longer file is not tracked: replacing each occurrence can turn a short text into one of any length.
 MAX_FILE_CHARACTERS = 2_000_000
 _DOUBLE_QUOTES = "\u201c\u201d"
 _SINGLE_QUOTES = "\u2018\u2019"
@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r" *(\d{1,9})(\t|→)")
 
 
 class FileText(NamedTuple):
-    """A file's text, or the lines of it from `first_line` on.
+    """A file's text, or its lines from `first_line` on.
 
     has_end -- whether the text ends where the file ends
     """
@@ -46,7 +46,7 @@ class Edited:
     """A text in a file was replaced: the only occurrence, or each.
 
     removes_line_end -- whether an empty `new` also removes the line end after `old`
-    ignores_quotes -- whether straight quotes in `old` also stand for typographic ones, which `new` then gets too
+    ignores_quotes -- whether straight quotes in `old` also match typographic ones, which `new` then gets too
     """
 
     path: str
@@ -80,7 +80,7 @@ def _unknown(path: str) -> FileText | None:
 
 
 def no_limit() -> bool:
-    """There is always time left."""
+    """Return True: there is no time limit."""
     return True
 
 
@@ -93,7 +93,7 @@ class Workspace(NamedTuple):
 
     directory -- the working directory; None if it is unknown
     content -- returns a file's content, None if it is unknown
-    earlier -- returns the outcomes of the calls before, latest first
+    earlier -- returns the outcomes of earlier calls, latest first
     """
 
     directory: str | None = None
@@ -206,10 +206,10 @@ def _quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
 def read_numbered_lines(text: str, *, limit: int | None = None, is_cut: bool = False) -> FileText | None:
     """The file's lines in a text that starts with them, each after its number; None if there are none.
 
-    After tabs, an empty last line stands for the line end of the one before it. After arrows it does not show whether
+    After tabs, an empty last line represents the line end of the previous one. After arrows it does not show whether
     the file ends with a line end; most files do.
 
-    limit -- of lines, if there is one
+    limit -- the maximum number of lines, if there is one
     is_cut -- whether there are more lines
     """
     lines = list(_numbered_lines(text))

@@ -12,8 +12,8 @@ class LogEvent(NamedTuple):
     """One record.
 
     name -- without the tool's prefix
-    time_ns -- when it was written, by the tool's clock; None if it does not say
-    sequence -- its number in the tool's process, else 0
+    time_ns -- the time by the tool's clock; None if the record has none
+    sequence -- its number in the tool's process; 0 if the record has none
     """
 
     name: str
@@ -27,7 +27,7 @@ class LogEvent(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """Its id if it names nothing that has one. A sequence starts again when a session is resumed (R36)."""
+        """The record's id, if it names nothing that has one. A sequence restarts when a session is resumed (R36)."""
         return f"{self.time_ns}:{self.sequence}"
 
     def text(self, name: str) -> str | None:
@@ -41,27 +41,27 @@ class LogEvent(NamedTuple):
         return value if type(value) in (int, float) else None  # type: ignore[return-value]
 
     def is_true(self, name: str) -> bool:
-        """Tools write booleans as text as well."""
+        """Return whether an attribute is true; tools also write booleans as text."""
         return self.record.attributes.get(name) in (True, "true")
 
 
 def permission_decision(
     decision: str | None, source: str | None, name: str, call_id: str, *, is_person: bool
 ) -> RecordedEvent:
-    """A person or a rule decided about a call."""
-    members = {"decision": decision, "source": source, "toolName": name, "toolUseId": call_id}
-    return RecordedEvent("permission_decision", named(**members, human=is_person or None), call_id)
+    """The decision of a person or a rule about a call."""
+    fields = {"decision": decision, "source": source, "toolName": name, "toolUseId": call_id}
+    return RecordedEvent("permission_decision", named(**fields, human=is_person or None), call_id)
 
 
 def agent_error(event: LogEvent, error: str | None, status: int | None) -> RecordedEvent:
-    """A model call failed."""
+    """The failure of a model call."""
     model, attempt = event.text("model"), event.integer("attempt")
     data = named(error=error, statusCode=status, model=model, attempt=attempt)
     return RecordedEvent("agent_error", data, event.identity)
 
 
 def _time_ns(record: LogRecord) -> int | None:
-    """The attribute comes first: Codex leaves the record's own time empty."""
+    """The record's time. The attribute has priority: Codex leaves the record's own time empty."""
     text = text_of(record.attributes.get("event.timestamp"))
     try:
         return parse_timestamp_ns(text) if text else record.time_ns

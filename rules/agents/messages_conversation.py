@@ -25,7 +25,7 @@ from rules.agents.table import read_by
 from rules.agents.values import digest
 from rules.events.recorded_events import RecordedEvent
 
-# The latest turns that are searched for the content of a file and the start of a command.
+# How many of the latest turns are searched for the content of a file and the start of a command.
 MAX_SEARCHED_TURNS = 500
 
 
@@ -34,7 +34,7 @@ class Position(NamedTuple):
 
     anchor -- the last tool call before it, or the start of the conversation
     responses -- the number of responses since then
-    is_in_summary -- whether the anchor is a summary: what follows may have been seen before the conversation was
+    is_in_summary -- whether the anchor is a summary: what follows may have been recorded before the conversation was
         compacted, at another position
     """
 
@@ -49,7 +49,7 @@ class Position(NamedTuple):
 class Conversation:
     """The messages of a request.
 
-    agent_id -- of a subagent: its instructions and answers are not the person's conversation
+    agent_id -- the subagent's id: its instructions and answers are not the person's conversation
 
     While `has_time` returns True, calls are read with the content of their files. Afterwards they are generic events.
     """
@@ -117,7 +117,7 @@ class Conversation:
         return Position(Position("", 0).identity(summary), 0, True) if summary else Position("", 0)
 
     def response_identity(self, number: int, response: str) -> str:
-        """The identity of a text that is the response of a turn; -1 is the response to come."""
+        """The identity of a text as the response of a turn; -1 is the pending response."""
         words = " ".join(response.split())
         return self.position(number + 1).identity("response", self._agent_id, words)
 
@@ -127,7 +127,7 @@ class Conversation:
         return events if self._agent_id else [*events, *self._said(turn, is_cut)]
 
     def _response(self, turn: Turn) -> Iterator[RecordedEvent]:
-        """The response's text, without a text that the person interrupted."""
+        """The response's text, unless the person interrupted it."""
         response = turn.response
         if self._agent_id or not response.strip() or self._agent.is_placeholder(response):
             return
@@ -140,7 +140,7 @@ class Conversation:
             yield RecordedEvent("ai_response", {"lastAssistantMessage": response}, identity)
 
     def _is_summary(self, turn: Turn) -> bool:
-        """Whether the response is a summary that the agent asked for."""
+        """Return whether the response is a summary that the agent asked for."""
         before = self.turn(turn.number + 1)
         return before is not None and any(self._agent.asks_for_summary(text) for text in before.texts)
 
@@ -186,7 +186,7 @@ class Conversation:
     def _said(self, turn: Turn, is_cut: bool) -> Iterator[RecordedEvent]:
         """The person's input after a response.
 
-        is_cut -- whether they rejected a call of the response
+        is_cut -- whether the person rejected a call of the response
         """
         position = self.position(turn.number)
         if position.is_in_summary and turn.number:
@@ -231,7 +231,7 @@ class Conversation:
                 return replay(found[::-1], self.has_time)
 
     def _file(self, path: str) -> str:
-        """The path by which a file is known, however a call names it."""
+        """The canonical path of a file, however a call names it."""
         return posixpath.normpath(Workspace(self._directory).relative(path))
 
     def _may_search(self, number: int) -> bool:
@@ -248,7 +248,7 @@ class Conversation:
             number += 1
 
     def _search_turn(self) -> bool:
-        """Find what one more turn shows of files; returns whether there was one to search."""
+        """Search one more turn for file contents; returns False if there is none left."""
         turn = self.turn(self._searched) if self._may_search(self._searched) else None
         if turn is None:
             return False

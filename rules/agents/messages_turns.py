@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import member, text
+from rules.events.envelopes import field, text
 
 # The last two run at the provider; their results are in the response itself.
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -21,10 +21,10 @@ class Call(NamedTuple):
     @classmethod
     def read(cls, block: Any) -> "Call | None":
         """The call in a content block; None if the block is something else."""
-        call_id, name = text(member(block, "id")), text(member(block, "name"))
-        if text(member(block, "type")) not in _CALL_TYPES or not call_id or name is None:
+        call_id, name = text(field(block, "id")), text(field(block, "name"))
+        if text(field(block, "type")) not in _CALL_TYPES or not call_id or name is None:
             return None
-        return cls(call_id, name, member(block, "input"))
+        return cls(call_id, name, field(block, "input"))
 
 
 class Result(NamedTuple):
@@ -42,8 +42,8 @@ class Turn:
 
     def __init__(self, number: int, messages: Sequence[Any]):
         self.number = number
-        self._blocks = [(text(member(each, "role")), block) for each in messages for block in _blocks(each)]
-        self.is_opening = not any(member(each, "role") == "assistant" for each in messages)
+        self._blocks = [(text(field(each, "role")), block) for each in messages for block in _blocks(each)]
+        self.is_opening = not any(field(each, "role") == "assistant" for each in messages)
 
     @cached_property
     def response(self) -> str:
@@ -57,12 +57,12 @@ class Turn:
 
     @cached_property
     def results(self) -> dict[str, Result]:
-        """By the id of the call."""
+        """The results by the id of their call."""
         return {
             call_id: _result(block)
             for _, block in self._blocks
-            if (call_id := text(member(block, "tool_use_id")))
-            and str(member(block, "type")).endswith("tool_result")
+            if (call_id := text(field(block, "tool_use_id")))
+            and str(field(block, "type")).endswith("tool_result")
         }
 
     @cached_property
@@ -83,7 +83,7 @@ class Turn:
 
 
 def turns_of(messages: Sequence[Any]) -> Iterator[Turn]:
-    """The turns of a conversation, latest first. Messages are read only as far as turns are requested."""
+    """The turns of a conversation, latest first. Messages are read lazily."""
     number, end = 0, len(messages)
     current: list[Any] = []
     for position in range(end - 1, -1, -1):
@@ -97,26 +97,26 @@ def turns_of(messages: Sequence[Any]) -> Iterator[Turn]:
 
 
 def block_text(block: Any) -> str:
-    return (text(member(block, "text")) or "") if member(block, "type") == "text" else ""
+    return (text(field(block, "text")) or "") if field(block, "type") == "text" else ""
 
 
 def _role(message: Any) -> Any:
-    return member(message, "role")
+    return field(message, "role")
 
 
 def _blocks(message: Any) -> list[Any]:
-    content = member(message, "content")
+    content = field(message, "content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return content if isinstance(content, list) else []
 
 
 def _result(block: Any) -> Result:
-    content, is_error = member(block, "content"), member(block, "is_error")
+    content, is_error = field(block, "content"), field(block, "is_error")
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     texts = [block_text(each) or _image(each) for each in blocks] if isinstance(blocks, list) else []
     return Result("\n".join(each for each in texts if each), is_error if isinstance(is_error, bool) else None)
 
 
 def _image(block: Any) -> str:
-    return IMAGE if text(member(block, "type")) in ("image", "document") else ""
+    return IMAGE if text(field(block, "type")) in ("image", "document") else ""

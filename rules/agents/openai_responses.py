@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, read as Anthropic's Messages, and thereby as events."""
+"""OpenAI's Responses API, translated to Anthropic's Messages and read as events."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from rules.agents.anthropic_messages import Request
 from rules.agents.known_agents import sequence
 from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
 from rules.agents.values import digest
-from rules.events.envelopes import integer, member, text
+from rules.events.envelopes import field, integer, text
 
 _ROLES = {"user": "user", "assistant": "assistant"}
 _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compaction"})
@@ -16,11 +16,11 @@ _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compactio
 _CLIENT_TOOLS = frozenset(
     {"function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search"}
 )
-# The members that can have a call's input, besides `arguments` and `input`.
+# Fields that can contain a call's input, in addition to `arguments` and `input`.
 _INPUTS = ("action", "operation", "queries", "code")
-# The first items, which can have the tools instead of the request.
+# The first items, which can offer the tools instead of the request.
 _OPENING_ITEMS = 3
-# More than the blocks of any item: the distance between the numbers of two items.
+# The distance between the numbers of two items; more than the blocks of any item.
 _PARTS = 1000
 
 
@@ -40,19 +40,19 @@ def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request
 
 
 class Response(anthropic_messages.Response):
-    """Collects the stream of a response, or its document."""
+    """Accumulates the stream of a response, or its document."""
 
     def add(self, part: Any) -> None:
-        kind = text(member(part, "type"))
+        kind = text(field(part, "type"))
         if kind == "response.output_item.done":
-            self._add_item(integer(member(part, "output_index")), member(part, "item"))
+            self._add_item(integer(field(part, "output_index")), field(part, "item"))
         elif kind == "response.output_text.delta":
-            self._add_text(integer(member(part, "output_index")), member(part, "delta"))
+            self._add_text(integer(field(part, "output_index")), field(part, "delta"))
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
-            self._read_response(member(part, "response"))
+            self._read_response(field(part, "response"))
         elif kind == "response.created":
-            self._identify(member(part, "response"))
-        elif member(part, "object") == "response":
+            self._identify(field(part, "response"))
+        elif field(part, "object") == "response":
             self._read_response(part)
 
     def _add_item(self, index: int | None, item: Any) -> None:
@@ -63,30 +63,30 @@ class Response(anthropic_messages.Response):
             self._start_block(index * _PARTS + number, block)
 
     def _add_text(self, index: int | None, delta: Any) -> None:
-        """Add a part of a text, which counts until the item is complete."""
+        """Add a part of a text, which is used until the item is complete."""
         if index is not None and isinstance(delta, str):
             self._blocks.setdefault(index * _PARTS, {"type": "text", "text": ""})
             self._parts.setdefault((index * _PARTS, "text"), []).append(delta)
 
     def _read_response(self, response: Any) -> None:
         self._identify(response)
-        output = member(response, "output")
+        output = field(response, "output")
         for index, item in enumerate(output if isinstance(output, list) else []):
             self._add_item(index, item)
         self._is_complete = True
 
 
 def _message(item: Any) -> Message:
-    """An item as a message; without content if it is neither said nor called."""
-    kind = text(member(item, "type")) or "message"
+    """An item as a message; without content if it is neither a text nor a call."""
+    kind = text(field(item, "type")) or "message"
     if kind == "message":
-        role = _ROLES.get(str(member(item, "role")), "system")
-        return {"role": role, "content": content_blocks(member(item, "content"))}
+        role = _ROLES.get(str(field(item, "role")), "system")
+        return {"role": role, "content": content_blocks(field(item, "content"))}
     if kind in _COMPACTIONS:
-        summary = digest(text(member(item, "encrypted_content")) or "")
+        summary = digest(text(field(item, "encrypted_content")) or "")
         return {"role": "user", "content": content_blocks(codex_text.COMPACTED + summary)}
     if kind.endswith("_output"):
-        return {"role": "user", "content": [_result(member(item, "call_id"), member(item, "output"))]}
+        return {"role": "user", "content": [_result(field(item, "call_id"), field(item, "output"))]}
     if kind == "reasoning":
         return {"role": "assistant", "content": []}
     if kind.endswith("_call"):
@@ -99,43 +99,43 @@ def _result(call_id: Any, output: Any) -> Block:
 
 
 def _call(kind: str, item: Any) -> Iterator[Block]:
-    """A call; one of a tool that runs at the provider has its result in itself."""
-    call_id = text(member(item, "call_id"))
+    """A call; if the provider runs the tool, the call contains its result."""
+    call_id = text(field(item, "call_id"))
     yield {
         "type": "tool_use",
-        "id": call_id or member(item, "id"),
+        "id": call_id or field(item, "id"),
         "name": _name(kind, item),
         "input": _input(item),
     }
     if call_id is None:
-        yield _result(member(item, "id"), text(member(item, "output")) or "")
+        yield _result(field(item, "id"), text(field(item, "output")) or "")
 
 
 def _name(kind: str, item: Any) -> str:
-    name, namespace = text(member(item, "name")), text(member(item, "namespace")) or ""
+    name, namespace = text(field(item, "name")), text(field(item, "namespace")) or ""
     if kind == "mcp_call":
-        return f"mcp__{text(member(item, 'server_label')) or ''}__{name or ''}"
+        return f"mcp__{text(field(item, 'server_label')) or ''}__{name or ''}"
     if name and namespace.startswith("mcp__"):
         return f"{namespace.rstrip('_')}__{name}"
     return name or kind.removesuffix("_call")
 
 
 def _input(item: Any) -> Any:
-    arguments = member(item, "arguments")
+    arguments = field(item, "arguments")
     if isinstance(arguments, str):
         return event_data.parsed_arguments(arguments)
     if arguments is None:
-        arguments = member(item, "input")
+        arguments = field(item, "input")
     return (
         arguments
         if arguments is not None
-        else next(filter(None, (member(item, name) for name in _INPUTS)), {})
+        else next(filter(None, (field(item, name) for name in _INPUTS)), {})
     )
 
 
 def _has_tools(body: Mapping[str, Any], items: Sequence[Any]) -> bool:
-    """Whether the request offers tools of the agent, in itself or in one of its first items."""
-    types = (text(member(tool, "type")) for tool in sequence(body, "tools"))
+    """Return whether the request, or one of its first items, offers tools of the agent."""
+    types = (text(field(tool, "type")) for tool in sequence(body, "tools"))
     return any(each in _CLIENT_TOOLS for each in types) or any(
-        member(item, "type") == "additional_tools" for item in items[:_OPENING_ITEMS]
+        field(item, "type") == "additional_tools" for item in items[:_OPENING_ITEMS]
     )

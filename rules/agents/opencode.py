@@ -10,7 +10,7 @@ from rules.agents.dialect import Outcome, Tool
 from rules.agents.diffs import count_lines
 from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
 from rules.agents.patches import parse
-from rules.events.envelopes import member
+from rules.events.envelopes import field
 
 Data = dict[str, Any]
 Said = tuple[str, Data]  # an event's kind and data
@@ -51,7 +51,7 @@ _ADDED = (
 
 
 def tool(name: str) -> Tool:
-    """The row of a tool. opencode names the tools of MCP servers like its own, so they are unknown ones."""
+    """The row of a tool. opencode names the tools of MCP servers like its own, so they count as unknown."""
     return TOOLS.get(name, _OTHER)
 
 
@@ -77,7 +77,7 @@ def _path(outcome: Outcome) -> str:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """opencode does not tell the model the exit code."""
+    """A command without its exit code, which opencode does not report to the model."""
     output, _, _ = outcome.result.partition(_SHELL_METADATA)
     return [{"command": argument(outcome, "command"), "stdout": "" if output == _NO_OUTPUT else output}]
 
@@ -110,7 +110,7 @@ def _touch_read(outcome: Outcome) -> list[Touch]:
 
 
 def _replacement(outcome: Outcome) -> Edited:
-    is_each = member(outcome.arguments, "replaceAll") is True
+    is_each = field(outcome.arguments, "replaceAll") is True
     old, new = argument(outcome, "oldString"), argument(outcome, "newString")
     return Edited(argument(outcome, "filePath"), old, new, is_each)
 
@@ -143,7 +143,7 @@ def _write(outcome: Outcome) -> list[Data]:
 
 
 def _written(outcome: Outcome, content: str) -> Data:
-    """A file that the conversation has not shown is new: opencode has a file read before it is overwritten."""
+    """A file that the conversation has not shown is new: opencode requires reading a file before overwriting it."""
     before = outcome.workspace.content(argument(outcome, "filePath"))
     if before is None:
         return event_data.file_created(_path(outcome), content)

@@ -1,4 +1,4 @@
-"""The files that an apply_patch changed, as data of events and as what they contain now."""
+"""The files changed by an apply_patch: the data of their events, and their new contents."""
 
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ Data = dict[str, Any]
 
 
 def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[Data]:
-    """The data of one event for each file, and of two for a file that the patch moved; empty if it is no patch.
+    """The data of one event for each file, and of two for a moved file; empty if the text is not a patch.
 
     directory -- where the patch is applied, if it is not the working directory
     """
@@ -63,12 +63,12 @@ def _updated(change: FileChange, path: str, workspace: Workspace) -> Data:
 
 
 def _is_applicable(change: FileChange, content: FileText) -> bool:
-    """Whether the end of the file is known, if the patch changes it."""
+    """Return whether the patch can be applied: the end of the file must be known if the patch changes it."""
     return content.is_whole or not any(chunk.is_at_end or not chunk.old for chunk in change.chunks)
 
 
 def _partial(change: FileChange, path: str) -> Data:
-    """The change without its place in the file: the lines of its chunks are numbered as if they followed each other."""
+    """The change without its position in the file: the lines of its chunks are numbered consecutively."""
     parts, first_line = [], 1
     for chunk in change.chunks:
         parts.append(unified_diff(path, _lines(chunk.old), _lines(chunk.new), first_line))

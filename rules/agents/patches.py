@@ -1,4 +1,4 @@
-"""Patches in the format of Codex' apply_patch, as Codex 0.169 and opencode 1.18 apply them."""
+"""Patches in the format of Codex's apply_patch, as Codex 0.169 and opencode 1.18 apply them."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +9,11 @@ BEGIN, END = "*** Begin Patch", "*** End Patch"
 _END_OF_FILE = "*** End of File"
 _MOVE_TO = "*** Move to: "
 _HEADER = re.compile(r"\*\*\* (Add|Delete|Update) File: (.+)")
-# A file's lines times those that are searched in it, and its characters times the searches: after more the result is
-# unknown.
+# Limits on the lines of a file times the searched lines, and its characters times the searches. Beyond them the result
+# is unknown.
 MAX_COMPARED_LINES = 5_000_000
 MAX_COMPARED_CHARACTERS = 20_000_000
-# The characters that apply_patch treats as equal.
+# Characters that apply_patch treats as equal.
 _PLAIN = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
     | dict.fromkeys("\u2018\u2019\u201a\u201b", "'")
@@ -24,9 +24,9 @@ _PLAIN = str.maketrans(
 
 @dataclass
 class Chunk:
-    """Lines that replace others.
+    """Lines that replace other lines.
 
-    contexts -- lines that must be found before, in this order
+    contexts -- lines that must occur before, in this order
     """
 
     contexts: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ def parse(patch: str) -> list[FileChange]:
 
 
 def _read_line(change: FileChange, line: str) -> bool:
-    """Add a line to a change; returns whether it can be a part of one."""
+    """Add a line to a change; returns whether it can belong to one."""
     if change.action == "Update":
         return _read_update(change, line)
     if change.action == "Add" and line.startswith("+"):
@@ -98,7 +98,7 @@ def _read_update(change: FileChange, line: str) -> bool:
 
 
 def _start_chunk(change: FileChange) -> Chunk:
-    """A new chunk; several contexts in a row belong to one."""
+    """Start a chunk; consecutive contexts belong to the same one."""
     last = change.chunks[-1] if change.chunks else None
     if last is None or last.old or last.new:
         last = Chunk()
@@ -164,14 +164,14 @@ def _replacement(lines: Sequence[str], chunk: Chunk, position: int) -> _Replacem
         return _Replacement(len(lines) - (bool(lines) and not lines[-1]), 0, new)
     found = _find(lines, old, position, chunk.is_at_end)
     if found is None and not old[-1]:
-        # An empty last line may stand for the line end of the file.
+        # An empty last line may represent the line end of the file.
         old, new = old[:-1], new[:-1] if new and not new[-1] else new
         found = _find(lines, old, position, chunk.is_at_end)
     return None if found is None else _Replacement(found, len(old), new)
 
 
 def _find(lines: Sequence[str], wanted: Sequence[str], start: int, is_at_end: bool) -> int | None:
-    """The first position of the wanted lines; each further attempt compares less strictly."""
+    """The first position of the expected lines; each further attempt compares less strictly."""
     last = len(lines) - len(wanted)
     if is_at_end and last >= 0:
         start = last

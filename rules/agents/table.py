@@ -7,7 +7,7 @@ from rules.agents.dialect import Outcome, Tool
 
 
 def read_by(row: Tool, outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
-    """Kind and data of everything that the call did."""
+    """Kind and data of all events of the call."""
     is_read = row.reads_errors or not outcome.is_error
     outcomes = row.read(outcome) if is_read else [event_data.tool_use(outcome)]
     return [(data.pop("kind", row.kind), data) for data in map(dict, outcomes)]

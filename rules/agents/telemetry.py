@@ -23,7 +23,7 @@ Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
 class Tool(NamedTuple):
     """A tool's records.
 
-    prefix -- of their names
+    prefix -- the prefix of their names
     session -- the attribute with the id of the agent session
     """
 
@@ -41,7 +41,7 @@ TOOLS = (
 
 
 class Clock(NamedTuple):
-    """Moves the times of one request, so that its newest record has the time of its arrival (R37).
+    """Shifts the times of one request so that its newest record has the arrival time (R37).
 
     earliest -- an earlier time would be outside the session
     """
@@ -51,7 +51,7 @@ class Clock(NamedTuple):
     earliest: datetime
 
     def at_ns(self, time_ns: int | None) -> int:
-        """A record's time by the tool's clock. A record without a time is as new as the newest."""
+        """The shifted time of a record. A record without a time counts as the newest."""
         return self.newest_ns if time_ns is None else time_ns
 
     def at(self, time_ns: int | None) -> datetime:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from rules.agents.messages_turns import IMAGE
-from rules.events.envelopes import member, text
+from rules.events.envelopes import field, text
 
 Block = dict[str, Any]
 Message = dict[str, Any]
@@ -54,8 +54,8 @@ def content_blocks(content: Any) -> list[Block]:
 def _block(part: Any) -> Block | None:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    kind = text(member(part, "type"))
+    kind = text(field(part, "type"))
     if kind in _TEXTS:
-        words = text(member(part, "text")) or text(member(part, "refusal"))
+        words = text(field(part, "text")) or text(field(part, "refusal"))
         return {"type": "text", "text": words} if words else None
     return {"type": "text", "text": IMAGE} if "image" in (kind or "") else None

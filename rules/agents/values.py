@@ -1,4 +1,4 @@
-"""Values in what agents send: any member may be missing or of any type."""
+"""Values sent by agents: any field may be missing or of any type."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ _DIGEST_CHARACTERS = 32
 
 
 def digest(*texts: str) -> str:
-    """A short name for texts of any length."""
+    """A short digest of texts of any length."""
     joined = "\n".join(texts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(joined).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def text_of(value: Any) -> str | None:
-    """The string, if it is one and not empty."""
+    """The value if it is a non-empty string."""
     return value if isinstance(value, str) and value else None
 
 
@@ -36,6 +36,6 @@ def object_in(text: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def named(**members: Any) -> dict[str, Any]:
-    """The members that are known."""
-    return {name: value for name, value in members.items() if value is not None}
+def named(**fields: Any) -> dict[str, Any]:
+    """The fields that are known."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import CHANGE_KINDS, INT64, integer, is_from_editor, known_exit_code, member, text
+from rules.events.envelopes import CHANGE_KINDS, INT64, field, integer, is_from_editor, known_exit_code, text
 from rules.events.todo_lists import TodoLists
 from rules.metrics import commands
 from rules.plain_text import storable
@@ -60,35 +60,35 @@ class Artifacts:
             self._add_change(event)
         elif event.kind == "command":
             command = _command(event, self._command_characters_left > 0)
-            self._command_characters_left -= len(text(member(event.envelope, "data", "command")) or "")
+            self._command_characters_left -= len(text(field(event.envelope, "data", "command")) or "")
             self._commands[is_from_editor(event.envelope)].append(command)
         elif event.kind == "planning":
-            self._todo_lists.add(event.event_id, event.time_ns, event.source, member(event.envelope, "data"))
+            self._todo_lists.add(event.event_id, event.time_ns, event.source, field(event.envelope, "data"))
 
     def _add_change(self, event: ArtifactEvent) -> None:
-        data = member(event.envelope, "data")
-        path = text(member(data, "path"))
+        data = field(event.envelope, "data")
+        path = text(field(data, "path"))
         if path is None:
             return
         path = storable(path, MAX_PATH_CHARACTERS)
         file = self._files[is_from_editor(event.envelope)].setdefault(path, _new_file(path))
-        members = {"lines_added": "linesAdded", "lines_removed": "linesRemoved"}
-        lines = {name: integer(member(data, key), range(2**31)) or 0 for name, key in members.items()}
+        fields = {"lines_added": "linesAdded", "lines_removed": "linesRemoved"}
+        lines = {name: integer(field(data, key), range(2**31)) or 0 for name, key in fields.items()}
         for name, count in lines.items():
             file[name] += count
         file["attributions"][event.attribution or "unknown"] += 1
-        file["changes"].append(_event_members(event) | lines)
+        file["changes"].append(_event_fields(event) | lines)
         self._replace_content(file, event.kind, data)
 
     def _replace_content(self, file: dict[str, Any], kind: str, data: Any) -> None:
         """Store the latest content or diff, within the limit for all files."""
         self._characters_left += len(file["content"] or "") + len(file["diff"] or "")
-        content = text(member(data, "content"))
-        latest = content if content is not None else text(member(data, "diff")) or ""
+        content = text(field(data, "content"))
+        latest = content if content is not None else text(field(data, "diff")) or ""
         limit = min(MAX_CONTENT_CHARACTERS, self._characters_left)
         stored = storable(latest, limit) if limit > 0 else ""
         self._characters_left -= len(stored)
-        file["is_deleted"] = kind == "file_delete" or member(data, "changeType") == "delete"
+        file["is_deleted"] = kind == "file_delete" or field(data, "changeType") == "delete"
         file |= {"is_cut": len(latest) > len(stored), "content": None, "diff": None}
         file["diff" if content is None else "content"] = stored or None
 
@@ -105,16 +105,16 @@ def _new_file(path: str) -> dict[str, Any]:
     }
 
 
-def _event_members(event: ArtifactEvent) -> dict[str, Any]:
+def _event_fields(event: ArtifactEvent) -> dict[str, Any]:
     return {name: value for name, value in event._asdict().items() if name != "envelope"}
 
 
 def _command(event: ArtifactEvent, recognizes: bool) -> dict[str, Any]:
-    data = member(event.envelope, "data")
-    command = text(member(data, "command"))
-    return _event_members(event) | {
+    data = field(event.envelope, "data")
+    command = text(field(data, "command"))
+    return _event_fields(event) | {
         "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
         "verifies": commands.verification_kind(command or "") if recognizes else None,
         "exit_code": integer(known_exit_code(event.envelope), INT64),
-        "duration_ms": integer(member(data, "durationMs"), INT64),
+        "duration_ms": integer(field(data, "durationMs"), INT64),
     }

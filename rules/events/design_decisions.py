@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from rules.events.envelopes import integer, member, text
+from rules.events.envelopes import field, integer, text
 from rules.plain_text import storable
 
 KINDS = frozenset({"decision_event", "plan_decision"})
@@ -21,10 +21,10 @@ _TEXTS = {
 
 
 def read_decision(envelope_text: str) -> dict[str, Any]:
-    """The decision's members; None if missing, empty or of another type."""
-    data = member(json.loads(envelope_text), "data")
-    texts = {name: text(member(data, key)) for name, key in _TEXTS.items()}
+    """The decision's fields; None if missing, empty or of another type."""
+    data = field(json.loads(envelope_text), "data")
+    texts = {name: text(field(data, key)) for name, key in _TEXTS.items()}
     return {
         **{name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in texts.items()},
-        "impact_score": integer(member(data, "impactScore"), range(1, 6)),
+        "impact_score": integer(field(data, "impactScore"), range(1, 6)),
     }

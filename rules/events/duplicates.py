@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import integer, label, member, text
+from rules.events.envelopes import field, integer, label, text
 from rules.events.recorded_events import CHANNELS
 from rules.plain_text import single_spaced
 
@@ -38,7 +38,7 @@ class ChannelEvent(NamedTuple):
 
 def columns(envelope: Any) -> dict[str, str | None]:
     """The columns that only events of channels have; their values are None without an envelope."""
-    agent_session = label(member(envelope, "data", "meta", "ideSessionId"))
+    agent_session = label(field(envelope, "data", "meta", "ideSessionId"))
     return {"agent_session": agent_session, "joins": joins(envelope)}
 
 
@@ -47,10 +47,10 @@ def joins(envelope: Any) -> str | None:
 
     Stored with the event: the same envelope must always have the same keys.
     """
-    kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
-    agent_session = text(member(data, "meta", "ideSessionId")) or ""
+    kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
+    agent_session = text(field(data, "meta", "ideSessionId")) or ""
     keys = [*_keys(kind, data, agent_session)]
-    if member(envelope, "source", "tool") == _CODEX:
+    if field(envelope, "source", "tool") == _CODEX:
         keys += _codex_keys(kind, data, agent_session)
     return " ".join(keys) or None
 
@@ -62,41 +62,41 @@ def subagent_key(agent_id: str) -> str:
 
 def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
     if kind == "prompt":
-        if prompt := _normalized(member(data, "text")):
+        if prompt := _normalized(field(data, "text")):
             yield _key("prompt", agent_session, prompt)
     elif kind in _RESPONSES:
-        if request_id := text(member(data, "requestId")):
+        if request_id := text(field(data, "requestId")):
             yield _key("request", request_id)
-        if response := _normalized(member(data, "lastAssistantMessage")):
+        if response := _normalized(field(data, "lastAssistantMessage")):
             yield _key("response", agent_session, response)
     elif kind in _ONCE_A_SESSION:
         yield _key(kind, agent_session)
-    elif tool_use_id := text(member(data, "toolUseId")):
+    elif tool_use_id := text(field(data, "toolUseId")):
         yield _key(_PARTS_OF_A_CALL.get(kind, "outcome"), tool_use_id)
         if kind not in _PARTS_OF_A_CALL and _is_inner(data, tool_use_id):
-            content = _normalized(member(data, "command")) or _normalized(member(data, "path"))
+            content = _normalized(field(data, "command")) or _normalized(field(data, "path"))
             yield _key("inner", agent_session, kind, content)
 
 
 def _is_inner(data: Any, tool_use_id: str) -> bool:
-    """Whether a script of Codex' code mode made the call: the proxy does not see its id, other channels do."""
-    return tool_use_id.startswith("exec-") or text(member(data, "parentToolUseId")) is not None
+    """Return whether a script of Codex's code mode made the call: the proxy does not see its id, other channels do."""
+    return tool_use_id.startswith("exec-") or text(field(data, "parentToolUseId")) is not None
 
 
 def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
     """The keys that Codex needs: its telemetry says neither which response a usage is of nor what is a subagent."""
-    agent_id = text(member(data, "meta", "agentId"))
+    agent_id = text(field(data, "meta", "agentId"))
     if kind in _RESPONSES:
         yield from _usage_keys(data, agent_id or agent_session)
     if kind in ("prompt", "session_start"):
         yield _key("start", agent_session)
-    started = text(member(data, "agentId")) if kind == "task_dispatch" else None
+    started = text(field(data, "agentId")) if kind == "task_dispatch" else None
     if subagent := started or (agent_id if kind in _RESPONSES else None):
         yield subagent_key(subagent)
 
 
 def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
-    counts = [integer(member(data, name)) for name in _USAGE]
+    counts = [integer(field(data, name)) for name in _USAGE]
     if any(count is not None for count in counts):
         yield _key("usage", agent_session, *(str(count or 0) for count in counts))
 
@@ -154,6 +154,6 @@ def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
 
 def tool_source(source: Any) -> str | None:
     """The tool of an event of a channel, or RECORDED if it is not known; None for the client's."""
-    if member(source, "channel") not in CHANNELS:
+    if field(source, "channel") not in CHANNELS:
         return None
-    return label(member(source, "tool")) or RECORDED
+    return label(field(source, "tool")) or RECORDED

@@ -1,4 +1,4 @@
-"""Members of an envelope; any may be missing or of any type (contract 5.1)."""
+"""Fields of an envelope; any may be missing or of any type (contract 5.1)."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ MAX_LABEL_CHARACTERS = 200
 CHANGE_KINDS = frozenset({"file_diff", "file_create", "file_delete"})
 
 
-def member(value: Any, *names: str) -> Any:
-    """`value[name][...]`, or None where an object or a member on the way is missing."""
+def field(value: Any, *names: str) -> Any:
+    """`value[name][...]`, or None where an object or a field on the way is missing."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value
@@ -39,25 +39,25 @@ def source_name(source: Any) -> str:
 
 
 def is_from_editor(envelope: Any) -> bool:
-    return member(envelope, "source", "channel") == "ide-extension"
+    return field(envelope, "source", "channel") == "ide-extension"
 
 
 def known_exit_code(envelope: Any) -> int | None:
     """A command's exit code, unless Claude Code's hooks report it: theirs is always 0."""
-    methods = member(envelope, "provenance", "methods")
+    methods = field(envelope, "provenance", "methods")
     is_hook = isinstance(methods, list) and "hook" in methods
-    if is_hook and source_name(member(envelope, "source")) == "claude-code":
+    if is_hook and source_name(field(envelope, "source")) == "claude-code":
         return None
-    return integer(member(envelope, "data", "exitCode"))
+    return integer(field(envelope, "data", "exitCode"))
 
 
 def columns(envelope: dict[str, Any], channel: str | None = None) -> dict[str, str | None]:
-    """The members with their own columns. The source of an event of one of the service's channels is its tool."""
+    """The fields with their own columns. The source of an event of one of the service's channels is its tool."""
     source = envelope.get("source")
-    tool = label(member(source, "tool")) if channel else None
+    tool = label(field(source, "tool")) if channel else None
     return {
         "kind": label(envelope.get("kind")),
         "source": tool or source_name(source) or None,
-        "actor": label(member(envelope, "actor", "type")),
-        "attribution": label(member(envelope, "provenance", "attribution")),
+        "actor": label(field(envelope, "actor", "type")),
+        "attribution": label(field(envelope, "provenance", "attribution")),
     }

@@ -94,7 +94,7 @@ _FORMATS_IN_ANY_CASE = [
 
 
 def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A JSON value with masked strings, also in the names of members.
+    """A JSON value with masked strings, also in the names of fields.
 
     The result can be stored as an event: numbers that JSON or a column cannot hold are None, and what is nested deeper
     than `depth` is replaced.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from rules.events import masking
-from rules.events.envelopes import CHANGE_KINDS, label, member
+from rules.events.envelopes import CHANGE_KINDS, field, label
 
 # Best first: a call that several channels have seen counts once, from the first of these.
 CHANNELS = ("proxy", "http-hook", "otlp")
@@ -73,7 +73,7 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
 
     ids -- `id`, `sessionId` and `ts`
     """
-    meta = member(event.data, "meta")
+    meta = field(event.data, "meta")
     meta = (meta if isinstance(meta, dict) else {}) | {"ideSessionId": event_source.agent_session}
     if event.agent_id is not None:
         meta["agentId"] = event.agent_id

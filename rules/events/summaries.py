@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import CHANGE_KINDS, integer, known_exit_code, member, source_name, text
+from rules.events.envelopes import CHANGE_KINDS, field, integer, known_exit_code, source_name, text
 from rules.plain_text import event_line
 
 MAX_SUBJECT_CHARACTERS = 300
@@ -12,8 +12,8 @@ MAX_NOTE_CHARACTERS = 100
 _PLAN_STATES = (("completed", "done"), ("in_progress", "in progress"), ("pending", "open"))
 _CHANGE_TYPES = {"add": "new file", "delete": "deleted"}
 
-Members = dict[str, Any]
-Reader = Callable[[Members, Any], tuple[Any, Any]]  # (data, envelope) -> (subject, note)
+Fields = dict[str, Any]
+Reader = Callable[[Fields, Any], tuple[Any, Any]]  # (data, envelope) -> (subject, note)
 
 
 class Summary(NamedTuple):
@@ -25,12 +25,12 @@ class Summary(NamedTuple):
 
 def summarize(envelope: Any) -> Summary:
     """The summary of an envelope as it was sent; never raises."""
-    data = member(envelope, "data")
-    members = data if isinstance(data, dict) else {}
-    read = _READERS.get(text(member(envelope, "kind")) or "")
-    subject, note = read(members, envelope) if read else (None, None)
+    data = field(envelope, "data")
+    fields = data if isinstance(data, dict) else {}
+    read = _READERS.get(text(field(envelope, "kind")) or "")
+    subject, note = read(fields, envelope) if read else (None, None)
     if not subject and not note:
-        subject = _first_text(members)
+        subject = _first_text(fields)
     return Summary(event_line(subject, MAX_SUBJECT_CHARACTERS), event_line(note, MAX_NOTE_CHARACTERS))
 
 
@@ -41,20 +41,20 @@ def format_summary(subject: str | None, note: str | None) -> str:
 
 def plan_step_text(todo: Any) -> str | None:
     """The text of a plan's step: `content` in Claude Code, `step` in Codex."""
-    return text(member(todo, "content")) or text(member(todo, "step"))
+    return text(field(todo, "content")) or text(field(todo, "step"))
 
 
 def _join(separator: str, *parts: str | None) -> str:
     return separator.join(part for part in parts if part)
 
 
-def _members(subject: str, note: str | None = None) -> Reader:
-    """A reader of members that are strings already."""
+def _fields(subject: str, note: str | None = None) -> Reader:
+    """A reader of fields that are strings already."""
     return lambda data, envelope: (data.get(subject), data.get(note) if note else None)
 
 
 def _counted(subject: str, count: str, noun: str) -> Reader:
-    def read(data: Members, envelope: Any) -> tuple[Any, Any]:
+    def read(data: Fields, envelope: Any) -> tuple[Any, Any]:
         number = integer(data.get(count))
         return data.get(subject), None if number is None else f"{noun}: {number}"
 
@@ -62,26 +62,26 @@ def _counted(subject: str, count: str, noun: str) -> Reader:
 
 
 def _tool(name: str, preview: str) -> Reader:
-    def read(data: Members, envelope: Any) -> tuple[Any, Any]:
+    def read(data: Fields, envelope: Any) -> tuple[Any, Any]:
         failed = "failed" if data.get("ok") is False else None
         return data.get(name), _join(": ", failed, text(data.get(preview)), text(data.get("error")))
 
     return read
 
 
-def _prompt(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _prompt(data: Fields, envelope: Any) -> tuple[Any, Any]:
     return data.get("text"), "after an interrupt" if data.get("followsInterrupt") is True else None
 
 
-def _response(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _response(data: Fields, envelope: Any) -> tuple[Any, Any]:
     tokens = integer(data.get("outputTokens"))
     # Codex reports running totals of its session, which say nothing about one response.
-    is_known = tokens is not None and source_name(member(envelope, "source")) != "codex"
+    is_known = tokens is not None and source_name(field(envelope, "source")) != "codex"
     note = _join(", ", text(data.get("model")), f"output tokens: {tokens}" if is_known else None)
     return data.get("lastAssistantMessage"), note
 
 
-def _change(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _change(data: Fields, envelope: Any) -> tuple[Any, Any]:
     added, removed = integer(data.get("linesAdded")), integer(data.get("linesRemoved"))
     moved_to = text(data.get("movePath"))
     note = _join(
@@ -94,28 +94,28 @@ def _change(data: Members, envelope: Any) -> tuple[Any, Any]:
     return data.get("path"), note
 
 
-def _command(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _command(data: Fields, envelope: Any) -> tuple[Any, Any]:
     code = known_exit_code(envelope)
     return data.get("command"), None if code is None else f"exit {code}"
 
 
-def _planning(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _planning(data: Fields, envelope: Any) -> tuple[Any, Any]:
     todos = data.get("todos")
     if not isinstance(todos, list):
         return data.get("subject") or data.get("taskId") or data.get("toolName"), data.get("status")
-    states = Counter(text(member(todo, "status")) for todo in todos)
+    states = Counter(text(field(todo, "status")) for todo in todos)
     note = ", ".join(f"{states[state]} {label}" for state, label in _PLAN_STATES if states[state])
-    current = next((todo for todo in todos if member(todo, "status") == "in_progress"), None)
+    current = next((todo for todo in todos if field(todo, "status") == "in_progress"), None)
     return plan_step_text(current) or f"steps: {len(todos)}", note
 
 
-def _test_run(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _test_run(data: Fields, envelope: Any) -> tuple[Any, Any]:
     counts = {name: integer(data.get(name)) for name in ("passed", "failed", "skipped")}
     note = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
     return data.get("command") or data.get("framework"), note
 
 
-def _editor(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _editor(data: Fields, envelope: Any) -> tuple[Any, Any]:
     paths = (data.get(name) for name in ("filePath", "toFile", "lastActiveFile"))
     count = integer(data.get("charCount"))
     kind = (text(data.get("subKind")) or "").replace("_", " ")
@@ -123,11 +123,11 @@ def _editor(data: Members, envelope: Any) -> tuple[Any, Any]:
     return next((path for path in paths if isinstance(path, str)), None), note
 
 
-def _web_lookup(data: Members, envelope: Any) -> tuple[Any, Any]:
+def _web_lookup(data: Fields, envelope: Any) -> tuple[Any, Any]:
     return data.get("query") or data.get("url"), None
 
 
-def _first_text(data: Members) -> str | None:
+def _first_text(data: Fields) -> str | None:
     """For unknown kinds, and for data that was masked as a whole."""
     return next((value for value in data.values() if isinstance(value, str) and value), None)
 
@@ -140,20 +140,20 @@ _READERS: dict[str, Reader] = {
     "command": _command,
     "file_read": _counted("path", "numLines", "lines"),
     "file_search": _counted("pattern", "resultsCount", "results"),
-    "dir_list": _members("path"),
+    "dir_list": _fields("path"),
     "planning": _planning,
-    "planning_read": _members("toolName"),
-    "plan_decision": _members("planPreview", "responsePreview"),
-    "decision_event": _members("title", "chosenOption"),
+    "planning_read": _fields("toolName"),
+    "plan_decision": _fields("planPreview", "responsePreview"),
+    "decision_event": _fields("title", "chosenOption"),
     "web_lookup": _web_lookup,
-    "task_dispatch": _members("taskPreview"),
+    "task_dispatch": _fields("taskPreview"),
     "test_run": _test_run,
     **dict.fromkeys(("tool_intent", "tool_use"), _tool("toolName", "inputPreview")),
     **dict.fromkeys(("mcp_call", "tool_call"), _tool("tool", "argsPreview")),
-    "interrupt": _members("variant", "cutTool"),
-    "session_start": _members("model", "source"),
-    "session_end": _members("reason"),
-    "subagent_stop": _members("subagentType", "status"),
+    "interrupt": _fields("variant", "cutTool"),
+    "session_start": _fields("model", "source"),
+    "session_end": _fields("reason"),
+    "subagent_stop": _fields("subagentType", "status"),
     "context_compact": _counted("trigger", "preTokens", "tokens before"),
     **dict.fromkeys(("editor_focus", "editor_edit", "editor_idle"), _editor),
 }

@@ -7,7 +7,7 @@ without a number gets the next one, as in the tool.
 
 from typing import Any
 
-from rules.events.envelopes import label, member
+from rules.events.envelopes import field, label
 from rules.events.summaries import plan_step_text
 from rules.plain_text import event_line
 
@@ -25,8 +25,8 @@ class TodoLists:
         self._current: dict[tuple[str | None, bool], dict[str, Any]] = {}
 
     def add(self, event_id: str, time_ns: int, source: str | None, data: Any) -> None:
-        agent = label(member(data, "meta", "ideSessionId")) or source
-        todos = member(data, "todos")
+        agent = label(field(data, "meta", "ideSessionId")) or source
+        todos = field(data, "todos")
         is_whole = isinstance(todos, list)
         steps = [_plan_step(todo) for todo in todos[:MAX_STEPS]] if is_whole else []
         current = self._current.get((agent, is_whole))
@@ -44,8 +44,8 @@ class TodoLists:
 def _plan_step(todo: Any) -> PlanStep:
     return {
         "step": event_line(plan_step_text(todo), MAX_STEP_CHARACTERS),
-        "status": label(member(todo, "status")),
-        "task_id": label(member(todo, "id")),
+        "status": label(field(todo, "status")),
+        "task_id": label(field(todo, "id")),
     }
 
 
@@ -55,8 +55,8 @@ def _is_same_plan(before: list[PlanStep], steps: list[PlanStep]) -> bool:
 
 
 def _change_task(steps: list[PlanStep], data: Any) -> None:
-    task_id, status = label(member(data, "taskId")), label(member(data, "status"))
-    subject = event_line(member(data, "subject"), MAX_STEP_CHARACTERS)
+    task_id, status = label(field(data, "taskId")), label(field(data, "status"))
+    subject = event_line(field(data, "subject"), MAX_STEP_CHARACTERS)
     existing = next((step for step in steps if task_id is not None and step["task_id"] == task_id), None)
     if existing is not None:
         existing["status"] = status or existing["status"]

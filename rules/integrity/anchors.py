@@ -10,7 +10,7 @@ TYPES = (SESSION, AUDIT)
 
 
 class Anchor(NamedTuple):
-    """One anchor; `data` is its payload, whose members have been checked."""
+    """One anchor; `data` is its payload, whose fields have been checked."""
 
     type: str
     data: dict[str, Any]

@@ -29,8 +29,8 @@ class AcceptedEvent(NamedTuple):
     channel: str | None = None
 
     @classmethod
-    def of(cls, envelope: str, **members: Any) -> "AcceptedEvent":
-        return cls(envelope_sha256=sha256(envelope.encode()).digest(), **members)
+    def of(cls, envelope: str, **fields: Any) -> "AcceptedEvent":
+        return cls(envelope_sha256=sha256(envelope.encode()).digest(), **fields)
 
     @property
     def _signed_fields(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import integer, label, member, text
+from rules.events.envelopes import field, integer, label, text
 from rules.integrity.findings import MAX_EVENT_IDS, Group
 from rules.metrics.usage import COUNTED, UsageReport, read_usage_report
 from rules.plain_text import single_spaced
@@ -17,7 +17,7 @@ _SCRIPTED, _SCRIPT_TOOL = "exec-", "exec"
 
 
 class ComparedEvent(NamedTuple):
-    """The members of an event that are compared.
+    """The fields of an event that are compared.
 
     channel -- None for the candidate's client
     agent -- such as `claude-code`
@@ -41,20 +41,20 @@ class ComparedEvent(NamedTuple):
 
     @classmethod
     def of(cls, event_id: str, time_ns: int, channel: str | None, envelope: Any) -> "ComparedEvent":
-        kind, data = text(member(envelope, "kind")) or "", member(envelope, "data")
+        kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
         return cls(
             event_id,
             time_ns,
             channel,
             kind,
-            text(member(data, "meta", "ideSessionId")) or "",
-            label(member(envelope, "source", "tool")),
-            member(data, "fromHistory") is True,
-            text(member(data, "toolUseId")),
-            text(member(data, "requestId")),
-            label(member(data, "toolName")),
-            _one_line(member(data, "text")) if kind == "prompt" else None,
-            (_one_line(member(data, "command")), integer(member(data, "exitCode"))),
+            text(field(data, "meta", "ideSessionId")) or "",
+            label(field(envelope, "source", "tool")),
+            field(data, "fromHistory") is True,
+            text(field(data, "toolUseId")),
+            text(field(data, "requestId")),
+            label(field(data, "toolName")),
+            _one_line(field(data, "text")) if kind == "prompt" else None,
+            (_one_line(field(data, "command")), integer(field(data, "exitCode"))),
             read_usage_report(time_ns, kind, "", data),
         )
 

@@ -55,8 +55,8 @@ def is_signed(envelope: dict[str, Any]) -> bool:
 
 def has_long_signature(envelope: dict[str, Any]) -> bool:
     """Return whether `sig` or `prevSig` is longer than a signature."""
-    members = (envelope.get("sig"), envelope.get("prevSig"))
-    return any(isinstance(text, str) and len(text) > MAX_SIGNATURE_CHARACTERS for text in members)
+    fields = (envelope.get("sig"), envelope.get("prevSig"))
+    return any(isinstance(text, str) and len(text) > MAX_SIGNATURE_CHARACTERS for text in fields)
 
 
 def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:

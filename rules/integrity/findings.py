@@ -121,7 +121,7 @@ class Findings:
         """Add columns of the session to a finding, with their names in its explanation."""
         columns = self._columns.setdefault(code, [])
         columns += [name for name in names if name not in columns]
-        listed = ", ".join(map(_member_name, columns))
+        listed = ", ".join(map(_field_name, columns))
         self._by_code[code] = [Finding(code, [], 0, f"{_EXPLANATIONS[code]} Changed: {listed}.")]
 
     def in_order(self) -> list[Finding]:
@@ -129,7 +129,7 @@ class Findings:
         return [finding for code in _EXPLANATIONS for finding in self._by_code.get(code, ())]
 
 
-def _member_name(column: str) -> str:
+def _field_name(column: str) -> str:
     first, *others = column.split("_")
     return first + "".join(map(str.capitalize, others))
 

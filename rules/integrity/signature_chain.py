@@ -19,7 +19,7 @@ class SignedLink(NamedTuple):
 
     seq -- its arrival number, unique within a chain
     time_ns -- its `ts` in nanoseconds since 1970
-    sig, prev_sig -- digests of these members, which have any length; `prev_sig` is None at a start
+    sig, prev_sig -- digests of these fields, which have any length; `prev_sig` is None at a start
     """
 
     seq: int

@@ -69,7 +69,7 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
         # A MAC covers `late`, which cannot be derived again if the clock was set back.
         closed_at = context.closed_at
         expected["late"] = closed_at is not None and row["received_at"] > closed_at + COUNTED_AFTER_CLOSE
-    if channel is not None and channel != envelopes.member(envelope, "source", "channel"):
+    if channel is not None and channel != envelopes.field(envelope, "source", "channel"):
         return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED
     return is_unsigned == event_signatures.is_signed(envelope) or any(

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rules.events.envelopes import member, text
+from rules.events.envelopes import field, text
 
 KINDS = frozenset({"file_diff", "file_create"})
 DIGEST_BYTES = 12
@@ -26,12 +26,12 @@ def line_digest(line: str) -> str:
 
 def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
     """The path of an agent's change and the lines that it added; None for any other event. Never raises."""
-    path = text(member(envelope, "data", "path"))
-    is_agents = member(envelope, "provenance", "attribution") == "likely_ai"
-    if text(member(envelope, "kind")) not in KINDS or not is_agents or not path:
+    path = text(field(envelope, "data", "path"))
+    is_agents = field(envelope, "provenance", "attribution") == "likely_ai"
+    if text(field(envelope, "kind")) not in KINDS or not is_agents or not path:
         return None
     diff, content, old, new = (
-        text(member(envelope, "data", name)) for name in ("diff", "content", "oldString", "newString")
+        text(field(envelope, "data", name)) for name in ("diff", "content", "oldString", "newString")
     )
     lines = list(_lines_of_diff(diff)) if diff else []
     if not lines and new is not None:

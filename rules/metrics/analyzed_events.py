@@ -9,11 +9,11 @@ from typing import Any
 from rules.events import duplicates
 from rules.events.envelopes import (
     CHANGE_KINDS,
+    field,
     integer,
     is_from_editor,
     known_exit_code,
     label,
-    member,
     source_name,
     text,
 )
@@ -36,7 +36,7 @@ Reader = Callable[[Any], dict[str, Any]]
 
 @dataclass(slots=True)
 class AnalyzedEvent:
-    """One event; members that its kind does not have are None.
+    """One event; fields that its kind does not have are None.
 
     All events of a session are in memory at the same time, so it contains nothing else of the envelope.
     """
@@ -83,17 +83,17 @@ def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[A
 def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool = True) -> AnalyzedEvent:
     """The event of an envelope as it was sent; never raises.
 
-    details -- read the members that only the analysis needs
+    details -- read the fields that only the analysis needs
     recognizes -- read the text of a command
     """
-    kind = _kind(member(envelope, "kind"))
-    source = source_name(member(envelope, "source"))
+    kind = _kind(field(envelope, "kind"))
+    source = source_name(field(envelope, "source"))
     event = AnalyzedEvent(
         time_ns,
-        text(member(envelope, "id")) or "",
+        text(field(envelope, "id")) or "",
         kind,
         is_from_editor(envelope),
-        usage=read_usage_report(time_ns, kind, source, member(envelope, "data")),
+        usage=read_usage_report(time_ns, kind, source, field(envelope, "data")),
         **(_READERS[kind](envelope) if kind in _READERS else {}),
     )
     recognizes = recognizes and kind == "command"
@@ -102,7 +102,7 @@ def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool =
     if details:
         if kind == "prompt" or event.failed is not None:
             event.subject = summarize(envelope).subject
-        event.failure_output = _failure_output(member(envelope, "data")) if event.failed else None
+        event.failure_output = _failure_output(field(envelope, "data")) if event.failed else None
         event.is_read_only = recognizes and is_read_only(_command_text(envelope))
     return event
 
@@ -125,12 +125,12 @@ def _duplicated_group(event: AnalyzedEvent) -> str | None:
 
 
 def _command_text(envelope: Any) -> str:
-    return text(member(envelope, "data", "command")) or ""
+    return text(field(envelope, "data", "command")) or ""
 
 
 def _failure_output(data: Any) -> str | None:
     for name in ("stderr", "stdout"):
-        output = text(member(data, name)) or ""
+        output = text(field(data, name)) or ""
         lines = [line.strip() for line in output[-_LAST_CHARACTERS:].splitlines() if line.strip()]
         if lines:
             return event_line(" / ".join(lines[-_LAST_LINES:]), MAX_FAILURE_OUTPUT_CHARACTERS)
@@ -138,9 +138,9 @@ def _failure_output(data: Any) -> str | None:
 
 
 def _change(envelope: Any) -> dict[str, Any]:
-    path = text(member(envelope, "data", "path"))
+    path = text(field(envelope, "data", "path"))
     digest = None if path is None else hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
-    attribution = label(member(envelope, "provenance", "attribution")) or ""
+    attribution = label(field(envelope, "provenance", "attribution")) or ""
     is_known = attribution in ATTRIBUTIONS
     return {"attribution": sys.intern(attribution) if is_known else None, "path_digest": digest}
 
@@ -151,7 +151,7 @@ def _command(envelope: Any) -> dict[str, Any]:
 
 
 def _test_run(envelope: Any) -> dict[str, Any]:
-    passed, failed = (integer(member(envelope, "data", name)) for name in ("passed", "failed"))
+    passed, failed = (integer(field(envelope, "data", name)) for name in ("passed", "failed"))
     if passed is None or failed is None:
         return {}
     return {"failed": failed > 0, "passed": failed == 0 and passed > 0}
@@ -159,7 +159,7 @@ def _test_run(envelope: Any) -> dict[str, Any]:
 
 def _tool(name: str) -> Reader:
     def read(envelope: Any) -> dict[str, Any]:
-        tool, source = label(member(envelope, "data", name)), member(envelope, "source")
+        tool, source = label(field(envelope, "data", name)), field(envelope, "source")
         tool_source = duplicates.tool_source(source) or source_name(source)
         return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(tool_source)}
 

@@ -105,7 +105,7 @@ def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
 
 
 def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The `metrics` member of a response: ratios with 3 decimals, USD, percent.
+    """The `metrics` field of a response: ratios with 3 decimals, USD, percent.
 
     values -- a mapping with the field names of `Metrics`
     """

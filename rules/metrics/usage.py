@@ -11,7 +11,7 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import integer, label, member
+from rules.events.envelopes import field, integer, label
 from rules.metrics.frequent_names import shown_names
 from rules.statistics.rounding import half_up
 from rules.timestamps import timestamp_from_ns
@@ -22,7 +22,7 @@ PriceTable = Mapping[str, list[tuple[str, dict[str, Fraction]]]]
 
 COUNTED = ("input", "output", "cacheRead", "cacheWrite")
 BILLED = ("input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h")
-_EVENT_MEMBERS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
+_EVENT_FIELDS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
 UNKNOWN_MODEL = "unknown"
 # Far above any response; larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
@@ -100,10 +100,10 @@ def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageR
         time_ns,
         is_codex,
         starts_session,
-        _shared(label(member(data, "ideSessionId")) or label(member(data, "meta", "ideSessionId"))),
-        _shared(label(member(data, "model")) or label(member(data, "meta", "model"))),
-        token_counts(data, _EVENT_MEMBERS),
-        _reported_cost(member(data, "totalCost")),
+        _shared(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
+        _shared(label(field(data, "model")) or label(field(data, "meta", "model"))),
+        token_counts(data, _EVENT_FIELDS),
+        _reported_cost(field(data, "totalCost")),
     )
 
 
@@ -173,9 +173,9 @@ def _call_report(model: str | None, time_ns: int) -> UsageReport:
     return UsageReport(time_ns, False, False, None, model, {}, None)
 
 
-def token_counts(data: Any, members: Mapping[str, tuple[str, ...]]) -> TokenCounts:
-    """The plausible counts in `data`; `members` has the path of each."""
-    counts = {name: integer(member(data, *path), range(MAX_TOKENS + 1)) for name, path in members.items()}
+def token_counts(data: Any, fields: Mapping[str, tuple[str, ...]]) -> TokenCounts:
+    """The plausible counts in `data`; `fields` has the path of each."""
+    counts = {name: integer(field(data, *path), range(MAX_TOKENS + 1)) for name, path in fields.items()}
     return {name: count for name, count in counts.items() if count is not None}
 
 
@@ -294,7 +294,7 @@ def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int |
 
 def _billed_counts(response: UsageReport) -> TokenCounts:
     """The response's tokens by the names of its prices."""
-    counts = {name: response.counts.get(name, 0) for name in _EVENT_MEMBERS}
+    counts = {name: response.counts.get(name, 0) for name in _EVENT_FIELDS}
     if response.is_codex:
         # OpenAI's input includes cache reads (and its output reasoning).
         counts["input"] = max(counts["input"] - counts["cacheRead"], 0)

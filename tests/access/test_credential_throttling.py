@@ -53,7 +53,6 @@ SOURCES = {
 }
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("source", SOURCES)
 def test_wrong_credential_is_counted_wherever_it_is_looked_up(limited, source):
     status, send = SOURCES[source]
@@ -236,7 +235,6 @@ def doctor(app):
     return lambda: re.sub(" +", " ", app.test_cli_runner().invoke(args=["doctor"]).output)
 
 
-@pytest.mark.any_database
 def test_wrong_credentials_of_all_addresses_are_a_finding(clock, doctor, limited):
     one, other = (limited(TRUSTED_PROXIES="1") for _ in range(2))
     assert "ok wrong credentials" in doctor()
@@ -260,7 +258,6 @@ PROXY, LOCALHOST = "10.1.2.3", "127.0.0.1"
 PUBLIC_URL = {"BASE_URL": "https://assess.example.com"}
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("settings", "sent", "sole"),
     [

@@ -8,8 +8,6 @@ from models import sessions
 from tests.access.rows import call
 from tests.hostile.operations import DOCUMENT, fill, operations
 
-pytestmark = pytest.mark.any_database
-
 HTTP_HEADERS = {
     "Content-Type",
     "Content-Length",

@@ -8,6 +8,7 @@ import pytest
 from response_checks import body_of, refusal
 
 from models import AuditEntry, CandidateKey
+from tests.hostile.operations import every_operation, fill
 
 TAG = re.compile(r'"[0-9a-f]{32}"')
 
@@ -95,6 +96,18 @@ def test_a_change_is_refused_unless_if_match_names_the_present_state(reviewer, p
     assert CandidateKey.get_by_id(key.id).candidate_name == "Bob"
     entries = AuditEntry.select().where(AuditEntry.action.startswith("change"))
     assert entries.count() == 2 * len(changes)  # none for a refused change
+
+
+def test_every_patch_is_conditional(reviewer, names):
+    patches = [each for each in every_operation() if each.method == "PATCH" and each.body is not None]
+    assert len(patches) >= 7
+    for operation in patches:
+        path = fill(operation.route, names).removeprefix("PATCH ")
+        tag = reviewer.get(path).headers.get("ETag")
+        assert tag, f"{operation}: decorate the GET of the same path with @etags.tagged."
+        for header, status in ('"x"', 412), (tag, 200), ("*", 200):
+            response = reviewer.request("PATCH", path, headers={"If-Match": header}, json={})
+            assert response.status_code == status, (operation, header)
 
 
 def test_a_decision_is_replaced_only_if_it_was_seen(reviewer, key):

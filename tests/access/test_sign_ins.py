@@ -229,7 +229,6 @@ def test_a_mail_has_the_only_copy_of_the_secret(app, worker, page, bob):
     assert use_grant(page, secret).status_code == 200
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("url", ["http://assess.example.com", "http://10.0.0.1:8000"])
 def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, url):
     assert page.get("/v1/sign-in").json["httpsRequired"] is False
@@ -239,7 +238,6 @@ def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, ur
     assert refusal(response) == (403, "https_required")
 
 
-@pytest.mark.any_database
 def test_the_ways_to_sign_in_say_who_is_signed_in(app, bob, reviewer, candidate, page):
     """So that a page can ask without an error in the browser's log."""
     for caller in (reviewer, by_cookie(app, bob)):

@@ -6,8 +6,6 @@ from response_checks import body_of, error_paths, refusal
 from tests.access.rows import ROWS, call
 from tests.hostile.operations import fill, operations
 
-pytestmark = pytest.mark.any_database
-
 SPECIFIED = {
     "POST /v1/assessments",
     "GET /v1/assessments",
@@ -85,16 +83,58 @@ def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_refus
     assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1, format="json").headers
 
 
-@pytest.mark.parametrize(
-    "route", [each for each in ROWS if each.startswith("PATCH /v1") and "proxy" not in each]
-)
-def test_an_empty_change_succeeds(reviewer, names, route):
-    assert reviewer.patch(fill(route, names).removeprefix("PATCH "), {}).status_code == 200
+CHANGES = [route for route in ROWS if route.startswith("PATCH /v1") and "proxy" not in route]
+OTHER_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+
+
+def rejected_fields(response):
+    """The fields that a 400 calls read-only."""
+    assert refusal(response) == (400, "read_only_field")
+    return [name for detail in response.json["details"] for name in detail["path"]]
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_a_change_of_a_read_only_field_is_rejected(reviewer, names, route):
+    """Any field of the object that the request does not have, with another value; the current value is accepted."""
+    path = fill(route, names).removeprefix("PATCH ")
+    (current,) = body_of(reviewer.patch(path, {})).values()
+    read_only = {
+        name: current[name] for name in current if name in ("id", "orgId", "status", "disclosureHash")
+    }
+    assert read_only, "Add a field of this object."
+    for name, value in read_only.items():
+        response = reviewer.patch(path, {name: OTHER_ID})
+        assert rejected_fields(response) == [name]
+        assert f"`{name}`" in response.json["error"]
+        (unchanged,) = body_of(reviewer.patch(path, {name: value})).values()
+        assert unchanged[name] == value
+
+
+def test_status_and_decision_are_read_only_and_timestamps_and_masked_keys_ignored(reviewer, reader, key):
+    path = f"/v1/candidates/{key.id}"
+    for name, value in (("status", "hired"), ("decision", "hired"), ("sessionId", OTHER_ID)):
+        response = reviewer.patch(path, {name: value, "candidateName": "Changed"})
+        assert rejected_fields(response) == [name]
+    masked = body_of(reader.get(path))["candidate"]
+    assert masked["candidateName"] != "Changed"
+    body = masked | {"createdAt": "2020-01-01T00:00:00.000Z", "invite": None}
+    assert body_of(reviewer.patch(path, body))["candidate"]["createdAt"] == masked["createdAt"]
+
+
+def test_an_outdated_object_is_412_before_it_is_read_only(reviewer, key):
+    path = f"/v1/candidates/{key.id}"
+    tag = reviewer.get(path).headers["ETag"]
+    for header, expected in (('"other"', (412, "precondition_failed")), (tag, (400, "read_only_field"))):
+        headers = {"If-Match": header}
+        response = reviewer.request("PATCH", path, json={"status": "hired"}, headers=headers)
+        assert refusal(response) == expected
 
 
 OBJECTS = {
     "/v1/assessments/<assessment_id>": "assessment",
+    "/v1/candidates/<candidate_id>": "candidate",
     "/v1/issues/<issue_id>": "issue",
+    "/v1/org/people/<person_id>": "person",
     "/v1/rubrics/<rubric_id>": "rubric",
     "/v1/webhooks/<webhook_id>": "webhook",
     "/v1/org/settings": "settings",

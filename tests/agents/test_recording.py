@@ -5,14 +5,11 @@
 
 from itertools import chain
 
-import pytest
 from independent_metrics import BILLION, recompute
 
 from tests.agents import expected
 from tests.agents.prices import cost_nano_usd
 from tests.agents.recording import apply_changes
-
-pytestmark = pytest.mark.slow
 
 
 def test_the_run_followed_the_script(recording):

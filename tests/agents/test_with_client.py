@@ -11,8 +11,6 @@ from tests.agents.script import Answer, Call, Prompt
 from tests.live.cast import make_assessment, make_keys
 from tests.live.scripted_client import Cli
 
-pytestmark = pytest.mark.slow
-
 PROMPT = "Why does the test fail?"
 CALL = Call("Bash", {"command": "make test"})
 CONVERSATION = [Prompt(PROMPT), Answer("I'll run it.", CALL), Answer("add() subtracts.")]

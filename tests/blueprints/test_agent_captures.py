@@ -13,8 +13,6 @@ from pathlib import Path
 import factories
 import pytest
 
-pytestmark = pytest.mark.any_database
-
 FOLDER = Path(os.environ.get("AGENT_CAPTURES") or Path(__file__).parents[3] / "shared/data/agents")
 PRIVATE = re.compile(
     r"transcript|\.jsonl|user\.(?:id|email|account)|organization|host\.name|PST-[A-Z]{4}-[A-Z]{4}"

@@ -126,7 +126,6 @@ def test_infinite_numbers_in_a_tools_input_are_no_error(candidate, session, reco
     json.dumps(event, allow_nan=False)
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     ("body", "content_type", "expected"),
@@ -147,7 +146,6 @@ def test_no_error_steers_the_agent(candidate, session, path, body, content_type,
     assert not STEERING & response.json.keys()
 
 
-@pytest.mark.any_database
 def test_a_body_of_more_than_16_mib_is_refused(candidate, session):
     response = candidate.post(PATHS[0], PROMPT | {"prompt": "x" * 2**24})
     assert refusal(response) == (413, "too_large")

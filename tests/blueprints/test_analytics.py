@@ -83,7 +83,6 @@ def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
     assert analysis["turns"] == analysis["workPeriods"] == [turn]
 
 
-@pytest.mark.any_database
 def test_phases_and_verifications_have_times(reviewer, session):
     run = {"command": "go test ./...", "exitCode": 1}
     add_event(session, envelope("prompt", at=0, id="p"))
@@ -357,7 +356,6 @@ def test_progress_counts_disagreements_for_people_once_they_scored(app, reviewer
     assert [waiting(caller)[1] for caller in (reviewer, bob, carol, dave)] == [1, 1, 1, 0]
 
 
-@pytest.mark.any_database
 def test_nothing_waits_once_there_is_a_decision(reviewer, scored):
     path = f"/v1/candidates/{scored.key_id}/decision"
     assert reviewer.put(path, {"decision": "rejected"}).status_code == 200

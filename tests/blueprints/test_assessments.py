@@ -77,7 +77,6 @@ def test_unknown_and_read_only_members_are_ignored(clock, reviewer, organization
     assert assessment["orgId"] == str(organization.id)
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("member", ["title", "role"])
 def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, member):
     for wrong in (..., None, "", "  \n ", "x" * 256, 7, ["x"], {}, True):
@@ -105,7 +104,6 @@ def test_brief_is_a_text_of_at_most_50000_characters(reviewer):
         assert error_paths(post(reviewer, taskBrief=wrong)) == [["taskBrief"]]
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "url",
     [
@@ -117,7 +115,6 @@ def test_repository_is_an_absolute_url(reviewer, url):
     assert create(reviewer, repoUrl=url)["repoUrl"] == url
 
 
-@pytest.mark.any_database
 def test_other_repositories_are_refused(reviewer):
     for url in (
         "", "example.com/x", "/x", "//example.com/x", "git@github.com:example/orders.git", "ftp://example.com/x",
@@ -133,7 +130,6 @@ def test_other_repositories_are_refused(reviewer):
         assert error_paths(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(("member", "most"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
 def test_times_are_strict_integers_within_bounds(reviewer, member, most):
     for value in (1, most):
@@ -196,15 +192,6 @@ def test_issue_of_the_catalog_serves_every_organization(reviewer, neighbour):
 
 
 # List
-
-
-def test_list_has_all_assessments_in_the_order_of_creation(clock, reviewer):
-    assert reviewer.get(PATH).json == {"assessments": [], "next": None}
-    titles = ["First", "Second", "Third", "Fourth"]
-    for title in titles:
-        create(reviewer, title=title)
-        clock.fixed += timedelta(hours=title != "Second")  # the second and the third at the same time
-    assert [assessment["title"] for assessment in reviewer.get(PATH).json["assessments"]] == titles
 
 
 def test_list_leaves_out_deleted_and_foreign_assessments(reviewer, neighbour):

@@ -82,7 +82,6 @@ def removals():
 # Version check
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("versions", "required", "recommended"),
     [
@@ -104,7 +103,6 @@ def test_too_old_client_is_told_the_oldest_version_if_the_latest_is_unknown():
     assert found["message"] == "This client is too old. Update it to 1.9.0 or later."
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("query", [{"version": "1.10.0"}, {}])
 def test_version_check_needs_no_credential(anonymous, query):
     response = anonymous.get("/v1/cli/version-check", **query)
@@ -163,7 +161,6 @@ def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session,
     assert refusal(post(candidate, "device-check", **BODIES["device-check"])) == (409, "session_closed")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("operation", "member", "invalid"),
     [
@@ -236,7 +233,6 @@ def test_bundle_that_arrives_after_its_upload_was_closed_is_not_stored(
     assert os.listdir(folder) == []
 
 
-@pytest.mark.any_database
 def test_upload_that_is_closed_while_its_bundle_arrives_is_refused(app, candidate, session, monkeypatch):
     upload, storage = open_upload(candidate, session), app.extensions["storage"]
     atomic_file = folder_storage.atomic_file
@@ -316,7 +312,6 @@ def test_long_claims_are_shortened_and_do_not_block_the_submission(candidate, re
     assert (listed["repoUrl"], listed["baseSha"]) == (url[:2048], "a" * 64)
 
 
-@pytest.mark.any_database
 def test_at_most_100_invalid_file_names_are_reported(candidate, session):
     body = BODIES["submit-code"] | {"sessionId": str(session.id), "fileTree": ["a", *[1] * 499_000]}
     paths = error_paths(post(candidate, "submit-code", **body))

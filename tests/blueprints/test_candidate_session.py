@@ -99,7 +99,6 @@ def test_key_is_case_insensitive_and_whitespace_is_ignored(anonymous, key, form)
     assert anonymous.post(COMPLETE, body | {"sessionId": session_id}).status_code == 200
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("path", [CONSENT, REDEEM, COMPLETE])
 def test_key_is_a_required_string(anonymous, path):
     for body in ({}, {"key": None}, {"key": 7}, {"key": ["PST-AAAA-AAAA"]}, {"key": {}}):
@@ -218,7 +217,6 @@ def test_members_without_a_value_are_null_and_unknown_members_are_ignored(anonym
     }  # fmt: skip
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("allowed", "shown"), [(None, None), (["claude"], ["claude"]), (["codex", "web_search"], ["codex"])]
 )

@@ -124,7 +124,6 @@ def statistics(reviewer, assessment, session_id=None):
     return response.json["cohortStats"]
 
 
-@pytest.mark.any_database
 def test_the_specifications_example(app, reviewer, assessment):
     ids = [work_over_http(app, assessment, work) for work in [*OTHERS[:5], OURS, *OTHERS[5:]]]
     stats = statistics(reviewer, assessment, ids[5])

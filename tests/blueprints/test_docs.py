@@ -10,8 +10,6 @@ from response_checks import refusal
 from blueprints.guides import GUIDES
 from blueprints.guides import PAGES as DOCUMENTS
 
-pytestmark = pytest.mark.any_database
-
 PAGES = ["/docs", "/docs/errors.md", "/start", "/replay/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"]
 STATIC = ["site.css", "start.js", "workspace.js", "icon.svg"]
 FILES = [

@@ -151,7 +151,6 @@ def test_refusals_come_in_their_order(app, clock, anonymous, reviewer, candidate
     assert refusal(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("size", "environ"),
     [
@@ -226,7 +225,6 @@ def test_event_after_the_close_marks_the_metrics_as_due(candidate, session):
     assert (row.metrics_due, row.prompt_count) == (True, 0)
 
 
-@pytest.mark.any_database
 def test_an_event_has_at_most_100000_values(candidate, session):
     # Of these, the event and its members `id`, `kind`, `ts`, `v`, `source` and `data` are 7, `a` is 1.
     for count, status in ((100_000, 201), (100_001, 400)):

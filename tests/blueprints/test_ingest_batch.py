@@ -37,7 +37,6 @@ def test_each_event_has_its_result_in_order(candidate, session):
     assert Event.select().count() == 2
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("text", "event_id"),
     [
@@ -92,13 +91,11 @@ def test_500_events_count_in_the_session(candidate, session):
     assert Session.get_by_id(session.id).prompt_count == 500
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("events", [[], "x", None])
 def test_batch_is_a_list_of_events(candidate, session, events):
     assert error_paths(candidate.post(PATH, {"events": events})) == [["events"]]
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "rest", ["", ", not JSON", f", [{'[],' * 300_000}[]]"], ids=["valid", "invalid", "large"]
 )
@@ -113,7 +110,6 @@ def event_of(values):
     return EVENT.replace("{}", f'{{"a": [{"0," * (values - 8)} 0]}}').replace('"x"', f'"{values}"')
 
 
-@pytest.mark.any_database
 def test_an_event_of_many_values_is_refused_alone(candidate, session):
     response = post_text(candidate, f'{{"events": [{event_of(100_001)}, {EVENT}]}}')
     refused, created = response.json["results"]
@@ -122,7 +118,6 @@ def test_an_event_of_many_values_is_refused_alone(candidate, session):
     assert created["status"] == "created"
 
 
-@pytest.mark.any_database
 def test_events_of_many_values_together_are_refused(candidate, session):
     events = [event_of(values) for values in (66_664, 66_665, 66_666)]
     assert statuses(post_text(candidate, f'{{"events": [{", ".join(events)}]}}')) == ["created"] * 3

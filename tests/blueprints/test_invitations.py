@@ -78,7 +78,6 @@ def test_a_key_is_extended(clock, reviewer, key, body, expires_at):
     assert body_of(reviewer.post(at(key, "/extend"), body))["candidate"]["expiresAt"] == expires_at
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("body", "member"),
     [
@@ -133,7 +132,6 @@ def test_external_id_and_metadata_are_shown_with_the_key(reviewer, assessment, k
     assert (cleared["externalId"], cleared["metadata"]) == (None, {})
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "invalid",
     [
@@ -269,7 +267,6 @@ def test_without_a_time_limit_there_is_nothing_to_extend(reviewer, key):
     assert make_session(key).closes_at is None
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "body",
     [
@@ -309,12 +306,18 @@ def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, remin
     assert reminding.key in reminder
 
 
-def test_later_emails_have_the_name_that_the_keys_were_generated_with(clock, reviewer, organization):
+def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organization, worker, mails):
     assessment = make_assessment(organization, reminder_days_before=2)
-    issue(reviewer, assessment, "alice@example.com", orgName="Northwind")
+    (issued,) = issue(reviewer, assessment, count=1, candidateEmails=None, orgName="Northwind").json["keys"]
+    key = CandidateKey.get_by_id(issued["id"])
+    body_of(reviewer.patch(at(key), {"candidateEmail": "alice@example.com"}))
+    body_of(reviewer.post(at(key, "/invite")))
     clock.fixed += timedelta(days=5)
-    assert invitations.enqueue_reminders() == 1
-    assert [delivery.data for delivery in Delivery.select()] == [{"orgName": "Northwind"}] * 2
+    worker.run_once()
+    assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
+    assert all("Northwind invites you" in mail for mail in mails())
+    assert sum("This is a reminder: Northwind has" in mail for mail in mails()) == 1
+    assert not any(organization.shown_name in mail for mail in mails())
 
 
 def test_there_are_no_reminders_by_default(clock, key):
@@ -322,7 +325,6 @@ def test_there_are_no_reminders_by_default(clock, key):
     assert invitations.enqueue_reminders() == 0
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("event", ["started", "revoked", "expired", "erased", "bounced", "no address"])
 def test_no_reminder_is_queued_after(app, clock, reviewer, reminding, event):
     clock.fixed = reminding.expires_at - timedelta(days=0 if event == "expired" else 2)
@@ -438,7 +440,6 @@ def test_everything_can_change_until_a_candidate_starts(clock, reviewer, path, k
     assert SHOWN_TO_CANDIDATES.items() <= shown.items()
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("member", SHOWN_TO_CANDIDATES)
 def test_nothing_that_a_candidate_has_seen_can_change(reviewer, assessment, session, path, member):
     unseen = {"expiresInDays": 9, "reminderDaysBefore": 3, "title": assessment.title}

@@ -49,7 +49,6 @@ def test_other_members_are_optional_and_those_of_the_response_ignored(reviewer, 
     assert issue["id"] != SHA
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("member", "value"),
     [
@@ -110,7 +109,6 @@ def test_filters(reviewer, organization, query, expected):
     assert titles(reviewer, **query) == expected
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("query", [{"difficulty": "Easy"}, {"limit": "x"}, {"offset": -1}])
 def test_invalid_filters_are_refused(reviewer, query):
     assert error_paths(reviewer.get(PATH, **query)) == [[name] for name in query]

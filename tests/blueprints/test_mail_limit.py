@@ -81,7 +81,6 @@ def test_a_generated_key_beyond_the_limit_has_a_suppressed_invitation(reviewer, 
     assert refusal(reviewer.post(retry)) == (409, "not_failed")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("address", "spellings"),
     [

@@ -50,7 +50,6 @@ def test_without_the_setting_there_are_no_metrics(app):
     assert refusal(Caller(app, Authorization=f"Bearer {TOKEN}").get("/metrics")) == (404, "not_found")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("sent", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
 def test_metrics_need_the_token(monitored, sent):
     response = Caller(monitored, **({} if sent is None else {"Authorization": sent})).get("/metrics")

@@ -104,7 +104,6 @@ def test_the_default_scope_of_a_token_is_read(app, reviewer, members):
     assert refusal(create(with_token(app, response))) == (403, "insufficient_scope")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("body", "place"),
     [

@@ -256,7 +256,6 @@ def test_findings_are_those_of_the_latest_check_after_a_final_seal(reviewer, clo
     assert result_of(reviewer, session)["integrityFindings"]["codes"] == ["erased"]
 
 
-@pytest.mark.any_database
 def test_a_failing_check_stops_no_other(reviewer, clock, assessment, monkeypatch):
     sessions = [make_closed_session(assessment, envelope()) for _ in range(4)]
     clock.fixed += timedelta(minutes=11)
@@ -294,7 +293,6 @@ def test_a_cursor_keeps_its_position_while_results_change(reviewer, cohort):
     assert results(reviewer, cohort, **query, after=first["next"])["results"] == whole[5:10]
 
 
-@pytest.mark.any_database
 def test_a_cursor_of_another_order_or_a_made_up_one_is_refused(reviewer, cohort):
     path = f"/v1/assessments/{cohort.id}/results"
     cursor = results(reviewer, cohort, sort="durationMs", limit=2)["next"]

@@ -49,20 +49,17 @@ def test_a_new_rubric_is_returned(clock, reviewer):
     }
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(("weight", "shown"), [(..., 1), (1, 1), (0.001, 0.001), (1_000_000, 1_000_000)])
 def test_a_weight_is_positive_and_1_by_default(reviewer, weight, shown):
     assert post_criterion(reviewer, weight=weight).json["rubric"]["criteria"][0]["weight"] == shown
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("count", [2, 10])
 def test_a_scale_has_2_to_10_levels(reviewer, count):
     (criterion,) = post_criterion(reviewer, levels=levels(count)).json["rubric"]["criteria"]
     assert len(criterion["levels"]) == count
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("member", "invalid"),
     [
@@ -76,7 +73,6 @@ def test_an_invalid_criterion_is_refused(reviewer, member, invalid):
     assert error_paths(post_criterion(reviewer, **{member: invalid})) == [["criteria", 0, member]]
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("member", "invalid"), [("value", ...), ("value", 1.5), ("value", -1), ("label", ...)]
 )
@@ -85,7 +81,6 @@ def test_an_invalid_level_is_refused(reviewer, member, invalid):
     assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, member]]
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("member", "invalid"),
     [

@@ -250,13 +250,11 @@ def test_a_score_that_was_changed_meanwhile_is_not_replaced(reviewer, bob, score
     assert refusal(response) == (409, "score_changed")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("value", [1, 2, 5])
 def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
     assert put(reviewer, scored, "quality", value)["value"] == value
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("member", "invalid"),
     [

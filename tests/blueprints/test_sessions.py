@@ -170,7 +170,6 @@ def test_a_test_result_is_shown_and_replaced_long_after_the_close(clock, reviewe
     assert statistics["metrics"]["testPassRate"] == 100
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("passed", "failed", "verdict"), [(1, 0, True), (1, 1, False), (0, 1, False), (0, 0, False)]
 )
@@ -193,7 +192,6 @@ def test_a_result_of_an_open_session_counts_when_it_closes(reviewer, session):
     assert read(reviewer, session)["metrics"]["testsPassed"] is True
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("invalid", [-1, 2**31, "1", 1.0, True, [1], None, ...])
 def test_counts_are_strict_integers_and_passed_and_failed_required(reviewer, session, invalid):
     optional = {"skipped"} if invalid in (None, ...) else set()

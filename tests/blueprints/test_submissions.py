@@ -114,7 +114,6 @@ def test_the_latest_submission_replaces_the_one_before_it(
         (b"#", GIT, (400, "not_a_submission")),
     ],
 )
-@pytest.mark.any_database
 def test_what_is_no_bundle_and_no_archive_is_refused(
     candidate, session, store, content, media_type, expected
 ):
@@ -123,7 +122,6 @@ def test_what_is_no_bundle_and_no_archive_is_refused(
     assert Submission.select().count() == 0
 
 
-@pytest.mark.any_database
 def test_the_body_must_have_its_length(candidate, session, store):
     short = {"CONTENT_LENGTH": str(len(BUNDLE) + 1)}
     assert refusal(submit_work(candidate, environ_overrides=short)) == (400, "incomplete")
@@ -145,7 +143,6 @@ def test_a_submission_is_accepted_until_ten_minutes_after_the_close(candidate, s
     assert stored_files(store) == [BUNDLE]
 
 
-@pytest.mark.any_database
 def test_a_key_that_was_not_redeemed_submits_nothing(candidate, store):
     assert refusal(submit_work(candidate)) == (409, "not_redeemed")
 

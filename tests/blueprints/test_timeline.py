@@ -227,7 +227,6 @@ def test_limit_is_clamped_and_50_by_default(reviewer, session):
         assert len(read(reviewer, session, **query)["events"]) == count
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "cursor", ["", "1", "1.", ".1", "a.b", "1.2.3", "1.-2", f"{2**63}.1", f"1.{2**63}", "1.1\n"]
 )
@@ -378,7 +377,6 @@ def test_decisions_and_replies_to_plans_are_read_in_order(reviewer, session):
     assert shown == ["second", "1. Read", "Go", None]
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "data",
     [
@@ -491,7 +489,6 @@ def test_activity_is_recent_by_its_arrival(clock, candidate, session):
         assert read(candidate, session, "recent-activity", **query)["eventCount"] == count
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("minutes", ["0", "61", "-1", "ten", "1.5", "9" * 30])
 def test_minutes_are_1_to_60(candidate, session, minutes):
     assert error_paths(candidate.get(path(session, "recent-activity"), minutes=minutes)) == [["minutes"]]

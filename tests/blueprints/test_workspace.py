@@ -161,7 +161,6 @@ def test_the_script_is_the_same_for_everybody_and_is_shown_as_text(app, anonymou
     assert "@SERVICE@" not in response.text
 
 
-@pytest.mark.any_database
 def test_an_unusual_base_url_is_quoted_in_the_script(app, anonymous, monkeypatch):
     monkeypatch.setitem(app.config, "BASE_URL", "https://assess.example/$(touch x)'y")
     assert """\nservice='https://assess.example/$(touch x)'"'"'y'\n""" in anonymous.get("/workspace.sh").text

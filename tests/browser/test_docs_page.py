@@ -10,7 +10,6 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 ME = "#operations-Organization-getMe"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "reviewerToken"), (PHONE, "candidateKey")])
 def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, reviewer, key, width, scheme):
     visit = open_visit("/docs", width)
@@ -50,7 +49,6 @@ def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, re
     assert visit.is_clean()
 
 
-@pytest.mark.slow
 def test_link_opens_its_operation(open_visit):
     page = open_visit("/docs#/Scores/putScore").page
     page.locator("#operations-Scores-putScore .parameters").first.wait_for()

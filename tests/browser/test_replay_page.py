@@ -10,7 +10,7 @@ def complete(website, session_id, key):
     assert website.anonymous.post("/v1/candidate/complete", body).status == 200
 
 
-@pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
 def test_submitted_session_is_shown_and_key_leaves_the_address(open_visit, website, session_id, key, width):
     complete(website, session_id, key)
     visit = open_visit(f"/replay/{session_id}?key={key}", width)
@@ -32,7 +32,6 @@ def test_retention_date_is_shown(open_visit, reviewer, website, session_id, key)
     reviewer.request("PATCH", "/v1/org/settings", {"retentionDays": None})
 
 
-@pytest.mark.slow
 def test_open_and_closed_sessions_are_shown_as_such(open_visit, reviewer, session_id, key):
     path = f"/replay/{session_id}?key={key}"
     assert open_visit(path, PHONE).heading() == "Your session is still open"
@@ -40,13 +39,7 @@ def test_open_and_closed_sessions_are_shown_as_such(open_visit, reviewer, sessio
     assert open_visit(path).heading() == "Thank you. The time is up."
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "{}?key=PST-AAAA-AAAA",
-        *(pytest.param(path, marks=pytest.mark.slow) for path in ("{}", "{}?key=", "nonsense?key={}")),
-    ],
-)
+@pytest.mark.parametrize("path", ["{}?key=PST-AAAA-AAAA", "{}", "{}?key=", "nonsense?key={}"])
 def test_wrong_key_or_unknown_session_shows_nothing(open_visit, session_id, key, path):
     path = "/replay/" + path.format(key if "nonsense" in path else session_id)
     visit = open_visit(path, PHONE)

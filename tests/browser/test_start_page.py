@@ -57,7 +57,7 @@ def is_started(website, key) -> bool:
     return website.candidate(key).get("/v1/candidate/consent")["status"] == "active"
 
 
-@pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
 def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, website, key, width):
     visit = open_visit(f"/start#{key}", width)
     page = visit.page
@@ -200,7 +200,6 @@ def test_client_is_shown_only_if_its_installation_is_set(open_visit, agreed_key)
     assert "promptster" not in visit.page.content().lower()
 
 
-@pytest.mark.slow
 def test_the_clients_way_has_the_commands_for_each_system(browser, tmp_path):
     with Service(tmp_path, BASE_URL=PUBLIC_ADDRESS, CLIENT_INSTALL="npm install -g ./client.tgz") as service:
         service.start(processes=1)

@@ -14,8 +14,6 @@ HERE = Path(__file__).parent
 WEBHOOKS = HERE.parents[1] / "docs" / "webhooks.md"
 SECONDS = 120
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):

@@ -79,7 +79,6 @@ def test_a_broken_chain_stops_no_other_organization_and_no_other_task(
 
 
 @pytest.mark.usefixtures("broken_chain")
-@pytest.mark.any_database
 def test_an_owner_that_fails_is_retried_after_a_growing_pause(worker, organization, clock, caplog):
     owner = str(organization.id)
     for pause, attempts in ((0, 1), (30, 1), (30, 2), (240, 2), (60, 3), (900, 4), (900, 5)):

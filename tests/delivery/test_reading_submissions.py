@@ -360,7 +360,6 @@ def test_a_bundle_that_was_replaced_in_the_store_is_unreadable(start, store):
     assert (Submission.get().state, Submission.get().problem) == ("unreadable", submissions.CHANGED)
 
 
-@pytest.mark.any_database
 def test_the_process_has_no_environment_no_other_files_and_limits(start, store, monkeypatch, tmp_path):
     candidate, _ = start()
     submit_work(candidate, bundle_of_blobs(a=b"1\n"))

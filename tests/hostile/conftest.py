@@ -27,7 +27,7 @@ def world(app, clock):
     return World(app)
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def service(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     url = f"sqlite:///{folder}/proofstone.db"

@@ -49,7 +49,6 @@ def recorded_actions(world, operation):
     return [action for action, _ in added.elements()]
 
 
-@pytest.mark.any_database
 def test_every_changing_operation_is_recorded_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
@@ -61,7 +60,6 @@ def test_every_changing_operation_is_recorded_once(world):
         assert recorded_actions(world, operation) == expected, operation
 
 
-@pytest.mark.any_database
 def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
     for operation in READING:
         action = action_of(operation)
@@ -76,7 +74,6 @@ def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
         )
 
 
-@pytest.mark.any_database
 def test_refused_requests_are_not_recorded(world):
     for operation in operations():
         with db.atomic() as savepoint:
@@ -165,7 +162,6 @@ def values(app, clock, organization, reviewer, tmp_path):
     }
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_changing_command_is_recorded(app, values, command):
     arguments, actions = COMMANDS[command]

@@ -52,7 +52,6 @@ ODD = (
 )  # fmt: skip
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("member", ["source", "actor", "provenance", "relatedEventIds", "anything"])
 def test_other_members_of_an_envelope_may_be_of_any_type(candidate, session, member):
     for number, value in enumerate(ODD):

@@ -13,11 +13,6 @@ from tests.live.cast import make_assessment, make_candidate
 from tests.live.service import Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-# On SQLite these are slow tests; PostgreSQL, which allows more concurrency, is enough for the quick suite.
-QUICK_ON_POSTGRESQL = (
-    *("test_candidate_client.py", "test_concurrency.py", "test_idempotency.py"),
-    "test_sign_in.py",
-)
 # The memory of the web process: on SQLite it includes the database's.
 ON_SQLITE_ONLY = ("test_memory.py",)
 
@@ -91,5 +86,6 @@ def pytest_collection_modifyitems(items):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         if item.path.name in ON_SQLITE_ONLY and parameters.get("installation") == "postgresql":
             items.remove(item)
-        if item.path.name in QUICK_ON_POSTGRESQL and parameters.get("live_database_url") == "sqlite":
+        # PostgreSQL, which allows more concurrency, is enough for the quick tests.
+        if parameters.get("live_database_url") == "sqlite":
             item.add_marker(pytest.mark.slow)

@@ -57,14 +57,14 @@ class Service:
 
     # Processes
 
-    def start(self, processes: int = 2, port: int = 0) -> Self:
+    def start(self, processes: int = 2, port: int = 0, application: str = "app:create_app()") -> Self:
         """Upgrade the database and start the web process; returns when it responds. Port 0 is any free one."""
         self.flask("db", "upgrade")
         # Passing the open socket keeps the port from being taken by another process.
         with socket.create_server((HOST, port)) as listener:
             self.port, descriptor = listener.getsockname()[1], listener.fileno()
             options = f"--bind fd://{descriptor} --workers {processes}"
-            command = ["-m", "gunicorn", "app:create_app()"]
+            command = ["-m", "gunicorn", application]
             web = self.web = self.spawn(command, pass_fds=[descriptor], GUNICORN_CMD_ARGS=options)
         wait_until(lambda: self._is_running(web) and self.responds(), "The service does not respond.")
         return self

@@ -10,8 +10,6 @@ import pytest
 from tests.live.cast import make_keys
 from tests.live.client import Client
 
-pytestmark = pytest.mark.any_database
-
 LOGS = "/v1/otlp/v1/logs"
 SLOW_SECONDS = 3
 

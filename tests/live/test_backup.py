@@ -1,7 +1,5 @@
 """`flask backup` and `flask restore` during writes (docs/backup.md)."""
 
-import pytest
-
 from tests.live.cast import event, make_assessment, make_candidate
 from tests.live.client import Client, Load
 from tests.live.service import Service, wait_until
@@ -11,7 +9,6 @@ def stored_events(service):
     return {event_id for (event_id,) in service.execute("SELECT event_id FROM events")}
 
 
-@pytest.mark.slow
 def test_a_backup_during_writes_has_every_acknowledged_event(tmp_path):
     file, folder, acknowledged = tmp_path / "proofstone.tar", tmp_path / "restored", []
     with Service(tmp_path).start() as service, service.worker():

@@ -6,13 +6,9 @@ import tarfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from tests.live.cast import make_assessment, make_candidate
 from tests.live.client import call, run_concurrently
 from tests.live.service import Service
-
-pytestmark = pytest.mark.slow
 
 MAX_RSS_MIB = 300
 CONCURRENT_LISTINGS = 8  # one for each thread of the web process

@@ -22,8 +22,6 @@ from tests.live.scripted_client import VERSION, Cli, Extension
 from tests.live.scripted_responses import REFUSAL, UPLOAD, decode
 from tests.live.service import Service
 
-pytestmark = pytest.mark.any_database
-
 MINUTE = 60
 MEBIBYTE = 1024 * 1024
 LIMIT_MINUTES = 90
@@ -160,7 +158,7 @@ def test_a_second_start_without_a_key_continues_the_session(started, view):
 # While working
 
 
-@pytest.mark.parametrize(("hooks", "repetitions"), [(1, 2), pytest.param(4, 40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("hooks", "repetitions"), [(1, 2), (4, 40)])
 def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repetitions):
     edits = [extension.event("editor_edit", {"subKind": "paste", "charCount": 3})] * 2
     edits += [extension.event("file_create", {"path": f"{number}.py"}) for number in range(repetitions)]

@@ -35,6 +35,7 @@ def test_concurrent_creates_never_exceed_the_quota(service):
     assert len(reviewer.get("/v1/assessments")["assessments"]) == QUOTA
 
 
+@pytest.mark.slow
 def test_two_admins_who_demote_each_other_leave_one(service):
     service.organization("People")
     admins = {}
@@ -61,6 +62,7 @@ def test_concurrent_batches_of_keys_have_no_key_in_common(reviewer, assessment):
     assert sorted(keys) == sorted(key["key"] for key in list_keys(reviewer, assessment))
 
 
+@pytest.mark.slow
 def test_of_concurrent_changes_with_one_etag_one_is_made(reviewer, assessment):
     level = {"value": 0, "label": "Weak"}
     rubric = {"name": "0", "criteria": [{"key": "a", "title": "A", "levels": [level, level | {"value": 1}]}]}
@@ -101,6 +103,7 @@ def test_concurrent_redeems_of_a_key_start_one_session(service, reviewer, assess
     assert sorted(public_key for (public_key,) in stored) == sorted(public_keys)
 
 
+@pytest.mark.slow
 def test_concurrent_consents_are_recorded_once(service, reviewer, assessment):
     (key,) = make_keys(reviewer, assessment, 1)
     run_concurrently([lambda: give_consent(service, key["key"])] * 16)
@@ -118,6 +121,7 @@ def test_an_event_sent_concurrently_counts_once(reviewer, candidate):
     assert reviewer.get(f"/v1/sessions/{candidate.session_id}")["eventCount"] == 1
 
 
+@pytest.mark.slow
 def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(reviewer, candidate):
     for _ in range(4):
         events = [event() for _ in range(100)]
@@ -131,6 +135,7 @@ def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(
     assert reviewer.get(f"/v1/sessions/{candidate.session_id}")["eventCount"] == 400
 
 
+@pytest.mark.slow
 def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessment):
     for on_duplicate, status in [("return", 201), ("refuse", 409)]:
         send = partial(invite, reviewer, assessment, "a@example.com", onDuplicate=on_duplicate)
@@ -139,6 +144,7 @@ def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessmen
     assert len(list_keys(reviewer, assessment)) == 1
 
 
+@pytest.mark.slow
 def test_one_candidate_gets_an_external_id_from_concurrent_requests(reviewer, assessment):
     """New keys and changes of two other candidates compete; invitations only wait for the same locks."""
     path, others = f"/v1/assessments/{assessment['id']}/keys", make_keys(reviewer, assessment, 2)
@@ -159,6 +165,7 @@ def test_one_candidate_gets_an_external_id_from_concurrent_requests(reviewer, as
         assert ids.count(external_id) == 1
 
 
+@pytest.mark.slow
 def test_an_address_gets_five_messages_from_concurrent_requests(reviewer, assessment):
     for number in range(5):
         address = f"dave{number}@example.com"

@@ -34,13 +34,11 @@ def reviewer(service):
     return reviewer
 
 
-@pytest.mark.slow
 def test_more_threads_than_connections_wait_for_each_other(reviewer):
     responses = run_concurrently([lambda: reviewer.get("/v1/candidates?limit=200")] * 32)
     assert {response.status for response in responses} == {200}
 
 
-@pytest.mark.slow
 def test_clients_that_disconnect_during_an_export_release_their_connection(service, reviewer):
     for _ in range(8):
         disconnect_early(service.port, reviewer)

@@ -23,7 +23,6 @@ def own_service(own_server, tmp_path):
         yield service
 
 
-@pytest.mark.slow
 def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own_server):
     callers = Callers(own_service)
     with own_service.worker(), Load(callers.calls):
@@ -44,7 +43,6 @@ def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own
     assert all(request.started_at < after and request.ended_at > before for request in callers.refused)
 
 
-@pytest.mark.slow
 def test_the_service_is_not_ready_until_the_database_is_back(own_service, own_server):
     def readiness():
         return own_service.anonymous.get("/v1/ready")
@@ -62,7 +60,6 @@ def test_the_service_is_not_ready_until_the_database_is_back(own_service, own_se
     wait_until(lambda: readiness().status == 200, "The service does not get ready.")
 
 
-@pytest.mark.slow
 def test_writes_are_503_while_another_program_locks_the_sqlite_file(tmp_path):
     with Service(tmp_path).start() as service:
         reviewer = service.organization("Acme")
@@ -90,7 +87,6 @@ def shut_down(server):
     server.shut_down()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", [set_read_only, shut_down])
 def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_server, tmp_path, end):
     own_server.create_database("proofstone")
@@ -110,7 +106,6 @@ def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_se
             callers.assert_refused_with_503_and_nothing_lost()
 
 
-@pytest.mark.slow
 def test_a_read_only_server_refuses_writers_alone(own_server, tmp_path):
     with Service(tmp_path, own_server.create_database("proofstone")).start(processes=1) as service:
         reviewer = service.organization("Acme")
@@ -149,7 +144,6 @@ def backend_id():
     return models.db.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
 
 
-@pytest.mark.slow
 def test_one_of_two_deadlocked_transactions_is_busy(database):
     both_locked, raised = threading.Barrier(2), []
 

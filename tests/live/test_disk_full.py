@@ -12,7 +12,6 @@ from tests.live.cast import ASSESSMENT, event, list_keys, make_assessment, make_
 from tests.live.client import call
 from tests.live.service import Service
 
-pytestmark = pytest.mark.slow
 BRIEF = "Fix it. " * 400
 
 

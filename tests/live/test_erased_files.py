@@ -1,14 +1,10 @@
 """After an erasure no file of an installation on SQLite contains the candidate's name, address or work."""
 
-import pytest
-
 from tests.live.cast import Candidate, event, invite, make_assessment
 from tests.live.service import Service, wait_until
 
 NAME, ADDRESS, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 TRACES = [text.encode() for text in ("Zebulon", "quartermain", WORD)]
-
-pytestmark = pytest.mark.slow
 
 
 def test_no_file_contains_an_erased_candidate(tmp_path):

@@ -9,8 +9,6 @@ from independent_metrics import recompute
 from tests.live.cast import Candidate, event, make_candidate, make_keys, send_copies
 from tests.live.client import run_concurrently
 
-pytestmark = pytest.mark.slow
-
 CONCURRENT_SESSIONS = 4
 COMMANDS = 2_000
 INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
@@ -67,7 +65,6 @@ def test_events_around_the_end_of_the_window_count_or_are_late(service, reviewer
     assert session["metrics"]["promptCount"] == counted
 
 
-@pytest.mark.slow
 def test_events_of_others_do_not_wait_while_a_large_session_closes(service, reviewer, assessment, candidate):
     """Each of the commands takes some milliseconds to read."""
     command = {"command": "a;" * 2000, "exitCode": 1}

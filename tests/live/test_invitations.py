@@ -13,7 +13,7 @@ from tests.live.service import stop_process, wait_until
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("empty_outbox")]
+pytestmark = pytest.mark.usefixtures("empty_outbox")
 
 
 @pytest.fixture

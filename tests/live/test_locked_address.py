@@ -2,13 +2,10 @@
 
 import itertools
 
-import pytest
-
 from tests.live.cast import make_assessment, make_candidate
 from tests.live.client import Client, run_concurrently
 from tests.live.service import Service, wait_until
 
-pytestmark = pytest.mark.slow
 PROCESSES = 3
 LIMIT = 5  # wrong credentials for each process
 REQUESTS = 40

@@ -12,8 +12,6 @@ from tests.live.cast import event, make_assessment, make_candidate, send_copies
 from tests.live.client import CONNECTION_ERRORS, call, run_concurrently
 from tests.live.service import Service
 
-pytestmark = pytest.mark.slow
-
 MAX_MIB = 300
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 MAX_EVENTS = 200_000

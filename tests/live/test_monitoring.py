@@ -9,7 +9,6 @@ from tests.live.cast import ASSESSMENT
 from tests.live.client import Client, run_concurrently
 from tests.live.service import Service, wait_until
 
-pytestmark = pytest.mark.slow
 TOKEN = "a-token-that-nobody-guesses"
 REQUESTS = 40
 

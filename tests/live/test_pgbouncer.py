@@ -15,7 +15,6 @@ from tests.live.client import run_concurrently
 from tests.live.service import HOST, Service, stop_process, wait_until
 from tools.scripts.run_with_parent import with_parent
 
-pytestmark = pytest.mark.slow
 CONNECTIONS = 2
 EVENTS = 40
 SETTINGS = """

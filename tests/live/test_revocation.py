@@ -9,8 +9,6 @@ from tests.live.cast import event, make_assessment, make_keys
 from tests.live.client import Client, run_concurrently
 from tests.live.service import Service
 
-pytestmark = pytest.mark.slow
-
 LEVELS = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Solid"}]
 DELETABLE = {
     "issue": ("/v1/issues", {"title": "Fix the scheduler", "taskBrief": "Two workers claim one row."}),

@@ -9,8 +9,6 @@ from tests.live.cast import event, make_assessment, make_candidate
 from tests.live.client import run_concurrently
 from tests.live.service import Service
 
-pytestmark = pytest.mark.slow
-
 # Stored without being counted at first, then counted one by one.
 MAX_EVENTS = RESERVE.events + 2 * COUNT_INTERVAL
 SENDERS = 8

@@ -25,7 +25,6 @@ def postgres_url(postgres_server, tmp_path):
     postgres_server.drop_database(name)
 
 
-@pytest.mark.slow
 def test_one_web_process_warns_of_a_proxy_that_was_not_configured(tmp_path):
     service = Service(tmp_path)
     service.flask("db", "upgrade")
@@ -39,7 +38,6 @@ def test_one_web_process_warns_of_a_proxy_that_was_not_configured(tmp_path):
     assert service.log().count(warning) == 1
 
 
-@pytest.mark.slow
 def test_sigterm_waits_for_the_request_in_flight(postgres_url, tmp_path):
     with Service(tmp_path, postgres_url).start(processes=1) as service, ThreadPoolExecutor(1) as threads:
         reviewer = service.organization("Acme")
@@ -54,7 +52,6 @@ def test_sigterm_waits_for_the_request_in_flight(postgres_url, tmp_path):
         assert service.stop() == 0
 
 
-@pytest.mark.slow
 def test_connections_queued_at_sigterm_are_served(tmp_path):
     with Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db").start(processes=2) as service:
         processes = service.web_processes()
@@ -104,7 +101,6 @@ def launcher(tmp_path):
         stop_process(process)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_launcher(launcher, number):
     service, process = launcher
@@ -125,7 +121,6 @@ def descendants(pid):
     return direct + [further for child in direct for further in descendants(child)]
 
 
-@pytest.mark.slow
 def test_a_port_in_use_is_reported_in_one_line(tmp_path):
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]

@@ -107,7 +107,6 @@ def begin_session(service):
     return key["key"], start_session(service, key["key"])
 
 
-@pytest.mark.slow
 def test_accepted_requests_get_a_response_and_new_connections_are_rejected(start_service):
     service = start_service()
     key, session_id = begin_session(service)
@@ -125,7 +124,6 @@ def test_accepted_requests_get_a_response_and_new_connections_are_rejected(start
     assert "Traceback" not in service.log()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_connections_are_refused_immediately_while_a_request_delays_the_stop(start_service, number):
     """Also when the master is killed: its successor needs the port."""
@@ -141,7 +139,6 @@ def test_connections_are_refused_immediately_while_a_request_delays_the_stop(sta
         wait_until(lambda: not any(map(is_running, processes)), "They do not end.", MAX_STOP_SECONDS)
 
 
-@pytest.mark.slow
 def test_unused_connections_do_not_delay_the_stop(start_service):
     service = start_service(processes=1)
     with socket.create_connection((HOST, service.port)):
@@ -149,7 +146,6 @@ def test_unused_connections_do_not_delay_the_stop(start_service):
         assert stop(service.web) < 10
 
 
-@pytest.mark.slow
 def test_streams_are_cut_in_time_to_record_their_usage(start_service):
     with Upstream() as upstream:
         upstream.respond = stream_until_disconnected
@@ -160,7 +156,6 @@ def test_streams_are_cut_in_time_to_record_their_usage(start_service):
         assert service.execute("SELECT is_whole FROM model_usage") in ([(0,)], [(False,)])
 
 
-@pytest.mark.slow
 def test_a_worker_releases_an_email_that_the_mail_server_does_not_accept(start_service):
     mailbox = WaitingMailbox()
     with smtp_server(mailbox) as port:

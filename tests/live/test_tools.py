@@ -7,7 +7,6 @@ import pytest
 
 from tests.live.service import ROOT
 
-pytestmark = pytest.mark.slow
 KILLS = ["kill web process", "kill worker"]
 
 

@@ -4,14 +4,10 @@ import gzip
 import hashlib
 from urllib.parse import urlsplit
 
-import pytest
-
 import config
 from tests.live.client import call, run_concurrently
 from tests.live.service import wait_until
 from web.gunicorn_worker import MAX_DRAIN_BYTES
-
-pytestmark = pytest.mark.slow
 
 BUNDLE, OTHER = (gzip.compress(text, mtime=0) for text in (b"the files", b"better files"))
 

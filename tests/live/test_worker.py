@@ -14,7 +14,6 @@ from tests.delivery.receiver import LOOPBACK, Handler, receiving
 from tests.live.cast import invite, make_assessment
 from tests.live.service import HOST, wait_until
 
-pytestmark = pytest.mark.slow
 TESTS_PER_WEBHOOK = 6
 EVENTS_PER_SECOND = 50
 SECONDS = 20

@@ -219,7 +219,6 @@ def forget_keys():
     AuditChain.update(key_id=None, mac=None).execute()
 
 
-@pytest.mark.any_database
 def test_seals_from_before_the_first_key_keep_their_rule(clock, flask, reviewer, assessment, worker):
     forget_keys()
     closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
@@ -241,7 +240,6 @@ def test_seals_from_before_the_first_key_keep_their_rule(clock, flask, reviewer,
     assert list(keys) == [(None,), (None,), ("one",)]
 
 
-@pytest.mark.any_database
 def test_nothing_is_signed_before_the_first_key_is_adopted(clock, flask, reviewer, assessment, worker):
     forget_keys()
     closed = make_closed_session(assessment, envelope())
@@ -259,7 +257,6 @@ def test_nothing_is_signed_before_the_first_key_is_adopted(clock, flask, reviewe
     assert flask("audit", "verify")
 
 
-@pytest.mark.any_database
 def test_an_interrupted_adoption_continues(clock, flask, reviewer, assessment, worker, monkeypatch):
     forget_keys()
     closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
@@ -307,7 +304,6 @@ def test_after_a_rotation_both_keys_verify_and_the_first_signs(flask, reviewer, 
     assert flask("audit", "verify")
 
 
-@pytest.mark.any_database
 def test_a_process_without_the_key_of_a_record_waits(clock, flask, reviewer, sealed, session, worker):
     """A rotation in one step: some processes have the new key already, others do not."""
     old = seal_keys.known()

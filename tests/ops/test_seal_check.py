@@ -91,7 +91,22 @@ def rechain_without_key(organization):
     set_chain(organization, head=head)
 
 
+def insert_entry(organization):
+    AuditEntry.record(organization.id, "forged", audit.COMMAND, position=5, hash=bytes(32))
+
+
+def change_entry(**columns):
+    return lambda organization: entries(organization)[1].update_columns(**columns)
+
+
 AUDIT_MANIPULATIONS = {
+    "an action is changed": (change_entry(action="nothing"), "row 2"),
+    "an actor is changed": (change_entry(actor_name="Another person"), "row 2"),
+    "the fields are changed": (change_entry(members=["title"]), "row 2"),
+    "an address is changed": (change_entry(came_from="203.0.113.7"), "row 2"),
+    "a hash is changed": (change_entry(hash=bytes(32)), "row 2"),
+    "the first entry is deleted": (lambda org: entries(org)[0].delete_instance(), "row 1 "),
+    "an entry is inserted": (insert_entry, "row 5 "),
     "the chain row is deleted": (delete_chain, "chain row missing"),
     "the tail is deleted": (lambda org: entries(org)[-1].delete_instance(), "row 4 (missing), missing"),
     "the tail is deleted and the count goes down": (delete_tail, "count or head not signed"),
@@ -113,16 +128,15 @@ AUDIT_MANIPULATIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.any_database
 @pytest.mark.usefixtures("session")
-@pytest.mark.parametrize("manipulation", AUDIT_MANIPULATIONS)
-def test_every_manipulation_of_the_audit_log_is_reported(organization, run, manipulation):
+def test_every_manipulation_of_the_audit_log_is_reported(organization, run):
     assert run("audit", "verify") == (0, "Acme: 4 rows chained, 0 waiting\n")
-    manipulate, named = AUDIT_MANIPULATIONS[manipulation]
-    manipulate(organization)
-    status, output = run("audit", "verify")
-    assert status == 1
-    assert named in output
+    for name, (manipulate, named) in AUDIT_MANIPULATIONS.items():
+        with db.atomic() as undone:
+            manipulate(organization)
+            status, output = run("audit", "verify")
+            undone.rollback()
+        assert (status, named in output) == (1, True), name
 
 
 def copy_entry(entry):
@@ -232,15 +246,14 @@ SEAL_MANIPULATIONS = {
 }
 
 
-@pytest.mark.any_database
-@pytest.mark.parametrize("manipulation", SEAL_MANIPULATIONS)
-def test_every_manipulation_of_final_seals_is_reported(session, run, manipulation):
+def test_every_manipulation_of_final_seals_is_reported(session, run):
     assert run("seals", "verify") == (0, "No differences.\n")
-    manipulate, named = SEAL_MANIPULATIONS[manipulation]
-    manipulate(session)
-    status, output = run("seals", "verify")
-    assert status == 1
-    assert named in output
+    for name, (manipulate, named) in SEAL_MANIPULATIONS.items():
+        with db.atomic() as undone:
+            manipulate(Session.get_by_id(session.id))
+            status, output = run("seals", "verify")
+            undone.rollback()
+        assert (status, named in output) == (1, True), name
 
 
 def test_an_earlier_state_of_an_open_session_is_reported(

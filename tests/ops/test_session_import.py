@@ -176,7 +176,6 @@ def test_a_time_limit_does_not_apply_to_recordings(flask, organization, recordin
     assert (session.assessment, session.closes_at) == (assessment, None)
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -53,7 +53,6 @@ def test_the_usage_of_a_stream_without_it_is_estimated(call, upstream, session, 
     assert (used.model, used.is_whole) == ("gpt-5-2025-08-07", True)
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("members", "output_tokens"),
     [
@@ -85,7 +84,6 @@ def message(*parts):
     return {"messages": [{"role": "user", "content": list(parts)}]}
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("members", "status", "code"),
     [
@@ -109,7 +107,6 @@ def test_what_costs_extra_or_belongs_to_others_is_refused(call, upstream, member
     assert upstream.requests == []
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     "members",
     [
@@ -128,7 +125,6 @@ def test_other_requests_are_forwarded_unchanged(call, upstream, members):
     assert upstream.requests[0].body.decode() == body
 
 
-@pytest.mark.any_database
 def test_a_web_search_that_the_assessment_allows_is_forwarded(call, upstream, assessment):
     assessment.update_columns(allowed_tools=["codex", "web_search"])
     body = json.dumps({"model": "gpt-5-search-api", "web_search_options": {}})
@@ -136,7 +132,6 @@ def test_a_web_search_that_the_assessment_allows_is_forwarded(call, upstream, as
     assert upstream.requests[0].body.decode() == body
 
 
-@pytest.mark.any_database
 def test_a_hosted_tool_is_removed(call, upstream):
     own = {"type": "function", "function": {"name": "f"}}
     call(CHAT_COMPLETIONS, data=json.dumps({"tools": [own, {"type": "web_search"}]}))

@@ -38,7 +38,6 @@ def test_the_candidates_key_is_replaced_by_the_providers_key(call, upstream, key
     assert key.key not in f"{to_anthropic}{to_openai}"
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("method", "path", "target"),
     [
@@ -60,7 +59,6 @@ def test_path_and_query_are_forwarded(call, upstream, method, path, target):
 ODD_BODY = b' {"model":"m" ,\t"n":1.0,\r\n"text": "\\u0041\\"}\xff%b"} ' % bytes(range(128, 256))
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("body", [ODD_BODY, ODD_BODY.replace(b"A", b"A" * 2_000_000, 1)])
 def test_the_body_is_forwarded_unchanged(call, upstream, body):
     call(MESSAGES, data=body)
@@ -127,7 +125,6 @@ def test_a_response_is_returned_unchanged_and_its_usage_stored(
     assert "Grüße" not in str(used.__data__)
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("status", [200, 400, 404, 418, 429, 500, 529])
 def test_documents_and_errors_are_returned_unchanged(call, upstream, status):
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Ünchanged"}}

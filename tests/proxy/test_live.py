@@ -125,7 +125,6 @@ def test_chunked_requests_are_forwarded_over_one_connection(service_upstream, ca
     assert len({request.client for request in service_upstream.requests[-3:]}) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("has_started", [False, True])
 def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_request, has_started):
     received, ended = threading.Event(), threading.Event()
@@ -221,7 +220,6 @@ def memory_kib(service):
     return sum(int(re.search(r"VmHWM:\s+(\d+)", file.read_text())[1]) for file in files)
 
 
-@pytest.mark.slow
 def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, keys, calling):
     service_upstream.respond = documents(200, {})
     bodies = [

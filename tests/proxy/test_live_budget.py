@@ -21,8 +21,6 @@ from tests.proxy.upstream import (
     documents,
 )
 
-pytestmark = pytest.mark.slow
-
 BODY = b'{"model": "claude-haiku-4-5", "stream": true}'
 
 
@@ -89,7 +87,6 @@ def test_parallel_calls_of_all_processes_wait_for_the_budget(service, key):
     assert service.execute("select count(*), sum(nano_usd) from model_reservations") == [(0, None)]
 
 
-@pytest.mark.slow
 def test_a_call_is_refused_after_waiting_ten_seconds(service, key):
     def respond(exchange):
         exchange.start_stream()
@@ -108,7 +105,7 @@ def test_a_call_is_refused_after_waiting_ten_seconds(service, key):
     ("has_response", "stored"),
     [
         # 45 bytes are 15 tokens, at $1 a million.
-        pytest.param(False, ("claude-haiku-4-5", 499, 15, None, 15_000), marks=pytest.mark.slow),
+        (False, ("claude-haiku-4-5", 499, 15, None, 15_000)),
         (True, ("claude-haiku-4-5-20251001", 200, 1000, 200, MESSAGE_NANO_USD)),
     ],
 )

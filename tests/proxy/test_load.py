@@ -81,7 +81,6 @@ def percentile(values, percent):
     return sorted(values)[len(values) * percent // 100]
 
 
-@pytest.mark.slow
 def test_a_hundred_streams_are_not_delayed_while_events_are_stored(service, capsys):
     reviewer = service.organization("Acme")
     keys = [key["key"] for key in make_keys(reviewer, make_assessment(reviewer), CALLS)]

@@ -17,8 +17,6 @@ from tests.proxy.upstream import (
     stay_open,
 )
 
-pytestmark = pytest.mark.any_database
-
 CODEX = {"User-Agent": "codex_exec/0.169.0 (Debian 13.0.0; x86_64) xterm-256color (codex_exec; 0.169.0)"}
 OPENCODE = {"User-Agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.46 runtime/bun/1.3.14"}
 CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)"}

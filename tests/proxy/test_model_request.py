@@ -8,8 +8,6 @@ from proxy.json_text import MAX_BRACKETS, MAX_CHILDREN
 from tests.proxy.test_refusals import BOTH, refusal, typed
 from tests.proxy.upstream import MESSAGES, RESPONSES
 
-pytestmark = pytest.mark.any_database
-
 OWN = '{"name": "Bash", "input_schema": {"type": "object"}}'
 OWN_FUNCTION = '{"type":"function","name":"exec"}'
 WEB_SEARCH = '{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}'

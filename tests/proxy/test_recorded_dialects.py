@@ -8,8 +8,6 @@ from factories import make_recorded_session
 from models import Event, ModelUsage
 from tests.proxy.upstream import CHAT_COMPLETIONS, MESSAGES, RESPONSES, data_event, event, streams
 
-pytestmark = pytest.mark.any_database
-
 ANSWER = "I list the files."
 COMMAND = {"command": "ls"}
 

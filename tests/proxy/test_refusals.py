@@ -11,8 +11,6 @@ from models import ModelUsage, sessions
 from tests.proxy.conftest import STREAMS
 from tests.proxy.upstream import MESSAGE_NANO_USD, MESSAGES, RESPONSES, documents, stay_open
 
-pytestmark = pytest.mark.any_database
-
 MAX_BYTES = 32 * 1024 * 1024
 BOTH = pytest.mark.parametrize("path", [MESSAGES, RESPONSES])
 

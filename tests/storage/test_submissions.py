@@ -8,8 +8,6 @@ from errors import NotFound
 from models import Submission, privacy
 from tests.git_bundles.bundles import bundle_of_blobs
 
-pytestmark = pytest.mark.any_database
-
 HEADERS = {"Content-Type": "application/x-git-bundle"}
 
 

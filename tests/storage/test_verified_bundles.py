@@ -19,8 +19,6 @@ from models.sessions.submissions import TAR
 from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
 from storage import FolderStorage, new_object_key
 
-pytestmark = pytest.mark.any_database
-
 BUNDLE = gzip.compress(b"the files of a workspace", mtime=0)
 OTHER = gzip.compress(b"better files", mtime=0)
 HEADERS = {"Content-Type": "application/gzip"}

@@ -13,8 +13,6 @@ from web import access_log
 from web.access_log import LogFields
 from web.log_format import formatter
 
-pytestmark = pytest.mark.any_database
-
 EMAIL = "alice@example.com"
 PATHS = ["/", "/docs", "/openapi.json", "/v1/health", "/v1/nowhere", "/nowhere", "/v1/me", "/v1//me"]
 

@@ -5,6 +5,7 @@ cache.
 """
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from datetime import date
@@ -18,8 +19,8 @@ import models
 from models import Assessment
 from tests.live.cast import Candidate, event, make_assessment, make_keys, send_copies
 from tests.live.client import Client
-from tests.live.service import Service
-from tools.benchmarks import bulk, report, services
+from tests.live.service import HOST, Service
+from tools.benchmarks import data, report
 
 ROUNDS = 5
 CANDIDATES, EVENTS = 500, 20_000
@@ -29,7 +30,6 @@ LONG_TASKS = """
     new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
       .observe({type: "longtask", buffered: true});
 """
-
 # To the end in a hundred steps.
 SCROLL = """async () => {
     const scrolled = document.querySelector('.event-list') ?? document.scrollingElement;
@@ -38,7 +38,6 @@ SCROLL = """async () => {
       await new Promise(requestAnimationFrame);
     }
 }"""
-
 # The page and everything that it has requested so far, as sent.
 BYTES_SENT = """performance.getEntries().filter(({transferSize}) => transferSize)
     .reduce((sum, {transferSize}) => sum + transferSize, 0)"""
@@ -46,60 +45,54 @@ BYTES_SENT = """performance.getEntries().filter(({transferSize}) => transferSize
 SPREAD = "UPDATE events SET time_ns = time_ns + seq * 300000000 WHERE session_id = %s"
 
 
-class Opening(NamedTuple):
-    """One opening of a page: in milliseconds, and bytes of all responses."""
+class MeasuredPage(NamedTuple):
+    """A page of the console, when it is shown, and what a person then does."""
 
-    shown: float
-    interactive: float
-    longest_task: float
-    bytes: int
+    name: str
+    client: Client
+    path: str
+    is_shown: Callable[[Page], None]
+    interact: Callable[[Page], None]
 
 
-def measure(rounds: int = ROUNDS) -> None:
+def measure() -> None:
     """Measure, print the table and write it to RESULTS.md."""
-    port = services.free_port()
+    with socket.create_server((HOST, 0)) as probe:
+        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as name:
-        service = Service(Path(name), f"sqlite:///{name}/proofstone.db", BASE_URL=f"http://localhost:{port}")
+        service = Service(Path(name), BASE_URL=f"http://localhost:{port}")
         with service.start(processes=1, port=port), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            rows = [_row(*page, rounds, browser, service) for page in (_board(service), _report(service))]
+            rows = [_row(page, browser, service) for page in (_board(service), _report(service))]
             browser.close()
-    text = _document(rows, rounds)
+    text = _document(rows)
     report.write("console", text)
     print(text)
-
-
-MeasuredPage = tuple[str, Client, str, Callable[[Page], None], Callable[[Page], None]]
 
 
 def _board(service: Service) -> MeasuredPage:
     """An assessment whose candidates have all completed."""
     team = service.organization("Board Ltd")
-    assessment = make_assessment(team)
-    _complete_candidates(service, assessment["id"])
-    return f"board, {CANDIDATES} candidates", team, f"/assessments/{assessment['id']}", _rows_shown, _sorts
-
-
-def _complete_candidates(service: Service, assessment_id: str) -> None:
+    assessment_id = make_assessment(team)["id"]
     models.bind(service.database_url)
     assessment = Assessment.get_by_id(assessment_id)
-    bulk.sessions(bulk.keys(assessment, CANDIDATES), CANDIDATES)
+    data.complete(assessment, data.add_keys(assessment, CANDIDATES))
     models.db.close()
+    path = f"/assessments/{assessment_id}"
+    return MeasuredPage(f"board, {CANDIDATES} candidates", team, path, _rows_shown, _sorts)
 
 
 def _rows_shown(page: Page) -> None:
-    page.wait_for_function(
-        "count => document.querySelectorAll('table.data tbody tr').length === count", arg=CANDIDATES
-    )
+    has_all = "count => document.querySelectorAll('table.data tbody tr').length === count"
+    page.wait_for_function(has_all, arg=CANDIDATES)
 
 
 def _sorts(page: Page) -> None:
     """Sort by the name, and wait for the first row of the new order."""
     first = page.locator("table.data tbody tr").first.get_attribute("data-id")
     page.get_by_role("columnheader").get_by_role("button", name="Candidate").click()
-    page.wait_for_function(
-        "first => document.querySelector('table.data tbody tr')?.dataset.id !== first", arg=first
-    )
+    differs = "first => document.querySelector('table.data tbody tr')?.dataset.id !== first"
+    page.wait_for_function(differs, arg=first)
 
 
 def _report(service: Service) -> MeasuredPage:
@@ -109,20 +102,14 @@ def _report(service: Service) -> MeasuredPage:
     send_copies(service, candidate, event(id="event-NUMBER", kind="command"), EVENTS)
     service.execute(SPREAD, service.stored_id(candidate.session_id))
     candidate.complete()
-    return (
-        f"report, {EVENTS:,} events",
-        team,
-        f"/sessions/{candidate.session_id}",
-        _report_shown,
-        _opens_event,
-    )
+    path = f"/sessions/{candidate.session_id}"
+    return MeasuredPage(f"report, {EVENTS:,} events", team, path, _lanes_shown, _opens_event)
 
 
-def _report_shown(page: Page) -> None:
+def _lanes_shown(page: Page) -> None:
+    status = "document.querySelector('.timeline [role=status]')?.textContent.includes(count)"
     page.wait_for_function(
-        "count => document.querySelector('main.report svg path') && document.querySelector('.timeline [role=status]')"
-        "?.textContent.includes(count)",
-        arg=f"{EVENTS:,}",
+        f"count => document.querySelector('main.report svg path') && {status}", arg=f"{EVENTS:,}"
     )
 
 
@@ -132,49 +119,37 @@ def _opens_event(page: Page) -> None:
     page.locator(".event-detail pre").wait_for()
 
 
-def _row(
-    name: str, client: Client, path: str, is_shown: Any, interact: Any, rounds: int, browser: Browser,
-    service: Service,
-) -> list[str]:  # fmt: skip
-    openings = [_open(browser, service, client, path, is_shown, interact) for _ in range(rounds + 1)][1:]
-    shown, interactive, longest, _ = (median(values) for values in zip(*openings, strict=True))
-    return [
-        name,
-        f"{shown:.0f}",
-        f"{interactive:.0f}",
-        f"{longest:.0f}",
-        f"{median(each.bytes for each in openings) / 1024:.0f}",
-    ]
+def _row(page: MeasuredPage, browser: Browser, service: Service) -> list[str]:
+    openings = [_open(page, browser, service) for _ in range(ROUNDS + 1)][1:]
+    return [page.name, *(f"{median(values):.0f}" for values in zip(*openings, strict=True))]
 
 
-def _open(
-    browser: Browser, service: Service, client: Client, path: str, is_shown: Any, interact: Any
-) -> Opening:
-    token = {"Authorization": client.headers["Authorization"]}
+def _open(measured: MeasuredPage, browser: Browser, service: Service) -> tuple[float, ...]:
+    """Milliseconds until everything is shown, until the interaction, and of the longest task; KiB of all responses."""
+    token: Any = {"Authorization": measured.client.headers["Authorization"]}
     context = browser.new_context(viewport={"width": 1280, "height": 900}, extra_http_headers=token)
     page = context.new_page()
     page.add_init_script(LONG_TASKS)
-    page.goto(f"http://localhost:{service.port}/console#{path}")
-    is_shown(page)
+    page.goto(f"http://localhost:{service.port}/console#{measured.path}")
+    measured.is_shown(page)
     shown = page.evaluate("performance.now()")
-    interact(page)
+    measured.interact(page)
     interactive = page.evaluate("performance.now()")
     page.evaluate(SCROLL)
     page.wait_for_load_state("networkidle")
-    sent = page.evaluate(BYTES_SENT)
-    longest = page.evaluate("Math.max(0, ...longTasks)")
+    sent, longest = page.evaluate(BYTES_SENT), page.evaluate("Math.max(0, ...longTasks)")
     context.close()
-    return Opening(shown, interactive, longest, sent)
+    return shown, interactive, longest, sent / 1024
 
 
-def _document(rows: list[list[str]], rounds: int) -> str:
+def _document(rows: list[list[str]]) -> str:
     head = ["page", "all rows, ms", "answered, ms", "longest task, ms", "KiB sent"]
     return f"""## The console
 
 `make bench options=--console`. Real Chromium without a cache, one web process, SQLite. "All rows" is the time from the
 navigation until everything is there: the board's {CANDIDATES} rows, the report's lanes. "Answered" is when the board
 also shows another order after a click, and the report an event; then the rows are scrolled to the end. Browsers report
-tasks from 50 ms; 0 means that none was longer. "KiB sent" are the bytes of all responses as sent. Medians of {rounds}
+tasks from 50 ms; 0 means that none was longer. "KiB sent" are the bytes of all responses as sent. Medians of {ROUNDS}
 rounds.
 
 {report.markdown(head, rows)}

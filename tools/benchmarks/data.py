@@ -1,14 +1,11 @@
-"""Test data: an organization with a long history, one with a large cohort, and one that receives all writes.
+"""Test data: an organization with a long history, which does not change, and one that receives all writes."""
 
-Reads use the first two, which do not change, so every round reads the same rows.
-"""
-
-import base64
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import count
 from typing import Any, NamedTuple
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from uuid import UUID
 
 import migrations
 from models import (
@@ -16,123 +13,111 @@ from models import (
     Assessment,
     CandidateKey,
     Consent,
+    Delivery,
     Organization,
+    Session,
     db,
     generate_keys,
     open_organization,
     sessions,
 )
-from models.base import is_postgres
-from tests.live import scripted_chain
-from tools.benchmarks import bulk
+from models.base import clock, is_postgres, new_id
+from tools.demo.client_events import Signer
 
-ASSESSMENTS = 10
-KEYS = 100_000
-SESSIONS = 100_000
+ASSESSMENTS, KEYS, SMALL = 10, 100_000, 1_000
+BATCH = 500
 OPEN_SESSIONS = 64
 SAMPLES = 1_000
-SEED = 2
+SEEDS = count(1)
 
 
-class Size(NamedTuple):
-    """The keys of the organization with a history, and the sessions of the cohort."""
-
-    keys: int = KEYS
-    sessions: int = SESSIONS
-
-
-# For checks and the footprint.
-SMALL = Size(keys=1_000, sessions=200)
-
-
-@dataclass
-class OpenSession:
-    """A session that accepts events, and the state of its signature chain."""
+class OpenSession(NamedTuple):
+    """A session that accepts events, and the signatures of its client."""
 
     key: str
     id: str
-    signing_key: Ed25519PrivateKey
-    last_signature: str = ""
-
-    def sign(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Sign the event as the next one of the chain."""
-        previous = self.last_signature
-        self.last_signature = self.signing_key.sign(scripted_chain.message(event, previous)).hex()
-        return event | {"sig": self.last_signature} | ({"prevSig": previous} if previous else {})
+    signer: Signer
 
 
 class Targets(NamedTuple):
     """Ids and credentials for the requests."""
 
-    size: Size
+    keys: int
     token: str
     candidates: list[tuple[str, str]]  # key, id of its assessment
-    cohort_token: str
-    cohort: str  # id of the assessment
-    sessions: list[str]
     growing_token: str
     growing_assessment: str
     open_sessions: list[OpenSession]
 
 
-def fill(size: Size) -> Targets:
+def fill(keys: int) -> Targets:
     """Migrate the empty database that the models are bound to, and fill it."""
     migrations.upgrade()
-    rng = random.Random(SEED)
     history, token = open_organization("History Ltd")
-    cohort_organization, cohort_token = open_organization("Cohort Ltd")
     growing, growing_token = open_organization("Growing Ltd")
-    batches = [
-        _insert_history(history, f"Assessment {number}", size.keys // ASSESSMENTS)
-        for number in range(ASSESSMENTS)
-    ]
-    sessions = _insert_cohort(cohort_organization, size.sessions)
+    ids: list[UUID] = []
+    for number in range(ASSESSMENTS):
+        assessment = open_assessment(history, f"Assessment {number}")
+        added = add_keys(assessment, keys // ASSESSMENTS)
+        complete(assessment, added[::2])
+        ids += added
+    Delivery.update(state="sent", attempts=1, sent_at=clock.now()).execute()
+    sample = CandidateKey.select().where(CandidateKey.id.in_(random.Random(2).sample(ids, SAMPLES)))
     assessment = open_assessment(growing, "Growing")
     open_sessions = [open_session(assessment) for _ in range(OPEN_SESSIONS)]
-    update_statistics()
+    db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
     return Targets(
-        size=size,
+        keys=keys,
         token=token,
-        candidates=[pair for batch in batches for pair in _sample_keys(batch, rng)],
-        cohort_token=cohort_token,
-        cohort=str(sessions.assessment.id),
-        sessions=[str(id) for id in sessions.ids(_sample_rows(sessions, SAMPLES, rng))],
+        candidates=[(row.key, str(row.assessment_id)) for row in sample],
         growing_token=growing_token,
         growing_assessment=str(assessment.id),
         open_sessions=open_sessions,
     )
 
 
-def update_statistics() -> None:
-    """Update the database's statistics after a bulk insert."""
-    db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
-
-
 def open_assessment(organization: Organization, title: str) -> Assessment:
     values = {"title": title, "role": "Backend Engineer", "task_brief": "Find the lost orders. " * 20}
-    reviewer = ApiToken(organization=organization)
-    return Assessment.open(reviewer, **values, repo_url="https://example.com/orders")
+    return Assessment.open(
+        ApiToken(organization=organization), **values, repo_url="https://example.com/orders"
+    )
 
 
-def _insert_history(organization: Organization, title: str, size: int) -> bulk.Batch:
-    """Insert keys; every second one was redeemed."""
-    keys = bulk.keys(open_assessment(organization, title), size)
-    bulk.sessions(keys, size // 2)
-    return keys
+def add_keys(assessment: Assessment, size: int) -> list[UUID]:
+    """Generate keys with invitations; returns their ids."""
+    ids: list[UUID] = []
+    while len(ids) < size:
+        numbers = range(len(ids), min(len(ids) + BATCH, size))
+        candidates = [
+            {"email": f"candidate{number}@{assessment.id}.example", "name": f"Candidate {number}"}
+            for number in numbers
+        ]
+        ids += [row.id for row in generate_keys(assessment.organization, assessment.id, candidates)]
+    return ids
 
 
-def _insert_cohort(organization: Organization, size: int) -> bulk.Batch:
-    return bulk.sessions(bulk.keys(open_assessment(organization, "Cohort"), size), size)
+def complete(assessment: Assessment, key_ids: Sequence[UUID]) -> None:
+    """Add a completed session for each key. As in real ones, some metrics are missing and many are equal."""
+    rows = [_session(assessment, key_id, number) for number, key_id in enumerate(key_ids)]
+    for start in range(0, len(rows), BATCH):
+        Session.insert_many(rows[start : start + BATCH]).execute()
 
 
-def _sample_keys(batch: bulk.Batch, rng: random.Random) -> list[tuple[str, str]]:
-    ids = batch.ids(_sample_rows(batch, SAMPLES // ASSESSMENTS, rng))
-    rows = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
-    return [(row.key, str(row.assessment_id)) for row in rows]
-
-
-def _sample_rows(batch: bulk.Batch, count: int, rng: random.Random) -> list[int]:
-    return rng.sample(range(1, batch.size + 1), min(count, batch.size))
+def _session(assessment: Assessment, key_id: UUID, number: int) -> dict[str, Any]:
+    started = clock.now() - timedelta(seconds=10_000 + number)
+    duration_ms = 600_000 + number * 104_729 % 9_000_000
+    closed = started + timedelta(milliseconds=duration_ms)
+    return {
+        "id": new_id(), "created_at": started, "organization": assessment.organization_id, "assessment": assessment,
+        "key": key_id, "closed_at": closed, "completed_at": closed, "closed_by": "candidate",
+        "derivation_version": 1, "event_count": 200, "duration_ms": duration_ms,
+        "prompt_count": number * 7_919 % 80 + 1, "command_fail_rate": (0, 50_000_000, 142_857_143)[number % 3],
+        "verify_intensity": number * 15_485_863 % 2_000_000_001,
+        "manual_edit_ratio": number * 32_452_843 % 1_000_000_001,
+        "first_change_latency_ms": number * 49_979_687 % 895_001 if number % 5 else None,
+        "tests_passed": (True, False, None)[number % 3], "known_exit_code_count": 40, "file_change_count": 30,
+        "attributed_change_count": 20, "further_metrics": {},
+    }  # fmt: skip
 
 
 def open_session(assessment: Assessment) -> OpenSession:
@@ -140,6 +125,5 @@ def open_session(assessment: Assessment) -> OpenSession:
     (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
     key = CandidateKey.get_by_id(row.id)
     Consent.give(key, None, None)
-    signing_key = Ed25519PrivateKey.generate()
-    public_key = base64.b64encode(signing_key.public_key().public_bytes_raw()).decode()
-    return OpenSession(key.key, str(sessions.redeem(key.key, public_key).id), signing_key)
+    signer = Signer(next(SEEDS))
+    return OpenSession(key.key, str(sessions.redeem(key.key, signer.public_key).id), signer)

@@ -4,18 +4,9 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
-MEBIBYTE_KB = 1024
-
-
-class Memory(NamedTuple):
-    """In MiB: `resident` counts shared pages in each process (RSS), `proportional` splits them (PSS)."""
-
-    resident: float
-    proportional: float
 
 
 def family(pid: int) -> list[int]:
@@ -35,17 +26,10 @@ def processor_seconds(pids: Iterable[int]) -> float:
     return sum(sum(map(int, fields[11:15])) for pid, fields in _stats() if pid in members) / TICKS
 
 
-def memory(pids: Iterable[int]) -> Memory:
-    """The total memory of exactly these processes."""
-    resident = proportional = 0
-    for pid in pids:
-        lines = dict(
-            line.split(":", 1)
-            for line in PROC.joinpath(str(pid), "smaps_rollup").read_text().splitlines()[1:]
-        )
-        resident += int(lines["Rss"].split()[0])
-        proportional += int(lines["Pss"].split()[0])
-    return Memory(resident / MEBIBYTE_KB, proportional / MEBIBYTE_KB)
+def memory(pids: Iterable[int]) -> float:
+    """The resident memory of exactly these processes in MiB; shared pages count in each."""
+    lines = [line for pid in pids for line in (PROC / str(pid) / "status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def _stats() -> Iterable[tuple[int, list[str]]]:

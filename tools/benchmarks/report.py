@@ -12,20 +12,16 @@ from tools.benchmarks.operations import Operation
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = (
-    "operation",
-    "by processor time",
-    "from - to",
-    "target",
-    "by throughput",
-    "product CPU ms",
-    "limit CPU ms",
-    "product /s",
-    "limit /s",
-    "product ms",
-    "limit ms",
-    "on SQLite /s",
-    "SQLite / PostgreSQL",
-    "errors of product, limit, SQLite",
+    *(
+        "operation",
+        "by throughput",
+        "from - to",
+        "target",
+        "by processor time",
+        "product CPU ms",
+        "limit CPU ms",
+    ),
+    *("product /s", "limit /s", "product ms", "limit ms", "errors of product, limit"),
 )
 
 
@@ -41,7 +37,6 @@ class Run(NamedTuple):
 class Round(NamedTuple):
     product: Run
     limit: Run
-    on_sqlite: Run
 
 
 class Result(NamedTuple):
@@ -51,36 +46,25 @@ class Result(NamedTuple):
     rounds: list[Round]
 
     @property
-    def ratios(self) -> list[float]:
-        """The limit's processor time divided by the product's, by round. Compared with the target."""
-        return [_ratio(limit.processor_ms, product.processor_ms) for product, limit, _ in self.rounds]
-
-    @property
     def errors(self) -> list[int]:
-        """Failed requests of the product, of the limit and of the product on SQLite."""
+        """Failed requests of the product and of the limit."""
         return [sum(run.errors for run in runs) for runs in zip(*self.rounds, strict=True)]
 
     def cells(self) -> list[str]:
-        product, limit, on_sqlite = (list(runs) for runs in zip(*self.rounds, strict=True))
-        by_throughput = [_ratio(product.per_second, limit.per_second) for product, limit, _ in self.rounds]
-        by_database = [_ratio(sqlite.per_second, product.per_second) for product, _, sqlite in self.rounds]
+        product, limit = (list(runs) for runs in zip(*self.rounds, strict=True))
+        ratios = [one.per_second / other.per_second for one, other in self.rounds]
+        by_processor = [other.processor_ms / one.processor_ms for one, other in self.rounds]
         return [
             self.operation.name,
-            f"{median(self.ratios):.2f}",
-            f"{min(self.ratios):.2f} - {max(self.ratios):.2f}",
+            f"{median(ratios):.2f}",
+            f"{min(ratios):.2f} - {max(ratios):.2f}",
             f">= {self.operation.target:.2f}",
-            f"{median(by_throughput):.2f}",
+            f"{median(by_processor):.2f}",
             *(f"{median(run.processor_ms for run in runs):.2f}" for runs in (product, limit)),
             *(f"{median(run.per_second for run in runs):.0f}" for runs in (product, limit)),
             *(f"{median(run.median_ms for run in runs):.1f}" for runs in (product, limit)),
-            f"{median(run.per_second for run in on_sqlite):.0f}",
-            f"{median(by_database):.2f}",
             ", ".join(map(str, self.errors)),
         ]
-
-
-def _ratio(dividend: float, divisor: float) -> float:
-    return dividend / divisor if divisor else float("nan")
 
 
 def table(results: Sequence[Result]) -> str:
@@ -99,26 +83,23 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join([row[0].ljust(widths[0]), *numbers]) + " |"
 
 
-def comparison(results: Sequence[Result], conditions: str, server: str) -> str:
+def comparison(results: Sequence[Result], conditions: str, memory: float) -> str:
     return f"""## Comparison with the limit
 
-`make bench`. The product and a bare WSGI application (`limit/`) with hand-written SQL on the same tables,
-both under gunicorn with the same settings, on one durable PostgreSQL. The product has its default settings, with
-authentication, limits, audit, event feed, validation and log. The two take turns; numbers are medians of the rounds.
+`make bench`. The product and a bare WSGI application (`limit/`) with hand-written SQL on the same tables, both under
+gunicorn with the same settings, on one durable PostgreSQL. The product has its default settings, with authentication,
+limits, audit, event feed, validation and log. The two take turns; numbers are medians of the rounds.
 
-- "By processor time" is limit / product, of the service's and the database's processor time per request. The target
-  applies to this ratio, because other work on the machine hardly changes it. "From - to" is its smallest and largest
-  value in a round.
-- "By throughput" is product / limit, of requests per second.
+- "By throughput" is product / limit, of requests per second; "from - to" is its smallest and largest value in a round.
+- "By processor time" is limit / product, of the service's and the database's processor time per request. Other work on
+  the machine changes it less.
 - "Product ms" and "limit ms" are response times.
 
 {table(results)}
 
-- {conditions}
-- {server}; SQLite in WAL mode, synchronous=full; Python {platform.python_version()}.
-- {machine()}; {date.today().isoformat()}.
-- Load, services and database share the machine, so the absolute numbers mean little elsewhere; compare the
-  ratios.
+- {conditions}. The product's web process then needs {memory:.0f} MiB (RSS).
+- PostgreSQL with fsync; Python {platform.python_version()}; {machine()}; {date.today().isoformat()}.
+- Load, services and database share the machine, so the absolute numbers mean little elsewhere; compare the ratios.
 """
 
 
@@ -135,13 +116,7 @@ def write(name: str, text: str, file: Path = RESULTS) -> None:
 def machine() -> str:
     """Processor, cores, memory and system, without the machine's name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+    info = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
+    processor = models[0] if models else platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"

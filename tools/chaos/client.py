@@ -48,34 +48,15 @@ class LostRequest(NamedTuple):
     description: str
 
 
-class Throttle:
-    """Limits the requests of all threads to a rate."""
-
-    def __init__(self, per_second: float):
-        self.interval = 1 / per_second
-        self._next = time.monotonic()
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        with self._lock:
-            self._next = max(self._next + self.interval, time.monotonic() - 1)
-            remaining = self._next - time.monotonic()
-        if remaining > 0:
-            time.sleep(remaining)
-
-
 class ApiClient:
     """Client of the service, shared by all writers, with a connection for each request.
 
     has_single_writer -- whether the database can be busy with another write (SQLite), which is a valid 503
     """
 
-    def __init__(
-        self, port: int, outages: Outages, throttle: Throttle | None = None, has_single_writer: bool = False
-    ):
+    def __init__(self, port: int, outages: Outages, has_single_writer: bool):
         self.port = port
         self.outages = outages
-        self.throttle = throttle
         self.has_single_writer = has_single_writer
         self.in_flight = 0
         self.connections_refused = 0
@@ -96,8 +77,6 @@ class ApiClient:
         It is unknown without a complete response, after a valid 503, and while a request with the same
         `Idempotency-Key` is in progress. Raises Violation for any other 5xx.
         """
-        if self.throttle:
-            self.throttle.wait()
         start = time.monotonic()
         try:
             response = self._send(method, path, body, headers or {})

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests import postgres
 from tests.delivery.mail_server import HOST, free_port
 from tests.live.service import TIMEOUT_SECONDS, Service, children, is_running, wait_until
-from tools.chaos.client import ApiClient, Headers, Outages, Throttle, Violation
+from tools.chaos.client import ApiClient, Headers, Outages, Violation
 from tools.chaos.receivers import Receivers
 from tools.chaos.scenario import CRITERIA, LEVELS
 
@@ -28,11 +28,11 @@ class Deployment:
     database -- `sqlite` or `postgresql`
     """
 
-    def __init__(self, database: str, throttle: Throttle | None = None):
+    def __init__(self, database: str):
         self.database = database
         self.outages = Outages()
         self.receivers = Receivers()
-        self.client = ApiClient(free_port(), self.outages, throttle, has_single_writer=database == "sqlite")
+        self.client = ApiClient(free_port(), self.outages, has_single_writer=database == "sqlite")
         self.server: postgres.EmbeddedServer | None = None
         self.workers: list[subprocess.Popen] = []
         self.reviewer: Headers = {}
@@ -158,11 +158,6 @@ class Deployment:
         worker.wait()
         self.start_worker()
 
-    def resident_bytes(self) -> dict[str, list[int]]:
-        """Memory of each web process and each worker."""
-        pids = {"web": children(self.web.pid), "worker": [worker.pid for worker in self.workers]}
-        return {name: [_resident_bytes(pid) for pid in ids] for name, ids in pids.items()}
-
     def _stop_processes(self) -> None:
         processes = [process for process in (self.service.web, *self.workers) if process is not None]
         for process in processes:
@@ -210,8 +205,3 @@ def _stop(process: subprocess.Popen, name: str) -> None:
         raise Violation(f"{name} did not stop within {STOP_SECONDS} seconds.") from None
     if status != 0:
         raise Violation(f"{name} stopped with status {status}.")
-
-
-def _resident_bytes(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -7,25 +7,13 @@ MAX_VIOLATIONS = 40
 
 def report(run: Any, title: str, seconds: float) -> str:
     """Report faults, requests, writes, deliveries and violations."""
-    lines = [f"== {title}: {seconds:.0f} s", "faults:"]
-    lines += [f"  {name:18} {times:5}" for name, times in sorted(run.injector.injected.items())]
-    return "\n".join(lines + _common(run))
-
-
-def report_soak(soak: Any, title: str) -> str:
-    """Report the same for a soak test, with the memory instead of faults."""
-    lines = [f"== {title}"]
-    for name in ("web", "worker"):
-        second, last = soak.memory(name)
-        lines.append(f"memory of {name}: {second:.1f} MiB in the second quarter, {last:.1f} MiB in the last")
-    return "\n".join(lines + _common(soak))
-
-
-def _common(run: Any) -> list[str]:
     client, receivers = run.deployment.client, run.deployment.receivers
     results, checks, feed = run.results, run.verifier.checks, run.verifier.feed
     statuses = ", ".join(f"{count} x {status}" for status, count in sorted(client.statuses.items()))
     lines = [
+        f"== {title}: {seconds:.0f} s",
+        "faults:",
+        *(f"  {name:18} {times:5}" for name, times in sorted(run.injector.injected.items())),
         f"requests: {client.responses} with a response ({statuses}), {len(client.lost)} without, "
         f"{client.connections_refused} connections refused; the slowest took {client.slowest_seconds:.1f} s",
         f"{'writes':14}{'acknowledged':>14}{'verified':>10}{'unknown':>9}{'unknown, stored':>17}",
@@ -41,7 +29,7 @@ def _common(run: Any) -> list[str]:
         f"webhooks: {len(webhooks.digests)} events received, {webhooks.count - len(webhooks.digests)} repeated "
         f"with the same webhook-id; the feed has {len(feed.digests)}",
     ]
-    return lines + _violations(results.violations)
+    return "\n".join(lines + _violations(results.violations))
 
 
 def _violations(violations: list[str]) -> list[str]:

@@ -40,12 +40,10 @@ class Verifier:
         self.checks = checks.Checks(deployment, self.feed)
         self._log_position = 0
 
-    def verify(
-        self, scenarios: list[Scenario], seconds: float = DRAIN_SECONDS, wait_for_leases: bool = False
-    ) -> None:
+    def verify(self, scenarios: list[Scenario]) -> None:
         start = time.monotonic()
         try:
-            drain(self.deployment.service, seconds, wait_for_leases)
+            drain(self.deployment.service)
         except Violation as violation:
             # All other differences would follow from this one.
             self.results.add_violations(str(violation))
@@ -84,20 +82,17 @@ class Verifier:
         return checks.log_violations(new, self.deployment.server is not None)
 
 
-def drain(service: Service, seconds: float = DRAIN_SECONDS, wait_for_leases: bool = False) -> None:
-    """Return when nothing is queued; raises Violation if there is no progress for that time.
-
-    wait_for_leases -- let leases end normally
-    """
+def drain(service: Service) -> None:
+    """Return when nothing is queued; raises Violation if there is no progress for DRAIN_SECONDS."""
     now = time.monotonic()
-    fewest, deadline, next_expiry = float("inf"), now + seconds, now + LEASE_SECONDS
+    fewest, deadline, next_expiry = float("inf"), now + DRAIN_SECONDS, now + LEASE_SECONDS
     while remaining := queued(service):
         now, total = time.monotonic(), sum(remaining.values())
         if total < fewest:
-            fewest, deadline = total, now + seconds
+            fewest, deadline = total, now + DRAIN_SECONDS
         if now > deadline:
-            raise Violation(f"No progress for {seconds:g} seconds with {remaining}.")
-        if now > next_expiry and not wait_for_leases:
+            raise Violation(f"No progress for {DRAIN_SECONDS} seconds with {remaining}.")
+        if now > next_expiry:
             next_expiry = now + LEASE_SECONDS
             for statement in EXPIRE_LEASES:
                 service.execute(statement)

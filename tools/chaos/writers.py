@@ -11,15 +11,17 @@ from tools.chaos.deployment import Deployment
 from tools.chaos.expected import Results
 from tools.chaos.scenario import Scenario
 
+THREADS = 6
+
 
 class Writers:
     """Writers that run while the `with` block does, and then finish their last scenario."""
 
-    def __init__(self, deployment: Deployment, results: Results, seed: int, threads: int = 6):
+    def __init__(self, deployment: Deployment, results: Results, seed: int):
         self.deployment = deployment
         self.results = results
         self.seed = seed
-        self._numbers = [count() for _ in range(threads)]
+        self._numbers = [count() for _ in range(THREADS)]
         self.scenarios: list[Scenario] = []
         self._stopped = threading.Event()
 

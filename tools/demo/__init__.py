@@ -12,7 +12,7 @@ from typing import Any
 
 from rules.integrity import seal_keys
 from tools.demo.cast import PEOPLE, PLACES_TO_START
-from tools.demo.neighbours import HOST, Neighbours, neighbours
+from tools.demo.servers import HOST, Neighbour, neighbour
 from tools.scripts.run_with_parent import with_parent
 from tools.scripts.service import Service, Stopped, handle_stop_signals
 
@@ -23,56 +23,26 @@ class FillFailed(Exception):
     """The data could not be created; the error is on stderr."""
 
 
-def fill(
-    url: str, database_url: str, settings: Mapping[str, str], receivers: str | None = None
-) -> dict[str, Any]:
-    """Add the demo's organization to a service; takes about 25 seconds.
-
-    The web process may run. The worker must not: it would close sessions that lie in the past. Can be done once in a
-    database. Returns `tokens` by person (admin, reviewer, reviewer 2, observer) and for a `service`, the ids of
-    `assessments` by task and of `candidates` and `sessions` by name, and the `groups` of each task's candidates.
-
-    settings -- of the service, by environment name; needs SEAL_KEYS, and BUNDLE_FOLDER to read the submissions later
-    receivers -- base URL of the demo's webhook receivers, if they run longer than this function
-    """
-    with tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder, neighbours(Path(folder)) as own:
-        environment = os.environ | settings | own.settings
-        environment |= {"BASE_URL": url, "DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
-        environment |= {"RATELIMIT_ENABLED": "false", "LOG_LEVEL": "ERROR"}
-        command = [sys.executable, "-m", "tools.demo.filling", receivers or own.receivers]
-        # A separate process has a clock and a database connection of its own, and does not receive Ctrl-C.
-        done = subprocess.run(
-            with_parent(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, process_group=0
-        )
-    if done.returncode:
-        raise FillFailed
-    return json.loads(done.stdout)
-
-
 def run(port: int) -> None:
     """Run a service with sample data until Ctrl-C. Its data, emails included, is deleted with it."""
     _require_free(port)
     handle_stop_signals()
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder,
-            neighbours(Path(folder) / "mail") as others,
-        ):
-            _run(port, Path(folder), others)
+        with tempfile.TemporaryDirectory(prefix="proofstone-demo-") as folder, neighbour() as other:
+            _run(port, Path(folder), other)
     except Stopped:
         print("Stopped.", flush=True)
     except FillFailed:
         sys.exit("The demo's data could not be created. See the error above.")
 
 
-def _run(port: int, folder: Path, others: Neighbours) -> None:
-    url, database_url = f"http://localhost:{port}", f"sqlite:///{folder}/proofstone.db"
-    settings = _settings(folder) | others.settings
-    environment = os.environ | settings | {"BASE_URL": url, "DATABASE_URL": database_url}
+def _run(port: int, folder: Path, other: Neighbour) -> None:
+    url = f"http://localhost:{port}"
+    environment = os.environ | other.settings | _settings(folder) | {"BASE_URL": url}
     service = Service(HOST, port, environment)
     try:
         print("Creating three weeks of an organization; this takes about 30 seconds ...", flush=True)
-        filled = fill(url, database_url, settings, others.receivers)
+        filled = _fill(environment, other.address)
         service.start()
         print(_guide(url, filled), flush=True)
         service.watch()
@@ -81,6 +51,18 @@ def _run(port: int, folder: Path, others: Neighbours) -> None:
         raise
     finally:
         service.stop()
+
+
+def _fill(environment: Mapping[str, str], receivers: str) -> dict[str, Any]:
+    """Add the organization; returns the `tokens` by person, and the ids of `sessions` by the candidate's name."""
+    command = [sys.executable, "-m", "tools.demo.filling", receivers]
+    # A separate process has a clock and a database connection of its own, and does not receive Ctrl-C.
+    done = subprocess.run(
+        with_parent(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, process_group=0
+    )
+    if done.returncode:
+        raise FillFailed
+    return json.loads(done.stdout)
 
 
 def _require_free(port: int) -> None:
@@ -94,6 +76,7 @@ def _require_free(port: int) -> None:
 def _settings(folder: Path) -> dict[str, str]:
     """Settings that replace those of a real service: nothing leaves this machine."""
     return {
+        "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
         "BUNDLE_FOLDER": str(folder / "bundles"),
         "SEAL_KEYS": seal_keys.generate(),
         "S3_BUCKET": "",

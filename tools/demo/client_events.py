@@ -1,6 +1,7 @@
 """Work as the events of the candidate's client, signed (docs/candidate-client.md, sections 5 and 7)."""
 
 import base64
+import difflib
 import hashlib
 import json
 import random
@@ -13,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from rules.timestamps import format_timestamp
-from tools.demo.diffs import change
 from tools.demo.work import Action, todos
 
 Event = dict[str, Any]
@@ -123,6 +123,16 @@ class Client:
 
     def _intent(self, tool, preview):
         return "tool_intent", self.tool, "ai", {"toolName": tool, "inputPreview": preview}, {}
+
+
+def change(path: str, before: str | None, after: str) -> dict[str, Any]:
+    """The members of a change that describe it."""
+    old, new = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
+    name = "/dev/null" if before is None else f"a/{path}"
+    lines = list(difflib.unified_diff(old, new, name, f"b/{path}"))
+    added = sum(line.startswith("+") for line in lines[2:])
+    removed = sum(line.startswith("-") for line in lines[2:])
+    return {"path": path, "diff": "".join(lines), "linesAdded": added, "linesRemoved": removed}
 
 
 def _command(command: str, code: int, output: str, duration: int) -> dict[str, Any]:

@@ -13,20 +13,19 @@ from app import create_app
 from models.base import clock
 from ops import admin
 from tools.demo import cast
-from tools.demo.model import ModelServer, model_server
 from tools.demo.organization import Organization
 from tools.demo.past import Past
+from tools.demo.servers import Neighbour, neighbour
 from tools.demo.story import Story
 
 
 def main(receivers: str) -> None:
-    with model_server() as model:
-        os.environ.update(model.settings)
+    with neighbour() as model:
+        os.environ |= {"ANTHROPIC_BASE_URL": model.address, "ANTHROPIC_API_KEY": "sk-ant-demo"}
         print(json.dumps(fill(Past(create_app()), model, receivers)))
 
 
-def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
-    """Fill the database; see `tools.demo.fill` for the result."""
+def fill(past: Past, model: Neighbour, receivers: str) -> dict[str, Any]:
     end = clock.now()
     if "Nothing" not in past.flask("db", "upgrade"):
         past.flask("issues", "import", str(admin.CATALOG))
@@ -41,9 +40,6 @@ def fill(past: Past, model: ModelServer, receivers: str) -> dict[str, Any]:
     names = {candidate.number: candidate.name for candidate in cast.candidates()}
     return {
         "tokens": organization.tokens,
-        "assessments": organization.assessments,
-        "groups": {name: cast.groups(name) for name in organization.assessments},
-        "candidates": {names[number]: key_id for number, key_id in story.keys.items()},
         "sessions": {names[number]: session_id for number, session_id in story.sessions.items()},
     }
 

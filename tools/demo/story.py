@@ -7,9 +7,9 @@ from typing import Any
 
 from tools.demo import agent, cast, client_events, reviews
 from tools.demo.cast import Candidate
-from tools.demo.model import ModelServer
 from tools.demo.organization import Organization
 from tools.demo.past import Past, Script
+from tools.demo.servers import Neighbour
 from tools.demo.work import Action, Plan, Work
 
 BATCH_EVENTS = 50
@@ -23,15 +23,14 @@ SCORED = ("scored", "disagreed", "one", "advanced", "rejected", "hired")
 
 
 class Story:
-    """What happens to the candidates until `end`; keeps the ids of their `keys` and `sessions` by their numbers.
+    """What happens to the candidates until `end`; keeps the ids of their `sessions` by their numbers.
 
     model -- the provider that the service forwards model calls to
     """
 
-    def __init__(self, past: Past, organization: Organization, model: ModelServer, end: datetime):
+    def __init__(self, past: Past, organization: Organization, model: Neighbour, end: datetime):
         self.past, self.model, self.end = past, model, end
         self.sessions: dict[int, str] = {}
-        self.keys: dict[int, str] = {}
         self._organization, self._tasks = organization, organization.tasks
         self._as = organization.call
 
@@ -59,7 +58,6 @@ class Story:
         invited = morning if candidate.has_session else began
         yield invited
         key = self._invite(candidate)
-        self.keys[candidate.number] = key["id"]
         yield invited + MINUTE
         self.past.work()
         if candidate.note == "extra":

@@ -3,7 +3,6 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,21 +20,6 @@ SEAL_KEYS = f"test:{'0' * 64}"
 CLOSED_STATUS = """() => Boolean(document.querySelector("main h1"))
   && !document.querySelector("[aria-busy=true], main .loading")"""
 TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
-
-# The quick tests: one of each kind. The others are slow.
-QUICK = (
-    "test_frame.py::test_the_navigation_names_the_pages_and_the_organization",
-    "test_frame.py::test_links_never_run_scripts",
-    "test_sign_in.py::test_sign_in_with_a_token_and_out",
-    "test_board.py::test_the_board_sorts_filters_and_searches_and_keeps_it_in_the_address",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folder = Path(__file__).parent
-    for item in items:
-        if item.path.parent == folder and not item.nodeid.endswith(QUICK):
-            item.add_marker(pytest.mark.slow)
 
 
 class ConsoleVisit(Visit):

@@ -13,8 +13,6 @@ from playwright.sync_api import Page
 from tests.browser.console.conftest import ConsoleVisit
 from tests.browser.console.organization import Organization
 
-pytestmark = pytest.mark.slow
-
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # 320: a window of 1280 pixels at 400 % (WCAG 1.4.10).
 WIDTHS = (320, 390, 1280, 2560)

@@ -375,7 +375,6 @@ SCROLL = """async () => {
 }"""
 
 
-@pytest.mark.slow
 def test_20000_events_open_in_two_seconds_and_scroll_without_a_pause(site, candidate, open_report):
     copied = ["prompt", "file_diff", "command", "test_run"]
     record(candidate, *(each | {"id": f"{each['kind']}-NUMBER"} for each in work() if each["kind"] in copied))

@@ -9,8 +9,6 @@ from tests.live.cast import Candidate, event, list_keys
 from tests.live.client import Client
 from tests.live.service import wait_until
 
-pytestmark = pytest.mark.slow
-
 COOKIE = "__Host-proofstone"
 LIST = "name,email\nAda Lindqvist,ada@example.com\nBo Chen,bo@example.com\n"
 # Of the rubric that the form suggests, criteria with the levels 1 to 4.

@@ -3,10 +3,8 @@
 import pytest
 
 from rules.agents import anthropic_messages
-from rules.events.recorded_events import ResponseUsage
 from tests.rules.agents.messages import (
     FACTS,
-    HEADERS,
     REMINDER,
     SESSION,
     assistant,
@@ -75,21 +73,6 @@ def test_the_agent_and_its_session():
     )
     metadata = {"user_id": f"user_1_account__session_{SESSION}"}
     assert request(user("a"), headers=headers, metadata=metadata).agent.session == SESSION
-
-
-def test_an_unknown_tool_gives_prompts_answers_and_generic_calls():
-    messages = [
-        user("Fix it."),
-        assistant("I look.", call("t1", "peek", at=1)),
-        user(result("t1", "x"), "And test."),
-    ]
-    some = events(*messages, headers={"user-agent": "other/1"})
-    assert [event.kind for event in some] == ["prompt", "ai_response", "tool_intent", "tool_use", "prompt"]
-    assert some[3].data == {"toolName": "peek", "inputPreview": '{"at": 1}', "ok": True, "toolUseId": "t1"}
-    agent, other = (request(user(first), headers={}).agent for first in ("Fix it.", "Other."))
-    assert agent.tool is None
-    assert agent.session != other.session
-    assert agent == request(*messages, headers={}).agent
 
 
 SAID = [
@@ -231,26 +214,6 @@ def test_a_response_is_the_same_event_in_a_later_request(answer):
     assert "tool_intent" not in {kind for kind, _, _ in set(history) - set(seen)}
 
 
-def test_a_response_has_its_usage():
-    measured = ResponseUsage(
-        "req_9", "model-9", {"input": 1, "output": 2, "cacheRead": 3, "cacheWrite1h": 4}, 1_500_000, 80, 900
-    )
-    answer, intent = response("I look.", LS).events(request(user("a")), measured)
-    assert (answer.kind, answer.data) == (
-        "ai_response",
-        {
-            "lastAssistantMessage": "I look.", "model": "model-9", "requestId": "req_9", "usageScope": "request",
-            "inputTokens": 1, "outputTokens": 2, "cacheReadTokens": 3, "cacheWrite1hTokens": 4, "totalCost": 0.0015,
-            "firstTokenMs": 80, "turnDurationMs": 900,
-        },
-    )  # fmt: skip
-    assert (intent.kind, intent.data["toolUseId"], intent.data["inputPreview"]) == (
-        "tool_intent",
-        "t1",
-        '{"command": "ls"}',
-    )
-
-
 def test_an_interrupted_answer_is_one_event():
     asked = user("one")
     broken = anthropic_messages.Response()
@@ -276,17 +239,6 @@ def test_one_escape_is_one_interrupt():
         "[Request interrupted by user for tool use]\n",
     )
     assert kinds(user("a"), assistant(LS, PWD), answers).count("interrupt") == 1
-
-
-def test_a_subagent_has_no_prompts_and_its_answers_are_usage():
-    headers = HEADERS | {"x-claude-code-agent-id": "a1"}
-    messages = [user("Look."), assistant("I look", LS), user(result("t1", "x"))]
-    some = events(*messages, headers=headers)
-    assert [(event.kind, event.agent_id) for event in some] == [("tool_intent", "a1"), ("command", "a1")]
-    answer, intent = response("Text", PWD).events(request(*messages, headers=headers), FACTS)
-    assert (answer.kind, answer.agent_id, answer.data["sidechain"]) == ("subagent_usage", "a1", True)
-    assert "lastAssistantMessage" not in answer.data
-    assert intent.kind == "tool_intent"
 
 
 SIDE_CALLS = {

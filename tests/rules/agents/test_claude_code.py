@@ -4,8 +4,6 @@ import subprocess
 
 import pytest
 
-from rules.agents import claude_code
-from rules.agents.dialect import Outcome
 from tests.rules.agents.messages import assistant, call, events, outcomes, result, user
 
 DONE = "The file /shop/a.py has been updated successfully. (file state is current in your context)"
@@ -373,31 +371,3 @@ def test_a_notebook():
         "print(2)",
         True,
     )
-
-
-HOSTILE = [
-    None,
-    1,
-    "x",
-    [],
-    {},
-    [[]],
-    {"file_path": 1},
-    {"edits": [None]},
-    {"edits": []},
-    {"todos": 3},
-    {"file_path": "/a", "offset": "x"},
-]
-
-
-@pytest.mark.parametrize("arguments", HOSTILE, ids=repr)
-@pytest.mark.parametrize(
-    "result", ["", "x", "Exit code 99999999999999", "1\tx\n2\ty", "999999999\tx\n1000000000\ty"]
-)
-def test_no_arguments_or_results_raise(arguments, result):
-    for name in [*claude_code.TOOLS, "mcp__", "?"]:
-        outcome = Outcome("t", name, arguments, result, None)
-        row = claude_code.tool(name)
-        assert all(isinstance(data, dict) for data in row.read(outcome))
-        row.touches(outcome)
-        claude_code.rejection(outcome._replace(is_error=True))

@@ -1,5 +1,7 @@
 """The known agents: whatever a call or a text has, nothing raises."""
 
+from itertools import product
+
 import pytest
 
 from rules.agents.dialect import Outcome
@@ -56,22 +58,22 @@ RESULTS = [
     "Wrote file successfully.",
     "Found 99999999999999999999 matches",
     "aborted by user",
+    "Exit code 99999999999999",
+    "999999999\tx\n1000000000\ty",
     "Tool execution aborted",
 ]
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-@pytest.mark.parametrize("result", RESULTS)
-def test_no_arguments_or_results_raise(agent, result):
+def test_no_arguments_or_results_raise(agent):
     assert agent.tools
-    for name in (*agent.tools, "mcp__a__b", "", "unknown"):
-        for arguments in ARGUMENTS:
-            for is_error in (None, True):
-                outcome = Outcome("call_1", name, arguments, result, is_error)
-                row = agent.tool(name)
-                assert all(isinstance(data, dict) for data in row.read(outcome))
-                assert all(isinstance(touch.path, str) for touch in row.touches(outcome))
-                agent.rejection(outcome)
+    names = (*agent.tools, "mcp__a__b", "mcp__", "", "unknown")
+    for name, arguments, result, is_error in product(names, ARGUMENTS, RESULTS, (None, True)):
+        outcome = Outcome("call_1", name, arguments, result, is_error)
+        row = agent.tool(name)
+        assert all(isinstance(data, dict) for data in row.read(outcome))
+        assert all(isinstance(touch.path, str) for touch in row.touches(outcome))
+        agent.rejection(outcome)
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)

@@ -1,16 +1,16 @@
-"""Members of an envelope; any may be missing or of any type (contract 5.1)."""
+"""Fields of an envelope; any may be missing or of any type (contract 5.1)."""
 
 import pytest
 
-from rules.events.envelopes import columns, integer, label, member, source_name, text
+from rules.events.envelopes import columns, field, integer, label, source_name, text
 
 ODD = [None, True, 7, 1.5, "x", [], ["x"], {}, {"type": {"type": "x"}}]
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_a_member_of_any_value_is_found_or_none(value):
-    assert member(value, "missing") is member({"a": value}, "a", "missing", "deeper") is None
-    assert member({"a": {"b": value}}, "a", "b") == member(value) == value
+def test_a_field_of_any_value_is_found_or_none(value):
+    assert field(value, "missing") is field({"a": value}, "a", "missing", "deeper") is None
+    assert field({"a": {"b": value}}, "a", "b") == field(value) == value
 
 
 def test_only_integers_in_the_allowed_range_are_integers():
@@ -39,8 +39,8 @@ def test_a_source_has_one_name(source, name):
 
 
 def test_columns_are_read_from_the_envelope_or_none():
-    members = {"actor": {"type": "ai", "role": "assistant"}, "provenance": {"attribution": "likely_ai"}}
+    fields = {"actor": {"type": "ai", "role": "assistant"}, "provenance": {"attribution": "likely_ai"}}
     expected = {"kind": "command", "source": "claude-code", "actor": "ai", "attribution": "likely_ai"}
-    assert columns({"kind": "command", "source": "claude-code"} | members) == expected
+    assert columns({"kind": "command", "source": "claude-code"} | fields) == expected
     for odd in ODD:
         assert columns({"actor": odd, "provenance": odd}) == dict.fromkeys(expected)

@@ -23,18 +23,17 @@ def canonical(text: str, variant: Variant = CURRENT) -> str:
     return canonicalize(parse(text), variant).decode()
 
 
-@pytest.mark.parametrize(
-    ("sent", "signed"),
-    [
-        ("1.8e-05", "0.000018"), ("1e-6", "0.000001"), ("0.0000001", "1e-7"), ("9.5e-7", "9.5e-7"), ("1e21", "1e+21"),
-        ("1.5e-10", "1.5e-10"), ("-2.5E-7", "-2.5e-7"), ("5e-324", "5e-324"), ("1.0", "1"), ("1e2", "100"),
-        ("-3.000", "-3"), ("0.0", "0"), ("-0", "0"), ("-0.0", "0"), ("2.5", "2.5"), ("123456.789e3", "123456789"),
-        ("1e20", "100000000000000000000"), ("1.5e300", "1.5e+300"), ("1000000000000000000000000000000", "1e+30"),
-    ],
-)  # fmt: skip
+NUMBERS = {
+    "1.8e-05": "0.000018", "1e-6": "0.000001", "0.0000001": "1e-7", "9.5e-7": "9.5e-7", "1e21": "1e+21",
+    "1.5e-10": "1.5e-10", "-2.5E-7": "-2.5e-7", "5e-324": "5e-324", "1.0": "1", "1e2": "100", "-3.000": "-3",
+    "0.0": "0", "-0": "0", "-0.0": "0", "2.5": "2.5", "123456.789e3": "123456789", "1e20": "100000000000000000000",
+    "1.5e300": "1.5e+300", "1000000000000000000000000000000": "1e+30",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_number_has_one_canonical_form(sent, signed, variant):
-    assert canonical(sent, variant) == signed
+def test_a_number_has_one_canonical_form(variant):
+    assert {sent: canonical(sent, variant) for sent in NUMBERS} == NUMBERS
 
 
 @pytest.mark.parametrize(

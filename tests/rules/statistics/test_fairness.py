@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from rules.statistics.fairness import Group, compare, fisher_exact, to_suppress
 
@@ -13,6 +12,8 @@ SIZES = st.integers(1, 60)
 @settings(deadline=None)
 @given(SIZES, SIZES, st.data())
 def test_the_p_value_is_that_of_scipy(decided, other_decided, data):
+    from scipy import stats  # here, since the import takes a second
+
     group = Group("A", decided, data.draw(st.integers(0, decided)))
     other = Group("B", other_decided, data.draw(st.integers(0, other_decided)))
     table = [[each.selected, each.decided - each.selected] for each in (group, other)]

@@ -23,9 +23,7 @@ from rules import api_tokens, candidate_keys
 from rules.cursors import Cursor
 from rules.events import envelopes, summaries
 from rules.integrity import event_signatures
-from rules.statistics import cohorts
 from rules.timestamps import parse_timestamp_ns
-from schemas.base import camel
 from tools.benchmarks.limit import statements
 from tools.benchmarks.limit.prepared import PreparingConnection
 
@@ -36,14 +34,8 @@ HEADERS = [
     ("Cache-Control", "no-store"),
 ]
 REASONS = {
-    200: "200 OK",
-    201: "201 Created",
-    401: "401 Unauthorized",
-    404: "404 Not Found",
-    409: "409 Conflict",
-}
-
-
+    200: "200 OK", 201: "201 Created", 401: "401 Unauthorized", 404: "404 Not Found", 409: "409 Conflict",
+}  # fmt: skip
 ASSESSMENT_MEMBERS = ("id", "orgId", "title", "role", "taskBrief", "repoUrl", "issueId", "rubricId",
                       "timeLimitMinutes", "expiresInDays")  # fmt: skip
 
@@ -82,8 +74,6 @@ def route(environ: dict[str, Any]) -> Response:
             return candidates(environ)
         case "POST", ["hooks", "ingest"]:
             return ingest(environ)
-        case "GET", ["assessments", assessment_id, "cohort-stats"]:
-            return cohort_statistics(environ, assessment_id)
         case "POST", ["assessments", assessment_id, "keys"]:
             return issue_keys(environ, assessment_id, orjson.loads(body_of(environ)))
         case "GET", ["health"]:
@@ -116,37 +106,22 @@ def candidates(environ: dict[str, Any]) -> Response:
 
 
 def shown_key(row: Any) -> dict[str, Any]:
-    invite = None
-    if row[12] is not None:
-        invite = {
-            "state": row[12],
-            "attempts": row[13],
-            "lastError": row[14],
-            "sentAt": format_timestamp(row[15]),
-        }
+    invite = {
+        "state": row[12],
+        "attempts": row[13],
+        "lastError": row[14],
+        "sentAt": format_timestamp(row[15]),
+    }
     return {
-        "id": row[0],
-        "key": row[1],
-        "assessmentId": row[2],
-        "orgId": row[3],
-        "status": row[4],
-        "candidateEmail": row[5],
-        "candidateName": row[6],
-        "sessionId": row[7],
-        "expiresAt": format_timestamp(row[8]),
-        "redeemedAt": format_timestamp(row[9]),
-        "completedAt": format_timestamp(row[10]),
-        "createdAt": format_timestamp(row[11]),
-        "erasureRequestedAt": format_timestamp(row[16]),
-        "externalId": row[17],
-        "metadata": row[18] or {},
-        "decision": row[19],
-        "decisionReason": row[20],
+        "id": row[0], "key": row[1], "assessmentId": row[2], "orgId": row[3], "status": row[4],
+        "candidateEmail": row[5], "candidateName": row[6], "sessionId": row[7], "expiresAt": format_timestamp(row[8]),
+        "redeemedAt": format_timestamp(row[9]), "completedAt": format_timestamp(row[10]),
+        "createdAt": format_timestamp(row[11]), "erasureRequestedAt": format_timestamp(row[16]),
+        "externalId": row[17], "metadata": row[18] or {}, "decision": row[19], "decisionReason": row[20],
         "decidedAt": format_timestamp(row[21]),
         "decidedBy": row[22] and {"id": row[22], "name": row[23], "kind": "serviceAccount"},
-        "updatedAt": format_timestamp(row[24]),
-        "invite": invite,
-    }
+        "updatedAt": format_timestamp(row[24]), "invite": invite if row[12] is not None else None,
+    }  # fmt: skip
 
 
 def ingest(environ: dict[str, Any]) -> Response:
@@ -178,54 +153,6 @@ def ingest(environ: dict[str, Any]) -> Response:
     if not is_open:
         return CLOSED
     return Response(201, {"ok": True}) if stored else Response(200, {"ok": True, "skipped": True})
-
-
-def cohort_statistics(environ: dict[str, Any], assessment_id: str) -> Response:
-    session_id = dict(parse_qsl(environ["QUERY_STRING"]))["sessionId"]
-    values = reviewer(environ) | {"assessment": assessment_id, "session": session_id}
-    rows = fetch(statements.STATISTICS, values)
-    if not rows:
-        return Response(404, {"error": "Not found.", "code": "not_found"})
-    ((sessions, passed, *numbers),) = rows
-    averages: dict[str, Any] = {}
-    percentiles, summary = {}, {}
-    for index, metric in enumerate(cohorts.METRICS):
-        total, count = numbers[2 * index : 2 * index + 2]
-        beaten, has_value = numbers[12 + 2 * index : 14 + 2 * index]
-        averages[f"avg{metric.name[0].upper()}{metric.name[1:]}"] = cohorts.average(
-            int(total or 0), count, metric
-        )
-        percentiles[metric.name] = cohorts.percentile(beaten, count, has_value)
-        summary[metric.name] = summary_of(metric, count, beaten, numbers[24 + 5 * index : 29 + 5 * index])
-    averages["testPassRate"] = cohorts.pass_rate(passed, sessions)
-    empty, still_open = numbers[54:56]
-    shown = {
-        "sessionCount": sessions,
-        "metrics": averages,
-        "summary": summary,
-        "open": still_open,
-        "empty": empty,
-    }
-    is_small = sessions < cohorts.SMALL_COHORT
-    shown |= {"small": is_small, "smallNote": cohorts.SMALL_NOTE if is_small else None}
-    return Response(200, {"cohortStats": shown | {"percentiles": percentiles}})
-
-
-def summary_of(metric: cohorts.Metric, count: int, beaten: int, numbers: Any) -> dict[str, Any]:
-    quartiles, value, tied, observations, value_observations = numbers
-    # Quarters of integers are exact as floating-point numbers.
-    shown = {
-        camel(name): cohorts.average(int(quartile * 4), 4, metric)
-        for name, quartile in zip(cohorts.QUARTILES, quartiles, strict=True)
-    }
-    return shown | {
-        "n": count,
-        "observations": None if observations is None else int(observations),
-        "direction": metric.direction,
-        "value": cohorts.shown_value(value, metric),
-        "valueObservations": value_observations,
-        **cohorts.place(beaten, tied - 1, count, metric, value is not None),
-    }
 
 
 def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Response:

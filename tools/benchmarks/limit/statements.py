@@ -87,48 +87,6 @@ INGEST = """
     SELECT held.open, (SELECT count(*) FROM stored) FROM held
 """
 
-_METRICS = ("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity", "manual_edit_ratio",
-            "first_change_latency_ms")  # fmt: skip
-_SUMS = ", ".join(f"sum(s.{name}), count(s.{name})" for name in _METRICS)
-_BEATEN = ", ".join(
-    f"count(*) FILTER (WHERE s.{name} {'>' if name == 'command_fail_rate' else '<'} own.{name}), own.{name} IS NOT NULL"
-    for name in _METRICS
-)
-_OBSERVED = {
-    "duration_ms": "CASE WHEN {}.duration_ms IS NULL THEN 0 ELSE {}.event_count END",
-    "prompt_count": "{}.prompt_count",
-    "command_fail_rate": "{}.known_exit_code_count",
-    "verify_intensity": "{}.file_change_count",
-    "manual_edit_ratio": "{}.attributed_change_count",
-    "first_change_latency_ms": "{}.file_change_count",
-}
-_QUARTILES = "percentile_cont(ARRAY[0, 0.25, 0.5, 0.75, 1]) WITHIN GROUP (ORDER BY s.{name})"
-_SUMMARIES = ", ".join(
-    f"{_QUARTILES.format(name=name)}, own.{name}, count(*) FILTER (WHERE s.{name} = own.{name}), "
-    f"CASE WHEN count({observed.replace('{}', 's')}) = count(*) THEN sum({observed.replace('{}', 's')}) END, "
-    f"{observed.replace('{}', 'own')}"
-    for name, observed in _OBSERVED.items()
-)
-# Like the product, checks for sessions to close or derive. There are none during the measurement.
-STATISTICS = f"""
-    WITH {_REVIEWER}, own AS MATERIALIZED (
-        SELECT s.*
-        FROM reviewer
-        JOIN assessments a ON a.organization_id = reviewer.organization_id
-        JOIN sessions s ON s.assessment_id = a.id
-        WHERE a.id = %(assessment)s AND a.deleted_at IS NULL AND s.id = %(session)s
-    )
-    SELECT cohort.*, EXISTS (
-        SELECT FROM sessions w WHERE w.assessment_id = own.assessment_id
-        AND (w.closed_at IS NULL AND w.closes_at <= %(now)s OR w.metrics_due AND w.closed_at IS NOT NULL))
-    FROM own CROSS JOIN LATERAL (
-        SELECT count(*), count(*) FILTER (WHERE s.tests_passed), {_SUMS}, {_BEATEN}, {_SUMMARIES},
-               count(*) FILTER (WHERE s.event_count = 0), (
-                   SELECT count(*) FROM sessions o WHERE o.assessment_id = own.assessment_id AND o.closed_at IS NULL)
-        FROM sessions s WHERE s.assessment_id = own.assessment_id AND s.closed_at IS NOT NULL
-    ) AS cohort
-"""
-
 # Stores all visible results: the keys, the queued mails, the feed events and the audit entry.
 ISSUE_KEYS = f"""
     WITH {_REVIEWER}, held AS (
@@ -145,9 +103,9 @@ ISSUE_KEYS = f"""
         ) AS given(id, key, email, name, address, search_text, invitation_id, feed_event_id)
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
-                                    candidate_name, address, search_text, invitation_id, expires_at, bounced)
+                                    candidate_name, address, search_text, invitation_id, expires_at, bounced, decision)
         SELECT c.id, %(now)s, held.organization_id, held.id, c.key, c.email, c.name, c.address, c.search_text,
-               c.invitation_id, held.expires_at, false
+               c.invitation_id, held.expires_at, false, 'undecided'
         FROM held, candidates c
     ), mails AS (
         INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)

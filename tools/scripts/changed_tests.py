@@ -1,0 +1,59 @@
+"""Print the quick tests of what has changed since the last commit, for `make quick`.
+
+A module's tests have its name, such as `tests/blueprints/test_rubrics.py` for `rubrics.py` in `blueprints/`, `models/`
+and `schemas/`, or import it. A change of the API also runs the tests that call every operation.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+API = ("access/", "blueprints/", "models/", "proxy/", "schemas/")
+EVERY_OPERATION = ("tests/access/test_access.py", "tests/hostile/test_tenant_isolation.py")
+# Files without a module: their tests, by the start of the path.
+OTHERS = {
+    "console/": "tests/test_console_files.py",
+    "docs/": "tests/blueprints/test_docs.py",
+    "README.md": "tests/test_readme.py",
+    "migrations/": "tests/models/test_database.py",
+}
+
+
+def find_tests(changed: Iterable[str]) -> set[str]:
+    """The test modules of these files, by their paths from the root."""
+    modules = {str(file.relative_to(ROOT)): file for file in (ROOT / "tests").rglob("test_*.py")}
+    return {name for path in changed for name in _tests_of(path, modules)} & modules.keys()
+
+
+def _tests_of(path: str, modules: dict[str, Path]) -> Iterator[str]:
+    yield path
+    yield from (test for start, test in OTHERS.items() if path.startswith(start))
+    if path.startswith(API):
+        yield from EVERY_OPERATION
+    if not path.endswith(".py") or path.startswith("tests/"):
+        return
+    package, _, stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")
+    imported = re.compile(
+        rf"^(from {package.replace('/', '.')}(\.{stem}\b| import .*\b{stem}\b))", re.MULTILINE
+    )
+    for name, file in modules.items():
+        if file.name == f"test_{stem}.py" or (package and imported.search(file.read_text(encoding="utf-8"))):
+            yield name
+
+
+def changed_files() -> list[str]:
+    """The files that differ from the last commit, new ones included."""
+    commands = (["diff", "--name-only", "HEAD"], ["ls-files", "--others", "--exclude-standard"])
+    return [
+        line
+        for command in commands
+        for line in subprocess.run(
+            ["git", *command], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+    ]
+
+
+if __name__ == "__main__":
+    print(*sorted(find_tests(changed_files())))
