@@ -1,4 +1,4 @@
-"""Wrong credentials and addresses of all web processes, by hour; `flask doctor` reads them."""
+"""Invalid credentials and client addresses in all web processes, by hour; `flask doctor` reads them."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ def current_hour() -> datetime:
 
 
 class WorstHour(NamedTuple):
-    """The hour of the last day with the most wrong credentials."""
+    """The hour of the last day with the most invalid credentials."""
 
     hour: datetime
     wrong_credentials: int
@@ -53,7 +53,7 @@ class AccessHour(Model):
 
     @classmethod
     def worst(cls) -> WorstHour | None:
-        """The hour of the last day with the most wrong credentials; None if there were none."""
+        """The hour of the last day with the most invalid credentials; None if there were none."""
         rows = cls.select().where(cls.hour > clock.now() - DAY, cls.wrong_credentials > 0)
         row = rows.order_by(cls.wrong_credentials.desc(), cls.hour).first()
         return row and WorstHour(row.hour, row.wrong_credentials)

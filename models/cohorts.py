@@ -47,7 +47,7 @@ _OWN = sql.Columns(
 
 
 class Distribution(NamedTuple):
-    """The values of one metric in a cohort, sorted, and those of the session to compare, if any."""
+    """One metric's values in a cohort, sorted, and the values of the session to compare, if any."""
 
     metric: Metric
     values: list[int]
@@ -158,7 +158,7 @@ def statistics(assessment_id: Any) -> dict[str, Any] | None:
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
-    """The same, with the session's place if it is in the cohort, and its percentiles if there are at least two.
+    """The statistics, with the session's place if the cohort has it, and percentiles for two or more sessions.
 
     Raises NotFound if the assessment has no such session.
     """

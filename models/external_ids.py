@@ -1,6 +1,6 @@
 """Candidates' `externalId`: unique among the keys of an assessment that are not revoked.
 
-An erasure revokes the key and clears the id. Ids that were stored twice before there was this check stay as they are.
+An erasure revokes the key and clears the id. Duplicates from before this check are not changed.
 The lock of models/deliveries/limit.py keeps two transactions from checking the same id.
 """
 

@@ -20,7 +20,7 @@ from rules import candidate_keys
 from rules.repeated_values import find_duplicates
 from rules.rows import row_id
 
-# A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten collisions in a row mean a fault.
+# A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten consecutive collisions indicate a bug.
 MAX_DRAWS = 10
 
 # `email` and `name`, either None; in an entry of `candidates` also `external_id`, `metadata` and `extra_minutes`
@@ -80,7 +80,7 @@ def _generate(
     assessment = _locked(organization, assessment_id)
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
     if on_duplicate == "refuse":
-        _refuse_duplicates(candidates, open_keys)
+        _reject_duplicates(candidates, open_keys)
     # Candidates with the same slot get the same key.
     slots = [
         number if on_duplicate == "allow" else _address(each) or number
@@ -121,7 +121,7 @@ def _locked(organization: Organization, assessment_id: Any) -> Assessment:
 
 
 def _check(assessment: Assessment, candidates: dict[int, Candidate]) -> None:
-    """Check the further members of candidates, by position. Raises DuplicateExternalId and NoTimeLimit."""
+    """Check the other fields of candidates, by position. Raises DuplicateExternalId and NoTimeLimit."""
     has_extra_minutes = any(each.get("extra_minutes") for each in candidates.values())
     if assessment.time_limit_minutes is None and has_extra_minutes:
         raise NoTimeLimit()
@@ -146,7 +146,7 @@ def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any
     return {address: row_id(key_id) for address, key_id in rows}
 
 
-def _refuse_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
+def _reject_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
     addresses = [(_path(number, each), _address(each)) for number, each in enumerate(candidates)]
     if entries := find_duplicates(addresses, open_keys, "Already has the open key {}."):
         raise DuplicateCandidates(entries=entries)

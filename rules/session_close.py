@@ -31,7 +31,7 @@ def effective_close(now: datetime, closed_at: datetime | None, closes_at: dateti
 def intake_window(now: datetime, close: datetime | None) -> str:
     """Classify an event that arrives now.
 
-    `open`: it counts. `flush`: it counts, and metrics are derived again. `late`: stored only. `over`: refused.
+    `open`: it counts. `flush`: it counts, and metrics are derived again. `late`: stored only. `over`: rejected.
     """
     if close is None:
         return "open"

@@ -1,4 +1,4 @@
-"""Error handlers: HTTP and database errors become refusals (R26)."""
+"""Error handlers: convert HTTP and database errors to error responses (R26)."""
 
 import logging
 import sqlite3
@@ -31,14 +31,14 @@ def _respond(error: HTTPException) -> Any:
 
 
 def _disappeared(error: Exception) -> Any:
-    """A row was deleted during the request."""
+    """Respond when a row was deleted during the request."""
     log.warning("A row was deleted during a request: %s", type(error).__name__)
     return _respond(errors.NotFound())
 
 
 def _conflict(error: peewee.IntegrityError) -> Any:
     refusal = errors.conflict_of(error)
-    log.warning("A database constraint refused a request: %s", refusal.reason)
+    log.warning("A database constraint rejected a request: %s", refusal.reason)
     return _respond(refusal())
 
 

@@ -90,7 +90,7 @@ class WebWorker(ThreadWorker):
             self.begin_graceful_stop()
 
     def begin_graceful_stop(self) -> None:
-        """Accept the connections that are already queued, then refuse new ones.
+        """Accept the connections that are already queued, then reject new ones.
 
         The kernel resets what is queued when the last process closes a listener. A connection that arrives in between
         is reset too, before its request is read.

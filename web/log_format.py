@@ -51,7 +51,7 @@ def _json(line: dict[str, Any]) -> str:
     try:
         return orjson.dumps(line).decode()
     except TypeError:
-        # orjson refuses lone surrogates, which a file name that is not UTF-8 contains.
+        # orjson rejects lone surrogates, which a file name that is not UTF-8 contains.
         return json.dumps(line)
 
 

@@ -15,12 +15,12 @@ PERSON_INVITATION, SIGN_IN = "person_invitation", "sign_in"
 
 
 class Delivery(Leased, Model):
-    """One message to a candidate or a person, or one removal.
+    """One message to a candidate or a user, or one removal.
 
     A message is an `invitation`, a `reminder`, a `person_invitation` or a `sign_in` to `address`, a mailbox. It is
     `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed`
     (models/deliveries/limit.py). A `removal` deletes an object from the bundle store or a saved email, and ends as
-    `done`. `subject_id` is the id of the candidate key or of the person; for an object it is the session's id.
+    `done`. `subject_id` is the id of the candidate key or of the user; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
@@ -53,21 +53,21 @@ class Delivery(Leased, Model):
         """Cancel queued messages, clear personal data, and queue the removal of saved emails."""
         messages = list(cls.personal_rows(key))
         for message in messages:
-            message._remove_saved_mail()
+            message._remove_saved_email()
         personal_rows = cls.id.in_([message.id for message in messages])
         cls.update(state="canceled").where(personal_rows, cls.state == "queued").execute()
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
 
     @classmethod
     def forget_user(cls, user_id: Any) -> None:
-        """Cancel the queued invitation of a deleted person, and remove their address and the saved email."""
+        """Cancel the queued invitation of a deleted user, and remove their address and the saved email."""
         theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):
-            message._remove_saved_mail()
+            message._remove_saved_email()
         cls.update(state="canceled").where(theirs, cls.state == "queued").execute()
         cls.update(last_error=None, address=None).where(theirs).execute()
 
-    def _remove_saved_mail(self) -> None:
+    def _remove_saved_email(self) -> None:
         # A worker that has claimed the message may save it until its lease expires.
         due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
         if due_at and self.attempts:

@@ -1,4 +1,4 @@
-"""Anchors: heads of seals, published so that copies outside the database can prove a manipulation (R43).
+"""Anchors: heads of seals, published so that copies outside the database can prove tampering (R43).
 
 An anchor is a feed event. The worker also writes it to the log when it numbers the event, after the seal is committed.
 """
@@ -42,7 +42,7 @@ def write_to_log(events: Iterable[FeedEvent]) -> None:
 
 
 def _is_signed(event: FeedEvent) -> bool:
-    """Return whether an anchor is the one of a seal that the service signed: anyone can write into the feed's table."""
+    """Return whether an anchor matches a seal that the service signed: the feed's table itself proves nothing."""
     try:
         return _has_seal(event.data) if event.type == SESSION else _has_mac(event.data)
     except (KeyError, TypeError, ValueError, AttributeError, peewee.DoesNotExist):
@@ -51,7 +51,7 @@ def _is_signed(event: FeedEvent) -> bool:
 
 def _has_seal(data: dict[str, Any]) -> bool:
     session = Session.get_by_id(UUID(data["sessionId"]))
-    # Compared here, because the database may refuse the value.
+    # Compared here, because the database may reject the value.
     seals = [seal for seal in FinalSeal.of(session) if seal.number == data["number"]]
     return any(seal.is_intact is True and data == final_seals.payload(session, seal) for seal in seals)
 

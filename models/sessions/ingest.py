@@ -26,7 +26,7 @@ _LOCKED = sql.Columns(
 
 
 class _New(NamedTuple):
-    """A new event: its number of arrival, and its bytes."""
+    """A new event: its arrival number, and its bytes."""
 
     seq: int
     size: int

@@ -1,4 +1,4 @@
-"""Parse SMTP_URL: server, credentials and encryption of outgoing mail.
+"""Parse SMTP_URL: server, credentials and encryption of outgoing email.
 
     smtp://user:password@mail.example.com:587      STARTTLS, required because of the credentials
     smtp://mail.example.com                        port 587; STARTTLS if the server offers it

@@ -4,7 +4,7 @@ The client is a Go program that canonicalizes values in memory and sends the env
 envelope leaves two questions open, so a server has to try all VARIANTS:
 
 - Did the client escape `<`, `>` and `&`? It does now and may stop.
-- Had the client read the value from JSON itself, as masking of secrets does? Then each number is a double, and each
+- Had the client parsed the value from JSON, as masking of secrets does? Then each number is a double, and each
   broken character is U+FFFD. Otherwise integers have 64 bits, and a broken character (left by truncation) is spelled
   `\\ufffd` in the envelope and in the canonical form.
 """
@@ -42,7 +42,7 @@ def parse(text: str) -> Any:
 
     Raises ValueError if the text is not JSON, RecursionError if it is nested too deep.
     """
-    return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_refuse_constant)
+    return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_reject_constant)
 
 
 def replace_surrogates(text: str) -> str:
@@ -66,7 +66,7 @@ def canonicalize(value: Any, variant: Variant = VARIANTS[0]) -> bytes:
     return "".join(parts).encode()
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number.")
 
 
