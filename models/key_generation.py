@@ -86,16 +86,16 @@ def _generate(
         number if on_duplicate == "allow" else _address(each) or number
         for number, each in enumerate(candidates)
     ]
-    first = {slot: number for number, slot in reversed(list(enumerate(slots))) if slot not in open_keys}
-    new = {number: candidates[number] for number in sorted(first.values())}
+    missing: dict[Any, int] = {}
+    for number, slot in enumerate(slots):
+        if slot not in open_keys:
+            missing.setdefault(slot, number)
+    new = {number: candidates[number] for number in missing.values()}
     _check(assessment, new)
-    rows = _insert(
-        assessment,
-        list(new.values()),
-        expires_in_days or assessment.expires_in_days,
-        {"orgName": org_name or organization.shown_name},
-    )
-    by_slot = {slots[number]: row for number, row in zip(new, rows, strict=True)}
+    days = expires_in_days or assessment.expires_in_days
+    mail = {"orgName": org_name or organization.shown_name}
+    rows = _insert(assessment, list(new.values()), days, mail)
+    by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():
         (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()
     return [by_slot[slot] for slot in slots]
