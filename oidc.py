@@ -155,7 +155,7 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
 
     metadata = _metadata()
     try:
-        # The provider refuses a code that was used, and one without its verifier.
+        # The provider rejects a code that was used, and one without its verifier.
         with _call():
             token = _client().fetch_token(
                 metadata["token_endpoint"],

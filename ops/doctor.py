@@ -19,7 +19,7 @@ import migrations
 from config import is_local_url
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
-from errors import Refusal, first_line
+from errors import ApiError, first_line
 from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
 from models.ledger import seal_keys
@@ -102,18 +102,18 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
 def _mail(settings: Mapping[str, Any]) -> Finding:
     transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
     if not isinstance(transport, SmtpTransport):
-        return WARNING, "mail", "SMTP_URL is not set: invitations are saved as files, not sent."
+        return WARNING, "email", "SMTP_URL is not set: invitations are saved as files, not sent."
     try:
         transport.check(MAIL_TIMEOUT_SECONDS)
     except DeliveryFailure as failure:
-        return ERROR, "mail", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
-    return OK, "mail", "The email server accepts the login. No email was sent."
+        return ERROR, "email", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
+    return OK, "email", "The email server accepts the login. No email was sent."
 
 
 def _storage(storage: Storage) -> Finding:
     try:
         storage.check_writable()
-    except Refusal as error:
+    except ApiError as error:
         return ERROR, "storage", f"{error.sentence} Check BUNDLE_FOLDER or the S3 settings."
     return OK, "storage", "Bundles can be stored."
 

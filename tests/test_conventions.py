@@ -213,10 +213,10 @@ def test_members_of_one_meaning_have_one_name():
                 )
 
 
-def test_every_refusal_has_a_code_and_a_sentence():
-    for refusal in subclasses(errors.Refusal):
-        assert re.fullmatch(r"[a-z_]+", refusal.reason), f"{refusal}: give it a code in errors.py."
-        assert refusal.sentence.endswith("."), f"{refusal}: give it a sentence in errors.py."
+def test_every_error_has_a_code_and_a_sentence():
+    for error in subclasses(errors.ApiError):
+        assert re.fullmatch(r"[a-z_]+", error.reason), f"{error}: give it a code in errors.py."
+        assert error.sentence.endswith("."), f"{error}: give it a sentence in errors.py."
 
 
 def anchors(file: Path) -> set[str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_key, make_person, make_rubric, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import FeedEvent, Score, privacy, sessions
 
@@ -113,7 +113,7 @@ def test_a_new_version_of_the_rubric_starts_a_new_sheet(reviewer, scored, rubric
     rubric.change({"criteria": [criterion("quality", 10), criterion("speed", 1)]})
     shown = sheet(reviewer, scored)
     assert (shown["rubricVersion"], shown["currentRubricVersion"], shown["total"]) == (1, 2, 9.5)
-    assert refusal(reviewer.put(path(scored, "tests"), {"value": 1})) == (404, "not_found")
+    assert error_of(reviewer.put(path(scored, "tests"), {"value": 1})) == (404, "not_found")
     assert put(reviewer, scored, "speed", 5)["rubricVersion"] == 2
     shown = sheet(reviewer, scored)
     assert (shown["rubricVersion"], shown["total"]) == (2, None)
@@ -127,7 +127,7 @@ def test_a_new_version_of_the_rubric_starts_a_new_sheet(reviewer, scored, rubric
 def test_only_existing_versions_can_be_read(reviewer, organization, scored):
     make_rubric(organization).change({"name": "Another rubric with a version 2"})
     for version in (2, 2**31 - 1):
-        assert refusal(reviewer.get(path(scored), version=version)) == (404, "not_found")
+        assert error_of(reviewer.get(path(scored), version=version)) == (404, "not_found")
     for version in (0, -1, "x", 2**31):
         assert error_paths(reviewer.get(path(scored), version=version)) == [["version"]]
 
@@ -194,9 +194,9 @@ def test_a_withdrawn_score_no_longer_counts(clock, reviewer, bob, bobs_other_tok
     for value in (1, 2):
         score = put(bob, scored, "quality", value)
     put(reviewer, scored, "quality", 5)
-    assert refusal(bob.delete(path(scored, "tests"))) == (404, "not_found")
+    assert error_of(bob.delete(path(scored, "tests"))) == (404, "not_found")
     assert body_of(bobs_other_token.delete(path(scored, "quality"))) == {"ok": True, "id": score["id"]}
-    assert refusal(bob.delete(path(scored, "quality"))) == (404, "not_found")
+    assert error_of(bob.delete(path(scored, "quality"))) == (404, "not_found")
     shown = of(sheet(reviewer, scored), "quality")
     assert [each["value"] for each in shown["scores"]] == [5]
     withdrawn = [(each["value"], each["withdrawnAt"]) for each in shown["history"]]
@@ -230,11 +230,11 @@ def test_a_reason_of_a_withdrawal_is_in_the_history(reviewer, scored):
     assert shown["withdrawalReason"] is None
 
 
-def test_a_score_by_an_outdated_rubric_is_refused(reviewer, scored, rubric):
+def test_a_score_by_an_outdated_rubric_is_rejected(reviewer, scored, rubric):
     put(reviewer, scored, "quality", 2, rubricVersion=1)
     rubric.change({"name": "Renamed"})
     response = reviewer.put(path(scored, "quality"), {"value": 3, "rubricVersion": 1})
-    assert refusal(response) == (409, "rubric_changed")
+    assert error_of(response) == (409, "rubric_changed")
     assert put(reviewer, scored, "quality", 3, rubricVersion=2)["rubricVersion"] == 2
 
 
@@ -244,10 +244,10 @@ def test_a_score_that_was_changed_meanwhile_is_not_replaced(reviewer, bob, score
     second = put(reviewer, scored, "quality", 3, replaces=first)["id"]
     for seen in (first, str(scored.id)):
         response = reviewer.put(path(scored, "quality"), {"value": 5, "replaces": seen})
-        assert refusal(response) == (409, "score_changed")
+        assert error_of(response) == (409, "score_changed")
     reviewer.delete(path(scored, "quality"))
     response = reviewer.put(path(scored, "quality"), {"value": 5, "replaces": second})
-    assert refusal(response) == (409, "score_changed")
+    assert error_of(response) == (409, "score_changed")
 
 
 @pytest.mark.parametrize("value", [1, 2, 5])
@@ -263,7 +263,7 @@ def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
         *(("comment", text) for text in ("", " ", "x" * 5001, 1)),
     ],
 )
-def test_an_invalid_score_is_refused(reviewer, scored, member, invalid):
+def test_an_invalid_score_is_rejected(reviewer, scored, member, invalid):
     response = reviewer.put(path(scored, "quality"), {"value": 1, member: invalid})
     assert {place[0] for place in error_paths(response)} == {member}
     assert error_paths(reviewer.put(path(scored, "quality"), {})) == [["value"]]
@@ -290,13 +290,13 @@ def test_scores_need_a_rubric(reviewer, session):
     assert set(shown) > {"rubric", "rubricId", "total"}
     assert (shown.pop("othersHidden"), shown.pop("reviewerCount")) == (False, 0)
     assert set(shown.values()) == {None}
-    assert refusal(reviewer.get(path(session), version=1)) == (404, "not_found")
-    assert refusal(reviewer.put(path(session, "quality"), {"value": 1})) == (409, "no_rubric")
+    assert error_of(reviewer.get(path(session), version=1)) == (404, "not_found")
+    assert error_of(reviewer.put(path(session, "quality"), {"value": 1})) == (409, "no_rubric")
 
 
 @pytest.mark.parametrize("unknown", ["speed", "QUALITY", "quality%00", "x" * 300])
 def test_an_unknown_criterion_is_not_found(reviewer, scored, unknown):
-    assert refusal(reviewer.put(path(scored, unknown), {"value": 1})) == (404, "not_found")
+    assert error_of(reviewer.put(path(scored, unknown), {"value": 1})) == (404, "not_found")
     assert Score.select().count() == 0
 
 
@@ -308,4 +308,4 @@ def test_an_erasure_leaves_only_values_and_ends_scoring(reviewer, scored):
     assert shown["total"] == 8.5
     score = of(shown, "quality")["score"]
     assert (score["value"], score["comment"], score["evidence"]) == (4, None, [])
-    assert refusal(reviewer.put(path(scored, "quality"), {"value": 1})) == (409, "erased")
+    assert error_of(reviewer.put(path(scored, "quality"), {"value": 1})) == (409, "erased")

@@ -143,7 +143,7 @@ def test_a_silent_worker_is_an_error(app, clock, organization, run_doctor):
     assert "warning worker: No worker has run. Start `flask worker`." in run_doctor()
     Worker(app.config).run_once()
     assert "ok worker: Running: 1." in run_doctor()
-    Heart(is_continuous=True).beat("mails")
+    Heart(is_continuous=True).beat("emails")
     clock.fixed += timedelta(hours=1)
     assert "error worker: No worker has run for 1 hour. Start `flask worker`." in run_doctor()
 
@@ -152,7 +152,7 @@ def test_stalled_tasks_are_an_error(clock, run_doctor):
     heart = Heart(is_continuous=True)
     heart.beat("seal")
     clock.fixed += timedelta(minutes=10)
-    heart.beat("mails")
+    heart.beat("emails")
     assert "error worker: These tasks have not run for 10 minutes: seal. Restart" in run_doctor()
 
 
