@@ -9,7 +9,7 @@ from git_bundles.pack import Objects
 FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 _TYPE = 0o170000
 # No git checks these out: they would leave the folder, or change the repository.
-_REJECTED_NAMES = frozenset({b"", b".", b"..", b".git"})
+_FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
 
 
 class Entry(NamedTuple):
@@ -84,7 +84,7 @@ class _Walk:
         if self._entries_left < 0:
             raise Unreadable(f"The folders in the bundle have more than {MAX_TREE_ENTRIES:,} entries.")
         for name in entries:
-            if name.lower() in _REJECTED_NAMES or b"/" in name:
+            if name.lower() in _FORBIDDEN_NAMES or b"/" in name:
                 raise Unreadable("A file name in the bundle is not allowed in a git repository.")
         return entries
 

@@ -1,4 +1,4 @@
-"""Invalid credentials and addresses of all web processes, by hour; `flask doctor` reads them."""
+"""Invalid credentials and client addresses in all web processes, by hour; `flask doctor` reads them."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple

@@ -14,8 +14,8 @@ from models.rubrics import Rubric
 from rules import plans
 from rules.hosted_tools import ALLOWABLE
 
-# The columns that candidates see, and their members in the API.
-_SHOWN_MEMBERS = {
+# The columns that candidates see, and their fields in the API.
+_SHOWN_FIELDS = {
     "title": "title",
     "role": "role",
     "task_brief": "taskBrief",
@@ -94,7 +94,7 @@ class Assessment(Model):
         """
         organization = token.organization
         with db.atomic():
-            # Serializes the quota's check, and keeps the rubric from being deleted.
+            # Serializes the quota check, and prevents a deletion of the rubric.
             organization.lock()
             issue = find_referenced(Issue.visible_to(token), values.pop("issue_id", None), "issueId")
             rubric = find_referenced(Rubric.visible_to(token), values.pop("rubric_id", None), "rubricId")
@@ -118,11 +118,11 @@ class Assessment(Model):
     def change(
         self, token: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
     ) -> None:
-        """Change the assessment. Members that candidates see can change until the first key is redeemed.
+        """Change the assessment. Fields that candidates see can change until the first key is redeemed.
 
         check -- called once the row is locked
 
-        Raises AlreadyBegun with the members that can no longer change, and Invalid for an unknown rubric or a
+        Raises AlreadyBegun with the fields that can no longer change, and Invalid for an unknown rubric or a
         reminder that would be due before the invitation.
         """
         with db.atomic():
@@ -132,10 +132,10 @@ class Assessment(Model):
             locked = self.lock()
             check()
             changed = locked.changed_columns(locked._with_archiving(values))
-            shown = [_SHOWN_MEMBERS[name] for name in changed if name in _SHOWN_MEMBERS]
+            shown = [_SHOWN_FIELDS[name] for name in changed if name in _SHOWN_FIELDS]
             if shown and locked.session_set.exists():
                 message = "Already shown to a candidate."
-                raise AlreadyBegun(entries=[{"path": [member], "message": message} for member in shown])
+                raise AlreadyBegun(entries=[{"path": [field], "message": message} for field in shown])
             reminder = changed.get("reminder_days_before", locked.reminder_days_before)
             if reminder is not None and reminder >= changed.get("expires_in_days", locked.expires_in_days):
                 raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")

@@ -14,7 +14,7 @@ from models.ledger.seals import Seal, unsealed
 from models.sessions import Event
 from models.webhooks import Webhook, WebhookDelivery
 
-# Longer than all attempts of a message take: what fails later is among the messages queued since then.
+# Longer than all attempts of a message: recent failures are among the messages queued since then.
 MAX_DELIVERY_TIME = timedelta(days=4)
 # Messages to candidates and removals, messages to webhooks, unnumbered feed events, unchained audit entries, and
 # unsealed events of candidates.
@@ -50,7 +50,7 @@ def _group(query: Any, kind: Any, state: Any) -> list[Count]:
 
 def failed_since(start: datetime) -> int:
     """The number of messages that have failed since then; reads all failed messages."""
-    # A claim sets due_at to the end of its lease, and a failure leaves it there.
+    # A claim sets due_at to the end of its lease, and a failure does not change it.
     tables: tuple[Any, ...] = (Delivery, WebhookDelivery)
     failed = [table.select().where(table.state == "failed", table.due_at >= start) for table in tables]
     return sum(query.count() for query in failed)

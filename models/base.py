@@ -1,4 +1,4 @@
-"""The clock, and the columns and verbs that every table shares."""
+"""The clock, and the columns and methods shared by all tables."""
 
 import re
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ class BytesField(peewee.BlobField):
     def python_value(self, value: Any) -> bytes | None:
         if value is None:
             return None
-        # SQLite returns text or a number if somebody wrote one into the column.
+        # SQLite returns text or a number if the column was written directly.
         return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
 
 
@@ -70,8 +70,7 @@ def _table_name(model: type[peewee.Model]) -> str:
 class Table(peewee.Model):
     """A table, by default named like its class: `audit_entries` for AuditEntry.
 
-    Each table declares here what the service must know of it: its personal data of candidates, or None for a table
-    without.
+    Each table declares its personal data of candidates, or None.
     """
 
     personal_data: "PersonalData | None"
@@ -134,15 +133,15 @@ def tables() -> list[Any]:
 
 
 def _concrete_subclasses(table: Any) -> Iterator[Any]:
-    """The classes below a class that have no subclasses themselves: the others, such as Model, are no tables."""
+    """The subclasses without subclasses of their own: the others, such as Model, are not tables."""
     for child in table.__subclasses__():
         yield from _concrete_subclasses(child) if child.__subclasses__() else [child]
 
 
 def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiError] | None = None) -> None:
-    """Declare an index with a condition, a name of its own or an error; others are in `Meta.indexes`.
+    """Declare an index with a condition, an explicit name or an error response; others are in `Meta.indexes`.
 
-    conflict -- the index is unique, and this is the response to a request that violates it
+    conflict -- makes the index unique; the response to a request that violates it
     """
     model = columns[0].model
     model.add_index(model.index(*columns, where=where, name=name, unique=conflict is not None))
@@ -151,18 +150,18 @@ def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiErr
         CONFLICTS[name] = CONFLICTS[", ".join(names)] = conflict
 
 
-def find_referenced(rows: Query, row_id: Any, member: str) -> Any:
-    """The row whose id is a member of a request's body; None for null. Raises Invalid with the member (R8).
+def find_referenced(rows: Query, row_id: Any, field: str) -> Any:
+    """Find the row whose id is in a field of the request body; None for null. Raises Invalid with the field (R8).
 
-    Goes after the look-up of the ids in the path, whose 404 comes first (R5).
+    Call it after looking up the ids in the path, whose 404 comes first (R5).
 
-    rows -- those that the caller may refer to, such as `Rubric.visible_to(caller)`
+    rows -- the rows that the caller may refer to, such as `Rubric.visible_to(caller)`
     """
     if row_id is None:
         return None
     row = rows.where(rows.model.id == row_id).get_or_none()
     if row is None:
-        raise invalid(member, f"No such {member.removesuffix('Id')} in your organization.")
+        raise invalid(field, f"No such {field.removesuffix('Id')} in your organization.")
     return row
 
 
@@ -204,5 +203,5 @@ def month_of(column: Any) -> Any:
 
 
 def case_folded(*parts: str | None) -> str:
-    """The parts as case-insensitive search compares them, the same on every database and locale."""
+    """The parts case-folded for search, identically on every database and locale."""
     return "\n".join(filter(None, parts)).casefold()

@@ -42,7 +42,7 @@ def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -
 
 
 def _require_progress(previous: list[Any], last: list[Any]) -> None:
-    """Raise ValueError if the next batch would be the same: somebody wrote another type into a column."""
+    """Raise ValueError if the next batch would be the same: a column contains another type."""
     if previous and last <= previous:
         raise ValueError("A column of the order is malformed.")
 
@@ -60,7 +60,7 @@ def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) 
 
 
 def after(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
-    """The rows behind the one with these values, in order; all rows without values."""
+    """The rows after the one with these values, in order; all rows without values."""
     if values is not None:
         query = query.where(peewee.Tuple(*order) > _bound(order, values))
     return query.order_by(*order)

@@ -1,4 +1,4 @@
-"""Candidates as the API lists them; schemas.keys writes them out."""
+"""Candidates as the API lists them; schemas.keys serializes them."""
 
 import re
 from collections.abc import Iterator
@@ -46,11 +46,11 @@ class CandidateRow(NamedTuple):
 
 
 def search_filters(viewer: ApiToken | None, text: str) -> dict[str, Any]:
-    """The values of a search for part of name, address or externalId: `pattern`, and `user_id` of a person."""
+    """The values of a search for part of name, address or externalId: `pattern`, and `user_id` for a user."""
     # For LIKE, escaped by `!`.
     values = {"pattern": "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"}
     if viewer is not None and viewer.user_id:
-        # Otherwise a search would tell whose name is hidden.
+        # Otherwise a search would reveal hidden names.
         values["user_id"] = viewer.user_id
     return values
 
@@ -58,7 +58,7 @@ def search_filters(viewer: ApiToken | None, text: str) -> dict[str, Any]:
 class CandidateList:
     """The candidates of an organization that match all filters, oldest first.
 
-    viewer -- the caller, from whom a blind assessment hides names; None hides nothing
+    viewer -- the caller, from whom a blind assessment hides names; None to hide nothing
     filters -- `assessment_id`, `status`, `external_id`, `key_id`, `created_after`, `updated_after`, and `q`: part of
         name, address or externalId, in any letter case
     """
@@ -82,7 +82,7 @@ class CandidateList:
         return self._rows(sql.candidates(frozenset(self._values), False, newest_first))
 
     def batches(self) -> Iterator[list[CandidateRow]]:
-        """All of them, BATCH_SIZE at a time."""
+        """All candidates, BATCH_SIZE at a time."""
         part: CandidateList = self
         while batch := part.page(BATCH_SIZE):
             yield batch

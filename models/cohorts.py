@@ -29,23 +29,25 @@ from rules.statistics.cohorts import (
 # The database collects each metric's values, and Python adds and sorts them: SQLite's SUM overflows, and PostgreSQL's
 # percentile_cont returns floats. One statement, so that a session and its cohort are consistent.
 _STATEMENT = """
-    SELECT cohort.*, own.id, own.closed_at, {own}
+    SELECT cohort.*, {own}
     FROM (
         SELECT COUNT(*), COUNT(*) FILTER (WHERE tests_passed), COUNT(*) FILTER (WHERE event_count = 0),
-            CAST({json_array}(DISTINCT derivation_version) AS TEXT),
-            (SELECT COUNT(*) FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NULL), {values}
+            (SELECT COUNT(*) FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NULL), {columns}
         FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NOT NULL
     ) AS cohort
     LEFT JOIN sessions own ON own.id = :session_id AND own.assessment_id = :assessment_id
 """
-_VALUES = """
-    CAST({json_array}({field}) FILTER (WHERE {field} IS NOT NULL) AS TEXT),
-    SUM({observed}) FILTER (WHERE {field} IS NOT NULL)
-"""
+# The columns of a metric: its values as a JSON array, and the sum of their observations. SQLite stores other values in
+# any column; they do not count.
+_ON_POSTGRES = ("CAST(json_agg({0}) FILTER (WHERE {1}) AS TEXT)", "{0} IS NOT NULL")
+_ON_SQLITE = ("json_group_array({0}) FILTER (WHERE {1})", "typeof({0}) = 'integer'")
+_OWN = sql.Columns(
+    Session, "own", " ".join({"id", "closed_at"}.union(*((each.field, each.observed) for each in METRICS)))
+)
 
 
 class Distribution(NamedTuple):
-    """The values of one metric in a cohort, sorted, and those of the session to compare, if any."""
+    """One metric's values in a cohort, sorted, and the values of the session to compare, if any."""
 
     metric: Metric
     values: list[int]
@@ -68,7 +70,7 @@ class Distribution(NamedTuple):
         has_value = self.own_value is not None
         return {
             "value": shown_value(self.own_value, self.metric),
-            "value_observations": self.own_observations,
+            "value_observations": self.own_observations if has_value else 0,
         } | place(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 
     @property
@@ -77,14 +79,13 @@ class Distribution(NamedTuple):
 
     @property
     def _beaten_and_equal(self) -> tuple[int, int]:
-        return (
-            (0, 0) if self.own_value is None else beaten_and_equal(self.values, self.own_value, self.metric)
-        )
+        if self.own_value is None:
+            return 0, 0
+        return beaten_and_equal(self.values, self.own_value, self.metric)
 
 
 class Cohort(NamedTuple):
-    """The closed sessions of an assessment in numbers. `has_session` and `includes_session` are about the session to
-    compare: the assessment has it, and it is closed."""
+    """The closed sessions of an assessment in numbers, and the session to compare; its id is None without one."""
 
     sessions: int
     passed: int
@@ -92,36 +93,26 @@ class Cohort(NamedTuple):
     open: int
     versions: list[int]
     distributions: list[Distribution]
-    has_session: bool
-    includes_session: bool
+    own: Session
 
     @classmethod
     def of(cls, assessment_id: Any, session_id: Any = None) -> "Cohort":
-        text = _statement("json_agg" if is_postgres() else "json_group_array")
-        ((sessions, passed, empty, versions, still_open, *columns),) = sql.rows(
+        text = _statement(*(_ON_POSTGRES if is_postgres() else _ON_SQLITE))
+        ((sessions, passed, empty, still_open, versions, *columns),) = sql.rows(
             text, assessment_id=assessment_id, session_id=session_id
         )
-        collected, (own_id, own_closed_at, *own) = columns[: 2 * len(METRICS)], columns[2 * len(METRICS) :]
+        own = _OWN.build(columns[2 * len(METRICS) :])
         distributions = [
             Distribution(
                 metric,
-                sorted(orjson.loads(collected[2 * index] or "[]")),
-                int(collected[2 * index + 1] or 0),
-                own[2 * index],
-                0 if own[2 * index] is None else own[2 * index + 1],
+                sorted(_parsed(values)),
+                int(observations or 0),
+                getattr(own, metric.field),
+                getattr(own, metric.observed),
             )
-            for index, metric in enumerate(METRICS)
+            for metric, values, observations in zip(METRICS, columns[::2], columns[1::2], strict=False)
         ]
-        return cls(
-            sessions=sessions,
-            passed=passed,
-            empty=empty,
-            open=still_open,
-            versions=sorted(orjson.loads(versions or "[]")),
-            distributions=distributions,
-            has_session=own_id is not None,
-            includes_session=own_closed_at is not None,
-        )
+        return cls(sessions, passed, empty, still_open, sorted(set(_parsed(versions))), distributions, own)
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -139,14 +130,18 @@ class Cohort(NamedTuple):
         return response | {"derivation_versions": self.versions} if len(self.versions) > 1 else response
 
 
+def _parsed(array: str | None) -> list[int]:
+    return orjson.loads(array or "[]")
+
+
 @cache
-def _statement(json_array: str) -> str:
-    values = [
-        _VALUES.format(json_array=json_array, field=metric.field, observed=metric.observed)
-        for metric in METRICS
-    ]
-    own = [f"own.{metric.field}, own.{metric.observed}" for metric in METRICS]
-    return _STATEMENT.format(json_array=json_array, values=", ".join(values), own=", ".join(own))
+def _statement(array: str, is_integer: str) -> str:
+    columns = [array.format("derivation_version", is_integer.format("derivation_version"))]
+    for metric in METRICS:
+        has_value, is_observed = is_integer.format(metric.field), is_integer.format(metric.observed)
+        columns.append(array.format(metric.field, has_value))
+        columns.append(f"SUM({metric.observed}) FILTER (WHERE {has_value} AND {is_observed})")
+    return _STATEMENT.format(columns=", ".join(columns), own=_OWN.text)
 
 
 def members(assessment: Assessment) -> Query:
@@ -163,17 +158,17 @@ def statistics(assessment_id: Any) -> dict[str, Any] | None:
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
-    """The same, with the session's place if it is in the cohort, and its percentiles if there are at least two.
+    """The statistics, with the session's place if the cohort has it, and percentiles for two or more sessions.
 
     Raises NotFound if the assessment has no such session.
     """
     cohort = Cohort.of(assessment_id, session_id)
-    if not cohort.has_session:
+    if cohort.own.id is None:
         raise NotFound()
     if not cohort.sessions:
         return None
     response = cohort.statistics
-    if not cohort.includes_session:
+    if cohort.own.closed_at is None:
         return response
     for each in cohort.distributions:
         response["summary"][each.metric.field] |= each.place

@@ -124,7 +124,7 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
         return not has_failed_over and super()._can_reuse(conn)
 
 
-# Text that is not UTF-8 must not look like an outage of the database.
+# Text that is not UTF-8 must not be treated as a database outage.
 _decode = partial(str, encoding="utf-8", errors="replace")
 
 
@@ -132,7 +132,7 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
     """SQLite with immediate write transactions, one thread of the process at a time.
 
     A transaction that starts immediate never fails halfway because another one has the write lock. SQLite's own
-    waiting is not a queue: under load some writers wait for seconds (docs/scaling.md).
+    waiting is not a queue: under load, some writers wait for seconds (docs/scaling.md).
     """
 
     def __init__(self, *args: Any, **options: Any):
@@ -224,7 +224,7 @@ def is_postgres() -> bool:
 
 
 def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None) -> Query:
-    """Lock the query's rows, or those of the table `of`, until the transaction ends.
+    """Lock the query's rows, or only the rows of the table `of`, until the transaction ends.
 
     SQLite needs no row locks: a transaction has the write lock from its start.
     """
@@ -234,7 +234,7 @@ def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None
 def release_connection() -> None:
     """Return the connection to the pool before slow work; the next query checks one out again."""
     database = db.obj
-    # Tests hold a transaction around the request.
+    # Tests run each request inside a transaction.
     if not database.is_closed() and not database.in_transaction():
         database.close()
 

@@ -1,7 +1,7 @@
 """Candidates' `externalId`: unique among the keys of an assessment that are not revoked.
 
-An erasure revokes the key and clears the id. Ids that were stored twice before there was this check stay as they are.
-The lock of models/deliveries/limit.py keeps two transactions from checking the same id.
+An erasure revokes the key and clears the id. Duplicates from before this check are not changed.
+The lock of models/deliveries/limit.py prevents two transactions from checking the same id.
 """
 
 from collections.abc import Sequence

@@ -17,8 +17,8 @@ def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[st
 
     `unknown` counts decided candidates without a group.
 
-    groups -- the group by candidate id or external id. Ids of revoked and erased keys count as well: their decisions
-        were made.
+    groups -- the group by candidate id or external id. Ids of revoked and erased keys count as well:
+        their decisions were made.
 
     Raises Invalid for an unknown or ambiguous candidate.
     """

@@ -27,7 +27,7 @@ class FeedEvent(Model):
 
     personal_data = None  # only ids and states
 
-    # The candidate's `externalId`, set before the event is shown. It is not stored here: it can change or be erased.
+    # The candidate's `externalId`, set before the event is returned. Not stored here: it can change or be erased.
     external_id: str | None = None
     organization = peewee.ForeignKeyField(Organization, index=False)
     type = peewee.TextField()
@@ -82,7 +82,7 @@ class FeedEvent(Model):
 
     @property
     def shown_data(self) -> dict[str, Any]:
-        """The payload with the `externalId` of the candidate, if it is about one."""
+        """The payload, with the candidate's `externalId` if it is about a candidate."""
         return self.data | {"externalId": self.external_id} if self.candidate_id else self.data
 
 
@@ -121,10 +121,10 @@ def read_feed(
 ) -> dict[str, Any]:
     """A page of the feed in the order of positions: `events`, `next` (the cursor after them) and `has_more`.
 
-    Without a cursor it starts at the oldest stored event, or behind the latest if it `starts_now`. Raises
-    CursorExpired if events after the cursor have been deleted, and Invalid for one that the feed has not reached.
+    Without a cursor the page starts at the oldest stored event, or after the latest one with `starts_now`. Raises
+    CursorExpired if events after the cursor have been deleted, and Invalid for a cursor that the feed has not reached.
     """
-    # Read before the rows: events numbered after this are left for the next page, and never skipped.
+    # Read before the rows: events numbered later are left for the next page, never skipped.
     last = Feed.select(Feed.position).where(Feed.organization == caller.organization).scalar() or 0
     after = last if after is None and starts_now else _start(caller, after, last)
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)

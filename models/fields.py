@@ -1,4 +1,4 @@
-"""Columns that read any value that somebody may write into the database.
+"""Columns that can read any value in the database.
 
 The service never writes a value of another type, but SQLite stores one in any column. Such a value reads as
 `unreadable`, so that one row does not fail a list or a task for the others. The record's seals report the difference.

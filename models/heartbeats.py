@@ -41,7 +41,7 @@ class Heartbeat(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete the rows of workers that have been silent for a day; returns how many."""
+        """Delete the rows of workers without a heartbeat for a day; returns how many."""
         alive = cls.select(cls.worker).where(cls.beat_at >= clock.now() - RETENTION)
         return cls.delete().where(cls.worker.not_in(alive)).execute()
 

@@ -1,4 +1,4 @@
-"""Decisions about candidates, of which `hired` is the status of their session (R17)."""
+"""Hiring decisions; `hired` is also the status of the session (R17)."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: 
 
 
 def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -> None:
-    """Decide that a locked candidate is hired, or take that back; other decisions stay. Raises NotFinished."""
+    """Mark a locked candidate as hired, or undo it; other decisions stay. Raises NotFinished."""
     if is_hired == (key.decision == "hired"):
         _mark_hired(Session.get_or_none(Session.key == key), is_hired)
     else:

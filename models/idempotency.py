@@ -20,8 +20,8 @@ from models.orgs import ApiToken
 RETENTION = timedelta(hours=24)
 WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
-# The members of an erased candidate's entry that remain in a response; members added later are removed.
-IMPERSONAL_MEMBERS = {
+# The fields of an erased candidate's entry that remain in a response; fields added later are removed.
+IMPERSONAL_FIELDS = {
     *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId", "status"),
     *(
         "expiresAt",
@@ -35,14 +35,14 @@ IMPERSONAL_MEMBERS = {
         "state",
     ),
 }
-# The entry's members that are never null.
-EMPTY_MEMBERS: dict[str, Any] = {"metadata": {}}
+# The entry's fields that are never null.
+EMPTY_FIELDS: dict[str, Any] = {"metadata": {}}
 
 
 class IdempotentRequest(Model):
     """A request with an `Idempotency-Key` and its response.
 
-    The key is stored as a fingerprint, since callers may put a name into it. `digest` covers method, path and body.
+    The key is stored as a fingerprint, since callers may include a name. `digest` covers method, path and body.
     `path` can contain the id of the candidate or session that the response is about. `answer` is the response's body
     without secrets.
     """
@@ -67,8 +67,8 @@ class IdempotentRequest(Model):
         """A transaction in which no other request with the key runs.
 
         The row has the first response, or none: then the caller does the work and stores its response. An exception
-        undoes both. Raises InProgress after WAIT_SECONDS (on SQLite LOCK_TIMEOUT_SECONDS more), and KeyReused if the
-        key belongs to a different request.
+        rolls back both. Raises InProgress after WAIT_SECONDS (on SQLite LOCK_TIMEOUT_SECONDS more), and KeyReused if
+        the key belongs to a different request.
         """
         with ExitStack() as stack:
             with _limited_wait():
@@ -114,7 +114,7 @@ class IdempotentRequest(Model):
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
-        """Remove personal data from the responses. The rows stay, so that no request runs twice."""
+        """Remove personal data from the responses. The rows remain, so that no request runs twice."""
         rows = [row for row in cls.personal_rows(key, session) if row.answer is not None]
         ids = _ids(key, session)
         for row in rows:
@@ -124,7 +124,7 @@ class IdempotentRequest(Model):
 
     @classmethod
     def forget_user(cls, organization_id: Any, user_id: Any) -> None:
-        """Remove the address of a deleted person from the responses."""
+        """Remove a deleted user's address from the responses."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
         for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(user_id))):
             answer = json.loads(str(row.answer))
@@ -154,14 +154,14 @@ def _limited_wait() -> Iterator[None]:
 
 
 def _anonymize(node: Any, key: CandidateKey, session: Any, is_theirs: bool) -> Any:
-    """Reduce objects about the candidate to impersonal members; with `is_theirs`, all objects."""
+    """Reduce objects about the candidate to impersonal fields; with `is_theirs`, all objects."""
     if isinstance(node, list):
         return [_anonymize(child, key, session, is_theirs) for child in node]
     if not isinstance(node, dict):
         return _empty(node) if is_theirs else node
-    kept = {name: value for name, value in node.items() if name in IMPERSONAL_MEMBERS}
+    kept = {name: value for name, value in node.items() if name in IMPERSONAL_FIELDS}
     if node.get("id") == str(key.id):
-        return {name: EMPTY_MEMBERS.get(name) for name in node} | kept
+        return {name: EMPTY_FIELDS.get(name) for name in node} | kept
     # `candidateId`, `sessionId`, or the body of a webhook's message.
     texts = [value for value in node.values() if isinstance(value, str)]
     if any(each in text for each in _ids(key, session) for text in texts):

@@ -1,4 +1,4 @@
-"""Changes that reviewers make to keys and invitations; bounces and reminders.
+"""Reviewers' changes to keys and invitations, bounces and reminders.
 
 Each verb locks the key's row, as redeem does, so that the two never interleave.
 """
@@ -23,7 +23,7 @@ from models.task_failures import run_each
 MAX_EXPIRY = timedelta(days=365)
 BOUNCED = "The address was reported as bouncing."
 BATCH_SIZE = 500
-_HIDDEN_MEMBERS = {"candidate_name": "candidateName", "candidate_email": "candidateEmail"}
+_HIDDEN_FIELDS = {"candidate_name": "candidateName", "candidate_email": "candidateEmail"}
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
 
 @contextmanager
 def _locked_with_messages(key: CandidateKey) -> Iterator[CandidateKey]:
-    """Like `_locked`, but first take the lock of models/deliveries/limit.py."""
+    """Like `_locked`, but first acquire the lock of models/deliveries/limit.py."""
     with db.atomic():
         limit.lock(key.assessment_id)
         with _locked(key) as locked:
@@ -104,12 +104,12 @@ def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToke
 
     An invitation to another address would show the candidate's name and key.
     """
-    if not _HIDDEN_MEMBERS.keys() & values.keys() or not visibility.hidden_candidates(reviewer, [key.id]):
+    if not _HIDDEN_FIELDS.keys() & values.keys() or not visibility.hidden_candidates(reviewer, [key.id]):
         return values
-    for name, member in _HIDDEN_MEMBERS.items():
+    for name, field in _HIDDEN_FIELDS.items():
         if values.get(name) is not None:
-            raise errors.invalid(member, "Hidden in a blind assessment until you have scored the session.")
-    return {name: value for name, value in values.items() if name not in _HIDDEN_MEMBERS}
+            raise errors.invalid(field, "Hidden in a blind assessment until you have scored the session.")
+    return {name: value for name, value in values.items() if name not in _HIDDEN_FIELDS}
 
 
 def _readdress_queued(key: CandidateKey) -> None:
@@ -195,8 +195,8 @@ def _require_not_redeemed(key: CandidateKey) -> None:
 def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, start: datetime) -> None:
     now, new_expiry = clock.now(), expires_at or start + timedelta(days=days or 0)
     if not now < new_expiry <= now + MAX_EXPIRY:
-        member = "expiresAt" if expires_at else "days"
-        raise errors.invalid(member, "The expiry must be in the future and at most 365 days from now.")
+        field = "expiresAt" if expires_at else "days"
+        raise errors.invalid(field, "The expiry must be in the future and at most 365 days from now.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
 
 

@@ -20,7 +20,7 @@ from rules import candidate_keys
 from rules.repeated_values import find_duplicates
 from rules.rows import row_id
 
-# A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten collisions in a row mean a fault.
+# A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten consecutive collisions indicate a bug.
 MAX_DRAWS = 10
 
 # `email` and `name`, either None; in an entry of `candidates` also `external_id`, `metadata` and `extra_minutes`
@@ -86,16 +86,16 @@ def _generate(
         number if on_duplicate == "allow" else _address(each) or number
         for number, each in enumerate(candidates)
     ]
-    first = {slot: number for number, slot in reversed(list(enumerate(slots))) if slot not in open_keys}
-    new = {number: candidates[number] for number in sorted(first.values())}
+    missing: dict[Any, int] = {}
+    for number, slot in enumerate(slots):
+        if slot not in open_keys:
+            missing.setdefault(slot, number)
+    new = {number: candidates[number] for number in missing.values()}
     _check(assessment, new)
-    rows = _insert(
-        assessment,
-        list(new.values()),
-        expires_in_days or assessment.expires_in_days,
-        {"orgName": org_name or organization.shown_name},
-    )
-    by_slot = {slots[number]: row for number, row in zip(new, rows, strict=True)}
+    days = expires_in_days or assessment.expires_in_days
+    mail = {"orgName": org_name or organization.shown_name}
+    rows = _insert(assessment, list(new.values()), days, mail)
+    by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():
         (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()
     return [by_slot[slot] for slot in slots]
@@ -121,7 +121,7 @@ def _locked(organization: Organization, assessment_id: Any) -> Assessment:
 
 
 def _check(assessment: Assessment, candidates: dict[int, Candidate]) -> None:
-    """Check the further members of candidates, by position. Raises DuplicateExternalId and NoTimeLimit."""
+    """Check the other fields of candidates, by position. Raises DuplicateExternalId and NoTimeLimit."""
     has_extra_minutes = any(each.get("extra_minutes") for each in candidates.values())
     if assessment.time_limit_minutes is None and has_extra_minutes:
         raise NoTimeLimit()
@@ -189,7 +189,7 @@ def _new_key(
 
 
 def _invitations(assessment_id: Any, keys: list[Row]) -> dict[Any, Row]:
-    """By the id of each key with an address, the columns of its invitation."""
+    """The invitation's columns of each key with an address, by the key's id."""
     invited = [key for key in keys if key["address"]]
     if not invited:
         return {}

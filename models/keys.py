@@ -13,7 +13,7 @@ from rules import candidate_keys, retention, session_close
 
 
 class AssessmentRow(NamedTuple):
-    """The columns of an assessment that its candidates see; schemas.assessments writes them out."""
+    """The columns of an assessment that its candidates see; schemas.assessments serializes them."""
 
     id: Any
     organization_id: Any
@@ -115,7 +115,7 @@ class CandidateKey(Model):
 
     @classmethod
     def of_organization(cls, caller: ApiToken) -> Query:
-        """All keys of the organization, including revoked ones and those of deleted assessments."""
+        """All keys of the organization, including revoked keys and keys of deleted assessments."""
         return cls.with_parents().where(cls.organization == caller.organization_id)
 
     @staticmethod
@@ -188,7 +188,7 @@ add_index(
     *(CandidateKey.organization, CandidateKey.updated_at),
     where=CandidateKey.updated_at.is_null(False),
 )
-# For what waits for reviewers (models/todo.py).
+# For the work waiting for reviewers (models/todo.py).
 add_index(
     "candidate_keys_undecided",
     *(CandidateKey.organization, CandidateKey.id),

@@ -18,7 +18,7 @@ MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 
 
 class Lane(NamedTuple):
-    """The emails of an organization, or the messages to one webhook, claimed in the order in which they are due."""
+    """The emails of an organization, or the messages to one webhook, claimed by due time."""
 
     organization_id: Any
     id: Any
@@ -26,7 +26,7 @@ class Lane(NamedTuple):
 
 
 class RoundRobin:
-    """The order in which the senders of one worker serve the organizations, and each organization's lanes.
+    """Schedules one worker's senders fairly over the organizations and their lanes.
 
     One organization never uses all senders, so that its slow receivers do not delay the messages of others.
     """
@@ -65,7 +65,7 @@ class Leased:
     counts too.
     """
 
-    # The statement that selects the lanes with a due message, and the name of the column with a lane's id.
+    # The statement that selects the lanes with a due message, and the column with a lane's id.
     due_lanes: str
     lane_column: str
     # The lane that this instance was claimed from.
@@ -95,7 +95,7 @@ class Leased:
         due = due.order_by(cls.due_at, cls.id).limit(1)
         if is_postgres():
             due = due.for_update(skip_locked=True)
-        # `==` instead of `in`: PostgreSQL may run an `in` subquery once a row, and claim another message each time.
+        # `==` instead of `in`: PostgreSQL may run an `in` subquery once per row, and claim another message each time.
         claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id == due)
         return next(iter(claimed.returning(cls).execute()), None)
 

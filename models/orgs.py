@@ -1,4 +1,4 @@
-"""Organizations, their people and API tokens."""
+"""Organizations, their users and API tokens."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from rules import api_tokens, plans, roles
 class Organization(Model):
     """A hiring team, which owns everything that its API tokens can see.
 
-    Candidates read `display_name` instead of the name. `disclosure_additions` are further texts for the disclosure's
-    lists, by the lists' names.
+    Candidates see `display_name` instead of the name. `disclosure_additions` are additional texts for the disclosure,
+    by the names of its lists.
     """
 
     personal_data = None
@@ -50,7 +50,7 @@ class Organization(Model):
 
     @property
     def shown_name(self) -> str:
-        """The name that candidates read."""
+        """The name that candidates see."""
         return self.display_name or self.name
 
     def require_subscription(self) -> None:
@@ -63,11 +63,11 @@ class Organization(Model):
 class User(Model):
     """A user who works for an organization as `admin`, `reviewer` or `observer` (rules/roles.py).
 
-    `address` is the mailbox of the email (rules/delivery/email_addresses.py). A deleted person is inactive and has no
+    `address` is the mailbox of the email (rules/delivery/email_addresses.py). A deleted user is inactive and has no
     email; the name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
     """
 
-    personal_data = None  # of people who work for the organization, not of candidates
+    personal_data = None  # of users who work for the organization, not of candidates
     kind = "person"
     # The Delivery of the invitation; set by `people.visible_to`.
     invite: Any = None
@@ -87,7 +87,7 @@ class User(Model):
 
     @classmethod
     def of(cls, organization_id: Any) -> Query:
-        """The organization's people who are not deleted."""
+        """The organization's users who are not deleted."""
         return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
 
 
@@ -114,9 +114,9 @@ class RecordsUse:
 
 
 class ApiToken(Model, RecordsUse):
-    """A token of a person, or of a named service, for one organization.
+    """A token of a user, or of a named service account, for one organization.
 
-    A person's role is the upper bound of what their tokens can do. Only the token's fingerprint is stored. Tokens are
+    A user's role limits the scopes of their tokens. Only the token's fingerprint is stored. Tokens are
     revoked, never deleted.
     """
 
@@ -148,7 +148,7 @@ class ApiToken(Model, RecordsUse):
         expires_at: datetime | None = None,
         user: User | None = None,
     ) -> tuple["ApiToken", str]:
-        """Create a token; its text is returned here and never again. Without a person it is a service's."""
+        """Create a token; its text is only returned here. Without a user it belongs to a service account."""
         text = api_tokens.generate()
         columns: dict[str, Any] = {"name": name, "scope": scope, "expires_at": expires_at, "user": user}
         columns |= {"last_four": text[-4:]}
@@ -157,7 +157,7 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def authenticate(cls, text: str) -> "ApiToken | None":
-        """The valid token with this text, with the columns that callers use, its organization and its person."""
+        """The valid token with this text, with the columns that callers use, its organization and its user."""
         if not api_tokens.is_well_formed(text):
             return None
         for values in sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now()):
@@ -166,10 +166,10 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def for_sign_ins(cls, user: User) -> "ApiToken":
-        """The row that acts for a person who signed in without a token, created at their first sign-in.
+        """The row that acts for a user who signed in without a token, created at their first sign-in.
 
-        It is revoked from the start and no text has its fingerprint: it authenticates nobody, is in no list, and counts
-        for nothing. Scores, decisions and idempotent requests refer to it, as they do to tokens.
+        It is created revoked, and no text has its fingerprint: it authenticates no request, is in no list, and is never
+        counted. Scores, decisions and idempotent requests refer to it, as they do to tokens.
         """
         columns: dict[str, Any] = {"organization": user.organization_id, "user": user, "scope": "write"}
         columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
@@ -179,14 +179,14 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def visible_to(cls, caller: "ApiToken") -> Query:
-        """The organization's tokens that are not revoked, with their people."""
+        """The organization's tokens that are not revoked, with their users."""
         query = cls.select(cls, User).join(User, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
 
     @classmethod
     @contextmanager
     def requires_manager(cls, organization: Organization, sentence: str | None = None) -> Iterator[None]:
-        """A transaction that must not end the organization's last token that can manage tokens.
+        """A transaction that must not remove the organization's last token that can manage tokens.
 
         Locks the organization. Raises LastWriteToken.
         """
@@ -199,7 +199,7 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def _managers(cls, organization: Organization) -> Query:
-        """Valid tokens with the scope `write` of services and active admins."""
+        """Valid tokens with the scope `write` of service accounts and active admins."""
         tokens = cls.select(cls.id).join(User, peewee.JOIN.LEFT_OUTER)
         is_valid = cls.revoked_at.is_null() & (cls.expires_at.is_null() | (cls.expires_at > clock.now()))
         is_manager = cls.user.is_null() | (User.active & (User.role == "admin"))
@@ -207,12 +207,12 @@ class ApiToken(Model, RecordsUse):
 
     @property
     def author(self) -> "User | ApiToken":
-        """The token's person, or the token itself for a service."""
+        """The token's user, or the token itself for a service account."""
         return self.user or self
 
     @property
     def role(self) -> str | None:
-        """The role of the token's person; None for a service."""
+        """The role of the token's user; None for a service account."""
         return self.user.role if self.user else None
 
     @property
@@ -226,7 +226,7 @@ class ApiToken(Model, RecordsUse):
 
     @property
     def sees_keys(self) -> bool:
-        """Return whether responses contain full candidate keys, which let their reader act as the candidate (R33)."""
+        """Return whether responses contain full candidate keys, which allow acting as the candidate (R33)."""
         return "write" in self.scopes
 
     @property
@@ -258,7 +258,7 @@ _API_TOKEN = sql.API_TOKEN.format(**CALLER_COLUMNS)
 
 
 def build_caller(values: Any) -> ApiToken:
-    """A token with its organization and person, from the values of CALLER_COLUMNS."""
+    """A token with its organization and user, from the values of CALLER_COLUMNS."""
     token = _TOKEN.build(values[: len(_TOKEN)])
     token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_USER)])
     if token.user_id is not None:

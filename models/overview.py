@@ -19,7 +19,7 @@ S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 
 
 def sessions(organization: Organization, **filters: Any) -> Query:
-    """The organization's sessions as rows, oldest first; without those of deleted assessments.
+    """The organization's sessions as rows, oldest first, without deleted assessments.
 
     filters -- `assessment_id`, `status`, `external_id`, `redeemed_from`, `redeemed_to`, `created_after`,
         `updated_after`; all optional
@@ -54,7 +54,7 @@ def sessions(organization: Organization, **filters: Any) -> Query:
 
 
 def overview(organization: Organization, assessment_id: Any = None) -> dict[str, Any]:
-    """The funnel and the medians: of everything, by assessment, and by the month of the invitation in UTC."""
+    """The funnel and the medians: overall, by assessment, and by the month of the invitation in UTC."""
     rows = funnel_counts(organization, assessment_id) + _metric_values(organization, assessment_id)
     return _numbers(rows) | {
         "by_assessment": [

@@ -1,4 +1,4 @@
-"""Candidates' personal data: what is stored, until when, and its erasure.
+"""Candidates' personal data: inventory, retention and erasure.
 
 Each table declares its `personal_data` (models/base.py). An erasure leaves the numbers.
 """
@@ -76,7 +76,7 @@ def derive_before_erasure(key: CandidateKey) -> Derivation | None:
 def erase(
     key: CandidateKey, reviewer: ApiToken | None = None, derivation: Derivation | None = None
 ) -> Erasure:
-    """Erase a candidate's personal data atomically; repeating it returns the first receipt.
+    """Erase a candidate's personal data atomically. Idempotent: returns the first receipt.
 
     The session is closed, and its metrics are stored, before its events are deleted.
 
@@ -158,7 +158,7 @@ def consents(key: CandidateKey) -> list[Consent]:
 
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The other data from the candidate's client and the model calls, without events, as (kind, columns)."""
+    """The data from the candidate's client and the model calls, except events, as (kind, columns)."""
     # A report has up to 64 KiB and takes far more memory once it is parsed; a submission has up to 16 MiB.
     tables: tuple[tuple[str, Any, int, str], ...] = (
         ("signingKey", SigningKey, 10, "public_key"),
@@ -174,7 +174,7 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
-    """The time at which retention will erase the data; None without a retention or an end, or once erased."""
+    """The time at which retention will erase the data; None without a retention period or an end, or once erased."""
     if key.erased_at is not None:
         return None
     return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
@@ -212,7 +212,7 @@ def _key_has_ended(before: datetime) -> peewee.Expression:
 
 
 class DailyTask(Model):
-    """A task that one of the workers runs once a day; `day` is the last day (UTC) on which it was claimed."""
+    """A task that a single worker runs once a day; `day` is the last day (UTC) on which it was claimed."""
 
     personal_data = None
     name = peewee.TextField(unique=True)

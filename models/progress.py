@@ -1,4 +1,4 @@
-"""Progress of each assessment: its funnel, and what is waiting for reviewers.
+"""Progress of each assessment: its funnel, and the work waiting for reviewers.
 
 Four statements, whatever the number of assessments and candidates.
 """
@@ -11,12 +11,12 @@ from models.orgs import ApiToken
 
 
 def by_assessment(reviewer: ApiToken) -> list[dict[str, Any]]:
-    """The funnel of each assessment with candidates, oldest first, and the numbers of what waits."""
+    """The funnel of each assessment with candidates, oldest first, and the number of items waiting for reviewers."""
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(reviewer.organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})
     to_score = todo.by_assessment(todo.without_total(reviewer))
-    # As the to-do list has them.
+    # As in the to-do list.
     disagreements = todo.by_assessment(todo.disagreements(reviewer))
     failed = todo.by_assessment(todo.failed_messages(reviewer))
     return [

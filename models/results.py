@@ -19,7 +19,7 @@ STATUSES = ("pending", "active", "completed", "expired", "hired")
 class Sort(NamedTuple):
     """An order of the results.
 
-    value -- what they are ordered by; results without a value are last
+    value -- the SQL expression to order by; results without a value are last
     kind -- of the value, a key of `FITS`
     """
 
@@ -44,7 +44,7 @@ SORTS = {
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
 }
-# For a person who sees only the scores of sessions that they have scored, the others have no value
+# For a user who sees only the scores of sessions that they have scored, the others have no value
 # (models/visibility.py).
 _SEEN_SCORE = """CASE WHEN EXISTS (
         SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id
@@ -56,7 +56,7 @@ _FILTERS = {
     "user_id": f"NOT {sql.HIDDEN}",
     "status": f"{sql.STATUS} = :status",
 }
-# Results with a value, sessions without one, and other candidates; in each, the order of the redeem or of the keys.
+# Results with a value, sessions without one, then other candidates; each group by redeem or key creation.
 _GROUP = "CASE WHEN {value} IS NOT NULL THEN 0 WHEN s.id IS NOT NULL THEN 1 ELSE 2 END"
 _ID = "COALESCE(s.id, k.id)"
 
@@ -80,7 +80,7 @@ class ResultRow(NamedTuple):
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":
-        """The row as the caller sees it while they score the session alone (models/visibility.py)."""
+        """The row for a caller who has not scored the session yet (models/visibility.py)."""
         is_hidden = bool(self.session.score_criteria)
         for name in ("score_total", "score_highest", "score_spread", "score_criteria"):
             setattr(self.session, name, None)
@@ -94,7 +94,7 @@ class ResultList:
 
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
-    filters -- `status`, `decision`, `external_id`, and those of `search_filters`
+    filters -- `status`, `decision`, `external_id`, and the values of `search_filters`
     scorer_id -- the user who sees only the scores of sessions that they have scored themselves
     """
 
@@ -118,7 +118,7 @@ class ResultList:
         position = None
         while batch := self.page(BATCH_SIZE, position):
             yield batch
-            # After a row whose id is unreadable, the database would return it again.
+            # After a row with an unreadable id, the database would return that row again.
             if len(batch) < BATCH_SIZE or batch[-1].position == position:
                 return
             position = batch[-1].position
@@ -130,7 +130,7 @@ class ResultList:
 
     @property
     def _hides_scores(self) -> bool:
-        """Return whether the order must not show scores."""
+        """Return whether the order must not reveal scores."""
         return self.sort in ("scoreTotal", "scoreSpread") and self.scorer_id is not None
 
     def _statement(self, after: ResultCursor | None) -> str:

@@ -11,7 +11,7 @@ from models.orgs import ApiToken, Organization
 
 
 class Rubric(Model):
-    """A scoring rubric in its current version; earlier versions stay for the scores given in them."""
+    """A scoring rubric in its current version; earlier versions are kept for their scores."""
 
     personal_data = None
 
@@ -37,7 +37,7 @@ class Rubric(Model):
         return rubric
 
     def change(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> "Rubric":
-        """Change name or criteria as the next version; there is none if nothing changes.
+        """Change name or criteria by creating the next version, unless nothing changes.
 
         check -- called once the row is locked
         """

@@ -19,8 +19,8 @@ from rules.statistics import scoring
 class Score(Model, ErasedWithSession):
     """One reviewer's score of one criterion, in one version of the rubric.
 
-    A reviewer is a person, or a service's token. Revising adds a row. A reviewer's latest score of a criterion in a
-    version counts, unless it was withdrawn. `reason` says why it was revised, `withdrawal_reason` why it was withdrawn;
+    A reviewer is a user, or a service account's token. Revising adds a row. A reviewer's latest score of a criterion in
+    a version counts, unless it was withdrawn. `reason` explains a revision, `withdrawal_reason` a withdrawal;
     `evidence` are ids of the session's events.
     """
 
@@ -134,7 +134,7 @@ class Score(Model, ErasedWithSession):
 
 
 class CompletedScoring(Model):
-    """A person has scored every criterion of a session at least once; in a blind assessment they see its candidate."""
+    """A user's completed scoring of a session, after which a blind assessment shows them its candidate."""
 
     personal_data = None  # only that a reviewer has scored a session
     session = peewee.ForeignKeyField(Session, index=False)
@@ -145,7 +145,7 @@ class CompletedScoring(Model):
 
     @classmethod
     def record(cls, session: Session, version: RubricVersion, reviewer: ApiToken) -> None:
-        """Record it if the reviewer is a person with a current score of each of the version's criteria."""
+        """Record it if the reviewer is a user with a current score of each of the version's criteria."""
         if reviewer.user_id is None:
             return
         own = list(Score.by(reviewer, session).where(Score.rubric_version == version))
@@ -155,7 +155,7 @@ class CompletedScoring(Model):
 
 
 def scoring_of(reviewer: ApiToken, session_id: Any) -> Query:
-    """The reviewer's scoring of a session, for EXISTS: a person's of every criterion, a service's of any."""
+    """The reviewer's scoring of a session, for EXISTS: for a user every criterion, for a service account any."""
     if reviewer.user_id is None:
         own = Score.select(Score.id).where(Score.session == session_id, Score.reviewer == reviewer.id)
         return own.where(Score.withdrawn_at.is_null())

@@ -9,7 +9,7 @@ from models.base import BytesField, Model
 
 
 class ServiceSecret(Model):
-    """A secret with which the service signs what it later checks itself."""
+    """A secret that signs values which the service itself verifies later."""
 
     personal_data = None
     name = peewee.TextField(unique=True)
@@ -39,5 +39,5 @@ def sender_secret() -> bytes:
 
 @cache
 def recording_secret() -> bytes:
-    """The secret in the ids of recorded events, which no candidate can compute."""
+    """The secret in the ids of recorded events, so that no candidate can compute them."""
     return ServiceSecret.named("recording")

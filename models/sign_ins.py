@@ -1,4 +1,4 @@
-"""Sign-ins of people to the console: the rows behind the cookie."""
+"""Users' sign-ins to the console, identified by the cookie."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -17,13 +17,13 @@ MAIL_RETENTION = timedelta(days=1)
 
 
 class SignIn(Model, RecordsUse):
-    """One browser that is signed in, until `expires_at` or `ended_at`.
+    """A signed-in browser, until `expires_at` or `ended_at`.
 
-    `fingerprint` is that of the secret in the cookie. `token` acts: after signing in with a token it is that token,
-    whose scope, expiry and revocation apply; otherwise it is the person's row of ApiToken.for_sign_ins.
+    `fingerprint` identifies the secret in the cookie. `token` is the acting token: the one used to sign in, whose
+    scope, expiry and revocation apply, or the user's row of ApiToken.for_sign_ins.
     """
 
-    personal_data = None  # of people, not of candidates
+    personal_data = None  # of users, not of candidates
     fingerprint = peewee.TextField(unique=True)
     token = peewee.ForeignKeyField(ApiToken)
     method = peewee.TextField()
@@ -46,7 +46,7 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def authenticate(cls, secret: str) -> ApiToken | None:
-        """The token that acts for a valid sign-in, which is its `sign_in`; it expires with it."""
+        """The token that acts for a valid sign-in, with the sign-in as its `sign_in`; it expires with the sign-in."""
         if not sign_ins.is_well_formed(secret):
             return None
         fingerprint = sign_ins.fingerprint(secret)
@@ -60,12 +60,12 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def was_issued(cls, secret: str) -> bool:
-        """Return whether it is the secret of a sign-in, even of one that has ended."""
+        """Return whether this is the secret of a sign-in, including ended ones."""
         return cls.select().where(cls.fingerprint == sign_ins.fingerprint(secret)).exists()
 
     @classmethod
     def of(cls, caller: ApiToken) -> Query:
-        """The valid sign-ins of the caller's person, or those with a service's token."""
+        """The valid sign-ins of the caller's user, or with the service account's token."""
         now = clock.now()
         is_theirs = ApiToken.id == caller.id
         if caller.user_id is not None:
@@ -87,7 +87,7 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def end_of_user(cls, user: User) -> None:
-        """End the sign-ins of a deactivated or deleted person."""
+        """End the sign-ins of a deactivated or deleted user."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.user == user)
         cls.update(ended_at=clock.now()).where(cls.token.in_(tokens), cls.ended_at.is_null()).execute()
 
@@ -108,13 +108,13 @@ class SignIn(Model, RecordsUse):
 
 
 class SignInGrant(Model):
-    """A right to sign in once as the people with a mailbox: a emailed link, or a sign-in at the OpenID provider.
+    """A one-time right to sign in as a user with this mailbox: an emailed link, or a sign-in at the OpenID provider.
 
-    For a request by email, the worker checks whether there is such a person: the request does the same work either way.
+    For a request by email, the worker checks whether such a user exists, so the request does the same work either way.
     The secret exists only in the email: `fingerprint` is set when the email is composed.
     """
 
-    personal_data = None  # of people, not of candidates
+    personal_data = None  # of users, not of candidates
     address = peewee.TextField()
     method = peewee.TextField()
     fingerprint = peewee.TextField(null=True, unique=True)
@@ -124,12 +124,12 @@ class SignInGrant(Model):
 
     @classmethod
     def request_email(cls, address: str) -> None:
-        """Ask for an email with a link to a mailbox."""
+        """Request an email with a sign-in link."""
         cls.create(address=address, method="email", expires_at=clock.now() + sign_ins.EMAIL_LIFETIME)
 
     @classmethod
     def queue_emails(cls) -> int:
-        """Queue the emails that were requested, and delete requests for mailboxes of nobody; returns how many."""
+        """Queue the requested emails, and delete requests for unknown mailboxes; returns how many were queued."""
         requests = list(cls.select().where(cls.queued_at.is_null()))
         for grant in requests:
             with db.atomic():
@@ -144,7 +144,7 @@ class SignInGrant(Model):
 
     @classmethod
     def issue(cls, address: str, method: str, expires_at: datetime) -> str:
-        """Create a grant of a mailbox that is verified; returns its secret."""
+        """Create a grant for a verified mailbox; returns its secret."""
         grant = cls.create(address=address, method=method, expires_at=expires_at, queued_at=clock.now())
         return grant.new_secret()
 
@@ -174,11 +174,11 @@ class SignInGrant(Model):
         return grant
 
     def people(self) -> list[User]:
-        """The active people with the mailbox, each of another organization."""
+        """The active users with the mailbox, each in a different organization."""
         return list(people_at(self.address))
 
     def use(self, user: User, **origin: Any) -> tuple[SignIn, str]:
-        """Sign in as a person, once. Raises SignInExpired."""
+        """Sign in as a user, once. Raises SignInExpired."""
         with db.atomic():
             try:
                 self.set_once("used_at")
@@ -195,7 +195,7 @@ class SignInGrant(Model):
 
 
 def people_at(address: str) -> Query:
-    """The active people with a mailbox, oldest first."""
+    """The active users with a mailbox, oldest first."""
     is_active = User.active & User.deleted_at.is_null()
     return User.select().where(User.address == address, is_active).order_by(User.id)
 

@@ -45,7 +45,7 @@ def _bound(value: Any) -> Any:
 
 
 def node(text: str, **values: Any) -> peewee.SQL:
-    """A piece of SQL text with `:name` parameters for a Peewee query whose tables have the aliases above."""
+    """SQL text with `:name` parameters for a Peewee query whose tables have the aliases above."""
     names = _PARAMETER.findall(text)
     return peewee.SQL(_PARAMETER.sub(db.param, text), [_bound(values[name]) for name in names])
 
@@ -60,7 +60,7 @@ def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
     """Insert rows in one statement.
 
     rows -- dicts of the same columns
-    shared -- the columns in which all rows are equal; the rest have the model's defaults
+    shared -- the columns with equal values in all rows; the rest have the model's defaults
     """
     for field in model._meta.sorted_fields:
         if field.default is not None and field.column_name not in rows[0]:
@@ -106,8 +106,8 @@ API_TOKEN = """
       AND (t.user_id IS NULL OR p.active)
 """
 
-# A row if anything is signed. The worker signs all of these only after the adoption of the keys; once keys are adopted,
-# the first table is enough.
+# Returns a row if anything is signed. The worker signs all of these only after the keys are adopted; from then on the
+# first table is enough.
 IS_KEYED = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM audit_chains WHERE key_id IS NOT NULL)
 OR EXISTS (SELECT 1 FROM audit_entries WHERE key_id IS NOT NULL)
@@ -145,7 +145,7 @@ STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
 
-# Whether the key `k` is of a blind assessment whose criteria the person has not all scored (models/visibility.py).
+# True if the key `k` belongs to a blind assessment whose criteria the user has not all scored (models/visibility.py).
 
 HIDDEN = """EXISTS (
         SELECT 1 FROM assessments b WHERE b.id = k.assessment_id AND b.blind AND NOT EXISTS (
@@ -238,7 +238,7 @@ RECENT_MESSAGES = """
     ORDER BY d.due_at DESC
 """
 
-# One event of an open session with space for it, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert
+# One event of an open session with space for it, looked up by its key (R4, R29). On PostgreSQL lookup, lock and insert
 # are one statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins:
 # PostgreSQL plans a join for longer than it runs it.
 
@@ -277,7 +277,7 @@ _APPENDED = ("session", *_EVENT, "channel", "agent_session", "joins")
 
 @lru_cache
 def insert_events(count: int) -> str:
-    """Insert events, each with its number behind the names of its parameters, and return the new ones."""
+    """Insert events, with numbered parameter names, and return the new ones."""
     rows = (", ".join(f":{name}{number}" for name in _APPENDED) for number in range(count))
     return f"""
         INSERT INTO events (session_id, {", ".join(_APPENDED[1:])})

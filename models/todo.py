@@ -36,7 +36,7 @@ _CANDIDATE = (
 
 
 def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
-    """Each list as `{count, entries}` with at most `limit` entries; None where the caller cannot do the work."""
+    """Each list as `{count, entries}` with at most `limit` entries; None if the caller's role forbids the work."""
     is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
     found: dict[str, Any] = {
         "unscored": _sessions(_unscored(reviewer), limit),
@@ -72,7 +72,7 @@ def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
 
 
 def _undecided(reviewer: ApiToken) -> Query:
-    """Sessions of candidates about whom nobody has decided."""
+    """Sessions of candidates without a decision."""
     columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"))
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     return query.where(_IS_UNDECIDED)
@@ -83,21 +83,21 @@ def _sessions(query: Query, limit: int) -> Query:
 
 
 def _unscored(reviewer: ApiToken) -> Query:
-    """Closed sessions that the caller has not scored: a person every criterion, a service any."""
+    """Closed sessions that the caller has not scored: for a user every criterion, for a service account any."""
     is_closed = S.closed_at.is_null(False) | (S.closes_at <= clock.now())
     query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
     return query.where(~peewee.fn.EXISTS(scores.scoring_of(reviewer, S.id)))
 
 
 def without_total(reviewer: ApiToken) -> Query:
-    """Closed sessions in which nobody has scored some criterion of the rubric."""
+    """Closed sessions with a criterion of the rubric that has no score."""
     has_no_total = S.closed_at.is_null(False) & S.score_total.is_null()
     query = _undecided(reviewer).where(has_no_total, A.rubric.is_null(False))
     return query.where(S.organization == reviewer.organization_id)
 
 
 def disagreements(reviewer: ApiToken) -> Query:
-    """Sessions whose reviewers disagree; for a person, of those that they scored."""
+    """Sessions whose reviewers disagree; for a user, only sessions that they scored."""
     is_visible = visibility.visible_disagreement(reviewer, S)
     return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
 
@@ -130,7 +130,7 @@ def _expiring_keys(reviewer: ApiToken, limit: int) -> Query:
 
 
 def _erasure_requests(reviewer: ApiToken, limit: int) -> Query:
-    """Candidates who asked for erasure, also those whose key was revoked or whose assessment was deleted."""
+    """Candidates who requested erasure, including revoked keys and deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), K.erasure_requested_at)
     query = query.join(A, on=(A.id == K.assessment)).where(K.organization == reviewer.organization_id)
     query = query.where(K.erasure_requested_at.is_null(False), K.erased_at.is_null())

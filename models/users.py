@@ -1,7 +1,7 @@
-"""Changes of an organization's people, each under the organization's lock.
+"""Manage an organization's users, each change under the organization's lock.
 
-Only admins and the command line manage admins. An organization that has an active admin keeps one; while it has none,
-its services work as before.
+Only admins and the command line manage admins. The last active admin cannot be removed. While an organization has no
+admin, its service accounts keep working.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ NO_MANAGER = "No admin and no service would have a valid token with the scope `w
 
 
 def visible_to(caller: ApiToken) -> Query:
-    """The organization's people with their invitations."""
+    """The organization's users with their invitations."""
     people = User.of(caller.organization_id).select_extend(Delivery)
     is_invitation = User.invitation_id == Delivery.id
     return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
@@ -34,7 +34,7 @@ def find_by_address(organization: Organization, address: str) -> User | None:
 
 
 def add(organization: Organization, actor: ApiToken | None, name: str, email: str, role: str) -> User:
-    """Add a person and queue their invitation. Raises InsufficientRole and DuplicatePerson.
+    """Add a user and queue their invitation. Raises InsufficientRole and DuplicatePerson.
 
     actor -- the token that adds them; None for the command line
     """
@@ -49,9 +49,9 @@ def add(organization: Organization, actor: ApiToken | None, name: str, email: st
 def change(
     user: User, actor: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
 ) -> None:
-    """Change name, email, role or whether the person is active; `check` is called once the row is locked.
+    """Change name, email, role or active state; `check` is called once the row is locked.
 
-    Raises InsufficientRole, DuplicatePerson, LastAdmin, and LastWriteToken if nobody could manage tokens afterwards.
+    Raises InsufficientRole, DuplicatePerson, LastAdmin, and LastWriteToken if no one could manage tokens afterwards.
     """
     with ApiToken.requires_manager(user.organization, NO_MANAGER):
         user = _reload(user)
@@ -76,7 +76,7 @@ def remove(user: User, actor: ApiToken) -> None:
 
 
 def _reload(user: User) -> User:
-    """The person's current row. Raises NotFound if it was deleted."""
+    """Reload the user's row. Raises NotFound if it was deleted."""
     found = User.of(user.organization_id).where(User.id == user.id).get_or_none()
     if found is None:
         raise errors.NotFound()
@@ -84,7 +84,7 @@ def _reload(user: User) -> User:
 
 
 def _change(user: User, values: dict[str, Any]) -> None:
-    """Change what differs. Raises LastAdmin."""
+    """Update the values that differ. Raises LastAdmin."""
     changed = user.changed_columns(values)
     if not changed:
         return
@@ -98,7 +98,7 @@ def _change(user: User, values: dict[str, Any]) -> None:
 
 
 def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:
-    """Raise InsufficientRole if anyone but an admin or the command line manages an admin."""
+    """Raise InsufficientRole unless an admin or the command line manages an admin."""
     if "admin" in roles and actor is not None and actor.role != "admin":
         raise errors.InsufficientRole("Only admins and `flask person create` can manage admins.")
 
@@ -106,15 +106,15 @@ def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:
 def issue_token(
     actor: ApiToken, user_id: Any, name: str, scope: str, expires_at: datetime | None
 ) -> tuple[ApiToken, str]:
-    """Create a token of a person, or of a service without `user_id`; returns it with its text.
+    """Create a user's token, or without `user_id` a service account's; returns it with its text.
 
-    Raises InsufficientRole, and Invalid for an unknown or inactive person, or a scope beyond an observer's role.
+    Raises InsufficientRole, and Invalid for an unknown or inactive user, or a scope beyond an observer's role.
     """
     organization = actor.organization
     if user_id is None:
         return ApiToken.issue(organization, name, scope, expires_at)
     with db.atomic():
-        # Against a deletion of the person, which revokes their tokens.
+        # Prevents a concurrent deletion of the user, which revokes their tokens.
         organization.lock()
         user = find_referenced(User.of(organization.id), user_id, "personId")
         if not user.active:

@@ -1,4 +1,4 @@
-"""What a caller may see of a session: who its candidate is, and what others scored.
+"""Visibility: candidates' names, and others' scores, by caller.
 
 - In a blind assessment, people see no name, address and key of a candidate until they have scored the session.
 - People whose role allows scoring see others' scores, and values derived from them, once they have scored the session
@@ -59,7 +59,7 @@ def scores_independently(viewer: Any) -> bool:
 
 
 def visible_disagreement(viewer: Any, session: Any) -> Any:
-    """The condition that reviewers of a session (a table or its alias) disagree, and that the caller may know it."""
+    """The condition that reviewers of a session (a table or its alias) disagree, and that the caller may see it."""
     if viewer.user_id is None:
         return session.has_disagreement
     return session.has_disagreement & peewee.fn.EXISTS(scoring_of(viewer, session.id))

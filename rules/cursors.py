@@ -29,7 +29,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor that `str` wrote. Raises ValueError for anything else."""
+        """Parse the text of a cursor. Raises ValueError for anything else."""
         match = _TEXT.fullmatch(text)
         if match is None:
             raise ValueError("Must be the `next` of an earlier page.")

@@ -24,7 +24,7 @@ def one_line(text: str, max_characters: int) -> str:
 
 
 def single_spaced(text: str) -> str:
-    """The same as `" ".join(text.split())`, without a list of the words: it would take ten times the memory."""
+    """Like `" ".join(text.split())`, without a list of the words, which would take ten times the memory."""
     text = text.translate(_BLANKS)
     while "  " in text:
         text = text.replace("  ", " ")

@@ -16,7 +16,7 @@ INVALID = "Must be the `next` of an earlier page with the same `sort` and `order
 class ResultCursor(NamedTuple):
     """The position after a row.
 
-    sort, order -- those of the list
+    sort, order -- the list's
     group -- 0 for rows with a value; then come groups of rows without one
     id -- orders rows of a group with the same value
     """
@@ -33,7 +33,7 @@ class ResultCursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "ResultCursor":
-        """The cursor that `str` wrote. Raises ValueError for anything else; its value is not checked."""
+        """Parse the text of a cursor. Raises ValueError for anything else; the value is not checked."""
         try:
             if len(text) > MAX_CHARACTERS:
                 raise ValueError(INVALID)
@@ -64,7 +64,7 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-# Whether a value can be compared with a column of a kind.
+# Check that a value can be compared with a column of a kind.
 FITS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "integer": _is_integer,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rules.timestamps import format_timestamp
 
-# Somebody may have written another type into the column: no row has this id.
+# If the column contains another type, no row has this id.
 UNREADABLE_ID = UUID(int=0)
 
 

@@ -13,7 +13,7 @@ DEFAULT_QUOTA = Quota(512 * 1024 * 1024, 200_000)
 
 
 class Usage(NamedTuple):
-    """The number of a session's events, and the bytes of their envelopes and of its bundles."""
+    """The number of a session's events, and the bytes of their envelopes and of the bundles."""
 
     events: int
     bytes: int

@@ -1,4 +1,4 @@
-"""Signing in to the console: secrets, lifetimes, and the addresses at which browsers keep the cookie."""
+"""Sign-ins to the console: secrets, lifetimes, and the URLs for which browsers store the cookie."""
 
 import hashlib
 import ipaddress
@@ -12,7 +12,7 @@ LIFETIME = timedelta(hours=12)
 EMAIL_LIFETIME = timedelta(minutes=15)
 OIDC_LIFETIME = timedelta(minutes=2)
 PREFIX = "pss_"
-# Of grants for one browser. The console uses these without a click, and no others.
+# Of grants for one browser. The console uses only these without a click.
 BROWSER_PREFIX = "psb_"
 _FORMAT = re.compile(rf"(?:{PREFIX}|{BROWSER_PREFIX})[0-9A-Za-z_-]{{43}}", re.ASCII)
 
@@ -40,7 +40,7 @@ def origin_of(url: str) -> str:
 
 
 def is_possible_at(base_url: str) -> bool:
-    """Return whether browsers keep a Secure cookie there: over https, or on this machine."""
+    """Return whether browsers store a Secure cookie for this URL: over https, or on this machine."""
     parts = urlsplit(base_url)
     return parts.scheme == "https" or _is_loopback(parts.hostname or "")
 

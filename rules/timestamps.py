@@ -14,7 +14,7 @@ _RFC_3339 = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
-# A stored time that the service never writes reads as the start of 1970: nothing that has an end is still open then.
+# An unreadable stored time reads as the start of 1970: everything that ends has ended by then.
 UNREADABLE_TIME = _EPOCH
 # Times outside could overflow in calculations.
 _READABLE_YEARS = range(1970, 9000)

@@ -52,7 +52,7 @@ class Workspace(NamedTuple):
 
     @property
     def tools(self) -> list[str]:
-        """The tools that the candidate can use, without those that have no model.
+        """The tools that the candidate can use, except those without a model.
 
         Claude Code can use a model of the candidate's own: its hooks and telemetry record it.
         """
@@ -65,7 +65,7 @@ class Workspace(NamedTuple):
         return tool == CLAUDE or PROVIDER_OF[tool] in self.providers
 
     def path(self, name: str) -> str:
-        """A file of the session on the candidate's machine, quoted for a shell."""
+        """The path of a session file on the candidate's machine, quoted for a shell."""
         return f'"$HOME/.proofstone/{self.session_id}/{name}"'
 
     def proxy_url(self, provider: str) -> str:
@@ -107,7 +107,7 @@ def files_of(workspace: Workspace, task: Any) -> dict[str, str]:
 
 
 def _repository(task: Any) -> dict[str, str]:
-    """Where the code is, one line a file. Git and the shell would misread some values; those are left out."""
+    """The location of the code, one line per file. Values that git or the shell would misread are left out."""
     repository = task.repo_url or ""
     if not repository or _CONTROL.search(repository):
         return {}
@@ -182,7 +182,7 @@ def claude_settings(workspace: Workspace) -> dict[str, Any]:
 
 
 def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:
-    """A command and not an HTTP hook, whose header would need the key in the environment."""
+    """A command hook, since the header of an HTTP hook would need the key in the environment."""
     url = shlex.quote(f"{workspace.base_url}/v1/hooks/claude-code")
     curl = f"curl -sS -m {HOOK_SECONDS} -o /dev/null -H @{workspace.path('header')}"
     command = f"{curl} -H 'Content-Type: application/json' --data-binary @- {url} 2>/dev/null || true"

@@ -1,6 +1,6 @@
 """List the files of an untrusted bundle from its stream, without unpacking it.
 
-Nothing is written to disk. Bytes, entries and time are limited. An entry that is unsafe to unpack says why.
+Nothing is written to disk. Bytes, entries and time are limited. An entry that is unsafe to unpack has the reason.
 """
 
 import re
@@ -33,7 +33,7 @@ ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 class Entry(NamedTuple):
-    """A tar entry: its displayable name, size in bytes, type, and why it is unsafe."""
+    """A tar entry: its displayable name, size in bytes, type, and the reason why it is unsafe."""
 
     name: str
     size: int
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The entries, and why the list may be incomplete."""
+    """The entries, and the reason why the list may be incomplete."""
 
     entries: list[Entry]
     problem: str | None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from storage.base import Readable
 
 CHUNK_BYTES = 64 * 1024
-# Of all headers of one entry together: tarfile reads them, with long names and sparse maps, into memory.
+# Of all headers of one entry: tarfile reads them into memory, including long names and sparse maps.
 MAX_HEADER_BYTES = 16 * 1024
 DAMAGED = "The bundle is not a gzip-compressed tar archive, or it is damaged."
 
@@ -20,7 +20,7 @@ class ListingLimits(NamedTuple):
 
 
 class ListingStopped(Exception):
-    """The bundle cannot be read further. The message says why."""
+    """The bundle cannot be read further. The message is the reason."""
 
 
 class BoundedGunzip:

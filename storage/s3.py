@@ -151,7 +151,7 @@ class _Body:
 
 
 def _is_outage(error: Exception) -> bool:
-    """Return whether the store did not respond or failed; an error response is no outage."""
+    """Return whether the store did not respond or failed; a rejected request is not an outage."""
     from botocore.exceptions import BotoCoreError
 
     return isinstance(error, BotoCoreError) or _status(error) >= 500

@@ -1,6 +1,6 @@
 """The ID of each request, and its line in the log.
 
-This is a WSGI middleware, not a Flask hook: it also sees streamed responses and requests that the application fails.
+A WSGI middleware, not a Flask hook: it also covers streamed responses and requests that crash the application.
 """
 
 import logging
@@ -87,14 +87,14 @@ def record_recording_failure() -> None:
 
 
 def record_invalid_credential() -> None:
-    """Record that the credential is invalid and new for its address, or that it was rejected in a locked network."""
+    """Record that the credential is invalid and new for its address, or was rejected in a locked network."""
     if record := _current.get():
         record.has_invalid_credential = True
 
 
 @contextmanager
 def outside_application() -> Iterator[str]:
-    """Give a request that the server itself rejects an ID, for its response and its log lines."""
+    """Assign an ID to a request that the server itself rejects, for its response and its log lines."""
     record = RequestRecord({})
     token = _current.set(record)
     try:

@@ -1,8 +1,8 @@
 """Compress large responses for clients that accept gzip.
 
-Only operations whose responses contain no secrets: from the size of a compressed response, somebody on the network who
-adds texts to it could guess its other parts (BREACH). Responses with keys or tokens
-are therefore sent as they are.
+Only operations whose responses contain no secrets: from the size of a compressed response, an attacker on the
+network who can add text to it could guess its other parts (BREACH). Responses with keys or tokens are therefore sent
+uncompressed.
 """
 
 import gzip

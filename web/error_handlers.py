@@ -31,7 +31,7 @@ def _respond(error: HTTPException) -> Any:
 
 
 def _disappeared(error: Exception) -> Any:
-    """A row was deleted during the request."""
+    """Respond when a row was deleted during the request."""
     log.warning("A row was deleted during a request: %s", type(error).__name__)
     return _respond(errors.NotFound())
 

@@ -62,14 +62,14 @@ def load_strict(schema: ma.Schema, text: str) -> tuple[dict, dict]:
 
     Raises NotJson, TooManyValues, Invalid or marshmallow's ValidationError.
     """
-    members = _strict_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
-    return members, schema.load(members)
+    fields = _strict_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
+    return fields, schema.load(fields)
 
 
 def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
     """Parse the JSON object in `body`; raise NotJson, TooManyValues or Invalid with the reason (R27).
 
-    Members named in `verbatim` are stored as text. They may contain NUL, lone surrogates and numbers of any size.
+    Fields named in `verbatim` are stored as text. They may contain NUL, lone surrogates and numbers of any size.
     """
     return _strict_object(decode(body), verbatim, max_values)
 
@@ -113,18 +113,18 @@ def _parse(text: str) -> Any:
         raise NotJson("A number in the body has too many digits.") from None
 
 
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict:
-    members = dict(pairs)
-    if len(members) < len(pairs):
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise NotJson("An object in the body contains a field twice.")
-    return members
+    return fields
 
 
 def _reject_constant(name: str) -> None:
     raise NotJson(f"{name} is not a JSON number.")
 
 
-STRICT = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_reject_constant)
+STRICT = json.JSONDecoder(object_pairs_hook=_unique_fields, parse_constant=_reject_constant)
 # Finds where a value ends. Integers stay text, so that their length does not matter.
 LENIENT = json.JSONDecoder(parse_int=str)
 
@@ -165,13 +165,13 @@ def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]
 
 
 def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
-    """Split the array member `name` of the JSON object in `text` into its entries, each as the text that was sent.
+    """Split the array field `name` of the JSON object in `text` into its entries, each as the text that was sent.
 
     Also returns `text` with an empty array instead of the entries. The caller parses that text and each entry strictly;
     this function checks only the punctuation of the array. Raises BatchTooLarge at the entry after `max_entries`.
     """
     try:
-        start = _find_member(text, name)
+        start = _find_field(text, name)
         entries, end = _split_array_at(text, start, max_entries)
     except RecursionError:
         raise NotJson(TOO_DEEP) from None
@@ -180,15 +180,15 @@ def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]
     return entries, f"{text[:start]}[]{text[end:]}"
 
 
-def _find_member(text: str, name: str) -> int:
-    """Find the position of the array that is the member `name` of the outermost object."""
+def _find_field(text: str, name: str) -> int:
+    """Find the position of the array that is the field `name` of the outermost object."""
     mark, at = _punctuation(text, 0)
     if mark != "{":
         raise NotJson(NOT_AN_OBJECT)
     while not text.startswith("}", at):
-        member, at = LENIENT.raw_decode(text, at)
+        field, at = LENIENT.raw_decode(text, at)
         _, at = _punctuation(text, at)
-        if member == name and text.startswith("[", at):
+        if field == name and text.startswith("[", at):
             return at
         _, at = _punctuation(text, LENIENT.raw_decode(text, at)[1])
     raise invalid(name, "Must be a list.")
@@ -277,7 +277,7 @@ def read_body(req: Request, retains: bool = True) -> bytes:
 
 
 def reject_body() -> None:
-    """Reject the members of a body where none is known (R35). Anything but a JSON object is ignored."""
+    """Reject the fields of a body where none is known (R35). Anything but a JSON object is ignored."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
             reject_members(strict_object(read_body(request)))

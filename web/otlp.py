@@ -18,7 +18,7 @@ from web.value_limit import find_excess
 
 # As many as an exporter's queue has by default; it sends 512 at a time.
 MAX_RECORDS = 2048
-# The largest batches seen have 10,000.
+# The largest observed batches have 10,000.
 MAX_VALUES = 200_000
 _GZIP = 31  # zlib's window size of gzip
 _INT64 = range(-(2**63), 2**63)
@@ -31,7 +31,7 @@ _INTERNAL = 13
 class Batch(NamedTuple):
     """The records of one request.
 
-    rejected -- how many were left out: those after the first MAX_RECORDS, and what is not a record
+    rejected -- the number left out: records after the first MAX_RECORDS, and invalid ones
     """
 
     records: list[LogRecord]
@@ -47,7 +47,7 @@ def require_json() -> None:
 def has_large_body() -> bool:
     """Return whether the request's body may take much memory when it is decoded.
 
-    Claude Code does not send the size. Then up to 1 MiB is received, so that a slow network blocks nobody else.
+    Claude Code does not send the size. Then up to 1 MiB is received, so that a slow network blocks no one else.
     """
     if _encoding() != "identity":
         return True
@@ -112,7 +112,7 @@ def _decompress(body: bytes) -> bytes:
 def _entries(document: dict[str, Any]) -> Iterator[tuple[Attributes, Any]]:
     """Each record, after the attributes of its resource."""
     for resource_logs in _objects(document, "resourceLogs"):
-        resource = _attributes(_member(resource_logs, "resource"))
+        resource = _attributes(_field(resource_logs, "resource"))
         for scope_logs in _objects(resource_logs, "scopeLogs"):
             for record in _list(scope_logs, "logRecords"):
                 yield resource, record
@@ -164,12 +164,12 @@ def _integer(value: Any) -> int | None:
     return value if type(value) is int and value in _INT64 else None
 
 
-def _member(node: Any, name: str) -> Any:
+def _field(node: Any, name: str) -> Any:
     return node.get(name) if isinstance(node, dict) else None
 
 
 def _list(node: Any, name: str) -> list[Any]:
-    found = _member(node, name)
+    found = _field(node, name)
     return found if isinstance(found, list) else []
 
 

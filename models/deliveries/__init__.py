@@ -1,3 +1,3 @@
-"""Messages to candidates and people, and removals from storage, queued in the transaction of their cause."""
+"""Messages to candidates and users, and removals from storage, queued in the transaction that causes them."""
 
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery

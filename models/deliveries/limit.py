@@ -2,7 +2,7 @@
 
 All spellings of an address are one mailbox (rules/delivery/email_addresses.py). Messages count if they are queued or
 a worker has tried to send them. The lock serializes transactions that count and queue messages, and those that check
-the `externalId` of a candidate (models/external_ids.py). Take it before locking the assessment or a key.
+the `externalId` of a candidate (models/external_ids.py). Acquire it before locking the assessment or a key.
 """
 
 import math

@@ -22,7 +22,7 @@ def enqueue_invitations(
 ) -> None:
     """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py.
 
-    data -- what the emails say: `orgName`
+    data -- the values in the emails: `orgName`
     """
     if invitations:
         sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)
@@ -35,7 +35,7 @@ def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
 
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
-    """Queue the invitation of a new person; `invited_by` is the name of who added them, None for a command."""
+    """Queue the invitation of a new user; `invited_by` is the name of the user who added them, None for a command."""
     Delivery.create(
         id=user.invitation_id,
         organization=user.organization_id,
@@ -47,7 +47,7 @@ def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
 
 
 def enqueue_sign_in(user: User, grant_id: Any) -> None:
-    """Queue the email with a link to sign in, whose secret is created when it is sent."""
+    """Queue the email with a sign-in link, whose secret is created when the email is sent."""
     data = {"grantId": str(grant_id)}
     columns = {"kind": SIGN_IN, "subject_id": user.id, "data": data, "address": user.address}
     Delivery.create(organization=user.organization_id, **columns)

@@ -7,7 +7,7 @@ from models.deliveries.table import INVITATION, Delivery
 from models.feed import FeedEvent
 from rules.delivery.retries import retry_delay
 
-# The feed's event types for the end of an invitation.
+# The feed's event types for the outcome of an invitation.
 EVENT_TYPES = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}
 
 

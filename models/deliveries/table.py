@@ -15,12 +15,12 @@ PERSON_INVITATION, SIGN_IN = "person_invitation", "sign_in"
 
 
 class Delivery(Leased, Model):
-    """One message to a candidate or a person, or one removal.
+    """One message to a candidate or a user, or one removal.
 
     A message is an `invitation`, a `reminder`, a `person_invitation` or a `sign_in` to `address`, a mailbox. It is
     `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed`
     (models/deliveries/limit.py). A `removal` deletes an object from the bundle store or a saved email, and ends as
-    `done`. `subject_id` is the id of the candidate key or of the person; for an object it is the session's id.
+    `done`. `subject_id` is the id of the candidate key or of the user; for an object it is the session's id.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
@@ -60,7 +60,7 @@ class Delivery(Leased, Model):
 
     @classmethod
     def forget_user(cls, user_id: Any) -> None:
-        """Cancel the queued invitation of a deleted person, and remove their address and the saved email."""
+        """Cancel the queued invitation of a deleted user, and remove their address and the saved email."""
         theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):
             message._remove_saved_email()

@@ -1,4 +1,4 @@
-"""Anchors: heads of seals, published so that copies outside the database can prove a manipulation (R43).
+"""Anchors: heads of seals, published so that copies outside the database can prove tampering (R43).
 
 An anchor is a feed event. The worker also writes it to the log when it numbers the event, after the seal is committed.
 """
@@ -31,18 +31,18 @@ def write_to_log(events: Iterable[FeedEvent]) -> None:
         if event.type not in TYPES:
             continue
         if _is_signed(event):
-            members = {
+            fields = {
                 "id": str(event.id),
                 "type": event.type,
                 "timestamp": format_timestamp(event.created_at),
             }
-            log.info("%s", json.dumps(members | {"data": event.data}))
+            log.info("%s", json.dumps(fields | {"data": event.data}))
         else:
             log.warning("Event %s of the feed is not an anchor that the service signed.", event.id)
 
 
 def _is_signed(event: FeedEvent) -> bool:
-    """Return whether an anchor is the one of a seal that the service signed: anyone can write into the feed's table."""
+    """Return whether an anchor matches a seal that the service signed: the feed's table itself proves nothing."""
     try:
         return _has_seal(event.data) if event.type == SESSION else _has_mac(event.data)
     except (KeyError, TypeError, ValueError, AttributeError, peewee.DoesNotExist):

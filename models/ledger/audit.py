@@ -24,7 +24,7 @@ class Actor(NamedTuple):
     """The author of a change.
 
     `kind` is `person`, `reviewer` for a service's token (both with id and name), `candidate` (with the key's id),
-    `command`, `worker`, or `service` for rules that apply whichever process notices.
+    `command`, `worker`, or `service` for rules that any process applies.
     """
 
     kind: str
@@ -46,11 +46,11 @@ class AuditEntry(Model):
     """One change, or one reading of a candidate's record; without names and addresses of candidates.
 
     `subject_id` is the changed or created row, `further_ids` are other rows created with it. `members` are the names
-    of the request's members. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
+    of the request's fields. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
     until the worker chains it, which sets `position`, `key_id` and `hash`.
     """
 
-    personal_data = None  # only ids, and names of people and services
+    personal_data = None  # only ids, and names of users and service accounts
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
     actor_kind = peewee.TextField()
@@ -146,7 +146,7 @@ add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is
 class AuditChain(Sequence):
     """The signed record of an organization: its audit log's head, and its numbers of sealed events and final seals.
 
-    The numbers only grow. They reveal that an earlier state of a session was put back. The row is created with the
+    The numbers only grow. They reveal that an earlier state of a session was restored. The row is created with the
     organization and never again: a missing row is a break. The `anchored` columns describe the last published head.
     """
 

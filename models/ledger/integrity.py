@@ -1,4 +1,4 @@
-"""Check a session's record: its events, their seals, its final seal and its columns (docs/integrity.md)."""
+"""Check a session's recording: its events, their seals, its final seal and its columns (docs/integrity.md)."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -36,7 +36,7 @@ def check_sealed() -> int:
     failures, now = TaskFailure.of("integrity"), clock.now()
     is_due = Session.checked_seal_count < Session.final_seal_count
     waiting = Session.select(Session.id).where(is_due).order_by(Session.id).limit(MAX_CHECKED + len(failures))
-    # Sessions whose check fails must not take the places of others.
+    # Sessions whose check fails must not displace others.
     paused = {owner for owner, failure in failures.items() if failure.is_waiting(now)}
     due = [session for session in waiting if str(session.id) not in paused]
     return run_each("integrity", due[:MAX_CHECKED], lambda session: _check(session.id))
@@ -45,14 +45,14 @@ def check_sealed() -> int:
 def _check(session_id: Any) -> bool:
     session = Session.get_by_id(session_id)
     codes = list(dict.fromkeys(finding.code for finding in find_all(session, bool(SigningKey.of(session)))))
-    # After a seal that was appended meanwhile, the session is due again.
+    # If a seal was appended during the check, the session is due again.
     checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
     session.update_columns(integrity_codes=codes, **checked)
     return True
 
 
 def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings.Finding]:
-    """All findings about a session's record, most serious first."""
+    """All findings about a session's recording, most serious first."""
     findings = examine(session, has_signing_key)
     if session.key.erased_at is not None:
         return [integrity_findings.ERASED, *findings.in_order()]
@@ -69,11 +69,11 @@ def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings
 
 
 def examine(session: Session, has_signing_key: bool) -> Findings:
-    """The differences between a session's record and its seals, and doubtful claims of its client.
+    """The differences between a session's recording and its seals, and implausible claims of its client.
 
     has_signing_key -- whether the client registered a public key
 
-    Reads the events in batches. Correct while the worker seals: events that arrive meanwhile are left out.
+    Reads the events in batches. Safe while the worker seals: events that arrive during the check are left out.
     """
     findings = Findings()
     with snapshot():
@@ -99,7 +99,7 @@ def examine(session: Session, has_signing_key: bool) -> Findings:
 
 
 def _check_types(session: Session, findings: Findings) -> None:
-    """Find values of another type than their column's."""
+    """Find values whose type differs from their column's."""
     tables: tuple[Any, ...] = (Event, Seal, FinalSeal, SigningKey)
     searches = [(Session, Session.id, session.id), *((table, table.session, session.id) for table in tables)]
     for table, column, value in searches:

@@ -1,4 +1,4 @@
-"""Find values that the service never writes, such as those of another type than their column's.
+"""Find values that the service never writes, such as values of another type than their column's.
 
 SQLite stores them, PostgreSQL rejects them. Comparisons do not match them: a copy of an event whose session id is a
 BLOB belongs to no session.

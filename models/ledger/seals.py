@@ -1,4 +1,4 @@
-"""The seal of a session's events: a hash chain in the order of arrival (rules/integrity/seals.py)."""
+"""The seal of a session's events: a hash chain in arrival order (rules/integrity/seals.py)."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ from models.sessions.final_seals import FinalSeal
 from rules.integrity import seals
 from rules.timestamps import format_timestamp
 
-# An event can commit after events with later numbers of arrival, but rarely after so many.
+# An event can commit after events with later arrival numbers, but rarely after so many.
 SEARCH_MARGIN = 2_000
 # Sessions whose first seal key is adopted in one transaction; on SQLite it blocks other writers.
 ADOPTION_BATCH_SIZE = 500
@@ -57,7 +57,7 @@ class Seal(Model, ErasedWithSession):
 
     @classmethod
     def search_start(cls) -> int:
-        # Only numbers of arrival: somebody may have written text, or a number that no event will ever reach.
+        # Only arrival numbers: the column may contain text, or a number that no event will ever reach.
         last = Event.select(peewee.fn.MAX(Event.seq))
         sealed = cls.select(peewee.fn.MAX(cls.event_seq)).where(cls.event_seq <= last)
         return (sealed.scalar() or 0) - SEARCH_MARGIN
@@ -94,7 +94,7 @@ EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 
 
 def unsealed(after: int = 0) -> Query:
-    """The events without a seal whose number of arrival is greater than `after`."""
+    """The events without a seal whose arrival number is greater than `after`."""
     # Limits both tables, or the database would read all seals.
     # A seal of another session does not count: it was written to hide the event.
     seal = (Seal.event_seq == Event.seq) & (Seal.session == Event.session) & (Seal.event_seq > after)
@@ -142,7 +142,7 @@ def _extend(session: Session, head: bytes, count: int) -> None:
 
 
 def adopt_keys() -> None:
-    """Sign the records from before the first seal key, once per installation.
+    """Sign the rows from before the first seal key, once per installation.
 
     Each batch is one transaction. After a crash, the next call continues with the sessions that are not signed yet.
     Earlier seals and audit entries keep their hashes. Afterwards, an unsigned record is a break.

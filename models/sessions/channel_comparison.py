@@ -1,4 +1,4 @@
-"""Read what several channels recorded about the same work, to compare it."""
+"""Compare the recordings of several channels about the same work."""
 
 import json
 from collections.abc import Iterator

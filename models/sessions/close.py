@@ -78,7 +78,7 @@ def mark_hired(session: Session, hired: bool) -> None:
 def close_due(session: Session) -> None:
     """Close the session if its limit has passed; derive its metrics if they are due (R17, R18, R34).
 
-    A failure is recorded like the worker's; the stored state remains.
+    A failure is recorded as in the worker; the stored state remains.
     """
     if Session.get_by_id(session.id).is_due(clock.now()):
         run_each("close", [session.id], _close_due)
@@ -92,11 +92,11 @@ def close_due_locked(
     """Like `close_due`, for a locked session.
 
     seal -- the reason and parts of the next final seal, if metrics were due. By default none: no event counts after the
-        first one, so the metrics are due because somebody changed the database, and a seal would cover that up
+        first one, so the metrics are only due if the database was changed directly, and a seal would cover that up
     """
     if close_at_limit(session, derivation) or session.closed_at is None or not session.metrics_due:
         return
-    # What was not derived again is not sealed again: a new seal would cover up a change.
+    # Values that were not derived again are not sealed again: a new seal would cover up a change.
     if store(session, derivation) and seal:
         final_seals.renew(session, *seal)
 
@@ -141,7 +141,7 @@ def submit_test_result(
 
 
 def close_all_due(*, assessment_id: Any = None, organization_id: Any = None) -> int:
-    """Settle every session that needs it, each in its own transaction, and return how many.
+    """Close every due session, each in its own transaction, and return how many.
 
     A session that fails does not stop the others.
 
@@ -162,7 +162,7 @@ def _close_due(session_id: Any) -> int:
     except BeingDerived:
         if Session.get_by_id(session_id).closed_at is None:
             raise
-        # A candidate's events can keep the metrics due for ten minutes. Meanwhile the stored ones are shown.
+        # A candidate's events can keep the metrics due for ten minutes. Until then the stored ones are returned.
         return 0
     if derivation is None:
         return 0

@@ -1,6 +1,6 @@
-"""The channels, tools and agent sessions that recorded a session, and gaps in the record.
+"""The channels, tools and agent sessions that recorded a session, and gaps in the recording.
 
-Times are those of arrival, by the server's clock. Late events are excluded.
+Times are arrival times by the server's clock. Late events are excluded.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def read_coverage(session: Session, counting: Counting | None = None) -> dict[str, Any]:
-    """The members of schemas.sessions.Coverage."""
+    """The fields of schemas.sessions.Coverage."""
     counting = counting or Counting(session)
     groups = _groups(session)
     return {
@@ -55,7 +55,7 @@ def _groups(session: Session) -> list[Row]:
 
 
 def _merge(groups: list[Row], name: str) -> list[Row]:
-    """The groups by one of their members; those without it are left out."""
+    """Merge the groups by one of their fields; groups without it are left out."""
     merged: dict[str, Row] = {}
     for group in groups:
         if group[name] is not None:
@@ -76,7 +76,7 @@ def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
 
 
 def _subagent_keys(session: Session) -> set[str]:
-    """The keys of the subagents that the proxy has seen, and that telemetry has as sessions of their own."""
+    """The keys of the subagents that the proxy has seen, and that have their own sessions in telemetry."""
     named = _on_time(session).where(Event.channel == CHANNELS[0], Event.joins.contains(duplicates.SUBAGENT))
     rows = named.select(Event.joins).limit(MAX_GROUPS).tuples()
     return {key for (joins,) in rows for key in joins.split() if key.startswith(duplicates.SUBAGENT)}

@@ -51,7 +51,7 @@ class ReceivedEvent(NamedTuple):
 
     @classmethod
     def recorded(cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str) -> "ReceivedEvent":
-        """As `of`, for an event that one of the service's channels recorded (R36)."""
+        """Like `of`, for an event recorded by one of the service's channels (R36)."""
         columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
         columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
         columns |= duplicates.columns(envelope)
@@ -81,7 +81,7 @@ class SigningKey(Model, ErasedWithSession):
 
     @classmethod
     def of_candidate_key(cls, key: str, session_id: Any) -> list[str]:
-        """As `of`, for this session; if it is None, for the session of a candidate key in its stored form."""
+        """Like `of`, for this session; if it is None, for the session of a candidate key in its stored form."""
         return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id)]
 
     @classmethod
@@ -101,10 +101,10 @@ class SigningKey(Model, ErasedWithSession):
 class Event(Table, ErasedWithSession):
     """One event as received, with columns for lists and filters.
 
-    The envelope is text, since its signature covers the spelling of numbers and the order of members. It is the last
-    column, so that the others are read without it; `size` is its bytes. `seq` is the number of arrival; `subject` and
+    The envelope is text, since its signature covers the spelling of numbers and the order of fields. It is the last
+    column, so that the others are read without it; `size` is its bytes. `seq` is the arrival number; `subject` and
     `note` are the summary. For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is None for the candidate's
-    client, else the channel whose route stored the event, whatever the envelope claims. Only a channel's events have
+    client, else the channel whose route stored the event, regardless of the envelope. Only a channel's events have
     `agent_session`, the tool's id of its session, and `joins`, the keys of rules/events/duplicates.py.
     """
 
@@ -198,7 +198,7 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def envelopes(cls, seqs: list[int]) -> dict[int, str]:
-        """Envelopes by their number of arrival."""
+        """Envelopes by their arrival number."""
         rows: Any = cls.select(cls.seq, cls.envelope).where(cls.seq.in_(seqs)).tuples()
         return dict(rows)
 
@@ -216,7 +216,7 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def ids(cls, seqs: list[int]) -> dict[int, str]:
-        """Ids of events by their number of arrival."""
+        """Ids of events by their arrival number."""
         ids: dict[int, str] = {}
         for batch in batches.split(seqs, lambda seq: 0):
             rows: Any = cls.select(cls.seq, cls.event_id).where(cls.seq.in_(batch)).tuples()
@@ -225,13 +225,13 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def repeated_ids(cls, session: Session) -> list[str]:
-        """The ids that several events have, which the table's index prevents unless somebody dropped it."""
+        """The ids that several events have, which the table's index prevents unless it was dropped."""
         rows: Any = cls.select(cls.event_id).where(cls.session == session).group_by(cls.event_id)
         return [event_id for (event_id,) in rows.having(peewee.fn.COUNT(cls.seq) > 1).limit(100).tuples()]
 
     @classmethod
     def counts(cls, session: Session, counting: "Counting | None" = None) -> dict[str, int]:
-        """`event_count`, `duplicate_event_count` and `late_event_count`; for erased events the number that was derived.
+        """`event_count`, `duplicate_event_count` and `late_event_count`; for erased events the derived number.
 
         Duplicates are the events on time that do not count (R36).
         """
@@ -246,9 +246,9 @@ class Event(Table, ErasedWithSession):
 
 
 class Counting:
-    """Which events of a session count (R36): the client's, or each call once from the best channel that has it.
+    """The events of a session that count (R36): the client's, or each call once, from the best channel that has it.
 
-    Reads nothing as long as it is asked about events of the client only.
+    Runs no query as long as it is only asked about the client's events.
     """
 
     def __init__(self, session: Session) -> None:
@@ -267,7 +267,7 @@ class Counting:
 
     @cached_property
     def has_client(self) -> bool:
-        """Return whether the client sent events in time. Then only they count, and the channels' are duplicates."""
+        """Return whether the client sent events in time. Then only these count; the channels' are duplicates."""
         return bool(self.on_time.get(None))
 
     @property

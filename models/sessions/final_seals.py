@@ -91,7 +91,7 @@ def contents(session: Session) -> dict[str, Any]:
 
 
 def _owner(session: Session) -> dict[str, Any]:
-    """The values that never change after the close. Later consents do not count: the session started without them."""
+    """The values that never change after the close. Later consents are excluded: the session started without them."""
     key = CandidateKey.get_or_none(CandidateKey.id == session.key_id)
     given = Consent.select().where(Consent.key == session.key_id, Consent.created_at <= session.created_at)
     return {
@@ -114,8 +114,8 @@ def _text(time: datetime | None) -> str | None:
 def append(session: Session, reason: str, *parts: str) -> None:
     """Append a final seal to a locked, closed session.
 
-    parts -- those that the change affects. The others keep their sealed values, so that a new seal never covers up a
-        manipulation. The first seal has all parts.
+    parts -- the parts that the change affects. The others keep their sealed values, so that a new seal never covers up
+        tampering. The first seal has all parts.
 
     Raises UnknownSealKey. An erasure must not fail because a key was lost: it is not sealed then.
     """
@@ -143,7 +143,7 @@ def renew(session: Session, reason: str, *parts: str) -> None:
 
 
 def broken_links(seals: Iterable[FinalSeal]) -> Iterator[FinalSeal]:
-    """The final seals of a session, in order, whose predecessor is not the one that they were signed after."""
+    """The final seals of a session, in order, that name another seal than their predecessor."""
     before = None
     for seal in seals:
         # Seals from before this rule do not name their predecessor.

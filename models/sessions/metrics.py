@@ -1,7 +1,7 @@
 """Derive a closed session's metrics from its events (R18, R19, docs/metrics.md).
 
-Deriving takes seconds for a large session, and a locked session stops its events; on SQLite those of all sessions. So
-the metrics are derived before the lock, and compared with the stored events under it.
+Deriving takes seconds for a large session, and a locked session stops its events (on SQLite, all sessions' events). The
+metrics are therefore derived before the lock, and compared with the stored events under it.
 """
 
 import threading
@@ -61,7 +61,7 @@ def derive_ahead(session: Session) -> Derivation | None:
     Raises BeingDerived if another thread derives them for longer than a lock may take, or if one waits already.
     """
     with _only_derivation(session):
-        # Another thread may have stored them meanwhile.
+        # Another thread may have stored them in between.
         current = Session.get_by_id(session.id)
         return Derivation.of(current) if current.closed_at is None or current.metrics_due else None
 
@@ -132,7 +132,7 @@ def shown_metrics(session: Session) -> dict[str, Any] | None:
     try:
         shown = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
-        return None  # Somebody changed them in the database, which the final seal detects.
+        return None  # Changed directly in the database, which the final seal detects.
     manual_lines = derivation.shown_ratio(session.manual_line_ratio)
     return shown | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
 

@@ -35,7 +35,7 @@ class ModelUsage(Model):
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
     `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
     `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
-    `agent_session` are those of a recorded event. `is_recorded` says whether all of the call's events were stored; None
+    `agent_session` are as in a recorded event. `is_recorded` is true if all of the call's events were stored; None
     if none were to be. An erasure deletes TRACES and keeps the numbers.
     """
 
@@ -77,12 +77,12 @@ class ModelUsage(Model):
         store_events: Callable[[], dict[str, Any]] = dict,
         **columns: Any,
     ) -> None:
-        """Store a call that has just ended and release its reservation.
+        """Store a call that has ended, and release its reservation.
 
         store_events -- stores the call's events in the same transaction, under the session's lock, and returns further
             columns; without any, nothing was stored
-        columns -- `provider`, `cost_nano_usd`, `status_code`, `is_whole`, and those of TRACES and `is_recorded` that
-            are known
+        columns -- `provider`, `cost_nano_usd`, `status_code`, `is_whole`, and the known ones of TRACES and
+            `is_recorded`
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
         # The clock may have been set back during the call.

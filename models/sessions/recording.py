@@ -47,7 +47,7 @@ def record_all(
     *,
     quota: Quota = DEFAULT_QUOTA,
 ) -> int:
-    """As `record`, for several agent sessions of a channel at once."""
+    """Like `record`, for several agent sessions of a channel."""
     if not recorded or not may_record(session, channel):
         return 0
     arrivals = [arrival for each in recorded for arrival in prepare(session, *each)]
@@ -59,7 +59,7 @@ def prepare(
 ) -> list[ReceivedEvent]:
     """The events as they are stored, with masked secrets. It takes time: call it before a transaction.
 
-    first -- how many events precede them, which may have the same time
+    first -- the number of preceding events, which may have the same time
     """
     now = clock.now()
     return [_arrival(session, event_source, event, number, now) for number, event in enumerate(events, first)]

@@ -41,7 +41,7 @@ class Consent(Model):
     `channels` are those that the text names; None for a text without channels (R38).
     """
 
-    personal_data = None  # only that a text was accepted, and when
+    personal_data = None  # only the acceptance of a text, and its time
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = TextField(null=True)
     disclosure_hash = TextField(null=True)
@@ -49,7 +49,7 @@ class Consent(Model):
 
     @property
     def text(self) -> str:
-        """The id of the consent, the text that it was given to, and the channels that the text names."""
+        """The consent's id, its text, and the channels that the text names."""
         channels = "" if self.channels is None else f" {self.channels}"
         return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}{channels}"
 
@@ -96,7 +96,7 @@ class Session(Model):
     """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
 
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
-    once a process has settled it. Durations are milliseconds, ratios billionths (docs/metrics.md);
+    once a process has recorded it. Durations are milliseconds, ratios billionths (docs/metrics.md);
     `manual_line_ratio` is derived from the submission, not only from events (models/sessions/submissions/).
     `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
@@ -186,7 +186,7 @@ class Session(Model):
 
     @classmethod
     def is_large(cls, condition: Any) -> bool:
-        """Return whether the session that meets a condition has many events, or much content."""
+        """Return whether the session that matches a condition has many events, or much content."""
         content = cls.stored_event_bytes + cls.stored_bundle_bytes
         is_large = (content > LARGE_BYTES) | (cls.stored_event_count > LARGE_EVENT_COUNT)
         return cls.select(cls.id).where(condition, is_large).exists()
@@ -211,7 +211,7 @@ class Session(Model):
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
 
     def closed_as_of(self, now: datetime) -> datetime | None:
-        """The time of the close, even if no process has settled it yet; None if the session is open."""
+        """The time of the close, even if no process has recorded it yet; None if the session is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
     def is_due(self, now: datetime) -> bool:
@@ -272,7 +272,7 @@ class Session(Model):
         return 1
 
 
-# For the worker's search for sessions to settle.
+# For the worker's search for sessions to close.
 add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
 # For `updatedAfter`.
 add_index(
@@ -288,9 +288,9 @@ add_index(
     *(Session.assessment, Session.closed_at, Session.derivation_version, Session.event_count),
     *(getattr(Session, name) for name in METRIC_COLUMNS),
 )
-# For the worker's search for sessions whose record has not been checked since their latest final seal.
+# For the worker's search for sessions whose recording has not been checked since their latest final seal.
 add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < Session.final_seal_count)
-# For what waits for reviewers (models/todo.py).
+# For the work waiting for reviewers (models/todo.py).
 add_index(
     "sessions_disagreeing",
     *(Session.organization, Session.created_at, Session.id),

@@ -25,7 +25,7 @@ def count_verdicts(session: Session) -> Counter:
 
 
 def irregularities(session: Session) -> list[Group]:
-    """The irregularities of the session's signatures and of their chain."""
+    """The findings about the session's signatures and their chain."""
     groups = list(chain_groups(order_chain(_links(session))))
     shown = [list(seqs[: findings.MAX_EVENT_IDS]) for _, seqs in groups]
     ids = Event.ids([seq for seqs in shown for seq in seqs])
@@ -36,7 +36,7 @@ def irregularities(session: Session) -> list[Group]:
 
 
 def _invalid_events(session: Session) -> Group:
-    """The events whose signature is by none of the session's keys."""
+    """The events not signed by any of the session's keys."""
     invalid = Event.select().where(Event.session == session, Event.verdict == event_signatures.INVALID)
     first = invalid.select(Event.event_id).order_by(Event.seq).limit(findings.MAX_EVENT_IDS)
     return Group("signature_invalid", [event.event_id for event in first], invalid.count())
@@ -68,7 +68,7 @@ def _signed_fields(text: str) -> dict[str, Any]:
 
 
 def _encodable(value: Any) -> Any:
-    """Replace lone surrogates, which only somebody with access to the database can write."""
+    """Replace lone surrogates, which can only be written directly into the database."""
     return replace_surrogates(value) if isinstance(value, str) else value
 
 
@@ -79,7 +79,7 @@ def _links(session: Session) -> Iterator[SignedLink]:
         try:
             sig, prev_sig = _signatures(json.loads(row.pop("envelope")))
         except (ValueError, RecursionError):
-            continue  # Somebody changed it in the database, which its seal detects.
+            continue  # Changed directly in the database, which its seal detects.
         if sig:
             yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig)
 

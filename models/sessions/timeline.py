@@ -1,4 +1,4 @@
-"""A session's timeline: by event time, ties in order of arrival.
+"""A session's timeline: by event time, ties in arrival order.
 
 A page starts at a cursor in an index. Envelopes can be megabytes: they are read on request only, a few at a time.
 """
@@ -36,7 +36,7 @@ COMPACT_ROWS = 1000
 
 
 class Cursor(NamedTuple):
-    """The position of an event: its time, then its number of arrival."""
+    """The position of an event: its time, then its arrival number."""
 
     time_ns: int
     seq: int
@@ -46,7 +46,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor that `str` wrote. Raises ValueError for anything else."""
+        """Parse the text of a cursor. Raises ValueError for anything else."""
         match = _CURSOR.fullmatch(text)
         numbers = [int(number) for number in match.groups()] if match else []
         if not numbers or not all(number in _INT64 for number in numbers):
@@ -107,7 +107,7 @@ def _matching(session: Session, filters: dict[str, Any]) -> Query:
 
 
 def _with_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with `counts`: whether the event is part of the metrics."""
+    """The rows with `counts`, true for events that are part of the metrics."""
     counting = Counting(session)
     return [row | {"counts": counting.counts(row)} for row in rows]
 
@@ -147,7 +147,7 @@ def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEven
 
 
 def jsonl(envelope: str) -> bytes:
-    """An envelope as one line of JSON Lines; line breaks can only occur between its members."""
+    """An envelope as one line of JSON Lines; line breaks can only occur between its fields."""
     return envelope.replace("\r", " ").replace("\n", " ").encode() + b"\n"
 
 
@@ -176,7 +176,7 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
 
 
 def _counted(session: Session) -> Query:
-    """The events that count, apart from old ones that a better channel has too."""
+    """The events that count, without those that a better channel has too."""
     counting, events = Counting(session), Event.select().where(Event.session == session, ~Event.late)
     if counting.has_client:
         return events.where(Event.channel.is_null())

@@ -49,7 +49,7 @@ def change(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = la
 
 
 def rotate_secret(hook: Webhook) -> Webhook:
-    """Give the webhook a new secret; the former one stays valid for ROTATION_OVERLAP."""
+    """Replace the webhook's secret; the former one stays valid for ROTATION_OVERLAP."""
     with db.atomic():
         hook = hook.lock()
         until = format_timestamp(clock.now() + ROTATION_OVERLAP)

@@ -20,7 +20,7 @@ class Webhook(Model):
     An empty list of `types` means all events. `former_secrets` are objects `{secret, until}`. `disabled_reason` is
     None while the webhook is enabled, else `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
     (for days). `failing_since` is the first failure after the last success; `last_error` is
-    that of the last failure, and stays after a success. Nothing is sent before `held_until`.
+    the error of the last failure, and remains after a success. Nothing is sent before `held_until`.
     """
 
     personal_data = None

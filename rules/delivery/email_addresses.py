@@ -1,4 +1,4 @@
-"""Addresses for email headers, safe against header injection, and the one spelling of each mailbox.
+"""Addresses for email headers, safe against header injection, and the canonical spelling of mailboxes.
 
 Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values and writes line breaks in them as
 new header lines. Names are therefore sanitized first.
@@ -43,9 +43,9 @@ def header_address(name: str, address: str) -> Address:
 
 
 def mailbox(address: str) -> str:
-    """The address in one spelling: as `header_address` has it, and the local part without letter case and width.
+    """The canonical spelling: as in `header_address`, with the local part normalized in letter case and width.
 
-    Mail to an address with an invalid domain is never sent; it is only case-folded.
+    Email to an address with an invalid domain is never sent; such an address is only case-folded.
     """
     local, domain = _parts(address)
     try:

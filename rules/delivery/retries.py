@@ -48,7 +48,7 @@ def retry_delay(attempts: int) -> timedelta | None:
 
 
 def task_retry_delay(attempts: int) -> timedelta:
-    """The pause after that many failures of a task for the same owner."""
+    """The delay after that many failures of a task for the same owner."""
     return TASK_RETRY_DELAYS[min(attempts, len(TASK_RETRY_DELAYS)) - 1]
 
 

@@ -1,4 +1,4 @@
-"""Which events of several channels are the same call, so that each counts once (R36, docs/metrics.md#channels)."""
+"""Duplicates: events of several channels about the same call, which counts once (R36, docs/metrics.md#channels)."""
 
 import hashlib
 from collections import Counter
@@ -10,13 +10,13 @@ from rules.events.envelopes import field, integer, label, text
 from rules.events.recorded_events import CHANNELS
 from rules.plain_text import single_spaced
 
-# The source of calls by an unknown tool, whichever channel recorded them.
+# The source of calls by an unknown tool, from any channel.
 RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 _CODEX = "codex"
 _ONCE_A_SESSION = frozenset({"session_start", "session_end"})
-# The parts of a call that are events beside its outcome.
+# The parts of a call that are events in addition to its outcome.
 _PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
 _REPEATABLE = ("prompt:", "usage:", "inner:")
 # The start of an agent session, and a subagent by name: its telemetry has a session of its own. Neither joins calls.
@@ -29,7 +29,7 @@ Row = tuple[int, list[str]]
 
 
 class ChannelEvent(NamedTuple):
-    """An event of a channel: its number of arrival, its channel and the column `joins`."""
+    """An event of a channel: its arrival number, its channel and the column `joins`."""
 
     seq: int
     channel: str
@@ -45,7 +45,7 @@ def columns(envelope: Any) -> dict[str, str | None]:
 def joins(envelope: Any) -> str | None:
     """The keys of an event of a channel, separated by blanks; None if no other channel can have the event.
 
-    Stored with the event: the same envelope must always have the same keys.
+    The keys are stored with the event: the same envelope must always have the same keys.
     """
     kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
     agent_session = text(field(data, "meta", "ideSessionId")) or ""
@@ -79,12 +79,12 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
 
 
 def _is_inner(data: Any, tool_use_id: str) -> bool:
-    """Return whether a script of Codex's code mode made the call: the proxy does not see its id, other channels do."""
+    """Return whether a script of Codex's code mode made the call. The proxy does not see its id; other channels do."""
     return tool_use_id.startswith("exec-") or text(field(data, "parentToolUseId")) is not None
 
 
 def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
-    """The keys that Codex needs: its telemetry says neither which response a usage is of nor what is a subagent."""
+    """The keys that Codex needs: its telemetry identifies neither the response of a usage nor subagents."""
     agent_id = text(field(data, "meta", "agentId"))
     if kind in _RESPONSES:
         yield from _usage_keys(data, agent_id or agent_session)
@@ -118,7 +118,7 @@ def superseded(events: Iterable[ChannelEvent]) -> set[int]:
     these, as many are superseded, in order, as a better channel has. Events of one channel do not supersede each other.
     The prompt and the start of a session that an event names as a subagent are superseded: no person wrote it.
 
-    events -- in the order of their time
+    events -- in the order of their times
     """
     by_channel: dict[str, list[Row]] = {channel: [] for channel in CHANNELS}
     for event in events:

@@ -1,6 +1,6 @@
 """Mask secrets of known formats in recorded events, before they are stored (R38).
 
-Only formats with a fixed prefix are recognized: guesses would change the code that a record shows. Each pattern is
+Only formats with a fixed prefix are recognized: guesses would change the code in a recording. Each pattern is
 searched only in texts that contain its hint, and takes linear time.
 """
 
@@ -22,7 +22,7 @@ MAX_SECRET_CHARACTERS = 5_000
 _NO_MORE = r"(?![A-Za-z0-9])"
 _PEM_BODY = rf"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){{40,{MAX_PRIVATE_KEY_CHARACTERS}}}"
 
-# By the prefix of the secret: what follows it.
+# The pattern after each prefix.
 _PREFIXED = (
     # Tokens of this service
     *(("psk_live_", r"[0-9A-Za-z]{20,}"), ("whsec_", r"[0-9A-Za-z+/=]{20,}")),
@@ -38,7 +38,7 @@ _PREFIXED = (
     *(("AKIA", rf"[0-9A-Z]{{16}}{_NO_MORE}"), ("ASIA", rf"[0-9A-Z]{{16}}{_NO_MORE}")),
     *(("AIza", r"[\w-]{35}(?![\w-])"), ("ya29.", r"[\w-]{20,}"), ("GOCSPX-", r"[\w-]{20,}")),
     ("dop_v1_", r"[a-f0-9]{64}"),
-    # Payment, chat and mail
+    # Payment, chat and email
     *((prefix, r"[A-Za-z0-9]{16,}") for prefix in ("sk_live_", "sk_test_", "rk_live_", "rk_test_")),
     *(("xox", r"[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}"), ("xapp-", r"[A-Za-z0-9-]{10,}")),
     ("SG.", r"[\w-]{20,24}\.[\w-]{40,46}"),
@@ -96,8 +96,8 @@ _FORMATS_IN_ANY_CASE = [
 def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
     """A JSON value with masked strings, also in the names of fields.
 
-    The result can be stored as an event: numbers that JSON or a column cannot hold are None, and what is nested deeper
-    than `depth` is replaced.
+    The result can be stored as an event: numbers that JSON or a column cannot hold are None, and values nested deeper
+    than `depth` are replaced.
     """
     if isinstance(value, str):
         return mask_text(value)

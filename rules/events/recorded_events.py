@@ -1,4 +1,4 @@
-"""Events that the service's own channels record, next to those of the candidate's client (R36)."""
+"""Events recorded by the service's own channels, in addition to the candidate's client (R36)."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class EventSource(NamedTuple):
-    """The channel that saw an agent session, and the tool that it is a session of.
+    """The channel that recorded an agent session, and its tool.
 
     tool -- such as `claude-code`, `codex` or `opencode`; None if it is not known
     agent_session -- the tool's id of the session, or one derived from the conversation
@@ -35,14 +35,14 @@ class EventSource(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """One event, before it has an id and an envelope.
+    """An event before it has an id and an envelope.
 
     kind, data -- as in docs/candidate-client.md#5-events; `data` has `toolUseId` for everything that a tool did, and
         `requestId` for a model's response, where they are known
     identity -- with `kind` and `index`, identifies the event in its agent session, now and when it is seen again: a
         tool-use id, a response's id, or a prompt's position in its conversation
-    agent_id -- of a subagent
-    at -- None for the time of its arrival
+    agent_id -- the subagent's id
+    at -- None for the arrival time
     """
 
     kind: str

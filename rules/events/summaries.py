@@ -49,7 +49,7 @@ def _join(separator: str, *parts: str | None) -> str:
 
 
 def _fields(subject: str, note: str | None = None) -> Reader:
-    """A reader of fields that are strings already."""
+    """A reader of string fields."""
     return lambda data, envelope: (data.get(subject), data.get(note) if note else None)
 
 
@@ -128,7 +128,7 @@ def _web_lookup(data: Fields, envelope: Any) -> tuple[Any, Any]:
 
 
 def _first_text(data: Fields) -> str | None:
-    """For unknown kinds, and for data that was masked as a whole."""
+    """The first string in the data: for unknown kinds, and for data that was masked as a whole."""
     return next((value for value in data.values() if isinstance(value, str) and value), None)
 
 

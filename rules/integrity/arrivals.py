@@ -1,7 +1,7 @@
 """The MAC of an event at its arrival, before the worker seals it (docs/integrity.md#arrival).
 
-It proves that the service accepted the event: a row that somebody wrote into the database has no valid MAC. Its text
-is `<key id>:<32 hex digits>`.
+It proves that the service accepted the event: a row that was written directly into the database has no valid MAC. The
+text is `<key id>:<32 hex digits>`.
 """
 
 from hashlib import sha256

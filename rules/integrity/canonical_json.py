@@ -4,7 +4,7 @@ The client is a Go program that canonicalizes values in memory and sends the env
 envelope leaves two questions open, so a server has to try all VARIANTS:
 
 - Did the client escape `<`, `>` and `&`? It does now and may stop.
-- Had the client read the value from JSON itself, as masking of secrets does? Then each number is a double, and each
+- Had the client parsed the value from JSON, as masking of secrets does? Then each number is a double, and each
   broken character is U+FFFD. Otherwise integers have 64 bits, and a broken character (left by truncation) is spelled
   `\\ufffd` in the envelope and in the canonical form.
 """

@@ -1,6 +1,6 @@
-"""Compare what several channels recorded about the same work (R36, docs/integrity.md#channels).
+"""Compare the recordings of the same work by several channels (R36, docs/integrity.md#channels).
 
-The differences are findings with an explanation, no verdicts: most have harmless causes.
+The differences are findings with an explanation, not verdicts: most have harmless causes.
 """
 
 from collections import defaultdict
@@ -64,9 +64,9 @@ def differences(
 ) -> Iterator[Group]:
     """The differences between the channels of a session.
 
-    events -- all events of the channels, and the client's prompts, in the order of their time
+    events -- all events of the channels, and the client's prompts, in the order of their times
     carried_requests -- ids of the provider's responses that the proxy forwarded, recorded or not
-    has_client -- whether events of the candidate's client count instead of the channels'
+    has_client -- whether the candidate's client has events: they count instead of the channels'
     """
     by_channel: dict[str | None, list[ComparedEvent]] = defaultdict(list)
     for event in events:

@@ -28,13 +28,13 @@ LATER_CODES = {"owner": "session_changed", "client": "session_changed", "submiss
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The further metrics without names from the candidate's computer, since an erasure keeps seals."""
+    """The further metrics without names from the candidate's computer, since seals outlive an erasure."""
     if further_metrics is None:
         return None
     try:
         return anonymize_metrics(further_metrics)
     except (KeyError, TypeError, AttributeError):
-        # Somebody changed them in the database.
+        # Changed directly in the database.
         return {"unreadable": True}
 
 
@@ -61,5 +61,5 @@ def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterato
 
 
 def names_other(parts: Mapping[str, Any], mac: bytes | None) -> bool:
-    """Return whether a seal names another predecessor than the one with this MAC (None: it is the first)."""
+    """Return whether a seal names a predecessor other than the one with this MAC (None for the first seal)."""
     return "previous" in parts and parts["previous"].get("mac") != (mac and mac.hex())

@@ -1,4 +1,4 @@
-"""Irregularities in a session's record, as findings with explanations; no score."""
+"""Findings about a session's recording, with explanations; no score."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_FINDINGS_PER_CODE = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """An irregularity; `event_ids` has at most MAX_EVENT_IDS of `count`."""
+    """A finding; `event_ids` has at most MAX_EVENT_IDS of `count`."""
 
     code: str
     event_ids: list[str]
@@ -91,7 +91,7 @@ ERASED = Finding(
 
 
 class Findings:
-    """The findings found so far, by their codes."""
+    """Collects findings by their codes."""
 
     def __init__(self) -> None:
         self._by_code: dict[str, list[Finding]] = {}
@@ -135,10 +135,10 @@ def _field_name(column: str) -> str:
 
 
 def in_order(findings: Findings, groups: Iterable[Group]) -> list[Finding]:
-    """All irregularities, most serious first.
+    """All findings, most serious first.
 
     findings -- from models/ledger/integrity.py
-    groups -- other irregularities, in order
+    groups -- further findings, in order
     """
     return findings.in_order() + [
         Finding(group.code, group.event_ids, group.count, _EXPLANATIONS[group.code])
@@ -148,7 +148,7 @@ def in_order(findings: Findings, groups: Iterable[Group]) -> list[Finding]:
 
 
 def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
-    """The irregularities of a chain, by their codes; those beyond MAX_FINDINGS_PER_CODE are one group.
+    """The findings about a chain, by their codes; those beyond MAX_FINDINGS_PER_CODE are one group.
 
     Events are identified by their arrival numbers.
     """

@@ -38,7 +38,7 @@ def _digest(signature: str) -> bytes:
 
 
 class SignatureChain(NamedTuple):
-    """A session's signed events in chain order, and the irregularities; each event by its arrival number.
+    """A session's signed events in chain order, and the anomalies of the chain; events are arrival numbers.
 
     order -- each event once
     starts -- events without a predecessor

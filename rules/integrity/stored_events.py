@@ -17,7 +17,7 @@ from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_fro
 # The editor extension resends an event for up to an hour (contract 6), and a clock may be an hour off.
 ARRIVAL_TOLERANCE = timedelta(hours=2)
 
-# Kinds of the editor extension, which does not sign (contract 5.7). All other kinds come from a client that signs.
+# Kinds of the editor extension, which does not sign (contract 5.7). All other kinds come from signing clients.
 EDITOR_KINDS = frozenset(
     {"session_start", "editor_focus", "editor_edit", "editor_idle", "command", "file_create", "file_delete"}
 )
@@ -122,7 +122,7 @@ def _has_arrived(
 
 
 def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
-    """Codes of findings about the claims of a client that signs."""
+    """Codes of findings about the claims of a signing client."""
     is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
     if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
         yield "unsigned_event"

@@ -1,4 +1,4 @@
-"""The lines that agents added, and the final diff's lines that they explain (docs/metrics.md#lines-not-recorded)."""
+"""Match the final diff's lines with the lines that agents added (docs/metrics.md#lines-not-recorded)."""
 
 import hashlib
 import re

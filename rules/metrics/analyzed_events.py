@@ -24,7 +24,7 @@ from rules.metrics.usage import UsageReport, read_usage_report
 from rules.plain_text import event_line
 
 MAX_FAILURE_OUTPUT_CHARACTERS = 300
-# Output names the cause near its end; the very last line often only says that something failed.
+# Output names the cause near its end; the last line often only reports a failure.
 _LAST_LINES = 3
 _LAST_CHARACTERS = 4000
 MAX_KIND_CHARACTERS = 40  # no kind that counts is longer
@@ -38,7 +38,7 @@ Reader = Callable[[Any], dict[str, Any]]
 class AnalyzedEvent:
     """One event; fields that its kind does not have are None.
 
-    All events of a session are in memory at the same time, so it contains nothing else of the envelope.
+    All events of a session are in memory at the same time, so nothing else of the envelope is included.
     """
 
     time_ns: int  # since the epoch
@@ -46,12 +46,12 @@ class AnalyzedEvent:
     kind: str  # "" for a longer one than MAX_KIND_CHARACTERS
     from_editor: bool
     attribution: str | None = None  # of a change, one of ATTRIBUTIONS
-    path_digest: bytes | None = None  # of a change: equal for equal paths, and small
+    path_digest: bytes | None = None  # of a change: a short digest, equal for equal paths
     command_kind: str | None = None  # test, check or build
     failed: bool | None = None  # of a command with a known exit code, or a test run with its counts
-    passed: bool | None = None  # of the same; false for a test run without tests
+    passed: bool | None = None  # of the same events; false for a test run without tests
     tool: str | None = None
-    tool_source: str | None = None  # of a call of a tool
+    tool_source: str | None = None  # of a tool call
     usage: UsageReport | None = None
     # With details only:
     subject: str | None = None  # of a prompt, or an event that failed or passed
@@ -60,7 +60,7 @@ class AnalyzedEvent:
 
     @property
     def sort_key(self) -> tuple[int, str, str]:
-        """By time, ties by id; without an id, which ingest rejects, by content."""
+        """The sort key: time, then id; without an id, which ingest rejects, the content."""
         return self.time_ns, self.id, "" if self.id else repr(self)
 
 

@@ -15,7 +15,7 @@ from rules.metrics.frequent_names import shown_names
 from rules.metrics.usage import PriceTable, total_usage
 from rules.statistics.rounding import BILLION, half_up_ratio, milliseconds, ratio
 
-VERSION = 1  # of the definition, stored with the values; increase it when the same events give other values
+VERSION = 1  # of the definition, stored with the values; increase it when the same events yield other values
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Limit the names in a session's metrics, since a client may send another one with each event."""
+"""Limit the names in a session's metrics, since a client may send a new one with each event."""
 
 from collections.abc import Mapping
 from heapq import nsmallest
@@ -8,7 +8,7 @@ OTHER = "other"
 
 
 def shown_names(counts: Mapping[str, int]) -> dict[str, str]:
-    """Map each name to the one that the metrics show: itself if it is among the most frequent, else OTHER.
+    """Map each name to its name in the metrics: itself if it is among the most frequent, else OTHER.
 
     Among equally frequent names, the alphabetically first ones count as more frequent.
     """

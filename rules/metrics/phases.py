@@ -83,7 +83,7 @@ def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
 
 
 def phase_spans(events: Sequence[AnalyzedEvent]) -> list[Span]:
-    """When which phase was, by the rules of `measure_phases`: without breaks, but with all other pauses."""
+    """The spans of the phases, by the rules of `measure_phases`: without breaks, with all other pauses."""
     spans: list[Span] = []
     carried: list[tuple[int, int]] = []
     for before, event in pairwise(events):

@@ -8,7 +8,7 @@ _READER = re.compile(
     "ack|ag|bat|cat|diff|du|[ef]?grep|fd|file|find|head|jq|less|ls|more|nl|rg|stat|tail|tree|wc|which"
 )
 _GIT_READER = re.compile("blame|diff|grep|log|ls-files|reflog|rev-parse|shortlog|show|status")
-# Often combined with a reader; they change nothing themselves.
+# Often combined with a reader; they change nothing.
 _HARMLESS = re.compile(r"\[|awk|cd|cut|echo|printf|pwd|sort|test|tr|true|uniq")
 _FIND_ACTIONS = frozenset(("-delete", "-exec", "-execdir", "-ok", "-okdir"))
 # Quoted strings, and redirections that write no file.

@@ -60,7 +60,7 @@ def _after_here_documents(line: str, number: int, numbers: dict[str, list[int]])
 
 
 class _Parser:
-    """Parses a text from left to right; `word` has the pieces of the current word."""
+    """Parses a text from left to right; `word` has the parts of the current word."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -27,7 +27,7 @@ UNKNOWN_MODEL = "unknown"
 # Far above any response; larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
-# For requests without a maximum: what listed models write in one response, except gpt-5-pro (272,000), which OpenAI
+# For requests without a maximum: the longest response of the listed models, except gpt-5-pro (272,000), which OpenAI
 # shuts down on 11 December 2026.
 MAX_OUTPUT_TOKENS = 128_000
 # Agents' text has 3 to 4 bytes per token.
@@ -123,7 +123,7 @@ def total_usage(
 
 
 def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[ModelUse]:
-    """The same usage as `total_usage`, by model."""
+    """The usage of `total_usage` by model."""
     return [
         ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, prices))
         for model, used in _responses_by_model(reports).items()
@@ -154,7 +154,7 @@ def estimate_call(
 
     No token is shorter than a byte, and all input may be written to the cache.
 
-    model -- as the request names it
+    model -- the name in the request
     """
     report = _call_report(model, time_ns)
     listed = _prices(prices, report)

@@ -52,7 +52,7 @@ def count(decisions: Iterable[tuple[str, str]]) -> list[Group]:
 
 
 def to_suppress(groups: list[Group]) -> set[Group]:
-    """The groups with fewer than MIN_DECIDED candidates, and the smallest others while these would reveal them.
+    """The groups with fewer than MIN_DECIDED candidates, and the smallest others that would reveal them.
 
     A reader may know the totals of all groups. The remainder then has to be that of at least two groups, and of at
     least MIN_DECIDED candidates.

@@ -33,7 +33,7 @@ TEXTS = ["'{'", "'[1]'", """'{"id": "\\ud800", "ts": 1, "sig": "\\ud800"}'""", f
 IDS = {"id", "session_id", "organization_id", "assessment_id", "key_id"}
 # No seal covers these.
 UNSEALED = {"score_criteria", "integrity_codes"}
-LISTS = ["results", "results/export"]
+LISTS = ["results", "results/export", "cohort-stats"]
 PATHS = ["integrity", "signed-log", "timeline", ""]
 
 

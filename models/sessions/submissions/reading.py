@@ -1,4 +1,4 @@
-"""Reading of submitted git bundles: the worker's attempts, and their results."""
+"""Attempts to read submitted git bundles, and their results."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -33,7 +33,7 @@ def due() -> list[Submission]:
 
 
 def is_matched(submission: Submission) -> bool:
-    """Return whether it was read, and compared with all events that count."""
+    """Return whether the bundle was read and compared with all events that count."""
     return submission.state == READ and submission.matched_event_count == submission.session.event_count
 
 
@@ -73,7 +73,7 @@ def _finish(submission: Submission, session: Session) -> None:
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:
-    """Record why the bundle cannot be read. It is kept."""
+    """Record the reason why the bundle cannot be read. The bundle is kept."""
     with db.atomic():
         if session := _lock(submission):
             SubmissionFile.delete().where(SubmissionFile.session == session).execute()

@@ -25,9 +25,9 @@ from rules.integrity.findings import Group
 # `tar` is the gzip-compressed tar of a client (docs/candidate-client.md, 3.9 to 3.11).
 TAR, GIT, ZIP = "tar", "git", "zip"
 RECEIVING = "receiving"
-# A git bundle waits until it was read; a zip archive is only stored.
+# A git bundle waits to be read; a zip archive is only stored.
 WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
-# A client's bundle has the size and the digest that the client claims, others, or did not arrive.
+# A client's bundle has the claimed size and digest, has different ones, or did not arrive.
 VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
 REPLACED = "replaced"
 
@@ -43,11 +43,11 @@ class Submission(Model, StoredObject):
     client. Of the others, the newest MAX_WITHOUT_OBJECT rows are kept, without content.
 
     Of a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
-    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are what the client sent about it.
+    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are the client's statements about it.
 
     Of a git bundle, `retry_at` is the worker's next attempt to read it, None if nothing is left to do. `base_verified`
-    is whether it contains the assessment's commit. `counted_lines` are the final diff's added lines that are not blank;
-    `manual_lines` are those of them that none of the first `matched_event_count` counted events added.
+    is true if it contains the assessment's commit. `counted_lines` are the final diff's added lines that are not blank;
+    `manual_lines` are the ones that none of the first `matched_event_count` counted events added.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -120,7 +120,7 @@ class Submission(Model, StoredObject):
             raise SessionFull()
 
     def record(self, size: int, sha256: str, max_bytes: int) -> None:
-        """Record a received git bundle or zip archive in place of the one before it.
+        """Record a received git bundle or zip archive in place of the previous one.
 
         Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if it was deleted in between.
         """
@@ -143,7 +143,7 @@ class Submission(Model, StoredObject):
         return copy.object_key if copy and copy.source_key == bundle_key else None
 
     def record_claims(self, found: tuple[int, str] | None, claims: dict[str, Any], max_bytes: int) -> None:
-        """Record the client's claims about its bundle. A verified bundle replaces the one before it.
+        """Record the client's claims about its bundle. A verified bundle replaces the previous one.
 
         found -- size and SHA-256 of the stored bundle; None without one
 
@@ -206,7 +206,7 @@ add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_n
 
 
 def store_ratio(session: Session, ratio: int | None) -> None:
-    """Store a locked session's manualLineRatio, seal it, and let its findings be checked again."""
+    """Store a locked session's manualLineRatio, seal it, and schedule another check for findings."""
     session.update_columns(manual_line_ratio=ratio, checked_seal_count=0)
     final_seals.renew(session, "submitted", "submission")
 

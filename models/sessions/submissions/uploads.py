@@ -7,7 +7,7 @@ from models.base import Model, PersonalData, Query, db
 from models.sessions import Session, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 
-# Enough for a client that uploads several bundles concurrently: by then it has finished or abandoned the oldest.
+# Enough for concurrent uploads: a client that opens more has finished or abandoned the oldest ones.
 MAX_OPEN_UPLOADS = 3
 
 
