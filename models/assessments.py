@@ -94,7 +94,7 @@ class Assessment(Model):
         """
         organization = token.organization
         with db.atomic():
-            # Serializes the quota's check, and keeps the rubric from being deleted.
+            # Serializes the quota check, and prevents a deletion of the rubric.
             organization.lock()
             issue = find_referenced(Issue.visible_to(token), values.pop("issue_id", None), "issueId")
             rubric = find_referenced(Rubric.visible_to(token), values.pop("rubric_id", None), "rubricId")

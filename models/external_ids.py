@@ -1,7 +1,7 @@
 """Candidates' `externalId`: unique among the keys of an assessment that are not revoked.
 
 An erasure revokes the key and clears the id. Duplicates from before this check are not changed.
-The lock of models/deliveries/limit.py keeps two transactions from checking the same id.
+The lock of models/deliveries/limit.py prevents two transactions from checking the same id.
 """
 
 from collections.abc import Sequence

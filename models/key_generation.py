@@ -189,7 +189,7 @@ def _new_key(
 
 
 def _invitations(assessment_id: Any, keys: list[Row]) -> dict[Any, Row]:
-    """By the id of each key with an address, the columns of its invitation."""
+    """The invitation's columns of each key with an address, by the key's id."""
     invited = [key for key in keys if key["address"]]
     if not invited:
         return {}

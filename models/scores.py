@@ -134,7 +134,7 @@ class Score(Model, ErasedWithSession):
 
 
 class CompletedScoring(Model):
-    """The mark that a user has scored every criterion of a session, and sees its candidate in a blind assessment."""
+    """A user's completed scoring of a session, after which a blind assessment shows them its candidate."""
 
     personal_data = None  # only that a reviewer has scored a session
     session = peewee.ForeignKeyField(Session, index=False)

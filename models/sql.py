@@ -238,7 +238,7 @@ RECENT_MESSAGES = """
     ORDER BY d.due_at DESC
 """
 
-# One event of an open session with space for it, looked up by its key (R4, R29). On PostgreSQL look-up, lock and insert
+# One event of an open session with space for it, looked up by its key (R4, R29). On PostgreSQL lookup, lock and insert
 # are one statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins:
 # PostgreSQL plans a join for longer than it runs it.
 

@@ -49,7 +49,7 @@ def add(organization: Organization, actor: ApiToken | None, name: str, email: st
 def change(
     user: User, actor: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
 ) -> None:
-    """Change name, email, role or whether the person is active; `check` is called once the row is locked.
+    """Change name, email, role or active state; `check` is called once the row is locked.
 
     Raises InsufficientRole, DuplicatePerson, LastAdmin, and LastWriteToken if no one could manage tokens afterwards.
     """

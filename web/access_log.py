@@ -1,6 +1,6 @@
 """The ID of each request, and its line in the log.
 
-This is a WSGI middleware, not a Flask hook: it also sees streamed responses and requests that the application fails.
+A WSGI middleware, not a Flask hook: it also covers streamed responses and requests that crash the application.
 """
 
 import logging

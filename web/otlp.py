@@ -18,7 +18,7 @@ from web.value_limit import find_excess
 
 # As many as an exporter's queue has by default; it sends 512 at a time.
 MAX_RECORDS = 2048
-# The largest batches seen have 10,000.
+# The largest observed batches have 10,000.
 MAX_VALUES = 200_000
 _GZIP = 31  # zlib's window size of gzip
 _INT64 = range(-(2**63), 2**63)

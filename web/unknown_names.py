@@ -137,7 +137,7 @@ def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[
 def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
     *parents, name = path
     shown = name[:MAX_COMPARED_CHARACTERS]
-    return {"path": [*parents, shown], "message": f"Unknown member. {_nearest(shown, known)}"}
+    return {"path": [*parents, shown], "message": f"Unknown field. {_nearest(shown, known)}"}
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -31,12 +31,12 @@ def write_to_log(events: Iterable[FeedEvent]) -> None:
         if event.type not in TYPES:
             continue
         if _is_signed(event):
-            members = {
+            fields = {
                 "id": str(event.id),
                 "type": event.type,
                 "timestamp": format_timestamp(event.created_at),
             }
-            log.info("%s", json.dumps(members | {"data": event.data}))
+            log.info("%s", json.dumps(fields | {"data": event.data}))
         else:
             log.warning("Event %s of the feed is not an anchor that the service signed.", event.id)
 

@@ -92,13 +92,13 @@ def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
     key_id, secret = seal_keys.signing()
     if secret is None:
         return None
-    members = {
+    fields = {
         "received_at": format_timestamp(row["received_at"]),
         "late": row["late"],
         "verdict": row["verdict"],
         "channel": row.get("channel"),
     }
-    return AcceptedEvent.of(row["envelope"], candidate_key=key, **members).sign(key_id, secret)
+    return AcceptedEvent.of(row["envelope"], candidate_key=key, **fields).sign(key_id, secret)
 
 
 def _lock_with_key(session: Session) -> tuple[Session, str]:

@@ -47,7 +47,7 @@ def record_all(
     *,
     quota: Quota = DEFAULT_QUOTA,
 ) -> int:
-    """As `record`, for several agent sessions of a channel at once."""
+    """Like `record`, for several agent sessions of a channel."""
     if not recorded or not may_record(session, channel):
         return 0
     arrivals = [arrival for each in recorded for arrival in prepare(session, *each)]

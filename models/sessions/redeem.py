@@ -45,7 +45,7 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
 def _start(key: CandidateKey) -> Session:
     if not Consent.select().where(Consent.key == key).exists():
         raise ConsentRequired()
-    # The lock keeps the assessment from changing between its display and the start.
+    # The lock prevents changes of the assessment between its display and the start.
     key.assessment = key.assessment.lock("FOR SHARE")
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}

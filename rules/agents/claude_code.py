@@ -175,7 +175,7 @@ def _touch_write(outcome: Outcome) -> list[Touch]:
 
 
 def _notebook(outcome: Outcome) -> list[Data]:
-    """A notebook's file is never shown, only its cells."""
+    """A notebook edit: the conversation shows only cells, never the file."""
     new = argument(outcome, "new_source")
     return [event_data.partial_change(_shown_path(outcome), "", new) | {"newString": new}]
 

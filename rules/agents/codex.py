@@ -168,7 +168,7 @@ def _directory(outcome: Outcome) -> str:
 
 
 def _patch_text(outcome: Outcome) -> str:
-    """The patch; older models give it as a field."""
+    """The patch; older models send it as a field."""
     return text(outcome.arguments) or argument(outcome, "input")
 
 

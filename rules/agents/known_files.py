@@ -126,7 +126,7 @@ def _starts(touches: Sequence[Touch]) -> Iterator[int]:
 
 
 def _whole(before: Sequence[Touch], since: Sequence[Touch], has_time: Callable[[], bool]) -> FileText | None:
-    """The whole content, if it was shown before a part of it was."""
+    """The whole content, if it was shown before a part."""
     touches = [*before, *since]
     for start in _starts(before):
         if touches[start].content.is_whole:  # type: ignore[union-attr]
@@ -154,7 +154,7 @@ def _rewritten(content: FileText, touch: Rewritten) -> FileText | None:
 
 
 def _agreeing(known: FileText, shown: FileText) -> FileText | None:
-    """The known content if it contains the lines that were shown, else what was shown."""
+    """The known content if it contains the shown lines, else the shown content."""
     if shown.is_whole or not known.is_whole:
         return shown
     lines, first = known.text.split("\n"), shown.first_line - 1

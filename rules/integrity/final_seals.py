@@ -28,7 +28,7 @@ LATER_CODES = {"owner": "session_changed", "client": "session_changed", "submiss
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The further metrics without names from the candidate's computer, since an erasure keeps seals."""
+    """The further metrics without names from the candidate's computer, since seals outlive an erasure."""
     if further_metrics is None:
         return None
     try:

@@ -24,7 +24,7 @@ from rules.metrics.usage import UsageReport, read_usage_report
 from rules.plain_text import event_line
 
 MAX_FAILURE_OUTPUT_CHARACTERS = 300
-# Output names the cause near its end; the very last line often only says that something failed.
+# Output names the cause near its end; the last line often only reports a failure.
 _LAST_LINES = 3
 _LAST_CHARACTERS = 4000
 MAX_KIND_CHARACTERS = 40  # no kind that counts is longer
@@ -60,7 +60,7 @@ class AnalyzedEvent:
 
     @property
     def sort_key(self) -> tuple[int, str, str]:
-        """By time, ties by id; without an id, which ingest rejects, by content."""
+        """The sort key: time, then id; without an id, which ingest rejects, the content."""
         return self.time_ns, self.id, "" if self.id else repr(self)
 
 

@@ -64,7 +64,7 @@ def test_a_refusal_names_the_nearest_known_name(reviewer):
     criterion = NEW_RUBRIC["criteria"][0] | {"wieght": 2}
     response = reviewer.post("/v1/rubrics", NEW_RUBRIC | {"criteria": [criterion]})
     assert error_paths(response) == [["criteria", 0, "wieght"]]
-    assert response.json["details"][0]["message"] == "Unknown member. Did you mean `weight`?"
+    assert response.json["details"][0]["message"] == "Unknown field. Did you mean `weight`?"
 
 
 def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_refused(reviewer):
