@@ -23,6 +23,7 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 def make_person(
     organization: Organization, role: str = "reviewer", name: str = "Bob", email: str | None = None
 ) -> User:
+    """Add a person, which queues their invitation; another person of the organization needs another name or email."""
     return users.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
 
 
