@@ -1,7 +1,7 @@
 """Sign in at an OpenID provider: code flow with PKCE, and a verified ID token (docs/sign-in.md#openid-connect).
 
 This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect. The
-libraries are imported when somebody signs in: no other process needs their memory.
+libraries are imported at the first sign-in: no other process needs their memory.
 """
 
 import json

@@ -59,7 +59,7 @@ def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings
     rejected = integrity_findings.Group("session_full", [], session.rejected_event_count)
     not_recorded = integrity_findings.Group("call_not_recorded", [], ModelUsage.not_recorded(session))
     groups = [
-        *signed_log.irregularities(session),
+        *signed_log.signature_findings(session),
         *channel_comparison.differences(session),
         not_recorded,
         rejected,
