@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 
 import migrations
 from delivery.worker import Worker
-from errors import Refusal, conflict_of, first_line
+from errors import ApiError, conflict_of, first_line
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
 from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
@@ -40,7 +40,7 @@ class Group(AppGroup):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except Refusal as error:
+        except ApiError as error:
             message = error.sentence
         except peewee.IntegrityError as error:
             message = conflict_of(error).sentence

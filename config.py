@@ -138,7 +138,7 @@ def rate(value: str) -> str:
     from limits import parse_many
 
     try:
-        # Only one rate would be applied, so unpacking refuses several.
+        # Only one rate would be applied, so unpacking rejects several.
         (_,) = parse_many(value)
     except ValueError:
         raise ValueError("a single rate such as 600 per minute") from None
@@ -286,7 +286,7 @@ class Config:
         "Maximum events or batches per candidate. Clients do not resend rejected ones.",
         rate,
     )
-    ratelimit_refused: str = _setting(
+    ratelimit_invalid_credentials: str = _setting(
         "100 per 10 minutes",
         "Maximum distinct invalid credentials per network. Beyond it, only credentials used there before are accepted.",
         rate,
@@ -294,7 +294,7 @@ class Config:
     ratelimit_webhook_tests: str = _setting(
         "10 per minute", "Maximum test messages and redeliveries per webhook.", rate
     )
-    ratelimit_sign_in_mails: str = _setting(
+    ratelimit_sign_in_emails: str = _setting(
         "5 per 15 minutes",
         "Maximum sign-in emails per address. Per network, 20 times as many emails and OpenID sign-ins.",
         rate,

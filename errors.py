@@ -1,4 +1,4 @@
-"""Every refusal with its status, code and message, in the shape of R26."""
+"""Every error with its status, code and message, in the shape of R26."""
 
 import logging
 import sqlite3
@@ -14,7 +14,7 @@ log = logging.getLogger("proofstone")
 DISK_RETRY_SECONDS = 60
 
 
-class Refusal(HTTPException):
+class ApiError(HTTPException):
     """An error response: `code` is the HTTP status, `reason` the machine code, `sentence` the message."""
 
     code = 400
@@ -48,175 +48,171 @@ class Refusal(HTTPException):
         return [("Retry-After", str(self.retry_after))] if self.retry_after else []
 
 
-def _refusal(code: int, reason: str, sentence: str, retry_after: int | None = None) -> type[Refusal]:
+def _error(code: int, reason: str, sentence: str, retry_after: int | None = None) -> type[ApiError]:
     name = "".join(word.capitalize() for word in reason.split("_"))
-    return type(name, (Refusal,), vars() | {"__module__": __name__})
+    return type(name, (ApiError,), vars() | {"__module__": __name__})
 
 
-Invalid = _refusal(400, "invalid_request", "The request is invalid. See `details`.")
+Invalid = _error(400, "invalid_request", "The request is invalid. See `details`.")
 # The message names the parameters, and for each the nearest known one.
-UnknownParameter = _refusal(400, "unknown_parameter", "The operation does not know a query parameter.")
+UnknownParameter = _error(400, "unknown_parameter", "The operation does not know a query parameter.")
 # The message names the fields.
-ReadOnlyField = _refusal(400, "read_only_field", "This request cannot change `status`. Leave it out.")
-TooManyValues = _refusal(400, "too_many_values", "The JSON has too many values.")
-BatchTooLarge = _refusal(400, "batch_too_large", "The batch has too many entries.")
-InvalidTelemetry = _refusal(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")
-Incomplete = _refusal(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
-NotFound = _refusal(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
-LengthRequired = _refusal(411, "length_required", "The upload requires the header Content-Length.")
-PreconditionFailed = _refusal(
+ReadOnlyField = _error(400, "read_only_field", "This request cannot change `status`. Leave it out.")
+TooManyValues = _error(400, "too_many_values", "The JSON has too many values.")
+BatchTooLarge = _error(400, "batch_too_large", "The batch has too many entries.")
+InvalidTelemetry = _error(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")
+Incomplete = _error(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
+NotFound = _error(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
+LengthRequired = _error(411, "length_required", "The upload requires the header Content-Length.")
+PreconditionFailed = _error(
     412,
     "precondition_failed",
     "The object has changed. Get it again, and repeat the change with its new ETag.",
 )
-TooLarge = _refusal(413, "too_large", "The body is too large for this operation.")
+TooLarge = _error(413, "too_large", "The body is too large for this operation.")
 
 # Access
-InsufficientScope = _refusal(
+InsufficientScope = _error(
     403, "insufficient_scope", "This operation requires a token with the scope `write`."
 )
-InsufficientRole = _refusal(403, "insufficient_role", "Your role does not allow this operation.")
-ForeignOrigin = _refusal(
+InsufficientRole = _error(403, "insufficient_role", "Your role does not allow this operation.")
+ForeignOrigin = _error(
     403,
     "foreign_origin",
     "A sign-in works only for the console's own pages. Open the console at BASE_URL, or send an API token.",
 )
-HttpsRequired = _refusal(
+HttpsRequired = _error(
     403,
     "https_required",
     "Signing in needs https. Set BASE_URL to an https address, or use http://localhost.",
 )
-SignInExpired = _refusal(
+SignInExpired = _error(
     410, "sign_in_expired", "This sign-in link has expired or was already used. Request a new one."
 )
-UploadRefused = _refusal(
-    403, "upload_refused", "This upload URL is invalid or has expired. Request a new one."
+UploadRejected = _error(
+    403, "upload_rejected", "This upload URL is invalid or has expired. Request a new one."
 )
-TooManyRequests = _refusal(
+TooManyRequests = _error(
     429,
     "too_many_requests",
     "Too many requests. Retry after the number of seconds in the header Retry-After.",
 )
-LastWriteToken = _refusal(
+LastWriteToken = _error(
     409,
     "last_write_token",
     "This is the organization's last token with the scope `write`. Create another one before revoking it.",
 )
-KeyReused = _refusal(
+KeyReused = _error(
     422,
     "idempotency_key_reused",
     "This Idempotency-Key was used for a different request. Use a new key for a new request.",
 )
-InProgress = _refusal(
+InProgress = _error(
     409, "in_progress", "A request with this Idempotency-Key is still running. Retry in a few seconds.", 5
 )
 
 # People
-DuplicatePerson = _refusal(409, "duplicate_person", "The organization has a person with this address.")
-LastAdmin = _refusal(
+DuplicatePerson = _error(409, "duplicate_person", "The organization has a person with this address.")
+LastAdmin = _error(
     409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
 
-# Assessments, rubrics and scores. Quota and rubric refusals have further members.
-QuotaExceeded = _refusal(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
-AlreadyBegun = _refusal(
+# Assessments, rubrics and scores. Quota and rubric errors have further members.
+QuotaExceeded = _error(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
+AlreadyBegun = _error(
     409, "already_begun", "A candidate has started. The fields in `entries` can no longer be changed."
 )
-RubricInUse = _refusal(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
-NoRubric = _refusal(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
-RubricChanged = _refusal(
+RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
+NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
+RubricChanged = _error(
     409, "rubric_changed", "The rubric has a newer version. Read it, and score by its criteria."
 )
-ScoreChanged = _refusal(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
-Conflict = _refusal(409, "conflict", "The request conflicts with the stored state.")
+ScoreChanged = _error(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
+Conflict = _error(409, "conflict", "The request conflicts with the stored state.")
 
 # Keys and invitations
-KeyNotFound = _refusal(
+KeyNotFound = _error(
     404, "key_not_found", "Unknown candidate key. Check it for typos, or ask the hiring team for a new one."
 )
-KeyExpired = _refusal(
-    410, "key_expired", "This candidate key has expired. Ask the hiring team for a new one."
-)
-DuplicateCandidates = _refusal(
+KeyExpired = _error(410, "key_expired", "This candidate key has expired. Ask the hiring team for a new one.")
+DuplicateCandidates = _error(
     409,
     "duplicate_candidates",
     "Some addresses already have an open key for this assessment, or appear twice. No key was generated.",
 )
-DuplicateExternalId = _refusal(
+DuplicateExternalId = _error(
     409,
     "duplicate_external_id",
     "Another candidate of this assessment has this `externalId`, or it appears twice. Nothing was stored.",
 )
-KeyRedeemed = _refusal(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
-KeyNotExpired = _refusal(409, "not_expired", "This key has not expired. Extend it instead.")
-KeyIsExpired = _refusal(409, "expired", "This key has expired. Reopen it first.")
-NoAddress = _refusal(409, "no_address", "This candidate has no email address. Set one first.")
-MailLimit = _refusal(
+KeyRedeemed = _error(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
+KeyNotExpired = _error(409, "not_expired", "This key has not expired. Extend it instead.")
+KeyIsExpired = _error(409, "expired", "This key has expired. Reopen it first.")
+NoAddress = _error(409, "no_address", "This candidate has no email address. Set one first.")
+EmailLimit = _error(
     429,
-    "mail_limit",
+    "email_limit",
     "This address has reached the limit of 5 messages about this assessment in 24 hours. Retry after the number of "
     "seconds in the header Retry-After.",
 )
-NotFailed = _refusal(409, "not_failed", "Only a failed delivery can be retried.")
+NotFailed = _error(409, "not_failed", "Only a failed delivery can be retried.")
 
 # Sessions
-ConsentRequired = _refusal(403, "consent_required", "Read and accept the disclosure first, then start again.")
-DisclosureOutdated = _refusal(
+ConsentRequired = _error(403, "consent_required", "Read and accept the disclosure first, then start again.")
+DisclosureOutdated = _error(
     409, "disclosure_outdated", "The disclosure has changed. Update your client and read it again."
 )
-AlreadyRedeemed = _refusal(
+AlreadyRedeemed = _error(
     409,
     "already_redeemed",
     "This key has already started a session. If you changed computers or lost your workspace, "
     "ask the hiring team to allow one more start.",
 )
-NotRedeemed = _refusal(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
-SessionClosed = _refusal(409, "session_closed", "This session is closed.")
-SessionFull = _refusal(
+NotRedeemed = _error(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
+SessionClosed = _error(409, "session_closed", "This session is closed.")
+SessionFull = _error(
     413,
     "session_full",
     "This session has reached its limit of stored events or bytes. Nothing was stored.",
 )
-SessionEnded = _refusal(409, "session_ended", "The candidate's session has ended.")
-AssessmentClosed = _refusal(409, "assessment_closed", "This assessment has been submitted and is closed.")
-NotFinished = _refusal(
+SessionEnded = _error(409, "session_ended", "The candidate's session has ended.")
+AssessmentClosed = _error(409, "assessment_closed", "This assessment has been submitted and is closed.")
+NotFinished = _error(
     409,
     "not_finished",
     "The candidate's session must be completed or expired before they can be marked as hired.",
 )
-NoTimeLimit = _refusal(
+NoTimeLimit = _error(
     409, "no_time_limit", "The assessment has no time limit to add to. Set its `timeLimitMinutes` first."
 )
-TimeIsOver = _refusal(
-    409, "time_is_over", "With this accommodation, the candidate's time would already be up."
-)
-BundleChanged = _refusal(
+TimeIsOver = _error(409, "time_is_over", "With this accommodation, the candidate's time would already be up.")
+BundleChanged = _error(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )
-NotASubmission = _refusal(
+NotASubmission = _error(
     400, "not_a_submission", "The body must be a git bundle or a zip archive, as its Content-Type says."
 )
-SubmissionType = _refusal(
+SubmissionType = _error(
     415,
     "unsupported_media_type",
     "The Content-Type must be application/x-git-bundle or application/zip.",
 )
-Erased = _refusal(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
+Erased = _error(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
 
 # Feed and webhooks
-CursorExpired = _refusal(
+CursorExpired = _error(
     410,
     "cursor_expired",
     "Events after this cursor have been deleted. Omit `after` to start at the oldest event.",
 )
-WebhookDisabled = _refusal(409, "webhook_disabled", "This webhook is disabled. Enable it first.")
-TooManyWebhooks = _refusal(
+WebhookDisabled = _error(409, "webhook_disabled", "This webhook is disabled. Enable it first.")
+TooManyWebhooks = _error(
     409, "too_many_webhooks", "The organization has the maximum number of webhooks. Delete one first."
 )
 
 # The service itself: the same request can be retried
-Unavailable = _refusal(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
-Busy = _refusal(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
+Unavailable = _error(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
+Busy = _error(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
 
 
 class BeingDerived(Unavailable):  # type: ignore[misc, valid-type]
@@ -225,13 +221,13 @@ class BeingDerived(Unavailable):  # type: ignore[misc, valid-type]
     sentence = "The session's metrics are being derived. Retry in a few seconds."
 
 
-StoreUnavailable = _refusal(
+StoreUnavailable = _error(
     503, "store_unavailable", "The bundle store is unreachable. Retry in a few seconds.", 2
 )
-NotReady = _refusal(503, "not_ready", "The service is not ready. See `parts`.", 2)
+NotReady = _error(503, "not_ready", "The service is not ready. See `parts`.", 2)
 
 
-class UnknownSealKey(Refusal):
+class UnknownSealKey(ApiError):
     """The process does not have the key of a record, and must not change what it cannot verify."""
 
     code = 503
@@ -240,13 +236,13 @@ class UnknownSealKey(Refusal):
     retry_after = 2
 
 
-DatabaseFull = _refusal(
+DatabaseFull = _error(
     503,
     "database_full",
     "The database is out of disk space. Nothing was stored. Retry in a few minutes.",
     DISK_RETRY_SECONDS,
 )
-DiskFull = _refusal(
+DiskFull = _error(
     507,
     "disk_full",
     "The service's disk is full. Nothing was stored. Retry in a few minutes.",
@@ -254,12 +250,12 @@ DiskFull = _refusal(
 )
 
 
-def invalid(path: str | list, message: str) -> Refusal:
+def invalid(path: str | list, message: str) -> ApiError:
     """An Invalid error for one member."""
     return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(ApiError):
     """401: the credential is missing, malformed, unknown, revoked or expired (R1)."""
 
     code = 401
@@ -278,7 +274,7 @@ class MetricsTokenRequired(Unauthenticated):
     sentence = "The service's METRICS_TOKEN is required as `Authorization: Bearer`."
 
 
-class SubscriptionRequired(Refusal):
+class SubscriptionRequired(ApiError):
     """402: the subscription does not allow new work; `reason` says why (R11)."""
 
     code = 402
@@ -310,7 +306,7 @@ HTTP_ERRORS = {
 
 def response_of(error: HTTPException) -> tuple[dict, int, list]:
     """The response to an HTTP error in the shape of R26; headers such as Allow are kept."""
-    if isinstance(error, Refusal):
+    if isinstance(error, ApiError):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
     reason, sentence = HTTP_ERRORS.get(status, ("http_error", "The request cannot be processed."))
@@ -321,7 +317,7 @@ def response_of(error: HTTPException) -> tuple[dict, int, list]:
 # Database errors: PostgreSQL's by SQLSTATE, SQLite's by its code. Other errors are bugs: SQLite's driver also raises
 # OperationalError for an invalid statement.
 READ_ONLY = "25006"
-POSTGRES_ERRORS: dict[str, type[Refusal]] = {
+POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.
     "25P02": Unavailable,  # The transaction is aborted.
     "25P03": Unavailable,  # The server closed an idle transaction.
@@ -329,7 +325,7 @@ POSTGRES_ERRORS: dict[str, type[Refusal]] = {
     "40P01": Busy,
     "53100": DatabaseFull,
 }
-SQLITE_ERRORS: dict[int, type[Refusal]] = {
+SQLITE_ERRORS: dict[int, type[ApiError]] = {
     sqlite3.SQLITE_BUSY: Unavailable,
     sqlite3.SQLITE_LOCKED: Unavailable,
     sqlite3.SQLITE_CANTOPEN: Unavailable,
@@ -340,14 +336,14 @@ SQLITE_ERRORS: dict[int, type[Refusal]] = {
 CONNECTION_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
 
 
-def refusal_for(error: BaseException) -> type[Refusal] | None:
-    """The refusal for a database error; None for a bug.
+def error_for(error: BaseException) -> type[ApiError] | None:
+    """The response to a database error; None for a bug.
 
     The driver raises a plain DatabaseError when a connection breaks during a response.
     """
     # After SQLite has ended a transaction, its rollback fails and hides the reason.
-    if (context := error.__context__) and (refusal := refusal_for(context)):
-        return refusal
+    if (context := error.__context__) and (of_context := error_for(context)):
+        return of_context
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -357,13 +353,13 @@ def refusal_for(error: BaseException) -> type[Refusal] | None:
     return by_state or (Unavailable if is_connection else None)
 
 
-# Refusals of requests that violate a unique constraint, declared with `add_index` (models/base.py). The key is the
+# Errors of requests that violate a unique constraint, declared with `add_index` (models/base.py). The key is the
 # constraint's name, and for SQLite its columns.
-CONFLICTS: dict[str, type[Refusal]] = {}
+CONFLICTS: dict[str, type[ApiError]] = {}
 
 
-def conflict_of(error: peewee.IntegrityError) -> type[Refusal]:
-    """The refusal for a violated constraint."""
+def conflict_of(error: peewee.IntegrityError) -> type[ApiError]:
+    """The response to a violated constraint."""
     cause: Any = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         constraint = str(cause).removeprefix("UNIQUE constraint failed: ")
@@ -382,13 +378,13 @@ def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def refuse_database_error(error: BaseException) -> Refusal:
-    """Log a database error and return its refusal. Re-raises a bug."""
-    refusal = refusal_for(error)
-    if refusal is None:
+def response_to_database_error(error: BaseException) -> ApiError:
+    """Log a database error and return the response to it. Re-raises a bug."""
+    response = error_for(error)
+    if response is None:
         raise error
     # Log the reason, not the rollback that failed after it.
-    while error.__context__ and refusal_for(error.__context__):
+    while error.__context__ and error_for(error.__context__):
         error = error.__context__
-    log.error("Database error (%s): %s", refusal.reason, first_line(error))
-    return refusal()
+    log.error("Database error (%s): %s", response.reason, first_line(error))
+    return response()

@@ -1,7 +1,7 @@
 """Sign in at an OpenID provider: code flow with PKCE, and a verified ID token (docs/sign-in.md#openid-connect).
 
 This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect. The
-libraries are imported when somebody signs in: no other process needs their memory.
+libraries are imported at the first sign-in: no other process needs their memory.
 """
 
 import json
@@ -155,7 +155,7 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
 
     metadata = _metadata()
     try:
-        # The provider refuses a code that was used, and one without its verifier.
+        # The provider rejects a code that was used, and one without its verifier.
         with _call():
             token = _client().fetch_token(
                 metadata["token_endpoint"],

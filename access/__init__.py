@@ -6,17 +6,17 @@ from typing import Any
 from flask import g
 from werkzeug.local import LocalProxy
 
-from errors import Refusal
+from errors import ApiError
 
 # The authenticated ApiToken or CandidateKey (access/auth.py).
 caller: Any = LocalProxy(lambda: g.caller)
 
 
-def refuses(*refusals: type[Refusal]) -> Callable:
-    """Document refusals of a view or a decorator in OpenAPI."""
+def raises(*api_errors: type[ApiError]) -> Callable:
+    """Document errors of a view or a decorator in OpenAPI."""
 
     def decorate(view: Any) -> Any:
-        view.refusals = (*getattr(view, "refusals", ()), *refusals)
+        view.errors = (*getattr(view, "errors", ()), *api_errors)
         return view
 
     return decorate

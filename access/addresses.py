@@ -11,7 +11,7 @@ from typing import NamedTuple
 import peewee
 from playhouse.pool import MaxConnectionsExceeded
 
-from errors import refusal_for
+from errors import error_for
 from models import AccessHour, db
 from models.access_hours import SEVERAL, current_hour
 
@@ -30,7 +30,7 @@ SOLE_ADDRESS = (
 
 
 class Network(NamedTuple):
-    """A client's network. The limit of wrong credentials is multiplied by `allowance`."""
+    """A client's network. The limit of invalid credentials is multiplied by `allowance`."""
 
     name: str
     allowance: int
@@ -112,5 +112,5 @@ def database_errors_ignored() -> Iterator[None]:
         with db.atomic():
             yield
     except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
-        if refusal_for(error) is None:
+        if error_for(error) is None:
             raise

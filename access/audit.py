@@ -16,7 +16,7 @@ from web.unknown_names import known_members
 
 
 def change(created: str | None = None, prepare: Callable | None = None) -> Callable:
-    """Record the caller's change, in one transaction with it; a refused request is not recorded.
+    """Record the caller's change, in one transaction with it; a rejected request is not recorded.
 
     Goes directly above the function, so that no request body is read within the transaction.
 

@@ -11,11 +11,11 @@ from typing import Any, get_args
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from access import console, credential_throttling, refuses
+from access import console, credential_throttling, raises
 from errors import ForeignOrigin, InsufficientRole, InsufficientScope, Unauthenticated, UnknownParameter
 from models import ApiToken, CandidateKey, SignIn
 from web.access_log import record_caller
-from web.json import MAX_BODY_BYTES, refuse_body
+from web.json import MAX_BODY_BYTES, reject_body
 from web.unknown_names import check_query, names_of
 
 # How to look up a credential, by header; raises Unauthenticated. The first header that is present decides.
@@ -71,7 +71,7 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
     scope -- `read`, `write`, or `admin` for what only admins and services with `write` may do (rules/roles.py)
 
     Raises Unauthenticated, and InsufficientScope or InsufficientRole for an API token that may not. Then unknown names
-    are refused or reported, unless a candidate calls one of their own operations (R35).
+    are rejected or reported, unless a candidate calls one of their own operations (R35).
     """
 
     def decorate(view: Any) -> Callable:
@@ -85,7 +85,7 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
             if is_reported or isinstance(g.caller, ApiToken):
                 check_query(known, is_reported)
                 if request.method != "GET" and not is_reported and "json" not in arguments:
-                    refuse_body()
+                    reject_body()
             return view(*args, **kwargs)
 
         return _declare(wrapper, kinds, scope, chain)
@@ -96,7 +96,7 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 def checked_by_statement(view: Callable) -> Callable:
     """Accept a candidate key that the view's own statement checks; the view reads it from `presented_key()`.
 
-    If the view refuses the request, a wrong credential is refused first (R5). A body of unknown size or over 1 MiB is
+    If the view rejects the request, an invalid credential comes first (R5). A body of unknown size or over 1 MiB is
     read only after the credential is checked.
     """
 
@@ -166,7 +166,7 @@ _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 
 def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """Store the allowed callers, and the operation's `security` and refusals for OpenAPI."""
+    """Store the allowed callers, and the operation's `security` and errors for OpenAPI."""
     schemes = [_SCHEME_OF[kind] for kind in _each(kinds)]
     schemes += ["signIn"] if ApiToken in _each(kinds) else []
     schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
@@ -174,9 +174,9 @@ def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: 
     wrapper.schemes = schemes
     wrapper.security = [{scheme: []} for scheme in schemes]
     is_reviewers, changes = ApiToken in _each(kinds), scope != "read"
-    refuses_unknown = is_reviewers and not hasattr(wrapper, "reports_unknown")
-    refusals = {InsufficientScope: changes, InsufficientRole: changes, UnknownParameter: refuses_unknown}
-    refusals |= {ForeignOrigin: is_reviewers}
-    return refuses(Unauthenticated, *(refusal for refusal, is_possible in refusals.items() if is_possible))(
+    rejects_unknown = is_reviewers and not hasattr(wrapper, "reports_unknown")
+    api_errors = {InsufficientScope: changes, InsufficientRole: changes, UnknownParameter: rejects_unknown}
+    api_errors |= {ForeignOrigin: is_reviewers}
+    return raises(Unauthenticated, *(error for error, is_possible in api_errors.items() if is_possible))(
         wrapper
     )

@@ -11,8 +11,8 @@ from typing import Any
 
 from flask import Flask, current_app, make_response, request
 
-from access import caller, refuses
-from errors import Refusal, TooManyRequests
+from access import caller, raises
+from errors import ApiError, TooManyRequests
 from models import CandidateKey, Session
 from models.database import release_connection
 from web.json import MAX_BODY_BYTES
@@ -51,11 +51,11 @@ class ExpensiveRequests:
 
     def _wait(self, kind: str, credential: Any) -> None:
         if credential in self._waiting or len(self._waiting) >= self._max_waiting:
-            raise _refusal()
+            raise _error()
         self._waiting.add(credential)
         try:
             if not self._finished.wait_for(lambda: self._has_place(kind, credential), WAIT_SECONDS):
-                raise _refusal()
+                raise _error()
         finally:
             self._waiting.remove(credential)
 
@@ -65,7 +65,7 @@ class ExpensiveRequests:
             self._finished.notify_all()
 
 
-def _refusal() -> Refusal:
+def _error() -> ApiError:
     sentence = f"Too many expensive requests at the same time. Retry after {RETRY_SECONDS} seconds."
     return TooManyRequests(sentence, retry_after=RETRY_SECONDS)
 
@@ -83,7 +83,7 @@ def limited(kind: str, applies: Callable[..., bool]) -> Callable:
     """
 
     def decorate(view: Callable) -> Callable:
-        @refuses(TooManyRequests)
+        @raises(TooManyRequests)
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if not applies(**kwargs):

@@ -13,12 +13,12 @@ from typing import Any
 
 from flask import Response, current_app, request
 
-from access import refuses
+from access import raises
 from errors import ForeignOrigin, HttpsRequired
 from rules import sign_ins
 from web.unknown_names import check_query
 
-# The prefix makes browsers refuse it from other hosts, and without Secure and `Path=/`.
+# The prefix makes browsers reject it from other hosts, and without Secure and `Path=/`.
 COOKIE = "__Host-proofstone"
 # The grant that this browser got at the OpenID provider.
 GRANT_COOKIE = "__Host-proofstone-grant"
@@ -52,7 +52,7 @@ def require_console() -> None:
 def only(view: Callable) -> Callable:
     """Accept requests of the console only, without a credential. Raises HttpsRequired and ForeignOrigin."""
 
-    @refuses(ForeignOrigin, HttpsRequired)
+    @raises(ForeignOrigin, HttpsRequired)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not sign_ins.is_possible_at(current_app.config["BASE_URL"]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from limits import RateLimitItem
 from limits.storage import storage_from_string
 
-from errors import Refusal, TooManyRequests
+from errors import ApiError, TooManyRequests
 
 log = logging.getLogger("proofstone.rate_limits")
 
@@ -36,7 +36,7 @@ class Usage(NamedTuple):
         }
 
     @property
-    def refusal(self) -> Refusal:
+    def error(self) -> ApiError:
         seconds = max(1, ceil(self.reset_at - time.time()))
         return TooManyRequests(f"Too many requests. Retry after {seconds} seconds.", retry_after=seconds)
 

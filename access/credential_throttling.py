@@ -1,4 +1,4 @@
-"""Count wrong credentials by network, and lock a network at its limit, except for credentials accepted from it before.
+"""Count invalid credentials by network, and lock a network at its limit, except for credentials accepted before.
 
 Every lookup of a credential runs within `lookup(credential)` or `lookup_secret(secret)`, whichever part of the request
 contains it.
@@ -22,7 +22,7 @@ from models.accepted_senders import RETENTION, sender_fingerprint
 from rules import candidate_keys
 from web.access_log import record_invalid_credential
 
-REFUSED, ACCEPTED = "RATELIMIT_REFUSED", "accepted"
+INVALID_CREDENTIALS, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
 WRONG_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
 # A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
 ONE_ATTEMPT = parse("1 per hour")
@@ -76,9 +76,9 @@ def lookup_secret(secret: str) -> Iterator[None]:
 
 
 class CredentialThrottle:
-    """Wrong credentials by network, and accepted senders.
+    """Invalid credentials by network, and accepted senders.
 
-    limit -- of distinct wrong credentials per network, multiplied by its allowance
+    limit -- of distinct invalid credentials per network, multiplied by its allowance
     """
 
     def __init__(self, limit: RateLimitItem, counters: Counters) -> None:
@@ -95,10 +95,10 @@ class CredentialThrottle:
         if locked and not self.accepted.find(sender):
             self._record()
             g.rate_limit = locked
-            raise locked.refusal
+            raise locked.error
 
     def _usage(self, network: Network) -> Usage:
-        used = self._counters.get(self._limit, REFUSED, network.name)
+        used = self._counters.get(self._limit, INVALID_CREDENTIALS, network.name)
         return Usage(self._limit.amount * network.allowance, *used)
 
     def record_wrong(self, sender: Sender, networks: tuple[Network, ...]) -> None:
@@ -106,7 +106,7 @@ class CredentialThrottle:
         for network in networks:
             count, _ = self._counters.hit(ONE_ATTEMPT, network.name, digest)
             if count == 1:
-                self._counters.hit(self._limit, REFUSED, network.name)
+                self._counters.hit(self._limit, INVALID_CREDENTIALS, network.name)
             if count == 1 and network is networks[0]:
                 self._record()
         self.accepted.remove(sender)
@@ -177,7 +177,7 @@ class SendersInStore:
 
 
 class InvalidCredentialTotal:
-    """Count wrong credentials from all addresses; write the sum once a minute or every MAX_UNWRITTEN."""
+    """Count invalid credentials from all addresses; write the sum once a minute or every MAX_UNWRITTEN."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, make_response, request
 
-from access import refuses
+from access import raises
 from errors import PreconditionFailed
 from web.unknown_names import check_read_only
 
@@ -57,7 +57,7 @@ def tagged(view: Callable) -> Callable:
 def matched(view: Callable) -> Callable:
     """Set `ETag` on the response to a change, whose body is that of the GET. The view checks `precondition`."""
 
-    @refuses(PreconditionFailed)
+    @raises(PreconditionFailed)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         response = make_response(view(*args, **kwargs))

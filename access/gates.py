@@ -4,14 +4,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from access import caller, refuses
+from access import caller, raises
 from errors import SubscriptionRequired
 
 
 def subscribed(view: Callable) -> Callable:
     """Require a subscription that allows new work. Raises SubscriptionRequired (R11)."""
 
-    @refuses(SubscriptionRequired)
+    @raises(SubscriptionRequired)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         caller.organization.require_subscription()

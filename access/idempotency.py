@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from flask import Response, g, make_response, request
 
-from access import caller, refuses
+from access import caller, raises
 from errors import InProgress, Invalid, KeyReused, invalid
 from models import IdempotentRequest
 from web.json import read_body
@@ -35,10 +35,10 @@ def idempotent(view: Any) -> Callable:
     """Run a request once for each `Idempotency-Key` of the caller; the header is optional.
 
     The view's work and the stored response are one transaction. Goes directly below `auth.required`: a replay
-    succeeds even where new work would now be refused.
+    succeeds even where new work would now be rejected.
     """
 
-    @refuses(Invalid, InProgress, KeyReused)
+    @raises(Invalid, InProgress, KeyReused)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         key = request.headers.get(HEADER)

@@ -14,11 +14,11 @@ from limits import parse
 from access import console
 from access.addresses import AddressMonitor, networks_of
 from access.counters import Counters, Usage, fingerprint
-from access.credential_throttling import REFUSED, CredentialThrottle
+from access.credential_throttling import INVALID_CREDENTIALS, CredentialThrottle
 from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
-SIGN_IN_MAILS = "RATELIMIT_SIGN_IN_MAILS"
+SIGN_IN_MAILS = "RATELIMIT_SIGN_IN_EMAILS"
 SIGN_INS_PER_NETWORK = 20  # times the limit of one mailbox
 HEADERS = ("Authorization", "X-API-Key")
 
@@ -79,7 +79,9 @@ def register(app: Flask) -> None:
     """Limit the operations of the API if RATELIMIT_ENABLED is set; pages and documents are not limited."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
-        app.extensions["credential_throttle"] = CredentialThrottle(parse(app.config[REFUSED]), counters)
+        app.extensions["credential_throttle"] = CredentialThrottle(
+            parse(app.config[INVALID_CREDENTIALS]), counters
+        )
         limiter = app.extensions["rate_limiter"] = RateLimiter(app.config, counters)
         app.before_request(limiter.check)
         app.after_request(limiter.set_headers)
@@ -110,7 +112,7 @@ class RateLimiter:
         usage = Usage(limit.amount * allowance, *self._counters.hit(limit, setting, counted_as))
         if usage.used > usage.limit:
             g.rate_limit = usage
-            raise usage.refusal
+            raise usage.error
         return usage
 
     def set_headers(self, response: Response) -> Response:

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import g
 
-from access import auth, caller, concurrency, rate_limits, refuses
+from access import auth, caller, concurrency, raises, rate_limits
 from blueprints import Blueprint, session_quota
 from errors import NotRedeemed, SessionClosed
 from models import CandidateKey, Session, clock, sessions
@@ -20,7 +20,7 @@ blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
 @auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotRedeemed, SessionClosed)
+@raises(NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
 @blp.response(200, NoInstructions)
 def record_claude_code_hook(hook):
@@ -36,7 +36,7 @@ def record_claude_code_hook(hook):
 @auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotRedeemed, SessionClosed)
+@raises(NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
 @blp.response(200, NoInstructions)
 def record_codex_hook(hook):

@@ -2,7 +2,7 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, etags, gates, refuses, reports_unknown
+from access import audit, auth, caller, etags, gates, raises, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, located
 from errors import AlreadyBegun, NotFound, QuotaExceeded
@@ -19,7 +19,7 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 @located
 @idempotent
 @gates.subscribed
-@refuses(QuotaExceeded)
+@raises(QuotaExceeded)
 @blp.arguments(schemas.NewAssessment)
 @blp.response(201, schemas.OneAssessment)
 @audit.change(created="assessment")
@@ -85,7 +85,7 @@ def get_task(assessment_id):
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
 @etags.matched
-@refuses(AlreadyBegun)
+@raises(AlreadyBegun)
 @blp.arguments(schemas.AssessmentChange)
 @blp.response(200, schemas.OneAssessment)
 @audit.change()

@@ -4,7 +4,7 @@ from flask import request
 
 import errors
 import storage
-from access import audit, auth, caller, concurrency, rate_limits, refuses
+from access import audit, auth, caller, concurrency, raises, rate_limits
 from blueprints import Blueprint, own_session, release_connection, setting, store
 from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
 from models.sessions.submissions import TAR, VERIFIED
@@ -30,7 +30,7 @@ def check_version(query):
 
 @blp.post("/candidate/workspace-commit")
 @auth.required(CandidateKey)
-@refuses(errors.NotFound, errors.NotRedeemed, errors.SessionClosed)
+@raises(errors.NotFound, errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.WorkspaceCommit)
 @blp.response(200, schemas.Recorded)
 @audit.change()
@@ -47,7 +47,7 @@ def report_workspace_commit(data):
 
 @blp.post("/candidate/device-check")
 @auth.required(CandidateKey)
-@refuses(errors.NotRedeemed, errors.SessionClosed)
+@raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.DeviceCheck)
 @blp.response(200, schemas.Recorded)
 @audit.change()
@@ -63,7 +63,7 @@ def report_device(data):
 
 @blp.post("/candidate/hosted-boot")
 @auth.required(CandidateKey)
-@refuses(errors.NotRedeemed, errors.SessionClosed)
+@raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.HostedBoot)
 @blp.response(200, schemas.HostedBootAnswer)
 @audit.change()
@@ -78,7 +78,7 @@ def report_hosted_boot(data):
 
 @blp.post("/candidate/upload-url")
 @auth.required(CandidateKey)
-@refuses(
+@raises(
     errors.NotFound,
     errors.NotRedeemed,
     errors.AssessmentClosed,
@@ -106,7 +106,7 @@ def open_upload(data):
 @auth.required(CandidateKey)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@refuses(
+@raises(
     errors.NotFound,
     errors.NotRedeemed,
     errors.AssessmentClosed,
@@ -140,8 +140,8 @@ def submit_code(data):
 
 @blp.put("/bundles/<object_key>")
 @rate_limits.limit(None)
-@refuses(
-    errors.UploadRefused,
+@raises(
+    errors.UploadRejected,
     errors.LengthRequired,
     errors.Incomplete,
     errors.TooLarge,
@@ -158,7 +158,7 @@ def receive_bundle(object_key):
     folder = store()
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
     if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(*signed, clock.now()):
-        raise errors.UploadRefused()
+        raise errors.UploadRejected()
     upload, max_bytes = BundleUpload.find(object_key), setting("SESSION_MAX_BYTES")
     upload.require_space(request.content_length or 0, max_bytes)
     release_connection()
@@ -167,8 +167,8 @@ def receive_bundle(object_key):
         folder.receive(object_key, request.stream, request.content_length)
         upload.record_bundle(request.content_length, max_bytes)
     except errors.NotFound:  # the upload was closed, and its partial file deleted
-        raise errors.UploadRefused() from None
-    except errors.UploadRefused:
+        raise errors.UploadRejected() from None
+    except errors.UploadRejected:
         folder.delete(object_key)
         raise
     audit.record_candidate(upload.session.key, "receiveBundle")

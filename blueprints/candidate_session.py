@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import request
 
 import errors
-from access import audit, credential_throttling, refuses
+from access import audit, credential_throttling, raises
 from blueprints import Blueprint, own_session, setting
 from models import Consent, db, disclosure, sessions
 from models.sessions import find_key
@@ -17,7 +17,7 @@ CLIENT_KEEPS_STATE_AFTER_CLOSE = timedelta(hours=24)
 
 
 @blp.get("/candidate/consent")
-@refuses(errors.KeyNotFound, errors.KeyExpired)
+@raises(errors.KeyNotFound, errors.KeyExpired)
 @blp.arguments(schemas.ConsentQuery, location="query")
 @blp.response(200, schemas.ConsentState)
 def get_consent(query):
@@ -45,7 +45,7 @@ def get_consent(query):
 
 
 @blp.post("/candidate/consent")
-@refuses(errors.KeyNotFound, errors.KeyExpired, errors.DisclosureOutdated)
+@raises(errors.KeyNotFound, errors.KeyExpired, errors.DisclosureOutdated)
 @blp.arguments(schemas.NewConsent)
 @blp.response(200, schemas.Confirmed)
 def give_consent(data):
@@ -67,7 +67,7 @@ def give_consent(data):
 
 
 @blp.post("/candidate/redeem")
-@refuses(errors.KeyNotFound, errors.KeyExpired, errors.ConsentRequired, errors.AlreadyRedeemed)
+@raises(errors.KeyNotFound, errors.KeyExpired, errors.ConsentRequired, errors.AlreadyRedeemed)
 @blp.arguments(schemas.NewSession)
 @blp.response(200, schemas.RedeemedSession)
 def redeem_key(data):
@@ -96,7 +96,7 @@ def redeem_key(data):
 
 
 @blp.post("/candidate/complete")
-@refuses(errors.KeyNotFound, errors.KeyExpired, errors.NotRedeemed, errors.NotFound)
+@raises(errors.KeyNotFound, errors.KeyExpired, errors.NotRedeemed, errors.NotFound)
 @blp.arguments(schemas.Completion)
 @blp.response(200, schemas.Completed)
 def complete_session(data):

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, etags, refuses, reports_unknown
+from access import audit, auth, caller, etags, raises, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, cut, file_response, filters_of, find, or_not_found
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
@@ -89,7 +89,7 @@ def export_candidates(query):
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
 @etags.matched
-@refuses(NotFinished, DuplicateExternalId)
+@raises(NotFinished, DuplicateExternalId)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -108,7 +108,7 @@ def change_candidate(data, candidate_id):
 @blp.put("/candidates/<id:candidate_id>/decision")
 @auth.required(ApiToken, scope="write")
 @etags.matched
-@refuses(NotFinished)
+@raises(NotFinished)
 @blp.arguments(NewDecision)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -127,7 +127,7 @@ def set_decision(data, candidate_id):
 @blp.post("/candidates/<id:candidate_id>/allow-redeem")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@refuses(SessionClosed)
+@raises(SessionClosed)
 @blp.response(200, OneCandidate)
 @audit.change()
 def allow_redeem(candidate_id):

@@ -14,7 +14,7 @@ import orjson
 from flask import Blueprint, Response, current_app, render_template, request
 
 from blueprints import guides, openapi, setting
-from delivery.mail import client_commands
+from delivery.email import client_commands
 from errors import NotFound
 from rules.workspace_files import script_command
 

@@ -1,6 +1,6 @@
 """The feed of events: an alternative to webhooks for receivers without an open port."""
 
-from access import auth, caller, refuses
+from access import auth, caller, raises
 from blueprints import Blueprint
 from errors import CursorExpired
 from models import ApiToken, read_feed, visibility
@@ -11,7 +11,7 @@ blp = Blueprint("Feed", __name__, description="The same events as webhooks, to p
 
 @blp.get("/events")
 @auth.required(ApiToken)
-@refuses(CursorExpired)
+@raises(CursorExpired)
 @blp.arguments(FeedQuery, location="query")
 @blp.response(200, FeedPage)
 def list_events(query):

@@ -2,7 +2,7 @@
 
 from flask import current_app
 
-from access import rate_limits, refuses
+from access import raises, rate_limits
 from blueprints import Blueprint
 from errors import NotReady
 from ops.readiness import OK, Readiness
@@ -59,7 +59,7 @@ def get_health():
 
 @blp.get("/ready")
 @rate_limits.limit(None)
-@refuses(NotReady)
+@raises(NotReady)
 @blp.arguments(ReadyQuery, location="query")
 @blp.response(200, Ready)
 def get_readiness(query):

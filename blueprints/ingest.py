@@ -3,9 +3,9 @@
 import marshmallow as ma
 from flask import g
 
-from access import auth, caller, concurrency, rate_limits, refuses
+from access import auth, caller, concurrency, raises, rate_limits
 from blueprints import Blueprint, session_quota
-from errors import BatchTooLarge, NotFound, NotRedeemed, Refusal, SessionClosed, SessionFull
+from errors import ApiError, BatchTooLarge, NotFound, NotRedeemed, SessionClosed, SessionFull
 from models import CandidateKey, ReceivedEvent, Session, sessions
 from rules.events.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
@@ -23,7 +23,7 @@ ENVELOPE = Envelope()
 @auth.checked_by_statement
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotFound, NotRedeemed, SessionClosed, SessionFull)
+@raises(NotFound, NotRedeemed, SessionClosed, SessionFull)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
 @blp.alt_response(200, schema=Ingested, description="The event's id already exists; nothing is stored.")
@@ -70,14 +70,14 @@ def _require_own(session, envelope):
 @auth.required(CandidateKey)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@refuses(NotRedeemed, BatchTooLarge)
+@raises(NotRedeemed, BatchTooLarge)
 @blp.arguments(EnvelopeBatch)
 @blp.response(200, IngestedBatch)
 def ingest_batch(data):
     """Ingest a batch of events
 
     Up to 500 envelopes, each with its own result: `created`, `skipped` (its id exists), `late` (stored, but not
-    counted) or `refused` with the reason. All accepted events are stored together.
+    counted) or `rejected` with the reason. All accepted events are stored together.
     """
     session = Session.of_key(caller)
     entries = [_read(text, session) for text in data["events"]]
@@ -86,13 +86,13 @@ def ingest_batch(data):
 
 
 def _read(text, session):
-    """The arrival of one envelope of a batch, or the result that refuses it."""
+    """The arrival of one envelope of a batch, or the result that rejects it."""
     try:
         members, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
         return ReceivedEvent.of(members, envelope["ts"], text)
-    except (Refusal, ma.ValidationError) as error:
-        return {"id": _id_of(text), "status": "refused", "error": " ".join(reasons(error))}
+    except (ApiError, ma.ValidationError) as error:
+        return {"id": _id_of(text), "status": "rejected", "error": " ".join(reasons(error))}
 
 
 def _id_of(text):
@@ -109,12 +109,12 @@ def _outcomes(session, arrivals):
     try:
         outcomes = sessions.append(session, *arrivals, quota=session_quota()) if arrivals else []
     except SessionClosed as error:
-        return iter([{"id": event_id, "status": "refused", "error": error.sentence} for event_id in ids])
+        return iter([{"id": event_id, "status": "rejected", "error": error.sentence} for event_id in ids])
     record_late_events(outcomes.count("late"))
     return iter([_result(*each) for each in zip(ids, outcomes, strict=True)])
 
 
 def _result(event_id, outcome):
     if outcome == "full":
-        return {"id": event_id, "status": "refused", "error": SessionFull.sentence}
+        return {"id": event_id, "status": "rejected", "error": SessionFull.sentence}
     return {"id": event_id, "status": outcome}

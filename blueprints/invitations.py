@@ -1,7 +1,7 @@
 """Invitations: resend, extend, reopen, grant more time, and follow their messages."""
 
 import errors
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
@@ -16,7 +16,7 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@refuses(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.MailLimit)
+@raises(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.EmailLimit)
 @blp.response(200, OneCandidate)
 @audit.change()
 def resend_invitation(candidate_id):
@@ -32,7 +32,7 @@ def resend_invitation(candidate_id):
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@refuses(errors.KeyRedeemed, errors.KeyIsExpired)
+@raises(errors.KeyRedeemed, errors.KeyIsExpired)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -49,7 +49,7 @@ def extend_key(data, candidate_id):
 @blp.post("/candidates/<id:candidate_id>/reopen")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@refuses(errors.KeyRedeemed, errors.KeyNotExpired)
+@raises(errors.KeyRedeemed, errors.KeyNotExpired)
 @blp.arguments(schemas.ReopenedExpiry)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -76,7 +76,7 @@ def get_accommodation(candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@refuses(errors.NoTimeLimit, errors.SessionClosed, errors.TimeIsOver)
+@raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeIsOver)
 @blp.arguments(schemas.NewAccommodation)
 @blp.response(200, schemas.OneAccommodation)
 @audit.change()
@@ -125,7 +125,7 @@ def list_deliveries(query):
 @blp.post("/deliveries/<id:delivery_id>/retry")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@refuses(errors.NotFailed, errors.MailLimit)
+@raises(errors.NotFailed, errors.EmailLimit)
 @blp.response(200, schemas.OneDelivery)
 @audit.change()
 def retry_delivery(delivery_id):

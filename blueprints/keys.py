@@ -2,7 +2,7 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, gates, refuses, reports_unknown
+from access import audit, auth, caller, gates, raises, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found
 from blueprints.candidates import candidate_page
@@ -19,7 +19,7 @@ blp = Blueprint("Candidate keys", __name__, description="Keys that give candidat
 @reports_unknown
 @idempotent
 @gates.subscribed
-@refuses(DuplicateCandidates, DuplicateExternalId, NoTimeLimit)
+@raises(DuplicateCandidates, DuplicateExternalId, NoTimeLimit)
 @blp.arguments(NewKeys)
 @blp.response(201, Keys)
 @audit.change_by_verb

@@ -76,7 +76,7 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     """Remove flask-smorest's pagination and default errors; add what our decorators know."""
     components = document["components"]
     components["schemas"].pop("PaginationMetadata", None)
-    default = components["responses"]["DEFAULT_ERROR"] | operations.OTHER_REFUSALS
+    default = components["responses"]["DEFAULT_ERROR"] | operations.OTHER_ERRORS
     default["headers"] = response_headers.references(("X-Request-Id", "Link"))
     components["responses"] = {"DEFAULT_ERROR": default}
     for schema in components["schemas"].values():

@@ -13,14 +13,14 @@ from access.etags import IF_NONE_MATCH
 from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from access.rate_limits import setting_of
 from blueprints import response_headers
-from errors import Refusal
+from errors import ApiError
 from schemas.base import camel, example_of, response_example
 from schemas.fields import EXAMPLE_ID
 from schemas.queries import UNDOCUMENTED
 from web.json import NotJson
 
 # Examples of members other than `error` and `code`.
-EXAMPLE_MEMBERS: dict[type[Refusal], dict[str, Any]] = {
+EXAMPLE_MEMBERS: dict[type[ApiError], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
     errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
@@ -61,7 +61,7 @@ def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
 
 
 def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
-    """Add name, security, example, idempotency key and every refusal of a view to its operation."""
+    """Add name, security, example, idempotency key and every error of a view to its operation."""
     operation["operationId"] = camel(view.__name__)
     operation["security"] = getattr(view, "security", [])
     if getattr(view, "access", (None, None))[1] == "admin":
@@ -88,21 +88,21 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
                 f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) is a `{replayed.__name__}`."
             )
             response["x-replayed"] = {"$ref": f"#/components/schemas/{replayed.__name__}"}
-    refusals = _refusals(view, rule)
+    api_errors = _api_errors(view, rule)
     # A view that forwards responses documents their shape itself.
-    responses = getattr(view, "responses", None) or _responses(refusals)
+    responses = getattr(view, "responses", None) or _responses(api_errors)
     operation["responses"] |= {str(status): response for status, response in responses.items()}
     if not any(status.startswith("4") for status in operation["responses"]):
         operation["responses"]["4XX"] = {"$ref": "#/components/responses/DEFAULT_ERROR"}
-    waiting = {refusal.code for refusal in refusals if refusal.retry_after}
+    waiting = {error.code for error in api_errors if error.retry_after}
     response_headers.document(operation, view, waiting)
 
 
-def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
-    """Refusals of the view, its decorators, its arguments and its path."""
+def _api_errors(view: Any, rule: str) -> set[type[ApiError]]:
+    """Errors of the view, its decorators, its arguments and its path."""
     arguments = getattr(view, "arguments", {})
     conditions = {
-        errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "refusals", ()),
+        errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "errors", ()),
         NotJson: "json" in arguments,
         errors.TooManyValues: "json" in arguments,
         errors.ReadOnlyField: getattr(arguments.get("json"), "is_change", False),
@@ -110,9 +110,9 @@ def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
         errors.TooManyRequests: setting_of(view) is not None,
         errors.NotFound: "<id:" in rule,
     }
-    possible = {refusal for refusal, is_possible in conditions.items() if is_possible}
+    possible = {error for error, is_possible in conditions.items() if is_possible}
     return {
-        *getattr(view, "refusals", ()),
+        *getattr(view, "errors", ()),
         *possible,
         errors.Unavailable,
         errors.DatabaseFull,
@@ -120,21 +120,21 @@ def _refusals(view: Any, rule: str) -> set[type[Refusal]]:
     }
 
 
-def _responses(refusals: Iterable[type[Refusal]]) -> dict[int, Any]:
-    in_order = sorted(refusals, key=lambda refusal: (refusal.code, refusal.reason))
+def _responses(api_errors: Iterable[type[ApiError]]) -> dict[int, Any]:
+    in_order = sorted(api_errors, key=lambda error: (error.code, error.reason))
     responses = {
-        status: _response([body for refusal in group for body in _bodies(refusal)])
-        for status, group in groupby(in_order, key=lambda refusal: refusal.code)
+        status: _response([body for error in group for body in _bodies(error)])
+        for status, group in groupby(in_order, key=lambda error: error.code)
     }
-    if NotJson in refusals:
+    if NotJson in api_errors:
         responses[415] = _response([_plain(415)])
     return responses
 
 
-def _bodies(refusal: type[Refusal]) -> list[dict[str, Any]]:
-    """Bodies that a refusal can have; most have one code with one sentence."""
-    sentences = getattr(refusal, "SENTENCES", {refusal.reason: refusal.sentence})
-    members = EXAMPLE_MEMBERS.get(refusal, {})
+def _bodies(error: type[ApiError]) -> list[dict[str, Any]]:
+    """Bodies that an error can have; most have one code with one sentence."""
+    sentences = getattr(error, "SENTENCES", {error.reason: error.sentence})
+    members = EXAMPLE_MEMBERS.get(error, {})
     return [{"error": sentence, "code": code, **members} for code, sentence in sentences.items()]
 
 
@@ -151,4 +151,4 @@ def _response(bodies: list[dict[str, Any]]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": media}}
 
 
-OTHER_REFUSALS = _response([_plain(500)]) | {"description": "Any other error has the same shape."}
+OTHER_ERRORS = _response([_plain(500)]) | {"description": "Any other error has the same shape."}

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from access import audit, auth, caller, etags, refuses
+from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, setting
 from errors import LastWriteToken
@@ -125,7 +125,7 @@ def create_token(data):
 
 @blp.delete("/org/tokens/<id:token_id>")
 @auth.required(ApiToken, scope="admin")
-@refuses(LastWriteToken)
+@raises(LastWriteToken)
 @blp.response(200, schemas.RevokedToken)
 @audit.change()
 def revoke_token(token_id):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller, etags, refuses
+from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
 from errors import DuplicatePerson, LastAdmin, LastWriteToken
@@ -33,7 +33,7 @@ def list_people(query):
 @auth.required(ApiToken, scope="admin")
 @located
 @idempotent
-@refuses(DuplicatePerson)
+@raises(DuplicatePerson)
 @blp.arguments(schemas.NewPerson)
 @blp.response(201, schemas.OnePerson)
 @audit.change(created="person")
@@ -62,7 +62,7 @@ def get_person(person_id):
 @blp.patch("/org/people/<id:person_id>")
 @auth.required(ApiToken, scope="admin")
 @etags.matched
-@refuses(DuplicatePerson, LastAdmin, LastWriteToken)
+@raises(DuplicatePerson, LastAdmin, LastWriteToken)
 @blp.arguments(schemas.PersonChange)
 @blp.response(200, schemas.OnePerson)
 @audit.change()
@@ -79,7 +79,7 @@ def change_person(data, person_id):
 
 @blp.delete("/org/people/<id:person_id>")
 @auth.required(ApiToken, scope="admin")
-@refuses(LastAdmin, LastWriteToken)
+@raises(LastAdmin, LastWriteToken)
 @blp.response(200, schemas.DeletedPerson)
 @audit.change()
 def delete_person(person_id):

@@ -1,6 +1,6 @@
 """Scoring rubrics."""
 
-from access import audit, auth, caller, etags, refuses
+from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page
 from errors import RubricInUse
@@ -68,7 +68,7 @@ def change_rubric(data, rubric_id):
 
 @blp.delete("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken, scope="write")
-@refuses(RubricInUse)
+@raises(RubricInUse)
 @blp.response(200, DeletedRubric)
 @audit.change()
 def delete_rubric(rubric_id):

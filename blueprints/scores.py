@@ -1,6 +1,6 @@
 """Scores of a session by the criteria of a rubric."""
 
-from access import audit, auth, caller, refuses
+from access import audit, auth, caller, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased, NoRubric, RubricChanged, ScoreChanged
@@ -27,12 +27,12 @@ def get_scores(query, session_id):
     """
     session = find(Session, session_id)
     are_hidden = visibility.hidden_scores(caller, [session.id])
-    return scores.sheet(session, query.get("version"), only_of=caller if are_hidden else None)
+    return scores.scorecard(session, query.get("version"), only_of=caller if are_hidden else None)
 
 
 @blp.put("/sessions/<id:session_id>/scores/<criterion>")
 @auth.required(ApiToken, scope="write")
-@refuses(NoRubric, Erased, RubricChanged, ScoreChanged)
+@raises(NoRubric, Erased, RubricChanged, ScoreChanged)
 @blp.arguments(NewScore)
 @blp.response(200, OneScore)
 @audit.change()
@@ -47,7 +47,7 @@ def put_score(data, session_id, criterion):
 
 @blp.delete("/sessions/<id:session_id>/scores/<criterion>")
 @auth.required(ApiToken, scope="write")
-@refuses(Erased)
+@raises(Erased)
 @blp.response(200, WithdrawnScore)
 @audit.change()
 def withdraw_score(session_id, criterion):
@@ -61,7 +61,7 @@ def withdraw_score(session_id, criterion):
 @blp.post("/sessions/<id:session_id>/scores/<criterion>/withdraw")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@refuses(Erased)
+@raises(Erased)
 @blp.arguments(Withdrawal)
 @blp.response(200, WithdrawnScore)
 @audit.change()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller, concurrency, etags, refuses
+from access import audit, auth, caller, concurrency, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
@@ -48,7 +48,7 @@ def close_session(session_id, prepared):
 
 @blp.put("/sessions/<id:session_id>/test-result")
 @auth.required(ApiToken, scope="write")
-@refuses(Erased)
+@raises(Erased)
 @blp.arguments(TestResult)
 @blp.response(200, ReviewedSession)
 @audit.change(prepare=lambda session_id: sessions.Derivation.of(find(Session, session_id)))

@@ -2,7 +2,7 @@
 
 from flask import after_this_request, current_app
 
-from access import audit, auth, caller, console, credential_throttling, rate_limits, refuses
+from access import audit, auth, caller, console, credential_throttling, raises, rate_limits
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import caller_response
@@ -26,7 +26,7 @@ def get_sign_in_methods():
     """
     ways = {
         "oidc": "oidc" in current_app.blueprints and setting("OIDC_ISSUER"),
-        "mail": setting("SMTP_URL"),
+        "email": setting("SMTP_URL"),
         "token": True,
     }
     return {
@@ -37,11 +37,11 @@ def get_sign_in_methods():
     }
 
 
-@blp.post("/sign-in/mail")
+@blp.post("/sign-in/email")
 @console.only
-@blp.arguments(schemas.SignInMailRequest)
-@blp.response(202, schemas.SignInMailQueued)
-def request_sign_in_mail(data):
+@blp.arguments(schemas.SignInEmailRequest)
+@blp.response(202, schemas.SignInEmailQueued)
+def request_sign_in_email(data):
     """Request a link by email
 
     The link works once, for 15 minutes. The response does not reveal whether there is such a person.
@@ -49,13 +49,13 @@ def request_sign_in_mail(data):
     address = mailbox(data["email"])
     rate_limits.count_sign_in()
     rate_limits.count(rate_limits.SIGN_IN_MAILS, fingerprint(address))
-    SignInGrant.request_mail(address)
+    SignInGrant.request_email(address)
     return {"ok": True}
 
 
 @blp.post("/sign-in")
 @console.only
-@refuses(Unauthenticated, SignInExpired)
+@raises(Unauthenticated, SignInExpired)
 @blp.arguments(schemas.NewSignIn)
 @blp.response(200, schemas.SignInResult)
 def create_sign_in(data):
@@ -106,7 +106,7 @@ def list_sign_ins():
 
 @blp.delete("/sign-in/session")
 @auth.required(ApiToken)
-@refuses(NotFound)
+@raises(NotFound)
 @blp.response(200, schemas.SignedOut)
 def sign_out():
     """Sign out

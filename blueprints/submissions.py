@@ -7,7 +7,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 import errors
-from access import audit, auth, caller, concurrency, refuses
+from access import audit, auth, caller, concurrency, raises
 from blueprints import (
     Blueprint,
     file_response,
@@ -43,7 +43,7 @@ FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03
 @blp.put("/candidate/submission")
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
-@refuses(
+@raises(
     errors.NotASubmission,
     errors.SubmissionType,
     errors.NotRedeemed,
@@ -125,7 +125,7 @@ def list_submissions(session_id):
 
 @blp.get("/sessions/<id:session_id>/submission")
 @auth.required(ApiToken)
-@refuses(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
+@raises(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
 @blp.response(
     200,
     {"type": "string", "format": "binary"},
@@ -144,7 +144,7 @@ def download_submission(session_id):
 
 @blp.get("/sessions/<id:session_id>/bundle")
 @auth.required(ApiToken)
-@refuses(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
+@raises(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
 @blp.response(
     200, {"type": "string", "format": "binary"}, content_type=CONTENT_TYPE, description="The bundle."
 )
@@ -160,7 +160,7 @@ def download_bundle(session_id):
 @blp.get("/sessions/<id:session_id>/bundle/files")
 @auth.required(ApiToken)
 @concurrency.long_read
-@refuses(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
+@raises(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
 @blp.response(200, BundleListing)
 @audit.reading
 def list_bundle_files(session_id):

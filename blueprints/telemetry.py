@@ -16,7 +16,7 @@ from web.json import MAX_EVENT_BYTES, body_limit
 
 blp = Blueprint("Telemetry", __name__, description="OpenTelemetry from coding agents, in OTLP's own format.")
 
-_REFUSALS: tuple[type[errors.Refusal], ...] = (
+_ERRORS: tuple[type[errors.ApiError], ...] = (
     errors.InvalidTelemetry,
     errors.TooManyValues,
     errors.Unauthenticated,
@@ -37,8 +37,8 @@ _BODY = {
 def _responses() -> dict[int, Any]:
     """An operation's responses for OpenAPI, each error as google.rpc.Status."""
     sentences: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
-    for refusal in _REFUSALS:
-        sentences.setdefault(refusal.code, []).append(refusal.sentence)
+    for error in _ERRORS:
+        sentences.setdefault(error.code, []).append(error.sentence)
     responses: dict[int, Any] = {
         status: _response("\n\n".join(listed), otlp.error(status, listed[0]))
         for status, listed in sentences.items()
@@ -99,7 +99,7 @@ def ignore_traces():
 
 
 @blp.errorhandler(HTTPException)
-def _refuse(error: HTTPException) -> Response:
+def _reject(error: HTTPException) -> Response:
     """An exporter sends the same records again after 429 and 503, and drops them after any other error."""
     body, status, headers = errors.response_of(error)
     sentence = _UNSUPPORTED_TYPE if status == 415 else body["error"]
@@ -107,9 +107,9 @@ def _refuse(error: HTTPException) -> Response:
     return make_response(otlp.error(status, sentence), status, headers)
 
 
-def _refuse_database_error(error: Exception) -> Response:
-    return _refuse(errors.refuse_database_error(error))
+def _response_to_database_error(error: Exception) -> Response:
+    return _reject(errors.response_to_database_error(error))
 
 
 for _kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
-    blp.register_error_handler(_kind, _refuse_database_error)
+    blp.register_error_handler(_kind, _response_to_database_error)

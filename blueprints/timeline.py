@@ -44,7 +44,7 @@ def _reads_large_envelopes(**path: Any) -> bool:
     try:
         is_full = request.args.get("detail") == "full"
     except UnicodeDecodeError:
-        return False  # The parser refuses it.
+        return False  # The parser rejects it.
     return is_full and concurrency.reads_large_session(**path)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from access import audit, auth, caller, etags, rate_limits, refuses
+from access import audit, auth, caller, etags, raises, rate_limits
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, located, page, setting
 from delivery.webhooks import ForbiddenDestination, check_destination
@@ -20,7 +20,7 @@ blp = Blueprint(
 
 
 def destination_checked(view: Callable) -> Callable:
-    """Refuse a new URL that no attempt can reach. Goes above the transaction, since a name is resolved."""
+    """Reject a new URL that no attempt can reach. Goes above the transaction, since a name is resolved."""
 
     @wraps(view)
     def wrapper(data: dict[str, Any], **ids: Any) -> Any:
@@ -29,8 +29,8 @@ def destination_checked(view: Callable) -> Callable:
             return view(data, **ids)
         try:
             error = check_destination(data["url"], setting("WEBHOOK_ALLOWED_NETWORKS") or ())
-        except ForbiddenDestination as refused:
-            raise invalid("url", str(refused)) from None
+        except ForbiddenDestination as rejected:
+            raise invalid("url", str(rejected)) from None
         return view(data | {"last_error": error, "last_error_at": error and clock.now()}, **ids)
 
     return wrapper
@@ -52,7 +52,7 @@ def list_webhooks(query):
 @auth.required(ApiToken, scope="admin")
 @located
 @idempotent
-@refuses(TooManyWebhooks)
+@raises(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
 @blp.response(201, schemas.ShownWebhook)
 @destination_checked
@@ -160,7 +160,7 @@ def list_webhook_deliveries(query, webhook_id):
 @blp.post("/webhooks/<id:webhook_id>/deliveries/<id:message_id>/redeliver")
 @auth.required(ApiToken, scope="admin")
 @idempotent
-@refuses(WebhookDisabled)
+@raises(WebhookDisabled)
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def redeliver_webhook_message(webhook_id, message_id):

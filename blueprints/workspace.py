@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, current_app
 
 import errors
-from access import auth, caller, concurrency, refuses
+from access import auth, caller, concurrency, raises
 from blueprints import Blueprint, setting
 from models import CandidateKey, Session, Submission, clock
 from models.sessions.coverage import read_coverage
@@ -24,7 +24,7 @@ _KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @concurrency.long_read
-@refuses(errors.NotRedeemed)
+@raises(errors.NotRedeemed)
 @blp.response(200, WorkspaceState)
 def get_workspace():
     """Get the workspace's state
@@ -58,7 +58,7 @@ def get_workspace():
 @blp.get("/candidate/workspace/files")
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
-@refuses(errors.NotRedeemed, errors.SessionClosed)
+@raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.file(
     "`TASK.md`, and on one line each `session`, `repository`, `commit` and `subdir`; `tools`, one a line; the "
     "settings of each tool, which contain the candidate key.",

@@ -76,7 +76,7 @@ function waysToSignIn({ methods, httpsRequired, consoleUrl }, enter) {
     const { root } = document.documentElement.dataset;
     forms.push(h("p", {}, h("a", { class: "primary", href: `${root}/sign-in/oidc` }, t("signIn.withOidc"))));
   }
-  if (methods.includes("mail")) forms.push(emailForm());
+  if (methods.includes("email")) forms.push(emailForm());
   forms.push(tokenForm(enter, methods.length === 1));
   return forms;
 }
@@ -98,7 +98,7 @@ function emailForm() {
   return form({
     content: field(t("signIn.email"), email, t("signIn.emailHint")),
     action: t("signIn.sendEmail"),
-    save: () => api.post("/v1/sign-in/mail", { email: email.value }),
+    save: () => api.post("/v1/sign-in/email", { email: email.value }),
     done: (element) => element.replaceWith(sent()),
   });
 }

@@ -21,4 +21,4 @@ class TemporaryFailure(DeliveryFailure):
 
 
 class PermanentFailure(DeliveryFailure):
-    """The message was refused, and would be refused again."""
+    """The message was rejected, and would be rejected again."""

@@ -38,9 +38,9 @@ class SmtpTransport:
             try:
                 connection.send_message(message)
             except smtplib.SMTPRecipientsRefused as error:
-                raise self._refusal(*next(iter(error.recipients.values()))) from error
+                raise self._error(*next(iter(error.recipients.values()))) from error
             except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-                raise self._refusal(error.smtp_code, error.smtp_error) from error
+                raise self._error(error.smtp_code, error.smtp_error) from error
             except smtplib.SMTPNotSupportedError as error:
                 raise PermanentFailure("The email server does not support non-ASCII addresses.") from error
         return "sent"
@@ -87,7 +87,7 @@ class SmtpTransport:
         elif self.server.encryption == "required":
             raise TemporaryFailure("The email server does not offer the encryption that SMTP_URL requires.")
 
-    def _refusal(self, code: int, text: bytes | str) -> DeliveryFailure:
+    def _error(self, code: int, text: bytes | str) -> DeliveryFailure:
         is_permanent = 500 <= code <= 599 and code not in CONFIGURATION_CODES
         kind = PermanentFailure if is_permanent else TemporaryFailure
         return kind(self._without_password(_response(code, text)))

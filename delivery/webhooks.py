@@ -184,7 +184,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "The receiver did not respond in time."
     if isinstance(error, ConnectionRefusedError):
-        return "The receiver refused the connection."
+        return "The receiver rejected the connection."
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"The receiver's certificate is not trusted: {error.verify_message}"
         return one_line(reason, MAX_ERROR_CHARACTERS)

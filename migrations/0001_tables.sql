@@ -433,7 +433,7 @@ CREATE TABLE sessions (
     stored_event_count INTEGER NOT NULL,
     stored_event_bytes BIGINT NOT NULL,
     counted_seq BIGINT NOT NULL,
-    refused_event_count INTEGER NOT NULL,
+    rejected_event_count INTEGER NOT NULL,
     stored_bundle_bytes BIGINT NOT NULL,
     seal_key_id TEXT,
     seal_mac {bytes},

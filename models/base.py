@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import peewee
 import uuid_utils.compat
 
-from errors import CONFLICTS, NotFound, Refusal, invalid
+from errors import CONFLICTS, ApiError, NotFound, invalid
 from models.database import Query, db, for_update, is_postgres
 from models.fields import UUIDField
 from rules.timestamps import format_timestamp, readable_time
@@ -138,7 +138,7 @@ def _concrete_subclasses(table: Any) -> Iterator[Any]:
         yield from _concrete_subclasses(child) if child.__subclasses__() else [child]
 
 
-def add_index(name: str, *columns: Any, where: Any = None, conflict: type[Refusal] | None = None) -> None:
+def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiError] | None = None) -> None:
     """Declare an index with a condition, an explicit name or an error response; others are in `Meta.indexes`.
 
     conflict -- makes the index unique; the response to a request that violates it

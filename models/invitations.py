@@ -132,7 +132,7 @@ def _message_columns(key: CandidateKey) -> dict[str, Any]:
 def invite(key: CandidateKey) -> None:
     """Send the invitation again as a new message, and cancel one that is still queued.
 
-    Raises NoAddress, KeyIsExpired, SessionEnded and MailLimit.
+    Raises NoAddress, KeyIsExpired, SessionEnded and EmailLimit.
     """
     with _locked_with_messages(key) as locked:
         session, now = _session(locked), clock.now()
@@ -151,7 +151,7 @@ def invite(key: CandidateKey) -> None:
 
 
 def retry(delivery: Delivery) -> Delivery:
-    """Send a failed message again. Raises NotFailed and MailLimit."""
+    """Send a failed message again. Raises NotFailed and EmailLimit."""
     if delivery.state != "failed":
         raise errors.NotFailed()
     key = CandidateKey.get_by_id(delivery.subject_id)

@@ -42,7 +42,7 @@ def generate_keys(
 
     expires_in_days -- by default the assessment's
     on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
-        open one as it is, `refuse` raises DuplicateCandidates
+        open one as it is, `reject` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
     viewer -- the caller, from whom a blind assessment hides the names of open keys
 
@@ -79,7 +79,7 @@ def _generate(
         limit.lock(assessment_id)
     assessment = _locked(organization, assessment_id)
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
-    if on_duplicate == "refuse":
+    if on_duplicate == "reject":
         _reject_duplicates(candidates, open_keys)
     # Candidates with the same slot get the same key.
     slots = [
@@ -93,8 +93,8 @@ def _generate(
     new = {number: candidates[number] for number in missing.values()}
     _check(assessment, new)
     days = expires_in_days or assessment.expires_in_days
-    mail = {"orgName": org_name or organization.shown_name}
-    rows = _insert(assessment, list(new.values()), days, mail)
+    invitation_data = {"orgName": org_name or organization.shown_name}
+    rows = _insert(assessment, list(new.values()), days, invitation_data)
     by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():
         (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()

@@ -55,7 +55,7 @@ class Organization(Model):
 
     def require_subscription(self) -> None:
         """Raise SubscriptionRequired if the subscription does not allow new work (R11)."""
-        reason = plans.subscription_refusal(self.plan, self.subscription, self.trial_ends_at, clock.now())
+        reason = plans.subscription_error(self.plan, self.subscription, self.trial_ends_at, clock.now())
         if reason:
             raise errors.SubscriptionRequired(reason)
 
@@ -109,7 +109,7 @@ class RecordsUse:
                     self.update_columns(last_used_at=now)
             except peewee.DatabaseError as error:
                 # Reads must work on a full disk and on a read-only server.
-                if errors.refusal_for(error) is None:
+                if errors.error_for(error) is None:
                     raise
 
 

@@ -170,7 +170,7 @@ _NULLS = (
 _NO_SHEET = dict.fromkeys(_NULLS) | {"criteria": [], "others_hidden": False, "reviewer_count": 0}
 
 
-def sheet(session: Session, number: int | None = None, only_of: ApiToken | None = None) -> dict[str, Any]:
+def scorecard(session: Session, number: int | None = None, only_of: ApiToken | None = None) -> dict[str, Any]:
     """A session's scores in one version of the rubric, with the total weighted over the reviewers' means.
 
     Scores given in other versions are in the history only. The default is the version in which the session was last
@@ -214,7 +214,7 @@ def _reviewer_count(history: list[Score], version: RubricVersion) -> int:
 
 
 def _store_total(session: Session) -> None:
-    """Store total, means, spread and disagreement of the locked session's default sheet, for lists."""
+    """Store total, means, spread and disagreement of the locked session's default scorecard, for lists."""
     history = list(Score.history(session))
     version = _scored_version(history)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]

@@ -123,12 +123,12 @@ class SignInGrant(Model):
     used_at = TimestampField(null=True)
 
     @classmethod
-    def request_mail(cls, address: str) -> None:
+    def request_email(cls, address: str) -> None:
         """Request an email with a sign-in link."""
-        cls.create(address=address, method="mail", expires_at=clock.now() + sign_ins.MAIL_LIFETIME)
+        cls.create(address=address, method="email", expires_at=clock.now() + sign_ins.EMAIL_LIFETIME)
 
     @classmethod
-    def queue_mails(cls) -> int:
+    def queue_emails(cls) -> int:
         """Queue the requested emails, and delete requests for unknown mailboxes; returns how many were queued."""
         requests = list(cls.select().where(cls.queued_at.is_null()))
         for grant in requests:

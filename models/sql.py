@@ -294,7 +294,7 @@ def event_parameters(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 UPDATE_STORED = """
     UPDATE sessions SET stored_event_count = :stored_event_count, stored_event_bytes = :stored_event_bytes,
-        counted_seq = :counted_seq, refused_event_count = :refused_event_count, metrics_due = :metrics_due
+        counted_seq = :counted_seq, rejected_event_count = :rejected_event_count, metrics_due = :metrics_due
     WHERE id = :session_id
 """
 COUNT_AFTER = """

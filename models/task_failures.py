@@ -7,7 +7,7 @@ from typing import Any
 
 import peewee
 
-from errors import Unavailable, refusal_for
+from errors import Unavailable, error_for
 from models.base import Model, TimestampField, clock
 from rules.delivery.retries import TASK_RETRY_DELAYS, task_retry_delay
 
@@ -86,7 +86,7 @@ def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int], *, wai
         try:
             total += run(owner)
         except Exception as error:
-            if isinstance(error, Unavailable) or refusal_for(error):
+            if isinstance(error, Unavailable) or error_for(error):
                 raise
             failed += 1
             if failed <= MAX_LOGGED:

@@ -19,7 +19,7 @@ import migrations
 from config import is_local_url
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
-from errors import Refusal, first_line
+from errors import ApiError, first_line
 from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
 from models.ledger import seal_keys
@@ -102,18 +102,18 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
 def _mail(settings: Mapping[str, Any]) -> Finding:
     transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
     if not isinstance(transport, SmtpTransport):
-        return WARNING, "mail", "SMTP_URL is not set: invitations are saved as files, not sent."
+        return WARNING, "email", "SMTP_URL is not set: invitations are saved as files, not sent."
     try:
         transport.check(MAIL_TIMEOUT_SECONDS)
     except DeliveryFailure as failure:
-        return ERROR, "mail", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
-    return OK, "mail", "The email server accepts the login. No email was sent."
+        return ERROR, "email", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
+    return OK, "email", "The email server accepts the login. No email was sent."
 
 
 def _storage(storage: Storage) -> Finding:
     try:
         storage.check_writable()
-    except Refusal as error:
+    except ApiError as error:
         return ERROR, "storage", f"{error.sentence} Check BUNDLE_FOLDER or the S3 settings."
     return OK, "storage", "Bundles can be stored."
 
@@ -235,10 +235,10 @@ def _failures() -> Finding:
 def _wrong_credentials() -> Finding:
     worst = AccessHour.worst()
     if worst is None or worst.wrong_credentials < MAX_WRONG_CREDENTIALS_PER_HOUR:
-        return OK, "wrong credentials", "Few in the last day."
+        return OK, "invalid credentials", "Few in the last day."
     text = f"{worst.wrong_credentials} in the hour from {format_timestamp(worst.hour)}: someone may be guessing keys."
     advice = "Find the addresses with many 401, 404 and 429 in the log, and block them in the proxy."
-    return WARNING, "wrong credentials", f"{text} {advice}"
+    return WARNING, "invalid credentials", f"{text} {advice}"
 
 
 def _addresses() -> Finding:
@@ -247,5 +247,5 @@ def _addresses() -> Finding:
         advice = (
             "If it is a proxy's, set TRUSTED_PROXIES to the number of proxies: otherwise all clients share"
         )
-        return WARNING, "addresses", f"{text} {advice} one limit for wrong credentials."
+        return WARNING, "addresses", f"{text} {advice} one limit for invalid credentials."
     return OK, "addresses", "Requests do not all come from one private address."

@@ -50,7 +50,7 @@ class Monitoring:
             "Model calls whose events could not be stored when they ended.",
             registry=registry,
         )
-        self._guesses = Counter(
+        self._invalid_credentials = Counter(
             "proofstone_invalid_credentials",
             "Distinct invalid credentials of each address, and credentials rejected in a locked network.",
             registry=registry,
@@ -75,7 +75,7 @@ class Monitoring:
         if request.has_recording_failure:
             self._recording_failures.inc()
         if request.has_invalid_credential:
-            self._guesses.inc()
+            self._invalid_credentials.inc()
 
     def page(self) -> bytes:
         """Render all metrics in Prometheus text format."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import migrations
-from errors import Refusal, first_line
+from errors import ApiError, first_line
 from models import db
 from ops import DATABASE_ERRORS, OperationError, worker
 from storage import Storage
@@ -58,7 +58,7 @@ def _require_migrations() -> None:
 def _state(check: Callable[[], object], state_on_failure: str) -> str:
     try:
         check()
-    except (*DATABASE_ERRORS, Refusal, OperationError) as error:
+    except (*DATABASE_ERRORS, ApiError, OperationError) as error:
         # The reason may contain paths and hosts, so it is only logged.
         log.warning("Not ready: %s", first_line(error))
         return state_on_failure

@@ -9,7 +9,7 @@ from typing import Any
 import marshmallow as ma
 
 import models
-from errors import NotFound, Refusal, SessionFull
+from errors import ApiError, NotFound, SessionFull
 from models import Assessment, Organization, Session, db, sessions
 from ops import OperationError, admin
 from rules.session_quota import DEFAULT_QUOTA, Quota
@@ -24,7 +24,7 @@ ENVELOPE = Envelope()
 
 
 class InvalidRecording(OperationError):
-    """The API would refuse a line of the recording; the message names file, line and reason."""
+    """The API would reject a line of the recording; the message names file, line and reason."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Importer:
             for number, line in enumerate(lines, start=1):
                 try:
                     _append(session, line.strip(), self.quota)
-                except (Refusal, ma.ValidationError) as error:
+                except (ApiError, ma.ValidationError) as error:
                     raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
                 on_progress(len(line))
             if not models.Event.counts(session)["event_count"]:
@@ -91,7 +91,7 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
         return
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line)
     if len(body) > MAX_EVENT_BYTES:
-        raise Refusal(f"The event exceeds {MAX_EVENT_BYTES} bytes.")
+        raise ApiError(f"The event exceeds {MAX_EVENT_BYTES} bytes.")
     text = decode(body)
     members, envelope = load_strict(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:

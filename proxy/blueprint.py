@@ -15,7 +15,7 @@ from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound
 from models import CandidateKey, Session, clock
-from proxy import endpoints, refusals
+from proxy import endpoints, error_responses
 from proxy.admission import admit
 from proxy.billed_call import BilledCall
 from proxy.endpoints import Endpoint
@@ -33,7 +33,7 @@ JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
 
 blp = Blueprint("Model proxies", __name__, description="The model providers, for candidates' tools.")
-refusals.register(blp)
+error_responses.register(blp)
 
 
 class ForwardedResponse(Response):
@@ -68,7 +68,7 @@ def proxied(provider: str) -> Callable:
     def decorate(view: Any) -> Any:
         view = body_limit(MAX_REQUEST_BYTES)(view)
         view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
-        view.responses = refusals.documented(provider)
+        view.responses = error_responses.documented(provider)
         return view
 
     return decorate
@@ -159,7 +159,7 @@ def openai_models():
 
 @auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
 def other_path(provider, path):
-    """Refuse every other path: it would be billed to the service's key."""
+    """Reject every other path: it would be billed to the service's key."""
     raise NotFound()
 
 

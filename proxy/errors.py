@@ -1,11 +1,11 @@
-"""The proxy's own refusals, in addition to those in errors.py."""
+"""The proxy's own errors, in addition to those in errors.py."""
 
 import errno
 
-from errors import Refusal
+from errors import ApiError
 
 
-class NoProviderKey(Refusal):
+class NoProviderKey(ApiError):
     code = 403
     reason = "no_provider_key"
     TOOLS = {"anthropic": ("Claude Code", "ANTHROPIC_API_KEY"), "openai": ("Codex", "OPENAI_API_KEY")}
@@ -18,7 +18,7 @@ class NoProviderKey(Refusal):
         )
 
 
-class BudgetSpent(Refusal):
+class BudgetSpent(ApiError):
     code = 402
     reason = "token_budget_spent"
     sentence = (
@@ -27,7 +27,7 @@ class BudgetSpent(Refusal):
     )
 
 
-class TooManyStreams(Refusal):
+class TooManyStreams(ApiError):
     """No stream slot is free for this key, or other calls have reserved the rest of the budget (R42).
 
     529 as Anthropic's clients expect. Claude Code gives up at the third one in a row, so they must not come too soon.
@@ -44,7 +44,7 @@ class TooManyStreams(Refusal):
         self.code = 529 if provider == "anthropic" else self.code
 
 
-class AgentRefused(Refusal):
+class AgentRejected(ApiError):
     code = 403
     reason = "agent_not_allowed"
 
@@ -55,7 +55,7 @@ class AgentRefused(Refusal):
         )
 
 
-class AccessExpired(Refusal):
+class AccessExpired(ApiError):
     code = 403
     reason = "model_access_expired"
     sentence = (
@@ -64,7 +64,7 @@ class AccessExpired(Refusal):
     )
 
 
-class HostedToolRefused(Refusal):
+class HostedToolRejected(ApiError):
     """The call needs a tool that the provider would run and that the assessment does not allow."""
 
     code = 403
@@ -74,13 +74,13 @@ class HostedToolRefused(Refusal):
         super().__init__(f"This assessment does not allow the model provider's tool {tool}.")
 
 
-class BackgroundRefused(Refusal):
+class BackgroundRejected(ApiError):
     code = 400
     reason = "background_not_supported"
     sentence = "Background responses are not supported. Send the request without `background`."
 
 
-class StoredStateRefused(Refusal):
+class StoredStateRejected(ApiError):
     code = 400
     reason = "stored_state_not_supported"
     sentence = (
@@ -89,7 +89,7 @@ class StoredStateRefused(Refusal):
     )
 
 
-class RemoteInputRefused(Refusal):
+class RemoteInputRejected(ApiError):
     code = 400
     reason = "remote_input_not_supported"
 
@@ -100,10 +100,10 @@ class RemoteInputRefused(Refusal):
         )
 
 
-class SurchargeRefused(Refusal):
+class SurchargeRejected(ApiError):
     """The call would cost more than the listed prices.
 
-    If Anthropic's fast mode is refused with these words, Claude Code continues at the standard speed.
+    If Anthropic's fast mode is rejected with these words, Claude Code continues at the standard speed.
     """
 
     code = 400
@@ -116,24 +116,24 @@ class SurchargeRefused(Refusal):
         )
 
 
-class ProviderUnreachable(Refusal):
+class ProviderUnreachable(ApiError):
     code = 502
     reason = "provider_unreachable"
     sentence = "Could not reach the model provider. Please try again."
 
 
-class ProviderRefusedKey(Refusal):
+class ProviderRejectedKey(ApiError):
     """The provider responded with 401 or 403. Tools would treat it as a wrong candidate key, and retry."""
 
     code = 403
-    reason = "provider_key_refused"
+    reason = "provider_key_rejected"
     sentence = (
         "The model provider rejected this service's key. Please tell the person who invited you. "
         "Your session continues: you can work without the model until it is fixed."
     )
 
 
-class ProviderRedirects(Refusal):
+class ProviderRedirects(ApiError):
     """Final, although it is a 502: the setting of the provider's address is wrong."""
 
     code = 502
@@ -142,10 +142,10 @@ class ProviderRedirects(Refusal):
 
 
 class ClientLeft(ProviderUnreachable):
-    """The client disconnected before the response; nobody reads this refusal."""
+    """The client disconnected before the response; nobody reads this error."""
 
 
-class ProviderTimeout(Refusal):
+class ProviderTimeout(ApiError):
     code = 504
     reason = "provider_timeout"
     sentence = "The model provider did not respond in time. Please try again."

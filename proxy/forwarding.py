@@ -18,7 +18,7 @@ from proxy.endpoints import Endpoint
 from proxy.errors import (
     ClientLeft,
     ProviderRedirects,
-    ProviderRefusedKey,
+    ProviderRejectedKey,
     ProviderTimeout,
     ProviderUnreachable,
     TooManyStreams,
@@ -88,7 +88,7 @@ class ModelProxy:
     def forward(self, call: Call, observer: Observer) -> ProviderResponse:
         """The provider's response once its headers have arrived; the caller must close it.
 
-        Raises ProviderUnreachable, ClientLeft, ProviderRefusedKey, ProviderRedirects or ProviderTimeout, after the
+        Raises ProviderUnreachable, ClientLeft, ProviderRejectedKey, ProviderRedirects or ProviderTimeout, after the
         observer has released the reservation, or booked what the provider may bill.
         """
         watch = Watch(call.client)
@@ -128,5 +128,5 @@ class ModelProxy:
             response.close()
             # The candidate's tool would repeat the call, and the candidate cannot change the setting.
             log.error("%s rejected the configured API key (status %s).", provider, response.status)
-            raise ProviderRefusedKey()
+            raise ProviderRejectedKey()
         return response

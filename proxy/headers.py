@@ -57,6 +57,6 @@ def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
         for option in value.split(",")
     }
     for name, value in headers:
-        # Multi-line values are obsolete, and servers refuse them.
+        # Multi-line values are obsolete, and servers reject them.
         if name.lower() not in connection_options and PRINTABLE.fullmatch(value):
             yield name, value

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 from proxy.endpoints import Endpoint
 from proxy.errors import (
-    BackgroundRefused,
-    HostedToolRefused,
-    RemoteInputRefused,
-    StoredStateRefused,
-    SurchargeRefused,
+    BackgroundRejected,
+    HostedToolRejected,
+    RemoteInputRejected,
+    StoredStateRejected,
+    SurchargeRejected,
 )
 from proxy.json_text import Value, document
 from proxy.request_body import RequestBody
 from rules.events.envelopes import label
-from rules.hosted_tools import refused_tool
+from rules.hosted_tools import rejected_tool
 from rules.metrics.usage import MAX_OUTPUT_TOKENS
 from web.json import NOT_AN_OBJECT, NotJson
 
@@ -88,7 +88,7 @@ class ToolFilter:
         elements, removed = tools.elements(), set()
         for number, tool in enumerate(elements):
             members = tool.members()
-            if hosted := refused_tool(self._provider, _parsed(members, "type"), self._allowed):
+            if hosted := rejected_tool(self._provider, _parsed(members, "type"), self._allowed):
                 removed.add(number)
                 self.removed.append(Tool(hosted, label(_parsed(members, "name"))))
             elif "tools" not in members:
@@ -99,31 +99,31 @@ class ToolFilter:
                 self.add(members["tools"], is_nested=True)
         self.cuts += _cuts(elements, removed)
 
-    def refuse_if_required(self, choice: Any) -> None:
-        """Refuse a call that needs a removed tool: `tool_choice` requires it, or there is no other tool."""
+    def reject_if_required(self, choice: Any) -> None:
+        """Reject a call that needs a removed tool: `tool_choice` requires it, or there is no other tool."""
         for each in _choices(choice):
             hosted = self._removed_choice(each)
             if hosted is not None:
-                raise HostedToolRefused(hosted)
+                raise HostedToolRejected(hosted)
         if not self.has_others:
-            raise HostedToolRefused(self.removed[0].hosted)
+            raise HostedToolRejected(self.removed[0].hosted)
 
     def _removed_choice(self, choice: dict[str, Any]) -> str | None:
         if self._provider == "openai":
-            return refused_tool("openai", choice.get("type"), self._allowed)
+            return rejected_tool("openai", choice.get("type"), self._allowed)
         return next((tool.hosted for tool in self.removed if tool.name == choice.get("name")), None)
 
 
 def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> ModelRequest:
     """Check the request, and cut hosted tools that are not allowed out of the body, which is its only change.
 
-    Raises NotJson, TooManyValues, BackgroundRefused, StoredStateRefused, SurchargeRefused, RemoteInputRefused or
-    HostedToolRefused.
+    Raises NotJson, TooManyValues, BackgroundRejected, StoredStateRejected, SurchargeRejected, RemoteInputRejected or
+    HostedToolRejected.
 
     allowed -- names in rules/hosted_tools.py
     """
     dialect, top = endpoint.dialect, _members(body)
-    _refuse_unsupported(dialect, top, allowed)
+    _reject_unsupported(dialect, top, allowed)
     tools = ToolFilter(endpoint.provider, allowed)
     if "tools" in top:
         tools.add(top["tools"])
@@ -132,10 +132,10 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
         _read_input(items or [top[name]], tools, dialect)
     model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(dialect, top)
     if dialect == "chat_completions":
-        _refuse_search(model, top, allowed)
+        _reject_search(model, top, allowed)
     is_stream = _parsed(top, "stream") is True
     if tools.removed:
-        tools.refuse_if_required(_parsed(top, "tool_choice"))
+        tools.reject_if_required(_parsed(top, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
     return ModelRequest(model, body.size, max_output_tokens, is_stream, top, elements)
 
@@ -164,24 +164,24 @@ def _max_output_tokens(dialect: str, top: dict[str, Value]) -> int:
     return maximum * (choices if is_valid else MAX_CHOICES)
 
 
-def _refuse_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
-    """Refuse a web search that a member or the model asks for instead of a tool. Raises HostedToolRefused."""
+def _reject_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
+    """Reject a web search that a member or the model asks for instead of a tool. Raises HostedToolRejected."""
     searches = _is_set(top.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
     if searches and "web_search" not in allowed:
-        raise HostedToolRefused("web_search")
+        raise HostedToolRejected("web_search")
 
 
-def _refuse_unsupported(dialect: str, top: dict[str, Value], allowed: list[str]) -> None:
+def _reject_unsupported(dialect: str, top: dict[str, Value], allowed: list[str]) -> None:
     if _is_set(top.get("background")):
-        raise BackgroundRefused()
+        raise BackgroundRejected()
     has_template = "prompt" in top and top["prompt"].starts_with(b"{")
     if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[dialect]):
-        raise StoredStateRefused()
+        raise StoredStateRejected()
     for name, standard in _STANDARD_VALUES[dialect].items():
         if _parsed(top, name) not in standard:
-            raise SurchargeRefused(name)
+            raise SurchargeRejected(name)
     if _is_set(top.get("mcp_servers")) and "mcp" not in allowed:
-        raise HostedToolRefused("mcp")
+        raise HostedToolRejected("mcp")
 
 
 def _is_set(value: Value | None) -> bool:
@@ -189,35 +189,35 @@ def _is_set(value: Value | None) -> bool:
 
 
 def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
-    """Check a conversation, whose items can contain Codex's tools. Raises StoredStateRefused or RemoteInputRefused."""
+    """Check a conversation with Codex's tools. Raises StoredStateRejected or RemoteInputRejected."""
     for item in items:
         members = item.members()
         if dialect == "responses":
             kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
             if kind == "item_reference" or (kind is None and "id" in members and not role):
-                raise StoredStateRefused()
+                raise StoredStateRejected()
             if "tools" in members:
                 tools.add(members["tools"])
         if dialect == "chat_completions" and _is_set(members.get("audio")):
-            raise StoredStateRefused()
-        _refuse_files(members)
+            raise StoredStateRejected()
+        _reject_files(members)
 
 
-def _refuse_files(
+def _reject_files(
     members: dict[str, Value], levels: int = MAX_CONTENT_LEVELS, *, is_source: bool = False
 ) -> None:
-    """Refuse content that the provider stores or loads from a URL. Raises StoredStateRefused or RemoteInputRefused."""
+    """Reject content that the provider stores or loads. Raises StoredStateRejected or RemoteInputRejected."""
     if _is_set(members.get("file_id")):
-        raise StoredStateRefused()
+        raise StoredStateRejected()
     if _is_set(members.get("file_url")):
-        raise RemoteInputRefused("file_url")
+        raise RemoteInputRejected("file_url")
     if _is_set(members.get("image_url")) and not _is_data_url(members["image_url"]):
-        raise RemoteInputRefused("image_url")
+        raise RemoteInputRejected("image_url")
     if is_source and _is_set(members.get("url")):
-        raise RemoteInputRefused("source.url")
+        raise RemoteInputRejected("source.url")
     for name in _CONTENT & members.keys() if levels else ():
         for part in members[name].elements() or [members[name]]:
-            _refuse_files(part.members(), levels - 1, is_source=name == "source")
+            _reject_files(part.members(), levels - 1, is_source=name == "source")
 
 
 def _is_data_url(image: Value) -> bool:

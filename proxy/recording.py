@@ -30,7 +30,7 @@ from web.access_log import record_recording_failure
 CHANNEL = "proxy"
 # The most turns of a conversation that one call stores: a conversation may have started elsewhere.
 MAX_TURNS = 100
-# The most events that one call stores: others wait for the database meanwhile.
+# The most events that one call stores: other requests wait for the database in the meantime.
 MAX_EVENTS = 2_000
 # The latest calls of a conversation that are searched in other agent sessions.
 MAX_SEARCHED_CALLS = 20

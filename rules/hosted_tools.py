@@ -28,7 +28,7 @@ _CLIENT_TOOLS = {
 }
 
 
-def refused_tool(provider: str, tool_type: Any, allowed: list[str]) -> str | None:
+def rejected_tool(provider: str, tool_type: Any, allowed: list[str]) -> str | None:
     """The name of a tool that must not be forwarded; None if it runs on the client or is allowed.
 
     An unknown type counts as hosted.

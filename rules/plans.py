@@ -8,7 +8,7 @@ SUBSCRIPTION_STATES = ("active", "trialing", "past_due", "canceled")
 QUOTAS = {"self_hosted": None, "trial": 3, "starter": 10, "growth": 50, "business": 250}
 
 
-def subscription_refusal(
+def subscription_error(
     plan: str, state: str | None, trial_ends_at: datetime | None, now: datetime
 ) -> str | None:
     """The error code if the subscription does not allow new work, else None."""

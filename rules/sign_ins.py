@@ -7,9 +7,9 @@ import secrets
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-METHODS = ("oidc", "mail", "token")
+METHODS = ("oidc", "email", "token")
 LIFETIME = timedelta(hours=12)
-MAIL_LIFETIME = timedelta(minutes=15)
+EMAIL_LIFETIME = timedelta(minutes=15)
 OIDC_LIFETIME = timedelta(minutes=2)
 PREFIX = "pss_"
 # Of grants for one browser. The console uses only these without a click.

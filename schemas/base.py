@@ -43,7 +43,7 @@ class Body(Schema):
 
     always_complete = False
     error_messages = {"type": "Must be an object."}
-    # In a change, null for a member that can't be cleared is refused.
+    # In a change, null for a member that can't be cleared is rejected.
     is_change = False
     # Members that exclude others; the documentation's example leaves them out.
     alternatives: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class Error(Schema):
 
 
 def example_of(schema: ma.Schema) -> dict[str, Any]:
-    """A valid body made of the fields' examples; without optional ids, since an invented id is refused."""
+    """A valid body made of the fields' examples; without optional ids, since an invented id is rejected."""
     alternatives = getattr(schema, "alternatives", ())
     fields = [field for name, field in schema.load_fields.items() if name not in alternatives]
     examples = {str(field.data_key): _example(field) for field in fields}

@@ -111,7 +111,7 @@ class SourceText(String):
 
 
 class Shortened(String):
-    """A string whose characters after the first `max` are cut off; a refusal would block the candidate."""
+    """A string whose characters after the first `max` are cut off; a rejection would block the candidate."""
 
     def __init__(self, max: int, *args: Any, **options: Any):
         super().__init__(*args, **options)
@@ -124,9 +124,9 @@ class Shortened(String):
 class SubmittedCode(OfSession):
     """The candidate's code: a diff, and a previously uploaded bundle."""
 
-    # Git treats a file as text whose first NUL is far from its start; a refusal would block the candidate.
+    # Git treats a file as text whose first NUL is far from its start; a rejection would block the candidate.
     verbatim = ("diff",)
-    # A repository can have this many files, and a refusal would block the candidate.
+    # A repository can have this many files, and a rejection would block the candidate.
     max_values = 500_000
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)

@@ -16,7 +16,7 @@ from schemas.queries import Filter
 from schemas.timestamps import Timestamp
 
 EXAMPLE_TIME = "2026-04-02T09:12:44.123456789Z"
-OUTCOMES = ("created", "skipped", "late", "refused")
+OUTCOMES = ("created", "skipped", "late", "rejected")
 EXAMPLE_DATA = {"command": "pytest", "exitCode": 0}
 EXAMPLE_EVENT = {"id": EXAMPLE_EVENT_ID, "kind": "command", "ts": EXAMPLE_TIME, "v": 1, "data": EXAMPLE_DATA}
 EXAMPLE_KEY = "PST-ABCD-EFGH"

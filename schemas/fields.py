@@ -114,7 +114,7 @@ class Email(String):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
-        # Quoted local parts may contain any character; unprintable ones can't be written into a mail header.
+        # Quoted local parts may contain any character; unprintable ones can't be written into an email header.
         if len(text) > 254 or not text.isprintable():
             raise self.make_error("invalid")
         try:
@@ -154,7 +154,7 @@ class RepositoryUrl(String):
 
 
 class Integer(Described, ma.fields.Integer):
-    """An integer, from `min` to `max`; strings, fractions and booleans are refused."""
+    """An integer, from `min` to `max`; strings, fractions and booleans are rejected."""
 
     def __init__(self, *args: Any, min: int | None = None, max: int | None = None, **options: Any):
         message = "Must be an integer."
@@ -165,7 +165,7 @@ class Integer(Described, ma.fields.Integer):
 
 
 class Number(Described, ma.fields.Float):
-    """A number; strings and booleans are refused."""
+    """A number; strings and booleans are rejected."""
 
     default_error_messages = {"invalid": "Must be a number."}
 
@@ -193,7 +193,7 @@ class Dollars(Described):
 
 
 class Flag(Described, ma.fields.Boolean):
-    """True or false; strings and numbers are refused."""
+    """True or false; strings and numbers are rejected."""
 
     default_error_messages = {"invalid": "Must be true or false."}
 

@@ -77,9 +77,9 @@ class NewKeys(Body):
         "Days until the keys expire, instead of the assessment's.", min=1, max=365, example=7
     )
     on_duplicate = Choice(
-        ["allow", "return", "refuse"],
+        ["allow", "return", "reject"],
         "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
-        "message, or `refuse` the whole request.",
+        "message, or `reject` the whole request.",
         load_default="allow",
         example="allow",
     )

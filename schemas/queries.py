@@ -14,7 +14,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 MAX_OFFSET = 2**63 - 1
 # The lookahead keeps this linear: leading zeros match in one way only.
 _INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
-# Exceeds every range here; Python refuses to parse thousands of digits.
+# Exceeds every range here; Python does not parse thousands of digits.
 _MAX_DIGITS = 20
 
 

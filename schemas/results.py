@@ -203,7 +203,7 @@ def _criteria(session: Any) -> list[dict[str, Any]]:
 
 
 def _list(value: Any) -> list:
-    """The list in a JSON column; empty if somebody wrote another value into it."""
+    """The list in a JSON column; empty for any other value."""
     return value if isinstance(value, list) else []
 
 

@@ -16,13 +16,13 @@ _METHOD = "`oidc`: at the OpenID provider. `email`: with an emailed link. `token
 class SignInMethods(Schema):
     """Ways to sign in here."""
 
-    methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["mail", "token"])
+    methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["email", "token"])
     https_required = Flag("True if signing in is impossible because BASE_URL is not https.", example=False)
     console_url = String("The console's address.", example="https://assess.example.com/console")
     me = Nested(Me, "Caller, if this request has a valid sign-in or API token: as `GET /v1/me`.", null=True)
 
 
-class SignInMailRequest(Body):
+class SignInEmailRequest(Body):
     """Address to send a link to."""
 
     email = Email("Email address of a person.", example="bob@example.com", required=True)
@@ -47,7 +47,7 @@ class SignIn(Schema):
     """A browser that is signed in."""
 
     id = Id("Unique id.")
-    method = Choice(METHODS, _METHOD, example="mail")
+    method = Choice(METHODS, _METHOD, example="email")
     is_current = Flag("True if this request came with it.", example=True)
     created_at = Timestamp("Start.")
     expires_at = Timestamp("End.")
@@ -74,8 +74,8 @@ SignedOut = shape("SignedOut", "The sign-in has ended.", ok=Flag("Always true.",
 SignedOutEverywhere = shape(
     "SignedOutEverywhere", "All your sign-ins have ended.", ended=Integer("Number of them.", example=2)
 )
-SignInMailQueued = shape(
-    "SignInMailQueued",
+SignInEmailQueued = shape(
+    "SignInEmailQueued",
     "The same whether there is such a person.",
     ok=Flag("Always true.", example=True),
 )

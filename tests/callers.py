@@ -36,7 +36,7 @@ class Caller:
     @classmethod
     def signed_in(cls, app: Flask, person: User, **headers: str) -> "Caller":
         """A person who is signed in to the console, whose pages send the request; `headers` replace theirs."""
-        row, secret = SignIn.start(ApiToken.for_sign_ins(person), "mail")
+        row, secret = SignIn.start(ApiToken.for_sign_ins(person), "email")
         caller = cls(app, row, **(CONSOLE_HEADERS | headers), Cookie=f"{COOKIE}={secret}")
         # The test client would send the cookies of earlier responses instead.
         caller.client = app.test_client(use_cookies=False)

@@ -101,7 +101,7 @@ def app_on_database(database_url, tmp_path_factory):
     settings = config.load(
         {
             "DATABASE_URL": database_url,
-            "MAIL_FOLDER": str(tmp_path_factory.mktemp("mail")),
+            "MAIL_FOLDER": str(tmp_path_factory.mktemp("email")),
             "BUNDLE_FOLDER": str(tmp_path_factory.mktemp("bundles")),
             "RATELIMIT_ENABLED": "false",
             "LOG_LEVEL": "ERROR",

@@ -23,6 +23,7 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 def make_person(
     organization: Organization, role: str = "reviewer", name: str = "Bob", email: str | None = None
 ) -> User:
+    """Add a person, which queues their invitation; another person of the organization needs another name or email."""
     return users.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
 
 
@@ -144,8 +145,8 @@ def make_settings(organization: Organization, word: str = "one") -> dict[str, An
     person = make_person(organization, name=f"Person{word}")
     sign_in = {"token": models.ApiToken.for_sign_ins(person), "fingerprint": word + str(person.id)}
     expires_at = models.clock.now() + timedelta(hours=1)
-    models.SignIn.create(method="mail", expires_at=expires_at, **sign_in)
-    models.SignInGrant.request_mail(f"{word}@nobody.example")
+    models.SignIn.create(method="email", expires_at=expires_at, **sign_in)
+    models.SignInGrant.request_email(f"{word}@nobody.example")
     return {
         "person_id": person.id,
         "webhook_id": webhook.id,

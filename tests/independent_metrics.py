@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import floor
 
-import independent_cohorts
 from independent_commands import command_kind
 
 TIME = re.compile(
@@ -242,16 +241,6 @@ def mean(sessions, name, decimals, unit=1):
         return None
     scaled = half_up(Fraction(sum(values), len(values) * unit) * 10**decimals)
     return scaled / 10**decimals if decimals else scaled
-
-
-def percentiles(sessions, index):
-    """The percentiles of the session at `index` (R20)."""
-    rows = [
-        {"id": number} | {column: session[name] for name, column in COLUMNS.items()}
-        for number, session in enumerate(sessions)
-    ]
-    shares = independent_cohorts.percentiles(rows)[index]
-    return {name: shares[column] for name, column in COLUMNS.items()}
 
 
 def columns(session):

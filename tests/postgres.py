@@ -86,7 +86,7 @@ class EmbeddedServer(Server):
         query = "" if tcp else f"?host={self.folder}"
         super().__init__(f"postgresql://postgres@{host}:{self.port}/postgres{query}")
         self.options = ["-c", f"listen_addresses={host}", *([] if durable else NOT_DURABLE)]
-        # PostgreSQL refuses to run as root.
+        # PostgreSQL does not run as root.
         self.user = "nobody" if os.getuid() == 0 else "-"
         try:
             if self.user != "-":

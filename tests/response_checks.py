@@ -8,11 +8,11 @@ from werkzeug.test import TestResponse
 
 def error_paths(response: TestResponse) -> list[list]:
     """The paths of a 400's details, in order."""
-    assert refusal(response) == (400, "invalid_request"), response.json
+    assert error_of(response) == (400, "invalid_request"), response.json
     return [detail["path"] for detail in response.json["details"]]
 
 
-def refusal(response: TestResponse) -> tuple[int, str]:
+def error_of(response: TestResponse) -> tuple[int, str]:
     """The status and code of an error response, which always has a sentence too (R26)."""
     assert response.json["error"]
     return response.status_code, response.json["code"]

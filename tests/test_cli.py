@@ -129,7 +129,7 @@ def test_organizations_are_listed_and_shown(flask, organization):
 
 
 @pytest.mark.parametrize("command", [["show"], ["plan", "starter"], ["subscription", "active"]])
-def test_an_unknown_or_ambiguous_organization_is_refused(flask, organization, command):
+def test_an_unknown_or_ambiguous_organization_is_rejected(flask, organization, command):
     name, *rest = command
     make_organization("Acme")
     assert "No such organization: Nobody." in flask("org", name, "Nobody", *rest, fails=True)

@@ -66,7 +66,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("CLIENT_INSTALL", ["npm\ninstall", "a\x1bb"]),
         ("PROXY_STREAMS_PER_KEY", ["0"]), ("SESSION_DEFAULT_BUDGET_USD", ["-1", "ten", "nan", "inf", "1000001"]),
         ("RATELIMIT_ENABLED", ["1"]), ("RATELIMIT_DEFAULT", ["many", "10 per second; 1000 per hour"]),
-        ("RATELIMIT_REFUSED", ["10 per fortnight"]), ("RATELIMIT_INGEST", ["10/second, 20/minute"]),
+        ("RATELIMIT_INVALID_CREDENTIALS", ["10 per fortnight"]), ("RATELIMIT_INGEST", ["10/second, 20/minute"]),
         ("RATELIMIT_STORAGE_URL", ["memcached://store", "redis://"]), ("TRUSTED_PROXIES", ["-1", "all"]),
         ("S3_ACCESS_KEY_ID", ["alone"]), ("WEBHOOK_ALLOWED_NETWORKS", ["everything"]),
         ("CORS_ORIGINS", ["*", "null", "app.example.com", "https://*.example.com", "HTTPS://app.example.com",

@@ -17,6 +17,7 @@ import config
 import errors
 import models
 import schemas.base
+from app import API_BLUEPRINTS
 from schemas import fields as field_types
 from schemas.keys import STATUSES
 from schemas.queries import Filter
@@ -213,10 +214,10 @@ def test_members_of_one_meaning_have_one_name():
                 )
 
 
-def test_every_refusal_has_a_code_and_a_sentence():
-    for refusal in subclasses(errors.Refusal):
-        assert re.fullmatch(r"[a-z_]+", refusal.reason), f"{refusal}: give it a code in errors.py."
-        assert refusal.sentence.endswith("."), f"{refusal}: give it a sentence in errors.py."
+def test_every_error_has_a_code_and_a_sentence():
+    for error in subclasses(errors.ApiError):
+        assert re.fullmatch(r"[a-z_]+", error.reason), f"{error}: give it a code in errors.py."
+        assert error.sentence.endswith("."), f"{error}: give it a sentence in errors.py."
 
 
 def anchors(file: Path) -> set[str]:
@@ -308,8 +309,18 @@ def test_the_security_page_names_code_and_tests_for_each_threat():
         assert missing == [], f"Correct the modules of {name} in docs/security.md."
 
 
+def test_every_resource_is_registered():
+    unregistered = {
+        f"blueprints.{file.stem}"
+        for file in (ROOT / "blueprints").glob("*.py")
+        if re.search(r"^blp = Blueprint\(", file.read_text(encoding="utf-8"), re.MULTILINE)
+    } - {*API_BLUEPRINTS, "blueprints.docs", "blueprints.metrics"}
+    assert unregistered == set(), "Add these to API_BLUEPRINTS in app.py."
+
+
 def test_models_equal_migrations(app):
-    assert not diff_models(models.db.obj, models.TABLES), "Add a migration, or correct the model."
+    difference = diff_models(models.db.obj, models.TABLES)
+    assert not difference, f"Add a migration, or correct the model: {difference}"
     for table in models.TABLES:
         for column in models.db.get_columns(table._meta.table_name):
             nullable = table._meta.columns[column.name].null

@@ -1,10 +1,10 @@
-"""Documentation of errors, and errors of the database: a refusal where a retry helps, else a 500."""
+"""Documentation of errors, and errors of the database: an error where a retry helps, else a 500."""
 
 import re
 from pathlib import Path
 
 import pytest
-from response_checks import refusal
+from response_checks import error_of
 
 import errors
 from models import Assessment, db
@@ -24,10 +24,10 @@ def every_code():
     """Status and code of each error, except those of the model proxies."""
     yield None, "http_error"
     yield from ((status, code) for status, (code, _) in errors.HTTP_ERRORS.items())
-    for refusal_class in subclasses(errors.Refusal):
-        if not refusal_class.__module__.startswith("proxy."):
-            codes = getattr(refusal_class, "SENTENCES", {refusal_class.reason: ""})
-            yield from ((refusal_class.code, code) for code in codes)
+    for error_class in subclasses(errors.ApiError):
+        if not error_class.__module__.startswith("proxy."):
+            codes = getattr(error_class, "SENTENCES", {error_class.reason: ""})
+            yield from ((error_class.code, code) for code in codes)
 
 
 def subclasses(parent):
@@ -66,7 +66,7 @@ def full_database(app):
 
 def test_a_full_database_is_reported_with_a_time_to_retry(reviewer, full_database):
     response = reviewer.post("/v1/assessments", NEW)
-    assert refusal(response) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
+    assert error_of(response) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
     assert int(response.headers["Retry-After"]) > 0
     if not is_postgres():
         assert Assessment.select().count() == 0
@@ -83,11 +83,11 @@ def test_a_missing_table_is_503_before_an_upgrade_and_500_after_it(
         db.execute_sql("DELETE FROM migrations")
     response = reviewer.post("/v1/assessments", NEW)
     if is_upgraded:
-        assert refusal(response) == (500, "internal_error")
+        assert error_of(response) == (500, "internal_error")
         assert "Retry-After" not in response.headers
         assert "Exception on /v1/assessments" in caplog.text
     else:
-        assert refusal(response) == (503, "not_ready")
+        assert error_of(response) == (503, "not_ready")
         assert response.json["parts"]["migrations"] == "behind"
 
 
@@ -96,4 +96,4 @@ def test_a_row_deleted_during_the_request_is_404(candidate, key, monkeypatch):
         raise Assessment.DoesNotExist
 
     monkeypatch.setattr("models.privacy.stored_data", delete_meanwhile)
-    assert refusal(candidate.get("/v1/candidate/me")) == (404, "not_found")
+    assert error_of(candidate.get("/v1/candidate/me")) == (404, "not_found")

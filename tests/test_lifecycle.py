@@ -110,14 +110,14 @@ class Lifecycle(RuleBasedStateMachine):
         target=keys,
         assessment=assessments,
         emails=st.lists(st.sampled_from(EMAILS), min_size=1, max_size=3),
-        on_duplicate=st.sampled_from(["allow", "return", "refuse"]),
+        on_duplicate=st.sampled_from(["allow", "return", "reject"]),
     )
     def generate_keys(self, assessment, emails, on_duplicate):
         body = {"count": len(emails), "candidateEmails": emails, "onDuplicate": on_duplicate}
         has_open_key = any(assessment.open_key(email, self.now) for email in emails)
         is_duplicate = has_open_key or len({email.casefold() for email in emails}) < len(emails)
-        is_refused = on_duplicate == "refuse" and is_duplicate
-        return self._generate(assessment, emails, body, DUPLICATE if is_refused else CREATED)
+        is_rejected = on_duplicate == "reject" and is_duplicate
+        return self._generate(assessment, emails, body, DUPLICATE if is_rejected else CREATED)
 
     def _generate(self, assessment, emails, body, expected):
         response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)

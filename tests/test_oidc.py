@@ -86,11 +86,11 @@ def test_other_accounts_do_not_sign_in(browser, sub, code):
     assert SignInGrant.select().count() == 0
 
 
-def test_an_id_token_with_another_nonce_is_refused(browser):
+def test_an_id_token_with_another_nonce_is_rejected(browser):
     assert answer(browser, authorize(browser, nonce="another")) == {"error": "oidc_invalid"}
 
 
-def test_an_id_token_for_another_audience_is_refused(browser, app, monkeypatch):
+def test_an_id_token_for_another_audience_is_rejected(browser, app, monkeypatch):
     query = authorize(browser)
     # The provider issues the token, to the client that asked for the code.
     with app.app_context():
@@ -114,7 +114,7 @@ def test_the_provider_can_check_that_the_code_comes_back_from_who_asked(browser,
     assert create_s256_code_challenge(verifier) == query["challenge"]
 
 
-def test_an_answer_to_another_browser_or_state_is_refused(browser, app):
+def test_an_answer_to_another_browser_or_state_is_rejected(browser, app):
     query = authorize(browser)
     assert answer(Caller(app), query) == {"error": "oidc_state"}
     assert answer(browser, query | {"state": "another"}) == {"error": "oidc_state"}
@@ -137,14 +137,14 @@ def test_a_code_works_once(browser, app):
     assert answer(replay, query) == {"error": "oidc_invalid"}
 
 
-def test_a_refusal_of_the_provider_is_passed_on(browser):
+def test_an_error_of_the_provider_is_passed_on(browser):
     state = authorize(browser)["state"]
     assert answer(browser, {"state": state, "error": "access_denied"}) == {"error": "oidc_denied"}
 
 
 def test_attempts_are_limited_by_network(browser, app, monkeypatch):
     """With a page that says so: a browser shows what it gets."""
-    limiter = RateLimiter(app.config | {"RATELIMIT_SIGN_IN_MAILS": "1 per hour"}, Counters(None))
+    limiter = RateLimiter(app.config | {"RATELIMIT_SIGN_IN_EMAILS": "1 per hour"}, Counters(None))
     monkeypatch.setitem(app.extensions, "rate_limiter", limiter)
     for path in ("/sign-in/oidc", "/sign-in/oidc/callback"):
         locations = [browser.get(path).headers["Location"] for _ in range(21)]
@@ -181,14 +181,14 @@ def test_an_unavailable_provider_is_an_error_page(browser, app, issuer, monkeypa
     assert response.headers["Location"].endswith("/console#/sign-in?error=oidc_unavailable")
 
 
-def test_a_provider_that_names_another_issuer_is_refused(browser, monkeypatch):
+def test_a_provider_that_names_another_issuer_is_rejected(browser, monkeypatch):
     real = oidc._read
     monkeypatch.setattr(oidc, "_read", lambda url: real(url) | {"issuer": "http://another.example"})
     response = browser.get("/sign-in/oidc")
     assert response.headers["Location"].endswith("?error=oidc_unavailable")
 
 
-def test_a_huge_answer_is_refused(browser, monkeypatch):
+def test_a_huge_answer_is_rejected(browser, monkeypatch):
     monkeypatch.setattr(oidc, "MAX_ANSWER_BYTES", 100)
     response = browser.get("/sign-in/oidc")
     assert response.headers["Location"].endswith("?error=oidc_unavailable")

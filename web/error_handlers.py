@@ -1,4 +1,4 @@
-"""Error handlers: convert HTTP and database errors to error responses (R26)."""
+"""Error handlers: HTTP and database errors become error responses (R26)."""
 
 import logging
 import sqlite3
@@ -37,15 +37,15 @@ def _disappeared(error: Exception) -> Any:
 
 
 def _conflict(error: peewee.IntegrityError) -> Any:
-    refusal = errors.conflict_of(error)
-    log.warning("A database constraint rejected a request: %s", refusal.reason)
-    return _respond(refusal())
+    response = errors.conflict_of(error)
+    log.warning("A database constraint rejected a request: %s", response.reason)
+    return _respond(response())
 
 
 def _database_error(error: Exception) -> Any:
-    if errors.refusal_for(error) is None:
+    if errors.error_for(error) is None:
         # Not a bug if the schema is older than the code.
         parts = current_app.extensions["readiness"].parts()
         if parts["migrations"] == "behind":
             return _respond(errors.NotReady(parts=parts))
-    return _respond(errors.refuse_database_error(error))
+    return _respond(errors.response_to_database_error(error))

@@ -17,8 +17,8 @@ from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from errors import BatchTooLarge, Invalid, Refusal, TooManyValues, invalid
-from web.unknown_names import check_body, refuse_members
+from errors import ApiError, BatchTooLarge, Invalid, TooManyValues, invalid
+from web.unknown_names import check_body, reject_members
 from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
@@ -36,7 +36,7 @@ INCOMPLETE = "The request body is incomplete."
 TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 
 
-class NotJson(Refusal):
+class NotJson(ApiError):
     """400: the body is not one strict JSON object (R27)."""
 
     reason = "invalid_json"
@@ -97,7 +97,7 @@ def decode(body: bytes) -> str:
     return text
 
 
-def _too_many_values(max_values: int) -> Refusal:
+def _too_many_values(max_values: int) -> ApiError:
     return TooManyValues(f"The JSON has more than {max_values} values.")
 
 
@@ -276,11 +276,11 @@ def read_body(req: Request, retains: bool = True) -> bytes:
     return body
 
 
-def refuse_body() -> None:
+def reject_body() -> None:
     """Reject the fields of a body where none is known (R35). Anything but a JSON object is ignored."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
-            refuse_members(strict_object(read_body(request)))
+            reject_members(strict_object(read_body(request)))
 
 
 def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
@@ -295,7 +295,7 @@ def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
         yield {"path": list(path), "message": str(messages)}
 
 
-def reasons(error: Refusal | ma.ValidationError) -> list[str]:
+def reasons(error: ApiError | ma.ValidationError) -> list[str]:
     """List the reasons of an error as phrases such as `ts: This is not an RFC 3339 time.`"""
     if isinstance(error, ma.ValidationError):
         details = list(islice(flatten(error.messages), MAX_DETAILS))

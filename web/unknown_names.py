@@ -19,7 +19,7 @@ from rules.plain_text import one_line
 
 HEADER = "X-Ignored"
 MAX_REPORTED = 20
-MAX_REFUSED = 100
+MAX_REJECTED = 100
 MAX_NAMED = 10
 MAX_COMPARED_CHARACTERS = 100
 DOCUMENTATION = {
@@ -33,7 +33,7 @@ _REPORTABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 def check_query(known: Collection[str], is_reported: bool) -> None:
     """Report unknown query parameters, or raise UnknownParameter. The request's body will be checked the same way."""
     g.reports_unknown = is_reported
-    names = [name for name in _parameters() if name not in known][:MAX_REFUSED]
+    names = [name for name in _parameters() if name not in known][:MAX_REJECTED]
     if is_reported:
         _report(names)
     elif names:
@@ -45,12 +45,12 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
-    """Report or refuse unknown members, nested ones included. Raises Invalid."""
+    """Report or reject unknown members, nested ones included. Raises Invalid."""
     g.body_schema = schema
     is_reported = g.get("reports_unknown")
     if is_reported is None:
         return
-    unknown = list(islice(_unknown_members(schema, body, []), MAX_REFUSED))
+    unknown = list(islice(_unknown_members(schema, body, []), MAX_REJECTED))
     if is_reported:
         _report([".".join(map(str, path)) for path, _ in unknown])
         return
@@ -77,10 +77,10 @@ def check_read_only(represent: Callable[[], Response]) -> None:
         raise ReadOnlyField(f"This request cannot change {names}. Leave it out.", details=details)
 
 
-def refuse_members(body: dict) -> None:
-    """Refuse every member of a body. Raises Invalid."""
+def reject_members(body: dict) -> None:
+    """Reject every member of a body. Raises Invalid."""
     if body:
-        raise Invalid(details=[_detail([name], ()) for name in islice(body, MAX_REFUSED)])
+        raise Invalid(details=[_detail([name], ()) for name in islice(body, MAX_REJECTED)])
 
 
 def known_members() -> list[str]:
@@ -107,7 +107,7 @@ def _parameters() -> Collection[str]:
     try:
         return request.args
     except UnicodeDecodeError:
-        return ()  # The parser refuses it, if the operation has parameters.
+        return ()  # The parser rejects it, if the operation has parameters.
 
 
 def _report(names: list[str]) -> None:

@@ -98,7 +98,7 @@ function criteria([first, second]) {
   if (!one.rubric || one.rubricId !== other.rubricId) return h("p", { class: "notice" }, t("compare.otherRubric"));
   if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.otherVersion"))];
   if (hidden.length === 2) return hidden;
-  if (![one, other].some((sheet) => !sheet.othersHidden && sheet.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
+  if (![one, other].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
   // Scales differ between criteria: one plot for each scale.
   const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
   const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((each) => each.key === key).mean);

@@ -1014,7 +1014,7 @@ const texts = {
   signIns: {
     text: "Browsers that are signed in to the console as you. Each sign-in ends after 12 hours.",
     method: "Signed in with",
-    methods: { oidc: "Company account", mail: "Link by email", token: "API token" },
+    methods: { oidc: "Company account", email: "Link by email", token: "API token" },
     current: "(this browser)",
     created: "Since",
     used: "Last used",

@@ -8,7 +8,7 @@ from typing import Any
 
 from delivery import webhooks
 from delivery.transports import transport_from
-from delivery.worker import housekeeping, mails, submissions
+from delivery.worker import emails, housekeeping, submissions
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
 from models import Delivery, WebhookDelivery, clock, db, privacy
@@ -30,8 +30,8 @@ class Worker:
         self._heart = Heart(is_continuous=False)
         self._senders = settings["WORKER_SENDERS"]
         transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
-        mail = partial(mails.deliver, settings=settings, transport=transport, storage=storage)
-        self._mails = self._senders_of(Delivery, mail, "mails")
+        mail = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
+        self._emails = self._senders_of(Delivery, mail, "emails")
         networks = settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
         post = partial(webhooks.deliver, allowed_networks=networks)
         self._webhooks = self._senders_of(WebhookDelivery, post, "webhooks")
@@ -50,10 +50,10 @@ class Worker:
         """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
         self._heart = Heart(is_continuous=True)
         # A slow email server, a large recording or submission, and a long retention run must not delay the others.
-        senders = [self._mails.deliver_next, self._webhooks.deliver_next] * self._senders
+        senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._senders
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
-        self._mails.release_claimed()
+        self._emails.release_claimed()
         self._webhooks.release_claimed()
         db.close()
         log.info("The worker has stopped.")
@@ -64,7 +64,7 @@ class Worker:
     def run_once(self) -> None:
         """Process all due work except webhooks."""
         self.enqueue_reminders()
-        self._mails.deliver_due()
+        self._emails.deliver_due()
         self.run_housekeeping()
         self.run_slow_tasks()
         self.read_submissions()

@@ -32,7 +32,7 @@ def apply_retention() -> int:
 
 # Every second.
 TASKS: tuple[Task, ...] = (
-    ("sign_in_mails", models.SignInGrant.queue_mails),
+    ("sign_in_emails", models.SignInGrant.queue_emails),
     ("close", sessions.close_all_due),
     ("verify", models.Event.verify_waiting),
     ("seal", models.Seal.seal_new),

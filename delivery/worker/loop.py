@@ -61,7 +61,7 @@ class Loop:
                 db.close()
 
     def _log(self, error: Exception) -> None:
-        if not errors.refusal_for(error):
+        if not errors.error_for(error):
             # The lease prevents a message that raised this from being claimed again immediately.
             log.exception("The worker raised an exception and continues.")
         elif time.monotonic() - self._outage_logged_at >= ERROR_PAUSE_SECONDS:

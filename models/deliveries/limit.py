@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from errors import MailLimit
+from errors import EmailLimit
 from models import sql
 from models.base import clock
 from models.database import lock_by_name
@@ -29,12 +29,12 @@ def lock(assessment_id: Any) -> None:
 
 
 def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> str:
-    """The column `address` of a message. The message with the id `excluding` is not counted. Raises MailLimit."""
+    """The column `address` of a message. The message with the id `excluding` is not counted. Raises EmailLimit."""
     address = mailbox(address)
     newest_first = _recent(assessment_id, [address], excluding)[address]
     if len(newest_first) >= MAX_MESSAGES:
         wait = newest_first[MAX_MESSAGES - 1] + PERIOD - clock.now()
-        raise MailLimit(retry_after=math.ceil(wait.total_seconds()))
+        raise EmailLimit(retry_after=math.ceil(wait.total_seconds()))
     return address
 
 

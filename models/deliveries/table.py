@@ -71,7 +71,7 @@ class Delivery(Leased, Model):
         # A worker that has claimed the message may save it until its lease expires.
         due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
         if due_at and self.attempts:
-            removal = {"kind": REMOVAL, "data": {"mail": str(self.id)}, "due_at": due_at}
+            removal = {"kind": REMOVAL, "data": {"email": str(self.id)}, "due_at": due_at}
             Delivery.create(organization=self.organization_id, subject_id=self.subject_id, **removal)
 
     @property

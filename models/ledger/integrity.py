@@ -56,13 +56,13 @@ def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings
     findings = examine(session, has_signing_key)
     if session.key.erased_at is not None:
         return [integrity_findings.ERASED, *findings.in_order()]
-    refused = integrity_findings.Group("session_full", [], session.refused_event_count)
+    rejected = integrity_findings.Group("session_full", [], session.rejected_event_count)
     not_recorded = integrity_findings.Group("call_not_recorded", [], ModelUsage.not_recorded(session))
     groups = [
-        *signed_log.irregularities(session),
+        *signed_log.signature_findings(session),
         *channel_comparison.differences(session),
         not_recorded,
-        refused,
+        rejected,
     ]
     groups += Submission.findings(session)
     return integrity_findings.in_order(findings, groups)

@@ -99,7 +99,7 @@ def _owner(session: Session) -> dict[str, Any]:
         "candidate_id": str(session.key_id),
         "candidate_key": key and _hash(key.key),
         "consent": _hash(*sorted(consent.text for consent in given)),
-        "refused_event_count": session.refused_event_count,
+        "rejected_event_count": session.rejected_event_count,
     }
 
 

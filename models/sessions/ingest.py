@@ -21,7 +21,7 @@ _LOCKED = sql.Columns(
     Session,
     "s",
     "id key closed_at closes_at final_seal_count stored_event_count stored_event_bytes stored_bundle_bytes counted_seq "
-    "refused_event_count metrics_due",
+    "rejected_event_count metrics_due",
 )
 
 
@@ -124,14 +124,14 @@ def _store(
     if new or not all(has_space):
         new_bytes = sum(event.size for event in new.values())
         # The final seal covers the number; late events do not count anyway (R18).
-        refused = 0 if session.final_seal_count else has_space.count(False)
+        rejected = 0 if session.final_seal_count else has_space.count(False)
         sql.execute(
             sql.UPDATE_STORED,
             session_id=session.id,
             stored_event_count=usage.events + len(new),
             stored_event_bytes=usage.bytes - session.stored_bundle_bytes + new_bytes,
             counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
-            refused_event_count=session.refused_event_count + refused,
+            rejected_event_count=session.rejected_event_count + rejected,
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),
         )
     outcome = "late" if window == "late" else "created"

@@ -98,7 +98,7 @@ class Session(Model):
     `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
     once a process has recorded it. Durations are milliseconds, ratios billionths (docs/metrics.md);
     `manual_line_ratio` is derived from the submission, not only from events (models/sessions/submissions/).
-    `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `refused_event_count` counts
+    `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` counts
     events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
     models/sessions/final_seals.py. `score_total` and `score_highest` are in thousandths (models/scores.py).
     `integrity_codes` are the kinds of findings that the worker found after the final seal `checked_seal_count`
@@ -110,7 +110,7 @@ class Session(Model):
         {
             *("redeem_allowed", "metrics_due", "sealed_count", "seal_head", "seal_key_id", "seal_mac"),
             *("final_seal_count", "final_seal_mac", "stored_event_count", "stored_event_bytes"),
-            *("counted_seq", "refused_event_count", "stored_bundle_bytes"),
+            *("counted_seq", "rejected_event_count", "stored_bundle_bytes"),
             *("integrity_checked_at", "checked_seal_count"),
         }
     )
@@ -148,7 +148,7 @@ class Session(Model):
     stored_event_count = IntegerField(default=0)
     stored_event_bytes = BigIntegerField(default=0)
     counted_seq = BigIntegerField(default=0)
-    refused_event_count = IntegerField(default=0)
+    rejected_event_count = IntegerField(default=0)
     stored_bundle_bytes = BigIntegerField(default=0)
     seal_key_id = TextField(null=True)
     seal_mac = BytesField(null=True)

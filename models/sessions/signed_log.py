@@ -24,7 +24,7 @@ def count_verdicts(session: Session) -> Counter:
     return Counter(dict(rows))
 
 
-def irregularities(session: Session) -> list[Group]:
+def signature_findings(session: Session) -> list[Group]:
     """The findings about the session's signatures and their chain."""
     groups = list(chain_groups(order_chain(_links(session))))
     shown = [list(seqs[: findings.MAX_EVENT_IDS]) for _, seqs in groups]

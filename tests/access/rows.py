@@ -1,6 +1,6 @@
 """Expected status of every route for each caller, from what the route declares (R1 to R3, R41).
 
-A new route needs no line here, unless it needs no credential or its valid request is refused in the tests.
+A new route needs no line here, unless it needs no credential or its valid request is rejected in the tests.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ ALL = "200 200 200 200 200 200 200 | 200 200 200 200"
 CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 | 404 404 403 403"  # the score is the service's
 END_SIGN_IN = "404 404 401 401 404 401 401 | 200 200 200 403"  # a token has no sign-in to end
 WRONG_TOKEN = "403 403 403 403 403 403 403 | 401 401 401 403"  # only the console signs in
-MAIL_LINK = "403 403 403 403 403 403 403 | 202 202 202 403"
+EMAIL_LINK = "403 403 403 403 403 403 403 | 202 202 202 403"
 NOT_SIGNED = "403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
 NO_PROVIDER = "404 404 404 404 404 404 404 | 404 404 404 404"  # none is configured
 UNKNOWN_TO_PROXY = "401 401 404 404 401 401 401 | 401 401 401 401"
@@ -54,7 +54,7 @@ PUBLIC = {
     "GET /sign-in/oidc": NO_PROVIDER,
     "GET /sign-in/oidc/callback": NO_PROVIDER,
     "POST /v1/sign-in": WRONG_TOKEN,
-    "POST /v1/sign-in/mail": MAIL_LINK,
+    "POST /v1/sign-in/email": EMAIL_LINK,
     "PUT /v1/bundles/<object_key>": NOT_SIGNED,
 }
 # Other statuses than the documented success, in the state of the fixture `names`.

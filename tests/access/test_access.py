@@ -6,7 +6,7 @@ from collections import defaultdict
 import factories
 import pytest
 from callers import CONSOLE_HEADERS, Caller
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from models.base import new_id
 from models.webhooks.outbox import publish_new
@@ -112,4 +112,4 @@ def test_a_row_that_a_body_refers_to_is_checked_after_the_ids_in_the_path(names,
                 )
                 for name in re.findall(r"<(\w+_id)>", operation.route):
                     response = call(reviewer, operation.route, names | {name: new_id()}, **referred)
-                    assert refusal(response) == (404, "not_found"), operation
+                    assert error_of(response) == (404, "not_found"), operation

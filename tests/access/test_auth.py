@@ -1,11 +1,11 @@
-"""Authentication, scopes and the order of refusals (R1 to R5)."""
+"""Authentication, scopes and the order of errors (R1 to R5)."""
 
 from datetime import timedelta
 
 import pytest
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_organization, make_session
-from response_checks import refusal
+from response_checks import error_of
 
 from models import ApiToken, Assessment, CandidateKey, Event, sessions
 from rules import api_tokens, candidate_keys
@@ -43,7 +43,7 @@ def test_malformed_authorization_is_401(get_me, token, key):
     bearers = ["", " ", token, f" {token} {token}", f" {token}x", f" x{token}", f" {token.swapcase()}"]
     for header in ["", token, f"Basic {token}", f"Bearer {key.key}", *(f"Bearer{rest}" for rest in bearers)]:
         response = get_me(header)
-        assert (refusal(response), response.headers["WWW-Authenticate"]) == (UNAUTHORIZED, "Bearer"), header
+        assert (error_of(response), response.headers["WWW-Authenticate"]) == (UNAUTHORIZED, "Bearer"), header
 
 
 def test_every_wrong_credential_gets_the_same_response(get_me, organization):
@@ -62,7 +62,7 @@ def test_token_expires_to_the_millisecond(get_me, clock, organization):
     clock.fixed += timedelta(days=1, milliseconds=-1)
     assert get_me(f"Bearer {token}").status_code == 200
     clock.fixed += timedelta(milliseconds=1)
-    assert refusal(get_me(f"Bearer {token}")) == UNAUTHORIZED
+    assert error_of(get_me(f"Bearer {token}")) == UNAUTHORIZED
 
 
 def test_only_the_fingerprint_of_a_token_is_stored(token):
@@ -91,29 +91,29 @@ def test_key_is_case_insensitive_and_whitespace_is_ignored(get_me, key, form):
 
 def test_malformed_key_is_401(get_me, token):
     for text in ("", " ", "PST-ABCD-1234", "PST-ABCDEFGH", "ABCD-EFGH", "PST-ABCD-EFG\u00c4", token):
-        assert refusal(get_me(key=text.encode().decode("latin-1"))) == UNAUTHORIZED, text
+        assert error_of(get_me(key=text.encode().decode("latin-1"))) == UNAUTHORIZED, text
 
 
-def test_revoked_key_is_refused_whatever_it_sends(candidate, key, session):
+def test_revoked_key_is_rejected_whatever_it_sends(candidate, key, session):
     sent = envelope()
     assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
     key.revoke()
-    assert refusal(candidate.get("/v1/me")) == UNAUTHORIZED
+    assert error_of(candidate.get("/v1/me")) == UNAUTHORIZED
     for body in (envelope(), sent, {}, envelope(sessionId=str(key.id))):
-        assert refusal(candidate.post("/v1/hooks/ingest", body)) == UNAUTHORIZED
+        assert error_of(candidate.post("/v1/hooks/ingest", body)) == UNAUTHORIZED
     assert Event.counts(session)["event_count"] == 1
 
 
-def test_key_of_a_deleted_assessment_is_refused(candidate, assessment):
+def test_key_of_a_deleted_assessment_is_rejected(candidate, assessment):
     assessment.delete_softly()
-    assert refusal(candidate.get("/v1/me")) == UNAUTHORIZED
+    assert error_of(candidate.get("/v1/me")) == UNAUTHORIZED
 
 
 def test_pending_key_authenticates_until_it_expires(clock, candidate, key):
     clock.fixed = key.expires_at - timedelta(milliseconds=1)
     assert candidate.get("/v1/me").status_code == 200
     clock.fixed = key.expires_at
-    assert refusal(candidate.get("/v1/me")) == UNAUTHORIZED
+    assert error_of(candidate.get("/v1/me")) == UNAUTHORIZED
 
 
 def test_redeemed_key_authenticates_after_its_expiry_and_after_completion(clock, candidate, key, session):
@@ -131,10 +131,10 @@ def test_authorization_takes_precedence_over_a_key(get_me, token, key):
     assert get_me(f"Bearer {token}", key.key).json["kind"] == "reviewer"
     assert get_me(f"Bearer {token}", "nonsense").status_code == 200
     for wrong in ("", "Bearer nonsense", f"Bearer {api_tokens.generate()}"):
-        assert refusal(get_me(wrong, key.key)) == UNAUTHORIZED
+        assert error_of(get_me(wrong, key.key)) == UNAUTHORIZED
 
 
-# The order of refusals (R5)
+# The order of errors (R5)
 
 
 def keys_of(assessment_id):
@@ -146,15 +146,15 @@ def test_credential_scope_subscription_body_and_path_are_checked_in_this_order(a
     canceled.subscribe("canceled")
     reader, unsubscribed = Caller.reviewer(app, canceled, "read"), Caller.reviewer(app, canceled)
     for wrong in ({"json": {"count": "many"}}, {"data": "{"}):
-        refused = [
+        rejected = [
             caller.request("POST", keys_of(NOWHERE), **wrong) for caller in (anonymous, reader, unsubscribed)
         ]
-        assert refusal(refused[0]) == UNAUTHORIZED
-        assert refusal(refused[1]) == (403, "insufficient_scope")
-        assert refusal(refused[2]) == (402, "subscription_inactive")
-    assert refusal(anonymous.get("/v1/candidates", limit="many")) == UNAUTHORIZED
-    assert refusal(reviewer.post(keys_of(NOWHERE), {"count": 0})) == (400, "invalid_request")
-    assert refusal(reviewer.post(keys_of(NOWHERE), {"count": 1})) == (404, "not_found")
+        assert error_of(rejected[0]) == UNAUTHORIZED
+        assert error_of(rejected[1]) == (403, "insufficient_scope")
+        assert error_of(rejected[2]) == (402, "subscription_inactive")
+    assert error_of(anonymous.get("/v1/candidates", limit="many")) == UNAUTHORIZED
+    assert error_of(reviewer.post(keys_of(NOWHERE), {"count": 0})) == (400, "invalid_request")
+    assert error_of(reviewer.post(keys_of(NOWHERE), {"count": 1})) == (404, "not_found")
 
 
 def test_references_in_the_body_come_before_the_quota(app):
@@ -162,11 +162,11 @@ def test_references_in_the_body_come_before_the_quota(app):
     for _ in range(3):
         make_assessment(organization)
     full = Caller.reviewer(app, organization)
-    assert refusal(full.post("/v1/assessments", NEW | {"rubricId": NOWHERE})) == (400, "invalid_request")
-    assert refusal(full.post("/v1/assessments", NEW)) == (403, "quota_exceeded")
+    assert error_of(full.post("/v1/assessments", NEW | {"rubricId": NOWHERE})) == (400, "invalid_request")
+    assert error_of(full.post("/v1/assessments", NEW)) == (403, "quota_exceeded")
 
 
-def test_refused_request_changes_nothing(reviewer, neighbour, reader, assessment):
+def test_rejected_request_changes_nothing(reviewer, neighbour, reader, assessment):
     reviewer.post("/v1/assessments", NEW | {"rubricId": NOWHERE})
     reader.post(keys_of(assessment.id), {"count": 1})
     neighbour.post(keys_of(assessment.id), {"count": 1})
@@ -184,7 +184,7 @@ def test_malformed_unknown_deleted_and_foreign_ids_get_the_same_404(reviewer, ne
     responses.append(neighbour.get(f"/v1/assessments/{assessment.id}"))
     assessment.delete_softly()
     responses.append(reviewer.get(f"/v1/assessments/{assessment.id}"))
-    assert {refusal(response) for response in responses} == {(404, "not_found")}
+    assert {error_of(response) for response in responses} == {(404, "not_found")}
     assert len({response.data for response in responses}) == 1
 
 
@@ -197,5 +197,5 @@ def test_candidate_sees_only_their_own_assessment_and_session(candidate, organiz
     other_key = make_key(make_assessment(organization))
     assert candidate.get(f"/v1/sessions/{session.id}").status_code == 200
     for other in (make_session(other_key), make_session(make_key(assessment))):
-        assert refusal(candidate.get(f"/v1/sessions/{other.id}")) == (404, "not_found")
-    assert refusal(candidate.get(f"/v1/assessments/{other_key.assessment_id}")) == (404, "not_found")
+        assert error_of(candidate.get(f"/v1/sessions/{other.id}")) == (404, "not_found")
+    assert error_of(candidate.get(f"/v1/assessments/{other_key.assessment_id}")) == (404, "not_found")

@@ -6,7 +6,7 @@ import threading
 import factories
 import pytest
 from callers import Caller
-from response_checks import refusal
+from response_checks import error_of
 
 from access import concurrency
 from access.concurrency import LARGE_BODY, LONG_READ, ExpensiveRequests
@@ -75,7 +75,7 @@ def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organiz
     first = reviewer.request("GET", f"{path}/export", buffered=False)  # not read yet
     for name in (*READS, "bundle/files"):
         response = reviewer.request("GET", f"{path}/{name}".rstrip("/"))
-        assert refusal(response) == (429, "too_many_requests"), name
+        assert error_of(response) == (429, "too_many_requests"), name
         assert response.headers["Retry-After"] == "5"
     assert reviewer.get(f"{path}/timeline").status_code == 200
     for name in READS:
@@ -92,7 +92,7 @@ def test_a_candidate_reads_their_large_session_once_at_a_time(no_waiting, candid
     enlarge(session)
     first = candidate.request("GET", paths[0], buffered=False)  # not read yet
     for path in paths:
-        assert refusal(candidate.get(path)) == (429, "too_many_requests"), path
+        assert error_of(candidate.get(path)) == (429, "too_many_requests"), path
     first.close()
     for path in paths:
         assert candidate.get(path).status_code == 200, path
@@ -112,11 +112,11 @@ def test_a_credential_sends_one_large_body_at_a_time(app, no_waiting, candidate,
         "candidate/submit-code": (submission, {"diff": large["data"]["text"]}),
     }
     for path, (small, more) in bodies.items():
-        assert refusal(candidate.post(f"/v1/{path}", small | more)) == (429, "too_many_requests"), path
+        assert error_of(candidate.post(f"/v1/{path}", small | more)) == (429, "too_many_requests"), path
         assert candidate.post(f"/v1/{path}", small).status_code in (200, 201), path
     export.close()
     for path, (small, more) in bodies.items():
         assert candidate.post(f"/v1/{path}", small | more).status_code in (200, 201), path
-    # A refused request releases its place as well.
+    # A rejected request releases its place as well.
     for _ in range(2):
-        assert refusal(candidate.post("/v1/hooks/ingest", large)) == (400, "invalid_request")
+        assert error_of(candidate.post("/v1/hooks/ingest", large)) == (400, "invalid_request")

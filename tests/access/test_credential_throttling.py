@@ -1,4 +1,4 @@
-"""Wrong credentials count wherever they are sent. In a locked network, credentials used before still work."""
+"""Invalid credentials count wherever they are sent. In a locked network, credentials used before still work."""
 
 import re
 from datetime import timedelta
@@ -22,7 +22,7 @@ def token(number):
     return {"Authorization": f"Bearer psk_live_{number:036}"}
 
 
-# How a request with the number of a wrong credential is sent, and its status.
+# How a request with the number of an invalid credential is sent, and its status.
 SOURCES = {
     "a token in Authorization": (401, lambda app, n: Caller(app, **token(n)).get("/v1/me")),
     "a key in X-API-Key": (401, lambda app, n: Caller(app, **{"X-API-Key": KEYS[n]}).get("/v1/me")),
@@ -56,12 +56,12 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 def test_wrong_credential_is_counted_wherever_it_is_looked_up(limited, source):
     status, send = SOURCES[source]
-    app = limited(RATELIMIT_REFUSED="3 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour")
     assert [send(app, number).status_code for number in range(4)] == [status] * 3 + [429]
 
 
 def test_header_that_is_not_looked_up_is_not_counted(limited, candidate):
-    app = limited(RATELIMIT_REFUSED="2 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     sent = [{"X-API-Key": key} for key in KEYS]
     assert [statuses(Caller(app, **BOGUS, **headers), 1) for headers in sent] == [[401]] * 4
     assert statuses(Caller(app), 2) == [401, 401]
@@ -69,7 +69,7 @@ def test_header_that_is_not_looked_up_is_not_counted(limited, candidate):
 
 
 def test_valid_credential_of_the_wrong_kind_is_not_a_guess(limited, candidate, reviewer, session):
-    app = limited(RATELIMIT_REFUSED="1 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="1 per hour")
     assert statuses(on(app, candidate), 1, "/v1/candidates") == [401]
     assert statuses(on(app, reviewer), 1, "/v1/candidate/me") == [401]
     body = {"key": candidate.row.key, "sessionId": str(candidate.row.id)}
@@ -97,9 +97,9 @@ def in_48(number):
 
 
 def test_wider_networks_have_larger_limits(limited):
-    app = limited(RATELIMIT_REFUSED="2 per hour", TRUSTED_PROXIES="1")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour", TRUSTED_PROXIES="1")
     assert guess(app, [in_56(number) for number in range(9)]) == [401] * 8 + [429]
-    app = limited(RATELIMIT_REFUSED="2 per hour", TRUSTED_PROXIES="1")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour", TRUSTED_PROXIES="1")
     assert guess(app, [in_48(number) for number in range(33)]) == [401] * 32 + [429]
     assert guess(app, ["2001:db8:1::1", HOME]) == [401, 401]
 
@@ -110,7 +110,9 @@ def test_wider_networks_have_larger_limits(limited):
 @pytest.fixture
 def processes(limited):
     """Creates applications that share the database, not their counters, as processes without a store do."""
-    return lambda count: [limited(RATELIMIT_REFUSED="2 per hour", TRUSTED_PROXIES="1") for _ in range(count)]
+    return lambda count: [
+        limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour", TRUSTED_PROXIES="1") for _ in range(count)
+    ]
 
 
 def at(address, app, caller):
@@ -144,7 +146,7 @@ def test_key_from_a_body_is_served_in_a_header_at_a_locked_address(processes, ca
     assert statuses(at(HOME, other, candidate), 1) == [200]
 
 
-def test_credential_accepted_elsewhere_is_refused_at_a_locked_address(processes, candidate):
+def test_credential_accepted_elsewhere_is_rejected_at_a_locked_address(processes, candidate):
     one, other = processes(2)
     assert statuses(at(ELSEWHERE, one, candidate), 1) == [200]
     lock(other)
@@ -214,7 +216,7 @@ def test_credential_fills_at_most_fifty_rows_a_day(limited, reviewer):
 
 def test_store_remembers_senders_instead_of_the_database(limited, candidate, reviewer, key, valkey):
     url, _ = valkey
-    settings = {"RATELIMIT_REFUSED": "2 per hour", "RATELIMIT_STORAGE_URL": url}
+    settings = {"RATELIMIT_INVALID_CREDENTIALS": "2 per hour", "RATELIMIT_STORAGE_URL": url}
     one, other, third = (limited(**settings) for _ in range(3))
     assert statuses(on(one, candidate), 1) == [200]
     lock(one)
@@ -237,7 +239,7 @@ def doctor(app):
 
 def test_wrong_credentials_of_all_addresses_are_a_finding(clock, doctor, limited):
     one, other = (limited(TRUSTED_PROXIES="1") for _ in range(2))
-    assert "ok wrong credentials" in doctor()
+    assert "ok invalid credentials" in doctor()
     for app in (one, other):
         assert set(guess(app, [f"192.0.{number // 250}.{number % 250}" for number in range(800)])) == {401}
     assert "in the hour from 2026-04-01T09:00:00.000Z: someone may be guessing keys." in doctor()
@@ -245,8 +247,8 @@ def test_wrong_credentials_of_all_addresses_are_a_finding(clock, doctor, limited
     assert "guessing" not in doctor()
 
 
-def test_metric_counts_wrong_and_refused_credentials_but_no_repetition(limited, candidate):
-    app = limited(RATELIMIT_REFUSED="2 per hour", METRICS_TOKEN="a-token-that-nobody-guesses")
+def test_metric_counts_wrong_and_rejected_credentials_but_no_repetition(limited, candidate):
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour", METRICS_TOKEN="a-token-that-nobody-guesses")
     assert statuses(on(app, candidate), 3) == [200] * 3
     assert statuses(Caller(app, **token(0)), 3) == [401] * 3
     assert guess(app, [HOME] * 4) == [401, 401, 429, 429]

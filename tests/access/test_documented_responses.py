@@ -26,7 +26,7 @@ def check(operation, response):
     """Check status, headers and body of a response."""
     responses = documented(operation)["responses"]
     found = responses.get(str(response.status_code))
-    assert found, f"{operation}: {response.status_code} {response.text} is not documented: use @refuses."
+    assert found, f"{operation}: {response.status_code} {response.text} is not documented: use @raises."
     undocumented = set(response.headers.keys()) - found["headers"].keys() - HTTP_HEADERS
     assert undocumented == set(), (
         f"{operation}: name them in the view's `success_headers`, see blueprints/response_headers.py."

@@ -5,7 +5,7 @@ from functools import partial
 
 import factories
 import pytest
-from response_checks import body_of, refusal
+from response_checks import body_of, error_of
 
 from models import AuditEntry, CandidateKey
 from tests.hostile.operations import every_operation, fill
@@ -79,23 +79,23 @@ def test_a_304_is_a_recorded_read_and_an_error_has_no_etag(reviewer, session):
     assert "ETag" not in missing.headers
 
 
-def test_a_change_is_refused_unless_if_match_names_the_present_state(reviewer, paths, key):
+def test_a_change_is_rejected_unless_if_match_names_the_present_state(reviewer, paths, key):
     changes = {path: change for path, change in paths.items() if change}
     for path, change in changes.items():
         tag = reviewer.get(path).headers["ETag"]
         other = {name: 29 if value == 30 else f"{value} two" for name, value in change.items()}
         for header in ('"x"', f"W/{tag}", "", tag.strip('"') + "x"):
-            refused = reviewer.request("PATCH", path, headers={"If-Match": header}, json=other)
-            assert refusal(refused) == (412, "precondition_failed"), (path, header)
-            assert "ETag" not in refused.headers
+            rejected = reviewer.request("PATCH", path, headers={"If-Match": header}, json=other)
+            assert error_of(rejected) == (412, "precondition_failed"), (path, header)
+            assert "ETag" not in rejected.headers
         accepted = reviewer.request("PATCH", path, headers={"If-Match": f'"x", {tag}'}, json=other)
         assert accepted.headers["ETag"] != tag
         stale = reviewer.request("PATCH", path, headers={"If-Match": tag}, json=change)
-        assert refusal(stale) == (412, "precondition_failed"), path
+        assert error_of(stale) == (412, "precondition_failed"), path
         assert reviewer.request("PATCH", path, headers={"If-Match": "*"}, json=change).status_code == 200
     assert CandidateKey.get_by_id(key.id).candidate_name == "Bob"
     entries = AuditEntry.select().where(AuditEntry.action.startswith("change"))
-    assert entries.count() == 2 * len(changes)  # none for a refused change
+    assert entries.count() == 2 * len(changes)  # none for a rejected change
 
 
 def test_every_patch_is_conditional(reviewer, names):
@@ -116,7 +116,7 @@ def test_a_decision_is_replaced_only_if_it_was_seen(reviewer, key):
     decide = partial(reviewer.request, "PUT", f"{path}/decision", headers={"If-Match": tag})
     accepted = decide(json={"decision": "advanced"})
     assert accepted.headers["ETag"] == reviewer.get(path).headers["ETag"] != tag
-    assert refusal(decide(json={"decision": "rejected"})) == (412, "precondition_failed")
+    assert error_of(decide(json={"decision": "rejected"})) == (412, "precondition_failed")
     assert CandidateKey.get_by_id(key.id).decision == "advanced"
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import factories
 import pytest
 from callers import Caller
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from delivery.worker import Worker
 from models import ApiToken, Assessment, CandidateKey, Delivery, IdempotentRequest
@@ -90,7 +90,7 @@ def test_replay_is_the_first_response_whatever_has_changed(reviewer, organizatio
 )
 def test_key_of_a_different_request_is_422(reviewer, path, body):
     post(reviewer)
-    assert refusal(post(reviewer, path, body)) == (422, "idempotency_key_reused")
+    assert error_of(post(reviewer, path, body)) == (422, "idempotency_key_reused")
     assert Assessment.select().count() == 1
 
 
@@ -105,10 +105,10 @@ def test_response_with_keys_is_not_replayed_to_a_reader(reviewer, reader, assess
     first = post(reviewer, path, body).json
     assert first["keys"][0]["key"] == CandidateKey.get().key
     assert post(reviewer, path, body).json == first
-    assert refusal(post(reader, path, body)) == (403, "insufficient_scope")
+    assert error_of(post(reader, path, body)) == (403, "insufficient_scope")
 
 
-def test_refusals_are_not_stored(reviewer, reader, anonymous):
+def test_errors_are_not_stored(reviewer, reader, anonymous):
     statuses = [
         post(caller, body=NEW | {"title": ""}).status_code for caller in (reviewer, reader, anonymous)
     ]

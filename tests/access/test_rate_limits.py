@@ -1,4 +1,4 @@
-"""Rate limits: per credential, per address without one, and wrong credentials per address."""
+"""Rate limits: per credential, per address without one, and invalid credentials per address."""
 
 import socket
 import time
@@ -44,17 +44,17 @@ def test_made_up_credentials_share_the_address_limit_of_public_operations(limite
     assert [statuses(caller, 1, PUBLIC) for caller in made_up] == [[200], [200], [429]]
 
 
-def test_responses_state_the_limit_and_refusals_when_to_retry(limited, reviewer):
+def test_responses_state_the_limit_and_errors_when_to_retry(limited, reviewer):
     caller, started = on(limited(RATELIMIT_DEFAULT="2 per minute"), reviewer), time.time()
-    first, _, refused = (caller.get("/v1/me") for _ in range(3))
+    first, _, rejected = (caller.get("/v1/me") for _ in range(3))
     assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("2", "1")
     assert 0 < int(first.headers["X-RateLimit-Reset"]) - time.time() <= 61
     assert "Retry-After" not in first.headers
-    assert (refused.status_code, refused.headers["X-RateLimit-Remaining"]) == (429, "0")
-    assert set(refused.json) == {"error", "code"}
-    assert refused.json["code"] == "too_many_requests"
+    assert (rejected.status_code, rejected.headers["X-RateLimit-Remaining"]) == (429, "0")
+    assert set(rejected.json) == {"error", "code"}
+    assert rejected.json["code"] == "too_many_requests"
     # Rounded up: a client that waits this long is served.
-    assert started + 60 - time.time() <= int(refused.headers["Retry-After"]) <= 61
+    assert started + 60 - time.time() <= int(rejected.headers["Retry-After"]) <= 61
 
 
 def test_events_have_their_own_limit(limited, candidate, session):
@@ -77,18 +77,18 @@ def test_limits_can_be_disabled(limited, reviewer):
     assert statuses(caller, 3) == [200, 200, 200]
 
 
-# Wrong credentials
+# Invalid credentials
 
 
 def test_address_is_blocked_after_too_many_wrong_credentials(limited, reviewer):
-    app = limited(RATELIMIT_REFUSED="3 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour")
     assert guess(app, [ROUTER] * 5) == [401, 401, 401, 429, 429]
     assert statuses(on(app, reviewer), 1) == [429]
 
 
 def test_repeated_wrong_credential_counts_once_and_valid_ones_never(limited, candidate, reviewer, key):
     """A client with a revoked key keeps sending, and must not lock out its neighbors."""
-    app = limited(RATELIMIT_REFUSED="2 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     key.revoke()
     assert set(statuses(on(app, candidate), 20)) == {401}
     assert set(statuses(on(app, reviewer), 10)) == {200}
@@ -97,7 +97,7 @@ def test_repeated_wrong_credential_counts_once_and_valid_ones_never(limited, can
 def test_accepted_credential_keeps_working_at_a_blocked_address_until_it_is_revoked(
     limited, candidate, key, session
 ):
-    app = limited(RATELIMIT_REFUSED="2 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     assert statuses(on(app, candidate), 1) == [200]
     assert guess(app, [ROUTER] * 3) == [401, 401, 429]
     assert on(app, candidate).post("/v1/hooks/ingest", factories.envelope()).status_code == 201
@@ -106,7 +106,7 @@ def test_accepted_credential_keeps_working_at_a_blocked_address_until_it_is_revo
 
 
 def test_made_up_credential_is_not_accepted_by_a_public_operation(limited):
-    app = limited(RATELIMIT_REFUSED="2 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     made_up = Caller(app, Authorization="Bearer psk_live_" + "x" * 36)
     assert statuses(made_up, 1, PUBLIC) == [200]
     assert guess(app, [ROUTER] * 3) == [401, 401, 429]
@@ -117,11 +117,11 @@ def test_made_up_credential_is_not_accepted_by_a_public_operation(limited):
 
 def test_wrong_keys_in_body_or_query_count_as_wrong_credentials(limited, candidate, session):
     wrong = [404, 404, 404, 429]
-    assert redeem(Caller(limited(RATELIMIT_REFUSED="3 per hour")), *KEYS) == wrong
-    anonymous = Caller(limited(RATELIMIT_REFUSED="3 per hour"))
+    assert redeem(Caller(limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour")), *KEYS) == wrong
+    anonymous = Caller(limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour"))
     assert [anonymous.get("/v1/candidate/consent", key=key).status_code for key in KEYS] == wrong
     # A valid credential does not vouch for another key in the body.
-    accepted = on(limited(RATELIMIT_REFUSED="3 per hour"), candidate)
+    accepted = on(limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour"), candidate)
     assert statuses(accepted, 1) == [200]
     assert redeem(accepted, *KEYS) == wrong
 
@@ -152,7 +152,10 @@ FORGED = [f"192.0.2.{number}" for number in range(4)]
 def test_only_a_trusted_proxy_sets_the_address_and_an_ipv6_network_counts_as_one(
     limited, proxies, addresses, expected
 ):
-    assert guess(limited(RATELIMIT_REFUSED="2 per hour", TRUSTED_PROXIES=proxies), addresses) == expected
+    assert (
+        guess(limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour", TRUSTED_PROXIES=proxies), addresses)
+        == expected
+    )
 
 
 # Shared counters
@@ -187,7 +190,7 @@ def test_tests_and_redeliveries_are_limited_for_each_webhook(limited, reviewer, 
     hook, other = factories.make_webhook(organization), factories.make_webhook(organization)
     delivery = on(app, reviewer).post(f"/v1/webhooks/{hook.id}/test").json["delivery"]
     paths = [f"/v1/webhooks/{hook.id}/{rest}" for rest in ("test", f"deliveries/{delivery['id']}/redeliver")]
-    # Requests that are refused for another reason do not count.
+    # Requests that are rejected for another reason do not count.
     assert {on(app, neighbour).post(path).status_code for path in paths} == {404}
     assert [on(app, reviewer).post(path).status_code for path in paths] == [202, 202]
     for path in paths:

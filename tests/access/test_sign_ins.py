@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from callers import Caller, use_grant
 from factories import make_organization, make_person
-from response_checks import body_of, refusal
+from response_checks import body_of, error_of
 
 from access.console import COOKIE
 from models import ApiToken, AuditEntry, IdempotentRequest, SignIn, SignInGrant
@@ -27,8 +27,8 @@ FOREIGN_HEADERS = (
 
 
 def by_cookie(app, person, **headers):
-    """A person signed in by mail."""
-    row, secret = SignIn.start(ApiToken.for_sign_ins(person), "mail")
+    """A person signed in by email."""
+    row, secret = SignIn.start(ApiToken.for_sign_ins(person), "email")
     return with_cookie(app, f"{COOKIE}={secret}", row, **(ORIGIN | headers))
 
 
@@ -55,8 +55,8 @@ def page(app):
     return Caller(app, **ORIGIN)
 
 
-def grant_for(address, method="mail"):
-    return SignInGrant.issue(address, method, SignIn.created_at.default() + sign_ins.MAIL_LIFETIME)
+def grant_for(address, method="email"):
+    return SignInGrant.issue(address, method, SignIn.created_at.default() + sign_ins.EMAIL_LIFETIME)
 
 
 def test_pasting_a_token_sets_a_strict_cookie_that_acts_as_the_token(page, reviewer):
@@ -70,12 +70,12 @@ def test_pasting_a_token_sets_a_strict_cookie_that_acts_as_the_token(page, revie
     me = page.request("GET", "/v1/me", headers=with_cookie)
     assert body_of(me, 200)["id"] == str(reviewer.row.id)
     reviewer.row.revoke(allow_last=True)
-    assert refusal(page.request("GET", "/v1/me", headers=with_cookie)) == SIGNED_OUT
+    assert error_of(page.request("GET", "/v1/me", headers=with_cookie)) == SIGNED_OUT
 
 
 def test_a_wrong_token_signs_nobody_in(page):
     response = page.post("/v1/sign-in", {"token": "psk_live_wrong"})
-    assert refusal(response) == SIGNED_OUT
+    assert error_of(response) == SIGNED_OUT
     assert "Set-Cookie" not in response.headers
 
 
@@ -93,22 +93,22 @@ def test_the_role_is_the_scope(app, organization, role, read, write, admin):
 def test_a_foreign_page_changes_nothing(app, bob, signed_in, headers):
     foreign = with_cookie(app, signed_in.headers["Cookie"], **headers)
     before = AuditEntry.select().count()
-    assert refusal(foreign.post("/v1/assessments", NEW)) == FOREIGN
-    assert refusal(foreign.post("/v1/sign-in", {"token": "x"})) == FOREIGN
-    assert refusal(foreign.delete("/v1/sign-in/sessions")) == FOREIGN
+    assert error_of(foreign.post("/v1/assessments", NEW)) == FOREIGN
+    assert error_of(foreign.post("/v1/sign-in", {"token": "x"})) == FOREIGN
+    assert error_of(foreign.delete("/v1/sign-in/sessions")) == FOREIGN
     assert AuditEntry.select().count() == before
     assert "Access-Control-Allow-Credentials" not in foreign.get("/v1/assessments").headers
 
 
 def test_a_header_wins_over_the_cookie(signed_in, reviewer):
     wrong = {"Authorization": "Bearer wrong"}
-    assert refusal(signed_in.request("GET", "/v1/me", headers=wrong)) == SIGNED_OUT
+    assert error_of(signed_in.request("GET", "/v1/me", headers=wrong)) == SIGNED_OUT
     both = signed_in.request("GET", "/v1/me", headers=reviewer.headers)
     assert body_of(both, 200)["person"] is None
 
 
 def test_candidates_operations_ignore_the_cookie(signed_in, candidate):
-    assert refusal(signed_in.get("/v1/candidate/me")) == SIGNED_OUT
+    assert error_of(signed_in.get("/v1/candidate/me")) == SIGNED_OUT
     both = signed_in.request("GET", "/v1/candidate/me", headers=candidate.headers)
     assert both.status_code == 200
 
@@ -139,24 +139,24 @@ def test_the_row_behind_a_sign_in_is_no_token(app, reviewer, organization):
     for token in admin.get("/v1/org/tokens").json["tokens"]:
         if token["id"] != str(reviewer.row.id):
             assert admin.delete(f"/v1/org/tokens/{token['id']}").status_code == 200
-    assert refusal(admin.delete(f"/v1/org/tokens/{reviewer.row.id}")) == (409, "last_write_token")
+    assert error_of(admin.delete(f"/v1/org/tokens/{reviewer.row.id}")) == (409, "last_write_token")
 
 
 def test_a_sign_in_ends(clock, app, signed_in, reviewer, bob):
     path = f"/v1/org/people/{bob.id}"
     assert reviewer.patch(path, {"active": False}).status_code == 200
-    assert refusal(signed_in.get("/v1/me")) == SIGNED_OUT
+    assert error_of(signed_in.get("/v1/me")) == SIGNED_OUT
     assert reviewer.patch(path, {"active": True}).status_code == 200
-    assert refusal(signed_in.get("/v1/me")) == SIGNED_OUT
+    assert error_of(signed_in.get("/v1/me")) == SIGNED_OUT
     later = by_cookie(app, bob)
     clock.fixed += timedelta(hours=12)
-    assert refusal(later.get("/v1/me")) == SIGNED_OUT
+    assert error_of(later.get("/v1/me")) == SIGNED_OUT
     assert SignIn.delete_expired() == 2
 
 
 def test_a_role_change_applies_at_once(signed_in, reviewer, bob):
     reviewer.patch(f"/v1/org/people/{bob.id}", {"role": "observer"})
-    assert refusal(signed_in.post("/v1/assessments", NEW)) == (403, "insufficient_role")
+    assert error_of(signed_in.post("/v1/assessments", NEW)) == (403, "insufficient_role")
 
 
 def test_signing_out_here_and_everywhere(app, signed_in, bob):
@@ -166,24 +166,24 @@ def test_signing_out_here_and_everywhere(app, signed_in, bob):
     response = here.delete("/v1/sign-in/session")
     assert body_of(response, 200) == {"ok": True}
     assert "Max-Age=0" in response.headers["Set-Cookie"]
-    assert refusal(here.get("/v1/me")) == SIGNED_OUT
+    assert error_of(here.get("/v1/me")) == SIGNED_OUT
     assert there.delete("/v1/sign-in/sessions").json == {"ended": 2}
-    assert refusal(signed_in.get("/v1/me")) == SIGNED_OUT
+    assert error_of(signed_in.get("/v1/me")) == SIGNED_OUT
     outs = AuditEntry.select().where(AuditEntry.action == "signOut")
-    assert [entry.members for entry in outs] == [["mail"]] * 3
+    assert [entry.members for entry in outs] == [["email"]] * 3
 
 
 def test_a_grant_signs_in_once(page, bob):
     secret = grant_for(bob.address)
-    assert body_of(use_grant(page, secret), 200)["signIn"]["method"] == "mail"
-    assert refusal(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
-    assert refusal(page.post("/v1/sign-in", {"grant": "pss_wrong"})) == (410, "sign_in_expired")
+    assert body_of(use_grant(page, secret), 200)["signIn"]["method"] == "email"
+    assert error_of(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
+    assert error_of(page.post("/v1/sign-in", {"grant": "pss_wrong"})) == (410, "sign_in_expired")
 
 
 def test_a_grant_expires(clock, page, bob):
     secret = grant_for(bob.address)
     clock.fixed += timedelta(minutes=15)
-    assert refusal(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
+    assert error_of(page.post("/v1/sign-in", {"grant": secret})) == (410, "sign_in_expired")
     assert SignInGrant.delete_expired() == 1
 
 
@@ -210,13 +210,13 @@ def test_a_mailbox_of_several_organizations_is_a_choice(page, bob):
         ("Beta", "admin"),
     ]
     stranger = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.organization_id)})
-    assert refusal(stranger) == (400, "invalid_request")
+    assert error_of(stranger) == (400, "invalid_request")
     response = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.id)})
     assert body_of(response, 200)["signIn"]
 
 
-def test_a_mail_has_the_only_copy_of_the_secret(app, worker, page, bob):
-    answers = [page.post("/v1/sign-in/mail", {"email": email}) for email in (bob.email, "no@example.com")]
+def test_an_email_has_the_only_copy_of_the_secret(app, worker, page, bob):
+    answers = [page.post("/v1/sign-in/email", {"email": email}) for email in (bob.email, "no@example.com")]
     assert [(answer.status_code, answer.json) for answer in answers] == [(202, {"ok": True})] * 2
     worker.run_once()
     worker.run_once()
@@ -230,12 +230,12 @@ def test_a_mail_has_the_only_copy_of_the_secret(app, worker, page, bob):
 
 
 @pytest.mark.parametrize("url", ["http://assess.example.com", "http://10.0.0.1:8000"])
-def test_plain_http_is_refused_except_on_this_machine(app, monkeypatch, page, url):
+def test_plain_http_is_rejected_except_on_this_machine(app, monkeypatch, page, url):
     assert page.get("/v1/sign-in").json["httpsRequired"] is False
     monkeypatch.setitem(app.config, "BASE_URL", url)
     assert page.get("/v1/sign-in").json["httpsRequired"] is True
     response = page.request("POST", "/v1/sign-in", json={"token": "x"}, headers={"Origin": url})
-    assert refusal(response) == (403, "https_required")
+    assert error_of(response) == (403, "https_required")
 
 
 def test_the_ways_to_sign_in_say_who_is_signed_in(app, bob, reviewer, candidate, page):
@@ -248,22 +248,22 @@ def test_the_ways_to_sign_in_say_who_is_signed_in(app, bob, reviewer, candidate,
         assert caller.get("/v1/sign-in").json["me"] is None
 
 
-def test_mails_and_made_up_grants_are_limited(limited, bob):
+def test_emails_and_made_up_grants_are_limited(limited, bob):
     """Per mailbox, and for mailboxes of nobody as well; made-up grants are guesses."""
-    page = Caller(limited(RATELIMIT_REFUSED="5 per minute"), **ORIGIN)
+    page = Caller(limited(RATELIMIT_INVALID_CREDENTIALS="5 per minute"), **ORIGIN)
     for email in (bob.email, "no@example.com"):
-        answers = [page.post("/v1/sign-in/mail", {"email": email}).status_code for _ in range(6)]
+        answers = [page.post("/v1/sign-in/email", {"email": email}).status_code for _ in range(6)]
         assert answers == [202] * 5 + [429]
     guesses = [page.post("/v1/sign-in", {"grant": f"pss_{n}"}).status_code for n in range(6)]
     assert guesses == [410] * 5 + [429]
 
 
-def test_a_wide_network_does_not_evade_the_limit_of_mails(limited):
-    app = limited(RATELIMIT_SIGN_IN_MAILS="1 per hour", TRUSTED_PROXIES="1")
+def test_a_wide_network_does_not_evade_the_limit_of_emails(limited):
+    app = limited(RATELIMIT_SIGN_IN_EMAILS="1 per hour", TRUSTED_PROXIES="1")
     senders = [Caller(app, **ORIGIN, **{"X-Forwarded-For": f"2001:db8:0:{n:x}::1"}) for n in range(81)]
     bodies = [{"email": f"{n}@example.com"} for n in range(81)]
     statuses = [
-        sender.post("/v1/sign-in/mail", body).status_code
+        sender.post("/v1/sign-in/email", body).status_code
         for sender, body in zip(senders, bodies, strict=True)
     ]
     assert statuses == [202] * 80 + [429]
@@ -278,7 +278,7 @@ def test_a_sign_in_has_its_own_limit(limited, bob):
 
 def test_a_browser_that_was_signed_out_does_not_guess(limited, bob):
     """Otherwise an office whose browsers are signed out everywhere would be locked."""
-    app = limited(RATELIMIT_REFUSED="2 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     browsers = [by_cookie(app, bob) for _ in range(3)]
     SignIn.end_of_user(bob)
     assert [browser.get("/v1/me").status_code for browser in browsers] == [401] * 3
@@ -288,7 +288,7 @@ def test_a_browser_that_was_signed_out_does_not_guess(limited, bob):
 
 def test_people_sign_in_from_a_locked_network(limited, bob):
     """Nobody can guess the secret of a link or a cookie."""
-    app = limited(RATELIMIT_REFUSED="1 per hour")
+    app = limited(RATELIMIT_INVALID_CREDENTIALS="1 per hour")
     page = Caller(app, **ORIGIN)
     made_up = [{"grant": sign_ins.generate()} for _ in range(2)]
     assert [page.post("/v1/sign-in", body).status_code for body in made_up] == [410, 429]

@@ -1,7 +1,7 @@
-"""Unknown query parameters and body members: refused, or ignored and reported; objects sent back (R12, R35)."""
+"""Unknown query parameters and body members: rejected, or ignored and reported; objects sent back (R12, R35)."""
 
 import pytest
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from tests.access.rows import ROWS, call
 from tests.hostile.operations import fill, operations
@@ -17,14 +17,14 @@ SPECIFIED = {
     "GET /v1/assessments/<assessment_id>/cohort-stats",
     "GET /v1/candidates",
 }
-# Operations of reviewers that refuse unknown names.
-REFUSING = {each.route for each in operations() if "reviewerToken" in each.callers} - SPECIFIED
+# Operations of reviewers that reject unknown names.
+REJECTING = {each.route for each in operations() if "reviewerToken" in each.callers} - SPECIFIED
 NEW_RUBRIC = ROWS["POST /v1/rubrics"].body
 BRIEF = {"scenario": "Orders disappear.", "codebase": {"name": "orders", "stak": ["Go"]}}
 
 
 @pytest.mark.parametrize("member", [None, "later"])
-def test_only_reviewers_operations_outside_the_specification_refuse(names, reviewer, candidate, member):
+def test_only_reviewers_operations_outside_the_specification_reject(names, reviewer, candidate, member):
     """An unknown parameter, or an unknown member, on every operation."""
     for route in ROWS:
         if member and route.startswith("GET"):
@@ -32,9 +32,9 @@ def test_only_reviewers_operations_outside_the_specification_refuse(names, revie
         query, members = ({}, {member: 1}) if member else ({"later": 1}, {})
         known = call(reviewer, route, names)
         response = call(reviewer, route, names, query, **members)
-        if route in REFUSING:
+        if route in REJECTING:
             code = "invalid_request" if member else "unknown_parameter"
-            assert refusal(response) == (400, code), route
+            assert error_of(response) == (400, code), route
             assert member is None or response.json["details"][0]["path"] == ["later"], route
             assert member or "`later`" in response.json["error"], route
         else:
@@ -46,14 +46,14 @@ def test_only_reviewers_operations_outside_the_specification_refuse(names, revie
 
 
 def test_authentication_precedes(anonymous, reader):
-    assert refusal(anonymous.get("/v1/rubrics", later=1)) == (401, "unauthorized")
+    assert error_of(anonymous.get("/v1/rubrics", later=1)) == (401, "unauthorized")
     body = NEW_RUBRIC | {"later": 1}
-    assert refusal(reader.request("POST", "/v1/rubrics?later=1", json=body)) == (403, "insufficient_scope")
-    assert refusal(reader.get("/v1/rubrics/none", later=1)) == (400, "unknown_parameter")
-    assert refusal(reader.get("/v1/rubrics/none")) == (404, "not_found")
+    assert error_of(reader.request("POST", "/v1/rubrics?later=1", json=body)) == (403, "insufficient_scope")
+    assert error_of(reader.get("/v1/rubrics/none", later=1)) == (400, "unknown_parameter")
+    assert error_of(reader.get("/v1/rubrics/none")) == (404, "not_found")
 
 
-def test_a_refusal_names_the_nearest_known_name(reviewer):
+def test_an_error_names_the_nearest_known_name(reviewer):
     response = reviewer.get("/v1/issues", dificulty="easy", ofset=1)
     assert response.json["error"] == (
         "Unknown query parameter `dificulty`. Did you mean `difficulty`? "
@@ -67,7 +67,7 @@ def test_a_refusal_names_the_nearest_known_name(reviewer):
     assert response.json["details"][0]["message"] == "Unknown field. Did you mean `weight`?"
 
 
-def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_refused(reviewer):
+def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_rejected(reviewer):
     body = {"titel": "Backend", "role": "Engineer", "taskBrief": "Fix it.", "brief": BRIEF, "x y": 1, "ü": 1}
     response = reviewer.request("POST", "/v1/assessments?dry=1", json=body)
     assert error_paths(response) == [["title"]]
@@ -89,7 +89,7 @@ OTHER_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 
 def rejected_fields(response):
     """The fields that a 400 calls read-only."""
-    assert refusal(response) == (400, "read_only_field")
+    assert error_of(response) == (400, "read_only_field")
     return [name for detail in response.json["details"] for name in detail["path"]]
 
 
@@ -127,7 +127,7 @@ def test_an_outdated_object_is_412_before_it_is_read_only(reviewer, key):
     for header, expected in (('"other"', (412, "precondition_failed")), (tag, (400, "read_only_field"))):
         headers = {"If-Match": header}
         response = reviewer.request("PATCH", path, json={"status": "hired"}, headers=headers)
-        assert refusal(response) == expected
+        assert error_of(response) == expected
 
 
 OBJECTS = {

@@ -75,7 +75,7 @@ class Tools(Workspace):
 
 
 def headless(folder: Path) -> Scenario:
-    """`claude -p`, resumed three times, with a subagent, parallel calls, and a model call that is refused once.
+    """`claude -p`, resumed three times, with a subagent, parallel calls, and a model call that is rejected once.
 
     The last two prompts are the same, and the conversation is compacted before them.
     """
@@ -87,7 +87,7 @@ def headless(folder: Path) -> Scenario:
         Answer("The test shows the fault.", tools.bash(RUN_TESTS, exit_code=1)),
         Answer(tools.finish_task(1)),
         Answer("add subtracts.", tools.edit_call("calc.py", "return a - b", "return a + b")),
-        Answer(tools.bash(RUN_TESTS), refused_with=529),
+        Answer(tools.bash(RUN_TESTS), rejected_with=529),
         Answer(
             "An agent counts the functions.",
             tools.agent(COUNT, Answer(tools.read("calc.py")), Answer("There are 2 functions.")),

@@ -29,7 +29,7 @@ wire_api = "responses"
 
 
 class Tools(Workspace):
-    """Codex' tools."""
+    """Codex's tools."""
 
     def run(self, command: str, exit_code: int = 0) -> Call:
         return Call("exec_command", {"cmd": command}, Event("command", command=command, exitCode=exit_code))
@@ -53,7 +53,7 @@ class Tools(Workspace):
 
 
 def headless(folder: Path) -> Scenario:
-    """`codex exec`, resumed once, with a subagent, patches of several files, and a model call that is refused once."""
+    """`codex exec`, resumed once, with a subagent, patches of several files, and a model call that is rejected once."""
     tools = Tools(folder)
     conversation: Conversation = [
         Prompt(FIX),
@@ -69,7 +69,7 @@ def headless(folder: Path) -> Scenario:
                 changes=[tools.edit("calc.py", "return a - b", "return a + b")],
             ),
         ),
-        Answer(tools.run(RUN_TESTS), refused_with=503),
+        Answer(tools.run(RUN_TESTS), rejected_with=503),
         Answer(
             tools.patch(
                 "*** Add File: CHANGES.md",

@@ -55,7 +55,7 @@ def over_chat_completions(folder: Path) -> Scenario:
 
 
 def scenario(name: str, folder: Path, model: str) -> Scenario:
-    """`opencode run`, continued once, with a subagent, parallel calls, and a model call that is refused once."""
+    """`opencode run`, continued once, with a subagent, parallel calls, and a model call that is rejected once."""
     tools = Tools(folder)
     conversation: Conversation = [
         Prompt(FIX),
@@ -63,7 +63,7 @@ def scenario(name: str, folder: Path, model: str) -> Scenario:
         Answer(tools.todos(Reproduce="in_progress", Fix="pending")),
         Answer("The test shows the fault.", tools.bash(RUN_TESTS)),
         Answer("add subtracts.", tools.edit_call("calc.py", "return a - b", "return a + b")),
-        Answer(tools.bash(RUN_TESTS), refused_with=529),
+        Answer(tools.bash(RUN_TESTS), rejected_with=529),
         Answer(
             "An agent counts the functions.",
             tools.task(COUNT, Answer(tools.read("calc.py")), Answer("There are 2 functions.")),

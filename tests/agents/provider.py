@@ -58,7 +58,7 @@ class Provider(Upstream):
 
     requests -- every request
     served -- every response with usage
-    refused -- ids of the answers whose first attempt was refused
+    rejected -- ids of the answers whose first attempt was rejected
     unexpected -- requests that the script has no answer to
     cut -- set when the stream of an answer that never ends was closed
     """
@@ -74,12 +74,12 @@ class Provider(Upstream):
         self.script = Script(name, conversation)
         self.requests.clear()
         self.served: list[Served] = []
-        self.refused: set[int] = set()
+        self.rejected: set[int] = set()
         self.unexpected: list[str] = []
         self.cut = threading.Event()
 
     def serve(self, request: Request) -> Served | int:
-        """Choose the answer to a request; returns a status instead if it is refused or unexpected."""
+        """Choose the answer to a request; returns a status instead if it is rejected or unexpected."""
         path, body = path_of(request), json.loads(request.body)
         end = DIALECTS[path].end_of(body)
         is_side_call = not body.get("tools") or end.asks_for_summary
@@ -88,9 +88,9 @@ class Provider(Upstream):
             if answer is None and not is_side_call:
                 self.unexpected.append(f"{path}: {end.tool_ids} {end.texts}")
                 return 400
-            if answer and answer.refused_with and id(answer) not in self.refused:
-                self.refused.add(id(answer))
-                return answer.refused_with
+            if answer and answer.rejected_with and id(answer) not in self.rejected:
+                self.rejected.add(id(answer))
+                return answer.rejected_with
             writes_cache = path == "/v1/messages"
             usage = Usage.of_call(len(self.served), is_side_call=is_side_call, writes_cache=writes_cache)
             for call in answer.calls if answer else ():
@@ -124,8 +124,8 @@ class ModelCall(Exchange):
     def answer(self, request: Request) -> None:
         served = self.server.serve(request)
         if isinstance(served, int):
-            is_refusal = served in (503, 529)
-            error = {"type": "overloaded_error" if is_refusal else "invalid_request_error", "message": "No."}
+            is_error = served in (503, 529)
+            error = {"type": "overloaded_error" if is_error else "invalid_request_error", "message": "No."}
             self.document(served, json.dumps({"type": "error", "error": error}).encode())
             return
         answer = served.answer or Answer("<summary>What happened so far.</summary>")

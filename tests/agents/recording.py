@@ -29,7 +29,7 @@ class Recording:
     """What became of a scenario.
 
     served -- the provider's responses; `all_served` has those to the repeated requests too
-    refused -- ids of the answers whose first attempt was refused
+    rejected -- ids of the answers whose first attempt was rejected
     unexpected -- requests that the script has no answer to
     calls -- rows of `model_usage`: request id, cost, whether it is recorded, and the tool
     files -- in the workspace at the end
@@ -41,7 +41,7 @@ class Recording:
     script: Script
     served: list[Served]
     all_served: list[Served]
-    refused: set[int]
+    rejected: set[int]
     unexpected: list[str]
     calls: list[dict[str, Any]]
     files: dict[str, str]
@@ -74,7 +74,7 @@ def record(
     service.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
     last = read_session(reviewer, session_id)
     return Recording(
-        scenario, provider.script, served, provider.served, provider.refused, provider.unexpected, calls, files,
+        scenario, provider.script, served, provider.served, provider.rejected, provider.unexpected, calls, files,
         session=first, repeated=last,
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def read_session(reviewer: Client, session_id: str) -> dict[str, Any]:
 
 
 def read_calls(service: Service, session_id: str) -> list[dict[str, Any]]:
-    """The model calls of the session, without those that the provider refused."""
+    """The model calls of the session, without those that the provider rejected."""
     names = ("request_id", "cost_nano_usd", "is_recorded", "tool")
     statement = f"SELECT {', '.join(names)} FROM model_usage WHERE session_id = %s AND status_code = 200"
     rows = service.execute(statement, service.stored_id(session_id))

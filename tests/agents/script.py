@@ -62,21 +62,21 @@ class Call:
 class Answer:
     """One response of the model: a text, tool calls, or both.
 
-    refused_with -- the status of the first attempt's response, such as 529
+    rejected_with -- the status of the first attempt's response, such as 529
     never_ends -- the stream stays open after the text until the client disconnects
     """
 
     text: str
     calls: list[Call]
-    refused_with: int | None
+    rejected_with: int | None
     never_ends: bool
 
     def __init__(
-        self, text: str | Call, *calls: Call, refused_with: int | None = None, never_ends: bool = False
+        self, text: str | Call, *calls: Call, rejected_with: int | None = None, never_ends: bool = False
     ):
         self.text = text if isinstance(text, str) else ""
         self.calls = list(calls if isinstance(text, str) else (text, *calls))
-        self.refused_with, self.never_ends = refused_with, never_ends
+        self.rejected_with, self.never_ends = rejected_with, never_ends
 
 
 Conversation = list[Prompt | Answer]

@@ -15,7 +15,7 @@ from tests.agents.recording import apply_changes
 def test_the_run_followed_the_script(recording):
     """Otherwise the other tests say nothing."""
     assert recording.unexpected == []
-    assert recording.refused == {id(answer) for answer in recording.script.answers() if answer.refused_with}
+    assert recording.rejected == {id(answer) for answer in recording.script.answers() if answer.rejected_with}
     assert recording.files == recording.scenario.workspace.files
     answers = {id(call.answer) for call in recording.served if call.answer}
     assert answers == {id(answer) for answer in recording.script.answers()}

@@ -122,10 +122,10 @@ def test_telemetry_of_claude_code(candidate, clock, session, recorded, file):
         for each in commands
     ]
     done = {data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data}
-    refused = {
+    rejected = {
         each["tool_use_id"] for name, each in sent if name == "tool_decision" and each["decision"] == "reject"
     }
-    assert done == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | refused
+    assert done == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | rejected
     requests = [each for name, each in sent if name == "api_request"]
     responses = of_kind(events, "ai_response", "subagent_usage")
     for member, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():

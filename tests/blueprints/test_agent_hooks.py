@@ -5,7 +5,7 @@ import json
 import factories
 import pytest
 from callers import Caller
-from response_checks import exported, refusal
+from response_checks import error_of, exported
 
 from access import rate_limits
 from models import sessions
@@ -142,17 +142,17 @@ def test_infinite_numbers_in_a_tools_input_are_no_error(candidate, session, reco
 )
 def test_no_error_steers_the_agent(candidate, session, path, body, content_type, expected):
     response = candidate.request("POST", path, data=body, content_type=content_type)
-    assert refusal(response) == expected
+    assert error_of(response) == expected
     assert not STEERING & response.json.keys()
 
 
-def test_a_body_of_more_than_16_mib_is_refused(candidate, session):
+def test_a_body_of_more_than_16_mib_is_rejected(candidate, session):
     response = candidate.post(PATHS[0], PROMPT | {"prompt": "x" * 2**24})
-    assert refusal(response) == (413, "too_large")
+    assert error_of(response) == (413, "too_large")
     assert not STEERING & response.json.keys()
 
 
-def test_a_wrong_key_and_other_callers_are_refused(app, session, reviewer, anonymous, recorded):
+def test_a_wrong_key_and_other_callers_are_rejected(app, session, reviewer, anonymous, recorded):
     for caller in (
         reviewer,
         anonymous,
@@ -160,7 +160,7 @@ def test_a_wrong_key_and_other_callers_are_refused(app, session, reviewer, anony
         Caller(app, Authorization=""),
     ):
         response = caller.post(PATHS[0], PROMPT)
-        assert refusal(response) == (401, "unauthorized")
+        assert error_of(response) == (401, "unauthorized")
         assert not STEERING & response.json.keys()
     assert recorded() == []
 
@@ -172,9 +172,9 @@ def test_another_candidates_key_stores_in_their_own_session_only(app, assessment
     assert recorded() == []
 
 
-def test_a_session_that_is_not_started_is_refused(candidate):
+def test_a_session_that_is_not_started_is_rejected(candidate):
     response = candidate.post(PATHS[0], PROMPT)
-    assert refusal(response) == (409, "not_redeemed")
+    assert error_of(response) == (409, "not_redeemed")
     assert not STEERING & response.json.keys()
 
 
@@ -185,7 +185,7 @@ def test_a_closed_session_takes_late_hooks_and_later_none(candidate, clock, sess
     assert len(recorded()) == 1
     clock.fixed += STORED_AFTER_CLOSE
     response = candidate.post(PATHS[0], COMMAND)
-    assert refusal(response) == (409, "session_closed")
+    assert error_of(response) == (409, "session_closed")
     assert not STEERING & response.json.keys()
     assert len(recorded()) == 1
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from callers import Caller
 from factories import envelope, make_assessment, make_closed_session, make_issue, make_key, make_rubric
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from models import Assessment, CandidateKey, Event, Issue, Session
 
@@ -115,7 +115,7 @@ def test_repository_is_an_absolute_url(reviewer, url):
     assert create(reviewer, repoUrl=url)["repoUrl"] == url
 
 
-def test_other_repositories_are_refused(reviewer):
+def test_other_repositories_are_rejected(reviewer):
     for url in (
         "", "example.com/x", "/x", "//example.com/x", "git@github.com:example/orders.git", "ftp://example.com/x",
         "file:///etc/passwd", "javascript:alert(1)", "https://", "https:///x", "https://user:secret@example.com/x",
@@ -264,7 +264,7 @@ def test_deleted_assessment_disappears_with_its_keys(reviewer, organization, ass
     responses += [reviewer.delete(gone) for gone in (path, f"{path}/keys/{key.id}")]
     responses.append(reviewer.post(f"{path}/keys", {"count": 1}))
     responses.append(reviewer.patch(f"/v1/candidates/{key.id}", {"hired": True}))
-    assert {refusal(response) for response in responses} == {(404, "not_found")}
+    assert {error_of(response) for response in responses} == {(404, "not_found")}
 
 
 def test_candidates_of_a_deleted_assessment_lose_access(
@@ -275,11 +275,11 @@ def test_candidates_of_a_deleted_assessment_lose_access(
     assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 401
     for path in ("redeem", "consent", "complete"):
         response = anonymous.post(f"/v1/candidate/{path}", {"key": key.key, "sessionId": str(session.id)})
-        assert refusal(response) == (404, "key_not_found")
+        assert error_of(response) == (404, "key_not_found")
 
 
 def test_sessions_of_a_deleted_assessment_stay_stored_but_hidden(reviewer, assessment):
     session = make_closed_session(assessment, envelope("prompt"))
     reviewer.delete(f"{PATH}/{assessment.id}")
-    assert refusal(reviewer.get(f"/v1/sessions/{session.id}")) == (404, "not_found")
+    assert error_of(reviewer.get(f"/v1/sessions/{session.id}")) == (404, "not_found")
     assert Session.select().count() == Event.select().count() == CandidateKey.select().count() == 1

@@ -97,7 +97,7 @@ def test_created_and_nested_rows_are_recorded(reviewer, assessment):
     assert issue["furtherIds"] == [key["id"] for key in keys]
 
 
-def test_refused_requests_are_not_recorded(reviewer, reader, neighbour, assessment, key):
+def test_rejected_requests_are_not_recorded(reviewer, reader, neighbour, assessment, key):
     reviewer.patch(f"/v1/candidates/{key.id}", {"hired": True})
     reviewer.patch(f"/v1/assessments/{assessment.id}", {"title": ""})
     reader.delete(f"/v1/assessments/{assessment.id}")

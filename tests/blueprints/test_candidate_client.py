@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from callers import Caller
 from factories import make_assessment, make_key, make_organization, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
 from models import BundleUpload, ClientReport, Delivery, Submission, sessions
@@ -158,7 +158,7 @@ def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session,
     clock.fixed += timedelta(hours=24)
     assert post(candidate, "device-check", **BODIES["device-check"]).status_code == 200
     clock.fixed += timedelta(milliseconds=1)
-    assert refusal(post(candidate, "device-check", **BODIES["device-check"])) == (409, "session_closed")
+    assert error_of(post(candidate, "device-check", **BODIES["device-check"])) == (409, "session_closed")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session,
         ("device-check", "checkpoint", "middle"), ("submit-code", "bundleSize", -1),
     ],
 )  # fmt: skip
-def test_invalid_member_is_refused(candidate, session, operation, member, invalid):
+def test_invalid_member_is_rejected(candidate, session, operation, member, invalid):
     body = BODIES[operation] | {"sessionId": str(session.id), member: invalid}
     assert error_paths(post(candidate, operation, **body)) == [[member]]
 
@@ -178,13 +178,13 @@ def test_invalid_member_is_refused(candidate, session, operation, member, invali
 @pytest.mark.parametrize("operation", BODIES)
 def test_reports_and_uploads_require_the_keys_own_session(candidate, key, operation):
     body = BODIES[operation]
-    assert refusal(post(candidate, operation, **body)) == (409, "not_redeemed")
+    assert error_of(post(candidate, operation, **body)) == (409, "not_redeemed")
     make_session(key)
     if "sessionId" in body:
         other = make_session(make_key(make_assessment(make_organization("Others"))))
         for session_id in (UNKNOWN_ID, "nonsense", str(other.id)):
             response = post(candidate, operation, **body | {"sessionId": session_id})
-            assert refusal(response) == (404, "not_found")
+            assert error_of(response) == (404, "not_found")
 
 
 # Uploads
@@ -211,12 +211,12 @@ def test_each_upload_has_its_own_url_which_accepts_several_puts(candidate, sessi
     assert put(candidate, first).status_code == 200
 
 
-def test_forged_and_expired_upload_urls_are_refused(candidate, session, clock):
+def test_forged_and_expired_upload_urls_are_rejected(candidate, session, clock):
     upload = open_upload(candidate, session)
     forged = put(candidate, upload, query_string="expires=9999999999&signature=00")
     clock.fixed += timedelta(hours=1, seconds=1)
     for response in (forged, put(candidate, upload)):
-        assert refusal(response) == (403, "upload_refused")
+        assert error_of(response) == (403, "upload_rejected")
 
 
 def test_bundle_that_arrives_after_its_upload_was_closed_is_not_stored(
@@ -229,11 +229,11 @@ def test_bundle_that_arrives_after_its_upload_was_closed_is_not_stored(
         BundleUpload.find(upload["objectKey"]).delete_with_object()
 
     monkeypatch.setattr(app.extensions["storage"], "receive", receive_and_close)
-    assert refusal(put(candidate, upload)) == (403, "upload_refused")
+    assert error_of(put(candidate, upload)) == (403, "upload_rejected")
     assert os.listdir(folder) == []
 
 
-def test_upload_that_is_closed_while_its_bundle_arrives_is_refused(app, candidate, session, monkeypatch):
+def test_upload_that_is_closed_while_its_bundle_arrives_is_rejected(app, candidate, session, monkeypatch):
     upload, storage = open_upload(candidate, session), app.extensions["storage"]
     atomic_file = folder_storage.atomic_file
 
@@ -244,7 +244,7 @@ def test_upload_that_is_closed_while_its_bundle_arrives_is_refused(app, candidat
             storage.delete(path.name)
 
     monkeypatch.setattr(folder_storage, "atomic_file", delete_partial_file)
-    assert refusal(put(candidate, upload)) == (403, "upload_refused")
+    assert error_of(put(candidate, upload)) == (403, "upload_rejected")
 
 
 def test_concurrent_uploads_do_not_exceed_the_sessions_bytes(app, candidate, session, folder, monkeypatch):
@@ -258,7 +258,7 @@ def test_concurrent_uploads_do_not_exceed_the_sessions_bytes(app, candidate, ses
 
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(BUNDLE) + 1)
     monkeypatch.setattr(storage, "receive", receive_both)
-    assert refusal(put(candidate, first)) == (413, "session_full")
+    assert error_of(put(candidate, first)) == (413, "session_full")
     Worker(app.config, storage).run_once()
     assert os.listdir(folder) == [second["objectKey"]]
 
@@ -266,13 +266,13 @@ def test_concurrent_uploads_do_not_exceed_the_sessions_bytes(app, candidate, ses
 def test_a_full_session_gets_no_upload_url_until_an_upload_is_closed(app, candidate, session, monkeypatch):
     uploads = [upload_bundle(candidate, session) for _ in range(2)]
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 2 * len(BUNDLE))
-    assert refusal(post(candidate, "upload-url", sessionId=str(session.id))) == (413, "session_full")
+    assert error_of(post(candidate, "upload-url", sessionId=str(session.id))) == (413, "session_full")
     assert BundleUpload.select().count() == 2
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 3 * len(BUNDLE))
     upload_bundle(candidate, session)
     # The fourth upload closes the oldest, which makes space.
     upload_bundle(candidate, session)
-    assert refusal(put(candidate, uploads[0])) == (403, "upload_refused")
+    assert error_of(put(candidate, uploads[0])) == (403, "upload_rejected")
 
 
 def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verified_one(
@@ -339,15 +339,15 @@ def test_bundles_are_accepted_until_ten_minutes_after_the_close(candidate, sessi
     upload = upload_bundle(candidate, session)
     assert submit(candidate, session, upload).json["verified"]
     clock.fixed += timedelta(milliseconds=1)
-    refused = post(candidate, "upload-url", sessionId=str(session.id))
-    assert refusal(refused) == refusal(submit(candidate, session, upload)) == (409, "assessment_closed")
-    assert refused.json["completedAt"] == "2026-04-01T09:00:00.000Z"
+    rejected = post(candidate, "upload-url", sessionId=str(session.id))
+    assert error_of(rejected) == error_of(submit(candidate, session, upload)) == (409, "assessment_closed")
+    assert rejected.json["completedAt"] == "2026-04-01T09:00:00.000Z"
 
 
 def test_missing_and_changed_bundles_cannot_be_downloaded(candidate, reviewer, session, folder):
     def downloads():
         paths = (f"/v1/sessions/{session.id}/bundle", f"/v1/sessions/{session.id}/bundle/files")
-        return {refusal(reviewer.get(path)) for path in paths}
+        return {error_of(reviewer.get(path)) for path in paths}
 
     assert downloads() == {(404, "not_found")}
     submit(candidate, session, upload_bundle(candidate, session))

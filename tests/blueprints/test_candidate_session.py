@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import yaml
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 from signing import Signer
 
 from models import Consent, Event, Session, SigningKey, disclosure, find_candidate, sessions
@@ -53,11 +53,11 @@ def public_keys():
 # The key in the body or the query (R30)
 
 
-def refusals_of(anonymous, key_text):
-    """The refusals of the four operations that take a key in the body or the query."""
+def errors_of(anonymous, key_text):
+    """The errors of the four operations that take a key in the body or the query."""
     body = {"key": key_text, "sessionId": NOWHERE}
     posts = [anonymous.post(path, body) for path in (CONSENT, REDEEM, COMPLETE)]
-    return {refusal(response) for response in (anonymous.get(CONSENT, key=key_text), *posts)}
+    return {error_of(response) for response in (anonymous.get(CONSENT, key=key_text), *posts)}
 
 
 def test_unknown_and_revoked_keys_and_those_of_deleted_assessments_are_404(
@@ -72,13 +72,13 @@ def test_unknown_and_revoked_keys_and_those_of_deleted_assessments_are_404(
     for now in (clock.now(), key.expires_at):
         clock.fixed = now
         for text in (*unknown, revoked.key, redeemed.key, key.key):
-            assert refusals_of(anonymous, text) == {(404, "key_not_found")}, text
+            assert errors_of(anonymous, text) == {(404, "key_not_found")}, text
 
 
 def test_key_that_expired_before_it_was_redeemed_is_410(clock, anonymous, key):
     consent(anonymous, key)
     clock.fixed = key.expires_at
-    assert refusals_of(anonymous, key.key) == {(410, "key_expired")}
+    assert errors_of(anonymous, key.key) == {(410, "key_expired")}
     clock.fixed -= timedelta(milliseconds=1)
     assert redeem(anonymous, key).status_code == 200
 
@@ -158,14 +158,14 @@ def test_consent_without_a_hash_is_recorded_without_version_and_hash(anonymous, 
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is False
 
 
-def test_consent_to_another_text_is_refused(anonymous, key):
-    assert refusal(consent(anonymous, key, disclosureHash="0" * 64)) == (409, "disclosure_outdated")
+def test_consent_to_another_text_is_rejected(anonymous, key):
+    assert error_of(consent(anonymous, key, disclosureHash="0" * 64)) == (409, "disclosure_outdated")
     assert Consent.select().count() == 0
 
 
 def test_redeem_requires_the_candidates_own_consent(anonymous, assessment, key):
     consent(anonymous, make_key(assessment))
-    assert refusal(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (403, "consent_required")
+    assert error_of(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (403, "consent_required")
     assert Session.select().count() == SigningKey.select().count() == 0
 
 
@@ -269,13 +269,13 @@ def test_session_keeps_its_latest_20_public_keys(anonymous, candidate, key):
 
 def test_redeem_after_the_first_event_must_be_allowed(anonymous, key, session):
     add_event(session, envelope())
-    assert refusal(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (409, "already_redeemed")
+    assert error_of(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (409, "already_redeemed")
     assert public_keys() == set()
     sessions.allow_redeem(session)
     response = redeem(anonymous, key, signingPubKey=OTHER_PUBLIC_KEY)
     assert (response.status_code, response.json["sessionId"]) == (200, str(session.id))
     assert public_keys() == {OTHER_PUBLIC_KEY}
-    assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
+    assert error_of(redeem(anonymous, key)) == (409, "already_redeemed")
 
 
 def test_closed_session_cannot_be_redeemed_even_if_it_was_allowed(
@@ -283,12 +283,12 @@ def test_closed_session_cannot_be_redeemed_even_if_it_was_allowed(
 ):
     sessions.allow_redeem(session)
     sessions.complete(session)
-    assert refusal(redeem(anonymous, key)) == (409, "already_redeemed")
+    assert error_of(redeem(anonymous, key)) == (409, "already_redeemed")
     make_session(limited_key)
     clock.fixed += timedelta(minutes=95, milliseconds=-1)
     assert redeem(anonymous, limited_key).status_code == 200
     clock.fixed += timedelta(milliseconds=1)
-    assert refusal(redeem(anonymous, limited_key)) == (409, "already_redeemed")
+    assert error_of(redeem(anonymous, limited_key)) == (409, "already_redeemed")
 
 
 # Complete
@@ -309,11 +309,11 @@ def test_complete_closes_the_session_and_derives_its_metrics(clock, anonymous, k
 
 def test_complete_requires_the_keys_own_session(anonymous, assessment, key):
     body = {"key": key.key}
-    assert refusal(anonymous.post(COMPLETE, body | {"sessionId": NOWHERE})) == (409, "not_redeemed")
+    assert error_of(anonymous.post(COMPLETE, body | {"sessionId": NOWHERE})) == (409, "not_redeemed")
     make_session(key)
     other = make_session(make_key(assessment))
     for wrong in (NOWHERE, "nonsense", "", str(other.id)):
-        assert refusal(anonymous.post(COMPLETE, body | {"sessionId": wrong})) == (404, "not_found")
+        assert error_of(anonymous.post(COMPLETE, body | {"sessionId": wrong})) == (404, "not_found")
     for wrong in ({}, {"sessionId": None}, {"sessionId": 7}):
         assert error_paths(anonymous.post(COMPLETE, body | wrong)) == [["sessionId"]]
     assert Session.select().where(Session.closed_at.is_null()).count() == 2

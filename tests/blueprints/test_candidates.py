@@ -16,7 +16,7 @@ from factories import (
     make_session,
     mark_hired,
 )
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from models import CandidateKey, FeedEvent, Session, sessions
 
@@ -300,12 +300,12 @@ def test_expired_candidate_can_be_hired_and_unhired(clock, reviewer, organizatio
 
 def test_hiring_requires_a_finished_session(clock, reviewer, assessment, key):
     unused = make_key(assessment)
-    assert refusal(hire(reviewer, key)) == (409, "not_finished")
+    assert error_of(hire(reviewer, key)) == (409, "not_finished")
     make_session(key)
-    assert refusal(hire(reviewer, key)) == (409, "not_finished")
+    assert error_of(hire(reviewer, key)) == (409, "not_finished")
     assert column(reviewer, "status") == ["active", "pending"]
     clock.fixed = key.expires_at
-    assert refusal(hire(reviewer, unused)) == (409, "not_finished")
+    assert error_of(hire(reviewer, unused)) == (409, "not_finished")
 
 
 @pytest.mark.parametrize("wrong", [None, "true", "yes", 1, 0, [], {}])
@@ -318,13 +318,13 @@ def test_hired_must_be_a_boolean(reviewer, key, session, wrong):
 def test_only_visible_candidates_can_change_and_only_by_known_members(reviewer, neighbour, key, session):
     sessions.complete(session)
     body = {"hired": True, "status": "completed", "createdAt": "2020-01-01T00:00:00.000Z"}
-    assert refusal(neighbour.patch(f"{PATH}/{key.id}", body)) == (404, "not_found")
+    assert error_of(neighbour.patch(f"{PATH}/{key.id}", body)) == (404, "not_found")
     for wrong in (NOWHERE, "nonsense"):
-        assert refusal(reviewer.patch(f"{PATH}/{wrong}", body)) == (404, "not_found")
+        assert error_of(reviewer.patch(f"{PATH}/{wrong}", body)) == (404, "not_found")
     candidate = reviewer.patch(f"{PATH}/{key.id}", body).json["candidate"]
     assert (candidate["status"], candidate["key"]) == ("hired", key.key)
     key.revoke()
-    assert refusal(hire(reviewer, key)) == (404, "not_found")
+    assert error_of(hire(reviewer, key)) == (404, "not_found")
 
 
 # One more redeem (R31)
@@ -333,14 +333,14 @@ def test_only_visible_candidates_can_change_and_only_by_known_members(reviewer, 
 def test_reviewer_can_allow_one_more_redeem(anonymous, reviewer, neighbour, key, session):
     add_event(session, envelope())
     path = f"{PATH}/{key.id}/allow-redeem"
-    assert refusal(neighbour.post(path)) == (404, "not_found")
-    assert refusal(anonymous.post(REDEEM, {"key": key.key})) == (409, "already_redeemed")
+    assert error_of(neighbour.post(path)) == (404, "not_found")
+    assert error_of(anonymous.post(REDEEM, {"key": key.key})) == (409, "already_redeemed")
     assert status_of(reviewer.post(path)) == "active"
     redeemed = anonymous.post(REDEEM, {"key": key.key})
     assert (redeemed.status_code, redeemed.json["sessionId"]) == (200, str(session.id))
-    assert refusal(anonymous.post(REDEEM, {"key": key.key})) == (409, "already_redeemed")
+    assert error_of(anonymous.post(REDEEM, {"key": key.key})) == (409, "already_redeemed")
     sessions.complete(session)
-    assert refusal(reviewer.post(path)) == (409, "session_closed")
+    assert error_of(reviewer.post(path)) == (409, "session_closed")
 
 
 def test_allowing_a_redeem_before_the_first_one_changes_nothing(reviewer, key):
@@ -398,10 +398,10 @@ def test_decision_has_its_reason_time_and_author(app, clock, reviewer, organizat
 
 
 def test_hired_is_a_decision_however_it_is_made(clock, reviewer, key):
-    assert refusal(decide(reviewer, key, "hired")) == (409, "not_finished")
+    assert error_of(decide(reviewer, key, "hired")) == (409, "not_finished")
     session = make_session(key)
     assert decisions_of(decide(reviewer, key, "advanced"))[:2] == ("active", "advanced")
-    assert refusal(decide(reviewer, key, "hired")) == (409, "not_finished")
+    assert error_of(decide(reviewer, key, "hired")) == (409, "not_finished")
     sessions.complete(session)
     clock.fixed += timedelta(hours=1)
     sessions.seal_due()
@@ -432,7 +432,7 @@ def test_hired_is_a_decision_however_it_is_made(clock, reviewer, key):
         ({"decision": "hired", "reason": "x" * 2001}, "reason"),
     ],
 )
-def test_invalid_decision_is_refused(reviewer, key, body, path):
+def test_invalid_decision_is_rejected(reviewer, key, body, path):
     assert error_paths(reviewer.put(f"{PATH}/{key.id}/decision", body)) == [[path]]
 
 
@@ -448,4 +448,4 @@ def test_candidate_never_sees_the_decision_and_an_erasure_deletes_its_reason(
     assert reviewer.delete(f"{PATH}/{key.id}/data").status_code == 200
     row = CandidateKey.get_by_id(key.id)
     assert (row.decision, row.decision_reason) == ("rejected", None)
-    assert refusal(decide(reviewer, key, "advanced")) == (404, "not_found")
+    assert error_of(decide(reviewer, key, "advanced")) == (404, "not_found")

@@ -18,7 +18,7 @@ from factories import (
     make_session,
     mark_hired,
 )
-from response_checks import refusal
+from response_checks import error_of
 
 from models import Session, clock, new_id, sessions
 
@@ -364,6 +364,6 @@ def test_session_id_must_be_of_the_assessment_and_is_case_insensitive(
     others = [make_closed_session(make_assessment(owner)).id for owner in owners]
     for wrong in (NOWHERE, "nonsense", "", " ", "%", "0" * 32, *others):
         response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=wrong)
-        assert refusal(response) == (404, "not_found"), wrong
+        assert error_of(response) == (404, "not_found"), wrong
     rows = [make_closed_session(assessment, *prompts(number)) for number in range(2)]
     assert "percentiles" in statistics(reviewer, assessment, str(rows[0].id).upper())

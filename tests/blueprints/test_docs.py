@@ -5,7 +5,7 @@ import html
 import re
 
 import pytest
-from response_checks import refusal
+from response_checks import error_of
 
 from blueprints.guides import GUIDES
 from blueprints.guides import PAGES as DOCUMENTS
@@ -58,7 +58,7 @@ def test_pages_accept_only_get_head_and_options(anonymous, path):
     options = anonymous.request("OPTIONS", path)
     assert options.status_code == 200
     assert set(options.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
-    assert refusal(anonymous.post(path)) == (405, "method_not_allowed")
+    assert error_of(anonymous.post(path)) == (405, "method_not_allowed")
 
 
 def test_other_paths_are_the_json_404(anonymous):
@@ -71,7 +71,7 @@ def test_other_paths_are_the_json_404(anonymous):
         "/favicon.ico",
     )
     for path in paths:
-        assert refusal(anonymous.get(path)) == (404, "not_found"), path
+        assert error_of(anonymous.get(path)) == (404, "not_found"), path
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))

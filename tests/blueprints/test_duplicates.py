@@ -9,7 +9,7 @@ import pytest
 import statements
 from factories import add_event, envelope
 from independent_metrics import counted, recompute
-from response_checks import body_of, refusal
+from response_checks import body_of, error_of
 from signing import Signer
 
 from models import Consent, Event, Session, db, disclosure, sessions
@@ -127,7 +127,7 @@ def test_the_timeline_shows_channels_and_what_counts(reviewer, session):
         assert len(get(reviewer, session, "timeline", channel=channel)["events"]) == count
     compact = reviewer.get(f"/v1/sessions/{session.id}/timeline/compact").text.splitlines()
     assert [json.loads(line)["counts"] for line in compact].count(True) == 1
-    assert refusal(reviewer.get(f"/v1/sessions/{session.id}/timeline", channel="hook")) == (
+    assert error_of(reviewer.get(f"/v1/sessions/{session.id}/timeline", channel="hook")) == (
         400,
         "invalid_request",
     )
@@ -247,7 +247,7 @@ def test_recorded_events_are_not_the_first_event(anonymous, session):
     again = {"key": session.key.key, "signingPubKey": Signer().public_key}
     assert anonymous.post("/v1/candidate/redeem", again).status_code == 200
     add_event(session, envelope())
-    assert refusal(anonymous.post("/v1/candidate/redeem", again)) == (409, "already_redeemed")
+    assert error_of(anonymous.post("/v1/candidate/redeem", again)) == (409, "already_redeemed")
 
 
 # Consent (R38)

@@ -5,7 +5,7 @@ import json
 import pytest
 from callers import Caller
 from factories import make_assessment, make_closed_session, make_key, make_keys, make_session, make_webhook
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import CandidateKey, Delivery, WebhookDelivery, privacy, sessions
 from models.webhooks.outbox import publish_new
@@ -41,7 +41,7 @@ def found(reviewer, **query):
 # Generate keys
 
 
-@pytest.mark.parametrize("on_duplicate", ["allow", "return", "refuse"])
+@pytest.mark.parametrize("on_duplicate", ["allow", "return", "reject"])
 def test_keys_are_generated_for_candidates_with_all_members(reviewer, reader, assessment, on_duplicate):
     bob = {"email": None, "name": "Bob", "externalId": " 4712 "}
     response = issue(reviewer, assessment, ALICE, bob, {}, onDuplicate=on_duplicate)
@@ -91,14 +91,14 @@ def test_keys_are_generated_for_candidates_with_all_members(reviewer, reader, as
         ),
     ],
 )
-def test_an_invalid_candidate_is_refused_as_a_whole(reviewer, assessment, members, path):
+def test_an_invalid_candidate_is_rejected_as_a_whole(reviewer, assessment, members, path):
     assert error_paths(issue(reviewer, assessment, ALICE, **members)) == [path]
     assert CandidateKey.select().count() == 0
 
 
 def test_extra_minutes_need_a_time_limit(reviewer, organization):
     untimed = make_assessment(organization)
-    assert refusal(issue(reviewer, untimed, {}, ALICE)) == (409, "no_time_limit")
+    assert error_of(issue(reviewer, untimed, {}, ALICE)) == (409, "no_time_limit")
     assert CandidateKey.select().count() == 0
 
 
@@ -106,11 +106,11 @@ def test_extra_minutes_need_a_time_limit(reviewer, organization):
 
 
 def entries(response):
-    assert refusal(response) == (409, "duplicate_external_id")
+    assert error_of(response) == (409, "duplicate_external_id")
     return [(entry["path"], entry["message"]) for entry in response.json["entries"]]
 
 
-def test_an_external_id_of_another_candidate_is_refused(reviewer, assessment, organization):
+def test_an_external_id_of_another_candidate_is_rejected(reviewer, assessment, organization):
     (alice,) = issue(reviewer, assessment, ALICE).json["keys"]
     message = f"The candidate {alice['id']} has this externalId."
     twice, others = {"externalId": "4712"}, [{}, {"externalId": ALICE["externalId"]}]
@@ -144,11 +144,11 @@ def test_existing_duplicates_stay_and_are_changed(reviewer, assessment):
         candidate = body_of(reviewer.patch(at(key), changed))["candidate"]
         assert candidate == shown | {"candidateName": "Alice", "updatedAt": candidate["updatedAt"]}
     assert len(found(reviewer, externalId="4711")) == 2
-    assert refusal(issue(reviewer, assessment, {"externalId": "4711"})) == (409, "duplicate_external_id")
+    assert error_of(issue(reviewer, assessment, {"externalId": "4711"})) == (409, "duplicate_external_id")
     assert body_of(reviewer.patch(at(keys[0]), {"externalId": "4712"}))["candidate"]["externalId"] == "4712"
 
 
-def test_an_open_key_is_returned_or_refused_before_its_id_is_checked(reviewer, assessment):
+def test_an_open_key_is_returned_or_rejected_before_its_id_is_checked(reviewer, assessment):
     (alice,) = issue(reviewer, assessment, ALICE).json["keys"]
     again = ALICE | {"email": "Alice@Example.com", "name": "Al", "externalId": "4712", "extraMinutes": None}
     for repeated in (ALICE, again):
@@ -156,8 +156,8 @@ def test_an_open_key_is_returned_or_refused_before_its_id_is_checked(reviewer, a
     new = {"email": "bob@example.com", "externalId": ALICE["externalId"]}
     (entry,) = entries(issue(reviewer, assessment, ALICE, new, onDuplicate="return"))
     assert entry[0] == ["candidates", 1, "externalId"]
-    response = issue(reviewer, assessment, {}, again, onDuplicate="refuse")
-    assert refusal(response) == (409, "duplicate_candidates")
+    response = issue(reviewer, assessment, {}, again, onDuplicate="reject")
+    assert error_of(response) == (409, "duplicate_candidates")
     assert [entry["path"] for entry in response.json["entries"]] == [["candidates", 1, "email"]]
     assert CandidateKey.select().count() == 1
 

@@ -3,7 +3,7 @@
 import pytest
 from factories import make_assessment, make_key, make_keys
 from hostile.world import snapshot
-from response_checks import refusal
+from response_checks import error_of
 
 from models import CandidateKey, invitations
 
@@ -75,7 +75,7 @@ def test_unknown_and_ambiguous_candidates_are_named(reviewer, organization, asse
     other = make_key(make_assessment(organization))
     groups = {str(other.id): "Oak", "who": "Oak", "twin": "Oak", "applicant-1": "Oak", str(keys[1].id): "Elm"}
     response = compare(reviewer, assessment, groups)
-    assert refusal(response) == (400, "invalid_request")
+    assert error_of(response) == (400, "invalid_request")
     assert {tuple(detail["path"]): detail["message"] for detail in response.json["details"]} == {
         ("groups", str(other.id)): "No such candidate in this assessment.",
         ("groups", "who"): "No such candidate in this assessment.",
@@ -88,5 +88,5 @@ def test_unknown_and_ambiguous_candidates_are_named(reviewer, organization, asse
     "groups",
     [None, [], "Oak", {"x": None}, {"x": ""}, {"": "Oak"}, {"x": 1}, {str(n): str(n) for n in range(101)}],
 )
-def test_invalid_groups_are_refused(reviewer, assessment, groups):
-    assert refusal(compare(reviewer, assessment, groups)) == (400, "invalid_request")
+def test_invalid_groups_are_rejected(reviewer, assessment, groups):
+    assert error_of(compare(reviewer, assessment, groups)) == (400, "invalid_request")

@@ -11,7 +11,7 @@ from factories import (
     make_webhook,
     mark_hired,
 )
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from delivery.worker import Worker
 from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy
@@ -88,7 +88,7 @@ def test_each_organization_has_its_own_feed(neighbour, reviewer, assessment_ids)
     assert get(reviewer)["next"] == 5
 
 
-def test_invalid_cursors_types_and_limits_are_refused(reviewer, assessment_ids):
+def test_invalid_cursors_types_and_limits_are_rejected(reviewer, assessment_ids):
     for member, values in {"after": [6, "x", -1], "types": ["key.lost", ""], "limit": ["x"]}.items():
         for value in values:
             assert error_paths(reviewer.get(PATH, **{member: value})) == [[member]], value
@@ -103,7 +103,7 @@ def test_events_are_stored_for_30_days(app, clock, reviewer, organization, asses
     clock.fixed += timedelta(days=1)
     worker.run_once()
     assert len(get(reviewer)["events"]) == len(get(reviewer, after=5)["events"]) == 1
-    assert refusal(reviewer.get(PATH, after=4)) == (410, "cursor_expired")
+    assert error_of(reviewer.get(PATH, after=4)) == (410, "cursor_expired")
 
 
 def test_positions_continue_after_all_events_were_deleted(app, clock, reviewer, organization, assessment_ids):

@@ -87,7 +87,7 @@ def test_a_worker_is_expected_once_there_is_work(clock, organization, worker_sta
 
 
 def test_a_worker_is_not_running_after_three_silent_minutes(clock, worker_state):
-    Heart(is_continuous=True).beat("mails")
+    Heart(is_continuous=True).beat("emails")
     clock.fixed += timedelta(minutes=2, seconds=59)
     assert worker_state() == (200, "ok")
     clock.fixed += timedelta(seconds=1)
@@ -107,12 +107,12 @@ def test_a_worker_started_by_cron_is_expected_every_hour(app, clock, organizatio
 
 def test_a_task_that_does_not_return_is_stalled(clock, worker_state):
     heart = Heart(is_continuous=True)
-    for task in ("mails", "seal"):
+    for task in ("emails", "seal"):
         heart.beat(task)
     for _ in range(10):
         assert worker_state() == (200, "ok")
         clock.fixed += timedelta(minutes=1)
-        heart.beat("mails")
+        heart.beat("emails")
     assert worker_state() == (503, "stalled")
 
 

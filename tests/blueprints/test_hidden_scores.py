@@ -39,29 +39,29 @@ def give(caller, session, key, value):
     body_of(caller.put(f"/v1/sessions/{session.id}/scores/{key}", {"value": value, "comment": "Why"}))
 
 
-def sheet(caller, session):
+def scorecard(caller, session):
     return body_of(caller.get(f"/v1/sessions/{session.id}/scores"))
 
 
 def values(caller, session):
     """The current values that the caller sees, by criterion."""
-    shown = sheet(caller, session)["criteria"]
+    shown = scorecard(caller, session)["criteria"]
     return {criterion["key"]: [score["value"] for score in criterion["scores"]] for criterion in shown}
 
 
 def test_the_others_scores_appear_after_the_last_criterion(people, scored):
     ann, bob, carol = people
     for caller in (bob, carol):
-        shown = sheet(caller, scored)
+        shown = scorecard(caller, scored)
         assert [shown[name] for name in ("othersHidden", "reviewerCount", "total")] == [True, 1, None]
         assert [each["history"] for each in shown["criteria"]] == [[], []]
         assert {each["mean"] for each in shown["criteria"]} == {None}
     give(bob, scored, "quality", 1)
     assert values(bob, scored) == {"quality": [1], "tests": []}
-    assert sheet(bob, scored)["criteria"][0]["mean"] == 1
+    assert scorecard(bob, scored)["criteria"][0]["mean"] == 1
     give(bob, scored, "tests", 1)
     assert values(bob, scored) == values(ann, scored) == {"quality": [1, 3], "tests": [1, 3]}
-    assert sheet(bob, scored)["othersHidden"] is False
+    assert scorecard(bob, scored)["othersHidden"] is False
     bob.delete(f"/v1/sessions/{scored.id}/scores/tests")
     assert values(bob, scored) == {"quality": [1, 3], "tests": [3]}  # they know them now
     assert values(carol, scored) == {"quality": [], "tests": []}
@@ -71,7 +71,7 @@ def test_services_and_observers_see_all_scores(app, organization, reviewer, read
     observer = Caller.person(app, make_person(organization, "observer", name="Olga"))
     for caller in (reviewer, reader, observer):
         assert values(caller, scored) == {"quality": [3], "tests": [3]}
-        assert sheet(caller, scored)["othersHidden"] is False
+        assert scorecard(caller, scored)["othersHidden"] is False
 
 
 def test_results_hide_scores_from_people_who_have_not_scored(people, reviewer, scored):

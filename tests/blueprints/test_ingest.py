@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from callers import Caller
 from factories import envelope, make_assessment, make_key, make_session
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from models import Event, Session, sessions
 
@@ -124,31 +124,31 @@ def test_envelope_may_name_the_keys_own_session_only(candidate, assessment, sess
     for text in (str(session.id), str(session.id).upper()):
         assert ingest(candidate, envelope(sessionId=text)) == OK
     for wrong in (NOWHERE, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
-        assert refusal(candidate.post(PATH, envelope(sessionId=wrong))) == (404, "not_found"), wrong
+        assert error_of(candidate.post(PATH, envelope(sessionId=wrong))) == (404, "not_found"), wrong
     assert Event.select().count() == 2
 
 
 def test_key_must_be_redeemed(candidate):
-    assert refusal(candidate.post(PATH, envelope())) == (409, "not_redeemed")
+    assert error_of(candidate.post(PATH, envelope())) == (409, "not_redeemed")
     for wrong in ("nonsense", NOWHERE):
-        assert refusal(candidate.post(PATH, envelope(sessionId=wrong))) == (404, "not_found")
+        assert error_of(candidate.post(PATH, envelope(sessionId=wrong))) == (404, "not_found")
     assert Event.select().count() == 0
 
 
-def test_refusals_come_in_their_order(app, clock, anonymous, reviewer, candidate, session):
+def test_errors_come_in_their_order(app, clock, anonymous, reviewer, candidate, session):
     sessions.complete(session)
     clock.fixed += timedelta(days=2)
     plain = {"data": "{", "content_type": "text/plain"}
     both = Caller(app, **candidate.headers, Authorization="Bearer nonsense")
     for caller in (anonymous, reviewer, both):
-        assert refusal(caller.post(PATH, envelope())) == (401, "unauthorized")
-        assert refusal(caller.request("POST", PATH, **plain)) == (401, "unauthorized")
+        assert error_of(caller.post(PATH, envelope())) == (401, "unauthorized")
+        assert error_of(caller.request("POST", PATH, **plain)) == (401, "unauthorized")
     gzipped = {"json": envelope(), "headers": {"Content-Encoding": "gzip"}}
     for sent in (plain, gzipped):
-        assert refusal(candidate.request("POST", PATH, **sent)) == (415, "unsupported_media_type")
-    assert refusal(candidate.post(PATH, {"id": 7, "sessionId": NOWHERE})) == (400, "invalid_request")
-    assert refusal(candidate.post(PATH, envelope(sessionId=NOWHERE))) == (404, "not_found")
-    assert refusal(candidate.post(PATH, envelope())) == (409, "session_closed")
+        assert error_of(candidate.request("POST", PATH, **sent)) == (415, "unsupported_media_type")
+    assert error_of(candidate.post(PATH, {"id": 7, "sessionId": NOWHERE})) == (400, "invalid_request")
+    assert error_of(candidate.post(PATH, envelope(sessionId=NOWHERE))) == (404, "not_found")
+    assert error_of(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_large_or_chunked_body_without_a_valid_credential_is_not_read(anonymous,
     body = BytesIO(bytes(size))
     sent = {"input_stream": body, "content_type": "application/json", "environ_overrides": environ}
     response = anonymous.request("POST", PATH, **sent)
-    assert refusal(response) == (401, "unauthorized")
+    assert error_of(response) == (401, "unauthorized")
     assert body.tell() == 0
 
 
@@ -196,7 +196,7 @@ def test_events_count_for_ten_minutes_after_the_close_and_are_accepted_for_a_day
     clock.fixed += timedelta(hours=24, minutes=-10, milliseconds=-2)
     assert ingest(candidate, envelope("prompt")) == LATE
     clock.fixed += timedelta(milliseconds=2)
-    assert refusal(candidate.post(PATH, envelope("prompt"))) == (409, "session_closed")
+    assert error_of(candidate.post(PATH, envelope("prompt"))) == (409, "session_closed")
     assert counts(reviewer, session) == (1, 2, 1)
     assert [event.late for event in Event.select().order_by(Event.seq)] == [False, True, True]
 
@@ -215,7 +215,7 @@ def test_windows_start_at_the_limit_even_if_no_process_has_settled_it(clock, rev
         assert ingest(candidate, envelope("prompt")) == expected
     assert counts(reviewer, session) == (3, 1, 3)
     clock.fixed = close + timedelta(hours=24) + millisecond
-    assert refusal(candidate.post(PATH, envelope())) == (409, "session_closed")
+    assert error_of(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 
 def test_event_after_the_close_marks_the_metrics_as_due(candidate, session):
@@ -230,10 +230,10 @@ def test_an_event_has_at_most_100000_values(candidate, session):
     for count, status in ((100_000, 201), (100_001, 400)):
         response = candidate.post("/v1/hooks/ingest", envelope(data={"a": [0] * (count - 8)}))
         assert response.status_code == status
-    assert refusal(response) == (400, "too_many_values")
+    assert error_of(response) == (400, "too_many_values")
     assert Event.select().count() == 1
 
 
 def test_other_bodies_have_at_most_100000_values(reviewer):
     response = reviewer.post("/v1/assessments", {"title": [0] * 100_000})
-    assert refusal(response) == (400, "too_many_values")
+    assert error_of(response) == (400, "too_many_values")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from factories import envelope
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from models import Event, Session, sessions
 
@@ -54,15 +54,15 @@ def test_each_event_has_its_result_in_order(candidate, session):
     ],
     ids=lambda value: value and value[:40],
 )
-def test_refused_event_refuses_no_other(candidate, session, text, event_id):
+def test_rejected_event_rejects_no_other(candidate, session, text, event_id):
     response = post_text(candidate, f'{{"events": [{text}, {json.dumps(envelope())}]}}')
-    assert statuses(response) == ["refused", "created"]
+    assert statuses(response) == ["rejected", "created"]
     result = response.json["results"][0]
     assert result["error"]
     assert result["id"] == event_id
 
 
-def test_refusal_names_the_member(candidate, session):
+def test_error_names_the_member(candidate, session):
     events = [envelope(**members) for members in ({"kind": "a\0b"}, {"v": 0.5}, {"ts": "soon"})]
     for member, result in zip(("kind", "v", "ts"), post(candidate, *events).json["results"], strict=True):
         assert result["error"].startswith(f"{member}: ")
@@ -101,7 +101,7 @@ def test_batch_is_a_list_of_events(candidate, session, events):
 )
 def test_parsing_stops_after_500_events(candidate, session, rest):
     response = post_text(candidate, f'{{"events": [{", ".join([EVENT] * 501)}{rest}]}}')
-    assert refusal(response) == (400, "batch_too_large")
+    assert error_of(response) == (400, "batch_too_large")
     assert Event.select().count() == 0
 
 
@@ -110,19 +110,19 @@ def event_of(values):
     return EVENT.replace("{}", f'{{"a": [{"0," * (values - 8)} 0]}}').replace('"x"', f'"{values}"')
 
 
-def test_an_event_of_many_values_is_refused_alone(candidate, session):
+def test_an_event_of_many_values_is_rejected_alone(candidate, session):
     response = post_text(candidate, f'{{"events": [{event_of(100_001)}, {EVENT}]}}')
-    refused, created = response.json["results"]
-    assert refused["id"] == "100001"
-    assert refused["error"] == "The JSON has more than 100000 values."
+    rejected, created = response.json["results"]
+    assert rejected["id"] == "100001"
+    assert rejected["error"] == "The JSON has more than 100000 values."
     assert created["status"] == "created"
 
 
-def test_events_of_many_values_together_are_refused(candidate, session):
+def test_events_of_many_values_together_are_rejected(candidate, session):
     events = [event_of(values) for values in (66_664, 66_665, 66_666)]
     assert statuses(post_text(candidate, f'{{"events": [{", ".join(events)}]}}')) == ["created"] * 3
     response = post_text(candidate, f'{{"events": [{", ".join([*events, EVENT])}]}}')
-    assert refusal(response) == (400, "too_many_values")
+    assert error_of(response) == (400, "too_many_values")
 
 
 def test_body_must_be_a_json_object(candidate, session):
@@ -133,14 +133,14 @@ def test_body_must_be_a_json_object(candidate, session):
     assert Event.select().count() == 0
 
 
-def test_events_of_a_batch_become_late_and_are_then_refused(candidate, session, clock):
+def test_events_of_a_batch_become_late_and_are_then_rejected(candidate, session, clock):
     sessions.complete(session)
     clock.fixed += timedelta(minutes=11)
     assert statuses(post(candidate, envelope())) == ["late"]
     clock.fixed += timedelta(hours=24)
-    (refused,) = post(candidate, envelope(id="x")).json["results"]
-    assert refused == {"id": "x", "status": "refused", "error": "This session is closed."}
+    (rejected,) = post(candidate, envelope(id="x")).json["results"]
+    assert rejected == {"id": "x", "status": "rejected", "error": "This session is closed."}
 
 
 def test_key_must_be_redeemed(candidate):
-    assert refusal(post(candidate, envelope())) == (409, "not_redeemed")
+    assert error_of(post(candidate, envelope())) == (409, "not_redeemed")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from factories import make_assessment, make_key, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
 from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
@@ -26,7 +26,7 @@ def worker(app, tmp_path):
 
 
 @pytest.fixture
-def mails(tmp_path):
+def emails(tmp_path):
     """The saved emails."""
     return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
 
@@ -39,7 +39,7 @@ def history(reviewer, key):
 
 @pytest.mark.parametrize(("was_sent", "state"), [(True, "saved"), (False, "canceled")])
 def test_resending_adds_a_message_and_cancels_a_queued_one(
-    reviewer, assessment, worker, mails, was_sent, state
+    reviewer, assessment, worker, emails, was_sent, state
 ):
     (issued,) = issue(reviewer, assessment, "alice@example.com", orgName="Northwind").json["keys"]
     key = CandidateKey.get_by_id(issued["id"])
@@ -50,20 +50,20 @@ def test_resending_adds_a_message_and_cancels_a_queued_one(
     worker.run_once()
     assert history(reviewer, key) == [("invitation", "saved"), ("invitation", state)]
     assert [delivery.data["orgName"] for delivery in Delivery.select()] == ["Northwind", "Northwind"]
-    assert len(mails()) == 1 + was_sent
+    assert len(emails()) == 1 + was_sent
 
 
 def test_resending_needs_an_address_and_an_open_key(clock, reviewer, assessment, key):
-    assert refusal(reviewer.post(at(make_key(assessment, None), "/invite"))) == (409, "no_address")
+    assert error_of(reviewer.post(at(make_key(assessment, None), "/invite"))) == (409, "no_address")
     session = make_session(make_key(assessment))
     sessions.complete(session)
-    assert refusal(reviewer.post(at(session.key, "/invite"))) == (409, "session_ended")
+    assert error_of(reviewer.post(at(session.key, "/invite"))) == (409, "session_ended")
     clock.fixed = key.expires_at
-    assert refusal(reviewer.post(at(key, "/invite"))) == (409, "expired")
+    assert error_of(reviewer.post(at(key, "/invite"))) == (409, "expired")
     key.revoke()
     for path, body in (("/invite", None), ("/extend", {"days": 1}), ("/reopen", {"days": 1})):
-        assert refusal(reviewer.post(at(key, path), body)) == (404, "not_found")
-    assert refusal(reviewer.get(at(key, "/deliveries"))) == (404, "not_found")
+        assert error_of(reviewer.post(at(key, path), body)) == (404, "not_found")
+    assert error_of(reviewer.get(at(key, "/deliveries"))) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -94,32 +94,32 @@ def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body
 def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key):
     Consent.give(key, None, None)
     clock.fixed = key.expires_at
-    assert refusal(anonymous.post("/v1/candidate/redeem", {"key": key.key})) == (410, "key_expired")
-    assert refusal(reviewer.post(at(key, "/extend"), {"days": 7})) == (409, "expired")
+    assert error_of(anonymous.post("/v1/candidate/redeem", {"key": key.key})) == (410, "key_expired")
+    assert error_of(reviewer.post(at(key, "/extend"), {"days": 7})) == (409, "expired")
     candidate = body_of(reviewer.post(at(key, "/reopen"), {}))["candidate"]
     assert (candidate["status"], candidate["expiresAt"]) == ("pending", "2026-04-15T09:00:00.000Z")
     assert anonymous.post("/v1/candidate/redeem", {"key": key.key}).status_code == 200
 
 
 def test_only_an_expired_key_that_was_not_redeemed_is_reopened(reviewer, clock, key):
-    assert refusal(reviewer.post(at(key, "/reopen"), {"days": 1})) == (409, "not_expired")
+    assert error_of(reviewer.post(at(key, "/reopen"), {"days": 1})) == (409, "not_expired")
     make_session(key)
     for path in ("/reopen", "/extend"):
-        assert refusal(reviewer.post(at(key, path), {"days": 1})) == (409, "key_redeemed")
+        assert error_of(reviewer.post(at(key, path), {"days": 1})) == (409, "key_redeemed")
 
 
 @pytest.mark.parametrize(
     ("name", "email", "state"), [("Bob", "Bob@Example.com", "saved"), (None, None, "canceled")]
 )
 def test_a_changed_name_and_address_apply_to_queued_messages(
-    reviewer, key, worker, mails, name, email, state
+    reviewer, key, worker, emails, name, email, state
 ):
     body = {"candidateName": name, "candidateEmail": email}
     assert body.items() <= body_of(reviewer.patch(at(key), body))["candidate"].items()
     assert [reviewer.get("/v1/candidates", q=q).json["total"] for q in ("bob@", "alice")] == [bool(name), 0]
     worker.run_once()
     assert history(reviewer, key) == [("invitation", state)]
-    assert [f"To: {name} <{email}>" in mail for mail in mails()] == [True] * bool(name)
+    assert [f"To: {name} <{email}>" in mail for mail in emails()] == [True] * bool(name)
 
 
 def test_external_id_and_metadata_are_shown_with_the_key(reviewer, assessment, key):
@@ -148,9 +148,9 @@ def test_metadata_has_up_to_20_members_of_500_characters(reviewer, key):
     assert body_of(reviewer.patch(at(key), {"metadata": largest}))["candidate"]["metadata"] == largest
 
 
-def test_a_refused_change_changes_nothing(reviewer, key):
+def test_a_rejected_change_changes_nothing(reviewer, key):
     body = {"hired": True, "candidateName": "Bob"}
-    assert refusal(reviewer.patch(at(key), body)) == (409, "not_finished")
+    assert error_of(reviewer.patch(at(key), body)) == (409, "not_finished")
     assert only_candidate(reviewer)["candidateName"] == "Alice"
 
 
@@ -184,17 +184,17 @@ def test_return_issues_one_key_for_a_repeated_address(reviewer, assessment):
     assert CandidateKey.select().count() == 1
 
 
-@pytest.mark.parametrize("on_duplicate", ["return", "refuse"])
+@pytest.mark.parametrize("on_duplicate", ["return", "reject"])
 def test_keys_without_an_address_are_not_duplicates(reviewer, assessment, on_duplicate):
     body = {"count": 2, "onDuplicate": on_duplicate}
     response = reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
     assert len({key["id"] for key in response.json["keys"]}) == 2
 
 
-def test_refuse_names_the_duplicates(reviewer, assessment, key):
+def test_reject_names_the_duplicates(reviewer, assessment, key):
     emails = ("bob@example.com", "alice@example.com", "BOB@example.com")
-    response = issue(reviewer, assessment, *emails, onDuplicate="refuse")
-    assert refusal(response) == (409, "duplicate_candidates")
+    response = issue(reviewer, assessment, *emails, onDuplicate="reject")
+    assert error_of(response) == (409, "duplicate_candidates")
     open_key, repeated = response.json["entries"]
     assert (open_key["path"], repeated["path"]) == (["candidateEmails", 1], ["candidateEmails", 2])
     assert str(key.id) in open_key["message"]
@@ -209,7 +209,7 @@ def test_only_an_open_key_is_a_duplicate(clock, reviewer, organization):
     make_session(make_key(assessment))
     for passed, status in ((0, 409), (65, 201), (0, 409), (24 * 60, 201)):  # in minutes
         clock.fixed += timedelta(minutes=passed)
-        response = issue(reviewer, assessment, "alice@example.com", onDuplicate="refuse")
+        response = issue(reviewer, assessment, "alice@example.com", onDuplicate="reject")
         assert response.status_code == status
 
 
@@ -243,10 +243,10 @@ def test_the_candidate_sees_the_extended_time_limit(clock, reviewer, anonymous, 
     assert redeemed["expiresAt"] == (close + timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def test_the_email_has_the_extended_time_limit(reviewer, timed, worker, mails):
+def test_the_email_has_the_extended_time_limit(reviewer, timed, worker, emails):
     accommodate(reviewer, timed, extraMinutes=30)
     worker.run_once()
-    assert "Time limit:  2 hours" in mails()[0]
+    assert "Time limit:  2 hours" in emails()[0]
 
 
 def test_more_time_during_a_session_moves_the_deadline(clock, reviewer, timed):
@@ -256,13 +256,13 @@ def test_more_time_during_a_session_moves_the_deadline(clock, reviewer, timed):
     for minutes, status, code in ((10, "active", "time_is_over"), (1, "expired", "session_closed")):
         clock.fixed += timedelta(minutes=minutes)
         assert only_candidate(reviewer)["status"] == status
-        assert refusal(reviewer.put(at(timed, "/accommodation"), {})) == (409, code)
+        assert error_of(reviewer.put(at(timed, "/accommodation"), {})) == (409, code)
         assert reviewer.get(at(timed, "/accommodation")).json["accommodation"]["extraMinutes"] == 10
 
 
 def test_without_a_time_limit_there_is_nothing_to_extend(reviewer, key):
     for body in ({"timeMultiplier": 2}, {"extraMinutes": 30}):
-        assert refusal(reviewer.put(at(key, "/accommodation"), body)) == (409, "no_time_limit")
+        assert error_of(reviewer.put(at(key, "/accommodation"), body)) == (409, "no_time_limit")
     assert accommodate(reviewer, key)["timeLimitMinutes"] is None
     assert make_session(key).closes_at is None
 
@@ -274,7 +274,7 @@ def test_without_a_time_limit_there_is_nothing_to_extend(reviewer, key):
         {"timeMultiplier": 1.0001}, {"timeMultiplier": True}, {"timeMultiplier": 1.5, "extraMinutes": 30},
     ],
 )  # fmt: skip
-def test_an_invalid_accommodation_is_refused(reviewer, key, body):
+def test_an_invalid_accommodation_is_rejected(reviewer, key, body):
     assert reviewer.put(at(key, "/accommodation"), body).status_code == 400
 
 
@@ -292,21 +292,21 @@ def reminding(clock, organization):
     return make_key(make_assessment(organization, reminder_days_before=2))
 
 
-def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, reminding, worker, mails):
+def test_a_candidate_who_has_not_started_is_reminded_once(clock, reviewer, reminding, worker, emails):
     worker.run_once()
     clock.fixed += timedelta(days=5) - timedelta(minutes=1)
     worker.run_once()
-    assert len(mails()) == 1
+    assert len(emails()) == 1
     clock.fixed += timedelta(minutes=1)
     for _ in range(2):
         worker.run_once()
         clock.fixed += timedelta(hours=1)
     assert history(reviewer, reminding) == [("reminder", "saved"), ("invitation", "saved")]
-    (reminder,) = [mail for mail in mails() if "This is a reminder:" in mail]
+    (reminder,) = [mail for mail in emails() if "This is a reminder:" in mail]
     assert reminding.key in reminder
 
 
-def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organization, worker, mails):
+def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organization, worker, emails):
     assessment = make_assessment(organization, reminder_days_before=2)
     (issued,) = issue(reviewer, assessment, count=1, candidateEmails=None, orgName="Northwind").json["keys"]
     key = CandidateKey.get_by_id(issued["id"])
@@ -315,9 +315,9 @@ def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organiz
     clock.fixed += timedelta(days=5)
     worker.run_once()
     assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
-    assert all("Northwind invites you" in mail for mail in mails())
-    assert sum("This is a reminder: Northwind has" in mail for mail in mails()) == 1
-    assert not any(organization.shown_name in mail for mail in mails())
+    assert all("Northwind invites you" in mail for mail in emails())
+    assert sum("This is a reminder: Northwind has" in mail for mail in emails()) == 1
+    assert not any(organization.shown_name in mail for mail in emails())
 
 
 def test_there_are_no_reminders_by_default(clock, key):
@@ -340,14 +340,14 @@ def test_no_reminder_is_queued_after(app, clock, reviewer, reminding, event):
     assert invitations.enqueue_reminders() == 0
 
 
-def test_a_queued_reminder_is_canceled_by_a_start(clock, reviewer, reminding, worker, mails):
+def test_a_queued_reminder_is_canceled_by_a_start(clock, reviewer, reminding, worker, emails):
     worker.run_once()
     clock.fixed += timedelta(days=5)
     assert invitations.enqueue_reminders() == 1
     make_session(reminding)
     worker.run_once()
     assert history(reviewer, reminding)[0] == ("reminder", "canceled")
-    assert len(mails()) == 1
+    assert len(emails()) == 1
 
 
 def test_an_extended_key_is_reminded_of_its_new_expiry_only(clock, reviewer, reminding, worker):
@@ -371,23 +371,23 @@ def test_a_reminder_is_due_after_the_invitation(reviewer, assessment):
     assert reviewer.get(f"{path}/task").json["task"]["reminderDaysBefore"] == 7
 
 
-def test_a_failed_message_is_listed_and_retried(reviewer, key, worker, mails):
+def test_a_failed_message_is_listed_and_retried(reviewer, key, worker, emails):
     outcomes.fail(Delivery.get(), "550 5.1.1 No such user")
     (failed,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
     assert (failed["candidateId"], failed["lastError"]) == (str(key.id), "550 5.1.1 No such user")
     retried = reviewer.post(f"/v1/deliveries/{failed['id']}/retry").json["delivery"]
     assert (retried["id"], retried["state"], retried["attempts"]) == (failed["id"], "queued", 0)
     worker.run_once()
-    assert len(mails()) == 1
+    assert len(emails()) == 1
     assert reviewer.get("/v1/deliveries", state="failed").json["total"] == 0
-    assert refusal(reviewer.post(f"/v1/deliveries/{failed['id']}/retry")) == (409, "not_failed")
+    assert error_of(reviewer.post(f"/v1/deliveries/{failed['id']}/retry")) == (409, "not_failed")
 
 
 def test_removals_are_not_listed(reviewer, organization, key):
     outbox.enqueue_removals(organization.id, key.id, [("bundle", key.created_at)])
     assert reviewer.get("/v1/deliveries").json["total"] == 1
     removal = Delivery.get(Delivery.kind == "removal")
-    assert refusal(reviewer.post(f"/v1/deliveries/{removal.id}/retry")) == (404, "not_found")
+    assert error_of(reviewer.post(f"/v1/deliveries/{removal.id}/retry")) == (404, "not_found")
 
 
 def test_messages_are_paginated_latest_first_and_have_no_name_or_address(reviewer, assessment):
@@ -446,7 +446,7 @@ def test_nothing_that_a_candidate_has_seen_can_change(reviewer, assessment, sess
     assert reviewer.patch(path, unseen).json["assessment"]["expiresInDays"] == 9
     before = reviewer.get(path).json
     response = reviewer.patch(path, {member: SHOWN_TO_CANDIDATES[member], "expiresInDays": 8})
-    assert refusal(response) == (409, "already_begun")
+    assert error_of(response) == (409, "already_begun")
     assert [entry["path"] for entry in response.json["entries"]] == [[member]]
     assert reviewer.get(path).json == before
 

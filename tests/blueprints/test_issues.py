@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from callers import Caller
 from factories import make_assessment, make_issue, make_key
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import Issue
 
@@ -58,7 +58,7 @@ def test_other_members_are_optional_and_those_of_the_response_ignored(reviewer, 
         ("labels", ["x"] * 51), ("language", "G\no"), ("license", ""), ("description", 7), ("sources", {}),
     ],
 )  # fmt: skip
-def test_invalid_members_are_refused(reviewer, member, value):
+def test_invalid_members_are_rejected(reviewer, member, value):
     body = {name: sent for name, sent in (BODY | {member: value}).items() if sent is not ...}
     assert error_paths(reviewer.post(PATH, body)) == [[member]]
     assert Issue.select().count() == 0
@@ -83,7 +83,7 @@ def test_a_candidate_sees_only_the_issue_of_their_assessment(app, organization):
     own, other = make_issue(organization), make_issue(organization)
     candidate = Caller.candidate(app, make_key(make_assessment(organization, issue_id=own.id)))
     assert body_of(candidate.get(f"{PATH}/{own.id}"))["issue"]["title"] == own.title
-    assert refusal(candidate.get(f"{PATH}/{other.id}")) == (404, "not_found")
+    assert error_of(candidate.get(f"{PATH}/{other.id}")) == (404, "not_found")
 
 
 def test_issues_are_listed_in_order_of_creation(clock, reviewer):
@@ -110,7 +110,7 @@ def test_filters(reviewer, organization, query, expected):
 
 
 @pytest.mark.parametrize("query", [{"difficulty": "Easy"}, {"limit": "x"}, {"offset": -1}])
-def test_invalid_filters_are_refused(reviewer, query):
+def test_invalid_filters_are_rejected(reviewer, query):
     assert error_paths(reviewer.get(PATH, **query)) == [[name] for name in query]
 
 
@@ -134,8 +134,8 @@ def test_null_clears_optional_members_only(reviewer):
 
 def test_catalog_issues_cannot_be_changed_or_deleted(reviewer):
     issue = make_issue()
-    assert refusal(reviewer.patch(f"{PATH}/{issue.id}", {"title": "Mine"})) == (404, "not_found")
-    assert refusal(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")
+    assert error_of(reviewer.patch(f"{PATH}/{issue.id}", {"title": "Mine"})) == (404, "not_found")
+    assert error_of(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")
     assert Issue.get().deleted_at is None
 
 
@@ -145,7 +145,7 @@ def test_a_deleted_issue_remains_only_in_its_assessments(reviewer, organization)
     response = reviewer.delete(f"{PATH}/{issue.id}")
     assert (response.status_code, response.json) == (200, {"ok": True, "id": str(issue.id)})
     assert titles(reviewer) == []
-    assert refusal(reviewer.get(f"{PATH}/{issue.id}")) == (404, "not_found")
-    assert refusal(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")
+    assert error_of(reviewer.get(f"{PATH}/{issue.id}")) == (404, "not_found")
+    assert error_of(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")
     shown = reviewer.get(f"/v1/assessments/{assessment.id}").json["assessment"]
     assert shown["issue"]["title"] == "Orders are lost"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from factories import make_assessment, make_key, make_keys, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import CandidateKey, Delivery, sessions
 from rules import candidate_keys
@@ -95,7 +95,7 @@ def test_there_are_exactly_as_many_addresses_and_names_as_keys(reviewer, path, e
         assert error_paths(reviewer.post(path, {"count": 2, member: [entry] * entries})) == [[member]]
 
 
-def test_a_list_with_too_many_entries_is_refused_for_its_length(reviewer, path):
+def test_a_list_with_too_many_entries_is_rejected_for_its_length(reviewer, path):
     for member in ("candidateEmails", "candidateNames"):
         assert error_paths(reviewer.post(path, {"count": 2, member: [1] * 99_000})) == [[member]]
 
@@ -210,10 +210,10 @@ def test_a_revoked_key_is_in_no_list_and_stops_working(reviewer, candidate, key,
     assert reviewer.get(path).json == {"keys": [], "next": None}
     assert reviewer.get("/v1/candidates").json["total"] == 0
     assert candidate.get("/v1/me").status_code == 401
-    assert refusal(reviewer.delete(f"{path}/{key.id}")) == (404, "not_found")
+    assert error_of(reviewer.delete(f"{path}/{key.id}")) == (404, "not_found")
 
 
 def test_a_key_is_revoked_under_its_own_assessment_only(reviewer, organization, key):
     other = make_assessment(organization)
-    assert refusal(reviewer.delete(f"{path_of(other)}/{key.id}")) == (404, "not_found")
+    assert error_of(reviewer.delete(f"{path_of(other)}/{key.id}")) == (404, "not_found")
     assert CandidateKey.get_by_id(key.id).revoked_at is None

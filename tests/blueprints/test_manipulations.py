@@ -281,7 +281,7 @@ MANIPULATIONS = {
     ),
     "the consent is changed": (lambda record: Consent.update(disclosure_version="9").execute(), "session_changed"),
     "the consent is deleted": (lambda record: Consent.delete().execute(), "session_changed"),
-    "refused events are invented": (column("refused_event_count", 3), "session_changed"),
+    "rejected events are invented": (column("rejected_event_count", 3), "session_changed"),
     "the key is renamed": (Record.rename_keys, "seal_key_unknown"),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ import factories
 import pytest
 from callers import Caller
 from prometheus_client.parser import text_string_to_metric_families
-from response_checks import refusal
+from response_checks import error_of
 
 import config
 import models
@@ -47,13 +47,13 @@ def read(monitored):
 
 
 def test_without_the_setting_there_are_no_metrics(app):
-    assert refusal(Caller(app, Authorization=f"Bearer {TOKEN}").get("/metrics")) == (404, "not_found")
+    assert error_of(Caller(app, Authorization=f"Bearer {TOKEN}").get("/metrics")) == (404, "not_found")
 
 
 @pytest.mark.parametrize("sent", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
 def test_metrics_need_the_token(monitored, sent):
     response = Caller(monitored, **({} if sent is None else {"Authorization": sent})).get("/metrics")
-    assert refusal(response) == (401, "unauthorized")
+    assert error_of(response) == (401, "unauthorized")
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 

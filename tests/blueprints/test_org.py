@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from callers import Caller
 from factories import make_assessment, make_key, make_model_call, make_organization, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import ApiToken, Assessment
 from rules import api_tokens
@@ -101,7 +101,7 @@ def test_a_new_token_is_shown_once_and_works(app, clock, reviewer):
 def test_the_default_scope_of_a_token_is_read(app, reviewer, members):
     response = reviewer.post(TOKENS, {"name": "Reader"} | members)
     assert response.json["token"]["scopes"] == ["read"]
-    assert refusal(create(with_token(app, response))) == (403, "insufficient_scope")
+    assert error_of(create(with_token(app, response))) == (403, "insufficient_scope")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_default_scope_of_a_token_is_read(app, reviewer, members):
         *(({"expiresInDays": days}, ["expiresInDays"]) for days in (0, 3651, "90", True)),
     ],
 )  # fmt: skip
-def test_an_invalid_token_is_refused(reviewer, body, place):
+def test_an_invalid_token_is_rejected(reviewer, body, place):
     assert error_paths(reviewer.post(TOKENS, ({"name": "Reader"} if body else {}) | body)) == [place]
 
 
@@ -133,8 +133,8 @@ def test_a_revoked_token_leaves_the_list_and_stops_working(app, reviewer):
     revoked = reviewer.delete(f"{TOKENS}/{token_id}")
     assert (revoked.status_code, revoked.json) == (200, {"ok": True, "id": token_id})
     assert token_id not in reviewer.get(TOKENS).text
-    assert refusal(with_token(app, response).get("/v1/me")) == (401, "unauthorized")
-    assert refusal(reviewer.delete(f"{TOKENS}/{token_id}")) == (404, "not_found")
+    assert error_of(with_token(app, response).get("/v1/me")) == (401, "unauthorized")
+    assert error_of(reviewer.delete(f"{TOKENS}/{token_id}")) == (404, "not_found")
 
 
 def test_a_token_can_revoke_itself_unless_it_is_the_last_one_with_write(
@@ -144,13 +144,13 @@ def test_a_token_can_revoke_itself_unless_it_is_the_last_one_with_write(
     reviewer.delete(f"{TOKENS}/{first.id}")
     expiring, _ = ApiToken.issue(organization, "Expired", "write", clock.now() + timedelta(seconds=1))
     clock.fixed += timedelta(seconds=1)
-    assert refusal(reviewer.delete(f"{TOKENS}/{reviewer.row.id}")) == (409, "last_write_token")
+    assert error_of(reviewer.delete(f"{TOKENS}/{reviewer.row.id}")) == (409, "last_write_token")
     assert reviewer.get("/v1/me").status_code == 200
     for other in (reader.row, expiring):
         assert reviewer.delete(f"{TOKENS}/{other.id}").status_code == 200
     ApiToken.issue(organization, "Another", "write")
     assert reviewer.delete(f"{TOKENS}/{reviewer.row.id}").status_code == 200
-    assert refusal(reviewer.get("/v1/me")) == (401, "unauthorized")
+    assert error_of(reviewer.get("/v1/me")) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_without_a_subscription_data_can_only_be_read_and_deleted(app, state, co
     make_key(assessment)
     organization.subscribe(state)
     path = f"/v1/assessments/{assessment.id}"
-    assert refusal(create(reviewer)) == (402, code)
-    assert refusal(reviewer.post(f"{path}/keys", {"count": 1})) == (402, code)
+    assert error_of(create(reviewer)) == (402, code)
+    assert error_of(reviewer.post(f"{path}/keys", {"count": 1})) == (402, code)
     assert Assessment.select().count() == 1
     assert reviewer.get("/v1/candidates").json["total"] == 1
     assert reviewer.get(f"{path}/cohort-stats").status_code == 200
@@ -175,7 +175,7 @@ def test_a_trial_ends_to_the_millisecond(clock, trial):
     clock.fixed += timedelta(days=14, milliseconds=-1)
     assert create(trial).status_code == 201
     clock.fixed += timedelta(milliseconds=1)
-    assert refusal(create(trial)) == (402, "trial_expired")
+    assert error_of(create(trial)) == (402, "trial_expired")
 
 
 def test_self_hosted_needs_no_subscription_and_has_no_quota(reviewer, organization):
@@ -184,7 +184,7 @@ def test_self_hosted_needs_no_subscription_and_has_no_quota(reviewer, organizati
         assert [create(reviewer).status_code for _ in range(3)] == [201] * 3
 
 
-def test_the_quota_refuses_with_its_numbers(app, trial):
+def test_the_quota_rejects_with_its_numbers(app, trial):
     assert [create(trial).status_code for _ in range(3)] == [201] * 3
     response = create(trial)
     assert response.status_code == 403
@@ -193,13 +193,13 @@ def test_the_quota_refuses_with_its_numbers(app, trial):
     assert create(with_plan(app, "trial")[1]).status_code == 201
 
 
-def test_deleted_assessments_count_and_refused_ones_do_not(trial):
+def test_deleted_assessments_count_and_rejected_ones_do_not(trial):
     trial.post("/v1/assessments", NEW | {"title": ""})
     trial.post("/v1/assessments", NEW | {"rubricId": str(trial.row.id)})
     for used in range(3):
         assert quota(trial)["used"] == used
         trial.delete(f"/v1/assessments/{create(trial).json['assessment']['id']}")
-    assert refusal(create(trial)) == (403, "quota_exceeded")
+    assert error_of(create(trial)) == (403, "quota_exceeded")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_cursors_read_every_entry_once_in_either_order(reviewer, lists):
             assert [entry["id"] for entry in read_all(reviewer, path, limit=2, **query)] == expected, name
 
 
-def test_an_invalid_cursor_or_order_is_refused(reviewer, lists):
+def test_an_invalid_cursor_or_order_is_rejected(reviewer, lists):
     for path in lists.values():
         for cursor in ("", "1", "1.2", "x." + "0" * 32, "1" * 17 + "." + "0" * 32, "1." + "G" * 32):
             assert error_paths(reviewer.get(path, after=cursor)) == [["after"]], (path, cursor)

@@ -3,7 +3,7 @@
 import pytest
 from callers import Caller
 from factories import make_organization, make_person
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import ApiToken, AuditEntry, User
 
@@ -50,7 +50,7 @@ def test_a_person_is_added_listed_and_changed(clock, reviewer, neighbour):
     assert neighbour.get(PEOPLE).json["people"] == []
 
 
-def test_a_person_is_invited_by_mail(worker, app, admin, boss):
+def test_a_person_is_invited_by_email(worker, app, admin, boss):
     add(admin)
     assert change(admin, add(admin, email="left@example.com"), active=False).status_code == 200
     worker.run_once()
@@ -64,7 +64,7 @@ def test_a_person_is_invited_by_mail(worker, app, admin, boss):
     assert admin.get("/v1/deliveries").json["total"] == 0
 
 
-def saved_mails(app):
+def saved_emails(app):
     return "".join(mail.read_text() for mail in app.config["MAIL_FOLDER"].glob("*.eml"))
 
 
@@ -72,16 +72,16 @@ def test_a_deletion_removes_the_address_everywhere(worker, app, admin):
     headers = {"Idempotency-Key": "bob"}
     person = body_of(admin.request("POST", PEOPLE, headers, json=BOB), 201)["person"]
     worker.run_once()
-    assert BOB["email"] in saved_mails(app)
+    assert BOB["email"] in saved_emails(app)
     assert admin.delete(f"{PEOPLE}/{person['id']}").status_code == 200
     worker.run_once()
-    assert BOB["email"] not in saved_mails(app)
+    assert BOB["email"] not in saved_emails(app)
     replayed = admin.request("POST", PEOPLE, headers, json=BOB)
     assert (replayed.status_code, replayed.json["person"]) == (201, person | {"email": None})
 
 
 @pytest.mark.parametrize("member", ["name", "email", "role"])
-def test_invalid_people_are_refused(reviewer, member):
+def test_invalid_people_are_rejected(reviewer, member):
     assert error_paths(reviewer.post(PEOPLE, {name: BOB[name] for name in BOB if name != member})) == [
         [member]
     ]
@@ -92,8 +92,8 @@ def test_invalid_people_are_refused(reviewer, member):
 def test_an_organization_has_one_person_of_an_address(app, reviewer):
     person, other = add(reviewer), add(reviewer, email="other@example.com")
     again = BOB | {"email": "bob@EXAMPLE.com"}
-    assert refusal(reviewer.post(PEOPLE, again)) == (409, "duplicate_person")
-    assert refusal(change(reviewer, other, email="BOB@example.com")) == (409, "duplicate_person")
+    assert error_of(reviewer.post(PEOPLE, again)) == (409, "duplicate_person")
+    assert error_of(change(reviewer, other, email="BOB@example.com")) == (409, "duplicate_person")
     assert body_of(change(reviewer, person, email="bob@example.com"))["person"]["email"] == "bob@example.com"
     assert Caller.reviewer(app, make_organization("Other")).post(PEOPLE, again).status_code == 201
     body_of(reviewer.delete(f"{PEOPLE}/{person['id']}"))
@@ -111,7 +111,7 @@ def test_only_admins_manage_admins(admin, reviewer, boss):
         reviewer.post(TOKENS, token),
         reviewer.delete(f"{TOKENS}/{admin.row.id}"),
     ):
-        assert refusal(response) == NOT_ALLOWED
+        assert error_of(response) == NOT_ALLOWED
     assert body_of(change(admin, person, role="admin"))["person"]["role"] == "admin"
     body_of(admin.post(TOKENS, token), 201)
 
@@ -125,10 +125,10 @@ def test_the_last_active_admin_stays(admin, boss):
         change(admin, ada, active=False),
         admin.delete(f"{PEOPLE}/{boss.id}"),
     ):
-        assert refusal(response) == (409, "last_admin")
+        assert error_of(response) == (409, "last_admin")
     assert change(admin, second, active=True).status_code == 200
     body_of(admin.delete(f"{PEOPLE}/{boss.id}"))
-    assert refusal(admin.get("/v1/me")) == (401, "unauthorized")
+    assert error_of(admin.get("/v1/me")) == (401, "unauthorized")
 
 
 def test_a_token_that_can_manage_tokens_stays(admin, boss, organization):
@@ -140,7 +140,7 @@ def test_a_token_that_can_manage_tokens_stays(admin, boss, organization):
         change(admin, {"id": str(boss.id)}, role="reviewer"),
         admin.delete(f"{TOKENS}/{admin.row.id}"),
     ):
-        assert refusal(response) == (409, "last_write_token")
+        assert error_of(response) == (409, "last_write_token")
 
 
 def test_the_tokens_of_a_person_stop_when_they_are_deactivated_or_deleted(app, reviewer):
@@ -154,9 +154,9 @@ def test_the_tokens_of_a_person_stop_when_they_are_deactivated_or_deleted(app, r
         assert theirs.get("/v1/me").status_code == status
     assert person["id"] in reviewer.get(TOKENS).text
     assert body_of(reviewer.delete(f"{PEOPLE}/{person['id']}")) == {"ok": True, "id": person["id"]}
-    assert refusal(theirs.get("/v1/me")) == (401, "unauthorized")
+    assert error_of(theirs.get("/v1/me")) == (401, "unauthorized")
     assert person["id"] not in reviewer.get(TOKENS).text
-    assert refusal(reviewer.get(f"{PEOPLE}/{person['id']}")) == (404, "not_found")
+    assert error_of(reviewer.get(f"{PEOPLE}/{person['id']}")) == (404, "not_found")
     row = User.get_by_id(person["id"])
     assert (row.name, row.email, row.address) == ("Bob Sample", None, None)
 
@@ -166,10 +166,10 @@ def test_the_role_limits_the_scope_of_a_token(app, reviewer):
     theirs = token_of(app, reviewer, person)
     assert change(reviewer, person, role="observer").status_code == 200
     assert theirs.get("/v1/me").json["scopes"] == ["read"]
-    assert refusal(theirs.post("/v1/rubrics", {})) == NOT_ALLOWED
+    assert error_of(theirs.post("/v1/rubrics", {})) == NOT_ALLOWED
     body = {"name": "Second", "scopes": ["write"], "personId": person["id"]}
     assert error_paths(reviewer.post(TOKENS, body)) == [["scopes"]]
-    assert refusal(token_of(app, reviewer, person, "read").post("/v1/rubrics", {})) == (
+    assert error_of(token_of(app, reviewer, person, "read").post("/v1/rubrics", {})) == (
         403,
         "insufficient_scope",
     )

@@ -7,7 +7,7 @@ from email import message_from_bytes, policy
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_rubric, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 from statements import counted
 
 from delivery.worker import Worker
@@ -84,7 +84,7 @@ def test_a_retention_is_1_to_3650_days(reviewer, days):
         ({"disclosureAdditions": {"dataUse": ["x"] * 51}}, ["disclosureAdditions", "dataUse"]),
     ],
 )
-def test_invalid_settings_are_refused(reviewer, invalid, place):
+def test_invalid_settings_are_rejected(reviewer, invalid, place):
     before = settings(reviewer)
     assert error_paths(reviewer.patch(SETTINGS, {"replyTo": "a@example.com"} | invalid)) == [place]
     assert settings(reviewer) == before
@@ -147,7 +147,7 @@ def test_a_candidate_who_agreed_to_another_text_is_asked_again(reviewer, anonymo
     change(reviewer, disclosureAdditions=ADDITIONS)
     after = consent_state(anonymous, key)
     assert not after["alreadyConfirmed"]
-    assert refusal(anonymous.post("/v1/candidate/consent", agree)) == (409, "disclosure_outdated")
+    assert error_of(anonymous.post("/v1/candidate/consent", agree)) == (409, "disclosure_outdated")
     agree["disclosureHash"] = after["disclosureHash"]
     assert anonymous.post("/v1/candidate/consent", agree).status_code == 200
     assert consent_state(anonymous, key)["alreadyConfirmed"]

@@ -293,7 +293,7 @@ def test_a_cursor_keeps_its_position_while_results_change(reviewer, cohort):
     assert results(reviewer, cohort, **query, after=first["next"])["results"] == whole[5:10]
 
 
-def test_a_cursor_of_another_order_or_a_made_up_one_is_refused(reviewer, cohort):
+def test_a_cursor_of_another_order_or_a_made_up_one_is_rejected(reviewer, cohort):
     path = f"/v1/assessments/{cohort.id}/results"
     cursor = results(reviewer, cohort, sort="durationMs", limit=2)["next"]
     for query in (

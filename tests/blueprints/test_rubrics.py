@@ -1,10 +1,10 @@
-"""Scoring rubrics: criteria, versions, and refusal to delete one in use (R2, R6, R12, R23, R24)."""
+"""Scoring rubrics: criteria, versions, and error to delete one in use (R2, R6, R12, R23, R24)."""
 
 from datetime import timedelta
 
 import pytest
 from factories import make_assessment, make_rubric
-from response_checks import error_paths, refusal
+from response_checks import error_of, error_paths
 
 from models import Rubric, RubricVersion
 
@@ -69,14 +69,14 @@ def test_a_scale_has_2_to_10_levels(reviewer, count):
         *(("title", title) for title in (..., " ")), ("description", 7),
     ],
 )  # fmt: skip
-def test_an_invalid_criterion_is_refused(reviewer, member, invalid):
+def test_an_invalid_criterion_is_rejected(reviewer, member, invalid):
     assert error_paths(post_criterion(reviewer, **{member: invalid})) == [["criteria", 0, member]]
 
 
 @pytest.mark.parametrize(
     ("member", "invalid"), [("value", ...), ("value", 1.5), ("value", -1), ("label", ...)]
 )
-def test_an_invalid_level_is_refused(reviewer, member, invalid):
+def test_an_invalid_level_is_rejected(reviewer, member, invalid):
     scale = [changed(LEVELS[0], {member: invalid}), LEVELS[1]]
     assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, member]]
 
@@ -122,15 +122,15 @@ def test_a_deleted_rubric_is_not_found(reviewer, organization):
     response = reviewer.delete(f"{PATH}/{rubric.id}")
     assert (response.status_code, response.json) == (200, {"ok": True, "id": str(rubric.id)})
     assert reviewer.get(PATH).json["total"] == 0
-    assert refusal(reviewer.get(f"{PATH}/{rubric.id}")) == (404, "not_found")
-    assert refusal(reviewer.delete(f"{PATH}/{rubric.id}")) == (404, "not_found")
+    assert error_of(reviewer.get(f"{PATH}/{rubric.id}")) == (404, "not_found")
+    assert error_of(reviewer.delete(f"{PATH}/{rubric.id}")) == (404, "not_found")
 
 
 def test_a_rubric_is_not_deleted_while_an_assessment_uses_it(reviewer, organization):
     rubric = make_rubric(organization)
     users = [make_assessment(organization, title=title, rubric_id=rubric.id) for title in ("First", "Second")]
     response = reviewer.delete(f"{PATH}/{rubric.id}")
-    assert refusal(response) == (409, "rubric_in_use")
+    assert error_of(response) == (409, "rubric_in_use")
     assert response.json["assessments"] == [{"id": str(user.id), "title": user.title} for user in users]
     assert reviewer.get(f"{PATH}/{rubric.id}").status_code == 200
     for user in users:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_key, make_person, make_rubric, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import FeedEvent, Score, privacy, sessions
 
@@ -36,7 +36,7 @@ def put(caller, session, key, value, **body):
     return body_of(caller.put(path(session, key), {"value": value} | body))["score"]
 
 
-def sheet(caller, session, **query):
+def scorecard(caller, session, **query):
     return body_of(caller.get(path(session), **query))
 
 
@@ -45,7 +45,7 @@ def of(shown, key):
 
 
 def test_an_unscored_sheet_has_the_criteria(reviewer, scored, rubric):
-    shown = sheet(reviewer, scored)
+    shown = scorecard(reviewer, scored)
     rows = [list(map(row.get, ("key", "weight", "lowest", "highest"))) for row in shown["criteria"]]
     assert rows == [["quality", 2, 1, 5], ["tests", 0.5, 1, 5]]
     assert [(row["score"], row["history"]) for row in shown.pop("criteria")] == [(None, []), (None, [])]
@@ -78,15 +78,15 @@ def test_a_score_is_shown_as_given(clock, reviewer, scored):
         "withdrawnAt": None,
         "withdrawalReason": None,
     }
-    assert of(sheet(reviewer, scored), "quality")["score"] == score
+    assert of(scorecard(reviewer, scored), "quality")["score"] == score
 
 
 def test_the_total_needs_a_score_of_every_criterion(reviewer, scored):
     score = put(reviewer, scored, "quality", 4)
     assert (score["comment"], score["evidence"]) == (None, [])
-    assert sheet(reviewer, scored)["total"] is None
+    assert scorecard(reviewer, scored)["total"] is None
     put(reviewer, scored, "tests", 3)
-    assert sheet(reviewer, scored)["total"] == 9.5
+    assert scorecard(reviewer, scored)["total"] == 9.5
 
 
 def test_the_latest_score_counts_and_earlier_ones_remain(clock, app, organization, reviewer, scored):
@@ -94,7 +94,7 @@ def test_the_latest_score_counts_and_earlier_ones_remain(clock, app, organizatio
     for caller, value in ((reviewer, 2), (other, 5), (reviewer, 3)):
         clock.fixed += timedelta(minutes=1)
         put(caller, scored, "quality", value)
-    shown = of(sheet(reviewer, scored), "quality")
+    shown = of(scorecard(reviewer, scored), "quality")
     assert shown["score"]["value"] == 3
     ours, theirs = str(reviewer.row.id), str(other.row.id)
     history = [(score["value"], score["reviewer"]["id"]) for score in shown["history"]]
@@ -111,23 +111,23 @@ def test_a_new_version_of_the_rubric_starts_a_new_sheet(reviewer, scored, rubric
     put(reviewer, scored, "quality", 4)
     put(reviewer, scored, "tests", 3)
     rubric.change({"criteria": [criterion("quality", 10), criterion("speed", 1)]})
-    shown = sheet(reviewer, scored)
+    shown = scorecard(reviewer, scored)
     assert (shown["rubricVersion"], shown["currentRubricVersion"], shown["total"]) == (1, 2, 9.5)
-    assert refusal(reviewer.put(path(scored, "tests"), {"value": 1})) == (404, "not_found")
+    assert error_of(reviewer.put(path(scored, "tests"), {"value": 1})) == (404, "not_found")
     assert put(reviewer, scored, "speed", 5)["rubricVersion"] == 2
-    shown = sheet(reviewer, scored)
+    shown = scorecard(reviewer, scored)
     assert (shown["rubricVersion"], shown["total"]) == (2, None)
     assert of(shown, "quality")["score"] is None
     assert [(score["value"], score["rubricVersion"]) for score in of(shown, "quality")["history"]] == [(4, 1)]
     put(reviewer, scored, "quality", 2)
-    assert sheet(reviewer, scored)["total"] == 25
-    assert sheet(reviewer, scored, version=1)["total"] == 9.5
+    assert scorecard(reviewer, scored)["total"] == 25
+    assert scorecard(reviewer, scored, version=1)["total"] == 9.5
 
 
 def test_only_existing_versions_can_be_read(reviewer, organization, scored):
     make_rubric(organization).change({"name": "Another rubric with a version 2"})
     for version in (2, 2**31 - 1):
-        assert refusal(reviewer.get(path(scored), version=version)) == (404, "not_found")
+        assert error_of(reviewer.get(path(scored), version=version)) == (404, "not_found")
     for version in (0, -1, "x", 2**31):
         assert error_paths(reviewer.get(path(scored), version=version)) == [["version"]]
 
@@ -152,7 +152,7 @@ def test_the_total_is_weighted_over_the_means_of_the_reviewers(
         (bob, "tests", 2),
     ):
         put(caller, scored, key, value)
-    shown = sheet(reviewer, scored)
+    shown = scorecard(reviewer, scored)
     quality, tests = of(shown, "quality"), of(shown, "tests")
     person = {"id": str(bob.row.user_id), "name": "Bob", "kind": "person"}
     values = [(score["value"], score["reviewer"]) for score in quality["scores"]]
@@ -172,7 +172,7 @@ def test_a_mean_is_rounded_and_the_total_is_exact(app, organization, scored, rev
     for caller, value in ((reviewer, 1), (bob, 1), (third, 2)):
         put(caller, scored, "quality", value)
         put(caller, scored, "tests", 1)
-    shown = sheet(reviewer, scored)
+    shown = scorecard(reviewer, scored)
     assert of(shown, "quality")["mean"] == 1.333
     assert shown["total"] == 3.167  # 2 * 4/3 + 0.5
 
@@ -181,7 +181,7 @@ def test_a_revised_score_keeps_the_earlier_one_with_the_reason(reviewer, bob, sc
     put(bob, scored, "quality", 2)
     put(reviewer, scored, "quality", 5)
     revised = put(bob, scored, "quality", 4, reason="Read the tests again.")
-    shown = of(sheet(reviewer, scored), "quality")
+    shown = of(scorecard(reviewer, scored), "quality")
     assert [score["value"] for score in shown["scores"]] == [4, 5]
     assert shown["scores"][0] == revised
     assert [(score["value"], score["reason"]) for score in shown["history"]] == [
@@ -194,16 +194,16 @@ def test_a_withdrawn_score_no_longer_counts(clock, reviewer, bob, bobs_other_tok
     for value in (1, 2):
         score = put(bob, scored, "quality", value)
     put(reviewer, scored, "quality", 5)
-    assert refusal(bob.delete(path(scored, "tests"))) == (404, "not_found")
+    assert error_of(bob.delete(path(scored, "tests"))) == (404, "not_found")
     assert body_of(bobs_other_token.delete(path(scored, "quality"))) == {"ok": True, "id": score["id"]}
-    assert refusal(bob.delete(path(scored, "quality"))) == (404, "not_found")
-    shown = of(sheet(reviewer, scored), "quality")
+    assert error_of(bob.delete(path(scored, "quality"))) == (404, "not_found")
+    shown = of(scorecard(reviewer, scored), "quality")
     assert [each["value"] for each in shown["scores"]] == [5]
     withdrawn = [(each["value"], each["withdrawnAt"]) for each in shown["history"]]
     assert withdrawn == [(5, None), (2, "2026-04-01T09:00:00.000Z"), (1, None)]
     assert FeedEvent.select().where(FeedEvent.type == "score.withdrawn").count() == 1
     assert put(bob, scored, "quality", 2)["id"] != score["id"]
-    assert of(sheet(reviewer, scored), "quality")["mean"] == 3.5
+    assert of(scorecard(reviewer, scored), "quality")["mean"] == 3.5
 
 
 def test_a_withdrawn_score_in_a_new_version_leaves_the_total(reviewer, bob, scored, rubric):
@@ -212,9 +212,9 @@ def test_a_withdrawn_score_in_a_new_version_leaves_the_total(reviewer, bob, scor
     rubric.change({"name": "Renamed"})
     put(bob, scored, "quality", 5)
     names = ("rubricVersion", "total", "reviewerCount")
-    assert [sheet(reviewer, scored)[name] for name in names] == [2, None, 1]
+    assert [scorecard(reviewer, scored)[name] for name in names] == [2, None, 1]
     assert bob.delete(path(scored, "quality")).status_code == 200
-    assert [sheet(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [1, 7.5]
+    assert [scorecard(reviewer, scored)[name] for name in ("rubricVersion", "total")] == [1, 7.5]
     results = body_of(reviewer.get(f"/v1/assessments/{scored.assessment_id}/results"))["results"]
     assert [each["score"]["total"] for each in results] == [7.5]
 
@@ -223,18 +223,18 @@ def test_a_reason_of_a_withdrawal_is_in_the_history(reviewer, scored):
     score = put(reviewer, scored, "quality", 2)
     withdrawn = reviewer.post(path(scored, "quality") + "/withdraw", {"reason": "Wrong candidate."})
     assert body_of(withdrawn) == {"ok": True, "id": score["id"]}
-    (shown,) = of(sheet(reviewer, scored), "quality")["history"]
+    (shown,) = of(scorecard(reviewer, scored), "quality")["history"]
     assert shown["withdrawalReason"] == "Wrong candidate."
     privacy.erase(scored.key)
-    (shown,) = of(sheet(reviewer, scored), "quality")["history"]
+    (shown,) = of(scorecard(reviewer, scored), "quality")["history"]
     assert shown["withdrawalReason"] is None
 
 
-def test_a_score_by_an_outdated_rubric_is_refused(reviewer, scored, rubric):
+def test_a_score_by_an_outdated_rubric_is_rejected(reviewer, scored, rubric):
     put(reviewer, scored, "quality", 2, rubricVersion=1)
     rubric.change({"name": "Renamed"})
     response = reviewer.put(path(scored, "quality"), {"value": 3, "rubricVersion": 1})
-    assert refusal(response) == (409, "rubric_changed")
+    assert error_of(response) == (409, "rubric_changed")
     assert put(reviewer, scored, "quality", 3, rubricVersion=2)["rubricVersion"] == 2
 
 
@@ -244,10 +244,10 @@ def test_a_score_that_was_changed_meanwhile_is_not_replaced(reviewer, bob, score
     second = put(reviewer, scored, "quality", 3, replaces=first)["id"]
     for seen in (first, str(scored.id)):
         response = reviewer.put(path(scored, "quality"), {"value": 5, "replaces": seen})
-        assert refusal(response) == (409, "score_changed")
+        assert error_of(response) == (409, "score_changed")
     reviewer.delete(path(scored, "quality"))
     response = reviewer.put(path(scored, "quality"), {"value": 5, "replaces": second})
-    assert refusal(response) == (409, "score_changed")
+    assert error_of(response) == (409, "score_changed")
 
 
 @pytest.mark.parametrize("value", [1, 2, 5])
@@ -263,7 +263,7 @@ def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
         *(("comment", text) for text in ("", " ", "x" * 5001, 1)),
     ],
 )
-def test_an_invalid_score_is_refused(reviewer, scored, member, invalid):
+def test_an_invalid_score_is_rejected(reviewer, scored, member, invalid):
     response = reviewer.put(path(scored, "quality"), {"value": 1, member: invalid})
     assert {place[0] for place in error_paths(response)} == {member}
     assert error_paths(reviewer.put(path(scored, "quality"), {})) == [["value"]]
@@ -285,18 +285,18 @@ def test_a_closed_session_is_scored_with_late_events_as_evidence(clock, reviewer
 
 
 def test_scores_need_a_rubric(reviewer, session):
-    shown = sheet(reviewer, session)
+    shown = scorecard(reviewer, session)
     assert shown.pop("criteria") == []
     assert set(shown) > {"rubric", "rubricId", "total"}
     assert (shown.pop("othersHidden"), shown.pop("reviewerCount")) == (False, 0)
     assert set(shown.values()) == {None}
-    assert refusal(reviewer.get(path(session), version=1)) == (404, "not_found")
-    assert refusal(reviewer.put(path(session, "quality"), {"value": 1})) == (409, "no_rubric")
+    assert error_of(reviewer.get(path(session), version=1)) == (404, "not_found")
+    assert error_of(reviewer.put(path(session, "quality"), {"value": 1})) == (409, "no_rubric")
 
 
 @pytest.mark.parametrize("unknown", ["speed", "QUALITY", "quality%00", "x" * 300])
 def test_an_unknown_criterion_is_not_found(reviewer, scored, unknown):
-    assert refusal(reviewer.put(path(scored, unknown), {"value": 1})) == (404, "not_found")
+    assert error_of(reviewer.put(path(scored, unknown), {"value": 1})) == (404, "not_found")
     assert Score.select().count() == 0
 
 
@@ -304,8 +304,8 @@ def test_an_erasure_leaves_only_values_and_ends_scoring(reviewer, scored):
     put(reviewer, scored, "quality", 4, comment="Alice knows queues.", evidence=["first"])
     put(reviewer, scored, "tests", 1)
     privacy.erase(scored.key)
-    shown = sheet(reviewer, scored)
+    shown = scorecard(reviewer, scored)
     assert shown["total"] == 8.5
     score = of(shown, "quality")["score"]
     assert (score["value"], score["comment"], score["evidence"]) == (4, None, [])
-    assert refusal(reviewer.put(path(scored, "quality"), {"value": 1})) == (409, "erased")
+    assert error_of(reviewer.put(path(scored, "quality"), {"value": 1})) == (409, "erased")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from factories import envelope
-from response_checks import refusal
+from response_checks import error_of
 
 from models import Event, Session, sessions
 from models.sessions.quota import COUNT_INTERVAL, MAX_UNCOUNTED_BYTES, RESERVE
@@ -54,7 +54,7 @@ def test_a_session_takes_no_more_events_than_its_limit(reviewer, candidate, sess
     events = [envelope() for _ in range(3)]
     assert post(candidate, *events) == [201] * 3
     assert finding(reviewer, session) is None
-    assert refusal(candidate.post(PATH, envelope())) == (413, "session_full")
+    assert error_of(candidate.post(PATH, envelope())) == (413, "session_full")
     assert post(candidate, envelope(), events[0]) == [413, 200]
     assert Event.select().count() == 3
     assert stored(session).stored_event_count == 3
@@ -78,22 +78,22 @@ def test_a_batch_stores_the_events_that_fit(reviewer, candidate, session, limit)
     first, small = envelope(), envelope(id="small")
     large = envelope(id="large", data={"text": "x" * 4000})
     results = post_batch(candidate, first, large, large, first, small, small)
-    assert statuses(results) == ["created", "refused", "refused", "skipped", "created", "skipped"]
+    assert statuses(results) == ["created", "rejected", "rejected", "skipped", "created", "skipped"]
     assert results[1] == {
         "id": "large",
-        "status": "refused",
+        "status": "rejected",
         "error": "This session has reached its limit of stored events or bytes. Nothing was stored.",
     }
     events = [envelope() for _ in range(3)]
-    assert statuses(post_batch(candidate, *events, first)) == ["created", "created", "refused", "skipped"]
+    assert statuses(post_batch(candidate, *events, first)) == ["created", "created", "rejected", "skipped"]
     assert stored(session).stored_event_count == 4
     assert finding(reviewer, session) == 3
 
 
-def test_an_id_that_was_refused_can_still_be_stored(candidate, session, limit):
+def test_an_id_that_was_rejected_can_still_be_stored(candidate, session, limit):
     limit(bytes=1000)
     results = post_batch(candidate, envelope(id="x", data={"text": "x" * 1000}), envelope(id="x"))
-    assert statuses(results) == ["refused", "created"]
+    assert statuses(results) == ["rejected", "created"]
 
 
 def test_late_events_count_too(candidate, session, clock, limit):

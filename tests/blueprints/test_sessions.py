@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import Event, Session, TaskFailure, db, sessions
 from models.sessions import metrics
@@ -286,10 +286,10 @@ def test_an_event_that_arrives_during_the_derivation_counts(reviewer, session, a
 def test_a_session_is_derived_once_at_a_time(clock, reviewer, limited, derivations, monkeypatch):
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
     clock.fixed += timedelta(hours=2)
-    path, refusals = f"/v1/sessions/{limited.id}", []
-    derivations.during = lambda session: refusals.append(refusal(reviewer.get(path)))
+    path, api_errors = f"/v1/sessions/{limited.id}", []
+    derivations.during = lambda session: api_errors.append(error_of(reviewer.get(path)))
     assert body_of(reviewer.get(path))["closedAt"] == LIMIT
-    assert refusals == [(503, "unavailable")]
+    assert api_errors == [(503, "unavailable")]
     assert TaskFailure.select().count() == 0
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from bundle_stores import use_folder
-from response_checks import body_of, refusal
+from response_checks import body_of, error_of
 
 from delivery.worker import Worker
 from models import AuditEntry, Session, Submission, privacy, sessions
@@ -36,7 +36,7 @@ def store(app, tmp_path, monkeypatch):
 @pytest.fixture
 def worker_of(app, monkeypatch, tmp_path):
     """A worker with this store."""
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "emails")
     return lambda store: Worker(app.config, store)
 
 
@@ -86,7 +86,7 @@ def test_the_first_submission_creates_the_folder(candidate, session, store):
 
 def test_without_a_submission(candidate, session, reviewer, store):
     assert reviewer.get(f"/v1/sessions/{session.id}").json["submission"] is None
-    assert refusal(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (404, "not_found")
+    assert error_of(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (404, "not_found")
     diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
     assert diff == {"submission": None, "files": [], "total": 0, "limit": 50, "offset": 0, "next": None}
 
@@ -114,23 +114,23 @@ def test_the_latest_submission_replaces_the_one_before_it(
         (b"#", GIT, (400, "not_a_submission")),
     ],
 )
-def test_what_is_no_bundle_and_no_archive_is_refused(
+def test_what_is_no_bundle_and_no_archive_is_rejected(
     candidate, session, store, content, media_type, expected
 ):
-    assert refusal(submit_work(candidate, content, media_type)) == expected
+    assert error_of(submit_work(candidate, content, media_type)) == expected
     assert stored_files(store) == []
     assert Submission.select().count() == 0
 
 
 def test_the_body_must_have_its_length(candidate, session, store):
     short = {"CONTENT_LENGTH": str(len(BUNDLE) + 1)}
-    assert refusal(submit_work(candidate, environ_overrides=short)) == (400, "incomplete")
+    assert error_of(submit_work(candidate, environ_overrides=short)) == (400, "incomplete")
     chunked = {"HTTP_TRANSFER_ENCODING": "chunked"}
-    assert refusal(submit_work(candidate, environ_overrides=chunked)) == (411, "length_required")
+    assert error_of(submit_work(candidate, environ_overrides=chunked)) == (411, "length_required")
     empty = {"CONTENT_LENGTH": "0"}
-    assert refusal(submit_work(candidate, environ_overrides=empty)) == (400, "not_a_submission")
+    assert error_of(submit_work(candidate, environ_overrides=empty)) == (400, "not_a_submission")
     large = {"CONTENT_LENGTH": str(128 * 1024 * 1024 + 1)}
-    assert refusal(submit_work(candidate, environ_overrides=large)) == (413, "too_large")
+    assert error_of(submit_work(candidate, environ_overrides=large)) == (413, "too_large")
     assert stored_files(store) == []
 
 
@@ -139,12 +139,12 @@ def test_a_submission_is_accepted_until_ten_minutes_after_the_close(candidate, s
     clock.fixed += timedelta(minutes=10)
     assert submit_work(candidate).status_code == 200
     clock.fixed += timedelta(milliseconds=1)
-    assert refusal(submit_work(candidate, OTHER)) == (409, "assessment_closed")
+    assert error_of(submit_work(candidate, OTHER)) == (409, "assessment_closed")
     assert stored_files(store) == [BUNDLE]
 
 
 def test_a_key_that_was_not_redeemed_submits_nothing(candidate, store):
-    assert refusal(submit_work(candidate)) == (409, "not_redeemed")
+    assert error_of(submit_work(candidate)) == (409, "not_redeemed")
 
 
 def test_a_submission_counts_towards_the_sessions_bytes(
@@ -154,7 +154,7 @@ def test_a_submission_counts_towards_the_sessions_bytes(
     assert submit_work(candidate, BUNDLE).status_code == 200
     assert submit_work(candidate, OTHER).status_code == 200  # in place of the first one
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER) - 1)
-    assert refusal(submit_work(candidate, OTHER)) == (413, "session_full")
+    assert error_of(submit_work(candidate, OTHER)) == (413, "session_full")
     worker_of(store).run_once()
     assert stored_files(store) == [OTHER]
 
@@ -186,14 +186,14 @@ def test_a_submission_that_was_replaced_in_the_store_is_not_served(candidate, se
     submit_work(candidate)
     (file,) = store.folder.iterdir()
     file.write_bytes(OTHER)
-    assert refusal(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (409, "bundle_changed")
+    assert error_of(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (409, "bundle_changed")
 
 
 def test_no_upload_url_accepts_a_submissions_object(app, candidate, session, store):
     submit_work(candidate)
     stored = Submission.get()
     url = store.upload_url(stored.object_key, stored.expires_at).partition("com")[2]
-    assert refusal(candidate.request("PUT", url, data=OTHER)) == (403, "upload_refused")
+    assert error_of(candidate.request("PUT", url, data=OTHER)) == (403, "upload_rejected")
 
 
 def test_a_submission_that_arrives_after_the_erasure_is_not_kept(
@@ -206,7 +206,7 @@ def test_a_submission_that_arrives_after_the_erasure_is_not_kept(
         privacy.erase(session.key)
 
     monkeypatch.setattr(store, "receive", receive_and_erase)
-    assert refusal(submit_work(candidate)) == (409, "erased")
+    assert error_of(submit_work(candidate)) == (409, "erased")
     assert Submission.select().count() == 0
     worker_of(store).run_once()
     assert stored_files(store) == []

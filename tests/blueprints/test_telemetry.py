@@ -50,7 +50,7 @@ def accepted(response):
     assert (response.status_code, response.mimetype, response.json) == (200, JSON, {}), response.text
 
 
-def refused(response):
+def rejected(response):
     """HTTP status and code of google.rpc.Status."""
     assert response.json.keys() == {"code", "message"}
     assert response.json["message"]
@@ -107,7 +107,7 @@ def test_metrics_and_traces_are_answered_and_ignored(candidate, session, recorde
     assert recorded() == []
 
 
-def test_records_after_the_first_2048_are_refused(candidate, session, recorded):
+def test_records_after_the_first_2048_are_rejected(candidate, session, recorded):
     records = [{}] * (otlp.MAX_RECORDS - 1) + [PROMPT] + [USAGE] * 7
     response = post(candidate, batch(*records))
     partial = response.json["partialSuccess"]
@@ -149,12 +149,12 @@ def test_wrong_types_anywhere_are_left_out(candidate, session, recorded, value):
 @pytest.mark.parametrize("signal", ["logs", "metrics", "traces"])
 def test_protobuf_is_rejected_with_the_setting_for_json(candidate, session, recorded, signal):
     response = post(candidate, b"\x0a\x00", PROTOBUF, f"/v1/otlp/v1/{signal}")
-    assert refused(response) == (415, 3)
+    assert rejected(response) == (415, 3)
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/json" in response.json["message"]
     assert recorded() == []
 
 
-def test_what_is_not_a_record_is_counted_as_refused(candidate, session, recorded):
+def test_what_is_not_a_record_is_counted_as_rejected(candidate, session, recorded):
     response = post(candidate, batch(1, PROMPT, None))
     assert response.json["partialSuccess"]["rejectedLogRecords"] == "2"
     assert len(recorded()) == 1
@@ -176,8 +176,8 @@ def test_what_is_not_a_record_is_counted_as_refused(candidate, session, recorded
     ],
     ids=range(10),
 )
-def test_other_bodies_are_refused_in_the_protocols_shape(candidate, session, body, content_type, expected):
-    assert refused(post(candidate, body, content_type)) == expected
+def test_other_bodies_are_rejected_in_the_protocols_shape(candidate, session, body, content_type, expected):
+    assert rejected(post(candidate, body, content_type)) == expected
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_other_bodies_are_refused_in_the_protocols_shape(candidate, session, bod
     ids=range(8),
 )
 def test_compressed_bodies_are_bounded(candidate, session, body, content_encoding, expected):
-    assert refused(post(candidate, body, **{"Content-Encoding": content_encoding})) == expected
+    assert rejected(post(candidate, body, **{"Content-Encoding": content_encoding})) == expected
 
 
 def test_the_key_is_accepted_in_either_header(app, session, recorded):
@@ -212,8 +212,8 @@ def test_another_candidates_key_stores_in_their_own_session_only(app, assessment
     assert recorded() == []
 
 
-def test_a_session_that_is_not_started_is_refused(candidate):
-    assert refused(post(candidate, batch(PROMPT))) == (409, 9)
+def test_a_session_that_is_not_started_is_rejected(candidate):
+    assert rejected(post(candidate, batch(PROMPT))) == (409, 9)
 
 
 def test_a_closed_session_takes_late_records_and_later_none(candidate, clock, session, recorded):
@@ -221,7 +221,7 @@ def test_a_closed_session_takes_late_records_and_later_none(candidate, clock, se
     clock.fixed += STORED_AFTER_CLOSE / 2
     accepted(post(candidate, batch(PROMPT)))
     clock.fixed += STORED_AFTER_CLOSE
-    assert refused(post(candidate, batch(USAGE))) == (409, 9)
+    assert rejected(post(candidate, batch(USAGE))) == (409, 9)
     assert len(recorded()) == 1
 
 
@@ -243,7 +243,7 @@ def test_exporters_retry_when_the_database_is_away(candidate, session, monkeypat
 
     monkeypatch.setattr(sessions, "record_all", fail)
     response = post(candidate, batch(PROMPT))
-    assert refused(response) == (503, 14)
+    assert rejected(response) == (503, 14)
     assert int(response.headers["Retry-After"]) > 0
 
 

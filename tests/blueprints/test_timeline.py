@@ -16,7 +16,7 @@ from factories import (
     make_session,
     mark_hired,
 )
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from models import Event, batches, db, sessions
 from models.sessions import timeline
@@ -81,7 +81,7 @@ def test_sessions_of_deleted_assessments_are_not_found(reviewer, assessment, ses
     assert get(reviewer, LIST)["total"] == 0
     views = ("timeline", "decisions", "artifacts", "export", "recent-activity", "analytics", "cohort-stats")
     for what in (*views, "timeline/one"):
-        assert refusal(reviewer.get(path(session, what))) == (404, "not_found")
+        assert error_of(reviewer.get(path(session, what))) == (404, "not_found")
 
 
 def ids(reviewer, **query):
@@ -230,7 +230,7 @@ def test_limit_is_clamped_and_50_by_default(reviewer, session):
 @pytest.mark.parametrize(
     "cursor", ["", "1", "1.", ".1", "a.b", "1.2.3", "1.-2", f"{2**63}.1", f"1.{2**63}", "1.1\n"]
 )
-def test_an_invalid_cursor_is_refused(reviewer, session, cursor):
+def test_an_invalid_cursor_is_rejected(reviewer, session, cursor):
     assert error_paths(reviewer.get(path(session, "timeline"), after=cursor)) == [["after"]]
 
 
@@ -297,7 +297,7 @@ def test_events_of_the_session_are_found_by_any_id(reviewer, assessment, session
         in_wsgi = path(session, "timeline", event_id).encode().decode("latin-1")
         return reviewer.request("GET", "/", environ_overrides={"PATH_INFO": in_wsgi})
 
-    assert refusal(find()) == (404, "not_found")
+    assert error_of(find()) == (404, "not_found")
     if event_id != "\x00":
         add(session, envelope(id=event_id))
         assert find().json["event"]["id"] == event_id

@@ -17,7 +17,7 @@ from factories import (
     make_webhook,
     mark_hired,
 )
-from response_checks import body_of, error_paths, refusal
+from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker, webhooks
 from models import (
@@ -135,7 +135,7 @@ def test_a_secret_is_shown_once(reviewer):
         "https://example.com/ x", "https://example.com/" + "x" * 2048, "", None, 5,
     ],
 )  # fmt: skip
-def test_an_invalid_url_is_refused(reviewer, url):
+def test_an_invalid_url_is_rejected(reviewer, url):
     assert error_paths(reviewer.post(HOOKS, {"url": url})) == [["url"]]
 
 
@@ -149,7 +149,7 @@ def test_an_invalid_url_is_refused(reviewer, url):
         "https://10.0.0.1/",
     ],
 )
-def test_a_url_that_no_attempt_can_reach_is_refused(app, reviewer, organization, url, monkeypatch):
+def test_a_url_that_no_attempt_can_reach_is_rejected(app, reviewer, organization, url, monkeypatch):
     path = f"{HOOKS}/{make_webhook(organization, url='http://10.0.0.1/').id}"
     assert error_paths(reviewer.post(HOOKS, {"url": url})) == [["url"]]
     assert error_paths(reviewer.patch(path, {"url": url})) == [["url"]]
@@ -169,7 +169,7 @@ def test_a_url_whose_name_does_not_resolve_in_time_is_accepted(reviewer, monkeyp
     assert shown["lastError"] == "The webhook's host name cannot be resolved."
 
 
-def test_unknown_types_are_refused(reviewer):
+def test_unknown_types_are_rejected(reviewer):
     body = {"url": "https://example.com/", "types": ["session.completed", "session.lost"]}
     assert error_paths(reviewer.post(HOOKS, body)) == [["types", 1]]
 
@@ -187,7 +187,7 @@ def test_the_number_of_webhooks_is_limited(reviewer, organization):
     for _ in range(MAX_WEBHOOKS):
         make_webhook(organization)
     response = reviewer.post(HOOKS, {"url": "https://example.com/"})
-    assert refusal(response) == (409, "too_many_webhooks")
+    assert error_of(response) == (409, "too_many_webhooks")
 
 
 def test_every_event_type_is_delivered_and_verifies(worker, reviewer, hook, receiver, organization):
@@ -429,7 +429,7 @@ def test_canceled_and_delivered_messages_can_be_redelivered(worker, assessment_h
     worker.post_webhooks()
     (canceled,) = assessment_hook.deliveries()
     assert canceled["state"] == "canceled"
-    assert refusal(assessment_hook.redeliver(canceled)) == (409, "webhook_disabled")
+    assert error_of(assessment_hook.redeliver(canceled)) == (409, "webhook_disabled")
     assessment_hook.change(enabled=True)
     for _ in range(2):
         assert assessment_hook.redeliver(canceled).json["delivery"]["state"] == "queued"
@@ -450,7 +450,7 @@ def test_a_deleted_webhook_gets_no_messages_and_loses_its_secret(
     assert reviewer.get(hook.path).status_code == 404
 
 
-def test_an_internal_destination_is_refused_by_default(app, clock, hook, receiver, monkeypatch):
+def test_an_internal_destination_is_rejected_by_default(app, clock, hook, receiver, monkeypatch):
     hook.test()
     monkeypatch.setitem(app.config, "WEBHOOK_ALLOWED_NETWORKS", ())
     Worker(app.config).post_webhooks()

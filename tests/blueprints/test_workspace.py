@@ -16,7 +16,7 @@ from factories import (
     make_session,
     record,
 )
-from response_checks import refusal
+from response_checks import error_of
 
 from rules.events.recorded_events import RecordedEvent
 
@@ -71,7 +71,7 @@ def test_a_submission_is_possible_for_ten_minutes_after_an_early_end(anonymous, 
 
 def test_a_pending_key_has_no_workspace(candidate):
     for path in (STATE, FILES):
-        assert refusal(candidate.get(path)) == (409, "not_redeemed")
+        assert error_of(candidate.get(path)) == (409, "not_redeemed")
 
 
 def test_a_completed_session_has_a_state_but_no_files(anonymous, candidate, session):
@@ -79,7 +79,7 @@ def test_a_completed_session_has_a_state_but_no_files(anonymous, candidate, sess
     state = candidate.get(STATE).json
     assert state["status"] == "completed"
     assert state["completedAt"] is not None
-    assert refusal(candidate.get(FILES)) == (409, "session_closed")
+    assert error_of(candidate.get(FILES)) == (409, "session_closed")
 
 
 def test_nothing_has_arrived_at_the_start(candidate, session):

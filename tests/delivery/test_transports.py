@@ -11,12 +11,12 @@ from aiosmtpd.smtp import SMTP
 from certificates import make_certificate, server_context
 
 from delivery import PermanentFailure, TemporaryFailure
-from delivery.mail import compose
+from delivery.email import compose
 from delivery.transports import SmtpTransport, transport_from
 from rules.delivery.smtp_url import parse_smtp_url
 from tests.delivery.mail_server import HANG_UP, HOST, Mailbox, accepts, free_port, smtp_server
 from tests.delivery.receiver import raw_server
-from tests.delivery.test_mail import INVITATION, NOW, SENDER, texts_of
+from tests.delivery.test_email import INVITATION, NOW, SENDER, texts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
@@ -167,7 +167,7 @@ def test_a_silent_server_times_out():
             SmtpTransport(server, timeout_seconds=0.05).deliver(MESSAGE)
 
 
-def test_a_server_that_refuses_connections_is_a_temporary_failure():
+def test_a_server_that_rejects_connections_is_a_temporary_failure():
     with (
         raw_server(lambda peer: peer.sendall(b"554 no service for you\r\n") or peer.recv(100)) as port,
         pytest.raises(TemporaryFailure, match="responded with 554: no service for you"),
@@ -226,15 +226,15 @@ def test_an_email_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
 
 def test_a_message_id_cannot_escape_the_folder(tmp_path):
     message = compose(replace(INVITATION, message_id="<../../x/y@example>"), SENDER, NOW)
-    transport_from(None, tmp_path / "mail").deliver(message)
-    (path,) = (tmp_path / "mail").iterdir()
+    transport_from(None, tmp_path / "email").deliver(message)
+    (path,) = (tmp_path / "email").iterdir()
     assert path.name.endswith("x_y@example.eml")
 
 
 def test_an_unwritable_folder_is_a_temporary_failure(tmp_path):
-    (tmp_path / "mail").write_text("a file, not a folder")
+    (tmp_path / "email").write_text("a file, not a folder")
     with pytest.raises(TemporaryFailure, match="Cannot save the email"):
-        transport_from(None, tmp_path / "mail").deliver(MESSAGE)
+        transport_from(None, tmp_path / "email").deliver(MESSAGE)
 
 
 def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):

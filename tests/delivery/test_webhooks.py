@@ -18,7 +18,7 @@ BODY = b'{"type":"webhook.test"}'
 HEADERS = {"webhook-id": "1", "webhook-timestamp": "2", "webhook-signature": "v1,x"}
 UNRESOLVABLE = "The webhook's host name cannot be resolved."
 TIMED_OUT = "The receiver did not respond in time."
-# Refused without a connection, in every notation.
+# Rejected without a connection, in every notation.
 INTERNAL = {
     "this machine": "127.0.0.1 127.1 127.255.255.254 2130706433 0x7f000001 0x7f.1 0177.0.0.1 localhost localhost. "
     "0.0.0.0 0 [::1] [::] [::127.0.0.1] [::ffff:127.0.0.1] [::ffff:7f00:1]",
@@ -197,10 +197,10 @@ def test_an_invalid_response_is_described_in_a_sentence():
         assert reply.error.startswith("The connection failed (")
 
 
-def test_a_refused_connection_is_described():
+def test_a_rejected_connection_is_described():
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
-    assert post(f"http://{LOOPBACK}:{port}/").error == "The receiver refused the connection."
+    assert post(f"http://{LOOPBACK}:{port}/").error == "The receiver rejected the connection."
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Git bundles for tests: made by git, and made by hand with content that git refuses to write."""
+"""Git bundles for tests: made by git, and made by hand with content that git does not write."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Hostile bundles: each is refused with its reason, within the limits, and never written anywhere."""
+"""Hostile bundles: each is rejected with its reason, within the limits, and never written anywhere."""
 
 import contextlib
 import random
@@ -176,14 +176,14 @@ CASES = {
 
 
 @pytest.mark.parametrize(("content", "problem"), CASES.values(), ids=CASES.keys())
-def test_a_hostile_bundle_is_refused_with_the_reason(content, problem, tmp_path):
+def test_a_hostile_bundle_is_rejected_with_the_reason(content, problem, tmp_path):
     assert problem_of(content, tmp_path).startswith(problem)
     assert {file.name for file in tmp_path.iterdir()} == {"read.bundle", "read.jsonl"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
-def test_a_damaged_bundle_is_read_or_refused(seed, tmp_path):
+def test_a_damaged_bundle_is_read_or_rejected(seed, tmp_path):
     chance = random.Random(seed)
     content = bytearray(bundle_of_blobs(a=b"a\n" * 100, b=chance.randbytes(200), c=b"c\n"))
     for _ in range(chance.randrange(1, 4)):
@@ -215,7 +215,7 @@ def inflating_to(size, count=1):
     ],
     ids=["large object", "larger object", "beyond memory", "all together", "objects"],
 )
-def test_a_decompression_bomb_is_refused(content, problem, tmp_path):
+def test_a_decompression_bomb_is_rejected(content, problem, tmp_path):
     started_at = monotonic()
     assert problem_of(content(), tmp_path) == problem
     assert monotonic() - started_at < 30

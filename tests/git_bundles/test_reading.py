@@ -122,18 +122,18 @@ def test_a_single_reference_of_any_name_is_read_also_an_annotated_tag(repository
         assert read(bundle(repository, name), tmp_path, base)[0]["head"] == head
 
 
-def test_several_references_without_head_are_refused(repository, tmp_path):
+def test_several_references_without_head_are_rejected(repository, tmp_path):
     git(repository, "branch", "other")
     assert "HEAD" in problem_of(bundle(repository, "main", "other"), tmp_path)
 
 
-def test_a_bundle_that_needs_other_commits_is_refused(repository, base, tmp_path):
+def test_a_bundle_that_needs_other_commits_is_rejected(repository, base, tmp_path):
     commit(repository, {"a.txt": "a\n"})
     problem = problem_of(bundle(repository, f"{base}..HEAD"), tmp_path, base)
     assert problem == "The bundle needs commits that it does not contain."
 
 
-def test_a_repository_with_sha_256_is_refused(tmp_path):
+def test_a_repository_with_sha_256_is_rejected(tmp_path):
     git(tmp_path, "init", "-q", "--object-format=sha256", "work")
     commit(tmp_path / "work", {"a.txt": "a\n"})
     assert "only SHA-1" in problem_of(bundle(tmp_path / "work"), tmp_path)

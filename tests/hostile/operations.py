@@ -46,7 +46,7 @@ class Operation:
     callers -- the credentials that it accepts; none if it needs none
     scope -- of `auth.required`, or None
     status -- of a success
-    refuses_unknown -- whether it refuses unknown names (R35)
+    rejects_unknown -- whether it rejects unknown names (R35)
     """
 
     method: str
@@ -61,7 +61,7 @@ class Operation:
     callers: frozenset[str]
     scope: str | None
     status: int
-    refuses_unknown: bool
+    rejects_unknown: bool
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -162,7 +162,7 @@ def _operation(rule: Any, path: str, method: str) -> Operation:
         callers=frozenset(name for security in operation["security"] for name in security),
         scope=getattr(view, "access", (None, None))[1],
         status=min(int(status) for status in operation["responses"] if status.startswith("2")),
-        refuses_unknown=path.startswith("/v1/sign-in")
+        rejects_unknown=path.startswith("/v1/sign-in")
         or "`unknown_parameter`" in operation["responses"].get("400", {}).get("description", ""),
     )
 

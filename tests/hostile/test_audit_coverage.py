@@ -25,7 +25,7 @@ EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults"}
 CHANGING = [operation for operation in operations() if operation.method != "GET"]
 READING = [operation for operation in operations() if operation.method == "GET"]
 # Whoever asks for a link is unknown; signing out everywhere records each sign-in that it ends, and the world has none.
-SIGN_IN = {"requestSignInMail", "signOutEverywhere"}
+SIGN_IN = {"requestSignInEmail", "signOutEverywhere"}
 
 
 def action_of(operation):
@@ -74,7 +74,7 @@ def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
         )
 
 
-def test_refused_requests_are_not_recorded(world):
+def test_rejected_requests_are_not_recorded(world):
     for operation in operations():
         with db.atomic() as savepoint:
             before = entries()

@@ -1,4 +1,4 @@
-"""Every operation with a body, with every hostile value in every member: refused in the API's shape, or served."""
+"""Every operation with a body, with every hostile value in every member: rejected in the API's shape, or served."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.hostile.world import body_with, member_paths, snapshot
 from web.json import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
 
 WITH_BODY = [operation for operation in operations() if operation.body is not None]
-# The entries of a batch are parsed and refused one by one.
+# The entries of a batch are parsed and rejected one by one.
 STRICT = [operation for operation in WITH_BODY if operation.path != "/v1/hooks/ingest/batch"]
 # Events are stored as text, and unstorable characters of a diff are replaced.
 ANYTHING_IN = ("data", "rawPayload", "events", "diff")
@@ -50,7 +50,7 @@ def test_valid_requests_are_served(world):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
-def test_no_value_breaks_an_operation_or_changes_anything_when_refused(world, operation):
+def test_no_value_breaks_an_operation_or_changes_anything_when_rejected(world, operation):
     body, before = world.body(operation), snapshot()
     for path in member_paths(body):
         for value in JSON_VALUES.values():
@@ -59,7 +59,7 @@ def test_no_value_breaks_an_operation_or_changes_anything_when_refused(world, op
 
 
 @pytest.mark.slow
-def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_refused(world):
+def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_rejected(world):
     (operation,) = [each for each in WITH_BODY if str(each) == "POST /v1/assessments/{assessmentId}/keys"]
     candidate, before = example_of(NewCandidate()), snapshot()
     body = {"count": 2, "candidates": [candidate | {"extraMinutes": None}, {}]}
@@ -72,7 +72,7 @@ def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
-def test_no_missing_member_breaks_an_operation_or_changes_anything_when_refused(world, operation):
+def test_no_missing_member_breaks_an_operation_or_changes_anything_when_rejected(world, operation):
     body, before = world.body(operation), snapshot()
     for missing in body:
         rest = {name: value for name, value in body.items() if name != missing}
@@ -82,7 +82,7 @@ def test_no_missing_member_breaks_an_operation_or_changes_anything_when_refused(
 
 
 @pytest.mark.parametrize("names", [UNSTORABLE[:1], pytest.param(UNSTORABLE[1:], marks=pytest.mark.slow)])
-def test_unstorable_values_are_refused_in_every_member(world, names):
+def test_unstorable_values_are_rejected_in_every_member(world, names):
     before = snapshot()
     for operation in STRICT:
         body = world.body(operation)
@@ -94,7 +94,7 @@ def test_unstorable_values_are_refused_in_every_member(world, names):
 
 
 @pytest.mark.slow
-def test_values_that_are_not_strict_json_are_refused(world):
+def test_values_that_are_not_strict_json_are_rejected(world):
     before = snapshot()
     for operation in STRICT:
         body = world.body(operation)
@@ -106,7 +106,7 @@ def test_values_that_are_not_strict_json_are_refused(world):
 
 
 @pytest.mark.slow
-def test_bodies_that_are_not_strict_json_are_refused_with_the_right_status(world):
+def test_bodies_that_are_not_strict_json_are_rejected_with_the_right_status(world):
     before = snapshot()
     for operation in WITH_BODY:
         for name, (body, headers, status) in BODIES.items():
@@ -116,12 +116,12 @@ def test_bodies_that_are_not_strict_json_are_refused_with_the_right_status(world
 
 
 @pytest.mark.slow
-def test_a_body_is_accepted_up_to_its_limit_and_refused_beyond(world):
+def test_a_body_is_accepted_up_to_its_limit_and_rejected_beyond(world):
     for operation in served_with_body(world):
         largest = json.dumps(world.body(operation)).encode().ljust(max_bytes(operation))
         assert world.call(operation, body=largest).status_code < 300, operation
-        refused = world.call(operation, body=largest + b" ")
-        assert (refused.status_code, refused.json["code"]) == (413, "too_large"), operation
+        rejected = world.call(operation, body=largest + b" ")
+        assert (rejected.status_code, rejected.json["code"]) == (413, "too_large"), operation
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_charset_and_identity_change_nothing(world):
 
 
 @pytest.mark.slow
-def test_unknown_members_are_ignored_or_refused_and_32_levels_are_accepted(world):
+def test_unknown_members_are_ignored_or_rejected_and_32_levels_are_accepted(world):
     deep = []
     for _ in range(MAX_DEPTH - 2):
         deep = [deep]
@@ -146,7 +146,7 @@ def test_unknown_members_are_ignored_or_refused_and_32_levels_are_accepted(world
     }
     for operation in served_with_body(world):
         response = world.call(operation, body=json.dumps(world.body(operation) | unknown).encode())
-        if operation.refuses_unknown:
+        if operation.rejects_unknown:
             assert response.json["code"] == "invalid_request", operation
             names = {detail["path"][0] for detail in response.json["details"]}
             assert names >= {"__proto__", "constructor", "", "deep"}, operation

@@ -97,19 +97,19 @@ def test_the_size_limit_applies_to_chunked_bodies(raw):
     assert raw.statuses(first + chunked(b" " * (MEBIBYTE + 1), 65536)) == [413]
 
 
-def test_a_length_over_the_limit_is_refused_before_the_body_arrives(raw):
+def test_a_length_over_the_limit_is_rejected_before_the_body_arrives(raw):
     assert raw.statuses(raw.ingest(b"Content-Length: 99999999999\r\n", b"{")) == [413]
 
 
-def test_a_large_body_can_be_sent_to_its_end_although_it_is_refused(raw):
+def test_a_large_body_can_be_sent_to_its_end_although_it_is_rejected(raw):
     """Otherwise many clients report a broken pipe instead of the response."""
     head = b"POST /v1/assessments HTTP/1.1\r\n" + HOST + b"Connection: close\r\n"
     request = with_length(head, b" " * 12 * MEBIBYTE)
     # More than the kernel buffers. On a busy machine, sending it can take longer than the service waits.
-    assert any(is_refused_after_its_end(raw, request) for _ in range(5))
+    assert any(is_rejected_after_its_end(raw, request) for _ in range(5))
 
 
-def is_refused_after_its_end(raw, request):
+def is_rejected_after_its_end(raw, request):
     with raw.connect() as connection:
         try:
             connection.sendall(request)
@@ -118,17 +118,17 @@ def is_refused_after_its_end(raw, request):
         return [response.status for response in parse_responses(receive_all(connection))] == [401]
 
 
-def test_a_truncated_body_is_refused(raw):
+def test_a_truncated_body_is_rejected(raw):
     event = raw.event()
     assert raw.statuses(raw.ingest(b"Content-Length: %d\r\n" % (len(event) + 1), event)) == [400]
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b""])
-def test_with_a_short_or_missing_length_body_and_rest_are_refused(raw, length):
+def test_with_a_short_or_missing_length_body_and_rest_are_rejected(raw, length):
     assert raw.statuses(raw.ingest(length, raw.event() + b"\r\n\r\n")) == [400, 400]
 
 
-def test_a_repeated_length_is_refused_or_accepted_once(raw):
+def test_a_repeated_length_is_rejected_or_accepted_once(raw):
     event = raw.event()
     length = b"Content-Length: %d\r\n" % len(event)
     assert raw.statuses(raw.ingest(length + length, event)) in ([201], [400])
@@ -141,7 +141,7 @@ def test_pipelined_requests_are_served_until_one_is_malformed(raw):
     assert raw.statuses(b"".join(requests) + b"garbage\r\n\r\n" + requests[0]) == [201, 201, 400]
 
 
-def test_a_refused_body_is_not_parsed_as_a_request(raw):
+def test_a_rejected_body_is_not_parsed_as_a_request(raw):
     smuggled = HEALTH + b"\r\n"
     assert raw.statuses(with_length(ANONYMOUS_INGEST, smuggled)) == [401]
 
@@ -170,12 +170,12 @@ def test_unusual_forms_of_a_valid_url_are_served(raw, target, version):
         (b"x", 400),
     ],
 )
-def test_invalid_urls_are_refused(raw, target, status):
+def test_invalid_urls_are_rejected(raw, target, status):
     assert raw.statuses(b"GET %s HTTP/1.1\r\n" % target + raw.reviewer + b"\r\n") == [status]
 
 
 @pytest.mark.parametrize("method", [b"get", b"Get", b"TRACE", b"CONNECT", b"FOO", b"X-Y", b"$", b"GET\t"])
-def test_unknown_methods_are_refused(raw, method):
+def test_unknown_methods_are_rejected(raw, method):
     assert raw.statuses(method + b" /v1/health HTTP/1.1\r\n" + HOST + b"\r\n")[0] in (400, 405)
 
 
@@ -205,7 +205,7 @@ def test_others_are_served_while_requests_never_end(raw):
             assert raw.statuses(HEALTH + b"\r\n") == [200]
 
 
-def test_a_body_that_never_arrives_is_refused(raw):
+def test_a_body_that_never_arrives_is_rejected(raw):
     with raw.connect() as connection:
         connection.sendall(raw.ingest(b"Content-Length: 100\r\n", b"{"))
         (response,) = parse_responses(receive_all(connection))

@@ -14,7 +14,7 @@ VERBATIM = ("data", "rawPayload")
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, status) in BODIES.items() if status == 400])
-def test_invalid_bodies_are_refused(name):
+def test_invalid_bodies_are_rejected(name):
     with pytest.raises((NotJson, Invalid)):
         strict_object(BODIES[name][0])
 
@@ -25,13 +25,13 @@ def nested(levels, innermost=b"1"):
 
 
 @pytest.mark.parametrize("verbatim", [(), VERBATIM])
-def test_32_levels_are_accepted_and_33_refused_even_in_data(verbatim):
+def test_32_levels_are_accepted_and_33_rejected_even_in_data(verbatim):
     assert strict_object(nested(MAX_DEPTH), verbatim)
     assert strict_object(nested(MAX_DEPTH - 1, b"{}"), verbatim)
     for body in (nested(MAX_DEPTH + 1), nested(MAX_DEPTH, b"{}"), nested(MAX_DEPTH, b"[]"), nested(50_000)):
-        with pytest.raises(NotJson) as refused:
+        with pytest.raises(NotJson) as rejected:
             strict_object(body, verbatim)
-        assert "32 levels" in refused.value.sentence
+        assert "32 levels" in rejected.value.sentence
 
 
 def test_sibling_brackets_and_brackets_in_strings_are_not_levels():
@@ -54,27 +54,27 @@ def test_numbers_within_64_bits_are_accepted(number):
 )  # fmt: skip
 def test_larger_numbers_are_accepted_only_in_data(number):
     assert strict_object(b'{"data": {"n": [%s]}, "rawPayload": %s}' % (number, number), VERBATIM)
-    assert_refused_at(b'{"a": [{"n": %s}], "data": {}}' % number, ["a", 0, "n"])
+    assert_rejected_at(b'{"a": [{"n": %s}], "data": {}}' % number, ["a", 0, "n"])
 
 
-def test_a_number_of_5000_digits_is_refused_even_in_data():
+def test_a_number_of_5000_digits_is_rejected_even_in_data():
     for verbatim in ((), VERBATIM):
-        with pytest.raises(NotJson) as refused:
+        with pytest.raises(NotJson) as rejected:
             strict_object(b'{"data": %s}' % (b"9" * 5000), verbatim)
-        assert "digits" in refused.value.sentence
+        assert "digits" in rejected.value.sentence
 
 
 @pytest.mark.parametrize("text", [rb"a\u0000", rb"\ud800", rb"\udfffa", rb"\udc00\ud800"])
 def test_nul_and_lone_surrogates_are_accepted_only_in_data(text):
     assert strict_object(b'{"data": {"%s": "%s"}, "rawPayload": "%s"}' % (text, text, text), VERBATIM)
     for body in (b'{"a": [0, "%s"]}' % text, b'{"a": [0, {"%s": 1}]}' % text):
-        assert_refused_at(body, ["a", 1])
+        assert_rejected_at(body, ["a", 1])
 
 
-def assert_refused_at(body, path):
-    with pytest.raises(Invalid) as refused:
+def assert_rejected_at(body, path):
+    with pytest.raises(Invalid) as rejected:
         strict_object(body, VERBATIM)
-    assert [detail["path"] for detail in refused.value.details] == [path]
+    assert [detail["path"] for detail in rejected.value.details] == [path]
 
 
 @pytest.mark.parametrize("body", [rb'{"a": {"data": "\u0000"}}', rb'{"data\u0000": 1}'])
@@ -91,7 +91,7 @@ def test_surrogate_pairs_and_escaped_control_characters_are_text():
     "body",
     [b'{"data": {"a": 1, "a": 1}}', rb'{"data": [{"a": 1, "\u0061": 2}]}', b'{"data": {}, "data": {}}'],
 )
-def test_duplicate_members_are_refused_at_every_level_even_in_data(body):
+def test_duplicate_members_are_rejected_at_every_level_even_in_data(body):
     with pytest.raises(NotJson):
         strict_object(body, VERBATIM)
 
@@ -117,7 +117,7 @@ fragments = st.sampled_from(
 @settings(deadline=None, max_examples=100)
 @given(batches, st.data())
 def test_a_split_batch_has_the_entries_of_the_whole_as_they_were_sent(text, data):
-    """Also after random damage, unless the batch is refused."""
+    """Also after random damage, unless the batch is rejected."""
     start = data.draw(st.integers(0, len(text)))
     damaged = text[:start] + data.draw(fragments) + text[start + data.draw(st.integers(0, 3)) :]
     for body in (text, damaged):
@@ -136,7 +136,7 @@ def test_a_split_batch_has_the_entries_of_the_whole_as_they_were_sent(text, data
             position = body.index(entry, position) + len(entry)
 
 
-def test_no_intact_batch_is_refused():
+def test_no_intact_batch_is_rejected():
     entries = ['{"n" : 1.50}', '"\\u0000\\ud800"', "NaN", "9" * 5000, '{"a":1,"a":2}', "[]", "null"]
     text = ' { "other" : [[]], "events" :\n[ ' + " ,\t".join(entries) + '] , "more": {"events": [1]} } '
     assert split_array(text, "events", 500) == (

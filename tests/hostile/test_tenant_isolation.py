@@ -76,8 +76,8 @@ class Walk:
         ids = self.world.foreign.ids
         return [str(ids[{"evidence": "eventId", "bundleKey": "objectKey"}.get(member, member)])]
 
-    def check_refusal(self, caller_name, operation, response):
-        """Check a refusal of a foreign id: it depends on the caller, never on whether the row exists."""
+    def check_error(self, caller_name, operation, response):
+        """Check an error of a foreign id: it depends on the caller, never on whether the row exists."""
         credential = "reviewerToken" if caller_name in ("writer", "reader") else "candidateKey"
         if not operation.callers:
             assert response.status_code in (403, 404), (caller_name, operation)
@@ -103,7 +103,7 @@ def test_foreign_ids_in_a_path_are_not_found(walk, extent):
         for ids in walk.foreign_ids_in_path(operation, extent):
             for caller_name in walk.callers_of(operation, extent):
                 response = walk.call(caller_name, operation, path=walk.world.path(operation, **ids))
-                walk.check_refusal(caller_name, operation, response)
+                walk.check_error(caller_name, operation, response)
     assert snapshot() == before
 
 
@@ -121,7 +121,7 @@ def test_queries_return_nothing_of_another_organization(walk, extent):
 
 
 @EXTENTS
-def test_foreign_ids_in_a_body_are_refused(walk, extent):
+def test_foreign_ids_in_a_body_are_rejected(walk, extent):
     """As unknown ids are: 400 with the member's name for what a reviewer refers to (R8), else 404."""
     before = snapshot()
     accepted = set()

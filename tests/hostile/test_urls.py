@@ -11,7 +11,7 @@ from tests.hostile.world import NOT_FOUND, UNAUTHENTICATED, rolled_back, snapsho
 # Every operation with every value.
 pytestmark = pytest.mark.slow
 
-# A changed upload URL is refused as a whole, since all of it is signed.
+# A changed upload URL is rejected as a whole, since all of it is signed.
 WITH_IDS = [operation for operation in operations() if {*operation.path_parameters} - {"objectKey"}]
 WITH_QUERY = [operation for operation in operations() if operation.query_parameters]
 PROTECTED = [operation for operation in operations() if operation.callers]
@@ -64,7 +64,7 @@ def test_hostile_queries_break_no_operation(world, operation):
     assert snapshot() == before
 
 
-def test_a_query_that_is_not_utf_8_is_refused(world):
+def test_a_query_that_is_not_utf_8_is_rejected(world):
     for operation in WITH_QUERY:
         for parameter in operation.query_parameters:
             for hostile in ("%00", "a%00", "\xff", "%ED%A0%80%00"):
@@ -84,7 +84,7 @@ def test_every_invalid_credential_gets_the_same_401(world):
     assert snapshot() == before
 
 
-def test_unsupported_methods_are_refused_with_allow(world):
+def test_unsupported_methods_are_rejected_with_allow(world):
     before = snapshot()
     for operation in operations():
         # As an id, `export` is not found.

@@ -147,7 +147,7 @@ class World:
 
 
 def rolled_back(call: Callable[[], TestResponse]) -> TestResponse:
-    """Call, check the response and return it. Rolls back only a success: a refusal must not change anything."""
+    """Call, check the response and return it. Rolls back only a success: an error must not change anything."""
     with db.atomic() as savepoint:
         response = call()
         response.get_data()
@@ -166,17 +166,17 @@ def check(response: TestResponse) -> None:
     if response.request.path.startswith("/v1/"):
         assert response.headers["Cache-Control"] == "no-store"
     if response.status_code >= 400 and response.request.method != "HEAD":
-        check_refusal(response)
+        check_error(response)
 
 
-def check_refusal(response: TestResponse) -> None:
+def check_error(response: TestResponse) -> None:
     assert response.content_type == "application/json"
-    refusal = response.json
-    assert refusal["error"]
-    assert refusal["code"]
-    assert set(refusal) <= {"error", "code", "details"} | MORE_MEMBERS
-    assert ("details" in refusal) == (refusal["code"] == "invalid_request")
-    for detail in refusal.get("details", ()):
+    error = response.json
+    assert error["error"]
+    assert error["code"]
+    assert set(error) <= {"error", "code", "details"} | MORE_MEMBERS
+    assert ("details" in error) == (error["code"] == "invalid_request")
+    for detail in error.get("details", ()):
         assert set(detail) == {"path", "message"}
         assert all(isinstance(step, str | int) for step in detail["path"])
         assert detail["message"]

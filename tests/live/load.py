@@ -36,11 +36,11 @@ class Callers:
         self.exchanges.append(Exchange(started_at, time.monotonic(), response))
 
     @property
-    def refused(self) -> list[Exchange]:
+    def rejected(self) -> list[Exchange]:
         return [exchange for exchange in list(self.exchanges) if exchange.response.status not in (200, 201)]
 
     def _succeeded(self) -> int:
-        return len(self.exchanges) - len(self.refused)
+        return len(self.exchanges) - len(self.rejected)
 
     def wait_for_successes(self) -> None:
         target = self._succeeded() + 200
@@ -53,9 +53,9 @@ class Callers:
     def _invitation_states(self) -> list[str]:
         return [key["invite"]["state"] for key in list_keys(self.reviewer, self.assessment) if key["invite"]]
 
-    def assert_refused_with_503_and_nothing_lost(self) -> None:
+    def assert_rejected_with_503_and_nothing_lost(self) -> None:
         """A request that was committed as its connection broke is stored without having been acknowledged."""
-        for exchange in self.refused:
+        for exchange in self.rejected:
             assert_unavailable(exchange.response)
         created = [exchange.response for exchange in self.exchanges if exchange.response.status == 201]
         assessments = sum("assessment" in response.json for response in created)
@@ -64,8 +64,8 @@ class Callers:
             self.reviewer.get(f"/v1/sessions/{candidate.session_id}") for candidate in self.candidates
         ]
         stored = sum(session["eventCount"] for session in sessions)
-        assert 0 <= listed - assessments <= len(self.refused)
-        assert 0 <= stored - (len(created) - assessments) <= len(self.refused)
+        assert 0 <= listed - assessments <= len(self.rejected)
+        assert 0 <= stored - (len(created) - assessments) <= len(self.rejected)
 
 
 def assert_unavailable(response: Response) -> None:

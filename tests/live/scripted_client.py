@@ -119,7 +119,7 @@ class Cli:
         self.check_device("start")
 
     def probe(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
-        """Try a provider's proxy. The service has no provider key, so it refuses in the provider's format."""
+        """Try a provider's proxy. The service has no provider key, so it rejects in the provider's format."""
         response = self.call("POST", path, body, token=False, headers=headers)
         assert decode(response, PROVIDER_REFUSAL, 403)["error"]["message"]
 

@@ -51,7 +51,7 @@ SIGNED_LOG = {
     "signingPubkey": str,
     "events": [SIGNED_EVENT | {"sigVerified": bool, "payload": ANYTHING}],
 }
-REFUSAL = {"error": str, "code": str, "completedAt": str}
+ERROR = {"error": str, "code": str, "completedAt": str}
 PROVIDER_REFUSAL = {"error": {"message": str, "type": str}}
 
 

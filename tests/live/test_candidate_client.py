@@ -19,7 +19,7 @@ from tests.live.cast import ASSESSMENT, make_assessment, make_keys
 from tests.live.client import run_concurrently
 from tests.live.scripted_chain import canonical, verify
 from tests.live.scripted_client import VERSION, Cli, Extension
-from tests.live.scripted_responses import REFUSAL, UPLOAD, decode
+from tests.live.scripted_responses import ERROR, UPLOAD, decode
 from tests.live.service import Service
 
 MINUTE = 60
@@ -274,8 +274,8 @@ def test_done_submits_the_work_and_events_still_arrive(started, view, set_back):
     assert count([started.send(started.event("prompt", {"text": "later"}))]) == {LATE: 1}
     assert verify(started.signed_log()) == 3
     for response in (started.request_upload(), started.submit({"objectKey": "none"}, code)):
-        refusal = decode(response, REFUSAL, 409)
-        assert (refusal["code"], refusal["completedAt"]) == ("assessment_closed", completed_at)
+        error = decode(response, ERROR, 409)
+        assert (error["code"], error["completedAt"]) == ("assessment_closed", completed_at)
     assert started.complete() == {"ok": True, "completedAt": completed_at}
     session = view()
     assert (session["eventCount"], session["lateEventCount"], session["metrics"]["promptCount"]) == (2, 1, 1)

@@ -29,8 +29,8 @@ def test_concurrent_creates_never_exceed_the_quota(service):
     reviewer = service.organization("Beta", plan="starter")
     responses = run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
     assert Counter(response.status for response in responses) == {201: QUOTA, 403: 32 - QUOTA}
-    refused = [response for response in responses if response.status == 403]
-    errors = {(response["code"], response["used"], response["quota"]) for response in refused}
+    rejected = [response for response in responses if response.status == 403]
+    errors = {(response["code"], response["used"], response["quota"]) for response in rejected}
     assert errors == {("quota_exceeded", QUOTA, QUOTA)}
     assert len(reviewer.get("/v1/assessments")["assessments"]) == QUOTA
 
@@ -49,7 +49,7 @@ def test_two_admins_who_demote_each_other_leave_one(service):
         for actor, other in (("ada", "bob"), ("bob", "ada"))
     ]
     statuses = sorted(response.status for response in run_concurrently(calls))
-    # The second one is refused by the lock, or because they are no longer an admin.
+    # The second one is rejected by the lock, or because they are no longer an admin.
     assert statuses in ([200, 403], [200, 409])
     roles = [person["role"] for person in admins["ada"].get("/v1/org/people")["people"]]
     assert sorted(roles) == ["admin", "reviewer"]
@@ -137,7 +137,7 @@ def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(
 
 @pytest.mark.slow
 def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessment):
-    for on_duplicate, status in [("return", 201), ("refuse", 409)]:
+    for on_duplicate, status in [("return", 201), ("reject", 409)]:
         send = partial(invite, reviewer, assessment, "a@example.com", onDuplicate=on_duplicate)
         responses = run_concurrently([send] * 16)
         assert Counter(response.status for response in responses) == {status: 16}
@@ -158,8 +158,8 @@ def test_one_candidate_gets_an_external_id_from_concurrent_requests(reviewer, as
         ]
         invitations = [partial(invite, reviewer, assessment, address, onDuplicate="return")] * 4
         responses = run_concurrently(rivals + invitations)
-        refused = [response for response in responses[:10] if response.status == 409]
-        assert [response["code"] for response in refused] == ["duplicate_external_id"] * 9
+        rejected = [response for response in responses[:10] if response.status == 409]
+        assert [response["code"] for response in rejected] == ["duplicate_external_id"] * 9
         assert [response.status for response in responses[10:]] == [201] * 4
         ids = [key["externalId"] for key in list_keys(reviewer, assessment)]
         assert ids.count(external_id) == 1
@@ -225,7 +225,7 @@ def test_a_feed_event_committed_after_later_ones_is_not_skipped(service):
 def test_one_of_several_concurrent_upgrades_does_the_work(installation):
     outputs = run_concurrently([lambda: installation.flask("db", "upgrade")] * 4)
     (upgrade,) = [output for output in outputs if output != "Nothing to apply.\n"]
-    assert upgrade.splitlines()[0] == "0001_initial"
+    assert upgrade.splitlines()[0] == "0001_tables"
     assert "missing" not in installation.flask("db", "status")
 
 

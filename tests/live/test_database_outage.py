@@ -31,16 +31,16 @@ def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own
         own_server.kill()
         # At first requests wait some seconds for a restart; later no thread waits.
         wait_until(
-            lambda: sum(request.ended_at - request.started_at < 0.5 for request in callers.refused) > 20,
-            "Requests are not refused immediately.",
+            lambda: sum(request.ended_at - request.started_at < 0.5 for request in callers.rejected) > 20,
+            "Requests are not rejected immediately.",
         )
         assert callers.reviewer.get("/v1/health").status == 200
         own_server.start()
         after = time.monotonic()
         callers.wait_for_successes()
         callers.assert_worker_delivers()
-    callers.assert_refused_with_503_and_nothing_lost()
-    assert all(request.started_at < after and request.ended_at > before for request in callers.refused)
+    callers.assert_rejected_with_503_and_nothing_lost()
+    assert all(request.started_at < after and request.ended_at > before for request in callers.rejected)
 
 
 def test_the_service_is_not_ready_until_the_database_is_back(own_service, own_server):
@@ -78,7 +78,7 @@ def test_writes_are_503_while_another_program_locks_the_sqlite_file(tmp_path):
 
 
 def set_read_only(server, is_read_only=True):
-    # Not in a transaction, which would be refused while it is on.
+    # Not in a transaction, which would be rejected while it is on.
     server.query(f"ALTER SYSTEM SET default_transaction_read_only = {is_read_only}")
     server.query("SELECT pg_reload_conf()")
 
@@ -97,16 +97,16 @@ def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_se
             with service.worker(), Load(callers.calls):
                 callers.wait_for_successes()
                 end(own_server)
-                wait_until(lambda: callers.refused, "Nothing is refused.")
+                wait_until(lambda: callers.rejected, "Nothing is rejected.")
                 if end is set_read_only:
                     standby.wait_until_synchronized()
                 standby.promote()
                 callers.wait_for_successes()
                 callers.assert_worker_delivers()
-            callers.assert_refused_with_503_and_nothing_lost()
+            callers.assert_rejected_with_503_and_nothing_lost()
 
 
-def test_a_read_only_server_refuses_writers_alone(own_server, tmp_path):
+def test_a_read_only_server_rejects_writers_alone(own_server, tmp_path):
     with Service(tmp_path, own_server.create_database("proofstone")).start(processes=1) as service:
         reviewer = service.organization("Acme")
 
@@ -115,7 +115,7 @@ def test_a_read_only_server_refuses_writers_alone(own_server, tmp_path):
 
         set_read_only(own_server)
         # The server's processes reload the setting one after the other.
-        wait_until(lambda: create().status == 503, "Nothing is refused.")
+        wait_until(lambda: create().status == 503, "Nothing is rejected.")
         assert_unavailable(create())
         assert reviewer.get("/v1/assessments").status == 200
         set_read_only(own_server, False)
@@ -158,9 +158,7 @@ def test_one_of_two_deadlocked_transactions_is_busy(database):
         database.close()
 
     run_concurrently([lambda: take_both(1, 2), lambda: take_both(2, 1)])
-    assert [(errors.sqlstate(error), errors.refusal_for(error)) for error in raised] == [
-        ("40P01", errors.Busy)
-    ]
+    assert [(errors.sqlstate(error), errors.error_for(error)) for error in raised] == [("40P01", errors.Busy)]
 
 
 def test_a_connection_to_a_read_only_server_is_not_reused(database):
@@ -173,6 +171,6 @@ def test_a_connection_to_a_read_only_server_is_not_reused(database):
 
     with pytest.raises(peewee.InternalError) as raised:
         write()
-    assert errors.refusal_for(raised.value) is errors.Unavailable
+    assert errors.error_for(raised.value) is errors.Unavailable
     database.close()
     assert backend_id() != backend

@@ -1,4 +1,4 @@
-"""The disk is full: writes are refused whole, reads continue, and writes continue as soon as there is space."""
+"""The disk is full: writes are rejected whole, reads continue, and writes continue as soon as there is space."""
 
 import json
 import shutil
@@ -82,8 +82,8 @@ class Writers:
     def assert_writes_succeed(self):
         assert [response.status for response in self.write()] == [201, 201, 201]
 
-    def write_until_refused(self):
-        """Write until every write is refused; returns the last responses."""
+    def write_until_rejected(self):
+        """Write until every write is rejected; returns the last responses."""
         for _ in range(2000):
             responses = self.write()
             if all(response.status >= 500 for response in responses):
@@ -97,7 +97,7 @@ class Writers:
         assert len(list_keys(self.reviewer, self.assessment)) == self.keys
 
 
-def assert_refused(response, status, code):
+def assert_rejected(response, status, code):
     assert (response.status, response["code"]) == (status, code), response.text
     assert response["error"].endswith(".")
     assert int(response.headers["Retry-After"]) > 0
@@ -107,8 +107,8 @@ def check_full_database(service, disk, status, code):
     writers = Writers(service)
     writers.assert_writes_succeed()
     disk.fill()
-    for response in writers.write_until_refused():
-        assert_refused(response, status, code)
+    for response in writers.write_until_rejected():
+        assert_rejected(response, status, code)
     assert writers.reviewer.get("/v1/assessments").status == 200
     disk.clear()
     writers.assert_writes_succeed()
@@ -137,7 +137,7 @@ def test_postgresql_without_space_for_tables_responds_503(own_server, disk, tmp_
         check_full_database(service, disk, 503, "database_full")
 
 
-def test_a_bundle_on_a_full_disk_is_refused_with_507(disk, tmp_path):
+def test_a_bundle_on_a_full_disk_is_rejected_with_507(disk, tmp_path):
     bundles, bundle = disk.folder / "bundles", b"x" * 300_000
     with Service(tmp_path, BUNDLE_FOLDER=str(bundles)).start() as service:
         candidate = Writers(service).candidate
@@ -150,7 +150,7 @@ def test_a_bundle_on_a_full_disk_is_refused_with_507(disk, tmp_path):
 
         assert put(bundle).status == 200
         disk.fill()
-        assert_refused(put(bundle + b"more"), 507, "disk_full")
+        assert_rejected(put(bundle + b"more"), 507, "disk_full")
         assert [file.read_bytes() for file in bundles.iterdir()] == [bundle]
         disk.clear()
         assert put(bundle + b"more").status == 200

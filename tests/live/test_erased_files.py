@@ -16,11 +16,11 @@ def test_no_file_contains_an_erased_candidate(tmp_path):
             text = f"{WORD} {number} " * 500
             assert candidate.ingest(event(second=number, data={"text": text})).status == 201
         assert candidate.complete().status == 200
-        # A mail that is being saved is removed when the worker's lease on it has expired.
+        # An email that is being saved is removed when the worker's lease on it has expired.
         wait_until(
             lambda: reviewer.get("/v1/candidates")["candidates"][0]["invite"]["state"] == "saved", "No mail."
         )
-        assert {"mail", "proofstone.db-wal"} <= files_with_traces(tmp_path)
+        assert {"email", "proofstone.db-wal"} <= files_with_traces(tmp_path)
         assert reviewer.delete(f"/v1/candidates/{candidate.id}/data").status == 200
         wait_until(lambda: not files_with_traces(tmp_path), "The traces stay.")
 

@@ -38,7 +38,7 @@ def test_keys_requested_concurrently_are_created_once_and_sent_once(service, rev
 
 
 @pytest.mark.slow
-def test_a_request_that_waited_too_long_is_refused_and_can_be_retried(service, reviewer):
+def test_a_request_that_waited_too_long_is_rejected_and_can_be_retried(service, reviewer):
     sender, body = reviewer.with_idempotency_key("stuck"), ASSESSMENT | {"title": "Stuck"}
     with request_in_progress(service, reviewer, "stuck"):
         started_at = time.monotonic()

@@ -7,7 +7,7 @@ from tests.live.client import Client, run_concurrently
 from tests.live.service import Service, wait_until
 
 PROCESSES = 3
-LIMIT = 5  # wrong credentials for each process
+LIMIT = 5  # invalid credentials for each process
 REQUESTS = 40
 
 
@@ -18,7 +18,7 @@ def statuses(caller: Client) -> set[int]:
 
 
 def lock_address(service: Service) -> None:
-    """Guess until the processes refuse to look up another token."""
+    """Guess until the processes reject to look up another token."""
     numbers, results = itertools.count(), []
 
     def guess() -> int:
@@ -33,7 +33,10 @@ def lock_address(service: Service) -> None:
 
 
 def test_all_processes_serve_known_credentials_at_a_locked_address(installation):
-    installation.settings |= {"RATELIMIT_ENABLED": "true", "RATELIMIT_REFUSED": f"{LIMIT} per hour"}
+    installation.settings |= {
+        "RATELIMIT_ENABLED": "true",
+        "RATELIMIT_INVALID_CREDENTIALS": f"{LIMIT} per hour",
+    }
     with installation.start(PROCESSES) as service:
         reviewer = service.organization("Acme")
         candidate = make_candidate(service, reviewer, make_assessment(reviewer))

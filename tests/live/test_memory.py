@@ -90,7 +90,7 @@ def repeated(start: str, unit: str, end: str, size: int = MAX_EVENT_BYTES) -> st
     ],
     ids=lambda value: value[:40].strip(),
 )
-def test_a_body_of_many_values_is_refused_at_once(service, candidate, path, text, code):
+def test_a_body_of_many_values_is_rejected_at_once(service, candidate, path, text, code):
     response, seconds = send(candidate, f"/v1/{path}", text)
     assert (response.status, response["code"]) == (400, code)
     assert seconds < 2
@@ -117,7 +117,7 @@ def test_the_largest_events_are_stored_and_read_with_little_memory(service, revi
 def test_simultaneous_requests_of_a_credential_take_as_little_memory_as_one(
     service, reviewer, candidate, names
 ):
-    """One of them is served, another one waits, and the others are refused. Small events are stored meanwhile."""
+    """One of them is served, another one waits, and the others are rejected. Small events are stored meanwhile."""
     assert send(candidate, "/v1/hooks/ingest", large_event("x"))[0].status == 201
     caller = candidate if "large" in names else reviewer
     paths = {"export": "/v1/candidate/me/export"} if caller is candidate else {}
@@ -128,7 +128,7 @@ def test_simultaneous_requests_of_a_credential_take_as_little_memory_as_one(
                 return send(caller, "/v1/hooks/ingest", large_event("x"))[0].status
             return caller.get(paths.get(name, f"/v1/sessions/{candidate.session_id}/{name}")).status
         except CONNECTION_ERRORS:
-            return 429  # refused before its body was read
+            return 429  # rejected before its body was read
 
     calls = [lambda name=name: request(name) for name in names]
     outcomes = run_concurrently([*calls, *[lambda: candidate.ingest().status] * 4])

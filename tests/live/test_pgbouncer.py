@@ -38,7 +38,7 @@ def url(own_server, tmp_path):
     own_server.create_database("proofstone")
     port, file = free_port(), tmp_path / "pgbouncer.ini"
     file.write_text(SETTINGS.format(server=own_server.port, port=port, size=CONNECTIONS))
-    # PgBouncer refuses to run as root; another user cannot open the file, but can read it as standard input.
+    # PgBouncer does not run as root; another user cannot open the file, but can read it as standard input.
     user = "nobody" if os.getuid() == 0 else "-"
     command = with_parent([shutil.which("pgbouncer"), "/dev/stdin"], user=user)
     with open(file) as settings, open(tmp_path / "pgbouncer.log", "ab") as log:

@@ -1,4 +1,4 @@
-"""A revoked credential is refused by every process from the next request on."""
+"""A revoked credential is rejected by every process from the next request on."""
 
 from collections import Counter
 
@@ -29,7 +29,7 @@ def port(service, tmp_path_factory):
         yield other.port
 
 
-def test_a_revoked_token_is_refused_by_another_process(reviewer, port):
+def test_a_revoked_token_is_rejected_by_another_process(reviewer, port):
     response = reviewer.post("/v1/org/tokens", {"name": "Script", "scopes": ["read"]})
     script = Client(port, Authorization=f"Bearer {response['secret']}")
     assert [script.get("/v1/me").status for _ in range(20)] == [200] * 20
@@ -38,13 +38,13 @@ def test_a_revoked_token_is_refused_by_another_process(reviewer, port):
 
 
 @pytest.mark.parametrize("path", ["/v1/assessments/{assessment}/keys/{key}", "/v1/assessments/{assessment}"])
-def test_a_revoked_key_is_refused_by_another_process(reviewer, assessment, candidate, port, path):
+def test_a_revoked_key_is_rejected_by_another_process(reviewer, assessment, candidate, port, path):
     candidate.port, sent = port, [event(sessionId=candidate.session_id) for _ in range(20)]
     assert [candidate.ingest(body).status for body in sent] == [201] * 20
     assert candidate.get(f"/v1/assessments/{assessment['id']}").status == 200
     assert reviewer.delete(path.format(assessment=assessment["id"], key=candidate.id)).status == 200
     assert candidate.get(f"/v1/assessments/{assessment['id']}").status == 401
-    # Also where the response would not need the key, or be a different refusal.
+    # Also where the response would not need the key, or be a different error.
     invalid = [event(sessionId=EXAMPLE_ID), event(sessionId=candidate.session_id, v="one"), {}]
     for body in (event(sessionId=candidate.session_id), sent[0], *invalid):
         assert candidate.ingest(body).status == 401

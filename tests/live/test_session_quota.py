@@ -28,7 +28,7 @@ def test_concurrent_events_and_batches_fill_a_session_exactly(service: Service):
     def send_events() -> list[str]:
         responses = [candidate.ingest() for _ in range(MAX_EVENTS // SENDERS)]
         assert {response.status for response in responses} <= {201, 413}
-        return ["created" if response.status == 201 else "refused" for response in responses]
+        return ["created" if response.status == 201 else "rejected" for response in responses]
 
     def send_batches() -> list[str]:
         batches = [{"events": [event() for _ in range(30)]} for _ in range(6)]
@@ -41,4 +41,4 @@ def test_concurrent_events_and_batches_fill_a_session_exactly(service: Service):
     record = reviewer.get(f"/v1/sessions/{candidate.session_id}/integrity")
     assert record["counts"]["events"] == MAX_EVENTS
     (finding,) = [finding for finding in record["findings"] if finding["code"] == "session_full"]
-    assert finding["count"] == counts["refused"] == counts.total() - MAX_EVENTS
+    assert finding["count"] == counts["rejected"] == counts.total() - MAX_EVENTS

@@ -41,7 +41,7 @@ class EventStream:
             (self.acknowledged if status == 201 else self.failures).append((body["id"], status))
         except http.client.RemoteDisconnected as error:  # accepted, and closed without a response
             self.failures.append((body["id"], repr(error)))
-        except ConnectionError:  # refused; or reset, because it arrived just before the listener closed
+        except ConnectionError:  # rejected; or reset, because it arrived just before the listener closed
             self.rejected.append(body["id"])
             time.sleep(0.01)
         finally:
@@ -125,7 +125,7 @@ def test_accepted_requests_get_a_response_and_new_connections_are_rejected(start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_connections_are_refused_immediately_while_a_request_delays_the_stop(start_service, number):
+def test_connections_are_rejected_immediately_while_a_request_delays_the_stop(start_service, number):
     """Also when the master is killed: its successor needs the port."""
     service = start_service()
     key, _ = begin_session(service)

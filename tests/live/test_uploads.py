@@ -59,10 +59,10 @@ def stored_bundles(service, candidate):
     return list((service.folder / "bundles").glob(f"{candidate.session_id}.*"))
 
 
-def test_a_client_can_read_why_a_full_session_refuses_its_bundle(service, candidate):
+def test_a_client_can_read_why_a_full_session_rejects_its_bundle(service, candidate):
     upload = open_upload(candidate)
     fill = "UPDATE sessions SET stored_bundle_bytes = %s WHERE id = %s"
     service.execute(fill, config.load({}).session_max_bytes, service.stored_id(candidate.session_id))
     assert put(candidate, upload, bytes(MAX_DRAIN_BYTES - 1)) == 413
-    refused = candidate.post("/v1/candidate/upload-url", {"sessionId": candidate.session_id})
-    assert (refused.status, refused["code"]) == (413, "session_full")
+    rejected = candidate.post("/v1/candidate/upload-url", {"sessionId": candidate.session_id})
+    assert (rejected.status, rejected["code"]) == (413, "session_full")

@@ -232,8 +232,8 @@ def test_files_of_the_repository_are_kept(machine, key, service, reviewer):
 def test_another_folder_is_never_written_to(machine, key, empty_key):
     machine.workspace.mkdir()
     (machine.workspace / "mine").write_text("mine")
-    refused = machine.prepare(key)
-    assert (refused.returncode, "is not empty" in refused.stderr) == (1, True)
+    rejected = machine.prepare(key)
+    assert (rejected.returncode, "is not empty" in rejected.stderr) == (1, True)
     (machine.workspace / "mine").unlink()
     assert machine.prepare(key).returncode == 0
     other = machine.prepare(empty_key)

@@ -18,7 +18,7 @@ def test_the_key_stops_working(reviewer, key, candidate, anonymous):
     assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
 
 
-def test_a_request_that_waited_for_the_lock_is_refused(reviewer, key, session):
+def test_a_request_that_waited_for_the_lock_is_rejected(reviewer, key, session):
     """A request that was authenticated before the erasure and got the lock after it."""
     assert reviewer.delete(f"/v1/candidates/{key.id}/data").status_code == 200
     with pytest.raises(Unauthenticated):

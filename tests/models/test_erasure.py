@@ -1,4 +1,4 @@
-"""An erasure removes the person from every table, the bundle store and the mail folder, and changes no statistic.
+"""An erasure removes the person from every table, the bundle store and the email folder, and changes no statistic.
 
 A new table needs `personal_data` on its model, and a row: from a POST, or in `make_record` or `make_settings`
 (tests/factories.py).
@@ -89,9 +89,9 @@ def bundles(app, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def mails(app, tmp_path, monkeypatch):
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
-    return tmp_path / "mails"
+def emails(app, tmp_path, monkeypatch):
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "emails")
+    return tmp_path / "emails"
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def make_events(word, prompts):
 
 
 @pytest.fixture
-def person(app, cohort, reviewer, bundles, mails, clock):
+def person(app, cohort, reviewer, bundles, emails, clock):
     """The key of a candidate with personal data in every table."""
     make_webhook(cohort.organization, types=["key.created"], include_personal=True)
     key = make_key(cohort, EMAIL, NAME)
@@ -134,7 +134,7 @@ def person(app, cohort, reviewer, bundles, mails, clock):
     audit.chain_new()
     Worker(app.config).run_once()
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(WebhookDelivery.candidate_id == key.id).execute()
-    assert NAME in mail_texts(mails)
+    assert NAME in email_texts(emails)
     failure = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
     Delivery.update(failure).where(Delivery.subject_id == key.id).execute()
     Consent.give(key, "2026-11", None)
@@ -219,7 +219,7 @@ def to_text(value):
     return bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
 
 
-def mail_texts(folder):
+def email_texts(folder):
     return "".join(file.read_text() for file in folder.glob("*"))
 
 
@@ -310,14 +310,14 @@ def test_an_erasure_keeps_the_data_of_others(reviewer, person):
     assert CandidateKey.select().where(CandidateKey.candidate_name == "Alice").count() == 3
 
 
-def test_the_worker_deletes_bundles_and_mails_after_an_erasure(app, reviewer, person, bundles, mails):
+def test_the_worker_deletes_bundles_and_emails_after_an_erasure(app, reviewer, person, bundles, emails):
     submission = Submission.current(Session.get(key=person), TAR)
     erase(reviewer, person)
     assert bundles.size(submission.object_key)
     Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
-    assert EMAIL not in mail_texts(mails)
-    assert NAME not in mail_texts(mails)
+    assert EMAIL not in email_texts(emails)
+    assert NAME not in email_texts(emails)
 
 
 def test_a_bundle_uploaded_after_the_erasure_is_deleted(app, clock, reviewer, person, bundles):

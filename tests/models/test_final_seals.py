@@ -7,7 +7,7 @@ import peewee
 import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_key, make_session
-from response_checks import body_of, refusal
+from response_checks import body_of, error_of
 
 from models import (
     AuditChain,
@@ -138,7 +138,7 @@ def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
     assert codes(reviewer, sealed) == ["erased", "metrics_changed"]
 
 
-def test_events_refused_after_the_final_seal_are_not_counted(reviewer, sealed):
+def test_events_rejected_after_the_final_seal_are_not_counted(reviewer, sealed):
     arrival = ReceivedEvent.of(envelope(), 0, json.dumps(envelope()))
     assert sessions.append(sealed, arrival, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
     assert codes(reviewer, sealed) == []
@@ -316,7 +316,7 @@ def test_a_process_without_the_key_of_a_record_waits(clock, flask, reviewer, sea
     seal_keys.use(old)
     add_event(session, envelope())
     path = f"/v1/candidates/{sealed.key_id}"
-    assert refusal(reviewer.patch(path, {"hired": False})) == (503, "unavailable")
+    assert error_of(reviewer.patch(path, {"hired": False})) == (503, "unavailable")
     body_of(reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
     worker.run_once()
     failures = TaskFailure.select(TaskFailure.task, TaskFailure.error).tuples()

@@ -16,28 +16,28 @@ def heart(clock):
 
 
 def test_a_heartbeat_is_written_at_most_every_30_seconds(heart, clock):
-    heart.beat("mails")
+    heart.beat("emails")
     clock.fixed += INTERVAL - timedelta(milliseconds=1)
     with counted() as statements:
-        heart.beat("mails")
+        heart.beat("emails")
     assert statements == []
     clock.fixed += timedelta(milliseconds=1)
-    heart.beat("mails")
+    heart.beat("emails")
     assert [row.beat_at for row in Heartbeat.select()] == [clock.now()]
 
 
 def test_a_heartbeat_is_written_after_the_clock_was_set_back(heart, clock):
-    heart.beat("mails")
+    heart.beat("emails")
     clock.fixed -= timedelta(hours=1)
-    heart.beat("mails")
+    heart.beat("emails")
     assert workers().beat_at == clock.now()
 
 
 def test_rows_of_dead_workers_are_deleted_after_a_day(clock, app):
-    Heartbeat.record("dead:1", "mails", True)
+    Heartbeat.record("dead:1", "emails", True)
     clock.fixed += timedelta(hours=23)
     Heartbeat.record("dead:1", "seal", True)
-    Heartbeat.record("alive:1", "mails", True)
+    Heartbeat.record("alive:1", "emails", True)
     clock.fixed += timedelta(hours=24, milliseconds=1)
     Heartbeat.record("alive:1", "seal", True)
     assert Heartbeat.delete_expired() == 2
@@ -48,6 +48,6 @@ def test_each_task_of_a_worker_has_a_heartbeat(clock, app):
     worker = Worker(app.config)
     worker.run_once()
     tasks = {name for name, _ in (*housekeeping.TASKS, *housekeeping.CHECKS, *housekeeping.MINUTE_TASKS)}
-    assert {row.task for row in Heartbeat.select()} == tasks | {"erased_pages", "mails", "daily"}
+    assert {row.task for row in Heartbeat.select()} == tasks | {"erased_pages", "emails", "daily"}
     worker.post_webhooks()
     assert Heartbeat.select().where(Heartbeat.task == "webhooks").count() == 1

@@ -89,7 +89,7 @@ def test_the_organization_with_the_fewest_messages_in_progress_is_next(queue, or
     assert set(claimed.values()) == {2}
 
 
-def test_mails_are_claimed_in_turn(clock, organization, neighbour):
+def test_emails_are_claimed_in_turn(clock, organization, neighbour):
     factories.make_keys(factories.make_assessment(organization), 10, email="a@example.com")
     clock.fixed += timedelta(seconds=1)
     factories.make_key(factories.make_assessment(neighbour.row.organization))

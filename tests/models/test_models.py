@@ -98,7 +98,7 @@ def test_an_undeliverable_message_fails_after_about_three_days(clock, delivery):
     assert timedelta(days=2.5) < clock.now() - started < timedelta(days=4)
 
 
-def test_a_refused_message_fails_at_once(delivery):
+def test_a_rejected_message_fails_at_once(delivery):
     outcomes.fail(Delivery.claim(), "550 no such user")
     row = Delivery.get()
     assert (row.state, row.last_error, row.attempts) == ("failed", "550 no such user", 1)
@@ -146,7 +146,7 @@ def test_the_worker_rederives_due_metrics(assessment):
     assert (row.prompt_count, row.metrics_due) == (1, False)
 
 
-def test_one_thread_waits_for_a_derivation_and_others_are_refused(monkeypatch):
+def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
     """Otherwise, one candidate's requests could occupy all threads while a large session is derived."""
     session = Session(id=new_id())
     derived = []

@@ -156,7 +156,7 @@ def test_a_damaged_database_is_not_backed_up(installation, file, tmp_path):
         ("DROP TABLE organizations", "not a Proofstone database"),
     ],
 )
-def test_a_database_of_another_program_or_a_newer_version_is_refused(installation, file, change, reason):
+def test_a_database_of_another_program_or_a_newer_version_is_rejected(installation, file, change, reason):
     execute(installation, change)
     with pytest.raises(click.ClickException, match=reason):
         back_up(installation, file)
@@ -228,7 +228,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_backup_is_refused_and_changes_nothing(installation, file, backup, damage):
+def test_a_damaged_backup_is_rejected_and_changes_nothing(installation, file, backup, damage):
     content = file.read_bytes()
     file.write_bytes(damage(content))
     assert file.read_bytes() != content

@@ -48,7 +48,7 @@ def test_a_new_installation_has_no_errors(run_doctor):
         "storage", "disk of the bundles", "database", "migrations", "queue", "deliveries", "rate limits",
     ):  # fmt: skip
         assert f"ok {part}: " in output
-    assert "warning mail: SMTP_URL is not set" in output
+    assert "warning email: SMTP_URL is not set" in output
     assert "warning settings: BASE_URL is a local address" in output
     assert ("ok clock: " in output) == is_postgres()
 
@@ -90,7 +90,7 @@ def test_the_login_to_the_mail_server_is_checked_without_sending_email(run_docto
     with smtp_server(mailbox, **options) as port:
         for password, state in ((SECRET, "ok"), (f"{SECRET}wrong", "error")):
             setting("SMTP_URL", f"smtp://user:{password}@{HOST}:{port}?tls=none")
-            assert f"{state} mail: " in run_doctor()
+            assert f"{state} email: " in run_doctor()
     assert mailbox.envelopes == []
 
 
@@ -100,7 +100,7 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 2**60)
     db.execute_sql("DELETE FROM migrations")
     output = run_doctor()
-    assert re.search("error mail: .*Connection refused. Check SMTP_URL.", output)
+    assert re.search("error email: .*Connection refused. Check SMTP_URL.", output)
     assert "error rate limits: The store does not respond" in output
     assert "warning disk of the bundles: Only" in output
     assert re.search(r"error migrations: \d+ missing. Run `flask db upgrade`.", output)
@@ -143,7 +143,7 @@ def test_a_silent_worker_is_an_error(app, clock, organization, run_doctor):
     assert "warning worker: No worker has run. Start `flask worker`." in run_doctor()
     Worker(app.config).run_once()
     assert "ok worker: Running: 1." in run_doctor()
-    Heart(is_continuous=True).beat("mails")
+    Heart(is_continuous=True).beat("emails")
     clock.fixed += timedelta(hours=1)
     assert "error worker: No worker has run for 1 hour. Start `flask worker`." in run_doctor()
 
@@ -152,7 +152,7 @@ def test_stalled_tasks_are_an_error(clock, run_doctor):
     heart = Heart(is_continuous=True)
     heart.beat("seal")
     clock.fixed += timedelta(minutes=10)
-    heart.beat("mails")
+    heart.beat("emails")
     assert "error worker: These tasks have not run for 10 minutes: seal. Restart" in run_doctor()
 
 

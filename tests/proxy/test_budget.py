@@ -12,7 +12,7 @@ from models import ModelReservation, ModelUsage
 from models.sessions.model_usage import RESERVATION_LIFETIME
 from proxy import billed_call, budget, disconnect
 from proxy.renewals import Renewals, renewals
-from tests.proxy.test_refusals import BOTH, refusal
+from tests.proxy.test_error_responses import BOTH, error_of
 from tests.proxy.upstream import (
     MESSAGE,
     MESSAGE_EVENTS,
@@ -60,7 +60,7 @@ def reserved():
 
 
 @pytest.mark.parametrize(("path", "status"), [(MESSAGES, 529), (RESPONSES, 503)])
-def test_a_call_is_refused_while_another_has_reserved_the_rest(
+def test_a_call_is_rejected_while_another_has_reserved_the_rest(
     call, start, assessment, upstream, path, status
 ):
     assessment.update_columns(token_budget_nano_usd=USD // 100)
@@ -68,7 +68,7 @@ def test_a_call_is_refused_while_another_has_reserved_the_rest(
     assert reserved() == [USD // 100]
     for _ in range(3):
         response = call(path)
-        assert refusal(response)[::2] == (status, "too_many_streams")
+        assert error_of(response)[::2] == (status, "too_many_streams")
         assert response.headers["Retry-After"] == "5"
     assert len(upstream.requests) == 1
     running.close()
@@ -191,7 +191,7 @@ def test_a_model_without_a_price_costs_the_providers_highest(
     assessment.update_columns(token_budget_nano_usd=nano_usd)
     assert call(path).status_code == 200
     assert ModelUsage.spent_nano_usd(session) == nano_usd
-    assert refusal(call(path))[::2] == (402, "token_budget_spent")
+    assert error_of(call(path))[::2] == (402, "token_budget_spent")
 
 
 def test_the_name_of_an_unknown_model_is_not_stored(call, upstream, usage):
@@ -282,7 +282,7 @@ def test_the_default_budget_applies_where_the_assessment_sets_none(
         session=session, **spent, status_code=200, is_whole=True, cost_nano_usd=10 * USD - MESSAGE_NANO_USD
     )
     assert [call(MESSAGES).status_code for _ in range(2)] == [200, 402]
-    assert refusal(call(path))[2] == "token_budget_spent"
+    assert error_of(call(path))[2] == "token_budget_spent"
     assessment.update_columns(token_budget_nano_usd=11 * USD)
     assert call(path).status_code == 200
     assessment.update_columns(token_budget_nano_usd=None)

@@ -7,7 +7,7 @@ import pytest
 from models import ModelReservation, ModelUsage
 from proxy import billed_call
 from proxy.usage_reader import UsageReader
-from tests.proxy.test_refusals import refusal
+from tests.proxy.test_error_responses import error_of
 from tests.proxy.upstream import (
     CHAT_COMPLETIONS,
     COMPLETION,
@@ -101,9 +101,9 @@ def message(*parts):
         ({"service_tier": "priority"}, 400, "surcharge_not_supported"),
     ],
 )  # fmt: skip
-def test_what_costs_extra_or_belongs_to_others_is_refused(call, upstream, members, status, code):
+def test_what_costs_extra_or_belongs_to_others_is_rejected(call, upstream, members, status, code):
     response = call(CHAT_COMPLETIONS, data=json.dumps(members))
-    assert refusal(response)[::2] == (status, code)
+    assert error_of(response)[::2] == (status, code)
     assert upstream.requests == []
 
 

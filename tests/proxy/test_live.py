@@ -194,10 +194,10 @@ def test_the_client_notices_an_interrupted_response(
 def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstream, keys, calling):
     service_upstream.respond = stay_open
     key, other = keys
-    with calling() as one, calling() as two, calling() as refused, calling(key=other) as three:
+    with calling() as one, calling() as two, calling() as rejected, calling(key=other) as three:
         # Two slots are the key's own, and one is left for another key.
-        assert refused.status == 529
-        assert json.loads(refused.read())["error"]["type"] == "overloaded_error"
+        assert rejected.status == 529
+        assert json.loads(rejected.read())["error"]["type"] == "overloaded_error"
         assert [response.read(len(START)) for response in (one, two, three)] == [START] * 3
         client = service.candidate(key)
         client.timeout = CLIENT_TIMEOUT_SECONDS
@@ -228,7 +228,7 @@ def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, k
     bodies.append(b'{"tools": %b' % (b'[{"tools":' * (MAX_BODY_BYTES // 10)))
     before = memory_kib(service)
 
-    def refused(body, key):
+    def rejected(body, key):
         with calling(RESPONSES, body, key) as response:
             assert response.status == 400
             assert response.read()
@@ -236,7 +236,7 @@ def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, k
     client = service.candidate(keys[0])
     client.timeout = CLIENT_TIMEOUT_SECONDS
     for body in bodies:
-        calls = [partial(refused, body, key) for key in keys]
+        calls = [partial(rejected, body, key) for key in keys]
         calls += [lambda: client.post("/v1/hooks/ingest", event()).status] * 4
         assert run_concurrently(calls)[2:] == [201] * 4
     # Two bodies are scanned at the same time, in files.

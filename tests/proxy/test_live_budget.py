@@ -87,7 +87,7 @@ def test_parallel_calls_of_all_processes_wait_for_the_budget(service, key):
     assert service.execute("select count(*), sum(nano_usd) from model_reservations") == [(0, None)]
 
 
-def test_a_call_is_refused_after_waiting_ten_seconds(service, key):
+def test_a_call_is_rejected_after_waiting_ten_seconds(service, key):
     def respond(exchange):
         exchange.start_stream()
         exchange.chunk(START)

@@ -165,7 +165,7 @@ def test_twenty_counts_of_a_provider_that_hangs_leave_a_thread_to_everything_els
     service.upstream.respond = respond
     calls = count_tokens_twenty_times(service, key)
     wait_until(lambda: len(service.upstream.requests) == 3, "The calls do not arrive.")
-    wait_until(lambda: sum(call.done() for call in calls) == 16, "The other calls are not refused.")
+    wait_until(lambda: sum(call.done() for call in calls) == 16, "The other calls are not rejected.")
     assert service.responds(within_seconds=1)
     may_end.set()
     # Claude Code repeats the others.

@@ -1,4 +1,4 @@
-"""The tools' expectations beyond model calls: probes, final refusals, and a wait instead of a refusal (R39)."""
+"""The tools' expectations beyond model calls: probes, final errors, and a wait instead of an error (R39)."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from callers import Caller
 from errors import TooManyRequests
 from models import sessions
 from tests.proxy.conftest import STREAMS
-from tests.proxy.test_refusals import BOTH, refusal
+from tests.proxy.test_error_responses import BOTH, error_of
 from tests.proxy.upstream import (
     CHAT_COMPLETIONS,
     MESSAGES,
@@ -51,7 +51,7 @@ def test_a_websocket_upgrade_is_426_without_a_credential(anonymous, candidate, u
 def test_a_401_does_not_name_the_header(call, anonymous, app, path):
     for caller in (anonymous, Caller(app, **{"X-API-Key": "x"})):
         response = call(path, caller)
-        assert refusal(response)[0] == 401
+        assert error_of(response)[0] == 401
         assert "x-api-key" not in response.text.lower()
 
 
@@ -84,14 +84,14 @@ def forbid(assessment, session, clock):
     ("path", "agent"),
     [(MESSAGES, CLAUDE_CODE), (MESSAGES, OPENCODE), (CHAT_COMPLETIONS, OPENCODE), (RESPONSES, CODEX)],
 )
-def test_a_final_refusal_ends_the_retries_of_each_tool(
+def test_a_final_error_ends_the_retries_of_each_tool(
     call, assessment, session, clock, upstream, change, code, path, agent
 ):
     change(assessment, session, clock)
     response = call(path, headers=agent)
     assert_is_final(response, agent)
     if agent is not CODEX:
-        assert refusal(response)[2] == code
+        assert error_of(response)[2] == code
     assert upstream.requests == []
 
 
@@ -121,19 +121,19 @@ def assert_is_final(response, agent):
 
 
 @BOTH
-def test_a_key_that_the_provider_refuses_is_403(call, upstream, path):
+def test_a_key_that_the_provider_rejects_is_403(call, upstream, path):
     for status in (401, 403):
         upstream.respond = documents(status, {"error": {"message": "invalid x-api-key"}})
         response = call(path)
-        assert refusal(response) == (403, "permission_error", "provider_key_refused")
+        assert error_of(response) == (403, "permission_error", "provider_key_rejected")
         assert response.headers["X-Should-Retry"] == "false"
 
 
-def test_codex_retries_a_call_that_the_rate_limit_refuses(call, app, monkeypatch):
-    def refuse(self):
+def test_codex_retries_a_call_that_the_rate_limit_rejects(call, app, monkeypatch):
+    def reject(self):
         raise TooManyRequests(retry_after=7)
 
-    limiter = type("Limiter", (), {"check": refuse})()
+    limiter = type("Limiter", (), {"check": reject})()
     monkeypatch.setitem(app.extensions, "rate_limiter", limiter)
     monkeypatch.setitem(app.before_request_funcs, None, [limiter.check])
     response = call(RESPONSES, headers=CODEX)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy.json_text import MAX_BRACKETS, MAX_CHILDREN
-from tests.proxy.test_refusals import BOTH, refusal, typed
+from tests.proxy.test_error_responses import BOTH, error_of, typed
 from tests.proxy.upstream import MESSAGES, RESPONSES
 
 OWN = '{"name": "Bash", "input_schema": {"type": "object"}}'
@@ -125,9 +125,9 @@ def test_a_hosted_tool_that_the_assessment_allows_is_kept(call, upstream, review
         ),
     ],
 )
-def test_a_call_for_a_hosted_tool_is_refused(call, upstream, path, body):
+def test_a_call_for_a_hosted_tool_is_rejected(call, upstream, path, body):
     response = call(path, data=body)
-    assert refusal(response) == (403, "permission_error", "hosted_tool_not_allowed")
+    assert error_of(response) == (403, "permission_error", "hosted_tool_not_allowed")
     assert response.headers["X-Should-Retry"] == "false"
     assert upstream.requests == []
 
@@ -138,9 +138,9 @@ def test_a_choice_of_another_tool_is_forwarded(call, upstream, choice):
     assert upstream.requests[0].body.decode() == f'{{"tools":[{OWN}],"tool_choice":{choice}}}'
 
 
-def test_background_responses_are_refused(call, upstream):
-    refused = call(RESPONSES, data='{"model": "gpt-5", "background": true}')
-    assert refusal(refused) == (400, "invalid_request_error", "background_not_supported")
+def test_background_responses_are_rejected(call, upstream):
+    rejected = call(RESPONSES, data='{"model": "gpt-5", "background": true}')
+    assert error_of(rejected) == (400, "invalid_request_error", "background_not_supported")
     assert upstream.requests == []
     assert call(RESPONSES, data='{"background": false}').status_code == 200
 
@@ -165,9 +165,9 @@ def test_background_responses_are_refused(call, upstream):
         (MESSAGES, {"container": "container_1"}),
     ],
 )
-def test_references_to_what_the_provider_stored_are_refused(call, upstream, path, members):
+def test_references_to_what_the_provider_stored_are_rejected(call, upstream, path, members):
     response = call(path, data=json.dumps(members))
-    assert refusal(response) == (400, "invalid_request_error", "stored_state_not_supported")
+    assert error_of(response) == (400, "invalid_request_error", "stored_state_not_supported")
     assert upstream.requests == []
 
 
@@ -195,9 +195,9 @@ SOURCE = {"type": "image", "source": {"type": "url", "url": REMOTE}}
         (MESSAGES, {"messages": [{"content": [{"source": {"content": [SOURCE]}}]}]}, "source.url"),
     ],
 )
-def test_input_that_the_provider_would_load_from_a_url_is_refused(call, upstream, path, members, named):
+def test_input_that_the_provider_would_load_from_a_url_is_rejected(call, upstream, path, members, named):
     response = call(path, data=json.dumps(members))
-    assert refusal(response) == (400, "invalid_request_error", "remote_input_not_supported")
+    assert error_of(response) == (400, "invalid_request_error", "remote_input_not_supported")
     assert f"`{named}`" in response.json["error"]["message"]
     assert upstream.requests == []
 
@@ -213,9 +213,9 @@ def test_input_that_the_provider_would_load_from_a_url_is_refused(call, upstream
         (MESSAGES, {"speed": "fast"}),
     ],
 )
-def test_modes_with_a_surcharge_are_refused(call, upstream, path, members):
+def test_modes_with_a_surcharge_are_rejected(call, upstream, path, members):
     response = call(path, data=json.dumps(members))
-    assert refusal(response) == (400, "invalid_request_error", "surcharge_not_supported")
+    assert error_of(response) == (400, "invalid_request_error", "surcharge_not_supported")
     # Claude Code then continues without its fast mode.
     assert response.json["error"]["message"].startswith("Fast mode is not enabled") == ("speed" in members)
     assert upstream.requests == []
@@ -263,8 +263,8 @@ def test_content_in_the_request_at_the_standard_price_is_forwarded(call, upstrea
         b'{"a": [}', b'{"a": [1}]', b'{"a": "\n"}', b'{:1}', b'{"model": "\\x"}',
     ],
 )  # fmt: skip
-def test_a_body_that_cannot_be_checked_is_refused(call, upstream, path, error_type, body):
-    assert refusal(call(path, data=body)) == (400, error_type, "invalid_json")
+def test_a_body_that_cannot_be_checked_is_rejected(call, upstream, path, error_type, body):
+    assert error_of(call(path, data=body)) == (400, error_type, "invalid_json")
     assert upstream.requests == []
 
 
@@ -279,27 +279,29 @@ def test_a_body_that_cannot_be_checked_is_refused(call, upstream, path, error_ty
     ],
     ids=["brackets", "numbers", "children", "depth"],
 )
-def test_a_body_with_too_many_values_is_refused(call, upstream, path, body):
-    assert refusal(call(path, data=body))[::2] == (400, "too_many_values")
+def test_a_body_with_too_many_values_is_rejected(call, upstream, path, body):
+    assert error_of(call(path, data=body))[::2] == (400, "too_many_values")
     assert upstream.requests == []
 
 
 def test_tools_are_not_nested_twice(call, upstream):
     nested = {"type": "namespace", "tools": [{"type": "namespace", "tools": [{"type": "function"}]}]}
-    assert refusal(call(RESPONSES, data=json.dumps({"tools": [nested]})))[::2] == (400, "invalid_json")
+    assert error_of(call(RESPONSES, data=json.dumps({"tools": [nested]})))[::2] == (400, "invalid_json")
     assert upstream.requests == []
 
 
 @pytest.mark.parametrize(
-    ("allowed", "refused"), [(["claude"], RESPONSES), (["codex", "web_search"], MESSAGES)]
+    ("allowed", "rejected"), [(["claude"], RESPONSES), (["codex", "web_search"], MESSAGES)]
 )
-def test_an_agent_that_the_assessment_does_not_allow_is_refused(call, upstream, assessment, allowed, refused):
+def test_an_agent_that_the_assessment_does_not_allow_is_rejected(
+    call, upstream, assessment, allowed, rejected
+):
     assessment.update_columns(allowed_tools=allowed)
     assert {path for path in (MESSAGES, RESPONSES) if call(path).status_code == 200} == {
         MESSAGES,
         RESPONSES,
-    } - {refused}
-    assert refusal(call(refused)) == (403, "permission_error", "agent_not_allowed")
-    models = refused.rpartition("/")[0] + "/models"
+    } - {rejected}
+    assert error_of(call(rejected)) == (403, "permission_error", "agent_not_allowed")
+    models = rejected.rpartition("/")[0] + "/models"
     assert call(models, method="GET").status_code == 403
     assert len(upstream.requests) == 1

@@ -41,7 +41,7 @@ def test_a_stream_is_forwarded(forward, upstream):
     assert upstream.requests[0].target == "/gateway/v1/models"
 
 
-def test_an_untrusted_certificate_is_refused(forward, upstream, monkeypatch):
+def test_an_untrusted_certificate_is_rejected(forward, upstream, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ProviderUnreachable):
         forward()

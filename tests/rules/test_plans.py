@@ -31,9 +31,9 @@ def test_quotas_grow_with_the_plan_and_self_hosted_has_none():
         ("trialing", NOW, "trial_expired"),
     ],
 )  # fmt: skip
-def test_a_subscription_without_payment_is_refused(plan, state, ends, code):
-    assert plans.subscription_refusal(plan, state, ends, NOW) == code
-    assert plans.subscription_refusal("self_hosted", state, ends, NOW) is None
+def test_a_subscription_without_payment_is_rejected(plan, state, ends, code):
+    assert plans.subscription_error(plan, state, ends, NOW) == code
+    assert plans.subscription_error("self_hosted", state, ends, NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,6 @@ def test_one_time_can_be_written_in_many_ways(text):
         "9999-12-31T23:59:59Z", "1677-09-21T00:12:43.145224191Z", "2262-04-11T23:47:16.854775808Z",
     ],
 )  # fmt: skip
-def test_invalid_timestamps_are_refused_with_a_message(text):
+def test_invalid_timestamps_are_rejected_with_a_message(text):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
         parse_timestamp_ns(text)

@@ -59,10 +59,10 @@ def test_accepted_values(field, value, read):
         (fields.ListOf(fields.String()), "a", "Must be a list."),
     ],
 )
-def test_refused_values(field, value, message):
-    with pytest.raises(ValidationError) as refused:
+def test_rejected_values(field, value, message):
+    with pytest.raises(ValidationError) as rejected:
         field.deserialize(value)
-    assert refused.value.messages == [message]
+    assert rejected.value.messages == [message]
 
 
 @pytest.mark.parametrize("entry", [fields.Email(), fields.Line(10)], ids=["email", "line"])
@@ -75,10 +75,10 @@ def test_list_reports_every_invalid_entry_as_the_field_does(entry):
 
     values = ["a@b.example", None, 5, " c@d.example ", "", "a\nb", LONG]
     results = [read(value) for value in values]
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as rejected:
         fields.ListOf(entry).deserialize(values)
     messages = {index: result for index, result in enumerate(results) if isinstance(result, list)}
-    assert refused.value.messages == messages
+    assert rejected.value.messages == messages
 
 
 def test_response_has_every_member_that_is_not_optional():

@@ -45,7 +45,7 @@ def test_an_upload_url_is_signed_and_valid_until_it_expires(folder, object_key):
 @pytest.mark.parametrize(
     ("length", "error"), [(None, LengthRequired), (-1, LengthRequired), (MAX_BUNDLE_BYTES + 1, TooLarge)]
 )
-def test_a_wrong_length_is_refused_before_reading(folder, object_key, length, error):
+def test_a_wrong_length_is_rejected_before_reading(folder, object_key, length, error):
     stream = Zeros(MAX_BUNDLE_BYTES + 1)
     with pytest.raises(error):
         folder.receive(object_key, stream, length)
@@ -59,10 +59,10 @@ def test_an_upload_is_read_up_to_its_length_into_a_private_file(folder, object_k
 
 
 def test_a_file_system_without_hard_links_gets_a_copy(folder, object_key, monkeypatch):
-    def refuse(*paths):
+    def reject(*paths):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "link", reject)
     upload(folder, object_key, b"code")
     copy = new_object_key(SESSION)
     folder.copy(object_key, copy)

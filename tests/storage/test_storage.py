@@ -39,8 +39,8 @@ def test_a_received_body_is_stored_completely_or_not_at_all(store):
     store.receive(object_key, stream, len(content))
     assert contents(store, object_key) == content
     assert stream.sha256 == hashlib.sha256(content).hexdigest()
-    for length, refusal in [(None, LengthRequired), (128 * MIB + 1, TooLarge), (700_001, Incomplete)]:
-        with pytest.raises(refusal):
+    for length, error in [(None, LengthRequired), (128 * MIB + 1, TooLarge), (700_001, Incomplete)]:
+        with pytest.raises(error):
             store.receive(object_key, io.BytesIO(content), length)
     assert contents(store, object_key) == content
 

@@ -1,7 +1,7 @@
 """A submission with each store: received, read by the worker, downloaded and deleted."""
 
 import pytest
-from response_checks import body_of, refusal
+from response_checks import body_of, error_of
 
 from delivery.worker import Worker
 from errors import NotFound
@@ -15,7 +15,7 @@ def test_a_submission_from_its_arrival_to_its_erasure(
     app, candidate, session, reviewer, store, monkeypatch, tmp_path
 ):
     monkeypatch.setitem(app.extensions, "storage", store)
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "emails")
     content = bundle_of_blobs(a=b"a\n")
     body_of(candidate.request("PUT", "/v1/candidate/submission", data=content, headers=HEADERS))
     object_key = Submission.get().object_key
@@ -29,9 +29,9 @@ def test_a_submission_from_its_arrival_to_its_erasure(
         store.size(object_key)
 
 
-def test_a_refused_body_leaves_nothing_in_the_store(app, candidate, session, store, monkeypatch, tmp_path):
+def test_a_rejected_body_leaves_nothing_in_the_store(app, candidate, session, store, monkeypatch, tmp_path):
     monkeypatch.setitem(app.extensions, "storage", store)
-    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "mails")
+    monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "emails")
     keys = []
     receive = store.receive
 
@@ -41,6 +41,6 @@ def test_a_refused_body_leaves_nothing_in_the_store(app, candidate, session, sto
 
     monkeypatch.setattr(store, "receive", remember)
     response = candidate.request("PUT", "/v1/candidate/submission", data=b"# v1 git", headers=HEADERS)
-    assert refusal(response) == (400, "not_a_submission")
+    assert error_of(response) == (400, "not_a_submission")
     with pytest.raises(NotFound):
         store.size(keys[0])

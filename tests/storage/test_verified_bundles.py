@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from callers import Caller
 from factories import add_event, envelope
-from response_checks import refusal
+from response_checks import error_of
 
 from delivery.worker import Worker
 from errors import NotFound
@@ -39,7 +39,7 @@ def open_upload(candidate, session):
 
 
 def put(store, candidate, upload, bundle=BUNDLE):
-    """Send a bundle; returns the refusal, None if it was stored."""
+    """Send a bundle; returns the error, None if it was stored."""
     if not isinstance(store, FolderStorage):
         request = urllib.request.Request(upload["uploadUrl"], bundle, HEADERS, method="PUT")
         with urllib.request.urlopen(request, timeout=60):
@@ -47,7 +47,7 @@ def put(store, candidate, upload, bundle=BUNDLE):
     url = urlsplit(upload["uploadUrl"])
     options = {"data": bundle, "headers": HEADERS, "query_string": url.query}
     response = Caller(candidate.client.application).request("PUT", url.path, **options)
-    return None if response.status_code == 200 else refusal(response)
+    return None if response.status_code == 200 else error_of(response)
 
 
 def submit(candidate, session, upload, bundle=BUNDLE, **members):
@@ -83,8 +83,8 @@ def test_a_verified_bundle_stays_whatever_is_uploaded_later(app, clock, store, c
     upload = open_upload(candidate, session)
     assert put(store, candidate, upload) is None
     assert submit(candidate, session, upload).json["verified"]
-    refused = put(store, candidate, upload, OTHER)
-    assert refused == ((403, "upload_refused") if isinstance(store, FolderStorage) else None)
+    rejected = put(store, candidate, upload, OTHER)
+    assert rejected == ((403, "upload_rejected") if isinstance(store, FolderStorage) else None)
     assert download(reviewer, session) == BUNDLE
     # The client repeats a submission whose response it lost.
     assert submit(candidate, session, upload).json["verified"]
@@ -112,15 +112,15 @@ def test_an_upload_during_the_submission_does_not_change_what_was_verified(
 
 def test_opening_a_fourth_upload_closes_the_oldest(store, candidate, session):
     oldest, *newer = [open_upload(candidate, session) for _ in range(4)]
-    refused = put(store, candidate, oldest)
-    assert refused == ((403, "upload_refused") if isinstance(store, FolderStorage) else None)
+    rejected = put(store, candidate, oldest)
+    assert rejected == ((403, "upload_rejected") if isinstance(store, FolderStorage) else None)
     assert submit(candidate, session, oldest).json == {"ok": True, "verified": False}
     for upload in newer:
         assert put(store, candidate, upload) is None
         assert submit(candidate, session, upload).json["verified"]
 
 
-def test_verified_uploads_are_closed_and_none_is_refused_for_its_number(store, candidate, session):
+def test_verified_uploads_are_closed_and_none_is_rejected_for_its_number(store, candidate, session):
     waiting = open_upload(candidate, session)
     for number in range(10):
         assert upload_and_submit(store, candidate, session, BUNDLE + b"%d" % number).json["verified"]
@@ -148,7 +148,7 @@ def test_bundles_and_events_share_the_sessions_bytes(store, candidate, reviewer,
         assert not submit(candidate, session, upload).json["verified"]
     else:
         assert put(store, candidate, upload) is None
-        assert refusal(submit(candidate, session, upload)) == (413, "session_full")
+        assert error_of(submit(candidate, session, upload)) == (413, "session_full")
     # Nothing else has changed, and no copy is left.
     assert download(reviewer, session) == BUNDLE
     assert Submission.select().where(Submission.object_key.is_null(False)).count() == 1
@@ -159,7 +159,7 @@ def test_the_diff_counts_with_the_bundle_while_its_submission_counts(store, cand
     upload, diff = open_upload(candidate, session), "é" * 500
     assert put(store, candidate, upload) is None
     max_bytes(len(BUNDLE) + 1_000)
-    assert refusal(submit(candidate, session, upload, diff=diff + "+")) == (413, "session_full")
+    assert error_of(submit(candidate, session, upload, diff=diff + "+")) == (413, "session_full")
     assert submit(candidate, session, upload, diff=diff).json["verified"]
     assert session.lock().stored_bundle_bytes == len(BUNDLE) + 1_000
     assert submit(candidate, session, upload, diff="", fileTree=["orders.py"]).json["verified"]
@@ -171,7 +171,7 @@ def test_a_bundle_too_large_for_the_store_is_not_copied(store, candidate, sessio
     put(store, candidate, upload)
     monkeypatch.setattr("storage.base.MAX_BUNDLE_BYTES", len(BUNDLE) - 1)
     monkeypatch.setattr(store, "_copy", lambda *keys: pytest.fail("copied"))
-    assert refusal(submit(candidate, session, upload)) == (413, "too_large")
+    assert error_of(submit(candidate, session, upload)) == (413, "too_large")
     assert Submission.select().where(Submission.object_key.is_null(False)).count() == 0
 
 

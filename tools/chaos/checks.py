@@ -104,13 +104,13 @@ class Checks:
         self._count("key", len(expected))
 
     def _mail(self, key: dict[str, Any]) -> Iterator[str]:
-        received = self.deployment.receivers.mails.received.get(key["candidateEmail"], Counter())
+        received = self.deployment.receivers.emails.received.get(key["candidateEmail"], Counter())
         if key["invite"]["state"] != "sent":
             yield f"the invitation to {key['candidateEmail']} is {key['invite']}"
         if len(received) != 1:
             yield f"the emails to {key['candidateEmail']} have the ids {list(received)}"
-        self._count("mail")
-        self._count("repeated mail", 0, received.total() - len(received))
+        self._count("email")
+        self._count("repeated email", 0, received.total() - len(received))
 
     # Sessions
 

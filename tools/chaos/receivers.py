@@ -18,7 +18,7 @@ def digest(event: dict[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps(event, sort_keys=True).encode()).digest()
 
 
-class MailRecorder(Mailbox):
+class EmailRecorder(Mailbox):
     """Counts the emails to each address by their Message-ID."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Receivers:
     """Both servers, on ports that they keep when they are restarted."""
 
     def __init__(self) -> None:
-        self.mails, self.webhooks = MailRecorder(), WebhookRecorder()
+        self.emails, self.webhooks = EmailRecorder(), WebhookRecorder()
         self.mail_port, self.webhook_port = free_port(), free_port()
         self._stack = ExitStack()
         self._receiver: Receiver | None = None
@@ -75,7 +75,7 @@ class Receivers:
         return f"http://{HOST}:{self.webhook_port}/hook"
 
     def start(self) -> None:
-        self._stack.enter_context(smtp_server(self.mails, self.mail_port))
+        self._stack.enter_context(smtp_server(self.emails, self.mail_port))
         self._receiver = self._stack.enter_context(receiving(port=self.webhook_port))
 
     def stop(self) -> None:
@@ -90,4 +90,4 @@ class Receivers:
     def delivered(self) -> int:
         """The number of emails and webhooks received."""
         waiting = len(self._receiver.messages) if self._receiver else 0
-        return self.mails.count + self.webhooks.count + waiting
+        return self.emails.count + self.webhooks.count + waiting

@@ -26,7 +26,7 @@ PLACES_TO_START = {
 }
 SOURCES = {"c": "careers page", "r": "referral", "a": "agency"}
 
-# Without a session: pending, expiring (tomorrow), expired, refused (by the email server), bounced, revoked.
+# Without a session: pending, expiring (tomorrow), expired, rejected (by the email server), bounced, revoked.
 # Open: running, idle. Closed: limit (by the time limit), closed (by a reviewer), completed.
 # Scored: one (by one reviewer), scored, disagreed. Decided: advanced, rejected, hired. Then: erasure, erased.
 _RETRIES = """
@@ -54,7 +54,7 @@ Emeka Obi             running    2 0 c
 Sofía Castillo        pending    2 2.2 c
 Matteo Ricci          expiring   2 6.3 c
 Dmitri Sokolov        expired    2 12.2 a
-Anneliese Brandt      refused    2 1.4 c
+Anneliese Brandt      rejected    2 1.4 c
 Wim Peeters           revoked    2 6.2 c
 """
 _SEARCH = """
@@ -114,7 +114,7 @@ class Candidate(NamedTuple):
     def email(self) -> str:
         plain = unicodedata.normalize("NFKD", self.name).encode("ascii", "ignore").decode()
         words = plain.lower().replace("'", "").split()
-        domain = "mailbox.invalid" if self.fate == "refused" else "example.com"
+        domain = "mailbox.invalid" if self.fate == "rejected" else "example.com"
         return f"{words[0]}.{'-'.join(words[1:])}@{domain}"
 
     @property
@@ -123,7 +123,7 @@ class Candidate(NamedTuple):
 
     @property
     def has_session(self) -> bool:
-        return self.fate not in ("pending", "expiring", "expired", "refused", "bounced", "revoked")
+        return self.fate not in ("pending", "expiring", "expired", "rejected", "bounced", "revoked")
 
     @property
     def is_listed(self) -> bool:

@@ -1,7 +1,6 @@
 """Fill a database: `python -m tools.demo.filling RECEIVERS`, with the settings of the service; prints the result.
 
-RECEIVERS is the base URL of the webhook receivers. The worker must not run meanwhile: it would close sessions that lie
-in the past.
+RECEIVERS is the base URL of the webhook receivers. Stop the worker first: it would close sessions that are in the past.
 """
 
 import json

@@ -24,7 +24,7 @@ class Neighbour(ThreadingHTTPServer):
         self.request_id = ""
         super().__init__((HOST, 0), Handler)
         self.address = f"http://{HOST}:{self.server_address[1]}"
-        self.mail = ThreadingTCPServer((HOST, 0), MailHandler)
+        self.mail = ThreadingTCPServer((HOST, 0), EmailHandler)
         self.mail.daemon_threads = True
 
     @property
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class MailHandler(StreamRequestHandler):
+class EmailHandler(StreamRequestHandler):
     """As much of SMTP as one message of the worker needs. Nothing is stored, and REFUSED_DOMAIN has no mailbox."""
 
     def handle(self) -> None:

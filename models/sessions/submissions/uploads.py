@@ -2,7 +2,7 @@
 
 import peewee
 
-from errors import SessionFull, UploadRefused
+from errors import SessionFull, UploadRejected
 from models.base import Model, PersonalData, Query, db
 from models.sessions import Session, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
@@ -51,10 +51,10 @@ class BundleUpload(Model, StoredObject):
 
     @classmethod
     def find(cls, object_key: str) -> "BundleUpload":
-        """The open upload with this key. Raises UploadRefused."""
+        """The open upload with this key. Raises UploadRejected."""
         upload = cls.get_or_none(cls.object_key == object_key)
         if upload is None:
-            raise UploadRefused()
+            raise UploadRejected()
         return upload
 
     def require_space(self, size: int, max_bytes: int) -> None:
@@ -66,7 +66,7 @@ class BundleUpload(Model, StoredObject):
     def record_bundle(self, size: int, max_bytes: int) -> None:
         """Record the size of the uploaded bundle. Without space in the session, close the upload.
 
-        Raises UploadRefused if it was closed while the bundle arrived, and SessionFull.
+        Raises UploadRejected if it was closed while the bundle arrived, and SessionFull.
         """
         with db.atomic():
             session = self.session.lock()

@@ -24,7 +24,7 @@ def test_the_first_start_explains_what_to_do(open_console, team):
     assert visit.is_clean()
 
 
-def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_refused(site, open_console, team):
+def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_rejected(site, open_console, team):
     rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
     assessment = team.post("/v1/assessments", ASSESSMENT | {"rubricId": rubric["id"]})["assessment"]
     keys = invite(team, assessment, *[f"{name}@example.com" for name in ("alice", "bob", "carol")])["keys"]

@@ -212,11 +212,11 @@ def few_rows(script, page):
 
 
 def test_a_board_that_cannot_be_loaded_says_so_once(open_console, team, assessment):
-    def refuse(page):
+    def reject(page):
         for path in ("results*", "cohort-stats"):
             page.route(f"**/v1/assessments/*/{path}", lambda route: route.abort())
 
-    visit = open_console(team, f"/assessments/{assessment['id']}", before=refuse)
+    visit = open_console(team, f"/assessments/{assessment['id']}", before=reject)
     assert visit.shows("Could not reach the service")
     visit.settle()
     assert visit.page.locator(".toast").count() == 0

@@ -29,9 +29,9 @@ SLOW_DIALOG = """async () => {
   const {ApiError} = await import("./console/shared/api.js");
   const input = h("input", {name: "title"});
   window.saved = new Promise((resolve) => (window.answer = resolve));
-  window.refuse = new ApiError(422, {error: "Wrong.", details: [{path: ["title"], message: "Too long."}]});
+  window.reject = new ApiError(422, {error: "Wrong.", details: [{path: ["title"], message: "Too long."}]});
   window.result = ask({title: "Rename", content: field("Title", input, "Shown to all."), save: async () => {
-    if (input.value === "long") throw window.refuse;
+    if (input.value === "long") throw window.reject;
     return await window.saved;
   }});
 }"""
@@ -122,7 +122,7 @@ def test_of_two_loads_the_last_one_is_shown(open_console, team):
     assert visit.is_clean()
 
 
-def test_a_dialog_shows_a_refusal_beside_its_field_and_keeps_the_hint(open_console, team):
+def test_a_dialog_shows_an_error_beside_its_field_and_keeps_the_hint(open_console, team):
     visit = open_console(team)
     visit.heading()
     visit.page.evaluate(SLOW_DIALOG)

@@ -130,7 +130,7 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
     assert visit.is_clean()
 
 
-def test_keys_without_mail_are_shown_to_copy(open_console, team, assessment):
+def test_keys_without_email_are_shown_to_copy(open_console, team, assessment):
     visit = open_console(team)
     page = visit.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -246,7 +246,7 @@ def test_a_menu_is_used_by_keyboard_and_erasing_asks_for_the_name(team, assessme
 
 def test_an_email_that_cannot_be_sent_again_says_so(site, team, assessment, menus):
     invite(team, assessment, "alice@example.com", candidateNames=["Alice"])
-    site.execute("UPDATE deliveries SET state = 'failed', last_error = 'Refused.' WHERE state = 'queued'")
+    site.execute("UPDATE deliveries SET state = 'failed', last_error = 'Rejected.' WHERE state = 'queued'")
     visit = menus()
     choose(visit, "Alice", "Show emails")
     visit.page.route("**/retry", lambda route: route.abort())

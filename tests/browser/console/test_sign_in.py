@@ -58,10 +58,10 @@ def test_a_used_link_leaves_no_secret_in_the_address(visit, site):
     assert "grant" not in visit.page.url
 
 
-def mailed_link(site, visit, email):
-    """The link that the service mails to an address."""
+def emailed_link(site, visit, email):
+    """The link that the service emails to an address."""
     page = Client(site.port, Origin=visit.address, **{"X-Proofstone-Console": "1"})
-    assert page.post("/v1/sign-in/mail", {"email": email}).status == 202
+    assert page.post("/v1/sign-in/email", {"email": email}).status == 202
     for _ in ("queue", "send"):
         site.flask("worker", "--once")
     texts = [mail.read_text() for mail in site.mail_folder.glob("*.eml")]
@@ -73,9 +73,9 @@ def add_person(team, email):
     team.post("/v1/org/people", {"name": "Bob Sample", "email": email, "role": "reviewer"})
 
 
-def test_a_mailed_link_names_the_person_and_signs_in_after_a_click(site, visit, team):
+def test_a_emailed_link_names_the_person_and_signs_in_after_a_click(site, visit, team):
     add_person(team, "rose@northwind.example")
-    visit.page.goto(mailed_link(site, visit, "rose@northwind.example"))
+    visit.page.goto(emailed_link(site, visit, "rose@northwind.example"))
     assert visit.shows("This browser will be signed in as rose@northwind.example for 12 hours.")
     assert "grant" not in visit.page.url
     assert visit.page.context.cookies() == []
@@ -87,7 +87,7 @@ def test_a_link_of_somebody_else_says_who_is_signed_in(site, visit, team):
     """Somebody could mail a link of their own, to have others work in their organization."""
     sign_in(visit, team)
     add_person(site.organization("Mallory Ltd"), "mallory@mallory.example")
-    visit.page.goto(mailed_link(site, visit, "mallory@mallory.example"))
+    visit.page.goto(emailed_link(site, visit, "mallory@mallory.example"))
     assert visit.shows("This browser will be signed in as mallory@mallory.example for 12 hours.")
     assert visit.shows("This browser is signed in as First token (Northwind Traders).")
     assert violations(visit, ("light", "dark")) == []
@@ -114,7 +114,7 @@ def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tm
 
 
 def test_signing_in_returns_to_the_wanted_page_once(visit, team, assessment):
-    """Also if the address has lost it: a mailed link and the company's account come back without it."""
+    """Also if the address has lost it: a emailed link and the company's account come back without it."""
     wanted = f"/assessments/{assessment['id']}?q=ada&sort=status&order=asc"
     visit.page.goto(f"{visit.address}/console#{wanted}")
     visit.page.get_by_label("API token").wait_for()
@@ -147,7 +147,7 @@ def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
             try {
               return (await fetch(api + path, {credentials: "include", ...options})).type;
             } catch (error) {
-              return "refused";
+              return "rejected";
             }
           };
           const body = JSON.stringify({title: "One", role: "Two", taskBrief: "Three"});
@@ -161,7 +161,7 @@ def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
         }""",
         visit.address,
     )
-    assert result == ["refused"] * 4
+    assert result == ["rejected"] * 4
     page.evaluate(
         """(api) => {
           const image = new Image();

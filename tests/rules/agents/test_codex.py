@@ -1,4 +1,4 @@
-"""Codex' tools and user messages."""
+"""Codex's tools and user messages."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def test_each_form_is_parsed(url, server):
         ("readable cafile", ["smtps://mail.example?cafile=/not/there.pem", "smtps://mail.example?cafile=setup.cfg"]),
     ],
 )  # fmt: skip
-def test_an_invalid_url_is_refused_with_the_expected_format_and_no_secret(expected, urls):
+def test_an_invalid_url_is_rejected_with_the_expected_format_and_no_secret(expected, urls):
     for url in urls:
         with pytest.raises(ValueError, match=expected) as error:
             parse_smtp_url(url)

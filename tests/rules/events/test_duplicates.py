@@ -63,12 +63,12 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(OTLP, call("command")), (HOOK, call("command")), (PROXY, call("command"))], [0, 1]),
         ([(OTLP, call("command")), (HOOK, call("command"))], [0]),
         ([(PROXY, call("command")), (HOOK, call("command", "toolu_2"))], []),
-        # Codex' telemetry names neither the request nor the text: as many responses with the same usage are the same.
+        # Codex's telemetry names neither the request nor the text: as many responses with the same usage are the same.
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(42, cacheWriteTokens=0)), (OTLP, usage(42))], [1]),
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
         ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
         ([(PROXY, event("ai_response")), (OTLP, event("ai_response"))], []),
-        # Codex' telemetry has a subagent as a session of its own.
+        # Codex's telemetry has a subagent as a session of its own.
         (
             [
                 (PROXY, codex("subagent_usage", "s1", "s2", outputTokens=42)),

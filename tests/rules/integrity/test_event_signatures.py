@@ -156,7 +156,7 @@ def test_the_source_is_a_string_or_the_first_name_of_an_object(source, field):
     assert signed_message(PLAIN | {"source": source}).decode().split("\n")[5] == field
 
 
-def test_a_field_with_a_line_feed_is_refused():
+def test_a_field_with_a_line_feed_is_rejected():
     with pytest.raises(ValueError, match="line feed"):
         signed_message(PLAIN | {"kind": "k\n"})
 

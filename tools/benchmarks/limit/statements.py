@@ -87,7 +87,7 @@ INGEST = """
     SELECT held.open, (SELECT count(*) FROM stored) FROM held
 """
 
-# Stores all visible results: the keys, the queued mails, the feed events and the audit entry.
+# Stores all visible results: the keys, the queued emails, the feed events and the audit entry.
 ISSUE_KEYS = f"""
     WITH {_REVIEWER}, held AS (
         SELECT a.id, a.organization_id, %(now)s + a.expires_in_days * interval '1 day' AS expires_at,
@@ -107,7 +107,7 @@ ISSUE_KEYS = f"""
         SELECT c.id, %(now)s, held.organization_id, held.id, c.key, c.email, c.name, c.address, c.search_text,
                c.invitation_id, held.expires_at, false, 'undecided'
         FROM held, candidates c
-    ), mails AS (
+    ), emails AS (
         INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
         SELECT c.invitation_id, %(now)s, held.organization_id, 'invitation', c.id,
                jsonb_build_object('orgName', held.organization_name), 'queued', 0, %(now)s

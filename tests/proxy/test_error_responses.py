@@ -1,4 +1,4 @@
-"""Refusals of the proxies, in the provider's error format."""
+"""Errors of the proxies, in the provider's error format."""
 
 import socket
 from datetime import timedelta
@@ -20,8 +20,8 @@ def typed(anthropic, openai):
     return pytest.mark.parametrize(("path", "error_type"), [(MESSAGES, anthropic), (RESPONSES, openai)])
 
 
-def refusal(response):
-    """(status, type, code) of a refusal, whose format is checked."""
+def error_of(response):
+    """(status, type, code) of an error, whose format is checked."""
     body = response.json
     error = body["error"]
     assert isinstance(error["message"], str)
@@ -50,11 +50,11 @@ def test_a_key_is_accepted_in_either_header_and_authorization_takes_precedence(
 
 
 @BOTH
-def test_other_callers_are_refused(call, anonymous, reviewer, app, path, upstream):
+def test_other_callers_are_rejected(call, anonymous, reviewer, app, path, upstream):
     wrong = [Caller(app, Authorization="Basic x"), Caller(app, **{"X-API-Key": "x"})]
     for caller in (anonymous, reviewer, *wrong):
         response = call(path, caller)
-        assert refusal(response) == (401, "authentication_error", "unauthorized")
+        assert error_of(response) == (401, "authentication_error", "unauthorized")
         assert response.headers["WWW-Authenticate"] == "Bearer"
     assert upstream.requests == []
 
@@ -62,16 +62,16 @@ def test_other_callers_are_refused(call, anonymous, reviewer, app, path, upstrea
 @BOTH
 def test_a_call_needs_an_open_session(call, app, assessment, session, path, upstream):
     response = call(path, Caller.candidate(app, make_key(assessment)))
-    assert refusal(response) == (409, "invalid_request_error", "not_redeemed")
+    assert error_of(response) == (409, "invalid_request_error", "not_redeemed")
     assert response.headers["X-Should-Retry"] == "false"
     sessions.complete(session)
-    assert refusal(call(path)) == (409, "invalid_request_error", "session_closed")
+    assert error_of(call(path)) == (409, "invalid_request_error", "session_closed")
     assert upstream.requests == []
 
 
 def test_a_session_past_its_time_limit_is_closed(call, session, clock):
     session.update_columns(closes_at=clock.fixed)
-    assert refusal(call(MESSAGES))[2] == "session_closed"
+    assert error_of(call(MESSAGES))[2] == "session_closed"
 
 
 @BOTH
@@ -81,7 +81,7 @@ def test_without_a_time_limit_models_are_available_for_24_hours(call, session, c
     assert call(path).status_code == 200
     clock.fixed += timedelta(milliseconds=1)
     response = call(path)
-    assert refusal(response) == (403, "permission_error", "model_access_expired")
+    assert error_of(response) == (403, "permission_error", "model_access_expired")
     assert response.headers["X-Should-Retry"] == "false"
     assert len(upstream.requests) == 1
     session.update_columns(closes_at=clock.fixed + timedelta(hours=1))
@@ -100,10 +100,10 @@ def test_without_a_time_limit_models_are_available_for_24_hours(call, session, c
         ("DELETE", ["/anthropic/v1/models/claude", "/openai/v1/responses/resp_1"]),
     ],
 )  # fmt: skip
-def test_other_paths_are_refused(candidate, anonymous, upstream, method, paths):
+def test_other_paths_are_rejected(candidate, anonymous, upstream, method, paths):
     for path in paths:
-        assert refusal(candidate.request(method, f"/v1/proxy{path}"))[::2] == (404, "not_found"), path
-        assert refusal(anonymous.request(method, f"/v1/proxy{path}"))[0] == 401, path
+        assert error_of(candidate.request(method, f"/v1/proxy{path}"))[::2] == (404, "not_found"), path
+        assert error_of(anonymous.request(method, f"/v1/proxy{path}"))[0] == 401, path
     assert upstream.requests == []
 
 
@@ -116,7 +116,7 @@ def test_other_providers_do_not_exist(candidate):
 def test_a_body_has_up_to_32_mebibytes(call, upstream, path, error_type):
     body = b'{"text": "%b"}' % (b"x" * (MAX_BYTES - 12))
     assert call(path, data=body).status_code == 200
-    assert refusal(call(path, data=body + b" ")) == (413, error_type, "too_large")
+    assert error_of(call(path, data=body + b" ")) == (413, error_type, "too_large")
     assert len(upstream.requests) == 1
 
 
@@ -126,17 +126,17 @@ def test_a_body_has_up_to_32_mebibytes(call, upstream, path, error_type):
 def test_a_missing_provider_key_is_named(call, forward_to, upstream, path, setting):
     forward_to(upstream.address, anthropic=None, openai=None)
     response = call(path)
-    assert refusal(response) == (403, "permission_error", "no_provider_key")
+    assert error_of(response) == (403, "permission_error", "no_provider_key")
     assert setting in response.json["error"]["message"]
     assert upstream.requests == []
 
 
 @typed("billing_error", "insufficient_quota")
 @pytest.mark.parametrize("budget", [MESSAGE_NANO_USD + 1, 2 * MESSAGE_NANO_USD])
-def test_a_spent_budget_refuses_further_calls(call, assessment, session, path, error_type, budget):
+def test_a_spent_budget_rejects_further_calls(call, assessment, session, path, error_type, budget):
     assessment.update_columns(token_budget_nano_usd=budget)
     assert [call(MESSAGES).status_code for _ in range(2)] == [200, 200]
-    assert refusal(call(path)) == (402, error_type, "token_budget_spent")
+    assert error_of(call(path)) == (402, error_type, "token_budget_spent")
     assert ModelUsage.spent_nano_usd(session) == 2 * MESSAGE_NANO_USD
 
 
@@ -144,13 +144,13 @@ def test_a_spent_budget_refuses_further_calls(call, assessment, session, path, e
     ("path", "status", "error_type"),
     [(MESSAGES, 529, "overloaded_error"), (RESPONSES, 503, "server_error")],
 )
-def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream, path, status, error_type):
+def test_a_call_without_a_free_stream_slot_is_rejected(call, candidate, upstream, path, status, error_type):
     upstream.respond = stay_open
     # At their price, the default budget is enough for several calls.
     body = b'{"model": "gpt-5-mini"}'
     running = [candidate.request("POST", path, buffered=False, data=body) for _ in range(STREAMS)]
     response = call(path)
-    assert refusal(response) == (status, error_type, "too_many_streams")
+    assert error_of(response) == (status, error_type, "too_many_streams")
     assert response.headers["Retry-After"] == "5"
     assert "X-Should-Retry" not in response.headers
     running.pop().close()
@@ -159,7 +159,7 @@ def test_a_call_without_a_free_stream_slot_is_refused(call, candidate, upstream,
     running.pop().close()
 
 
-def test_a_refusal_frees_its_stream_slot(call, upstream):
+def test_an_error_frees_its_stream_slot(call, upstream):
     upstream.respond = documents(307, {}, Location="/elsewhere")
     for _ in range(STREAMS + 1):
         assert call(MESSAGES).status_code == 502
@@ -173,7 +173,7 @@ def test_a_refusal_frees_its_stream_slot(call, upstream):
 def test_a_redirect_is_neither_followed_nor_returned(call, upstream, path, status):
     upstream.respond = documents(status, {}, Location=f"{upstream.address}/elsewhere")
     response = call(path)
-    assert refusal(response)[::2] == (502, "provider_redirects")
+    assert error_of(response)[::2] == (502, "provider_redirects")
     assert "Location" not in response.headers
     assert len(upstream.requests) == 1
 
@@ -182,14 +182,14 @@ def test_a_redirect_is_neither_followed_nor_returned(call, upstream, path, statu
 def test_a_provider_that_cannot_be_reached_or_sends_no_response_is_502(call, forward_to, upstream, path):
     for sent in (b"", b"SSH-2.0-OpenSSH\r\n"):
         upstream.respond = lambda exchange, sent=sent: (exchange.wfile.write(sent), exchange.disconnect())
-        assert refusal(call(path))[::2] == (502, "provider_unreachable")
+        assert error_of(call(path))[::2] == (502, "provider_unreachable")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         forward_to(f"http://127.0.0.1:{closed.getsockname()[1]}")
-    assert refusal(call(path))[::2] == (502, "provider_unreachable")
+    assert error_of(call(path))[::2] == (502, "provider_unreachable")
 
 
 @typed("timeout_error", "server_error")
 def test_a_silent_provider_is_504(call, forward_to, upstream, path, error_type):
     forward_to(upstream.address, read_seconds=0.1)
     upstream.respond = lambda exchange: exchange.wait_for_disconnect()
-    assert refusal(call(path)) == (504, error_type, "provider_timeout")
+    assert error_of(call(path)) == (504, error_type, "provider_timeout")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from factories import make_assessment
-from response_checks import refusal
+from response_checks import error_of
 
 from delivery.worker import Worker
 from models import CandidateKey, Delivery, invitations, privacy
@@ -38,13 +38,13 @@ def worker(app, tmp_path):
 
 
 @pytest.fixture
-def mails(tmp_path):
+def emails(tmp_path):
     """The number of saved emails."""
     return lambda: len(list(tmp_path.rglob("*.eml")))
 
 
 def test_an_address_gets_five_messages_a_day_about_an_assessment(
-    clock, reviewer, organization, assessment, worker, mails
+    clock, reviewer, organization, assessment, worker, emails
 ):
     (key,) = issue(reviewer, assessment, ALICE)
     worker.run_once()
@@ -53,32 +53,32 @@ def test_an_address_gets_five_messages_a_day_about_an_assessment(
         worker.run_once()
     clock.fixed += timedelta(hours=1)
     response = resend(reviewer, key)
-    assert refusal(response) == (429, "mail_limit")
+    assert error_of(response) == (429, "email_limit")
     wait = int(response.headers["Retry-After"])
     assert 23 * 3600 <= wait <= 24 * 3600
     (other,) = issue(reviewer, make_assessment(organization), ALICE)
     assert states([other]) == ["queued"]
     worker.run_once()
-    assert mails() == 6
+    assert emails() == 6
     clock.fixed += timedelta(seconds=wait - 1)
-    assert refusal(resend(reviewer, key)) == (429, "mail_limit")
+    assert error_of(resend(reviewer, key)) == (429, "email_limit")
     clock.fixed += timedelta(seconds=1)
     assert resend(reviewer, key).status_code == 200
 
 
-def test_a_generated_key_beyond_the_limit_has_a_suppressed_invitation(reviewer, assessment, worker, mails):
+def test_a_generated_key_beyond_the_limit_has_a_suppressed_invitation(reviewer, assessment, worker, emails):
     keys = issue(reviewer, assessment, *[ALICE, "ALICE@example.com"] * 3, "bob@example.com")
     assert states(keys) == [*["queued"] * 5, "suppressed", "queued"]
     assert keys[5]["invite"]["lastError"] == SUPPRESSED
     listed = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
     assert [key["invite"] for key in listed] == [key["invite"] for key in keys]
     worker.run_once()
-    assert mails() == 6
+    assert emails() == 6
     assert states(issue(reviewer, assessment, "Alice@Example.com")) == ["suppressed"]
     suppressed = reviewer.get("/v1/deliveries", state="suppressed").json
     assert suppressed["total"] == 2
     retry = f"/v1/deliveries/{suppressed['deliveries'][0]['id']}/retry"
-    assert refusal(reviewer.post(retry)) == (409, "not_failed")
+    assert error_of(reviewer.post(retry)) == (409, "not_failed")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_every_spelling_of_an_address_counts(reviewer, assessment, address, spel
     assert states(keys)[:5] == ["queued"] * 5
     assert set(states(keys)[5:]) == {"suppressed"}
     for key in keys[5:]:
-        assert refusal(resend(reviewer, key)) == (429, "mail_limit")
+        assert error_of(resend(reviewer, key)) == (429, "email_limit")
 
 
 def test_another_spelling_of_an_address_keeps_its_queued_message(reviewer, assessment):
@@ -108,7 +108,7 @@ def test_another_spelling_of_an_address_keeps_its_queued_message(reviewer, asses
     assert states(listed) == ["queued"] * 5
 
 
-@pytest.mark.parametrize("policy", ["return", "refuse"])
+@pytest.mark.parametrize("policy", ["return", "reject"])
 def test_the_limit_applies_to_every_policy_for_duplicates(reviewer, assessment, policy):
     issue(reviewer, assessment, *[ALICE] * 5)
     CandidateKey.update(revoked_at=CandidateKey.created_at).execute()
@@ -122,17 +122,17 @@ def test_canceled_messages_count_if_a_worker_may_have_sent_them(reviewer, assess
         assert resend(reviewer, key).status_code == 200
     for _ in range(5):
         assert Delivery.claim() is not None
-        refused = resend(reviewer, key)
-    assert refusal(refused) == (429, "mail_limit")
+        rejected = resend(reviewer, key)
+    assert error_of(rejected) == (429, "email_limit")
 
 
-def test_an_address_that_moves_between_keys_gets_no_more_messages(reviewer, assessment, worker, mails):
+def test_an_address_that_moves_between_keys_gets_no_more_messages(reviewer, assessment, worker, emails):
     keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(8)))
     for key in keys:
         changed = reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": ALICE})
         assert changed.status_code == 200
     worker.run_once()
-    assert mails() == 5
+    assert emails() == 5
     for key in keys:
         reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": "other@example.com"})
     assert states(issue(reviewer, assessment, ALICE)) == ["suppressed"]
@@ -148,7 +148,7 @@ def test_retries_of_failed_messages_count_for_the_address_that_they_go_to(review
     assert statuses == [200] * 5 + [429]
 
 
-def test_reminders_count_and_are_suppressed(clock, reviewer, organization, worker, mails):
+def test_reminders_count_and_are_suppressed(clock, reviewer, organization, worker, emails):
     assessment = make_assessment(organization, expires_in_days=30, reminder_days_before=29)
     (key,) = issue(reviewer, assessment, ALICE)
     worker.run_once()
@@ -157,8 +157,8 @@ def test_reminders_count_and_are_suppressed(clock, reviewer, organization, worke
         assert invitations.enqueue_reminders() == 1
         worker.run_once()
         reviewer.post(f"/v1/candidates/{key['id']}/extend", {"expiresAt": "2026-04-20T09:00:00Z"})
-    assert mails() == 1 + 5
-    assert refusal(resend(reviewer, key)) == (429, "mail_limit")
+    assert emails() == 1 + 5
+    assert error_of(resend(reviewer, key)) == (429, "email_limit")
 
 
 def test_an_erasure_deletes_the_address_of_messages(reviewer, assessment):

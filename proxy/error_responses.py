@@ -1,4 +1,4 @@
-"""Refusals in the provider's error format, which its own clients can read."""
+"""Errors in the provider's error format, which its own clients can read."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from werkzeug.exceptions import HTTPException
 import errors
 from blueprints import Blueprint
 from errors import (
+    ApiError,
     DatabaseFull,
     DiskFull,
     NotRedeemed,
-    Refusal,
     SessionClosed,
     TooManyValues,
     Unauthenticated,
@@ -20,18 +20,18 @@ from errors import (
 )
 from proxy.errors import (
     AccessExpired,
-    AgentRefused,
-    BackgroundRefused,
+    AgentRejected,
+    BackgroundRejected,
     BudgetSpent,
-    HostedToolRefused,
+    HostedToolRejected,
     NoProviderKey,
     ProviderRedirects,
-    ProviderRefusedKey,
+    ProviderRejectedKey,
     ProviderTimeout,
     ProviderUnreachable,
-    RemoteInputRefused,
-    StoredStateRefused,
-    SurchargeRefused,
+    RemoteInputRejected,
+    StoredStateRejected,
+    SurchargeRejected,
     TooManyStreams,
 )
 from proxy.provider_errors import ERROR_BUILDERS, is_retryable
@@ -39,17 +39,17 @@ from web.json import NotJson
 
 KEY_REQUIRED = "A valid candidate key is required as the API key."
 # A retry fixes none of these.
-FINAL = (ProviderRedirects, ProviderRefusedKey)
+FINAL = (ProviderRedirects, ProviderRejectedKey)
 
 
 def register(blp: Blueprint) -> None:
     """Return every error of the blueprint's endpoints in the provider's format."""
-    blp.register_error_handler(HTTPException, _refuse)
+    blp.register_error_handler(HTTPException, _reject)
     for kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
-        blp.register_error_handler(kind, lambda error: _refuse(errors.refuse_database_error(error)))
+        blp.register_error_handler(kind, lambda error: _reject(errors.response_to_database_error(error)))
 
 
-def _refuse(error: HTTPException) -> Any:
+def _reject(error: HTTPException) -> Any:
     body, status, headers = errors.response_of(error)
     # The sentence for other endpoints names X-API-Key. Claude Code would say "Please run /login" instead of it.
     sentence = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
@@ -67,9 +67,9 @@ def _refuse(error: HTTPException) -> Any:
 
 
 def documented(provider: str) -> dict[int, Any]:
-    """An operation's responses for OpenAPI: the provider's, and each refusal in its format."""
+    """An operation's responses for OpenAPI: the provider's, and each error in its format."""
     responses: dict[int, Any] = {200: {"description": "The provider's response or error, unchanged."}}
-    for status, code, sentence in _refusals(provider):
+    for status, code, sentence in _api_errors(provider):
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}
         response = responses.setdefault(status, {"description": "", "content": {"application/json": media}})
         response["description"] = f"{response['description']}\n\n`{code}`: {sentence}".strip()
@@ -78,18 +78,23 @@ def documented(provider: str) -> dict[int, Any]:
     return responses
 
 
-def _refusals(provider: str) -> list[tuple[int, str, str]]:
-    kinds: list[type[Refusal]] = [Unauthenticated, BudgetSpent, NotRedeemed, SessionClosed, ProviderRedirects]
-    kinds += [ProviderRefusedKey]
+def _api_errors(provider: str) -> list[tuple[int, str, str]]:
+    kinds: list[type[ApiError]] = [
+        Unauthenticated,
+        BudgetSpent,
+        NotRedeemed,
+        SessionClosed,
+        ProviderRedirects,
+    ]
+    kinds += [ProviderRejectedKey]
     kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
-    kinds += [NotJson, TooManyValues, BackgroundRefused, StoredStateRefused]
-    refusals = [NoProviderKey(provider), AgentRefused(provider), HostedToolRefused("web_search")]
+    kinds += [NotJson, TooManyValues, BackgroundRejected, StoredStateRejected]
+    api_errors = [NoProviderKey(provider), AgentRejected(provider), HostedToolRejected("web_search")]
     remote_member = {"anthropic": "source.url", "openai": "image_url"}[provider]
-    refusals += [RemoteInputRefused(remote_member), SurchargeRefused("service_tier")]
-    refusals += [TooManyStreams(provider), *(kind() for kind in kinds)]
+    api_errors += [RemoteInputRejected(remote_member), SurchargeRejected("service_tier")]
+    api_errors += [TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
     sentences = {Unauthenticated.reason: KEY_REQUIRED}
     return plain + [
-        (refusal.code, refusal.reason, sentences.get(refusal.reason, refusal.sentence))
-        for refusal in refusals
+        (error.code, error.reason, sentences.get(error.reason, error.sentence)) for error in api_errors
     ]

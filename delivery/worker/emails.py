@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
-from delivery.mail import (
+from delivery.email import (
     Invitation,
     PersonInvitation,
     SignInLink,
@@ -15,7 +15,7 @@ from delivery.mail import (
     compose_sign_in,
 )
 from delivery.transports import Transport
-from errors import Refusal
+from errors import ApiError
 from models import CandidateKey, Delivery, SignInGrant, User, clock
 from models.database import release_connection
 from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
@@ -129,13 +129,13 @@ def _message_id(delivery_id: Any) -> str:
 def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -> None:
     """Delete a saved email or an object in the bundle store."""
     release_connection()
-    if "mail" in delivery.data:
-        transport.remove(_message_id(delivery.data["mail"]))
+    if "email" in delivery.data:
+        transport.remove(_message_id(delivery.data["email"]))
     elif storage is None:
         raise TemporaryFailure("No bundle store is configured.")
     else:
         try:
             storage.delete(delivery.data["objectKey"])
-        except Refusal as error:
+        except ApiError as error:
             raise TemporaryFailure(error.sentence) from error
     outcomes.succeed(delivery, "done")

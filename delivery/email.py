@@ -54,7 +54,7 @@ class Invitation:
 
 @dataclass(frozen=True)
 class PersonInvitation:
-    """The content of the mail to a new person of an organization; `invited_by` is None for a command."""
+    """The content of the email to a new person of an organization; `invited_by` is None for a command."""
 
     message_id: str
     to_address: str
@@ -66,7 +66,7 @@ class PersonInvitation:
 
 
 def compose_person_invitation(invitation: PersonInvitation, sender: str, now: datetime) -> EmailMessage:
-    """Compose the mail as text. Raises PermanentFailure as `compose`."""
+    """Compose the email as text. Raises PermanentFailure as `compose`."""
     message = _message(_address(invitation.name, invitation.to_address), invitation.message_id, sender, now)
     message["Subject"] = f"You have been added to {header_text(invitation.org_name)} on Proofstone"
     values = asdict(invitation)
@@ -79,7 +79,7 @@ def compose_person_invitation(invitation: PersonInvitation, sender: str, now: da
 
 @dataclass(frozen=True)
 class SignInLink:
-    """The content of the mail with a link to sign in; `secret` is that of a grant."""
+    """The content of the email with a link to sign in; `secret` is that of a grant."""
 
     message_id: str
     to_address: str
@@ -90,7 +90,7 @@ class SignInLink:
 
 
 def compose_sign_in(link: SignInLink, sender: str, now: datetime) -> EmailMessage:
-    """Compose the mail as text. Raises PermanentFailure as `compose`."""
+    """Compose the email as text. Raises PermanentFailure as `compose`."""
     message = _message(_address(link.name, link.to_address), link.message_id, sender, now)
     message["Subject"] = "Sign in to Proofstone"
     values = {
@@ -105,9 +105,9 @@ def compose_sign_in(link: SignInLink, sender: str, now: datetime) -> EmailMessag
 
 
 def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
-    """Compose the mail as text and HTML, from a sender such as `Proofstone <no-reply@example.com>`.
+    """Compose the email as text and HTML, from a sender such as `Proofstone <no-reply@example.com>`.
 
-    Raises PermanentFailure for an address that is invalid in a mail header. Names are sanitized instead.
+    Raises PermanentFailure for an address that is invalid in an email header. Names are sanitized instead.
     """
     to = _address(invitation.candidate_name or "", invitation.to_address)
     message = _message(to, invitation.message_id, sender, now)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from delivery import PermanentFailure
-from delivery.mail import Invitation, compose, parse_sender
+from delivery.email import Invitation, compose, parse_sender
 
 NOW = datetime(2026, 4, 1, 12, 30, tzinfo=UTC)
 SENDER = "Proofstone <no-reply@proofstone.example>"
@@ -274,6 +274,6 @@ def test_a_sender_has_a_name_or_none(sender):
     "text",
     ["", "Proofstone", "Acme, Inc. <a@b.example>", "a@b.example, c@d.example", "a@b\r\nBcc: c@d", "é@b.c"],
 )
-def test_an_invalid_sender_is_refused_with_the_expected_format(text):
+def test_an_invalid_sender_is_rejected_with_the_expected_format(text):
     with pytest.raises(ValueError, match=r"^one address such as"):
         parse_sender(text)
