@@ -149,7 +149,7 @@ async function show() {
     if (!found) return showMissing();
     const page = await loading;
     if (signal.aborted) return;
-    newMain(found.module);
+    newMain(found.module.split("/").at(-1));
     const shown = page.show(main, found.params, { me, may, signal, query, go, setTitle });
     focusHeading();
     await shown;

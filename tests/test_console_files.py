@@ -91,6 +91,16 @@ def test_files_have_a_first_line_and_a_readable_size():
         assert len(lines) <= limit, f"Split {file}."
 
 
+def test_pages_with_a_style_of_their_own_exist():
+    (named,) = re.findall(r"\.page:is\(([^)]*)\)", (CONSOLE / "console.css").read_text(encoding="utf-8"))
+    pages = re.findall(
+        r"""^  \["/[^"]*", "(?:\w+/)?(\w+)",""",
+        (CONSOLE / "app.js").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert set(re.findall(r"\w+", named)) <= set(pages)
+
+
 def test_every_text_that_is_used_exists():
     texts = all_texts()
     groups = {path.split(".")[0] for path in texts}

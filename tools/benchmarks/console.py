@@ -90,7 +90,7 @@ def _rows_shown(page: Page) -> None:
 def _sorts(page: Page) -> None:
     """Sort by the name, and wait for the first row of the new order."""
     first = page.locator("table.data tbody tr").first.get_attribute("data-id")
-    page.get_by_role("columnheader").get_by_role("button", name="Candidate").click()
+    page.get_by_role("columnheader").get_by_role("button", name="Candidate", exact=True).click()
     differs = "first => document.querySelector('table.data tbody tr')?.dataset.id !== first"
     page.wait_for_function(differs, arg=first)
 

@@ -89,7 +89,7 @@ def add_keys(assessment: Assessment, size: int) -> list[UUID]:
     while len(ids) < size:
         numbers = range(len(ids), min(len(ids) + BATCH, size))
         candidates = [
-            {"email": f"candidate{number}@{assessment.id}.example", "name": f"Candidate {number}"}
+            {"email": f"candidate{number}@{assessment.id}.example", "name": f"Candidate {size - number}"}
             for number in numbers
         ]
         ids += [row.id for row in generate_keys(assessment.organization, assessment.id, candidates)]
