@@ -99,7 +99,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.register_blueprint(import_module("blueprints.docs").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
     app.register_blueprint(import_module("oidc").blp)
-    # How model calls are recorded. Without `rules.agents`, they are only forwarded.
+    # The recorder of model calls. Without `rules.agents`, they are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)
     # The outermost layer, so that it measures the whole response.

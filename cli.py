@@ -190,9 +190,7 @@ def list_persons(organization: Organization) -> None:
 @click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
 @click.option("--name", default="Made on the command line", show_default=True, type=_name)
 @click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="Days until it expires.")
-@click.option(
-    "--person", "email", metavar="EMAIL", help="The person whose token it is, instead of a service."
-)
+@click.option("--person", "email", metavar="EMAIL", help="Owner of the token, instead of a service account.")
 def create_token(
     organization: Organization, scope: str, name: str, expires: int | None, email: str | None
 ) -> None:
@@ -225,7 +223,9 @@ def import_issues(file: Path) -> None:
 @sessions.command("import")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @ASSESSMENT(help="Import into this assessment instead of a new one.")
-@click.option("--org", metavar="ORG", type=admin.find_organization, help="Required if there are several.")
+@click.option(
+    "--org", metavar="ORG", type=admin.find_organization, help="Organization; required if there are several."
+)
 @click.option("--title", default=session_import.TITLE, show_default=True, help="Title of the new assessment.")
 def import_sessions(
     files: tuple[Path, ...], assessment: Assessment | None, org: Organization | None, title: str
@@ -285,7 +285,7 @@ def verify_audit(org: Organization | None) -> None:
             click.echo(f"  first broken: row {verdict.broken.position} ({row}), {verdict.broken.reason}")
         if verdict.unrecorded:
             count, first = len(verdict.unrecorded), verdict.unrecorded[0]
-            click.echo(f"  not recorded by the service as they are: {count} rows, first {first}")
+            click.echo(f"  {count} entries inserted or altered outside the service, first {first}")
         if verdict.unknown:
             click.echo(f"  not verified: {verdict.unknown} records have a key that is not in SEAL_KEYS")
     if not all(verdict.is_intact for verdict in verdicts):

@@ -18,7 +18,7 @@ from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES, reject_body
 from web.unknown_names import check_query, names_of
 
-# How to look up a credential, by header; raises Unauthenticated. The first header that is present decides.
+# Look up a credential, by header; each function raises Unauthenticated. The first header that is present decides.
 Chain = dict[str, Callable[[str], Any]]
 
 

@@ -137,7 +137,7 @@ def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes
 
 
 def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
-    """HTTP over the socket. The Host header and the certificate's name are those of the URL."""
+    """HTTP over the socket. Host header and certificate must match the URL."""
     host = parts.hostname or ""
     if parts.scheme == "http":
         connection = HTTPConnection(host, _port(parts))

@@ -30,7 +30,7 @@ class Count(NamedTuple):
 
 
 def counts() -> list[Count]:
-    """Queued messages, and those of the last days that failed; without zeros."""
+    """Queued messages, and failed messages of the last days; without zeros."""
     return _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
 
 

@@ -42,7 +42,7 @@ def generate_keys(
 
     expires_in_days -- by default the assessment's
     on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
-        open one as it is, `reject` raises DuplicateCandidates
+        open one unchanged, `reject` raises DuplicateCandidates
     audit_entry -- the entry's columns without its organization and subject
     viewer -- the caller, from whom a blind assessment hides the names of open keys
 

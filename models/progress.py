@@ -1,6 +1,6 @@
 """Progress of each assessment: its funnel, and the work waiting for reviewers.
 
-Four statements, whatever the number of assessments and candidates.
+Four statements for any number of assessments and candidates.
 """
 
 from collections import Counter, defaultdict

@@ -88,7 +88,7 @@ def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
 
 @_reported()
 def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
-    """Replace an installation's files with those of a backup; returns the number of bundles.
+    """Replace an installation's files with a backup's; returns the number of bundles.
 
     No process may use the database. An interrupted restore leaves the old database or the restored one, each with its
     bundles: missing bundles are added before the database is replaced, unknown ones are deleted afterwards. Running

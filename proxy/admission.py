@@ -1,4 +1,4 @@
-"""Whether a candidate may call a provider's models now."""
+"""Return whether a candidate may call a provider's models now."""
 
 from datetime import timedelta
 

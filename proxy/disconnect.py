@@ -38,7 +38,7 @@ class Watch:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the provider has sent nothing that is still unread."""
+        """Return whether the provider has sent nothing that is still unread."""
         with _lock:
             if self.upstream is None or (
                 isinstance(self.upstream, ssl.SSLSocket) and self.upstream.pending()

@@ -46,7 +46,7 @@ _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
 _INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
 # Fields with content. Files are at most this deep: in a block of a document that a tool has returned.
 _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
-# What a request can ask for at most, if `n` cannot be read.
+# The maximum number of choices, if `n` cannot be read.
 MAX_CHOICES = 128
 # These models search the web with every call.
 _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)

@@ -92,7 +92,7 @@ class UsageReader:
 
     @property
     def has_output(self) -> bool:
-        """Whether any of the model's text has arrived."""
+        """Return whether any of the model's text has arrived."""
         return self._output_bytes > 0
 
     def feed(self, chunk: bytes) -> None:
@@ -166,7 +166,7 @@ class UsageReader:
             self._read_event(data)
 
     def _is_last(self, data: bytes) -> bool:
-        """Whether this is the complete data of a stream's last event."""
+        """Return whether this is the complete data of a stream's last event."""
         if data == END_OF_CHAT:
             return True
         if self._dialect not in _LAST_EVENTS or not _LAST_EVENT.search(data):

@@ -1,7 +1,7 @@
 """Roles of people, and the operations that they allow (docs/rules.md#r41-people-and-roles)."""
 
 ROLES = ("admin", "reviewer", "observer")
-# What operations require, each including those before it.
+# Scopes of operations, each including the ones before it.
 _SCOPES = ("read", "write", "admin")
 _HIGHEST = {"admin": "admin", "reviewer": "write", "observer": "read"}
 

@@ -25,7 +25,7 @@ class Described(ma.fields.Field):
     description, example -- shown in the API's documentation
     null -- the value may be null
     optional -- a response may omit the field
-    openapi -- further keywords of its JSON Schema; the class attribute has those of every field of the class
+    openapi -- further keywords of its JSON Schema; the class attribute has the keywords of every field of the class
     """
 
     openapi: dict[str, Any] = {}
@@ -49,7 +49,7 @@ class Described(ma.fields.Field):
 
 
 class String(Described, ma.fields.String):
-    """A string, as it is; `min` and `max` limit its characters."""
+    """A string, unchanged; `min` and `max` limit its characters."""
 
     default_error_messages = {"invalid": "Must be a string."}
 

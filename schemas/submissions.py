@@ -8,7 +8,7 @@ from schemas.timestamps import Timestamp
 FORMATS = ("git", "zip", "tar")
 STATES = ("waiting", "read", "unreadable", "stored", "verified", "mismatch", "missing", "replaced")
 FILE_STATUSES = ("added", "modified", "deleted", "renamed")
-# Those of storage/bundle_listing.py, and of any other entry.
+# The types of storage/bundle_listing.py, and of any other entry.
 FILE_TYPES = (
     *("file", "directory", "symbolic link", "hard link", "character device", "block device", "named pipe"),
     *("sparse file", "unknown"),

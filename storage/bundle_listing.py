@@ -17,7 +17,7 @@ MAX_NAME_CHARACTERS = 1_000
 MAX_SIZE = 10**18  # larger sizes do not fit the JSON integer of the response
 MAX_GLOBAL_FIELDS = 100  # tarfile applies them to each entry
 
-TYPES_WITHOUT_CONTENTS = {  # whatever size their headers claim
+TYPES_WITHOUT_CONTENTS = {  # headers can claim any size
     tarfile.DIRTYPE: "directory",
     tarfile.SYMTYPE: "symbolic link",
     tarfile.LNKTYPE: "hard link",

@@ -121,7 +121,7 @@ def test_an_answer_to_another_browser_or_state_is_rejected(browser, app):
 
 
 def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
-    """Otherwise somebody could sign others in to their own account, with a link."""
+    """Otherwise attackers could sign others in to the attacker's account, with a link."""
     passed = answer(browser, authorize(browser))
     other = Caller(app, **CONSOLE_HEADERS)
     assert use_grant(other, passed["grant"]).status_code == 410

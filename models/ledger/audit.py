@@ -239,7 +239,7 @@ def _chain_batch(organization_id: Any) -> int:
         key_id, secret = (None, None) if AuditChain.awaits_adoption() else seal_keys.signing()
         for position, entry in enumerate(entries, chain.count + 1):
             if key_id and entry.is_recorded is False:
-                log.error("Audit entry %s was not recorded by the service, or was changed.", entry.id)
+                log.error("Audit entry %s was inserted or altered outside the service.", entry.id)
             head = audit_chain.next_hash(head, position, entry.hashed_columns(), secret)
             columns = {"position": position, "key_id": key_id, "hash": head}
             # A copy of the entry with a differently written id must not chain the entry again.

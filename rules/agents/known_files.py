@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-# How many edits are replayed since a file was last read or written; beyond that its content is unknown.
+# Maximum number of replayed edits since a file was last read or written; beyond that its content is unknown.
 MAX_REPLAYED_EDITS = 500
 # A longer file is not tracked: replacing each occurrence can turn a short text into one of any length.
 MAX_FILE_CHARACTERS = 2_000_000

@@ -25,7 +25,7 @@ from rules.agents.table import read_by
 from rules.agents.values import digest
 from rules.events.recorded_events import RecordedEvent
 
-# How many of the latest turns are searched for the content of a file and the start of a command.
+# Number of latest turns that are searched for the content of a file and the start of a command.
 MAX_SEARCHED_TURNS = 500
 
 

@@ -73,7 +73,7 @@ def find_breaks(
     keys: Keys | None = None,
     key_id: str | None = None,
 ) -> Iterator[Break]:
-    """Compare a session with its seals; yields the breaks in order; those of unknown keys come last.
+    """Compare a session with its seals; yields the breaks in order; breaks of unknown keys come last.
 
     rows -- the seals ordered by position
     head, count -- the session's head (None before the first seal) and number of sealed events

@@ -169,7 +169,7 @@ def _targets_kind(targets: list[str], runner: list[str]) -> str | None:
 
 
 def _tool_kind(words: list[str]) -> str | None:
-    """Match the part as it is, then without the program's options (`go -C dir test`)."""
+    """Match the part unchanged, then without the program's options (`go -C dir test`)."""
     match = _TOOLS.match(_joined(words))
     if match is None and len(words) > 1 and words[1].startswith("-"):
         match = _TOOLS.match(_joined([words[0], *words[_skip_options(words, 1) :]]))

@@ -188,7 +188,7 @@ def test_a_grant_expires(clock, page, bob):
 
 
 def test_a_grant_names_the_person_before_it_signs_in(page, bob):
-    """Somebody else may have sent the link."""
+    """Another person may have sent the link."""
     secret = grant_for(bob.address)
     shown = page.post("/v1/sign-in", {"grant": secret})
     assert body_of(shown, 200) == {

@@ -1,4 +1,4 @@
-"""What the service must have recorded, computed from the script and from what the provider sent."""
+"""The recording that the service must have, computed from the script and from what the provider sent."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ def _events(conversation: Conversation, served: dict[int, Served]) -> Iterator[E
 
 
 def _subagent(conversation: Conversation, served: dict[int, Served]) -> Iterator[Event]:
-    """What the agent asked its subagent is no prompt, and the subagent's text no answer to the person."""
+    """An agent's task for its subagent is no prompt, and the subagent's text no answer to the person."""
     for step in conversation:
         if isinstance(step, Answer):
             usage = usage_of(served[id(step)])

@@ -1,4 +1,4 @@
-"""What a call costs, from data/pricing.yaml, without the service's code."""
+"""The cost of a call, from data/pricing.yaml, without the service's code."""
 
 from fractions import Fraction
 from pathlib import Path

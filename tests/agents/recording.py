@@ -26,7 +26,7 @@ FROM_SERVICE = (
 
 @dataclass(frozen=True)
 class Recording:
-    """What became of a scenario.
+    """The result of a scenario.
 
     served -- the provider's responses; `all_served` has those to the repeated requests too
     rejected -- ids of the answers whose first attempt was rejected

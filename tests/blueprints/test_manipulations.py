@@ -1,4 +1,4 @@
-"""Manipulations by somebody with write access to the database, and the finding that reports each of them.
+"""Manipulations with write access to the database, and the finding that reports each of them.
 
 The record is sealed with a key that is not in the database. The worker, which has the key, must not cover up any of
 them. tests/ops/test_seal_check.py has the two that only an anchor reveals.

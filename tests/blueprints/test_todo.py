@@ -1,4 +1,4 @@
-"""What waits for a reviewer."""
+"""Work that waits for a reviewer."""
 
 from datetime import timedelta
 

@@ -178,7 +178,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
 
 
 def store_response(reviewer, key, session):
-    """Store a response about the candidate and about somebody else's key."""
+    """Store a response about the candidate and about another candidate's key."""
     entry = {"id": str(key.id), "candidateName": NAME, "candidateEmail": EMAIL, "metadata": {WORD: WORD}}
     about_session = {"id": "another", "sessionId": str(session.id), "text": NAME}
     other = {"id": "other", "candidateName": "Alice"}

@@ -89,7 +89,7 @@ def _settings(folder: Path) -> dict[str, str]:
 
 
 def _guide(url: str, filled: dict[str, Any]) -> str:
-    """What to open, whose token to paste, and where to look first."""
+    """The pages to open, with their tokens."""
     lines = ["", f"Console:   {url}/console", f"API docs:  {url}/docs", "", "Sign in with the token of:"]
     for who, (name, _) in PEOPLE.items():
         lines.append(f"  {name:16}  {who.split()[0]:9} {filled['tokens'][who]}")

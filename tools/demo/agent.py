@@ -43,7 +43,7 @@ class Agent:
         self.session = self._name("session")
 
     def requests(self, action: Action, at: datetime) -> Iterator[Request]:
-        """What an action sends."""
+        """The request of an action."""
         read = getattr(self, f"_{action.kind}", None)
         if read:
             yield from read(at=at, **action.data)

@@ -127,7 +127,7 @@ class Candidate(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
-        """Whether the list of candidates shows them; the results also show the erased one."""
+        """Return whether the list of candidates shows them; the results also show the erased one."""
         return self.fate not in ("revoked", "erased")
 
     @property
@@ -143,7 +143,7 @@ def candidates() -> list[Candidate]:
 
 
 def groups(task: str) -> dict[str, str]:
-    """Where the candidates of a task applied, by their external ids, as for a fairness report."""
+    """Sources of the candidates of a task, by their external ids, as for a fairness report."""
     listed = (each for each in candidates() if each.task == task and each.is_listed)
     return {each.external_id: each.source for each in listed}
 

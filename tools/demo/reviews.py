@@ -1,4 +1,4 @@
-"""What reviewers say about a session: rubrics, scores with comments and evidence, decisions with reasons."""
+"""Reviews of a session: rubrics, scores with comments and evidence, decisions with reasons."""
 
 import random
 from collections.abc import Iterator

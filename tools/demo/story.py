@@ -23,7 +23,7 @@ SCORED = ("scored", "disagreed", "one", "advanced", "rejected", "hired")
 
 
 class Story:
-    """What happens to the candidates until `end`; keeps the ids of their `sessions` by their numbers.
+    """The candidates' history until `end`; keeps the ids of their `sessions` by their numbers.
 
     model -- the provider that the service forwards model calls to
     """
@@ -220,7 +220,7 @@ class Story:
         self._as("admin", "PUT", f"/v1/candidates/{key_id}/decision", body)
 
     def _end(self, candidate: Candidate, key: dict[str, Any]) -> Script:
-        """What happens last."""
+        """The last steps."""
         if candidate.fate == "closed":
             yield self.past.now + DAY
             self._as("reviewer", "POST", f"/v1/sessions/{self.sessions[candidate.number]}/close")

@@ -39,7 +39,7 @@ CASES = "tests/cases.py"
 
 
 class Plan(NamedTuple):
-    """How a candidate works.
+    """A candidate's way of working.
 
     level -- 1 to 3: how many of the task's steps they take
     rounds -- further prompts between the steps

@@ -55,7 +55,7 @@ BUNDLE = bundle_of_blobs(
 
 @dataclass
 class Organization:
-    """Who may do what, and which candidates there are, by what happened to them."""
+    """Callers by role, and candidates by their history."""
 
     service: Client
     admin: Client

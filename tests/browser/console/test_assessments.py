@@ -108,7 +108,7 @@ def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task
     assert visit.is_clean()
 
 
-def test_the_draft_of_an_edit_is_restored_unless_somebody_has_changed_the_assessment(
+def test_the_draft_of_an_edit_is_restored_unless_the_assessment_has_changed(
     site, open_console, team, assessment
 ):
     make_candidate(site, team, assessment)

@@ -23,7 +23,7 @@ LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3, 4)]
 
 
 class Board:
-    """The page, as somebody sees it."""
+    """The page of a caller."""
 
     def __init__(self, visit: Any):
         self.visit, self.page = visit, visit.page

@@ -48,7 +48,7 @@ EMPTY = [
 
 
 def violations(visit: ConsoleVisit, schemes: tuple[str, ...]) -> list[str]:
-    """What axe finds."""
+    """The violations that axe finds."""
     found = []
     for scheme in schemes:
         visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

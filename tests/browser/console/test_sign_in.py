@@ -37,7 +37,7 @@ def test_sign_in_with_a_token_and_out(visit, team):
 
 
 def test_all_tabs_show_whom_the_last_one_signed_in(visit, team, bob):
-    """Else somebody would score in another's name."""
+    """Otherwise a person would score in another's name."""
     sign_in(visit, team)
     assert visit.shows("First token · Northwind Traders")
     sign_in(Visit(visit.page.context, visit.address), bob, "/sign-in")
@@ -83,8 +83,8 @@ def test_a_emailed_link_names_the_person_and_signs_in_after_a_click(site, visit,
     assert visit.shows("Bob Sample · Northwind Traders")
 
 
-def test_a_link_of_somebody_else_says_who_is_signed_in(site, visit, team):
-    """Somebody could mail a link of their own, to have others work in their organization."""
+def test_another_persons_link_says_who_is_signed_in(site, visit, team):
+    """Attackers could email a link of their own, to have others work in their organization."""
     sign_in(visit, team)
     add_person(site.organization("Mallory Ltd"), "mallory@mallory.example")
     visit.page.goto(emailed_link(site, visit, "mallory@mallory.example"))

@@ -30,7 +30,7 @@ def user(*texts):
 
 
 def context(directory="/shop"):
-    """What Codex adds before the first prompt."""
+    """The items that Codex adds before the first prompt."""
     return user(
         f"# AGENTS.md instructions for {directory}\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
         f"<environment_context>\n  <cwd>{directory}</cwd>\n  <shell>bash</shell>\n</environment_context>",

@@ -1,4 +1,4 @@
-"""What all dialects promise: each prompt, answer, call and outcome is one event, however often it is sent."""
+"""Promises of all dialects: each prompt, answer, call and outcome is one event, however often it is sent."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -15,7 +15,7 @@ FACTS = ResponseUsage("req_1", "model-1", USAGE, 1_500_000, 80, 900)
 
 
 class Dialect(NamedTuple):
-    """How a dialect says it.
+    """A conversation in a dialect.
 
     headers -- of its agent, and of a subagent
     agent -- the agent of these headers

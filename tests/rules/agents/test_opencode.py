@@ -52,7 +52,7 @@ step.count = 0
 
 
 def shown(path, content, end=None):
-    """What reading a file returns."""
+    """The result of reading a file."""
     lines = content.removesuffix("\n").split("\n")
     numbered = "\n".join(f"{number}: {line}" for number, line in enumerate(lines, 1))
     end = end or f"End of file - total {len(lines)} lines"
