@@ -28,20 +28,20 @@ class ApiError(HTTPException):
         *,
         details: list[dict] | None = None,
         retry_after: int | None = None,
-        **members: Any,
+        **fields: Any,
     ):
         super().__init__()
         self.sentence = sentence or self.sentence
         self.details = details
         self.retry_after = retry_after or self.retry_after
-        self.members = members
+        self.fields = fields
 
     def __str__(self) -> str:
         return self.sentence
 
     @property
     def payload(self) -> dict[str, Any]:
-        body = {"error": self.sentence, "code": self.reason, **self.members}
+        body = {"error": self.sentence, "code": self.reason, **self.fields}
         return body | {"details": self.details} if self.details is not None else body
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
@@ -117,7 +117,7 @@ LastAdmin = _error(
     409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
 
-# Assessments, rubrics and scores. Quota and rubric errors have further members.
+# Assessments, rubrics and scores. Quota and rubric errors have further fields.
 QuotaExceeded = _error(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
 AlreadyBegun = _error(
     409, "already_begun", "A candidate has started. The fields in `entries` can no longer be changed."
@@ -251,7 +251,7 @@ DiskFull = _error(
 
 
 def invalid(path: str | list, message: str) -> ApiError:
-    """An Invalid error for one member."""
+    """An Invalid error for one field."""
     return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
 

@@ -23,6 +23,6 @@ def raises(*api_errors: type[ApiError]) -> Callable:
 
 
 def reports_unknown(view: Any) -> Any:
-    """Ignore unknown parameters and members, and name them in X-Ignored: for the specification's operations (R35)."""
+    """Ignore unknown parameters and fields, and name them in X-Ignored: for the specification's operations (R35)."""
     view.reports_unknown = True
     return view

@@ -12,7 +12,7 @@ from models import ApiToken, CandidateKey, db
 from models.ledger.audit import Actor, AuditEntry
 from schemas.base import camel
 from web.access_log import current_id
-from web.unknown_names import known_members
+from web.unknown_names import known_fields
 
 
 def change(created: str | None = None, prepare: Callable | None = None) -> Callable:
@@ -20,7 +20,7 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
 
     Goes directly above the function, so that no request body is read within the transaction.
 
-    created -- the member of the result with the new row
+    created -- the field of the result with the new row
     prepare -- called with the ids in the path before the transaction, for slow work; its result is the view's argument
         `prepared`
     """
@@ -83,7 +83,7 @@ def _columns(view: Callable) -> dict[str, Any]:
     return {
         "action": camel(view.__name__),
         **{f"actor_{name}": value for name, value in Actor.of(caller)._asdict().items()},
-        "members": known_members(),
+        "body_fields": known_fields(),
         **origin(),
     }
 

@@ -1,6 +1,6 @@
 """ETags: `If-None-Match` on reads (304) and `If-Match` on changes (412).
 
-The tag is a hash of the response's body, so it also differs between callers that see different members.
+The tag is a hash of the response's body, so it also differs between callers that see different fields.
 """
 
 import hashlib

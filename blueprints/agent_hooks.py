@@ -47,8 +47,8 @@ def record_codex_hook(hook):
     return _record(hooks.CODEX, g.pop("body"))
 
 
-def _record(tool: str, members: dict[str, Any]) -> dict[str, Any]:
+def _record(tool: str, fields: dict[str, Any]) -> dict[str, Any]:
     session = Session.of_key(caller)
-    if read := hooks.read(tool, members, clock.now()):
+    if read := hooks.read(tool, fields, clock.now()):
         sessions.record(session, *read, quota=session_quota())
     return {}

@@ -88,19 +88,19 @@ def ingest_batch(data):
 def _read(text, session):
     """The arrival of one envelope of a batch, or the result that rejects it."""
     try:
-        members, envelope = load_strict(ENVELOPE, text)
+        fields, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
-        return ReceivedEvent.of(members, envelope["ts"], text)
+        return ReceivedEvent.of(fields, envelope["ts"], text)
     except (ApiError, ma.ValidationError) as error:
         return {"id": _id_of(text), "status": "rejected", "error": " ".join(reasons(error))}
 
 
 def _id_of(text):
     try:
-        members = LENIENT.decode(text)
+        fields = LENIENT.decode(text)
     except RecursionError:
         return None
-    return label(members.get("id")) if isinstance(members, dict) else None
+    return label(fields.get("id")) if isinstance(fields, dict) else None
 
 
 def _outcomes(session, arrivals):

@@ -80,8 +80,8 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     default["headers"] = response_headers.references(("X-Request-Id", "Link"))
     components["responses"] = {"DEFAULT_ERROR": default}
     for schema in components["schemas"].values():
-        for member in schema.get("properties", {}).values():
-            _adapt_to_generators(member)
+        for field in schema.get("properties", {}).values():
+            _adapt_to_generators(field)
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
         for method in rule.methods or ():
@@ -92,17 +92,17 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     components["headers"] = response_headers.used_in(document)
 
 
-def _adapt_to_generators(member: dict[str, Any]) -> None:
-    """Write a member so that generated clients have one type for it, and so that it stays optional."""
-    # Members of responses only; but webhooks are requests.
-    member.pop("readOnly", None)
-    if None in member.get("enum", ()):
-        values = [value for value in member.pop("enum") if value is not None]
-        member["anyOf"] = [{"type": "string", "enum": values}, {"type": "null"}]
-        del member["type"]
-    # For TypeScript, a member with a default is always present.
-    if (default := member.pop("default", None)) not in (None, ""):
-        member["description"] += f" By default {json.dumps(default)}."
+def _adapt_to_generators(field: dict[str, Any]) -> None:
+    """Write a field so that generated clients have one type for it, and so that it stays optional."""
+    # Fields of responses only; but webhooks are requests.
+    field.pop("readOnly", None)
+    if None in field.get("enum", ()):
+        values = [value for value in field.pop("enum") if value is not None]
+        field["anyOf"] = [{"type": "string", "enum": values}, {"type": "null"}]
+        del field["type"]
+    # For TypeScript, a field with a default is always present.
+    if (default := field.pop("default", None)) not in (None, ""):
+        field["description"] += f" By default {json.dumps(default)}."
 
 
 def _describe_responses(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ from schemas.fields import EXAMPLE_ID
 from schemas.queries import UNDOCUMENTED
 from web.json import NotJson
 
-# Examples of members other than `error` and `code`.
-EXAMPLE_MEMBERS: dict[type[ApiError], dict[str, Any]] = {
+# Examples of fields other than `error` and `code`.
+EXAMPLE_FIELDS: dict[type[ApiError], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
     errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
@@ -134,8 +134,8 @@ def _responses(api_errors: Iterable[type[ApiError]]) -> dict[int, Any]:
 def _bodies(error: type[ApiError]) -> list[dict[str, Any]]:
     """Bodies that an error can have; most have one code with one sentence."""
     sentences = getattr(error, "SENTENCES", {error.reason: error.sentence})
-    members = EXAMPLE_MEMBERS.get(error, {})
-    return [{"error": sentence, "code": code, **members} for code, sentence in sentences.items()]
+    fields = EXAMPLE_FIELDS.get(error, {})
+    return [{"error": sentence, "code": code, **fields} for code, sentence in sentences.items()]
 
 
 def _plain(status: int) -> dict[str, Any]:

@@ -63,12 +63,12 @@ def submit_test_result(data, session_id, prepared):
 
 
 def shown(session_id: Any) -> dict[str, Any]:
-    """The session's current state, without the members for reviewers if the caller is its candidate."""
+    """The session's current state, without the fields for reviewers if the caller is its candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
-    members = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
+    fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     counting = Counting(session)
     counts = Event.counts(session, counting)
-    members |= counts | {
+    fields |= counts | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
         "org_name": session.organization.shown_name,
@@ -80,8 +80,8 @@ def shown(session_id: Any) -> dict[str, Any]:
     seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
         # A partial seal would only raise questions about the events not sealed yet.
-        return members | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
-    members |= {
+        return fields | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
+    fields |= {
         "seal": seal,
         "blind": session.assessment.blind,
         "external_id": session.key.external_id,
@@ -97,4 +97,4 @@ def shown(session_id: Any) -> dict[str, Any]:
         "decided_at": session.key.decided_at,
         "decided_by": session.key.decided_by and session.key.decided_by.author,
     }
-    return visibility.redact_rows(caller, [members])[0]
+    return visibility.redact_rows(caller, [fields])[0]

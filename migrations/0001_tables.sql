@@ -181,7 +181,7 @@ CREATE TABLE audit_entries (
     subject_kind TEXT,
     subject_id {uuid},
     further_ids {json} NOT NULL,
-    members {json} NOT NULL,
+    body_fields {json} NOT NULL,
     came_from TEXT,
     request_id TEXT,
     recorded_key_id TEXT,

@@ -104,7 +104,9 @@ class SignIn(Model, RecordsUse):
 
     def _record(self, action: str, **origin: Any) -> None:
         actor, organization_id = Actor.of(self.token), self.token.organization_id
-        AuditEntry.record(organization_id, action, actor, "signIn", self.id, members=[self.method], **origin)
+        AuditEntry.record(
+            organization_id, action, actor, "signIn", self.id, body_fields=[self.method], **origin
+        )
 
 
 class SignInGrant(Model):

@@ -136,7 +136,7 @@ def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
     with db.atomic():
         changes = sessions.rederive(session, derivation)
         if changes:
-            record(session.organization, "rederiveSession", "session", session.id, members=list(changes))
+            record(session.organization, "rederiveSession", "session", session.id, body_fields=list(changes))
     return changes
 
 

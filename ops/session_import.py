@@ -93,9 +93,9 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
     if len(body) > MAX_EVENT_BYTES:
         raise ApiError(f"The event exceeds {MAX_EVENT_BYTES} bytes.")
     text = decode(body)
-    members, envelope = load_strict(ENVELOPE, text)
+    fields, envelope = load_strict(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    arrival = models.ReceivedEvent.of(members, envelope["ts"], text)
+    arrival = models.ReceivedEvent.of(fields, envelope["ts"], text)
     if sessions.append(session, arrival, quota=quota) == ["full"]:
         raise SessionFull(f"The session exceeds {quota.max_bytes} bytes or {quota.max_events} events.")

@@ -74,7 +74,7 @@ class BilledCall(Observer):
         reservation = budget.reserve(session, endpoint.provider, estimate.cost_nano_usd)
         release_connection()
         # Only a recorder needs the body's text any longer.
-        limits = model_request._replace(model=estimate.model, members={}, elements={})
+        limits = model_request._replace(model=estimate.model, fields={}, elements={})
         return cls(session, endpoint.provider, limits, reservation, release_slot, recorder)
 
     def __post_init__(self) -> None:
@@ -186,5 +186,5 @@ def _recorder(
     if dialect is None or not sessions.may_record(session, CHANNEL):
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
-    body = LazyObject(model_request.members, model_request.elements)
+    body = LazyObject(model_request.fields, model_request.elements)
     return Recorder(session, dialect, ProxyRequest(headers, body, received_at), session_quota())

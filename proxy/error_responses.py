@@ -90,8 +90,8 @@ def _api_errors(provider: str) -> list[tuple[int, str, str]]:
     kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
     kinds += [NotJson, TooManyValues, BackgroundRejected, StoredStateRejected]
     api_errors = [NoProviderKey(provider), AgentRejected(provider), HostedToolRejected("web_search")]
-    remote_member = {"anthropic": "source.url", "openai": "image_url"}[provider]
-    api_errors += [RemoteInputRejected(remote_member), SurchargeRejected("service_tier")]
+    remote_field = {"anthropic": "source.url", "openai": "image_url"}[provider]
+    api_errors += [RemoteInputRejected(remote_field), SurchargeRejected("service_tier")]
     api_errors += [TooManyStreams(provider), *(kind() for kind in kinds)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
     sentences = {Unauthenticated.reason: KEY_REQUIRED}

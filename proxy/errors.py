@@ -93,9 +93,9 @@ class RemoteInputRejected(ApiError):
     code = 400
     reason = "remote_input_not_supported"
 
-    def __init__(self, member: str):
+    def __init__(self, field: str):
         super().__init__(
-            f"`{member}` refers to a file at a URL, which is not supported. Send the content in the request instead: "
+            f"`{field}` refers to a file at a URL, which is not supported. Send the content in the request instead: "
             "as base64 data or as a data: URL."
         )
 
@@ -109,10 +109,10 @@ class SurchargeRejected(ApiError):
     code = 400
     reason = "surcharge_not_supported"
 
-    def __init__(self, member: str):
-        start = "Fast mode is not enabled. " if member == "speed" else ""
+    def __init__(self, field: str):
+        start = "Fast mode is not enabled. " if field == "speed" else ""
         super().__init__(
-            f"{start}This assessment has models at the standard price only. Send the request without `{member}`."
+            f"{start}This assessment has models at the standard price only. Send the request without `{field}`."
         )
 
 

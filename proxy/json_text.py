@@ -1,4 +1,4 @@
-"""Find members of a large JSON document without building its values.
+"""Find fields of a large JSON document without building its values.
 
 A request can have 32 MiB, and many small values take ten times as much memory as their text.
 """
@@ -20,7 +20,7 @@ MAX_BRACKETS = 200_000
 MAX_CHILDREN = 20_000
 STEP_TOKENS = 1000
 STEP_BRACKETS = 200  # a match without a bracket counts as this many
-# Larger values are not parsed: no member that the proxy reads is that long.
+# Larger values are not parsed: no field that the proxy reads is that long.
 MAX_PARSED_BYTES = 65_536
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _SCALAR = rb"-?[0-9][0-9.eE+-]*+|true|false|null"
@@ -48,12 +48,12 @@ class Value(NamedTuple):
         except (ValueError, RecursionError):
             raise NotJson() from None
 
-    def members(self) -> dict[str, "Value"]:
-        """The members of an object; {} of any other value. Raises NotJson if a name occurs twice."""
+    def fields(self) -> dict[str, "Value"]:
+        """The fields of an object; {} of any other value. Raises NotJson if a name occurs twice."""
         found: dict[str, Value] = {}
         for name, value in self._children(b"{", b"}"):
             if name in found:
-                raise NotJson("An object in the body contains a member twice.")
+                raise NotJson("An object in the body contains a field twice.")
             found[name] = value
         return found
 

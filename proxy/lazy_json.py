@@ -22,29 +22,29 @@ _MAX_DEPTH = 32
 class LazyObject(Mapping[str, Any]):
     """An object whose arrays with known elements are LazyArrays; its other values are parsed when they are read."""
 
-    def __init__(self, members: dict[str, Value], elements: Mapping[str, list[Value]]):
+    def __init__(self, fields: dict[str, Value], elements: Mapping[str, list[Value]]):
         """
         elements -- of arrays whose elements are known
         """
-        self._members = members
+        self._fields = fields
         self._elements = elements
         self._parsed: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._parsed:
-            value = self._members[name]
+            value = self._fields[name]
             elements = self._elements.get(name)
             self._parsed[name] = LazyArray(elements) if elements else parse(value)
         return self._parsed[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members
+        return name in self._fields
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
+        return iter(self._fields)
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._fields)
 
 
 class LazyArray(Sequence[Any]):
@@ -86,7 +86,7 @@ def _parse_large(value: Value, depth: int) -> Any:
     if not depth:
         return None
     if value.starts_with(b"{"):
-        return {name: parse(child, depth - 1) for name, child in value.members().items()}
+        return {name: parse(child, depth - 1) for name, child in value.fields().items()}
     if value.starts_with(b"["):
         return [parse(child, depth - 1) for child in value.elements()]
     return _start_of_string(value.text[value.start : value.start + MAX_BYTES])

@@ -32,7 +32,7 @@ _STORED_STATE = {
     "chat_completions": (),
 }
 _OPENAI_TIERS = (None, "auto", "default", "flex")
-# The values of these members that cost no more than the listed prices.
+# The values of these fields that cost no more than the listed prices.
 _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "messages": {
         "service_tier": (None, "auto", "standard_only"),
@@ -42,9 +42,9 @@ _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "responses": {"service_tier": _OPENAI_TIERS},
     "chat_completions": {"service_tier": _OPENAI_TIERS, "modalities": (None, ["text"]), "audio": (None,)},
 }
-# The members with the conversation and the instructions.
+# The fields with the conversation and the instructions.
 _INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
-# Members with content. Files are at most this deep: in a block of a document that a tool has returned.
+# Fields with content. Files are at most this deep: in a block of a document that a tool has returned.
 _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
 # What a request can ask for at most, if `n` cannot be read.
 MAX_CHOICES = 128
@@ -55,14 +55,14 @@ _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
 class ModelRequest(NamedTuple):
     """The limits of a call, as its request states them.
 
-    members, elements -- of the body, and of its members with the conversation
+    fields, elements -- of the body, and of its fields with the conversation
     """
 
     model: str | None
     body_bytes: int
     max_output_tokens: int
     is_stream: bool
-    members: dict[str, Value]
+    fields: dict[str, Value]
     elements: dict[str, list[Value]]
 
 
@@ -87,16 +87,16 @@ class ToolFilter:
         """Filter a list of tools. Codex nests tools in namespaces."""
         elements, removed = tools.elements(), set()
         for number, tool in enumerate(elements):
-            members = tool.members()
-            if hosted := rejected_tool(self._provider, _parsed(members, "type"), self._allowed):
+            fields = tool.fields()
+            if hosted := rejected_tool(self._provider, _parsed(fields, "type"), self._allowed):
                 removed.add(number)
-                self.removed.append(Tool(hosted, label(_parsed(members, "name"))))
-            elif "tools" not in members:
+                self.removed.append(Tool(hosted, label(_parsed(fields, "name"))))
+            elif "tools" not in fields:
                 self.has_others = True
             elif is_nested:
                 raise NotJson("The tools in the body are nested too deeply.")
             else:
-                self.add(members["tools"], is_nested=True)
+                self.add(fields["tools"], is_nested=True)
         self.cuts += _cuts(elements, removed)
 
     def reject_if_required(self, choice: Any) -> None:
@@ -122,7 +122,7 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
 
     allowed -- names in rules/hosted_tools.py
     """
-    dialect, top = endpoint.dialect, _members(body)
+    dialect, top = endpoint.dialect, _fields(body)
     _reject_unsupported(dialect, top, allowed)
     tools = ToolFilter(endpoint.provider, allowed)
     if "tools" in top:
@@ -140,17 +140,17 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
     return ModelRequest(model, body.size, max_output_tokens, is_stream, top, elements)
 
 
-def _members(body: RequestBody) -> dict[str, Value]:
+def _fields(body: RequestBody) -> dict[str, Value]:
     if not body.size:
         raise NotJson()
     whole = document(body.text())
     if not whole.starts_with(b"{"):
         raise NotJson(NOT_AN_OBJECT)
-    return whole.members()
+    return whole.fields()
 
 
-def _parsed(members: dict[str, Value], name: str) -> Any:
-    return members[name].parse() if name in members else None
+def _parsed(fields: dict[str, Value], name: str) -> Any:
+    return fields[name].parse() if name in fields else None
 
 
 def _max_output_tokens(dialect: str, top: dict[str, Value]) -> int:
@@ -165,7 +165,7 @@ def _max_output_tokens(dialect: str, top: dict[str, Value]) -> int:
 
 
 def _reject_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
-    """Reject a web search that a member or the model asks for instead of a tool. Raises HostedToolRejected."""
+    """Reject a web search that a field or the model asks for instead of a tool. Raises HostedToolRejected."""
     searches = _is_set(top.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
     if searches and "web_search" not in allowed:
         raise HostedToolRejected("web_search")
@@ -191,38 +191,38 @@ def _is_set(value: Value | None) -> bool:
 def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
     """Check a conversation with Codex's tools. Raises StoredStateRejected or RemoteInputRejected."""
     for item in items:
-        members = item.members()
+        fields = item.fields()
         if dialect == "responses":
-            kind, role = _parsed(members, "type"), label(_parsed(members, "role"))
-            if kind == "item_reference" or (kind is None and "id" in members and not role):
+            kind, role = _parsed(fields, "type"), label(_parsed(fields, "role"))
+            if kind == "item_reference" or (kind is None and "id" in fields and not role):
                 raise StoredStateRejected()
-            if "tools" in members:
-                tools.add(members["tools"])
-        if dialect == "chat_completions" and _is_set(members.get("audio")):
+            if "tools" in fields:
+                tools.add(fields["tools"])
+        if dialect == "chat_completions" and _is_set(fields.get("audio")):
             raise StoredStateRejected()
-        _reject_files(members)
+        _reject_files(fields)
 
 
 def _reject_files(
-    members: dict[str, Value], levels: int = MAX_CONTENT_LEVELS, *, is_source: bool = False
+    fields: dict[str, Value], levels: int = MAX_CONTENT_LEVELS, *, is_source: bool = False
 ) -> None:
     """Reject content that the provider stores or loads. Raises StoredStateRejected or RemoteInputRejected."""
-    if _is_set(members.get("file_id")):
+    if _is_set(fields.get("file_id")):
         raise StoredStateRejected()
-    if _is_set(members.get("file_url")):
+    if _is_set(fields.get("file_url")):
         raise RemoteInputRejected("file_url")
-    if _is_set(members.get("image_url")) and not _is_data_url(members["image_url"]):
+    if _is_set(fields.get("image_url")) and not _is_data_url(fields["image_url"]):
         raise RemoteInputRejected("image_url")
-    if is_source and _is_set(members.get("url")):
+    if is_source and _is_set(fields.get("url")):
         raise RemoteInputRejected("source.url")
-    for name in _CONTENT & members.keys() if levels else ():
-        for part in members[name].elements() or [members[name]]:
-            _reject_files(part.members(), levels - 1, is_source=name == "source")
+    for name in _CONTENT & fields.keys() if levels else ():
+        for part in fields[name].elements() or [fields[name]]:
+            _reject_files(part.fields(), levels - 1, is_source=name == "source")
 
 
 def _is_data_url(image: Value) -> bool:
     """Return whether an image is in the request. Chat Completions wrap its URL in an object."""
-    return image.members().get("url", image).starts_with(b'"data:')
+    return image.fields().get("url", image).starts_with(b'"data:')
 
 
 def _cuts(elements: list[Value], removed: set[int]) -> Iterator[Value]:

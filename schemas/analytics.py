@@ -2,7 +2,7 @@
 
 from rules.metrics import commands, phases, segments
 from rules.statistics.cohorts import DIRECTIONS, METRICS
-from schemas import members
+from schemas import common
 from schemas.base import Schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, Number, Raw, String
 from schemas.keys import SESSION_STATUSES
@@ -37,7 +37,7 @@ class PhaseSpan(Schema):
 class Verification(Schema):
     """A test, check or build: a recognized command, a `test_run` or a `build_run`."""
 
-    event_id = members.EVENT_ID
+    event_id = common.EVENT_ID
     ts = EventTime("Event time.", attribute="time_ns")
     kind = Choice(commands.KINDS, "Kind of verification.", example="test")
     passed = Flag("True if it passed; null if unknown.", example=False, null=True)
@@ -46,7 +46,7 @@ class Verification(Schema):
 class Stretch(Schema):
     """Part of a session: a work period, or the work after one prompt."""
 
-    event_id = String("Id of the first event.", example=members.EXAMPLE_EVENT_ID)
+    event_id = String("Id of the first event.", example=common.EXAMPLE_EVENT_ID)
     began_at = EventTime("Time of the first event.", attribute="start_ns")
     ended_at = EventTime("Time of the last event.", attribute="end_ns")
     duration_ms = Integer("Time between them, in ms.", example=3600000)
@@ -103,8 +103,8 @@ class ProxyUse(Schema):
 class Check(Schema):
     """A command or test run that failed, or that ended an error episode."""
 
-    event_id = members.EVENT_ID
-    ts = members.EVENT_TIME
+    event_id = common.EVENT_ID
+    ts = common.EVENT_TIME
     command = String("Command, on one line.", example="go test ./...", null=True)
     output = String("Last lines of a failure's output.", example="FAIL queue 0.4s / FAIL", null=True)
 
@@ -195,7 +195,7 @@ class AssessmentNumbers(Numbers):
     """Funnel and medians of one assessment."""
 
     assessment_id = Id("Assessment id.")
-    assessment_title = members.ASSESSMENT_TITLE
+    assessment_title = common.ASSESSMENT_TITLE
 
 
 class MonthNumbers(Numbers):
@@ -255,11 +255,11 @@ class TopCandidate(Schema):
 
     session_id = Id("Session id.")
     candidate_id = Id("Id of the candidate key.")
-    external_id = members.EXTERNAL_ID
-    candidate_name = members.CANDIDATE_NAME
-    candidate_email = members.CANDIDATE_EMAIL
+    external_id = common.EXTERNAL_ID
+    candidate_name = common.CANDIDATE_NAME
+    candidate_email = common.CANDIDATE_EMAIL
     assessment_id = Id("Assessment id.")
-    assessment_title = members.ASSESSMENT_TITLE
+    assessment_title = common.ASSESSMENT_TITLE
     status = Choice(SESSION_STATUSES, "Status of the candidate.", example="completed")
     completed_at = Timestamp("Time when the candidate completed.", null=True)
     value = Raw("number", "Value: times in ms, ratios with three decimals.", example=1.25)

@@ -5,9 +5,10 @@ from typing import Any
 import marshmallow as ma
 
 from rules.rows import row_id, row_time
-from schemas import members
+from schemas import common
 from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
 from schemas.briefs import StructuredBrief
+from schemas.common import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, TOOLS
 from schemas.fields import (
     Choice,
     Dollars,
@@ -22,7 +23,6 @@ from schemas.fields import (
     Text,
 )
 from schemas.issues import Issue
-from schemas.members import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, TOOLS
 from schemas.queries import CursorPageQuery, created_after, updated_after
 from schemas.timestamps import Timestamp
 
@@ -136,14 +136,14 @@ class Assessment(Schema):  # R9
 
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")
-    title = members.ASSESSMENT_TITLE
+    title = common.ASSESSMENT_TITLE
     role = String("Role being assessed.", example="Senior Backend Engineer")
-    task_brief = members.TASK_BRIEF
-    repo_url = members.REPO_URL
+    task_brief = common.TASK_BRIEF
+    repo_url = common.REPO_URL
     issue_id = Id("Id of the linked issue.", null=True)
     issue = Nested(Issue, "The linked issue.", null=True)
     rubric_id = Id("Rubric that sessions are scored with.", null=True)
-    time_limit_minutes = members.TIME_LIMIT_MINUTES
+    time_limit_minutes = common.TIME_LIMIT_MINUTES
     expires_in_days = Integer("Days until generated keys expire.", example=7)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
@@ -185,15 +185,15 @@ def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
 class Task(Schema):
     """The task of candidates, with its limits; values that are not set are null."""
 
-    task_brief = members.TASK_BRIEF
+    task_brief = common.TASK_BRIEF
     brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
-    repo_url = members.REPO_URL
+    repo_url = common.REPO_URL
     repo_commit = String("Commit to start from.", null=True)
     repo_subdir = String("Directory to work in.", null=True)
     setup_instructions = String("Instructions to set up the workspace.", example="make setup", null=True)
-    allowed_tools = members.ALLOWED_TOOLS
+    allowed_tools = common.ALLOWED_TOOLS
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
-    time_limit_minutes = members.TIME_LIMIT_MINUTES
+    time_limit_minutes = common.TIME_LIMIT_MINUTES
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 

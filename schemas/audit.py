@@ -47,7 +47,7 @@ class AuditEntry(Schema):
     subject_kind = String("Kind of the object changed, read or created.", example="assessment", null=True)
     subject_id = Id("Id of that object.", null=True)
     further_ids = ListOf(String(), "Ids of further objects created, such as keys.", example=[])
-    members = ListOf(String(), "Names of the fields in the body, without values.", example=["title"])
+    body_fields = ListOf(String(), "Names of the fields in the body, without values.", example=["title"])
     came_from = String("Network address of a reviewer.", example="203.0.113.7", null=True)
     request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
     created_at = Timestamp("Time when it was recorded.")

@@ -1,4 +1,4 @@
-"""Base schemas: camelCase members, request bodies, pages, errors."""
+"""Base schemas: camelCase fields, request bodies, pages, errors."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def camel(name: str) -> str:
 
 
 class Schema(ma.Schema):
-    """snake_case inside, camelCase outside; unknown members are ignored (R12)."""
+    """snake_case inside, camelCase outside; unknown fields are ignored (R12)."""
 
     # Responses have every field, except fields with `optional`.
     always_complete = True
@@ -39,13 +39,13 @@ class Schema(ma.Schema):
 
 
 class Body(Schema):
-    """Base of request bodies: null equals an omitted member; in a change it clears (R6)."""
+    """Base of request bodies: null equals an omitted field; in a change it clears (R6)."""
 
     always_complete = False
     error_messages = {"type": "Must be an object."}
-    # In a change, null for a member that can't be cleared is rejected.
+    # In a change, null for a field that can't be cleared is rejected.
     is_change = False
-    # Members that exclude others; the documentation's example leaves them out.
+    # Fields that exclude others; the documentation's example leaves them out.
     alternatives: tuple[str, ...] = ()
 
     @ma.pre_load
@@ -77,9 +77,9 @@ class Deleted(Schema):
     id = Id("Id of the deleted object.")
 
 
-def shape(name: str, description: str, base: type[Schema] = Schema, **members: ma.fields.Field) -> Any:
+def shape(name: str, description: str, base: type[Schema] = Schema, **declared: ma.fields.Field) -> Any:
     """Define a schema class without code of its own, such as an object wrapped in its name."""
-    return type(name, (base,), {"__doc__": description, **members})
+    return type(name, (base,), {"__doc__": description, **declared})
 
 
 class ErrorDetail(Schema):
@@ -124,7 +124,7 @@ def example_of(schema: ma.Schema) -> dict[str, Any]:
 
 
 def response_example(schema: ma.Schema) -> dict[str, Any]:
-    """A response made of the fields' examples; without one, null, or the member is left out if it is optional."""
+    """A response made of the fields' examples; without one, null, or the field is left out if it is optional."""
     fields = {str(field.data_key): field for field in schema.dump_fields.values()}
     examples = {name: _shown(field) for name, field in fields.items()}
     return {name: value for name, value in examples.items() if value is not None or fields[name].required}

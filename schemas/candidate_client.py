@@ -7,7 +7,7 @@ import marshmallow as ma
 from marshmallow.validate import Range
 
 from rules.plain_text import storable
-from schemas import members
+from schemas import common
 from schemas.base import Body, Schema, shape
 from schemas.fields import (
     MAX_URL_CHARACTERS,
@@ -50,7 +50,7 @@ class VersionCheck(Schema):
 class OfSession(Body):
     """A session, which must be the credential's."""
 
-    session_id = members.SESSION_ID
+    session_id = common.SESSION_ID
 
 
 class WorkspaceCommit(OfSession):
@@ -90,7 +90,7 @@ class HostedBoot(Body):
 
 Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
 HostedBootAnswer = shape("HostedBootAnswer", "Recorded.", verdict=Nested(Verdict, "For the client's log."))
-Recorded = shape("Recorded", "The report is recorded.", ok=members.ALWAYS_TRUE)
+Recorded = shape("Recorded", "The report is recorded.", ok=common.ALWAYS_TRUE)
 
 
 class UploadPlace(Schema):
@@ -147,7 +147,7 @@ class SubmittedCode(OfSession):
         MAX_URL_CHARACTERS,
         "Repository URL; only the first 2048 characters are stored.",
         load_default="",
-        example=members.EXAMPLE_REPOSITORY,
+        example=common.EXAMPLE_REPOSITORY,
     )
     base_sha = Shortened(
         64, "Base commit of the diff; only the first 64 characters are stored.", load_default=""

@@ -6,12 +6,12 @@ import marshmallow as ma
 
 from rules.integrity.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
-from schemas import members
+from schemas import common
 from schemas.base import Body, Schema, shape
 from schemas.briefs import StructuredBrief
+from schemas.common import EXAMPLE_BRIEF, EXAMPLE_EVENT_ID, EXAMPLE_PUBLIC_KEY
 from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String, Verbatim
 from schemas.keys import STATUSES
-from schemas.members import EXAMPLE_BRIEF, EXAMPLE_EVENT_ID, EXAMPLE_PUBLIC_KEY
 from schemas.queries import Filter
 from schemas.timestamps import Timestamp
 
@@ -48,9 +48,9 @@ class ConsentState(Schema):
     already_confirmed = Flag("True if the candidate has agreed to this text.", example=False)
     disclosure_hash = String("Hash to send with the agreement.", example="9f86d081884c7d65")
     disclosure = Nested(Disclosure, "The text.")
-    assessment_title = members.ASSESSMENT_TITLE
-    org_name = members.ORG_NAME
-    time_limit_minutes = members.TIME_LIMIT_MINUTES
+    assessment_title = common.ASSESSMENT_TITLE
+    org_name = common.ORG_NAME
+    time_limit_minutes = common.TIME_LIMIT_MINUTES
     status = Choice(STATUSES, "Status of the key.", example="pending")
     expires_at = Timestamp("Expiry of the key.")
 
@@ -62,7 +62,7 @@ class NewConsent(Body):
     disclosure_hash = String("Hash of the text shown; omitted if the client showed its own.", max=255)
 
 
-Confirmed = shape("Confirmed", "The agreement is recorded.", ok=members.ALWAYS_TRUE)
+Confirmed = shape("Confirmed", "The agreement is recorded.", ok=common.ALWAYS_TRUE)
 
 
 class NewSession(Body):
@@ -83,36 +83,36 @@ class RedeemedSession(Schema):
     session_id = Id("Session id.")
     session_token = String("Value for X-API-Key from now on.", example=EXAMPLE_KEY)
     assessment_id = Id("Assessment id.")
-    assessment_title = members.ASSESSMENT_TITLE
-    org_name = members.ORG_NAME
-    task_brief = members.TASK_BRIEF
+    assessment_title = common.ASSESSMENT_TITLE
+    org_name = common.ORG_NAME
+    task_brief = common.TASK_BRIEF
     brief = Verbatim(
         StructuredBrief, "The task in a structured form.", example={"scenario": EXAMPLE_BRIEF}, null=True
     )
-    repo_url = members.REPO_URL
-    repo_commit = members.REPO_COMMIT
-    repo_subdir = members.REPO_SUBDIR
-    setup_instructions = members.SETUP_INSTRUCTIONS
-    time_limit_minutes = members.TIME_LIMIT_MINUTES
+    repo_url = common.REPO_URL
+    repo_commit = common.REPO_COMMIT
+    repo_subdir = common.REPO_SUBDIR
+    setup_instructions = common.SETUP_INSTRUCTIONS
+    time_limit_minutes = common.TIME_LIMIT_MINUTES
     issue_id = Id("Id of the issue that the task comes from.", null=True)
     expires_at = Timestamp(
         "Time when the client deletes its local state: 24 hours after the limit.", null=True
     )
     tos_accepted = Flag("Always true: no session exists without consent.", example=True)
-    allowed_tools = members.ALLOWED_TOOLS
+    allowed_tools = common.ALLOWED_TOOLS
 
 
 class Completion(Body):
     """Completion of a session."""
 
     key = KEY
-    session_id = members.SESSION_ID
+    session_id = common.SESSION_ID
 
 
 class Completed(Schema):
     """The session is closed."""
 
-    ok = members.ALWAYS_TRUE
+    ok = common.ALWAYS_TRUE
     completed_at = Timestamp("Time when it was completed.")
 
 
@@ -181,6 +181,6 @@ IngestedBatch = shape(
 class Ingested(Schema):
     """The event is stored durably."""
 
-    ok = members.ALWAYS_TRUE
+    ok = common.ALWAYS_TRUE
     skipped = Flag("True if the id already exists.", example=False, optional=True)
     late = Flag("True if it is too late to count in the metrics.", example=False, optional=True)

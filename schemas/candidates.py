@@ -3,7 +3,7 @@
 from typing import Any
 
 from rules.statistics.fairness import DECISIONS
-from schemas import members
+from schemas import common
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
 from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
@@ -45,7 +45,7 @@ class CandidateQuery(CandidateFilter, PageQuery):
 class Candidate(Key):
     """A candidate key with its assessment's title."""
 
-    assessment_title = members.ASSESSMENT_TITLE
+    assessment_title = common.ASSESSMENT_TITLE
 
 
 Candidates = shape(

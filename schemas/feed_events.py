@@ -2,7 +2,7 @@
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
 from rules.statistics.fairness import DECISIONS
-from schemas import members
+from schemas import common
 from schemas.base import Schema, shape
 from schemas.fields import Choice, Id, Integer, Nested, Number, String
 from schemas.keys import SESSION_STATUSES, STATUSES
@@ -26,15 +26,15 @@ _KEY_ID = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2
 class NamedCandidate(Schema):
     """Name and address of a candidate."""
 
-    name = members.CANDIDATE_NAME
-    email = members.CANDIDATE_EMAIL
+    name = common.CANDIDATE_NAME
+    email = common.CANDIDATE_EMAIL
 
 
 class CandidatePayload(Schema):
-    """Members of each payload about a candidate."""
+    """Fields of each payload about a candidate."""
 
     candidate_id = Id("Id of the candidate key.")
-    external_id = members.EXTERNAL_ID
+    external_id = common.EXTERNAL_ID
     candidate = Nested(NamedCandidate, "Only in webhooks with `includePersonal`.", optional=True)
 
 

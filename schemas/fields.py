@@ -24,7 +24,7 @@ class Described(ma.fields.Field):
 
     description, example -- shown in the API's documentation
     null -- the value may be null
-    optional -- a response may omit the member
+    optional -- a response may omit the field
     openapi -- further keywords of its JSON Schema; the class attribute has those of every field of the class
     """
 
@@ -254,7 +254,7 @@ class ListOf(Described, ma.fields.List):
 
     The length is checked before the entries, which are read up to the MAX_INVALID_ENTRIES-th invalid one.
 
-    distinct -- a member in which the entries must differ
+    distinct -- a field in which the entries must differ
     """
 
     default_error_messages = {"invalid": "Must be a list."}
@@ -303,7 +303,7 @@ class TextList(ListOf):
 
 
 class Dict(Described, ma.fields.Dict):
-    """An object with any members."""
+    """An object with any fields."""
 
     default_error_messages = {"invalid": "Must be an object."}
 
@@ -323,9 +323,9 @@ def _length(low: int | None, high: int | None, unit: str) -> validate.Length:
     return validate.Length(low, high, error=message)
 
 
-def _distinct(member: str) -> Callable:
+def _distinct(field: str) -> Callable:
     def check(entries: list[dict]) -> None:
-        if len({entry[member] for entry in entries}) < len(entries):
-            raise ma.ValidationError(f"Entries must differ in `{member}`.")
+        if len({entry[field] for entry in entries}) < len(entries):
+            raise ma.ValidationError(f"Entries must differ in `{field}`.")
 
     return check

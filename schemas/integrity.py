@@ -3,9 +3,9 @@
 from rules.integrity.findings import CODES
 from schemas.base import Schema
 from schemas.candidate_session import Envelope
+from schemas.common import EXAMPLE_PUBLIC_KEY
 from schemas.feed_events import SEAL_REASONS
 from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, String, Verbatim
-from schemas.members import EXAMPLE_PUBLIC_KEY
 from schemas.sessions import SealHead
 from schemas.timestamps import Timestamp
 

@@ -1,7 +1,8 @@
 """The problem library."""
 
-from schemas import members
+from schemas import common
 from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.common import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
 from schemas.fields import (
     Choice,
     Flag,
@@ -15,7 +16,6 @@ from schemas.fields import (
     Text,
     TextList,
 )
-from schemas.members import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp
 
@@ -31,15 +31,15 @@ class Issue(Schema):  # R3
 
     id = Id("Unique id.")
     title = String("Title.", example=EXAMPLE_TITLE)
-    repo_url = members.REPO_URL
-    repo_commit = members.REPO_COMMIT
-    repo_subdir = members.REPO_SUBDIR
+    repo_url = common.REPO_URL
+    repo_commit = common.REPO_COMMIT
+    repo_subdir = common.REPO_SUBDIR
     description = String("Summary for reviewers.", example=EXAMPLE_SUMMARY, null=True)
     difficulty = Choice(DIFFICULTIES, "Difficulty.", example="medium", null=True)
     language = String("Programming language.", example="Go", null=True)
     labels = ListOf(String(), "Labels.", example=["concurrency"])
-    task_brief = members.TASK_BRIEF
-    setup_instructions = members.SETUP_INSTRUCTIONS
+    task_brief = common.TASK_BRIEF
+    setup_instructions = common.SETUP_INSTRUCTIONS
     test_command = String("Command that runs the tests.", example="go test ./...", null=True)
     reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
     sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)

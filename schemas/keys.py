@@ -7,7 +7,7 @@ import marshmallow as ma
 from rules import candidate_keys
 from rules.rows import row_id, row_json, row_time
 from rules.statistics.fairness import DECISIONS
-from schemas import members
+from schemas import common
 from schemas.base import Body, CursorPageOf, Deleted, Schema, camel, shape
 from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
@@ -55,7 +55,7 @@ class NewCandidate(Body):
 
     @ma.post_load
     def complete(self, data: dict, **kwargs: Any) -> dict:
-        """All members, as `generate_keys` takes them."""
+        """All fields, as `generate_keys` takes them."""
         return dict.fromkeys(self.fields) | data
 
 
@@ -133,9 +133,9 @@ class Key(Schema):  # R16
     assessment_id = Id("Assessment id.", attribute="assessment")
     org_id = Id("Organization id.", attribute="organization")
     status = Choice(STATUSES, "Current status of the candidate.", example="pending")
-    candidate_email = members.CANDIDATE_EMAIL
-    candidate_name = members.CANDIDATE_NAME
-    external_id = members.EXTERNAL_ID
+    candidate_email = common.CANDIDATE_EMAIL
+    candidate_name = common.CANDIDATE_NAME
+    external_id = common.EXTERNAL_ID
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
     session_id = Id("Session id, once the key is redeemed.", null=True)
     expires_at = Timestamp("Expiry of the key, unless it is redeemed.")

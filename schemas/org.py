@@ -3,7 +3,7 @@
 from rules.plans import QUOTAS, SUBSCRIPTION_STATES
 from rules.retention import MAX_DAYS, MIN_DAYS
 from rules.roles import ROLES
-from schemas import members
+from schemas import common
 from schemas.analytics import ProxyUse
 from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
 from schemas.candidate_session import Disclosure
@@ -35,7 +35,7 @@ class Organization(Schema):
     """The caller's organization."""
 
     id = Id("Unique id.")
-    name = members.ORG_NAME
+    name = common.ORG_NAME
     plan = Choice(QUOTAS, "Plan.", example="self_hosted")
     subscription = Nested(Subscription, "Subscription.")
     quota = Nested(Quota, "Monthly quota.")
@@ -150,7 +150,7 @@ class ReplayedToken(Schema):
     """The replayed response to creating an API token, without its secret."""
 
     token = Nested(Token, "Details of the token.")
-    note = members.REPLAY_NOTE
+    note = common.REPLAY_NOTE
 
 
 class ShownToken(Schema):
@@ -187,7 +187,7 @@ class Me(Schema):
     id = Id("Id of the token or the key.")
     name = String("Name of the token or the candidate.", example="First token", null=True)
     org_id = Id("Organization id.")
-    org_name = members.ORG_NAME
+    org_name = common.ORG_NAME
     scopes = ListOf(
         Choice(SCOPES), "Scopes of an API token; empty for a candidate.", example=["read", "write"]
     )

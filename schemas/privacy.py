@@ -1,6 +1,6 @@
 """A candidate's own data, and the receipt of its erasure."""
 
-from schemas import members
+from schemas import common
 from schemas.base import Schema, shape
 from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String
 from schemas.keys import STATUSES
@@ -29,11 +29,11 @@ class CandidateData(Schema):
     """Stored data of a candidate, its controller, and its retention."""
 
     candidate_id = Id("Id of the candidate key.")
-    name = members.CANDIDATE_NAME
-    email = members.CANDIDATE_EMAIL
-    org_name = members.ORG_NAME
+    name = common.CANDIDATE_NAME
+    email = common.CANDIDATE_EMAIL
+    org_name = common.ORG_NAME
     contact = String("Contact address, if it is configured.", example="hiring@example.com", null=True)
-    assessment_title = members.ASSESSMENT_TITLE
+    assessment_title = common.ASSESSMENT_TITLE
     session_id = Id("Session id, once the key is redeemed.", null=True)
     status = Choice(STATUSES, "Current status.", example="completed")
     consents = ListOf(GivenConsent, "Agreements, oldest first.")

@@ -6,7 +6,7 @@ from rules.result_cursors import ResultCursor
 from rules.statistics.cohorts import METRICS, shown_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
-from schemas import members
+from schemas import common
 from schemas.base import Schema, shape
 from schemas.fields import Choice, Described, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import STATUSES
@@ -115,7 +115,7 @@ class Result(Schema):
     candidate_id = Id("Candidate id.")
     session_id = Id("Session id; null until the candidate redeems the key.", null=True)
     external_id = String("Your own id for the candidate.", example="applicant-4711", null=True)
-    candidate_name = members.CANDIDATE_NAME
+    candidate_name = common.CANDIDATE_NAME
     status = Choice(STATUSES, "Current status of the candidate.", example="completed")
     redeemed_at = Timestamp("Time when the session started.", null=True)
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)

@@ -1,8 +1,8 @@
 """Scores of a session."""
 
 from schemas.base import Body, Deleted, Schema, shape
+from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, Number, String, Text
-from schemas.members import EXAMPLE_EVENT_ID
 from schemas.queries import Filter, QueryInteger
 from schemas.rubrics import Criterion
 from schemas.timestamps import Timestamp

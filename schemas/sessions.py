@@ -2,7 +2,7 @@
 
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.statistics.fairness import DECISIONS
-from schemas import members
+from schemas import common
 from schemas.base import Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
 from schemas.keys import SESSION_STATUSES, DecidingReviewer
@@ -22,14 +22,14 @@ class SealHead(Schema):
 
 
 class SessionBase(Schema):
-    """Members of every session object."""
+    """Fields of every session object."""
 
     id = Id("Unique id.")
     assessment_id = Id("Assessment id.")
     candidate_id = Id("Id of the candidate key.")
     key_id = Id("The same as `candidateId`.")
-    org_name = members.ORG_NAME
-    assessment_title = members.ASSESSMENT_TITLE
+    org_name = common.ORG_NAME
+    assessment_title = common.ASSESSMENT_TITLE
     status = Choice(SESSION_STATUSES, "Current status.", example="active")
     redeemed_at = Timestamp("Time when the session started.")
     closes_at = Timestamp("Time when the time limit, with 5 minutes of grace, closes the session.", null=True)
@@ -39,7 +39,7 @@ class SessionBase(Schema):
 
 
 class Session(SessionBase):
-    """A session; all members are at the top level, where the candidate's client expects them."""
+    """A session; all fields are at the top level, where the candidate's client expects them."""
 
     event_count = Integer("Events that count.", example=214)
     duplicate_event_count = Integer(
@@ -200,8 +200,8 @@ class ReviewedSession(Session):
 class ListedSession(SessionBase):
     """A session in a list, without its metrics; `closedAt` is null until the close is recorded."""
 
-    external_id = members.EXTERNAL_ID
-    candidate_name = members.CANDIDATE_NAME
-    candidate_email = members.CANDIDATE_EMAIL
+    external_id = common.EXTERNAL_ID
+    candidate_name = common.CANDIDATE_NAME
+    candidate_email = common.CANDIDATE_EMAIL
     hired_at = Timestamp("Time when the candidate was marked as hired.", null=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True)

@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from rules.roles import ROLES
 from rules.sign_ins import METHODS
-from schemas import members
+from schemas import common
 from schemas.base import Body, Schema, shape
 from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, Reference, String
 from schemas.org import Me
@@ -59,7 +59,7 @@ class SignInChoice(Schema):
 
     person_id = Id("Person id.")
     email = String("Email address.", example="bob@example.com")
-    org_name = members.ORG_NAME
+    org_name = common.ORG_NAME
     role = Choice(ROLES, "Role in that organization.", example="reviewer")
 
 

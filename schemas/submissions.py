@@ -1,8 +1,8 @@
 """Candidates' submissions, and the final diff."""
 
 from schemas.base import PageOf, Schema, shape
+from schemas.common import EXAMPLE_SHA
 from schemas.fields import Choice, Flag, Integer, ListOf, Nested, String
-from schemas.members import EXAMPLE_SHA
 from schemas.timestamps import Timestamp
 
 FORMATS = ("git", "zip", "tar")

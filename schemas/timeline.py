@@ -6,12 +6,12 @@ import marshmallow as ma
 
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.metrics import commands
-from schemas import members
+from schemas import common
 from schemas.base import PageOf, Schema, shape
 from schemas.candidate_session import Envelope
+from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, String, Verbatim
 from schemas.keys import SESSION_STATUSES
-from schemas.members import EXAMPLE_EVENT_ID
 from schemas.queries import Filter, Limit, PageQuery, QueryInteger, created_after, updated_after
 from schemas.sessions import ListedSession
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
@@ -91,7 +91,7 @@ class TimelineEvent(Schema):
     """One event of a session."""
 
     id = String("Event id, as sent by the client.", attribute="event_id", example=EXAMPLE_EVENT_ID)
-    ts = members.EVENT_TIME
+    ts = common.EVENT_TIME
     received_at = Timestamp("Time of arrival at the service.")
     kind = String("Kind of event.", example="command")
     source = SOURCE
@@ -120,8 +120,8 @@ class Decision(Schema):
 
     Missing values are null."""
 
-    event_id = members.EVENT_ID
-    ts = members.EVENT_TIME
+    event_id = common.EVENT_ID
+    ts = common.EVENT_TIME
     kind = Choice(["decision_event", "plan_decision"], "Kind of decision.", example="decision_event")
     late = LATE
     channel = CHANNEL
@@ -147,8 +147,8 @@ class Decisions(Schema):
 class Occurrence(Schema):
     """One event behind an artifact."""
 
-    event_id = members.EVENT_ID
-    ts = members.EVENT_TIME
+    event_id = common.EVENT_ID
+    ts = common.EVENT_TIME
     source = SOURCE
     actor = ACTOR
     attribution = ATTRIBUTION

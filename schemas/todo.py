@@ -1,6 +1,6 @@
 """The caller's to-do lists."""
 
-from schemas import members
+from schemas import common
 from schemas.base import Schema, shape
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
 from schemas.invitations import KINDS
@@ -21,12 +21,12 @@ class WaitingCandidate(Schema):
     """A candidate; name and address are null in a blind assessment that the caller has not scored."""
 
     candidate_id = Id("Id of the candidate key.")
-    candidate_name = members.CANDIDATE_NAME
-    candidate_email = members.CANDIDATE_EMAIL
-    external_id = members.EXTERNAL_ID
+    candidate_name = common.CANDIDATE_NAME
+    candidate_email = common.CANDIDATE_EMAIL
+    external_id = common.EXTERNAL_ID
     blind = Flag("True if the assessment hides name and address until the caller has scored.", example=False)
     assessment_id = Id("Assessment id.")
-    assessment_title = members.ASSESSMENT_TITLE
+    assessment_title = common.ASSESSMENT_TITLE
 
 
 class WaitingSession(WaitingCandidate):

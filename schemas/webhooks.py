@@ -1,7 +1,7 @@
 """Webhooks and their deliveries."""
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
-from schemas import members
+from schemas import common
 from schemas.base import Body, Deleted, PageOf, Schema, shape
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery
@@ -88,7 +88,7 @@ class ReplayedWebhook(Schema):
     """The replayed response to creating a webhook or a secret, without the secret."""
 
     webhook = Nested(Webhook, "The webhook.")
-    note = members.REPLAY_NOTE
+    note = common.REPLAY_NOTE
 
 
 class ShownWebhook(Schema):

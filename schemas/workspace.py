@@ -1,6 +1,6 @@
 """A candidate's workspace: its tools, the time left, and the events that have arrived."""
 
-from schemas import members
+from schemas import common
 from schemas.base import Schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
 from schemas.keys import SESSION_STATUSES
@@ -48,7 +48,7 @@ class WorkspaceState(Schema):
         null=True,
     )
     completed_at = Timestamp("Time when the session was completed; null before.", null=True)
-    org_name = members.ORG_NAME
+    org_name = common.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)

@@ -105,12 +105,12 @@ def mark_hired(session: Session, is_hired: bool = True) -> None:
     invitations.change_candidate(session.key, {"hired": is_hired})
 
 
-def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **members: Any) -> dict[str, Any]:
+def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **fields: Any) -> dict[str, Any]:
     """An event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
     time = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)
     ts = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     event = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal"}
-    return event | {"data": data or {}} | members
+    return event | {"data": data or {}} | fields
 
 
 def add_event(session: Session, event: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def recompute(envelopes):
     test_runs = of_kind(events, "test_run")
 
     paths = [data(event).get("path") for event in changes]
-    names = [object_member(event, "provenance").get("attribution") for event in changes]
+    names = [object_field(event, "provenance").get("attribution") for event in changes]
     known = [name for name in names if name in ATTRIBUTIONS]
     kinds = [command_kind(data(event).get("command")) for event in commands]
     testing = [event for event, kind in zip(commands, kinds, strict=True) if kind == "test"]
@@ -94,11 +94,11 @@ def is_repeated(channel, envelope, rows):
 
 
 def is_same_call(one, other):
-    kinds, members = {one["kind"], other["kind"]}, (data(one), data(other))
-    same_agent = members[0]["meta"]["ideSessionId"] == members[1]["meta"]["ideSessionId"]
+    kinds, fields = {one["kind"], other["kind"]}, (data(one), data(other))
+    same_agent = fields[0]["meta"]["ideSessionId"] == fields[1]["meta"]["ideSessionId"]
 
     def agree(name):
-        values = [" ".join((member.get(name) or "").split()) for member in members]
+        values = [" ".join((field.get(name) or "").split()) for field in fields]
         return values[0] == values[1] != ""
 
     if kinds == {"prompt"}:
@@ -147,19 +147,19 @@ def order(event):
     return nanoseconds(event["ts"]), event["id"]
 
 
-def object_member(event, name):
+def object_field(event, name):
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def data(event):
-    return object_member(event, "data")
+    return object_field(event, "data")
 
 
 def source_name(event):
     source = event.get("source")
     if isinstance(source, dict):
-        names = [source.get(member) for member in ("integration", "emitter", "channel")]
+        names = [source.get(field) for field in ("integration", "emitter", "channel")]
         return next((name for name in names if isinstance(name, str)), None)
     return source if isinstance(source, str) else None
 
@@ -167,7 +167,7 @@ def source_name(event):
 def exit_code(event):
     """A command's exit code; None if it is unknown, as from a hook of Claude Code."""
     code = data(event).get("exitCode")
-    methods = object_member(event, "provenance").get("methods")
+    methods = object_field(event, "provenance").get("methods")
     is_from_hook = source_name(event) == "claude-code" and isinstance(methods, list) and "hook" in methods
     return code if is_integer(code) and not is_from_hook else None
 
@@ -190,7 +190,7 @@ def of_kind(events, kind):
 
 def without_editor(events):
     """The events of channels other than the editor extension, or all without any."""
-    others = [event for event in events if object_member(event, "source").get("channel") != "ide-extension"]
+    others = [event for event in events if object_field(event, "source").get("channel") != "ide-extension"]
     return others or events
 
 
@@ -212,9 +212,9 @@ def tool_usage(events):
     announcing = {tool_source(event) for event in of_kind(events, "tool_intent")}
     usage = {}
     for event in events:
-        member = {"tool_intent": "toolName", "tool_use": "toolName", "mcp_call": "tool"}.get(event["kind"])
+        field = {"tool_intent": "toolName", "tool_use": "toolName", "mcp_call": "tool"}.get(event["kind"])
         is_announced = event["kind"] != "tool_intent" and tool_source(event) in announcing
-        name = None if is_announced else data(event).get(member)
+        name = None if is_announced else data(event).get(field)
         if isinstance(name, str):
             usage[name] = usage.get(name, 0) + 1
     return usage

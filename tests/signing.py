@@ -23,9 +23,9 @@ class Signer:
     def public_key(self) -> str:
         return base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
-    def event(self, session: Session, at: float = 0, **members: Any) -> dict[str, Any]:
+    def event(self, session: Session, at: float = 0, **fields: Any) -> dict[str, Any]:
         """The next event; Python's JSON of its data must be canonical."""
-        event = envelope(at=at, sessionId=str(session.id), **members)
+        event = envelope(at=at, sessionId=str(session.id), **fields)
         event["sig"] = self._sign(event)
         if self.last_sig:
             event["prevSig"] = self.last_sig

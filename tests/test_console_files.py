@@ -52,9 +52,9 @@ def all_texts() -> set[str]:
             parents.append(opened[1])
         elif re.fullmatch(r"\s*\},?", line):
             parents.pop()
-        elif member := re.match(r"\s*\"?([\w-]+)\"?:\s*(\{.*\})?", line):
-            inside = re.findall(r"\"?([\w-]+)\"?: \"", member[2] or "")
-            path = parents if member[1] in PLURALS else [*parents, member[1]]
+        elif field := re.match(r"\s*\"?([\w-]+)\"?:\s*(\{.*\})?", line):
+            inside = re.findall(r"\"?([\w-]+)\"?: \"", field[2] or "")
+            path = parents if field[1] in PLURALS else [*parents, field[1]]
             paths |= {".".join([*path, name]) for name in inside if name not in PLURALS}
             if not inside or set(inside) & PLURALS:
                 paths.add(".".join(path))

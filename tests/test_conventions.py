@@ -53,7 +53,7 @@ EXCEPTIONS = {("cli", "tools")}
 MAY_IMPORT_REQUEST = {"access", "app", "blueprints", "oidc", "proxy", "web"}
 MAY_USE = {"rules": {"cryptography"}, "schemas": {"marshmallow"}, "git_bundles": {"dulwich"}}
 MAX_LINES = 500
-# Members of the API that are older than the rule: other times end in `At`.
+# Fields of the API that are older than the rule: other times end in `At`.
 OTHER_TIMES = {"ts", "timestamp", "since", "until", "retained_until", "failing_since"}
 MAY_IMPORT = "tests/test_conventions.py says what each package may import: move the code, or change the list."
 
@@ -113,7 +113,7 @@ def imported_modules(file: Path, modules: set[str]) -> set[str]:
     """The project's modules that a file imports, also within functions."""
     found = set()
     for name, members in imports(file):
-        submodules = {f"{name}.{member}" for member in members} & modules
+        submodules = {f"{name}.{field}" for field in members} & modules
         found |= submodules if len(submodules) == len(members) > 0 else submodules | {name}
     return found & modules
 
@@ -175,11 +175,9 @@ def test_every_schema_and_field_is_described():
         assert (schema.__doc__ or "").strip().endswith("."), (
             f"{name}: write a docstring ending with a period."
         )
-        for member, field in schema._declared_fields.items():
+        for field, field in schema._declared_fields.items():
             description = field.metadata.get("description", "")
-            assert re.match(r"[A-Z`].*\.$", description), (
-                f"{name}.{member}: describe the field in a sentence."
-            )
+            assert re.match(r"[A-Z`].*\.$", description), f"{name}.{field}: describe the field in a sentence."
 
 
 def test_ids_in_request_bodies_are_references():
@@ -193,7 +191,7 @@ def test_ids_in_request_bodies_are_references():
     assert ids == {"NewScore.seen_score"}, "Use Reference, and find_referenced() in models/base.py."
 
 
-def test_members_of_one_meaning_have_one_name():
+def test_fields_of_one_meaning_have_one_name():
     for schema in shapes():
         members = schema._declared_fields
         names_candidate = "Id of the candidate key." in [

@@ -31,16 +31,16 @@ STATUSES = ("pending", "active", "completed", "expired", "hired")
 assessments, keys = Bundle("assessments"), Bundle("keys")
 
 
-def action(verb, method, path, member=None, values=()):
-    """A rule that sends a reviewer's request about a key, with one of the values as the body's member."""
+def action(verb, method, path, field=None, values=()):
+    """A rule that sends a reviewer's request about a key, with one of the values as the body's field."""
 
     @rule(key=keys, value=st.sampled_from([*values] or [None]))
     def act(self, key, value):
-        body = {member: value} if value or method == "PATCH" else {}
+        body = {field: value} if value or method == "PATCH" else {}
         session = f"/v1/sessions/{key.session_id or UNKNOWN_ID}"
         url = path.format(key=key, candidate=f"/v1/candidates/{key.id}", session=session)
-        response = self.reviewer.request(method, url, json=body if member else None)
-        self.check(response, getattr(key, verb)(*([value] if member else []), self.now))
+        response = self.reviewer.request(method, url, json=body if field else None)
+        self.check(response, getattr(key, verb)(*([value] if field else []), self.now))
 
     act.__name__ = verb
     return act

@@ -59,7 +59,7 @@ def test_every_operation_is_described():
     assert len(set(ids)) == len(ids)
     for name, operation in OPERATIONS.items():
         assert re.fullmatch(r"[a-z][A-Za-z]+", operation["operationId"]), name
-        missing = [member for member in ("summary", "description", "tags") if not operation.get(member)]
+        missing = [field for field in ("summary", "description", "tags") if not operation.get(field)]
         assert missing == [], f"{name}: the docstring needs a summary, an empty line and a description."
         assert "security" in operation, name
 
@@ -116,7 +116,7 @@ def test_operation_documents_the_errors_of_view_decorators_and_arguments():
     }
 
 
-def test_every_parameter_and_every_member_is_described():
+def test_every_parameter_and_every_field_is_described():
     holders = [*PATHS.items(), *OPERATIONS.items()]
     parameters = [(name, parameter) for name, holder in holders for parameter in holder.get("parameters", [])]
     assert {parameter["in"] for _, parameter in parameters} == {"path", "query", "header"}
@@ -130,8 +130,8 @@ def test_every_parameter_and_every_member_is_described():
 
 
 def test_client_generators_understand_the_document():
-    """A pattern is that of ECMA-262, a default makes no member required, and a nullable enum is one type."""
-    for name, schema in members(DOCUMENT["components"]["schemas"]):
+    """A pattern is that of ECMA-262, a default makes no field required, and a nullable enum is one type."""
+    for name, schema in fields(DOCUMENT["components"]["schemas"]):
         assert "default" not in schema, name
         assert None not in schema.get("enum", ()), name
         assert re.fullmatch(r"\^[^^$\\]+\$", schema.get("pattern", "^x$")), name
@@ -142,9 +142,9 @@ def test_client_generators_understand_the_document():
         assert "format" not in [parameter["name"] for parameter in operation.get("parameters", [])], name
 
 
-def members(schemas):
+def fields(schemas):
     for name, schema in schemas.items():
-        yield from ((f"{name}.{member}", value) for member, value in schema.get("properties", {}).items())
+        yield from ((f"{name}.{field}", value) for field, value in schema.get("properties", {}).items())
 
 
 def successes():
@@ -168,7 +168,7 @@ def test_every_type_of_event_is_a_webhook_with_a_typed_payload():
 
 def test_every_object_is_typed_except_what_the_client_or_the_integrator_puts_into_it():
     """Give the field a schema: Nested, or Verbatim if it passes unchecked; Dict needs `values`."""
-    untyped = {name for name, schema in members(DOCUMENT["components"]["schemas"]) if has_bare_object(schema)}
+    untyped = {name for name, schema in fields(DOCUMENT["components"]["schemas"]) if has_bare_object(schema)}
     assert untyped == {"Envelope.data", "Envelope.source", "DeviceCheck.fingerprint"}
 
 
@@ -180,22 +180,22 @@ def has_bare_object(schema):
     return is_bare or any(has_bare_object(each) for each in inner)
 
 
-def test_members_with_named_values_are_enumerations():
+def test_fields_with_named_values_are_enumerations():
     """A text whose description names its values is a Choice."""
-    for name, schema in members(DOCUMENT["components"]["schemas"]):
+    for name, schema in fields(DOCUMENT["components"]["schemas"]):
         is_text = schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
         values = re.findall(r"`([a-z_]+)`(?=,| or|:)", schema["description"]) if is_text else []
         assert len(values) < 2, f"{name}: {values}"
 
 
 def test_outputs_have_the_values_of_the_inputs_of_the_same_name():
-    fields = list(members(DOCUMENT["components"]["schemas"]))
-    tools = [tool_list["items"] for name, tool_list in fields if name.endswith(".allowedTools")]
+    everything = list(fields(DOCUMENT["components"]["schemas"]))
+    tools = [tool_list["items"] for name, tool_list in everything if name.endswith(".allowedTools")]
     assert len(tools) > 3
     assert len({tuple(tool["enum"]) for tool in tools}) == 1
     texts = {
         name: schema
-        for name, schema in fields
+        for name, schema in everything
         if name.endswith(".status") and "string" in schema.get("type", ())
     }
     without_values = {name for name, schema in texts.items() if "enum" not in schema}

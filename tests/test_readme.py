@@ -1,7 +1,7 @@
-"""The quick start of the README: the same requests get the same members and values as in version a928dcb.
+"""The quick start of the README: the same requests get the same fields and values as in version a928dcb.
 
 `readme_responses.json` has the responses of that version; ids, times and keys are masked. Responses may have further
-members.
+fields.
 """
 
 import json
@@ -19,7 +19,7 @@ CRITERIA = [{"key": "quality", "title": "Quality", "levels": LEVELS}]
 PROMPT = {"id": "1", "v": 1, "kind": "prompt", "ts": "2026-04-02T09:00:00Z"}
 DIFF = {"id": "2", "v": 1, "kind": "file_diff", "ts": "2026-04-02T09:03:00Z"}
 COMMAND = {"id": "3", "v": 1, "kind": "command", "ts": "2026-04-02T09:05:00Z"}
-# Members that have another value since then, on purpose.
+# Fields that have another value since then, on purpose.
 CHANGED = {"tosUrl": "", "disclosure": {}}
 # Caller, method, path, body, and the value that later requests use: its name and where it is in the response.
 REQUESTS = [
@@ -106,7 +106,7 @@ def masked(value):
 
 
 def assert_contains(new, old, where):
-    """Every member of the old value is in the new one, with the same value."""
+    """Every field of the old value is in the new one, with the same value."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name, value in old.items():
             assert name in new, f"{where}: {name} is missing."

@@ -18,7 +18,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import ApiError, BatchTooLarge, Invalid, TooManyValues, invalid
-from web.unknown_names import check_body, reject_members
+from web.unknown_names import check_body, reject_fields
 from web.value_limit import MAX_VALUES, find_excess
 
 MAX_DEPTH = 32
@@ -280,7 +280,7 @@ def reject_body() -> None:
     """Reject the fields of a body where none is known (R35). Anything but a JSON object is ignored."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
-            reject_members(strict_object(read_body(request)))
+            reject_fields(strict_object(read_body(request)))
 
 
 def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:

@@ -45,12 +45,12 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
-    """Report or reject unknown members, nested ones included. Raises Invalid."""
+    """Report or reject unknown fields, nested ones included. Raises Invalid."""
     g.body_schema = schema
     is_reported = g.get("reports_unknown")
     if is_reported is None:
         return
-    unknown = list(islice(_unknown_members(schema, body, []), MAX_REJECTED))
+    unknown = list(islice(_unknown_fields(schema, body, []), MAX_REJECTED))
     if is_reported:
         _report([".".join(map(str, path)) for path, _ in unknown])
         return
@@ -77,14 +77,14 @@ def check_read_only(represent: Callable[[], Response]) -> None:
         raise ReadOnlyField(f"This request cannot change {names}. Leave it out.", details=details)
 
 
-def reject_members(body: dict) -> None:
-    """Reject every member of a body. Raises Invalid."""
+def reject_fields(body: dict) -> None:
+    """Reject every field of a body. Raises Invalid."""
     if body:
         raise Invalid(details=[_detail([name], ()) for name in islice(body, MAX_REJECTED)])
 
 
-def known_members() -> list[str]:
-    """The known members of the request's body, sorted; empty without a body."""
+def known_fields() -> list[str]:
+    """The known fields of the request's body, sorted; empty without a body."""
     schema = g.get("body_schema")
     return sorted(g.body.keys() & names_of(schema)) if schema else []
 
@@ -114,8 +114,8 @@ def _report(names: list[str]) -> None:
     g.ignored_names = [*g.get("ignored_names", ()), *filter(_REPORTABLE.fullmatch, names)]
 
 
-def _unknown_members(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:
-    """Each unknown member's path, and the names that are known there."""
+def _unknown_fields(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:
+    """Each unknown field's path, and the names that are known there."""
     if not isinstance(body, dict):
         return
     fields = {str(field.data_key): field for field in schema.load_fields.values()}
@@ -128,7 +128,7 @@ def _unknown_members(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple
 
 def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[tuple[list, list[str]]]:
     if isinstance(field, ma.fields.Nested):
-        yield from _unknown_members(field.schema, value, path)
+        yield from _unknown_fields(field.schema, value, path)
     elif isinstance(field, ma.fields.List) and isinstance(value, list):
         for index, entry in enumerate(value):
             yield from _unknown_inside(field.inner, entry, [*path, index])

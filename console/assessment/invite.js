@@ -92,7 +92,7 @@ function optionFields(context) {
   return [expiryField(context)];
 }
 
-/** The options as members of the request's body. */
+/** The options as fields of the request's body. */
 function readOptions({ elements }) {
   return { expiresInDays: Number(elements.namedItem("expiresInDays").value) };
 }

@@ -14,7 +14,7 @@ export const keyLink = ({ key }) => `${location.origin}${ROOT}/start#${key}`;
  * The run of an invitation: `send(onProgress)` sends what has not been sent, and can be called again after failures.
  *
  * people -- `[{email, name, externalId}]`
- * options -- further members of the request's body, such as `expiresInDays`
+ * options -- further fields of the request's body, such as `expiresInDays`
  * knownIds -- of the keys before the invitation: the service returns the open key of an address that has one
  *
  * Its `keys` are those that the service returned, `created` and `existing` their numbers, `failed` is

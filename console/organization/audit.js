@@ -104,11 +104,11 @@ function actorCell({ actorName, actorKind, actorId }) {
 }
 
 /** `issueKeys` as `Issue keys`, with the fields of the request's body. */
-function actionCell({ action, members }) {
+function actionCell({ action, bodyFields }) {
   const words = action.replace(/([a-z])([A-Z])/g, (whole, end, start) => `${end} ${start.toLowerCase()}`);
   return [
     h("span", { title: action }, words[0].toUpperCase() + words.slice(1)),
-    members.length > 0 && h("div", { class: "quiet" }, members.join(", ")),
+    bodyFields.length > 0 && h("div", { class: "quiet" }, bodyFields.join(", ")),
   ];
 }
 

@@ -1376,7 +1376,7 @@ const plurals = new Intl.PluralRules("en");
 
 /**
  * A text: `t("board.found", {n: 3})`. `{n}` in it is replaced by the value, and a number as `1,234`; a text with the
- * members `one` and `other` is chosen by `n`.
+ * fields `one` and `other` is chosen by `n`.
  */
 export function t(path, values = {}) {
   let text = find(path);

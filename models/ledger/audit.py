@@ -45,8 +45,8 @@ COMMAND, WORKER, SERVICE = Actor("command"), Actor("worker"), Actor("service")
 class AuditEntry(Model):
     """One change, or one reading of a candidate's record; without names and addresses of candidates.
 
-    `subject_id` is the changed or created row, `further_ids` are other rows created with it. `members` are the names
-    of the request's fields. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
+    `subject_id` is the changed or created row, `further_ids` are other rows created with it. `body_fields` are the
+    names of the request's fields. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
     until the worker chains it, which sets `position`, `key_id` and `hash`.
     """
 
@@ -59,7 +59,7 @@ class AuditEntry(Model):
     subject_kind = peewee.TextField(null=True)
     subject_id = peewee.UUIDField(null=True)
     further_ids = peewee.JSONField(default=list)
-    members = peewee.JSONField(default=list)
+    body_fields = peewee.JSONField(default=list)
     came_from = peewee.TextField(null=True)
     request_id = peewee.TextField(null=True)
     recorded_key_id = peewee.TextField(null=True)
@@ -138,7 +138,7 @@ class AuditEntry(Model):
 
 _HASHED_TEXTS_AND_LISTS = (
     *("action", "actor_kind", "actor_name", "subject_kind"),
-    *("further_ids", "members", "came_from", "request_id"),
+    *("further_ids", "body_fields", "came_from", "request_id"),
 )
 add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is_null())
 

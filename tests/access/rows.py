@@ -154,14 +154,14 @@ ROWS = _rows()
 
 
 def call(
-    caller: Any, route: str, names: dict[str, Any], query: dict[str, Any] | None = None, **members: Any
+    caller: Any, route: str, names: dict[str, Any], query: dict[str, Any] | None = None, **fields: Any
 ) -> TestResponse:
-    """The response to a valid request, with further parameters and members; its changes are undone."""
+    """The response to a valid request, with further parameters and fields; its changes are undone."""
     row = ROWS[route]
     method, path = fill(route, names | {"name": FILES.get(route, "start.js")}).split(" ")
     body = fill(row.body, names)
-    if members:
-        body = (body or {}) | members
+    if fields:
+        body = (body or {}) | fields
     with db.atomic() as undone:
         response = caller.request(
             method, path, query_string=fill(row.query, names) | (query or {}), json=body

@@ -98,18 +98,16 @@ def test_candidates_call_their_own_operations_and_few_of_reviewers():
 
 
 def test_a_row_that_a_body_refers_to_is_checked_after_the_ids_in_the_path(names, reviewer, neighbour):
-    """R5, R8: unknown rows in the path are 404, then unknown and foreign rows in the body 400 with the member."""
+    """R5, R8: unknown rows in the path are 404, then unknown and foreign rows in the body 400 with the field."""
     referring = [each for each in operations() if each.references and "reviewerToken" in each.callers]
     assert len(referring) >= 3
-    named = {each.body[member].strip("<>") for each in referring for member in each.references}
+    named = {each.body[field].strip("<>") for each in referring for field in each.references}
     foreign = create_missing(neighbour, {name: names[name] for name in names.keys() - named})
     for operation in referring:
-        for member in operation.references:
-            for row_id in (new_id(), fill(operation.body[member], foreign)):
-                referred = {member: str(row_id)}
-                assert error_paths(call(reviewer, operation.route, names, **referred)) == [[member]], (
-                    operation
-                )
+        for field in operation.references:
+            for row_id in (new_id(), fill(operation.body[field], foreign)):
+                referred = {field: str(row_id)}
+                assert error_paths(call(reviewer, operation.route, names, **referred)) == [[field]], operation
                 for name in re.findall(r"<(\w+_id)>", operation.route):
                     response = call(reviewer, operation.route, names | {name: new_id()}, **referred)
                     assert error_of(response) == (404, "not_found"), operation

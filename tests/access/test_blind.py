@@ -176,14 +176,14 @@ def test_changes_do_not_show_hidden_names(person, names, key):
 
 def test_hidden_names_cannot_be_changed(person, reviewer, key):
     path = f"/v1/candidates/{key.id}"
-    for member, value in (("candidateEmail", "mine@example.com"), ("candidateName", "Mine")):
-        assert error_paths(person.patch(path, {member: value})) == [[member]]
+    for field, value in (("candidateEmail", "mine@example.com"), ("candidateName", "Mine")):
+        assert error_paths(person.patch(path, {field: value})) == [[field]]
     # The object as it was shown, with nulls for name and address.
     shown = person.get(path).json["candidate"]
     assert person.patch(path, shown | {"metadata": {"stage": "2"}}).status_code == 200
     candidate = reviewer.get(path).json["candidate"]
-    members = ("candidateName", "candidateEmail", "metadata")
-    assert [candidate[member] for member in members] == [NAME, EMAIL, {"stage": "2"}]
+    fields = ("candidateName", "candidateEmail", "metadata")
+    assert [candidate[field] for field in fields] == [NAME, EMAIL, {"stage": "2"}]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -214,7 +214,7 @@ def test_credential_fills_at_most_fifty_rows_a_day(limited, reviewer):
     assert AcceptedSender.select().count() == credential_throttling.SHARED_NETWORKS.amount == 50
 
 
-def test_store_remembers_senders_instead_of_the_database(limited, candidate, reviewer, key, valkey):
+def test_store_refields_senders_instead_of_the_database(limited, candidate, reviewer, key, valkey):
     url, _ = valkey
     settings = {"RATELIMIT_INVALID_CREDENTIALS": "2 per hour", "RATELIMIT_STORAGE_URL": url}
     one, other, third = (limited(**settings) for _ in range(3))

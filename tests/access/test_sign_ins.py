@@ -170,7 +170,7 @@ def test_signing_out_here_and_everywhere(app, signed_in, bob):
     assert there.delete("/v1/sign-in/sessions").json == {"ended": 2}
     assert error_of(signed_in.get("/v1/me")) == SIGNED_OUT
     outs = AuditEntry.select().where(AuditEntry.action == "signOut")
-    assert [entry.members for entry in outs] == [["email"]] * 3
+    assert [entry.body_fields for entry in outs] == [["email"]] * 3
 
 
 def test_a_grant_signs_in_once(page, bob):

@@ -1,4 +1,4 @@
-"""Unknown query parameters and body members: rejected, or ignored and reported; objects sent back (R12, R35)."""
+"""Unknown query parameters and body fields: rejected, or ignored and reported; objects sent back (R12, R35)."""
 
 import pytest
 from response_checks import body_of, error_of, error_paths
@@ -23,25 +23,25 @@ NEW_RUBRIC = ROWS["POST /v1/rubrics"].body
 BRIEF = {"scenario": "Orders disappear.", "codebase": {"name": "orders", "stak": ["Go"]}}
 
 
-@pytest.mark.parametrize("member", [None, "later"])
-def test_only_reviewers_operations_outside_the_specification_reject(names, reviewer, candidate, member):
-    """An unknown parameter, or an unknown member, on every operation."""
+@pytest.mark.parametrize("field", [None, "later"])
+def test_only_reviewers_operations_outside_the_specification_reject(names, reviewer, candidate, field):
+    """An unknown parameter, or an unknown field, on every operation."""
     for route in ROWS:
-        if member and route.startswith("GET"):
+        if field and route.startswith("GET"):
             continue
-        query, members = ({}, {member: 1}) if member else ({"later": 1}, {})
+        query, fields = ({}, {field: 1}) if field else ({"later": 1}, {})
         known = call(reviewer, route, names)
-        response = call(reviewer, route, names, query, **members)
+        response = call(reviewer, route, names, query, **fields)
         if route in REJECTING:
-            code = "invalid_request" if member else "unknown_parameter"
+            code = "invalid_request" if field else "unknown_parameter"
             assert error_of(response) == (400, code), route
-            assert member is None or response.json["details"][0]["path"] == ["later"], route
-            assert member or "`later`" in response.json["error"], route
+            assert field is None or response.json["details"][0]["path"] == ["later"], route
+            assert field or "`later`" in response.json["error"], route
         else:
             assert response.status_code == known.status_code, route
-            is_reported = route in SPECIFIED and not (member and route.startswith("DELETE"))
+            is_reported = route in SPECIFIED and not (field and route.startswith("DELETE"))
             assert response.headers.get("X-Ignored") == ("later" if is_reported else None), route
-        as_candidate = call(candidate, route, names), call(candidate, route, names, query, **members)
+        as_candidate = call(candidate, route, names), call(candidate, route, names, query, **fields)
         assert len({response.status_code for response in as_candidate}) == 1, route
 
 

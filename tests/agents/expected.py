@@ -54,7 +54,7 @@ def _response(answer: Answer, served: Served) -> Event:
 
 
 def usage_of(served: Served) -> dict[str, Any]:
-    """The members with the usage that the provider sent."""
+    """The fields with the usage that the provider sent."""
     usage = served.usage
     return {
         "requestId": served.request_id,

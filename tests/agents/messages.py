@@ -66,5 +66,5 @@ def _content(answer: Answer) -> Iterator[tuple[dict[str, Any], list[dict[str, An
         yield start, [{"type": "input_json_delta", "partial_json": part} for part in parts]
 
 
-def _event(name: str, **members: Any) -> bytes:
-    return f"event: {name}\ndata: {json.dumps({'type': name} | members)}\n\n".encode()
+def _event(name: str, **fields: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps({'type': name} | fields)}\n\n".encode()

@@ -83,5 +83,5 @@ def _call(call: Call) -> dict[str, Any]:
     return {"type": "function_call", **head, "arguments": json.dumps(call.arguments)}
 
 
-def _event(name: str, **members: Any) -> bytes:
-    return f"event: {name}\ndata: {json.dumps({'type': name} | members)}\n\n".encode()
+def _event(name: str, **fields: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps({'type': name} | fields)}\n\n".encode()

@@ -20,7 +20,7 @@ COMPACTION = "Your task is to create a detailed summary"
 
 @dataclass(frozen=True)
 class Event:
-    """An event that the service records; `data` has the members that must be equal."""
+    """An event that the service records; `data` has the fields that must be equal."""
 
     kind: str
     data: dict[str, Any]

@@ -128,8 +128,8 @@ def test_telemetry_of_claude_code(candidate, clock, session, recorded, file):
     assert done == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | rejected
     requests = [each for name, each in sent if name == "api_request"]
     responses = of_kind(events, "ai_response", "subagent_usage")
-    for member, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
-        total = sum(data.get(member, 0) for data in responses)
+    for field, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
+        total = sum(data.get(field, 0) for data in responses)
         assert total == pytest.approx(sum(each[attribute] for each in requests))
     assert [data["toMode"] for data in of_kind(events, "mode_change")] == [
         each["to_mode"] for name, each in sent if name == "permission_mode_changed"
@@ -155,11 +155,11 @@ def test_telemetry_of_codex(candidate, clock, session, recorded, file):
     usage = [each for name, each in sent if name == "codex.sse_event" and "input_token_count" in each]
     responses = of_kind(events, "ai_response")
     assert len(responses) == len(usage)
-    for members, attribute in {
+    for fields, attribute in {
         ("inputTokens", "cacheReadTokens"): "input_token_count",
         ("outputTokens",): "output_token_count",
     }.items():
-        total = sum(data[member] for data in responses for member in members)
+        total = sum(data[field] for data in responses for field in fields)
         assert total == sum(int(each[attribute]) for each in usage)
 
 

@@ -12,7 +12,7 @@ from models import sessions
 from rules.session_close import STORED_AFTER_CLOSE
 
 PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex"]
-# The members of an answer that Claude Code and Codex follow.
+# The fields of an answer that Claude Code and Codex follow.
 STEERING = {
     *(
         "continue",

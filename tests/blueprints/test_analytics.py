@@ -191,7 +191,7 @@ def test_late_events_are_not_analyzed(clock, reviewer, session):
     assert analyze(reviewer, session)["turns"] == []
 
 
-def test_events_may_lack_any_member_or_have_other_types(reviewer, session):
+def test_events_may_lack_any_field_or_have_other_types(reviewer, session):
     wrong = {"text": 5, "path": [], "command": {}, "todos": [None, 3], "exitCode": True, "passed": "1"}
     kinds = "prompt command file_diff planning ai_response test_run editor_edit tool_use unknown"
     for at, kind in enumerate(kinds.split()):

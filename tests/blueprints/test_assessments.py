@@ -16,13 +16,13 @@ NOWHERE = "00000000-0000-7000-8000-000000000000"
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
-def post(reviewer, **members):
-    """Create an assessment; a member that is ... is left out."""
-    return reviewer.post(PATH, {name: value for name, value in (NEW | members).items() if value is not ...})
+def post(reviewer, **fields):
+    """Create an assessment; a field that is ... is left out."""
+    return reviewer.post(PATH, {name: value for name, value in (NEW | fields).items() if value is not ...})
 
 
-def create(reviewer, **members):
-    response = post(reviewer, **members)
+def create(reviewer, **fields):
+    response = post(reviewer, **fields)
     assert response.status_code == 201, response.json
     return response.json["assessment"]
 
@@ -32,13 +32,13 @@ def create(reviewer, **members):
 
 def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organization):
     issue, rubric = make_issue(), make_rubric(organization)
-    members = {"repoUrl": "https://github.com/example/orders", "timeLimitMinutes": 90, "expiresInDays": 14}
-    members |= {"brief": {"scenario": "Orders disappear.", "codebase": {"runCommand": "make run"}}}
-    members |= {"setupInstructions": "make setup", "allowedTools": ["codex"], "tokenBudgetUsd": 12.5}
-    members |= {"reminderDaysBefore": 2}
-    assessment = create(reviewer, **members, issueId=str(issue.id), rubricId=str(rubric.id))
+    fields = {"repoUrl": "https://github.com/example/orders", "timeLimitMinutes": 90, "expiresInDays": 14}
+    fields |= {"brief": {"scenario": "Orders disappear.", "codebase": {"runCommand": "make run"}}}
+    fields |= {"setupInstructions": "make setup", "allowedTools": ["codex"], "tokenBudgetUsd": 12.5}
+    fields |= {"reminderDaysBefore": 2}
+    assessment = create(reviewer, **fields, issueId=str(issue.id), rubricId=str(rubric.id))
     assert assessment["id"] == str(uuid.UUID(assessment["id"]))
-    assert assessment == NEW | members | {
+    assert assessment == NEW | fields | {
         "id": assessment["id"],
         "orgId": str(organization.id),
         "issueId": str(issue.id),
@@ -60,15 +60,15 @@ FOR_REVIEWERS = OPTIONAL_FOR_REVIEWERS | {"archivedAt"}
 OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_FOR_REVIEWERS)
 
 
-@pytest.mark.parametrize("members", [{}, dict.fromkeys(OPTIONAL)])
-def test_omitted_and_null_members_have_their_default(reviewer, members):
-    assessment = create(reviewer, **members)
+@pytest.mark.parametrize("fields", [{}, dict.fromkeys(OPTIONAL)])
+def test_omitted_and_null_fields_have_their_default(reviewer, fields):
+    assessment = create(reviewer, **fields)
     nulls = {name for name, value in assessment.items() if value is None}
     assert nulls == {"repoUrl", "issueId", "issue", "rubricId", "timeLimitMinutes"} | FOR_REVIEWERS
     assert assessment["expiresInDays"] == 7
 
 
-def test_unknown_and_read_only_members_are_ignored(clock, reviewer, organization):
+def test_unknown_and_read_only_fields_are_ignored(clock, reviewer, organization):
     read_only = {"id": NOWHERE, "orgId": NOWHERE, "createdAt": "1999-01-01T00:00:00.000Z"}
     unknown = {"status": "completed", "deletedAt": read_only["createdAt"], "later": {"deeply": ["nested"]}}
     assessment = create(reviewer, **read_only, **unknown)
@@ -77,12 +77,12 @@ def test_unknown_and_read_only_members_are_ignored(clock, reviewer, organization
     assert assessment["orgId"] == str(organization.id)
 
 
-@pytest.mark.parametrize("member", ["title", "role"])
-def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, member):
+@pytest.mark.parametrize("field", ["title", "role"])
+def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, field):
     for wrong in (..., None, "", "  \n ", "x" * 256, 7, ["x"], {}, True):
-        assert error_paths(post(reviewer, **{member: wrong})) == [[member]], wrong
+        assert error_paths(post(reviewer, **{field: wrong})) == [[field]], wrong
     for text in ("  x ", " " + "ü" * 255 + " "):
-        assert create(reviewer, **{member: text})[member] == text.strip()
+        assert create(reviewer, **{field: text})[field] == text.strip()
 
 
 def test_allowed_tools_are_agents_and_tools_of_providers(reviewer):
@@ -130,15 +130,15 @@ def test_other_repositories_are_rejected(reviewer):
         assert error_paths(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
 
 
-@pytest.mark.parametrize(("member", "most"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
-def test_times_are_strict_integers_within_bounds(reviewer, member, most):
+@pytest.mark.parametrize(("field", "most"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
+def test_times_are_strict_integers_within_bounds(reviewer, field, most):
     for value in (1, most):
-        assert create(reviewer, **{member: value})[member] == value
+        assert create(reviewer, **{field: value})[field] == value
     for wrong in (0, -1, most + 1, 2**63 - 1, "7", 7.0, 7.5, True, [7], {}):
-        assert error_paths(post(reviewer, **{member: wrong})) == [[member]], wrong
+        assert error_paths(post(reviewer, **{field: wrong})) == [[field]], wrong
 
 
-def test_every_invalid_member_is_named(reviewer):
+def test_every_invalid_field_is_named(reviewer):
     response = post(reviewer, title="", role=7, repoUrl="nowhere", timeLimitMinutes="90")
     assert sorted(error_paths(response)) == [["repoUrl"], ["role"], ["timeLimitMinutes"], ["title"]]
 
@@ -177,12 +177,12 @@ def test_commit_folder_and_setup_are_copied_with_the_repository_only(reviewer):
         assert {name: getattr(row, name) for name in copied} == columns
 
 
-@pytest.mark.parametrize(("member", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])
-def test_unknown_foreign_and_deleted_references_are_400(reviewer, organization, neighbour, member, make):
+@pytest.mark.parametrize(("field", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])
+def test_unknown_foreign_and_deleted_references_are_400(reviewer, organization, neighbour, field, make):
     deleted, foreign = make(organization), make(neighbour.row.organization)
     deleted.delete_softly()
     for wrong in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(foreign.id)):
-        assert [member] in error_paths(post(reviewer, **{member: wrong})), wrong
+        assert [field] in error_paths(post(reviewer, **{field: wrong})), wrong
 
 
 def test_issue_of_the_catalog_serves_every_organization(reviewer, neighbour):
@@ -204,7 +204,7 @@ def test_list_leaves_out_deleted_and_foreign_assessments(reviewer, neighbour):
 # Get
 
 
-def test_candidate_gets_the_assessment_without_the_solution_and_the_members_for_reviewers(
+def test_candidate_gets_the_assessment_without_the_solution_and_the_fields_for_reviewers(
     app, reviewer, organization
 ):
     solution = {"test_command": "go test -run Lost", "reference_sha": COMMIT, "license": "MIT"}

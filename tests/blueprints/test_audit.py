@@ -58,7 +58,7 @@ def test_entry_of_a_change(clock, reviewer, assessment):
         "subjectKind": "assessment",
         "subjectId": str(assessment.id),
         "furtherIds": [],
-        "members": ["taskBrief", "title"],
+        "bodyFields": ["taskBrief", "title"],
         "cameFrom": "127.0.0.1",
         "requestId": "req-1",
         "createdAt": "2026-04-01T09:00:00.000Z",
@@ -67,16 +67,16 @@ def test_entry_of_a_change(clock, reviewer, assessment):
     }
 
 
-def test_an_entry_names_the_known_members_that_the_request_had(reviewer, assessment, key):
+def test_an_entry_names_the_known_fields_that_the_request_had(reviewer, assessment, key):
     requests = (
         ("/v1/assessments", NEW | {"later": 1}, sorted(NEW)),
         (f"/v1/assessments/{assessment.id}/keys", {"count": 1, "orgName": "Acme"}, ["count", "orgName"]),
         ("/v1/rubrics", ROWS["POST /v1/rubrics"].body | {"id": str(key.id)}, ["criteria", "name"]),
         (f"/v1/candidates/{key.id}/allow-redeem", None, []),
     )
-    for path, body, members in requests:
+    for path, body, fields in requests:
         assert reviewer.post(path, body).status_code in (200, 201), path
-        assert entries(reviewer)[0]["members"] == members, path
+        assert entries(reviewer)[0]["bodyFields"] == fields, path
 
 
 def test_created_and_nested_rows_are_recorded(reviewer, assessment):

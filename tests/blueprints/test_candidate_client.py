@@ -61,11 +61,11 @@ def upload_bundle(candidate, session, bundle=BUNDLE):
     return upload
 
 
-def submit(candidate, session, upload, bundle=BUNDLE, **members):
+def submit(candidate, session, upload, bundle=BUNDLE, **fields):
     body = {"bundleKey": upload["objectKey"], "bundleSize": len(bundle)}
     body |= {"bundleSha256": hashlib.sha256(bundle).hexdigest(), "diff": "+1", "fileTree": ["orders.py"]}
     body |= {"sessionId": str(session.id), "repoUrl": "", "baseSha": ""}
-    return post(candidate, "submit-code", **(body | members))
+    return post(candidate, "submit-code", **(body | fields))
 
 
 def states(reviewer, session):
@@ -162,7 +162,7 @@ def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session,
 
 
 @pytest.mark.parametrize(
-    ("operation", "member", "invalid"),
+    ("operation", "field", "invalid"),
     [
         *(("workspace-commit", "commitSha", text) for text in ("abc", "a" * 65, "g" * 40, "4b825dc\n")),
         *(("hosted-boot", "bootSeconds", seconds) for seconds in (-1, 3601, "9")),
@@ -170,9 +170,9 @@ def test_reports_are_accepted_until_24_hours_after_the_close(candidate, session,
         ("device-check", "checkpoint", "middle"), ("submit-code", "bundleSize", -1),
     ],
 )  # fmt: skip
-def test_invalid_member_is_rejected(candidate, session, operation, member, invalid):
-    body = BODIES[operation] | {"sessionId": str(session.id), member: invalid}
-    assert error_paths(post(candidate, operation, **body)) == [[member]]
+def test_invalid_field_is_rejected(candidate, session, operation, field, invalid):
+    body = BODIES[operation] | {"sessionId": str(session.id), field: invalid}
+    assert error_paths(post(candidate, operation, **body)) == [[field]]
 
 
 @pytest.mark.parametrize("operation", BODIES)
@@ -280,13 +280,13 @@ def test_submission_without_the_right_bundle_is_recorded_but_replaces_no_verifie
 ):
     verified, not_sent = upload_bundle(candidate, session), open_upload(candidate, session)
     submit(candidate, session, verified)
-    for members in (
+    for fields in (
         {"bundleSize": 1},
         {"bundleSha256": "0" * 64},
         {"bundleKey": "x"},
         {"bundleKey": not_sent["objectKey"]},
     ):
-        response = submit(candidate, session, upload_bundle(candidate, session), **members)
+        response = submit(candidate, session, upload_bundle(candidate, session), **fields)
         assert (response.status_code, response.json["verified"]) == (200, False)
     assert states(reviewer, session) == ["verified", "mismatch", "mismatch", "missing", "missing"]
     assert Submission.current(session, TAR).source_key == verified["objectKey"]

@@ -26,12 +26,12 @@ def limited_key(organization):
     return make_key(make_assessment(organization, time_limit_minutes=90))
 
 
-def consent(anonymous, key, **members):
-    return anonymous.post(CONSENT, {"key": key.key} | members)
+def consent(anonymous, key, **fields):
+    return anonymous.post(CONSENT, {"key": key.key} | fields)
 
 
-def redeem(anonymous, key, **members):
-    return anonymous.post(REDEEM, {"key": key.key} | members)
+def redeem(anonymous, key, **fields):
+    return anonymous.post(REDEEM, {"key": key.key} | fields)
 
 
 def complete(anonymous, session):
@@ -150,9 +150,9 @@ def test_consent_to_the_current_text_is_recorded_once(anonymous, key):
     assert (given.disclosure_version, given.disclosure_hash) == (current["version"], current["hash"])
 
 
-@pytest.mark.parametrize("members", [{}, {"disclosureHash": None}, {"disclosureHash": ""}])
-def test_consent_without_a_hash_is_recorded_without_version_and_hash(anonymous, key, members):
-    assert consent(anonymous, key, **members).status_code == 200
+@pytest.mark.parametrize("fields", [{}, {"disclosureHash": None}, {"disclosureHash": ""}])
+def test_consent_without_a_hash_is_recorded_without_version_and_hash(anonymous, key, fields):
+    assert consent(anonymous, key, **fields).status_code == 200
     stored = Consent.get()
     assert (stored.key_id, stored.disclosure_version, stored.disclosure_hash) == (key.id, None, None)
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is False
@@ -207,7 +207,7 @@ def test_redeem_returns_the_task_and_starts_the_session(clock, anonymous, organi
     assert (candidate.status, row_time(candidate.redeemed_at)) == ("active", format_timestamp(clock.now()))
 
 
-def test_members_without_a_value_are_null_and_unknown_members_are_ignored(anonymous, key):
+def test_fields_without_a_value_are_null_and_unknown_fields_are_ignored(anonymous, key):
     consent(anonymous, key)
     response = redeem(anonymous, key, candidateName="Bob", sessionId=NOWHERE, later=[1])
     assert response.json["sessionId"] != NOWHERE
@@ -231,8 +231,8 @@ def test_signing_key_is_optional_and_the_base64_of_32_bytes(anonymous, key):
     for wrong in ("nonsense", PUBLIC_KEY[:-4], PUBLIC_KEY + "AAAA", PUBLIC_KEY.replace("/", "_"), 7):
         assert error_paths(redeem(anonymous, key, signingPubKey=wrong)) == [["signingPubKey"]]
     assert Session.select().count() == 0
-    for members in ({}, {"signingPubKey": None}, {"signingPubKey": ""}):
-        assert redeem(anonymous, key, **members).status_code == 200
+    for fields in ({}, {"signingPubKey": None}, {"signingPubKey": ""}):
+        assert redeem(anonymous, key, **fields).status_code == 200
     assert public_keys() == set()
 
 

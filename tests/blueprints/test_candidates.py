@@ -315,7 +315,7 @@ def test_hired_must_be_a_boolean(reviewer, key, session, wrong):
     assert error_paths(response) == [["hired"]]
 
 
-def test_only_visible_candidates_can_change_and_only_by_known_members(reviewer, neighbour, key, session):
+def test_only_visible_candidates_can_change_and_only_by_known_fields(reviewer, neighbour, key, session):
     sessions.complete(session)
     body = {"hired": True, "status": "completed", "createdAt": "2020-01-01T00:00:00.000Z"}
     assert error_of(neighbour.patch(f"{PATH}/{key.id}", body)) == (404, "not_found")

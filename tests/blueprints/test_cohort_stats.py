@@ -148,7 +148,7 @@ def test_the_specifications_example(app, reviewer, assessment):
 
 
 def specified(stats):
-    """The members that the specification names."""
+    """The fields that the specification names."""
     return {name: stats[name] for name in ("sessionCount", "metrics", "percentiles") if name in stats}
 
 

@@ -128,7 +128,7 @@ def test_a_client_that_reports_no_prompt_at_all(reviewer, session):
     assert findings(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
 
 
-def test_malformed_members_are_compared_as_missing(reviewer, session):
+def test_malformed_fields_are_compared_as_missing(reviewer, session):
     odd = {"toolUseId": ["x"], "exitCode": "1", "command": {}, "requestId": 7, "text": None, "meta": []}
     for channel in ("proxy", "http-hook", "otlp"):
         record(

@@ -30,10 +30,10 @@ def at(minute, second=0):
     return f"2026-04-01T09:{minute:02}:{second:02}.000Z"
 
 
-def record_at(clock, session, minute, channel, *events, **members):
+def record_at(clock, session, minute, channel, *events, **fields):
     start = clock.fixed
     clock.fixed += timedelta(minutes=minute)
-    factories.record(session, channel, *events, **members)
+    factories.record(session, channel, *events, **fields)
     clock.fixed = start
 
 

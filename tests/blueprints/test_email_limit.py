@@ -19,8 +19,8 @@ def _stopped_clock(clock):
     """The day does not end during a test."""
 
 
-def issue(reviewer, assessment, *addresses, **members):
-    body = {"count": len(addresses), "candidateEmails": addresses} | members
+def issue(reviewer, assessment, *addresses, **fields):
+    body = {"count": len(addresses), "candidateEmails": addresses} | fields
     return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body).json["keys"]
 
 

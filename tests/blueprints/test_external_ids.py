@@ -29,8 +29,8 @@ def at(key, path=""):
     return f"/v1/candidates/{key['id'] if isinstance(key, dict) else key.id}{path}"
 
 
-def issue(reviewer, assessment, *candidates, **members):
-    body = {"count": len(candidates), "candidates": candidates} | members
+def issue(reviewer, assessment, *candidates, **fields):
+    body = {"count": len(candidates), "candidates": candidates} | fields
     return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
 
 
@@ -42,7 +42,7 @@ def found(reviewer, **query):
 
 
 @pytest.mark.parametrize("on_duplicate", ["allow", "return", "reject"])
-def test_keys_are_generated_for_candidates_with_all_members(reviewer, reader, assessment, on_duplicate):
+def test_keys_are_generated_for_candidates_with_all_fields(reviewer, reader, assessment, on_duplicate):
     bob = {"email": None, "name": "Bob", "externalId": " 4712 "}
     response = issue(reviewer, assessment, ALICE, bob, {}, onDuplicate=on_duplicate)
     alice, bob, nobody = body_of(response, 201)["keys"]
@@ -68,7 +68,7 @@ def test_keys_are_generated_for_candidates_with_all_members(reviewer, reader, as
 
 
 @pytest.mark.parametrize(
-    ("members", "path"),
+    ("fields", "path"),
     [
         ({"count": 2}, ["candidates"]),
         ({"candidateEmails": ["alice@example.com"]}, ["candidateEmails"]),
@@ -91,8 +91,8 @@ def test_keys_are_generated_for_candidates_with_all_members(reviewer, reader, as
         ),
     ],
 )
-def test_an_invalid_candidate_is_rejected_as_a_whole(reviewer, assessment, members, path):
-    assert error_paths(issue(reviewer, assessment, ALICE, **members)) == [path]
+def test_an_invalid_candidate_is_rejected_as_a_whole(reviewer, assessment, fields, path):
+    assert error_paths(issue(reviewer, assessment, ALICE, **fields)) == [path]
     assert CandidateKey.select().count() == 0
 
 

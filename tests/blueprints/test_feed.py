@@ -89,9 +89,9 @@ def test_each_organization_has_its_own_feed(neighbour, reviewer, assessment_ids)
 
 
 def test_invalid_cursors_types_and_limits_are_rejected(reviewer, assessment_ids):
-    for member, values in {"after": [6, "x", -1], "types": ["key.lost", ""], "limit": ["x"]}.items():
+    for field, values in {"after": [6, "x", -1], "types": ["key.lost", ""], "limit": ["x"]}.items():
         for value in values:
-            assert error_paths(reviewer.get(PATH, **{member: value})) == [[member]], value
+            assert error_paths(reviewer.get(PATH, **{field: value})) == [[field]], value
 
 
 def test_events_are_stored_for_30_days(app, clock, reviewer, organization, assessment_ids):

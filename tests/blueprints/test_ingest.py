@@ -26,8 +26,8 @@ def post_text(candidate, text):
     return candidate.request("POST", PATH, data=text.encode(), content_type="application/json")
 
 
-def without(event, member):
-    return {name: value for name, value in event.items() if name != member}
+def without(event, field):
+    return {name: value for name, value in event.items() if name != field}
 
 
 # Envelopes
@@ -35,8 +35,8 @@ def without(event, member):
 
 def test_event_is_stored_with_its_columns(clock, candidate, session):
     actor, provenance = {"type": "ai", "role": "assistant"}, {"attribution": "likely_ai", "methods": ["hook"]}
-    members = {"source": "claude-code", "actor": actor, "provenance": provenance}
-    event = envelope("command", at=1.5, data={"command": "ls"}, **members)
+    fields = {"source": "claude-code", "actor": actor, "provenance": provenance}
+    event = envelope("command", at=1.5, data={"command": "ls"}, **fields)
     assert ingest(candidate, event) == OK
     row = Event.get()
     assert (row.session_id, row.event_id, row.kind) == (session.id, event["id"], "command")
@@ -51,15 +51,15 @@ def test_envelope_is_stored_as_sent(candidate, session):
     assert Event.get().envelope == text
 
 
-def test_optional_members_may_be_missing_or_null(candidate, session):
+def test_optional_fields_may_be_missing_or_null(candidate, session):
     event = envelope(sessionId=str(session.id))
     assert ingest(candidate, without(event, "source")) == OK
-    for member in ("source", "actor", "provenance", "rawPayload", "sessionId", "sig", "prevSig"):
-        assert ingest(candidate, envelope(**{member: None})) == OK, member
+    for field in ("source", "actor", "provenance", "rawPayload", "sessionId", "sig", "prevSig"):
+        assert ingest(candidate, envelope(**{field: None})) == OK, field
 
 
-def test_unknown_kinds_members_and_forms_are_accepted(candidate, session):
-    for members in (
+def test_unknown_kinds_fields_and_forms_are_accepted(candidate, session):
+    for fields in (
         {"kind": "unknown", "later": {"deeply": ["nested"]}, "v": 2, "data": {"scrubbed": "..."}},
         {"kind": "x" * 5000, "source": {"channel": "ide-extension", "integration": "vscode"}},
         {"source": 7, "actor": "human", "provenance": [1], "relatedEventIds": ["x"]},
@@ -67,7 +67,7 @@ def test_unknown_kinds_members_and_forms_are_accepted(candidate, session):
         {"id": "x" * 255, "ts": "2026-04-01T11:00:00.5+02:00"},
         {"ts": "1999-12-31T23:59:60Z"},
     ):
-        assert ingest(candidate, envelope(**members)) == OK, members
+        assert ingest(candidate, envelope(**fields)) == OK, fields
 
 
 def test_id_kind_time_version_and_data_are_required_in_their_form(candidate, session):
@@ -78,10 +78,10 @@ def test_id_kind_time_version_and_data_are_required_in_their_form(candidate, ses
         "v": ["1", 1.0, True],
         "data": ["x", 7],
     }
-    for member, values in wrong.items():
-        assert error_paths(candidate.post(PATH, without(envelope(), member))) == [[member]]
+    for field, values in wrong.items():
+        assert error_paths(candidate.post(PATH, without(envelope(), field))) == [[field]]
         for value in (*values, None, []):
-            assert error_paths(candidate.post(PATH, envelope() | {member: value})) == [[member]], value
+            assert error_paths(candidate.post(PATH, envelope() | {field: value})) == [[field]], value
     for value in (7, ["x"]):
         assert error_paths(candidate.post(PATH, envelope(sessionId=value))) == [["sessionId"]]
     assert Event.select().count() == 0
@@ -92,8 +92,8 @@ def test_nul_and_surrogates_are_accepted_in_data_and_raw_payload_only(candidate,
     text = json.dumps(envelope("command", data=data, rawPayload="\udfff\0", actor={"type": "ai"}))
     assert post_text(candidate, text).status_code == 201
     assert Event.get().envelope == text
-    for members in ({"kind": "a\0b"}, {"id": "\ud800"}, {"actor": {"type": "\0"}}, {"source": "\0"}):
-        assert post_text(candidate, json.dumps(envelope(**members))).status_code == 400, members
+    for fields in ({"kind": "a\0b"}, {"id": "\ud800"}, {"actor": {"type": "\0"}}, {"source": "\0"}):
+        assert post_text(candidate, json.dumps(envelope(**fields))).status_code == 400, fields
     assert Event.select().count() == 1
 
 
@@ -226,7 +226,7 @@ def test_event_after_the_close_marks_the_metrics_as_due(candidate, session):
 
 
 def test_an_event_has_at_most_100000_values(candidate, session):
-    # Of these, the event and its members `id`, `kind`, `ts`, `v`, `source` and `data` are 7, `a` is 1.
+    # Of these, the event and its fields `id`, `kind`, `ts`, `v`, `source` and `data` are 7, `a` is 1.
     for count, status in ((100_000, 201), (100_001, 400)):
         response = candidate.post("/v1/hooks/ingest", envelope(data={"a": [0] * (count - 8)}))
         assert response.status_code == status

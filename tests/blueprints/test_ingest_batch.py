@@ -62,13 +62,13 @@ def test_rejected_event_rejects_no_other(candidate, session, text, event_id):
     assert result["id"] == event_id
 
 
-def test_error_names_the_member(candidate, session):
-    events = [envelope(**members) for members in ({"kind": "a\0b"}, {"v": 0.5}, {"ts": "soon"})]
-    for member, result in zip(("kind", "v", "ts"), post(candidate, *events).json["results"], strict=True):
-        assert result["error"].startswith(f"{member}: ")
+def test_error_names_the_field(candidate, session):
+    events = [envelope(**fields) for fields in ({"kind": "a\0b"}, {"v": 0.5}, {"ts": "soon"})]
+    for field, result in zip(("kind", "v", "ts"), post(candidate, *events).json["results"], strict=True):
+        assert result["error"].startswith(f"{field}: ")
 
 
-def test_other_members_must_be_strict_json(candidate, session):
+def test_other_fields_must_be_strict_json(candidate, session):
     values = ['"a\\u0000"', '"\\ud800"', '1, "other": 1', '{"a": 1, "a": 1}', "NaN", "1e999", "9" * 20]
     values.append("[" * 32 + "]" * 32)
     for other in (*(f'"other": {value}' for value in values), '"events": []'):

@@ -69,11 +69,11 @@ def test_an_intact_record_has_no_findings(reviewer, signed, signer, chained):
     assert record["seal"]["isWhole"] is True
 
 
-@pytest.mark.parametrize("members", [{"sig": "a" * 129}, {"prevSig": "a" * 129}], ids=["sig", "prevSig"])
+@pytest.mark.parametrize("fields", [{"sig": "a" * 129}, {"prevSig": "a" * 129}], ids=["sig", "prevSig"])
 @pytest.mark.parametrize("data", [{}, {"text": "x" * MAX_VERIFIED_BYTES}], ids=["small", "large"])
-def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, signed, signer, members, data):
-    signer.last_sig = members.get("prevSig")
-    event = signer.event(signed, data=data) | members
+def test_an_event_with_a_longer_signature_is_stored_as_invalid(app, reviewer, signed, signer, fields, data):
+    signer.last_sig = fields.get("prevSig")
+    event = signer.event(signed, data=data) | fields
     add(signed, event)
     assert row_of(event).verdict == "invalid"
     assert findings(reviewer, signed)[0] == ("signature_invalid", [event["id"]])
@@ -242,7 +242,7 @@ EDITOR = {"integration": "vscode", "channel": "ide-extension"}
 
 
 @pytest.mark.parametrize(
-    ("members", "expected"),
+    ("fields", "expected"),
     [
         ({"kind": "editor_edit", "source": EDITOR}, []),
         ({"kind": "file_create", "source": EDITOR}, []),
@@ -252,8 +252,8 @@ EDITOR = {"integration": "vscode", "channel": "ide-extension"}
         ({"kind": "note", "source": None}, ["unsigned_event"]),
     ],
 )
-def test_only_the_editor_extension_may_send_unsigned_events(reviewer, signed, members, expected):
-    add(signed, envelope() | members)
+def test_only_the_editor_extension_may_send_unsigned_events(reviewer, signed, fields, expected):
+    add(signed, envelope() | fields)
     assert codes(reviewer, signed) == expected
 
 
@@ -297,7 +297,7 @@ def test_a_late_event_is_a_late_event(clock, app, reviewer, signed, chained, sig
 
 
 @pytest.mark.parametrize(
-    "members",
+    "fields",
     [
         {"kind": "x" * 300, "source": {"integration": 7, "emitter": "", "channel": "cli"}},
         {"data": {"text": "\x00\ud800"}, "rawPayload": {"n": 1e300}},
@@ -309,8 +309,8 @@ def test_a_late_event_is_a_late_event(clock, app, reviewer, signed, chained, sig
         {"v": 99, "data": {"n": 0.1}},
     ],
 )
-def test_an_unusual_event_is_stored_as_it_was_accepted(app, reviewer, session, members):
-    body = json.dumps(envelope() | members)
+def test_an_unusual_event_is_stored_as_it_was_accepted(app, reviewer, session, fields):
+    body = json.dumps(envelope() | fields)
     caller = Caller.candidate(app, session.key)
     response = caller.request("POST", "/v1/hooks/ingest", data=body, content_type="application/json")
     assert response.status_code == 201, response.json

@@ -79,7 +79,7 @@ def test_a_key_is_extended(clock, reviewer, key, body, expires_at):
 
 
 @pytest.mark.parametrize(
-    ("body", "member"),
+    ("body", "field"),
     [
         ({}, "days"), ({"days": 0}, "days"), ({"days": "7"}, "days"), ({"days": 359}, "days"),
         ({"days": 7, "expiresAt": "2026-05-01T00:00:00Z"}, "days"),
@@ -87,8 +87,8 @@ def test_a_key_is_extended(clock, reviewer, key, body, expires_at):
         ({"expiresAt": "tomorrow"}, "expiresAt"), ({"expiresAt": 1}, "expiresAt"),
     ],
 )  # fmt: skip
-def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body, member):
-    assert error_paths(reviewer.post(at(key, "/extend"), body)) == [[member]]
+def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body, field):
+    assert error_paths(reviewer.post(at(key, "/extend"), body)) == [[field]]
 
 
 def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key):
@@ -136,14 +136,14 @@ def test_external_id_and_metadata_are_shown_with_the_key(reviewer, assessment, k
     "invalid",
     [
         [], "text", {"a": 1}, {"a": None}, {"a": {"b": "c"}}, {"a": "x" * 501}, {"": "x"}, {"a" * 41: "x"},
-        {f"member {number}": "x" for number in range(21)},
+        {f"field {number}": "x" for number in range(21)},
     ],
 )  # fmt: skip
 def test_metadata_is_flat_and_small(reviewer, key, invalid):
     assert error_paths(reviewer.patch(at(key), {"metadata": invalid})) == [["metadata"]]
 
 
-def test_metadata_has_up_to_20_members_of_500_characters(reviewer, key):
+def test_metadata_has_up_to_20_fields_of_500_characters(reviewer, key):
     largest = {f"{number:040}": "x" * 500 for number in range(20)}
     assert body_of(reviewer.patch(at(key), {"metadata": largest}))["candidate"]["metadata"] == largest
 
@@ -162,8 +162,8 @@ def test_an_erasure_clears_everything(reviewer, key):
     assert (row.address, row.external_id, row.metadata, row.extra_minutes) == (None, None, None, None)
 
 
-def issue(reviewer, assessment, *emails, **members):
-    body = {"count": len(emails), "candidateEmails": list(emails)} | members
+def issue(reviewer, assessment, *emails, **fields):
+    body = {"count": len(emails), "candidateEmails": list(emails)} | fields
     return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
 
 
@@ -440,18 +440,18 @@ def test_everything_can_change_until_a_candidate_starts(clock, reviewer, path, k
     assert SHOWN_TO_CANDIDATES.items() <= shown.items()
 
 
-@pytest.mark.parametrize("member", SHOWN_TO_CANDIDATES)
-def test_nothing_that_a_candidate_has_seen_can_change(reviewer, assessment, session, path, member):
+@pytest.mark.parametrize("field", SHOWN_TO_CANDIDATES)
+def test_nothing_that_a_candidate_has_seen_can_change(reviewer, assessment, session, path, field):
     unseen = {"expiresInDays": 9, "reminderDaysBefore": 3, "title": assessment.title}
     assert reviewer.patch(path, unseen).json["assessment"]["expiresInDays"] == 9
     before = reviewer.get(path).json
-    response = reviewer.patch(path, {member: SHOWN_TO_CANDIDATES[member], "expiresInDays": 8})
+    response = reviewer.patch(path, {field: SHOWN_TO_CANDIDATES[field], "expiresInDays": 8})
     assert error_of(response) == (409, "already_begun")
-    assert [entry["path"] for entry in response.json["entries"]] == [[member]]
+    assert [entry["path"] for entry in response.json["entries"]] == [[field]]
     assert reviewer.get(path).json == before
 
 
-def test_null_clears_optional_members_and_a_new_repository_the_commit(reviewer, organization):
+def test_null_clears_optional_fields_and_a_new_repository_the_commit(reviewer, organization):
     values = {"time_limit_minutes": 60, "reminder_days_before": 2, "repo_commit": "abc"}
     assessment = make_assessment(organization, repo_url="https://github.com/a/b", **values)
     path = f"/v1/assessments/{assessment.id}"
@@ -459,6 +459,6 @@ def test_null_clears_optional_members_and_a_new_repository_the_commit(reviewer, 
     assert reviewer.patch(path, body).json["assessment"]["timeLimitMinutes"] is None
     row = Assessment.get_by_id(assessment.id)
     assert (row.time_limit_minutes, row.reminder_days_before, row.repo_commit) == (None, None, None)
-    for member in ("title", "role", "taskBrief", "expiresInDays"):
-        assert error_paths(reviewer.patch(path, {member: None})) == [[member]]
+    for field in ("title", "role", "taskBrief", "expiresInDays"):
+        assert error_paths(reviewer.patch(path, {field: None})) == [[field]]
     assert error_paths(reviewer.patch(path, {"rubricId": str(assessment.id)})) == [["rubricId"]]

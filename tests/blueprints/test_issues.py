@@ -42,15 +42,15 @@ def test_a_new_issue_is_returned(clock, reviewer):
     assert reviewer.get(f"{PATH}/{issue['id']}").json == response.json
 
 
-@pytest.mark.parametrize("members", [{}, dict.fromkeys(OPTIONAL)])
-def test_other_members_are_optional_and_those_of_the_response_ignored(reviewer, members):
-    issue = reviewer.post(PATH, BODY | members | {"id": SHA, "isCatalog": True}).json["issue"]
+@pytest.mark.parametrize("fields", [{}, dict.fromkeys(OPTIONAL)])
+def test_other_fields_are_optional_and_those_of_the_response_ignored(reviewer, fields):
+    issue = reviewer.post(PATH, BODY | fields | {"id": SHA, "isCatalog": True}).json["issue"]
     assert (EMPTY | {"isCatalog": False}).items() <= issue.items()
     assert issue["id"] != SHA
 
 
 @pytest.mark.parametrize(
-    ("member", "value"),
+    ("field", "value"),
     [
         *((name, value) for name in ("title", "taskBrief") for value in (..., None, "", "  ", 7)),
         ("title", "x" * 256), ("repoUrl", "nowhere"), ("repoUrl", "https://a:b@example.com"), ("repoCommit", SHA[:39]),
@@ -58,9 +58,9 @@ def test_other_members_are_optional_and_those_of_the_response_ignored(reviewer, 
         ("labels", ["x"] * 51), ("language", "G\no"), ("license", ""), ("description", 7), ("sources", {}),
     ],
 )  # fmt: skip
-def test_invalid_members_are_rejected(reviewer, member, value):
-    body = {name: sent for name, sent in (BODY | {member: value}).items() if sent is not ...}
-    assert error_paths(reviewer.post(PATH, body)) == [[member]]
+def test_invalid_fields_are_rejected(reviewer, field, value):
+    body = {name: sent for name, sent in (BODY | {field: value}).items() if sent is not ...}
+    assert error_paths(reviewer.post(PATH, body)) == [[field]]
     assert Issue.select().count() == 0
 
 
@@ -124,10 +124,10 @@ def test_a_change_returns_the_issue_and_updates_the_search(clock, reviewer, orga
     assert titles(reviewer, q="after") == titles(reviewer, q="same") == ["After"]
 
 
-def test_null_clears_optional_members_only(reviewer):
+def test_null_clears_optional_fields_only(reviewer):
     issue = reviewer.post(PATH, BODY | OPTIONAL).json["issue"]
-    for member in BODY:
-        assert error_paths(reviewer.patch(f"{PATH}/{issue['id']}", {member: None})) == [[member]]
+    for field in BODY:
+        assert error_paths(reviewer.patch(f"{PATH}/{issue['id']}", {field: None})) == [[field]]
     changed = reviewer.patch(f"{PATH}/{issue['id']}", dict.fromkeys(OPTIONAL)).json["issue"]
     assert (BODY | EMPTY).items() <= changed.items()
 

@@ -91,13 +91,13 @@ def test_count_is_a_strict_integer_from_1_to_50(reviewer, path, count):
 
 @pytest.mark.parametrize("entries", [0, 1, 3])
 def test_there_are_exactly_as_many_addresses_and_names_as_keys(reviewer, path, entries):
-    for member, entry in (("candidateEmails", "a@example.com"), ("candidateNames", "A")):
-        assert error_paths(reviewer.post(path, {"count": 2, member: [entry] * entries})) == [[member]]
+    for field, entry in (("candidateEmails", "a@example.com"), ("candidateNames", "A")):
+        assert error_paths(reviewer.post(path, {"count": 2, field: [entry] * entries})) == [[field]]
 
 
 def test_a_list_with_too_many_entries_is_rejected_for_its_length(reviewer, path):
-    for member in ("candidateEmails", "candidateNames"):
-        assert error_paths(reviewer.post(path, {"count": 2, member: [1] * 99_000})) == [[member]]
+    for field in ("candidateEmails", "candidateNames"):
+        assert error_paths(reviewer.post(path, {"count": 2, field: [1] * 99_000})) == [[field]]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_names_are_trimmed(reviewer, path):
     assert key["candidateName"] == "ü" * 255
 
 
-def test_null_equals_an_omitted_member_and_unknown_members_are_ignored(reviewer, path):
+def test_null_equals_an_omitted_field_and_unknown_fields_are_ignored(reviewer, path):
     nulls = dict.fromkeys(("candidateEmails", "candidateNames", "orgName"))
     (key,) = issue(reviewer, path, count=1, **nulls, status="hired", key="PST-AAAA-AAAA")
     assert key["status"] == "pending"

@@ -97,9 +97,9 @@ def test_a_new_token_is_shown_once_and_works(app, clock, reviewer):
     assert secret not in reviewer.get(TOKENS).text
 
 
-@pytest.mark.parametrize("members", [{}, {"scopes": None}, {"scopes": ["read", "read"]}])
-def test_the_default_scope_of_a_token_is_read(app, reviewer, members):
-    response = reviewer.post(TOKENS, {"name": "Reader"} | members)
+@pytest.mark.parametrize("fields", [{}, {"scopes": None}, {"scopes": ["read", "read"]}])
+def test_the_default_scope_of_a_token_is_read(app, reviewer, fields):
+    response = reviewer.post(TOKENS, {"name": "Reader"} | fields)
     assert response.json["token"]["scopes"] == ["read"]
     assert error_of(create(with_token(app, response))) == (403, "insufficient_scope")
 
@@ -254,8 +254,8 @@ def test_usage_is_totaled_by_month_and_model(app, reviewer, neighbour, organizat
     use_models(first, datetime(2026, 8, 31, 23, 59, tzinfo=UTC), unknown)
     found = body_of(reviewer.get("/v1/org/usage", months=3))
     assert found["since"] == "2026-09-01T00:00:00.000Z"
-    members = ("month", "model", "calls", "sessions", "inputTokens")
-    assert [tuple(use[name] for name in members) for use in found["usage"]] == [
+    fields = ("month", "model", "calls", "sessions", "inputTokens")
+    assert [tuple(use[name] for name in fields) for use in found["usage"]] == [
         ("2026-11", haiku, 2, 2, 1001),
         ("2026-11", None, 1, 1, None),
         ("2026-09", "gpt-5", 1, 1, 7),

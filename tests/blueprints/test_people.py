@@ -22,8 +22,8 @@ def admin(app, boss):
     return Caller.person(app, boss)
 
 
-def add(caller, **members):
-    return body_of(caller.post(PEOPLE, BOB | members), 201)["person"]
+def add(caller, **fields):
+    return body_of(caller.post(PEOPLE, BOB | fields), 201)["person"]
 
 
 def token_of(app, caller, person, scope="write"):
@@ -31,8 +31,8 @@ def token_of(app, caller, person, scope="write"):
     return Caller(app, Authorization=f"Bearer {body_of(response, 201)['secret']}")
 
 
-def change(caller, person, **members):
-    return caller.patch(f"{PEOPLE}/{person['id']}", members)
+def change(caller, person, **fields):
+    return caller.patch(f"{PEOPLE}/{person['id']}", fields)
 
 
 def test_a_person_is_added_listed_and_changed(clock, reviewer, neighbour):
@@ -80,13 +80,11 @@ def test_a_deletion_removes_the_address_everywhere(worker, app, admin):
     assert (replayed.status_code, replayed.json["person"]) == (201, person | {"email": None})
 
 
-@pytest.mark.parametrize("member", ["name", "email", "role"])
-def test_invalid_people_are_rejected(reviewer, member):
-    assert error_paths(reviewer.post(PEOPLE, {name: BOB[name] for name in BOB if name != member})) == [
-        [member]
-    ]
+@pytest.mark.parametrize("field", ["name", "email", "role"])
+def test_invalid_people_are_rejected(reviewer, field):
+    assert error_paths(reviewer.post(PEOPLE, {name: BOB[name] for name in BOB if name != field})) == [[field]]
     for value in ("", None, 1, "\x07"):
-        assert error_paths(reviewer.post(PEOPLE, BOB | {member: value})) == [[member]]
+        assert error_paths(reviewer.post(PEOPLE, BOB | {field: value})) == [[field]]
 
 
 def test_an_organization_has_one_person_of_an_address(app, reviewer):

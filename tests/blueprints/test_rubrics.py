@@ -20,9 +20,9 @@ CRITERION = {
 BODY = {"name": "Backend engineers", "criteria": [CRITERION]}
 
 
-def changed(members, changes):
-    """The members with changes; `...` omits one."""
-    return {name: value for name, value in (members | changes).items() if value is not ...}
+def changed(fields, changes):
+    """The fields with changes; `...` omits one."""
+    return {name: value for name, value in (fields | changes).items() if value is not ...}
 
 
 def post_criterion(reviewer, **changes):
@@ -61,7 +61,7 @@ def test_a_scale_has_2_to_10_levels(reviewer, count):
 
 
 @pytest.mark.parametrize(
-    ("member", "invalid"),
+    ("field", "invalid"),
     [
         *(("weight", weight) for weight in (0, -1, 1_000_001, "2", True, [1])),
         *(("levels", scale) for scale in (..., [], levels(1), levels(11), [LEVELS[0]] * 2)),
@@ -69,30 +69,30 @@ def test_a_scale_has_2_to_10_levels(reviewer, count):
         *(("title", title) for title in (..., " ")), ("description", 7),
     ],
 )  # fmt: skip
-def test_an_invalid_criterion_is_rejected(reviewer, member, invalid):
-    assert error_paths(post_criterion(reviewer, **{member: invalid})) == [["criteria", 0, member]]
+def test_an_invalid_criterion_is_rejected(reviewer, field, invalid):
+    assert error_paths(post_criterion(reviewer, **{field: invalid})) == [["criteria", 0, field]]
 
 
 @pytest.mark.parametrize(
-    ("member", "invalid"), [("value", ...), ("value", 1.5), ("value", -1), ("label", ...)]
+    ("field", "invalid"), [("value", ...), ("value", 1.5), ("value", -1), ("label", ...)]
 )
-def test_an_invalid_level_is_rejected(reviewer, member, invalid):
-    scale = [changed(LEVELS[0], {member: invalid}), LEVELS[1]]
-    assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, member]]
+def test_an_invalid_level_is_rejected(reviewer, field, invalid):
+    scale = [changed(LEVELS[0], {field: invalid}), LEVELS[1]]
+    assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, field]]
 
 
 @pytest.mark.parametrize(
-    ("member", "invalid"),
+    ("field", "invalid"),
     [
         *(("name", name) for name in (..., None, "", " ", "x" * 256, 7)),
         *(("criteria", criteria) for criteria in (..., None, [], [CRITERION] * 2, "x")),
     ],
 )
-def test_name_and_criteria_are_required(reviewer, organization, member, invalid):
-    assert error_paths(reviewer.post(PATH, changed(BODY, {member: invalid}))) == [[member]]
+def test_name_and_criteria_are_required(reviewer, organization, field, invalid):
+    assert error_paths(reviewer.post(PATH, changed(BODY, {field: invalid}))) == [[field]]
     if invalid is not ...:
         rubric = make_rubric(organization)
-        assert error_paths(reviewer.patch(f"{PATH}/{rubric.id}", {member: invalid})) == [[member]]
+        assert error_paths(reviewer.patch(f"{PATH}/{rubric.id}", {field: invalid})) == [[field]]
         assert Rubric.get().version == 1
 
 

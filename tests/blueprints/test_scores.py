@@ -256,16 +256,16 @@ def test_every_integer_of_the_scale_is_accepted(reviewer, scored, value):
 
 
 @pytest.mark.parametrize(
-    ("member", "invalid"),
+    ("field", "invalid"),
     [
         *(("value", value) for value in (0, 6, 1000, -1, 1001, 2.0, "2", True, None, [1])),
         *(("evidence", ids) for ids in (["first"] * 101, "first", [1], [""], [None])),
         *(("comment", text) for text in ("", " ", "x" * 5001, 1)),
     ],
 )
-def test_an_invalid_score_is_rejected(reviewer, scored, member, invalid):
-    response = reviewer.put(path(scored, "quality"), {"value": 1, member: invalid})
-    assert {place[0] for place in error_paths(response)} == {member}
+def test_an_invalid_score_is_rejected(reviewer, scored, field, invalid):
+    response = reviewer.put(path(scored, "quality"), {"value": 1, field: invalid})
+    assert {place[0] for place in error_paths(response)} == {field}
     assert error_paths(reviewer.put(path(scored, "quality"), {})) == [["value"]]
     assert Score.select().count() == 0
 

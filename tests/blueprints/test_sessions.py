@@ -1,4 +1,4 @@
-"""Sessions: members for reviewers and candidates, the time limit, submitted test results (R3, R17, R18)."""
+"""Sessions: fields for reviewers and candidates, the time limit, submitted test results (R3, R17, R18)."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -110,7 +110,7 @@ def test_metrics_are_shown_with_three_decimals_and_stored_exactly(reviewer, asse
     }
 
 
-def test_members_for_reviewers_are_hidden_from_candidates(candidate, session):
+def test_fields_for_reviewers_are_hidden_from_candidates(candidate, session):
     for status in ("active", "completed"):
         shown = read(candidate, session)
         assert set(shown) >= FOR_ALL
@@ -195,10 +195,10 @@ def test_a_result_of_an_open_session_counts_when_it_closes(reviewer, session):
 @pytest.mark.parametrize("invalid", [-1, 2**31, "1", 1.0, True, [1], None, ...])
 def test_counts_are_strict_integers_and_passed_and_failed_required(reviewer, session, invalid):
     optional = {"skipped"} if invalid in (None, ...) else set()
-    for member in {"passed", "failed", "skipped"} - optional:
-        body = {"passed": 1, "failed": 0} | {member: invalid}
+    for field in {"passed", "failed", "skipped"} - optional:
+        body = {"passed": 1, "failed": 0} | {field: invalid}
         body = {name: count for name, count in body.items() if count is not ...}
-        assert error_paths(put_result(reviewer, session, **body)) == [[member]]
+        assert error_paths(put_result(reviewer, session, **body)) == [[field]]
 
 
 def test_a_session_without_its_events_keeps_its_metrics(reviewer, assessment):

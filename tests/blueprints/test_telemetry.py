@@ -28,8 +28,8 @@ def attribute(key, value):
 
 def record(name, sequence=0, **attributes):
     common = {"event.name": name, "event.timestamp": "2026-04-01T08:00:00.000Z", "session.id": "s1"}
-    members = common | {"event.sequence": sequence} | attributes
-    return {"attributes": [attribute(key, value) for key, value in members.items()]}
+    fields = common | {"event.sequence": sequence} | attributes
+    return {"attributes": [attribute(key, value) for key, value in fields.items()]}
 
 
 def batch(*records):

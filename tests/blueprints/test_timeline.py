@@ -449,7 +449,7 @@ def test_an_export_of_20000_events_uses_little_memory(reviewer, session):
     assert peak < 40 * 1024 * 1024
 
 
-def test_recent_activity_has_the_members_of_the_contract(clock, candidate, session):
+def test_recent_activity_has_the_fields_of_the_contract(clock, candidate, session):
     data = [
         ("prompt", {"text": "Fix it"}),
         ("file_diff", {"path": "a.go"}),
@@ -458,7 +458,7 @@ def test_recent_activity_has_the_members_of_the_contract(clock, candidate, sessi
         ("command", {"command": "go test ./..."}),
         ("ai_response", {}),
     ]
-    add(session, *(envelope(kind, data=members) for kind, members in data))
+    add(session, *(envelope(kind, data=fields) for kind, fields in data))
     expected = {
         "summary": "In the last 20 minutes: 1 prompt; 2 changed files (a.go, b.go); 1 command (go test ./...).",
         "recentActivity": {"filesChanged": ["b.go", "a.go"], "commands": ["go test ./..."], "promptCount": 1},

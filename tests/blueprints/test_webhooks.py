@@ -65,8 +65,8 @@ def work(worker):
 class Hook:
     """A webhook created through the API."""
 
-    def __init__(self, reviewer, url, **members):
-        created = body_of(reviewer.post(HOOKS, {"url": url} | members), 201)
+    def __init__(self, reviewer, url, **fields):
+        created = body_of(reviewer.post(HOOKS, {"url": url} | fields), 201)
         self.reviewer, self.secret, self.id = reviewer, created["secret"], created["webhook"]["id"]
         self.path = f"{HOOKS}/{self.id}"
 
@@ -77,8 +77,8 @@ class Hook:
     def deliveries(self, **query):
         return self.reviewer.get(f"{self.path}/deliveries", **query).json["deliveries"]
 
-    def change(self, **members):
-        return self.reviewer.patch(self.path, members).json["webhook"]
+    def change(self, **fields):
+        return self.reviewer.patch(self.path, fields).json["webhook"]
 
     def test(self):
         return body_of(self.reviewer.post(f"{self.path}/test"), 202)["delivery"]

@@ -20,7 +20,7 @@ from schemas.fields import Reference, Text
 
 OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
 METHODS = ("get", "post", "put", "patch", "delete")
-# Examples for members without one in the document.
+# Examples for fields without one in the document.
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 LEVELS = [{"value": 1, "label": "Weak", "description": "Guesses."}, {"value": 2, "label": "Strong"}]
 EXAMPLES: dict[str, Any] = {
@@ -41,8 +41,8 @@ class Operation:
 
     route -- method and path as in Flask, with `<name>` for each path parameter
     query -- the required query parameters and a candidate's key, with examples
-    body -- a valid one with every documented member, and `<name>` for ids and keys; None without a body
-    texts, references -- the members of the body that are a Text and a Reference
+    body -- a valid one with every documented field, and `<name>` for ids and keys; None without a body
+    texts, references -- the fields of the body that are a Text and a Reference
     callers -- the credentials that it accepts; none if it needs none
     scope -- of `auth.required`, or None
     status -- of a success
@@ -172,7 +172,7 @@ def _body(operation: dict[str, Any], schema: Any) -> dict[str, Any] | None:
     if "application/json" not in content:
         return None
     example = _example("", content["application/json"]["schema"])
-    # Null omits a member that excludes others (R6).
+    # Null omits a field that excludes others (R6).
     omitted = {camel(name) for name in getattr(schema, "alternatives", ())}
     return {
         name: None if name in omitted else _PLACEHOLDERS.get(name, value) for name, value in example.items()
@@ -188,7 +188,7 @@ def _example(name: str, schema: dict[str, Any]) -> Any:
         return schema["example"]
     types = schema.get("type", "object")
     if "properties" in schema:
-        return {member: _example(member, inner) for member, inner in schema["properties"].items()}
+        return {field: _example(field, inner) for field, inner in schema["properties"].items()}
     if types == "array":
         return [_example("", schema["items"])]
     if "enum" in schema:

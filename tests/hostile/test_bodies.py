@@ -1,4 +1,4 @@
-"""Every operation with a body, with every hostile value in every member: rejected in the API's shape, or served."""
+"""Every operation with a body, with every hostile value in every field: rejected in the API's shape, or served."""
 
 import json
 
@@ -8,7 +8,7 @@ from schemas.base import example_of
 from schemas.keys import NewCandidate
 from tests.hostile.operations import operations
 from tests.hostile.values import BODIES, INVALID_JSON_VALUES, JSON_VALUES
-from tests.hostile.world import body_with, member_paths, snapshot
+from tests.hostile.world import body_with, field_paths, snapshot
 from web.json import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
 
 WITH_BODY = [operation for operation in operations() if operation.body is not None]
@@ -52,7 +52,7 @@ def test_valid_requests_are_served(world):
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 def test_no_value_breaks_an_operation_or_changes_anything_when_rejected(world, operation):
     body, before = world.body(operation), snapshot()
-    for path in member_paths(body):
+    for path in field_paths(body):
         for value in JSON_VALUES.values():
             world.call(operation, body=body_with(body, path, value))
     assert snapshot() == before
@@ -64,7 +64,7 @@ def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_
     candidate, before = example_of(NewCandidate()), snapshot()
     body = {"count": 2, "candidates": [candidate | {"extraMinutes": None}, {}]}
     assert world.call(operation, body=json.dumps(body).encode()).status_code == 201
-    for path in member_paths(body):
+    for path in field_paths(body):
         for value in JSON_VALUES.values():
             world.call(operation, body=body_with(body, path, value))
     assert snapshot() == before
@@ -72,7 +72,7 @@ def test_no_value_in_a_candidate_breaks_key_generation_or_changes_anything_when_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
-def test_no_missing_member_breaks_an_operation_or_changes_anything_when_rejected(world, operation):
+def test_no_missing_field_breaks_an_operation_or_changes_anything_when_rejected(world, operation):
     body, before = world.body(operation), snapshot()
     for missing in body:
         rest = {name: value for name, value in body.items() if name != missing}
@@ -82,11 +82,11 @@ def test_no_missing_member_breaks_an_operation_or_changes_anything_when_rejected
 
 
 @pytest.mark.parametrize("names", [UNSTORABLE[:1], pytest.param(UNSTORABLE[1:], marks=pytest.mark.slow)])
-def test_unstorable_values_are_rejected_in_every_member(world, names):
+def test_unstorable_values_are_rejected_in_every_field(world, names):
     before = snapshot()
     for operation in STRICT:
         body = world.body(operation)
-        for path in (path for path in member_paths(body) if path[0] not in ANYTHING_IN):
+        for path in (path for path in field_paths(body) if path[0] not in ANYTHING_IN):
             for name in names:
                 response = world.call(operation, body=body_with(body, path, JSON_VALUES[name]))
                 assert response.status_code == 400, (operation, path, name)
@@ -98,7 +98,7 @@ def test_values_that_are_not_strict_json_are_rejected(world):
     before = snapshot()
     for operation in STRICT:
         body = world.body(operation)
-        for path in (next(member_paths(body)), list(member_paths(body))[-1]):
+        for path in (next(field_paths(body)), list(field_paths(body))[-1]):
             for name, value in INVALID_JSON_VALUES.items():
                 response = world.call(operation, body=body_with(body, path, value))
                 assert response.status_code == 400, (operation, path, name)
@@ -132,7 +132,7 @@ def test_charset_and_identity_change_nothing(world):
 
 
 @pytest.mark.slow
-def test_unknown_members_are_ignored_or_rejected_and_32_levels_are_accepted(world):
+def test_unknown_fields_are_ignored_or_rejected_and_32_levels_are_accepted(world):
     deep = []
     for _ in range(MAX_DEPTH - 2):
         deep = [deep]

@@ -16,9 +16,9 @@ MEMBERS = (
 )  # fmt: skip
 
 
-def envelope(number, kind, data, **members):
+def envelope(number, kind, data, **fields):
     known = {"id": f"event {number}", "kind": kind, "ts": f"2026-04-01T09:00:{number % 60:02}Z", "v": 1}
-    text = json.dumps(known | {"source": "codex"} | members).encode()
+    text = json.dumps(known | {"source": "codex"} | fields).encode()
     return text[:-1] + b', "data": {%s}, "rawPayload": %s}' % (data, json.dumps("\x00\ud800").encode())
 
 
@@ -33,7 +33,7 @@ def complete(candidate, session):
 def test_hostile_data_is_stored_as_sent_and_the_session_can_be_closed_and_read(reviewer, candidate, session):
     sent = []
     for turn, value in enumerate(JSON_VALUES.values()):
-        data = b",".join(b'"%s": %s' % (member.encode(), value) for member in MEMBERS)
+        data = b",".join(b'"%s": %s' % (field.encode(), value) for field in MEMBERS)
         for kind in KINDS[turn % 3 :: 3]:
             body = envelope(len(sent), kind, data)
             assert ingest(candidate, body).status_code == 201, (kind, value)
@@ -52,9 +52,9 @@ ODD = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("member", ["source", "actor", "provenance", "relatedEventIds", "anything"])
-def test_other_members_of_an_envelope_may_be_of_any_type(candidate, session, member):
+@pytest.mark.parametrize("field", ["source", "actor", "provenance", "relatedEventIds", "anything"])
+def test_other_fields_of_an_envelope_may_be_of_any_type(candidate, session, field):
     for number, value in enumerate(ODD):
-        body = envelope(number, "command", b'"command": "ls", "exitCode": 0', **{member: value})
+        body = envelope(number, "command", b'"command": "ls", "exitCode": 0', **{field: value})
         assert ingest(candidate, body).status_code == 201, value
     assert complete(candidate, session).status_code == 200

@@ -19,8 +19,8 @@ def requests_with_secrets(raw):
         b"/start?key=" + key, b"/replay/%s?key=%s" % (raw.session_id.encode(), key), b"/replay/" + key,
         b"/v1/sessions/" + key, b"/v1/assessments/" + token,
     ]  # fmt: skip
-    members = {"sessionId": raw.token, "signingPubKey": raw.token, "disclosureHash": raw.token}
-    body = json.dumps(members | {"key": raw.key}).encode()
+    fields = {"sessionId": raw.token, "signingPubKey": raw.token, "disclosureHash": raw.token}
+    body = json.dumps(fields | {"key": raw.key}).encode()
     bodies = [body, body[:-1], b'{"key": "%s", "key": "%s"}' % (key, token)]
     paths = (b"candidate/consent", b"candidate/redeem", b"candidate/complete", b"hooks/ingest")
     me = b"GET /v1/me HTTP/1.1\r\n"

@@ -91,7 +91,7 @@ def test_surrogate_pairs_and_escaped_control_characters_are_text():
     "body",
     [b'{"data": {"a": 1, "a": 1}}', rb'{"data": [{"a": 1, "\u0061": 2}]}', b'{"data": {}, "data": {}}'],
 )
-def test_duplicate_members_are_rejected_at_every_level_even_in_data(body):
+def test_duplicate_fields_are_rejected_at_every_level_even_in_data(body):
     with pytest.raises(NotJson):
         strict_object(body, VERBATIM)
 
@@ -104,7 +104,7 @@ values = st.recursive(
     max_leaves=15,
 )
 batches = st.builds(
-    lambda members, events, indent: json.dumps(members | {"events": events}, indent=indent),
+    lambda fields, events, indent: json.dumps(fields | {"events": events}, indent=indent),
     st.dictionaries(st.text(max_size=4), values, max_size=3),
     st.lists(values, max_size=5),
     st.sampled_from([None, 1]),

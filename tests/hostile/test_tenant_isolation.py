@@ -16,7 +16,7 @@ from tests.hostile.world import (
     NOT_FOUND,
     UNAUTHENTICATED,
     body_with,
-    member_paths,
+    field_paths,
     rolled_back,
     snapshot,
 )
@@ -25,7 +25,7 @@ from tests.hostile.world import (
 # every caller.
 EXTENTS = pytest.mark.parametrize("extent", ["matching", pytest.param("every", marks=pytest.mark.slow)])
 CALLERS = ("writer", "reader", "candidate", "finished")
-# Members that name a row or an object. `evidence` names events.
+# Fields that name a row or an object. `evidence` names events.
 REFERENCES = {name for operation in every_operation() for name in operation.references}
 REFERENCES |= {"sessionId", "evidence", "bundleKey"}
 
@@ -70,11 +70,11 @@ class Walk:
             for name in set(matching) - {"criterion"}:
                 yield from ({name: foreign_id} for foreign_id in self.foreign)
 
-    def foreign_ids_of(self, member, extent):
+    def foreign_ids_of(self, field, extent):
         if extent == "every":
             return self.foreign
         ids = self.world.foreign.ids
-        return [str(ids[{"evidence": "eventId", "bundleKey": "objectKey"}.get(member, member)])]
+        return [str(ids[{"evidence": "eventId", "bundleKey": "objectKey"}.get(field, field)])]
 
     def check_error(self, caller_name, operation, response):
         """Check an error of a foreign id: it depends on the caller, never on whether the row exists."""
@@ -122,12 +122,12 @@ def test_queries_return_nothing_of_another_organization(walk, extent):
 
 @EXTENTS
 def test_foreign_ids_in_a_body_are_rejected(walk, extent):
-    """As unknown ids are: 400 with the member's name for what a reviewer refers to (R8), else 404."""
+    """As unknown ids are: 400 with the field's name for what a reviewer refers to (R8), else 404."""
     before = snapshot()
     accepted = set()
     for operation in every_operation():
         body = walk.world.body(operation) or {}
-        for path in (path for path in member_paths(body) if path[-1] in REFERENCES):
+        for path in (path for path in field_paths(body) if path[-1] in REFERENCES):
             for foreign_id in walk.foreign_ids_of(path[-1], extent):
                 value = json.dumps([foreign_id] if path[-1] == "evidence" else foreign_id).encode()
                 for caller_name in walk.callers_of(operation, extent):

@@ -1,4 +1,4 @@
-"""Parsing a member or parameter takes linear time for every string."""
+"""Parsing a field or parameter takes linear time for every string."""
 
 import time
 from contextlib import suppress

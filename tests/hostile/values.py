@@ -4,7 +4,7 @@ DEEP = 10_000
 LONG = 70_000
 SOME_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 
-# Values of a member: valid JSON.
+# Values of a field: valid JSON.
 JSON_VALUES: dict[str, bytes] = {
     "null": b"null",
     "true": b"true",
@@ -50,7 +50,7 @@ JSON_VALUES: dict[str, bytes] = {
     "list of 1,000": b"[" + b",".join([b'"x"'] * 1000) + b"]",
 }
 
-# Values of a member: not strict JSON.
+# Values of a field: not strict JSON.
 INVALID_JSON_VALUES: dict[str, bytes] = {
     "5,000 digits": b"9" * 5000,
     "NaN": b"NaN",
@@ -62,7 +62,7 @@ INVALID_JSON_VALUES: dict[str, bytes] = {
     "surrogate as UTF-8": b'"\xed\xa0\x80"',
     "invalid UTF-8": b'"\xff\xfe"',
     "overlong UTF-8": b'"\xc0\x80"',
-    "member twice": b'{"a": 1, "a": 1}',
+    "field twice": b'{"a": 1, "a": 1}',
     "33 levels": b"[" * 33 + b"]" * 33,
     "10,000 lists": b"[" * DEEP + b"]" * DEEP,
     "10,000 objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
@@ -111,8 +111,8 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "a name twice, deep inside": (b'{"x": [[{"y": 1, "y": 2}]]}', JSON_TYPE, 400),
     "33 levels": (b'{"x":' + b"[" * 32 + b"]" * 32 + b"}", JSON_TYPE, 400),
     "10,000 levels": (b'{"x":' * DEEP + b"1" + b"}" * DEEP, JSON_TYPE, 400),
-    "a huge number in an unknown member": (b'{"x": 9223372036854775808}', JSON_TYPE, 400),
-    "1e400 in an unknown member": (b'{"x": [1e400]}', JSON_TYPE, 400),
+    "a huge number in an unknown field": (b'{"x": 9223372036854775808}', JSON_TYPE, 400),
+    "1e400 in an unknown field": (b'{"x": [1e400]}', JSON_TYPE, 400),
     "gzip": (b"\x1f\x8b\x08\x00", JSON_TYPE | {"Content-Encoding": "gzip"}, 415),
     "an unknown encoding": (b"{}", JSON_TYPE | {"Content-Encoding": "gzip, identity"}, 415),
     "no content type": (b"{}", {}, 415),

@@ -26,7 +26,7 @@ INTERNALS = (
 )  # fmt: skip
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
-# Members that an error may have in addition to those of R26.
+# Fields that an error may have in addition to those of R26.
 MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
 
 
@@ -105,7 +105,7 @@ class World:
         return [operation for operation in operations() if self.call(operation).status_code < 300]
 
     def body(self, operation: Operation) -> dict[str, Any] | None:
-        """A valid body with every member of the operation."""
+        """A valid body with every field of the operation."""
         body = fill(operation.body, self.own.names)
         return body | {"groups": {str(self.own.key.id): "Group A"}} if "groups" in (body or ()) else body
 
@@ -189,14 +189,14 @@ def snapshot() -> dict[str, list[tuple]]:
     return {table: sorted(db.execute_sql(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables}
 
 
-def member_paths(value: Any, path: tuple = ()) -> Iterator[tuple]:
-    """The path of every member of a body, at any depth, with the first entry of each list."""
+def field_paths(value: Any, path: tuple = ()) -> Iterator[tuple]:
+    """The path of every field of a body, at any depth, with the first entry of each list."""
     children = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         children = enumerate(value[:1])
     for name, child in children:
         yield (*path, name)
-        yield from member_paths(child, (*path, name))
+        yield from field_paths(child, (*path, name))
 
 
 def body_with(body: Any, path: tuple, value: bytes) -> bytes:

@@ -33,9 +33,9 @@ def make_keys(reviewer: Client, assessment: dict[str, Any], count: int) -> list[
     return keys
 
 
-def invite(reviewer: Client, assessment: dict[str, Any], *addresses: str, **members: Any) -> Response:
+def invite(reviewer: Client, assessment: dict[str, Any], *addresses: str, **fields: Any) -> Response:
     """Create a key for each address."""
-    body = {"count": len(addresses), "candidateEmails": addresses} | members
+    body = {"count": len(addresses), "candidateEmails": addresses} | fields
     return reviewer.post(f"/v1/assessments/{assessment['id']}/keys", body)
 
 
@@ -79,8 +79,8 @@ def send_copies(service: Service, candidate: Candidate, sent: dict[str, Any], co
     service.execute(MULTIPLY, count - 1, service.stored_id(candidate.session_id))
 
 
-def event(kind: str = "prompt", second: int = 0, **members: Any) -> dict[str, Any]:
+def event(kind: str = "prompt", second: int = 0, **fields: Any) -> dict[str, Any]:
     """Build an event as a client sends it."""
     ts = f"2026-04-01T09:{second // 60:02}:{second % 60:02}.000Z"
     body = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal", "data": {}}
-    return body | members
+    return body | fields

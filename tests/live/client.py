@@ -23,7 +23,7 @@ class Response:
         return json.loads(self.text)
 
     def __getitem__(self, name: str) -> Any:
-        """A member of the JSON object."""
+        """A field of the JSON object."""
         return self.json[name]
 
 

@@ -73,10 +73,10 @@ def text(value: str) -> str:
     return "".join(ALWAYS_ESCAPED.get(character, character) for character in escaped)
 
 
-def encode(members: dict[str, Any]) -> bytes:
-    """A request body: the members in their order, their values in canonical form."""
+def encode(fields: dict[str, Any]) -> bytes:
+    """A request body: the fields in their order, their values in canonical form."""
     return (
-        "{" + ",".join(f"{text(name)}:{canonical(value)}" for name, value in members.items()) + "}"
+        "{" + ",".join(f"{text(name)}:{canonical(value)}" for name, value in fields.items()) + "}"
     ).encode()
 
 

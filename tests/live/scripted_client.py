@@ -136,11 +136,11 @@ class Cli:
 
     # While working (section 4.2)
 
-    def event(self, kind: str, data: dict[str, Any], source: str = "claude-code", **members: Any) -> dict:
+    def event(self, kind: str, data: dict[str, Any], source: str = "claude-code", **fields: Any) -> dict:
         """The next signed event of the session, with nine fractional digits in its time."""
         ts = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "123Z")
         head = {"id": str(uuid.uuid4()), "sessionId": self.session_id, "ts": ts, "kind": kind}
-        return self.chain.append({**head, "source": source, "v": 1, "data": data, **members})
+        return self.chain.append({**head, "source": source, "v": 1, "data": data, **fields})
 
     def send(self, event: dict[str, Any], *, in_foreground: bool = False) -> Response:
         """Send an event from a hook, or from a command that the candidate waits for."""
@@ -163,11 +163,11 @@ class Cli:
         assert self.put(upload, bundle).status in range(200, 300)
         return upload
 
-    def submit(self, upload: dict[str, Any], bundle: bytes, **members: Any) -> Response:
+    def submit(self, upload: dict[str, Any], bundle: bytes, **fields: Any) -> Response:
         details = {"bundleKey": upload["objectKey"], "bundleSize": len(bundle)}
         details["bundleSha256"] = hashlib.sha256(bundle).hexdigest()
         code = {"diff": "", "fileTree": ["orders.py"], "repoUrl": "", "baseSha": ""}
-        body = {"sessionId": self.session_id, **code, **details, **members}
+        body = {"sessionId": self.session_id, **code, **details, **fields}
         return self.call("POST", "/v1/candidate/submit-code", body, version=False)
 
     def status(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.live.client import Response
 
-# Null, absent members and further members fit everywhere.
+# Null, absent fields and further fields fit everywhere.
 TEXTS = [str]
 ANYTHING: dict[str, Any] = {}
 BRIEF = {

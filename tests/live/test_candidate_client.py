@@ -66,11 +66,11 @@ def reviewer(service):
 
 @pytest.fixture
 def assessment(reviewer):
-    """An assessment with all members that candidates see."""
+    """An assessment with all fields that candidates see."""
     issue = reviewer.post("/v1/issues", {"title": "Orders are lost", "taskBrief": "Find them.", **REPOSITORY})
-    members = {"issueId": issue["issue"]["id"], "brief": BRIEF, "setupInstructions": "make setup"}
-    members |= {"timeLimitMinutes": LIMIT_MINUTES, "allowedTools": ["claude"]}
-    return reviewer.post("/v1/assessments", ASSESSMENT | members)["assessment"]
+    fields = {"issueId": issue["issue"]["id"], "brief": BRIEF, "setupInstructions": "make setup"}
+    fields |= {"timeLimitMinutes": LIMIT_MINUTES, "allowedTools": ["claude"]}
+    return reviewer.post("/v1/assessments", ASSESSMENT | fields)["assessment"]
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def count(responses):
 # start
 
 
-def test_a_redeem_returns_all_members_of_the_assessment(cli, assessment):
+def test_a_redeem_returns_all_fields_of_the_assessment(cli, assessment):
     before = datetime.now().astimezone()
     cli.start()
     session = cli.session
@@ -141,7 +141,7 @@ def test_a_redeem_returns_all_members_of_the_assessment(cli, assessment):
     assert cli.report_boot()["verdict"]["state"]
 
 
-def test_a_client_starts_an_assessment_without_optional_members(service, reviewer, tmp_path):
+def test_a_client_starts_an_assessment_without_optional_fields(service, reviewer, tmp_path):
     (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
     cli = Cli(service.port, key["key"], tmp_path)
     cli.start()

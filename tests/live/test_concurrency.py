@@ -68,19 +68,19 @@ def test_of_concurrent_changes_with_one_etag_one_is_made(reviewer, assessment):
     rubric = {"name": "0", "criteria": [{"key": "a", "title": "A", "levels": [level, level | {"value": 1}]}]}
     (key,) = make_keys(reviewer, assessment, 1)
     rubric_id = reviewer.post("/v1/rubrics", rubric)["rubric"]["id"]
-    members = {
+    fields = {
         f"/v1/assessments/{assessment['id']}": "title",
         f"/v1/rubrics/{rubric_id}": "name",
         f"/v1/candidates/{key['id']}": "candidateName",
     }
-    for path, member in members.items():
-        tag = reviewer.request("PATCH", path, {member: "0"}).headers["ETag"]
-        changes_at_once = [partial(change, reviewer, path, tag, {member: str(n)}) for n in range(1, 17)]
+    for path, field in fields.items():
+        tag = reviewer.request("PATCH", path, {field: "0"}).headers["ETag"]
+        changes_at_once = [partial(change, reviewer, path, tag, {field: str(n)}) for n in range(1, 17)]
         responses = run_concurrently(changes_at_once)
         assert Counter(response.status for response in responses) == {200: 1, 412: 15}, path
         (made,) = (response for response in responses if response.status == 200)
         # Its tag is the present state's.
-        assert change(reviewer, path, made.headers["ETag"], {member: "17"}).status == 200
+        assert change(reviewer, path, made.headers["ETag"], {field: "17"}).status == 200
 
 
 def change(reviewer, path, tag, body):

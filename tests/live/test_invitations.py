@@ -24,12 +24,12 @@ def invitations(reviewer, assessment):
 
 @pytest.fixture
 def wait_for(invitations):
-    """Wait until the invitation to an address has these members; returns it."""
+    """Wait until the invitation to an address has these fields; returns it."""
 
-    def wait_for(address, **members):
+    def wait_for(address, **fields):
         wait_until(
-            lambda: invitations()[address].items() >= members.items(),
-            f"The invitation to {address} does not have {members}.",
+            lambda: invitations()[address].items() >= fields.items(),
+            f"The invitation to {address} does not have {fields}.",
         )
         return invitations()[address]
 

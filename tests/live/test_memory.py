@@ -157,7 +157,7 @@ def test_long_signatures_take_little_memory(service, reviewer, candidate):
 
 
 @pytest.mark.parametrize(
-    "members",
+    "fields",
     [
         {"kind": "prompt", "data": {"text": "Why?"}},
         {"kind": "command", "data": {"command": "pytest NUMBER", "exitCode": 1, "stderr": "failed\n" * 20}},
@@ -167,8 +167,8 @@ def test_long_signatures_take_little_memory(service, reviewer, candidate):
     ],
     ids=["prompts", "failures", "responses", "gaps", "forks"],
 )
-def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate, members):
-    send_copies(service, candidate, event() | {"id": "NUMBER"} | members, MAX_EVENTS)
+def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate, fields):
+    send_copies(service, candidate, event() | {"id": "NUMBER"} | fields, MAX_EVENTS)
     read_all(candidate, reviewer)
     assert peak_mib(service) < MAX_MIB
 

@@ -110,7 +110,7 @@ def cohort(organization, rubric, clock):
 
 
 def make_events(word, prompts):
-    """Events with the word in every member that a client can fill."""
+    """Events with the word in every field that a client can fill."""
     yield envelope("session_start", data={word: word}, source=word, actor={"type": word}) | {
         "id": f"{word}-start"
     }

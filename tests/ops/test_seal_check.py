@@ -102,7 +102,7 @@ def change_entry(**columns):
 AUDIT_MANIPULATIONS = {
     "an action is changed": (change_entry(action="nothing"), "row 2"),
     "an actor is changed": (change_entry(actor_name="Another person"), "row 2"),
-    "the fields are changed": (change_entry(members=["title"]), "row 2"),
+    "the fields are changed": (change_entry(body_fields=["title"]), "row 2"),
     "an address is changed": (change_entry(came_from="203.0.113.7"), "row 2"),
     "a hash is changed": (change_entry(hash=bytes(32)), "row 2"),
     "the first entry is deleted": (lambda org: entries(org)[0].delete_instance(), "row 1 "),
@@ -426,15 +426,15 @@ def test_only_an_anchor_reveals_that_all_keys_were_removed(
 
 @pytest.mark.parametrize("type", ["session.sealed", "audit.sealed"])
 @pytest.mark.parametrize(
-    "members",
+    "values",
     [{"count": 1}, {"number": 10**30, "finalSeals": 10**30}, {"sessionId": "x", "head": "x"}, {"mac": 1}],
 )
 def test_an_anchor_that_somebody_wrote_into_the_feed_is_not_logged(
-    organization, session, worker, log_records, type, members
+    organization, session, worker, log_records, type, values
 ):
     anchor = FeedEvent.get(FeedEvent.type == type)
     before = len(log_records)
-    FeedEvent.create(organization=organization, type=type, data=anchor.data | members)
+    FeedEvent.create(organization=organization, type=type, data=anchor.data | values)
     worker.run_once()
     (record,) = log_records[before:]
     assert record.levelname == "WARNING"

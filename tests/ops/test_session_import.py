@@ -114,8 +114,8 @@ def test_all_recordings_in_one_cohort_have_the_expected_statistics(flask, organi
         independent_statistics.check(stats, columns, columns[index])
 
 
-def event(kind="prompt", seconds=0, **members):
-    return json.dumps(factories.envelope(kind, seconds, sessionId="SESSION") | members)
+def event(kind="prompt", seconds=0, **fields):
+    return json.dumps(factories.envelope(kind, seconds, sessionId="SESSION") | fields)
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ def test_the_name_of_an_unknown_model_is_not_stored(call, upstream, usage):
     assert [(used.model, used.input_tokens) for used in usage()] == [(None, 11)]
 
 
-def stop_before_the_end(candidate, upstream, path, events, rest=None, **members):
+def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
     """Read these events and hang up before the response ends; the provider sends the rest, if any, afterwards."""
     has_stopped = threading.Event()
 
@@ -215,7 +215,7 @@ def stop_before_the_end(candidate, upstream, path, events, rest=None, **members)
             exchange.end_stream()
 
     upstream.respond = respond
-    body = {"model": "gpt-5", "input": "x" * 260} | members
+    body = {"model": "gpt-5", "input": "x" * 260} | fields
     response = candidate.request("POST", path, buffered=False, data=json.dumps(body))
     received, chunks = b"", iter(response.response)
     while len(received) < len(b"".join(events)):

@@ -54,7 +54,7 @@ def test_the_usage_of_a_stream_without_it_is_estimated(call, upstream, session, 
 
 
 @pytest.mark.parametrize(
-    ("members", "output_tokens"),
+    ("fields", "output_tokens"),
     [
         ({}, 128_000),
         ({"max_tokens": 10}, 10),
@@ -68,11 +68,11 @@ def test_the_usage_of_a_stream_without_it_is_estimated(call, upstream, session, 
     ],
 )
 def test_a_completion_reserves_the_output_of_all_its_choices(
-    candidate, upstream, assessment, members, output_tokens
+    candidate, upstream, assessment, fields, output_tokens
 ):
     assessment.update_columns(token_budget_nano_usd=100 * USD)
     upstream.respond = stay_open
-    body = json.dumps({"model": "gpt-5"} | members)
+    body = json.dumps({"model": "gpt-5"} | fields)
     running = candidate.request("POST", CHAT_COMPLETIONS, buffered=False, data=body)
     (reservation,) = ModelReservation.select()
     # $1.25 and $10 per million tokens.
@@ -85,7 +85,7 @@ def message(*parts):
 
 
 @pytest.mark.parametrize(
-    ("members", "status", "code"),
+    ("fields", "status", "code"),
     [
         ({"web_search_options": {}}, 403, "hosted_tool_not_allowed"),
         ({"model": "gpt-4o-search-preview"}, 403, "hosted_tool_not_allowed"),
@@ -101,14 +101,14 @@ def message(*parts):
         ({"service_tier": "priority"}, 400, "surcharge_not_supported"),
     ],
 )  # fmt: skip
-def test_what_costs_extra_or_belongs_to_others_is_rejected(call, upstream, members, status, code):
-    response = call(CHAT_COMPLETIONS, data=json.dumps(members))
+def test_what_costs_extra_or_belongs_to_others_is_rejected(call, upstream, fields, status, code):
+    response = call(CHAT_COMPLETIONS, data=json.dumps(fields))
     assert error_of(response)[::2] == (status, code)
     assert upstream.requests == []
 
 
 @pytest.mark.parametrize(
-    "members",
+    "fields",
     [
         {"model": "gpt-5", "n": 2, "stream_options": {"include_usage": True}, "store": True},
         {"modalities": ["text"], "audio": None, "web_search_options": None, "service_tier": "flex"},
@@ -119,8 +119,8 @@ def test_what_costs_extra_or_belongs_to_others_is_rejected(call, upstream, membe
         {"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {"name": "g"}}]},
     ],
 )  # fmt: skip
-def test_other_requests_are_forwarded_unchanged(call, upstream, members):
-    body = json.dumps(members)
+def test_other_requests_are_forwarded_unchanged(call, upstream, fields):
+    body = json.dumps(fields)
     assert call(CHAT_COMPLETIONS, data=body).status_code == 200
     assert upstream.requests[0].body.decode() == body
 

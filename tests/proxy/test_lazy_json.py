@@ -10,8 +10,8 @@ from proxy.lazy_json import TRUNCATED, LazyArray, LazyObject
 
 
 def lazy(value):
-    members = document(json.dumps(value).encode()).members()
-    return LazyObject(members, {"messages": members["messages"].elements()})
+    fields = document(json.dumps(value).encode()).fields()
+    return LazyObject(fields, {"messages": fields["messages"].elements()})
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_an_array_is_a_sequence():
         messages[4]
 
 
-def test_a_member_that_is_missing_is_a_key_error():
+def test_a_field_that_is_missing_is_a_key_error():
     body = lazy({"messages": []})
     assert body.get("model") is None
     with pytest.raises(KeyError):
@@ -68,16 +68,16 @@ def test_a_long_string_is_truncated_at_a_character(monkeypatch, text, start):
     monkeypatch.setattr(lazy_json, "MAX_BYTES", 50)
     is_escaped = "\U0001f600" in text
     content = json.dumps({"messages": [{"content": [{"text": text}], "n": 1}]}, ensure_ascii=is_escaped)
-    members = document(content.encode()).members()
-    body = LazyObject(members, {"messages": members["messages"].elements()})
+    fields = document(content.encode()).fields()
+    body = LazyObject(fields, {"messages": fields["messages"].elements()})
     assert body["messages"][0] == {"content": [{"text": start + TRUNCATED}], "n": 1}
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2, "long": "%s"}', "[" * 40 + '"%s"' + "]" * 40])
 def test_a_large_value_that_cannot_be_read_is_none(monkeypatch, text):
     monkeypatch.setattr(lazy_json, "MAX_BYTES", 100)
-    members = document(b'{"messages": [%b, 1]}' % (text % ("x" * 200)).encode()).members()
-    value = LazyObject(members, {"messages": members["messages"].elements()})["messages"]
+    fields = document(b'{"messages": [%b, 1]}' % (text % ("x" * 200)).encode()).fields()
+    value = LazyObject(fields, {"messages": fields["messages"].elements()})["messages"]
     while isinstance(value[0], list):
         value = value[0]
     assert value[0] is None

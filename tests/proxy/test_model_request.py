@@ -146,7 +146,7 @@ def test_background_responses_are_rejected(call, upstream):
 
 
 @pytest.mark.parametrize(
-    ("path", "members"),
+    ("path", "fields"),
     [
         (RESPONSES, {"previous_response_id": "resp_1"}),
         (RESPONSES, {"conversation": {"id": "conv_1"}}),
@@ -165,8 +165,8 @@ def test_background_responses_are_rejected(call, upstream):
         (MESSAGES, {"container": "container_1"}),
     ],
 )
-def test_references_to_what_the_provider_stored_are_rejected(call, upstream, path, members):
-    response = call(path, data=json.dumps(members))
+def test_references_to_what_the_provider_stored_are_rejected(call, upstream, path, fields):
+    response = call(path, data=json.dumps(fields))
     assert error_of(response) == (400, "invalid_request_error", "stored_state_not_supported")
     assert upstream.requests == []
 
@@ -177,7 +177,7 @@ SOURCE = {"type": "image", "source": {"type": "url", "url": REMOTE}}
 
 
 @pytest.mark.parametrize(
-    ("path", "members", "named"),
+    ("path", "fields", "named"),
     [
         (RESPONSES, {"input": [{"role": "user", "content": [IMAGE]}]}, "image_url"),
         (
@@ -195,15 +195,15 @@ SOURCE = {"type": "image", "source": {"type": "url", "url": REMOTE}}
         (MESSAGES, {"messages": [{"content": [{"source": {"content": [SOURCE]}}]}]}, "source.url"),
     ],
 )
-def test_input_that_the_provider_would_load_from_a_url_is_rejected(call, upstream, path, members, named):
-    response = call(path, data=json.dumps(members))
+def test_input_that_the_provider_would_load_from_a_url_is_rejected(call, upstream, path, fields, named):
+    response = call(path, data=json.dumps(fields))
     assert error_of(response) == (400, "invalid_request_error", "remote_input_not_supported")
     assert f"`{named}`" in response.json["error"]["message"]
     assert upstream.requests == []
 
 
 @pytest.mark.parametrize(
-    ("path", "members"),
+    ("path", "fields"),
     [
         (RESPONSES, {"service_tier": "priority"}),
         (RESPONSES, {"service_tier": "fast"}),
@@ -213,11 +213,11 @@ def test_input_that_the_provider_would_load_from_a_url_is_rejected(call, upstrea
         (MESSAGES, {"speed": "fast"}),
     ],
 )
-def test_modes_with_a_surcharge_are_rejected(call, upstream, path, members):
-    response = call(path, data=json.dumps(members))
+def test_modes_with_a_surcharge_are_rejected(call, upstream, path, fields):
+    response = call(path, data=json.dumps(fields))
     assert error_of(response) == (400, "invalid_request_error", "surcharge_not_supported")
     # Claude Code then continues without its fast mode.
-    assert response.json["error"]["message"].startswith("Fast mode is not enabled") == ("speed" in members)
+    assert response.json["error"]["message"].startswith("Fast mode is not enabled") == ("speed" in fields)
     assert upstream.requests == []
 
 

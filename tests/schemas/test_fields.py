@@ -81,7 +81,7 @@ def test_list_reports_every_invalid_entry_as_the_field_does(entry):
     assert rejected.value.messages == messages
 
 
-def test_response_has_every_member_that_is_not_optional():
+def test_response_has_every_field_that_is_not_optional():
     shape = Schema.from_dict({"always": fields.String(), "at_times": fields.String(optional=True)})()
     assert [field.required for field in shape.fields.values()] == [True, False]
 

@@ -1,4 +1,4 @@
-"""Keys and candidates are written from rows without a schema, with the members that the schemas document."""
+"""Keys and candidates are written from rows without a schema, with the fields that the schemas document."""
 
 import pytest
 from factories import make_key, make_session
@@ -8,15 +8,15 @@ from schemas.candidates import Candidate
 from schemas.keys import Invite, Key, candidate_of, key_of
 
 
-def members(schema):
+def names_of(schema):
     return [field.data_key for field in schema().fields.values()]
 
 
 @pytest.mark.parametrize("email", ["alice@example.com", None])
-def test_rows_have_the_documented_members(assessment, email):
+def test_rows_have_the_documented_fields(assessment, email):
     make_session(make_key(assessment, email))
     (row,) = CandidateList(assessment.organization_id, None).all()
-    assert list(key_of(row, shows_key=True)) == members(Key)
-    assert list(candidate_of(row, shows_key=True)) == members(Candidate)
+    assert list(key_of(row, shows_key=True)) == names_of(Key)
+    assert list(candidate_of(row, shows_key=True)) == names_of(Candidate)
     invite = key_of(row, shows_key=True)["invite"]
-    assert (invite and list(invite)) == (members(Invite) if email else None)
+    assert (invite and list(invite)) == (names_of(Invite) if email else None)

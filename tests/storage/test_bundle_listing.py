@@ -19,18 +19,18 @@ LARGE_HEADER = "The bundle has a header that is too large to read."
 AFTER = Entry("after", 1, "file", None)
 
 
-def member(name: str, type=tarfile.REGTYPE, size=0, linkname="", **pax_headers) -> tarfile.TarInfo:
+def field(name: str, type=tarfile.REGTYPE, size=0, linkname="", **pax_headers) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.size, info.linkname, info.pax_headers = type, size, linkname, pax_headers
     return info
 
 
-def tar(*members, format=tarfile.PAX_FORMAT, **pax_headers) -> bytes:
+def tar(*fields, format=tarfile.PAX_FORMAT, **pax_headers) -> bytes:
     """A tar of `(name, contents)` or of TarInfo objects, whose contents are zeros."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=format, pax_headers=pax_headers) as archive:
-        for entry in members:
-            info = entry if isinstance(entry, tarfile.TarInfo) else member(entry[0], size=len(entry[1]))
+        for entry in fields:
+            info = entry if isinstance(entry, tarfile.TarInfo) else field(entry[0], size=len(entry[1]))
             archive.addfile(info, io.BytesIO(bytes(info.size) if info is entry else entry[1]))
     return file.getvalue()
 
@@ -46,7 +46,7 @@ def names(bundle) -> list[str]:
 
 def header(type: bytes, size=0, format=tarfile.USTAR_FORMAT, **changes) -> bytes:
     """A header block. `changes` such as `at124=b"..."` overwrite its bytes."""
-    block = bytearray(member("h", type, size).tobuf(format))
+    block = bytearray(field("h", type, size).tobuf(format))
     for offset, value in changes.items():
         start = int(offset.removeprefix("at"))
         block[start : start + len(value)] = value
@@ -73,7 +73,7 @@ def test_names_types_and_sizes_are_listed(format):
         ("empty", b""),
         (f"{'d' * 80}/{'f' * 90}", b"y"),
     ]
-    bundle = listing(tar(*files, member("src", tarfile.DIRTYPE), format=format))
+    bundle = listing(tar(*files, field("src", tarfile.DIRTYPE), format=format))
     listed = [Entry(name, len(contents), "file", None) for name, contents in files]
     assert bundle == ([*listed, Entry("src", 0, "directory", None)], None)
     assert listing(tar()) == ([], None)
@@ -125,10 +125,10 @@ OTHER_TYPES = {
 
 def test_other_types_are_unsafe():
     unsafe = "Type is {}; only files and directories are safe."
-    bundle = listing(tar(*(member(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
+    bundle = listing(tar(*(field(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
     assert bundle.entries == [Entry(shown, 0, shown, unsafe.format(shown)) for shown in OTHER_TYPES]
     old = header(tarfile.GNUTYPE_SPARSE, at482=b"\1") + bytes(504) + b"\1" + bytes(7) + bytes(512)
-    new = member("GNUSparseFile.0/new", size=3, **{"GNU.sparse.major": "1"})
+    new = field("GNUSparseFile.0/new", size=3, **{"GNU.sparse.major": "1"})
     *sparse, after = listing(old + tar(new, ("after", b"1"))).entries
     assert [(entry.type, entry.unsafe) for entry in sparse] == [
         ("sparse file", unsafe.format("sparse file"))
@@ -142,7 +142,7 @@ def test_a_global_header_names_all_entries():
 
 
 def test_an_oversized_header_ends_the_listing():
-    bundle = listing(tar(("before", b"1"), member("x", comment="c" * 5 * MIB), ("after", b"1")))
+    bundle = listing(tar(("before", b"1"), field("x", comment="c" * 5 * MIB), ("after", b"1")))
     assert (names(bundle), bundle.problem) == (["before"], LARGE_HEADER)
 
 
@@ -198,9 +198,9 @@ def test_an_impossible_size_in_an_extended_header_ends_the_listing(size):
 
 
 def test_a_file_that_is_no_bundle_has_a_problem():
-    # Only the first member of a gzip file is read.
-    members = gzip.compress(b"") * 200_000 + gzip.compress(ONE)
-    for problem, bodies in {TRUNCATED: [b"", b"\x1f\x8b", members], DAMAGED: [b"no gzip", ONE]}.items():
+    # Only the first field of a gzip file is read.
+    fields = gzip.compress(b"") * 200_000 + gzip.compress(ONE)
+    for problem, bodies in {TRUNCATED: [b"", b"\x1f\x8b", fields], DAMAGED: [b"no gzip", ONE]}.items():
         for body in bodies:
             assert list_bundle(io.BytesIO(body)) == ([], problem)
 
@@ -217,7 +217,7 @@ def test_a_truncated_bundle_is_listed_to_its_end():
     ("before", "after"), [(bytes, gzip.compress), (gzip.compress, bytes)], ids=["uncompressed", "compressed"]
 )
 def test_flipped_bytes_never_raise(before, after):
-    whole = before(tar(("a", b"1" * 600), ("é" * 90, b"2"), member("l", tarfile.SYMTYPE, linkname="x")))
+    whole = before(tar(("a", b"1" * 600), ("é" * 90, b"2"), field("l", tarfile.SYMTYPE, linkname="x")))
     rng = random.Random(5)
     for _ in range(400):
         damaged = bytearray(whole)

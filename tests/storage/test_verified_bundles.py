@@ -50,9 +50,9 @@ def put(store, candidate, upload, bundle=BUNDLE):
     return None if response.status_code == 200 else error_of(response)
 
 
-def submit(candidate, session, upload, bundle=BUNDLE, **members):
+def submit(candidate, session, upload, bundle=BUNDLE, **fields):
     details = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
-    body = {"sessionId": str(session.id), "bundleKey": upload["objectKey"]} | details | members
+    body = {"sessionId": str(session.id), "bundleKey": upload["objectKey"]} | details | fields
     return candidate.post("/v1/candidate/submit-code", body)
 
 

@@ -79,7 +79,7 @@ class Scenario:
         elif (response := self.client.try_once("POST", self._keys, body, self.reviewer)) is None:
             self.results.add("key", count, is_acknowledged=False)
             return
-        # Only the needed members, because a long run has 100,000 keys.
+        # Only the needed fields, because a long run has 100,000 keys.
         batch.keys = [{"id": key["id"], "key": key["key"]} for key in response["keys"]]
         self.results.add("key", count)
 

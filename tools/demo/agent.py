@@ -157,9 +157,9 @@ class Agent:
         }
         return Request(TELEMETRY, _logs(attributes))
 
-    def _hook(self, name: str, **members: Any) -> Request:
+    def _hook(self, name: str, **fields: Any) -> Request:
         common = {"hook_event_name": name, "session_id": self.session, "cwd": FOLDER}
-        return Request(HOOKS, common | {"prompt_id": self._prompt_id} | members)
+        return Request(HOOKS, common | {"prompt_id": self._prompt_id} | fields)
 
     def _name(self, kind: str) -> str:
         self._number += 1

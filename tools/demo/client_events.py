@@ -126,7 +126,7 @@ class Client:
 
 
 def change(path: str, before: str | None, after: str) -> dict[str, Any]:
-    """The members of a change that describe it."""
+    """The fields of a change that describe it."""
     old, new = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
     name = "/dev/null" if before is None else f"a/{path}"
     lines = list(difflib.unified_diff(old, new, name, f"b/{path}"))

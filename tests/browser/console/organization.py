@@ -98,7 +98,7 @@ def people(site: Service, service: Client, name: str) -> tuple[Client, Client, C
 
 
 def hostile_events() -> list[dict[str, Any]]:
-    """Each text in each member that a page could show, and members that are missing or of another type."""
+    """Each text in each field that a page could show, and fields that are missing or of another type."""
     texts = [
         *({"kind": "prompt", "data": {"text": text}} for text in TEXTS),
         *(
@@ -138,12 +138,12 @@ def hostile_events() -> list[dict[str, Any]]:
         {"kind": kind, "data": {}} for kind in ("prompt", "command", "file_diff", "ai_response", "test_run")
     ]
     odd += [{"kind": "command", "data": {"command": {"a": [1]}, "exitCode": "0"}}]
-    return [event(second=10 * number, **members) for number, members in enumerate(texts + odd)]
+    return [event(second=10 * number, **fields) for number, fields in enumerate(texts + odd)]
 
 
-def work(site: Service, service: Client, assessment: dict[str, Any], members: dict[str, Any]) -> Candidate:
+def work(site: Service, service: Client, assessment: dict[str, Any], fields: dict[str, Any]) -> Candidate:
     """A candidate with a session of a few plain events."""
-    body = {"count": 1, "candidates": [members]}
+    body = {"count": 1, "candidates": [fields]}
     key = post(service, f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0]
     candidate = Candidate(site, key)
     plain = [
@@ -151,7 +151,7 @@ def work(site: Service, service: Client, assessment: dict[str, Any], members: di
         event(second=5, data={"text": "Where are orders written?"}),
         event("command", 30, data={"command": "pytest -q", "exitCode": 1}),
         event("file_diff", 60, data={"path": "orders.py"}, provenance={"attribution": "likely_ai"}),
-        event("command", 90 + len(members.get("name", "")), data={"command": "pytest -q", "exitCode": 0}),
+        event("command", 90 + len(fields.get("name", "")), data={"command": "pytest -q", "exitCode": 0}),
     ]
     assert post(candidate, "/v1/hooks/ingest/batch", {"events": plain}).status == 200
     return candidate
@@ -188,12 +188,12 @@ def fill(site: Service) -> Organization:
     sessions = {}
     names = iter(NAMES)
     for state in ("hostile", "scored", "agreed", "disputed", "tampered", "running", "expired", "hired"):
-        members = {
+        fields = {
             "name": next(names),
             "externalId": f"{state} {MARKUP}",
             "metadata": {MARKUP[:40]: CLOSING, "constructor": REVERSED},
         }
-        candidate = work(site, service, assessment, members)
+        candidate = work(site, service, assessment, fields)
         sessions[state] = candidate.session_id
         if state == "hostile":
             sent = post(candidate, "/v1/hooks/ingest/batch", {"events": hostile_events()})

@@ -37,8 +37,8 @@ EMBED = """async (sessionId) => {
 def work(second=0):
     """An event of each kind, ten seconds apart."""
     for number, (kind, (data, actor, attribution)) in enumerate(CODE.items()):
-        members = {"provenance": {"attribution": attribution}} if attribution else {}
-        yield event(kind, second=second + 10 * number, data=data, actor={"type": actor}, id=kind, **members)
+        fields = {"provenance": {"attribution": attribution}} if attribution else {}
+        yield event(kind, second=second + 10 * number, data=data, actor={"type": actor}, id=kind, **fields)
 
 
 @pytest.fixture
@@ -342,9 +342,9 @@ def submit(candidate, files, repo_url, diff=""):
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
+            field = tarfile.TarInfo(name)
+            field.size = len(content)
+            tar.addfile(field, io.BytesIO(content))
     content = archive.getvalue()
     upload = candidate.post("/v1/candidate/upload-url", {"sessionId": candidate.session_id}).json
     url = urlsplit(upload["uploadUrl"])

@@ -27,9 +27,9 @@ def result(call_id, content):
     return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
-def request(*messages, headers=HEADERS, **members):
+def request(*messages, headers=HEADERS, **fields):
     body = {"model": "model-1", "stream": True, "tools": TOOLS, "messages": [SYSTEM, *messages]}
-    return chat_completions.read_request(headers, body | members)
+    return chat_completions.read_request(headers, body | fields)
 
 
 def chunk(finish_reason=None, **delta):

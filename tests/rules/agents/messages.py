@@ -39,8 +39,8 @@ def result(call_id, content, is_error=None):
     return block if is_error is None else block | {"is_error": is_error}
 
 
-def request(*messages, headers=HEADERS, **members):
-    """A request with these messages; `members` replace others of the body."""
+def request(*messages, headers=HEADERS, **fields):
+    """A request with these messages; `fields` replace others of the body."""
     body = {
         "model": "model-1",
         "max_tokens": 64000,
@@ -48,7 +48,7 @@ def request(*messages, headers=HEADERS, **members):
         "tools": TOOLS,
         "messages": list(messages),
     }
-    return anthropic_messages.read_request(headers, body | members)
+    return anthropic_messages.read_request(headers, body | fields)
 
 
 def response(*blocks, message_id="msg_1"):
@@ -59,9 +59,9 @@ def response(*blocks, message_id="msg_1"):
     return collected
 
 
-def events(*messages, **members):
+def events(*messages, **fields):
     """All events of a conversation, in order."""
-    turns = list(request(*messages, **members).turns())
+    turns = list(request(*messages, **fields).turns())
     return [event for turn in reversed(turns) for event in turn]
 
 

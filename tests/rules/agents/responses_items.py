@@ -70,9 +70,9 @@ def running(call_id, session, output=""):
     return result(call_id, f"{head}Original token count: 0\nOutput:\n{output}")
 
 
-def request(*items, headers=HEADERS, **members):
+def request(*items, headers=HEADERS, **fields):
     body = {"model": "model-1", "stream": True, "tools": TOOLS, "input": [context(), *items]}
-    return openai_responses.read_request(headers, body | members)
+    return openai_responses.read_request(headers, body | fields)
 
 
 def stream(*items, response_id="resp_1"):
@@ -91,9 +91,9 @@ def response(*items, response_id="resp_1"):
     return collected
 
 
-def outcomes(*items, **members):
+def outcomes(*items, **fields):
     """Kind and data of what the tools in a conversation did and the person said, in order."""
-    turns = reversed(list(request(*items, **members).turns()))
+    turns = reversed(list(request(*items, **fields).turns()))
     events = [event for turn in turns for event in turn if event.kind not in ("tool_intent", "ai_response")]
     return [(event.kind, event.data) for event in events]
 

@@ -38,12 +38,12 @@ INTERRUPTED = "[Request interrupted by user]\n"
 TITLE = {"tools": [], "system": [text("You are Claude Code."), text("Generate a title for the session.")]}
 
 
-def prompts(*messages, **members):
-    return [event.data["text"] for event in events(*messages, **members) if event.kind == "prompt"]
+def prompts(*messages, **fields):
+    return [event.data["text"] for event in events(*messages, **fields) if event.kind == "prompt"]
 
 
-def kinds(*messages, **members):
-    return [event.kind for event in events(*messages, **members)]
+def kinds(*messages, **fields):
+    return [event.kind for event in events(*messages, **fields)]
 
 
 def record(*requests):
@@ -253,9 +253,9 @@ SIDE_CALLS = {
 }
 
 
-@pytest.mark.parametrize(("texts", "members"), SIDE_CALLS.values(), ids=SIDE_CALLS)
-def test_a_side_call_gives_usage_only(texts, members):
-    side = request(user(*texts), **members)
+@pytest.mark.parametrize(("texts", "fields"), SIDE_CALLS.values(), ids=SIDE_CALLS)
+def test_a_side_call_gives_usage_only(texts, fields):
+    side = request(user(*texts), **fields)
     assert list(side.turns()) == []
     (usage,) = response("A title", LS).events(side, FACTS)
     assert (usage.kind, usage.data["inputTokens"], usage.data["outputTokens"]) == ("subagent_usage", 12, 34)
@@ -264,12 +264,12 @@ def test_a_side_call_gives_usage_only(texts, members):
 
 def test_a_longer_side_call_shows_the_start_of_its_texts():
     """The candidate decides what looks like a title: a conversation must not be hidden in one."""
-    texts, members = SIDE_CALLS["title"]
-    (usage,) = response("A title " * 200).events(request(user(*texts), **members), FACTS)
+    texts, fields = SIDE_CALLS["title"]
+    (usage,) = response("A title " * 200).events(request(user(*texts), **fields), FACTS)
     assert usage.data["requestPreview"] == texts[0]
     assert usage.data["responsePreview"] == ("A title " * 200)[:500]
     (usage,) = response("A title").events(
-        request(user(*texts), **members), FACTS._replace(counts={"output": 16})
+        request(user(*texts), **fields), FACTS._replace(counts={"output": 16})
     )
     assert usage.data.keys().isdisjoint({"requestPreview", "responsePreview"})
 

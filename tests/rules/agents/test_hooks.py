@@ -10,14 +10,14 @@ NOW = datetime(2026, 4, 1, 9, tzinfo=UTC)
 FOLDER = "/home/ada/shop"
 
 
-def read(name, tool="claude-code", now=NOW, **members):
+def read(name, tool="claude-code", now=NOW, **fields):
     common = {
         "session_id": "s1",
         "prompt_id": "p1",
         "cwd": FOLDER,
         "transcript_path": "/home/ada/.claude/s1.jsonl",
     }
-    found = hooks.read(tool, common | {"hook_event_name": name} | members, now)
+    found = hooks.read(tool, common | {"hook_event_name": name} | fields, now)
     return found[1] if found else []
 
 
@@ -26,18 +26,18 @@ def only(events):
     return event.kind, event.data
 
 
-def done(tool_name, tool_input, tool_response, **members):
+def done(tool_name, tool_input, tool_response, **fields):
     call = {"tool_name": tool_name, "tool_input": tool_input, "tool_use_id": "toolu_1", "duration_ms": 7}
-    return read("PostToolUse", tool_response=tool_response, **(call | members))
+    return read("PostToolUse", tool_response=tool_response, **(call | fields))
 
 
-def failed(tool_name, tool_input, error, **members):
+def failed(tool_name, tool_input, error, **fields):
     call = {"tool_name": tool_name, "tool_input": tool_input, "tool_use_id": "toolu_1", "duration_ms": 7}
-    return read("PostToolUseFailure", error=error, **(call | members))
+    return read("PostToolUseFailure", error=error, **(call | fields))
 
 
 @pytest.mark.parametrize(
-    ("name", "members", "kind", "data"),
+    ("name", "fields", "kind", "data"),
     [
         ("UserPromptSubmit", {"prompt": "Fix the cart"}, "prompt", {"text": "Fix the cart"}),
         ("Stop", {"last_assistant_message": "Fixed."}, "ai_response", {"lastAssistantMessage": "Fixed."}),
@@ -76,8 +76,8 @@ def failed(tool_name, tool_input, error, **members):
         ),
     ],
 )
-def test_each_hook_is_an_event(name, members, kind, data):
-    assert only(read(name, **members)) == (kind, data)
+def test_each_hook_is_an_event(name, fields, kind, data):
+    assert only(read(name, **fields)) == (kind, data)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_command_that_passed_has_its_exit_code_if_it_is_known(response, data):
 
 
 @pytest.mark.parametrize(
-    ("error", "members", "data"),
+    ("error", "fields", "data"),
     [
         ("Exit code 3\n1 failed\n", {}, {"exitCode": 3, "stdout": "1 failed\n"}),
         ("Exit code 130", {}, {"exitCode": 130, "stdout": ""}),
@@ -126,9 +126,9 @@ def test_a_command_that_passed_has_its_exit_code_if_it_is_known(response, data):
         ("It printed\nExit code 3\n", {}, {"error": "It printed\nExit code 3\n"}),
     ],
 )
-def test_a_command_that_failed_has_the_exit_code_at_the_start_of_its_error(error, members, data):
+def test_a_command_that_failed_has_the_exit_code_at_the_start_of_its_error(error, fields, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
-    assert only(failed("Bash", {"command": "make test"}, error, **members)) == ("command", expected)
+    assert only(failed("Bash", {"command": "make test"}, error, **fields)) == ("command", expected)
 
 
 BEFORE = "def total(prices):\n\treturn 0\n\n\ndef count(prices):\n\treturn len(prices)\n"
@@ -216,9 +216,9 @@ def test_a_write_into_an_empty_file_is_a_change():
     ],
 )
 def test_each_tool_has_its_kind(call, kind, data):
-    found, members = only(done(*call))
+    found, fields = only(done(*call))
     assert found == kind
-    assert members | data | {"durationMs": 7, "toolUseId": "toolu_1"} == members
+    assert fields | data | {"durationMs": 7, "toolUseId": "toolu_1"} == fields
 
 
 def test_a_failed_call_changed_and_read_nothing():
@@ -239,14 +239,14 @@ def test_a_subagents_events_have_its_id():
 
 @pytest.mark.parametrize("name", ["UserPromptSubmit", "Stop", "SessionStart", "SessionEnd", "PreCompact"])
 def test_a_hook_of_two_settings_files_is_one_event(name):
-    members = {"prompt": "Go on", "last_assistant_message": "Done", "source": "startup"}
-    (one,), (other,) = (read(name, now=NOW + timedelta(seconds=offset), **members) for offset in (0, 5))
+    fields = {"prompt": "Go on", "last_assistant_message": "Done", "source": "startup"}
+    (one,), (other,) = (read(name, now=NOW + timedelta(seconds=offset), **fields) for offset in (0, 5))
     assert (one.identity, one.index) == (other.identity, other.index)
 
 
 def test_the_same_words_in_another_prompt_are_another_event():
-    for name, member in (("UserPromptSubmit", "prompt"), ("Stop", "last_assistant_message")):
-        (one,), (other,) = (read(name, prompt_id=prompt, **{member: "Go on"}) for prompt in ("p1", "p2"))
+    for name, field in (("UserPromptSubmit", "prompt"), ("Stop", "last_assistant_message")):
+        (one,), (other,) = (read(name, prompt_id=prompt, **{field: "Go on"}) for prompt in ("p1", "p2"))
         assert one.identity != other.identity
 
 
@@ -331,10 +331,10 @@ TOOLS = (
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex"])
 @pytest.mark.parametrize("value", VALUES, ids=str)
-def test_no_value_of_any_member_is_an_error(tool, value):
+def test_no_value_of_any_field_is_an_error(tool, value):
     for name in hooks._READERS:
-        for member in MEMBERS:
-            read(name, tool, **({"tool_name": "Edit", "tool_use_id": "1"} | {member: value}))
+        for field in MEMBERS:
+            read(name, tool, **({"tool_name": "Edit", "tool_use_id": "1"} | {field: value}))
         hooks.read(tool, dict.fromkeys((*MEMBERS, "hook_event_name", "last_assistant_message"), value), NOW)
     for tool_name in TOOLS:
         call = {"tool_name": tool_name, "tool_use_id": "1", "error": value, "duration_ms": value}

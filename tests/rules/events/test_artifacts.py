@@ -133,5 +133,5 @@ def test_a_plan_has_at_most_200_steps():
 
 @pytest.mark.parametrize("data", [{}, {"path": 5}, {"todos": [None, {}, 7]}, {"todos": {}}, {"command": []}])
 @pytest.mark.parametrize("kind", sorted(artifacts.KINDS))
-def test_any_member_may_be_missing_or_of_any_type(kind, data):
+def test_any_field_may_be_missing_or_of_any_type(kind, data):
     collect(event(kind, data))

@@ -172,7 +172,7 @@ def test_each_call_counts_once(seen, expected):
     "data", [None, [], "text", {"toolUseId": 1}, {"meta": []}, {"toolUseId": ""}, {"text": 5}]
 )
 @pytest.mark.parametrize("kind", [None, 5, "prompt", "command", "ai_response"])
-def test_malformed_members_have_no_keys(kind, data):
+def test_malformed_fields_have_no_keys(kind, data):
     assert duplicates.joins({"kind": kind, "data": data}) is None
 
 

@@ -5,8 +5,8 @@ import pytest
 from rules.events.summaries import MAX_NOTE_CHARACTERS, MAX_SUBJECT_CHARACTERS, format_summary, summarize
 
 
-def summary(kind, data, **members):
-    return format_summary(*summarize({"kind": kind, "source": "claude-code", "data": data} | members))
+def summary(kind, data, **fields):
+    return format_summary(*summarize({"kind": kind, "source": "claude-code", "data": data} | fields))
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_replacement_characters_and_lone_surrogates_are_read_as_in_go(sent, vari
     assert replace_surrogates(parse(sent)) == "\ufffd"
 
 
-def test_members_are_sorted_by_the_bytes_of_their_names_and_arrays_keep_their_order():
+def test_fields_are_sorted_by_the_bytes_of_their_names_and_arrays_keep_their_order():
     names = ["b", "a", "é", "Z", "a.b", "10", "9", "\uffee", "😀", "", "a<"]
     inner = dict.fromkeys(names, 1)
     outer = json.loads(canonical(json.dumps({"z": [inner], "a": inner})))

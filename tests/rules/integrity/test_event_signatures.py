@@ -30,7 +30,7 @@ DATA_2 = '{"inputTokens":1,"outputTokens":1,"totalCost":0.000018}'
 HASH_1 = "bd2d0e9bdb57fba6038a360683b70dea93a5366b1b18b082d4a1bdf01fc23bce"
 HASH_2 = "6eb17952a1c448d6a86c9d6900b7fd18b52332d688bf3e6771bd4baefed8cc74"
 
-# Members in another order, other forms of numbers and escapes, and members that no signature covers.
+# Fields in another order, other forms of numbers and escapes, and fields that no signature covers.
 EVENT_1 = (
     f'{{"id":"00000000-0000-4000-8000-000000000001","sessionId":"{SESSION}",'
     '"ts":"2026-01-02T03:04:05.123456789Z","kind":"command","source":"terminal","v":1,'

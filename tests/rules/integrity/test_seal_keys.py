@@ -56,7 +56,7 @@ def test_a_mac_is_an_hmac_of_the_fields_and_without_a_key_their_hash():
         {"envelope_sha256": bytes(32)},
     ],
 )
-def test_the_mac_of_an_arrival_covers_every_member(change):
+def test_the_mac_of_an_arrival_covers_every_field(change):
     keys = {"a": b"secret"}
     event = AcceptedEvent.of(
         "{}",

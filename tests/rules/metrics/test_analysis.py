@@ -11,14 +11,14 @@ MINUTE = 60
 RED, GREEN = {"passed": 3, "failed": 1}, {"passed": 4, "failed": 0}
 
 
-def event(at, kind, data=None, **members):
+def event(at, kind, data=None, **fields):
     """An event of Claude Code's transcript, whose exit codes are known."""
-    envelope = {"id": f"{kind} at {at}", "kind": kind, "source": "claude-code", "data": data or {}} | members
+    envelope = {"id": f"{kind} at {at}", "kind": kind, "source": "claude-code", "data": data or {}} | fields
     return read_event(int(at * 10**9), envelope, details=True)
 
 
-def command(at, text, exit_code=0, **members):
-    return event(at, "command", {"command": text, "exitCode": exit_code}, **members)
+def command(at, text, exit_code=0, **fields):
+    return event(at, "command", {"command": text, "exitCode": exit_code}, **fields)
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,8 @@ def run(seconds, passed, failed):
     return event("test_run", seconds, passed=passed, failed=failed)
 
 
-def pytest_command(seconds, exit_code, **members):
-    return event("command", seconds, command="pytest", exitCode=exit_code, **members)
+def pytest_command(seconds, exit_code, **fields):
+    return event("command", seconds, command="pytest", exitCode=exit_code, **fields)
 
 
 @pytest.mark.parametrize(("submitted", "passed"), [((10, 1), False), ((0, 0), False), ((1, 0), True)])

@@ -169,7 +169,7 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
         "invitations": [new_id() for _ in emails],
         "feed_events": [new_id() for _ in emails],
         "audit": new_id(),
-        "members": orjson.dumps(sorted(body)).decode(),
+        "fields": orjson.dumps(sorted(body)).decode(),
         "address": environ["REMOTE_ADDR"],
     }
     try:

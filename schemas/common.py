@@ -1,4 +1,4 @@
-"""Members that several shapes have. Schemas copy the fields, so that classes can share them."""
+"""Fields that several shapes have. Schemas copy the fields, so that classes can share them."""
 
 from rules.hosted_tools import ALLOWABLE
 from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, String
