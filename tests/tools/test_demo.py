@@ -165,13 +165,13 @@ def test_the_demo_has_every_state_and_stops_with_ctrl_c(demo, tmp_path):
 def assert_state(candidate, shown):
     statuses = {
         "running": "active", "idle": "active", "limit": "expired", "closed": "expired", "expired": "expired",
-        "pending": "pending", "expiring": "pending", "rejected": "pending", "bounced": "pending", "hired": "hired",
+        "pending": "pending", "expiring": "pending", "undeliverable": "pending", "bounced": "pending", "hired": "hired",
     }  # fmt: skip
     assert shown["status"] == statuses.get(candidate.fate, "completed"), candidate
     decided = candidate.fate if candidate.fate in ("advanced", "rejected", "hired") else "undecided"
     assert shown["decision"] == decided, candidate
     assert bool(shown["decisionReason"]) is (decided != "undecided")
-    failed = candidate.fate in ("rejected", "bounced")
+    failed = candidate.fate in ("undeliverable", "bounced")
     assert shown["invite"]["state"] == ("failed" if failed else "sent"), candidate
 
 

@@ -45,7 +45,7 @@ class Organization:
             self.tokens[who] = self._add_person(who)
         self.call("admin", "PATCH", "/v1/org/settings", SETTINGS)
         self._add_webhook("/ats", "Applicant tracking", [])
-        rubrics = {key: self._add_rubric(*rubric) for key, rubric in reviews.RUBRICS.items()}
+        rubrics = {key: self._add_rubric(rubric) for key, rubric in reviews.rubrics().items()}
         for name, task in self.tasks.items():
             self.assessments[name] = self._add_assessment(task, self.starts[name], rubrics[task["rubric"]])
 
@@ -72,8 +72,7 @@ class Organization:
         token = {"name": "Sign in", "personId": person["id"], "scopes": scopes}
         return self.call("admin", "POST", "/v1/org/tokens", token)["secret"]
 
-    def _add_rubric(self, name: str, criteria: list[dict[str, Any]]) -> str:
-        body = {"name": name, "criteria": criteria}
+    def _add_rubric(self, body: dict[str, Any]) -> str:
         return self.call("admin", "POST", "/v1/rubrics", body)["rubric"]["id"]
 
     def _add_assessment(self, task: tasks.Task, start: History, rubric_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 HOST = "127.0.0.1"
 MESSAGES = "/v1/messages"
 FAILING = "/chat"
-REFUSED_DOMAIN = b"@mailbox.invalid"
+UNKNOWN_DOMAIN = b"@mailbox.invalid"
 
 
 class Neighbour(ThreadingHTTPServer):
@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class EmailHandler(StreamRequestHandler):
-    """As much of SMTP as one message of the worker needs. Nothing is stored, and REFUSED_DOMAIN has no mailbox."""
+    """As much of SMTP as one message of the worker needs. Nothing is stored, and UNKNOWN_DOMAIN has no mailbox."""
 
     def handle(self) -> None:
         self._answer("220 Demo")
@@ -71,7 +71,7 @@ class EmailHandler(StreamRequestHandler):
                 self._answer("354 Go on")
                 for _ in iter(self.rfile.readline, b".\r\n"):
                     pass
-            if command == b"RCPT" and REFUSED_DOMAIN in line:
+            if command == b"RCPT" and UNKNOWN_DOMAIN in line:
                 self._answer("550 5.1.1 The mailbox does not exist")
             else:
                 self._answer("221 Bye" if command == b"QUIT" else "250 OK")

@@ -211,7 +211,7 @@ class Story:
     def _revise(self, candidate: Candidate, session_id: str) -> None:
         """One reviewer changes their mind about one criterion."""
         path = f"/v1/sessions/{session_id}/scores"
-        body = {"value": 2, "comment": reviews.COMMENTS["correctness"][1]}
+        body = {"value": 2, "comment": reviews.comment("correctness", 2)}
         body |= {"reason": "I missed that nothing happens to existing data."}
         self._as("reviewer 2", "PUT", f"{path}/correctness", body)
 

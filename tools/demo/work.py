@@ -5,36 +5,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tools.demo.repository import Files
-from tools.demo.tasks import Task
+from tools.demo.tasks import Task, read
 
 PASSED = "{count} passed in 0.0{digit}s"
-# Prompt, reply, and a command with its output.
-SMALL_TALK = (
-    (
-        "Show me the diff so far.", "The diff is below. Only the files of this step have changed.",
-        "git diff --stat", " orders/store.py  | 14 +++++++++-----\n tests/test_api.py | 18 +++++++++++++++++-\n",
-    ),
-    ("Run the tests again, all of them.", "I ran all tests; the result is above.", None, ""),
-    (
-        "Who else calls this function?", "Only the handler and the tests call it.",
-        "grep -rn store --include=*.py . | wc -l", "31",
-    ),
-    ("Explain this change before you go on.", "It moves the decision into one place. Callers do not change.", None, ""),
-    (
-        "Is there anything in the log about this?", "The last commits do not touch it.",
-        "git log --oneline -5", "The orders service",
-    ),
-    (
-        "Keep the function small, and undo the renaming.", "I kept the old names.",
-        "git status --short", " M orders/store.py\n M tests/test_api.py",
-    ),
-    (
-        "What happens if the database is locked?", "SQLite waits for the timeout of the connection, 5 seconds.",
-        None, "",
-    ),
-    ("Check the style as well.", "No complaints.", "ruff check .", "All checks passed!"),
-    ("ok go on", "Done. The next step is the one you described.", None, ""),
-)  # fmt: skip
+SMALL_TALK = read("small_talk.yaml")
 CASES = "tests/cases.py"
 
 
@@ -171,14 +145,14 @@ class Work:
         return self._action(pause, kind, path=path, before=before, after=self.files[path], old=old, new=new)
 
     def _small_talk(self) -> Iterator[Action]:
-        text, reply, command, output = self._random.choice(SMALL_TALK)
-        yield self._action(170, "prompt", text=text)
+        talk = self._random.choice(SMALL_TALK)
+        yield self._action(170, "prompt", text=talk["text"])
         yield self._read(self._random.choice([*self.files] or ["TASK.md"]))
-        if command:
-            yield self._action(8, "run", command=command, code=0, output=output)
-        if not command or self._random.random() < 0.4:
+        if "command" in talk:
+            yield self._action(8, "run", command=talk["command"], code=0, output=talk["output"])
+        if "command" not in talk or self._random.random() < 0.4:
             yield from self._run_tests(self._random.choice(("agent", "person")))
-        yield self._say(reply)
+        yield self._say(talk["reply"])
 
     def _case(self, number: int) -> Iterator[Action]:
         """Another case in a table of tests, by the agent or by hand."""

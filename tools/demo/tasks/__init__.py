@@ -1,4 +1,4 @@
-"""The demo's tasks: what candidates are asked, the code they start from, and the steps of the work."""
+"""The demo's texts: the tasks with the steps of the work, who the candidates are, and what reviewers say."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,10 @@ class Task:
 
 
 def load(name: str) -> Task:
-    members = _read(f"{name}.yaml")
-    files = members["files"] if "files" in members else _read(members["repository"])["files"]
+    members = read(f"{name}.yaml")
+    files = members["files"] if "files" in members else read(members["repository"])["files"]
     return Task(name, members, files)
 
 
-def _read(file: str) -> dict[str, Any]:
+def read(file: str) -> Any:
     return yaml.safe_load((FOLDER / file).read_text(encoding="utf-8"))
