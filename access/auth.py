@@ -50,7 +50,7 @@ def _sign_in(secret: str) -> ApiToken:
     console.require_console()
     token = SignIn.authenticate(secret)
     if token is None:
-        # Only a made-up secret is a guess, not that of a browser that was signed out.
+        # Only a made-up secret counts as invalid, not the secret of a browser that was signed out.
         with credential_throttling.lookup("" if SignIn.was_issued(secret) else secret):
             raise Unauthenticated()
     token.sign_in.record_use()

@@ -23,8 +23,8 @@ from rules import candidate_keys
 from web.access_log import record_invalid_credential
 
 INVALID_CREDENTIALS, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
-WRONG_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
-# A client repeats a revoked key hundreds of times. That is one guess, and must not lock out its neighbors.
+INVALID_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
+# A client repeats a revoked key hundreds of times. It counts as one, and must not lock out its neighbors.
 ONE_ATTEMPT = parse("1 per hour")
 # Without a limit, a client with a large network could fill the store.
 SHARED_NETWORKS = parse("50 per day")
@@ -43,7 +43,7 @@ class Sender(NamedTuple):
 
 @contextmanager
 def lookup(credential: str) -> Iterator[None]:
-    """Count the credential as wrong if the block raises WRONG_CREDENTIAL; record it as accepted if the block succeeds.
+    """Count the credential as wrong if the block raises INVALID_CREDENTIAL; record it as accepted if the block succeeds.
 
     Call it outside a transaction. Only the first lookup of a credential in a request counts. Raises TooManyRequests if
     the client's network is locked.
@@ -59,7 +59,7 @@ def lookup(credential: str) -> Iterator[None]:
     throttle.require_unlocked(sender, networks)
     try:
         yield
-    except WRONG_CREDENTIAL:
+    except INVALID_CREDENTIAL:
         throttle.record_wrong(sender, networks)
         raise
     throttle.accepted.add(sender)
@@ -70,7 +70,7 @@ def lookup_secret(secret: str) -> Iterator[None]:
     """Like `lookup`, for 256 random bits, which cannot be guessed: valid ones are accepted in a locked network too."""
     try:
         yield
-    except WRONG_CREDENTIAL:
+    except INVALID_CREDENTIAL:
         with lookup(secret):
             raise
 
@@ -191,4 +191,4 @@ class InvalidCredentialTotal:
             count, self._unwritten = self._unwritten, 0
             self._write_at = time.monotonic() + WRITE_SECONDS
         with database_errors_ignored():
-            AccessHour.add_wrong_credentials(count)
+            AccessHour.add_invalid_credentials(count)

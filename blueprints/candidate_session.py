@@ -61,7 +61,7 @@ def give_consent(data):
         raise errors.DisclosureOutdated()
     with db.atomic():
         shown = (current["version"], shown_hash, current["channels"]) if shown_hash else (None, None)
-        Consent.give(key, *shown)
+        Consent.record(key, *shown)
         audit.record_candidate(key, "giveConsent")
     return {"ok": True}
 

@@ -81,7 +81,7 @@ def get_accommodation(candidate_id):
 @blp.response(200, schemas.OneAccommodation)
 @audit.change()
 def set_accommodation(data, candidate_id):
-    """Give a candidate more time
+    """Change a candidate's time limit
 
     Before or during the session, if the assessment has a time limit. The `closesAt` of an open session moves. An empty
     body removes the accommodation.

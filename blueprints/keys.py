@@ -11,7 +11,7 @@ from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_k
 from schemas.keys import Keys, ListedKeys, NewKeys, RevokedKey, key_of
 from schemas.queries import CursorPageQuery
 
-blp = Blueprint("Candidate keys", __name__, description="Keys that give candidates access to an assessment.")
+blp = Blueprint("Candidate keys", __name__, description="Candidates' keys to an assessment.")
 
 
 @blp.post("/assessments/<id:assessment_id>/keys")

@@ -42,7 +42,7 @@ def put_score(data, session_id, criterion):
     Writes the caller's own score in the rubric's current version. Revising it keeps the earlier one in the history; say
     why in `reason`. With `rubricVersion` and `replaces`, nothing is overwritten that you have not seen.
     """
-    return {"score": Score.give(find(Session, session_id), criterion, caller, **data)}
+    return {"score": Score.submit(find(Session, session_id), criterion, caller, **data)}
 
 
 @blp.delete("/sessions/<id:session_id>/scores/<criterion>")

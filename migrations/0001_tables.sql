@@ -48,7 +48,7 @@ CREATE TABLE access_hours (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
     hour {timestamp} NOT NULL,
-    wrong_credentials INTEGER NOT NULL,
+    invalid_credentials INTEGER NOT NULL,
     sole_address TEXT
 );
 CREATE UNIQUE INDEX accesshour_hour ON access_hours (hour);

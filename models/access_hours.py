@@ -20,7 +20,7 @@ class WorstHour(NamedTuple):
     """The hour of the last day with the most invalid credentials."""
 
     hour: datetime
-    wrong_credentials: int
+    invalid_credentials: int
 
 
 class AccessHour(Model):
@@ -32,12 +32,12 @@ class AccessHour(Model):
 
     personal_data = None  # only counts, and the address of a proxy
     hour = TimestampField(unique=True)
-    wrong_credentials = peewee.IntegerField(default=0)
+    invalid_credentials = peewee.IntegerField(default=0)
     sole_address = peewee.TextField(null=True)
 
     @classmethod
-    def add_wrong_credentials(cls, count: int) -> None:
-        cls._upsert({"wrong_credentials": count}, wrong_credentials=cls.wrong_credentials + count)
+    def add_invalid_credentials(cls, count: int) -> None:
+        cls._upsert({"invalid_credentials": count}, invalid_credentials=cls.invalid_credentials + count)
 
     @classmethod
     def report_address(cls, address: str) -> None:
@@ -54,9 +54,9 @@ class AccessHour(Model):
     @classmethod
     def worst(cls) -> WorstHour | None:
         """The hour of the last day with the most invalid credentials; None if there were none."""
-        rows = cls.select().where(cls.hour > clock.now() - DAY, cls.wrong_credentials > 0)
-        row = rows.order_by(cls.wrong_credentials.desc(), cls.hour).first()
-        return row and WorstHour(row.hour, row.wrong_credentials)
+        rows = cls.select().where(cls.hour > clock.now() - DAY, cls.invalid_credentials > 0)
+        row = rows.order_by(cls.invalid_credentials.desc(), cls.hour).first()
+        return row and WorstHour(row.hour, row.invalid_credentials)
 
     @classmethod
     def sole_private_address(cls) -> str | None:

@@ -43,7 +43,7 @@ class Score(Model, ErasedWithSession):
         indexes = ((("session", "id"), False),)
 
     @classmethod
-    def give(
+    def submit(
         cls,
         session: Session,
         criterion_key: str,

@@ -34,7 +34,7 @@ Finding = tuple[str, str, str]  # state, part, message
 MAX_CLOCK_DIFFERENCE_SECONDS = 2
 MINUTE = timedelta(minutes=1)
 MAX_QUEUE_MINUTES = 5
-MAX_WRONG_CREDENTIALS_PER_HOUR = 1_000
+MAX_INVALID_CREDENTIALS_PER_HOUR = 1_000
 MAX_FAILURES = 5
 MIN_FREE_BYTES = 1024**3
 MIN_FREE_SHARE = 0.05
@@ -168,7 +168,7 @@ def _database() -> Iterator[Finding]:
     yield from _tasks()
     yield from _queues()
     yield _failures()
-    yield _wrong_credentials()
+    yield _invalid_credentials()
     yield _addresses()
 
 
@@ -232,11 +232,11 @@ def _failures() -> Finding:
     return WARNING, "deliveries", f"{failed} failed in the last day. {where}"
 
 
-def _wrong_credentials() -> Finding:
+def _invalid_credentials() -> Finding:
     worst = AccessHour.worst()
-    if worst is None or worst.wrong_credentials < MAX_WRONG_CREDENTIALS_PER_HOUR:
+    if worst is None or worst.invalid_credentials < MAX_INVALID_CREDENTIALS_PER_HOUR:
         return OK, "invalid credentials", "Few in the last day."
-    text = f"{worst.wrong_credentials} in the hour from {format_timestamp(worst.hour)}: someone may be guessing keys."
+    text = f"{worst.invalid_credentials} in the hour from {format_timestamp(worst.hour)}: someone may be guessing keys."
     advice = "Find the addresses with many 401, 404 and 429 in the log, and block them in the proxy."
     return WARNING, "invalid credentials", f"{text} {advice}"
 

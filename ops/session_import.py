@@ -79,7 +79,7 @@ class Importer:
 def _start_session(assessment: Assessment, name: str) -> Session:
     (row,) = models.generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
     key = models.CandidateKey.get_by_id(row.id)
-    models.Consent.give(key, None, None)
+    models.Consent.record(key, None, None)
     session = sessions.redeem(key.key)
     sessions.lift_time_limit(session)
     return session

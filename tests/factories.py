@@ -71,13 +71,13 @@ def make_key(
 
 def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
     """An open session: the candidate has consented and redeemed."""
-    models.Consent.give(key, None, None)
+    models.Consent.record(key, None, None)
     return sessions.redeem(key.key, public_key)
 
 
 def make_recorded_session(key: CandidateKey, channels: Iterable[str] = CHANNELS) -> Session:
     """An open session whose candidate consented to a disclosure that names these channels."""
-    models.Consent.give(key, "2026-11-26", "0" * 64, list(channels))
+    models.Consent.record(key, "2026-11-26", "0" * 64, list(channels))
     return sessions.redeem(key.key)
 
 
@@ -159,7 +159,7 @@ def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") 
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})
-    score = models.Score.give(
+    score = models.Score.submit(
         session, "quality", reviewer, word, value=1, comment=word, evidence=[event["id"]]
     )
     score.update_columns(withdrawal_reason=word)

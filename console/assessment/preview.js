@@ -24,7 +24,7 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
   return [
     h("p", { class: "company" }, orgName),
     h("p", { class: "preview-title" }, values.title ?? t("preview.noTitle")),
-    h("dl", { class: "detail-list" }, fact(t("preview.timeLimit"), limit), fact(t("preview.startBy"), formatMoment(expiry))),
+    h("dl", { class: "detail-list" }, detail(t("preview.timeLimit"), limit), detail(t("preview.startBy"), formatMoment(expiry))),
     h("h3", {}, t("preview.task")),
     h("p", { class: "quiet" }, t("preview.taskHint")),
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),
@@ -35,7 +35,7 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
   ];
 }
 
-const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+const detail = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
 function texts([name, className], disclosure) {
   return h("div", { class: className }, h("h4", {}, t(`preview.lists.${name}`)), h("ul", {}, disclosure[name].map((each) => h("li", {}, each))));

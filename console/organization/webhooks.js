@@ -44,9 +44,9 @@ function panel(webhook, isOpen, context) {
     h(
       "dl",
       { class: "detail-list" },
-      fact(t("webhooks.types"), webhook.types.length ? webhook.types.join(", ") : t("webhooks.allTypes")),
-      fact(t("webhooks.personal"), t(webhook.includePersonal ? "common.yes" : "common.no")),
-      fact(t("webhooks.added"), formatDay(webhook.createdAt)),
+      detail(t("webhooks.types"), webhook.types.length ? webhook.types.join(", ") : t("webhooks.allTypes")),
+      detail(t("webhooks.personal"), t(webhook.includePersonal ? "common.yes" : "common.no")),
+      detail(t("webhooks.added"), formatDay(webhook.createdAt)),
     ),
     isAdmin &&
       h(
@@ -62,7 +62,7 @@ function panel(webhook, isOpen, context) {
   );
 }
 
-const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+const detail = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
 function badge({ enabled, disabledReason, failingSince }) {
   if (!enabled) return h("span", { class: `badge ${disabledReason === "paused" ? "off" : "bad"}` }, t(`webhooks.states.${disabledReason}`));

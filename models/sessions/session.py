@@ -70,7 +70,7 @@ class Consent(Model):
         return cls.select().where(cls.key == key)
 
     @classmethod
-    def give(
+    def record(
         cls,
         key: CandidateKey,
         version: str | None,

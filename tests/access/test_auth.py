@@ -46,7 +46,7 @@ def test_malformed_authorization_is_401(get_me, token, key):
         assert (error_of(response), response.headers["WWW-Authenticate"]) == (UNAUTHORIZED, "Bearer"), header
 
 
-def test_every_wrong_credential_gets_the_same_response(get_me, organization):
+def test_every_invalid_credential_gets_the_same_response(get_me, organization):
     row, revoked = ApiToken.issue(organization, "Revoked", "write")
     assert get_me(f"Bearer {revoked}").status_code == 200
     row.revoke()

@@ -54,7 +54,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_wrong_credential_is_counted_wherever_it_is_looked_up(limited, source):
+def test_invalid_credential_is_counted_wherever_it_is_looked_up(limited, source):
     status, send = SOURCES[source]
     app = limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour")
     assert [send(app, number).status_code for number in range(4)] == [status] * 3 + [429]
@@ -237,7 +237,7 @@ def doctor(app):
     return lambda: re.sub(" +", " ", app.test_cli_runner().invoke(args=["doctor"]).output)
 
 
-def test_wrong_credentials_of_all_addresses_are_a_finding(clock, doctor, limited):
+def test_invalid_credentials_of_all_addresses_are_a_finding(clock, doctor, limited):
     one, other = (limited(TRUSTED_PROXIES="1") for _ in range(2))
     assert "ok invalid credentials" in doctor()
     for app in (one, other):

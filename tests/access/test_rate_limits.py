@@ -80,13 +80,13 @@ def test_limits_can_be_disabled(limited, reviewer):
 # Invalid credentials
 
 
-def test_address_is_blocked_after_too_many_wrong_credentials(limited, reviewer):
+def test_address_is_blocked_after_too_many_invalid_credentials(limited, reviewer):
     app = limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour")
     assert guess(app, [ROUTER] * 5) == [401, 401, 401, 429, 429]
     assert statuses(on(app, reviewer), 1) == [429]
 
 
-def test_repeated_wrong_credential_counts_once_and_valid_ones_never(limited, candidate, reviewer, key):
+def test_repeated_invalid_credential_counts_once_and_valid_ones_never(limited, candidate, reviewer, key):
     """A client with a revoked key keeps sending, and must not lock out its neighbors."""
     app = limited(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     key.revoke()
@@ -115,7 +115,7 @@ def test_made_up_credential_is_not_accepted_by_a_public_operation(limited):
     assert statuses(made_up, 1, PUBLIC) == [200]
 
 
-def test_wrong_keys_in_body_or_query_count_as_wrong_credentials(limited, candidate, session):
+def test_wrong_keys_in_body_or_query_count_as_invalid_credentials(limited, candidate, session):
     wrong = [404, 404, 404, 429]
     assert redeem(Caller(limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour")), *KEYS) == wrong
     anonymous = Caller(limited(RATELIMIT_INVALID_CREDENTIALS="3 per hour"))

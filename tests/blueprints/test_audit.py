@@ -125,7 +125,7 @@ def test_reads_of_records_and_exports_are_recorded_but_lists_are_not(reader, rev
 
 def test_actions_of_candidates_are_recorded_without_their_address(anonymous, candidate, reviewer, key):
     candidate.post("/v1/candidate/me/erasure-request")
-    Consent.give(key, None, None)
+    Consent.record(key, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": key.key}).json
     body = {"key": key.key, "sessionId": redeemed["sessionId"]}
     completed = anonymous.post("/v1/candidate/complete", body)

@@ -157,7 +157,7 @@ def test_a_session_of_the_client_needs_no_further_statement(reviewer, session):
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_client_cannot_claim_a_channel(candidate, reviewer, key, channel):
     sent = envelope(source={"channel": channel, "tool": "claude-code"}, provenance={"methods": [channel]})
-    Consent.give(key, "1", "1" * 64, list(CHANNELS))
+    Consent.record(key, "1", "1" * 64, list(CHANNELS))
     own = sessions.redeem(key.key)
     assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
     assert candidate.post("/v1/hooks/ingest/batch", {"events": [sent | {"id": "2"}]}).status_code == 200
@@ -211,7 +211,7 @@ def test_an_event_of_the_client_that_becomes_one_of_a_channel_is_a_finding(revie
 
 
 def test_recorded_events_are_no_unsigned_events_of_a_client_that_signs(clock, reviewer, key):
-    Consent.give(key, "1", "1" * 64, list(CHANNELS))
+    Consent.record(key, "1", "1" * 64, list(CHANNELS))
     signer = Signer()
     own = sessions.redeem(key.key, signer.public_key)
     factories.record(own, "proxy", PROMPT)

@@ -92,7 +92,7 @@ def test_an_expiry_is_in_the_future_and_within_a_year(clock, reviewer, key, body
 
 
 def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key):
-    Consent.give(key, None, None)
+    Consent.record(key, None, None)
     clock.fixed = key.expires_at
     assert error_of(anonymous.post("/v1/candidate/redeem", {"key": key.key})) == (410, "key_expired")
     assert error_of(reviewer.post(at(key, "/extend"), {"days": 7})) == (409, "expired")
@@ -235,7 +235,7 @@ def accommodate(reviewer, key, **body):
 def test_the_candidate_sees_the_extended_time_limit(clock, reviewer, anonymous, timed, body, minutes):
     assert accommodate(reviewer, timed, **body)["timeLimitMinutes"] == minutes
     consent = anonymous.get("/v1/candidate/consent", key=timed.key).json
-    Consent.give(timed, None, None)
+    Consent.record(timed, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": timed.key}).json
     assert consent["timeLimitMinutes"] == redeemed["timeLimitMinutes"] == minutes
     close = clock.fixed + timedelta(minutes=minutes + 5)

@@ -101,7 +101,7 @@ def test_settings_belong_to_one_organization(reviewer, neighbour, reader):
 def test_candidates_read_the_display_name(reviewer, candidate, anonymous, key):
     change(reviewer, displayName="Acme Careers")
     assert consent_state(anonymous, key)["orgName"] == "Acme Careers"
-    Consent.give(key, None, None)
+    Consent.record(key, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": key.key}).json
     session = f"/v1/sessions/{redeemed['sessionId']}"
     (listed,) = read(reviewer, "/v1/sessions")["sessions"]
@@ -158,7 +158,7 @@ def test_a_candidate_who_agreed_to_another_text_is_asked_again(reviewer, anonymo
 def test_a_candidate_reads_which_data_is_stored(clock, reviewer, candidate, key):
     change(reviewer, retentionDays=30, replyTo="hiring@acme.example")
     clock.fixed += timedelta(minutes=1)
-    Consent.give(key, "2026-11", "a hash")
+    Consent.record(key, "2026-11", "a hash")
     session = sessions.redeem(key.key, PUBLIC_KEY)
     for minute in (2, 5):
         clock.fixed = key.created_at + timedelta(minutes=minute)

@@ -214,7 +214,7 @@ def cause_every_event(organization, reviewer):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
     mark_hired(session, True)
-    Score.give(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
+    Score.submit(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     Score.withdraw(session, "quality", reviewer.row)
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
     make_key(assessment)

@@ -29,7 +29,7 @@ def test_one_web_process_warns_of_a_proxy_that_was_not_configured(tmp_path):
     service = Service(tmp_path)
     service.flask("db", "upgrade")
     hour = service.stored_time(seconds_ago=60)
-    columns = "(id, created_at, hour, wrong_credentials, sole_address)"
+    columns = "(id, created_at, hour, invalid_credentials, sole_address)"
     values = (uuid4().hex, hour, hour, 0, "10.0.0.1")
     service.execute(f"INSERT INTO access_hours {columns} VALUES (%s, %s, %s, %s, %s)", *values)
     warning = "All requests come from the private address 10.0.0.1."

@@ -24,7 +24,7 @@ def test_a_request_that_waited_for_the_lock_is_rejected(reviewer, key, session):
     with pytest.raises(Unauthenticated):
         add_event(session, envelope())
     with pytest.raises(KeyNotFound):
-        Consent.give(key, None, None)
+        Consent.record(key, None, None)
     for write in (
         lambda: ClientReport.record(session, "device_done", {}),
         lambda: BundleUpload.open(session, new_object_key(str(session.id)), 1000),

@@ -137,11 +137,11 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     assert NAME in email_texts(emails)
     failure = {"last_error": f"550 {EMAIL} is unknown", "data": {"orgName": f"For {NAME}"}}
     Delivery.update(failure).where(Delivery.subject_id == key.id).execute()
-    Consent.give(key, "2026-11", None)
+    Consent.record(key, "2026-11", None)
     session = sessions.redeem(key.key, PUBLIC_KEY)
     for event in make_events(WORD, prompts=4):
         add_event(session, event)
-    Consent.give(key, "2026-11", "0" * 64, ["proxy"])
+    Consent.record(key, "2026-11", "0" * 64, ["proxy"])
     recorded = RecordedEvent("prompt", {"text": WORD}, WORD)
     assert record(session, "proxy", recorded, agent_session=WORD) == 1
     ids = make_record(session, reviewer.row, WORD)
@@ -171,7 +171,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     create_missing(reviewer, ids, theirs=WORD)
     ServiceSecret.named("one")
     AcceptedSender.record("203.0.113.7", key.key)
-    AccessHour.add_wrong_credentials(1)
+    AccessHour.add_invalid_credentials(1)
     DailyTask.claim("one")
     run_each("one", [key], lambda key: int(key.candidate_email))
     return key

@@ -236,7 +236,7 @@ def test_a_new_organization_has_a_valid_subscription(app, plan, state):
 def test_a_revoked_key_cannot_consent(key):
     key.revoke()
     with pytest.raises(errors.KeyNotFound):
-        Consent.give(key, None, None)
+        Consent.record(key, None, None)
     assert Consent.select().count() == 0
 
 

@@ -124,6 +124,6 @@ def open_session(assessment: Assessment) -> OpenSession:
     """Redeem a new key, and register a signing key with the session."""
     (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
     key = CandidateKey.get_by_id(row.id)
-    Consent.give(key, None, None)
+    Consent.record(key, None, None)
     signer = Signer(next(SEEDS))
     return OpenSession(key.key, str(sessions.redeem(key.key, signer.public_key).id), signer)
