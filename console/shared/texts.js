@@ -191,7 +191,7 @@ const texts = {
     timeLimit: "Time limit",
     startBy: "Start by",
     recorded: "Recording",
-    task: "Task",
+    task: "Candidate's task",
     taskHint: "Candidates see it after the start, in their folder.",
     noBrief: "No brief yet.",
     repository: "Repository: {url}",
