@@ -43,7 +43,7 @@ class Sender(NamedTuple):
 
 @contextmanager
 def lookup(credential: str) -> Iterator[None]:
-    """Count the credential as invalid if the block raises INVALID_CREDENTIAL, and as accepted if it succeeds.
+    """Count the credential as invalid if the block raises INVALID_CREDENTIAL, else record it as accepted.
 
     Call it outside a transaction. Only the first lookup of a credential in a request counts. Raises TooManyRequests if
     the client's network is locked.

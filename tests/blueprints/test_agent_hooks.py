@@ -4,12 +4,10 @@ import json
 
 import factories
 import pytest
-from callers import Caller
 from response_checks import error_of, exported
 
 from access import rate_limits
 from models import sessions
-from rules.session_close import STORED_AFTER_CLOSE
 
 PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex"]
 # The fields of an answer that Claude Code and Codex follow.
@@ -66,24 +64,12 @@ def test_a_hook_is_stored_and_answered_with_nothing(candidate, session, recorded
     assert event["data"]["meta"] == {"ideSessionId": "s1"}
 
 
-def test_the_key_is_accepted_in_either_header(app, session, recorded):
-    for headers in ({"X-API-Key": session.key.key}, {"Authorization": f"Bearer {session.key.key}"}):
-        accepted(Caller(app, **headers).post(PATHS[0], PROMPT))
-    assert len(recorded()) == 1
-
-
 def test_an_exit_code_counts(candidate, reviewer, session):
     """The public client's hooks report 0 for every command, so that theirs are ignored; these are real."""
     accepted(candidate.post(PATHS[0], COMMAND))
     sessions.complete(session)
     metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
     assert (metrics["commandCount"], metrics["commandFailRate"]) == (1, 1.0)
-
-
-def test_a_repeated_hook_stores_nothing(candidate, session, recorded):
-    for _ in range(3):
-        accepted(candidate.post(PATHS[0], COMMAND))
-    assert len(recorded()) == 1
 
 
 def test_paths_of_transcripts_and_secrets_are_not_stored(candidate, session, recorded):
@@ -152,64 +138,17 @@ def test_a_body_of_more_than_16_mib_is_rejected(candidate, session):
     assert not STEERING & response.json.keys()
 
 
-def test_a_wrong_key_and_other_callers_are_rejected(app, session, reviewer, anonymous, recorded):
-    for caller in (
-        reviewer,
-        anonymous,
-        Caller(app, Authorization="Bearer PST-AAAA-BBBB"),
-        Caller(app, Authorization=""),
-    ):
+def test_no_rejection_steers_the_agent(candidate, anonymous):
+    for caller, expected in ((anonymous, (401, "unauthorized")), (candidate, (409, "not_redeemed"))):
         response = caller.post(PATHS[0], PROMPT)
-        assert error_of(response) == (401, "unauthorized")
+        assert error_of(response) == expected
         assert not STEERING & response.json.keys()
-    assert recorded() == []
-
-
-def test_another_candidates_key_stores_in_their_own_session_only(app, assessment, session, recorded):
-    other = factories.make_key(assessment, "bob@example.com")
-    factories.make_recorded_session(other)
-    accepted(Caller.candidate(app, other).post(PATHS[0], PROMPT))
-    assert recorded() == []
-
-
-def test_a_session_that_is_not_started_is_rejected(candidate):
-    response = candidate.post(PATHS[0], PROMPT)
-    assert error_of(response) == (409, "not_redeemed")
-    assert not STEERING & response.json.keys()
-
-
-def test_a_closed_session_takes_late_hooks_and_later_none(candidate, clock, session, recorded):
-    sessions.complete(session)
-    clock.fixed += STORED_AFTER_CLOSE / 2
-    accepted(candidate.post(PATHS[0], PROMPT))
-    assert len(recorded()) == 1
-    clock.fixed += STORED_AFTER_CLOSE
-    response = candidate.post(PATHS[0], COMMAND)
-    assert error_of(response) == (409, "session_closed")
-    assert not STEERING & response.json.keys()
-    assert len(recorded()) == 1
-
-
-def test_without_consent_to_the_channel_nothing_is_stored(app, reviewer, assessment):
-    """R38: one agreed to a text without channels, the other to one without hooks."""
-    keys = [factories.make_key(assessment, f"{name}@example.com") for name in ("eve", "mallory")]
-    started = [factories.make_session(keys[0]), factories.make_recorded_session(keys[1], ["proxy", "otlp"])]
-    for key, session in zip(keys, started, strict=True):
-        accepted(Caller.candidate(app, key).post(PATHS[0], PROMPT))
-        assert reviewer.get(f"/v1/sessions/{session.id}").json["eventCount"] == 0
 
 
 def test_a_hook_is_no_first_event(candidate, session):
     """R31: a candidate whose client lost the answer to a redeem still gets in."""
     accepted(candidate.post(PATHS[0], PROMPT))
     assert candidate.post("/v1/candidate/redeem", {"key": session.key.key}).status_code == 200
-
-
-def test_a_full_session_stores_nothing_more(app, candidate, session, recorded, monkeypatch):
-    monkeypatch.setitem(app.config, "SESSION_MAX_EVENTS", 1)
-    for hook in (PROMPT, COMMAND):
-        accepted(candidate.post(PATHS[0], hook))
-    assert [event["kind"] for event in recorded()] == ["prompt"]
 
 
 def test_reports_of_agents_have_the_limit_of_events(app):

@@ -7,7 +7,6 @@ import zlib
 import factories
 import peewee
 import pytest
-from callers import Caller
 from response_checks import exported
 
 from models import sessions
@@ -196,45 +195,6 @@ def test_other_bodies_are_rejected_in_the_protocols_shape(candidate, session, bo
 )
 def test_compressed_bodies_are_bounded(candidate, session, body, content_encoding, expected):
     assert rejected(post(candidate, body, **{"Content-Encoding": content_encoding})) == expected
-
-
-def test_the_key_is_accepted_in_either_header(app, session, recorded):
-    data = batch(PROMPT)
-    for headers in ({"X-API-Key": session.key.key}, {"Authorization": f"Bearer {session.key.key}"}):
-        accepted(post(Caller(app, **headers), data))
-    assert len(recorded()) == 1
-
-
-def test_another_candidates_key_stores_in_their_own_session_only(app, assessment, session, recorded):
-    other = factories.make_key(assessment, "bob@example.com")
-    factories.make_recorded_session(other)
-    accepted(post(Caller.candidate(app, other), batch(PROMPT)))
-    assert recorded() == []
-
-
-def test_a_session_that_is_not_started_is_rejected(candidate):
-    assert rejected(post(candidate, batch(PROMPT))) == (409, 9)
-
-
-def test_a_closed_session_takes_late_records_and_later_none(candidate, clock, session, recorded):
-    sessions.complete(session)
-    clock.fixed += STORED_AFTER_CLOSE / 2
-    accepted(post(candidate, batch(PROMPT)))
-    clock.fixed += STORED_AFTER_CLOSE
-    assert rejected(post(candidate, batch(USAGE))) == (409, 9)
-    assert len(recorded()) == 1
-
-
-def test_without_consent_to_the_channel_nothing_is_stored(app, reviewer, assessment):
-    """R38: one agreed to a text without channels, the other to one without telemetry."""
-    keys = [factories.make_key(assessment, f"{name}@example.com") for name in ("eve", "mallory")]
-    started = [
-        factories.make_session(keys[0]),
-        factories.make_recorded_session(keys[1], ["proxy", "http-hook"]),
-    ]
-    for key, session in zip(keys, started, strict=True):
-        accepted(post(Caller.candidate(app, key), batch(PROMPT)))
-        assert reviewer.get(f"/v1/sessions/{session.id}").json["eventCount"] == 0
 
 
 def test_exporters_retry_when_the_database_is_away(candidate, session, monkeypatch):
