@@ -82,6 +82,7 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
     for schema in components["schemas"].values():
         for field in schema.get("properties", {}).values():
             _adapt_to_generators(field)
+    inlined = set[str]()
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(operations.Paths.flaskpath2openapi(rule.rule), {})
         for method in rule.methods or ():
@@ -89,6 +90,13 @@ def _complete(document: dict[str, Any], app: Flask) -> None:
                 operations.complete(operation, app.view_functions[rule.endpoint], rule.rule)
                 _describe_responses(operation, components["schemas"])
                 operation["responses"] = dict(sorted(operation["responses"].items()))
+                for response in operation["responses"].values():
+                    # Inline, since tools do not follow a reference in an extension.
+                    if replayed := response.get("x-replayed"):
+                        inlined.add(name := replayed.pop("$ref").rpartition("/")[2])
+                        replayed |= components["schemas"][name]
+    for name in inlined:
+        del components["schemas"][name]
     components["headers"] = response_headers.used_in(document)
 
 

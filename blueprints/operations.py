@@ -84,8 +84,10 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
         response = operation["responses"][status]
         response["content"]["application/json"]["example"] = response_example(schema)
         if replayed := schema.replayed:
+            names, others = {*schema.fields}, {*replayed().fields}
             response["description"] = (
-                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) is a `{replayed.__name__}`."
+                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) has"
+                f" `{camel(*(others - names))}` instead of `{camel(*(names - others))}`."
             )
             response["x-replayed"] = {"$ref": f"#/components/schemas/{replayed.__name__}"}
     api_errors = _api_errors(view, rule)

@@ -77,8 +77,8 @@ def request_in_progress(service, reviewer, key):
     connection = service.connect()
     if service.is_postgres:
         connection.cursor().execute(
-            "INSERT INTO idempotent_requests (id, created_at, reviewer_id, fingerprint, digest) "
-            "VALUES (gen_random_uuid(), now(), %s, %s, '')",
+            "INSERT INTO idempotent_requests (id, created_at, reviewer_id, fingerprint, path, digest) "
+            "VALUES (gen_random_uuid(), now(), %s, %s, '', '')",
             (token_id, hashlib.sha256(key.encode()).hexdigest()),
         )
     else:
