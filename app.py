@@ -19,7 +19,7 @@ from web import cors, error_handlers, log_format, unknown_names
 from web.access_log import RequestLog
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
-# In the order of the documentation. Optional packages such as `proxy` and `console` can be deleted with their line.
+# In the order of the API reference. To remove an optional package such as `proxy` or `console`, delete its line too.
 API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
@@ -55,7 +55,7 @@ API_BLUEPRINTS = (
 
 
 class Commands(AppGroup):
-    """The commands of cli.py, imported when one is called; a web process does not need them."""
+    """The commands in cli.py, imported on first use; web processes do not need them."""
 
     def get_command(self, context: Any, name: str) -> Any:
         import_module("cli").register(self)
@@ -67,7 +67,7 @@ class Commands(AppGroup):
 
 
 class App(Flask):
-    """Flask without host matching and async views."""
+    """Flask without host matching or async views."""
 
     def create_url_adapter(self, request: Any) -> Any:
         if request is None:
@@ -79,7 +79,7 @@ class App(Flask):
 
 
 def create_app(settings: config.Config | None = None) -> Flask:
-    """Create the application. An invalid setting ends the process with a message."""
+    """Create the application. Exits with a message if a setting is invalid."""
     settings = settings or config.load_or_exit()
     log_format.configure(settings.log_level, settings.log_format)
     app = App("proofstone", static_folder=None)
@@ -99,10 +99,10 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.register_blueprint(import_module("blueprints.docs").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
     app.register_blueprint(import_module("oidc").blp)
-    # The recorder of model calls. Without `rules.agents`, they are only forwarded.
+    # Used to record model calls. Without `rules.agents`, calls are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)
-    # The outermost layer, so that it measures the whole response.
+    # Outermost, to measure the whole response.
     measure = _register_metrics(app)
     app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app), measure)  # type: ignore[method-assign]
     return app
@@ -123,10 +123,10 @@ def _configure_routing(app: Flask) -> None:
 
 
 def _register_metrics(app: Flask) -> Callable | None:
-    """Enable /metrics if METRICS_TOKEN is set; returns the function that measures a request."""
+    """Enable /metrics if METRICS_TOKEN is set; return the function that measures a request."""
     if not app.config["METRICS_TOKEN"]:
         return None
-    # At import prometheus-client decides how it counts: see ops/metrics.py.
+    # prometheus-client chooses how it counts at import; see ops/metrics.py.
     from ops.metrics import Monitoring
 
     app.register_blueprint(import_module("blueprints.metrics").blp)

@@ -1,6 +1,6 @@
-"""Authentication: a chain of headers that accepts API tokens or candidate keys (R1, R4).
+"""Authentication by API token, candidate key or sign-in cookie (R1, R4).
 
-Without such a header, the cookie of a sign-in is accepted where API tokens are.
+Without a credential header, endpoints that accept API tokens also accept a sign-in cookie.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES, reject_body
 from web.unknown_names import check_query, names_of
 
-# Look up a credential, by header; each function raises Unauthenticated. The first header that is present decides.
+# Maps each header to its lookup, which raises Unauthenticated. The first header present is used.
 Chain = dict[str, Callable[[str], Any]]
 
 
@@ -46,11 +46,11 @@ def _candidate_key(text: str) -> CandidateKey:
 
 
 def _sign_in(secret: str) -> ApiToken:
-    """The token that acts for the sign-in with this secret, with the scope of the person's role."""
+    """Return the token of the sign-in with this secret, scoped to the user's role."""
     console.require_console()
     token = SignIn.authenticate(secret)
     if token is None:
-        # Only a made-up secret counts as invalid, not the secret of a browser that was signed out.
+        # A secret that was issued is not a guess: it belongs to a browser that was signed out.
         with credential_throttling.lookup("" if SignIn.was_issued(secret) else secret):
             raise Unauthenticated()
     token.sign_in.record_use()
@@ -58,7 +58,7 @@ def _sign_in(secret: str) -> ApiToken:
 
 
 CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
-# For what candidates' tools call: they send the candidate key in either header (R1, R39).
+# For endpoints that candidates' tools call; they send the candidate key in either header (R1, R39).
 CANDIDATE_CHAIN: Chain = {
     "Authorization": lambda header: _candidate_key(_bearer(header)),
     "X-API-Key": _candidate_key,
@@ -66,12 +66,12 @@ CANDIDATE_CHAIN: Chain = {
 
 
 def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
-    """Accept only these kinds of callers, and API tokens only with the scope.
+    """Require a caller of one of these kinds; API tokens also need the scope.
 
-    scope -- `read`, `write`, or `admin` for what only admins and services with `write` may do (rules/roles.py)
+    scope -- `read`, `write`, or `admin`: admins, and service accounts with `write` (rules/roles.py)
 
-    Raises Unauthenticated, and InsufficientScope or InsufficientRole for an API token that may not. Then unknown names
-    are rejected or reported, unless a candidate calls one of their own operations (R35).
+    Raises Unauthenticated; for API tokens also InsufficientScope and InsufficientRole. After authentication, unknown
+    names are rejected or reported, except when a candidate calls one of their own operations (R35).
     """
 
     def decorate(view: Any) -> Callable:
@@ -94,10 +94,10 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 
 
 def checked_by_statement(view: Callable) -> Callable:
-    """Accept a candidate key that the view's own statement checks; the view reads it from `presented_key()`.
+    """Let the view check `presented_key()` in its own SQL statement.
 
-    If the view rejects the request, an invalid credential comes first (R5). A body of unknown size or over 1 MiB is
-    read only after the credential is checked.
+    If the view rejects the request, the credential is checked first: 401 takes precedence (R5). A body of unknown size
+    or over 1 MiB is read only after the credential is checked.
     """
 
     @wraps(view)
@@ -120,9 +120,9 @@ def presented_key() -> str:
 
 
 def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
-    """The request's ApiToken or CandidateKey.
+    """Return the request's ApiToken or CandidateKey.
 
-    Raises Unauthenticated, InsufficientScope and InsufficientRole, and ForeignOrigin for a cookie (access/console.py).
+    Raises Unauthenticated, InsufficientScope or InsufficientRole; for a cookie also ForeignOrigin (access/console.py).
     """
     row = _look_up(kinds, chain)
     if row is None:
@@ -136,7 +136,7 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
 
 
 def _look_up(kinds: type | UnionType, chain: Chain) -> Any:
-    """The row of the first credential, or None. The cookie counts last, and only where API tokens are accepted."""
+    """Look up the first credential, or return None. The cookie is last, and only where API tokens are accepted."""
     for header, look_up in chain.items():
         credential = request.headers.get(header)
         if credential is not None:

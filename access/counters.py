@@ -1,4 +1,4 @@
-"""Counters of rate limits, shared by all processes or local to one."""
+"""Rate limit counters, shared by all processes or local to one."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ MIN_SWEPT_WINDOWS = 1_000
 
 
 class Usage(NamedTuple):
-    """The state of a limit until `reset_at`, in seconds since 1970."""
+    """A rate limit's current usage; `reset_at` is a Unix timestamp."""
 
     limit: int
     used: int
@@ -42,9 +42,9 @@ class Usage(NamedTuple):
 
 
 class Counters:
-    """Counters in windows that start with the first hit.
+    """Fixed-window counters; a window starts with its first hit.
 
-    store_url -- a Redis or Valkey; each process counts alone without one, and while it is unreachable
+    store_url -- Redis or Valkey; without it, or while it is unreachable, each process counts separately
     """
 
     def __init__(self, store_url: str | None) -> None:
@@ -54,12 +54,12 @@ class Counters:
         self._down_until = 0.0
 
     def hit(self, limit: RateLimitItem, *ids: str) -> tuple[int, float]:
-        """Count one; returns the new count, and the window's end in seconds since 1970."""
+        """Increment the counter; return the new count and the window's end as a Unix timestamp."""
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.incr(key, limit.get_expiry()), store.get_expiry(key)))
 
     def get(self, limit: RateLimitItem, *ids: str) -> tuple[int, float]:
-        """Like `hit`, without counting."""
+        """Like `hit`, without incrementing."""
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.get(key), store.get_expiry(key)))
 
@@ -78,7 +78,7 @@ class Counters:
         try:
             return operation(self._shared)
         except Exception as error:
-            # The client library has many exceptions for a store that is down, and none may fail a request.
+            # Client libraries raise many exceptions for an unreachable store; none may fail a request.
             log.warning(
                 "The rate limit store is unreachable (%s). Counting per process.", type(error).__name__
             )
@@ -87,9 +87,9 @@ class Counters:
 
 
 class LocalCounters:
-    """Counters of this process, with the methods of the library's stores.
+    """In-process counters with the methods of the library's stores.
 
-    The library's own store in memory starts many threads, and follows the wall clock.
+    The library's own in-memory store starts many threads and uses the wall clock.
     """
 
     def __init__(self) -> None:

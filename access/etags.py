@@ -33,9 +33,9 @@ IF_MATCH = {
 
 
 def tagged(view: Callable) -> Callable:
-    """Set `ETag` on a successful response of one object or one page, and respond 304 to a matching `If-None-Match`.
+    """Set `ETag` on a successful response; respond 304 if `If-None-Match` matches.
 
-    Goes above `blp.response`, which writes the body. The reading is recorded even for a 304.
+    Apply it above `blp.response`, which serializes the body. The read is audited even if the response is 304.
     """
 
     @wraps(view)
@@ -55,7 +55,7 @@ def tagged(view: Callable) -> Callable:
 
 
 def matched(view: Callable) -> Callable:
-    """Set `ETag` on the response to a change, whose body is that of the GET. The view checks `precondition`."""
+    """Set `ETag` on the response to a change, which has the same body as the GET. The view calls `precondition`."""
 
     @raises(PreconditionFailed)
     @wraps(view)
@@ -74,11 +74,11 @@ def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
 
 
 def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
-    """A check for the verb to call once it has locked the row.
+    """Return a check for the model to call once it has locked the row.
 
-    It raises PreconditionFailed unless `If-Match` matches, and ReadOnlyField.
+    The check raises PreconditionFailed if `If-Match` does not match, and ReadOnlyField.
 
-    represent -- builds the present response of the GET, or its body
+    represent -- builds the GET's current response, or its body
     """
 
     def check() -> None:

@@ -1,4 +1,4 @@
-"""Hooks of coding agents as events (docs/recording.md#hooks-and-telemetry). Needs rules/agents/."""
+"""Coding agents' hooks as events (docs/recording.md#hooks-and-telemetry). Requires rules/agents/."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
 @blp.arguments(AgentHook)
 @blp.response(200, NoInstructions)
 def record_claude_code_hook(hook):
-    """Record a hook of Claude Code
+    """Record a Claude Code hook
 
-    The body is that of an HTTP hook, or the input of a command hook. Hooks without an event of their own are ignored.
+    The body is the body of an HTTP hook or the input of a command hook. Hooks without a matching event are ignored.
     """
     return _record(hooks.CLAUDE_CODE, g.pop("body"))
 
@@ -40,9 +40,9 @@ def record_claude_code_hook(hook):
 @blp.arguments(AgentHook)
 @blp.response(200, NoInstructions)
 def record_codex_hook(hook):
-    """Record a hook of Codex
+    """Record a Codex hook
 
-    The body is the input of a command hook, or the argument of `notify`.
+    The body is the input of a command hook or the argument to `notify`.
     """
     return _record(hooks.CODEX, g.pop("body"))
 

@@ -26,8 +26,8 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 def create_assessment(data):
     """Create an assessment
 
-    Counts towards the plan's monthly quota. A missing brief or repository is copied from the issue; later changes of
-    the issue do not affect it.
+    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue; later changes to
+    the issue do not affect the assessment.
     """
     created = Assessment.open(caller, **data)
     return {"assessment": find(Assessment, created.id)}
@@ -41,7 +41,7 @@ def create_assessment(data):
 def list_assessments(query):
     """List assessments
 
-    All assessments that are not deleted, oldest first, with their linked issues; with `limit` a page of them.
+    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to get one page.
     """
     rows = Assessment.visible_to(caller)
     for name, column in (("created_after", Assessment.created_at), ("updated_after", Assessment.updated_at)):
@@ -58,7 +58,7 @@ def list_assessments(query):
 def get_assessment(assessment_id):
     """Get an assessment
 
-    Includes the linked issue. A candidate can get the assessment of their key.
+    Includes the linked issue. Candidates can get only their own assessment.
     """
     if not isinstance(caller, CandidateKey):
         return {"assessment": find(Assessment, assessment_id)}
@@ -76,8 +76,8 @@ def get_assessment(assessment_id):
 def get_task(assessment_id):
     """Get an assessment's task
 
-    Both forms of the brief, repository and commit, setup instructions, tools and budget: the task that a candidate's
-    client receives when it redeems a key.
+    The task that a candidate's client receives when it redeems a key: both forms of the brief, repository and commit,
+    setup instructions, tools and budget.
     """
     return {"task": find(Assessment, assessment_id)}
 
@@ -92,9 +92,9 @@ def get_task(assessment_id):
 def change_assessment(data, assessment_id):
     """Change an assessment
 
-    Omitted fields keep their values; null clears. Fields that candidates see can only be changed until the first key
-    is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can be
-    changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
+    Omitted fields keep their values; null clears a field. Fields that candidates see can only be changed until the
+    first key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
+    be changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
 
     check = etags.precondition(

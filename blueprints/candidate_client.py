@@ -21,7 +21,7 @@ blp = Blueprint("Client", __name__, description="Reports and uploads of a candid
 def check_version(query):
     """Check a client's version
 
-    Tells the client if it must or should be updated, according to CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
+    Returns whether an update is required or recommended, based on CLIENT_MIN_VERSION and CLIENT_LATEST_VERSION.
     """
     return client_versions.check_version(
         query["version"], setting("CLIENT_MIN_VERSION"), setting("CLIENT_LATEST_VERSION")
@@ -37,7 +37,7 @@ def check_version(query):
 def report_workspace_commit(data):
     """Report the workspace's commit
 
-    The commit that the candidate starts from. The first 100 reports are stored.
+    Records the commit that the candidate starts from. Only the first 100 reports are stored.
     """
     ClientReport.record(
         own_session(caller, data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
@@ -54,8 +54,8 @@ def report_workspace_commit(data):
 def report_device(data):
     """Report the device
 
-    Describes the machine at the start and at the end. Names are sent only as hashes. The first 100 reports of each
-    checkpoint are stored.
+    Records a description of the machine at the start and end of the session. Names are sent only as hashes. Only the
+    first 100 reports of each checkpoint are stored.
     """
     ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
@@ -91,8 +91,8 @@ def report_hosted_boot(data):
 def open_upload(data):
     """Create an upload URL
 
-    Each call returns a new URL for one bundle. The URL accepts several PUTs for an hour, or until its bundle has been
-    verified or this operation has been called three more times.
+    Each call returns a new URL for one bundle. The URL accepts repeated PUTs for one hour. It expires earlier if its
+    bundle is verified or three newer URLs are created.
     """
     session = own_session(caller, data["session_id"])
     object_key = storage.new_object_key(str(session.id))
@@ -119,8 +119,8 @@ def open_upload(data):
 def submit_code(data):
     """Submit code
 
-    Can be repeated. The latest submission whose stored bundle has the given size and SHA-256 counts. Of the others,
-    only metadata is kept, not the code, of the newest 100.
+    Can be repeated. The latest submission whose stored bundle matches the given size and SHA-256 counts. For the
+    newest 100 of the others, metadata is stored, but not the code.
     """
     session = own_session(caller, data.pop("session_id"))
     source_key = Submission.find_source(session, data.pop("bundle_key"))
@@ -153,7 +153,7 @@ def receive_bundle(object_key):
     """Upload a bundle
 
     Send a gzip-compressed tar of at most 128 MiB to a URL from `POST /v1/candidate/upload-url`; no credential is
-    needed. The bundle is stored completely or not at all, and can be sent again.
+    needed. The upload is atomic and can be repeated.
     """
     folder = store()
     signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
@@ -176,7 +176,7 @@ def receive_bundle(object_key):
 
 
 def _copy_and_read(source_key, object_key):
-    """Copy a bundle. Returns size and SHA-256 of the copy; None without a bundle."""
+    """Copy a bundle; return the copy's size and SHA-256, or None if there is no bundle."""
     if source_key is None:
         return None
     try:

@@ -23,8 +23,8 @@ CLIENT_KEEPS_STATE_AFTER_CLOSE = timedelta(hours=24)
 def get_consent(query):
     """Get the disclosure
 
-    The text that the candidate consents to, and whether they already have. Send the key in the header `X-API-Key` to
-    keep it out of URLs, or in the query.
+    Returns the text that the candidate consents to, and whether they have consented. Send the key in the query, or in
+    the `X-API-Key` header to keep it out of URLs.
     """
     text = query.get("key") or request.headers.get("X-API-Key")
     if not text:
@@ -51,7 +51,7 @@ def get_consent(query):
 def give_consent(data):
     """Consent to the disclosure
 
-    Repeating it changes nothing. Consent to an outdated text, identified by its hash, is rejected.
+    Repeating the request changes nothing. Consent to an outdated text, identified by its hash, is rejected.
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
@@ -73,8 +73,8 @@ def give_consent(data):
 def redeem_key(data):
     """Redeem a key
 
-    Starts the session and its time limit. Until the first event or the completion, a client that lost the response can
-    repeat the request and gets the same session.
+    Starts the session and its time limit. A client that lost the response can repeat the request until the first event
+    or completion, and gets the same session.
     """
     with credential_throttling.lookup(data["key"]), db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
@@ -82,7 +82,7 @@ def redeem_key(data):
     repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
     columns = ("task_brief", "brief", "issue_id", *repository)
     return {name: getattr(session.assessment, name) for name in columns} | {
-        # The client knows only agents, not the tools of model providers.
+        # The client supports only agents, not model providers' tools.
         "allowed_tools": session.assessment.allowed_agents,
         "session_id": session.id,
         "session_token": session.key.key,
@@ -102,7 +102,7 @@ def redeem_key(data):
 def complete_session(data):
     """Complete a session
 
-    Closes the session and derives its metrics. Repeating it returns the original time.
+    Closes the session and computes its metrics. Repeating the request returns the original completion time.
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])

@@ -1,4 +1,4 @@
-"""Candidates of all assessments."""
+"""Candidates across all assessments."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ from schemas.keys import candidate_of
 
 blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
 
-# Spreadsheets run cells that start like this as formulas; a leading apostrophe keeps them text.
+# Spreadsheets run cells that start like this as formulas; a leading apostrophe keeps them as text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CSV_COLUMNS = (
     *("id", "key", "candidateName", "candidateEmail", "status", "sessionId", "redeemedAt", "completedAt"),
@@ -42,8 +42,8 @@ CSV_COLUMNS = (
 def list_candidates(query):
     """List candidates
 
-    A page of the candidates of all assessments, oldest first. Use `after` to page through a long list in constant time
-    per page. Tokens without the scope `write` see `PST-****-****` as each `key`.
+    A page of the candidates across all assessments, oldest first. For long lists, page with `after`, which takes
+    constant time per page. Tokens without the `write` scope see each `key` as `PST-****-****`.
     """
     candidates = CandidateList(caller.organization_id, caller, **filters_of(query))
     if query["format"] == "csv":
@@ -63,7 +63,7 @@ def list_candidates(query):
 def get_candidate(candidate_id):
     """Get a candidate
 
-    The candidate, as in `GET /v1/candidates`. Tokens without the scope `write` see `PST-****-****` as the `key`.
+    The candidate, as in `GET /v1/candidates`. Tokens without the `write` scope see the `key` as `PST-****-****`.
     """
     return candidate_response(candidate_id)
 
@@ -80,8 +80,8 @@ def get_candidate(candidate_id):
 def export_candidates(query):
     """Export the candidates
 
-    All matching candidates as a CSV file, oldest first. Tokens without the scope `write` see `PST-****-****` as each
-    `key`.
+    All matching candidates as a CSV file, oldest first. Tokens without the `write` scope see each `key` as
+    `PST-****-****`.
     """
     return _file_of(CandidateList(caller.organization_id, caller, **query))
 
@@ -96,9 +96,9 @@ def export_candidates(query):
 def change_candidate(data, candidate_id):
     """Change a candidate
 
-    Atomic. Name, address, `externalId` and `metadata` can change at any time; null clears. `externalId` must be unique
-    in the assessment. `hired` requires a completed or expired session; false restores the previous status.
-    `hired: true` is the decision `hired`, `false` is `undecided`.
+    Atomic. Name, email address, `externalId` and `metadata` can be changed at any time; null clears a field.
+    `externalId` must be unique within the assessment. `hired` requires a completed or expired session. `hired: true`
+    sets the decision `hired`; `hired: false` sets `undecided` and restores the previous status.
     """
     check = etags.precondition(lambda: candidate_response(candidate_id))
     invitations.change_candidate(find(CandidateKey, candidate_id), data, caller, check)
@@ -113,11 +113,11 @@ def change_candidate(data, candidate_id):
 @blp.response(200, OneCandidate)
 @audit.change()
 def set_decision(data, candidate_id):
-    """Decide about a candidate
+    """Set a candidate's hiring decision
 
-    Replaces the earlier decision and its reason; with `If-Match`, only one that you have seen. `hired` requires a
-    completed or expired session, and is the candidate's `status`; any other decision restores the previous status.
-    Candidates never see decisions.
+    Replaces the previous decision and its reason. Send `If-Match` to avoid overwriting a decision that you have not
+    seen. `hired` requires a completed or expired session and becomes the candidate's `status`; any other decision
+    restores the previous status. Candidates never see decisions.
     """
     check = etags.precondition(lambda: candidate_response(candidate_id))
     invitations.decide(find(CandidateKey, candidate_id), caller, data["decision"], data["reason"], check)
@@ -133,8 +133,8 @@ def set_decision(data, candidate_id):
 def allow_redeem(candidate_id):
     """Allow one more redeem
 
-    For a candidate who has to change computers: the key can be redeemed once more, for the same session and its
-    remaining time. Not needed before the first event.
+    For candidates who switch computers. The key can be redeemed once more, for the same session and its remaining
+    time. Not needed before the first event.
     """
     session = Session.get_or_none(Session.key == find(CandidateKey, candidate_id))
     if session is not None:
@@ -143,7 +143,7 @@ def allow_redeem(candidate_id):
 
 
 def candidate_response(candidate_id: Any) -> Response:
-    """The candidate as in lists."""
+    """Build the response for one candidate, in the same form as in lists."""
     row = or_not_found(find_candidate(caller, candidate_id))
     return jsonify(candidate=candidate_of(row, caller.sees_keys))
 
@@ -160,7 +160,7 @@ def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[li
 
 
 def _position(after: Any) -> Any:
-    """The cursor, or the key with this id. Raises Invalid."""
+    """Return the cursor, or the key with this id. Raises Invalid."""
     if isinstance(after, Cursor):
         return after
     last = CandidateKey.of_organization(caller).where(CandidateKey.id == after).get_or_none()
@@ -182,13 +182,13 @@ def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:
 
 
 def csv_lines(rows: Iterable[Any]) -> str:
-    """Lines of a CSV file."""
+    """Format rows as CSV lines."""
     lines = io.StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()
 
 
 def csv_cell(value: Any) -> str:
-    """A value as a cell that no spreadsheet runs as a formula."""
+    """Format a value as a cell that spreadsheets do not run as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -1,4 +1,4 @@
-"""The pages of `docs/` as HTML: the same text as in the repository, with the same links between them."""
+"""The pages in `docs/`, rendered as HTML with the same text and links as in the repository."""
 
 import re
 from functools import cache
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DOCS = Path(__file__).parent.parent / "docs"
-# In the order of the navigation. The other pages are served because these link to them.
+# In navigation order. Other pages are also served, because these link to them.
 GUIDES = (
     *("hiring-teams", "glossary", "authentication", "api-basics", "errors", "results"),
     *("webhooks", "statistics", "clients", "deprecation"),
@@ -23,8 +23,8 @@ class Guide(NamedTuple):
 
 @cache
 def guide(name: str) -> Guide:
-    """A page of PAGES; headings have the same ids as on GitHub."""
-    # Only a process that serves a guide needs the memory.
+    """Render a page from PAGES. Headings have the same ids as on GitHub."""
+    # Imported here to save memory in processes that serve no guide.
     from markdown_it import MarkdownIt
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -44,7 +44,7 @@ def title_of(name: str) -> str:
 
 
 def slug(heading: str) -> str:
-    """The id of a heading."""
+    """Return the id of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

@@ -30,7 +30,7 @@ ENVELOPE = Envelope()
 def ingest_event(envelope):
     """Ingest an event
 
-    Responds after the event is stored durably. Unknown kinds and fields are accepted. An id counts once per session.
+    Responds once the event is durably stored. Unknown kinds and fields are accepted. Each id counts once per session.
     """
     arrival = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
     if key_id := _store(arrival, envelope):
@@ -60,7 +60,7 @@ def _store(arrival, envelope):
 
 
 def _require_own(session, envelope):
-    """Raise NotFound if the envelope names another session than the key's, or one that is not started (R5, R29)."""
+    """Raise NotFound if the envelope names a session that is not the key's or has not started (R5, R29)."""
     if "session_id" in envelope and (session is None or parse_id(envelope["session_id"]) != session.id):
         raise NotFound()
 
@@ -76,8 +76,8 @@ def _require_own(session, envelope):
 def ingest_batch(data):
     """Ingest a batch of events
 
-    Up to 500 envelopes, each with its own result: `created`, `skipped` (its id exists), `late` (stored, but not
-    counted) or `rejected` with the reason. All accepted events are stored together.
+    Up to 500 envelopes, each with its own result: `created`, `skipped` (the id already exists), `late` (stored but not
+    counted), or `rejected` with the reason. All accepted events are stored together.
     """
     session = Session.of_key(caller)
     entries = [_read(text, session) for text in data["events"]]
@@ -86,7 +86,7 @@ def ingest_batch(data):
 
 
 def _read(text, session):
-    """The arrival of one envelope of a batch, or the result that rejects it."""
+    """Parse one envelope of a batch; return a ReceivedEvent, or the result if it is rejected."""
     try:
         fields, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
@@ -104,7 +104,7 @@ def _id_of(text):
 
 
 def _outcomes(session, arrivals):
-    """The results of the arrivals, in order."""
+    """Append the events and return their results, in order."""
     ids = [arrival.event_id for arrival in arrivals]
     try:
         outcomes = sessions.append(session, *arrivals, quota=session_quota()) if arrivals else []

@@ -1,4 +1,4 @@
-"""Integrity of a session's record, and its signed log."""
+"""Integrity of a session's recording, and its signed log."""
 
 from collections.abc import Iterator
 
@@ -21,11 +21,11 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 @blp.response(200, Integrity)
 @audit.reading
 def get_integrity(session_id):
-    """Check a session's record
+    """Check a session's integrity
 
     Checks the client's signatures, the order of its events, the server's seals, and the values derived from events.
-    Reports findings with explanations and without a score. Without `SEAL_KEYS`, a rewrite of the whole record is
-    detected only by comparing it with archived anchors (`flask seals verify --anchors`).
+    Returns findings with explanations, but no score. Without `SEAL_KEYS`, a rewrite of the whole recording is detected
+    only by comparing it with archived anchors (`flask seals verify --anchors`).
     """
     session = find(Session, session_id)
     counts, public_keys = _event_counts(session), SigningKey.of(session)
@@ -64,7 +64,7 @@ def _event_counts(session: Session) -> dict[str, int]:
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:
-    """Stream a SignedLog, which is as large as the session."""
+    """Stream a SignedLog, which can be as large as the session's events."""
     keys, shape = SigningKey.of(session), SignedEvent()
     head = orjson.dumps({"sessionId": str(session.id), "signingPubkey": keys[0] if keys else ""})
     yield head.removesuffix(b"}") + b',"events":['

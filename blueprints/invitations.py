@@ -1,4 +1,4 @@
-"""Invitations: resend, extend, reopen, grant more time, and follow their messages."""
+"""Invitations: resend, extend, reopen, grant extra time, and track messages."""
 
 import errors
 from access import audit, auth, caller, raises
@@ -20,10 +20,10 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 @blp.response(200, OneCandidate)
 @audit.change()
 def resend_invitation(candidate_id):
-    """Send the invitation again
+    """Resend an invitation
 
     Queues a new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.
-    An address gets at most 5 messages about an assessment in 24 hours.
+    Each address receives at most 5 messages per assessment in 24 hours.
     """
     invitations.invite(find(CandidateKey, candidate_id))
     return candidate_response(candidate_id)
@@ -39,8 +39,7 @@ def resend_invitation(candidate_id):
 def extend_key(data, candidate_id):
     """Change a key's expiry
 
-    For a key that has neither expired nor been redeemed. No message is sent. A reminder is sent according to the new
-    expiry.
+    Only for keys that have neither expired nor been redeemed. Sends no message; reminders follow the new expiry.
     """
     invitations.extend(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -56,7 +55,7 @@ def extend_key(data, candidate_id):
 def reopen_key(data, candidate_id):
     """Reopen an expired key
 
-    For a key that expired before it was redeemed. No message is sent.
+    Only for keys that expired before they were redeemed. Sends no message.
     """
     invitations.reopen(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -69,7 +68,7 @@ def reopen_key(data, candidate_id):
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
 
-    Requires the scope `write`. Lists and statistics do not include accommodations.
+    Requires the `write` scope. Lists and statistics do not include accommodations.
     """
     return {"accommodation": find(CandidateKey, candidate_id)}
 
@@ -83,8 +82,8 @@ def get_accommodation(candidate_id):
 def set_accommodation(data, candidate_id):
     """Change a candidate's time limit
 
-    Before or during the session, if the assessment has a time limit. The `closesAt` of an open session moves. An empty
-    body removes the accommodation.
+    Allowed before and during the session, if the assessment has a time limit. Updates the `closesAt` of an open
+    session. An empty body removes the accommodation.
     """
     key = find(CandidateKey, candidate_id)
     invitations.accommodate(key, data.get("extra_minutes"), data.get("time_multiplier"))
@@ -113,7 +112,7 @@ def list_candidate_deliveries(query, candidate_id):
 def list_deliveries(query):
     """List messages
 
-    To all candidates of the organization, newest first. `state=failed` lists those that could not be delivered.
+    Messages to all of the organization's candidates, newest first. `state=failed` lists undelivered messages.
     """
     messages = Delivery.visible_to(caller)
     if "state" in query:
@@ -131,8 +130,7 @@ def list_deliveries(query):
 def retry_delivery(delivery_id):
     """Retry a failed message
 
-    Starts over with the full number of attempts. The message is canceled instead if its key has been revoked or has
-    expired.
+    Resets the number of attempts. If the key has been revoked or has expired, the message is canceled instead.
     """
     (delivery,) = visibility.redact_emails(caller, [invitations.retry(find(Delivery, delivery_id))])
     return {"delivery": delivery}

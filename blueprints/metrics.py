@@ -1,4 +1,4 @@
-"""The metrics page for Prometheus, served if METRICS_TOKEN is set."""
+"""The Prometheus metrics endpoint, enabled if METRICS_TOKEN is set."""
 
 import hmac
 
@@ -13,7 +13,7 @@ blp = Blueprint("metrics", __name__)
 
 @blp.get("/metrics")
 def metrics():
-    """The counters of all web processes, and the queues."""
+    """Return the metrics of all web processes and of the queues."""
     credential = request.headers.get("Authorization", "")
     expected = f"Bearer {setting('METRICS_TOKEN')}"
     if not hmac.compare_digest(credential.encode("utf-8", "replace"), expected.encode()):

@@ -21,7 +21,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 def get_org():
     """Get the organization
 
-    Includes its plan, its subscription, and how much of the month's quota is used.
+    Includes its plan, its subscription, and the monthly quota with its usage.
     """
     organization = caller.organization
     quota = {
@@ -40,7 +40,7 @@ def get_org():
 def get_settings():
     """Get the settings
 
-    The name that candidates see, additions to the disclosure, and how long personal data is stored.
+    The display name, the reply-to address, additions to the disclosure, and the retention period of personal data.
     """
     return {"settings": _settings(caller.organization)}
 
@@ -54,8 +54,8 @@ def get_settings():
 def change_settings(data):
     """Change the settings
 
-    Omitted fields keep their values; null clears. New additions to the disclosure replace all earlier ones and change
-    its version: candidates who have not started must consent again.
+    Omitted fields keep their values; null clears a field. New additions to the disclosure replace all earlier ones and
+    change its version: candidates who have not started must consent again.
     """
     check = etags.precondition(
         lambda: schemas.OneSettings().dump(
@@ -72,7 +72,7 @@ def change_settings(data):
 def get_disclosure():
     """Get the disclosure
 
-    The whole text that candidates consent to: the service's, with the organization's additions at the end of each list.
+    The full text that candidates consent to, with the organization's additions at the end of each list.
     """
     current = disclosure.for_organization(caller.organization)
     return {"disclosure": current | {"tos_url": setting("TERMS_URL") or ""}}
@@ -83,9 +83,9 @@ def get_disclosure():
 @blp.arguments(schemas.UsageQuery, location="query")
 @blp.response(200, schemas.Usage)
 def get_usage(query):
-    """Get the usage of models
+    """Get model usage
 
-    Candidates' calls through the model proxies: tokens and cost by month (UTC), provider and model, newest month first.
+    Tokens and cost of candidates' calls through the model proxies, by month (UTC), provider and model, newest first.
     Includes deleted assessments and erased candidates.
     """
     since = plans.month_start(clock.now(), query["months"] - 1)
@@ -99,7 +99,7 @@ def get_usage(query):
 def list_tokens(query):
     """List tokens
 
-    All tokens that are not revoked, oldest first, without their secrets; with `limit` a page of them.
+    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to get one page.
     """
     return cursor_page("tokens", ApiToken.visible_to(caller), query)
 
@@ -113,8 +113,8 @@ def list_tokens(query):
 def create_token(data):
     """Create a token
 
-    For a person (`personId`) or for a named service. A person's role limits what the token can do, also after the role
-    changes. Only admins can create tokens for admins. The secret is shown in this response only.
+    For a person (`personId`) or a named service account. The person's current role limits what the token can do. Only
+    admins can create tokens for admins. The secret is returned only in this response.
     """
     scope = "write" if "write" in data["scopes"] else "read"
     days = data.get("expires_in_days")
@@ -144,13 +144,13 @@ def revoke_token(token_id):
 def get_me():
     """Get the caller
 
-    The API token or candidate key that the request is authenticated with. Use it to check a credential.
+    The API token or candidate key that authenticated the request. Use this to check a credential.
     """
     return caller_response(caller)
 
 
 def caller_response(row):
-    """An ApiToken or a CandidateKey, as its holder sees it."""
+    """Build the response for an ApiToken or a CandidateKey, as its holder sees it."""
     is_reviewer = isinstance(row, ApiToken)
     return {
         "kind": "reviewer" if is_reviewer else "candidate",

@@ -1,4 +1,4 @@
-"""People of the organization: list, add, get, change, delete."""
+"""People in the organization: list, add, get, change, delete."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def find_person(person_id: Any) -> User:
 def list_people(query):
     """List people
 
-    All people who are not deleted, oldest first, with their roles.
+    All people except deleted ones, oldest first, with their roles.
     """
     return page("people", users.visible_to(caller), query)
 
@@ -40,8 +40,8 @@ def list_people(query):
 def create_person(data):
     """Add a person
 
-    Invites them by email. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins: services get
-    403 `insufficient_role`, and `flask person create` adds the first one.
+    Invites them by email. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins; service
+    accounts get 403 `insufficient_role`. Use `flask person create` to add the first admin.
     """
     person = users.add(caller.organization, caller, **data)
     return {"person": find_person(person.id)}
@@ -85,8 +85,8 @@ def change_person(data, person_id):
 def delete_person(person_id):
     """Delete a person
 
-    Their tokens stop working immediately, and their address is removed. Their scores, decisions and audit entries keep
-    the name. The last active admin cannot be deleted, and only admins can delete admins.
+    Their tokens stop working immediately, and their email address is removed. Their scores, decisions and audit entries
+    keep their name. The last active admin cannot be deleted, and only admins can delete admins.
     """
     users.remove(find_person(person_id), caller)
     return {"ok": True, "id": person_id}

@@ -1,4 +1,4 @@
-"""A candidate's personal data: view, export and erase it."""
+"""A candidate's personal data: view, export, erase."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ blp = Blueprint("Privacy", __name__, description="Candidates' personal data, its
 def get_own_data():
     """Get my data
 
-    Your stored personal data by kind, your consents, whom to contact, and when the data will be erased.
+    Your stored personal data by kind, your consents, who to contact, and when the data will be erased.
     """
     audit.record_candidate(caller, "getOwnData")
     return _data_of(caller, Session.get_or_none(Session.key == caller))
@@ -41,7 +41,7 @@ def get_own_data():
 def export_own_data():
     """Export my data
 
-    A JSON Lines file with your stored data, everything that your client sent, and each event as it was sent.
+    A JSON Lines file with your stored data, everything else that your client sent, and each event as it was sent.
     Reviewers' notes and scores are not included.
     """
     audit.record_candidate(caller, "exportOwnData")
@@ -57,7 +57,7 @@ def export_own_data():
 def request_erasure():
     """Request the erasure of my data
 
-    Reviewers see the request and decide. Repeating it changes nothing.
+    Reviewers see the request and decide. Repeating the request changes nothing.
     """
     return {"erasure_requested_at": caller.request_erasure()}
 
@@ -70,14 +70,14 @@ def erase_candidate(candidate_id, prepared):
     """Erase a candidate's data
 
     Erases names, addresses, events, bundles, notes and comments, closes an open session and revokes the key. Anonymous
-    numbers remain, so that cohort statistics do not change. Also works for revoked keys and deleted assessments.
-    Repeating it returns the first receipt.
+    figures remain, to keep cohort statistics unchanged. Also works for revoked keys and deleted assessments. Repeating
+    the request returns the first receipt.
     """
     return {"receipt": privacy.erase(_find_key(candidate_id), caller, prepared)}
 
 
 def _find_key(candidate_id: Any) -> CandidateKey:
-    """The candidate's key, also a revoked one."""
+    """Find the candidate's key, even if it is revoked."""
     return find(CandidateKey, candidate_id, CandidateKey.of_organization(caller))
 
 

@@ -59,7 +59,7 @@ def get_rubric(rubric_id):
 def change_rubric(data, rubric_id):
     """Change a rubric
 
-    A change is saved as a new version; a request that changes nothing is not. Existing scores keep their version.
+    Saves a new version if anything has changed. Existing scores keep their version.
     """
 
     check = etags.precondition(lambda: OneRubric().dump({"rubric": find(Rubric, rubric_id)}))

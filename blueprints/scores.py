@@ -1,4 +1,4 @@
-"""Scores of a session by the criteria of a rubric."""
+"""Scores of a session by rubric criterion."""
 
 from access import audit, auth, caller, raises
 from access.idempotency import idempotent
@@ -18,12 +18,13 @@ blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session,
 def get_scores(query, session_id):
     """Get a session's scores
 
-    Each criterion with the reviewers' current scores, their mean and the history, and the total weighted over the
-    means. All of them belong to one version of the rubric; scores of other versions are in the history only. A person
-    is one reviewer with all their tokens; so is each service's token. Without a rubric, `rubric` and `total` are null.
+    Each criterion with its current scores, their mean and the history, and the weighted total of the means. Current
+    scores belong to one version of the rubric; scores of other versions appear only in the history. All tokens of a
+    person count as one reviewer; each token of a service account counts as a separate one. Without a rubric, `rubric`
+    and `total` are null.
 
     People who can score see only their own scores until they have scored every criterion once (`othersHidden`).
-    Services and observers see all.
+    Service accounts and observers see all scores.
     """
     session = find(Session, session_id)
     are_hidden = visibility.hidden_scores(caller, [session.id])
@@ -39,8 +40,8 @@ def get_scores(query, session_id):
 def put_score(data, session_id, criterion):
     """Score a criterion
 
-    Writes the caller's own score in the rubric's current version. Revising it keeps the earlier one in the history; say
-    why in `reason`. With `rubricVersion` and `replaces`, nothing is overwritten that you have not seen.
+    Sets the caller's score for the rubric's current version. A revised score stays in the history; explain the change
+    in `reason`. Send `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen.
     """
     return {"score": Score.submit(find(Session, session_id), criterion, caller, **data)}
 
@@ -53,7 +54,7 @@ def put_score(data, session_id, criterion):
 def withdraw_score(session_id, criterion):
     """Withdraw a score
 
-    The caller's own current score of a criterion. It no longer counts, and stays in the history.
+    Withdraws the caller's current score for a criterion. It no longer counts, but stays in the history.
     """
     return {"ok": True, "id": Score.withdraw(find(Session, session_id), criterion, caller).id}
 
@@ -68,7 +69,7 @@ def withdraw_score(session_id, criterion):
 def withdraw_score_with_reason(data, session_id, criterion):
     """Withdraw a score with a reason
 
-    Like `DELETE`, with the reason in the history.
+    Like `DELETE`, but records the reason in the history.
     """
     score = Score.withdraw(find(Session, session_id), criterion, caller, data["reason"])
     return {"ok": True, "id": score.id}

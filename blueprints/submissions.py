@@ -1,4 +1,4 @@
-"""Submissions: the upload, and for reviewers the work and its final diff (docs/workspace.md#submissions)."""
+"""Submissions: upload, download and final diff (docs/workspace.md#submissions)."""
 
 from contextlib import closing
 from typing import Any
@@ -58,9 +58,8 @@ FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03
 def receive_submission():
     """Submit the work
 
-    The body is a git bundle (`application/x-git-bundle`) or a zip archive (`application/zip`) of at most 128 MiB. It is
-    stored completely or not at all. It can be sent again; the latest one counts. Accepted until ten minutes after the
-    session has closed.
+    The body is a git bundle (`application/x-git-bundle`) or a zip archive (`application/zip`) of at most 128 MiB. The
+    upload is atomic and can be repeated; the latest one counts. Accepted until ten minutes after the session closes.
     """
     format, max_bytes = FORMATS.get(request.mimetype), setting("SESSION_MAX_BYTES")
     if format is None:
@@ -86,7 +85,10 @@ def receive_submission():
 
 
 class _Body:
-    """A request's body. `read` raises NotASubmission unless it starts with one of these texts, and Incomplete."""
+    """A request body that must start with one of `starts`.
+
+    `read` raises NotASubmission if it does not, and Incomplete if the client disconnects.
+    """
 
     def __init__(self, stream: Any, starts: tuple[bytes, ...]):
         self._stream, self._starts = stream, starts
@@ -117,8 +119,8 @@ class _Body:
 def list_submissions(session_id):
     """List a session's submissions
 
-    The candidate's git bundles and zip archives, and the bundles of a client, which also submits snapshots of the work
-    in progress. Of replaced and unverified submissions only metadata is kept, not the work, of the newest 100.
+    The candidate's git bundles and zip archives, and the bundles from a client, which also submits snapshots of work in
+    progress. For the newest 100 replaced or unverified submissions, metadata is stored, but not the work.
     """
     return {"submissions": list(Submission.of(find(Session, session_id)))}
 
@@ -136,8 +138,8 @@ def list_submissions(session_id):
 def download_submission(session_id):
     """Download a session's submission
 
-    The git bundle or the zip archive as the candidate sent it. Clone a bundle with `git clone submission.bundle`. Its
-    content is the candidate's: do not run it outside a sandbox.
+    The git bundle or the zip archive as the candidate sent it. Clone a bundle with `git clone submission.bundle`. The
+    content is untrusted: do not run it outside a sandbox.
     """
     return _download("submission", _find_unchanged(session_id, GIT, ZIP))
 
@@ -150,7 +152,7 @@ def download_submission(session_id):
 )
 @audit.reading
 def download_bundle(session_id):
-    """Download the bundle of a session's client
+    """Download a session's client bundle
 
     The gzip-compressed tar as the candidate's client uploaded it. List its files before you unpack it.
     """
@@ -164,10 +166,10 @@ def download_bundle(session_id):
 @blp.response(200, BundleListing)
 @audit.reading
 def list_bundle_files(session_id):
-    """List the files of a client's bundle
+    """List the files in a client bundle
 
-    Reads the bundle without unpacking it, up to limits on entries, size and time. Unsafe entries, such as absolute
-    names, links and devices, are marked.
+    Reads the bundle without unpacking it, within limits on entries, size and time. Unsafe entries, such as absolute
+    paths, links and devices, are flagged.
     """
     submission = _find_unchanged(session_id, TAR, with_content=True)
     with closing(store().open(submission.object_key)) as stream:
@@ -183,8 +185,8 @@ def list_bundle_files(session_id):
 def get_final_diff(query, session_id):
     """Get a session's final diff
 
-    A page of the files that differ between the commit that the assessment starts from and the submitted git bundle, by
-    path. `manualRanges` are the lines that no recorded change of an agent added.
+    A page of the files that differ between the assessment's starting commit and the submitted git bundle, by path.
+    `manualRanges` are the lines that no recorded agent change added.
     """
     session = find(Session, session_id)
     submission = Submission.current(session, GIT, ZIP)
@@ -192,7 +194,7 @@ def get_final_diff(query, session_id):
 
 
 def _find_unchanged(session_id: Any, *formats: str, with_content: bool = False) -> Any:
-    """The session's submission. Raises BundleChanged if its object was replaced in the store."""
+    """Find the session's submission. Raises BundleChanged if its object was replaced in the store."""
     session = find(Session, session_id)
     submission = or_not_found(Submission.current(session, *formats, with_content=with_content))
     release_connection()
