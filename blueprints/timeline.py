@@ -1,4 +1,4 @@
-"""A session's events: timeline, decisions, artifacts, export and recent activity."""
+"""Sessions and their events: timeline, decisions, artifacts, export and recent activity."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ blp = Blueprint("Records", __name__, description="Events of a session, and the l
 def list_sessions(query):
     """List sessions
 
-    A page of the sessions of all assessments, oldest first.
+    A page of sessions across all assessments, oldest first.
     """
     response = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
     rows = visibility.redact_rows(caller, response["sessions"])
@@ -57,8 +57,8 @@ def _reads_large_envelopes(**path: Any) -> bool:
 def get_timeline(query, session_id):
     """Get a session's timeline
 
-    A page of its events in the order in which they happened. Send `next` as `after` to get the next page. If several
-    channels recorded the same call, each has an event; `counts` is true for one of them.
+    A page of its events in chronological order. Pass `next` as `after` to get the next page. If several channels
+    recorded the same call, each has its own event, and `counts` is true for only one of them.
     """
     session = find(Session, session_id)
     filters = {
@@ -83,12 +83,12 @@ def get_timeline(query, session_id):
 def get_compact_timeline(session_id):
     """Get a session's compact timeline
 
-    All events in one response, in the order in which they happened, one JSON object per line: for a table or a chart of
-    a whole session. The fields are the same as in the timeline; `size` is `sizeBytes`.
+    All events in one response, in chronological order, one JSON object per line. Use it for a table or chart of a
+    whole session. The fields are the same as in the timeline, except that `sizeBytes` is called `size`.
     """
     session = find(Session, session_id)
     parts = timeline.read_compact(session)
-    # A chunk for many lines: a server sends each one on its own.
+    # Join many lines into one chunk, because the server sends each chunk separately.
     chunks = (b"".join(orjson.dumps(_compact(row)) + b"\n" for row in rows) for rows in parts)
     return file_response(f"timeline-{session.id}.jsonl", chunks)
 
@@ -102,7 +102,7 @@ def get_compact_timeline(session_id):
 def get_event(session_id, event_id):
     """Get an event
 
-    Includes its envelope as it was sent.
+    Includes the envelope exactly as it was sent.
     """
     session = find(Session, session_id)
     event = None if UNSTORABLE.search(event_id) else timeline.find_event(session, event_id)
@@ -135,8 +135,8 @@ def get_decisions(query, session_id):
 def get_artifacts(session_id):
     """Get a session's artifacts
 
-    Changed files with their latest content or diff and who changed them, commands, and the latest state of the agents'
-    plans. Long contents are truncated; the events have them in full.
+    Changed files (latest content or diff, and who changed them), commands, and the latest state of the agents' plans.
+    Long content is truncated here and complete in the events.
     """
     collected = artifacts.Artifacts()
     for event in timeline.artifact_events(find(Session, session_id), sorted(artifacts.KINDS)):
@@ -172,7 +172,7 @@ def export_session(session_id):
 def get_recent_activity(query, session_id):
     """Get a session's recent activity
 
-    Events of the last minutes, to help a candidate explain a decision.
+    Events from the last few minutes, to help a candidate explain a decision.
     """
     minutes = query["minutes"]
     activity = timeline.recent_activity(find(Session, session_id), minutes)
@@ -208,7 +208,7 @@ def _compact(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    """The event with its summary; its envelope is sent as it was stored, without parsing it."""
+    """The event with its summary. Its envelope is sent as stored, without being parsed."""
     event = row | {"summary": format_summary(row["subject"], row["note"])}
     return event | {"envelope": orjson.Fragment(row["envelope"])} if "envelope" in row else event
 

@@ -1,4 +1,4 @@
-// The page of an invitation's link: key (after the `#`), consent, start. `workspace.js` shows a started session.
+// The page behind an invitation link: key (after the `#`), consent, start. `workspace.js` handles a started session.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
 import { closeWorkspace, openWorkspace, showClosed } from "./workspace.js";
@@ -99,7 +99,7 @@ async function copy(event) {
   setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
 }
 
-/** Copy the element's text. The clipboard API needs https; otherwise select the text and run the copy command. */
+/** Copy the element's text. The clipboard API needs HTTPS; without it, select the text and run the copy command. */
 async function copyText(element) {
   try {
     await navigator.clipboard.writeText(element.textContent);

@@ -1,4 +1,4 @@
-"""A session's close, and the treatment of later events (R17, R18)."""
+"""Close of a session, and handling of later events (R17, R18)."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ STORED_AFTER_CLOSE = timedelta(hours=24)
 def close_deadline(
     redeemed_at: datetime, limit_minutes: int | None, extra: timedelta = timedelta()
 ) -> datetime | None:
-    """The end of the time limit, with extra time and grace; None without a limit."""
+    """The end of the time limit, including extra time and GRACE; None without a limit."""
     return None if limit_minutes is None else redeemed_at + timedelta(minutes=limit_minutes) + extra + GRACE
 
 
@@ -22,16 +22,16 @@ def extra_minutes(limit_minutes: int | None, extra: int | None, multiplier_thous
 
 
 def effective_close(now: datetime, closed_at: datetime | None, closes_at: datetime | None) -> datetime | None:
-    """The close if it has happened by `now`, even if it is not recorded yet."""
+    """The close time if it has passed by `now`, even if it is not recorded yet; else None."""
     if closed_at is not None:
         return closed_at
     return closes_at if closes_at is not None and closes_at <= now else None
 
 
 def intake_window(now: datetime, close: datetime | None) -> str:
-    """Classify an event that arrives now.
+    """Classify an event received at `now`.
 
-    `open`: it counts. `flush`: it counts, and metrics are derived again. `late`: stored only. `over`: rejected.
+    `open`: it counts. `flush`: it counts, and the metrics are recomputed. `late`: stored only. `over`: rejected.
     """
     if close is None:
         return "open"

@@ -1,4 +1,4 @@
-"""Analytics of a session, and of an organization's sessions."""
+"""Analytics for one session, and for an organization's sessions."""
 
 from rules.metrics import commands, phases, segments
 from rules.statistics.cohorts import DIRECTIONS, METRICS
@@ -27,7 +27,7 @@ class Phase(Schema):
 
 
 class PhaseSpan(Schema):
-    """Time of one phase without a change of phase."""
+    """Uninterrupted time in one phase."""
 
     name = Choice(phases.PHASES, "Phase.", example="reading")
     began_at = EventTime("Start.", attribute="start_ns")
@@ -59,14 +59,14 @@ class Stretch(Schema):
 
 
 class ToolUse(Schema):
-    """Calls of one of an agent's tools."""
+    """Calls to one of an agent's tools."""
 
     name = String("Tool.", example="Bash")
     calls = Integer("Number of calls.", example=31)
 
 
 class ModelTokens(Schema):
-    """Tokens as the client reports them. Codex includes cache reads in the input, Claude does not."""
+    """Tokens as reported by the client. Codex includes cache reads in the input; Claude does not."""
 
     input = Integer("Input tokens.", example=1200)
     output = Integer("Output tokens.", example=52000)
@@ -84,7 +84,7 @@ class ModelUse(Schema):
 
 
 class ProxyUse(Schema):
-    """Usage of one model through the proxies: tokens as its provider reported them, null if no response did."""
+    """Usage of one model through the proxies. Tokens are the provider's; null if no response reported any."""
 
     provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
     model = String("Model; null if no response named one.", example="claude-opus-4-5-20251101", null=True)
@@ -112,8 +112,8 @@ class Check(Schema):
 class Episode(Schema):
     """A run of failures without a success in between, and its outcome.
 
-    `fixed`: the same command, or a verification of the same kind, succeeded next. `fixed_later`: it succeeded after
-    something else did. `moved_on`: something else succeeded, it never did. `open`: no success followed."""
+    `fixed`: the next success was the same command or a verification of the same kind. `fixed_later`: something else
+    succeeded first. `moved_on`: only something else succeeded. `open`: no success followed."""
 
     ending = Choice(["fixed", "fixed_later", "moved_on", "open"], "Outcome.", example="fixed")
     failure_count = Integer("Number of failures.", example=3)
@@ -126,10 +126,10 @@ class Episode(Schema):
 
 
 class Analytics(Schema):
-    """Time, tools, models and failures of a session, without late events.
+    """Time, tools, models and failures of a session, excluding late events.
 
-    The time before an event belongs to its phase; before announcements, responses and plans, to that of the next
-    action, or to `other` before a prompt."""
+    The time before an event counts toward the event's phase. The time before an announcement, response or plan counts
+    toward the phase of the next action, or toward `other` if a prompt comes first."""
 
     elapsed_ms = Integer("First to last event, in ms.", example=14400000)
     active_ms = Integer("Counted time, the sum of all phases, in ms.", example=7200000)
@@ -153,13 +153,13 @@ class Analytics(Schema):
 
 
 class OverviewQuery(Filter):
-    """Filter of the overview."""
+    """Filter for the overview."""
 
     assessment_id = Id("Only candidates of this assessment.")
 
 
 class Funnel(Schema):
-    """Number of candidates by progress; each number includes the next one."""
+    """Number of candidates by progress; each count includes the next one."""
 
     invited = Integer("Candidates whose key was not revoked before its use.", example=40)
     redeemed = Integer("Candidates who started.", example=31)
@@ -172,7 +172,7 @@ class Funnel(Schema):
 
 
 class Medians(Schema):
-    """Medians over the closed sessions that have a value; null if none has."""
+    """Medians over closed sessions that have a value; null if there are none."""
 
     duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
     prompt_count = Number("Number of prompts.", example=38.5, null=True)
@@ -205,14 +205,14 @@ class MonthNumbers(Numbers):
 
 
 class Overview(Numbers):
-    """Funnel and medians of the organization, without deleted assessments."""
+    """Funnel and medians of the organization, excluding deleted assessments."""
 
     by_assessment = ListOf(AssessmentNumbers, "By assessment, oldest first.")
     by_month = ListOf(MonthNumbers, "By month, oldest first.")
 
 
 class Waiting(Schema):
-    """Work that is waiting for reviewers. Candidates who are erased or have a decision do not count."""
+    """Work waiting for reviewers. Excludes erased candidates and those with a hiring decision."""
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
     disagreements = Integer(
@@ -226,7 +226,7 @@ class Waiting(Schema):
 
 
 class AssessmentProgress(Schema):
-    """Funnel of one assessment, and what is waiting for reviewers."""
+    """Funnel of one assessment, and the work waiting for its reviewers."""
 
     assessment_id = Id("Assessment id.")
     funnel = Nested(Funnel, "Number of candidates by progress.")
@@ -240,7 +240,7 @@ class Progress(Schema):
 
 
 class TopQuery(Filter):
-    """Metric to sort by, and filter."""
+    """Sort metric and filter."""
 
     metric = Choice(METRIC_NAMES, "Metric to sort by.", required=True)
     order = Choice(
@@ -251,7 +251,7 @@ class TopQuery(Filter):
 
 
 class TopCandidate(Schema):
-    """A candidate's value of the chosen metric."""
+    """A candidate's value for the chosen metric."""
 
     session_id = Id("Session id.")
     candidate_id = Id("Id of the candidate key.")

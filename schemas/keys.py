@@ -45,7 +45,7 @@ class Metadata(Described):
 
 
 class NewCandidate(Body):
-    """A candidate to generate a key for."""
+    """A candidate who gets a key."""
 
     email = Email("Address, which gets an invitation.", example="alice@example.com")
     name = Line(255, "Display name.", example="Alice")
@@ -55,12 +55,12 @@ class NewCandidate(Body):
 
     @ma.post_load
     def complete(self, data: dict, **kwargs: Any) -> dict:
-        """All fields, as `generate_keys` takes them."""
+        """Set missing fields to None, as `generate_keys` expects."""
         return dict.fromkeys(self.fields) | data
 
 
 class NewKeys(Body):
-    """Number of keys, and their candidates."""
+    """Keys to generate, and their candidates."""
 
     alternatives = ("candidates",)
 
@@ -94,7 +94,7 @@ class NewKeys(Body):
 
     @ma.post_load
     def pair_candidates(self, data: dict, **kwargs: Any) -> dict:
-        """One entry per candidate, as `generate_keys` takes them."""
+        """Build one entry per candidate, as `generate_keys` expects."""
         missing = [None] * data["count"]
         emails, names = (data.get(name) or missing for name in ("candidate_emails", "candidate_names"))
         paired = [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)]
@@ -116,7 +116,7 @@ class Invite(Schema):
 
 
 class DecidingReviewer(Schema):
-    """Reviewer who decided: a person, or a service."""
+    """Reviewer who made the hiring decision: a person or a service account."""
 
     id = Id("Id of the person, or of the service's token.")
     name = String("Name of the person or the service.", example="Bob Sample")
@@ -154,7 +154,7 @@ class Key(Schema):  # R16
 
 
 def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
-    """A Key, written from a row of models.candidates.
+    """Build a Key from a row of models.candidates.
 
     shows_key -- whether the reader may see the key itself (R33)
     """
@@ -197,7 +197,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
 
 
 def candidate_of(row: Any, shows_key: bool) -> dict[str, Any]:
-    """A Candidate, written like a Key."""
+    """Build a Candidate the same way as a Key."""
     return key_of(row, shows_key) | {"assessmentTitle": row.assessment_title}
 
 

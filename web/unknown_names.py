@@ -1,7 +1,7 @@
-"""Names that an operation does not know: query parameters, and fields of the body (R35).
+"""Reject or report unknown query parameters and body fields (R35).
 
 Reviewers' operations reject them. The specification's operations ignore them and list them in the header X-Ignored.
-Candidates' operations ignore them. A change may contain read-only fields of the object with their current values.
+Candidates' operations ignore them. An update may repeat the object's read-only fields with their current values.
 """
 
 import re
@@ -31,7 +31,7 @@ _REPORTABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def check_query(known: Collection[str], is_reported: bool) -> None:
-    """Report unknown query parameters, or raise UnknownParameter. The request's body will be checked the same way."""
+    """Report unknown query parameters, or raise UnknownParameter. `check_body` follows the same mode."""
     g.reports_unknown = is_reported
     names = [name for name in _parameters() if name not in known][:MAX_REJECTED]
     if is_reported:
@@ -45,7 +45,7 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
-    """Report or reject unknown fields, nested ones included. Raises Invalid."""
+    """Report or reject unknown fields, including nested ones. Raises Invalid."""
     g.body_schema = schema
     is_reported = g.get("reports_unknown")
     if is_reported is None:
@@ -64,9 +64,9 @@ def check_body(schema: ma.Schema, body: dict) -> None:
 
 
 def check_read_only(represent: Callable[[], Response]) -> None:
-    """Reject a change that has another value for a read-only field. Raises ReadOnlyField.
+    """Reject an update that changes the value of a read-only field. Raises ReadOnlyField.
 
-    represent -- builds the response of the object before the change
+    represent -- builds the object's response before the update
     """
     if not (sent := g.get("read_only_values")):
         return
@@ -84,20 +84,20 @@ def reject_fields(body: dict) -> None:
 
 
 def known_fields() -> list[str]:
-    """The known fields of the request's body, sorted; empty without a body."""
+    """The known fields in the request's body, sorted; empty without a body."""
     schema = g.get("body_schema")
     return sorted(g.body.keys() & names_of(schema)) if schema else []
 
 
 def set_header(response: Response) -> Response:
-    """Set X-Ignored."""
+    """Set X-Ignored if any names were ignored."""
     if names := g.get("ignored_names"):
         response.headers[HEADER] = ", ".join(names[:MAX_REPORTED])
     return response
 
 
 def names_of(schema: ma.Schema) -> list[str]:
-    """The names that a schema loads."""
+    """The field names that a schema accepts."""
     return [str(field.data_key) for field in schema.load_fields.values()]
 
 
@@ -115,7 +115,7 @@ def _report(names: list[str]) -> None:
 
 
 def _unknown_fields(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:
-    """Each unknown field's path, and the names that are known there."""
+    """Yield each unknown field's path, and the names that are known at that level."""
     if not isinstance(body, dict):
         return
     fields = {str(field.data_key): field for field in schema.load_fields.values()}

@@ -1,12 +1,12 @@
-"""Count the values of a JSON text without building them: a value takes far more memory than its text."""
+"""Count the values in a JSON text without parsing it: parsed values take far more memory than text."""
 
 import re
 
-# Of one event, and of any other body unless its schema has `max_values`.
+# Limit for one event, and for any other body unless its schema sets `max_values`.
 MAX_VALUES = 100_000
 
-# The text up to the next value: a comma before it, or the bracket of the array or object whose first value it is. An
-# empty array or object has no value. The possessive quantifiers keep the match linear.
+# The text up to the next value. It ends with a comma, or with the opening bracket of a non-empty array or object.
+# Possessive quantifiers keep the match linear.
 _NEXT_VALUE = re.compile(
     r"""(?: [^"\[{,]++
           | " [^"\\]*+ (?: \\. [^"\\]*+ )*+ "
@@ -17,15 +17,15 @@ _NEXT_VALUE = re.compile(
 
 
 def find_excess(text: str, max_values: int) -> int | None:
-    """The position at which a JSON text exceeds `max_values` values on all levels; None if it does not.
+    """The position where a JSON text exceeds `max_values` values, nested ones included; else None.
 
-    In a text that is not JSON, only the values before the first error count.
+    In invalid JSON, only the values before the first error count.
     """
-    # There are at least as many such characters as values, since strings contain them too.
+    # Quick check: one of these characters precedes each value except the outermost.
     if text.count(",") + text.count("[") + text.count("{") < max_values:
         return None
     at = 0
-    for _ in range(max_values):  # together with the outermost value, one too many
+    for _ in range(max_values):  # plus the outermost value: one too many
         match = _NEXT_VALUE.match(text, at)
         if match is None:
             return None

@@ -1,4 +1,4 @@
-"""Findings about a session's recording, with explanations; no score."""
+"""Findings about a session's recording, with explanations but no score."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_FINDINGS_PER_CODE = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding; `event_ids` has at most MAX_EVENT_IDS of `count`."""
+    """A finding; `event_ids` lists at most MAX_EVENT_IDS of the `count` events."""
 
     code: str
     event_ids: list[str]
@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Group:
-    """Events with the same finding; `event_ids` has at most MAX_EVENT_IDS of `count`."""
+    """Events with the same finding; `event_ids` lists at most MAX_EVENT_IDS of the `count` events."""
 
     code: str
     event_ids: list[str]
@@ -31,7 +31,7 @@ class Group:
 
 
 _SEAL_CODES = {"changed": "event_changed", "missing": "event_missing", "head": "seal_broken"}
-# Findings about the end of the events, and those after which metrics cannot be derived again.
+# END_CODES: findings about the end of the events. EVENT_CODES: findings that rule out recomputing the metrics.
 END_CODES = frozenset({"event_missing", "tail_truncated", "seal_broken"})
 EVENT_CODES = END_CODES | {"event_changed", "event_inserted", "column_changed"}
 _EXPLANATIONS = {
@@ -91,7 +91,7 @@ ERASED = Finding(
 
 
 class Findings:
-    """Collects findings by their codes."""
+    """Collects findings by code."""
 
     def __init__(self) -> None:
         self._by_code: dict[str, list[Finding]] = {}
@@ -101,7 +101,7 @@ class Findings:
         return not self._by_code.keys().isdisjoint(codes)
 
     def add(self, code: str, event_id: str | None = None, events: int | None = None) -> None:
-        """Add `events` events to a finding (by default 1 with an id, else 0), and the id of one of them."""
+        """Add `events` (default: 1 with an `event_id`, else 0) to a finding's count, and the id to its ids."""
         count = events if events is not None else int(event_id is not None)
         ids = [event_id] if event_id is not None else []
         (finding,) = self._by_code.get(code) or [Finding(code, [], 0, _EXPLANATIONS[code])]
@@ -109,7 +109,7 @@ class Findings:
         self._by_code[code] = [Finding(code, ids, finding.count + count, finding.explanation)]
 
     def add_break(self, broken: Break, event_id: str | None) -> None:
-        """Add a separate finding for a break of the seal; after MAX_EVENT_IDS of a code, add it to the last one."""
+        """Add a separate finding for a break in the seals; beyond MAX_EVENT_IDS per code, extend the last one."""
         code = _SEAL_CODES[broken.reason]
         same_code = self._by_code.setdefault(code, [])
         ids, count = [event_id] if event_id else [], broken.events
@@ -118,7 +118,7 @@ class Findings:
         same_code.append(Finding(code, ids, count, _EXPLANATIONS[code]))
 
     def add_columns(self, code: str, names: Iterable[str]) -> None:
-        """Add columns of the session to a finding, with their names in its explanation."""
+        """Add session columns to a finding; its explanation lists their names."""
         columns = self._columns.setdefault(code, [])
         columns += [name for name in names if name not in columns]
         listed = ", ".join(map(_field_name, columns))
@@ -148,11 +148,11 @@ def in_order(findings: Findings, groups: Iterable[Group]) -> list[Finding]:
 
 
 def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
-    """The findings about a chain, by their codes; those beyond MAX_FINDINGS_PER_CODE are one group.
+    """Findings about a chain, by code; the last of MAX_FINDINGS_PER_CODE groups contains the rest.
 
     Events are identified by their arrival numbers.
     """
-    yield "chain_restart", chain.starts[1:]  # every chain has a first start
+    yield "chain_restart", chain.starts[1:]  # the first start is not a restart
     yield "chain_gap", chain.gaps
     yield from (("chain_fork", group) for group in _merge_last(chain.forks))
     yield from (("signature_repeated", group) for group in _merge_last(chain.repeats))

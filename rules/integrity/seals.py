@@ -15,7 +15,7 @@ _KEYED_VERSION = "PROOFSTONE-SEAL-V2"
 
 
 class SealedEvent(NamedTuple):
-    """A seal with its event as stored now; `head` has 32 bytes, `key_id` is None for a seal without a key.
+    """A seal and its event as currently stored; `head` is 32 bytes, `key_id` is None for an unkeyed seal.
 
     `received_at` and `envelope_sha256` are None if the event is missing.
     """
@@ -31,11 +31,11 @@ class SealedEvent(NamedTuple):
 class Break(NamedTuple):
     """A difference between a session and its seals.
 
-    position -- the first position concerned
-    seq -- the arrival number of the event that was sealed there, None if its seal is missing too, or for unknown keys
-    reason -- `missing`: the event is missing, and the `events - 1` after it.
-        `changed`: the content, the event or the head differs from what was sealed there. Or `events` seals have
-        unknown keys, but are enclosed by known ones (rules/integrity/seal_keys.py).
+    position -- the first affected position
+    seq -- the arrival number of the event sealed there; None if its seal is missing too, or for unknown keys
+    reason -- `missing`: this event and the `events - 1` after it are missing.
+        `changed`: the content, the event or the head differs from the sealed one. Also: `events` seals have unknown
+        keys, but lie between seals with known keys (rules/integrity/seal_keys.py).
         `head`: the events match their seals, but do not end in the session's head.
         `key_unknown`: `events` seals have unknown keys and cannot be checked.
     """
@@ -58,8 +58,8 @@ def next_head(
 
     seq -- its arrival number
     received_at -- its arrival time in the API's format (R25)
-    envelope_sha256 -- of the envelope's text in UTF-8, 32 bytes
-    secret -- of the key that signs; None without a key
+    envelope_sha256 -- SHA-256 of the envelope's UTF-8 text, 32 bytes
+    secret -- the sealing key's secret; None without a key
     """
     version = _VERSION if secret is None else _KEYED_VERSION
     return mac(secret, version, previous_head.hex(), str(seq), received_at, envelope_sha256.hex())
@@ -73,15 +73,15 @@ def find_breaks(
     keys: Keys | None = None,
     key_id: str | None = None,
 ) -> Iterator[Break]:
-    """Compare a session with its seals; yields the breaks in order; breaks of unknown keys come last.
+    """Yield the breaks between a session and its seals: those of single seals, unknown keys, then the end.
 
     rows -- the seals ordered by position
     head, count -- the session's head (None before the first seal) and number of sealed events
-    key_id -- the key of a MAC that is newer than the seals
+    key_id -- the id of the key of a MAC that is newer than the seals
     keys -- the known keys
 
-    After a break the check continues from the head stored there. The event after a missing seal cannot be checked,
-    since the head before it is missing too. A seal without a key after one with a key is a break.
+    After a break, the check continues from the stored head. The event after a missing seal cannot be checked, because
+    the preceding head is missing too. An unkeyed seal after a keyed one is a break.
     """
     position, previous, is_keyed, unknown = 0, initial_head(session_id), False, UnknownKeys(keys or {})
     for row in rows:
@@ -112,6 +112,6 @@ def _unknown_keys(last: int, unknown: UnknownKeys) -> Iterator[Break]:
 
 
 def _matches(previous: bytes, row: SealedEvent, keys: Keys) -> bool:
-    """Compare the head with its event; a missing event is no contradiction."""
+    """Check a head against its event; a missing event counts as a match."""
     content, secret = row.envelope_sha256, keys[row.key_id] if row.key_id else None
     return content is None or row.head == next_head(previous, row.seq, row.received_at or "", content, secret)

@@ -1,4 +1,4 @@
-"""Two scenarios of Claude Code: without a terminal, resumed and compacted, and in a terminal."""
+"""Two Claude Code scenarios: headless (resumed and compacted), and in a terminal."""
 
 import json
 import re
@@ -58,7 +58,7 @@ class Tools(Workspace):
         return Call("Agent", arguments, Event("task_dispatch"), conversation=[Prompt(prompt), *conversation])
 
     def plan(self, content: str, event: Event) -> Call:
-        """Write the plan to the file whose path Claude Code gives to the model in plan mode."""
+        """Write the plan to the path that Claude Code gives the model in plan mode."""
 
         def arguments(request: str) -> dict[str, str]:
             path = re.findall(r"/\S+/\.claude/plans/[\w-]+\.md", request)[-1]
@@ -75,9 +75,9 @@ class Tools(Workspace):
 
 
 def headless(folder: Path) -> Scenario:
-    """`claude -p`, resumed three times, with a subagent, parallel calls, and a model call that is rejected once.
+    """`claude -p`, resumed three times, with a subagent, parallel calls, and one rejected model call.
 
-    The last two prompts are the same, and the conversation is compacted before them.
+    The conversation is compacted before the last two prompts, which are identical.
     """
     tools = Tools(folder)
     conversation: Conversation = [
@@ -130,10 +130,10 @@ def configure(machine: Machine, access: Access) -> None:
 
 
 def in_a_terminal(folder: Path) -> Scenario:
-    """`claude` in a terminal, at first in plan mode.
+    """`claude` in a terminal, initially in plan mode.
 
-    The person rejects a plan with a remark, approves the next one, rejects a new file, and interrupts a command and an
-    answer.
+    The person rejects a plan with a comment, approves the next plan, rejects a new file, and interrupts a command and a
+    response.
     """
     tools = Tools(folder)
     conversation: Conversation = [
@@ -158,7 +158,7 @@ def in_a_terminal(folder: Path) -> Scenario:
 
 def play_in_a_terminal(machine: Machine, access: Access) -> None:
     configure(machine, access)
-    # The answers to the questions of the first start.
+    # Skip the first-run questions.
     known = {"hasTrustDialogAccepted": True}
     state = {"hasCompletedOnboarding": True, "theme": "dark", "projects": {str(machine.workspace): known}}
     (machine.home / ".claude.json").write_text(json.dumps(state))
@@ -183,7 +183,7 @@ def play_in_a_terminal(machine: Machine, access: Access) -> None:
         screen.wait_for("This explanation takes long.")
         screen.type(ESCAPE, is_animated=True)
         screen.wait_for("Interrupted")
-        # The service notices the interruption within seconds, before a person has written the next prompt.
+        # The service detects the interruption within seconds, before a person could type the next prompt.
         access.cut.wait(SECONDS)
         ask(screen, BYE)
         screen.wait_for("Goodbye.")
@@ -192,7 +192,7 @@ def play_in_a_terminal(machine: Machine, access: Access) -> None:
 
 
 def ask(screen: Terminal, text: str) -> None:
-    """Type a text, wait until it is on the screen, and send it."""
+    """Type the text, wait until it is on the screen, and submit it."""
     screen.type(text)
     screen.wait_for(text)
     screen.type(ENTER)

@@ -1,4 +1,4 @@
-"""A worker that stops releases the messages that are still in progress, and no others."""
+"""A stopping worker releases only the messages that are still in progress."""
 
 import pytest
 from factories import make_key
@@ -11,7 +11,7 @@ from models.deliveries import outcomes
 
 @pytest.fixture
 def deliver_with(clock, assessment):
-    """Deliver a queued invitation with a function that also receives the senders."""
+    """Deliver a queued invitation by calling `deliver(senders, message)`."""
     make_key(assessment, "alice@example.com")
 
     def deliver_with(deliver):

@@ -1,4 +1,4 @@
-"""Signing in with one grant in several processes at the same time."""
+"""Concurrent sign-ins with one grant, in several processes."""
 
 import uuid
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Processes finish requests in flight before they stop; one command starts everything and Ctrl-C stops it."""
+"""Processes finish in-flight requests before they stop. `make run` starts everything; Ctrl-C stops it."""
 
 import os
 import re
@@ -89,7 +89,7 @@ READY = (
 
 @pytest.fixture
 def launcher(tmp_path):
-    """`make run` with a database and a port of its own."""
+    """`make run` with its own database and port."""
     service = Service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db")
     with socket.create_server((HOST, 0)) as probe:
         service.port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The report of a run, as text."""
+"""Text report of a chaos run."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ MAX_VIOLATIONS = 40
 
 
 def report(run: Any, title: str, seconds: float) -> str:
-    """Report faults, requests, writes, deliveries and violations."""
+    """Format the run's faults, requests, writes, deliveries and violations."""
     client, receivers = run.deployment.client, run.deployment.receivers
     results, checks, feed = run.results, run.verifier.checks, run.verifier.feed
     statuses = ", ".join(f"{count} x {status}" for status, count in sorted(client.statuses.items()))

@@ -1,4 +1,4 @@
-"""Claude Code's tool calls as events, by their name and result."""
+"""Claude Code's tool calls become events according to their names and results."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ REJECTED = "The user doesn't want to proceed with this tool use. The tool use wa
 
 
 def numbered(content):
-    """A file as Read shows it: an empty last line stands for the last line end."""
+    """A file in Read's output format: a trailing newline adds an empty numbered line."""
     return "\n".join(f"{number}\t{line}" for number, line in enumerate(content.split("\n"), 1))
 
 
@@ -32,7 +32,7 @@ COMMANDS = [
         True,
         {"exitCode": 143, "stdout": "Command timed out after 1s"},
     ),
-    # A command can print what a failure looks like.
+    # A successful command can print text that looks like a failure.
     ("Exit code 3\nfake", False, {"exitCode": 0, "stdout": "Exit code 3\nfake"}),
     (
         "Command running in background with ID: b1. More.",
@@ -190,7 +190,7 @@ def test_a_rejected_plan():
     )
 
 
-# Files: what is in the folder before, the calls, and what is in it after.
+# File changes: the file's content before, the calls, and its content after.
 READ = ("Read", {"file_path": "/shop/a.py"})
 
 
