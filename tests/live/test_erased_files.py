@@ -18,11 +18,12 @@ def test_no_file_contains_an_erased_candidate(tmp_path):
         assert candidate.complete().status == 200
         # An email that is being saved is removed when the worker's lease on it has expired.
         wait_until(
-            lambda: reviewer.get("/v1/candidates")["candidates"][0]["invite"]["state"] == "saved", "No mail."
+            lambda: reviewer.get("/v1/candidates")["candidates"][0]["invite"]["state"] == "saved",
+            "The email was not saved.",
         )
-        assert {"email", "proofstone.db-wal"} <= files_with_traces(tmp_path)
+        assert {"mail", "proofstone.db-wal"} <= files_with_traces(tmp_path)
         assert reviewer.delete(f"/v1/candidates/{candidate.id}/data").status == 200
-        wait_until(lambda: not files_with_traces(tmp_path), "The traces stay.")
+        wait_until(lambda: not files_with_traces(tmp_path), "Traces remain.")
 
 
 def files_with_traces(folder):
