@@ -119,8 +119,8 @@ ISSUE_KEYS = f"""
         FROM held, candidates c
     ), audit AS (
         INSERT INTO audit_entries (id, created_at, organization_id, action, actor_kind, actor_id, actor_name,
-                                   subject_kind, subject_id, further_ids, fields, came_from, request_id)
-        SELECT %(audit)s, %(now)s, held.organization_id, 'issueKeys', 'reviewer', held.reviewer_id,
+                                   subject_kind, subject_id, further_ids, body_fields, came_from, request_id)
+        SELECT %(audit)s, %(now)s, held.organization_id, 'issueKeys', 'apiToken', held.reviewer_id,
                held.reviewer_name, 'assessment', held.id, to_jsonb(%(ids)s), %(fields)s, %(address)s,
                %(audit)s::uuid::text
         FROM held
