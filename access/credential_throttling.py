@@ -60,7 +60,7 @@ def lookup(credential: str) -> Iterator[None]:
     try:
         yield
     except INVALID_CREDENTIAL:
-        throttle.record_wrong(sender, networks)
+        throttle.record_invalid(sender, networks)
         raise
     throttle.accepted.add(sender)
 
@@ -101,7 +101,7 @@ class CredentialThrottle:
         used = self._counters.get(self._limit, INVALID_CREDENTIALS, network.name)
         return Usage(self._limit.amount * network.allowance, *used)
 
-    def record_wrong(self, sender: Sender, networks: tuple[Network, ...]) -> None:
+    def record_invalid(self, sender: Sender, networks: tuple[Network, ...]) -> None:
         digest = fingerprint(sender.credential)
         for network in networks:
             count, _ = self._counters.hit(ONE_ATTEMPT, network.name, digest)

@@ -18,7 +18,7 @@ from access.credential_throttling import INVALID_CREDENTIALS, CredentialThrottle
 from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
-SIGN_IN_MAILS = "RATELIMIT_SIGN_IN_EMAILS"
+SIGN_IN_EMAILS = "RATELIMIT_SIGN_IN_EMAILS"
 SIGN_INS_PER_NETWORK = 20  # times the limit of one mailbox
 HEADERS = ("Authorization", "X-API-Key")
 
@@ -72,7 +72,7 @@ def count_sign_in() -> None:
     """Count an attempt to sign in against the limits of the client's networks. Raises TooManyRequests."""
     for network in networks_of(request.remote_addr or ""):
         name = f"{request.endpoint} {network.name}"
-        count(SIGN_IN_MAILS, name, SIGN_INS_PER_NETWORK * network.allowance)
+        count(SIGN_IN_EMAILS, name, SIGN_INS_PER_NETWORK * network.allowance)
 
 
 def register(app: Flask) -> None:
@@ -92,7 +92,7 @@ class RateLimiter:
 
     def __init__(self, settings: Any, counters: Counters) -> None:
         self._limits = {
-            name: parse(settings[name]) for name in (DEFAULT, INGEST, WEBHOOK_TESTS, SIGN_IN_MAILS)
+            name: parse(settings[name]) for name in (DEFAULT, INGEST, WEBHOOK_TESTS, SIGN_IN_EMAILS)
         }
         self._counters = counters
         self._monitor = None if is_local_url(settings["BASE_URL"]) else AddressMonitor()

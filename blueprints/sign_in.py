@@ -48,7 +48,7 @@ def request_sign_in_email(data):
     """
     address = mailbox(data["email"])
     rate_limits.count_sign_in()
-    rate_limits.count(rate_limits.SIGN_IN_MAILS, fingerprint(address))
+    rate_limits.count(rate_limits.SIGN_IN_EMAILS, fingerprint(address))
     SignInGrant.request_email(address)
     return {"ok": True}
 

@@ -80,7 +80,7 @@ def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     if is_https and not is_postgres():
         yield "DATABASE_URL is SQLite, which suits one machine and few candidates. Use PostgreSQL for more."
     if settings["SMTP_URL"] and "@localhost" in settings["MAIL_FROM"]:
-        yield "MAIL_FROM is not set: eemail servers reject senders at localhost. Set your address."
+        yield "MAIL_FROM is not set: email servers reject senders at localhost. Set your address."
 
 
 def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:

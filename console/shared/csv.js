@@ -1,7 +1,7 @@
 // Read lists of people: CSV files, cells of spreadsheets, and addresses in the format of email programs.
 
 const COLUMNS = {
-  email: ["email", "emailaddress", "email", "address", "candidateemail"],
+  email: ["email", "emailaddress", "mail", "address", "candidateemail"],
   name: ["name", "fullname", "candidate", "candidatename", "displayname"],
   firstName: ["firstname", "givenname", "forename", "first"],
   lastName: ["lastname", "surname", "familyname", "last"],

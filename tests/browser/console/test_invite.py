@@ -25,6 +25,8 @@ PEOPLE = [
         [("Alice", "alice@example.com", "a-1"), ("Bob", "bob@example.com", "")],
     ),
     ("first name,last name,e-mail\nAlice,Liddell,alice@example.com", [("Alice Liddell", "alice@example.com", "")]),
+    ("E-Mail,Note,Name\nalice@example.com,x,Alice", [("Alice", "alice@example.com", "")]),
+    ("Mail,Note,Name\nalice@example.com,x,Alice", [("Alice", "alice@example.com", "")]),
     ('email,name\nalice@example.com,"Alice\nLiddell"', [("Alice\nLiddell", "alice@example.com", "")]),
     ("alice@example.com;Liddell, Alice;a-1", [("Liddell, Alice", "alice@example.com", "a-1")]),
     ("<script>alert(1)</script>", [("<script>alert(1)</script>", "", "")]),
