@@ -157,7 +157,7 @@ def caller_response(row):
         "id": row.id,
         "name": row.name if is_reviewer else row.candidate_name,
         "org_id": row.organization_id,
-        "org_name": row.organization.name if is_reviewer else row.organization.shown_name,
+        "org_name": row.organization.name if is_reviewer else row.organization.public_name,
         "scopes": row.scopes if is_reviewer else [],
         "person": row.user if is_reviewer else None,
         "assessment_id": None if is_reviewer else row.assessment_id,

@@ -86,7 +86,7 @@ def _data_of(key: Any, session: Session | None) -> dict[str, Any]:
         "candidate_id": key.id,
         "name": key.candidate_name,
         "email": key.candidate_email,
-        "org_name": key.organization.shown_name,
+        "org_name": key.organization.public_name,
         "contact": key.organization.reply_to,
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
