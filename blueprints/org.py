@@ -108,7 +108,7 @@ def list_tokens(query):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.arguments(schemas.NewToken)
-@blp.response(201, schemas.ShownToken)
+@blp.response(201, schemas.CreatedToken)
 @audit.change(created="token")
 def create_token(data):
     """Create a token
