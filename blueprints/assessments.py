@@ -115,5 +115,5 @@ def delete_assessment(assessment_id):
     The assessment and its keys disappear, and its candidates lose access immediately. Sessions and events remain in the
     database, but can no longer be read.
     """
-    find(Assessment, assessment_id).delete_softly()
+    find(Assessment, assessment_id).soft_delete()
     return {"ok": True, "id": assessment_id}

@@ -74,5 +74,5 @@ def delete_issue(issue_id):
 
     Only the organization's own issues can be deleted. Existing assessments keep them.
     """
-    find(Issue, issue_id, Issue.owned_by(caller)).delete_softly()
+    find(Issue, issue_id, Issue.owned_by(caller)).soft_delete()
     return {"ok": True, "id": issue_id}

@@ -108,7 +108,7 @@ def list_tokens(query):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.arguments(schemas.NewToken)
-@blp.response(201, schemas.ShownToken)
+@blp.response(201, schemas.CreatedToken)
 @audit.change(created="token")
 def create_token(data):
     """Create a token
@@ -157,7 +157,7 @@ def caller_response(row):
         "id": row.id,
         "name": row.name if is_reviewer else row.candidate_name,
         "org_id": row.organization_id,
-        "org_name": row.organization.name if is_reviewer else row.organization.shown_name,
+        "org_name": row.organization.name if is_reviewer else row.organization.public_name,
         "scopes": row.scopes if is_reviewer else [],
         "person": row.user if is_reviewer else None,
         "assessment_id": None if is_reviewer else row.assessment_id,

@@ -76,5 +76,5 @@ def delete_rubric(rubric_id):
 
     Rejected while assessments use it; the error lists them.
     """
-    find(Rubric, rubric_id).delete_softly()
+    find(Rubric, rubric_id).soft_delete()
     return {"ok": True, "id": rubric_id}

@@ -151,7 +151,7 @@ class Assessment(Model):
             columns["archived_at"] = clock.now() if values["archived"] else None
         return columns
 
-    def delete_softly(self) -> None:
+    def soft_delete(self) -> None:
         """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""
         self.set_once("deleted_at")
 

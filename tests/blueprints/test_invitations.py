@@ -317,7 +317,7 @@ def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organiz
     assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
     assert all("Northwind invites you" in mail for mail in emails())
     assert sum("This is a reminder: Northwind has" in mail for mail in emails()) == 1
-    assert not any(organization.shown_name in mail for mail in emails())
+    assert not any(organization.public_name in mail for mail in emails())
 
 
 def test_there_are_no_reminders_by_default(clock, key):
