@@ -92,7 +92,7 @@ def _data_of(key: Any, session: Session | None) -> dict[str, Any]:
         "session_id": session and session.id,
         "status": key.status,
         "consents": list(privacy.consents(key)),
-        "held": privacy.stored_data(key, session),
+        "stored_data": privacy.stored_data(key, session),
         "retention_days": key.organization.retention_days,
         "retained_until": privacy.retained_until(key, session),
         "erasure_requested_at": key.erasure_requested_at,
