@@ -63,11 +63,6 @@ def reading(view: Callable) -> Callable:
     return _audited(wrapper)
 
 
-def record_export(action: str) -> None:
-    """Record that the caller exports a list of candidates."""
-    AuditEntry.record(caller.organization_id, action, Actor.of(caller), **origin())
-
-
 def record_candidate(key: Any, action: str) -> None:
     """Record a candidate's action, in the transaction of its change; the key may come from the body."""
     subject = _subject("candidate", key.id)
