@@ -16,7 +16,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 
 @blp.get("/org")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneOrganization)
 def get_org():
     """Get the organization
@@ -35,7 +35,7 @@ def get_org():
 
 @blp.get("/org/settings")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneSettings)
 def get_settings():
     """Get the settings
@@ -47,7 +47,7 @@ def get_settings():
 
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(schemas.SettingsChange)
 @blp.response(200, schemas.OneSettings)
 @audit.change()
@@ -67,7 +67,7 @@ def change_settings(data):
 
 @blp.get("/org/disclosure")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneDisclosure)
 def get_disclosure():
     """Get the disclosure

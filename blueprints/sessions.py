@@ -18,7 +18,7 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 
 @blp.get("/sessions/<id:session_id>")
 @auth.required(ApiToken | CandidateKey)
-@etags.tagged
+@etags.with_etag
 @concurrency.long_read
 @blp.response(200, ReviewedSession)
 @audit.reading

@@ -73,10 +73,10 @@ class Reading(NamedTuple):
 class Recorder:
     """Collects one response, and stores the events of a call whose candidate has agreed to it (R38)."""
 
-    def __init__(self, session: Session, dialect: Dialect, arrival: ProxyRequest, quota: Quota):
+    def __init__(self, session: Session, dialect: Dialect, proxy_request: ProxyRequest, quota: Quota):
         self._session = session
         self._dialect = dialect
-        self._arrival = arrival
+        self._proxy_request = proxy_request
         self._quota = quota
         self._response = dialect.Response()
         self._reading: Reading | None = None
@@ -138,7 +138,7 @@ class Recorder:
         record_recording_failure()
 
     def _read(self) -> Reading:
-        request = self._dialect.read_request(self._arrival.headers, self._arrival.body)
+        request = self._dialect.read_request(self._proxy_request.headers, self._proxy_request.body)
         request.limit(self._time_limit())
         agent = request.agent
         turns = (turn for turn in islice(request.turns(), MAX_TURNS) if turn)
@@ -164,7 +164,7 @@ class Recorder:
         reading.request.limit(self._time_limit())
         new = self._new_events(reading)
         self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
-        events = [_from_request(event, self._arrival.at) for event in new[-MAX_EVENTS:]]
+        events = [_from_request(event, self._proxy_request.at) for event in new[-MAX_EVENTS:]]
         return sessions.prepare(self._session, reading.event_source, events)
 
     def _time_limit(self) -> Callable[[], bool]:

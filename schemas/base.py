@@ -115,7 +115,7 @@ class Error(Schema):
     )
     entries = ListOf(
         ErrorDetail,
-        "With `already_begun`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
+        "With `already_started`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
         optional=True,
     )
     used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)
