@@ -119,8 +119,8 @@ LastAdmin = _error(
 
 # Assessments, rubrics and scores. Quota and rubric errors have further fields.
 QuotaExceeded = _error(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
-AlreadyBegun = _error(
-    409, "already_begun", "A candidate has started. The fields in `entries` can no longer be changed."
+AlreadyStarted = _error(
+    409, "already_started", "A candidate has started. The fields in `entries` can no longer be changed."
 )
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
@@ -147,8 +147,8 @@ DuplicateExternalId = _error(
 )
 KeyRedeemed = _error(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
 KeyNotExpired = _error(409, "not_expired", "This key has not expired. Extend it instead.")
-KeyIsExpired = _error(409, "expired", "This key has expired. Reopen it first.")
-NoAddress = _error(409, "no_address", "This candidate has no email address. Set one first.")
+InvitationExpired = _error(409, "invitation_expired", "This key has expired. Reopen it first.")
+NoEmailAddress = _error(409, "no_email_address", "This candidate has no email address. Set one first.")
 EmailLimit = _error(
     429,
     "email_limit",
@@ -185,7 +185,11 @@ NotFinished = _error(
 NoTimeLimit = _error(
     409, "no_time_limit", "The assessment has no time limit to add to. Set its `timeLimitMinutes` first."
 )
-TimeIsOver = _error(409, "time_is_over", "With this accommodation, the candidate's time would already be up.")
+TimeLimitPassed = _error(
+    409,
+    "time_limit_passed",
+    "With this accommodation, the time limit would already have passed. Add more minutes.",
+)
 BundleChanged = _error(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )

@@ -19,7 +19,7 @@ from web.json import MAX_BODY_BYTES, reject_body
 from web.unknown_names import check_query, names_of
 
 # Maps each header to its lookup, which raises Unauthenticated. The first header present is used.
-Chain = dict[str, Callable[[str], Any]]
+Lookups = dict[str, Callable[[str], Any]]
 
 
 def _bearer(header: str) -> str:
@@ -57,15 +57,15 @@ def _sign_in(secret: str) -> ApiToken:
     return token
 
 
-CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
+LOOKUPS: Lookups = {"Authorization": _api_token, "X-API-Key": _candidate_key}
 # For endpoints that candidates' tools call; they send the candidate key in either header (R1, R39).
-CANDIDATE_CHAIN: Chain = {
+CANDIDATE_LOOKUPS: Lookups = {
     "Authorization": lambda header: _candidate_key(_bearer(header)),
     "X-API-Key": _candidate_key,
 }
 
 
-def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
+def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Callable:
     """Require a caller of one of these kinds; API tokens also need the scope.
 
     scope -- `read`, `write`, or `admin`: admins, and service accounts with `write` (rules/roles.py)
@@ -81,14 +81,14 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            g.caller = authenticate(kinds, scope, chain)
+            g.caller = authenticate(kinds, scope, lookups)
             if is_reported or isinstance(g.caller, ApiToken):
                 check_query(known, is_reported)
                 if request.method != "GET" and not is_reported and "json" not in arguments:
                     reject_body()
             return view(*args, **kwargs)
 
-        return _declare(wrapper, kinds, scope, chain)
+        return _declare(wrapper, kinds, scope, lookups)
 
     return decorate
 
@@ -119,12 +119,12 @@ def presented_key() -> str:
     return "" if "Authorization" in request.headers else request.headers.get("X-API-Key", "")
 
 
-def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
+def authenticate(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:
     """Return the request's ApiToken or CandidateKey.
 
     Raises Unauthenticated, InsufficientScope or InsufficientRole; for a cookie also ForeignOrigin (access/console.py).
     """
-    row = _look_up(kinds, chain)
+    row = _look_up(kinds, lookups)
     if row is None:
         raise Unauthenticated()
     record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
@@ -135,9 +135,9 @@ def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CH
     return row
 
 
-def _look_up(kinds: type | UnionType, chain: Chain) -> Any:
+def _look_up(kinds: type | UnionType, lookups: Lookups) -> Any:
     """Look up the first credential, or return None. The cookie is last, and only where API tokens are accepted."""
-    for header, look_up in chain.items():
+    for header, look_up in lookups.items():
         credential = request.headers.get(header)
         if credential is not None:
             return look_up(credential)
@@ -165,11 +165,11 @@ SCHEMES = {
 _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 
-def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
+def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:
     """Store the allowed callers, and the operation's `security` and errors for OpenAPI."""
     schemes = [_SCHEME_OF[kind] for kind in _each(kinds)]
     schemes += ["signIn"] if ApiToken in _each(kinds) else []
-    schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
+    schemes += ["candidateBearer"] if lookups is CANDIDATE_LOOKUPS else []
     wrapper.access = (kinds, scope)
     wrapper.schemes = schemes
     wrapper.security = [{scheme: []} for scheme in schemes]

@@ -32,7 +32,7 @@ IF_MATCH = {
 }
 
 
-def tagged(view: Callable) -> Callable:
+def with_etag(view: Callable) -> Callable:
     """Set `ETag` on a successful response; respond 304 if `If-None-Match` matches.
 
     Apply it above `blp.response`, which serializes the body. The read is audited even if the response is 304.
@@ -54,7 +54,7 @@ def tagged(view: Callable) -> Callable:
     return _document(wrapper, IF_NONE_MATCH)
 
 
-def matched(view: Callable) -> Callable:
+def with_if_match(view: Callable) -> Callable:
     """Set `ETag` on the response to a change, which has the same body as the GET. The view calls `precondition`."""
 
     @raises(PreconditionFailed)

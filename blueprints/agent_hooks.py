@@ -17,7 +17,7 @@ blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
 
 @blp.post("/hooks/claude-code")
 @rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @raises(NotRedeemed, SessionClosed)
@@ -33,7 +33,7 @@ def record_claude_code_hook(hook):
 
 @blp.post("/hooks/codex")
 @rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @raises(NotRedeemed, SessionClosed)

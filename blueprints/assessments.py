@@ -5,7 +5,7 @@ from flask import jsonify
 from access import audit, auth, caller, etags, gates, raises, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, located
-from errors import AlreadyBegun, NotFound, QuotaExceeded
+from errors import AlreadyStarted, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
 from schemas import assessments as schemas
@@ -53,7 +53,7 @@ def list_assessments(query):
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
 @reports_unknown
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
@@ -71,7 +71,7 @@ def get_assessment(assessment_id):
 
 @blp.get("/assessments/<id:assessment_id>/task")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneTask)
 def get_task(assessment_id):
     """Get an assessment's task
@@ -84,8 +84,8 @@ def get_task(assessment_id):
 
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
-@raises(AlreadyBegun)
+@etags.with_if_match
+@raises(AlreadyStarted)
 @blp.arguments(schemas.AssessmentChange)
 @blp.response(200, schemas.OneAssessment)
 @audit.change()
@@ -115,5 +115,5 @@ def delete_assessment(assessment_id):
     The assessment and its keys disappear, and its candidates lose access immediately. Sessions and events remain in the
     database, but can no longer be read.
     """
-    find(Assessment, assessment_id).delete_softly()
+    find(Assessment, assessment_id).soft_delete()
     return {"ok": True, "id": assessment_id}

@@ -57,7 +57,7 @@ def list_candidates(query):
 
 @blp.get("/candidates/<id:candidate_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, OneCandidate)
 @audit.reading
 def get_candidate(candidate_id):
@@ -88,7 +88,7 @@ def export_candidates(query):
 
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @raises(NotFinished, DuplicateExternalId)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
@@ -107,7 +107,7 @@ def change_candidate(data, candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/decision")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @raises(NotFinished)
 @blp.arguments(NewDecision)
 @blp.response(200, OneCandidate)

@@ -32,8 +32,8 @@ def ingest_event(envelope):
 
     Responds once the event is durably stored. Unknown kinds and fields are accepted. Each id counts once per session.
     """
-    arrival = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
-    if key_id := _store(arrival, envelope):
+    event = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
+    if key_id := _store(event, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
     key = auth.authenticate(CandidateKey)
@@ -41,7 +41,7 @@ def ingest_event(envelope):
     _require_own(session, envelope)
     if session is None:
         raise NotRedeemed()
-    (outcome,) = sessions.append(session, arrival, quota=session_quota())
+    (outcome,) = sessions.append(session, event, quota=session_quota())
     if outcome == "full":
         raise SessionFull()
     record_late_events(outcome == "late")
@@ -50,13 +50,13 @@ def ingest_event(envelope):
     return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
 
 
-def _store(arrival, envelope):
+def _store(event, envelope):
     """Store the event of an open session in one statement; returns the key's id, or None if nothing was stored."""
     text = envelope.get("session_id")
     session_id = None if text is None else parse_id(text)
     if text is not None and session_id is None:
         return None
-    return sessions.store_if_open(auth.presented_key(), arrival, session_quota(), session_id)
+    return sessions.store_if_open(auth.presented_key(), event, session_quota(), session_id)
 
 
 def _require_own(session, envelope):
@@ -103,11 +103,11 @@ def _id_of(text):
     return label(fields.get("id")) if isinstance(fields, dict) else None
 
 
-def _outcomes(session, arrivals):
+def _outcomes(session, events):
     """Append the events and return their results, in order."""
-    ids = [arrival.event_id for arrival in arrivals]
+    ids = [event.event_id for event in events]
     try:
-        outcomes = sessions.append(session, *arrivals, quota=session_quota()) if arrivals else []
+        outcomes = sessions.append(session, *events, quota=session_quota()) if events else []
     except SessionClosed as error:
         return iter([{"id": event_id, "status": "rejected", "error": error.sentence} for event_id in ids])
     record_late_events(outcomes.count("late"))

@@ -16,7 +16,7 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations an
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.EmailLimit)
+@raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
 @blp.response(200, OneCandidate)
 @audit.change()
 def resend_invitation(candidate_id):
@@ -32,7 +32,7 @@ def resend_invitation(candidate_id):
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(errors.KeyRedeemed, errors.KeyIsExpired)
+@raises(errors.KeyRedeemed, errors.InvitationExpired)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, OneCandidate)
 @audit.change()
@@ -75,7 +75,7 @@ def get_accommodation(candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeIsOver)
+@raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeLimitPassed)
 @blp.arguments(schemas.NewAccommodation)
 @blp.response(200, schemas.OneAccommodation)
 @audit.change()

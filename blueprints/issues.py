@@ -39,7 +39,7 @@ def create_issue(data):
 
 @blp.get("/issues/<id:issue_id>")
 @auth.required(ApiToken | CandidateKey)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, OneIssue)
 def get_issue(issue_id):
     """Get an issue
@@ -51,7 +51,7 @@ def get_issue(issue_id):
 
 @blp.patch("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(IssueChange)
 @blp.response(200, OneIssue)
 @audit.change()
@@ -74,5 +74,5 @@ def delete_issue(issue_id):
 
     Only the organization's own issues can be deleted. Existing assessments keep them.
     """
-    find(Issue, issue_id, Issue.owned_by(caller)).delete_softly()
+    find(Issue, issue_id, Issue.owned_by(caller)).soft_delete()
     return {"ok": True, "id": issue_id}

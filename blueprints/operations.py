@@ -22,7 +22,7 @@ from web.json import NotJson
 # Examples of fields other than `error` and `code`.
 EXAMPLE_FIELDS: dict[type[ApiError], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
-    errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
+    errors.AlreadyStarted: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
         "entries": [{"path": ["candidateEmails", 1], "message": f"Already has the open key {EXAMPLE_ID}."}]
     },

@@ -16,7 +16,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 
 @blp.get("/org")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneOrganization)
 def get_org():
     """Get the organization
@@ -35,7 +35,7 @@ def get_org():
 
 @blp.get("/org/settings")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneSettings)
 def get_settings():
     """Get the settings
@@ -47,7 +47,7 @@ def get_settings():
 
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(schemas.SettingsChange)
 @blp.response(200, schemas.OneSettings)
 @audit.change()
@@ -67,7 +67,7 @@ def change_settings(data):
 
 @blp.get("/org/disclosure")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneDisclosure)
 def get_disclosure():
     """Get the disclosure
@@ -108,7 +108,7 @@ def list_tokens(query):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.arguments(schemas.NewToken)
-@blp.response(201, schemas.ShownToken)
+@blp.response(201, schemas.CreatedToken)
 @audit.change(created="token")
 def create_token(data):
     """Create a token
@@ -157,7 +157,7 @@ def caller_response(row):
         "id": row.id,
         "name": row.name if is_reviewer else row.candidate_name,
         "org_id": row.organization_id,
-        "org_name": row.organization.name if is_reviewer else row.organization.shown_name,
+        "org_name": row.organization.name if is_reviewer else row.organization.public_name,
         "scopes": row.scopes if is_reviewer else [],
         "person": row.user if is_reviewer else None,
         "assessment_id": None if is_reviewer else row.assessment_id,

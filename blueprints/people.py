@@ -49,7 +49,7 @@ def create_person(data):
 
 @blp.get("/org/people/<id:person_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OnePerson)
 def get_person(person_id):
     """Get a person
@@ -61,7 +61,7 @@ def get_person(person_id):
 
 @blp.patch("/org/people/<id:person_id>")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @raises(DuplicatePerson, LastAdmin, LastWriteToken)
 @blp.arguments(schemas.PersonChange)
 @blp.response(200, schemas.OnePerson)

@@ -22,7 +22,7 @@ blp = Blueprint("Results", __name__, description="Results of an assessment's can
 @blp.get("/assessments/<id:assessment_id>/results")
 @auth.required(ApiToken)
 @compressed
-@etags.tagged
+@etags.with_etag
 @blp.arguments(ResultQuery, location="query")
 @blp.response(200, Results)
 def list_results(query, assessment_id):

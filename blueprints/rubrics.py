@@ -40,7 +40,7 @@ def create_rubric(data):
 
 @blp.get("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, OneRubric)
 def get_rubric(rubric_id):
     """Get a rubric
@@ -52,7 +52,7 @@ def get_rubric(rubric_id):
 
 @blp.patch("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(RubricChange)
 @blp.response(200, OneRubric)
 @audit.change()
@@ -76,5 +76,5 @@ def delete_rubric(rubric_id):
 
     Rejected while assessments use it; the error lists them.
     """
-    find(Rubric, rubric_id).delete_softly()
+    find(Rubric, rubric_id).soft_delete()
     return {"ok": True, "id": rubric_id}

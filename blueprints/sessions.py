@@ -18,7 +18,7 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 
 @blp.get("/sessions/<id:session_id>")
 @auth.required(ApiToken | CandidateKey)
-@etags.tagged
+@etags.with_etag
 @concurrency.long_read
 @blp.response(200, ReviewedSession)
 @audit.reading
@@ -71,7 +71,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     fields |= counts | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
-        "org_name": session.organization.shown_name,
+        "org_name": session.organization.public_name,
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,

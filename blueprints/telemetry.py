@@ -55,7 +55,7 @@ def otlp_operation(view: Any) -> Any:
     """Add the authentication, limits and documentation of all OTLP operations."""
     view = concurrency.limited(concurrency.LARGE_BODY, otlp.has_large_body)(view)
     view = body_limit(MAX_EVENT_BYTES)(view)
-    view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
+    view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
     view = rate_limits.limit(rate_limits.INGEST)(view)
     view.responses = _responses()
     return blp.doc(requestBody=_BODY)(view)

@@ -95,7 +95,7 @@ def get_compact_timeline(session_id):
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @concurrency.long_read
 @blp.response(200, schemas.OneEvent)
 @audit.reading

@@ -71,7 +71,7 @@ def create_webhook(data):
 
 @blp.get("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneWebhook)
 def get_webhook(webhook_id):
     """Get a webhook
@@ -83,7 +83,7 @@ def get_webhook(webhook_id):
 
 @blp.patch("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
 @destination_checked

@@ -43,7 +43,7 @@ def get_workspace():
         "closes_at": session.closes_at,
         "submission_closes_at": close and close + COUNTED_AFTER_CLOSE,
         "completed_at": session.completed_at,
-        "org_name": caller.organization.shown_name,
+        "org_name": caller.organization.public_name,
         "tools": [
             {"name": name, "has_model": PROVIDER_OF.get(name) in (None, *workspace.providers)}
             for name in workspace.tools

@@ -66,7 +66,7 @@ def proxied(provider: str) -> Callable:
 
     def decorate(view: Any) -> Any:
         view = body_limit(MAX_REQUEST_BYTES)(view)
-        view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
+        view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
         view.responses = error_responses.documented(provider)
         return view
 
@@ -157,7 +157,7 @@ def openai_models():
     return _forward(endpoints.OPENAI_MODELS)
 
 
-@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 def other_path(provider, path):
     """Reject all other paths, which would use the service's key."""
     raise NotFound()

@@ -43,7 +43,7 @@ class Verification(Schema):
     passed = Flag("True if it passed; null if unknown.", example=False, null=True)
 
 
-class Stretch(Schema):
+class Segment(Schema):
     """Part of a session: a work period, or the work after one prompt."""
 
     event_id = String("Id of the first event.", example=common.EXAMPLE_EVENT_ID)
@@ -143,8 +143,8 @@ class Analytics(Schema):
         PhaseSpan, "The phases in order of time. Breaks between work periods are in none, other pauses are."
     )
     verifications = ListOf(Verification, "Verifications in order.")
-    work_periods = ListOf(Stretch, "Periods of work without long breaks.")
-    turns = ListOf(Stretch, "Work after each prompt, up to the next one; concurrent agents overlap.")
+    work_periods = ListOf(Segment, "Periods of work without long breaks.")
+    turns = ListOf(Segment, "Work after each prompt, up to the next one; concurrent agents overlap.")
     tools = ListOf(ToolUse, "Tools, most used first.")
     models = ListOf(ModelUse, "Models, by name.")
     total_cost_usd = Number("Cost of all models in USD; null if one has no price.", example=6.42, null=True)
@@ -184,34 +184,34 @@ class Medians(Schema):
     first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
 
 
-class Numbers(Schema):
+class GroupStatistics(Schema):
     """Funnel and medians of a group of candidates."""
 
     funnel = Nested(Funnel, "Number of candidates by progress.")
     medians = Nested(Medians, "Medians of their sessions.")
 
 
-class AssessmentNumbers(Numbers):
+class AssessmentStatistics(GroupStatistics):
     """Funnel and medians of one assessment."""
 
     assessment_id = Id("Assessment id.")
     assessment_title = common.ASSESSMENT_TITLE
 
 
-class MonthNumbers(Numbers):
+class MonthStatistics(GroupStatistics):
     """Funnel and medians of the candidates invited in one month."""
 
     month = String("Month of the invitation, in UTC.", example="2026-04")
 
 
-class Overview(Numbers):
+class Overview(GroupStatistics):
     """Funnel and medians of the organization, excluding deleted assessments."""
 
-    by_assessment = ListOf(AssessmentNumbers, "By assessment, oldest first.")
-    by_month = ListOf(MonthNumbers, "By month, oldest first.")
+    by_assessment = ListOf(AssessmentStatistics, "By assessment, oldest first.")
+    by_month = ListOf(MonthStatistics, "By month, oldest first.")
 
 
-class Waiting(Schema):
+class ReviewBacklog(Schema):
     """Work waiting for reviewers. Excludes erased candidates and those with a hiring decision."""
 
     to_score = Integer("Closed sessions in which no one has scored some criterion of the rubric.", example=3)
@@ -230,7 +230,7 @@ class AssessmentProgress(Schema):
 
     assessment_id = Id("Assessment id.")
     funnel = Nested(Funnel, "Number of candidates by progress.")
-    waiting = Nested(Waiting, "Work that is waiting for reviewers.")
+    waiting = Nested(ReviewBacklog, "Work that is waiting for reviewers.")
 
 
 class Progress(Schema):

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from schemas.fields import EXAMPLE_ID, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
+from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
 
 EXAMPLE_CURSOR = "1775034000000000.01978f2e7c1a7a4e9d571f3f7f8b7a01"
 
@@ -96,6 +96,14 @@ class NamedAssessment(Schema):
     title = String("Assessment name.", example="Backend API Challenge")
 
 
+class Author(Schema):
+    """A person or a service account that gave a score or made a decision."""
+
+    id = Id("Id of the person, or of the service account's token.")
+    name = String("Name of the person or service account.", example="Bob Sample")
+    kind = Choice(["person", "serviceAccount"], "Kind of author.", example="person")
+
+
 class Error(Schema):
     """Shape of every error."""
 
@@ -106,7 +114,7 @@ class Error(Schema):
     )
     entries = ListOf(
         ErrorDetail,
-        "With `already_begun`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
+        "With `already_started`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
         optional=True,
     )
     used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)

@@ -50,7 +50,7 @@ class FeedEvent(Schema):
     timestamp = Timestamp("Time of the event.", attribute="created_at")
     data = Dict(
         "Ids and states; with `candidateId` also the candidate's current `externalId`.",
-        attribute="shown_data",
+        attribute="public_data",
         example=EXAMPLE_DATA,
     )
 

@@ -8,7 +8,7 @@ from rules import candidate_keys
 from rules.rows import row_id, row_json, row_time
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, CursorPageOf, Deleted, Schema, camel, shape
+from schemas.base import Author, Body, CursorPageOf, Deleted, Schema, camel, shape
 from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
@@ -115,14 +115,6 @@ class Invite(Schema):
     sent_at = Timestamp("Time when the email server accepted it.", null=True)
 
 
-class DecidingReviewer(Schema):
-    """Reviewer who made the hiring decision: a person or a service account."""
-
-    id = Id("Id of the person, or of the service's token.")
-    name = String("Name of the person or the service.", example="Bob Sample")
-    kind = Choice(["person", "serviceAccount"], "Kind of reviewer.", example="person")
-
-
 class Key(Schema):  # R16
     """A candidate key."""
 
@@ -147,9 +139,7 @@ class Key(Schema):  # R16
     decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
     decision_reason = String("Reason for the decision.", example="Careful, well tested fix.", null=True)
     decided_at = Timestamp("Time when it was decided; null before the first decision.", null=True)
-    decided_by = Nested(
-        DecidingReviewer, "Person or service account that decided; null if unknown.", null=True
-    )
+    decided_by = Nested(Author, "Person or service account that decided; null if unknown.", null=True)
     invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
 
 

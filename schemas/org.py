@@ -153,7 +153,7 @@ class ReplayedToken(Schema):
     note = common.REPLAY_NOTE
 
 
-class ShownToken(Schema):
+class CreatedToken(Schema):
     """A new API token; its secret is shown only once."""
 
     replayed = ReplayedToken

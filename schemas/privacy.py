@@ -15,7 +15,7 @@ class GivenConsent(Schema):
     given_at = Timestamp("Time of the consent.", attribute="created_at")
 
 
-class Held(Schema):
+class StoredData(Schema):
     """Stored data of one kind."""
 
     name = String("Kind of data.", example="events")
@@ -37,7 +37,7 @@ class CandidateData(Schema):
     session_id = Id("Session id, once the key is redeemed.", null=True)
     status = Choice(STATUSES, "Current status.", example="completed")
     consents = ListOf(GivenConsent, "Agreements, oldest first.")
-    held = ListOf(Held, "Stored data by kind; empty kinds are omitted.")
+    stored_data = ListOf(StoredData, "Stored data by kind; empty kinds are omitted.")
     retention_days = Integer("Days of retention after the end; null without a limit.", example=180, null=True)
     retained_until = Timestamp("Time when the data will be erased; null if no date is set.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)

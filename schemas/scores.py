@@ -1,8 +1,8 @@
 """Scores of a session."""
 
-from schemas.base import Body, Deleted, Schema, shape
+from schemas.base import Author, Body, Deleted, Schema, shape
 from schemas.common import EXAMPLE_EVENT_ID
-from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, Number, String, Text
+from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, String, Text
 from schemas.queries import Filter, QueryInteger
 from schemas.rubrics import Criterion
 from schemas.timestamps import Timestamp
@@ -52,14 +52,6 @@ class Withdrawal(Body):
     reason = Text(2000, "Reason.", load_default=None, example="Not the candidate's own work.", null=True)
 
 
-class ScoringReviewer(Schema):
-    """Reviewer who gave a score: a person, or a service."""
-
-    id = Id("Id of the person, or of the service's token.")
-    name = String("Name of the person or the service.", example="Bob Sample")
-    kind = Choice(["person", "serviceAccount"], "Kind of reviewer.", example="person")
-
-
 class Score(Schema):
     """A score as given."""
 
@@ -69,7 +61,7 @@ class Score(Schema):
     value = Integer("Score.", example=3)
     comment = String("Reason.", example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(), "Ids of events that support the score.", example=[EXAMPLE_EVENT_ID])
-    reviewer = Nested(ScoringReviewer, "Reviewer.", attribute="reviewer.author")
+    reviewer = Nested(Author, "Reviewer.", attribute="reviewer.author")
     reason = String("Reason for the revision.", example="Read the tests again.", null=True)
     created_at = Timestamp("Time when it was given.")
     withdrawn_at = Timestamp("Time when it was withdrawn.", null=True)

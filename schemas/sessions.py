@@ -3,9 +3,9 @@
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, Schema
+from schemas.base import Author, Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
-from schemas.keys import SESSION_STATUSES, DecidingReviewer
+from schemas.keys import SESSION_STATUSES
 from schemas.submissions import Submission
 from schemas.timestamps import Timestamp
 
@@ -193,7 +193,7 @@ class ReviewedSession(Session):
         "Time when it was decided; null before the first decision.", null=True, optional=True
     )
     decided_by = Nested(
-        DecidingReviewer, "Person or service account that decided; null if unknown.", null=True, optional=True
+        Author, "Person or service account that decided; null if unknown.", null=True, optional=True
     )
 
 

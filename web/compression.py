@@ -19,7 +19,7 @@ _GZIP = 31  # zlib's window size of gzip
 
 
 def compressed(view: Callable) -> Callable:
-    """Compress the successful responses of a view, streamed ones chunk by chunk. Goes above `etags.tagged`."""
+    """Compress the successful responses of a view, streamed ones chunk by chunk. Goes above `etags.with_etag`."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:

@@ -227,7 +227,7 @@ def test_total_follows_every_change(reviewer, organization, assessment):
         change(key)
         change(key)
     assert total() == 6
-    other.delete_softly()
+    other.soft_delete()
     assert (total(), total(assessmentId=other.id)) == (3, 0)
 
 
