@@ -63,11 +63,6 @@ def reading(view: Callable) -> Callable:
     return _audited(wrapper)
 
 
-def record_export(action: str) -> None:
-    """Record that the caller exports a candidate list."""
-    AuditEntry.record(caller.organization_id, action, Actor.of(caller), **origin())
-
-
 def record_candidate(key: Any, action: str) -> None:
     """Record a candidate's action. Call it in the transaction of the change."""
     subject = _subject("candidate", key.id)
