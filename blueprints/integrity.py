@@ -8,7 +8,7 @@ from flask import Response, stream_with_context
 from access import audit, auth, concurrency
 from blueprints import Blueprint, find
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey
-from models.ledger.integrity import find_all
+from models.ledger.integrity import collect_findings
 from models.sessions import signed_log
 from schemas.integrity import Integrity, SignedEvent, SignedLog
 
@@ -40,7 +40,7 @@ def get_integrity(session_id):
         "public_keys": public_keys,
         "seal": session.seal(verdicts.total()),
         "final_seal": FinalSeal.newest(session),
-        "findings": find_all(session, has_signing_key=bool(public_keys)),
+        "findings": collect_findings(session, has_signing_key=bool(public_keys)),
     }
 
 

@@ -50,6 +50,7 @@ def list_results(query, assessment_id):
     "text/csv",
     example=",".join(CSV_COLUMNS) + "\r\n",
 )
+@audit.reading
 def export_results(query, assessment_id):
     """Export the results
 
@@ -59,7 +60,6 @@ def export_results(query, assessment_id):
     """
     results = _find_results(query, assessment_id)
     criteria = scores.criterion_keys(results.assessment)
-    audit.record_export("exportResults")
     return file_response("results.csv", _csv(results, criteria), "text/csv")
 
 
