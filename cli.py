@@ -141,7 +141,7 @@ def show_org(organization: Organization) -> None:
 def change_plan(organization: Organization, plan: str) -> None:
     """Change the plan of an organization."""
     with admin.recorded(organization, "changePlan"):
-        organization.change_plan(plan)
+        organization.update_columns(plan=plan)
     click.echo(_organization_line(organization))
 
 
