@@ -5,7 +5,7 @@ from typing import Any
 
 import peewee
 
-from errors import AlreadyBegun, NotFound, QuotaExceeded, invalid
+from errors import AlreadyStarted, NotFound, QuotaExceeded, invalid
 from models.base import Model, Query, TimestampField, clock, db, find_referenced
 from models.feed import FeedEvent
 from models.issues import Issue
@@ -122,7 +122,7 @@ class Assessment(Model):
 
         check -- called once the row is locked
 
-        Raises AlreadyBegun with the fields that can no longer change, and Invalid for an unknown rubric or a
+        Raises AlreadyStarted with the fields that can no longer change, and Invalid for an unknown rubric or a
         reminder that would be due before the invitation.
         """
         with db.atomic():
@@ -135,7 +135,7 @@ class Assessment(Model):
             shown = [_SHOWN_FIELDS[name] for name in changed if name in _SHOWN_FIELDS]
             if shown and locked.session_set.exists():
                 message = "Already shown to a candidate."
-                raise AlreadyBegun(entries=[{"path": [field], "message": message} for field in shown])
+                raise AlreadyStarted(entries=[{"path": [field], "message": message} for field in shown])
             reminder = changed.get("reminder_days_before", locked.reminder_days_before)
             if reminder is not None and reminder >= changed.get("expires_in_days", locked.expires_in_days):
                 raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
@@ -151,7 +151,7 @@ class Assessment(Model):
             columns["archived_at"] = clock.now() if values["archived"] else None
         return columns
 
-    def delete_softly(self) -> None:
+    def soft_delete(self) -> None:
         """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""
         self.set_once("deleted_at")
 

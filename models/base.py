@@ -89,7 +89,7 @@ class Model(Table):
     """A table with a UUIDv7 id and its creation time."""
 
     # Set by tables whose `updated_at` follows every other column; null until the first change.
-    unshown_columns: frozenset[str] | None = None
+    untracked_columns: frozenset[str] | None = None
 
     id = UUIDField(primary_key=True, default=new_id)
     created_at = TimestampField(default=clock.now)
@@ -115,7 +115,7 @@ class Model(Table):
 
     def _changes_shown(self, values: dict[str, Any]) -> bool:
         """Return whether the values change a column that `updated_at` follows."""
-        hidden = self.unshown_columns
+        hidden = self.untracked_columns
         return hidden is not None and not self.changed_columns(values).keys() <= hidden
 
     def set_once(self, column: str, **values: Any) -> None:

@@ -81,7 +81,7 @@ class FeedEvent(Model):
         return self.data.get("candidateId")
 
     @property
-    def shown_data(self) -> dict[str, Any]:
+    def public_data(self) -> dict[str, Any]:
         """The payload, with the candidate's `externalId` if it is about a candidate."""
         return self.data | {"externalId": self.external_id} if self.candidate_id else self.data
 

@@ -132,16 +132,16 @@ def _message_columns(key: CandidateKey) -> dict[str, Any]:
 def invite(key: CandidateKey) -> None:
     """Send the invitation again as a new message, and cancel one that is still queued.
 
-    Raises NoAddress, KeyIsExpired, SessionEnded and EmailLimit.
+    Raises NoEmailAddress, InvitationExpired, SessionEnded and EmailLimit.
     """
     with _locked_with_messages(key) as locked:
         session, now = _session(locked), clock.now()
         if session is None and locked.expires_at <= now:
-            raise errors.KeyIsExpired()
+            raise errors.InvitationExpired()
         if session is not None and session.closed_as_of(now):
             raise errors.SessionEnded()
         if locked.address is None:
-            raise errors.NoAddress()
+            raise errors.NoEmailAddress()
         outbox.cancel_queued_invitations(locked)
         address = limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
@@ -166,12 +166,12 @@ def retry(delivery: Delivery) -> Delivery:
 def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
     """Set a pending key's expiry: a time, or days after the current one.
 
-    Raises KeyRedeemed, KeyIsExpired, and Invalid for a time in the past or more than a year ahead.
+    Raises KeyRedeemed, InvitationExpired, and Invalid for a time in the past or more than a year ahead.
     """
     with _locked(key) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at <= clock.now():
-            raise errors.KeyIsExpired()
+            raise errors.InvitationExpired()
         _expire(locked, days, expires_at, start=locked.expires_at)
 
 
@@ -203,7 +203,7 @@ def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, st
 def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousandths: int | None) -> None:
     """Set a candidate's extra time; two Nones remove it. An open session's deadline moves with it.
 
-    Raises NoTimeLimit, SessionClosed and TimeIsOver.
+    Raises NoTimeLimit, SessionClosed and TimeLimitPassed.
     """
     with _locked(key) as locked:
         is_given = extra_minutes is not None or multiplier_thousandths is not None

@@ -84,7 +84,7 @@ class Issue(Model):
                 searched = {name: getattr(issue, name) for name in ("title", "description")} | changed
                 issue.update_columns(**changed, search_text=_search_text(searched), updated_at=clock.now())
 
-    def delete_softly(self) -> None:
+    def soft_delete(self) -> None:
         self.set_once("deleted_at")
 
 

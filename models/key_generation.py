@@ -93,7 +93,7 @@ def _generate(
     new = {number: candidates[number] for number in missing.values()}
     _check(assessment, new)
     days = expires_in_days or assessment.expires_in_days
-    invitation_data = {"orgName": org_name or organization.shown_name}
+    invitation_data = {"orgName": org_name or organization.public_name}
     rows = _insert(assessment, list(new.values()), days, invitation_data)
     by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():

@@ -41,7 +41,7 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
 
-    unshown_columns = frozenset({"reminded_at", "bounced"})
+    untracked_columns = frozenset({"reminded_at", "bounced"})
     # Peewee's query of the sessions of this key.
     session_set: Any
     # The assessment's columns as AssessmentRow; set by `find`.

@@ -49,7 +49,7 @@ class Organization(Model):
         self.update_columns(plan=plan)
 
     @property
-    def shown_name(self) -> str:
+    def public_name(self) -> str:
         """The name that candidates see."""
         return self.display_name or self.name
 

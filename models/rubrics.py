@@ -49,7 +49,7 @@ class Rubric(Model):
                 rubric._save_version()
         return rubric
 
-    def delete_softly(self) -> None:
+    def soft_delete(self) -> None:
         """Delete the rubric. Raises RubricInUse with the assessments that refer to it."""
         with db.atomic():
             self.organization.lock()

@@ -96,6 +96,6 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
     fields, envelope = load_strict(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    arrival = models.ReceivedEvent.of(fields, envelope["ts"], text)
-    if sessions.append(session, arrival, quota=quota) == ["full"]:
+    event = models.ReceivedEvent.of(fields, envelope["ts"], text)
+    if sessions.append(session, event, quota=quota) == ["full"]:
         raise SessionFull(f"The session exceeds {quota.max_bytes} bytes or {quota.max_events} events.")

@@ -7,7 +7,7 @@ the session. With None they are derived while the session is locked.
 from datetime import datetime
 from typing import Any
 
-from errors import BeingDerived, NotFinished
+from errors import MetricsInProgress, NotFinished
 from models import sql
 from models.base import clock, db
 from models.feed import FeedEvent
@@ -159,7 +159,7 @@ def _close_due(session_id: Any) -> int:
     session = Session(id=session_id)
     try:
         derivation = derive_ahead(session)
-    except BeingDerived:
+    except MetricsInProgress:
         if Session.get_by_id(session_id).closed_at is None:
             raise
         # A candidate's events can keep the metrics due for ten minutes. Until then the stored ones are returned.

@@ -144,13 +144,13 @@ class Event(Table, ErasedWithSession):
         )
 
     @classmethod
-    def row(cls, arrival: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:
-        """The columns of an arrival, without session and arrival time.
+    def row(cls, event: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:
+        """The columns of an event, without its session and arrival time.
 
         `verdict` is None for a signed event too large to verify now.
         """
-        verdict = _verdict(arrival, public_keys) if arrival.is_signed else event_signatures.UNSIGNED
-        return arrival.columns | {"envelope": arrival.text, "size": arrival.size, "verdict": verdict}
+        verdict = _verdict(event, public_keys) if event.is_signed else event_signatures.UNSIGNED
+        return event.columns | {"envelope": event.text, "size": event.size, "verdict": verdict}
 
     @classmethod
     def of_client(cls, session: Session) -> Query:
@@ -294,11 +294,11 @@ class Counting:
         return duplicates.superseded(ChannelEvent(*row) for row in rows)
 
 
-def _verdict(arrival: ReceivedEvent, public_keys: list[str]) -> str | None:
-    if arrival.has_long_signature:
+def _verdict(event: ReceivedEvent, public_keys: list[str]) -> str | None:
+    if event.has_long_signature:
         return event_signatures.INVALID
-    is_large = arrival.size > MAX_VERIFIED_BYTES
-    return None if is_large else event_signatures.verify(arrival.text, public_keys).verdict
+    is_large = event.size > MAX_VERIFIED_BYTES
+    return None if is_large else event_signatures.verify(event.text, public_keys).verdict
 
 
 # For verify_waiting.

@@ -32,7 +32,7 @@ class _New(NamedTuple):
     size: int
 
 
-def store_if_open(key_text: str, arrival: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
+def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
     """Store an event of the open session of a candidate key; returns the key's id.
 
     None if nothing was stored: the key is unknown or not redeemed, the session is closed, almost full or not
@@ -40,17 +40,17 @@ def store_if_open(key_text: str, arrival: ReceivedEvent, quota: Quota, session_i
     the error. Concurrent events of one session share its lock.
     """
     key = candidate_keys.normalize(key_text)
-    if key is None or quotas.requires_count(key, arrival):
+    if key is None or quotas.requires_count(key, event):
         return None
-    key_id = _store_under_shared_lock(key, arrival, quota, session_id)
+    key_id = _store_under_shared_lock(key, event, quota, session_id)
     if key_id is not None:
         quotas.record_uncounted(key)
     return key_id
 
 
-def _store_under_shared_lock(key: str, arrival: ReceivedEvent, quota: Quota, session_id: Any) -> Any:
-    public_keys = SigningKey.of_candidate_key(key, session_id) if arrival.is_signed else []
-    row = Event.row(arrival, public_keys)
+def _store_under_shared_lock(key: str, event: ReceivedEvent, quota: Quota, session_id: Any) -> Any:
+    public_keys = SigningKey.of_candidate_key(key, session_id) if event.is_signed else []
+    row = Event.row(event, public_keys)
     now = clock.now()
     row |= {"received_at": now, "late": False}
     row["arrival_mac"] = _arrival_mac(key, row)
@@ -67,15 +67,15 @@ def _store_under_shared_lock(key: str, arrival: ReceivedEvent, quota: Quota, ses
     return None
 
 
-def append(session: Session, *arrivals: ReceivedEvent, quota: Quota = DEFAULT_QUOTA) -> list[str]:
+def append(session: Session, *events: ReceivedEvent, quota: Quota = DEFAULT_QUOTA) -> list[str]:
     """Store events in a transaction: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
 
     Events beyond the quota are `full` and not stored. Raises SessionClosed more than 24 hours after the close or once
     the candidate is erased, and Unauthenticated if the session's key was revoked.
     """
     # Before the lock, since verifying signatures takes time.
-    public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
-    rows = [Event.row(arrival, public_keys) for arrival in arrivals]
+    public_keys = SigningKey.of(session) if any(event.is_signed for event in events) else []
+    rows = [Event.row(event, public_keys) for event in events]
     # Part of the caller's transaction, if there is one, without a savepoint.
     with db.transaction():
         locked, key = _lock_with_key(session)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from errors import BeingDerived
+from errors import MetricsInProgress
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.sessions.events import Event
 from models.sessions.session import METRIC_COLUMNS, Session
@@ -58,7 +58,7 @@ class Derivation(NamedTuple):
 def derive_ahead(session: Session) -> Derivation | None:
     """Derive the metrics of an open or due session before it is locked; None if they are stored and current.
 
-    Raises BeingDerived if another thread derives them for longer than a lock may take, or if one waits already.
+    Raises MetricsInProgress if another thread derives them for longer than a lock may take, or if one waits already.
     """
     with _only_derivation(session):
         # Another thread may have stored them in between.
@@ -82,7 +82,7 @@ def _only_derivation(session: Session) -> Iterator[None]:
 
 def _acquire(lock: threading.Lock, seconds: float) -> None:
     if not lock.acquire(timeout=seconds):
-        raise BeingDerived()
+        raise MetricsInProgress()
 
 
 def store(session: Session, derivation: Derivation | None = None) -> bool:

@@ -24,9 +24,9 @@ _MAX_KEYS = 10_000
 _uncounted: Counter[str] = Counter()
 
 
-def requires_count(key: str, arrival: ReceivedEvent) -> bool:
+def requires_count(key: str, event: ReceivedEvent) -> bool:
     """Return whether this event must be stored under the exclusive lock, which counts it."""
-    if arrival.size <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
+    if event.size <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
         return False
     _uncounted.pop(key, None)
     return True

@@ -50,8 +50,8 @@ def record_all(
     """Like `record`, for several agent sessions of a channel."""
     if not recorded or not may_record(session, channel):
         return 0
-    arrivals = [arrival for each in recorded for arrival in prepare(session, *each)]
-    return store_prepared(session, arrivals, quota=quota)
+    events = [event for each in recorded for event in prepare(session, *each)]
+    return store_prepared(session, events, quota=quota)
 
 
 def prepare(
@@ -62,16 +62,17 @@ def prepare(
     first -- the number of preceding events, which may have the same time
     """
     now = clock.now()
-    return [_arrival(session, event_source, event, number, now) for number, event in enumerate(events, first)]
+    return [
+        _received_event(session, event_source, event, number, now)
+        for number, event in enumerate(events, first)
+    ]
 
 
-def store_prepared(
-    session: Session, arrivals: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA
-) -> int:
+def store_prepared(session: Session, events: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA) -> int:
     """Store events of a channel in this order; returns how many are new. Raises as `append`."""
     outcomes: list[str] = []
-    for start in range(0, len(arrivals), MAX_BATCH):
-        outcomes += append(session, *arrivals[start : start + MAX_BATCH], quota=quota)
+    for start in range(0, len(events), MAX_BATCH):
+        outcomes += append(session, *events[start : start + MAX_BATCH], quota=quota)
     return sum(outcome in _STORED for outcome in outcomes)
 
 
@@ -94,7 +95,7 @@ def event_id(session: Session, event_source: EventSource, event: RecordedEvent) 
     return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
 
 
-def _arrival(
+def _received_event(
     session: Session, event_source: EventSource, event: RecordedEvent, number: int, now: datetime
 ) -> ReceivedEvent:
     """

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeIsOver
+from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeLimitPassed
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
@@ -84,7 +84,7 @@ def _close_deadline(key: CandidateKey, redeemed_at: datetime) -> datetime | None
 def move_limit(session: Session, key: CandidateKey) -> None:
     """Move the session's limit after its key's accommodation changed, within a transaction.
 
-    Raises SessionClosed, and TimeIsOver if the new limit has passed.
+    Raises SessionClosed, and TimeLimitPassed if the new limit has passed.
     """
     locked = session.lock()
     close_at_limit(locked)
@@ -95,7 +95,7 @@ def move_limit(session: Session, key: CandidateKey) -> None:
     if locked.closes_at is None or closes_at is None:
         return
     if closes_at <= clock.now():
-        raise TimeIsOver()
+        raise TimeLimitPassed()
     locked.update_columns(closes_at=closes_at)
 
 

@@ -106,7 +106,7 @@ class Session(Model):
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
-    unshown_columns = frozenset(
+    untracked_columns = frozenset(
         {
             *("redeem_allowed", "metrics_due", "sealed_count", "seal_head", "seal_key_id", "seal_mac"),
             *("final_seal_count", "final_seal_mac", "stored_event_count", "stored_event_bytes"),

@@ -13,7 +13,7 @@ from rules.events.envelopes import field
 from rules.integrity import event_signatures, findings
 from rules.integrity.canonical_json import replace_surrogates
 from rules.integrity.event_signatures import MAX_SIGNATURE_CHARACTERS
-from rules.integrity.findings import Group, chain_groups
+from rules.integrity.findings import Finding, chain_groups
 from rules.integrity.signature_chain import SignedLink, order_chain
 
 
@@ -24,22 +24,16 @@ def count_verdicts(session: Session) -> Counter:
     return Counter(dict(rows))
 
 
-def signature_findings(session: Session) -> list[Group]:
-    """The findings about the session's signatures and their chain."""
-    groups = list(chain_groups(order_chain(_links(session))))
-    shown = [list(seqs[: findings.MAX_EVENT_IDS]) for _, seqs in groups]
-    ids = Event.ids([seq for seqs in shown for seq in seqs])
-    return [_invalid_events(session)] + [
-        Group(code, [ids[seq] for seq in first if seq in ids], len(seqs))
-        for (code, seqs), first in zip(groups, shown, strict=True)
-    ]
-
-
-def _invalid_events(session: Session) -> Group:
-    """The events not signed by any of the session's keys."""
+def signature_findings(session: Session) -> Iterator[Finding]:
+    """Yield the findings about the session's signatures and their chain."""
     invalid = Event.select().where(Event.session == session, Event.verdict == event_signatures.INVALID)
-    first = invalid.select(Event.event_id).order_by(Event.seq).limit(findings.MAX_EVENT_IDS)
-    return Group("signature_invalid", [event.event_id for event in first], invalid.count())
+    if count := invalid.count():
+        first = invalid.select(Event.event_id).order_by(Event.seq).limit(findings.MAX_EVENT_IDS)
+        yield Finding("signature_invalid", [event.event_id for event in first], count)
+    groups = [(code, seqs) for code, seqs in chain_groups(order_chain(_links(session))) if seqs]
+    ids = Event.ids([seq for _, seqs in groups for seq in seqs[: findings.MAX_EVENT_IDS]])
+    for code, seqs in groups:
+        yield Finding(code, [ids[seq] for seq in seqs[: findings.MAX_EVENT_IDS] if seq in ids], len(seqs))
 
 
 def signed_log(session: Session, public_keys: list[str]) -> Iterator[dict[str, Any]]:

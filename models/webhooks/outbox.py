@@ -39,7 +39,7 @@ def _publish_batch(organization_id: Any) -> int:
 
 def _row(hook: Webhook, event: FeedEvent, person: CandidateKey | None) -> dict[str, Any]:
     event.external_id = None if person is None else person.external_id
-    data = event.shown_data
+    data = event.public_data
     if person is not None and hook.include_personal:
         data = data | {"candidate": {"name": person.candidate_name, "email": person.candidate_email}}
     return {

@@ -294,7 +294,7 @@ def test_funnel_has_expired_candidates_who_were_hired_but_no_keys_that_were_revo
 
 def test_overview_leaves_out_other_organizations_and_deleted_assessments(reviewer, neighbour, candidates):
     assert get(neighbour, OVERVIEW)["funnel"]["invited"] == 0
-    candidates[1].delete_softly()
+    candidates[1].soft_delete()
     overview = get(reviewer, OVERVIEW)
     assert (overview["funnel"]["invited"], overview["medians"]["promptCount"]) == (1, None)
 
@@ -330,7 +330,7 @@ def test_progress_has_the_funnel_of_each_assessment(reviewer, neighbour, candida
     rows = [(row["assessmentId"], row["funnel"]) for row in progress(reviewer)]
     assert rows == [(str(march.id), funnel(1, 0, 0, 0, 0)), (str(april.id), funnel(4, 3, 2, 1, 1))]
     assert progress(neighbour) == []
-    april.delete_softly()
+    april.soft_delete()
     assert [row["assessmentId"] for row in progress(reviewer)] == [str(march.id)]
 
 
@@ -488,5 +488,5 @@ def test_top_leaves_out_open_deleted_and_foreign_sessions_and_those_without_a_va
         "candidates": [],
     }
     assert column(top(reviewer)) == ["no change"]
-    assessment.delete_softly()
+    assessment.soft_delete()
     assert top(reviewer) == []

@@ -180,7 +180,7 @@ def test_commit_folder_and_setup_are_copied_with_the_repository_only(reviewer):
 @pytest.mark.parametrize(("field", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])
 def test_unknown_foreign_and_deleted_references_are_400(reviewer, organization, neighbour, field, make):
     deleted, foreign = make(organization), make(neighbour.row.organization)
-    deleted.delete_softly()
+    deleted.soft_delete()
     for wrong in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(foreign.id)):
         assert [field] in error_paths(post(reviewer, **{field: wrong})), wrong
 
@@ -229,7 +229,7 @@ def test_candidate_gets_the_assessment_without_the_solution_and_the_fields_for_r
 def test_candidate_still_sees_a_deleted_issue(app, organization):
     issue = make_issue(organization)
     assessment = make_assessment(organization, issue_id=issue.id)
-    issue.delete_softly()
+    issue.soft_delete()
     candidate = Caller.candidate(app, make_key(assessment))
     assert candidate.get(f"{PATH}/{assessment.id}").json["assessment"]["issue"]["id"] == str(issue.id)
     assert candidate.get(f"/v1/issues/{issue.id}").status_code == 200

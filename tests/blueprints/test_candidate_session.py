@@ -67,7 +67,7 @@ def test_unknown_and_revoked_keys_and_those_of_deleted_assessments_are_404(
     make_session(redeemed)
     for row in (revoked, redeemed):
         row.revoke()
-    assessment.delete_softly()
+    assessment.soft_delete()
     unknown = ("nonsense", "PST-ABCD-1234", "PST-AAAA-AAAA", "PST-AAAA-AAAA-AAAA")
     for now in (clock.now(), key.expires_at):
         clock.fixed = now

@@ -158,8 +158,10 @@ def test_model_calls_are_in_the_candidates_export(clock, candidate, session):
     assert (
         expected | {"firstTokenMs": 80, "inputTokens": 3, "model": "claude-opus-4-8"}
     ).items() <= call.items()
-    held = {kind["name"]: kind["count"] for kind in body_of(candidate.get("/v1/candidate/me"))["held"]}
-    assert held["modelCalls"] == 1
+    counts = {
+        kind["name"]: kind["count"] for kind in body_of(candidate.get("/v1/candidate/me"))["storedData"]
+    }
+    assert counts["modelCalls"] == 1
 
 
 def test_an_erasure_leaves_only_the_numbers_of_model_calls(clock, session):

@@ -54,12 +54,12 @@ def test_resending_adds_a_message_and_cancels_a_queued_one(
 
 
 def test_resending_needs_an_address_and_an_open_key(clock, reviewer, assessment, key):
-    assert error_of(reviewer.post(at(make_key(assessment, None), "/invite"))) == (409, "no_address")
+    assert error_of(reviewer.post(at(make_key(assessment, None), "/invite"))) == (409, "no_email_address")
     session = make_session(make_key(assessment))
     sessions.complete(session)
     assert error_of(reviewer.post(at(session.key, "/invite"))) == (409, "session_ended")
     clock.fixed = key.expires_at
-    assert error_of(reviewer.post(at(key, "/invite"))) == (409, "expired")
+    assert error_of(reviewer.post(at(key, "/invite"))) == (409, "invitation_expired")
     key.revoke()
     for path, body in (("/invite", None), ("/extend", {"days": 1}), ("/reopen", {"days": 1})):
         assert error_of(reviewer.post(at(key, path), body)) == (404, "not_found")
@@ -95,7 +95,7 @@ def test_an_expired_key_is_reopened_and_redeemed(clock, reviewer, anonymous, key
     Consent.record(key, None, None)
     clock.fixed = key.expires_at
     assert error_of(anonymous.post("/v1/candidate/redeem", {"key": key.key})) == (410, "key_expired")
-    assert error_of(reviewer.post(at(key, "/extend"), {"days": 7})) == (409, "expired")
+    assert error_of(reviewer.post(at(key, "/extend"), {"days": 7})) == (409, "invitation_expired")
     candidate = body_of(reviewer.post(at(key, "/reopen"), {}))["candidate"]
     assert (candidate["status"], candidate["expiresAt"]) == ("pending", "2026-04-15T09:00:00.000Z")
     assert anonymous.post("/v1/candidate/redeem", {"key": key.key}).status_code == 200
@@ -253,7 +253,7 @@ def test_more_time_during_a_session_moves_the_deadline(clock, reviewer, timed):
     make_session(timed)
     clock.fixed += timedelta(minutes=94)
     accommodate(reviewer, timed, extraMinutes=10)
-    for minutes, status, code in ((10, "active", "time_is_over"), (1, "expired", "session_closed")):
+    for minutes, status, code in ((10, "active", "time_limit_passed"), (1, "expired", "session_closed")):
         clock.fixed += timedelta(minutes=minutes)
         assert only_candidate(reviewer)["status"] == status
         assert error_of(reviewer.put(at(timed, "/accommodation"), {})) == (409, code)
@@ -317,7 +317,7 @@ def test_later_emails_have_the_company_name_of_the_keys(clock, reviewer, organiz
     assert history(reviewer, key) == [("reminder", "saved"), ("invitation", "saved")]
     assert all("Northwind invites you" in mail for mail in emails())
     assert sum("This is a reminder: Northwind has" in mail for mail in emails()) == 1
-    assert not any(organization.shown_name in mail for mail in emails())
+    assert not any(organization.public_name in mail for mail in emails())
 
 
 def test_there_are_no_reminders_by_default(clock, key):
@@ -446,7 +446,7 @@ def test_nothing_that_a_candidate_has_seen_can_change(reviewer, assessment, sess
     assert reviewer.patch(path, unseen).json["assessment"]["expiresInDays"] == 9
     before = reviewer.get(path).json
     response = reviewer.patch(path, {field: SHOWN_TO_CANDIDATES[field], "expiresInDays": 8})
-    assert error_of(response) == (409, "already_begun")
+    assert error_of(response) == (409, "already_started")
     assert [entry["path"] for entry in response.json["entries"]] == [[field]]
     assert reviewer.get(path).json == before
 

@@ -166,7 +166,7 @@ def test_a_candidate_reads_which_data_is_stored(clock, reviewer, candidate, key)
     ClientReport.record(session, "device_start", {"os": "linux"})
     sessions.complete(session)
     shown = read(candidate, ME)
-    stored = {kind["name"]: (kind["count"], kind["since"], kind["until"]) for kind in shown.pop("held")}
+    stored = {kind["name"]: (kind["count"], kind["since"], kind["until"]) for kind in shown.pop("storedData")}
     start, two, end = (f"2026-04-01T09:0{minute}:00.000Z" for minute in (1, 2, 5))
     assert shown == {
         "candidateId": str(key.id),
@@ -195,7 +195,7 @@ def test_a_candidate_reads_which_data_is_stored(clock, reviewer, candidate, key)
 def test_before_the_session_only_key_and_messages_are_stored(clock, reviewer, candidate, key):
     shown = read(candidate, ME)
     assert (shown["sessionId"], shown["consents"], shown["status"]) == (None, [], "pending")
-    assert [kind["name"] for kind in shown["held"]] == ["keys", "messages"]
+    assert [kind["name"] for kind in shown["storedData"]] == ["keys", "messages"]
     assert shown["retainedUntil"] is None
     change(reviewer, retentionDays=1)
     assert read(candidate, ME)["retainedUntil"] == "2026-04-09T09:00:00.000Z"  # the key expires after 7 days
@@ -274,5 +274,5 @@ def test_an_erasure_request_is_recorded_once_and_erases_nothing(clock, reviewer,
     own = read(candidate, ME)
     for place in (listed, of_assessment, read(reviewer, f"/v1/sessions/{session.id}"), own):
         assert place["erasureRequestedAt"] == NINE
-    assert {kind["name"] for kind in own["held"]} >= {"events", "keys"}
+    assert {kind["name"] for kind in own["storedData"]} >= {"events", "keys"}
     assert listed["candidateName"] == "Alice"

@@ -134,7 +134,7 @@ def test_a_rubric_is_not_deleted_while_an_assessment_uses_it(reviewer, organizat
     assert response.json["assessments"] == [{"id": str(user.id), "title": user.title} for user in users]
     assert reviewer.get(f"{PATH}/{rubric.id}").status_code == 200
     for user in users:
-        user.delete_softly()
+        user.soft_delete()
     assert reviewer.delete(f"{PATH}/{rubric.id}").status_code == 200
 
 

@@ -431,7 +431,7 @@ def test_revoked_keys_and_keys_of_deleted_assessments_can_be_erased(reviewer, or
     revoked, deleted = make_key(assessment, EMAIL, NAME), make_key(make_assessment(organization), EMAIL, NAME)
     make_session(revoked)
     revoked.revoke()
-    deleted.assessment.delete_softly()
+    deleted.assessment.soft_delete()
     for key in (revoked, deleted):
         erase(reviewer, key)
     assert tables_with_traces() == set()

@@ -161,7 +161,7 @@ def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
         time.sleep(0.1)
         monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
         started_at = time.monotonic()
-        with pytest.raises(errors.BeingDerived), metrics._only_derivation(session):
+        with pytest.raises(errors.MetricsInProgress), metrics._only_derivation(session):
             pass
         assert time.monotonic() - started_at < 2
     assert derived == [True]
@@ -241,7 +241,7 @@ def test_a_revoked_key_cannot_consent(key):
 
 
 def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
-    assessment.delete_softly()
+    assessment.soft_delete()
     with pytest.raises(errors.NotFound):
         generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
 
@@ -252,7 +252,7 @@ def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
 def test_a_repeated_import_updates_and_restores_an_issue(app):
     entry = {"id": new_id(), "title": "Before", "task_brief": "Fix it.", "language": "Go"}
     Issue.upsert(entry)
-    Issue.get().delete_softly()
+    Issue.get().soft_delete()
     Issue.upsert({"id": entry["id"], "title": "After", "task_brief": "Fix it well."})
     (issue,) = Issue.select()
     assert (issue.title, issue.search_text, issue.task_brief) == ("After", "after", "Fix it well.")

@@ -20,7 +20,7 @@ from models.base import (
 from models.sessions import Session, final_seals, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 from models.sessions.submissions.uploads import BundleUpload
-from rules.integrity.findings import Group
+from rules.integrity.findings import Finding
 
 # `tar` is the gzip-compressed tar of a client (docs/candidate-client.md, 3.9 to 3.11).
 TAR, GIT, ZIP = "tar", "git", "zip"
@@ -194,11 +194,13 @@ class Submission(Model, StoredObject):
         table.delete().where(table.id << old).execute()
 
     @classmethod
-    def findings(cls, session: Session) -> Iterator[Group]:
-        """Findings about the git bundle that counts."""
+    def findings(cls, session: Session) -> Iterator[Finding]:
+        """Yield the findings about the current git bundle."""
         bundle = cls.current(session, GIT, ZIP)
-        yield Group("submission_unreadable", [], int(bundle is not None and bundle.state == UNREADABLE))
-        yield Group("base_unverified", [], int(bundle is not None and bundle.base_verified is False))
+        if bundle and bundle.state == UNREADABLE:
+            yield Finding("submission_unreadable", count=1)
+        if bundle and bundle.base_verified is False:
+            yield Finding("base_unverified", count=1)
 
 
 # For the worker's search.
