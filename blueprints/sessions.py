@@ -29,7 +29,7 @@ def get_session(session_id):
     """
     session = find(Session, session_id)
     sessions.close_due(session)
-    return shown(session_id)
+    return session_state(session_id)
 
 
 @blp.post("/sessions/<id:session_id>/close")
@@ -40,10 +40,10 @@ def get_session(session_id):
 def close_session(session_id, prepared):
     """Close a session
 
-    For a session that its candidate abandoned. Its status becomes `expired`. Repeating it changes nothing.
+    For a session that its candidate abandoned. Its status becomes `expired`. Idempotent.
     """
     sessions.close(find(Session, session_id), prepared)
-    return shown(session_id)
+    return session_state(session_id)
 
 
 @blp.put("/sessions/<id:session_id>/test-result")
@@ -59,11 +59,11 @@ def submit_test_result(data, session_id, prepared):
     runs in the session's events, and replaces an earlier result.
     """
     sessions.submit_test_result(find(Session, session_id), **data, derivation=prepared)
-    return shown(session_id)
+    return session_state(session_id)
 
 
-def shown(session_id: Any) -> dict[str, Any]:
-    """The session's current state, without the fields for reviewers if the caller is its candidate."""
+def session_state(session_id: Any) -> dict[str, Any]:
+    """Return the session's current state, without reviewers' fields if the caller is the candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     counted = CountedEvents(session)
@@ -79,7 +79,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     }
     seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
-        # A partial seal would only raise questions about the events not sealed yet.
+        # A partial seal would only raise questions about unsealed events.
         return fields | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
     fields |= {
         "seal": seal,

@@ -7,7 +7,7 @@ If a function closes the session, it stores the metrics in `derivation`, compute
 from datetime import datetime
 from typing import Any
 
-from errors import BeingDerived, NotFinished
+from errors import MetricsInProgress, NotFinished
 from models import sql
 from models.base import clock, db
 from models.feed import FeedEvent
@@ -160,7 +160,7 @@ def _close_due(session_id: Any) -> int:
     session = Session(id=session_id)
     try:
         derivation = derive_before_lock(session)
-    except BeingDerived:
+    except MetricsInProgress:
         if Session.get_by_id(session_id).closed_at is None:
             raise
         # A candidate's events can keep the metrics due for ten minutes. Until then, the API returns the stored ones.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from errors import BeingDerived
+from errors import MetricsInProgress
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.sessions.events import Event
 from models.sessions.session import METRIC_COLUMNS, Session
@@ -58,7 +58,7 @@ class Derivation(NamedTuple):
 def derive_before_lock(session: Session) -> Derivation | None:
     """Compute the metrics of an open or due session; return None if they are stored and current.
 
-    Raises BeingDerived if other threads are computing them and waiting for them.
+    Raises MetricsInProgress if other threads are computing them and waiting for them.
     """
     with _derivation_slot(session):
         # Another thread may have stored them.
@@ -82,7 +82,7 @@ def _derivation_slot(session: Session) -> Iterator[None]:
 
 def _acquire(lock: threading.Lock, seconds: float) -> None:
     if not lock.acquire(timeout=seconds):
-        raise BeingDerived()
+        raise MetricsInProgress()
 
 
 def store(session: Session, derivation: Derivation | None = None) -> bool:

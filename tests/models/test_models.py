@@ -161,7 +161,7 @@ def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
         time.sleep(0.1)
         monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
         started_at = time.monotonic()
-        with pytest.raises(errors.BeingDerived), metrics._derivation_slot(session):
+        with pytest.raises(errors.MetricsInProgress), metrics._derivation_slot(session):
             pass
         assert time.monotonic() - started_at < 2
     assert derived == [True]
