@@ -26,7 +26,7 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 def create_assessment(data):
     """Create an assessment
 
-    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue; later changes to
+    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue. Later changes to
     the issue do not affect the assessment.
     """
     created = Assessment.open(caller, **data)
@@ -41,7 +41,7 @@ def create_assessment(data):
 def list_assessments(query):
     """List assessments
 
-    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to get one page.
+    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to get a page.
     """
     rows = Assessment.visible_to(caller)
     for name, column in (("created_after", Assessment.created_at), ("updated_after", Assessment.updated_at)):
@@ -76,8 +76,8 @@ def get_assessment(assessment_id):
 def get_task(assessment_id):
     """Get an assessment's task
 
-    The task that a candidate's client receives when it redeems a key: both forms of the brief, repository and commit,
-    setup instructions, tools and budget.
+    The task that candidates' clients receive on redeem: both forms of the brief, repository and commit, setup
+    instructions, tools and budget.
     """
     return {"task": find(Assessment, assessment_id)}
 
@@ -96,7 +96,6 @@ def change_assessment(data, assessment_id):
     first key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
     be changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
-
     check = etags.precondition(
         lambda: schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)})
     )

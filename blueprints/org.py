@@ -1,4 +1,4 @@
-"""The organization, its tokens, and the caller."""
+"""The organization, its settings and tokens, and the caller."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 def get_org():
     """Get the organization
 
-    Includes its plan, its subscription, and the monthly quota with its usage.
+    Includes the plan, the subscription, and the monthly quota and its usage.
     """
     organization = caller.organization
     quota = {
@@ -40,7 +40,7 @@ def get_org():
 def get_settings():
     """Get the settings
 
-    The display name, the reply-to address, additions to the disclosure, and the retention period of personal data.
+    The display name, the reply-to address, additions to the disclosure, and the retention period for personal data.
     """
     return {"settings": _settings(caller.organization)}
 
@@ -55,7 +55,7 @@ def change_settings(data):
     """Change the settings
 
     Omitted fields keep their values; null clears a field. New additions to the disclosure replace all earlier ones and
-    change its version: candidates who have not started must consent again.
+    create a new version: candidates who have not started must consent again.
     """
     check = etags.precondition(
         lambda: schemas.OneSettings().dump(
@@ -72,7 +72,7 @@ def change_settings(data):
 def get_disclosure():
     """Get the disclosure
 
-    The full text that candidates consent to, with the organization's additions at the end of each list.
+    The text that candidates consent to, with the organization's additions at the end of each list.
     """
     current = disclosure.for_organization(caller.organization)
     return {"disclosure": current | {"tos_url": setting("TERMS_URL") or ""}}
@@ -99,7 +99,7 @@ def get_usage(query):
 def list_tokens(query):
     """List tokens
 
-    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to get one page.
+    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to get a page.
     """
     return cursor_page("tokens", ApiToken.visible_to(caller), query)
 
@@ -131,7 +131,7 @@ def create_token(data):
 def revoke_token(token_id):
     """Revoke a token
 
-    A token can revoke itself, unless it is the organization's last one with the scope `write`. Only admins can revoke
+    A token can revoke itself, unless it is the organization's last one with the `write` scope. Only admins can revoke
     admins' tokens.
     """
     users.revoke_token(find(ApiToken, token_id), caller)
@@ -150,7 +150,7 @@ def get_me():
 
 
 def caller_response(row):
-    """Build the response for an ApiToken or a CandidateKey, as its holder sees it."""
+    """Represent an ApiToken or CandidateKey to its holder."""
     is_reviewer = isinstance(row, ApiToken)
     return {
         "kind": "reviewer" if is_reviewer else "candidate",
