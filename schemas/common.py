@@ -1,7 +1,8 @@
 """Fields that several schemas share. marshmallow copies them for each schema."""
 
 from rules.hosted_tools import ALLOWABLE
-from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, String
+from schemas.base import Schema
+from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Number, String
 from schemas.timestamps import EventTime
 
 EXAMPLE_BRIEF = "Orders are lost when two arrive at the same time. Find out why, fix it, and add a test."
@@ -34,3 +35,15 @@ REPLAY_NOTE = String(
     example="The secret was shown in the first response only. It is not stored and cannot be shown again.",
 )
 ALWAYS_TRUE = Flag("Always true.", example=True)
+
+
+class MetricFields(Schema):
+    """Metrics of a session, or the medians of several sessions."""
+
+    duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
+    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
+    verify_intensity = Number("Verifications per change.", example=0.61, null=True)
+    manual_edit_ratio = Number(
+        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+    )
+    first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)

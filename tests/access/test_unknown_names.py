@@ -60,7 +60,7 @@ def test_an_error_names_the_nearest_known_name(reviewer):
         "Unknown query parameter `ofset`. Did you mean `offset`?"
     )
     response = reviewer.get("/v1/org", later=1)
-    assert response.json["error"] == "Unknown query parameter `later`. This operation has none."
+    assert response.json["error"] == "Unknown query parameter `later`. This operation accepts none."
     criterion = NEW_RUBRIC["criteria"][0] | {"wieght": 2}
     response = reviewer.post("/v1/rubrics", NEW_RUBRIC | {"criteria": [criterion]})
     assert error_paths(response) == [["criteria", 0, "wieght"]]

@@ -213,7 +213,7 @@ def test_a_larger_plan_applies_immediately(app):
     organization, reviewer = organization_on_plan(app, "trial")
     for _ in range(3):
         create(reviewer)
-    organization.change_plan("starter")
+    organization.update_columns(plan="starter")
     organization.subscribe("active")
     assert create(reviewer).status_code == 201
 
