@@ -225,7 +225,7 @@ def test_a_larger_plan_has_room_immediately(app):
     organization, reviewer = with_plan(app, "trial")
     for _ in range(3):
         create(reviewer)
-    organization.change_plan("starter")
+    organization.update_columns(plan="starter")
     organization.subscribe("active")
     assert create(reviewer).status_code == 201
 
