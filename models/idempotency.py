@@ -123,7 +123,7 @@ class IdempotentRequest(Model):
         return len(rows)
 
     @classmethod
-    def forget_user(cls, organization_id: Any, user_id: Any) -> None:
+    def erase_user(cls, organization_id: Any, user_id: Any) -> None:
         """Remove a deleted user's address from the responses."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
         for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(user_id))):

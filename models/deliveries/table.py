@@ -59,7 +59,7 @@ class Delivery(Leased, Model):
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
 
     @classmethod
-    def forget_user(cls, user_id: Any) -> None:
+    def erase_user(cls, user_id: Any) -> None:
         """Cancel the queued invitation of a deleted user, and remove their address and the saved email."""
         theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):

@@ -341,7 +341,7 @@ def test_complete_after_the_limit_does_not_extend_the_window_for_events(clock, a
 
 
 def test_candidates_can_work_without_a_subscription(anonymous, candidate, organization, key):
-    organization.change_plan("starter")
+    organization.update_columns(plan="starter")
     organization.subscribe("canceled")
     assert consent(anonymous, key).status_code == 200
     assert redeem(anonymous, key).status_code == 200
