@@ -7,7 +7,7 @@ from datetime import datetime
 
 from models import batches, sql
 from models.base import clock
-from models.service_secrets import recording_secret
+from models.service_secrets import service_secret
 from models.sessions.events import ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
@@ -92,7 +92,9 @@ def stored_positions(
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:
     """The id that the same event always has (R36). It contains a secret, so that no client can use it before."""
     parts = [event_source.channel, event_source.agent_session, event.identity, event.kind, event.index]
-    return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
+    return str(
+        uuid.uuid5(uuid.UUID(bytes=service_secret("recording")[:16]), json.dumps([str(session.id), *parts]))
+    )
 
 
 def _received_event(
