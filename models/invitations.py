@@ -17,7 +17,7 @@ from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
 from models.keys import CandidateKey
 from models.orgs import ApiToken
-from models.sessions import Session, move_limit
+from models.sessions import Session, update_time_limit
 from models.task_failures import run_each
 
 MAX_EXPIRY = timedelta(days=365)
@@ -208,7 +208,7 @@ def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousan
             raise errors.NoTimeLimit()
         locked.update_columns(extra_minutes=extra_minutes, time_multiplier_thousandths=multiplier_thousandths)
         if session := _session(locked):
-            move_limit(session, locked)
+            update_time_limit(session, locked)
 
 
 def mark_bounced(address: str) -> list[CandidateKey]:

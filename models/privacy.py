@@ -26,7 +26,7 @@ from models.sessions import (
     Session,
     SigningKey,
     close_for_erasure,
-    derive_ahead,
+    derive_before_lock,
     final_seals,
 )
 from models.sessions.client_reports import ClientReport
@@ -70,7 +70,7 @@ class Erasure(Model):
 def derive_before_erasure(key: CandidateKey) -> Derivation | None:
     """Derive the session's metrics, if due, before the transaction that erases its events."""
     session = Session.get_or_none(Session.key == key)
-    return derive_ahead(session) if session else None
+    return derive_before_lock(session) if session else None
 
 
 def erase(
