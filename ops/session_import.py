@@ -81,7 +81,7 @@ def _start_session(assessment: Assessment, name: str) -> Session:
     key = models.CandidateKey.get_by_id(row.id)
     models.Consent.record(key, None, None)
     session = sessions.redeem(key.key)
-    sessions.lift_time_limit(session)
+    sessions.remove_time_limit(session)
     return session
 
 
@@ -96,6 +96,6 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
     fields, envelope = load_strict(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    arrival = models.ReceivedEvent.of(fields, envelope["ts"], text)
-    if sessions.append(session, arrival, quota=quota) == ["full"]:
+    event = models.ReceivedEvent.of(fields, envelope["ts"], text)
+    if sessions.append(session, event, quota=quota) == ["full"]:
         raise SessionFull(f"The session exceeds {quota.max_bytes} bytes or {quota.max_events} events.")

@@ -1,7 +1,7 @@
 """gunicorn's threaded worker with limits for silent clients, a graceful stop, and this API's error responses.
 
-Each override has a test that fails without it, in tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
-tests/live/test_start_and_stop.py or tests/hostile/test_sockets.py.
+Tests of the overrides: tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
+tests/live/test_start_and_stop.py and tests/hostile/test_sockets.py.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from web import access_log, log_format
 SILENCE_SECONDS = 10
 LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
-# Connections are shut down this long before gunicorn kills the process, so that their requests can still finish.
-CUT_SECONDS = 3
+# Connections are shut down this long before gunicorn kills the process; their requests can then still be logged.
+SHUTDOWN_SECONDS = 3
 
 
 class ErrorResponse(NamedTuple):
@@ -47,7 +47,7 @@ SERVER_ERRORS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName,
 
 
 class Log(Logger):
-    """gunicorn's log in the format of all other lines, with keys and tokens masked."""
+    """gunicorn's log in the application's log format, with keys and tokens masked."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -56,7 +56,7 @@ class Log(Logger):
             handler.setFormatter(formatter)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log the current exception, but no traceback for a client that exceeded SILENCE_SECONDS."""
+        """Log the current exception, without a traceback if a client exceeded SILENCE_SECONDS."""
         if isinstance(sys.exc_info()[1], BlockingIOError):
             self.debug("Closed a silent connection.")
         else:
@@ -77,8 +77,8 @@ class WebWorker(ThreadWorker):
         finally:
             self.in_flight.discard(conn)
         if not stays_open:
-            # Wait for the client to close, too. gunicorn would do so in its accept loop, for two seconds per client;
-            # after an exception it closes at once.
+            # Wait for the client to close. gunicorn would wait in its accept loop, for two seconds per client, or after
+            # an exception not at all.
             util.close_graceful(conn.sock.dup(), LINGER_SECONDS, MAX_DRAIN_BYTES)
             raise ConnectionAbortedError
         return stays_open
@@ -90,10 +90,10 @@ class WebWorker(ThreadWorker):
             self.begin_graceful_stop()
 
     def begin_graceful_stop(self) -> None:
-        """Accept the connections that are already queued, then reject new ones.
+        """Accept the queued connections, then reject new ones.
 
-        The kernel resets what is queued when the last process closes a listener. A connection that arrives in between
-        is reset too, before its request is read.
+        When the last process closes a listener, the kernel resets the connections in its queue. A connection that
+        arrives just before that is reset before its request is read.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
@@ -104,25 +104,25 @@ class WebWorker(ThreadWorker):
                 if self.nr_conns == accepted:
                     break
             listener.close()
-        # Close connections that have not sent anything yet, such as a browser's spare ones.
+        # Close connections that have not sent anything, such as a browser's preconnects.
         for conn in self.pending_conns:
             conn.timeout = 0
         self.murder_pending()
-        timer = threading.Timer(self.cfg.graceful_timeout - CUT_SECONDS, self.cut_connections)
+        timer = threading.Timer(self.cfg.graceful_timeout - SHUTDOWN_SECONDS, self.shut_down_connections)
         timer.daemon = True
         timer.start()
 
-    def cut_connections(self) -> None:
-        """End the streams and slow requests that are left; their threads see a disconnected client."""
+    def shut_down_connections(self) -> None:
+        """Disconnect the remaining streams and slow requests."""
         for conn in self.in_flight.copy():
             with contextlib.suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Respond to a request that never reached the application, or that it failed to respond to."""
+        """Respond to a request that did not reach the application, or that the application failed to answer."""
         response = response_to(exc)
         if req is not None and response is MALFORMED:
-            # The application has responded without reading this request's malformed body.
+            # The application has already responded, without reading the malformed body.
             return
         with access_log.outside_application() as request_id:
             if response is INTERNAL:
@@ -136,9 +136,9 @@ class WebWorker(ThreadWorker):
 
 
 def limit_silence(sock: socket.socket) -> None:
-    """Let each receive and each send block for at most SILENCE_SECONDS.
+    """Limit each receive and each send to SILENCE_SECONDS.
 
-    These are the kernel's timeouts. gunicorn resets Python's `settimeout` for each request.
+    Uses the kernel's timeouts, since gunicorn resets Python's `settimeout` for each request.
     """
     limit = struct.pack("@ll", SILENCE_SECONDS, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)

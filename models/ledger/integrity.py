@@ -20,9 +20,8 @@ from models.sessions.model_usage import ModelUsage
 from models.sessions.submissions import Submission
 from models.task_failures import TaskFailure, run_each
 from rules.integrity import final_seals as rules
-from rules.integrity import findings as integrity_findings
 from rules.integrity import seals, stored_events
-from rules.integrity.findings import Findings
+from rules.integrity.findings import END_CODES, EVENT_CODES, Finding, Findings
 from rules.metrics import derivation
 from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp
@@ -44,36 +43,37 @@ def check_sealed() -> int:
 
 def _check(session_id: Any) -> bool:
     session = Session.get_by_id(session_id)
-    codes = list(dict.fromkeys(finding.code for finding in find_all(session, bool(SigningKey.of(session)))))
+    findings = collect_findings(session, bool(SigningKey.of(session)))
+    codes = list(dict.fromkeys(finding.code for finding in findings))
     # If a seal was appended during the check, the session is due again.
     checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
     session.update_columns(integrity_codes=codes, **checked)
     return True
 
 
-def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings.Finding]:
-    """All findings about a session's recording, most serious first."""
-    findings = examine(session, has_signing_key)
-    if session.key.erased_at is not None:
-        return [integrity_findings.ERASED, *findings.in_order()]
-    rejected = integrity_findings.Group("session_full", [], session.rejected_event_count)
-    not_recorded = integrity_findings.Group("call_not_recorded", [], ModelUsage.not_recorded(session))
-    groups = [
-        *signed_log.signature_findings(session),
-        *channel_comparison.differences(session),
-        not_recorded,
-        rejected,
-    ]
-    groups += Submission.findings(session)
-    return integrity_findings.in_order(findings, groups)
-
-
-def examine(session: Session, has_signing_key: bool) -> Findings:
-    """The differences between a session's recording and its seals, and implausible claims of its client.
+def collect_findings(session: Session, has_signing_key: bool) -> list[Finding]:
+    """Return all findings about a session's recording, most serious first.
 
     has_signing_key -- whether the client registered a public key
+    """
+    findings = _check_recording(session, has_signing_key).sorted_by_severity()
+    if session.key.erased_at is not None:
+        return [Finding("erased"), *findings]
+    findings += signed_log.signature_findings(session)
+    findings += channel_comparison.differences(session)
+    counts = {
+        "call_not_recorded": ModelUsage.not_recorded(session),
+        "session_full": session.rejected_event_count,
+    }
+    findings += [Finding(code, count=count) for code, count in counts.items() if count]
+    findings += Submission.findings(session)
+    return findings
 
-    Reads the events in batches. Safe while the worker seals: events that arrive during the check are left out.
+
+def _check_recording(session: Session, has_signing_key: bool) -> Findings:
+    """Compare a session's recording with its seals, and look for implausible claims of its client.
+
+    Reads the events in batches. Ignores events that arrive during the check.
     """
     findings = Findings()
     with snapshot():
@@ -225,7 +225,7 @@ def _check_record(session: Session, newest: FinalSeal | None, findings: Findings
         findings.add("seal_key_unknown")
     if final is False and not findings.has_any({"seal_missing"}):
         findings.add("seal_missing")
-    if events is False and not findings.has_any(integrity_findings.END_CODES):
+    if events is False and not findings.has_any(END_CODES):
         findings.add("tail_truncated")
 
 
@@ -238,7 +238,7 @@ def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) 
     # Until then, an event that counts may still arrive and change them.
     is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY
     is_current = session.derivation_version == derivation.VERSION and not session.metrics_due
-    if not (is_final and is_current) or findings.has_any(integrity_findings.EVENT_CODES):
+    if not (is_final and is_current) or findings.has_any(EVENT_CODES):
         return
     derived = asdict(derive_values(session))
     stored = session.columns(final_seals.METRIC_COLUMNS) | {"event_count": session.event_count}

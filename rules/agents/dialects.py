@@ -1,8 +1,8 @@
-"""The dialects of the model APIs by name; each module implements the protocols of rules/agents/dialect.py."""
+"""The dialects of the model APIs by name; each module implements the interface of rules/agents/dialect.py."""
 
 from types import ModuleType
 
-from rules.agents import anthropic_messages, chat_completions, openai_responses
+from rules.agents.model_apis import anthropic_messages, chat_completions, openai_responses
 
 DIALECTS: dict[str, ModuleType] = {
     "messages": anthropic_messages,

@@ -260,14 +260,14 @@ def test_a_failing_check_stops_no_other(reviewer, clock, assessment, monkeypatch
     sessions = [make_closed_session(assessment, envelope()) for _ in range(4)]
     clock.fixed += timedelta(minutes=11)
     monkeypatch.setattr(integrity, "MAX_CHECKED", 2)
-    check = integrity.find_all
+    check = integrity.collect_findings
 
     def fail(session, has_signing_key):
         if session.id in {each.id for each in sessions[:2]}:
             raise ValueError
         return check(session, has_signing_key)
 
-    monkeypatch.setattr(integrity, "find_all", fail)
+    monkeypatch.setattr(integrity, "collect_findings", fail)
     checker = Worker(reviewer.client.application.config)
     for _ in range(2):
         checker.run_once()

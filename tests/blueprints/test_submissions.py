@@ -171,7 +171,7 @@ def test_the_candidates_export_has_the_submission(candidate, session, store):
     submit_work(candidate)
     exported = candidate.get("/v1/candidate/me/export").text
     assert '{"submission":{"format":"git"' in exported
-    assert "submissions" in [kind["name"] for kind in candidate.get("/v1/candidate/me").json["held"]]
+    assert "submissions" in [kind["name"] for kind in candidate.get("/v1/candidate/me").json["storedData"]]
 
 
 def test_a_submission_stays_and_one_whose_process_was_killed_is_deleted(session, candidate, store, clock):

@@ -77,7 +77,7 @@ def send(candidate, session):
 
 def test_sessions_of_deleted_assessments_are_not_found(reviewer, assessment, session):
     add(session, envelope(id="one"))
-    assessment.delete_softly()
+    assessment.soft_delete()
     assert get(reviewer, LIST)["total"] == 0
     views = ("timeline", "decisions", "artifacts", "export", "recent-activity", "analytics", "cohort-stats")
     for what in (*views, "timeline/one"):

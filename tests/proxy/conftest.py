@@ -39,7 +39,9 @@ def forward_to(app, monkeypatch):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
         timeout = urllib3.Timeout(connect=2, read=read_seconds)
         monkeypatch.setitem(
-            app.extensions, "proxy", ModelProxy(providers, StreamSlots(STREAMS, STREAMS), timeout)
+            app.extensions,
+            "proxy",
+            ModelProxy(providers, *(StreamSlots(STREAMS, STREAMS) for _ in range(2)), timeout),
         )
 
     return forward_to

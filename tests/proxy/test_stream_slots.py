@@ -56,7 +56,7 @@ def test_a_call_waits_until_a_slot_is_released():
 
 
 def test_further_calls_wait_for_less():
-    slots = StreamSlots(1, 1, max_waiting=0, further_seconds=0.01)
+    slots = StreamSlots(1, 1, max_waiting=0, excess_wait_seconds=0.01)
     release = slots.acquire("a")
     assert slots.acquire("b", WAIT_SECONDS) is None
     release()
@@ -64,7 +64,7 @@ def test_further_calls_wait_for_less():
 
 
 def test_a_call_waits_only_for_a_time():
-    slots = StreamSlots(1, 1, max_waiting=None)
+    slots = StreamSlots(1, 1, max_waiting=1)
     slots.acquire("a")
     assert slots.acquire("b", 0.01) is None
     assert slots.waiting == 0

@@ -4,42 +4,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from rules.agents import event_data, known_agents
-from rules.agents.messages_conversation import Conversation, intent
-from rules.agents.messages_turns import Call, block_text
+from rules.agents import event_data
+from rules.agents.known_agents import recognize
+from rules.agents.model_apis.conversation import Conversation, tool_intent
+from rules.agents.model_apis.turns import Call, block_text
+from rules.agents.unknown_agent import has_tools
 from rules.events.envelopes import field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
-# A call without tools and with no more output is a probe or a title (R36).
+# A call without tools and with at most this output is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16
 
 
-def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> "Request":
-    """Read a request lazily.
+class Request:
+    """A Messages API request, read lazily.
 
     headers -- their names in lower case
     body -- as parsed; its arrays can parse their elements when they are read
     """
-    return Request(headers, body)
-
-
-class Request:
-    """A request of the Messages API."""
 
     def __init__(self, headers: Mapping[str, str], body: Mapping[str, Any]):
         self._body = body
-        self._known_agent = known_agents.recognize(headers)
+        self._known_agent = recognize(headers)
         self.agent = self._known_agent.identify(headers, body)
-        self.has_tools = known_agents.has_tools(body)
+        self.has_tools = has_tools(body)
         self.conversation = Conversation(body, self._known_agent, self.agent.agent_id)
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Return whether it is the agent's own call. It is recorded as usage, with the start of its texts."""
-        if (
-            not self.has_tools
-            and integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
-        ):
+        """Return whether the agent makes the call for its own purposes. Only its usage and a preview are recorded."""
+        is_short = integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
+        if is_short and not self.has_tools:
             return True
         return self._known_agent.is_side_call(self._body, self._latest_texts)
 
@@ -64,8 +59,11 @@ class Request:
                 yield events
 
 
+read_request = Request
+
+
 class Response:
-    """Accumulates the stream of a response, or its document."""
+    """Accumulates a response's stream, or its document."""
 
     def __init__(self) -> None:
         self._id: str | None = None
@@ -97,18 +95,15 @@ class Response:
         if request.is_side_call:
             return [self._usage(request, measured)]
         calls = [call for block in self._in_order() if (call := Call.read(block)) is not None]
-        response = (
-            self._usage(request, measured)
-            if request.agent.agent_id
-            else self._answer(request, measured, calls)
-        )
-        return [response, *(intent(call, request.agent.agent_id) for call in calls)]
+        is_subagent = bool(request.agent.agent_id)
+        response = self._usage(request, measured) if is_subagent else self._answer(request, measured, calls)
+        return [response, *(tool_intent(call, request.agent.agent_id) for call in calls)]
 
     def _usage(self, request: Request, measured: ResponseUsage) -> RecordedEvent:
         identity = self._id or measured.request_id or request.conversation.response_identity(-1, self._text())
         data = self._usage_fields(measured) | {"sidechain": True}
         if measured.counts.get("output", 0) > MAX_PROBE_TOKENS:
-            # A call that the agent labels a title or a summary could be a conversation of the person.
+            # A call that looks like a title or a summary could be the user's conversation.
             data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
@@ -121,7 +116,7 @@ class Response:
     def _answer_identity(
         self, request: Request, measured: ResponseUsage, answer: str, calls: Sequence[Call]
     ) -> str:
-        """The identity of the same response in a later request; an incomplete text has its id instead."""
+        """Return the response's identity in later requests; for an incomplete text, its id."""
         if calls:
             return calls[0].id
         unique = self._id or measured.request_id
@@ -140,7 +135,7 @@ class Response:
             yield self._blocks[index] | self._streamed(index)
 
     def _streamed(self, index: int) -> dict[str, Any]:
-        """The fields that were streamed in parts."""
+        """Return the fields that were streamed in parts."""
         fields: dict[str, Any] = {}
         if parts := self._parts.get((index, "text")):
             fields["text"] = "".join([block_text(self._blocks[index]), *parts])

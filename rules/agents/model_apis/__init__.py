@@ -1,0 +1,1 @@
+"""The model APIs: requests and responses, read as events."""
