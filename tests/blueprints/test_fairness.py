@@ -80,7 +80,7 @@ def test_unknown_and_ambiguous_candidates_are_named(reviewer, organization, asse
         ("groups", str(other.id)): "No such candidate in this assessment.",
         ("groups", "who"): "No such candidate in this assessment.",
         ("groups", "twin"): "Several candidates have this externalId. Use their ids.",
-        ("groups", str(keys[1].id)): "This candidate is in another group as well.",
+        ("groups", str(keys[1].id)): "This candidate is in several groups.",
     }
 
 
