@@ -130,7 +130,7 @@ def show_org(organization: Organization) -> None:
 def change_plan(organization: Organization, plan: str) -> None:
     """Change an organization's plan."""
     with admin.recorded(organization, "changePlan"):
-        organization.change_plan(plan)
+        organization.update_columns(plan=plan)
     click.echo(_organization_line(organization))
 
 

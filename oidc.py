@@ -19,8 +19,8 @@ from access import console, rate_limits
 from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
 from models.database import release_connection
-from models.service_secrets import ServiceSecret
-from models.sign_ins import people_at
+from models.service_secrets import service_secret
+from models.sign_ins import users_at
 from rules import sign_ins
 from rules.delivery.email_addresses import is_exact, mailbox
 
@@ -141,7 +141,7 @@ def _verified_mailbox(flow: dict[str, str]) -> str:
     domains = current_app.config["OIDC_ALLOWED_DOMAINS"]
     if domains and address.rpartition("@")[2] not in domains:
         raise Failure("oidc_domain")
-    if not people_at(address).exists():
+    if not users_at(address).exists():
         raise Failure("oidc_unknown")
     return address
 
@@ -239,7 +239,7 @@ def _client() -> Any:
 
 
 def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(ServiceSecret.named("oidc"), salt="flow")
+    return URLSafeTimedSerializer(service_secret("oidc"), salt="flow")
 
 
 def _to_console(**query: str) -> Response:

@@ -50,5 +50,5 @@ def record_codex_hook(hook):
 def _record(tool: str, fields: dict[str, Any]) -> dict[str, Any]:
     session = Session.of_key(caller)
     if read := hooks.read(tool, fields, clock.now()):
-        sessions.record(session, *read, quota=session_quota())
+        sessions.record(session, read, quota=session_quota())
     return {}

@@ -109,7 +109,7 @@ def complete_session(data):
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
     session = own_session(key, data["session_id"])
-    derivation = sessions.derive_ahead(session) if session.closed_at is None else None
+    derivation = sessions.derive_before_lock(session) if session.closed_at is None else None
     with db.atomic():
         completed_at = sessions.complete(session, derivation)
         audit.record_candidate(key, "completeSession")

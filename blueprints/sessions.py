@@ -7,7 +7,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
-from models.sessions import Counting
+from models.sessions import CountedEvents
 from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
 from schemas.sessions import ReviewedSession, TestResult
@@ -36,7 +36,7 @@ def get_session(session_id):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @blp.response(200, ReviewedSession)
-@audit.change(prepare=lambda session_id: sessions.derive_ahead(find(Session, session_id)))
+@audit.change(prepare=lambda session_id: sessions.derive_before_lock(find(Session, session_id)))
 def close_session(session_id, prepared):
     """Close a session
 
@@ -66,8 +66,8 @@ def session_state(session_id: Any) -> dict[str, Any]:
     """Return the session's current state, without reviewers' fields if the caller is the candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    counting = Counting(session)
-    counts = Event.counts(session, counting)
+    counted = CountedEvents(session)
+    counts = Event.counts(session, counted)
     fields |= counts | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
@@ -88,10 +88,10 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "candidate_name": session.key.candidate_name,
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
-        "metrics": sessions.shown_metrics(session),
-        "coverage": read_coverage(session, counting),
+        "metrics": sessions.api_metrics(session),
+        "coverage": read_coverage(session, counted),
         "erased_at": session.key.erased_at,
-        "test_result": sessions.submitted_tests(session),
+        "test_result": sessions.get_test_result(session),
         "decision": session.key.decision,
         "decision_reason": session.key.decision_reason,
         "decided_at": session.key.decided_at,

@@ -72,7 +72,7 @@ def record_logs():
     session = Session.of_key(caller)
     batch = otlp.read_logs()
     recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
-    sessions.record_all(session, recorded, telemetry.CHANNEL, quota=session_quota())
+    sessions.record(session, *recorded, quota=session_quota())
     return otlp.success(batch.rejected)
 
 

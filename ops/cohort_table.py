@@ -46,7 +46,7 @@ def of_assessment(assessment: Assessment) -> list[str]:
     rows = [
         Row(
             session.key.candidate_name or str(session.id),
-            sessions.shown_metrics(session) or {},
+            sessions.api_metrics(session) or {},
             Percentiles().dump(percentiles[session.id]),
         )
         for session in members

@@ -81,7 +81,7 @@ def _start_session(assessment: Assessment, name: str) -> Session:
     key = models.CandidateKey.get_by_id(row.id)
     models.Consent.record(key, None, None)
     session = sessions.redeem(key.key)
-    sessions.lift_time_limit(session)
+    sessions.remove_time_limit(session)
     return session
 
 

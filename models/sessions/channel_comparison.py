@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from models import batches
-from models.sessions import Counting, Event, Session
+from models.sessions import CountedEvents, Event, Session
 from models.sessions.model_usage import ModelUsage
 from rules.integrity import channel_comparison
 from rules.integrity.channel_comparison import ComparedEvent
@@ -18,7 +18,7 @@ def differences(session: Session) -> list[Finding]:
         return []
     requests = ModelUsage.select(ModelUsage.request_id).where(ModelUsage.session == session)
     proxied = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
-    has_client = Counting(session).has_client
+    has_client = CountedEvents(session).has_client
     return list(channel_comparison.differences(_compared_events(session), proxied, has_client=has_client))
 
 

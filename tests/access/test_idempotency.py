@@ -80,7 +80,7 @@ def test_replay_is_the_first_response_whatever_has_changed(reviewer, organizatio
     first = post(reviewer).json
     reviewer.patch(f"{PATH}/{first['assessment']['id']}", {"title": "Other"})
     organization.subscribe(None)
-    organization.change_plan("trial")
+    organization.update_columns(plan="trial")
     assert post(reviewer, key="another").status_code == 402
     assert post(reviewer).json == first
 

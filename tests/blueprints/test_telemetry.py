@@ -201,7 +201,7 @@ def test_exporters_retry_when_the_database_is_away(candidate, session, monkeypat
     def fail(*args, **options):
         raise peewee.InterfaceError("connection already closed")
 
-    monkeypatch.setattr(sessions, "record_all", fail)
+    monkeypatch.setattr(sessions, "record", fail)
     response = post(candidate, batch(PROMPT))
     assert rejected(response) == (503, 14)
     assert int(response.headers["Retry-After"]) > 0
@@ -213,8 +213,7 @@ def test_a_response_of_codex_counts_once_if_the_proxy_carried_it(candidate, revi
     carried = {"model": "gpt-5.5", "requestId": "r1", "usageScope": "request", "lastAssistantMessage": "Done"}
     sessions.record(
         session,
-        EventSource("proxy", "codex", None, "c1"),
-        [RecordedEvent("ai_response", carried | counts, "r1")],
+        (EventSource("proxy", "codex", None, "c1"), [RecordedEvent("ai_response", carried | counts, "r1")]),
     )
     tokens = {
         "input_token_count": "7000",

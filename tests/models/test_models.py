@@ -152,16 +152,16 @@ def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
     derived = []
 
     def wait_and_derive():
-        with metrics._only_derivation(session):
+        with metrics._derivation_slot(session):
             derived.append(True)
 
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 30)
-    with ThreadPoolExecutor(1) as threads, metrics._only_derivation(session):
+    with ThreadPoolExecutor(1) as threads, metrics._derivation_slot(session):
         threads.submit(wait_and_derive)
         time.sleep(0.1)
         monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
         started_at = time.monotonic()
-        with pytest.raises(errors.MetricsInProgress), metrics._only_derivation(session):
+        with pytest.raises(errors.MetricsInProgress), metrics._derivation_slot(session):
             pass
         assert time.monotonic() - started_at < 2
     assert derived == [True]
@@ -171,7 +171,7 @@ def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessme
     session = make_closed_session(assessment)
     add_event(session, envelope("prompt"))
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
-    with metrics._only_derivation(session):
+    with metrics._derivation_slot(session):
         sessions.close_due(session)
         assert sessions.close_all_due() == 0
         assert Session.get_by_id(session.id).metrics_due

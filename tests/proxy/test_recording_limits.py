@@ -7,7 +7,7 @@ from factories import make_recorded_session
 
 from models import Event, ModelUsage, db, sessions
 from proxy import recording
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from tests.proxy.upstream import MESSAGES
 
 CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "agent-1"}

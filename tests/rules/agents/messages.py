@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from rules.events.recorded_events import ResponseUsage
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"

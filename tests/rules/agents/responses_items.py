@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from rules.agents import openai_responses
+from rules.agents.model_apis import openai_responses
 from rules.events.recorded_events import ResponseUsage
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"

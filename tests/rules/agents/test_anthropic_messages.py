@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from tests.rules.agents.messages import (
     FACTS,
     REMINDER,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.agents.chat_completions import DONE
+from rules.agents.model_apis.chat_completions import DONE
 from rules.events.recorded_events import ResponseUsage
 from tests.rules.agents.completions import chunk, continued, request, response, started, user
 

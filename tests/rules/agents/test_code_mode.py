@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rules.agents.code_mode import calls
+from rules.agents.codex.code_mode import calls
 
 SCRIPTS = {
     "a string": ('await tools.apply_patch("a\\nb");', [("apply_patch", "a\nb")]),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rules.agents import anthropic_messages, chat_completions, openai_responses
+from rules.agents.model_apis import anthropic_messages, chat_completions, openai_responses
 from rules.events.recorded_events import ResponseUsage
 from tests.rules.agents import completions, messages, responses_items
 

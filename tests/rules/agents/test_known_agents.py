@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from rules.agents.dialect import Agent, Outcome, Tool
-from rules.agents.known_agents import UnknownAgent, recognize
-from rules.agents.messages_conversation import Conversation
+from rules.agents.known_agents import recognize
+from rules.agents.model_apis.conversation import Conversation
+from rules.agents.tools import Outcome, Tool, ToolTable
+from rules.agents.unknown_agent import Agent, UnknownAgent
 from tests.rules.agents.messages import assistant, call, result, user
 
 
@@ -33,7 +34,7 @@ def run(outcome: Outcome) -> list[dict]:
 class Example(UnknownAgent):
     name = "example"
     user_agent = re.compile(r"example/([\w.]+)")
-    tools = {"run": Tool("command", run)}
+    tools = ToolTable({"run": Tool("command", run)})
 
 
 def test_an_agent_needs_a_name_a_user_agent_and_a_table():

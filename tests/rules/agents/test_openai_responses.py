@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rules.agents import openai_responses
+from rules.agents.model_apis import openai_responses
 from tests.rules.agents.responses_items import (
     FACTS,
     HEADERS,

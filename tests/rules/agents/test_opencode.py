@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from tests.rules.agents import messages
 from tests.rules.agents.messages import assistant, result, user
 

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from rules.agents.dialect import Outcome
 from rules.agents.known_agents import AGENTS
+from rules.agents.tools import Outcome
 
 ARGUMENTS = [
     None,
@@ -66,13 +66,13 @@ RESULTS = [
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 def test_no_arguments_or_results_raise(agent):
-    assert agent.tools
-    names = (*agent.tools, "mcp__a__b", "mcp__", "", "unknown")
+    assert agent.tools.rows
+    names = (*agent.tools.rows, "mcp__a__b", "mcp__", "", "unknown")
     for name, arguments, result, is_error in product(names, ARGUMENTS, RESULTS, (None, True)):
         outcome = Outcome("call_1", name, arguments, result, is_error)
-        row = agent.tool(name)
+        row = agent.tools.row(name)
         assert all(isinstance(data, dict) for data in row.read(outcome))
-        assert all(isinstance(touch.path, str) for touch in row.touches(outcome))
+        assert all(isinstance(update.path, str) for update in row.file_updates(outcome))
         agent.rejection(outcome)
 
 
@@ -89,5 +89,5 @@ def test_no_text_raises(agent):
         "\ud800",
     ]
     texts += ["<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n"]
-    assert all(isinstance(data, dict) for _, data in agent.said(texts))
-    assert not any(agent.said_while_working(text) or agent.is_summary(text) for text in texts)
+    assert all(isinstance(data, dict) for _, data in agent.user_events(texts))
+    assert not any(agent.queued_prompts(text) or agent.is_summary(text) for text in texts)
