@@ -17,13 +17,13 @@ from rules.statistics.cohorts import (
     SMALL_COHORT,
     SMALL_NOTE,
     Metric,
+    api_value,
     average,
     beaten_and_equal,
     pass_rate,
     percentile,
     place,
     quartiles,
-    shown_value,
 )
 
 # The database collects each metric's values, and Python adds and sorts them: SQLite's SUM overflows, and PostgreSQL's
@@ -69,7 +69,7 @@ class Distribution(NamedTuple):
         """The session's value, the observations that it is based on, and its place among the other sessions."""
         has_value = self.own_value is not None
         return {
-            "value": shown_value(self.own_value, self.metric),
+            "value": api_value(self.own_value, self.metric),
             "value_observations": self.own_observations if has_value else 0,
         } | place(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 
