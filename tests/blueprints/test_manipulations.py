@@ -232,7 +232,7 @@ MANIPULATIONS = {
         f"{name} is changed": (event_column(name, value), "column_changed")
         for name, value in {
             "kind": "note", "time_ns": 1, "late": True, "source": "codex", "actor": "ai", "attribution": "likely_ai",
-            "size": 1, "verdict": "invalid", "event_id": "other",
+            "size": 1, "verdict": "invalid", "event_id": "other", "channel": "proxy",
         }.items()
     },
     **{

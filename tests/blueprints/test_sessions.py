@@ -17,7 +17,7 @@ FOR_ALL = {
     "redeemedAt", "closesAt", "closedAt", "completedAt", "retainedUntil", "erasureRequestedAt",
 }  # fmt: skip
 FOR_REVIEWERS = {
-    *("candidateName", "candidateEmail", "hiredAt", "metrics", "erasedAt", "testResult"),
+    *("candidateName", "candidateEmail", "hiredAt", "metrics", "coverage", "erasedAt", "testResult"),
     *("decision", "decisionReason", "decidedAt", "decidedBy"),
 }
 METRICS = {

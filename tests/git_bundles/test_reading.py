@@ -136,7 +136,7 @@ def test_a_bundle_that_needs_other_commits_is_rejected(repository, base, tmp_pat
 def test_a_repository_with_sha_256_is_rejected(tmp_path):
     git(tmp_path, "init", "-q", "--object-format=sha256", "work")
     commit(tmp_path / "work", {"a.txt": "a\n"})
-    assert "only SHA-1" in problem_of(bundle(tmp_path / "work"), tmp_path)
+    assert "Only SHA-1" in problem_of(bundle(tmp_path / "work"), tmp_path)
 
 
 def test_renames_links_modes_binary_files_and_submodules(repository, base, tmp_path):
