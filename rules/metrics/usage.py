@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain
-from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -62,12 +61,12 @@ class UsageReport(NamedTuple):
     """Usage reported by one event. A Codex session's start reports its model."""
 
     time_ns: int
-    is_codex: bool
-    starts_session: bool
-    session: str | None
     model: str | None
     counts: TokenCounts
-    cost_usd: Fraction | None
+    cost_usd: Fraction | None = None
+    is_codex: bool = False
+    starts_session: bool = False
+    session: str | None = None
 
 
 class ModelUse(NamedTuple):
@@ -98,12 +97,12 @@ def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageR
         return None
     return UsageReport(
         time_ns,
-        is_codex,
-        starts_session,
-        _shared(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
         _shared(label(field(data, "model")) or label(field(data, "meta", "model"))),
         token_counts(data, _EVENT_FIELDS),
         _reported_cost(field(data, "totalCost")),
+        is_codex,
+        starts_session,
+        _shared(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
     )
 
 
@@ -134,7 +133,7 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
 
     Tokens without a price have the provider's highest listed price (R42).
     """
-    report = _call_report(used.model, time_ns)._replace(counts=used.counts)
+    report = UsageReport(time_ns, used.model, used.counts)
     if not _has_tokens(report):
         return None
     known = _prices(prices, report)
@@ -155,7 +154,7 @@ def estimate_call(
 
     model -- the name in the request
     """
-    report = _call_report(model, time_ns)
+    report = UsageReport(time_ns, model, {})
     listed = _prices(prices, report)
     known = listed or _highest_prices(provider, prices, report)
     input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
@@ -166,10 +165,6 @@ def estimate_call(
 def estimated_tokens(size: int) -> int:
     """Estimate the tokens in a text of `size` bytes, rounded up."""
     return -(-size // BYTES_PER_TOKEN)
-
-
-def _call_report(model: str | None, time_ns: int) -> UsageReport:
-    return UsageReport(time_ns, False, False, None, model, {}, None)
 
 
 def token_counts(data: Any, fields: Mapping[str, tuple[str, ...]]) -> TokenCounts:
@@ -185,9 +180,8 @@ def _shared(name: str | None) -> str | None:
 
 def _reported_cost(usd: Any) -> Fraction | None:
     """Return the decimal text's exact value (1.8e-05); None if it is not an amount."""
-    if type(usd) not in (int, float) or not 0 <= usd <= _MAX_NANO_USD:
-        return None
-    return Fraction(Decimal(repr(usd))) if isfinite(usd) else None
+    is_amount = type(usd) in (int, float) and 0 <= usd <= _MAX_NANO_USD
+    return Fraction(Decimal(repr(usd))) if is_amount else None
 
 
 def _has_tokens(response: UsageReport) -> bool:

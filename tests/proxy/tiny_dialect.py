@@ -1,6 +1,6 @@
 """A small dialect of Anthropic's Messages, so that the proxy's tests depend on no tool's details."""
 
-from rules.agents.dialect import Agent
+from rules.agents.unknown_agent import Agent
 from rules.events.recorded_events import RecordedEvent
 
 
