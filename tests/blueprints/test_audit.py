@@ -1,4 +1,7 @@
-"""The audit log: changes, reads of candidates' data, and the hash chain."""
+"""The audit log: entries, list, export and hash chain.
+
+tests/hostile/test_audit_coverage.py proves that every operation is recorded.
+"""
 
 import json
 from datetime import timedelta
@@ -11,16 +14,9 @@ from delivery.worker import Worker
 from models import AuditEntry, Consent, sessions
 from models.ledger import audit
 from tests.access.rows import ROWS
-from tests.hostile.operations import route_of
 
 PATH = "/v1/audit"
 NEW = {"title": "One", "role": "Two", "taskBrief": "Three"}
-# Statistics are not a candidate's record, and each ended sign-in has its own entry.
-UNRECORDED = {
-    "GET /v1/sessions/<session_id>/cohort-stats",
-    "DELETE /v1/sign-in/session",
-    "DELETE /v1/sign-in/sessions",
-}
 
 
 def entries(reviewer, **query):
@@ -34,22 +30,6 @@ def actions(reviewer, **query):
 def delete_assessment(reviewer):
     assessment = make_assessment(reviewer.row.organization)
     body_of(reviewer.delete(f"/v1/assessments/{assessment.id}"))
-
-
-def test_every_change_and_every_read_of_candidate_data_is_audited(app_on_database):
-    views = app_on_database.view_functions
-    unrecorded = {
-        route_of(rule, method)
-        for rule in app_on_database.url_map.iter_rules()
-        for method in rule.methods - {"HEAD", "OPTIONS"}
-        if "reviewerToken" in getattr(views[rule.endpoint], "schemes", ())
-        and (method != "GET" or rule.rule.startswith(("/v1/sessions/<", "/v1/candidates/<")))
-        and not hasattr(views[rule.endpoint], "is_audited")
-    }
-    assert unrecorded == UNRECORDED, (
-        "In blueprints/, decorate the views of these changes with @audit.change() or @audit.change(created=...), "
-        "directly above the function, and the views of these reads with @audit.reading."
-    )
 
 
 def test_a_change_has_one_entry(clock, reviewer, assessment):
@@ -106,21 +86,12 @@ def test_rejected_requests_are_not_recorded(reviewer, reader, neighbour, assessm
     assert AuditEntry.select().count() == 0
 
 
-def test_reads_and_exports_are_recorded_but_lists_are_not(reader, reviewer, candidate, session):
-    statistics = f"/v1/assessments/{session.assessment_id}/cohort-stats"
-    for path in ("/v1/sessions", "/v1/candidates", statistics):
-        assert reader.get(path).status_code == 200
-    # A candidate's read of their own session is not recorded either.
-    assert candidate.get(f"/v1/sessions/{session.id}").status_code == 200
-    assert entries(reviewer) == []
-    for resource in ("", "/timeline", "/export", "/integrity"):
-        assert reader.get(f"/v1/sessions/{session.id}{resource}").status_code == 200
-    names = ["getIntegrity", "exportSession", "getTimeline", "getSession"]
-    assert actions(reviewer, subjectId=session.id) == names
-    assert {entry["actorName"] for entry in entries(reviewer)} == {reader.row.name}
-    assert {entry["subjectKind"] for entry in entries(reviewer)} == {"session"}
-    reader.get("/v1/candidates/export").get_data()
-    assert actions(reviewer)[:2] == ["exportCandidates", "getIntegrity"]
+def test_a_reviewers_read_is_recorded_but_a_candidates_is_not(reader, reviewer, candidate, session):
+    for caller in (candidate, reader):
+        assert caller.get(f"/v1/sessions/{session.id}").status_code == 200
+    (entry,) = entries(reviewer, subjectId=session.id)
+    assert (entry["action"], entry["subjectKind"]) == ("getSession", "session")
+    assert entry["actorName"] == reader.row.name
 
 
 def test_candidates_actions_are_recorded_without_their_network_address(anonymous, candidate, reviewer, key):
