@@ -89,7 +89,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
     models.seal_keys.use(settings.seal_keys)
-    app.extensions["storage"] = build_storage(app.config, models.upload_secret)
+    app.extensions["storage"] = build_storage(app.config, lambda: models.service_secret("uploads"))
     _configure_routing(app)
     rate_limits.register(app)
     concurrency.register(app)

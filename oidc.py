@@ -19,7 +19,7 @@ from access import console, rate_limits
 from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
 from models.database import release_connection
-from models.service_secrets import ServiceSecret
+from models.service_secrets import service_secret
 from models.sign_ins import users_at
 from rules import sign_ins
 from rules.delivery.email_addresses import is_exact, mailbox
@@ -239,7 +239,7 @@ def _client() -> Any:
 
 
 def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(ServiceSecret.named("oidc"), salt="flow")
+    return URLSafeTimedSerializer(service_secret("oidc"), salt="flow")
 
 
 def _to_console(**query: str) -> Response:

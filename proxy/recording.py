@@ -42,7 +42,7 @@ log = logging.getLogger("proofstone.proxy")
 
 
 class Dialect(Protocol):
-    """A module of rules/agents/. See rules/agents/dialect.py."""
+    """A module of rules/agents/model_apis/."""
 
     def read_request(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Any: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from models import batches, sql
 from models.base import clock
-from models.service_secrets import recording_secret
+from models.service_secrets import service_secret
 from models.sessions.events import ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
@@ -82,4 +82,5 @@ def stored_positions(
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:
     """Return the event's id, always the same (R36). It depends on a secret, so clients cannot use it first."""
     parts = [event_source.channel, event_source.agent_session, event.identity, event.kind, event.index]
-    return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
+    namespace = uuid.UUID(bytes=service_secret("recording")[:16])
+    return str(uuid.uuid5(namespace, json.dumps([str(session.id), *parts])))

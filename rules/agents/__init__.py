@@ -4,8 +4,8 @@ To add an agent, see CONTRIBUTING.md#adding-a-coding-agent.
 
 - Agents: known_agents.py, unknown_agent.py (the base class), claude_code/, codex/, opencode.py
 - Tables of tools: tools.py
-- Model APIs: dialects.py, dialect.py (the interface), model_apis/
+- Model APIs: dialects.py, model_apis/
 - Hooks: hooks.py, */calls.py. Telemetry: telemetry.py, log_records.py, */telemetry.py, */calls.py, gemini_cli.py
-- Changed files: file_changes/
+- Changed files: files/
 - Fields of events: event_data.py, values.py
 """

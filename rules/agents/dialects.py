@@ -1,4 +1,4 @@
-"""The dialects of the model APIs by name; each module implements the interface of rules/agents/dialect.py."""
+"""The model APIs' modules by the names of their dialects."""
 
 from types import ModuleType
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from rules.agents.file_changes.diffs import Change, unified_diff
-from rules.agents.file_changes.known_files import FileText
+from rules.agents.files.diffs import Change, unified_diff
+from rules.agents.files.known_files import FileText
 from rules.agents.values import without_none
 from rules.events.masking import MAX_SECRET_CHARACTERS, mask_text
 from rules.events.recorded_events import ResponseUsage

@@ -134,17 +134,12 @@ def _failure(hook: Hook) -> Iterator[RecordedEvent]:
     yield hook.event("agent_error", hook.identity(error, text, hook.minute), error=text or error)
 
 
-def _subagent_start(hook: Hook) -> Iterator[RecordedEvent]:
-    yield from _subagent(hook, "subagent_start")
-
-
-def _subagent_stop(hook: Hook) -> Iterator[RecordedEvent]:
-    yield from _subagent(hook, "subagent_stop", summary=hook.text("last_assistant_message"))
-
-
-def _subagent(hook: Hook, kind: str, **data: Any) -> Iterator[RecordedEvent]:
+def _subagent(hook: Hook) -> Iterator[RecordedEvent]:
     identity = hook.text("agent_id") or hook.identity(hook.minute)
-    yield hook.event(kind, identity, subagentType=hook.text("agent_type"), **data)
+    kind, summary = "subagent_start", None
+    if hook.text("hook_event_name") == "SubagentStop":
+        kind, summary = "subagent_stop", hook.text("last_assistant_message")
+    yield hook.event(kind, identity, subagentType=hook.text("agent_type"), summary=summary)
 
 
 def _compaction(hook: Hook) -> Iterator[RecordedEvent]:
@@ -168,8 +163,8 @@ _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "PostToolUseFailure": _outcome,
     "Stop": _stop,
     "StopFailure": _failure,
-    "SubagentStart": _subagent_start,
-    "SubagentStop": _subagent_stop,
+    "SubagentStart": _subagent,
+    "SubagentStop": _subagent,
     "PreCompact": _compaction,
     "Interrupt": _interrupt,
 }

@@ -5,20 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rules.agents import event_data, tools
-from rules.agents.dialect import Agent
-from rules.agents.file_changes import patch_events
-from rules.agents.file_changes.diffs import count_lines
-from rules.agents.file_changes.known_files import (
-    Edit,
-    FileText,
-    FileUpdate,
-    Invalidation,
-    Snapshot,
-    apply_edit,
-)
-from rules.agents.file_changes.patches import parse
-from rules.agents.tools import Outcome, Tool, ToolTable, argument, arguments, tool_use
-from rules.agents.unknown_agent import UnknownAgent, has_tools, system_directory
+from rules.agents.files import patch_events
+from rules.agents.files.diffs import count_lines
+from rules.agents.files.known_files import Edit, FileText, FileUpdate, Invalidation, Snapshot, apply_edit
+from rules.agents.files.patches import parse
+from rules.agents.tools import Outcome, Tool, ToolTable, argument, tool_use
+from rules.agents.unknown_agent import Agent, UnknownAgent, has_tools, system_directory
 from rules.agents.values import Event
 from rules.events.envelopes import field, label
 
@@ -164,10 +156,6 @@ def _dispatch(outcome: Outcome) -> list[Data]:
     return [{"taskPreview": event_data.preview(task), **({"agentType": agent_type} if agent_type else {})}]
 
 
-def _lookup(outcome: Outcome) -> list[Data]:
-    return [{"toolName": outcome.name, **arguments(outcome, "query", "url")}]
-
-
 def _other(outcome: Outcome) -> list[Data]:
     return [_failed(outcome) if outcome.result.startswith(_INVALID) else tool_use(outcome)]
 
@@ -176,6 +164,7 @@ def _failed(outcome: Outcome) -> Data:
     return tool_use(outcome._replace(is_error=True))
 
 
+_LOOKUP = Tool("web_lookup", tools.with_arguments("query", "url"), reads_errors=True)
 _ROWS = {
     "bash": Tool("command", _command, reads_errors=True),
     "read": Tool("file_read", _read, _read_updates),
@@ -185,10 +174,10 @@ _ROWS = {
     "grep": Tool("file_search", tools.search),
     "glob": Tool("file_search", tools.search),
     "todowrite": Tool("planning", tools.todos),
-    "todoread": Tool("planning_read", tools.tool_name),
+    "todoread": Tool("planning_read", tools.with_arguments()),
     "task": Tool("task_dispatch", _dispatch),
-    "webfetch": Tool("web_lookup", _lookup, reads_errors=True),
-    "websearch": Tool("web_lookup", _lookup, reads_errors=True),
+    "webfetch": _LOOKUP,
+    "websearch": _LOOKUP,
 }
 
 

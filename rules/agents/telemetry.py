@@ -79,16 +79,12 @@ def read(
     events: dict[EventSource, list[RecordedEvent]] = {}
     for tool, event in logged:
         reader = tool.readers.get(event.name)
-        source = _event_source(tool, event.record)
-        if reader and source:
+        session = event.text(tool.session)
+        if reader and session:
+            version = text_of(event.record.resource.get("service.version"))
+            source = EventSource(CHANNEL, tool.name, version, session)
             events.setdefault(source, []).extend(_timed(recorded, event, clock) for recorded in reader(event))
     return [(source, recorded) for source, recorded in events.items() if recorded]
-
-
-def _event_source(tool: Tool, record: LogRecord) -> EventSource | None:
-    session = text_of(record.attributes.get(tool.session))
-    version = text_of(record.resource.get("service.version"))
-    return EventSource(CHANNEL, tool.name, version, session) if session else None
 
 
 def _timed(recorded: RecordedEvent, event: LogEvent, clock: Clock) -> RecordedEvent:

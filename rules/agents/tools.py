@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, preview, shortened
-from rules.agents.file_changes.known_files import FileUpdate, Workspace
+from rules.agents.files.known_files import FileUpdate, Workspace
 from rules.agents.values import Event
 from rules.events.envelopes import field, text
 
@@ -103,5 +103,10 @@ def todos(outcome: Outcome) -> list[dict[str, Any]]:
     return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
 
 
-def tool_name(outcome: Outcome) -> list[dict[str, Any]]:
-    return [{"toolName": outcome.name}]
+def path(outcome: Outcome) -> list[dict[str, Any]]:
+    return [{"path": outcome.workspace.relative(argument(outcome, "path"))}]
+
+
+def with_arguments(*names: str) -> Callable[[Outcome], list[dict[str, Any]]]:
+    """Build a reader of the tool's name and these arguments."""
+    return lambda outcome: [{"toolName": outcome.name, **arguments(outcome, *names)}]

@@ -6,10 +6,9 @@ Requests of all dialects are translated to Anthropic's Messages first.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from rules.agents.dialect import Agent
-from rules.agents.file_changes.known_files import FileUpdate
+from rules.agents.files.known_files import FileUpdate
 from rules.agents.model_apis.turns import block_text
 from rules.agents.tools import Outcome, ToolTable
 from rules.agents.values import Event, digest
@@ -19,6 +18,15 @@ _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session
 _DIRECTORY = "orking directory: "
 # The system's first messages name the working directory; after a compaction, they follow the remaining responses.
 OPENING_MESSAGES = 40
+
+
+class Agent(NamedTuple):
+    """The calling agent; see `rules.events.recorded_events.EventSource`. Only subagents have an `agent_id`."""
+
+    tool: str | None
+    version: str | None
+    session: str
+    agent_id: str | None = None
 
 
 class UnknownAgent:

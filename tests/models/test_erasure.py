@@ -169,7 +169,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     ids |= make_settings(key.organization)
     ids |= {"assessment_id": cohort.id, "candidate_id": key.id, "key_id": key.id}
     create_missing(reviewer, ids, theirs=WORD)
-    ServiceSecret.named("one")
+    ServiceSecret.create(name="one", value=b"secret")
     AcceptedSender.record("203.0.113.7", key.key)
     AccessHour.add_invalid_credentials(1)
     DailyTask.claim("one")

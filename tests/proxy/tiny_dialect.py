@@ -1,6 +1,6 @@
 """A minimal dialect of Anthropic's Messages, independent of any tool's details."""
 
-from rules.agents.dialect import Agent
+from rules.agents.unknown_agent import Agent
 from rules.events.recorded_events import RecordedEvent
 
 

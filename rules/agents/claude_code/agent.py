@@ -7,11 +7,10 @@ from typing import Any
 
 from rules.agents.claude_code import texts as conversation_texts
 from rules.agents.claude_code.tools import MAX_PLAN_CHARACTERS, TOOLS
-from rules.agents.dialect import Agent
 from rules.agents.event_data import preview, shortened
-from rules.agents.file_changes.known_files import FileUpdate
+from rules.agents.files.known_files import FileUpdate
 from rules.agents.tools import Outcome, argument
-from rules.agents.unknown_agent import UnknownAgent, has_tools, system_directory
+from rules.agents.unknown_agent import Agent, UnknownAgent, has_tools, system_directory
 from rules.agents.values import Event
 from rules.events.envelopes import field, label, text
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rules.agents.claude_code.tools import TOOLS
-from rules.agents.file_changes.known_files import FileText, Workspace
+from rules.agents.files.known_files import FileText, Workspace
 from rules.agents.tools import Outcome
 from rules.agents.values import Event, integer_of, text_of, without_none
 from rules.events.envelopes import field, integer

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rules.agents.event_data import shortened
-from rules.agents.file_changes.known_files import FileUpdate, Invalidation, Snapshot, read_numbered_lines
+from rules.agents.files.known_files import FileUpdate, Invalidation, Snapshot, read_numbered_lines
 from rules.agents.model_apis.turns import IMAGE
 from rules.agents.values import Event, without_none
 

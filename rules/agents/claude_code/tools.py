@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from rules.agents import event_data, tools
-from rules.agents.file_changes.diffs import count_lines
-from rules.agents.file_changes.known_files import (
+from rules.agents.files.diffs import count_lines
+from rules.agents.files.known_files import (
     Edit,
     FileText,
     FileUpdate,
@@ -150,20 +150,11 @@ def _notebook_updates(outcome: Outcome) -> list[FileUpdate]:
     return [Invalidation(_path(outcome))]
 
 
-def _listing(outcome: Outcome) -> list[Data]:
-    return [{"path": _relative_path(outcome)}]
-
-
 def _new_task(outcome: Outcome) -> list[Data]:
     number = re.match(r"Task #(\w{1,40}) created", outcome.result)
     names = ("subject", "description", "activeForm")
     data: Data = {"toolName": outcome.name, **arguments(outcome, *names)}
     return [data | ({"taskId": number[1]} if number else {})]
-
-
-def _task(outcome: Outcome) -> list[Data]:
-    names = ("taskId", "status", "subject", "description", "activeForm")
-    return [{"toolName": outcome.name, **arguments(outcome, *names)}]
 
 
 def _plan(outcome: Outcome) -> list[Data]:
@@ -200,13 +191,15 @@ _ROWS = {
     "NotebookEdit": Tool("file_diff", _notebook, _notebook_updates),
     "Grep": Tool("file_search", tools.search),
     "Glob": Tool("file_search", tools.search),
-    "LS": Tool("dir_list", _listing),
+    "LS": Tool("dir_list", tools.path),
     "TodoWrite": Tool("planning", tools.todos),
     "TaskCreate": Tool("planning", _new_task),
-    "TaskUpdate": Tool("planning", _task),
-    "TodoRead": Tool("planning_read", tools.tool_name),
-    "TaskList": Tool("planning_read", tools.tool_name),
-    "TaskGet": Tool("planning_read", tools.tool_name),
+    "TaskUpdate": Tool(
+        "planning", tools.with_arguments("taskId", "status", "subject", "description", "activeForm")
+    ),
+    "TodoRead": Tool("planning_read", tools.with_arguments()),
+    "TaskList": Tool("planning_read", tools.with_arguments()),
+    "TaskGet": Tool("planning_read", tools.with_arguments()),
     "ExitPlanMode": Tool("plan_decision", _plan),
     "Agent": Tool("task_dispatch", _dispatch),
     "Task": Tool("task_dispatch", _dispatch),

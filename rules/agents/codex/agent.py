@@ -6,10 +6,9 @@ from typing import Any
 
 from rules.agents.codex import texts as conversation_texts
 from rules.agents.codex.tools import TOOLS, command_text
-from rules.agents.dialect import Agent
 from rules.agents.event_data import preview
 from rules.agents.tools import Outcome
-from rules.agents.unknown_agent import OPENING_MESSAGES, UnknownAgent, block_texts, has_tools, sequence
+from rules.agents.unknown_agent import OPENING_MESSAGES, Agent, UnknownAgent, block_texts, has_tools, sequence
 from rules.agents.values import Event
 from rules.events.envelopes import field, label
 

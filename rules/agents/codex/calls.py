@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rules.agents.codex.tools import TOOLS
-from rules.agents.file_changes.known_files import Workspace
+from rules.agents.files.known_files import Workspace
 from rules.agents.tools import Outcome
 from rules.agents.values import Event, text_of
 from rules.events.envelopes import field

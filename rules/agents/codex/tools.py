@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from rules.agents import event_data
+from rules.agents import event_data, tools
 from rules.agents.codex import code_mode
-from rules.agents.file_changes import patch_events
-from rules.agents.file_changes.known_files import FileText, FileUpdate, Invalidation, Snapshot
-from rules.agents.file_changes.patches import parse
-from rules.agents.tools import Outcome, Tool, ToolTable, argument, arguments, tool_use
+from rules.agents.files import patch_events
+from rules.agents.files.known_files import FileText, FileUpdate, Invalidation, Snapshot
+from rules.agents.files.patches import parse
+from rules.agents.tools import Outcome, Tool, ToolTable, argument, tool_use
 from rules.events.envelopes import field, integer, text
 
 Data = dict[str, Any]
@@ -250,19 +250,11 @@ def _plan(outcome: Outcome) -> list[Data]:
     return [{"toolName": outcome.name, "todos": steps, "itemCount": len(steps)}]
 
 
-def _image(outcome: Outcome) -> list[Data]:
-    return [{"path": outcome.workspace.relative(argument(outcome, "path"))}]
-
-
 def _dispatch(outcome: Outcome) -> list[Data]:
     task = argument(outcome, "message")
     data = {"taskPreview": event_data.preview(task), "toolName": outcome.name}
     agent_id = text(field(event_data.parsed_arguments(outcome.result), "agent_id"))
     return [data | ({"agentId": agent_id} if agent_id else {})]
-
-
-def _lookup(outcome: Outcome) -> list[Data]:
-    return [{"toolName": outcome.name, **arguments(outcome, "query", "url", "pattern")}]
 
 
 def _mcp(outcome: Outcome) -> list[Data]:
@@ -290,9 +282,9 @@ _ROWS = {
     "exec": Tool("tool_use", _script, _script_updates),
     "wait": Tool("tool_use", _script_end),
     "update_plan": Tool("planning", _plan),
-    "view_image": Tool("file_read", _image),
+    "view_image": Tool("file_read", tools.path),
     "spawn_agent": Tool("task_dispatch", _dispatch),
-    "web_search": Tool("web_lookup", _lookup),
+    "web_search": Tool("web_lookup", tools.with_arguments("query", "url", "pattern")),
 }
 
 TOOLS = ToolTable(_ROWS, mcp=Tool("mcp_call", _mcp), other=Tool("tool_use", _other))

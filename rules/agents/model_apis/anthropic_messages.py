@@ -49,9 +49,15 @@ class Request:
         return latest.texts if latest else []
 
     def limit(self, has_time: Callable[[], bool]) -> None:
+        """Read only generic events of calls once `has_time` returns False."""
         self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
+        """Yield each turn's events, latest turn first; the events of a turn are in order.
+
+        A turn is a response and everything up to the next response: the response's text and tool intents, then the
+        tools' outcomes and the prompts. The caller stops at the first turn that is stored already.
+        """
         for turn in self.conversation.turns():
             if turn.number == 0 and turn.is_opening and self.is_side_call:
                 return
@@ -70,9 +76,10 @@ class Response:
         self._model: str | None = None
         self._blocks: dict[int, dict[str, Any]] = {}
         self._parts: dict[tuple[int, str], list[str]] = {}
-        self._is_complete = False
+        self.is_complete = False
 
     def add(self, part: Any) -> None:
+        """Add the data of one stream event, or the whole document."""
         kind = text(field(part, "type"))
         if kind == "message_start":
             self._identify(field(part, "message"))
@@ -81,15 +88,12 @@ class Response:
         elif kind == "content_block_delta":
             self._add_delta(integer(field(part, "index")), field(part, "delta"))
         elif kind == "message_stop":
-            self._is_complete = True
+            self.is_complete = True
         elif kind == "message":
             self._read_document(part)
 
-    @property
-    def is_complete(self) -> bool:
-        return self._is_complete
-
     def events(self, request: Request, measured: ResponseUsage) -> list[RecordedEvent]:
+        """Return the model's text with its usage, and an intent for each tool call."""
         if self._id is None and not self._blocks and not measured.counts:
             return []
         if request.is_side_call:
@@ -111,18 +115,12 @@ class Response:
         answer, data = self._text(), self._usage_fields(measured)
         if answer:
             data["lastAssistantMessage"] = answer
-        return RecordedEvent("ai_response", data, self._answer_identity(request, measured, answer, calls))
-
-    def _answer_identity(
-        self, request: Request, measured: ResponseUsage, answer: str, calls: Sequence[Call]
-    ) -> str:
-        """Return the response's identity in later requests; for an incomplete text, its id."""
+        identity = self._id or measured.request_id
         if calls:
-            return calls[0].id
-        unique = self._id or measured.request_id
-        if unique is not None and not (self._is_complete and answer.strip()):
-            return unique
-        return request.conversation.response_identity(-1, answer)
+            identity = calls[0].id
+        elif identity is None or (self.is_complete and answer.strip()):
+            identity = request.conversation.response_identity(-1, answer)
+        return RecordedEvent("ai_response", data, identity)
 
     def _usage_fields(self, measured: ResponseUsage) -> dict[str, Any]:
         return {**({"model": self._model} if self._model else {}), **event_data.usage(measured)}
@@ -162,4 +160,4 @@ class Response:
         content = field(message, "content")
         for index, block in enumerate(content if isinstance(content, list) else []):
             self._start_block(index, block)
-        self._is_complete = True
+        self.is_complete = True

@@ -6,13 +6,7 @@ from typing import Any
 from rules.agents import event_data
 from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
-from rules.agents.model_apis.translated import (
-    Block,
-    Message,
-    TranslatedMessages,
-    content_blocks,
-    messages_body,
-)
+from rules.agents.model_apis.translated import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.events.envelopes import field, integer, text
 
@@ -39,14 +33,14 @@ class Response(anthropic_messages.Response):
 
     def add(self, part: Any) -> None:
         if part == DONE:
-            self._is_complete = True
+            self.is_complete = True
             return
         self._identify(part)
         for choice in _items(field(part, "choices")):
             if field(choice, "index") in (0, None):
                 self._add_choice(choice)
         # If the request asks for the usage, the stream's last object contains it.
-        self._is_complete = self._is_complete or (self._has_ended and field(part, "usage") is not None)
+        self.is_complete = self.is_complete or (self._has_ended and field(part, "usage") is not None)
 
     def _add_choice(self, choice: Any) -> None:
         message = field(choice, "message")
@@ -56,7 +50,7 @@ class Response(anthropic_messages.Response):
             index = integer(field(call, "index"))
             self._add_call(self._infer_index(call) if index is None else index, call)
         self._has_ended = self._has_ended or text(field(choice, "finish_reason")) is not None
-        self._is_complete = self._is_complete or message is not None
+        self.is_complete = self.is_complete or message is not None
 
     def _infer_index(self, call: Any) -> int:
         """Return the index of a call without one: a part with an id starts the next call."""
@@ -65,10 +59,10 @@ class Response(anthropic_messages.Response):
 
     def _add_call(self, index: int, call: Any) -> None:
         call_id, name = text(field(call, "id")), text(field(call, "function", "name"))
-        block: Block = {"type": "tool_use", "id": call_id, "name": name or "", "input": {}}
+        block: JsonObject = {"type": "tool_use", "id": call_id, "name": name or "", "input": {}}
         self._append(index + 1, block, "partial_json", field(call, "function", "arguments"))
 
-    def _append(self, index: int, block: Block, name: str, part: Any) -> None:
+    def _append(self, index: int, block: JsonObject, name: str, part: Any) -> None:
         """Add a part to a block; the first part creates it."""
         if block["type"] == "tool_use" or part:
             self._blocks.setdefault(index, block)
@@ -76,7 +70,7 @@ class Response(anthropic_messages.Response):
             self._parts.setdefault((index, name), []).append(part)
 
 
-def _message(message: Any) -> Message:
+def _message(message: Any) -> JsonObject:
     role = text(field(message, "role")) or ""
     content = content_blocks(field(message, "content"))
     if role == "tool":
@@ -86,7 +80,7 @@ def _message(message: Any) -> Message:
     return {"role": _ROLES.get(role, "system"), "content": content}
 
 
-def _calls(message: Any) -> Iterator[Block]:
+def _calls(message: Any) -> Iterator[JsonObject]:
     for call in _items(field(message, "tool_calls")):
         function = field(call, "function")
         arguments = event_data.parsed_arguments(text(field(function, "arguments")) or "")

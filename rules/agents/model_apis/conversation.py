@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from rules.agents.event_data import preview
-from rules.agents.file_changes.known_files import (
+from rules.agents.files.known_files import (
     MAX_REPLAYED_EDITS,
     FileText,
     FileUpdate,

@@ -7,13 +7,7 @@ from rules.agents import event_data
 from rules.agents.codex.texts import COMPACTED
 from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
-from rules.agents.model_apis.translated import (
-    Block,
-    Message,
-    TranslatedMessages,
-    content_blocks,
-    messages_body,
-)
+from rules.agents.model_apis.translated import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.agents.values import digest
 from rules.events.envelopes import field, integer, text
@@ -75,10 +69,10 @@ class Response(anthropic_messages.Response):
         output = field(response, "output")
         for index, item in enumerate(output if isinstance(output, list) else []):
             self._add_item(index, item)
-        self._is_complete = True
+        self.is_complete = True
 
 
-def _message(item: Any) -> Message:
+def _message(item: Any) -> JsonObject:
     """Translate an item; the message is empty for items other than texts and calls."""
     kind = text(field(item, "type")) or "message"
     if kind == "message":
@@ -96,11 +90,11 @@ def _message(item: Any) -> Message:
     return {"role": "system", "content": []}
 
 
-def _result(call_id: Any, output: Any) -> Block:
+def _result(call_id: Any, output: Any) -> JsonObject:
     return {"type": "tool_result", "tool_use_id": call_id, "content": content_blocks(output)}
 
 
-def _call(kind: str, item: Any) -> Iterator[Block]:
+def _call(kind: str, item: Any) -> Iterator[JsonObject]:
     """Yield a call, and the result that it contains if the provider runs the tool."""
     call_id = text(field(item, "call_id"))
     yield {

@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from rules.agents.file_changes import diffs
-from rules.agents.file_changes.diffs import unified_diff
+from rules.agents.files import diffs
+from rules.agents.files.diffs import unified_diff
 
 NUMBERS = "".join(f"{number}\n" for number in range(1, 41))
 

@@ -4,11 +4,10 @@ import re
 
 import pytest
 
-from rules.agents.dialect import Agent
 from rules.agents.known_agents import recognize
 from rules.agents.model_apis.conversation import Conversation
 from rules.agents.tools import Outcome, Tool, ToolTable
-from rules.agents.unknown_agent import UnknownAgent
+from rules.agents.unknown_agent import Agent, UnknownAgent
 from tests.rules.agents.messages import assistant, call, result, user
 
 

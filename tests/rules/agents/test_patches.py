@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rules.agents.file_changes import patches
+from rules.agents.files import patches
 
 BASE = "def one():\n    return 1\n\n\ndef two():\n    return 1\n"
 

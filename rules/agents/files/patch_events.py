@@ -6,16 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from rules.agents import event_data
-from rules.agents.file_changes.diffs import unified_diff
-from rules.agents.file_changes.known_files import (
-    FileText,
-    FileUpdate,
-    Invalidation,
-    Rewrite,
-    Snapshot,
-    Workspace,
-)
-from rules.agents.file_changes.patches import FileChange, apply, parse
+from rules.agents.files.diffs import unified_diff
+from rules.agents.files.known_files import FileText, FileUpdate, Invalidation, Rewrite, Snapshot, Workspace
+from rules.agents.files.patches import FileChange, apply, parse
 
 Data = dict[str, Any]
 
