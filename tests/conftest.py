@@ -133,6 +133,19 @@ def app(app_on_database):
 
 
 @pytest.fixture
+def app_with(app, database_url):
+    """Create applications with other settings, on the test's database connection."""
+
+    def create(**settings):
+        connection = models.db.obj
+        created = create_app(config.load({"DATABASE_URL": database_url} | settings))
+        models.db.initialize(connection)
+        return created
+
+    return create
+
+
+@pytest.fixture
 def clock(app):
     """The service's clock, stopped at 2026-04-01 09:00 UTC; a test moves it with `clock.fixed += ...`."""
     models.clock.fixed = datetime(2026, 4, 1, 9, tzinfo=UTC)
