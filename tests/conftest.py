@@ -28,7 +28,7 @@ ON_POSTGRESQL = (
     *QUICK_MODULES,
     "test_conventions.py",
     "test_lifecycle.py",
-    "access/test_access.py::test_who_may_call",
+    "access/test_access.py::test_each_caller_gets_the_expected_status",
     "access/test_etags.py",
     "access/test_idempotency.py",
     "blueprints/test_cohort_stats.py",
