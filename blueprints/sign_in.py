@@ -73,16 +73,7 @@ def create_sign_in(data):
         if not people:
             raise SignInExpired()
         if "person_id" not in data:
-            choices = [
-                {
-                    "person_id": person.id,
-                    "email": person.email,
-                    "org_name": person.organization.name,
-                    "role": person.role,
-                }
-                for person in people.values()
-            ]
-            return {"sign_in": None, "choices": choices}
+            return {"sign_in": None, "choices": list(people.values())}
         if data["person_id"] not in people:
             raise invalid("personId", "No such active person with this mailbox.")
         row, secret = grant.use(people[data["person_id"]], **audit.origin())

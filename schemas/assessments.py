@@ -23,7 +23,7 @@ from schemas.fields import (
     Text,
 )
 from schemas.issues import Issue
-from schemas.queries import CursorPageQuery, created_after, updated_after
+from schemas.queries import CREATED_AFTER, UPDATED_AFTER, CursorPageQuery
 from schemas.timestamps import Timestamp
 
 _REMINDER = (
@@ -127,8 +127,8 @@ class AssessmentChange(Body):
 class AssessmentQuery(CursorPageQuery):
     """Filters of assessments."""
 
-    created_after = created_after()
-    updated_after = updated_after()
+    created_after = CREATED_AFTER
+    updated_after = UPDATED_AFTER
 
 
 class Assessment(Schema):  # R9
