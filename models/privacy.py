@@ -114,7 +114,7 @@ def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool
         derivation = derive_before_erasure(key)
         with db.atomic():
             erase(key, derivation=derivation)
-            audit.record_erasure(key, actor)
+            audit.AuditEntry.record(key.organization_id, "eraseCandidate", actor, "candidate", key.id)
         log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
         return 1
 
