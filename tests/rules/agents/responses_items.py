@@ -92,7 +92,3 @@ def outcomes(*items, **fields):
     turns = reversed(list(request(*items, **fields).turns()))
     events = [event for turn in turns for event in turn if event.kind not in ("tool_intent", "ai_response")]
     return [(event.kind, event.data) for event in events]
-
-
-def identities(request):
-    return [(event.kind, event.identity, event.index) for turn in request.turns() for event in turn]
