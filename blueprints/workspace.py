@@ -74,7 +74,7 @@ def get_workspace_files():
     session = Session.of_key(caller)
     if session.closed_as_of(clock.now()):
         raise errors.SessionClosed()
-    files = workspace_files.files_of(_workspace(session), session.assessment)
+    files = workspace_files.build_files(_workspace(session), session.assessment)
     return Response(workspace_files.archive(files), mimetype="application/x-tar")
 
 

@@ -35,10 +35,8 @@ class AcceptedSender(Model):
 
     @classmethod
     def is_recorded(cls, network: str, credential: str) -> bool:
-        is_recent = cls.seen_at > clock.now() - RETENTION
-        return (
-            cls.select().where(cls.fingerprint == sender_fingerprint(network, credential), is_recent).exists()
-        )
+        is_sender = cls.fingerprint == sender_fingerprint(network, credential)
+        return cls.select().where(is_sender, cls.seen_at > clock.now() - RETENTION).exists()
 
     @classmethod
     def delete_sender(cls, network: str, credential: str) -> None:

@@ -1,6 +1,7 @@
 """Read large results in batches, ordered by unique columns (keyset pagination)."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import getitem
 from typing import Any
 
 import peewee
@@ -15,14 +16,11 @@ Row = dict[str, Any]
 
 def read_all(query: Query, *order: peewee.Field, max_rows: int = MAX_ROWS) -> Iterator[Any]:
     """Yield a query's rows as instances, read `max_rows` at a time."""
-    batch = list(query.order_by(*order).limit(max_rows))
-    last: list[Any] = []
-    while batch:
-        previous, last = last, [getattr(batch[-1], field.name) for field in order]
-        _require_progress(previous, last)
-        yield from batch
-        batch.clear()  # before the next rows are read
-        batch = list(after(query, order, last).limit(max_rows))
+
+    def read(rows: Query) -> list[Any]:
+        return list(rows.order_by(*order).limit(max_rows))
+
+    return _read(query, order, read, getattr)
 
 
 def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> Iterator[Row]:
@@ -31,20 +29,20 @@ def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -
     query -- selects the columns of `order`
     size -- the wide column's size in bytes
     """
-    batch = first_wide(query, order, size)
-    last: list[Any] = []
+    return _read(query, order, lambda rows: first_wide(rows, order, size), getitem)
+
+
+def _read(
+    query: Query, order: Sequence[peewee.Field], read: Callable[[Query], list[Any]], get: Callable[..., Any]
+) -> Iterator[Any]:
+    batch, last = read(query), list[Any]()
     while batch:
-        previous, last = last, [batch[-1][field.name] for field in order]
-        _require_progress(previous, last)
+        previous, last = last, [get(batch[-1], field.name) for field in order]
+        if previous and last <= previous:
+            raise ValueError("A column used for ordering is malformed.")
         yield from batch
         batch.clear()  # before the next rows are read
-        batch = first_wide(after(query, order, last), order, size)
-
-
-def _require_progress(previous: list[Any], last: list[Any]) -> None:
-    """Raise ValueError if a malformed column would make the next batch equal to the previous one."""
-    if previous and last <= previous:
-        raise ValueError("A column used for ordering is malformed.")
+        batch = read(after(query, order, last))
 
 
 def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:

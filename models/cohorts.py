@@ -17,13 +17,13 @@ from rules.statistics.cohorts import (
     SMALL_COHORT,
     SMALL_NOTE,
     Metric,
+    api_value,
     average,
     beaten_and_equal,
     pass_rate,
     percentile,
     place,
     quartiles,
-    shown_value,
 )
 
 # One statement, because the session and its cohort must be consistent. Python adds and sorts the values: SQLite's SUM
@@ -68,7 +68,7 @@ class Distribution(NamedTuple):
         """The session's value, its number of observations, and its rank."""
         has_value = self.own_value is not None
         return {
-            "value": shown_value(self.own_value, self.metric),
+            "value": api_value(self.own_value, self.metric),
             "value_observations": self.own_observations if has_value else 0,
         } | place(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 

@@ -27,23 +27,19 @@ _HIDDEN_FIELDS = {"candidate_name": "candidateName", "candidate_email": "candida
 
 
 @contextmanager
-def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
-    """Start a transaction and lock the key. Raises NotFound if it is revoked."""
+def _locked(key: CandidateKey, with_messages: bool = False) -> Iterator[CandidateKey]:
+    """Start a transaction and lock the key. Raises NotFound if it is revoked.
+
+    with_messages -- first acquire the lock of models/deliveries/limit.py
+    """
     with db.atomic():
+        if with_messages:
+            limit.lock(key.assessment_id)
         for_update(CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)).execute()
         locked = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
         if locked is None:
             raise errors.NotFound()
         yield locked
-
-
-@contextmanager
-def _locked_with_messages(key: CandidateKey) -> Iterator[CandidateKey]:
-    """Like `_locked`, but first acquire the lock of models/deliveries/limit.py."""
-    with db.atomic():
-        limit.lock(key.assessment_id)
-        with _locked(key) as locked:
-            yield locked
 
 
 def _session(key: CandidateKey) -> Session | None:
@@ -76,7 +72,7 @@ def change_candidate(
     Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId, and Invalid for a name or address that a blind
     assessment hides from the reviewer.
     """
-    with _locked_with_messages(key) as locked:
+    with _locked(key, with_messages=True) as locked:
         check()
         values = _without_hidden(locked, values, reviewer)
         if "hired" in values:
@@ -131,7 +127,7 @@ def invite(key: CandidateKey) -> None:
 
     Raises NoEmailAddress, InvitationExpired, SessionEnded and EmailLimit.
     """
-    with _locked_with_messages(key) as locked:
+    with _locked(key, with_messages=True) as locked:
         session, now = _session(locked), clock.now()
         if session is None and locked.expires_at <= now:
             raise errors.InvitationExpired()

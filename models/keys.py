@@ -9,7 +9,7 @@ from models import sql
 from models.assessments import Assessment
 from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
 from models.orgs import ApiToken, Organization
-from rules import candidate_keys, retention, session_close
+from rules import candidate_keys, session_close
 
 
 class AssessmentRow(NamedTuple):
@@ -143,7 +143,8 @@ class CandidateKey(Model):
     @property
     def ended_at(self) -> datetime | None:
         """The time at which an unredeemed key expired, was revoked or lost its assessment."""
-        return retention.earliest([self.expires_at, self.revoked_at, self.assessment.deleted_at])
+        times = (self.expires_at, self.revoked_at, self.assessment.deleted_at)
+        return min(filter(None, times), default=None)
 
     def request_erasure(self) -> datetime:
         """Record the candidate's erasure request; returns the time of the first request."""

@@ -169,7 +169,7 @@ class ApiToken(Model, RecordsUse):
         """
         columns: dict[str, Any] = {"organization": user.organization_id, "user": user, "scope": "write"}
         columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
-        fingerprint = f"{SIGN_INS_OF}{user.id}"
+        fingerprint = f"sign-ins of {user.id}"
         cls.insert(fingerprint=fingerprint, **columns).on_conflict_ignore().execute()
         return cls.get(cls.fingerprint == fingerprint)
 
@@ -245,7 +245,6 @@ class ApiToken(Model, RecordsUse):
             self.set_once("revoked_at")
 
 
-SIGN_INS_OF = "sign-ins of "
 _TOKEN = sql.Columns(ApiToken, "t", "id organization user name scope expires_at last_used_at")
 _ORGANIZATION = sql.Columns(Organization, "o")
 _USER = sql.Columns(User, "p", "id organization name email role active")

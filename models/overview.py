@@ -11,7 +11,7 @@ from models.base import Query, clock, month_of
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
-from rules.statistics.cohorts import METRICS, Metric, median, percentile, shown_value
+from rules.statistics.cohorts import METRICS, Metric, api_value, percentile, quartiles
 
 FUNNEL = ("invited", "redeemed", "completed", "reviewed", "hired")
 # The aliases that `sql.STATUS` expects.
@@ -89,7 +89,7 @@ def top(
     rows: Any = query.order_by(by_value, S.created_at, S.id).limit(limit).dicts()
     return [
         row
-        | {"value": shown_value(row["value"], metric)}
+        | {"value": api_value(row["value"], metric)}
         | {"percentile": percentile(row["rank"] - 1, row["n"], True)}
         for row in rows
     ]
@@ -153,11 +153,8 @@ def _group(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], lis
 
 def _numbers(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Sum the funnel and compute the metrics' medians; a row has either counts or metric values."""
-
-    def values(field: str) -> list[int]:
-        return [row[field] for row in rows if row.get(field) is not None]
-
-    return {
-        "funnel": {name: sum(row.get(name, 0) for row in rows) for name in FUNNEL},
-        "medians": {metric.field: median(values(metric.field), metric) for metric in METRICS},
-    }
+    medians = {}
+    for metric in METRICS:
+        values = sorted(row[metric.field] for row in rows if row.get(metric.field) is not None)
+        medians[metric.field] = quartiles(values, metric)["median"]
+    return {"funnel": {name: sum(row.get(name, 0) for row in rows) for name in FUNNEL}, "medians": medians}

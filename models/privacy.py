@@ -6,7 +6,7 @@ Each table declares its `personal_data` (models/base.py). An erasure does not ch
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial, reduce
+from functools import reduce
 from operator import or_
 from typing import Any
 
@@ -109,16 +109,16 @@ def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool
 
     waits -- see run_each
     """
-    return run_each("retention", overdue(organization), partial(_erase_overdue, actor), waits=waits)
 
+    def run(key: CandidateKey) -> int:
+        derivation = derive_before_erasure(key)
+        with db.atomic():
+            erase(key, derivation=derivation)
+            audit.AuditEntry.record(key.organization_id, "eraseCandidate", actor, "candidate", key.id)
+        log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
+        return 1
 
-def _erase_overdue(actor: audit.Actor, key: CandidateKey) -> int:
-    derivation = derive_before_erasure(key)
-    with db.atomic():
-        erase(key, derivation=derivation)
-        audit.record_erasure(key, actor)
-    log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
-    return 1
+    return run_each("retention", overdue(organization), run, waits=waits)
 
 
 class ErasedPages:

@@ -67,7 +67,7 @@ class Score(Model, ErasedWithSession):
             version = current_version(session)
             if seen_version not in (None, version.number):
                 raise RubricChanged()
-            criterion = scoring.find_criterion(version.criteria, criterion_key)
+            criterion = next((each for each in version.criteria if each["key"] == criterion_key), None)
             if criterion is None:
                 raise NotFound()
             lowest, highest = scoring.value_range(criterion)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rules.result_cursors import ResultCursor
-from rules.statistics.cohorts import METRICS, shown_value
+from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common
@@ -168,7 +168,7 @@ def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
 
 
 def _metrics(session: Any) -> dict[str, Any]:
-    return {metric.name: shown_value(getattr(session, metric.field), metric) for metric in METRICS}
+    return {metric.name: api_value(getattr(session, metric.field), metric) for metric in METRICS}
 
 
 def _integrity_findings(session: Any) -> dict[str, Any] | None:

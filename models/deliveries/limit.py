@@ -59,9 +59,8 @@ def _recent(assessment_id: Any, addresses: list[str], excluding: Any = None) -> 
     names, values = sql.in_list("address", sorted(set(addresses)))
     text = sql.RECENT_MESSAGES.format(addresses=names)
     times = defaultdict[str, list[Any]](list)
-    for message_id, address, due_at in sql.rows(
-        text, assessment_id=assessment_id, since=clock.now() - PERIOD, **values
-    ):
+    rows = sql.rows(text, assessment_id=assessment_id, since=clock.now() - PERIOD, **values)
+    for message_id, address, due_at in rows:
         if row_id(message_id) != excluding:
             times[address].append(Delivery.due_at.python_value(due_at))
     return times

@@ -37,14 +37,9 @@ def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
     """Queue a new user's invitation; `invited_by` is the inviter's name, None for the command line."""
-    Delivery.create(
-        id=user.invitation_id,
-        organization=user.organization_id,
-        kind=PERSON_INVITATION,
-        subject_id=user.id,
-        data={"invitedBy": invited_by},
-        address=user.address,
-    )
+    columns = {"kind": PERSON_INVITATION, "subject_id": user.id, "data": {"invitedBy": invited_by}}
+    ids = {"id": user.invitation_id, "organization": user.organization_id}
+    Delivery.create(**ids, **columns, address=user.address)
 
 
 def enqueue_sign_in(user: User, grant_id: Any) -> None:
