@@ -53,6 +53,7 @@ FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03
     errors.TooLarge,
     errors.SessionFull,
     errors.StoreUnavailable,
+    errors.Erased,
 )
 @blp.response(200, ReceivedSubmission)
 def receive_submission():

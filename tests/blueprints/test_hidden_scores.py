@@ -52,10 +52,10 @@ def values(caller, session):
 def test_other_scores_appear_after_the_person_scored_every_criterion(people, scored):
     ann, bob, carol = people
     for caller in (bob, carol):
-        shown = scorecard(caller, scored)
-        assert [shown[name] for name in ("othersHidden", "reviewerCount", "total")] == [True, 1, None]
-        assert [each["history"] for each in shown["criteria"]] == [[], []]
-        assert {each["mean"] for each in shown["criteria"]} == {None}
+        card = scorecard(caller, scored)
+        assert [card[name] for name in ("othersHidden", "reviewerCount", "total")] == [True, 1, None]
+        assert [each["history"] for each in card["criteria"]] == [[], []]
+        assert {each["mean"] for each in card["criteria"]} == {None}
     put_scores(bob, scored, 1, "quality")
     assert values(bob, scored) == {"quality": [1], "tests": []}
     assert scorecard(bob, scored)["criteria"][0]["mean"] == 1
