@@ -131,6 +131,6 @@ def static_file(folder: Path, name: str, served: set[str]) -> Response:
 @cache
 def _contents(file: Path, is_compressed: bool) -> tuple[bytes, str]:
     """Return a file's bytes and their ETag."""
-    # Without the time, all processes have the same ETag.
+    # mtime=0, or each process would have a different ETag.
     body = gzip.compress(file.read_bytes(), mtime=0) if is_compressed else file.read_bytes()
     return body, hashlib.sha256(body).hexdigest()[:32]
