@@ -83,7 +83,7 @@ def page_file(name):
 
 @blp.get("/start")
 def start():
-    """Serve the invitation's link. The key follows the `#`, so it never reaches the service's logs."""
+    """Serve the page that invitations link to. The key follows the `#`, so it never reaches the service's logs."""
     install = {
         "client_install": setting("CLIENT_INSTALL"),
         "script_command": script_command(setting("BASE_URL")),
@@ -103,7 +103,7 @@ def workspace_script():
 
 @blp.get("/replay/<session_id>")
 def replay(session_id):
-    """Serve the link that the candidate's client prints (docs/candidate-client.md#2-after-submission)."""
+    """Serve the page that the candidate's client links to (docs/candidate-client.md#2-after-submission)."""
     return _page("replay.html")
 
 

@@ -102,7 +102,7 @@ def _is_blank(value: Any) -> bool:
 
 
 class AssessmentChange(Body):
-    """Changes of an assessment; null clears a field."""
+    """Changes to an assessment; null clears a field."""
 
     is_change = True
 
@@ -125,7 +125,7 @@ class AssessmentChange(Body):
 
 
 class AssessmentQuery(CursorPageQuery):
-    """Filters of assessments."""
+    """Filters for assessments."""
 
     created_after = CREATED_AFTER
     updated_after = UPDATED_AFTER

@@ -18,7 +18,7 @@ class AfterCandidate(After):
 
 
 class CandidateFilter(Filter):
-    """Filters of candidates."""
+    """Filters for candidates."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
     assessment_id = Id("Only this assessment's candidates.")
@@ -29,7 +29,7 @@ class CandidateFilter(Filter):
 
 
 class CandidateQuery(CandidateFilter, PageQuery):
-    """Filters and paging of candidates."""
+    """Filters and paging for candidates."""
 
     after = AfterCandidate(
         "The previous page's `next`, or the id of the last candidate read. Revocations between pages neither skip nor "
@@ -53,7 +53,7 @@ Candidates = shape(
 
 
 class CandidateChange(Body):
-    """Changes of a candidate; null clears a field."""
+    """Changes to a candidate; null clears a field."""
 
     is_change = True
 

@@ -98,7 +98,7 @@ class Delivery(Invite):
 
 DeliveryQuery = shape(
     "DeliveryQuery",
-    "Filters and paging of messages.",
+    "Filters and paging for messages.",
     PageQuery,
     state=Choice(INVITE_STATES, "Only messages in this state."),
 )

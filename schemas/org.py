@@ -54,7 +54,7 @@ class DisclosureAdditions(Body):
 
 
 class SettingsChange(Body):
-    """Changes of the settings; null clears a field."""
+    """Changes to the settings; null clears a field."""
 
     is_change = True
 
