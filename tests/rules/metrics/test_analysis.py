@@ -68,7 +68,7 @@ def test_pauses_are_capped_and_breaks_are_ignored(pause, active, idle, pauses):
     assert [phase.pauses for phase in times.phases] == [pauses, 0, 0, 0, 0]
 
 
-def test_shares_are_of_the_active_time():
+def test_shares_are_relative_to_active_time():
     times = measure_phases([event(0, "prompt"), event(10, "file_read"), event(30, "file_diff")])
     assert [phase.share for phase in times.phases] == [0.0, 0.333, 0.667, 0.0, 0.0]
     times = measure_phases([event(0, "prompt")])

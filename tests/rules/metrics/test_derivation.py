@@ -78,7 +78,7 @@ def test_the_fail_rate_uses_commands_with_a_known_exit_code():
     assert derive(*others).command_fail_rate == BILLION
 
 
-def test_the_editors_duplicates_of_another_channel_are_not_counted():
+def test_editor_duplicates_are_not_counted():
     command, editor_command = event("command", 1, exitCode=0), event("command", 2, source=EDITOR, exitCode=1)
     change = event("file_diff", 3, path="a", attribution="likely_ai")
     editor_change = event("file_create", 2, source=EDITOR, path="b", attribution="likely_human")
@@ -91,7 +91,7 @@ def test_the_editors_duplicates_of_another_channel_are_not_counted():
     assert result.first_change_latency_ms == 1_000
 
 
-def test_the_intensity_is_verifications_per_change():
+def test_verify_intensity_is_verifications_per_change():
     commands = ["npm run lint && npm test && npm run build", "ls", ["npm", "test"], "go vet ./..."]
     verifications = [event("command", at, command=command) for at, command in enumerate(commands)]
     verifications += [event("test_run", 8), event("build_run", 9)]
@@ -100,7 +100,7 @@ def test_the_intensity_is_verifications_per_change():
     assert derive(*verifications).verify_intensity == 0
 
 
-def test_commands_beyond_the_text_limit_are_not_recognized(monkeypatch):
+def test_commands_beyond_the_text_limit_are_not_classified(monkeypatch):
     monkeypatch.setattr(commands, "MAX_SESSION_CHARACTERS", 2 * len("npm test"))
     session = derive(*(event("command", at, command="npm test", exitCode=1) for at in range(3)))
     assert (session.command_count, session.test_run_count, session.error_episodes) == (3, 2, 1)
