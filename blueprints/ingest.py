@@ -13,7 +13,7 @@ from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
 from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
 
-blp = Blueprint("Events", __name__, description="Events of a candidate's work.")
+blp = Blueprint("Events", __name__, description="Events from a candidate's client.")
 
 ENVELOPE = Envelope()
 

@@ -44,16 +44,14 @@ FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @raises(
-    errors.NotASubmission,
-    errors.SubmissionType,
-    errors.NotRedeemed,
-    errors.AssessmentClosed,
-    errors.LengthRequired,
-    errors.Incomplete,
-    errors.TooLarge,
-    errors.SessionFull,
-    errors.StoreUnavailable,
-    errors.Erased,
+    *(
+        errors.NotASubmission,
+        errors.SubmissionType,
+        errors.NotRedeemed,
+        errors.AssessmentClosed,
+        errors.Erased,
+    ),
+    *(errors.LengthRequired, errors.Incomplete, errors.TooLarge, errors.SessionFull, errors.StoreUnavailable),
 )
 @blp.response(200, ReceivedSubmission)
 def receive_submission():

@@ -59,15 +59,13 @@ def add(session, *events):
 
 
 def add_many(session, count, text="Go on"):
-    """Add one prompt per second, and a decision instead of every 500th, in one statement."""
+    """Add prompts one second apart. Every 500th is a decision."""
     add(session, envelope("prompt", id="e", data={"text": text}))
     db.execute_sql(MANY.format(more=count - 1))
 
 
 @pytest.fixture
 def send(candidate, session):
-    """Send an event as text."""
-
     def send_text(text):
         options = {"data": text.encode(), "content_type": "application/json"}
         body_of(candidate.request("POST", "/v1/hooks/ingest", **options), 201)
@@ -317,7 +315,7 @@ def test_decisions_include_replies_to_plans(reviewer, session):
     explained = {
         "title": "Keep the queue in the database",
         "chosenOption": "A table",
-        "rationale": "One moving part fewer",
+        "rationale": "One less moving part",
         "tradeoffs": None,
         "impactScore": 5,
         "context": "2 files changed",
