@@ -61,13 +61,14 @@ class After(Described):
     default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
 
     description = "The previous page's `next`. Takes constant time per page, regardless of the list's length."
+    cursor: Any = Cursor
 
     def __init__(self) -> None:
         super().__init__(self.description)
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         try:
-            return Cursor.parse(value)
+            return self.cursor.parse(value)
         except ValueError:
             raise self.make_error("invalid") from None
 
