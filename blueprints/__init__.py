@@ -1,4 +1,4 @@
-"""Endpoints, one module per resource; here Blueprint, the id converter, and helpers for rows, pages and files."""
+"""Endpoints, one module per resource, and their shared helpers."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class IdConverter(BaseConverter):
 
 
 def find(model: Any, row_id: uuid.UUID | None, among: Any = None) -> Any:
-    """Return the row if the caller can see it. Raises NotFound (R2).
+    """Return the row if the caller can see it, or raise NotFound (R2).
 
     among -- the query to search; by default `model.visible_to(caller)`
     """

@@ -29,7 +29,6 @@ EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 class After(queries.After):
     """A results page's cursor."""
 
-    description = "The previous page's `next`. Requires the same `sort` and `order`."
     cursor = ResultCursor
 
 
@@ -50,7 +49,7 @@ class ResultQuery(ResultFilter):
     """A page of results."""
 
     limit = Limit()
-    after = After()
+    after = After("The previous page's `next`. Requires the same `sort` and `order`.")
 
 
 class ResultMetrics(common.MetricFields):

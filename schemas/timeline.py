@@ -12,7 +12,7 @@ from schemas.candidate_session import Envelope
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, String, Verbatim
 from schemas.keys import SESSION_STATUSES
-from schemas.queries import Filter, Limit, PageQuery, QueryInteger, created_after, updated_after
+from schemas.queries import CREATED_AFTER, UPDATED_AFTER, Filter, Limit, PageQuery, QueryInteger
 from schemas.sessions import ListedSession
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
@@ -38,8 +38,8 @@ class SessionQuery(PageQuery):
         "Only sessions started at this time or later.", data_key="from", round_up=True
     )
     redeemed_to = TimestampInput("Only sessions started before this time.", data_key="to", round_up=True)
-    created_after = created_after()
-    updated_after = updated_after()
+    created_after = CREATED_AFTER
+    updated_after = UPDATED_AFTER
 
 
 Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(ListedSession, "Sessions."))

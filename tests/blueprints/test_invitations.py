@@ -365,14 +365,6 @@ def test_removals_are_not_listed(reviewer, organization, key):
     assert error_of(reviewer.post(f"/v1/deliveries/{removal.id}/retry")) == (404, "not_found")
 
 
-def test_messages_are_listed_newest_first_without_names_or_addresses(reviewer, assessment):
-    first, *_ = [make_key(assessment) for _ in range(3)]
-    response = reviewer.get("/v1/deliveries", limit=2, offset=2)
-    assert [delivery["candidateId"] for delivery in response.json["deliveries"]] == [str(first.id)]
-    assert response.json["total"] == 3
-    assert "alice" not in response.text.lower()
-
-
 def test_a_bounce_marks_messages_as_failed(flask, reviewer, key, worker):
     worker.run_once()
     assert "1 candidate key" in flask("deliveries", "bounce", "ALICE@example.com")
