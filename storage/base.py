@@ -1,5 +1,6 @@
 """The storage interface, and the format of object keys."""
 
+import errno
 import hashlib
 import re
 import secrets
@@ -9,7 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any, Protocol
 
-from errors import Incomplete, LengthRequired, StoreUnavailable, TooLarge
+from errors import ApiError, DiskFull, Incomplete, LengthRequired, StoreUnavailable, TooLarge
 
 MAX_BUNDLE_BYTES = 128 * 1024 * 1024
 CONTENT_TYPE = "application/gzip"
@@ -37,12 +38,12 @@ def new_object_key(session_id: str, suffix: str = "tar.gz") -> str:
 
 
 def is_object_key(text: str) -> bool:
-    """Check the format, before the text becomes a path or an object name."""
+    """Return whether the text has the format of an object key."""
     return _OBJECT_KEY.fullmatch(text) is not None
 
 
 class Storage(ABC):
-    """Bundles by object key. Raises NotFound for a missing object or a malformed key, and StoreUnavailable."""
+    """Bundles by object key. Methods raise NotFound for missing objects and malformed keys, and StoreUnavailable."""
 
     @abstractmethod
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
@@ -140,6 +141,10 @@ class HashedStream:
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+
+def store_error(error: OSError) -> ApiError:
+    return DiskFull() if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable()
 
 
 def checked_length(content_length: int | None) -> int:

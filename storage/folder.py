@@ -1,6 +1,5 @@
 """Storage in a local folder, with signed upload URLs to this service."""
 
-import errno
 import hashlib
 import hmac
 import os
@@ -12,9 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from errors import DiskFull, NotFound, StoreUnavailable
+from errors import NotFound, StoreUnavailable
 from storage.atomic_file import atomic_file
-from storage.base import Readable, Storage, checked_length, is_object_key, read_body
+from storage.base import Readable, Storage, checked_length, is_object_key, read_body, store_error
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
@@ -121,6 +120,4 @@ class FolderStorage(Storage):
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.is_dir():
                 raise NotFound() from None
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull() from error
-            raise StoreUnavailable() from error
+            raise store_error(error) from error

@@ -39,9 +39,12 @@ def test_a_received_body_is_stored_completely_or_not_at_all(store):
     store.receive(object_key, stream, len(content))
     assert contents(store, object_key) == content
     assert stream.sha256 == hashlib.sha256(content).hexdigest()
-    for length, error in [(None, LengthRequired), (128 * MIB + 1, TooLarge), (700_001, Incomplete)]:
+    invalid = {None: LengthRequired, -1: LengthRequired, 128 * MIB + 1: TooLarge, 700_001: Incomplete}
+    for length, error in invalid.items():
+        stream = io.BytesIO(content)
         with pytest.raises(error):
-            store.receive(object_key, io.BytesIO(content), length)
+            store.receive(object_key, stream, length)
+        assert (stream.tell() > 0) == (error is Incomplete)
     assert contents(store, object_key) == content
 
 
@@ -76,6 +79,9 @@ def test_an_unknown_or_malformed_key_is_not_found(store):
         for call in (store.open, store.size, store.size_and_sha256, store.chunks):
             with pytest.raises(NotFound):
                 call(name)
+    for name in MALFORMED_KEYS:
+        with pytest.raises(NotFound):
+            store.receive(name, io.BytesIO(b"x"), 1)
 
 
 @pytest.mark.slow
