@@ -1,4 +1,4 @@
-"""Coding agents' telemetry, log records, as events (R36, R37).
+"""Log records that coding agents send as telemetry, read as events (R36, R37).
 
 Only the attributes named in the tools' modules are used. They exclude the user's email, account, organization and
 machine.
