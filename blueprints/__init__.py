@@ -74,10 +74,8 @@ def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False
 def cursor_page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
     """Return a page of rows as `{<noun>, next}`; without a limit, all rows after the query's cursor."""
     columns = (rows.model.created_at, rows.model.id)
-    if query.get("order", "desc" if newest_first else "asc") == "asc":
-        rows = batches.after(rows, columns, query.get("after"))
-    else:
-        rows = batches.before(rows, columns, query.get("after"))
+    is_descending = query.get("order", "desc" if newest_first else "asc") == "desc"
+    rows = batches.after(rows, columns, query.get("after"), is_descending)
     limit = query.get("limit")
     listed, next_cursor = split_page(list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit)
     return {noun: listed, "next": next_cursor}

@@ -8,7 +8,6 @@ from models import ModelUsage
 from proxy import disconnect, forwarding
 from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
-from tests.live.service import Service
 from tests.proxy.upstream import MESSAGE, STREAMING_BODY, Upstream, documents
 
 STREAMS = 2
@@ -71,23 +70,3 @@ def call(candidate):
 def usage(session):
     """Get the session's stored calls."""
     return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
-
-
-@pytest.fixture(scope="session")
-def service_upstream():
-    with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture(scope="session")
-def service(service_upstream, tmp_path_factory):
-    """A process with few threads that forwards to `service_upstream`."""
-    folder = tmp_path_factory.mktemp("proxy")
-    address = service_upstream.address
-    settings = {
-        "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "sk-ant-ours",
-        "OPENAI_BASE_URL": f"{address}/v1", "OPENAI_API_KEY": "sk-ours",
-        "WEB_THREADS": "8", "PROXY_STREAMS": "3",
-    }  # fmt: skip
-    with Service(folder, f"sqlite:///{folder}/proofstone.db", **settings).start(processes=1) as service:
-        yield service

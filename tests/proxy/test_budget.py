@@ -12,9 +12,12 @@ from factories import make_key, make_model_call, make_session
 from models import ModelReservation, ModelUsage
 from models.sessions.model_usage import RESERVATION_LIFETIME
 from proxy import billed_call, budget, disconnect
+from proxy.model_request import MAX_CHOICES
 from proxy.renewals import Renewals, renewals
 from tests.proxy.test_error_responses import BOTH, error_of
 from tests.proxy.upstream import (
+    CHAT_COMPLETIONS,
+    COMPLETION_EVENTS,
     MESSAGE,
     MESSAGE_EVENTS,
     MESSAGE_NANO_USD,
@@ -79,6 +82,16 @@ def test_a_call_is_rejected_while_the_budget_is_reserved(call, start, assessment
         (RESPONSES, {"model": "gpt-5", "max_output_tokens": None}, 1.25, 128_000, 10),
         (RESPONSES, {"model": "gpt-next", "max_output_tokens": 16}, 30, 16, 180),
         (RESPONSES, {"model": "o1-pro-2025-03-19", "max_output_tokens": 16}, 150, 16, 600),
+        *(
+            (CHAT_COMPLETIONS, {"model": "gpt-5"} | fields, 1.25, output_tokens, 10)
+            for fields, output_tokens in [
+                ({}, 128_000),
+                ({"max_tokens": 10, "max_completion_tokens": 20}, 20),
+                ({"max_tokens": 10, "n": 3}, 30),
+                ({"max_tokens": 10, "n": None}, 10),
+                *(({"max_tokens": 10, "n": n}, 10 * MAX_CHOICES) for n in (0, 3.0, "many")),
+            ]
+        ),
     ],
 )
 def test_a_call_reserves_one_token_per_byte_plus_its_maximum_output(
@@ -246,6 +259,17 @@ def test_a_disconnect_costs_the_received_output(candidate, upstream, usage):
     (used,) = usage()
     # The input was reported. In JSON, the text has 620 bytes: "ü" is an escape of six bytes, and a quote of two.
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 207, False)
+
+
+def test_a_completions_unreported_usage_is_estimated(call, upstream, usage, monkeypatch):
+    # The stream does not contain the reasoning: assume the maximum output that the model can have generated.
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
+    upstream.respond = streams([part for part in COMPLETION_EVENTS if b"completion_tokens" not in part])
+    body = json.dumps({"model": "gpt-5", "stream": True, "max_completion_tokens": 50})
+    call(CHAT_COMPLETIONS, data=body)
+    (used,) = usage()
+    assert (used.input_tokens, used.output_tokens) == (-(-len(body) // 3), 50)
+    assert (used.model, used.is_whole) == ("gpt-5-2025-08-07", True)
 
 
 def test_openais_input_is_estimated_unless_it_was_reported(candidate, upstream, usage):

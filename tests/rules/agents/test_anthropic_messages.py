@@ -146,7 +146,7 @@ def test_each_request_adds_only_new_events():
     assert [event.kind for event in recorded].count("command") == 1
 
 
-def test_event_ids_survive_the_changes_of_a_resumed_conversation():
+def test_event_ids_survive_resuming_a_conversation():
     before = [user(REMINDER, "one\n"), SYSTEM_NOTE]
     before += [
         assistant({"type": "thinking", "thinking": "hm"}, "answer", LS),

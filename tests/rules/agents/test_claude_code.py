@@ -152,7 +152,7 @@ OTHER_TOOLS = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "content", "kind", "data"), OTHER_TOOLS)
-def test_other_tools_have_their_kinds(name, arguments, content, kind, data):
+def test_each_tool_has_an_event_kind(name, arguments, content, kind, data):
     assert single(name, arguments, content) == (kind, data)
 
 

@@ -140,7 +140,7 @@ def test_the_agent_and_its_session_are_read_from_the_headers(dialect):
     assert dialect.request(dialect.user("Hi"), headers={}).agent[:2] == (None, None)
 
 
-def test_a_turn_has_the_response_its_calls_their_outcomes_and_the_next_prompt(dialect):
+def test_a_turn_contains_the_response_its_calls_and_the_next_prompt(dialect):
     latest, first = dialect.request(*conversation(dialect), dialect.user("Go on.")).turns()
     assert [(event.kind, event.data) for event in first] == [("prompt", {"text": "Fix it."})]
     assert kinds(latest) == ["ai_response", "tool_intent", "command", "prompt"]
@@ -167,7 +167,7 @@ def test_a_response_has_its_text_and_usage(dialect):
     )  # fmt: skip
 
 
-def test_a_document_is_a_response(dialect):
+def test_an_unstreamed_response_has_its_text(dialect):
     document = collected(dialect.module, dialect.document("Done."))
     (answer,) = document.events(dialect.request(dialect.user("Fix it.")), MEASURED)
     assert (document.is_complete, answer.data["lastAssistantMessage"]) == (True, "Done.")
@@ -202,7 +202,7 @@ def test_a_resumed_conversation_has_the_same_events(dialect):
     assert resumed[-len(first) :] == first
 
 
-def test_a_subagent_has_no_prompts_and_its_responses_no_text(dialect):
+def test_a_subagents_prompts_and_answers_are_not_recorded(dialect):
     task = dialect.request(*conversation(dialect), headers=dialect.subagent)
     events = [event for turn in task.turns() for event in turn]
     assert kinds(events) == ["tool_intent", "command"]
@@ -251,7 +251,7 @@ PARTS = (
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_no_value_raises(dialect, value):
+def test_arbitrary_values_do_not_raise(dialect, value):
     roles = ("user", "assistant", "tool", value)
     blocks = [
         value,

@@ -23,7 +23,7 @@ SUBAGENT = HEADERS | {"thread-id": "child", "x-openai-subagent": "collab_spawn"}
 RUN = [call("call_1", "exec_command", cmd="ls"), ended("call_1", "a.py\n")]
 
 
-def test_a_string_is_a_prompt():
+def test_string_input_is_a_prompt():
     [[prompt]] = request(input="Fix it.").turns()
     assert (prompt.kind, prompt.data) == ("prompt", {"text": "Fix it."})
 
