@@ -285,7 +285,8 @@ class SubscriptionRequired(ApiError):
         self.reason = reason
 
 
-# Errors that Flask and Werkzeug raise, by status.
+OTHER_HTTP_ERROR = "http_error"
+# Errors that Flask, Werkzeug and gunicorn raise, by status.
 HTTP_ERRORS = {
     400: ("bad_request", "The request is malformed."),
     404: (NotFound.reason, NotFound.sentence),
@@ -293,6 +294,7 @@ HTTP_ERRORS = {
     413: (TooLarge.reason, TooLarge.sentence),
     414: ("uri_too_long", "The URL is too long."),
     415: ("unsupported_media_type", "The Content-Type must be application/json."),
+    417: (OTHER_HTTP_ERROR, "The only supported expectation is 100-continue."),
     429: (TooManyRequests.reason, TooManyRequests.sentence),
     431: ("headers_too_large", "The headers are too large."),
     500: ("internal_error", "Internal error. The error has been logged."),
@@ -304,7 +306,7 @@ def response_of(error: HTTPException) -> tuple[dict, int, list]:
     if isinstance(error, ApiError):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
-    reason, sentence = HTTP_ERRORS.get(status, ("http_error", "The request cannot be processed."))
+    reason, sentence = HTTP_ERRORS.get(status, (OTHER_HTTP_ERROR, "The request cannot be processed."))
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
     return {"error": sentence, "code": reason}, status, headers
 

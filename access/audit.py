@@ -35,7 +35,7 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
                 AuditEntry.create(organization=caller.organization_id, **_columns(view), **subject)
             return result
 
-        return _audited(wrapper)
+        return wrapper
 
     return decorate
 
@@ -47,7 +47,7 @@ def change_by_verb(view: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return view(*args, **kwargs, audit_entry=_columns(view))
 
-    return _audited(wrapper)
+    return wrapper
 
 
 def reading(view: Callable) -> Callable:
@@ -60,18 +60,13 @@ def reading(view: Callable) -> Callable:
             AuditEntry.create(organization=caller.organization_id, **_columns(view), **_path_subject(kwargs))
         return result
 
-    return _audited(wrapper)
+    return wrapper
 
 
 def record_candidate(key: Any, action: str) -> None:
     """Record a candidate's action. Call it in the transaction of the change."""
     subject = _subject("candidate", key.id)
     AuditEntry.record(key.organization_id, action, Actor.of(key), **subject, request_id=current_id())
-
-
-def _audited(wrapper: Any) -> Any:
-    wrapper.is_audited = True
-    return wrapper
 
 
 def _columns(view: Callable) -> dict[str, Any]:

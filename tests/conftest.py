@@ -28,7 +28,7 @@ ON_POSTGRESQL = (
     *QUICK_MODULES,
     "test_conventions.py",
     "test_lifecycle.py",
-    "access/test_access.py::test_who_may_call",
+    "access/test_access.py::test_each_caller_gets_the_expected_status",
     "access/test_etags.py",
     "access/test_idempotency.py",
     "blueprints/test_cohort_stats.py",
@@ -130,6 +130,19 @@ def app(app_on_database):
     finally:
         models.clock.fixed = None
         models.db.close()
+
+
+@pytest.fixture
+def app_with(app, database_url):
+    """Create applications with other settings, on the test's database connection."""
+
+    def create(**settings):
+        connection = models.db.obj
+        created = create_app(config.load({"DATABASE_URL": database_url} | settings))
+        models.db.initialize(connection)
+        return created
+
+    return create
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Random actions on assessments, keys and sessions, compared with a model."""
+"""Random actions on assessments, keys and sessions match a model."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,15 +6,9 @@ import factories
 import hypothesis
 import pytest
 from callers import Caller
+from hypothesis import stateful
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    invariant,
-    multiple,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import Bundle, invariant, multiple, rule
 from lifecycle_model import CREATED, NOT_FOUND, OK, Assessment, Key
 
 import models
@@ -24,7 +18,7 @@ from rules.timestamps import format_timestamp
 
 DUPLICATE = (409, "duplicate_candidates")
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
-# Before and after each limit: grace, flush, late events, expiry.
+# Before and after each limit: grace period, late events, expiry
 PAUSE_MINUTES = [1, 5, 10, 11, 30, 60, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 30 * 24 * 60]
 EMAILS = ["alice@example.com", "Alice@Example.com", "bob@example.com"]
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -32,7 +26,7 @@ assessments, keys = Bundle("assessments"), Bundle("keys")
 
 
 def action(verb, method, path, field=None, values=()):
-    """A rule that sends a reviewer's request about a key, with one of the values as the body's field."""
+    """Build a rule that sends a reviewer's request about a key, with one of the values in the body."""
 
     @rule(key=keys, value=st.sampled_from([*values] or [None]))
     def act(self, key, value):
@@ -46,8 +40,8 @@ def action(verb, method, path, field=None, values=()):
     return act
 
 
-class Lifecycle(RuleBasedStateMachine):
-    """One organization with its reviewer and candidates; rolled back at the end."""
+class Lifecycle(stateful.RuleBasedStateMachine):
+    """One organization with its reviewer and candidates, rolled back after each run."""
 
     def __init__(self, app):
         super().__init__()
@@ -126,7 +120,7 @@ class Lifecycle(RuleBasedStateMachine):
         return multiple(*filter(None, new))
 
     def _new_key(self, assessment, email, shown):
-        """The new key; None for an existing one, which must be the model's open key."""
+        """Return the new key, or None for an existing one, which must be the model's open key."""
         if any(key.id == shown["id"] for key in assessment.keys):
             assert assessment.open_key(email, self.now).id == shown["id"]
             return None
@@ -145,7 +139,7 @@ class Lifecycle(RuleBasedStateMachine):
     change_address = action("change_address", "PATCH", "{candidate}", "candidateEmail", [None, *EMAILS])
     erase = action("erase", "DELETE", "{candidate}/data")
     close = action("close", "POST", "{session}/close")
-    score = action("give_score", "PUT", "{session}/scores/quality", "value", [1, 2])
+    score = action("submit_score", "PUT", "{session}/scores/quality", "value", [1, 2])
 
     @rule(key=keys)
     def consent(self, key):
@@ -161,7 +155,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(key=keys)
     def start_session(self, key):
-        """Consent and redeem together, so that more runs reach the later actions."""
+        """Consent and redeem in one step; more runs then reach later actions."""
         self.consent(key)
         self.redeem(key)
 
@@ -213,7 +207,7 @@ class Lifecycle(RuleBasedStateMachine):
         stats = response.json["cohortStats"]
         assert (stats["sessionCount"] if stats else 0) == assessment.cohort_size(self.now)
 
-    # Checked after each action; lists write nothing, so they cannot repair a wrong state
+    # Checked after each action
 
     @invariant()
     def assessments_are_listed(self):
@@ -257,10 +251,8 @@ class Lifecycle(RuleBasedStateMachine):
         assert audit.verify(self.organization).broken is None
 
 
-@pytest.mark.parametrize(
-    ("examples", "steps"), [(4, 15), pytest.param(40, 50, marks=pytest.mark.slow)], ids=["short", "long"]
-)
-def test_random_lifecycles_equal_the_model(app, examples, steps):
+@pytest.mark.parametrize(("examples", "steps"), [(4, 15), pytest.param(40, 50, marks=pytest.mark.slow)])
+def test_random_lifecycles_match_the_model(app, examples, steps):
     checks = hypothesis.HealthCheck
     settings = hypothesis.settings(
         max_examples=examples,
@@ -270,4 +262,4 @@ def test_random_lifecycles_equal_the_model(app, examples, steps):
         database=None,
         suppress_health_check=[checks.too_slow, checks.data_too_large, checks.filter_too_much],
     )
-    run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)
+    stateful.run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)

@@ -11,7 +11,7 @@ import struct
 import sys
 import threading
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from gunicorn import util
 from gunicorn.glogging import Logger
@@ -19,6 +19,7 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 import config
+from errors import HTTP_ERRORS
 from web import access_log, log_format
 
 SILENCE_SECONDS = 10
@@ -28,20 +29,10 @@ MAX_DRAIN_BYTES = 16 * 1024 * 1024
 SHUTDOWN_SECONDS = 3
 
 
-class ErrorResponse(NamedTuple):
-    status: int
-    code: str
-    message: str
-
-
-MALFORMED = ErrorResponse(400, "malformed_request", "The request is not well-formed HTTP.")
-INTERNAL = ErrorResponse(500, "internal_error", "Internal error. The error has been logged.")
-RESPONSES: dict[type[Exception], ErrorResponse] = {
-    errors.LimitRequestLine: ErrorResponse(414, "uri_too_long", "The URL is too long."),
-    errors.LimitRequestHeaders: ErrorResponse(431, "headers_too_large", "The headers are too large."),
-    errors.ExpectationFailed: ErrorResponse(
-        417, "expectation_failed", "The only supported expectation is 100-continue."
-    ),
+STATUSES: dict[type[Exception], int] = {
+    errors.LimitRequestLine: 414,
+    errors.LimitRequestHeaders: 431,
+    errors.ExpectationFailed: 417,
 }
 SERVER_ERRORS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
 
@@ -120,17 +111,17 @@ class WebWorker(ThreadWorker):
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Respond to a request that did not reach the application, or that the application failed to answer."""
-        response = response_to(exc)
-        if req is not None and response is MALFORMED:
+        status = status_for(exc)
+        if req is not None and status == 400:
             # The application has already responded, without reading the malformed body.
             return
         with access_log.outside_application() as request_id:
-            if response is INTERNAL:
+            if status == 500:
                 self.log.error("A request failed outside the application.", exc_info=exc)
             else:
                 self.log.info("Rejected a malformed request (%s).", type(exc).__name__)
             try:
-                util.write_nonblock(client, serialize(response, request_id))
+                util.write_nonblock(client, serialize(status, request_id))
             except OSError:
                 self.log.debug("The client disconnected before its error response.")
 
@@ -145,16 +136,17 @@ def limit_silence(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def response_to(exc: Exception) -> ErrorResponse:
+def status_for(exc: Exception) -> int:
     if isinstance(exc, SERVER_ERRORS) or not isinstance(exc, (errors.ParseException, OSError)):
-        return INTERNAL
-    return RESPONSES.get(type(exc), MALFORMED)
+        return 500
+    return STATUSES.get(type(exc), 400)
 
 
-def serialize(response: ErrorResponse, request_id: str) -> bytes:
-    body = json.dumps({"error": response.message, "code": response.code})
+def serialize(status: int, request_id: str) -> bytes:
+    code, message = HTTP_ERRORS[status]
+    body = json.dumps({"error": message, "code": code})
     head = (
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\nConnection: close\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
         f"{access_log.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -75,8 +75,7 @@ def page(
     filters -- `kind` and `without` (lists), `event_id`, `source`, `actor`, `channel`
     """
     query = _matching(session, filters).select(*_COLUMNS)
-    ordered = (batches.before if latest_first else batches.after)(query, _ORDER, after)
-    rows: Any = list(ordered.limit(limit + 1).dicts())
+    rows: Any = list(batches.after(query, _ORDER, after, latest_first).limit(limit + 1).dicts())
     events = rows[:limit]
     if full:
         events = next(batches.split(events, lambda row: row["size"]), [])

@@ -50,7 +50,7 @@ class UnknownAgent:
         return Agent(self.name, version[1] if version else None, session or self.session(body))
 
     def session(self, body: Mapping[str, Any]) -> str:
-        """Derive a session's name from the first user message, for an agent that sends no name."""
+        """Derive the session's name from the first user message, if the headers do not name it."""
         opening = sequence(body, "messages")[:OPENING_MESSAGES]
         first = next((message for message in opening if field(message, "role") == "user"), None)
         content = field(first, "content")

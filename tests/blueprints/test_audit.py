@@ -1,4 +1,7 @@
-"""The audit log: changes, reads of candidates' data, and the hash chain."""
+"""The audit log: entries, list, export and hash chain.
+
+tests/hostile/test_audit_coverage.py proves that every operation is recorded.
+"""
 
 import json
 from datetime import timedelta
@@ -8,7 +11,7 @@ from factories import make_assessment, make_key, make_session
 from response_checks import body_of, error_paths
 
 from delivery.worker import Worker
-from models import ApiToken, AuditEntry, Consent, sessions
+from models import AuditEntry, Consent, sessions
 from models.ledger import audit
 from tests.access.rows import ROWS
 
@@ -27,17 +30,6 @@ def actions(reviewer, **query):
 def delete_assessment(reviewer):
     assessment = make_assessment(reviewer.row.organization)
     body_of(reviewer.delete(f"/v1/assessments/{assessment.id}"))
-
-
-def test_every_change_and_every_read_of_candidate_data_is_audited(app_on_database):
-    missing = []
-    for rule in app_on_database.url_map.iter_rules():
-        view = app_on_database.view_functions[rule.endpoint]
-        is_change = getattr(view, "access", None) == (ApiToken, "write")
-        reads_candidate = str(rule).startswith(("/v1/sessions/<", "/v1/candidates/<"))
-        if (is_change or reads_candidate) and not getattr(view, "is_audited", False):
-            missing.append(str(rule))
-    assert missing == ["/v1/sessions/<id:session_id>/cohort-stats"]
 
 
 def test_a_change_has_one_entry(clock, reviewer, assessment):
@@ -94,21 +86,12 @@ def test_rejected_requests_are_not_recorded(reviewer, reader, neighbour, assessm
     assert AuditEntry.select().count() == 0
 
 
-def test_reads_and_exports_are_recorded_but_lists_are_not(reader, reviewer, candidate, session):
-    statistics = f"/v1/assessments/{session.assessment_id}/cohort-stats"
-    for path in ("/v1/sessions", "/v1/candidates", statistics):
-        assert reader.get(path).status_code == 200
-    # A candidate's read of their own session is not recorded either.
-    assert candidate.get(f"/v1/sessions/{session.id}").status_code == 200
-    assert entries(reviewer) == []
-    for resource in ("", "/timeline", "/export", "/integrity"):
-        assert reader.get(f"/v1/sessions/{session.id}{resource}").status_code == 200
-    names = ["getIntegrity", "exportSession", "getTimeline", "getSession"]
-    assert actions(reviewer, subjectId=session.id) == names
-    assert {entry["actorName"] for entry in entries(reviewer)} == {reader.row.name}
-    assert {entry["subjectKind"] for entry in entries(reviewer)} == {"session"}
-    reader.get("/v1/candidates/export").get_data()
-    assert actions(reviewer)[:2] == ["exportCandidates", "getIntegrity"]
+def test_a_reviewers_read_is_recorded_but_a_candidates_is_not(reader, reviewer, candidate, session):
+    for caller in (candidate, reader):
+        assert caller.get(f"/v1/sessions/{session.id}").status_code == 200
+    (entry,) = entries(reviewer, subjectId=session.id)
+    assert (entry["action"], entry["subjectKind"]) == ("getSession", "session")
+    assert entry["actorName"] == reader.row.name
 
 
 def test_candidates_actions_are_recorded_without_their_network_address(anonymous, candidate, reviewer, key):

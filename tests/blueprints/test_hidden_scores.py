@@ -21,7 +21,7 @@ def assessment(organization):
 
 @pytest.fixture
 def people(app, organization):
-    """Two reviewers, and an admin."""
+    """Two reviewers and an admin."""
     people = [("Ann", "reviewer"), ("Bob", "reviewer"), ("Carol", "admin")]
     return [Caller.person(app, make_person(organization, role, name=name)) for name, role in people]
 
@@ -49,13 +49,13 @@ def values(caller, session):
     return {criterion["key"]: [score["value"] for score in criterion["scores"]] for criterion in criteria}
 
 
-def test_other_scores_appear_after_the_person_scored_every_criterion(people, scored):
+def test_other_scores_appear_after_a_person_has_scored_every_criterion(people, scored):
     ann, bob, carol = people
     for caller in (bob, carol):
-        shown = scorecard(caller, scored)
-        assert [shown[name] for name in ("othersHidden", "reviewerCount", "total")] == [True, 1, None]
-        assert [each["history"] for each in shown["criteria"]] == [[], []]
-        assert {each["mean"] for each in shown["criteria"]} == {None}
+        card = scorecard(caller, scored)
+        assert [card[name] for name in ("othersHidden", "reviewerCount", "total")] == [True, 1, None]
+        assert [each["history"] for each in card["criteria"]] == [[], []]
+        assert {each["mean"] for each in card["criteria"]} == {None}
     put_scores(bob, scored, 1, "quality")
     assert values(bob, scored) == {"quality": [1], "tests": []}
     assert scorecard(bob, scored)["criteria"][0]["mean"] == 1

@@ -13,13 +13,13 @@ NOT_ALLOWED = (403, "insufficient_role")
 
 
 @pytest.fixture
-def boss(organization):
+def ada(organization):
     return make_person(organization, "admin", "Ada")
 
 
 @pytest.fixture
-def admin(app, boss):
-    return Caller.person(app, boss)
+def admin(app, ada):
+    return Caller.person(app, ada)
 
 
 def add(caller, **fields):
@@ -35,22 +35,20 @@ def change(caller, person, **fields):
     return caller.patch(f"{PEOPLE}/{person['id']}", fields)
 
 
-def test_people_can_be_added_listed_and_changed(clock, reviewer, neighbour):
+def test_people_can_be_added_listed_and_changed(clock, reviewer):
     person = add(reviewer)
     at = "2026-04-01T09:00:00.000Z"
     invite = {"state": "queued", "attempts": 0, "lastError": None, "sentAt": None}
     expected = BOB | {"id": person["id"], "active": True, "invite": invite, "createdAt": at, "updatedAt": at}
     assert person == expected
     assert reviewer.get(f"{PEOPLE}/{person['id']}").json == {"person": person}
-    listed = reviewer.get(PEOPLE).json
-    assert (listed["people"], listed["total"]) == ([person], 1)
+    assert reviewer.get(PEOPLE).json["people"] == [person]
     changed = body_of(change(reviewer, person, name="Robert", role="observer"))["person"]
     assert changed == expected | {"name": "Robert", "role": "observer"}
     assert body_of(change(reviewer, person))["person"] == changed
-    assert neighbour.get(PEOPLE).json["people"] == []
 
 
-def test_new_people_are_invited_by_email(worker, app, admin, boss):
+def test_new_people_are_invited_by_email(worker, app, admin):
     add(admin)
     assert change(admin, add(admin, email="left@example.com"), active=False).status_code == 200
     worker.run_once()
@@ -97,14 +95,14 @@ def test_an_organization_has_only_one_person_per_email_address(app, reviewer):
     assert add(reviewer, **again)["id"] != person["id"]
 
 
-def test_only_admins_can_manage_admins(admin, reviewer, boss):
-    person, ada = add(admin), {"id": str(boss.id)}
-    token = {"name": "Mine", "scopes": ["write"], "personId": ada["id"]}
+def test_only_admins_can_manage_admins(admin, reviewer, ada):
+    person = add(admin)
+    token = {"name": "Mine", "scopes": ["write"], "personId": str(ada.id)}
     for response in (
         reviewer.post(PEOPLE, BOB | {"email": "more@example.com", "role": "admin"}),
         change(reviewer, person, role="admin"),
-        change(reviewer, ada, email="mallory@example.com"),
-        reviewer.delete(f"{PEOPLE}/{boss.id}"),
+        change(reviewer, {"id": ada.id}, email="mallory@example.com"),
+        reviewer.delete(f"{PEOPLE}/{ada.id}"),
         reviewer.post(TOKENS, token),
         reviewer.delete(f"{TOKENS}/{admin.row.id}"),
     ):
@@ -113,28 +111,27 @@ def test_only_admins_can_manage_admins(admin, reviewer, boss):
     body_of(admin.post(TOKENS, token), 201)
 
 
-def test_the_last_active_admin_cannot_be_removed(admin, boss):
-    ada = {"id": str(boss.id)}
+def test_the_last_active_admin_cannot_be_removed(admin, ada):
     second = add(admin, role="admin")
     assert change(admin, second, active=False).status_code == 200
     for response in (
-        change(admin, ada, role="reviewer"),
-        change(admin, ada, active=False),
-        admin.delete(f"{PEOPLE}/{boss.id}"),
+        change(admin, {"id": ada.id}, role="reviewer"),
+        change(admin, {"id": ada.id}, active=False),
+        admin.delete(f"{PEOPLE}/{ada.id}"),
     ):
         assert error_of(response) == (409, "last_admin")
     assert change(admin, second, active=True).status_code == 200
-    body_of(admin.delete(f"{PEOPLE}/{boss.id}"))
+    body_of(admin.delete(f"{PEOPLE}/{ada.id}"))
     assert error_of(admin.get("/v1/me")) == (401, "unauthorized")
 
 
-def test_the_last_token_that_can_manage_tokens_cannot_be_removed(admin, boss, organization):
+def test_the_last_token_that_can_manage_tokens_cannot_be_removed(admin, ada, organization):
     make_person(organization, "admin", "Without a token")
     for token in ApiToken.select().where(ApiToken.user.is_null()):
         assert admin.delete(f"{TOKENS}/{token.id}").status_code == 200
     for response in (
-        admin.delete(f"{PEOPLE}/{boss.id}"),
-        change(admin, {"id": str(boss.id)}, role="reviewer"),
+        admin.delete(f"{PEOPLE}/{ada.id}"),
+        change(admin, {"id": ada.id}, role="reviewer"),
         admin.delete(f"{TOKENS}/{admin.row.id}"),
     ):
         assert error_of(response) == (409, "last_write_token")
@@ -170,7 +167,7 @@ def test_the_role_limits_a_tokens_scope(app, reviewer):
     assert error_of(caller.post("/v1/rubrics", {})) == (403, "insufficient_scope")
 
 
-def test_tokens_require_an_active_person_in_the_organization(reviewer, boss):
+def test_tokens_require_an_active_person_in_the_organization(reviewer):
     inactive, foreign = add(reviewer), make_person(make_organization("Other"))
     change(reviewer, inactive, active=False)
     for person_id in (inactive["id"], foreign.id, ApiToken.get().id):
@@ -188,7 +185,8 @@ def test_audit_entries_name_the_person(app, reviewer):
     assert (created.actor_kind, str(created.subject_id)) == ("apiToken", person["id"])
 
 
-def test_commands_can_add_the_first_admin_and_token(app, flask, organization):
+@pytest.mark.usefixtures("organization")
+def test_commands_can_add_the_first_admin_and_token(app, flask):
     flask("person", "create", "Acme", "ada@example.com", "--name", "Ada")
     assert "admin  active  Ada <ada@example.com>" in flask("person", "list", "Acme")
     token = flask("token", "create", "Acme", "--person", "ADA@example.com").strip()

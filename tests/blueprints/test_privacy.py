@@ -62,9 +62,9 @@ def test_disclosure_additions_replace_earlier_ones(reviewer):
     assert changed["disclosureAdditions"] == NO_ADDITIONS | {"evaluated": ["Tests"]}
 
 
-@pytest.mark.parametrize("days", [1, 3650])
-def test_retention_is_1_to_3650_days(reviewer, days):
-    assert change(reviewer, retentionDays=days)["retentionDays"] == days
+def test_retention_is_1_to_3650_days(reviewer):
+    for days in (1, 3650):
+        assert change(reviewer, retentionDays=days)["retentionDays"] == days
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_before_the_session_only_the_key_and_messages_are_stored(clock, reviewer
     assert data["retainedUntil"] is None
     change(reviewer, retentionDays=1)
     assert read(candidate, ME)["retainedUntil"] == "2026-04-09T09:00:00.000Z"  # the key expires after 7 days
-    assert len(exported(candidate)) == 1
+    assert len(export_lines(candidate)) == 1
 
 
 def test_candidates_do_not_see_reviewers_notes_and_scores(app, reviewer, organization):
@@ -215,7 +215,7 @@ def test_sessions_include_their_retention(clock, reviewer, candidate, key):
     assert retained_until() == {"2026-05-01T09:00:00.000Z"}
 
 
-def exported(candidate):
+def export_lines(candidate):
     response = candidate.get(f"{ME}/export")
     assert (response.status_code, response.mimetype) == (200, "application/x-ndjson")
     assert "attachment" in response.headers["Content-Disposition"]
@@ -229,7 +229,7 @@ def test_candidates_can_export_the_data_that_their_client_sent(clock, candidate,
     for event in events:
         add_event(session, event)
     ClientReport.record(session, "workspace_commit", {"commitSha": "abc1234"})
-    first, *others = exported(candidate)
+    first, *others = export_lines(candidate)
     assert json.loads(first) == {"candidate": read(candidate, ME)}
     report = {"kind": "workspace_commit", "data": {"commitSha": "abc1234"}, "createdAt": NINE}
     assert [json.loads(line) for line in others[:2]] == [
@@ -243,7 +243,7 @@ def test_the_export_reads_client_reports_in_batches(candidate, session):
     for number in range(25):
         ClientReport.record(session, "device_start", {"cpuCount": number})
     with counted() as statements:
-        _, *lines = exported(candidate)
+        _, *lines = export_lines(candidate)
     assert [json.loads(line)["clientReport"]["data"]["cpuCount"] for line in lines] == list(range(25))
     assert all("LIMIT" in text for text in statements if 'FROM "client_reports"' in text)
 
@@ -257,7 +257,7 @@ def test_erasure_requests_are_idempotent_and_do_not_erase_data(clock, reviewer, 
     (listed,) = read(reviewer, "/v1/candidates")["candidates"]
     (listed_key,) = read(reviewer, f"/v1/assessments/{key.assessment_id}/keys")["keys"]
     data = read(candidate, ME)
-    for body in (listed, listed_key, read(reviewer, f"/v1/sessions/{session.id}"), data):
+    for body in (listed, listed_key, data, read(reviewer, f"/v1/sessions/{session.id}")):
         assert body["erasureRequestedAt"] == NINE
     assert {kind["name"] for kind in data["storedData"]} >= {"events", "keys"}
     assert listed["candidateName"] == "Alice"

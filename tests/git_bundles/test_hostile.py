@@ -1,4 +1,4 @@
-"""Hostile bundles: each is rejected with its reason, within the limits, and never written anywhere."""
+"""Hostile bundles are rejected with a reason, and write no files."""
 
 import contextlib
 import random
@@ -38,7 +38,7 @@ def with_tree(*entries, objects=()):
     return bundle_of_tree(pack, pack.add_tree(*entries))
 
 
-def named(name):
+def with_file_name(name):
     return with_tree(("100644", name, object_name(BLOB, b"a\n")), objects=[(BLOB, b"a\n")])
 
 
@@ -50,44 +50,27 @@ def with_claimed_size(size):
 
 def with_claimed_count(count):
     pack = Pack()
-    tree = pack.add_tree()
-    head = pack.add_commit(tree)
     pack.count = count
-    return pack.bundle(head)
+    return bundle_of_tree(pack, pack.add_tree())
 
 
-def cycle_of_references():
-    """Two deltas, each based on the other."""
+def with_delta(content):
     pack = Pack()
-    head = pack.add_commit(pack.add_tree((*FILE, b"\1" * 20)))
-    pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\1" * 20)
-    pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\2" * 20)
-    return pack.bundle(head)
+    offset = pack.add(BLOB, b"base\n")
+    pack.add(OFS_DELTA, content, base=offset_to(pack.size - offset))
+    return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, b"base\n"))))
 
 
-def delta(content, base=b"base\n", **options):
+def with_bases(kind, *bases):
+    """A bundle with a delta for each base."""
     pack = Pack()
-    at = pack.add(BLOB, base)
-    pack.add(OFS_DELTA, content, base=offset_to(pack.size - at), **options)
-    return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, base))))
-
-
-def delta_of_itself():
-    pack = Pack()
-    head = pack.add_commit(pack.add_tree())
-    pack.add(OFS_DELTA, varint(1) + varint(1), base=b"\0")
-    return pack.bundle(head)
-
-
-def delta_before_the_pack():
-    pack = Pack()
-    head = pack.add_commit(pack.add_tree())
-    pack.add(OFS_DELTA, varint(1) + varint(1), base=offset_to(2**40))
-    return pack.bundle(head)
+    for base in bases:
+        pack.add(kind, varint(1) + varint(1) + b"\1a", base=base)
+    return bundle_of_tree(pack, pack.add_tree())
 
 
 def folders_in_folders(depth, width):
-    """A tree whose entries are all the same smaller tree: `width` to the power of `depth` files."""
+    """A tree with `width` to the power of `depth` files, in few objects."""
     pack = Pack()
     blob = pack.add_object(BLOB, b"a\n")
     tree = pack.add_tree((*FILE, blob))
@@ -111,20 +94,13 @@ def many_files(count):
     return bundle_of_tree(pack, pack.add_tree(*(("100644", b"%06d" % n, blob) for n in range(count))))
 
 
-def many_objects(count):
-    pack = Pack()
-    for number in range(count):
-        pack.add(BLOB, b"%d" % number)
-    return bundle_of_tree(pack, pack.add_tree())
-
-
-def header(*lines, head=b"0" * 40):
+def header(*lines):
     return b"\n".join([b"# v2 git bundle", *lines, b"", b""])
 
 
 CASES = {
     "nothing": (b"", "The file is not a git bundle."),
-    "another file": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
+    "zip archive": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
     "no end of the header": (b"# v2 git bundle\n" + b"a" * 100_000, HEADER),
     "endless header": (b"# v2 git bundle\n" + (b"0" * 40 + b" refs/heads/a\n") * 10_000, HEADER),
     "no reference": (header(), "The bundle must have"),
@@ -137,14 +113,14 @@ CASES = {
     "size too small": (with_claimed_size(1), DAMAGED),
     "size too large": (with_claimed_size(100), DAMAGED),
     "size of many bytes": (with_claimed_size(2**70), DAMAGED),
-    "deltas in a circle": (cycle_of_references(), DAMAGED),
-    "delta of itself": (delta_of_itself(), DAMAGED),
-    "delta before the pack": (delta_before_the_pack(), DAMAGED),
-    "delta of another size": (delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
-    "delta beyond its base": (delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
-    "delta with endless number": (delta(b"\x80" * 40), "A delta in the bundle is damaged."),
-    "empty delta": (delta(b""), DAMAGED),
-    "delta to a large object": (delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
+    "cyclic deltas": (with_bases(REF_DELTA, b"\1" * 20, b"\2" * 20), DAMAGED),
+    "delta of itself": (with_bases(OFS_DELTA, b"\0"), DAMAGED),
+    "delta before the pack": (with_bases(OFS_DELTA, offset_to(2**40)), DAMAGED),
+    "delta with a false size": (with_delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
+    "delta beyond its base": (with_delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
+    "delta with an endless number": (with_delta(b"\x80" * 40), "A delta in the bundle is damaged."),
+    "empty delta": (with_delta(b""), DAMAGED),
+    "delta to a large object": (with_delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
     "missing file": (with_tree((*FILE, b"\1" * 20)), LACKS),
     "missing folder": (with_tree(("40000", b"a", b"\1" * 20)), LACKS),
     "missing commit": (Pack().bundle(b"\1" * 20), LACKS),
@@ -164,13 +140,13 @@ CASES = {
         "A folder in the bundle is damaged.",
     ),
     "too many tags": (tags_of_tags(9), "The bundle's reference has too many nested tags."),
-    "name ..": (named(b".."), "A file name"),
-    "name .git": (named(b".git"), "A file name"),
-    "name .GIT": (named(b".GIT"), "A file name"),
-    "name with a slash": (named(b"../x"), "A file name"),
-    "absolute name": (named(b"/etc/passwd"), "A file name"),
-    "empty name": (named(b""), "A file name"),
-    "long name": (named(b"a" * 5_000), "A path in the bundle is longer"),
+    "name ..": (with_file_name(b".."), "A file name"),
+    "name .git": (with_file_name(b".git"), "A file name"),
+    "name .GIT": (with_file_name(b".GIT"), "A file name"),
+    "name with a slash": (with_file_name(b"../x"), "A file name"),
+    "absolute name": (with_file_name(b"/etc/passwd"), "A file name"),
+    "empty name": (with_file_name(b""), "A file name"),
+    "long name": (with_file_name(b"a" * 5_000), "A path in the bundle is longer"),
     "folder bomb": (folders_in_folders(10, 10), "The folders in the bundle have more than"),
     "deep folders": (folders_in_folders(300, 1), "Folders in the bundle are nested more than"),
     "many files": (many_files(20_001), "More than 20,000 files differ from the base."),
@@ -196,7 +172,7 @@ def test_a_damaged_bundle_is_read_or_rejected(seed, tmp_path):
 
 
 def inflating_to(size, count=1):
-    """A pack of blobs of zeros, each of this size, that takes a thousandth of it."""
+    """A bundle of blobs of this size, compressed to a thousandth."""
     pack = Pack()
     for number in range(count):
         pack.add(BLOB, bytes(size - 8) + number.to_bytes(8))
@@ -214,9 +190,9 @@ def inflating_to(size, count=1):
             lambda: inflating_to(MAX_OBJECT_BYTES, MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
             "The objects in the bundle are larger than 200 MiB in total.",
         ),
-        (lambda: many_objects(100_001), "The bundle has more than 100,000 objects."),
+        (lambda: inflating_to(8, 100_001), "The bundle has more than 100,000 objects."),
     ],
-    ids=["large object", "larger object", "beyond memory", "all together", "objects"],
+    ids=["object size", "larger object", "memory", "total size", "objects"],
 )
 def test_a_decompression_bomb_is_rejected(content, problem, tmp_path):
     started_at = monotonic()

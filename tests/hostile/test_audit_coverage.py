@@ -57,7 +57,9 @@ def test_every_changing_operation_is_recorded_once(world):
     for operation in (operation for operation in CHANGING if operation in served):
         action = action_of(operation)
         expected = [] if action in EVENT_STREAM | SIGN_IN else [action]
-        assert recorded_actions(world, operation) == expected, operation
+        assert recorded_actions(world, operation) == expected, (
+            f"{operation}: add @audit.change() or @audit.change(created=...) directly above the view in blueprints/."
+        )
 
 
 def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
@@ -70,7 +72,7 @@ def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
         is_recorded = (is_record and action not in NOT_RECORDED) or action in EXPORTS
         expected = [action] if is_recorded else []
         assert recorded_actions(world, operation) == expected, (
-            f"{operation}: use @audit.reading for records only."
+            f"{operation}: use @audit.reading for reads of a candidate's data, and only for those."
         )
 
 

@@ -1,13 +1,13 @@
-"""An upstream that plays both providers, and an application that forwards to it."""
+"""An upstream that acts as both providers, and an application that forwards to it."""
 
 import pytest
 import urllib3
 from callers import Caller
 
+from models import ModelUsage
 from proxy import disconnect, forwarding
 from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
-from tests.live.service import Service
 from tests.proxy.upstream import MESSAGE, STREAMING_BODY, Upstream, documents
 
 STREAMS = 2
@@ -33,7 +33,7 @@ def upstream():
 
 @pytest.fixture
 def forward_to(app, monkeypatch):
-    """Make the application forward to this address with these keys."""
+    """Forward the application's calls to an address, with these keys."""
 
     def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
@@ -56,7 +56,7 @@ def candidate(app, key, session, upstream, forward_to):
 
 @pytest.fixture
 def call(candidate):
-    """Make a call as the candidate, or as another caller; returns the response, read to its end."""
+    """Make a call, by default as the candidate, and read its complete response."""
 
     def call(path, caller=candidate, method="POST", **options):
         if method == "POST":
@@ -66,21 +66,7 @@ def call(candidate):
     return call
 
 
-@pytest.fixture(scope="session")
-def service_upstream():
-    with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture(scope="session")
-def service(service_upstream, tmp_path_factory):
-    """One process with few threads, forwarding to `service_upstream`."""
-    folder = tmp_path_factory.mktemp("proxy")
-    address = service_upstream.address
-    settings = {
-        "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "sk-ant-ours",
-        "OPENAI_BASE_URL": f"{address}/v1", "OPENAI_API_KEY": "sk-ours",
-        "WEB_THREADS": "8", "PROXY_STREAMS": "3",
-    }  # fmt: skip
-    with Service(folder, f"sqlite:///{folder}/proofstone.db", **settings).start(processes=1) as service:
-        yield service
+@pytest.fixture
+def usage(session):
+    """Get the session's stored calls."""
+    return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))

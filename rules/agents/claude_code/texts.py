@@ -5,7 +5,7 @@ Verified with 2.1.197 and 2.1.332.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rules.agents.event_data import shortened
 from rules.agents.files.known_files import FileUpdate, Invalidation, Snapshot, read_numbered_lines
@@ -60,13 +60,6 @@ _MODIFIED = re.compile(
 MAX_COMMAND_CHARACTERS = 500
 
 
-class _Reader(NamedTuple):
-    """Reads texts with this start. `read` returns None for a text in a different format."""
-
-    start: str
-    read: Callable[[str], list[Event] | None]
-
-
 def user_events(texts: Sequence[str]) -> list[Event]:
     """Return the user's input in the texts between two responses, in order."""
     events: list[Event] = []
@@ -104,8 +97,8 @@ def _read_text(text: str) -> tuple[list[Event], bool]:
         return queued, False
     if text.startswith(("<command-message>", "<command-name>")):
         return _slash_command(text), text.startswith("<command-message>")
-    for reader in _READERS:
-        if text.startswith(reader.start) and (events := reader.read(text)) is not None:
+    for start, read in _READERS:
+        if text.startswith(start) and (events := read(text)) is not None:
             return events, False
     return [("prompt", {"text": text})], False
 
@@ -196,11 +189,12 @@ def _interrupt(text: str) -> list[Event] | None:
     return [("interrupt", {"variant": variant, "subtype": subtype})]
 
 
-_READERS = (
-    _Reader("<bash-input>", _bash_input),
-    _Reader("<bash-stdout>", _bash_output),
-    _Reader("<bash-stderr>", _bash_output),
-    _Reader("[Request interrupted by user", _interrupt),
+# By the start of the text. A reader returns None for a text in a different format.
+_READERS: tuple[tuple[str, Callable[[str], list[Event] | None]], ...] = (
+    ("<bash-input>", _bash_input),
+    ("<bash-stdout>", _bash_output),
+    ("<bash-stderr>", _bash_output),
+    ("[Request interrupted by user", _interrupt),
 )
 
 

@@ -157,11 +157,8 @@ def _patch_text(outcome: Outcome) -> str:
 
 
 def _patch(outcome: Outcome) -> list[Data]:
-    events = (
-        patch_events.file_events(_patch_text(outcome), outcome.workspace)
-        if _PATCHED in outcome.result
-        else []
-    )
+    patch = _patch_text(outcome) if _PATCHED in outcome.result else ""
+    events = patch_events.file_events(patch, outcome.workspace)
     return events or [tool_use(outcome._replace(is_error=True))]
 
 
@@ -220,11 +217,7 @@ def _printed_result(source: str, output: str) -> Data | None:
 
 
 def _printed_command(arguments: Any, result: Data) -> Data:
-    data = {
-        "command": command_text(arguments),
-        "exitCode": result["exit_code"],
-        "stdout": result["output"],
-    }
+    data = {"command": command_text(arguments), "exitCode": result["exit_code"], "stdout": result["output"]}
     seconds = result.get("wall_time_seconds")
     if isinstance(seconds, float) and 0 <= seconds < MAX_SECONDS:
         data["durationMs"] = round(seconds * 1000)

@@ -75,10 +75,6 @@ class Invalidation:
 FileUpdate = Snapshot | Edit | Rewrite | Invalidation
 
 
-def no_limit() -> bool:
-    return True
-
-
 class Workspace(NamedTuple):
     """The agent's files before one of its calls, as far as the conversation shows them.
 

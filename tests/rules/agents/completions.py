@@ -1,4 +1,4 @@
-"""Requests of OpenAI's Chat Completions API for tests, in the form in which opencode sends them."""
+"""Chat Completions requests, as opencode sends them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Agents: how each is recognized, and the smallest one that can be added (CONTRIBUTING.md#adding-a-coding-agent)."""
+"""Known agents: their headers, and a minimal new agent (CONTRIBUTING.md#adding-a-coding-agent)."""
 
 import re
 
@@ -23,7 +23,7 @@ from tests.rules.agents.messages import assistant, call, result, user
         ({}, None),
     ],
 )
-def test_an_agent_is_recognized_by_its_headers(headers, name):
+def test_agents_are_recognized_by_their_headers(headers, name):
     assert recognize(headers).name == name
 
 

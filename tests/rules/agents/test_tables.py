@@ -1,4 +1,4 @@
-"""The known agents: whatever a call or a text has, nothing raises."""
+"""Known agents accept any call and any text."""
 
 from itertools import product
 
@@ -7,6 +7,10 @@ import pytest
 from rules.agents.known_agents import AGENTS
 from rules.agents.tools import Outcome
 
+NAMES = (
+    "cmd command workdir session_id cell_id path plan message query file_path old_string new_string edits offset limit "
+    "url subagent_type filePath oldString newString content patchText pattern todos prompt"
+)
 ARGUMENTS = [
     None,
     True,
@@ -18,28 +22,7 @@ ARGUMENTS = [
     "await tools.exec_command({})",
     [],
     {},
-    *(
-        {name: value}
-        for name in (
-            *("cmd", "command", "workdir", "session_id", "cell_id", "path", "plan", "message", "query"),
-            *("file_path", "old_string", "new_string", "edits", "offset", "limit", "url", "subagent_type"),
-        )
-        for value in (None, 7, [], [[]], {}, "x")
-    ),
-    *(
-        {name: value}
-        for name in (
-            "filePath",
-            "oldString",
-            "newString",
-            "content",
-            "patchText",
-            "pattern",
-            "todos",
-            "prompt",
-        )
-        for value in (None, 7, [], [[]], {}, "x")
-    ),
+    *({name: value} for name in NAMES.split() for value in (None, 7, [], [[]], {}, "x")),
 ]
 RESULTS = [
     "",
@@ -65,7 +48,7 @@ RESULTS = [
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_no_arguments_or_results_raise(agent):
+def test_arbitrary_calls_do_not_raise(agent):
     assert agent.tools.rows
     names = (*agent.tools.rows, "mcp__a__b", "mcp__", "", "unknown")
     for name, arguments, result, is_error in product(names, ARGUMENTS, RESULTS, (None, True)):
@@ -77,7 +60,7 @@ def test_no_arguments_or_results_raise(agent):
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_no_text_raises(agent):
+def test_arbitrary_texts_do_not_raise(agent):
     texts = [
         "",
         "<",
@@ -88,6 +71,6 @@ def test_no_text_raises(agent):
         "# Context from my IDE setup:",
         "\ud800",
     ]
-    texts += ["<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n"]
+    texts.append("<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n")
     assert all(isinstance(data, dict) for _, data in agent.user_events(texts))
     assert not any(agent.queued_prompts(text) or agent.is_summary(text) for text in texts)
