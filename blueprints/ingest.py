@@ -26,7 +26,7 @@ ENVELOPE = Envelope()
 @raises(NotFound, NotRedeemed, SessionClosed, SessionFull)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
-@blp.alt_response(200, schema=Ingested, description="The event's id already exists; nothing is stored.")
+@blp.alt_response(200, schema=Ingested, description="The event's id already exists. The event is not stored.")
 def ingest_event(envelope):
     """Ingest an event
 

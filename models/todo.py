@@ -68,7 +68,7 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
 
 
 def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
-    """The organization's candidates, except erased candidates and those in deleted assessments."""
+    """The organization's candidates, excluding erased candidates and deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), *columns).join(A, on=(A.id == K.assessment))
     return query.where(
         K.organization == reviewer.organization_id, K.erased_at.is_null(), A.deleted_at.is_null()

@@ -15,7 +15,7 @@ class EventCounts(Schema):
 
     events = Integer("Stored events, including late ones.", example=214)
     valid = Integer("Signed by one of the session's keys.", example=200)
-    invalid = Integer("Signed by none of the session's keys.", example=0)
+    invalid = Integer("Signature matches none of the session's keys.", example=0)
     unsigned = Integer("Unsigned. The editor extension never signs.", example=14)
     unknown_key = Integer("Signed, but the session has no public key.", example=0)
     not_judged = Integer("Not verified yet. The worker verifies large events.", example=0)

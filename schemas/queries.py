@@ -57,10 +57,11 @@ class After(Described):
 
     openapi = {"type": "string"}
     default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
+    cursor: Any = Cursor
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         try:
-            return Cursor.parse(value)
+            return self.cursor.parse(value)
         except ValueError:
             raise self.make_error("invalid") from None
 

@@ -6,9 +6,9 @@ from rules.result_cursors import ResultCursor
 from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
-from schemas import common
+from schemas import common, queries
 from schemas.base import Schema, shape
-from schemas.fields import Choice, Described, Flag, Id, Integer, Line, ListOf, Nested, Number, String
+from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import STATUSES
 from schemas.queries import Filter, Limit
 from schemas.timestamps import Timestamp
@@ -26,17 +26,10 @@ CSV_COLUMNS = (
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
 
-class After(Described):
+class After(queries.After):
     """A results page's cursor."""
 
-    openapi = {"type": "string"}
-    default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> ResultCursor:
-        try:
-            return ResultCursor.parse(value)
-        except ValueError:
-            raise self.make_error("invalid") from None
+    cursor = ResultCursor
 
 
 class ResultFilter(Filter):

@@ -21,7 +21,7 @@ class Submission(Schema):
 
     received_at = Timestamp("Time when the submission was received.", attribute="created_at")
     format = Choice(FORMATS, "Git bundle, zip archive, or a client's gzip-compressed tar.", example="git")
-    size = Integer("Size in bytes; null if nothing arrived.", example=20480, null=True)
+    size = Integer("Size in bytes; null if missing.", example=20480, null=True)
     sha256 = String("SHA-256 of the file.", example="e3b0c442" * 8, null=True)
     state = Choice(
         STATES,

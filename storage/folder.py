@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from errors import NotFound, StoreUnavailable
 from storage.atomic_file import atomic_file
-from storage.base import Readable, Storage, checked_length, is_object_key, read_body, store_error
+from storage.base import Readable, Storage, checked_length, copy_body, is_object_key, store_error
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
@@ -49,11 +50,10 @@ class FolderStorage(Storage):
         with self._translated_errors():
             self._create_folder()
 
-    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+    def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
         length = checked_length(content_length)
         with self._translated_errors(), atomic_file(self._path(object_key)) as file:
-            for chunk in read_body(stream, length):
-                file.write(chunk)
+            return copy_body(stream, length, file)
 
     def open(self, object_key: str) -> Readable:
         with self._translated_errors():

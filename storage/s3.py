@@ -15,8 +15,8 @@ from storage.base import (
     Readable,
     Storage,
     checked_length,
+    copy_body,
     is_object_key,
-    read_body,
     store_error,
 )
 
@@ -52,17 +52,17 @@ class S3Storage(Storage):
     def prepare(self) -> None:
         """Do nothing: the bucket exists."""
 
-    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+    def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
         length = checked_length(content_length)
         # The store needs the body's digest before the body. A retry needs the body again.
         with tempfile.TemporaryFile() as file:
             try:
-                for chunk in read_body(stream, length):
-                    file.write(chunk)
+                sha256 = copy_body(stream, length, file)
             except OSError as error:
                 raise store_error(error) from error
             file.seek(0)
             self._call("put_object", object_key, Body=file)
+        return sha256
 
     def open(self, object_key: str) -> Readable:
         return _Body(self._call("get_object", object_key)["Body"])
@@ -78,7 +78,7 @@ class S3Storage(Storage):
             self._call("delete_object", object_key)
 
     def check_writable(self) -> None:
-        """Write an empty object, always with the same name, which requires write permission."""
+        """Write an empty object with a fixed name, to check the write permission."""
         with _translated_errors():
             self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 

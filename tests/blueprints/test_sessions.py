@@ -46,7 +46,7 @@ def put_result(reviewer, session, **result):
     return reviewer.put(f"/v1/sessions/{session.id}/test-result", result)
 
 
-def test_open_session(reviewer, limited):
+def test_open_session_fields(reviewer, limited):
     add_event(limited, envelope())
     body = read(reviewer, limited)
     null = (
@@ -75,7 +75,7 @@ def test_open_session(reviewer, limited):
     }
 
 
-def test_completed_session(clock, reviewer, session):
+def test_completed_session_fields(clock, reviewer, session):
     add_event(session, envelope("session_start"))
     add_event(session, envelope("prompt", at=90))
     clock.fixed += timedelta(minutes=3)

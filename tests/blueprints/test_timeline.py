@@ -441,9 +441,9 @@ def test_activity_summary_names_the_latest_five_commands(candidate, session):
 
 
 def test_recent_activity_depends_on_arrival_time(clock, candidate, session):
-    nothing = read(candidate, session, "recent-activity", minutes=1)
-    assert nothing["summary"] == "In the last minute: nothing recorded."
-    assert nothing["recentActivity"] == {"filesChanged": [], "commands": [], "promptCount": 0}
+    empty = read(candidate, session, "recent-activity", minutes=1)
+    assert empty["summary"] == "In the last minute: nothing recorded."
+    assert empty["recentActivity"] == {"filesChanged": [], "commands": [], "promptCount": 0}
     add(session, envelope("prompt", at=90_000))
     clock.fixed += timedelta(minutes=30)
     add(session, envelope("prompt", at=-90_000))

@@ -95,14 +95,9 @@ def emails(app, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def rubric(organization):
-    return make_rubric(organization)
-
-
-@pytest.fixture
-def cohort(organization, rubric, clock):
+def cohort(organization, clock):
     """An assessment with three other candidates' closed sessions."""
-    assessment = make_assessment(organization, rubric_id=rubric.id)
+    assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     for number in range(3):
         make_closed_session(assessment, *make_events("other", prompts=number))
         clock.fixed += timedelta(minutes=7)

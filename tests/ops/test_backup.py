@@ -127,15 +127,6 @@ def test_private_backups_restore_the_installation(installation, empty, file, tmp
     assert temporary_files(tmp_path) == []
 
 
-def test_existing_files_are_only_replaced_with_overwrite(installation, file):
-    file.write_bytes(b"last year's")
-    with pytest.raises(OperationError, match="--overwrite"):
-        back_up(installation, file)
-    assert file.read_bytes() == b"last year's"
-    back_up(installation, file, overwrite=True)
-    assert tarfile.is_tarfile(file)
-
-
 def test_damaged_databases_are_not_backed_up(installation, file, tmp_path):
     fill(installation, megabytes=1)
     with open(installation.database, "r+b") as database:

@@ -397,7 +397,7 @@ def test_only_anchors_reveal_that_all_keys_were_removed(
     status, output = run("seals", "verify", "--anchors", file)
     assert status == 1
     assert f"session {session.id}, final seal 1: the seal differs." in output
-    assert f"organization {organization.id}, audit row 4: the row has another hash." in output
+    assert f"organization {organization.id}, audit row 4: the row has a different hash." in output
 
 
 @pytest.mark.parametrize("type", ["session.sealed", "audit.sealed"])

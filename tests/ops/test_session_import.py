@@ -14,6 +14,7 @@ import factories
 import independent_metrics
 import independent_statistics
 import pytest
+from response_checks import body_of
 
 from models import Assessment, CandidateKey, CandidateList, Session
 from ops import session_import
@@ -54,30 +55,11 @@ def assert_metrics(session, file):
         assert stored == value, name
 
 
-def ingest(candidate, path, body):
-    response = candidate.request("POST", f"/v1/hooks/{path}", data=body, content_type="application/json")
-    assert response.status_code in (200, 201), response.json
-    return response.json
-
-
-def complete(candidate, key, session):
-    body = {"key": key.key, "sessionId": str(session.id)}
-    assert candidate.post("/v1/candidate/complete", body).status_code == 200
-
-
 @EACH_FILE
 def test_imported_recordings_have_the_expected_metrics(organization, file):
     session = session_import.Importer(organization).import_file(file)
     assert_metrics(session, file)
     assert Session.get_by_id(session.id).event_count == len(read_lines(file))
-
-
-@EACH_FILE
-def test_recordings_sent_over_http_have_the_expected_metrics(candidate, key, session, file):
-    for line in read_lines(file, session.id):
-        ingest(candidate, "ingest", line)
-    complete(candidate, key, session)
-    assert_metrics(session, file)
 
 
 @EACH_FILE
@@ -89,9 +71,12 @@ def test_shuffled_batches_with_duplicates_have_the_expected_metrics(flask, candi
     results = Counter()
     for start in range(0, len(sent), BATCH_SIZE):
         body = f'{{"events": [{",".join(sent[start : start + BATCH_SIZE])}]}}'.encode()
-        results.update(result["status"] for result in ingest(candidate, "ingest/batch", body)["results"])
+        response = candidate.request(
+            "POST", "/v1/hooks/ingest/batch", data=body, content_type="application/json"
+        )
+        results.update(result["status"] for result in body_of(response)["results"])
     assert results == {"created": len(lines), "skipped": len(sent) - len(lines)}
-    complete(candidate, key, session)
+    body_of(candidate.post("/v1/candidate/complete", {"key": key.key, "sessionId": str(session.id)}))
     assert_metrics(session, file)
     assert "changed: 0." in flask("sessions", "rederive")
     assert_metrics(session, file)

@@ -141,7 +141,7 @@ def read_data(dialect, body, size):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_comments_ignored_fields_multiline_events_and_line_endings(end, size):
+def test_streams_are_read_in_all_valid_formats(end, size):
     lines = [
         ": ping", "", "retry: 3000", "id: 1", "event: message_delta", 'data: {"type": "message_delta",',
         'data:"usage": {"output_tokens": 20}}', "", ":", "data", "", 'data:{"type": "message_stop"}', "", "",

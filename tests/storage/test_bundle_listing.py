@@ -121,16 +121,6 @@ def test_other_types_are_unsafe():
     assert after == Entry("after", 1, "file", None)
 
 
-def test_a_global_header_can_name_all_entries():
-    bundle = listing(tar(("safe", b""), ("safe too", b""), path="/etc/passwd"))
-    assert bundle.entries == [Entry("/etc/passwd", 0, "file", "Name is an absolute path.")] * 2
-
-
-def test_an_oversized_header_ends_the_listing():
-    bundle = listing(tar(("before", b"1"), field("x", comment="c" * 5 * MIB), ("after", b"1")))
-    assert (names(bundle), bundle.problem) == (["before"], LARGE_HEADER)
-
-
 ONE, TAR = tar(("a", b"1")), tar(("after", b"1"))
 SIZE_RECORD = extension(tarfile.XHDTYPE, record(b"size", b"3"))
 HEADERS = {
