@@ -208,20 +208,6 @@ def test_a_credential_adds_at_most_50_rows_a_day(app_with, reviewer):
     assert AcceptedSender.select().count() == credential_throttling.SHARED_NETWORKS.amount == 50
 
 
-def test_a_store_holds_senders_instead_of_the_database(app_with, candidate, reviewer, key, valkey):
-    url, _ = valkey
-    settings = {"RATELIMIT_INVALID_CREDENTIALS": "2 per hour", "RATELIMIT_STORAGE_URL": url}
-    one, other, third = (app_with(**settings) for _ in range(3))
-    assert statuses(on(one, candidate), 1) == [200]
-    lock(one)
-    assert statuses(on(other, candidate), 2) == [200, 200]
-    assert statuses(on(other, reviewer), 1) == [429]
-    assert not AcceptedSender.select().exists()
-    key.revoke()
-    assert statuses(on(other, candidate), 2) == [401, 429]
-    assert statuses(on(third, candidate), 1) == [429]
-
-
 # All networks
 
 
