@@ -131,15 +131,6 @@ def test_a_credential_that_another_process_accepted_works_in_a_locked_network(pr
     assert redeem(anonymous, KEYS[0]) == [429]
 
 
-def test_a_key_accepted_in_a_body_works_in_a_header_in_a_locked_network(processes, candidate):
-    one, other = processes(2)
-    assert (
-        at(HOME, one, candidate).post("/v1/candidate/consent", {"key": candidate.row.key}).status_code == 200
-    )
-    lock(other)
-    assert statuses(at(HOME, other, candidate), 1) == [200]
-
-
 def test_a_credential_accepted_in_another_network_is_rejected_in_a_locked_network(processes, candidate):
     one, other = processes(2)
     assert statuses(at(ELSEWHERE, one, candidate), 1) == [200]
