@@ -16,7 +16,7 @@ from access.rate_limits import RateLimiter
 from models import SignInGrant
 from rules.delivery.email_addresses import is_exact
 from tests.live.service import wait_until
-from tests.oidc_provider import provider
+from tests.servers import oidc_provider
 
 EMAIL = "bob@people.example"
 USERS = (
@@ -32,7 +32,7 @@ USERS = (
 
 @pytest.fixture(scope="module")
 def issuer():
-    with provider(*USERS) as issuer:
+    with oidc_provider(*USERS) as issuer:
         yield issuer
 
 
