@@ -219,11 +219,8 @@ def update_record(
     for name, value in columns.items():
         setattr(session, name, value)
     if is_adopted:
-        signed = sign_record(session, newest)
-        broken = [
-            name
-            for name, matches in zip(("seal_mac", "final_seal_mac"), verdicts, strict=True)
-            if not matches
-        ]
-        columns |= signed | dict.fromkeys(broken, b"")
+        columns |= sign_record(session, newest)
+        for name, matches in zip(("seal_mac", "final_seal_mac"), verdicts, strict=True):
+            if not matches:
+                columns[name] = b""
     session.update_columns(**columns)
