@@ -10,10 +10,9 @@ from rules.integrity.signature_chain import CLOCK_TOLERANCE_NS, SignedLink, orde
 
 def links(pairs: str, times=None) -> list[SignedLink]:
     """Build links from pairs such as `ba` (b after a) and `a` (a start), by default a second apart."""
-    return [
-        SignedLink(seq, (times[seq] if times else seq) * 10**9, pair[:1].encode(), pair[1:].encode() or None)
-        for seq, pair in enumerate(pairs.split())
-    ]
+    signed = [(pair[:1].encode(), pair[1:].encode() or None) for pair in pairs.split()]
+    times = times or range(len(signed))
+    return [SignedLink(seq, times[seq] * 10**9, *signatures) for seq, signatures in enumerate(signed)]
 
 
 def names(chain, seqs) -> str:
