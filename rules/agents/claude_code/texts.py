@@ -104,7 +104,7 @@ def _read_text(text: str) -> tuple[list[Event], bool]:
 
 
 def queued_prompts(text: str) -> list[Event]:
-    """Return the prompt that the user sent while the agent was working, from the text that quotes it."""
+    """Extract a prompt that the user sent while the agent was working."""
     opening, closing = _QUEUED
     start = 0 if text.removeprefix("<system-reminder>\n").startswith(opening) else text.find(f"\n{opening}")
     prompt = _between(text[start:], opening, closing) if start >= 0 else None
@@ -199,7 +199,7 @@ _READERS: tuple[tuple[str, Callable[[str], list[Event] | None]], ...] = (
 
 
 def file_updates(text: str) -> Iterator[FileUpdate]:
-    """Yield the files that the user named or changed, from a text that the program added."""
+    """Yield updates of files that the user attached or changed."""
     for match in _READ_CALL.finditer(text):
         content = read_numbered_lines(text[match.end() :], is_truncated=match[2] != "}")
         if content is not None:

@@ -294,15 +294,15 @@ def stream(answer, *calls):
 
 
 def test_a_stream_is_complete_after_its_last_event():
-    collected = anthropic_messages.Response()
+    streamed = anthropic_messages.Response()
     *parts, last = stream("I look.", LS)
     for part in parts:
-        collected.add(part)
-        collected.add({"type": "ping"})
-        assert not collected.is_complete
-    collected.add(last)
-    assert collected.is_complete
-    answer, intent = collected.events(request(user("a")), MEASURED)
+        streamed.add(part)
+        streamed.add({"type": "ping"})
+        assert not streamed.is_complete
+    streamed.add(last)
+    assert streamed.is_complete
+    answer, intent = streamed.events(request(user("a")), MEASURED)
     assert answer.data["lastAssistantMessage"] == "I look."
     document = response("I look.", LS).events(request(user("a")), MEASURED)
     assert identities([answer, intent]) == identities(document)
@@ -310,7 +310,7 @@ def test_a_stream_is_complete_after_its_last_event():
 
 
 def test_an_error_is_not_recorded():
-    collected = anthropic_messages.Response()
-    collected.add({"type": "error", "error": {"type": "overloaded_error"}})
-    assert collected.events(request(user("a")), MEASURED._replace(counts={})) == []
-    assert not collected.is_complete
+    streamed = anthropic_messages.Response()
+    streamed.add({"type": "error", "error": {"type": "overloaded_error"}})
+    assert streamed.events(request(user("a")), MEASURED._replace(counts={})) == []
+    assert not streamed.is_complete

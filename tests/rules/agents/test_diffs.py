@@ -77,7 +77,7 @@ def test_equal_texts_have_no_hunks():
     assert unified_diff("a", "x\n", "x\n") == ("--- a/a\n+++ b/a\n", 0, 0)
 
 
-def test_a_newline_in_a_path_is_escaped():
+def test_a_newline_in_a_path_is_replaced():
     assert unified_diff("a\n@@ b", "x\n", "y\n").diff.startswith(
         "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1 +1 @@\n"
     )
