@@ -149,8 +149,8 @@ def openai_responses():
 def openai_chat_completions():
     """Call an OpenAI model with Chat Completions
 
-    For tools that do not use the Responses API, and forwarded and recorded in the same way. A stream's usage is
-    estimated unless `stream_options.include_usage` is set.
+    For tools that do not support the Responses API. Calls are forwarded and recorded in the same way. A stream's usage
+    is estimated unless `stream_options.include_usage` is set.
     """
     return _forward(endpoints.CHAT_COMPLETIONS)
 

@@ -78,7 +78,7 @@ class S3Storage(Storage):
             self._call("delete_object", object_key)
 
     def check_writable(self) -> None:
-        """Write an empty object, always with the same name, which requires write permission."""
+        """Write an empty object with a fixed name, to check the write permission."""
         with _translated_errors():
             self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 

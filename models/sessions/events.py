@@ -76,11 +76,6 @@ class SigningKey(Model, ErasedWithSession):
         return [row.public_key for row in rows]
 
     @classmethod
-    def of_candidate_key(cls, key: str, session_id: Any) -> list[str]:
-        """Return the public keys of a normalized candidate key's session, if it has this id or `session_id` is None."""
-        return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id)]
-
-    @classmethod
     def add(cls, session: Session, public_key: str | None) -> None:
         """Add a public key; before the client's first event, keep only the latest MAX_SIGNING_KEYS.
 
@@ -189,11 +184,6 @@ class Event(Table, ErasedWithSession):
             events = events.where(cls.seq <= last_seq)
         rows: Any = events.tuples()
         return rows.get()
-
-    @classmethod
-    def counts_after(cls, session: Session, seq: int) -> bool:
-        """Return whether an event on time follows `seq`."""
-        return cls.select().where(cls.session == session, cls.seq > seq, ~cls.late).exists()
 
     @classmethod
     def envelopes(cls, seqs: list[int]) -> dict[int, str]:

@@ -21,7 +21,9 @@ _STORED = frozenset({"created", "late"})
 
 def may_record(session: Session, channel: str) -> bool:
     """Return whether the candidate agreed to a disclosure that names this channel (R38)."""
-    return Consent.names_channel(session.key_id, channel)
+    rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=session.key_id)
+    consented = [Consent.channels.python_value(channels) for (channels,) in rows]
+    return any(isinstance(channels, list) and channel in channels for channels in consented)
 
 
 def record(

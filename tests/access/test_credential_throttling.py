@@ -131,15 +131,6 @@ def test_a_credential_that_another_process_accepted_works_in_a_locked_network(pr
     assert redeem(anonymous, KEYS[0]) == [429]
 
 
-def test_a_key_accepted_in_a_body_works_in_a_header_in_a_locked_network(processes, candidate):
-    one, other = processes(2)
-    assert (
-        at(HOME, one, candidate).post("/v1/candidate/consent", {"key": candidate.row.key}).status_code == 200
-    )
-    lock(other)
-    assert statuses(at(HOME, other, candidate), 1) == [200]
-
-
 def test_a_credential_accepted_in_another_network_is_rejected_in_a_locked_network(processes, candidate):
     one, other = processes(2)
     assert statuses(at(ELSEWHERE, one, candidate), 1) == [200]
@@ -206,20 +197,6 @@ def test_a_credential_adds_at_most_50_rows_a_day(app_with, reviewer):
     for number in range(60):
         assert statuses(at(f"2001:db8:0:{number:x}::1", app, reviewer), 1) == [200]
     assert AcceptedSender.select().count() == credential_throttling.SHARED_NETWORKS.amount == 50
-
-
-def test_a_store_holds_senders_instead_of_the_database(app_with, candidate, reviewer, key, valkey):
-    url, _ = valkey
-    settings = {"RATELIMIT_INVALID_CREDENTIALS": "2 per hour", "RATELIMIT_STORAGE_URL": url}
-    one, other, third = (app_with(**settings) for _ in range(3))
-    assert statuses(on(one, candidate), 1) == [200]
-    lock(one)
-    assert statuses(on(other, candidate), 2) == [200, 200]
-    assert statuses(on(other, reviewer), 1) == [429]
-    assert not AcceptedSender.select().exists()
-    key.revoke()
-    assert statuses(on(other, candidate), 2) == [401, 429]
-    assert statuses(on(third, candidate), 1) == [429]
 
 
 # All networks

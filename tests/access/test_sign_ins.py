@@ -72,16 +72,6 @@ def test_an_invalid_token_does_not_sign_in(page):
     assert "Set-Cookie" not in response.headers
 
 
-@pytest.mark.parametrize(("role", "read", "write", "admin"), [
-    ("admin", 200, 201, 201), ("reviewer", 200, 201, 403), ("observer", 200, 403, 403),
-])  # fmt: skip
-def test_the_role_sets_the_scope(app, organization, role, read, write, admin):
-    caller = Caller.signed_in(app, make_person(organization, role))
-    assert caller.get("/v1/assessments").status_code == read
-    assert caller.post("/v1/assessments", NEW).status_code == write
-    assert caller.post("/v1/org/tokens", {"name": "One more"}).status_code == admin
-
-
 @pytest.mark.parametrize("headers", FOREIGN_HEADERS)
 def test_a_foreign_page_cannot_change_anything(app, bob, signed_in, headers):
     foreign = with_cookie(app, signed_in.headers["Cookie"], **headers)
@@ -98,12 +88,6 @@ def test_a_header_takes_precedence_over_the_cookie(signed_in, reviewer):
     assert error_of(signed_in.request("GET", "/v1/me", headers=invalid)) == SIGNED_OUT
     both = signed_in.request("GET", "/v1/me", headers=reviewer.headers)
     assert body_of(both, 200)["person"] is None
-
-
-def test_candidate_operations_ignore_the_cookie(signed_in, candidate):
-    assert error_of(signed_in.get("/v1/candidate/me")) == SIGNED_OUT
-    both = signed_in.request("GET", "/v1/candidate/me", headers=candidate.headers)
-    assert both.status_code == 200
 
 
 def test_me_has_the_person_and_the_expiry(clock, app, bob):

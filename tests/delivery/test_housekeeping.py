@@ -110,11 +110,11 @@ def test_a_broken_seal_does_not_stop_other_sessions(worker, session, assessment)
     factories.add_event(session, factories.envelope())
     worker.run_once()
     session.update_columns(sealed_count=0)
-    another = factories.make_session(factories.make_key(assessment))
-    for sealed in (session, another):
+    other_session = factories.make_session(factories.make_key(assessment))
+    for sealed in (session, other_session):
         factories.add_event(sealed, factories.envelope())
     worker.run_once()
-    assert Seal.select().where(Seal.session == another).count() == 1
+    assert Seal.select().where(Seal.session == other_session).count() == 1
     assert failures() == {("seal", str(session.id), 1)}
 
 

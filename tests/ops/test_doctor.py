@@ -15,7 +15,8 @@ from models.heartbeats import Heart
 from models.ledger import seal_keys
 from ops import doctor
 from storage import FolderStorage
-from tests.delivery.mail_server import HOST, Mailbox, accepts, free_port, smtp_server
+from tests.delivery.mail_server import Mailbox, accepts, smtp_server
+from tests.servers import HOST, free_port
 
 SECRET = "hard-to-guess"
 

@@ -92,8 +92,6 @@ def test_all_recordings_in_one_cohort_have_the_expected_statistics(flask, organi
     for index, row in enumerate(Session.select().order_by(Session.created_at, Session.id)):
         response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=str(row.id))
         stats = response.json["cohortStats"]
-        assert stats["sessionCount"] == len(FILES)
-        assert stats["metrics"] == independent_metrics.cohort(sessions)
         independent_statistics.check(stats, columns, columns[index])
 
 

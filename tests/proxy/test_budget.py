@@ -2,7 +2,6 @@
 
 import json
 import queue
-import threading
 from datetime import timedelta
 
 import pytest
@@ -203,27 +202,8 @@ def test_an_unlisted_models_name_from_the_request_is_not_stored(call, upstream, 
     assert [(used.model, used.input_tokens) for used in usage()] == [(None, 11)]
 
 
-def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
-    """Read these events and disconnect. Then the provider sends the rest, if any."""
-    has_stopped = threading.Event()
-
-    def respond(exchange):
-        exchange.start_stream()
-        exchange.chunk(b"".join(events))
-        if rest is None:
-            exchange.wait_for_disconnect()
-        elif has_stopped.wait(TIMEOUT_SECONDS):
-            exchange.chunk(b"".join(rest))
-            exchange.end_stream()
-
-    upstream.respond = respond
-    body = {"model": "gpt-5", "input": "x" * 260} | fields
-    response = candidate.request("POST", path, buffered=False, data=json.dumps(body))
-    received, chunks = b"", iter(response.response)
-    while len(received) < len(b"".join(events)):
-        received += next(chunks)
-    has_stopped.set()
-    response.close()
+def body(**fields):
+    return json.dumps({"model": "gpt-5", "input": "x" * 260} | fields)
 
 
 @pytest.mark.parametrize(
@@ -231,31 +211,31 @@ def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
     [(MESSAGES, MESSAGE_EVENTS, (1000, 200)), (RESPONSES, RESPONSE_EVENTS, (600, 200))],
 )
 def test_a_disconnect_shortly_before_the_usage_costs_the_reported_usage(
-    candidate, upstream, usage, monkeypatch, path, events, counts
+    disconnect_after, usage, monkeypatch, path, events, counts
 ):
     monkeypatch.setattr(disconnect, "GRACE_SECONDS", TIMEOUT_SECONDS)
-    stop_before_the_end(candidate, upstream, path, events[:2], events[2:])
+    disconnect_after(events[:2], events[2:], path)
     (used,) = usage()
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (*counts, True)
 
 
 @pytest.mark.parametrize(("path", "maximum"), [(MESSAGES, "max_tokens"), (RESPONSES, "max_output_tokens")])
 def test_a_disconnect_costs_the_possible_hidden_reasoning(
-    candidate, upstream, usage, monkeypatch, path, maximum
+    disconnect_after, usage, monkeypatch, path, maximum
 ):
     monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 1000)
-    stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1])
+    disconnect_after(RESPONSE_EVENTS[:1], path=path, data=body())
     monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
-    stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1], **{maximum: 64_000})
+    disconnect_after(RESPONSE_EVENTS[:1], path=path, data=body(**{maximum: 64_000}))
     by_time, by_maximum = (used.output_tokens for used in usage())
     # The first call took at least the 0.1 seconds after the disconnect.
     assert 100 <= by_time < TIMEOUT_SECONDS * 1000
     assert by_maximum == 64_000
 
 
-def test_a_disconnect_costs_the_received_output(candidate, upstream, usage):
+def test_a_disconnect_costs_the_received_output(disconnect_after, usage):
     events = [*MESSAGE_EVENTS[:2], text_delta("a" * 600), text_delta('"usage" and ü')]
-    stop_before_the_end(candidate, upstream, MESSAGES, events)
+    disconnect_after(events)
     (used,) = usage()
     # The input was reported. In JSON, the text has 620 bytes: "ü" is an escape of six bytes, and a quote of two.
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 207, False)
@@ -272,9 +252,9 @@ def test_a_completions_unreported_usage_is_estimated(call, upstream, usage, monk
     assert (used.model, used.is_whole) == ("gpt-5-2025-08-07", True)
 
 
-def test_openais_input_is_estimated_unless_it_was_reported(candidate, upstream, usage):
+def test_openais_input_is_estimated_unless_it_was_reported(disconnect_after, usage):
     delta = event({"type": "response.output_text.delta", "delta": "b" * 300, "obfuscation": "c" * 50})
-    stop_before_the_end(candidate, upstream, RESPONSES, [RESPONSE_EVENTS[0], delta])
+    disconnect_after([RESPONSE_EVENTS[0], delta], path=RESPONSES, data=body())
     (used,) = usage()
     # The request has 291 bytes, the output 300.
     assert (used.model, used.input_tokens, used.output_tokens) == ("gpt-5-2025-08-07", 97, 100)

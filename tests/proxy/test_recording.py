@@ -243,21 +243,9 @@ def test_free_calls_are_not_stored(call, recorded, usage):
     ids=["in the middle", "after the last event"],
 )
 def test_a_response_is_recorded_up_to_the_disconnect(
-    candidate, upstream, recorded, usage, events, is_whole, answer
+    disconnect_after, recorded, usage, events, is_whole, answer
 ):
-    sent = b"".join(events)
-
-    def respond(exchange):
-        exchange.start_stream()
-        exchange.chunk(sent)
-        exchange.wait_for_disconnect()
-
-    upstream.respond = respond
-    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
-    received, chunks = b"", iter(response.response)
-    while received != sent:
-        received += next(chunks)
-    response.close()
+    disconnect_after(events, data=FIRST)
     assert recorded() == [PROMPT, answer]
     assert [used.is_whole for used in usage()] == [is_whole]
 

@@ -1,4 +1,4 @@
-"""Keys and candidates are built directly from rows, with exactly the fields that the schemas document."""
+"""Keys and candidates are built from rows with the documented fields."""
 
 import pytest
 from factories import make_key, make_session

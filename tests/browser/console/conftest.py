@@ -1,6 +1,5 @@
 """The console in a real browser, against a service whose BASE_URL is the address that the browser opens."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +11,8 @@ from tests.browser.conftest import DESKTOP, TIMEOUT_MS, Visit
 from tests.browser.console.organization import Organization, fill
 from tests.live.cast import ASSESSMENT
 from tests.live.client import Client
-from tests.live.service import HOST, Service
+from tests.live.service import Service
+from tests.servers import free_port
 
 SEAL_KEYS = f"test:{'0' * 64}"
 # The page has its heading, and nothing is loading.
@@ -46,11 +46,6 @@ class ConsoleVisit(Visit):
             if not self.waiting and self.page.evaluate(CLOSED_STATUS):
                 return self
             assert time.monotonic() < deadline, [request.url for request in self.waiting]
-
-
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,10 @@ import re
 import pytest
 
 from tests.browser.conftest import Visit
-from tests.browser.console.conftest import free_port
 from tests.browser.console.test_every_page import violations
 from tests.live.client import Client
 from tests.live.service import Service
-from tests.oidc_provider import provider
+from tests.servers import free_port, oidc_provider
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_another_persons_link_says_who_is_signed_in(site, visit, team):
 def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tmp_path):
     port, email = free_port(), "bob@northwind.example"
     address = f"http://localhost:{port}"
-    with provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
+    with oidc_provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
         settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
         with Service(tmp_path, BASE_URL=address, **settings) as service:
             service.start(processes=1, port=port)

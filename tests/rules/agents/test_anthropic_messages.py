@@ -272,9 +272,19 @@ def test_paths_are_relative_to_the_initial_working_directory():
 
 
 def test_the_working_directory_can_follow_a_compaction():
-    place = {"role": "system", "content": "# Environment\n - Primary working directory: /home/x\n - Git: yes"}
+    directory = {
+        "role": "system",
+        "content": "# Environment\n - Primary working directory: /home/x\n - Git: yes",
+    }
     read = call("t1", "Read", file_path="/home/x/a.py")
-    messages = [user(SUMMARY), assistant("c"), user("go"), place, assistant(read), user(result("t1", "1\tx"))]
+    messages = [
+        user(SUMMARY),
+        assistant("c"),
+        user("go"),
+        directory,
+        assistant(read),
+        user(result("t1", "1\tx")),
+    ]
     assert events(*messages, system=[])[-1].data["path"] == "a.py"
 
 
