@@ -18,7 +18,7 @@ from rules.events.duplicates import ChannelEvent
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
 
-# Larger events are verified by the worker, so that ingest responds in time.
+# The worker verifies larger events, because ingest must respond in time.
 MAX_VERIFIED_BYTES = 256 * 1024
 # A signature does not name its key, so each event is verified with all of them.
 MAX_SIGNING_KEYS = 20
@@ -79,7 +79,7 @@ class SigningKey(Model, ErasedWithSession):
     def add(cls, session: Session, public_key: str | None) -> None:
         """Add a public key; before the client's first event, keep only the latest MAX_SIGNING_KEYS.
 
-        Later, each new key needs a reviewer's permission (R31), and none is deleted: it may have signed events.
+        Later, each new key needs a reviewer's permission (R31), and no key is deleted: it may have signed events.
         """
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
@@ -92,11 +92,11 @@ class SigningKey(Model, ErasedWithSession):
 class Event(Table, ErasedWithSession):
     """An event as received, with columns for lists and filters.
 
-    The envelope is text, because its signature covers the spelling of numbers. It is the last column, so reading the
-    others skips it; `size` is its length in bytes. `seq` is the arrival number; `subject` and `note` are the summary.
-    For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is None for the candidate's client, else the channel
-    whose route stored the event. Only a channel's events have `agent_session`, the tool's session id, and `joins`, the
-    keys of rules/events/duplicates.py.
+    The envelope is text, because its signature covers the spelling of numbers. It is the last column, so reading other
+    columns skips it; `size` is its length in bytes. `seq` is the arrival number; `subject` and `note` are the summary.
+    For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is the service's channel that recorded the event, None
+    for the candidate's client. Only channels' events have `agent_session`, the tool's session id, and `joins`, the keys
+    of rules/events/duplicates.py.
     """
 
     personal_data = PersonalData(
@@ -225,7 +225,7 @@ class Event(Table, ErasedWithSession):
     def counts(cls, session: Session, counted: "CountedEvents | None" = None) -> dict[str, int]:
         """Return `event_count`, `duplicate_event_count` and `late_event_count`.
 
-        Duplicates are events on time that do not count (R36). Erased events are counted by the stored metrics.
+        Duplicates are events on time that do not count (R36). After an erasure, `event_count` is the stored metric.
         """
         counted = counted or CountedEvents(session)
         on_time = Counter(counted.on_time)

@@ -33,8 +33,8 @@ def record(
 ) -> int:
     """Store a channel's events of one or more agent sessions in order; return how many are new.
 
-    Stores nothing without a consent that names the channel. Masks secrets. Skips stored events and events beyond the
-    quota. Raises the same errors as `append`, but none for an event's content.
+    Requires a consent that names the channel; without it, returns 0. Masks secrets. Skips stored events and events
+    beyond the quota. Raises the same errors as `append`.
     """
     if not recorded or not may_record(session, recorded[0][0].channel):
         return 0

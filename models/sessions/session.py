@@ -89,7 +89,7 @@ def lock_key(key: CandidateKey) -> None:
 
 
 class Session(Model):
-    """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
+    """A candidate's work on an assessment, from redeem to close, with its metrics.
 
     `created_at` is the time of the redeem. `closes_at` is the end of the time limit (None without a limit), `closed_at`
     the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md); `manual_line_ratio` also

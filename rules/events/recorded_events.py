@@ -100,9 +100,9 @@ def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
     """Add nanoseconds to a time; return an event's `ts`, and the nanoseconds since 1970."""
     time_ns = (time - _EPOCH) // _MICROSECOND * 1000 + nanoseconds
     seconds, fraction = divmod(time_ns, 10**9)
-    whole = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
     digits = f"{fraction:09}"
-    return f"{whole}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
+    return f"{text}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
 
 
 def serialize(value: dict[str, Any]) -> str:
