@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.cast import ASSESSMENT
 from tests.live.client import Client, run_concurrently
-from tests.live.service import Service, wait_until
+from tests.live.service import Service, kill, wait_until
 
 TOKEN = "a-token-that-nobody-guesses"
 REQUESTS = 40
@@ -76,7 +76,7 @@ def test_all_processes_share_counters_which_survive_a_killed_process(service, re
     expected = samples().get(counter, 0) + REQUESTS
     run_concurrently([lambda: reviewer.get("/v1/me")] * REQUESTS)
     wait_until(lambda: samples()[counter] == expected, "Some requests were not counted.")
-    service.kill_web_process()
+    kill(service.web_processes()[0])
     wait_until(lambda: len(service.web_processes()) == 2, "The killed process is not replaced.")
     assert samples()[counter] == expected
     assert samples()["proofstone_database_connections_in_use",] <= 2
