@@ -27,10 +27,11 @@ def rounds(seed: int, count: int, has_server: bool) -> list[list[Fault]]:
     """
     rng = random.Random(f"plan {seed} {has_server}")
     names = KILLS + STOPS + (OUTAGES if has_server else ())
-    return [
-        [_fault(rng, KILLS), *(_fault(rng, names) for _ in range(rng.randint(0, MAX_MORE_FAULTS)))]
-        for _ in range(count)
-    ]
+    plan = []
+    for _ in range(count):
+        more = [_fault(rng, names) for _ in range(rng.randint(0, MAX_MORE_FAULTS))]
+        plan.append([_fault(rng, KILLS), *more])
+    return plan
 
 
 def _fault(rng: random.Random, names: tuple[str, ...]) -> Fault:

@@ -47,8 +47,9 @@ class Past:
             if time > end:
                 break
             clock.fixed = max(time, clock.now())
-            if (time := next(script, None)) is not None:
-                heapq.heappush(queue, (time, next(order), script))
+            next_time = next(script, None)
+            if next_time is not None:
+                heapq.heappush(queue, (next_time, next(order), script))
         clock.fixed = end
         self.work()
 
