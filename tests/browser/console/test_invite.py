@@ -181,7 +181,7 @@ def test_a_menu_offers_what_the_status_and_the_scope_allow(site, team, assessmen
     Candidate(site, active)
     Candidate(site, done).complete()
     visit = menus()
-    both = ["Copy link", "Copy key", "Show emails", "Send the invitation again", "Change name or email"]
+    both = ["Copy link", "Copy key", "Show emails", "Resend invitation", "Change name or email"]
     ending = ["Revoke invitation", "Erase data"]
     assert offered(visit, "p@example.com") == [*both, "Extend invitation", "Change time limit", *ending]
     assert offered(visit, "a@example.com") == [*both, "Change time limit", "Allow another computer", *ending]

@@ -87,7 +87,7 @@ def test_the_pdf_has_the_findings_on_every_paper(open_console, team, decided, pa
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
         *("No integrity findings", "All 3 events are sealed", "1 h 30 min", "Completed"),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
-        *("two levels or more apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
+        *("two or more levels apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots
         *("Failed commands", "100 %", "Lower quartile", "Fewer than 10 sessions", "Prompting"),
         *(

@@ -105,7 +105,7 @@ def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, op
         assert visit.shows(f"You have scored {done} of 2 criteria.")
     assert visit.shows("Solid work.")
     assert "Why does it fail?" in form.get_by_role("list", name="First token's evidence").inner_text()
-    assert visit.shows("To discuss: the scores are two levels or more apart.")
+    assert visit.shows("To discuss: the scores are two or more levels apart.")
     form.get_by_role("button", name="Withdraw").click()
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("Reason").fill("Wrong candidate.")

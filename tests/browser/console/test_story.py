@@ -153,7 +153,7 @@ def test_from_the_first_sign_in_to_the_printed_decision(
         score_everything(bob, session_id, HIGHEST)
         assert bob.page.get_by_text("To discuss").count() == 0
     score_everything(carol, first, LOWEST)
-    assert carol.shows("To discuss: the scores are two levels or more apart.")
+    assert carol.shows("To discuss: the scores are two or more levels apart.")
     score_everything(carol, second, HIGHEST)
     assert carol.page.get_by_text("To discuss").count() == 0
 

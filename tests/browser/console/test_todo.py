@@ -56,31 +56,31 @@ def section(visit, title):
 
 def test_each_thing_is_listed_and_done_here(open_console, team, assessment, work):
     visit = open_console(team, "/todo")
-    assert visit.shows("5 things to do")
+    assert visit.shows("5 tasks")
     score = section(visit, "To score").get_by_role("link", name="Score")
     assert score.get_attribute("href") == f"#/sessions/{work}/score"
     assert section(visit, "Failing webhooks").get_by_role("link", name="Tracking", exact=True).count() == 1
 
     section(visit, "Emails not delivered").get_by_role("button", name="Send again").click()
-    assert visit.shows("4 things to do")
+    assert visit.shows("4 tasks")
 
     section(visit, "Invitations about to expire").get_by_role("button", name="Extend").click()
     visit.page.get_by_label("Days").fill("10")
     visit.page.get_by_role("dialog").get_by_role("button", name="Extend").click()
-    assert visit.shows("3 things to do")
+    assert visit.shows("3 tasks")
     visit.page.get_by_role("button", name="Undo").click()
-    assert visit.shows("4 things to do")
+    assert visit.shows("4 tasks")
 
     section(visit, "Erasure requests").get_by_role("button", name="Erase data").click()
     visit.page.get_by_role("dialog").get_by_role("button", name="Erase permanently").click()
-    assert visit.shows("3 things to do")
+    assert visit.shows("3 tasks")
     assert "Dan Gone" not in str([key["candidateName"] for key in team.get("/v1/candidates")["candidates"]])
     assert visit.is_clean()
 
 
 def test_a_reviewer_sees_neither_webhooks_nor_erasures(open_console, person, work):
     visit = open_console(person("reviewer"), "/todo", width=PHONE)
-    assert visit.shows("3 things to do")
+    assert visit.shows("3 tasks")
     headings = visit.page.locator("main h2").all_inner_texts()
     assert [heading.split(" ")[0] for heading in headings] == ["To", "Emails", "Invitations"]
     assert visit.is_clean()
