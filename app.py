@@ -1,4 +1,4 @@
-"""Wiring only: settings, database, errors, blueprints, commands. `gunicorn "app:create_app()"`."""
+"""Wire the application: settings, database, errors, blueprints, commands. `gunicorn "app:create_app()"`."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from web import cors, error_handlers, log_format, unknown_names
 from web.access_log import RequestLog
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
-# In the order of the API reference. To remove an optional package such as `proxy` or `console`, delete its line too.
+# In API reference order. To remove an optional package such as `proxy` or `console`, delete its line too.
 API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
@@ -89,7 +89,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
     models.seal_keys.use(settings.seal_keys)
-    app.extensions["storage"] = build_storage(app.config, models.upload_secret)
+    app.extensions["storage"] = build_storage(app.config, lambda: models.service_secret("uploads"))
     _configure_routing(app)
     rate_limits.register(app)
     concurrency.register(app)
@@ -99,7 +99,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.register_blueprint(import_module("blueprints.docs").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
     app.register_blueprint(import_module("oidc").blp)
-    # Used to record model calls. Without `rules.agents`, calls are only forwarded.
+    # Records model calls. Without `rules.agents`, calls are only forwarded.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)
     # Outermost, to measure the whole response.
@@ -109,7 +109,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
 
 
 def _configure_routing(app: Flask) -> None:
-    # No response is a redirect (R32); a client whose base URL ends in a slash requests `//v1/...`.
+    # Routing never redirects (R32). A client whose base URL ends in a slash requests `//v1/...`.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
@@ -123,10 +123,10 @@ def _configure_routing(app: Flask) -> None:
 
 
 def _register_metrics(app: Flask) -> Callable | None:
-    """Enable /metrics if METRICS_TOKEN is set; return the function that measures a request."""
+    """Enable /metrics if METRICS_TOKEN is set and return the function that measures a request."""
     if not app.config["METRICS_TOKEN"]:
         return None
-    # prometheus-client chooses how it counts at import; see ops/metrics.py.
+    # The import configures prometheus-client; see ops/metrics.py.
     from ops.metrics import Monitoring
 
     app.register_blueprint(import_module("blueprints.metrics").blp)

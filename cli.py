@@ -1,4 +1,4 @@
-"""Commands of `flask`: each parses its arguments, calls one function and prints the result."""
+"""The `flask` commands: each parses its arguments, calls one function and prints the result."""
 
 import json
 import signal
@@ -35,7 +35,7 @@ ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find
 
 
 class Group(AppGroup):
-    """Commands that report an API error or a database error in one sentence instead of a traceback."""
+    """Commands that report an API or database error in one sentence, without a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -52,30 +52,19 @@ class Group(AppGroup):
 
 database = Group("db", help="Manage the database schema.")
 orgs = Group("org", help="Manage organizations.")
-persons = Group("person", help="Manage the people of an organization.")
+persons = Group("person", help="Manage an organization's people.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
-seals = Group("seals", help="Verify the seals of sessions and organizations.")
-retention = Group("retention", help="Erase the data of candidates whose retention period has ended.")
+seals = Group("seals", help="Verify session and organization seals.")
+retention = Group("retention", help="Erase candidates' data after their retention period.")
+GROUPS = (database, orgs, persons, tokens, library, sessions, deliveries, audits, seals, retention)
 
 
 def register(commands: click.Group) -> None:
-    groups = (
-        database,
-        orgs,
-        persons,
-        tokens,
-        library,
-        sessions,
-        deliveries,
-        audits,
-        seals,
-        retention,
-    )
-    for command in (*groups, run_backup, run_restore, run_worker, run_demo, run_doctor):
+    for command in (*GROUPS, run_backup, run_restore, run_worker, run_demo, run_doctor):
         commands.add_command(command)
 
 
@@ -139,9 +128,9 @@ def show_org(organization: Organization) -> None:
 @ORGANIZATION
 @click.argument("plan", type=PLAN)
 def change_plan(organization: Organization, plan: str) -> None:
-    """Change the plan of an organization."""
+    """Change an organization's plan."""
     with admin.recorded(organization, "changePlan"):
-        organization.change_plan(plan)
+        organization.update_columns(plan=plan)
     click.echo(_organization_line(organization))
 
 
@@ -150,7 +139,7 @@ def change_plan(organization: Organization, plan: str) -> None:
 @click.argument("state", type=click.Choice([*plans.SUBSCRIPTION_STATES, "none"]))
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of a trial, in UTC.")
 def change_subscription(organization: Organization, state: str, until: datetime | None) -> None:
-    """Change the subscription of an organization."""
+    """Change an organization's subscription."""
     if until and state != "trialing":
         raise click.UsageError("--until is only valid with `trialing`.")
     trial_ends_at = until.replace(tzinfo=clock.now().tzinfo) + timedelta(days=1) if until else None
@@ -158,9 +147,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
         organization.subscribe(None if state == "none" else state, trial_ends_at)
     click.echo(_organization_line(organization))
     if organization.plan == "self_hosted":
-        click.echo(
-            "This has no effect: the plan self_hosted needs no subscription. Change the plan first.", err=True
-        )
+        click.echo("No effect: the self_hosted plan needs no subscription. Change the plan first.", err=True)
 
 
 @persons.command("create")
@@ -171,15 +158,13 @@ def change_subscription(organization: Organization, state: str, until: datetime 
 def create_person(organization: Organization, email: str, name: str, role: str) -> None:
     """Add a person to an organization and invite them by email."""
     person = admin.create_person(organization, name, email, role)
-    click.echo(
-        f"Added {person.name} as {role}. Create a token with `flask token create ORG --person {email}`."
-    )
+    click.echo(f"Added {person.name} as {role}. For a token, run `flask token create ORG --person {email}`.")
 
 
 @persons.command("list")
 @ORGANIZATION
 def list_persons(organization: Organization) -> None:
-    """List the people of an organization with their roles."""
+    """List an organization's people with their roles."""
     for person in User.of(organization.id).order_by(User.created_at, User.id):
         state = "active" if person.active else "inactive"
         click.echo(f"{person.id}  {person.role}  {state}  {person.name} <{person.email}>")
@@ -188,9 +173,9 @@ def list_persons(organization: Organization) -> None:
 @tokens.command("create")
 @ORGANIZATION
 @click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
-@click.option("--name", default="Made on the command line", show_default=True, type=_name)
+@click.option("--name", default="Created on the command line", show_default=True, type=_name)
 @click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="Days until it expires.")
-@click.option("--person", "email", metavar="EMAIL", help="Owner of the token, instead of a service account.")
+@click.option("--person", "email", metavar="EMAIL", help="The token's owner. Default: a service account.")
 def create_token(
     organization: Organization, scope: str, name: str, expires: int | None, email: str | None
 ) -> None:
@@ -202,7 +187,7 @@ def create_token(
 @tokens.command("list")
 @ORGANIZATION
 def list_tokens(organization: Organization) -> None:
-    """List the tokens of an organization, without their secrets."""
+    """List an organization's tokens, without their secrets."""
     _echo_tokens(organization)
 
 
@@ -216,7 +201,7 @@ def revoke_token(token_id: str) -> None:
 @library.command("import")
 @click.argument("file", type=FILE)
 def import_issues(file: Path) -> None:
-    """Import or update a catalog of issues (YAML or JSON) for all organizations."""
+    """Import or update an issue catalog (YAML or JSON) for all organizations."""
     click.echo(f"Imported {admin.import_catalog(file)} issues.")
 
 
@@ -232,7 +217,7 @@ def import_sessions(
 ) -> None:
     """Import recorded timelines (JSON Lines, one event per line), each file as a candidate's session.
 
-    A file with an invalid line is skipped and reported; the others are imported.
+    Skips and reports a file with an invalid line.
     """
     if assessment and org:
         raise click.UsageError("Use either --assessment or --org, not both.")
@@ -250,9 +235,9 @@ def import_sessions(
 
 
 @sessions.command("rederive")
-@ASSESSMENT(help="Only recompute the sessions of this assessment.")
+@ASSESSMENT(help="Recompute only this assessment's sessions.")
 def rederive_sessions(assessment: Assessment | None) -> None:
-    """Recompute the metrics of closed sessions from their events and print the changes."""
+    """Recompute closed sessions' metrics from their events and print the changes."""
     closed = Session.select().where(Session.closed_at.is_null(False)).order_by(Session.id)
     if assessment:
         closed = closed.where(Session.assessment == assessment)
@@ -314,9 +299,9 @@ def verify_seals(file: Path | None) -> None:
 
 
 @retention.command("run")
-@click.option("--apply", is_flag=True, help="Erase the data instead of listing the candidates only.")
+@click.option("--apply", is_flag=True, help="Erase the data. Default: only list the candidates.")
 def run_retention(apply: bool) -> None:
-    """List candidates whose retention period has ended, or erase their data (the worker does so daily)."""
+    """List candidates whose retention period has ended, or erase their data, as the worker does daily."""
     failed: list[Any] = []
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
         days, overdue = organization.retention_days, list(privacy.overdue(organization))
@@ -349,7 +334,7 @@ def run_backup(file: Path, overwrite: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace existing data, which is lost.")
 @with_appcontext
 def run_restore(file: Path, overwrite: bool) -> None:
-    """Restore a backup and apply missing migrations (SQLite only). Stop web process and worker first."""
+    """Restore a backup and apply missing migrations (SQLite only). Stop the web process and the worker first."""
     count = backup.restore(backup.get_installation(current_app.extensions["storage"]), file, overwrite)
     click.echo(f"Restored the database and {count} bundles.")
     for name in migrations.upgrade():
@@ -405,6 +390,5 @@ def _echo_tokens(organization: Organization, indent: str = "") -> None:
         expiry = f"until {format_timestamp(row.expires_at)}" if row.expires_at else "valid"
         state = "revoked" if row.revoked_at else expiry
         owner = f"  ({row.user_name})" if row.user else ""
-        click.echo(
-            f"{indent}{row.id}  {row.prefix}...{row.last_four}  {row.scope}  {state}  {row.name}{owner}"
-        )
+        secret = f"{row.prefix}...{row.last_four}"
+        click.echo(f"{indent}{row.id}  {secret}  {row.scope}  {state}  {row.name}{owner}")

@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment; an invalid value stops the start with one sentence."""
+"""All settings, read once from the environment. The service does not start with an invalid one."""
 
 import os
 import re
@@ -22,10 +22,10 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 
 
 class InvalidSetting(ValueError):
-    """A setting has an invalid value; the message names the setting and the expected value."""
+    """A setting's value is invalid; the message names the setting and the expected value."""
 
 
-# Parsers: each returns the value, or raises ValueError with the words that follow "expected".
+# Each parser returns the value or raises ValueError with the message's part after "expected".
 
 
 def http_url(value: str) -> str:
@@ -49,13 +49,13 @@ def database_url(value: str) -> str:
 
 
 def checked(check: Callable[[str], Any], value: str) -> str:
-    """The value itself, if `check` raises no ValueError."""
+    """Return the value unless `check` raises ValueError."""
     check(value)
     return value
 
 
 def provider_url(value: str) -> str:
-    # Some clients of the providers expect the version in the base URL, others add it.
+    # Some tools expect the version in the base URL, others add it.
     return http_url(value).removesuffix("/v1")
 
 
@@ -85,18 +85,18 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def origins(value: str) -> tuple[str, ...]:
-    """Origins exactly as browsers send them: lowercase, without a path or a default port."""
-    listed = tuple(origin.strip() for origin in value.split(","))
-    if not all(_ORIGIN.fullmatch(origin) for origin in listed):
+    """Parse origins as browsers send them: lowercase, without a path or a default port."""
+    entries = tuple(origin.strip() for origin in value.split(","))
+    if not all(_ORIGIN.fullmatch(origin) for origin in entries):
         raise ValueError("origins such as https://app.example.com,http://localhost:3000")
-    return listed
+    return entries
 
 
 def domains(value: str) -> tuple[str, ...]:
-    listed = tuple(domain.strip().lower() for domain in value.split(","))
-    if not all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain) for domain in listed):
+    entries = tuple(domain.strip().lower() for domain in value.split(","))
+    if not all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain) for domain in entries):
         raise ValueError("domains such as example.com,example.org")
-    return listed
+    return entries
 
 
 def integer(value: str, minimum: int = 0) -> int:
@@ -128,18 +128,28 @@ def port(value: str) -> int:
     return int(value)
 
 
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Return a parser that accepts the choices in any letter case."""
+    *others, last = choices
+
+    def parse_choice(value: str) -> str:
+        for choice in choices:
+            if choice.lower() == value.lower():
+                return choice
+        raise ValueError(f"{', '.join(others)} or {last}")
+
+    return parse_choice
+
+
 def boolean(value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return value.lower() == "true"
+    return one_of("true", "false")(value) == "true"
 
 
 def rate(value: str) -> str:
     from limits import parse_many
 
     try:
-        # Only one rate would be applied, so unpacking rejects several.
-        (_,) = parse_many(value)
+        (_,) = parse_many(value)  # the service would apply only one of several rates
     except ValueError:
         raise ValueError("a single rate such as 600 per minute") from None
     return value
@@ -149,20 +159,8 @@ def redis_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme not in ("redis", "rediss", "valkey", "valkeys") or not urlsplit(value).hostname:
         raise ValueError("a URL such as redis://host:6379 or valkey://host:6379")
-    # Valkey speaks the protocol of Redis, and one client is enough.
+    # Valkey speaks the Redis protocol.
     return f"{scheme.replace('valkey', 'redis')}://{rest}"
-
-
-def log_level(value: str) -> str:
-    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("DEBUG, INFO, WARNING or ERROR")
-    return value.upper()
-
-
-def log_format(value: str) -> str:
-    if value.lower() not in ("json", "text"):
-        raise ValueError("json or text")
-    return value.lower()
 
 
 def metrics_token(value: str) -> str:
@@ -177,7 +175,7 @@ def _setting(default: Any, sentence: str, parse: Callable[[str], Any]) -> Any:
 
 @dataclass(frozen=True)
 class Config:
-    """The settings by their environment names, in lower case."""
+    """The settings, named like their environment variables in lowercase."""
 
     database_url: str = _setting(
         "sqlite:///var/proofstone.db",
@@ -209,7 +207,7 @@ class Config:
     )
     worker_senders: int = _setting(
         4,
-        "Number of emails, and of webhooks, that one worker sends at the same time; one organization has one fewer.",
+        "Maximum emails, and webhooks, that one worker sends concurrently. One organization can use all but one.",
         positive,
     )
     bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
@@ -217,13 +215,13 @@ class Config:
     s3_endpoint_url: str | None = _setting(None, "URL of the store if it is not Amazon S3.", http_url)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
     s3_access_key_id: str | None = _setting(
-        None, "Access key for the store; without it, the machine's own credentials are used.", secret
+        None, "Access key for the store. Unset uses the machine's credentials.", secret
     )
-    s3_secret_access_key: str | None = _setting(None, "Secret key that belongs to S3_ACCESS_KEY_ID.", secret)
+    s3_secret_access_key: str | None = _setting(None, "Secret key for S3_ACCESS_KEY_ID.", secret)
     s3_prefix: str | None = _setting(None, "Prefix of all object names in the bucket.", str)
     client_install: str | None = _setting(
         None,
-        "Command that installs the candidate client, shown to candidates; without it, the client is not mentioned.",
+        "Command that installs the candidate client, shown to candidates. Unset hides the client.",
         one_line,
     )
     client_min_version: str | None = _setting(
@@ -238,13 +236,13 @@ class Config:
         "https://api.anthropic.com", "Base URL that Claude Code's calls are forwarded to.", provider_url
     )
     anthropic_api_key: str | None = _setting(
-        None, "Anthropic API key for candidates' sessions; without it, Claude Code has no model.", secret
+        None, "Anthropic API key for candidates' sessions. Unset disables Claude Code.", secret
     )
     openai_base_url: str = _setting(
         "https://api.openai.com", "Base URL that Codex's calls are forwarded to.", provider_url
     )
     openai_api_key: str | None = _setting(
-        None, "OpenAI API key for candidates' sessions; without it, Codex has no model.", secret
+        None, "OpenAI API key for candidates' sessions. Unset disables Codex.", secret
     )
     session_max_bytes: int = _setting(
         DEFAULT_QUOTA.max_bytes,
@@ -256,26 +254,24 @@ class Config:
         "Maximum events that one session stores. More are rejected.",
         positive,
     )
-    web_threads: int = _setting(
-        8, "Number of requests that one web process serves at the same time.", positive
-    )
+    web_threads: int = _setting(8, "Number of requests that one web process serves concurrently.", positive)
     proxy_streams: int = _setting(
         4,
-        "Maximum number of model calls that one web process forwards at the same time; less than WEB_THREADS.",
+        "Maximum model calls that one web process forwards concurrently; must be less than WEB_THREADS.",
         positive,
     )
     proxy_streams_per_key: int = _setting(
         2,
-        "Number of PROXY_STREAMS that each candidate can use; more only while enough others are free.",
+        "Maximum PROXY_STREAMS per candidate. Candidates can exceed it while enough streams are free.",
         positive,
     )
     session_default_budget_usd: Decimal = _setting(
-        Decimal(10), "Model budget of a session in USD if its assessment sets none; 0 for no limit.", dollars
+        Decimal(10), "Default model budget per session in USD; 0 for no limit.", dollars
     )
     ratelimit_enabled: bool = _setting(True, "Enforces rate limits: true or false.", boolean)
     ratelimit_storage_url: str | None = _setting(
         None,
-        "Valkey or Redis for shared rate limits, redis://host:6379; without it, each process counts separately.",
+        "Valkey or Redis for shared rate limits, redis://host:6379. Unset counts per process.",
         redis_url,
     )
     ratelimit_default: str = _setting(
@@ -288,7 +284,7 @@ class Config:
     )
     ratelimit_invalid_credentials: str = _setting(
         "100 per 10 minutes",
-        "Maximum distinct invalid credentials per network. Beyond it, only credentials used there before are accepted.",
+        "Maximum distinct invalid credentials per network. Above it, only credentials accepted there before work.",
         rate,
     )
     ratelimit_webhook_tests: str = _setting(
@@ -302,11 +298,11 @@ class Config:
     oidc_issuer: str | None = _setting(
         None, "OpenID provider's issuer URL. Unset disables single sign-on.", http_url
     )
-    oidc_client_id: str | None = _setting(None, "Client id of this service at the OpenID provider.", secret)
-    oidc_client_secret: str | None = _setting(None, "Client secret that belongs to OIDC_CLIENT_ID.", secret)
+    oidc_client_id: str | None = _setting(None, "Client ID at the OpenID provider.", secret)
+    oidc_client_secret: str | None = _setting(None, "Client secret for OIDC_CLIENT_ID.", secret)
     oidc_allowed_domains: tuple[str, ...] | None = _setting(
         None,
-        "Email domains that may sign in at the provider, separated by commas. Unset allows any.",
+        "Email domains that can sign in with OpenID, separated by commas. Unset allows all.",
         domains,
     )
     cors_origins: tuple[str, ...] | None = _setting(
@@ -315,10 +311,16 @@ class Config:
         origins,
     )
     trusted_proxies: int = _setting(
-        0, "Number of proxies in front that add to X-Forwarded-For; 0 ignores the header.", integer
+        0, "Number of trusted proxies that add to X-Forwarded-For; 0 ignores the header.", integer
     )
-    log_level: str = _setting("INFO", "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.", log_level)
-    log_format: str = _setting("text", "Format of log lines: json for programs, text for people.", log_format)
+    log_level: str = _setting(
+        "INFO",
+        "Minimum level of log lines: DEBUG, INFO, WARNING or ERROR.",
+        one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    )
+    log_format: str = _setting(
+        "text", "Format of log lines: json for programs, text for people.", one_of("json", "text")
+    )
     seal_keys: Keys | None = _setting(
         None,
         "Keys that sign seals, id:secret,...; the first signs, all verify. Without a key, seals are plain hashes.",
@@ -326,13 +328,13 @@ class Config:
     )
     metrics_token: str | None = _setting(
         None,
-        "Bearer token for GET /metrics, at least 16 characters; without it, /metrics is disabled.",
+        "Bearer token for GET /metrics, at least 16 characters. Unset disables /metrics.",
         metrics_token,
     )
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Config:
-    """Read the settings; an empty value counts as not set. Raises InvalidSetting for the first invalid one."""
+    """Read the settings; an empty value counts as unset. Raises InvalidSetting."""
     values = {}
     for setting in fields(Config):
         name = setting.name.upper()
@@ -345,24 +347,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
-    if (
-        len(
-            {
-                settings.oidc_issuer is None,
-                settings.oidc_client_id is None,
-                settings.oidc_client_secret is None,
-            }
-        )
-        > 1
-    ):
-        raise InvalidSetting(
-            "OIDC_ISSUER is invalid: expected OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too, or none."
-        )
+    oidc = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+    if any(oidc) and not all(oidc):
+        sentence = "OIDC_ISSUER is invalid: expected OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too, or none."
+        raise InvalidSetting(sentence)
     return settings
 
 
 def seal_keys_file(settings: Config) -> Path:
-    """The file that `make run` creates next to the data if SEAL_KEYS is not set."""
+    """Return the path of the file that `make run` creates beside the data if SEAL_KEYS is not set."""
     if settings.database_url.startswith("sqlite"):
         return Path(f"{urlsplit(settings.database_url).path[1:]}.seal-keys")
     return settings.bundle_folder.parent / "seal-keys"
@@ -379,7 +372,7 @@ def _read_seal_keys(settings: Config) -> Keys | None:
 
 
 def load_or_exit() -> Config:
-    """Read the settings of the environment, or exit with the message for an invalid one."""
+    """Read the settings, or exit with a message if one is invalid."""
     try:
         return load()
     except InvalidSetting as error:
@@ -387,7 +380,7 @@ def load_or_exit() -> Config:
 
 
 def parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
-    """Parse the value of one setting; raises InvalidSetting."""
+    """Parse a setting's value. Raises InvalidSetting."""
     try:
         return parser(text)
     except ValueError as error:

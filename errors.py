@@ -1,4 +1,4 @@
-"""Every error with its status, code and message, in the shape of R26."""
+"""Every error with its status, code and message (R26)."""
 
 import logging
 import sqlite3
@@ -10,8 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
 
-# For `Retry-After` if an operator has to free disk space first.
-DISK_RETRY_SECONDS = 60
+DISK_RETRY_SECONDS = 60  # an operator must free disk space first
 
 
 class ApiError(HTTPException):
@@ -54,16 +53,14 @@ def _error(code: int, reason: str, sentence: str, retry_after: int | None = None
 
 
 Invalid = _error(400, "invalid_request", "The request is invalid. See `details`.")
-# The message names the parameters, and for each the nearest known one.
-UnknownParameter = _error(400, "unknown_parameter", "The operation does not know a query parameter.")
-# The message names the fields.
-ReadOnlyField = _error(400, "read_only_field", "This request cannot change `status`. Leave it out.")
+UnknownParameter = _error(400, "unknown_parameter", "Unknown query parameter.")
+ReadOnlyField = _error(400, "read_only_field", "This request cannot change `status`. Omit read-only fields.")
 TooManyValues = _error(400, "too_many_values", "The JSON has too many values.")
 BatchTooLarge = _error(400, "batch_too_large", "The batch has too many entries.")
 InvalidTelemetry = _error(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")
 Incomplete = _error(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
-NotFound = _error(404, "not_found", "Not found.")  # the same for another organization's rows (R2)
-LengthRequired = _error(411, "length_required", "The upload requires the header Content-Length.")
+NotFound = _error(404, "not_found", "Not found.")  # also for another organization's rows (R2)
+LengthRequired = _error(411, "length_required", "The upload requires the `Content-Length` header.")
 PreconditionFailed = _error(
     412,
     "precondition_failed",
@@ -73,18 +70,16 @@ TooLarge = _error(413, "too_large", "The body is too large for this operation.")
 
 # Access
 InsufficientScope = _error(
-    403, "insufficient_scope", "This operation requires a token with the scope `write`."
+    403, "insufficient_scope", "This operation requires a token with the `write` scope."
 )
 InsufficientRole = _error(403, "insufficient_role", "Your role does not allow this operation.")
 ForeignOrigin = _error(
     403,
     "foreign_origin",
-    "A sign-in works only for the console's own pages. Open the console at BASE_URL, or send an API token.",
+    "Sign-in cookies work only on the console's pages. Open the console at BASE_URL, or send an API token.",
 )
 HttpsRequired = _error(
-    403,
-    "https_required",
-    "Signing in needs https. Set BASE_URL to an https address, or use http://localhost.",
+    403, "https_required", "Signing in requires HTTPS. Set BASE_URL to an https URL, or use http://localhost."
 )
 SignInExpired = _error(
     410, "sign_in_expired", "This sign-in link has expired or was already used. Request a new one."
@@ -95,12 +90,12 @@ UploadRejected = _error(
 TooManyRequests = _error(
     429,
     "too_many_requests",
-    "Too many requests. Retry after the number of seconds in the header Retry-After.",
+    "Too many requests. Retry after the number of seconds in the `Retry-After` header.",
 )
 LastWriteToken = _error(
     409,
     "last_write_token",
-    "This is the organization's last token with the scope `write`. Create another one before revoking it.",
+    "This is the organization's last token with the `write` scope. Create another one before revoking it.",
 )
 KeyReused = _error(
     422,
@@ -112,20 +107,20 @@ InProgress = _error(
 )
 
 # People
-DuplicatePerson = _error(409, "duplicate_person", "The organization has a person with this address.")
+DuplicatePerson = _error(409, "duplicate_person", "The organization already has a person with this address.")
 LastAdmin = _error(
     409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
 
-# Assessments, rubrics and scores. Quota and rubric errors have further fields.
+# Assessments, rubrics and scores
 QuotaExceeded = _error(403, "quota_exceeded", "The plan's monthly quota of assessments is used up.")
-AlreadyBegun = _error(
-    409, "already_begun", "A candidate has started. The fields in `entries` can no longer be changed."
+AlreadyStarted = _error(
+    409, "already_started", "A candidate has started. The fields in `entries` can no longer be changed."
 )
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
 RubricChanged = _error(
-    409, "rubric_changed", "The rubric has a newer version. Read it, and score by its criteria."
+    409, "rubric_changed", "The rubric has a newer version. Get it and score by its criteria."
 )
 ScoreChanged = _error(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
 Conflict = _error(409, "conflict", "The request conflicts with the stored state.")
@@ -147,13 +142,13 @@ DuplicateExternalId = _error(
 )
 KeyRedeemed = _error(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
 KeyNotExpired = _error(409, "not_expired", "This key has not expired. Extend it instead.")
-KeyIsExpired = _error(409, "expired", "This key has expired. Reopen it first.")
-NoAddress = _error(409, "no_address", "This candidate has no email address. Set one first.")
+InvitationExpired = _error(409, "invitation_expired", "This key has expired. Reopen it first.")
+NoEmailAddress = _error(409, "no_email_address", "This candidate has no email address. Set one first.")
 EmailLimit = _error(
     429,
     "email_limit",
-    "This address has reached the limit of 5 messages about this assessment in 24 hours. Retry after the number of "
-    "seconds in the header Retry-After.",
+    "This address has reached its limit of 5 messages about this assessment in 24 hours. "
+    "Retry after the number of seconds in the `Retry-After` header.",
 )
 NotFailed = _error(409, "not_failed", "Only a failed delivery can be retried.")
 
@@ -171,9 +166,7 @@ AlreadyRedeemed = _error(
 NotRedeemed = _error(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
 SessionClosed = _error(409, "session_closed", "This session is closed.")
 SessionFull = _error(
-    413,
-    "session_full",
-    "This session has reached its limit of stored events or bytes. Nothing was stored.",
+    413, "session_full", "This session has reached its limit of stored events or bytes. Nothing was stored."
 )
 SessionEnded = _error(409, "session_ended", "The candidate's session has ended.")
 AssessmentClosed = _error(409, "assessment_closed", "This assessment has been submitted and is closed.")
@@ -185,7 +178,11 @@ NotFinished = _error(
 NoTimeLimit = _error(
     409, "no_time_limit", "The assessment has no time limit to add to. Set its `timeLimitMinutes` first."
 )
-TimeIsOver = _error(409, "time_is_over", "With this accommodation, the candidate's time would already be up.")
+TimeLimitPassed = _error(
+    409,
+    "time_limit_passed",
+    "With this accommodation, the time limit would already have passed. Add more minutes.",
+)
 BundleChanged = _error(
     409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
 )
@@ -193,9 +190,7 @@ NotASubmission = _error(
     400, "not_a_submission", "The body must be a git bundle or a zip archive, as its Content-Type says."
 )
 SubmissionType = _error(
-    415,
-    "unsupported_media_type",
-    "The Content-Type must be application/x-git-bundle or application/zip.",
+    415, "unsupported_media_type", "The Content-Type must be application/x-git-bundle or application/zip."
 )
 Erased = _error(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
 
@@ -210,13 +205,13 @@ TooManyWebhooks = _error(
     409, "too_many_webhooks", "The organization has the maximum number of webhooks. Delete one first."
 )
 
-# The service itself: the same request can be retried
+# The service: the request can be retried
 Unavailable = _error(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
 Busy = _error(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
 
 
-class BeingDerived(Unavailable):  # type: ignore[misc, valid-type]
-    """Another thread derives the session's metrics. The worker retries soon, as if the database was unavailable."""
+class MetricsInProgress(Unavailable):  # type: ignore[misc, valid-type]
+    """503: another thread is deriving the session's metrics; the worker retries."""
 
     sentence = "The session's metrics are being derived. Retry in a few seconds."
 
@@ -228,11 +223,11 @@ NotReady = _error(503, "not_ready", "The service is not ready. See `parts`.", 2)
 
 
 class UnknownSealKey(ApiError):
-    """The process does not have the key of a record, and must not change what it cannot verify."""
+    """503: the data is signed with an unknown key, so the process cannot verify and change it."""
 
     code = 503
     reason = "unavailable"
-    sentence = "The record is signed with a key that this process does not have. Add it to SEAL_KEYS."
+    sentence = "The data is signed with a key that this process does not have. Add the key to SEAL_KEYS."
     retry_after = 2
 
 
@@ -251,7 +246,7 @@ DiskFull = _error(
 
 
 def invalid(path: str | list, message: str) -> ApiError:
-    """An Invalid error for one field."""
+    """Return an Invalid error for one field."""
     return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
 
@@ -290,14 +285,16 @@ class SubscriptionRequired(ApiError):
         self.reason = reason
 
 
-# Errors that Flask and Werkzeug raise, by status.
+OTHER_HTTP_ERROR = "http_error"
+# Errors that Flask, Werkzeug and gunicorn raise, by status.
 HTTP_ERRORS = {
     400: ("bad_request", "The request is malformed."),
     404: (NotFound.reason, NotFound.sentence),
-    405: ("method_not_allowed", "This method is not allowed here. See the header Allow."),
+    405: ("method_not_allowed", "This method is not allowed here. See the `Allow` header."),
     413: (TooLarge.reason, TooLarge.sentence),
     414: ("uri_too_long", "The URL is too long."),
     415: ("unsupported_media_type", "The Content-Type must be application/json."),
+    417: (OTHER_HTTP_ERROR, "The only supported expectation is 100-continue."),
     429: (TooManyRequests.reason, TooManyRequests.sentence),
     431: ("headers_too_large", "The headers are too large."),
     500: ("internal_error", "Internal error. The error has been logged."),
@@ -305,17 +302,17 @@ HTTP_ERRORS = {
 
 
 def response_of(error: HTTPException) -> tuple[dict, int, list]:
-    """The response to an HTTP error in the shape of R26; headers such as Allow are kept."""
+    """Return body, status and headers for an HTTP error (R26)."""
     if isinstance(error, ApiError):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
-    reason, sentence = HTTP_ERRORS.get(status, ("http_error", "The request cannot be processed."))
+    reason, sentence = HTTP_ERRORS.get(status, (OTHER_HTTP_ERROR, "The request cannot be processed."))
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
     return {"error": sentence, "code": reason}, status, headers
 
 
-# Database errors: PostgreSQL's by SQLSTATE, SQLite's by its code. Other errors are bugs: SQLite's driver also raises
-# OperationalError for an invalid statement.
+# Database errors, by SQLSTATE on PostgreSQL and by SQLite's error code. Other errors are bugs: SQLite's driver raises
+# OperationalError even for an invalid statement.
 READ_ONLY = "25006"
 POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.
@@ -337,10 +334,7 @@ CONNECTION_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnecti
 
 
 def error_for(error: BaseException) -> type[ApiError] | None:
-    """The response to a database error; None for a bug.
-
-    The driver raises a plain DatabaseError when a connection breaks during a response.
-    """
+    """Return the response to a database error, or None for a bug."""
     # After SQLite has ended a transaction, its rollback fails and hides the reason.
     if (context := error.__context__) and (of_context := error_for(context)):
         return of_context
@@ -349,17 +343,18 @@ def error_for(error: BaseException) -> type[ApiError] | None:
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(code & 0xFF)
     by_state = POSTGRES_ERRORS.get(sqlstate(error) or "")
+    # psycopg2 raises a plain DatabaseError if a connection breaks during a response.
     is_connection = isinstance(error, CONNECTION_ERRORS) or type(error) is peewee.DatabaseError
     return by_state or (Unavailable if is_connection else None)
 
 
-# Errors of requests that violate a unique constraint, declared with `add_index` (models/base.py). The key is the
-# constraint's name, and for SQLite its columns.
+# Responses to violated unique constraints, declared with `add_index` (models/base.py). The keys are constraint names,
+# and for SQLite the columns.
 CONFLICTS: dict[str, type[ApiError]] = {}
 
 
 def conflict_of(error: peewee.IntegrityError) -> type[ApiError]:
-    """The response to a violated constraint."""
+    """Return the response to a violated constraint."""
     cause: Any = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         constraint = str(cause).removeprefix("UNIQUE constraint failed: ")
@@ -369,12 +364,12 @@ def conflict_of(error: peewee.IntegrityError) -> type[ApiError]:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's five-character error code, if the server sent one."""
+    """Return PostgreSQL's five-character error code, if any."""
     return getattr(getattr(error, "orig", None), "pgcode", None)
 
 
 def first_line(error: BaseException) -> str:
-    """An error's first line, for logs and the terminal."""
+    """Return the first line of an error's message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
@@ -383,7 +378,7 @@ def response_to_database_error(error: BaseException) -> ApiError:
     response = error_for(error)
     if response is None:
         raise error
-    # Log the reason, not the rollback that failed after it.
+    # Log the original error, not the failed rollback.
     while error.__context__ and error_for(error.__context__):
         error = error.__context__
     log.error("Database error (%s): %s", response.reason, first_line(error))

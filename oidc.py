@@ -1,7 +1,6 @@
-"""Sign in at an OpenID provider: code flow with PKCE, and a verified ID token (docs/sign-in.md#openid-connect).
+"""Sign in with OpenID Connect: code flow with PKCE (docs/sign-in.md#openid-connect).
 
-This file can be deleted with its line in app.py. These are pages, not operations of the API: they redirect. The
-libraries are imported at the first sign-in: no other process needs their memory.
+Optional: delete this file with its line in app.py. Its libraries are imported at the first sign-in to save memory.
 """
 
 import json
@@ -20,8 +19,8 @@ from access import console, rate_limits
 from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
 from models.database import release_connection
-from models.service_secrets import ServiceSecret
-from models.sign_ins import people_at
+from models.service_secrets import service_secret
+from models.sign_ins import users_at
 from rules import sign_ins
 from rules.delivery.email_addresses import is_exact, mailbox
 
@@ -32,18 +31,18 @@ METADATA_SECONDS = 3600
 FAILURE_SECONDS = 10
 WAIT_SECONDS = 1
 TOTAL_SECONDS = 10
-MAX_ANSWER_BYTES = 1024 * 1024
+MAX_RESPONSE_BYTES = 1024 * 1024
 READ_BYTES = 64 * 1024
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 blp = Blueprint("oidc", __name__)
-# The metadata of an issuer, or None if it could not be read, and how long that counts.
-_known: dict[str, tuple[dict[str, Any] | None, float]] = {}
+# By issuer, its metadata, or None if reading it failed, and the time until which it is cached.
+_cache: dict[str, tuple[dict[str, Any] | None, float]] = {}
 
 
 class Failure(Exception):
-    """Signing in failed; the console explains the code."""
+    """A failed sign-in; the console explains the code."""
 
     def __init__(self, code: str):
         super().__init__(code)
@@ -52,7 +51,7 @@ class Failure(Exception):
 
 @blp.get("/sign-in/oidc")
 def start() -> Response:
-    """Go to the provider. The cookie binds its answer to this browser."""
+    """Redirect to the provider. The cookie binds its response to this browser."""
     _require_configured()
     flow = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
     try:
@@ -71,7 +70,7 @@ def start() -> Response:
 
 @blp.get("/sign-in/oidc/callback")
 def callback() -> Response:
-    """Check the provider's answer, and give the console a grant."""
+    """Check the provider's response, and redirect to the console with a grant."""
     _require_configured()
     try:
         _count_attempt()
@@ -91,7 +90,7 @@ def _require_configured() -> None:
 
 
 def _count_attempt() -> None:
-    """Count a visit. Raises Failure above the limit of the network."""
+    """Count a sign-in attempt. Raises Failure above the network's limit."""
     try:
         rate_limits.count_sign_in()
     except TooManyRequests:
@@ -100,13 +99,13 @@ def _count_attempt() -> None:
 
 @blp.record_once
 def _limit_calls(state: Any) -> None:
-    """Let at most a quarter of the process's threads wait for the provider."""
+    """Limit the threads that wait for the provider to a quarter of the process's threads."""
     state.app.extensions["oidc_calls"] = BoundedSemaphore(max(1, state.app.config["WEB_THREADS"] // 4))
 
 
 @contextmanager
 def _call() -> Iterator[None]:
-    """Call the provider. Raises Failure while too many threads do."""
+    """Wait to call the provider. Raises Failure if too many threads are calling it."""
     release_connection()
     calls = current_app.extensions["oidc_calls"]
     if not calls.acquire(timeout=WAIT_SECONDS):
@@ -118,7 +117,7 @@ def _call() -> Iterator[None]:
 
 
 def _flow() -> dict[str, str]:
-    """State, nonce and verifier of this browser. Raises Failure if the answer is not to its own request."""
+    """Return this browser's state, nonce and verifier. Raises Failure if the response is for another request."""
     try:
         flow = _signer().loads(request.cookies.get(COOKIE, ""), max_age=FLOW_SECONDS)
     except BadSignature:
@@ -131,7 +130,7 @@ def _flow() -> dict[str, str]:
 
 
 def _verified_mailbox(flow: dict[str, str]) -> str:
-    """The mailbox of an active person, which the provider has verified. Raises Failure."""
+    """Return an active person's mailbox that the provider has verified. Raises Failure."""
     claims = _claims(flow)
     email = claims.get("email")
     if not isinstance(email, str) or claims.get("email_verified") is not True:
@@ -142,20 +141,20 @@ def _verified_mailbox(flow: dict[str, str]) -> str:
     domains = current_app.config["OIDC_ALLOWED_DOMAINS"]
     if domains and address.rpartition("@")[2] not in domains:
         raise Failure("oidc_domain")
-    if not people_at(address).exists():
+    if not users_at(address).exists():
         raise Failure("oidc_unknown")
     return address
 
 
 def _claims(flow: dict[str, str]) -> dict[str, Any]:
-    """The claims of the ID token, whose signature, issuer, audience, expiry and nonce are verified."""
+    """Return the ID token's claims after verifying its signature, issuer, audience, expiry and nonce."""
     import requests
     from joserfc import jwt
     from joserfc.jwk import KeySet
 
     metadata = _metadata()
     try:
-        # The provider rejects a code that was used, and one without its verifier.
+        # The provider rejects a used code, and one without its verifier.
         with _call():
             token = _client().fetch_token(
                 metadata["token_endpoint"],
@@ -180,20 +179,20 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
     except (requests.ConnectionError, requests.Timeout):
         raise Failure("oidc_unavailable") from None
     except Exception as error:
-        # A provider that lies can make the libraries raise anything.
+        # The libraries can raise anything for a malicious response.
         current_app.logger.warning("Signing in at the OpenID provider failed: %s", type(error).__name__)
         raise Failure("oidc_invalid") from None
     return decoded.claims
 
 
 def _metadata() -> dict[str, Any]:
-    """The provider's metadata, read once an hour, after a failure every FAILURE_SECONDS. Raises Failure."""
+    """Return the provider's metadata, cached for METADATA_SECONDS, or a failure for FAILURE_SECONDS. Raises Failure."""
     issuer = current_app.config["OIDC_ISSUER"]
-    metadata, valid_until = _known.get(issuer, (None, 0.0))
+    metadata, valid_until = _cache.get(issuer, (None, 0.0))
     if time.monotonic() >= valid_until:
         with _call():
             metadata = _read_metadata(issuer)
-        _known[issuer] = metadata, time.monotonic() + (METADATA_SECONDS if metadata else FAILURE_SECONDS)
+        _cache[issuer] = metadata, time.monotonic() + (METADATA_SECONDS if metadata else FAILURE_SECONDS)
     if metadata is None:
         raise Failure("oidc_unavailable")
     return metadata
@@ -202,33 +201,31 @@ def _metadata() -> dict[str, Any]:
 def _read_metadata(issuer: str) -> dict[str, Any] | None:
     import requests
 
+    names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
     try:
-        url = f"{issuer}/.well-known/openid-configuration"
-        metadata = _read(url)
-        names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
-        known = {name: str(metadata[name]) for name in names}
+        document = _read(f"{issuer}/.well-known/openid-configuration")
+        metadata = {name: str(document[name]) for name in names}
     except (requests.RequestException, ValueError, KeyError, TypeError):
         return None
-    return known if known["issuer"].rstrip("/") == issuer else None
+    return metadata if metadata["issuer"].rstrip("/") == issuer else None
 
 
 def _read(url: str) -> Any:
-    """The JSON at an address of the provider. Raises ValueError if it is too large or takes too long."""
+    """Get JSON from the provider. Raises ValueError if it is too large or takes too long."""
     import requests
 
     until = time.monotonic() + TOTAL_SECONDS
     body = b""
     with requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
-        # Of what has arrived: waiting for a full chunk would wait for all of a slow answer.
+        # read1 returns received bytes immediately; read would wait for a full chunk.
         while chunk := response.raw.read1(READ_BYTES, decode_content=True):
             body += chunk
-            if len(body) > MAX_ANSWER_BYTES or time.monotonic() > until:
-                raise ValueError("The answer of the provider is too large or too slow.")
+            if len(body) > MAX_RESPONSE_BYTES or time.monotonic() > until:
+                raise ValueError("The provider's response is too large or too slow.")
     return json.loads(body)
 
 
 def _client() -> Any:
-    """Authlib's OAuth2Session."""
     from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]
 
     settings = current_app.config
@@ -242,7 +239,7 @@ def _client() -> Any:
 
 
 def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(ServiceSecret.named("oidc"), salt="flow")
+    return URLSafeTimedSerializer(service_secret("oidc"), salt="flow")
 
 
 def _to_console(**query: str) -> Response:

@@ -1,4 +1,4 @@
-"""Access: authentication, gates, rate limits, idempotency and the audit log, as decorators of views."""
+"""View decorators for authentication, gates, rate limits, idempotency and the audit log."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ caller: Any = LocalProxy(lambda: g.caller)
 
 
 def raises(*api_errors: type[ApiError]) -> Callable:
-    """Document errors of a view or a decorator in OpenAPI."""
+    """Document the errors of a view or a decorator in OpenAPI."""
 
     def decorate(view: Any) -> Any:
         view.errors = (*getattr(view, "errors", ()), *api_errors)
@@ -23,6 +23,6 @@ def raises(*api_errors: type[ApiError]) -> Callable:
 
 
 def reports_unknown(view: Any) -> Any:
-    """Ignore unknown parameters and fields, and name them in X-Ignored: for the specification's operations (R35)."""
+    """List unknown parameters and fields in X-Ignored instead of rejecting them (R35)."""
     view.reports_unknown = True
     return view

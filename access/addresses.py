@@ -1,4 +1,4 @@
-"""Clients' addresses: their networks, and a warning if all requests come from a proxy's address."""
+"""Client networks, and a warning if all requests come from a proxy's address."""
 
 import ipaddress
 import logging
@@ -20,17 +20,17 @@ log = logging.getLogger("proofstone.rate_limits")
 MAX_CACHED = 10_000
 MIN_REQUESTS = 100
 UNKNOWN = "unknown"
-# An IPv6 subscriber has at least a /64, and often a /56 or /48. A wider network can also belong to many subscribers, so
-# each prefix has four times the allowance of the one before.
+# An IPv6 subscriber has at least a /64, and often a /56 or /48. A wider network may belong to many subscribers, so it
+# has a larger allowance.
 IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))
 SOLE_ADDRESS = (
-    "All requests come from the private address %s. If it is a proxy's, set TRUSTED_PROXIES: "
-    "otherwise all clients share one limit for invalid credentials."
+    "All requests come from the private address %s. If it is a proxy's, set TRUSTED_PROXIES. "
+    "Otherwise all clients share one limit for invalid credentials."
 )
 
 
 class Network(NamedTuple):
-    """A client's network. The limit of invalid credentials is multiplied by `allowance`."""
+    """A client's network. Its limit for invalid credentials is multiplied by `allowance`."""
 
     name: str
     allowance: int
@@ -38,7 +38,7 @@ class Network(NamedTuple):
 
 @lru_cache(MAX_CACHED)
 def networks_of(address: str) -> tuple[Network, ...]:
-    """The networks of an address, narrowest first: an IPv4 address itself, or three networks of an IPv6 address."""
+    """Return the networks that contain an address, narrowest first; an IPv4 address is its own network."""
     ip = _parse(address)
     if ip is None:
         return (Network(UNKNOWN, 1),)
@@ -52,7 +52,7 @@ def networks_of(address: str) -> tuple[Network, ...]:
 
 @lru_cache(MAX_CACHED)
 def is_private(address: str) -> bool:
-    """Return whether the address is not a public one; a Unix socket has none."""
+    """Return whether the address is not public; a Unix socket has no address."""
     ip = _parse(address)
     return ip is None or not ip.is_global
 
@@ -66,7 +66,7 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 
 
 class AddressMonitor:
-    """Report once an hour whether all requests of this process come from one private address, and log it once."""
+    """Report hourly, and log once, that all of this process's requests come from one private address."""
 
     def __init__(self) -> None:
         self._hour: datetime | None = None
@@ -74,7 +74,7 @@ class AddressMonitor:
         self._has_warned = False
 
     def record(self, address: str) -> None:
-        """Count a request. Report its address after MIN_REQUESTS, or SEVERAL at the second or a public address."""
+        """Count a request. Reports its address after MIN_REQUESTS, or SEVERAL for a second or a public address."""
         hour = current_hour()
         if hour != self._hour:
             self._hour, self._first, self._requests, self._reported = hour, address, 0, ""
@@ -84,7 +84,7 @@ class AddressMonitor:
         if address != self._first or not is_private(address):
             self._report(SEVERAL)
         elif self._requests == MIN_REQUESTS:
-            # The network, since a proxy may have sent any text as the address.
+            # A proxy can send any text as the address.
             name = networks_of(address)[0].name
             self._report(name)
             if not self._has_warned:
@@ -98,8 +98,8 @@ class AddressMonitor:
 
 
 def warn_at_start() -> None:
-    """Log a warning if the requests before a restart all came from one private address."""
-    # Without a database or its tables there is nothing to warn about.
+    """Log a warning if all requests before a restart came from one private address."""
+    # The database may not exist yet.
     with suppress(peewee.PeeweeException), db.connection_context():
         if address := AccessHour.sole_private_address():
             log.warning(SOLE_ADDRESS, address)
@@ -107,7 +107,7 @@ def warn_at_start() -> None:
 
 @contextmanager
 def database_errors_ignored() -> Iterator[None]:
-    """Ignore an unavailable, full or read-only database: the request succeeds without these statements."""
+    """Let the request succeed even if the database is unavailable, full or read-only."""
     try:
         with db.atomic():
             yield

@@ -1,4 +1,4 @@
-"""Audit entries of requests: action, author, subject, origin and request id (models/ledger/audit.py)."""
+"""Audit entries for requests: action, author, subject, origin and request ID (models/ledger/audit.py)."""
 
 import uuid
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from web.unknown_names import known_fields
 
 
 def change(created: str | None = None, prepare: Callable | None = None) -> Callable:
-    """Record the caller's change, in one transaction with it; a rejected request is not recorded.
+    """Run the view in a transaction, and record its change in the same transaction.
 
-    Goes directly above the function, so that no request body is read within the transaction.
+    Goes directly above the function: the request body must be read before the transaction starts.
 
-    created -- the field of the result with the new row
-    prepare -- called with the ids in the path before the transaction, for slow work; its result is the view's argument
+    created -- the result's field that contains the new row
+    prepare -- does slow work before the transaction; gets the path's ids, and its result is passed to the view as
         `prepared`
     """
 
@@ -35,7 +35,7 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
                 AuditEntry.create(organization=caller.organization_id, **_columns(view), **subject)
             return result
 
-        return _audited(wrapper)
+        return wrapper
 
     return decorate
 
@@ -47,11 +47,11 @@ def change_by_verb(view: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return view(*args, **kwargs, audit_entry=_columns(view))
 
-    return _audited(wrapper)
+    return wrapper
 
 
 def reading(view: Callable) -> Callable:
-    """Record that a reviewer read a candidate's record, before the response is sent."""
+    """Record that a reviewer read a candidate's data, before the response is sent."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -60,23 +60,13 @@ def reading(view: Callable) -> Callable:
             AuditEntry.create(organization=caller.organization_id, **_columns(view), **_path_subject(kwargs))
         return result
 
-    return _audited(wrapper)
-
-
-def record_export(action: str) -> None:
-    """Record that the caller exports a list of candidates."""
-    AuditEntry.record(caller.organization_id, action, Actor.of(caller), **origin())
+    return wrapper
 
 
 def record_candidate(key: Any, action: str) -> None:
-    """Record a candidate's action, in the transaction of its change; the key may come from the body."""
+    """Record a candidate's action. Call it in the transaction of the change."""
     subject = _subject("candidate", key.id)
     AuditEntry.record(key.organization_id, action, Actor.of(key), **subject, request_id=current_id())
-
-
-def _audited(wrapper: Any) -> Any:
-    wrapper.is_audited = True
-    return wrapper
 
 
 def _columns(view: Callable) -> dict[str, Any]:
@@ -89,16 +79,19 @@ def _columns(view: Callable) -> dict[str, Any]:
 
 
 def origin() -> dict[str, Any]:
-    """The columns of where the request came from."""
-    # A candidate's address is personal data, which cannot be erased from this log.
+    """Return the columns for the client's address and the request ID."""
+    # A candidate's address is personal data, which this log could not erase.
     address = None if isinstance(g.get("caller"), CandidateKey) else request.remote_addr
     return {"came_from": address, "request_id": current_id()}
 
 
 def _path_subject(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The last id in the path."""
-    ids = [(name, value) for name, value in kwargs.items() if isinstance(value, uuid.UUID)]
-    return _subject(ids[-1][0].removesuffix("_id"), ids[-1][1]) if ids else {}
+    """Return the subject that the path's last id names."""
+    ids = {name: value for name, value in kwargs.items() if isinstance(value, uuid.UUID)}
+    if not ids:
+        return {}
+    name, row_id = ids.popitem()
+    return _subject(name.removesuffix("_id"), row_id)
 
 
 def _subject(kind: str, row_id: Any) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Authentication by API token, candidate key or sign-in cookie (R1, R4).
-
-Without a credential header, endpoints that accept API tokens also accept a sign-in cookie.
-"""
+"""Authentication by API token, candidate key or sign-in cookie (R1, R4)."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,15 +8,16 @@ from typing import Any, get_args
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
+import errors
 from access import console, credential_throttling, raises
-from errors import ForeignOrigin, InsufficientRole, InsufficientScope, Unauthenticated, UnknownParameter
+from access.concurrency import has_large_body
 from models import ApiToken, CandidateKey, SignIn
 from web.access_log import record_caller
-from web.json import MAX_BODY_BYTES, reject_body
+from web.json import reject_body
 from web.unknown_names import check_query, names_of
 
-# Maps each header to its lookup, which raises Unauthenticated. The first header present is used.
-Chain = dict[str, Callable[[str], Any]]
+# Maps each header to its lookup, which raises Unauthenticated. The first header that is present is used.
+Lookups = dict[str, Callable[[str], Any]]
 
 
 def _bearer(header: str) -> str:
@@ -32,7 +30,7 @@ def _api_token(header: str) -> ApiToken:
     with credential_throttling.lookup(text):
         token = ApiToken.authenticate(text)
         if token is None:
-            raise Unauthenticated()
+            raise errors.Unauthenticated()
     token.record_use()
     return token
 
@@ -41,37 +39,37 @@ def _candidate_key(text: str) -> CandidateKey:
     with credential_throttling.lookup(text):
         key = CandidateKey.find(text)
         if key is None or not key.is_usable:
-            raise Unauthenticated()
+            raise errors.Unauthenticated()
     return key
 
 
 def _sign_in(secret: str) -> ApiToken:
-    """Return the token of the sign-in with this secret, scoped to the user's role."""
+    """Return the token for the sign-in with this secret, scoped to the user's role."""
     console.require_console()
     token = SignIn.authenticate(secret)
     if token is None:
-        # A secret that was issued is not a guess: it belongs to a browser that was signed out.
+        # A signed-out browser may send an old secret, which is not a guess.
         with credential_throttling.lookup("" if SignIn.was_issued(secret) else secret):
-            raise Unauthenticated()
+            raise errors.Unauthenticated()
     token.sign_in.record_use()
     return token
 
 
-CHAIN: Chain = {"Authorization": _api_token, "X-API-Key": _candidate_key}
-# For endpoints that candidates' tools call; they send the candidate key in either header (R1, R39).
-CANDIDATE_CHAIN: Chain = {
+LOOKUPS: Lookups = {"Authorization": _api_token, "X-API-Key": _candidate_key}
+# Candidates' tools send the candidate key in either header (R1, R39).
+CANDIDATE_LOOKUPS: Lookups = {
     "Authorization": lambda header: _candidate_key(_bearer(header)),
     "X-API-Key": _candidate_key,
 }
 
 
-def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Callable:
+def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Callable:
     """Require a caller of one of these kinds; API tokens also need the scope.
 
     scope -- `read`, `write`, or `admin`: admins, and service accounts with `write` (rules/roles.py)
 
-    Raises Unauthenticated; for API tokens also InsufficientScope and InsufficientRole. After authentication, unknown
-    names are rejected or reported, except when a candidate calls one of their own operations (R35).
+    Raises Unauthenticated; for API tokens also InsufficientScope and InsufficientRole. Then rejects or reports unknown
+    names, except in the candidates' operations (R35).
     """
 
     def decorate(view: Any) -> Callable:
@@ -81,14 +79,14 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            g.caller = authenticate(kinds, scope, chain)
+            g.caller = authenticate(kinds, scope, lookups)
             if is_reported or isinstance(g.caller, ApiToken):
                 check_query(known, is_reported)
                 if request.method != "GET" and not is_reported and "json" not in arguments:
                     reject_body()
             return view(*args, **kwargs)
 
-        return _declare(wrapper, kinds, scope, chain)
+        return _declare(wrapper, kinds, scope, lookups)
 
     return decorate
 
@@ -96,13 +94,12 @@ def required(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN)
 def checked_by_statement(view: Callable) -> Callable:
     """Let the view check `presented_key()` in its own SQL statement.
 
-    If the view rejects the request, the credential is checked first: 401 takes precedence (R5). A body of unknown size
-    or over 1 MiB is read only after the credential is checked.
+    The credential is checked before a large body is read, and when the view raises an error: 401 takes precedence (R5).
     """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if request.content_length is None or request.content_length > MAX_BODY_BYTES:
+        if has_large_body():
             g.caller = authenticate(CandidateKey)
         with credential_throttling.lookup(presented_key()):
             try:
@@ -115,29 +112,29 @@ def checked_by_statement(view: Callable) -> Callable:
 
 
 def presented_key() -> str:
-    """The candidate key in the request, not yet looked up; empty if `Authorization` takes precedence."""
+    """Return the request's candidate key, not yet looked up, or an empty string if `Authorization` is present."""
     return "" if "Authorization" in request.headers else request.headers.get("X-API-Key", "")
 
 
-def authenticate(kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
+def authenticate(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:
     """Return the request's ApiToken or CandidateKey.
 
-    Raises Unauthenticated, InsufficientScope or InsufficientRole; for a cookie also ForeignOrigin (access/console.py).
+    Raises Unauthenticated, InsufficientScope or InsufficientRole, or for a cookie ForeignOrigin (access/console.py).
     """
-    row = _look_up(kinds, chain)
+    row = _look_up(kinds, lookups)
     if row is None:
-        raise Unauthenticated()
+        raise errors.Unauthenticated()
     record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
     if not isinstance(row, kinds):
-        raise Unauthenticated()
+        raise errors.Unauthenticated()
     if isinstance(row, ApiToken):
         row.require_scope(scope)
     return row
 
 
-def _look_up(kinds: type | UnionType, chain: Chain) -> Any:
-    """Look up the first credential, or return None. The cookie is last, and only where API tokens are accepted."""
-    for header, look_up in chain.items():
+def _look_up(kinds: type | UnionType, lookups: Lookups) -> Any:
+    """Look up the first credential, or return None. A cookie is read last, and only if API tokens are accepted."""
+    for header, look_up in lookups.items():
         credential = request.headers.get(header)
         if credential is not None:
             return look_up(credential)
@@ -150,33 +147,37 @@ def _each(kinds: type | UnionType) -> tuple[Any, ...]:
 
 
 _TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "psk_live_..."}
-_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 _COOKIE = {"type": "apiKey", "in": "cookie", "name": console.COOKIE}
+_KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 _BEARER_KEY = {"type": "http", "scheme": "bearer", "bearerFormat": "PST-XXXX-XXXX"}
+_TOKEN_TEXT = "API token, from `flask token create` or `POST /v1/org/tokens`."
+_COOKIE_TEXT = (
+    "Console sign-in. Changes also require the headers that the console sends. Use a token in programs."
+)
+_BEARER_KEY_TEXT = "Candidate key, for the model proxies, hooks and telemetry."
 SCHEMES = {
-    "reviewerToken": _TOKEN
-    | {"description": "API token, from `flask token create` or `POST /v1/org/tokens`."},
-    "signIn": _COOKIE
-    | {"description": "Sign-in to the console. Changes also need its headers: for programs, use a token."},
+    "reviewerToken": _TOKEN | {"description": _TOKEN_TEXT},
+    "signIn": _COOKIE | {"description": _COOKIE_TEXT},
     "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
-    "candidateBearer": _BEARER_KEY
-    | {"description": "Candidate key, for the model proxies, hooks and telemetry."},
+    "candidateBearer": _BEARER_KEY | {"description": _BEARER_KEY_TEXT},
 }
 _SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 
-def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", chain: Chain = CHAIN) -> Any:
+def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:
     """Store the allowed callers, and the operation's `security` and errors for OpenAPI."""
     schemes = [_SCHEME_OF[kind] for kind in _each(kinds)]
-    schemes += ["signIn"] if ApiToken in _each(kinds) else []
-    schemes += ["candidateBearer"] if chain is CANDIDATE_CHAIN else []
+    api_errors: list[type[errors.ApiError]] = [errors.Unauthenticated]
+    if scope != "read":
+        api_errors += [errors.InsufficientScope, errors.InsufficientRole]
+    if ApiToken in _each(kinds):
+        schemes.append("signIn")
+        api_errors.append(errors.ForeignOrigin)
+        if not hasattr(wrapper, "reports_unknown"):
+            api_errors.append(errors.UnknownParameter)
+    if lookups is CANDIDATE_LOOKUPS:
+        schemes.append("candidateBearer")
     wrapper.access = (kinds, scope)
     wrapper.schemes = schemes
     wrapper.security = [{scheme: []} for scheme in schemes]
-    is_reviewers, changes = ApiToken in _each(kinds), scope != "read"
-    rejects_unknown = is_reviewers and not hasattr(wrapper, "reports_unknown")
-    api_errors = {InsufficientScope: changes, InsufficientRole: changes, UnknownParameter: rejects_unknown}
-    api_errors |= {ForeignOrigin: is_reviewers}
-    return raises(Unauthenticated, *(error for error, is_possible in api_errors.items() if is_possible))(
-        wrapper
-    )
+    return raises(*api_errors)(wrapper)

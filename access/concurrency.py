@@ -1,7 +1,6 @@
-"""Limit the expensive requests that one process serves at the same time, in total and for each credential.
+"""Limit concurrent expensive requests, per process and per credential.
 
-A large body takes up to 150 MiB while it is parsed and stored. Reading a large session can take as much, and many
-seconds.
+Parsing and storing a large body takes up to 150 MiB. Reading a large session can take as much memory, and many seconds.
 """
 
 import threading
@@ -18,35 +17,35 @@ from models.database import release_connection
 from web.json import MAX_BODY_BYTES
 
 LARGE_BODY, LONG_READ = "large body", "long read"
-# For each kind. More would take more memory, but no less time: Python runs one thread at a time.
-MAX_PLACES = 2
+# For each kind. More would take more memory but not less time: Python runs one thread at a time.
+MAX_SLOTS = 2
 WAIT_SECONDS = 10
 RETRY_SECONDS = 5
 EXTENSION = "expensive_requests"
 
 
 class ExpensiveRequests:
-    """At most `places` requests of each kind at the same time, and one of each credential.
+    """Runs up to `slots` requests of each kind concurrently, and one per credential.
 
-    Further requests wait in their threads: at most `max_waiting`, and one of each credential.
+    Up to `max_waiting` more requests wait in their threads, one per credential.
     """
 
-    def __init__(self, places: int, max_waiting: int) -> None:
-        self._places, self._max_waiting = places, max_waiting
+    def __init__(self, slots: int, max_waiting: int) -> None:
+        self._slots, self._max_waiting = slots, max_waiting
         self._running: dict[Any, str] = {}  # the kind of request, by credential
         self._waiting: set[Any] = set()
         self._finished = threading.Condition()
 
     def start(self, kind: str, credential: Any) -> Callable[[], None]:
-        """Wait for a place; return the function that releases it. Raises TooManyRequests."""
+        """Wait for a slot and return a function that releases it. Raises TooManyRequests."""
         with self._finished:
-            if not self._has_place(kind, credential):
+            if not self._is_free(kind, credential):
                 self._wait(kind, credential)
             self._running[credential] = kind
         return partial(self._finish, credential)
 
-    def _has_place(self, kind: str, credential: Any) -> bool:
-        is_full = list(self._running.values()).count(kind) >= self._places
+    def _is_free(self, kind: str, credential: Any) -> bool:
+        is_full = list(self._running.values()).count(kind) >= self._slots
         return not is_full and credential not in self._running
 
     def _wait(self, kind: str, credential: Any) -> None:
@@ -54,7 +53,7 @@ class ExpensiveRequests:
             raise _error()
         self._waiting.add(credential)
         try:
-            if not self._finished.wait_for(lambda: self._has_place(kind, credential), WAIT_SECONDS):
+            if not self._finished.wait_for(lambda: self._is_free(kind, credential), WAIT_SECONDS):
                 raise _error()
         finally:
             self._waiting.remove(credential)
@@ -66,20 +65,20 @@ class ExpensiveRequests:
 
 
 def _error() -> ApiError:
-    sentence = f"Too many expensive requests at the same time. Retry after {RETRY_SECONDS} seconds."
+    sentence = f"Too many expensive requests are in progress. Retry after {RETRY_SECONDS} seconds."
     return TooManyRequests(sentence, retry_after=RETRY_SECONDS)
 
 
 def register(app: Flask) -> None:
-    """Use at most a quarter of the threads for each kind of request, and another one for those that wait."""
+    """Use at most a quarter of the threads for each kind of request, and a quarter for waiting ones."""
     quarter = max(1, app.config["WEB_THREADS"] // 4)
-    app.extensions[EXTENSION] = ExpensiveRequests(min(MAX_PLACES, quarter), max_waiting=quarter)
+    app.extensions[EXTENSION] = ExpensiveRequests(min(MAX_SLOTS, quarter), max_waiting=quarter)
 
 
 def limited(kind: str, applies: Callable[..., bool]) -> Callable:
-    """Limit those requests of an operation to which the limit applies. Goes below the authentication.
+    """Limit an operation's expensive requests. Goes below the authentication.
 
-    applies -- gets the path's parameters
+    applies -- whether a request is expensive; gets the path's parameters
     """
 
     def decorate(view: Callable) -> Callable:
@@ -103,17 +102,17 @@ def limited(kind: str, applies: Callable[..., bool]) -> Callable:
     return decorate
 
 
-def _has_large_body(**path: Any) -> bool:
-    """Return whether the request's body has more than 1 MiB, or an unknown size."""
+def has_large_body(**path: Any) -> bool:
+    """Return whether the request's body is larger than 1 MiB or of unknown size."""
     return request.content_length is None or request.content_length > MAX_BODY_BYTES
 
 
 def reads_large_session(session_id: Any = None, **path: Any) -> bool:
-    """Return whether the path's session, or the candidate's own, is larger than ordinary ones."""
+    """Return whether the session in the path, or the candidate's own, is unusually large."""
     if isinstance(caller, CandidateKey):
         return Session.is_large(Session.key == caller.id)
     return Session.is_large(Session.id == session_id)
 
 
 long_read = limited(LONG_READ, reads_large_session)
-large_body = limited(LARGE_BODY, _has_large_body)
+large_body = limited(LARGE_BODY, has_large_body)

@@ -1,8 +1,7 @@
-"""The cookie of a sign-in, which only the console's own pages can use.
+"""The sign-in cookie, which only the console's own pages can use.
 
-Browsers send a cookie with every request to the service, whichever page makes it. A page of another origin can neither
-set `Origin` nor `Sec-Fetch-Site`, and the header of the console would need a permission that this service never gives
-(web/cors.py).
+Browsers send it with every request to this service, even from other sites' pages. Those pages cannot set `Origin` or
+`Sec-Fetch-Site`, and CORS never allows them to send the console's header (web/cors.py).
 """
 
 import hmac
@@ -18,23 +17,22 @@ from errors import ForeignOrigin, HttpsRequired
 from rules import sign_ins
 from web.unknown_names import check_query
 
-# The prefix makes browsers reject it from other hosts, and without Secure and `Path=/`.
+# Browsers accept cookies with this prefix only from this host, with Secure and `Path=/`.
 COOKIE = "__Host-proofstone"
-# The grant that this browser got at the OpenID provider.
+# The sign-in grant that was issued to this browser.
 GRANT_COOKIE = "__Host-proofstone-grant"
 HEADER = "X-Proofstone-Console"
-OWN_SITE = ("same-origin", "none")  # `none` is an address that the person entered
+OWN_SITE = ("same-origin", "none")  # `none`: the user entered the address
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def presented_secret() -> str:
-    """The secret in the cookie, not yet looked up; empty without one."""
-    # Flask parses all cookies; most requests have none.
-    return request.cookies.get(COOKIE, "") if "Cookie" in request.headers else ""
+    """Return the secret in the cookie, not yet looked up, or an empty string."""
+    return request.cookies.get(COOKIE, "")
 
 
 def is_from_console() -> bool:
-    """Return whether the browser says that the request comes from this service's own pages."""
+    """Return whether the request comes from the console's pages, according to the browser's headers."""
     if request.headers.get("Sec-Fetch-Site", "none") not in OWN_SITE:
         return False
     if request.method in SAFE_METHODS:
@@ -44,13 +42,13 @@ def is_from_console() -> bool:
 
 
 def require_console() -> None:
-    """Raise ForeignOrigin unless the request comes from this service's own pages."""
+    """Raise ForeignOrigin unless the request comes from the console's pages."""
     if not is_from_console():
         raise ForeignOrigin()
 
 
 def only(view: Callable) -> Callable:
-    """Accept requests of the console only, without a credential. Raises HttpsRequired and ForeignOrigin."""
+    """Accept only requests from the console; no credential is needed. Raises HttpsRequired and ForeignOrigin."""
 
     @raises(ForeignOrigin, HttpsRequired)
     @wraps(view)
@@ -69,7 +67,7 @@ def set_cookie(response: Response, secret: str) -> Response:
 
 
 def set_grant_cookie(response: Response, grant: str) -> Response:
-    """Bind a grant to the browser, so that its address signs in nobody who is given it."""
+    """Bind a grant to the browser. The grant's link then cannot sign in anyone else."""
     return _set_cookie(response, GRANT_COOKIE, grant, sign_ins.OIDC_LIFETIME)
 
 

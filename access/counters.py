@@ -42,9 +42,9 @@ class Usage(NamedTuple):
 
 
 class Counters:
-    """Fixed-window counters; a window starts with its first hit.
+    """Fixed-window counters; a window starts at its first hit.
 
-    store_url -- Redis or Valkey; without it, or while it is unreachable, each process counts separately
+    store_url -- Redis or Valkey; if unset or unreachable, each process counts separately
     """
 
     def __init__(self, store_url: str | None) -> None:
@@ -54,12 +54,12 @@ class Counters:
         self._down_until = 0.0
 
     def hit(self, limit: RateLimitItem, *ids: str) -> tuple[int, float]:
-        """Increment the counter; return the new count and the window's end as a Unix timestamp."""
+        """Increment the counter and return the new count and the window's end as a Unix timestamp."""
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.incr(key, limit.get_expiry()), store.get_expiry(key)))
 
     def get(self, limit: RateLimitItem, *ids: str) -> tuple[int, float]:
-        """Like `hit`, without incrementing."""
+        """Return the count and the window's end, like `hit`."""
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.get(key), store.get_expiry(key)))
 
@@ -78,7 +78,7 @@ class Counters:
         try:
             return operation(self._shared)
         except Exception as error:
-            # Client libraries raise many exceptions for an unreachable store; none may fail a request.
+            # Client libraries raise many kinds of exceptions for an unreachable store.
             log.warning(
                 "The rate limit store is unreachable (%s). Counting per process.", type(error).__name__
             )
@@ -87,9 +87,9 @@ class Counters:
 
 
 class LocalCounters:
-    """In-process counters with the methods of the library's stores.
+    """In-process counters with the library's store interface.
 
-    The library's own in-memory store starts many threads and uses the wall clock.
+    The library's in-memory store starts many threads and uses the wall clock.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,6 @@
-"""Count invalid credentials by network, and lock a network at its limit, except for credentials accepted before.
+"""Count invalid credentials by network. At its limit, a network is locked except for credentials accepted before.
 
-Every lookup of a credential runs within `lookup(credential)` or `lookup_secret(secret)`, whichever part of the request
-contains it.
+Every credential, wherever the request contains it, is looked up within `lookup()` or `lookup_secret()`.
 """
 
 import threading
@@ -24,7 +23,7 @@ from web.access_log import record_invalid_credential
 
 INVALID_CREDENTIALS, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
 INVALID_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
-# A client repeats a revoked key hundreds of times. It counts as one, and must not lock out its neighbors.
+# A client may repeat a revoked key hundreds of times, which must not lock out its neighbors.
 ONE_ATTEMPT = parse("1 per hour")
 # Without a limit, a client with a large network could fill the store.
 SHARED_NETWORKS = parse("50 per day")
@@ -35,7 +34,7 @@ WRITE_SECONDS = 60
 
 
 class Sender(NamedTuple):
-    """A credential and the narrowest network that it came from."""
+    """A credential and the narrowest network of the client that sent it."""
 
     network: str
     credential: str
@@ -43,10 +42,10 @@ class Sender(NamedTuple):
 
 @contextmanager
 def lookup(credential: str) -> Iterator[None]:
-    """Count the credential as invalid if the block raises INVALID_CREDENTIAL, else record it as accepted.
+    """Count the credential as invalid if the block raises INVALID_CREDENTIAL, otherwise record it as accepted.
 
-    Call it outside a transaction. Only the first lookup of a credential in a request counts. Raises TooManyRequests if
-    the client's network is locked.
+    Call it outside a transaction. Repeated lookups in one request are not counted. Raises TooManyRequests if the
+    client's network is locked.
     """
     throttle = current_app.extensions.get("credential_throttle")
     if throttle is None or not credential or credential == g.get("looked_up"):
@@ -67,7 +66,7 @@ def lookup(credential: str) -> Iterator[None]:
 
 @contextmanager
 def lookup_secret(secret: str) -> Iterator[None]:
-    """Like `lookup`, for 256 random bits, which cannot be guessed: valid ones are accepted in a locked network too."""
+    """Like `lookup`, for 256 random bits: nobody can guess them, so even a locked network may send valid ones."""
     try:
         yield
     except INVALID_CREDENTIAL:
@@ -76,9 +75,9 @@ def lookup_secret(secret: str) -> Iterator[None]:
 
 
 class CredentialThrottle:
-    """Invalid credentials by network, and accepted senders.
+    """Counts invalid credentials by network, and records accepted senders.
 
-    limit -- of distinct invalid credentials per network, multiplied by its allowance
+    limit -- distinct invalid credentials per network, multiplied by the network's allowance
     """
 
     def __init__(self, limit: RateLimitItem, counters: Counters) -> None:
@@ -117,7 +116,7 @@ class CredentialThrottle:
 
 
 class AcceptedSenders:
-    """Senders of accepted credentials, shared by all processes in the rate limit store, or else in the database.
+    """Senders of accepted credentials. Processes share them in the rate limit store, or without one in the database.
 
     Each process writes a sender once a day, and reads only senders that it has not accepted itself.
     """
@@ -177,7 +176,7 @@ class SendersInStore:
 
 
 class InvalidCredentialTotal:
-    """Count invalid credentials from all addresses; write the sum once a minute or every MAX_UNWRITTEN."""
+    """Counts all invalid credentials. Writes the sum once a minute, or every MAX_UNWRITTEN credentials."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

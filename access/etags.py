@@ -1,6 +1,6 @@
 """ETags: `If-None-Match` on reads (304) and `If-Match` on changes (412).
 
-The tag is a hash of the response's body, so it also differs between callers that see different fields.
+The tag is a hash of the response body, so callers that see different fields get different tags.
 """
 
 import hashlib
@@ -21,21 +21,21 @@ IF_NONE_MATCH = {
     "name": "If-None-Match",
     "required": False,
     "schema": _TAGS,
-    "description": "The `ETag` of an earlier response, or several; 304 if the response would be the same.",
+    "description": "One or more `ETag` values from earlier responses. Responds 304 if the object is unchanged.",
 }
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "required": False,
     "schema": _TAGS,
-    "description": "The `ETag` of the response that the change is based on; 412 if the object has changed since.",
+    "description": "The `ETag` of the response that the change is based on. Responds 412 if the object has changed.",
 }
 
 
-def tagged(view: Callable) -> Callable:
+def with_etag(view: Callable) -> Callable:
     """Set `ETag` on a successful response; respond 304 if `If-None-Match` matches.
 
-    Apply it above `blp.response`, which serializes the body. The read is audited even if the response is 304.
+    Goes above `blp.response`, which serializes the body, and `audit.reading`: a 304 is audited too.
     """
 
     @wraps(view)
@@ -54,8 +54,8 @@ def tagged(view: Callable) -> Callable:
     return _document(wrapper, IF_NONE_MATCH)
 
 
-def matched(view: Callable) -> Callable:
-    """Set `ETag` on the response to a change, which has the same body as the GET. The view calls `precondition`."""
+def with_if_match(view: Callable) -> Callable:
+    """Set `ETag` on a change's response, which has the GET's body. The view checks `precondition`."""
 
     @raises(PreconditionFailed)
     @wraps(view)
@@ -74,9 +74,7 @@ def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
 
 
 def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
-    """Return a check for the model to call once it has locked the row.
-
-    The check raises PreconditionFailed if `If-Match` does not match, and ReadOnlyField.
+    """Return a check for the model to call after locking the row; it raises PreconditionFailed or ReadOnlyField.
 
     represent -- builds the GET's current response, or its body
     """

@@ -1,4 +1,4 @@
-"""Gates: conditions on the caller's organization alone."""
+"""Conditions on the caller's organization."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -9,7 +9,7 @@ from errors import SubscriptionRequired
 
 
 def subscribed(view: Callable) -> Callable:
-    """Require a subscription that allows new work. Raises SubscriptionRequired (R11)."""
+    """Require an active subscription (R11). Raises SubscriptionRequired."""
 
     @raises(SubscriptionRequired)
     @wraps(view)

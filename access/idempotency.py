@@ -24,18 +24,17 @@ PARAMETER = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": (
-        "A unique key for this request, such as a UUID. For 24 hours the same request with the same key runs only "
-        "once; repeating it replays the first response, with the header `Idempotent-Replayed: true` and without a "
-        "secret. Errors are not stored."
+        "A unique key for this request, such as a UUID. For 24 hours, repeating the request with this key replays the "
+        "first response, with the header `Idempotent-Replayed: true` and without its secret. Errors are not stored."
     ),
 }
 
 
 def idempotent(view: Any) -> Callable:
-    """Run a request once for each `Idempotency-Key` of the caller; the header is optional.
+    """Run a request once for each of the caller's `Idempotency-Key` values; the header is optional.
 
-    The view's work and the stored response are one transaction. Goes directly below `auth.required`: a replay
-    succeeds even where new work would now be rejected.
+    The change and the stored response are one transaction. Goes directly below `auth.required`: a replay succeeds
+    even if the request would now be rejected.
     """
 
     @raises(Invalid, InProgress, KeyReused)
@@ -46,7 +45,7 @@ def idempotent(view: Any) -> Callable:
             return view(*args, **kwargs)
         if not WELL_FORMED.fullmatch(key):
             raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
-        # The body is read before the transaction starts: a slow client must not hold a lock.
+        # Read before the transaction starts: a slow client must not hold a lock.
         body = read_body(request)
         content = f"{request.method} {request.path}\n".encode() + body
         digest = hashlib.sha256(content).hexdigest()
@@ -65,7 +64,7 @@ def idempotent(view: Any) -> Callable:
 
 
 def _without_secret(body: bytes) -> bytes:
-    """The body to store: a note instead of a secret."""
+    """Return the body with a note instead of the secret."""
     response = orjson.loads(body)
     if "secret" not in response:
         return body

@@ -1,4 +1,4 @@
-"""Endpoints, one module per resource; here Blueprint, the id converter, find(), pages and files."""
+"""Endpoints, one module per resource; here Blueprint, the id converter, and helpers for rows, pages and files."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,30 +26,30 @@ JSON_LINES = "application/x-ndjson"
 
 
 class IdConverter(BaseConverter):
-    """A path segment as a UUID, or None: find() responds 404, but after authentication (R2)."""
+    """A path segment as a UUID, or None for find() to respond 404 after authentication (R2)."""
 
     def to_python(self, value: str) -> uuid.UUID | None:
         return parse_id(value)
 
 
 def find(model: Any, row_id: uuid.UUID | None, among: Any = None) -> Any:
-    """The row if the caller may see it. Raises NotFound for any reason (R2).
+    """Return the row if the caller can see it. Raises NotFound (R2).
 
-    among -- a query instead of `model.visible_to(caller)`
+    among -- the query to search; by default `model.visible_to(caller)`
     """
     query = model.visible_to(caller) if among is None else among
     return or_not_found(row_id and query.where(model.id == row_id).get_or_none())
 
 
 def or_not_found(row: Any) -> Any:
-    """The row. Raises NotFound for None."""
+    """Return the row. Raises NotFound for None."""
     if row is None:
         raise NotFound()
     return row
 
 
 def own_session(key: Any, session_id: str) -> Session:
-    """The key's session. Raises NotRedeemed, and NotFound if `session_id` is another session's (R29)."""
+    """Return the key's session. Raises NotRedeemed, and NotFound if `session_id` is another session's (R29)."""
     session = Session.of_key(key)
     if parse_id(session_id) != session.id:
         raise NotFound()
@@ -57,14 +57,14 @@ def own_session(key: Any, session_id: str) -> Session:
 
 
 def filters_of(query: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a list's query that filter it."""
-    return {name: query[name] for name in query.keys() - {"limit", "offset", "after", "order", "format"}}
+    """Return a list query's parameters except those for paging."""
+    return {name: query[name] for name in query.keys() - {"limit", "offset", "after", "order"}}
 
 
 def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
-    """A page of rows, by default oldest first, as `{<noun>, next, total, limit, offset}`.
+    """Return a page of rows, by default oldest first, as `{<noun>, next, total, limit, offset}`.
 
-    Only the pages by offset have a total: counting takes longer, the longer the list is.
+    Pages by cursor have no total, since counting slows down with the list's length.
     """
     total = None if "after" in query else rows.order_by().count()
     limits = {"limit": query["limit"], "offset": query["offset"]}
@@ -72,28 +72,28 @@ def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False
 
 
 def cursor_page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
-    """A page of rows as `{<noun>, next}`; all rows after the cursor if the query has no limit."""
+    """Return a page of rows as `{<noun>, next}`; without a limit, all rows after the query's cursor."""
     columns = (rows.model.created_at, rows.model.id)
     if query.get("order", "desc" if newest_first else "asc") == "asc":
         rows = batches.after(rows, columns, query.get("after"))
     else:
         rows = batches.before(rows, columns, query.get("after"))
     limit = query.get("limit")
-    listed, next_cursor = cut(list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit)
+    listed, next_cursor = split_page(list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit)
     return {noun: listed, "next": next_cursor}
 
 
-def cut(rows: list, limit: int | None) -> tuple[list, str | None]:
-    """The rows of a page, read with one more than its limit, and the cursor of the next page."""
+def split_page(rows: list, limit: int | None) -> tuple[list, str | None]:
+    """Split limit + 1 rows into the page's rows and the next page's cursor."""
     if limit is None or len(rows) <= limit:
         return rows, None
     return rows[:limit], str(Cursor.of(rows[limit - 1]))
 
 
 def located(view: Callable) -> Callable:
-    """Set `Location` on a 201: the path of the new object in the response, below the path of the request.
+    """Set `Location` on a 201: the new object's path.
 
-    Goes above `idempotent`, so that a replay has it too.
+    Apply it above `idempotent`, for replays.
     """
 
     @wraps(view)
@@ -110,18 +110,18 @@ def located(view: Callable) -> Callable:
 
 
 def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Response:
-    """A streamed file, for the client to save under this name."""
+    """Stream a file for the client to save under this name."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(stream_with_context(chunks), mimetype=mimetype, headers=headers)
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's Blueprint with our parser. It records the schemas of a view for the documentation."""
+    """flask-smorest's Blueprint with our parser. It records a view's schemas for the documentation."""
 
     ARGUMENTS_PARSER = Parser()
 
     def arguments(self, schema: Any, location: str = "json", **options: Any) -> Callable:
-        """Like flask-smorest's, with one instance of the schema instead of one per request."""
+        """Parse the arguments with one schema instance instead of one per request."""
         instance = schema() if isinstance(schema, type) else schema
         parse = super().arguments(instance, location=location, **options)
 
@@ -133,7 +133,7 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
-        """Like flask-smorest's. The fields of the object in the response are tolerated in the request (R35)."""
+        """Document and serialize the response. Requests may contain the fields of its object (R35)."""
         instance = schema() if isinstance(schema, type) else schema
         document = super().response(status, instance, **options)
 
@@ -145,7 +145,7 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def alt_response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
-        """Like flask-smorest's, with an example of the schema."""
+        """Document a response with an example."""
         instance = schema() if isinstance(schema, type) else schema
         document = super().alt_response(status, schema=instance, **options)
         return lambda view: document(_with_schema(view, status, instance))
@@ -153,7 +153,7 @@ class Blueprint(flask_smorest.Blueprint):
     def file(
         self, content: str, description: str, content_type: str = JSON_LINES, *, example: str
     ) -> Callable:
-        """Document a response of file_response()."""
+        """Document a file_response()."""
         shape = {"type": "string", "description": content}
         options = {"content_type": content_type, "description": description, "example": example}
         document = self.alt_response(200, schema=shape, **options)
@@ -166,17 +166,16 @@ class Blueprint(flask_smorest.Blueprint):
 
 
 def _with_schema(view: Any, status: Any, schema: Any) -> Any:
-    """Record the schema of a response for the documentation's example."""
+    """Record a response's schema for the documentation's example."""
     if isinstance(schema, ma.Schema):
         view.response_schemas = getattr(view, "response_schemas", {}) | {str(status): schema}
     return view
 
 
 def _fields_of_object(schema: Any) -> dict[str, bool]:
-    """The fields of the object that a response wraps in its name; without a wrapper, the response's own.
+    """Return the fields of the object in a response, and whether a change must match their values.
 
-    True for those that a change must not have with another value. Timestamps, counts and nested objects change by
-    themselves.
+    Timestamps, counts and nested objects can have changed without the client.
     """
     first = next(iter(schema.fields.values()), None)
     fields = getattr(first, "schema", schema).fields.values()
@@ -188,18 +187,18 @@ def _fields_of_object(schema: Any) -> dict[str, bool]:
 
 
 def store() -> Any:
-    """The store of submitted bundles (storage/)."""
+    """Return the store of submitted bundles."""
     return current_app.extensions["storage"]
 
 
 def require_unchanged(object_key: str, size: int, sha256: str) -> None:
-    """Raise BundleChanged if a stored file is another one: others may have access to the store."""
+    """Raise BundleChanged if a stored file has changed. Others can have access to the store."""
     if store().size_and_sha256(object_key) != (size, sha256):
         raise BundleChanged()
 
 
 def session_quota() -> Quota:
-    """The limits on what a session stores."""
+    """Return the limits of a session's stored data."""
     return Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
 
 

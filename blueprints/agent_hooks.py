@@ -9,7 +9,7 @@ from blueprints import Blueprint, session_quota
 from errors import NotRedeemed, SessionClosed
 from models import CandidateKey, Session, clock, sessions
 from rules.agents import hooks
-from schemas.agent_hooks import AgentHook, NoInstructions
+from schemas.agent_hooks import AgentHook, HookResponse
 from web.json import MAX_EVENT_BYTES, body_limit
 
 blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
@@ -17,32 +17,32 @@ blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
 
 @blp.post("/hooks/claude-code")
 @rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @raises(NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
-@blp.response(200, NoInstructions)
+@blp.response(200, HookResponse)
 def record_claude_code_hook(hook):
     """Record a Claude Code hook
 
-    The body is the body of an HTTP hook or the input of a command hook. Hooks without a matching event are ignored.
+    Send the body of an HTTP hook or the input of a command hook. Hooks without a matching event are ignored.
     """
     return _record(hooks.CLAUDE_CODE, g.pop("body"))
 
 
 @blp.post("/hooks/codex")
 @rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @raises(NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
-@blp.response(200, NoInstructions)
+@blp.response(200, HookResponse)
 def record_codex_hook(hook):
     """Record a Codex hook
 
-    The body is the input of a command hook or the argument to `notify`.
+    Send the input of a command hook or the argument to `notify`.
     """
     return _record(hooks.CODEX, g.pop("body"))
 
@@ -50,5 +50,5 @@ def record_codex_hook(hook):
 def _record(tool: str, fields: dict[str, Any]) -> dict[str, Any]:
     session = Session.of_key(caller)
     if read := hooks.read(tool, fields, clock.now()):
-        sessions.record(session, *read, quota=session_quota())
+        sessions.record(session, read, quota=session_quota())
     return {}

@@ -1,13 +1,9 @@
-"""Numbers of a session's events, and of an organization's sessions."""
-
-from typing import Any
+"""Analytics for one session, and for an organization's sessions."""
 
 from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, find
 from models import ApiToken, ModelUsage, Session, cohorts, overview, progress, sessions, visibility
 from models.sessions import timeline
-from rules.metrics.analyzed_events import AnalyzedEvent
-from rules.metrics.error_episodes import ErrorEpisode
 from rules.statistics.cohorts import METRICS
 from schemas.analytics import Analytics, Overview, OverviewQuery, Progress, TopCandidates, TopQuery
 from schemas.cohort_stats import CohortStatistics
@@ -29,18 +25,19 @@ def get_analytics(session_id):
     session = find(Session, session_id)
     analysis = timeline.analyze(session)
     calls = sorted(analysis.tools.items(), key=lambda tool: -tool[1])
-    return analysis.times._asdict() | {
-        "phase_spans": analysis.phase_spans,
-        "verifications": analysis.verifications,
-        "work_periods": analysis.work_periods,
-        "turns": analysis.turns,
+    episodes = [
+        episode._asdict()
+        | {
+            "failure_count": len(episode.failures),
+            "first_failure": episode.failures[0],
+            "last_failure": episode.failures[-1],
+        }
+        for episode in analysis.error_episodes
+    ]
+    return (analysis._asdict() | analysis.times._asdict()) | {
         "tools": [{"name": name, "calls": count} for name, count in calls],
-        "models": [use._asdict() | {"cost_usd": _dollars(use.cost_nano_usd)} for use in analysis.models],
-        "total_cost_usd": _dollars(analysis.total_cost_nano_usd),
-        "proxy_usage": [
-            use | {"cost_usd": _dollars(use["cost_nano_usd"])} for use in ModelUsage.by_model(session)
-        ],
-        "error_episodes": [_episode(episode) for episode in analysis.error_episodes],
+        "proxy_usage": ModelUsage.by_model(session),
+        "error_episodes": episodes,
     }
 
 
@@ -50,8 +47,8 @@ def get_analytics(session_id):
 def get_session_cohort_stats(session_id):
     """Compare a session with its cohort
 
-    The statistics of the session's assessment, with the session's percentiles if it is closed and has others to compare
-    with. Null until a session of the assessment has closed.
+    The assessment's statistics, with the session's percentiles once it is closed and there are other closed sessions.
+    Null until the assessment has a closed session.
     """
     session = find(Session, session_id)
     sessions.close_all_due(assessment_id=session.assessment_id)
@@ -65,8 +62,8 @@ def get_session_cohort_stats(session_id):
 def get_overview(query):
     """Get an overview
 
-    The funnel from invited to hired and the medians of closed sessions: in total, by assessment, and by the month of
-    the invitation.
+    The funnel from invited to hired and the medians of closed sessions: in total, by assessment, and by month of
+    invitation.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     return overview.overview(caller.organization, query.get("assessment_id"))
@@ -76,10 +73,10 @@ def get_overview(query):
 @auth.required(ApiToken)
 @blp.response(200, Progress)
 def get_progress():
-    """Get the progress of all assessments
+    """Get assessment progress
 
-    The funnel of each assessment, and the numbers of sessions and messages that are waiting for a reviewer. People see
-    disagreements only about sessions that they have scored.
+    Each assessment's funnel, and how many sessions and messages are waiting for a reviewer. People see disagreements
+    only for sessions that they have scored.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     return {"assessments": progress.by_assessment(caller)}
@@ -92,8 +89,8 @@ def get_progress():
 def get_top_candidates(query):
     """List candidates sorted by a metric
 
-    You choose the metric; there is no overall score. For most metrics neither high nor low values are better:
-    `direction` says so. Sessions without a value are omitted.
+    There is no overall score. For most metrics, neither high nor low values are better; see `direction`. Sessions
+    without a value are omitted.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     metric = next(metric for metric in METRICS if metric.name == query["metric"])
@@ -101,25 +98,3 @@ def get_top_candidates(query):
     candidates = overview.top(caller.organization, metric, order, query["limit"], query.get("assessment_id"))
     candidates = visibility.redact_rows(caller, candidates, "candidate_id")
     return {"metric": metric.name, "order": order, "direction": metric.direction, "candidates": candidates}
-
-
-def _dollars(nano_usd: int | None) -> float | None:
-    return None if nano_usd is None else nano_usd / 10**9
-
-
-def _episode(episode: ErrorEpisode) -> dict[str, Any]:
-    return episode._asdict() | {
-        "failure_count": len(episode.failures),
-        "first_failure": _check(episode.failures[0]),
-        "last_failure": _check(episode.failures[-1]),
-        "ended_by": None if episode.ended_by is None else _check(episode.ended_by),
-    }
-
-
-def _check(event: AnalyzedEvent) -> dict[str, Any]:
-    return {
-        "event_id": event.id,
-        "time_ns": event.time_ns,
-        "command": event.subject,
-        "output": event.failure_output,
-    }

@@ -5,7 +5,7 @@ from flask import jsonify
 from access import audit, auth, caller, etags, gates, raises, reports_unknown
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, located
-from errors import AlreadyBegun, NotFound, QuotaExceeded
+from errors import AlreadyStarted, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
 from schemas import assessments as schemas
@@ -26,7 +26,7 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 def create_assessment(data):
     """Create an assessment
 
-    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue; later changes to
+    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue. Later changes to
     the issue do not affect the assessment.
     """
     created = Assessment.open(caller, **data)
@@ -41,7 +41,7 @@ def create_assessment(data):
 def list_assessments(query):
     """List assessments
 
-    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to get one page.
+    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to get a page.
     """
     rows = Assessment.visible_to(caller)
     for name, column in (("created_after", Assessment.created_at), ("updated_after", Assessment.updated_at)):
@@ -53,7 +53,7 @@ def list_assessments(query):
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
 @reports_unknown
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneAssessment)
 def get_assessment(assessment_id):
     """Get an assessment
@@ -71,21 +71,21 @@ def get_assessment(assessment_id):
 
 @blp.get("/assessments/<id:assessment_id>/task")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneTask)
 def get_task(assessment_id):
     """Get an assessment's task
 
-    The task that a candidate's client receives when it redeems a key: both forms of the brief, repository and commit,
-    setup instructions, tools and budget.
+    The task that candidates' clients receive on redeem: both forms of the brief, repository and commit, setup
+    instructions, tools and budget.
     """
     return {"task": find(Assessment, assessment_id)}
 
 
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
-@raises(AlreadyBegun)
+@etags.with_if_match
+@raises(AlreadyStarted)
 @blp.arguments(schemas.AssessmentChange)
 @blp.response(200, schemas.OneAssessment)
 @audit.change()
@@ -96,7 +96,6 @@ def change_assessment(data, assessment_id):
     first key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
     be changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
-
     check = etags.precondition(
         lambda: schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)})
     )
@@ -115,5 +114,5 @@ def delete_assessment(assessment_id):
     The assessment and its keys disappear, and its candidates lose access immediately. Sessions and events remain in the
     database, but can no longer be read.
     """
-    find(Assessment, assessment_id).delete_softly()
+    find(Assessment, assessment_id).soft_delete()
     return {"ok": True, "id": assessment_id}

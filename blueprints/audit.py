@@ -1,4 +1,4 @@
-"""The audit log, for reviewers."""
+"""The audit log."""
 
 import orjson
 
@@ -12,7 +12,7 @@ from schemas.base import response_example
 
 EXAMPLE_LINE = orjson.dumps(response_example(EntrySchema())).decode() + "\n"
 
-blp = Blueprint("Audit", __name__, description="Log of changes, and of reads of candidates' records.")
+blp = Blueprint("Audit", __name__, description="Log of changes, and of reads of candidates' data.")
 
 
 @blp.get("/audit")
@@ -22,13 +22,10 @@ blp = Blueprint("Audit", __name__, description="Log of changes, and of reads of 
 def list_audit(query):
     """List audit entries
 
-    A page of the organization's changes and reads of candidates' records, newest first. Reading lists and cohort
-    statistics is not recorded. Entries refer to candidates by id only, never by name or address.
+    The organization's changes and reads of candidates' data, newest first. Reads of lists and cohort statistics are not
+    recorded. Entries refer to candidates only by id.
     """
-    entries = AuditEntry.search(caller, **filters_of(query))
-    if query["format"] == "jsonl":
-        return _file_of(entries)
-    return page("entries", entries, query, newest_first=True)
+    return page("entries", AuditEntry.search(caller, **filters_of(query)), query, newest_first=True)
 
 
 @blp.get("/audit/export")
@@ -40,9 +37,6 @@ def export_audit(query):
 
     All matching entries as a JSON Lines file, oldest first.
     """
-    return _file_of(AuditEntry.search(caller, **query))
-
-
-def _file_of(entries):
+    entries = AuditEntry.search(caller, **query)
     schema, rows = EntrySchema(), batches.read_all(entries, AuditEntry.created_at, AuditEntry.id)
     return file_response("audit.jsonl", (orjson.dumps(schema.dump(row)) + b"\n" for row in rows))

@@ -1,4 +1,4 @@
-"""Reports and uploads of a candidate's client (docs/candidate-client.md, 3.1, 3.6 to 3.11, 3.17)."""
+"""Reports and uploads from a candidate's client (docs/candidate-client.md, 3.1, 3.6 to 3.11, 3.17)."""
 
 from flask import request
 
@@ -12,7 +12,9 @@ from rules import client_versions
 from schemas import candidate_client as schemas
 from web.json import MAX_EVENT_BYTES, body_limit
 
-blp = Blueprint("Client", __name__, description="Reports and uploads of a candidate's client.")
+blp = Blueprint("Client", __name__, description="Reports and uploads from a candidate's client.")
+
+STORING_ERRORS = (errors.SessionFull, errors.StoreUnavailable)
 
 
 @blp.get("/cli/version-check")
@@ -55,7 +57,7 @@ def report_device(data):
     """Report the device
 
     Records a description of the machine at the start and end of the session. Names are sent only as hashes. Only the
-    first 100 reports of each checkpoint are stored.
+    first 100 reports for each checkpoint are stored.
     """
     ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
@@ -65,12 +67,12 @@ def report_device(data):
 @auth.required(CandidateKey)
 @raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.HostedBoot)
-@blp.response(200, schemas.HostedBootAnswer)
+@blp.response(200, schemas.HostedBootResponse)
 @audit.change()
 def report_hosted_boot(data):
-    """Report the start of a hosted workspace
+    """Report a hosted workspace's start
 
-    For older clients. The response says whether the workspace has the expected content.
+    For older clients. Returns whether the workspace has the expected content.
     """
     ClientReport.record(Session.of_key(caller), "hosted_boot", schemas.HostedBoot().dump(data))
     return {"verdict": {"state": "differs" if data.get("tree_matches") is False else "ok"}}
@@ -78,15 +80,9 @@ def report_hosted_boot(data):
 
 @blp.post("/candidate/upload-url")
 @auth.required(CandidateKey)
-@raises(
-    errors.NotFound,
-    errors.NotRedeemed,
-    errors.AssessmentClosed,
-    errors.SessionFull,
-    errors.StoreUnavailable,
-)
-@blp.arguments(schemas.OfSession)
-@blp.response(200, schemas.UploadPlace)
+@raises(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, *STORING_ERRORS)
+@blp.arguments(schemas.SessionReference)
+@blp.response(200, schemas.OpenUpload)
 @audit.change()
 def open_upload(data):
     """Create an upload URL
@@ -95,32 +91,28 @@ def open_upload(data):
     bundle is verified or three newer URLs are created.
     """
     session = own_session(caller, data["session_id"])
-    object_key = storage.new_object_key(str(session.id))
-    upload = BundleUpload.open(session, object_key, setting("SESSION_MAX_BYTES"))
-    key, expires_at = upload.object_key, upload.expires_at
-    url = store().upload_url(key, expires_at)
-    return {"upload_url": url, "object_key": key, "token": None, "expires_at": expires_at}
+    upload = BundleUpload.open(session, storage.new_object_key(str(session.id)), setting("SESSION_MAX_BYTES"))
+    url = store().upload_url(upload.object_key, upload.expires_at)
+    return {
+        "upload_url": url,
+        "object_key": upload.object_key,
+        "token": None,
+        "expires_at": upload.expires_at,
+    }
 
 
 @blp.post("/candidate/submit-code")
 @auth.required(CandidateKey)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@raises(
-    errors.NotFound,
-    errors.NotRedeemed,
-    errors.AssessmentClosed,
-    errors.SessionFull,
-    errors.TooLarge,
-    errors.StoreUnavailable,
-)
+@raises(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.TooLarge, *STORING_ERRORS)
 @blp.arguments(schemas.SubmittedCode)
 @blp.response(200, schemas.SubmissionVerdict)
 def submit_code(data):
     """Submit code
 
-    Can be repeated. The latest submission whose stored bundle matches the given size and SHA-256 counts. For the
-    newest 100 of the others, metadata is stored, but not the code.
+    Can be repeated. The latest submission whose stored bundle matches the given size and SHA-256 counts. Of all other
+    submissions, only the metadata of the newest 100 is stored.
     """
     session = own_session(caller, data.pop("session_id"))
     source_key = Submission.find_source(session, data.pop("bundle_key"))
@@ -128,9 +120,9 @@ def submit_code(data):
     submission = Submission.reserve(session, TAR, object_key, source_key)
     release_connection()
     try:
-        found = _copy_and_read(source_key, object_key)
+        copied = _copy_and_read(source_key, object_key)
         with db.atomic():
-            submission.record_claims(found, data, setting("SESSION_MAX_BYTES"))
+            submission.record_claims(copied, data, setting("SESSION_MAX_BYTES"))
             audit.record_candidate(caller, "submitCode")
     except Exception:
         submission.delete_with_object()
@@ -140,14 +132,7 @@ def submit_code(data):
 
 @blp.put("/bundles/<object_key>")
 @rate_limits.limit(None)
-@raises(
-    errors.UploadRejected,
-    errors.LengthRequired,
-    errors.Incomplete,
-    errors.TooLarge,
-    errors.SessionFull,
-    errors.StoreUnavailable,
-)
+@raises(errors.UploadRejected, errors.LengthRequired, errors.Incomplete, errors.TooLarge, *STORING_ERRORS)
 @blp.response(200, schemas.Recorded)
 def receive_bundle(object_key):
     """Upload a bundle
@@ -156,8 +141,10 @@ def receive_bundle(object_key):
     needed. The upload is atomic and can be repeated.
     """
     folder = store()
-    signed = (object_key, request.args.get("expires", ""), request.args.get("signature", ""))
-    if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(*signed, clock.now()):
+    expires, signature = request.args.get("expires", ""), request.args.get("signature", "")
+    if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(
+        object_key, expires, signature, clock.now()
+    ):
         raise errors.UploadRejected()
     upload, max_bytes = BundleUpload.find(object_key), setting("SESSION_MAX_BYTES")
     upload.require_space(request.content_length or 0, max_bytes)

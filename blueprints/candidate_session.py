@@ -13,7 +13,7 @@ from schemas import candidate_session as schemas
 
 blp = Blueprint("Candidate", __name__, description="A candidate's client, from consent to completion.")
 
-CLIENT_KEEPS_STATE_AFTER_CLOSE = timedelta(hours=24)
+CLIENT_STATE_LIFETIME = timedelta(hours=24)  # after the close
 
 
 @blp.get("/candidate/consent")
@@ -37,7 +37,7 @@ def get_consent(query):
         "disclosure_hash": current["hash"],
         "disclosure": current | {"tos_url": setting("TERMS_URL") or ""},
         "assessment_title": key.assessment.title,
-        "org_name": key.organization.shown_name,
+        "org_name": key.organization.public_name,
         "time_limit_minutes": key.time_limit_minutes,
         "status": key.status,
         "expires_at": key.expires_at,
@@ -51,17 +51,19 @@ def get_consent(query):
 def give_consent(data):
     """Consent to the disclosure
 
-    Repeating the request changes nothing. Consent to an outdated text, identified by its hash, is rejected.
+    Idempotent. Consent to an outdated text, identified by its hash, is rejected.
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
     current = disclosure.for_organization(key.organization)
-    shown_hash = data.get("disclosure_hash") or None
-    if shown_hash not in (None, current["hash"]):
+    confirmed_hash = data.get("disclosure_hash")
+    if confirmed_hash and confirmed_hash != current["hash"]:
         raise errors.DisclosureOutdated()
     with db.atomic():
-        shown = (current["version"], shown_hash, current["channels"]) if shown_hash else (None, None)
-        Consent.record(key, *shown)
+        if confirmed_hash:
+            Consent.record(key, current["version"], confirmed_hash, current["channels"])
+        else:
+            Consent.record(key, None, None)
         audit.record_candidate(key, "giveConsent")
     return {"ok": True}
 
@@ -88,9 +90,9 @@ def redeem_key(data):
         "session_token": session.key.key,
         "assessment_id": session.assessment_id,
         "assessment_title": session.assessment.title,
-        "org_name": session.key.organization.shown_name,
+        "org_name": session.key.organization.public_name,
         "time_limit_minutes": session.key.time_limit_minutes,
-        "expires_at": session.closes_at and session.closes_at + CLIENT_KEEPS_STATE_AFTER_CLOSE,
+        "expires_at": session.closes_at and session.closes_at + CLIENT_STATE_LIFETIME,
         "tos_accepted": True,
     }
 
@@ -102,12 +104,12 @@ def redeem_key(data):
 def complete_session(data):
     """Complete a session
 
-    Closes the session and computes its metrics. Repeating the request returns the original completion time.
+    Closes the session and computes its metrics. A repeated request returns the original completion time.
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
     session = own_session(key, data["session_id"])
-    derivation = sessions.derive_ahead(session) if session.closed_at is None else None
+    derivation = sessions.derive_before_lock(session) if session.closed_at is None else None
     with db.atomic():
         completed_at = sessions.complete(session, derivation)
         audit.record_candidate(key, "completeSession")

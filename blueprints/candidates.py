@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from access import audit, auth, caller, etags, raises, reports_unknown
 from access.idempotency import idempotent
-from blueprints import Blueprint, cut, file_response, filters_of, find, or_not_found
+from blueprints import Blueprint, file_response, filters_of, find, or_not_found, split_page
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
 from models.candidates import CandidateRow
@@ -42,28 +42,25 @@ CSV_COLUMNS = (
 def list_candidates(query):
     """List candidates
 
-    A page of the candidates across all assessments, oldest first. For long lists, page with `after`, which takes
-    constant time per page. Tokens without the `write` scope see each `key` as `PST-****-****`.
+    Candidates of all assessments, oldest first. For long lists, page with `after`, which takes constant time per page.
+    Tokens without the `write` scope see each `key` as `PST-****-****`.
     """
     candidates = CandidateList(caller.organization_id, caller, **filters_of(query))
-    if query["format"] == "csv":
-        return _file_of(candidates)
     limit, offset = query["limit"], query["offset"]
     rows, next_cursor = candidate_page(candidates, query)
     listed = [candidate_of(row, caller.sees_keys) for row in rows]
-    total = candidates.count()
-    return jsonify(candidates=listed, next=next_cursor, total=total, limit=limit, offset=offset)
+    return jsonify(candidates=listed, next=next_cursor, total=candidates.count(), limit=limit, offset=offset)
 
 
 @blp.get("/candidates/<id:candidate_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, OneCandidate)
 @audit.reading
 def get_candidate(candidate_id):
     """Get a candidate
 
-    The candidate, as in `GET /v1/candidates`. Tokens without the `write` scope see the `key` as `PST-****-****`.
+    Tokens without the `write` scope see the `key` as `PST-****-****`.
     """
     return candidate_response(candidate_id)
 
@@ -72,23 +69,25 @@ def get_candidate(candidate_id):
 @auth.required(ApiToken)
 @blp.arguments(CandidateFilter, location="query")
 @blp.file(
-    "A header line, then a line for each candidate.",
+    "A header line, then one line per candidate.",
     "The candidates as a file.",
     "text/csv",
     example=",".join(CSV_COLUMNS) + "\r\n",
 )
+@audit.reading
 def export_candidates(query):
     """Export the candidates
 
     All matching candidates as a CSV file, oldest first. Tokens without the `write` scope see each `key` as
     `PST-****-****`.
     """
-    return _file_of(CandidateList(caller.organization_id, caller, **query))
+    candidates = CandidateList(caller.organization_id, caller, **query)
+    return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
 
 
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @raises(NotFinished, DuplicateExternalId)
 @blp.arguments(CandidateChange)
 @blp.response(200, OneCandidate)
@@ -96,9 +95,9 @@ def export_candidates(query):
 def change_candidate(data, candidate_id):
     """Change a candidate
 
-    Atomic. Name, email address, `externalId` and `metadata` can be changed at any time; null clears a field.
-    `externalId` must be unique within the assessment. `hired` requires a completed or expired session. `hired: true`
-    sets the decision `hired`; `hired: false` sets `undecided` and restores the previous status.
+    Name, email address, `externalId` and `metadata` can be changed at any time; null clears a field. `externalId` must
+    be unique within the assessment. `hired` requires a completed or expired session. `hired: true` sets the decision
+    `hired`; `hired: false` sets `undecided` and restores the previous status.
     """
     check = etags.precondition(lambda: candidate_response(candidate_id))
     invitations.change_candidate(find(CandidateKey, candidate_id), data, caller, check)
@@ -107,7 +106,7 @@ def change_candidate(data, candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/decision")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @raises(NotFinished)
 @blp.arguments(NewDecision)
 @blp.response(200, OneCandidate)
@@ -143,35 +142,30 @@ def allow_redeem(candidate_id):
 
 
 def candidate_response(candidate_id: Any) -> Response:
-    """Build the response for one candidate, in the same form as in lists."""
+    """Build the response for one candidate."""
     row = or_not_found(find_candidate(caller, candidate_id))
     return jsonify(candidate=candidate_of(row, caller.sees_keys))
 
 
 def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[list[CandidateRow], str | None]:
-    """The page's rows and the next page's cursor; all rows after the cursor if the query has no limit."""
+    """Return a page's rows and the next cursor. Without a limit, return all rows after the query's cursor."""
     newest_first = query.get("order") == "desc"
     if "after" in query:
         candidates = candidates.after(_position(query["after"]), newest_first)
     if "limit" not in query:
         return candidates.all(newest_first), None
     rows = candidates.page(query["limit"] + 1, query.get("offset", 0), newest_first)
-    return cut(rows, query["limit"])
+    return split_page(rows, query["limit"])
 
 
 def _position(after: Any) -> Any:
-    """Return the cursor, or the key with this id. Raises Invalid."""
+    """Return the cursor or the key with this id. Raises Invalid."""
     if isinstance(after, Cursor):
         return after
     last = CandidateKey.of_organization(caller).where(CandidateKey.id == after).get_or_none()
     if last is None:
         raise invalid("after", "No such candidate in your organization.")
     return last
-
-
-def _file_of(candidates: CandidateList) -> Response:
-    audit.record_export("exportCandidates")
-    return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
 
 
 def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Cohort statistics of an assessment, and selection rates of its groups."""
+"""An assessment's cohort statistics, and its groups' selection rates."""
 
 from access import audit, auth, reports_unknown
 from blueprints import Blueprint, find
@@ -18,8 +18,8 @@ blp = Blueprint("Cohort statistics", __name__, description="Statistics of sessio
 def get_cohort_stats(query, assessment_id):
     """Get cohort statistics
 
-    Averages and distributions of all completed, expired and hired sessions; with `sessionId` also that session's
-    percentiles, values and ranks. Null while there are no such sessions.
+    Averages and distributions across completed, expired and hired sessions. With `sessionId`, includes that session's
+    percentiles, values and ranks. Null if there are no such sessions.
     """
     assessment = find(Assessment, assessment_id)
     sessions.close_all_due(assessment_id=assessment.id)
@@ -34,10 +34,10 @@ def get_cohort_stats(query, assessment_id):
 @blp.response(200, FairnessReport)
 @audit.reading
 def compare_groups(data, assessment_id):
-    """Compare the selection rates of groups
+    """Compare groups' selection rates
 
-    Selected are advanced and hired candidates, among those who are advanced, rejected or hired. Each group is compared
-    with the one with the highest rate: impact ratio (four-fifths rule, 29 CFR 1607.4 D) and Fisher's exact test. Small
-    groups are suppressed, and others that would reveal them. Nothing about the groups is stored.
+    The selection rate is the share of advanced and hired candidates among all candidates with a hiring decision. Each
+    group is compared with the group that has the highest rate: impact ratio (four-fifths rule, 29 CFR 1607.4 D) and
+    Fisher's exact test. Small groups are suppressed, and so are groups that would reveal them. Groups are not stored.
     """
     return fairness.compare_groups(find(Assessment, assessment_id), data["groups"])

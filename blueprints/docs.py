@@ -1,4 +1,4 @@
-"""The root, OpenAPI, and the HTML pages: templates in `pages/`, with local scripts and styles only."""
+"""The root, the OpenAPI document, and the HTML pages with their files."""
 
 import gzip
 import hashlib
@@ -36,7 +36,6 @@ blp = Blueprint("docs", __name__, template_folder=str(PAGES))
 
 @blp.after_request
 def set_headers(response: Response) -> Response:
-    """Set the headers of the HTML pages and their files."""
     response.headers.update(HEADERS)
     return response
 
@@ -48,7 +47,7 @@ def index():
 
 @blp.get("/openapi.json", endpoint="openapi")
 def openapi_document():
-    """The OpenAPI document, generated once per process."""
+    """Serve the OpenAPI document, generated once per process."""
     extensions = current_app.extensions
     if "openapi" not in extensions:
         extensions["openapi"] = orjson.dumps(openapi.document_of(current_app))
@@ -62,7 +61,6 @@ def docs():
 
 @blp.get("/docs/<name>.md")
 def guide(name):
-    """A page of `docs/`, at the name that its links use."""
     if name not in guides.PAGES:
         raise NotFound()
     return _page("guide.html", guide=guides.guide(name), guides=guides.navigation())
@@ -79,13 +77,13 @@ def image(name):
 
 
 @blp.get("/pages/<name>")
-def own_file(name):
+def page_file(name):
     return static_file(PAGES, name, PAGE_FILES)
 
 
 @blp.get("/start")
 def start():
-    """The invitation's link. The key follows the `#`, so that it never reaches the service's logs."""
+    """Serve the invitation's link. The key follows the `#`, so it never reaches the service's logs."""
     install = {
         "client_install": setting("CLIENT_INSTALL"),
         "script_command": script_command(setting("BASE_URL")),
@@ -97,7 +95,7 @@ def start():
 
 @blp.get("/workspace.sh")
 def workspace_script():
-    """The script that prepares a candidate's workspace, with this service's URL. It is the same for everybody."""
+    """Serve the script that prepares a candidate's workspace."""
     script = (PAGES / "workspace.sh").read_text(encoding="utf-8")
     script = script.replace("@SERVICE@", shlex.quote(setting("BASE_URL")))
     return Response(script, mimetype="text/plain", headers={"Cache-Control": "no-cache"})
@@ -105,7 +103,7 @@ def workspace_script():
 
 @blp.get("/replay/<session_id>")
 def replay(session_id):
-    """The page of the link that the candidate's client prints (docs/candidate-client.md#2-after-submission)."""
+    """Serve the link that the candidate's client prints (docs/candidate-client.md#2-after-submission)."""
     return _page("replay.html")
 
 
@@ -116,7 +114,7 @@ def _page(template: str, **values: Any) -> Response:
 
 
 def static_file(folder: Path, name: str, served: set[str]) -> Response:
-    """A static file of those that are `served`, with an ETag, compressed if the client accepts gzip."""
+    """Serve a file with an ETag, compressed if the client accepts gzip. Raises NotFound if it is not in `served`."""
     if name not in served:
         raise NotFound()
     is_compressed = bool(request.accept_encodings["gzip"])
@@ -132,6 +130,7 @@ def static_file(folder: Path, name: str, served: set[str]) -> Response:
 
 @cache
 def _contents(file: Path, is_compressed: bool) -> tuple[bytes, str]:
-    """A file's bytes and their ETag."""
+    """Return a file's bytes and their ETag."""
+    # Without the time, all processes have the same ETag.
     body = gzip.compress(file.read_bytes(), mtime=0) if is_compressed else file.read_bytes()
     return body, hashlib.sha256(body).hexdigest()[:32]

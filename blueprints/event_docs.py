@@ -1,4 +1,4 @@
-"""The events of the feed and of webhooks in OpenAPI: a schema for each type, and `webhooks`."""
+"""Feed and webhook events in OpenAPI: a schema for each type, and `webhooks`."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from schemas.base import response_example
 from schemas.feed_events import FEED_EVENTS, WEBHOOK_EVENTS
 
 DESCRIPTION = (
-    "Signed as in Standard Webhooks 1.0.0, and sent at least once: verify the signature, and skip a `webhook-id` that "
-    "you have processed."
+    "Signed according to Standard Webhooks 1.0.0 and sent at least once. Verify the signature, and skip a "
+    "`webhook-id` that you have processed."
 )
 HEADERS = {
     "webhook-id": "Id of the event, the same in every attempt.",
@@ -23,13 +23,13 @@ RESPONSES = {
 
 
 def add_schemas(spec: APISpec) -> None:
-    """Add a schema for each type of event."""
+    """Add a schema for each event type."""
     for schema in WEBHOOK_EVENTS.values():
         spec.components.schema(schema.__name__, schema=schema)
 
 
 def complete(document: dict[str, Any]) -> None:
-    """Make the feed's event one of the types, and add the webhooks."""
+    """Replace the feed's event with a choice of the event types, and add the webhooks."""
     event = document["components"]["schemas"]["FeedEvent"]
     mapping = {name: _reference(schema) for name, schema in FEED_EVENTS.items()}
     document["components"]["schemas"]["FeedEvent"] = {

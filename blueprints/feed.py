@@ -17,9 +17,9 @@ blp = Blueprint("Feed", __name__, description="The same events as webhooks, to p
 def list_events(query):
     """List events
 
-    The events after a cursor, in the order in which they were published, which can differ from that of their
-    timestamps. Each event appears exactly once, a few seconds after it happened, and is stored for 30 days. To receive
-    only new events, send `from=now` once, and then each `next` as `after`.
+    Events after a cursor, in publication order, which can differ from timestamp order. Each event appears exactly once,
+    a few seconds after it happened, and is stored for 30 days. To receive only new events, send `from=now` once, then
+    send each `next` as `after`.
     """
     starts_now = query["start"] == "now"
     feed = read_feed(caller, query.get("after"), query.get("types"), query["limit"], starts_now)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DOCS = Path(__file__).parent.parent / "docs"
-# In navigation order. Other pages are also served, because these link to them.
+# In navigation order. Other pages are served for the links in these.
 GUIDES = (
     *("hiring-teams", "glossary", "authentication", "api-basics", "errors", "results"),
     *("webhooks", "statistics", "clients", "deprecation"),
@@ -24,7 +24,7 @@ class Guide(NamedTuple):
 @cache
 def guide(name: str) -> Guide:
     """Render a page from PAGES. Headings have the same ids as on GitHub."""
-    # Imported here to save memory in processes that serve no guide.
+    # Imported here to save memory in processes that never serve a guide.
     from markdown_it import MarkdownIt
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -44,10 +44,10 @@ def title_of(name: str) -> str:
 
 
 def slug(heading: str) -> str:
-    """Return the id of a heading."""
+    """Return a heading's id."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def navigation() -> list[tuple[str, str]]:
-    """Name and title of each guide."""
+    """Return each guide's name and title."""
     return [(name, title_of(name)) for name in GUIDES]

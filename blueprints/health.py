@@ -20,12 +20,12 @@ class Health(Schema):
 
 
 class Parts(Schema):
-    """Parts of the service."""
+    """States of the service's parts."""
 
-    database = String("State of the database.", example=OK)
-    migrations = String("State of the migrations.", example=OK)
-    storage = String("State of the bundle store.", example=OK)
-    worker = String("With `deep=1`: whether a worker runs all its tasks.", example=OK, optional=True)
+    database = String("Database.", example=OK)
+    migrations = String("Migrations.", example=OK)
+    storage = String("Bundle store.", example=OK)
+    worker = String("Worker and its tasks; only with `deep=1`.", example=OK, optional=True)
 
 
 class ReadyQuery(Filter):
@@ -38,7 +38,7 @@ class Ready(Schema):
     """The service is ready."""
 
     status = Choice(["ready"], "Always `ready`.", example="ready")
-    parts = Nested(Parts, "Each part; here all are `ok`.")
+    parts = Nested(Parts, "State of each part, always `ok`.")
 
 
 @blp.record_once
@@ -52,7 +52,7 @@ def _create_readiness(state):
 def get_health():
     """Check the service's health
 
-    Responds without a query to the database.
+    Does not query the database.
     """
     return {"status": "ok"}
 
@@ -65,9 +65,9 @@ def get_health():
 def get_readiness(query):
     """Check the service's readiness
 
-    For a load balancer or a platform, every few seconds. Checks that the database responds, that all migrations have
-    been applied, and that bundles can be stored. Otherwise 503, with the state of each part. `deep=1` also checks the
-    worker. Use it for monitoring only: without a worker, the service still responds to requests.
+    For load balancers and platforms, every few seconds. Checks that the database responds, all migrations have been
+    applied, and bundles can be stored; otherwise 503 with the state of each part. `deep=1` also checks the worker. Use
+    it only for monitoring: the service responds to requests even without a worker.
     """
     parts = current_app.extensions["readiness"].parts(deep=query["deep"] == 1)
     if set(parts.values()) != {OK}:

@@ -30,10 +30,10 @@ ENVELOPE = Envelope()
 def ingest_event(envelope):
     """Ingest an event
 
-    Responds once the event is durably stored. Unknown kinds and fields are accepted. Each id counts once per session.
+    Responds once the event is durably stored. Unknown kinds and fields are accepted. An id counts once per session.
     """
-    arrival = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
-    if key_id := _store(arrival, envelope):
+    event = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
+    if key_id := _store(event, envelope):
         record_caller("candidate", key_id)
         return {"ok": True}
     key = auth.authenticate(CandidateKey)
@@ -41,7 +41,7 @@ def ingest_event(envelope):
     _require_own(session, envelope)
     if session is None:
         raise NotRedeemed()
-    (outcome,) = sessions.append(session, arrival, quota=session_quota())
+    (outcome,) = sessions.append(session, event, quota=session_quota())
     if outcome == "full":
         raise SessionFull()
     record_late_events(outcome == "late")
@@ -50,13 +50,13 @@ def ingest_event(envelope):
     return {"ok": True, "late": True} if outcome == "late" else {"ok": True}
 
 
-def _store(arrival, envelope):
-    """Store the event of an open session in one statement; returns the key's id, or None if nothing was stored."""
+def _store(event, envelope):
+    """Store an open session's event in one statement. Return the key's id, or None if it was not stored."""
     text = envelope.get("session_id")
     session_id = None if text is None else parse_id(text)
     if text is not None and session_id is None:
         return None
-    return sessions.store_if_open(auth.presented_key(), arrival, session_quota(), session_id)
+    return sessions.store_if_open(auth.presented_key(), event, session_quota(), session_id)
 
 
 def _require_own(session, envelope):
@@ -76,23 +76,23 @@ def _require_own(session, envelope):
 def ingest_batch(data):
     """Ingest a batch of events
 
-    Up to 500 envelopes, each with its own result: `created`, `skipped` (the id already exists), `late` (stored but not
+    Up to 500 envelopes. The result of each is `created`, `skipped` (the id already exists), `late` (stored but not
     counted), or `rejected` with the reason. All accepted events are stored together.
     """
     session = Session.of_key(caller)
     entries = [_read(text, session) for text in data["events"]]
-    outcomes = _outcomes(session, [entry for entry in entries if isinstance(entry, ReceivedEvent)])
-    return {"results": [next(outcomes) if isinstance(entry, ReceivedEvent) else entry for entry in entries]}
+    results = iter(_append(session, [entry for entry in entries if isinstance(entry, ReceivedEvent)]))
+    return {"results": [next(results) if isinstance(entry, ReceivedEvent) else entry for entry in entries]}
 
 
 def _read(text, session):
-    """Parse one envelope of a batch; return a ReceivedEvent, or the result if it is rejected."""
+    """Parse one envelope of a batch. Return a ReceivedEvent, or the result if it is rejected."""
     try:
         fields, envelope = load_strict(ENVELOPE, text)
         _require_own(session, envelope)
         return ReceivedEvent.of(fields, envelope["ts"], text)
     except (ApiError, ma.ValidationError) as error:
-        return {"id": _id_of(text), "status": "rejected", "error": " ".join(reasons(error))}
+        return _rejected(_id_of(text), " ".join(reasons(error)))
 
 
 def _id_of(text):
@@ -103,18 +103,20 @@ def _id_of(text):
     return label(fields.get("id")) if isinstance(fields, dict) else None
 
 
-def _outcomes(session, arrivals):
-    """Append the events and return their results, in order."""
-    ids = [arrival.event_id for arrival in arrivals]
+def _append(session, events):
+    """Append the events. Return their results in order."""
     try:
-        outcomes = sessions.append(session, *arrivals, quota=session_quota()) if arrivals else []
+        outcomes = sessions.append(session, *events, quota=session_quota()) if events else []
     except SessionClosed as error:
-        return iter([{"id": event_id, "status": "rejected", "error": error.sentence} for event_id in ids])
+        return [_rejected(event.event_id, error.sentence) for event in events]
     record_late_events(outcomes.count("late"))
-    return iter([_result(*each) for each in zip(ids, outcomes, strict=True)])
+    return [
+        _rejected(event.event_id, SessionFull.sentence)
+        if outcome == "full"
+        else {"id": event.event_id, "status": outcome}
+        for event, outcome in zip(events, outcomes, strict=True)
+    ]
 
 
-def _result(event_id, outcome):
-    if outcome == "full":
-        return {"id": event_id, "status": "rejected", "error": SessionFull.sentence}
-    return {"id": event_id, "status": outcome}
+def _rejected(event_id, sentence):
+    return {"id": event_id, "status": "rejected", "error": sentence}

@@ -8,11 +8,11 @@ from flask import Response, stream_with_context
 from access import audit, auth, concurrency
 from blueprints import Blueprint, find
 from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey
-from models.ledger.integrity import find_all
+from models.ledger.integrity import collect_findings
 from models.sessions import signed_log
 from schemas.integrity import Integrity, SignedEvent, SignedLog
 
-blp = Blueprint("Integrity", __name__, description="Integrity of a session's record.")
+blp = Blueprint("Integrity", __name__, description="Integrity of a session's recording.")
 
 
 @blp.get("/sessions/<id:session_id>/integrity")
@@ -24,17 +24,23 @@ def get_integrity(session_id):
     """Check a session's integrity
 
     Checks the client's signatures, the order of its events, the server's seals, and the values derived from events.
-    Returns findings with explanations, but no score. Without `SEAL_KEYS`, a rewrite of the whole recording is detected
-    only by comparing it with archived anchors (`flask seals verify --anchors`).
+    Returns findings with explanations, but no score. Without `SEAL_KEYS`, only a comparison with archived anchors
+    (`flask seals verify --anchors`) detects a rewrite of the whole recording.
     """
     session = find(Session, session_id)
-    counts, public_keys = _event_counts(session), SigningKey.of(session)
+    verdicts, public_keys = signed_log.count_verdicts(session), SigningKey.of(session)
     return {
-        "counts": counts,
+        "counts": {name: verdicts[name] for name in ("valid", "invalid", "unsigned", "unknown_key")}
+        | {
+            "events": verdicts.total(),
+            "not_judged": verdicts[None],
+            "sealed": session.sealed_count,
+            "unsealed": max(0, verdicts.total() - session.sealed_count),
+        },
         "public_keys": public_keys,
-        "seal": session.seal(counts["events"]),
+        "seal": session.seal(verdicts.total()),
         "final_seal": FinalSeal.newest(session),
-        "findings": find_all(session, has_signing_key=bool(public_keys)),
+        "findings": collect_findings(session, has_signing_key=bool(public_keys)),
     }
 
 
@@ -46,21 +52,10 @@ def get_integrity(session_id):
 def get_signed_log(session_id):
     """Get the signed log
 
-    The signed events in chain order, each with its envelope as sent. The client's `verify` command reads this format.
+    Signed events in chain order, with their envelopes as sent. The client's `verify` command reads this format.
     """
     session = find(Session, session_id)
     return Response(stream_with_context(_signed_log(session)), mimetype="application/json")
-
-
-def _event_counts(session: Session) -> dict[str, int]:
-    verdicts = signed_log.count_verdicts(session)
-    counts = {name: verdicts.get(name, 0) for name in ("valid", "invalid", "unsigned", "unknown_key")}
-    return counts | {
-        "events": verdicts.total(),
-        "not_judged": verdicts.get(None, 0),
-        "sealed": session.sealed_count,
-        "unsealed": max(0, verdicts.total() - session.sealed_count),
-    }
 
 
 def _signed_log(session: Session) -> Iterator[bytes]:

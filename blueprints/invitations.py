@@ -10,20 +10,20 @@ from schemas import invitations as schemas
 from schemas.candidates import OneCandidate
 from schemas.queries import PageQuery
 
-blp = Blueprint("Invitations", __name__, description="Candidates' invitations and the messages to them.")
+blp = Blueprint("Invitations", __name__, description="Candidates' invitations, reminders and accommodations.")
 
 
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(errors.NoAddress, errors.KeyIsExpired, errors.SessionEnded, errors.EmailLimit)
+@raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
 @blp.response(200, OneCandidate)
 @audit.change()
 def resend_invitation(candidate_id):
     """Resend an invitation
 
-    Queues a new message with the same key. An invitation that is still queued is canceled; earlier ones stay listed.
-    Each address receives at most 5 messages per assessment in 24 hours.
+    Queues a new message with the same key and cancels an invitation that is still queued. Each address receives at most
+    5 messages per assessment in 24 hours.
     """
     invitations.invite(find(CandidateKey, candidate_id))
     return candidate_response(candidate_id)
@@ -32,14 +32,14 @@ def resend_invitation(candidate_id):
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(errors.KeyRedeemed, errors.KeyIsExpired)
+@raises(errors.KeyRedeemed, errors.InvitationExpired)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, OneCandidate)
 @audit.change()
 def extend_key(data, candidate_id):
     """Change a key's expiry
 
-    Only for keys that have neither expired nor been redeemed. Sends no message; reminders follow the new expiry.
+    Only for keys that have neither expired nor been redeemed. Does not send a message. Reminders follow the new expiry.
     """
     invitations.extend(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -55,7 +55,7 @@ def extend_key(data, candidate_id):
 def reopen_key(data, candidate_id):
     """Reopen an expired key
 
-    Only for keys that expired before they were redeemed. Sends no message.
+    Only for keys that expired before they were redeemed. Does not send a message.
     """
     invitations.reopen(find(CandidateKey, candidate_id), **data)
     return candidate_response(candidate_id)
@@ -75,7 +75,7 @@ def get_accommodation(candidate_id):
 
 @blp.put("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeIsOver)
+@raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeLimitPassed)
 @blp.arguments(schemas.NewAccommodation)
 @blp.response(200, schemas.OneAccommodation)
 @audit.change()
@@ -98,11 +98,9 @@ def set_accommodation(data, candidate_id):
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
-    Invitations and reminders, newest first, each with the email server's last error.
+    Invitations and reminders, newest first, with the email server's last error.
     """
-    messages = Delivery.personal_rows(find(CandidateKey, candidate_id))
-    response = page("deliveries", messages, query, newest_first=True)
-    return response | {"deliveries": visibility.redact_emails(caller, response["deliveries"])}
+    return _page_of(Delivery.personal_rows(find(CandidateKey, candidate_id)), query)
 
 
 @blp.get("/deliveries")
@@ -117,8 +115,7 @@ def list_deliveries(query):
     messages = Delivery.visible_to(caller)
     if "state" in query:
         messages = messages.where(Delivery.state == query["state"])
-    response = page("deliveries", messages, query, newest_first=True)
-    return response | {"deliveries": visibility.redact_emails(caller, response["deliveries"])}
+    return _page_of(messages, query)
 
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
@@ -130,7 +127,12 @@ def list_deliveries(query):
 def retry_delivery(delivery_id):
     """Retry a failed message
 
-    Resets the number of attempts. If the key has been revoked or has expired, the message is canceled instead.
+    Resets the number of attempts. If the key has been revoked or has expired, the message is canceled.
     """
     (delivery,) = visibility.redact_emails(caller, [invitations.retry(find(Delivery, delivery_id))])
     return {"delivery": delivery}
+
+
+def _page_of(messages, query):
+    response = page("deliveries", messages, query, newest_first=True)
+    return response | {"deliveries": visibility.redact_emails(caller, response["deliveries"])}

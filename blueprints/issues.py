@@ -1,4 +1,4 @@
-"""The problem library: the shared catalog, and the organization's own issues."""
+"""The problem library: the catalog and the organization's issues."""
 
 from access import audit, auth, caller, etags
 from access.idempotency import idempotent
@@ -16,7 +16,7 @@ blp = Blueprint("Issues", __name__, description="The problem library: real probl
 def list_issues(query):
     """List issues
 
-    A page of the catalog's and the organization's own issues, oldest first.
+    Issues of the catalog and of your organization, oldest first.
     """
     return page("issues", Issue.search(caller, **filters_of(query)), query)
 
@@ -31,7 +31,7 @@ def list_issues(query):
 def create_issue(data):
     """Create an issue
 
-    Only your organization can see it.
+    Other organizations cannot see it.
     """
     created = Issue.add(caller.organization, data)
     return {"issue": find(Issue, created.id)}
@@ -39,26 +39,26 @@ def create_issue(data):
 
 @blp.get("/issues/<id:issue_id>")
 @auth.required(ApiToken | CandidateKey)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, OneIssue)
 def get_issue(issue_id):
     """Get an issue
 
-    A candidate can get the issue of their assessment, without the fields that reveal the solution.
+    Candidates can get their assessment's issue, without the fields that reveal the solution.
     """
     return {"issue": find(Issue, issue_id)}
 
 
 @blp.patch("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(IssueChange)
 @blp.response(200, OneIssue)
 @audit.change()
 def change_issue(data, issue_id):
     """Change an issue
 
-    Only the organization's own issues can change, not the catalog's. Existing assessments keep the earlier content.
+    Only your organization's issues can be changed, not the catalog's. Existing assessments keep the previous content.
     """
     check = etags.precondition(lambda: OneIssue().dump({"issue": find(Issue, issue_id)}))
     find(Issue, issue_id, Issue.owned_by(caller)).change(data, check)
@@ -72,7 +72,7 @@ def change_issue(data, issue_id):
 def delete_issue(issue_id):
     """Delete an issue
 
-    Only the organization's own issues can be deleted. Existing assessments keep them.
+    Only your organization's issues can be deleted. Existing assessments keep them.
     """
-    find(Issue, issue_id, Issue.owned_by(caller)).delete_softly()
+    find(Issue, issue_id, Issue.owned_by(caller)).soft_delete()
     return {"ok": True, "id": issue_id}

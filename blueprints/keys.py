@@ -11,7 +11,7 @@ from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_k
 from schemas.keys import Keys, ListedKeys, NewKeys, RevokedKey, key_of
 from schemas.queries import CursorPageQuery
 
-blp = Blueprint("Candidate keys", __name__, description="Candidates' keys to an assessment.")
+blp = Blueprint("Candidate keys", __name__, description="Candidates' keys to assessments.")
 
 
 @blp.post("/assessments/<id:assessment_id>/keys")
@@ -27,8 +27,8 @@ def issue_keys(data, assessment_id, audit_entry):
     """Generate candidate keys
 
     Atomic: either all keys are generated or none. Candidates with an email address are invited in the background.
-    `onDuplicate` determines what happens to addresses that already have an open key. In `candidates` each can have an
-    `externalId`, which must be unique in the assessment, `metadata`, and extra time if the assessment has a limit.
+    `onDuplicate` applies to addresses that already have an open key. Entries of `candidates` can have an `externalId`,
+    which must be unique in the assessment, `metadata`, and extra time if the assessment has a time limit.
     """
     options = data | {"audit_entry": audit_entry, "viewer": caller}
     rows = generate_keys(caller.organization, or_not_found(assessment_id), **options)
@@ -43,8 +43,8 @@ def issue_keys(data, assessment_id, audit_entry):
 def list_keys(query, assessment_id):
     """List candidate keys
 
-    All keys that are not revoked, oldest first; with `limit` a page of them. Tokens without the scope `write` see
-    `PST-****-****` as each `key`.
+    All keys except revoked ones, oldest first. Set `limit` to get a page. Tokens without the `write` scope see each
+    `key` as `PST-****-****`.
     """
     assessment = find(Assessment, assessment_id)
     keys = CandidateList(caller.organization_id, caller, assessment_id=assessment.id)
@@ -60,7 +60,7 @@ def list_keys(query, assessment_id):
 def revoke_key(assessment_id, key_id):
     """Revoke a candidate key
 
-    The key stops working immediately and disappears from lists. A session that it started stays in the statistics.
+    The key stops working immediately and disappears from lists. Its session stays in the statistics.
     """
     keys = CandidateKey.visible_to(caller).where(CandidateKey.assessment == assessment_id)
     find(CandidateKey, key_id, keys).revoke()

@@ -1,4 +1,4 @@
-"""Operations in OpenAPI: names, parameters, and every status that they can respond with."""
+"""OpenAPI operations: names, parameters, and every possible response status."""
 
 import re
 from collections.abc import Iterable
@@ -16,13 +16,12 @@ from blueprints import response_headers
 from errors import ApiError
 from schemas.base import camel, example_of, response_example
 from schemas.fields import EXAMPLE_ID
-from schemas.queries import UNDOCUMENTED
 from web.json import NotJson
 
 # Examples of fields other than `error` and `code`.
 EXAMPLE_FIELDS: dict[type[ApiError], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
-    errors.AlreadyBegun: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
+    errors.AlreadyStarted: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
         "entries": [{"path": ["candidateEmails", 1], "message": f"Already has the open key {EXAMPLE_ID}."}]
     },
@@ -33,7 +32,7 @@ EXAMPLE_FIELDS: dict[type[ApiError], dict[str, Any]] = {
 
 
 class Paths(FlaskPlugin):
-    """Paths with camelCase parameters, such as `{assessmentId}`, each with a description."""
+    """Paths with camelCase parameters, such as `{assessmentId}`, and their descriptions."""
 
     @staticmethod
     def flaskpath2openapi(path: str) -> str:
@@ -51,7 +50,7 @@ def _describe(parameter: dict[str, Any]) -> dict[str, Any]:
 
 
 def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
-    """Operation and route of each endpoint; outside the API, the endpoint is the operation."""
+    """Map each endpoint to its operation and route. Outside the API, the endpoint is the operation."""
     operations = {}
     for rule in app.url_map.iter_rules():
         is_api = rule.rule.startswith("/v1/")
@@ -61,19 +60,13 @@ def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
 
 
 def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
-    """Add name, security, example, idempotency key and every error of a view to its operation."""
+    """Add a view's name, security, example, idempotency key and errors to its operation."""
     operation["operationId"] = camel(view.__name__)
     operation["security"] = getattr(view, "security", [])
     if getattr(view, "access", (None, None))[1] == "admin":
-        operation["description"] += "\n\nPeople need the role `admin`."
+        operation["description"] += "\n\nPeople need the `admin` role."
     if body := getattr(view, "arguments", {}).get("json"):
         operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
-    if "parameters" in operation:
-        operation["parameters"] = [
-            parameter
-            for parameter in operation["parameters"]
-            if not UNDOCUMENTED.items() <= parameter.get("schema", {}).items()
-        ]
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     for parameter in getattr(view, "header_parameters", ()):
@@ -83,15 +76,12 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     for status, schema in getattr(view, "response_schemas", {}).items():
         response = operation["responses"][status]
         response["content"]["application/json"]["example"] = response_example(schema)
-        if replayed := schema.replayed:
-            names, others = {*schema.fields}, {*replayed().fields}
+        if schema.replayed:
             response["description"] = (
-                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) has"
-                f" `{camel(*(others - names))}` instead of `{camel(*(names - others))}`."
+                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) has `note` instead of `secret`."
             )
-            response["x-replayed"] = {"$ref": f"#/components/schemas/{replayed.__name__}"}
     api_errors = _api_errors(view, rule)
-    # A view that forwards responses documents their shape itself.
+    # A view that forwards responses documents their shape.
     responses = getattr(view, "responses", None) or _responses(api_errors)
     operation["responses"] |= {str(status): response for status, response in responses.items()}
     if not any(status.startswith("4") for status in operation["responses"]):
@@ -101,7 +91,7 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
 
 
 def _api_errors(view: Any, rule: str) -> set[type[ApiError]]:
-    """Errors of the view, its decorators, its arguments and its path."""
+    """Collect the errors of a view, its decorators, its arguments and its path."""
     arguments = getattr(view, "arguments", {})
     conditions = {
         errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "errors", ()),
@@ -134,7 +124,7 @@ def _responses(api_errors: Iterable[type[ApiError]]) -> dict[int, Any]:
 
 
 def _bodies(error: type[ApiError]) -> list[dict[str, Any]]:
-    """Bodies that an error can have; most have one code with one sentence."""
+    """Return an error's possible bodies. Most errors have one code and one sentence."""
     sentences = getattr(error, "SENTENCES", {error.reason: error.sentence})
     fields = EXAMPLE_FIELDS.get(error, {})
     return [{"error": sentence, "code": code, **fields} for code, sentence in sentences.items()]
@@ -146,7 +136,7 @@ def _plain(status: int) -> dict[str, Any]:
 
 
 def _response(bodies: list[dict[str, Any]]) -> dict[str, Any]:
-    """A response with an example and a description of each code."""
+    """Build a response with an example and a description for each code."""
     examples = {body["code"]: {"value": body} for body in bodies}
     media = {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}
     description = "\n\n".join(f"`{body['code']}`: {body['error']}" for body in bodies)

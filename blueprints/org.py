@@ -1,4 +1,4 @@
-"""The organization, its tokens, and the caller."""
+"""The organization, its settings and tokens, and the caller."""
 
 from datetime import timedelta
 
@@ -16,12 +16,12 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 
 @blp.get("/org")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneOrganization)
 def get_org():
     """Get the organization
 
-    Includes its plan, its subscription, and the monthly quota with its usage.
+    Includes the plan, the subscription, and the monthly quota and its usage.
     """
     organization = caller.organization
     quota = {
@@ -35,19 +35,19 @@ def get_org():
 
 @blp.get("/org/settings")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneSettings)
 def get_settings():
     """Get the settings
 
-    The display name, the reply-to address, additions to the disclosure, and the retention period of personal data.
+    The display name, the reply-to address, additions to the disclosure, and the retention period for personal data.
     """
     return {"settings": _settings(caller.organization)}
 
 
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(schemas.SettingsChange)
 @blp.response(200, schemas.OneSettings)
 @audit.change()
@@ -55,7 +55,7 @@ def change_settings(data):
     """Change the settings
 
     Omitted fields keep their values; null clears a field. New additions to the disclosure replace all earlier ones and
-    change its version: candidates who have not started must consent again.
+    create a new version: candidates who have not started must consent again.
     """
     check = etags.precondition(
         lambda: schemas.OneSettings().dump(
@@ -67,12 +67,12 @@ def change_settings(data):
 
 @blp.get("/org/disclosure")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneDisclosure)
 def get_disclosure():
     """Get the disclosure
 
-    The full text that candidates consent to, with the organization's additions at the end of each list.
+    The text that candidates consent to, with the organization's additions at the end of each list.
     """
     current = disclosure.for_organization(caller.organization)
     return {"disclosure": current | {"tos_url": setting("TERMS_URL") or ""}}
@@ -99,7 +99,7 @@ def get_usage(query):
 def list_tokens(query):
     """List tokens
 
-    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to get one page.
+    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to get a page.
     """
     return cursor_page("tokens", ApiToken.visible_to(caller), query)
 
@@ -108,7 +108,7 @@ def list_tokens(query):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.arguments(schemas.NewToken)
-@blp.response(201, schemas.ShownToken)
+@blp.response(201, schemas.CreatedToken)
 @audit.change(created="token")
 def create_token(data):
     """Create a token
@@ -131,7 +131,7 @@ def create_token(data):
 def revoke_token(token_id):
     """Revoke a token
 
-    A token can revoke itself, unless it is the organization's last one with the scope `write`. Only admins can revoke
+    A token can revoke itself, unless it is the organization's last one with the `write` scope. Only admins can revoke
     admins' tokens.
     """
     users.revoke_token(find(ApiToken, token_id), caller)
@@ -150,14 +150,14 @@ def get_me():
 
 
 def caller_response(row):
-    """Build the response for an ApiToken or a CandidateKey, as its holder sees it."""
+    """Represent an ApiToken or CandidateKey to its holder."""
     is_reviewer = isinstance(row, ApiToken)
     return {
         "kind": "reviewer" if is_reviewer else "candidate",
         "id": row.id,
         "name": row.name if is_reviewer else row.candidate_name,
         "org_id": row.organization_id,
-        "org_name": row.organization.name if is_reviewer else row.organization.shown_name,
+        "org_name": row.organization.name if is_reviewer else row.organization.public_name,
         "scopes": row.scopes if is_reviewer else [],
         "person": row.user if is_reviewer else None,
         "assessment_id": None if is_reviewer else row.assessment_id,

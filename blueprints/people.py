@@ -40,7 +40,7 @@ def list_people(query):
 def create_person(data):
     """Add a person
 
-    Invites them by email. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins; service
+    Invites them by email. Create a token for them with `POST /v1/org/tokens`. Only admins can add admins: service
     accounts get 403 `insufficient_role`. Use `flask person create` to add the first admin.
     """
     person = users.add(caller.organization, caller, **data)
@@ -49,19 +49,19 @@ def create_person(data):
 
 @blp.get("/org/people/<id:person_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OnePerson)
 def get_person(person_id):
     """Get a person
 
-    Includes the state of their invitation.
+    Includes their invitation's state.
     """
     return {"person": find_person(person_id)}
 
 
 @blp.patch("/org/people/<id:person_id>")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @raises(DuplicatePerson, LastAdmin, LastWriteToken)
 @blp.arguments(schemas.PersonChange)
 @blp.response(200, schemas.OnePerson)

@@ -13,7 +13,7 @@ from rules.timestamps import format_timestamp
 from schemas.base import camel
 from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
 
-blp = Blueprint("Privacy", __name__, description="Candidates' personal data, its retention and its erasure.")
+blp = Blueprint("Privacy", __name__, description="Retention and erasure of candidates' personal data.")
 
 
 @blp.get("/candidate/me")
@@ -23,7 +23,7 @@ blp = Blueprint("Privacy", __name__, description="Candidates' personal data, its
 def get_own_data():
     """Get my data
 
-    Your stored personal data by kind, your consents, who to contact, and when the data will be erased.
+    Your stored personal data by kind, your consents, a contact address, and when the data will be erased.
     """
     audit.record_candidate(caller, "getOwnData")
     return _data_of(caller, Session.get_or_none(Session.key == caller))
@@ -34,15 +34,15 @@ def get_own_data():
 @auth.required(CandidateKey)
 @concurrency.long_read
 @blp.file(
-    'JSON Lines: `{"candidate": ...}`, further data from the client, then each event as it was sent.',
+    'JSON Lines: `{"candidate": ...}`, other data from the client, then each event as it was sent.',
     "The candidate's data as a file.",
     example='{"candidate":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
 def export_own_data():
     """Export my data
 
-    A JSON Lines file with your stored data, everything else that your client sent, and each event as it was sent.
-    Reviewers' notes and scores are not included.
+    A JSON Lines file of your stored data, other data that your client sent, and each event as it was sent. Reviewers'
+    notes and scores are not included.
     """
     audit.record_candidate(caller, "exportOwnData")
     session = Session.get_or_none(Session.key == caller)
@@ -57,7 +57,7 @@ def export_own_data():
 def request_erasure():
     """Request the erasure of my data
 
-    Reviewers see the request and decide. Repeating the request changes nothing.
+    Reviewers see the request and decide. Idempotent.
     """
     return {"erasure_requested_at": caller.request_erasure()}
 
@@ -70,8 +70,8 @@ def erase_candidate(candidate_id, prepared):
     """Erase a candidate's data
 
     Erases names, addresses, events, bundles, notes and comments, closes an open session and revokes the key. Anonymous
-    figures remain, to keep cohort statistics unchanged. Also works for revoked keys and deleted assessments. Repeating
-    the request returns the first receipt.
+    metrics remain, so cohort statistics do not change. Also works for revoked keys and deleted assessments. Idempotent:
+    a repeated request returns the first receipt.
     """
     return {"receipt": privacy.erase(_find_key(candidate_id), caller, prepared)}
 
@@ -86,13 +86,13 @@ def _data_of(key: Any, session: Session | None) -> dict[str, Any]:
         "candidate_id": key.id,
         "name": key.candidate_name,
         "email": key.candidate_email,
-        "org_name": key.organization.shown_name,
+        "org_name": key.organization.public_name,
         "contact": key.organization.reply_to,
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
         "status": key.status,
         "consents": list(privacy.consents(key)),
-        "held": privacy.stored_data(key, session),
+        "stored_data": privacy.stored_data(key, session),
         "retention_days": key.organization.retention_days,
         "retained_until": privacy.retained_until(key, session),
         "erasure_requested_at": key.erasure_requested_at,

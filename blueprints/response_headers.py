@@ -1,4 +1,4 @@
-"""Response headers in OpenAPI: their components, and which response has which."""
+"""OpenAPI response headers: the components, and the references from responses."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def references(names: Any) -> dict[str, Any]:
 
 
 def used_in(document: dict[str, Any]) -> dict[str, Any]:
-    """The components of the headers that the document refers to."""
+    """Return the header components that the document refers to."""
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     responses = [*document["components"]["responses"].values()]
     for operation in operations:
@@ -45,14 +45,14 @@ def used_in(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def document(operation: dict[str, Any], view: Any, waiting: set[int]) -> None:
-    """Add the headers to the responses of a view.
-
-    waiting -- the statuses with `Retry-After`
+    """Add the headers to a view's responses.
 
     A decorator that sets a header on successful responses names it in the view's `success_headers`.
+
+    waiting -- the statuses with `Retry-After`
     """
     limited = RATE_LIMIT if setting_of(view) else ()
-    # We do not document errors in a provider's format.
+    # Errors in a provider's format have no page in the docs.
     documented = [] if hasattr(view, "responses") else ["Link"]
     for status, response in operation["responses"].items():
         if "$ref" in response or status == "default":

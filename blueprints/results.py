@@ -1,4 +1,4 @@
-"""Results of an assessment: candidates with sessions, metrics, scores, findings and decisions."""
+"""An assessment's results: candidates with sessions, metrics, scores, findings and decisions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,23 +16,23 @@ from rules.result_cursors import INVALID
 from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
 from web.compression import compressed
 
-blp = Blueprint("Results", __name__, description="Results of an assessment's candidates, in one table.")
+blp = Blueprint("Results", __name__, description="An assessment's candidates in one table.")
 
 
 @blp.get("/assessments/<id:assessment_id>/results")
 @auth.required(ApiToken)
 @compressed
-@etags.tagged
+@etags.with_etag
 @blp.arguments(ResultQuery, location="query")
 @blp.response(200, Results)
 def list_results(query, assessment_id):
     """List results
 
-    One entry for each session, including those whose key was revoked or erased, and for each candidate who has not
-    redeemed their key. `next` is stable while others change. Metrics are the same as in `cohort-stats`; `score` has the
-    means of `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session yet.
+    One entry for each session, including sessions whose key was revoked or erased, and for each candidate who has not
+    redeemed their key. Cursors stay valid when results change. Metrics are the same as in `cohort-stats`. `score` has
+    the means from `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session yet.
     """
-    results, limit, after = _results_of(query, assessment_id), query["limit"], query.get("after")
+    results, limit, after = _find_results(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):
         raise invalid("after", INVALID)
     rows = results.page(limit + 1, after)
@@ -50,20 +50,20 @@ def list_results(query, assessment_id):
     "text/csv",
     example=",".join(CSV_COLUMNS) + "\r\n",
 )
+@audit.reading
 def export_results(query, assessment_id):
     """Export the results
 
-    All matching results as a CSV file, in the order of the query, with a column `score.<key>` for each criterion of the
-    assessment's rubric. `integrityFindings` are codes, separated by spaces; if they are empty, `integrityCheckedAt`
-    says whether the record was checked.
+    All matching results as a CSV file in query order, with a `score.<key>` column for each criterion of the
+    assessment's rubric. `integrityFindings` are codes, separated by spaces. If there are none, `integrityCheckedAt`
+    tells whether the recording has been checked.
     """
-    results = _results_of(query, assessment_id)
+    results = _find_results(query, assessment_id)
     criteria = scores.criterion_keys(results.assessment)
-    audit.record_export("exportResults")
     return file_response("results.csv", _csv(results, criteria), "text/csv")
 
 
-def _results_of(query: dict[str, Any], assessment_id: Any) -> ResultList:
+def _find_results(query: dict[str, Any], assessment_id: Any) -> ResultList:
     assessment = find(Assessment, assessment_id)
     if query["sort"] == "candidateName" and assessment.blind and caller.user_id:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by another field.")

@@ -18,7 +18,7 @@ blp = Blueprint("Rubrics", __name__, description="Criteria by which reviewers sc
 def list_rubrics(query):
     """List rubrics
 
-    A page of the organization's rubrics, oldest first.
+    The organization's rubrics, oldest first.
     """
     return page("rubrics", Rubric.visible_to(caller), query)
 
@@ -33,35 +33,34 @@ def list_rubrics(query):
 def create_rubric(data):
     """Create a rubric
 
-    It starts at version 1. To use it, set an assessment's `rubricId`.
+    The rubric starts at version 1. To use it, set an assessment's `rubricId`.
     """
     return {"rubric": Rubric.draft(caller.organization, **data)}
 
 
 @blp.get("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, OneRubric)
 def get_rubric(rubric_id):
     """Get a rubric
 
-    Returns its current version.
+    Returns the current version.
     """
     return {"rubric": find(Rubric, rubric_id)}
 
 
 @blp.patch("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken, scope="write")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(RubricChange)
 @blp.response(200, OneRubric)
 @audit.change()
 def change_rubric(data, rubric_id):
     """Change a rubric
 
-    Saves a new version if anything has changed. Existing scores keep their version.
+    Saves a new version, unless nothing changes. Existing scores keep their version.
     """
-
     check = etags.precondition(lambda: OneRubric().dump({"rubric": find(Rubric, rubric_id)}))
     return {"rubric": find(Rubric, rubric_id).change(data, check)}
 
@@ -74,7 +73,7 @@ def change_rubric(data, rubric_id):
 def delete_rubric(rubric_id):
     """Delete a rubric
 
-    Rejected while assessments use it; the error lists them.
+    Rejected while assessments use it. The error lists them.
     """
-    find(Rubric, rubric_id).delete_softly()
+    find(Rubric, rubric_id).soft_delete()
     return {"ok": True, "id": rubric_id}

@@ -1,4 +1,4 @@
-"""Scores of a session by rubric criterion."""
+"""Scores of a session, by rubric criterion."""
 
 from access import audit, auth, caller, raises
 from access.idempotency import idempotent
@@ -18,13 +18,12 @@ blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session,
 def get_scores(query, session_id):
     """Get a session's scores
 
-    Each criterion with its current scores, their mean and the history, and the weighted total of the means. Current
-    scores belong to one version of the rubric; scores of other versions appear only in the history. All tokens of a
-    person count as one reviewer; each token of a service account counts as a separate one. Without a rubric, `rubric`
-    and `total` are null.
+    Each criterion's current scores, their mean and history, and the weighted total of the means. Current scores belong
+    to one rubric version; scores of other versions appear only in the history. A person's tokens count as one reviewer;
+    each token of a service account counts separately. Without a rubric, `rubric` and `total` are null.
 
-    People who can score see only their own scores until they have scored every criterion once (`othersHidden`).
-    Service accounts and observers see all scores.
+    People who can score see only their own scores until they have scored every criterion (`othersHidden`). Service
+    accounts and observers see all scores.
     """
     session = find(Session, session_id)
     are_hidden = visibility.hidden_scores(caller, [session.id])
@@ -40,8 +39,8 @@ def get_scores(query, session_id):
 def put_score(data, session_id, criterion):
     """Score a criterion
 
-    Sets the caller's score for the rubric's current version. A revised score stays in the history; explain the change
-    in `reason`. Send `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen.
+    Sets the caller's score in the rubric's current version. Earlier scores stay in the history; explain a revision in
+    `reason`. Send `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen.
     """
     return {"score": Score.submit(find(Session, session_id), criterion, caller, **data)}
 
@@ -54,7 +53,7 @@ def put_score(data, session_id, criterion):
 def withdraw_score(session_id, criterion):
     """Withdraw a score
 
-    Withdraws the caller's current score for a criterion. It no longer counts, but stays in the history.
+    Withdraws the caller's current score. It no longer counts, but stays in the history.
     """
     return {"ok": True, "id": Score.withdraw(find(Session, session_id), criterion, caller).id}
 

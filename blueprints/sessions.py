@@ -7,7 +7,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
-from models.sessions import Counting
+from models.sessions import CountedEvents
 from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
 from schemas.sessions import ReviewedSession, TestResult
@@ -18,7 +18,7 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 
 @blp.get("/sessions/<id:session_id>")
 @auth.required(ApiToken | CandidateKey)
-@etags.tagged
+@etags.with_etag
 @concurrency.long_read
 @blp.response(200, ReviewedSession)
 @audit.reading
@@ -29,21 +29,21 @@ def get_session(session_id):
     """
     session = find(Session, session_id)
     sessions.close_due(session)
-    return shown(session_id)
+    return session_state(session_id)
 
 
 @blp.post("/sessions/<id:session_id>/close")
 @auth.required(ApiToken, scope="write")
 @idempotent
 @blp.response(200, ReviewedSession)
-@audit.change(prepare=lambda session_id: sessions.derive_ahead(find(Session, session_id)))
+@audit.change(prepare=lambda session_id: sessions.derive_before_lock(find(Session, session_id)))
 def close_session(session_id, prepared):
     """Close a session
 
-    For a session that its candidate abandoned. Its status becomes `expired`. Repeating it changes nothing.
+    For a session that its candidate abandoned. Its status becomes `expired`. Idempotent.
     """
     sessions.close(find(Session, session_id), prepared)
-    return shown(session_id)
+    return session_state(session_id)
 
 
 @blp.put("/sessions/<id:session_id>/test-result")
@@ -59,19 +59,19 @@ def submit_test_result(data, session_id, prepared):
     runs in the session's events, and replaces an earlier result.
     """
     sessions.submit_test_result(find(Session, session_id), **data, derivation=prepared)
-    return shown(session_id)
+    return session_state(session_id)
 
 
-def shown(session_id: Any) -> dict[str, Any]:
-    """The session's current state, without the fields for reviewers if the caller is its candidate."""
+def session_state(session_id: Any) -> dict[str, Any]:
+    """Return the session's current state, without reviewers' fields if the caller is the candidate."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    counting = Counting(session)
-    counts = Event.counts(session, counting)
+    counted = CountedEvents(session)
+    counts = Event.counts(session, counted)
     fields |= counts | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
-        "org_name": session.organization.shown_name,
+        "org_name": session.organization.public_name,
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
@@ -79,7 +79,7 @@ def shown(session_id: Any) -> dict[str, Any]:
     }
     seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
-        # A partial seal would only raise questions about the events not sealed yet.
+        # A partial seal would only raise questions about unsealed events.
         return fields | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
     fields |= {
         "seal": seal,
@@ -88,10 +88,10 @@ def shown(session_id: Any) -> dict[str, Any]:
         "candidate_name": session.key.candidate_name,
         "candidate_email": session.key.candidate_email,
         "hired_at": session.hired_at,
-        "metrics": sessions.shown_metrics(session),
-        "coverage": read_coverage(session, counting),
+        "metrics": sessions.api_metrics(session),
+        "coverage": read_coverage(session, counted),
         "erased_at": session.key.erased_at,
-        "test_result": sessions.submitted_tests(session),
+        "test_result": sessions.get_test_result(session),
         "decision": session.key.decision,
         "decision_reason": session.key.decision_reason,
         "decided_at": session.key.decided_at,

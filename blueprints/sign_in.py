@@ -1,4 +1,4 @@
-"""Signing in to the console, and out (docs/sign-in.md)."""
+"""Sign in to the console and out (docs/sign-in.md)."""
 
 from flask import after_this_request, current_app
 
@@ -8,6 +8,7 @@ from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import caller_response
 from errors import ForeignOrigin, NotFound, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
+from models.sign_ins import users_at
 from rules import sign_ins
 from rules.delivery.email_addresses import mailbox
 from schemas import sign_in as schemas
@@ -20,17 +21,17 @@ blp = Blueprint(
 @blp.get("/sign-in")
 @blp.response(200, schemas.SignInMethods)
 def get_sign_in_methods():
-    """List the ways to sign in
+    """List the sign-in methods
 
-    Only those that are set up, and who is signed in already. Signing in needs https, or a service on the same machine.
+    The configured methods, and the caller if they are already signed in. Signing in requires https or localhost.
     """
-    ways = {
+    methods = {
         "oidc": "oidc" in current_app.blueprints and setting("OIDC_ISSUER"),
         "email": setting("SMTP_URL"),
         "token": True,
     }
     return {
-        "methods": [name for name, is_set_up in ways.items() if is_set_up],
+        "methods": [name for name, is_configured in methods.items() if is_configured],
         "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
         "console_url": f"{setting('BASE_URL')}/console",
         "me": _me(),
@@ -42,9 +43,9 @@ def get_sign_in_methods():
 @blp.arguments(schemas.SignInEmailRequest)
 @blp.response(202, schemas.SignInEmailQueued)
 def request_sign_in_email(data):
-    """Request a link by email
+    """Request a sign-in link by email
 
-    The link works once, for 15 minutes. The response does not reveal whether there is such a person.
+    The link works once, for 15 minutes. The response does not reveal whether the person exists.
     """
     address = mailbox(data["email"])
     rate_limits.count_sign_in()
@@ -61,14 +62,14 @@ def request_sign_in_email(data):
 def create_sign_in(data):
     """Sign in
 
-    Sets a cookie for 12 hours. With a `grant` alone, the response has `choices`, the people with its mailbox, and the
-    grant is not used up: repeat the request with the `personId` of one.
+    Sets a cookie for 12 hours. A `grant` without a `personId` returns the people with its mailbox as `choices` and
+    stays valid: repeat the request with the `personId` of your choice.
     """
     if "token" in data:
         row, secret = SignIn.start(_token(data["token"]), "token", **audit.origin())
     else:
         grant = _grant(data["grant"])
-        people = {person.id: person for person in grant.people()}
+        people = {person.id: person for person in users_at(grant.address)}
         if not people:
             raise SignInExpired()
         if "person_id" not in data:
@@ -88,7 +89,7 @@ def create_sign_in(data):
     if replaced := SignIn.authenticate(console.presented_secret()):
         replaced.sign_in.end(**audit.origin())
     after_this_request(lambda response: console.set_cookie(response, secret))
-    return {"sign_in": _shown(row, is_current=True), "choices": []}
+    return {"sign_in": _represent(row, is_current=True), "choices": []}
 
 
 @blp.get("/sign-in/sessions")
@@ -97,11 +98,11 @@ def create_sign_in(data):
 def list_sign_ins():
     """List your sign-ins
 
-    The browsers in which you are signed in; for a service's token, those that signed in with it.
+    The browsers where you are signed in; for a service account's token, the browsers that signed in with it.
     """
     current = caller.sign_in and caller.sign_in.id
     rows = SignIn.of(caller).order_by(SignIn.id)
-    return {"sign_ins": [_shown(row, row.id == current) for row in rows]}
+    return {"sign_ins": [_represent(row, row.id == current) for row in rows]}
 
 
 @blp.delete("/sign-in/session")
@@ -111,7 +112,7 @@ def list_sign_ins():
 def sign_out():
     """Sign out
 
-    Ends the sign-in of this request and deletes its cookie. 404 for a request with a token.
+    Ends the sign-in that sent this request and deletes its cookie. 404 for a request with a token.
     """
     or_not_found(caller.sign_in).end(**audit.origin())
     after_this_request(console.delete_cookie)
@@ -124,7 +125,7 @@ def sign_out():
 def sign_out_everywhere():
     """Sign out everywhere
 
-    Ends all your sign-ins, this one included. Tokens keep working.
+    Ends all your sign-ins, including this one. Tokens keep working.
     """
     ended = SignIn.end_all(caller, **audit.origin())
     after_this_request(console.delete_cookie)
@@ -154,6 +155,6 @@ def _grant(text):
         return grant
 
 
-def _shown(row, is_current):
+def _represent(row, is_current):
     names = ("id", "method", "created_at", "expires_at", "last_used_at")
     return {name: getattr(row, name) for name in names} | {"is_current": is_current}

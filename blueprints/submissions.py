@@ -22,7 +22,7 @@ from blueprints import (
 from models import ApiToken, CandidateKey, Session, Submission, SubmissionFile, db
 from models.sessions.submissions import GIT, TAR, ZIP
 from schemas.queries import PageQuery
-from schemas.submissions import BundleListing, FinalDiff, Received, Submissions
+from schemas.submissions import BundleListing, FinalDiff, ReceivedSubmission, Submissions
 from storage import (
     CONTENT_TYPE,
     MAX_BUNDLE_BYTES,
@@ -53,8 +53,9 @@ FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03
     errors.TooLarge,
     errors.SessionFull,
     errors.StoreUnavailable,
+    errors.Erased,
 )
-@blp.response(200, Received)
+@blp.response(200, ReceivedSubmission)
 def receive_submission():
     """Submit the work
 
@@ -85,10 +86,7 @@ def receive_submission():
 
 
 class _Body:
-    """A request body that must start with one of `starts`.
-
-    `read` raises NotASubmission if it does not, and Incomplete if the client disconnects.
-    """
+    """A request body. `read` raises NotASubmission unless it starts with one of `starts`."""
 
     def __init__(self, stream: Any, starts: tuple[bytes, ...]):
         self._stream, self._starts = stream, starts
@@ -119,8 +117,8 @@ class _Body:
 def list_submissions(session_id):
     """List a session's submissions
 
-    The candidate's git bundles and zip archives, and the bundles from a client, which also submits snapshots of work in
-    progress. For the newest 100 replaced or unverified submissions, metadata is stored, but not the work.
+    The candidate's git bundles, zip archives and client bundles. A client also submits snapshots of work in progress.
+    Of replaced and unverified submissions, only the metadata of the newest 100 is stored.
     """
     return {"submissions": list(Submission.of(find(Session, session_id)))}
 

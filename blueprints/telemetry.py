@@ -1,4 +1,4 @@
-"""Telemetry of coding agents: OTLP over HTTP (docs/recording.md#hooks-and-telemetry). Needs rules/agents/."""
+"""Coding agents' telemetry: OTLP over HTTP (docs/recording.md#hooks-and-telemetry). Requires rules/agents/."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ _BODY = {
 
 
 def _responses() -> dict[int, Any]:
-    """An operation's responses for OpenAPI, each error as google.rpc.Status."""
+    """Return an operation's responses for OpenAPI, with errors as google.rpc.Status."""
     sentences: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
     for error in _ERRORS:
         sentences.setdefault(error.code, []).append(error.sentence)
@@ -55,7 +55,7 @@ def otlp_operation(view: Any) -> Any:
     """Add the authentication, limits and documentation of all OTLP operations."""
     view = concurrency.limited(concurrency.LARGE_BODY, otlp.has_large_body)(view)
     view = body_limit(MAX_EVENT_BYTES)(view)
-    view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
+    view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
     view = rate_limits.limit(rate_limits.INGEST)(view)
     view.responses = _responses()
     return blp.doc(requestBody=_BODY)(view)
@@ -66,13 +66,13 @@ def otlp_operation(view: Any) -> Any:
 def record_logs():
     """Record log records
 
-    The body is an OTLP export of Claude Code, Codex or Gemini CLI, in JSON. At most 2,048 records are accepted. Records
-    without an event of their own are ignored.
+    Send an OTLP export from Claude Code, Codex or Gemini CLI, in JSON. At most 2,048 records are accepted. Records
+    without a matching event are ignored.
     """
     session = Session.of_key(caller)
     batch = otlp.read_logs()
     recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
-    sessions.record_all(session, recorded, telemetry.CHANNEL, quota=session_quota())
+    sessions.record(session, *recorded, quota=session_quota())
     return otlp.success(batch.rejected)
 
 
@@ -81,7 +81,7 @@ def record_logs():
 def ignore_metrics():
     """Accept metrics
 
-    They are not stored: the log records have the same numbers.
+    Metrics are not stored. The log records have the same numbers.
     """
     otlp.require_json()
     return otlp.success()
@@ -92,7 +92,7 @@ def ignore_metrics():
 def ignore_traces():
     """Accept traces
 
-    They are not stored.
+    Traces are not stored.
     """
     otlp.require_json()
     return otlp.success()
@@ -100,16 +100,16 @@ def ignore_traces():
 
 @blp.errorhandler(HTTPException)
 def _reject(error: HTTPException) -> Response:
-    """An exporter sends the same records again after 429 and 503, and drops them after any other error."""
+    """Respond as google.rpc.Status. Exporters resend records after 429 and 503, and drop them after other errors."""
     body, status, headers = errors.response_of(error)
     sentence = _UNSUPPORTED_TYPE if status == 415 else body["error"]
     status = 503 if status == 507 else status
     return make_response(otlp.error(status, sentence), status, headers)
 
 
-def _response_to_database_error(error: Exception) -> Response:
+def _reject_database_error(error: Exception) -> Response:
     return _reject(errors.response_to_database_error(error))
 
 
-for _kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
-    blp.register_error_handler(_kind, _response_to_database_error)
+for _error in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
+    blp.register_error_handler(_error, _reject_database_error)

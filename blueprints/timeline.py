@@ -8,7 +8,7 @@ from flask import request
 
 from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
-from blueprints.sessions import shown
+from blueprints.sessions import session_state
 from errors import invalid
 from models import ApiToken, CandidateKey, Session, overview, sessions, visibility
 from models.sessions import timeline
@@ -23,7 +23,7 @@ from schemas.sessions import ReviewedSession
 from web.compression import compressed
 from web.json import UNSTORABLE
 
-blp = Blueprint("Records", __name__, description="Events of a session, and the list of sessions.")
+blp = Blueprint("Records", __name__, description="Session events, and the list of sessions.")
 
 
 @blp.get("/sessions")
@@ -37,7 +37,7 @@ def list_sessions(query):
     """
     response = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
     rows = visibility.redact_rows(caller, response["sessions"])
-    return response | {"sessions": [_listed(row) for row in rows]}
+    return response | {"sessions": [_with_test_result(row) for row in rows]}
 
 
 def _reads_large_envelopes(**path: Any) -> bool:
@@ -57,15 +57,15 @@ def _reads_large_envelopes(**path: Any) -> bool:
 def get_timeline(query, session_id):
     """Get a session's timeline
 
-    A page of its events in chronological order. Pass `next` as `after` to get the next page. If several channels
-    recorded the same call, each has its own event, and `counts` is true for only one of them.
+    A page of events in chronological order. If several channels recorded the same call, it has several events, and
+    `counts` is true for only one.
     """
     session = find(Session, session_id)
     filters = {
         name: query.get(name) for name in ("kind", "without", "event_id", "source", "actor", "channel")
     }
-    full, latest_first = query["detail"] == "full", query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _cursor(query), full, latest_first, **filters)
+    is_full, latest_first = query["detail"] == "full", query["order"] == "desc"
+    result = timeline.page(session, query["limit"], _cursor(query), is_full, latest_first, **filters)
     return {"events": [_event(event) for event in result.events], "next": result.next}
 
 
@@ -83,19 +83,19 @@ def get_timeline(query, session_id):
 def get_compact_timeline(session_id):
     """Get a session's compact timeline
 
-    All events in one response, in chronological order, one JSON object per line. Use it for a table or chart of a
-    whole session. The fields are the same as in the timeline, except that `sizeBytes` is called `size`.
+    All events in chronological order, one JSON object per line. Use it for a table or chart of a whole session. The
+    fields are the same as in the timeline, except that `sizeBytes` is called `size`.
     """
     session = find(Session, session_id)
-    parts = timeline.read_compact(session)
+    batches = timeline.read_compact(session)
     # Join many lines into one chunk, because the server sends each chunk separately.
-    chunks = (b"".join(orjson.dumps(_compact(row)) + b"\n" for row in rows) for rows in parts)
+    chunks = (b"".join(orjson.dumps(_compact(row)) + b"\n" for row in rows) for rows in batches)
     return file_response(f"timeline-{session.id}.jsonl", chunks)
 
 
 @blp.get("/sessions/<id:session_id>/timeline/<path:event_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @concurrency.long_read
 @blp.response(200, schemas.OneEvent)
 @audit.reading
@@ -118,7 +118,7 @@ def get_event(session_id, event_id):
 def get_decisions(query, session_id):
     """Get a session's decisions
 
-    The candidate's explanations and their responses to agents' plans, in order.
+    The candidate's explanations, and their replies to agents' plans.
     """
     session = find(Session, session_id)
     kinds, latest_first = sorted(DECISION_KINDS), query["order"] == "desc"
@@ -184,7 +184,7 @@ def get_recent_activity(query, session_id):
     }
 
 
-def _listed(row: dict[str, Any]) -> dict[str, Any]:
+def _with_test_result(row: dict[str, Any]) -> dict[str, Any]:
     counts = {name: row[f"tests_{name}_count"] for name in ("passed", "failed", "skipped")}
     has_result = counts["passed"] is not None
     return row | {"test_result": counts | {"note": row["tests_note"]} if has_result else None}
@@ -208,12 +208,12 @@ def _compact(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    """The event with its summary. Its envelope is sent as stored, without being parsed."""
+    """Add the summary. The envelope is sent as stored, without being parsed."""
     event = row | {"summary": format_summary(row["subject"], row["note"])}
     return event | {"envelope": orjson.Fragment(row["envelope"])} if "envelope" in row else event
 
 
 def _export(session: Session) -> Iterator[bytes]:
-    yield orjson.dumps({"session": ReviewedSession().dump(shown(session.id))}) + b"\n"
+    yield orjson.dumps({"session": ReviewedSession().dump(session_state(session.id))}) + b"\n"
     for event in timeline.read_all(session):
         yield timeline.jsonl(event["envelope"])

@@ -20,7 +20,7 @@ blp = Blueprint(
 
 
 def destination_checked(view: Callable) -> Callable:
-    """Reject a new URL that no attempt can reach. Goes above the transaction, since a name is resolved."""
+    """Reject a new URL that must not be reached. Goes above the transaction, because it resolves the host name."""
 
     @wraps(view)
     def wrapper(data: dict[str, Any], **ids: Any) -> Any:
@@ -54,7 +54,7 @@ def list_webhooks(query):
 @idempotent
 @raises(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
-@blp.response(201, schemas.ShownWebhook)
+@blp.response(201, schemas.WebhookWithSecret)
 @destination_checked
 @audit.change(created="webhook")
 def create_webhook(data):
@@ -62,8 +62,9 @@ def create_webhook(data):
 
     Each new event is sent as a POST of `{id, type, timestamp, data}`, signed according to Standard Webhooks 1.0.0, at
     least once and with the same `webhook-id` in every attempt. A 2xx response within 10 seconds counts as delivered.
-    Anything else is retried for about three days; 410 disables the webhook. A URL that cannot be reached is rejected; a
-    name that cannot be resolved is accepted, and shown in `lastError`. The secret is shown in this response only.
+    Anything else is retried for about three days; 410 disables the webhook. A URL that must not be reached is rejected.
+    A host name that cannot be resolved is accepted and reported in `lastError`. The secret is shown in this response
+    only.
     """
     hook = receivers.create(caller.organization, **data)
     return {"webhook": hook, "secret": hook.secret}
@@ -71,19 +72,19 @@ def create_webhook(data):
 
 @blp.get("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken)
-@etags.tagged
+@etags.with_etag
 @blp.response(200, schemas.OneWebhook)
 def get_webhook(webhook_id):
     """Get a webhook
 
-    Includes whether it is enabled, and since when it has been failing.
+    Includes whether it is enabled, and when it started failing.
     """
     return {"webhook": find(Webhook, webhook_id)}
 
 
 @blp.patch("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="admin")
-@etags.matched
+@etags.with_if_match
 @blp.arguments(schemas.WebhookChange)
 @blp.response(200, schemas.OneWebhook)
 @destination_checked
@@ -114,13 +115,13 @@ def delete_webhook(webhook_id):
 @blp.post("/webhooks/<id:webhook_id>/rotate-secret")
 @auth.required(ApiToken, scope="admin")
 @idempotent
-@blp.response(200, schemas.ShownWebhook)
+@blp.response(200, schemas.WebhookWithSecret)
 @audit.change()
 def rotate_secret(webhook_id):
     """Rotate a webhook's secret
 
-    The new secret is shown in this response only. For one day, messages are also signed with the previous secret, so
-    that the receiver can switch without losing messages.
+    The new secret is shown in this response only. For one day, messages are also signed with the previous secret. The
+    receiver can switch without losing messages.
     """
     hook = receivers.rotate_secret(find(Webhook, webhook_id))
     return {"webhook": hook, "secret": hook.secret}
@@ -134,11 +135,13 @@ def rotate_secret(webhook_id):
 def test_webhook(webhook_id):
     """Test a webhook
 
-    Queues an event of type `webhook.test`, even for a disabled webhook. It is sent only once; the result appears in the
-    webhook's deliveries shortly afterwards. After a failure, tests wait like other messages. Each webhook is limited to
-    10 tests and redeliveries a minute.
+    Queues a `webhook.test` event, even for a disabled webhook. It is sent only once, and the result appears in the
+    webhook's deliveries. After a failure, tests wait like other messages. Each webhook is limited to 10 tests and
+    redeliveries per minute.
     """
-    return {"delivery": outbox.enqueue_test(_counted(find(Webhook, webhook_id)))}
+    hook = find(Webhook, webhook_id)
+    rate_limits.count(rate_limits.WEBHOOK_TESTS, hook.id)
+    return {"delivery": outbox.enqueue_test(hook)}
 
 
 @blp.get("/webhooks/<id:webhook_id>/deliveries")
@@ -148,7 +151,7 @@ def test_webhook(webhook_id):
 def list_webhook_deliveries(query, webhook_id):
     """List a webhook's deliveries
 
-    Oldest first, each with its body and the result of the latest attempt. Deleted after 30 days.
+    Oldest first, with the request body and the latest attempt's result. Deleted after 30 days.
     """
     rows = WebhookDelivery.of(find(Webhook, webhook_id))
     if "state" in query:
@@ -164,19 +167,13 @@ def list_webhook_deliveries(query, webhook_id):
 @blp.response(202, schemas.OneHookDelivery)
 @audit.change()
 def redeliver_webhook_message(webhook_id, message_id):
-    """Deliver again
+    """Redeliver a message
 
-    Sends the same message with the same `webhook-id`, and retries it if needed, even if it has been delivered before.
-    After a failure it waits like other messages. Each webhook is limited to 10 tests and redeliveries a minute.
+    Sends the message again with the same `webhook-id`, even if it was delivered before, and retries it if needed. After
+    a failure, it waits like other messages. Each webhook is limited to 10 tests and redeliveries per minute.
     """
     hook = find(Webhook, webhook_id)
     delivery = find(WebhookDelivery, message_id, WebhookDelivery.of(hook))
-    _counted(hook)
+    rate_limits.count(rate_limits.WEBHOOK_TESTS, hook.id)
     (message,) = visibility.redact_webhook_messages(caller, [outbox.redeliver(delivery)])
     return {"delivery": message}
-
-
-def _counted(hook):
-    """Count a test or redelivery. Raises TooManyRequests."""
-    rate_limits.count(rate_limits.WEBHOOK_TESTS, hook.id)
-    return hook

@@ -1,4 +1,4 @@
-"""A candidate's workspace: its state for the page, and its files for the script (docs/workspace.md)."""
+"""A candidate's workspace: state for the page, files for the script (docs/workspace.md)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from schemas.workspace import WorkspaceState
 
 blp = Blueprint("Workspace", __name__, description="A candidate's workspace.")
 
-_KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+_KEY_SETTINGS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 
 
 @blp.get("/candidate/workspace")
@@ -29,10 +29,10 @@ _KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 def get_workspace():
     """Get the workspace's state
 
-    The time left, the candidate's tools, and the events that have arrived. The candidate's page shows it.
+    The time left, the candidate's tools, and the events received so far, for the candidate's page.
     """
     session = Session.of_key(caller)
-    workspace, coverage_of_session = _workspace_of(session), read_coverage(session)
+    workspace, coverage = _workspace(session), read_coverage(session)
     close = session.closed_as_of(clock.now()) or session.closes_at
     return {
         "session_id": session.id,
@@ -43,15 +43,15 @@ def get_workspace():
         "closes_at": session.closes_at,
         "submission_closes_at": close and close + COUNTED_AFTER_CLOSE,
         "completed_at": session.completed_at,
-        "org_name": caller.organization.shown_name,
+        "org_name": caller.organization.public_name,
         "tools": [
             {"name": name, "has_model": PROVIDER_OF.get(name) in (None, *workspace.providers)}
             for name in workspace.tools
         ],
         "models": _models(workspace),
         "submission": Submission.current(session, GIT, ZIP),
-        "last_received_at": max((row["last_at"] for row in coverage_of_session["channels"]), default=None),
-        "received": coverage_of_session["tools"],
+        "last_received_at": max((row["last_at"] for row in coverage["channels"]), default=None),
+        "received": coverage["tools"],
     }
 
 
@@ -60,8 +60,8 @@ def get_workspace():
 @auth.required(CandidateKey)
 @raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.file(
-    "`TASK.md`, and on one line each `session`, `repository`, `commit` and `subdir`; `tools`, one a line; the "
-    "settings of each tool, which contain the candidate key.",
+    "`TASK.md`; `session`, `repository`, `commit` and `subdir`, one line each; `tools`, one per line; and each tool's "
+    "settings, which contain the candidate key.",
     "A tar of the workspace's files.",
     "application/x-tar",
     example="TASK.md",
@@ -69,24 +69,24 @@ def get_workspace():
 def get_workspace_files():
     """Get the workspace's files
 
-    The task, the repository and the settings of the tools, for `workspace.sh`. Only while the session is open.
+    The task, the repository and the tools' settings, for `workspace.sh`. Only while the session is open.
     """
     session = Session.of_key(caller)
     if session.closed_as_of(clock.now()):
         raise errors.SessionClosed()
-    files = workspace_files.files_of(_workspace_of(session), session.assessment)
+    files = workspace_files.build_files(_workspace(session), session.assessment)
     return Response(workspace_files.archive(files), mimetype="application/x-tar")
 
 
-def _workspace_of(session: Session) -> Workspace:
+def _workspace(session: Session) -> Workspace:
     allowed = caller.assessment.allowed_agents
     has_proxy = "proxy" in current_app.extensions
-    providers = frozenset(name for name, key in _KEYS.items() if has_proxy and setting(key))
+    providers = frozenset(name for name, key in _KEY_SETTINGS.items() if has_proxy and setting(key))
     return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, providers)
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:
-    """The base URLs, if the candidate can choose any tool. OpenAI's clients expect the version in it."""
+    """Return the model APIs' base URLs if any tool is allowed. OpenAI's clients expect the version in the URL."""
     providers = sorted(workspace.providers) if OTHER in workspace.tools else []
     version = {"anthropic": "", "openai": "/v1"}
     return [{"provider": name, "base_url": workspace.proxy_url(name) + version[name]} for name in providers]

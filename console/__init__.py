@@ -1,1 +1,1 @@
-"""The reviewers' console: static pages that use the public API. This package can be deleted (docs/console.md)."""
+"""The reviewers' console: static files that call the public API. Optional (docs/console.md)."""

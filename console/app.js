@@ -1,4 +1,4 @@
-// The console's frame: who is signed in, the navigation, and the page for an address.
+// The console's frame: sign-in state, navigation, and routing.
 
 import { HOME } from "./shared/address.js";
 import * as api from "./shared/api.js";
@@ -22,13 +22,13 @@ const PAGES = [
   ["/organization", "organization/organization", "organization"],
   ["/organization/:part", "organization/organization", "organization"],
 ];
-// A link, its text, and the pages that belong to it.
+// A link, its text, and its pages.
 const NAVIGATION = [
   ["/assessments", "navigation.assessments", /^\/(assessments|sessions|compare)\b/],
   ["/todo", "navigation.todo", /^\/todo\b/],
   ["/organization", "navigation.organization", /^\/organization\b/],
 ];
-// An id or a name. Pages put it into paths of the API, where `..` and `/` would lead elsewhere.
+// An id or a name. Pages put it into API paths, so it must not contain `..` or `/`.
 const PARAMETER = /^[\w-]+$/;
 
 let main = document.querySelector("main");
@@ -37,7 +37,7 @@ let leaving = new AbortController();
 const signedIn = new BroadcastChannel("proofstone.signedIn");
 let hasMoved = false;
 
-/** The address after the `#`: its path, and its query. */
+/** The path and query after the `#`. */
 function currentAddress() {
   const [, path, query] = /^#?([^?]*)\??(.*)$/s.exec(location.hash);
   return { path: path || HOME, query: new URLSearchParams(query) };
@@ -55,7 +55,7 @@ function match(path) {
   return null;
 }
 
-/** True if the caller has a scope: `read`, `write`, or `admin`, which admins and service accounts with `write` have. */
+/** True if the caller has a scope: `read`, `write` or `admin`. Service accounts with `write` also have `admin`. */
 function may(scope) {
   if (scope === "admin") return me.scopes.includes("write") && (!me.person || me.person.role === "admin");
   return me.scopes.includes(scope);
@@ -78,20 +78,20 @@ function showFrame() {
   fill(who, helpLink(match(path)?.chapter), h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
-/** A link to the page's chapter of the guide. */
+/** Link to the page's section in the guide. */
 function helpLink(chapter = "") {
   const { root } = document.documentElement.dataset;
   const href = `${root}/docs/hiring-teams.md#${chapter}`;
   return h("a", { class: "quiet-link", href, target: "_blank", rel: "noopener" }, t("navigation.help"));
 }
 
-/** The signed-in caller, or null. Browsers would report the status 401 of `/v1/me` as an error. */
+/** The signed-in caller, or null. Avoids `/v1/me`, because browsers log its 401 as an error. */
 async function loadMe(signal) {
   const { me } = await api.get("/v1/sign-in", { signal });
   return me;
 }
 
-/** Sign in, then return to this page. */
+/** Ask to sign in, then return to this page. */
 function goToSignIn() {
   if (currentAddress().path.startsWith("/sign-in")) return;
   go(`/sign-in?to=${encodeURIComponent(location.hash.slice(1))}`, { replace: true });
@@ -104,7 +104,7 @@ async function leave() {
   go("/sign-in");
 }
 
-/** The module of a page. */
+/** Import a page's module. */
 async function load(name) {
   try {
     return await import(`./${name}.js`);
@@ -114,7 +114,7 @@ async function load(name) {
   }
 }
 
-/** A new, empty `main`: a page that is still loading writes into its own, which is not shown any more. */
+/** Replace `main` with an empty one. A page that is still loading writes into the detached old one. */
 function newMain(name) {
   const old = main;
   main = old.cloneNode(false);
@@ -123,7 +123,7 @@ function newMain(name) {
   scrollTo(0, 0);
 }
 
-/** After a change of the page, move the focus to its heading, unless the person is already at work in it. */
+/** Move the focus to the new page's heading, unless the focus is already inside the page. */
 function focusHeading() {
   if (!hasMoved || main.contains(document.activeElement)) return;
   main.querySelector("h1")?.focus({ preventScroll: true });
@@ -183,7 +183,7 @@ function showFailure(error) {
   fill(main, h("div", { class: "card" }, failure(error, show, { heading: "h1" })));
 }
 
-/** Go to a page: `go("/todo")`. `replace` changes the address without a new entry in the history. */
+/** Go to a page: `go("/todo")`. `replace` adds no history entry. */
 function go(path, { replace = false } = {}) {
   hasMoved = true;
   if (replace) {
@@ -204,13 +204,13 @@ api.signedOut.addEventListener("signed-out", ({ detail }) => {
   if (me) toast(explain(detail).join(". "));
   goToSignIn();
 });
-// A browser has one sign-in: all its tabs show whom the last one signed in.
+// All tabs of a browser share one sign-in.
 signedIn.addEventListener("message", ({ data }) => {
   if (!me || data === api.callerId(me)) return;
   me = null;
   show();
 });
-// Show errors of actions that their page does not handle.
+// Show errors that the page does not handle.
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   toastError(event.reason);

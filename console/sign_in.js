@@ -1,4 +1,4 @@
-// Sign in with an emailed link, the company's account, or an API token; sign out.
+// Sign in with an emailed link, a company account, or an API token; sign out.
 
 import { HOME } from "./shared/address.js";
 import * as api from "./shared/api.js";
@@ -8,11 +8,11 @@ import { deleteDrafts } from "./shared/drafts.js";
 import { failure, loaded } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 
-const WANTED = "proofstone.wantedPage";
-const WANTED_FOR_MS = 20 * 60 * 1000; // longer than an emailed link works
+const RETURN_PAGE_KEY = "proofstone.wantedPage";
+const RETURN_PAGE_LIFETIME_MS = 20 * 60 * 1000; // longer than an emailed link works
 const BROWSER_GRANT = "psb_";
 
-/** End the sign-in. A sign-in that has already ended is no error. */
+/** Sign out. Ignores a sign-in that has already ended. */
 export async function signOut() {
   try {
     await api.remove("/v1/sign-in/session");
@@ -26,7 +26,7 @@ export async function show(main, params, { query, go, setTitle }) {
   setTitle(t("signIn.title"));
   if (query.has("to")) remember(query.get("to"));
   const [grant, error] = [query.get("grant"), query.get("error")];
-  // The secret must not stay in the address, the history or a bookmark.
+  // Remove the secret from the address, the history and bookmarks.
   if (grant || error) history.replaceState(null, "", "#/sign-in");
   const enter = () => {
     const to = pageOf(recall());
@@ -41,26 +41,26 @@ export async function show(main, params, { query, go, setTitle }) {
   await loaded(body, () => api.get("/v1/sign-in"), (ways) => [error && oidcError(error), waysToSignIn(ways, enter)]);
 }
 
-/** Keep the requested page: an emailed link and the company's account return without it. */
+/** Store the requested page, because an emailed link and a company account return without it. */
 function remember(path) {
   try {
-    if (path) localStorage.setItem(WANTED, JSON.stringify({ path, at: Date.now() }));
-    else localStorage.removeItem(WANTED);
+    if (path) localStorage.setItem(RETURN_PAGE_KEY, JSON.stringify({ path, at: Date.now() }));
+    else localStorage.removeItem(RETURN_PAGE_KEY);
   } catch {
-    // Without storage, people land on the assessments.
+    // Without storage, people start at the assessments.
   }
 }
 
 function recall() {
   try {
-    const { path, at } = JSON.parse(localStorage.getItem(WANTED));
-    return Date.now() - at < WANTED_FOR_MS ? path : null;
+    const { path, at } = JSON.parse(localStorage.getItem(RETURN_PAGE_KEY));
+    return Date.now() - at < RETURN_PAGE_LIFETIME_MS ? path : null;
   } catch {
     return null;
   }
 }
 
-/** The console's page to return to. */
+/** The console page to return to. */
 function pageOf(path) {
   return /^\/(?!\/|sign-in)[\w/-]*(\?[\w=&%.+~-]*)?$/.test(path ?? "") ? path : HOME;
 }
@@ -105,7 +105,7 @@ function emailForm() {
 
 function tokenForm(enter, isOnlyWay) {
   const token = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
-  // Browsers want a name beside each password, and report a form without one.
+  // Browsers expect a user name beside a password, and warn about a form without one.
   const name = h("input", { name: "username", autocomplete: "username", value: t("signIn.token"), hidden: true });
   const element = form({
     content: [name, field(t("signIn.token"), token, t("signIn.tokenHint"))],
@@ -116,7 +116,7 @@ function tokenForm(enter, isOnlyWay) {
   return isOnlyWay ? element : h("details", { class: "other-way" }, h("summary", {}, t("signIn.withToken")), element);
 }
 
-/** A form that calls `save`, shows its error, and calls `done(form)`. */
+/** Build a form that calls `save`, shows its error, and calls `done(form)`. */
 function form({ content, action, save, done }) {
   const message = h("div", { class: "notice bad", role: "alert", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, action);
@@ -130,8 +130,8 @@ function form({ content, action, save, done }) {
 }
 
 /**
- * The person whom a grant signs in, with a button: another person may have sent the link, and a program that opens the
- * links of emails must not use it up.
+ * Show the person that a grant signs in, with a button. Someone else may have sent the link, and a program that opens
+ * email links must not use the grant.
  */
 function showGrant(body, grant, enter, go) {
   const signIn = (personId) => loaded(body, () => redeem(grant, personId), ({ expired }) => (expired ? again(expired, go) : enter()));
@@ -139,7 +139,7 @@ function showGrant(body, grant, enter, go) {
   return loaded(body, load, ([{ expired, choices }, { me }]) => {
     if (expired) return again(expired, go);
     const isOther = me && !choices.some(({ personId }) => personId === me.person?.id);
-    // A grant of the company's account works only in the browser that asked for it.
+    // A company account's grant works only in the browser that requested it.
     if (grant.startsWith(BROWSER_GRANT) && choices.length === 1 && !isOther) {
       signIn(choices[0].personId);
       return null;
@@ -148,7 +148,7 @@ function showGrant(body, grant, enter, go) {
   });
 }
 
-/** The response, or `{expired: error}`. */
+/** Redeem a grant: return the response, or `{expired: error}`. */
 async function redeem(grant, personId) {
   try {
     return await api.post("/v1/sign-in", { grant, personId });

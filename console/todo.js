@@ -1,4 +1,4 @@
-// The to-do lists of the signed-in person, each with its number, oldest first, and a way to do each thing.
+// The signed-in person's to-do lists, oldest first, with an action for each entry.
 
 import * as api from "./shared/api.js";
 import { ask, confirm, field, runAction, toast } from "./shared/dialogs.js";
@@ -7,14 +7,14 @@ import { candidateName } from "./shared/names.js";
 import { formatNumber } from "./shared/numbers.js";
 import { empty, loaded } from "./shared/states.js";
 import { t } from "./shared/texts.js";
-import { formatMoment, formatRelative } from "./shared/time.js";
+import { formatDateTime, formatRelative } from "./shared/time.js";
 
 const FEW = 10;
 const ALL = 200;
 const DEFAULT_EXTENSION_DAYS = 7;
 const nameOf = (entry) => candidateName(entry, entry);
 
-// Each list: its field in `GET /v1/todo`, a row's title and link, text, time and action.
+// Each list: its field in `GET /v1/todo`, and each row's title, link, text, time and action.
 const LISTS = [
   {
     name: "unscored",
@@ -67,7 +67,7 @@ export async function show(main, params, { signal, setTitle }) {
     if (name) limit = ALL;
     const todo = await load();
     fill(lists, render(todo, summary, reload));
-    // The focus was in what is replaced.
+    // The replaced content had the focus.
     const heading = name && lists.querySelector(`[data-list="${name}"] h2`);
     (heading ?? main.querySelector("h1")).focus({ preventScroll: true });
   };
@@ -145,7 +145,7 @@ async function extend(entry, reload) {
   const candidate = await ask({
     title: t("todo.extendTitle", { name: nameOf(entry) }),
     content: [
-      h("p", {}, t("todo.extendText", { time: formatMoment(entry.expiresAt) })),
+      h("p", {}, t("todo.extendText", { time: formatDateTime(entry.expiresAt) })),
       field(t("todo.extendDays"), days, t("todo.extendHint")),
     ],
     action: t("todo.extend"),
@@ -156,7 +156,7 @@ async function extend(entry, reload) {
     await api.post(path, { expiresAt: entry.expiresAt });
     await reload();
   };
-  toast(t("todo.extended", { name: nameOf(entry), time: formatMoment(candidate.expiresAt) }), { undo });
+  toast(t("todo.extended", { name: nameOf(entry), time: formatDateTime(candidate.expiresAt) }), { undo });
   await reload();
 }
 

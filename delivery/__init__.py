@@ -1,7 +1,4 @@
-"""Work after the response: deliver messages, and describe how delivery failed.
-
-The reason of a failure is shown to reviewers: one line, truncated, without secrets.
-"""
+"""Deliver messages in the background."""
 
 from rules.plain_text import one_line
 
@@ -9,7 +6,7 @@ MAX_REASON_CHARACTERS = 500
 
 
 class DeliveryFailure(Exception):
-    """A message was not delivered; `reason` says why."""
+    """A message was not delivered. Reviewers see the `reason`, one line without secrets."""
 
     def __init__(self, reason: str) -> None:
         self.reason = one_line(reason, MAX_REASON_CHARACTERS)
@@ -17,8 +14,8 @@ class DeliveryFailure(Exception):
 
 
 class TemporaryFailure(DeliveryFailure):
-    """The message can be retried: the peer is unavailable or busy, or a setting is wrong."""
+    """A retry can succeed: the peer is unavailable or busy, or a setting is wrong."""
 
 
 class PermanentFailure(DeliveryFailure):
-    """The message was rejected, and would be rejected again."""
+    """A retry would be rejected again."""

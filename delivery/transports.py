@@ -1,6 +1,6 @@
 """Deliver email over SMTP, or save it as files if SMTP_URL is not set.
 
-Over SMTP, a 5xx response to MAIL, RCPT or DATA is permanent. Everything else is temporary: busy servers, and wrong
+A 5xx response to MAIL, RCPT or DATA is permanent. All other failures are temporary, such as busy servers, and wrong
 settings or certificates, which can be corrected.
 """
 
@@ -20,7 +20,7 @@ from storage.atomic_file import atomic_file
 
 TIMEOUT_SECONDS = 20.0
 MAX_FILE_NAME_CHARACTERS = 200
-# Login required, too weak or wrong, or encryption required: the settings are at fault, not the message.
+# A login or encryption is required, or the login failed: the settings are wrong, not the message.
 CONFIGURATION_CODES = {530, 534, 535, 538}
 # Includes ssl.SSLError and timeouts, which are OSErrors.
 CONNECTION_ERRORS = (smtplib.SMTPException, OSError)
@@ -28,7 +28,7 @@ CONNECTION_ERRORS = (smtplib.SMTPException, OSError)
 
 @dataclass(frozen=True)
 class SmtpTransport:
-    """Opens one connection per message. `timeout_seconds` applies to each step."""
+    """Opens a connection for each message. `timeout_seconds` applies to each network operation."""
 
     server: SmtpServer
     timeout_seconds: float = TIMEOUT_SECONDS
@@ -55,30 +55,29 @@ class SmtpTransport:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        """A connection, encrypted and logged in as the settings demand. Its errors become TemporaryFailure."""
+        """Connect, encrypt and log in as configured. Translate connection errors to TemporaryFailure."""
         try:
-            connection = self._connect()
+            server, timeout = self.server, self.timeout_seconds
+            connection: smtplib.SMTP
+            if server.encryption == "implicit":
+                context = server.tls_context()
+                connection = smtplib.SMTP_SSL(server.host, server.port, timeout=timeout, context=context)
+            else:
+                connection = smtplib.SMTP(server.host, server.port, timeout=timeout)
             try:
-                self._encrypt(connection)
-                if self.server.user and self.server.password:
-                    connection.login(self.server.user, self.server.password)
+                self._start_tls(connection)
+                if server.user and server.password:
+                    connection.login(server.user, server.password)
                 yield connection
             finally:
-                # The outcome is known by now; a failing QUIT does not change it.
+                # A failing QUIT does not change the outcome.
                 with suppress(*CONNECTION_ERRORS):
                     connection.quit()
                 connection.close()
         except CONNECTION_ERRORS as error:
             raise self._temporary(error) from error
 
-    def _connect(self) -> smtplib.SMTP:
-        host, port = self.server.host, self.server.port
-        if self.server.encryption == "implicit":
-            context = self.server.tls_context()
-            return smtplib.SMTP_SSL(host, port, timeout=self.timeout_seconds, context=context)
-        return smtplib.SMTP(host, port, timeout=self.timeout_seconds)
-
-    def _encrypt(self, connection: smtplib.SMTP) -> None:
+    def _start_tls(self, connection: smtplib.SMTP) -> None:
         connection.ehlo_or_helo_if_needed()
         if self.server.encryption in ("implicit", "none"):
             return
@@ -102,13 +101,13 @@ class SmtpTransport:
         return TemporaryFailure(self._without_password(reason))
 
     def _without_password(self, text: str) -> str:
-        """Mask the password: a server may echo it, and reviewers see the reason."""
+        """Mask the password, which a server may echo."""
         return text.replace(self.server.password, "***") if self.server.password else text
 
 
 @dataclass(frozen=True)
 class FolderTransport:
-    """Saves each message as one `.eml` file; a repeat replaces the file."""
+    """Saves each message as an `.eml` file. A retry replaces the file."""
 
     folder: Path
 
@@ -122,7 +121,7 @@ class FolderTransport:
         return "saved"
 
     def remove(self, message_id: str) -> None:
-        """Delete the saved message, if there is one."""
+        """Delete the saved message, if any."""
         try:
             self._path(message_id).unlink(missing_ok=True)
         except OSError as error:
@@ -137,7 +136,7 @@ Transport = SmtpTransport | FolderTransport
 
 
 def transport_from(smtp_url: str | None, folder: Path | str) -> Transport:
-    """SMTP if a URL is set, else files in `folder`. Raises ValueError for an invalid URL."""
+    """Use SMTP if a URL is set, else files in `folder`. Raises ValueError for an invalid URL."""
     return SmtpTransport(parse_smtp_url(smtp_url)) if smtp_url else FolderTransport(Path(folder))
 
 

@@ -1,7 +1,7 @@
 """Deliver webhook messages, with limits on time, size and destination.
 
-Every attempt resolves and checks the destination, and connects to the checked address: a DNS answer that changes
-afterwards (rebinding) has no effect. Redirects are not followed, and proxies from the environment are not used.
+Each attempt resolves and checks the destination, and connects to the checked address, which prevents DNS rebinding.
+Redirects are not followed, and the environment's proxies are not used.
 """
 
 import socket
@@ -24,9 +24,9 @@ from rules.plain_text import one_line
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
-# For the whole attempt, even if the receiver sends a byte at a time. Below the time a process has to stop.
+# For the whole attempt, even if the receiver sends slowly. Shorter than the time a process has to stop.
 TOTAL_SECONDS = 15.0
-# To resolve the name of a new webhook.
+# To resolve a new webhook's host name.
 CHECK_SECONDS = 2.0
 MAX_RESPONSE_BYTES = 1024
 MAX_ERROR_CHARACTERS = 200
@@ -38,7 +38,7 @@ NOT_ENCRYPTED = (
 
 
 class ForbiddenDestination(Exception):
-    """Webhooks must not reach the destination; the text says why."""
+    """Webhooks must not reach the destination. The message says why."""
 
 
 def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> None:
@@ -62,18 +62,18 @@ def post(
     started = time.monotonic()
     try:
         parts = urlsplit(url)
-        reply = _post(parts, checked_address(parts, allowed_networks), headers, body)
+        response = _post(parts, checked_address(parts, allowed_networks), headers, body)
     except ForbiddenDestination as error:
-        reply = WebhookResponse(failure=str(error))
+        response = WebhookResponse(failure=str(error))
     except (OSError, ValueError, HTTPException) as error:
-        reply = WebhookResponse(failure=_describe(error))
-    return reply._replace(duration_ms=round((time.monotonic() - started) * 1000))
+        response = WebhookResponse(failure=_describe(error))
+    return response._replace(duration_ms=round((time.monotonic() - started) * 1000))
 
 
 def check_destination(url: str, allowed_networks: Sequence[Network]) -> str | None:
-    """The error of a new webhook's URL that may end, such as a name that cannot be resolved yet; None without one.
+    """Return a warning if a new webhook's host name cannot be resolved yet, else None.
 
-    Raises ForbiddenDestination for a URL that no attempt can reach.
+    Raises ForbiddenDestination for a URL that deliveries can never use.
     """
     if url.startswith("http:") and not allowed_networks:
         raise ForbiddenDestination(NOT_ENCRYPTED)
@@ -86,23 +86,20 @@ def check_destination(url: str, allowed_networks: Sequence[Network]) -> str | No
         except Exception as error:
             outcome[0] = error
 
-    # The resolver has no time limit of its own.
+    # The resolver has no timeout.
     thread = threading.Thread(target=check, daemon=True)
     thread.start()
     thread.join(CHECK_SECONDS)
     (error,) = outcome
     if error is None:
         return None
-    if not isinstance(error, OSError):
-        raise error
-    return UNRESOLVED
+    if isinstance(error, OSError):
+        return UNRESOLVED
+    raise error
 
 
 def checked_address(parts: SplitResult, allowed_networks: Sequence[Network]) -> str:
-    """Resolve the destination to its first address. Raises ForbiddenDestination.
-
-    All addresses of the name must be allowed, since the next attempt may use another one.
-    """
+    """Resolve the destination to its first address. Raises ForbiddenDestination unless all addresses are allowed."""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ForbiddenDestination("The webhook's address is not an http or https URL.")
     resolved = socket.getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
@@ -137,7 +134,7 @@ def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes
 
 
 def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
-    """HTTP over the socket. Host header and certificate must match the URL."""
+    """Use the socket for HTTP or HTTPS. The Host header and the certificate check use the URL's host name."""
     host = parts.hostname or ""
     if parts.scheme == "http":
         connection = HTTPConnection(host, _port(parts))
@@ -153,7 +150,7 @@ def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
 def _deadline(connection: socket.socket) -> Iterator[None]:
     """Shut the connection down after TOTAL_SECONDS and raise TimeoutError in the waiting thread."""
     expired = threading.Event()
-    # A duplicate, since TLS detaches the socket that it wraps.
+    # TLS detaches the socket that it wraps.
     duplicate = connection.dup()
 
     def expire() -> None:
@@ -172,13 +169,13 @@ def _deadline(connection: socket.socket) -> Iterator[None]:
     finally:
         timer.cancel()
         duplicate.close()
-    # A response that was cut off can look complete.
+    # A truncated response can look complete.
     if expired.is_set():
         raise TimeoutError()
 
 
 def _describe(error: Exception) -> str:
-    """The error as a sentence for reviewers, without the addresses that the name resolves to."""
+    """Describe an error to reviewers, without the resolved addresses."""
     if isinstance(error, socket.gaierror):
         return UNRESOLVED
     if isinstance(error, TimeoutError):

@@ -1,7 +1,7 @@
 """Read an untrusted git bundle in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
 
-Nothing is checked out, and git is not called. The process reads one file and writes one file. This package imports
-nothing of the service except rules/, and only it imports dulwich.
+Nothing is checked out, and git is not called. The process reads one file and writes one file. From the service, this
+package imports only rules/. No other package imports dulwich.
 """
 
 MEGABYTE = 1024 * 1024
@@ -21,8 +21,8 @@ MAX_FILE_DIFF_CHARACTERS = 256 * 1024
 MAX_DIFF_CHARACTERS = 8 * MEGABYTE
 MAX_OUTPUT_BYTES = 64 * MEGABYTE
 
-END = b'{"end": true}\n'  # of a complete output
-EMPTY_TREE = "empty"  # in place of a commit: the assessment has no repository
+END = b'{"end": true}\n'  # the last line of a complete output
+EMPTY_TREE = "empty"  # instead of a base commit, if the assessment has no repository
 
 
 class Unreadable(Exception):

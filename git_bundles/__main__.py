@@ -1,9 +1,9 @@
-"""Write the final diff of the bundle on standard input, as JSON lines, to the file on standard output.
+"""Write a bundle's final diff as JSON lines.
 
     python -m git_bundles [BASE] < BUNDLE > FILE
 
-BASE is the id of the base commit or the start of it, or `empty`. The last line is `{"end": true}`. If the bundle cannot
-be read, the only line is `{"problem": "..."}`.
+BASE is the base commit's full or abbreviated id, or `empty`. The last line is `{"end": true}`. If the bundle cannot be
+read, the only line is `{"problem": "..."}`.
 """
 
 import json
@@ -29,7 +29,7 @@ def main(base: str | None) -> None:
 
 
 def limit_resources() -> None:
-    """Limit memory, processor time, written bytes and open files; none can be raised later."""
+    """Irrevocably limit memory, processor time, written bytes and open files."""
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY_BYTES,
         resource.RLIMIT_CPU: MAX_SECONDS,
@@ -39,12 +39,12 @@ def limit_resources() -> None:
     }
     for name, value in limits.items():
         _, hard = resource.getrlimit(name)
-        lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(name, (lowest, lowest))
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(name, (limit, limit))
 
 
 def _write(base: str | None) -> None:
-    from git_bundles.final_diff import read  # within the limits
+    from git_bundles.final_diff import read  # subject to the limits
 
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as output:

@@ -1,4 +1,4 @@
-"""The final diff: the submitted tree compared with the base, by file."""
+"""The final diff between the base and the submitted tree, by file."""
 
 import re
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ _PARENT_LINE = re.compile(rb"parent ([0-9a-f]{40})\n")
 
 
 def read(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
-    """The commits that were compared, then each changed file.
+    """Yield the compared commits, then each changed file.
 
-    base -- the base commit's id or the start of it, EMPTY_TREE, or None if it is unknown
+    base -- the base commit's full or abbreviated id, EMPTY_TREE, or None if it is unknown
     """
-    head = read_head(file)
+    reference = read_head(file)
     objects = Objects(file)
-    head = objects.peel(head)
+    head = objects.peel(reference)
     new_tree = objects.tree_of(head)
     base_commit, is_verified = _find_base(objects, head, base)
     yield {"head": head, "base": base_commit, "isVerified": is_verified}
@@ -39,30 +39,30 @@ def read(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _find_base(objects: Objects, head: str, base: str | None) -> tuple[str | None, bool]:
-    """The commit to compare with, and whether it is the assessment's."""
+    """Return the commit to compare with, and whether it is the assessment's."""
     if base == EMPTY_TREE:
         return None, True
-    found = objects.commits(base) if base else []
-    return (found[0], True) if len(found) == 1 else (_shallow_start(objects, head), False)
+    commits = objects.commits(base) if base else []
+    return (commits[0], True) if len(commits) == 1 else (_shallow_start(objects, head), False)
 
 
 def _shallow_start(objects: Objects, head: str) -> str | None:
-    """The commit at which a shallow clone starts: the only one whose parents are missing."""
-    known, found, waiting = {head}, [], [head]
-    while waiting:
-        commit = waiting.pop()
+    """Return the commit at which a shallow clone starts: the only commit with missing parents."""
+    visited, starts, queue = {head}, [], [head]
+    while queue:
+        commit = queue.pop()
         content = objects.get(commit, COMMIT).partition(b"\n\n")[0] + b"\n"
         parents = {parent.decode() for parent in _PARENT_LINE.findall(content)}
         present = {parent for parent in parents if objects.is_commit(parent)}
         if parents and not present:
-            found.append(commit)
-        waiting += present - known
-        known |= present
-    return found[0] if len(found) == 1 else None
+            starts.append(commit)
+        queue += present - visited
+        visited |= present
+    return starts[0] if len(starts) == 1 else None
 
 
 class _Differ:
-    """Describes changed files, within limits on all of them together."""
+    """Describes changed files, up to the total limits."""
 
     def __init__(self, objects: Objects):
         self._objects = objects
@@ -70,7 +70,7 @@ class _Differ:
         self._characters_left = MAX_DIFF_CHARACTERS
 
     def describe(self, file: ChangedFile) -> dict[str, Any]:
-        described: dict[str, Any] = {
+        description: dict[str, Any] = {
             "path": file.path,
             "oldPath": file.old_path,
             "status": file.status,
@@ -82,23 +82,25 @@ class _Differ:
             for entry in (file.old, file.new)
         ]
         if any(b"\0" in content for content in contents):
-            return described | {"isBinary": True}
+            return description | {"isBinary": True}
         lines = (split_lines(content.decode("utf-8", "replace")) for content in contents)
-        return described | {"isBinary": False} | self._describe_lines(file, *lines)
+        return description | {"isBinary": False} | self._describe_lines(file, *lines)
 
     def _describe_lines(self, file: ChangedFile, old: list[str], new: list[str]) -> dict[str, Any]:
-        found = changes(old, new)
+        line_changes = changes(old, new)
         added = [
-            [change.new_start + 1, change.new_end] for change in found if change.new_end > change.new_start
+            [change.new_start + 1, change.new_end]
+            for change in line_changes
+            if change.new_end > change.new_start
         ]
         added_count = sum(last - first + 1 for first, last in added)
         self._lines_left -= added_count
         if self._lines_left < 0:
             raise Unreadable(f"The final diff adds more than {MAX_ADDED_LINES:,} lines.")
-        diff, is_truncated = self._text(file, hunks(old, new, found))
+        diff, is_truncated = self._text(file, hunks(old, new, line_changes))
         return {
             "linesAdded": added_count,
-            "linesRemoved": sum(change.old_end - change.old_start for change in found),
+            "linesRemoved": sum(change.old_end - change.old_start for change in line_changes),
             "diff": diff,
             "isTruncated": is_truncated,
             "added": added,
@@ -106,15 +108,15 @@ class _Differ:
         }
 
     def _text(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:
-        """The unified diff, up to the limits, and whether it was cut off at the end of a line."""
+        """Return the unified diff up to the limits, in complete lines, and whether it was truncated."""
         old = f"a/{file.old_path or file.path}" if file.old else "/dev/null"
         new = f"b/{file.path}" if file.new else "/dev/null"
-        parts, left = [], min(self._characters_left, MAX_FILE_DIFF_CHARACTERS)
+        diff_lines, characters_left = [], min(self._characters_left, MAX_FILE_DIFF_CHARACTERS)
         for line in lines:
-            left -= len(line)
-            if left < 0:
+            characters_left -= len(line)
+            if characters_left < 0:
                 break
-            parts.append(line)
-        text = f"--- {old}\n+++ {new}\n" + "".join(parts) if parts else ""
+            diff_lines.append(line)
+        text = f"--- {old}\n+++ {new}\n" + "".join(diff_lines) if diff_lines else ""
         self._characters_left = max(0, self._characters_left - len(text))
-        return text, left < 0
+        return text, characters_left < 0

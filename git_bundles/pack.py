@@ -1,4 +1,4 @@
-"""The references and objects of a bundle, within limits."""
+"""A bundle's references and objects, within limits."""
 
 import re
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from git_bundles import (
 )
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
-MAX_TAGS = 5  # of a tag of a tag
+MAX_TAGS = 5  # a tag can refer to a tag
 CACHE_BYTES = 32 * MEGABYTE
 VERSIONS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
-# `@object-format=sha1` changes nothing; `@filter` leaves out objects, which is found where one is missing.
+# `@filter` omits objects, which is detected when one is needed.
 _CAPABILITY = re.compile(rb"@(object-format=sha1|filter=.*)\n")
 _REFERENCE = re.compile(rb"([0-9a-f]{40}) (.+)\n")
 _TREE_LINE = re.compile(rb"tree ([0-9a-f]{40})\n")
@@ -30,10 +30,7 @@ _TAG_LINES = re.compile(rb"object ([0-9a-f]{40})\n")
 
 
 def read_head(file: IO[bytes]) -> str:
-    """Read the header of a bundle; return the id of the commit, or of the tag, that was submitted.
-
-    That is `HEAD`, or the only reference.
-    """
+    """Read a bundle's header and return the submitted commit's or tag's id: `HEAD`, or the only reference."""
     if file.readline(len(VERSIONS[0])) not in VERSIONS:
         raise Unreadable("The file is not a git bundle.")
     references: dict[bytes, str] = {}
@@ -42,55 +39,51 @@ def read_head(file: IO[bytes]) -> str:
             raise Unreadable("The bundle needs commits that it does not contain.")
         if line.startswith(b"@"):
             if not _CAPABILITY.fullmatch(line):
-                raise Unreadable("The bundle has a format that is not supported; only SHA-1 is.")
+                raise Unreadable("The bundle's format is not supported. Only SHA-1 repositories can be read.")
         elif reference := _REFERENCE.fullmatch(line):
             references[reference[2]] = reference[1].decode()
         else:
             raise Unreadable("The bundle's header is damaged.")
     if b"HEAD" not in references and len(references) != 1:
-        raise Unreadable("The bundle must have the reference HEAD, or a single one.")
+        raise Unreadable("The bundle must have the HEAD reference, or a single reference.")
     return references.get(b"HEAD") or next(iter(references.values()))
 
 
 def _header(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines after the first one, up to an empty one."""
-    left = MAX_HEADER_BYTES
-    while (line := file.readline(left)) != b"\n":
-        left -= len(line)
-        if not line.endswith(b"\n") or not left:
+    """Yield the lines between the first line and an empty line."""
+    bytes_left = MAX_HEADER_BYTES
+    while (line := file.readline(bytes_left)) != b"\n":
+        bytes_left -= len(line)
+        if not line.endswith(b"\n") or not bytes_left:
             raise Unreadable("The bundle's header is damaged, or longer than 64 KiB.")
         yield line
 
 
 class Objects:
-    """The objects of a bundle by their hexadecimal id."""
+    """A bundle's objects by hexadecimal id.
+
+    file -- the bundle, after its header
+    """
 
     def __init__(self, file: IO[bytes]):
-        """
-        file -- at the start of the pack
-        """
-        data = PackData(
-            "bundle",
-            DEFAULT_OBJECT_FORMAT,
-            file=BytesIO(file.read()),
-            delta_base_cache_limit=CACHE_BYTES,
-        )
+        pack = BytesIO(file.read())
+        data = PackData("bundle", DEFAULT_OBJECT_FORMAT, file=pack, delta_base_cache_limit=CACHE_BYTES)
         _check_limits(data)
         index = MemoryPackIndex.for_pack(data)
         self._names = {name.decode() for name in index}
         self._pack: Any = Pack.from_objects(data, index)
 
     def get(self, name: str, kind: int) -> bytes:
-        """The content of an object. Raises Unreadable if it is missing or of another kind."""
+        """Return an object's content. Raises Unreadable if it is missing or has a different type."""
         if name not in self._names:
             raise Unreadable("The bundle lacks an object that it needs.")
-        found, content = self._pack.get_raw(name.encode())
-        if found != kind:
-            raise Unreadable("An object of the bundle is of another kind than its reference says.")
+        actual_kind, content = self._pack.get_raw(name.encode())
+        if actual_kind != kind:
+            raise Unreadable("An object in the bundle has a different type than its reference says.")
         return content
 
     def commits(self, prefix: str) -> list[str]:
-        """The commits whose id starts with a prefix."""
+        """Return the commits whose id starts with a prefix."""
         names = [name for name in self._names if name.startswith(prefix)]
         return [name for name in names if self.is_commit(name)]
 
@@ -102,29 +95,29 @@ class Objects:
         return self._reference(_TREE_LINE, self.get(commit, COMMIT))
 
     def peel(self, name: str) -> str:
-        """The commit that a reference names, directly or by a tag."""
+        """Return the commit that a reference names directly or by a tag."""
         for _ in range(MAX_TAGS):
             if name not in self._names or self._pack.get_raw(name.encode())[0] != TAG:
                 return name
             name = self._reference(_TAG_LINES, self.get(name, TAG))
-        raise Unreadable("The bundle's reference is a tag of too many tags.")
+        raise Unreadable("The bundle's reference has too many nested tags.")
 
     def entries(self, tree: str) -> dict[bytes, tuple[int, str]]:
-        """The modes and ids in a tree, by name."""
+        """Return a tree's modes and ids by name."""
         try:
             entries = list(parse_tree(self.get(tree, TREE), sha_len=DEFAULT_OBJECT_FORMAT.oid_length))
         except Unreadable:
             raise
         except Exception:
             raise Unreadable("A folder in the bundle is damaged.") from None
-        return {name: (mode, _hex(name_of)) for name, mode, name_of in entries}
+        return {path: (mode, _hex(name)) for path, mode, name in entries}
 
     @staticmethod
     def _reference(pattern: re.Pattern[bytes], content: bytes) -> str:
-        found = pattern.match(content)
-        if not found:
+        match = pattern.match(content)
+        if not match:
             raise Unreadable("A commit or a tag in the bundle is damaged.")
-        return found[1].decode()
+        return match[1].decode()
 
 
 def _hex(name: bytes) -> str:
@@ -132,7 +125,7 @@ def _hex(name: bytes) -> str:
 
 
 def _check_limits(data: PackData) -> None:
-    """Read all objects once, without resolving deltas."""
+    """Check all objects without resolving deltas."""
     if len(data) > MAX_OBJECTS:
         raise Unreadable(f"The bundle has more than {MAX_OBJECTS:,} objects.")
     total = 0
@@ -144,22 +137,22 @@ def _check_limits(data: PackData) -> None:
             raise Unreadable("An object in the bundle is larger than 20 MiB.")
         total += size
         if total > MAX_INFLATED_BYTES:
-            raise Unreadable("The objects in the bundle are larger than 200 MiB together.")
+            raise Unreadable("The objects in the bundle are larger than 200 MiB in total.")
 
 
 def _result_size(delta: bytes) -> int:
-    """The size of the object that a delta results in: its second number."""
-    _, at = _number(delta, 0)
-    return _number(delta, at)[0]
+    """Return the size of a delta's resulting object, which is its second number."""
+    _, position = _number(delta, 0)
+    return _number(delta, position)[0]
 
 
-def _number(delta: bytes, at: int) -> tuple[int, int]:
+def _number(delta: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        byte = delta[at]
+        byte = delta[position]
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if not byte & 0x80:
-            return value, at
+            return value, position
         if shift > 63:
             raise Unreadable("A delta in the bundle is damaged.")

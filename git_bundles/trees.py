@@ -1,4 +1,4 @@
-"""The files that differ between two trees of a bundle."""
+"""Compare two of a bundle's trees."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,12 +8,12 @@ from git_bundles.pack import Objects
 
 FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 _TYPE = 0o170000
-# No git checks these out: they would leave the folder, or change the repository.
+# Git rejects these names, which would leave the folder or change the repository.
 _FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
 
 
 class Entry(NamedTuple):
-    """A file, symbolic link or submodule: its mode, and the id of its content."""
+    """A tree entry's mode, and the id of its content."""
 
     mode: int
     name: str
@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 
 class ChangedFile(NamedTuple):
-    """A path, and its entry in the old and in the new tree; None where it does not exist."""
+    """A path, and its entries in the old and the new tree."""
 
     path: str
     old: Entry | None
@@ -39,18 +39,18 @@ class ChangedFile(NamedTuple):
 
 
 def changed_files(objects: Objects, old: str | None, new: str) -> list[ChangedFile]:
-    """The files that differ between two trees, by path.
+    """Return the files that differ between two trees, by path.
 
     old -- None for the empty tree
     """
-    found = list(_Walk(objects).compare(b"", old, new, 0))
-    if len(found) > MAX_FILES:
+    files = list(_Walk(objects).compare(b"", old, new, 0))
+    if len(files) > MAX_FILES:
         raise Unreadable(f"More than {MAX_FILES:,} files differ from the base.")
-    return sorted(_with_renames(found), key=lambda file: file.path)
+    return sorted(_with_renames(files), key=lambda file: file.path)
 
 
 class _Walk:
-    """Compares trees and counts what it reads: one object can be in many places."""
+    """Compares trees and limits the entries that it reads, since an object can be in many places."""
 
     def __init__(self, objects: Objects):
         self._objects = objects
@@ -90,12 +90,12 @@ class _Walk:
 
 
 def _tree(entry: Entry | None) -> str | None:
-    """The id of the entry's tree; None if it is not a folder."""
+    """Return the folder's tree id, or None for other entries."""
     return entry.name if entry and entry.mode & _TYPE == FOLDER else None
 
 
 def _with_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:
-    """Replace pairs of a deleted and an added file with the same content."""
+    """Combine a deleted and an added file with the same content into a renamed file."""
     deleted: dict[Entry, list[ChangedFile]] = {}
     for file in sorted(files, reverse=True):
         if file.old and not file.new and file.old.has_content:

@@ -1,4 +1,4 @@
-"""Create the first tables (0001_tables.sql)."""
+"""Create the tables in 0001_tables.sql."""
 
 from pathlib import Path
 

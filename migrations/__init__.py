@@ -1,4 +1,4 @@
-"""Schema migrations: numbered files, applied in order by `flask db upgrade`."""
+"""Schema migrations, applied in order by `flask db upgrade`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +33,7 @@ class IncompatibleDatabase(click.ClickException):
 
 
 def execute(statements: str) -> None:
-    """Run SQL statements of a migration, in which `{uuid}` and the others are the database's types."""
+    """Run a migration's SQL statements; placeholders such as `{uuid}` are replaced by the database's types."""
     for statement in statements.format(**(POSTGRESQL_TYPES if is_postgres() else SQLITE_TYPES)).split(";\n"):
         if statement.strip():
             db.execute_sql(statement)
@@ -58,7 +58,7 @@ def missing() -> list[str]:
 
 
 def check_history(applied: Iterable[str]) -> None:
-    """Raise IncompatibleDatabase unless every applied migration is one of this version."""
+    """Raise IncompatibleDatabase if an applied migration is unknown."""
     known = sorted(file.stem for file in FOLDER.glob("[0-9]*.py"))
     unknown = sorted(set(applied) - set(known))
     if unknown and unknown[0] > known[-1]:

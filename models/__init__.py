@@ -21,7 +21,7 @@ from models.orgs import ApiToken, Organization, User
 from models.privacy import DailyTask, Erasure
 from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
-from models.service_secrets import ServiceSecret, upload_secret
+from models.service_secrets import ServiceSecret, service_secret
 from models.sessions import Consent, Event, FinalSeal, ReceivedEvent, Session, SigningKey
 from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelReservation, ModelUsage

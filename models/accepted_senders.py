@@ -1,4 +1,4 @@
-"""Networks from which credentials were accepted, for clients in a locked network (access/credential_throttling.py)."""
+"""Networks from which credentials were accepted; used while a network is locked (access/credential_throttling.py)."""
 
 import hmac
 from datetime import timedelta
@@ -8,7 +8,7 @@ import peewee
 
 from models.base import Model, PersonalData, Query, TimestampField, clock
 from models.keys import CandidateKey
-from models.service_secrets import sender_secret
+from models.service_secrets import service_secret
 
 RETENTION = timedelta(days=30)
 
@@ -16,7 +16,7 @@ RETENTION = timedelta(days=30)
 class AcceptedSender(Model):
     """A credential that was accepted from a network.
 
-    Neither is stored: `fingerprint` is the HMAC of both, `credential` the HMAC of the credential alone, for erasure.
+    `fingerprint` is the HMAC of both, `credential` the HMAC of the credential alone, for erasure.
     """
 
     personal_data = PersonalData(
@@ -29,16 +29,14 @@ class AcceptedSender(Model):
 
     @classmethod
     def record(cls, network: str, credential: str) -> None:
-        """Store the sender, or update its `seen_at`."""
+        """Create the sender, or update its `seen_at`."""
         insert = cls.insert(fingerprint=sender_fingerprint(network, credential), credential=_hmac(credential))
         insert.on_conflict(conflict_target=[cls.fingerprint], preserve=[cls.seen_at]).execute()
 
     @classmethod
     def is_recorded(cls, network: str, credential: str) -> bool:
-        is_recent = cls.seen_at > clock.now() - RETENTION
-        return (
-            cls.select().where(cls.fingerprint == sender_fingerprint(network, credential), is_recent).exists()
-        )
+        is_sender = cls.fingerprint == sender_fingerprint(network, credential)
+        return cls.select().where(is_sender, cls.seen_at > clock.now() - RETENTION).exists()
 
     @classmethod
     def delete_sender(cls, network: str, credential: str) -> None:
@@ -46,7 +44,6 @@ class AcceptedSender(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete senders not seen for RETENTION; returns how many."""
         return cls.delete().where(cls.seen_at <= clock.now() - RETENTION).execute()
 
     @classmethod
@@ -59,9 +56,9 @@ class AcceptedSender(Model):
 
 
 def sender_fingerprint(network: str, credential: str) -> str:
-    """The HMAC of a network and a credential. A plain hash would reveal a key, since all keys can be tried."""
     return _hmac(f"{network} {credential}")
 
 
 def _hmac(text: str) -> str:
-    return hmac.digest(sender_secret(), text.encode("utf-8", "surrogatepass"), "sha256").hex()
+    """Return an HMAC. A plain hash would reveal keys, because there are few enough to try all."""
+    return hmac.digest(service_secret("senders"), text.encode("utf-8", "surrogatepass"), "sha256").hex()

@@ -1,7 +1,7 @@
-"""Invalid credentials and client addresses in all web processes, by hour; `flask doctor` reads them."""
+"""Invalid credentials and client addresses of all web processes, by hour, for `flask doctor`."""
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import peewee
 
@@ -16,21 +16,14 @@ def current_hour() -> datetime:
     return clock.now().replace(minute=0, second=0, microsecond=0)
 
 
-class WorstHour(NamedTuple):
-    """The hour of the last day with the most invalid credentials."""
-
-    hour: datetime
-    invalid_credentials: int
-
-
 class AccessHour(Model):
-    """One hour of requests from all addresses.
+    """One hour of requests.
 
-    `sole_address` is the private address of all requests, SEVERAL if there were others, or null while no process has
-    reported enough requests.
+    `sole_address` is the only client address if it is private, otherwise SEVERAL; null until a process has reported
+    enough requests.
     """
 
-    personal_data = None  # only counts, and the address of a proxy
+    personal_data = None  # only counts and a proxy's address
     hour = TimestampField(unique=True)
     invalid_credentials = peewee.IntegerField(default=0)
     sole_address = peewee.TextField(null=True)
@@ -41,7 +34,7 @@ class AccessHour(Model):
 
     @classmethod
     def report_address(cls, address: str) -> None:
-        """Report that a process received requests from this private address only, or from SEVERAL."""
+        """Report the private address of all requests to a process, or SEVERAL."""
         stored = cls.sole_address
         merged = peewee.Case(None, ((stored.is_null() | (stored == address), address),), SEVERAL)
         cls._upsert({"sole_address": address}, sole_address=merged)
@@ -52,15 +45,14 @@ class AccessHour(Model):
         insert.on_conflict(conflict_target=[cls.hour], update=update).execute()
 
     @classmethod
-    def worst(cls) -> WorstHour | None:
-        """The hour of the last day with the most invalid credentials; None if there were none."""
+    def worst(cls) -> Self | None:
+        """Return the hour with the most invalid credentials in the last day; None if there were none."""
         rows = cls.select().where(cls.hour > clock.now() - DAY, cls.invalid_credentials > 0)
-        row = rows.order_by(cls.invalid_credentials.desc(), cls.hour).first()
-        return row and WorstHour(row.hour, row.invalid_credentials)
+        return rows.order_by(cls.invalid_credentials.desc(), cls.hour).first()
 
     @classmethod
     def sole_private_address(cls) -> str | None:
-        """The private address of all requests in the last day; None if there were others."""
+        """Return the private address of all requests in the last day; None if they came from several addresses."""
         rows = cls.select(cls.sole_address).where(
             cls.hour > clock.now() - DAY, cls.sole_address.is_null(False)
         )
@@ -69,5 +61,4 @@ class AccessHour(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete hours older than RETENTION; returns how many."""
         return cls.delete().where(cls.hour <= clock.now() - RETENTION).execute()

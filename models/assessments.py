@@ -1,11 +1,11 @@
-"""Assessments: a brief, a repository and a time limit, to which candidates are invited."""
+"""Assessments: a brief, a repository and a time limit."""
 
 from collections.abc import Callable
 from typing import Any
 
 import peewee
 
-from errors import AlreadyBegun, NotFound, QuotaExceeded, invalid
+from errors import AlreadyStarted, NotFound, QuotaExceeded, invalid
 from models.base import Model, Query, TimestampField, clock, db, find_referenced
 from models.feed import FeedEvent
 from models.issues import Issue
@@ -14,8 +14,8 @@ from models.rubrics import Rubric
 from rules import plans
 from rules.hosted_tools import ALLOWABLE
 
-# The columns that candidates see, and their fields in the API.
-_SHOWN_FIELDS = {
+# The API's field for each column that candidates see.
+_CANDIDATE_FIELDS = {
     "title": "title",
     "role": "role",
     "task_brief": "taskBrief",
@@ -26,21 +26,21 @@ _SHOWN_FIELDS = {
     "allowed_tools": "allowedTools",
     "token_budget_nano_usd": "tokenBudgetUsd",
 }
-# The starting point in the repository; cleared when the repository changes.
+# Cleared when the repository changes.
 _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 
 
 class Assessment(Model):
-    """An assessment. Brief and repository are copied from its issue at creation and do not follow later changes.
+    """An assessment. Brief and repository are copied from the issue at creation; later changes do not apply.
 
-    `blind` hides candidates' names from people until they have scored them (models/visibility.py). An archived
-    assessment only leaves the console's list.
+    `blind` hides candidates' names from users until they have scored them (models/visibility.py). The console's list
+    hides archived assessments.
     """
 
     personal_data = None
     issue_id: Any
     rubric_id: Any
-    # Peewee's query of the sessions of this assessment.
+    # The assessment's sessions, a Peewee query.
     session_set: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
     title = peewee.TextField()
@@ -82,7 +82,7 @@ class Assessment(Model):
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The organization's assessments with their issues; for a candidate their own (R3)."""
+        """The organization's assessments with their issues."""
         query = cls.alive().select_extend(Issue).join(Issue, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id)
 
@@ -90,15 +90,15 @@ class Assessment(Model):
     def open(cls, token: ApiToken, **values: Any) -> "Assessment":
         """Create an assessment within the month's quota.
 
-        Raises Invalid for an unknown issue or rubric (R8) or without brief and issue, and QuotaExceeded (R10).
+        Raises Invalid for an unknown issue or rubric (R8) or a missing brief, and QuotaExceeded (R10).
         """
         organization = token.organization
         with db.atomic():
-            # Serializes the quota check, and prevents a deletion of the rubric.
+            # Serializes the quota check and prevents the rubric's deletion.
             organization.lock()
             issue = find_referenced(Issue.visible_to(token), values.pop("issue_id", None), "issueId")
             rubric = find_referenced(Rubric.visible_to(token), values.pop("rubric_id", None), "rubricId")
-            values = _copied_from(issue, values.get("repo_url")) | values
+            values = _issue_columns(issue, values.get("repo_url")) | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
             used = cls.used_this_month(organization)
@@ -110,7 +110,7 @@ class Assessment(Model):
 
     @classmethod
     def used_this_month(cls, organization: Organization) -> int:
-        """The number of assessments created in this calendar month, deleted ones included (R10)."""
+        """Count the assessments created in this calendar month, including deleted ones (R10)."""
         start, end = plans.calendar_month(clock.now())
         created = cls.select().where(cls.created_at >= start, cls.created_at < end)
         return created.where(cls.organization == organization).count()
@@ -122,8 +122,8 @@ class Assessment(Model):
 
         check -- called once the row is locked
 
-        Raises AlreadyBegun with the fields that can no longer change, and Invalid for an unknown rubric or a
-        reminder that would be due before the invitation.
+        Raises AlreadyStarted with the fields that can no longer change, and Invalid for an unknown rubric or a reminder
+        that would be due before the invitation.
         """
         with db.atomic():
             if "rubric_id" in values:
@@ -132,10 +132,10 @@ class Assessment(Model):
             locked = self.lock()
             check()
             changed = locked.changed_columns(locked._with_archiving(values))
-            shown = [_SHOWN_FIELDS[name] for name in changed if name in _SHOWN_FIELDS]
-            if shown and locked.session_set.exists():
+            fields = [_CANDIDATE_FIELDS[name] for name in changed if name in _CANDIDATE_FIELDS]
+            if fields and locked.session_set.exists():
                 message = "Already shown to a candidate."
-                raise AlreadyBegun(entries=[{"path": [field], "message": message} for field in shown])
+                raise AlreadyStarted(entries=[{"path": [field], "message": message} for field in fields])
             reminder = changed.get("reminder_days_before", locked.reminder_days_before)
             if reminder is not None and reminder >= changed.get("expires_in_days", locked.expires_in_days):
                 raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
@@ -145,14 +145,14 @@ class Assessment(Model):
                 locked.update_columns(**changed, updated_at=clock.now())
 
     def _with_archiving(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values with `archived_at` instead of `archived`; archiving again keeps the time."""
+        """Replace `archived` by `archived_at`. Archiving an archived assessment does not change its time."""
         columns = {name: value for name, value in values.items() if name != "archived"}
         if values.get("archived", self.archived_at is not None) != (self.archived_at is not None):
             columns["archived_at"] = clock.now() if values["archived"] else None
         return columns
 
-    def delete_softly(self) -> None:
-        """Delete the assessment. Its keys stop authenticating, since they are looked up with it."""
+    def soft_delete(self) -> None:
+        """Mark the assessment as deleted. Its keys stop authenticating."""
         self.set_once("deleted_at")
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
@@ -163,7 +163,8 @@ class Assessment(Model):
         return assessment
 
 
-def _copied_from(issue: Issue | None, repo_url: str | None) -> dict[str, Any]:
-    has_repository = issue and repo_url in (None, issue.repo_url)
-    repository = ["repo_url", *_REPOSITORY_COLUMNS] if has_repository else []
-    return {name: getattr(issue, name) for name in ["task_brief", *repository]} if issue else {}
+def _issue_columns(issue: Issue | None, repo_url: str | None) -> dict[str, Any]:
+    if issue is None:
+        return {}
+    repository = ("repo_url", *_REPOSITORY_COLUMNS) if repo_url in (None, issue.repo_url) else ()
+    return {name: getattr(issue, name) for name in ("task_brief", *repository)}

@@ -1,4 +1,4 @@
-"""Queued work for monitoring, counted by the same indexes that the worker uses."""
+"""Queued work, for monitoring."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -14,15 +14,14 @@ from models.ledger.seals import Seal, unsealed
 from models.sessions import Event
 from models.webhooks import Webhook, WebhookDelivery
 
-# Longer than all attempts of a message: recent failures are among the messages queued since then.
+# All attempts to send a message take less time.
 MAX_DELIVERY_TIME = timedelta(days=4)
-# Messages to candidates and removals, messages to webhooks, unnumbered feed events, unchained audit entries, and
-# unsealed events of candidates.
+# Messages and removals, webhook messages, unnumbered feed events, unchained audit entries, unsealed candidate events.
 NAMES = ("delivery", "webhook", "feed", "audit", "seal")
 
 
 class Count(NamedTuple):
-    """The number of messages of a kind that are `due`, `waiting` (for a retry, or claimed) or `failed`."""
+    """The number of a kind's messages that are `due`, `waiting` (claimed, or for a retry) or `failed`."""
 
     kind: str
     state: str
@@ -30,13 +29,13 @@ class Count(NamedTuple):
 
 
 def counts() -> list[Count]:
-    """Queued messages, and failed messages of the last days; without zeros."""
+    """Count queued messages, and failed messages of the last MAX_DELIVERY_TIME."""
     return _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
 
 
 def _counts(table: Any, kind: Any) -> list[Count]:
     queued = table.select().where(table.state == "queued")
-    # Ids ascend with time, and have an index.
+    # Ids ascend with time and have an index.
     first_id = uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
     failed = table.select().where(table.state == "failed", table.id >= first_id)
     due_or_waiting = peewee.Case(None, ((table.due_at <= clock.now(), "due"),), "waiting")
@@ -49,16 +48,16 @@ def _group(query: Any, kind: Any, state: Any) -> list[Count]:
 
 
 def failed_since(start: datetime) -> int:
-    """The number of messages that have failed since then; reads all failed messages."""
-    # A claim sets due_at to the end of its lease, and a failure does not change it.
+    """Count the messages that have failed since a time."""
+    # A claim sets due_at to the end of its lease; a failure does not change it.
     tables: tuple[Any, ...] = (Delivery, WebhookDelivery)
     failed = [table.select().where(table.state == "failed", table.due_at >= start) for table in tables]
     return sum(query.count() for query in failed)
 
 
 def oldest_due() -> dict[str, datetime]:
-    """The time at which the oldest entry of each queue in NAMES became due; without empty queues."""
-    # Messages that wait because their receiver requested a pause are not overdue.
+    """Return the time at which the oldest entry of each queue became due; omits empty queues."""
+    # Messages are not overdue while their receiver is paused.
     paused = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
     oldest = (
         _oldest(Delivery.select().where(_is_due(Delivery)), Delivery.due_at),

@@ -1,4 +1,4 @@
-"""The clock, and the columns and methods shared by all tables."""
+"""The clock, and the fields and methods that all tables share."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from rules.timestamps import format_timestamp, readable_time
 
 
 class Clock:
-    """The current time in UTC, in whole milliseconds as the API shows it. Tests set `fixed`."""
+    """The UTC clock, truncated to milliseconds. Tests set `fixed`."""
 
     def __init__(self) -> None:
         self.fixed: datetime | None = None
@@ -26,7 +26,7 @@ class Clock:
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def __deepcopy__(self, memo: dict) -> "Clock":
-        # peewee copies inherited fields with their defaults; all of them share this clock.
+        # peewee copies inherited fields with their defaults; all copies must share this clock.
         return self
 
 
@@ -48,17 +48,17 @@ class TimestampField(peewee.Field):
 
 
 class BytesField(peewee.BlobField):
-    """Bytes; PostgreSQL's driver would return a memoryview, which equals nothing."""
+    """Bytes, where PostgreSQL's driver would return a memoryview."""
 
     def python_value(self, value: Any) -> bytes | None:
         if value is None:
             return None
-        # SQLite returns text or a number if the column was written directly.
+        # SQLite can return text or a number.
         return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
 
 
 def new_id() -> Any:
-    """A UUIDv7: ids ascend in the order of their creation (R23)."""
+    """Return a UUIDv7; ids ascend in creation order (R23)."""
     return uuid_utils.compat.uuid7()
 
 
@@ -68,13 +68,13 @@ def _table_name(model: type[peewee.Model]) -> str:
 
 
 class Table(peewee.Model):
-    """A table, by default named like its class: `audit_entries` for AuditEntry.
+    """A table, named after its class by default: `audit_entries` for AuditEntry.
 
-    Each table declares its personal data of candidates, or None.
+    `personal_data` declares candidates' personal data; None declares that the table has none.
     """
 
     personal_data: "PersonalData | None"
-    # Peewee adds these to tables with such a foreign key; type checkers do not see it.
+    # Peewee adds these to tables with the foreign key; type checkers do not see it.
     organization_id: Any
     assessment_id: Any
     key_id: Any
@@ -88,8 +88,8 @@ class Table(peewee.Model):
 class Model(Table):
     """A table with a UUIDv7 id and its creation time."""
 
-    # Set by tables whose `updated_at` follows every other column; null until the first change.
-    unshown_columns: frozenset[str] | None = None
+    # If set, `updated_at` follows every other column; null until the first change.
+    untracked_columns: frozenset[str] | None = None
 
     id = UUIDField(primary_key=True, default=new_id)
     created_at = TimestampField(default=clock.now)
@@ -100,26 +100,22 @@ class Model(Table):
         return for_update(table.select().where(table.id == self.id), strength).get()
 
     def changed_columns(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values that differ from the row's."""
+        """Return the values that differ from the row's."""
         return {name: value for name, value in values.items() if getattr(self, name) != value}
 
     def update_columns(self, **values: Any) -> int:
-        """Update columns of the row and of this instance; returns the number of changed rows, 1 or 0."""
+        """Update the row and this instance; returns the number of changed rows, 0 or 1."""
         table: Any = type(self)
-        if self._changes_shown(values):
+        untracked = self.untracked_columns
+        if untracked is not None and self.changed_columns(values).keys() - untracked:
             values = {"updated_at": clock.now()} | values
         changed_rows = table.update(**values).where(table.id == self.id).execute() if values else 0
         for name, value in values.items():
             setattr(self, name, value)
         return changed_rows
 
-    def _changes_shown(self, values: dict[str, Any]) -> bool:
-        """Return whether the values change a column that `updated_at` follows."""
-        hidden = self.unshown_columns
-        return hidden is not None and not self.changed_columns(values).keys() <= hidden
-
     def set_once(self, column: str, **values: Any) -> None:
-        """Set an empty timestamp to now, and other columns. Raises NotFound if it has been set before."""
+        """Set an empty timestamp to now, with other columns. Raises NotFound if it is already set."""
         table: Any = type(self)
         update = table.update({column: clock.now()} | values)
         if not update.where(table.id == self.id, getattr(table, column).is_null()).execute():
@@ -127,21 +123,21 @@ class Model(Table):
 
 
 def tables() -> list[Any]:
-    """Every table, parents before children."""
+    """Return every table, parents before children."""
     parents = {table: dict.fromkeys(table._meta.refs.values()) for table in _concrete_subclasses(Table)}
     return list(TopologicalSorter(parents).static_order())
 
 
 def _concrete_subclasses(table: Any) -> Iterator[Any]:
-    """The subclasses without subclasses of their own: the others, such as Model, are not tables."""
+    """Yield the leaf subclasses. Classes with subclasses, such as Model, are not tables."""
     for child in table.__subclasses__():
         yield from _concrete_subclasses(child) if child.__subclasses__() else [child]
 
 
 def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiError] | None = None) -> None:
-    """Declare an index with a condition, an explicit name or an error response; others are in `Meta.indexes`.
+    """Declare a named index, optionally partial or unique; plain indexes are in `Meta.indexes`.
 
-    conflict -- makes the index unique; the response to a request that violates it
+    conflict -- the error for a request that violates the index, which it makes unique
     """
     model = columns[0].model
     model.add_index(model.index(*columns, where=where, name=name, unique=conflict is not None))
@@ -151,11 +147,11 @@ def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiErr
 
 
 def find_referenced(rows: Query, row_id: Any, field: str) -> Any:
-    """Find the row whose id is in a field of the request body; None for null. Raises Invalid with the field (R8).
+    """Find the row that an id in the request body refers to; None for null. Raises Invalid with the field (R8).
 
-    Call it after looking up the ids in the path, whose 404 comes first (R5).
+    Look up the path's ids first: their 404 takes precedence (R5).
 
-    rows -- the rows that the caller may refer to, such as `Rubric.visible_to(caller)`
+    rows -- the rows that the caller can refer to, such as `Rubric.visible_to(caller)`
     """
     if row_id is None:
         return None
@@ -166,11 +162,11 @@ def find_referenced(rows: Query, row_id: Any, field: str) -> Any:
 
 
 class PersonalData(NamedTuple):
-    """Declares that a table has personal data of candidates (models/privacy.py).
+    """Declares that a table has candidates' personal data (models/privacy.py).
 
-    name -- in receipts, and for candidates
-    description -- for candidates; None if they may not see it (R3)
-    received_at -- the column with a row's time
+    name -- used in erasure receipts and in the list that candidates see
+    description -- for candidates; None hides the data from them (R3)
+    received_at -- the column with the row's timestamp
     """
 
     name: str
@@ -181,27 +177,26 @@ class PersonalData(NamedTuple):
 class ErasedWithSession:
     """For tables whose rows belong to a session and are deleted when the candidate is erased.
 
-    Any table with `personal_data` has these two methods. The session is None for a key that was not redeemed.
+    Every table with `personal_data` has these two methods. The session is None for an unredeemed key.
     """
 
     @classmethod
     def personal_rows(cls: Any, key: Any, session: Any) -> Query:
-        """The rows about a candidate."""
         return cls.select().where(cls.session == session)
 
     @classmethod
     def erase_personal_data(cls: Any, key: Any, session: Any) -> int:
-        """Erase the personal data in these rows; returns how many rows changed."""
+        """Erase the candidate's personal data; returns the number of changed rows."""
         return cls.delete().where(cls.session == session).execute()
 
 
 def month_of(column: Any) -> Any:
-    """The month of a timestamp in UTC, `2026-04`, in a query."""
+    """Return SQL for a timestamp's UTC month, such as `2026-04`."""
     if is_postgres():
         return peewee.fn.to_char(peewee.fn.timezone("UTC", column), "YYYY-MM").coerce(False)
     return peewee.fn.substr(column, 1, 7).coerce(False)
 
 
 def case_folded(*parts: str | None) -> str:
-    """The parts case-folded for search, identically on every database and locale."""
+    """Join and case-fold text for search, independent of database and locale."""
     return "\n".join(filter(None, parts)).casefold()

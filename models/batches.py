@@ -1,6 +1,7 @@
-"""Read large results batch by batch, in the order of unique columns (keyset pagination)."""
+"""Read large results in batches, ordered by unique columns (keyset pagination)."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import getitem
 from typing import Any
 
 import peewee
@@ -14,43 +15,40 @@ Row = dict[str, Any]
 
 
 def read_all(query: Query, *order: peewee.Field, max_rows: int = MAX_ROWS) -> Iterator[Any]:
-    """All rows of a query, as instances, `max_rows` of them at a time."""
-    batch = list(query.order_by(*order).limit(max_rows))
-    last: list[Any] = []
-    while batch:
-        previous, last = last, [getattr(batch[-1], field.name) for field in order]
-        _require_progress(previous, last)
-        yield from batch
-        batch.clear()  # before the next rows are read
-        batch = list(after(query, order, last).limit(max_rows))
+    """Yield a query's rows as instances, read `max_rows` at a time."""
+
+    def read(rows: Query) -> list[Any]:
+        return list(rows.order_by(*order).limit(max_rows))
+
+    return _read(query, order, read, getattr)
 
 
 def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> Iterator[Row]:
-    """All rows of a query with a wide column, as dictionaries, at most MAX_BYTES of them at a time.
+    """Yield the rows of a query with a wide column as dictionaries, read at most MAX_BYTES at a time.
 
     query -- selects the columns of `order`
-    size -- the bytes of a row's wide column
+    size -- the wide column's size in bytes
     """
-    batch = first_wide(query, order, size)
-    last: list[Any] = []
+    return _read(query, order, lambda rows: first_wide(rows, order, size), getitem)
+
+
+def _read(
+    query: Query, order: Sequence[peewee.Field], read: Callable[[Query], list[Any]], get: Callable[..., Any]
+) -> Iterator[Any]:
+    batch, last = read(query), list[Any]()
     while batch:
-        previous, last = last, [batch[-1][field.name] for field in order]
-        _require_progress(previous, last)
+        previous, last = last, [get(batch[-1], field.name) for field in order]
+        if previous and last <= previous:
+            raise ValueError("A column used for ordering is malformed.")
         yield from batch
         batch.clear()  # before the next rows are read
-        batch = first_wide(after(query, order, last), order, size)
-
-
-def _require_progress(previous: list[Any], last: list[Any]) -> None:
-    """Raise ValueError if the next batch would be the same: a column contains another type."""
-    if previous and last <= previous:
-        raise ValueError("A column of the order is malformed.")
+        batch = read(after(query, order, last))
 
 
 def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:
-    """The first rows of such a query: up to MAX_BYTES, but at least one."""
+    """Read the first rows for `read_wide`: up to MAX_BYTES, but at least one."""
     narrow: Any = query.select(*order, size.alias("size")).order_by(*order).limit(MAX_ROWS).dicts()
-    # A row that is missing in an outer join has no size.
+    # An outer join without a matching row has no size.
     first = next(split(narrow, lambda row: row["size"] or 0), [])
     if not first:
         return []
@@ -60,14 +58,14 @@ def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) 
 
 
 def after(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
-    """The rows after the one with these values, in order; all rows without values."""
+    """The rows after these values, in order; all rows if the values are None."""
     if values is not None:
         query = query.where(peewee.Tuple(*order) > _bound(order, values))
     return query.order_by(*order)
 
 
 def before(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
-    """The rows before the one with these values, in reverse order; all rows without values."""
+    """The rows before these values, in reverse order; all rows if the values are None."""
     if values is not None:
         query = query.where(peewee.Tuple(*order) < _bound(order, values))
     return query.order_by(*(field.desc() for field in order))
@@ -78,7 +76,7 @@ def _bound(order: Sequence[peewee.Field], values: Sequence[Any]) -> peewee.Tuple
 
 
 def split(items: Iterable[Any], size_of: Callable[[Any], int]) -> Iterator[list]:
-    """Items in lists of up to MAX_BYTES and MAX_ROWS, each of at least one."""
+    """Split items into lists of at least one item, and at most MAX_BYTES and MAX_ROWS."""
     batch: list[Any] = []
     total = 0
     for item in items:

@@ -1,5 +1,6 @@
-"""Candidates as the API lists them; schemas.keys serializes them."""
+"""The API's lists of candidates; schemas.keys serializes the rows."""
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ BATCH_SIZE = 500
 
 
 class CandidateRow(NamedTuple):
-    """A row of `sql.candidates`: a key with its session, latest invitation and assessment's title (R16)."""
+    """A row of `sql.candidates`: a key with its session, latest invitation and assessment title (R16)."""
 
     id: Any
     key: str
@@ -46,21 +47,18 @@ class CandidateRow(NamedTuple):
 
 
 def search_filters(viewer: ApiToken | None, text: str) -> dict[str, Any]:
-    """The values of a search for part of name, address or externalId: `pattern`, and `user_id` for a user."""
-    # For LIKE, escaped by `!`.
-    values = {"pattern": "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"}
-    if viewer is not None and viewer.user_id:
-        # Otherwise a search would reveal hidden names.
-        values["user_id"] = viewer.user_id
-    return values
+    """Build the filters of a search for part of name, address or externalId, which must not reveal hidden names."""
+    # A LIKE pattern, escaped with `!`.
+    filters = {"pattern": "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"}
+    return filters | ({"user_id": viewer.user_id} if viewer is not None and viewer.user_id else {})
 
 
 class CandidateList:
-    """The candidates of an organization that match all filters, oldest first.
+    """An organization's candidates that match all filters, oldest first.
 
-    viewer -- the caller, from whom a blind assessment hides names; None to hide nothing
+    viewer -- the caller, from whom blind assessments hide names; None to show all names
     filters -- `assessment_id`, `status`, `external_id`, `key_id`, `created_after`, `updated_after`, and `q`: part of
-        name, address or externalId, in any letter case
+        name, address or externalId, case-insensitive
     """
 
     def __init__(self, organization_id: Any, viewer: ApiToken | None, **filters: Any) -> None:
@@ -82,15 +80,15 @@ class CandidateList:
         return self._rows(sql.candidates(frozenset(self._values), False, newest_first))
 
     def batches(self) -> Iterator[list[CandidateRow]]:
-        """All candidates, BATCH_SIZE at a time."""
-        part: CandidateList = self
-        while batch := part.page(BATCH_SIZE):
+        """Yield all candidates, BATCH_SIZE at a time."""
+        rest = self
+        while batch := rest.page(BATCH_SIZE):
             yield batch
-            part = part.after(batch[-1])
+            rest = rest.after(batch[-1])
 
     def after(self, last: Any, newest_first: bool = False) -> "CandidateList":
-        """The part of the list after a key, a row or a cursor; the key may have been revoked since."""
-        rest = CandidateList(None, self._viewer)
+        """The rest of the list after a key or row."""
+        rest = copy.copy(self)
         position = {"last_created_at": last.created_at, "first_id" if newest_first else "last_id": last.id}
         rest._values = self._values | position
         return rest

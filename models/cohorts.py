@@ -1,4 +1,4 @@
-"""Cohort statistics of an assessment, and a session's percentiles in them (R19 to R22)."""
+"""An assessment's cohort statistics, and its sessions' percentiles (R19 to R22)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,17 +17,17 @@ from rules.statistics.cohorts import (
     SMALL_COHORT,
     SMALL_NOTE,
     Metric,
+    api_value,
     average,
     beaten_and_equal,
     pass_rate,
     percentile,
     place,
     quartiles,
-    shown_value,
 )
 
-# The database collects each metric's values, and Python adds and sorts them: SQLite's SUM overflows, and PostgreSQL's
-# percentile_cont returns floats. One statement, so that a session and its cohort are consistent.
+# One statement, because the session and its cohort must be consistent. Python adds and sorts the values: SQLite's SUM
+# overflows, and PostgreSQL's percentile_cont returns floats.
 _STATEMENT = """
     SELECT cohort.*, {own}
     FROM (
@@ -37,8 +37,7 @@ _STATEMENT = """
     ) AS cohort
     LEFT JOIN sessions own ON own.id = :session_id AND own.assessment_id = :assessment_id
 """
-# The columns of a metric: its values as a JSON array, and the sum of their observations. SQLite stores other values in
-# any column; they do not count.
+# A metric's values as a JSON array, excluding values of the wrong type, which SQLite can store.
 _ON_POSTGRES = ("CAST(json_agg({0}) FILTER (WHERE {1}) AS TEXT)", "{0} IS NOT NULL")
 _ON_SQLITE = ("json_group_array({0}) FILTER (WHERE {1})", "typeof({0}) = 'integer'")
 _OWN = sql.Columns(
@@ -47,7 +46,7 @@ _OWN = sql.Columns(
 
 
 class Distribution(NamedTuple):
-    """One metric's values in a cohort, sorted, and the values of the session to compare, if any."""
+    """One metric's sorted values in a cohort, and the value of the session to compare, if any."""
 
     metric: Metric
     values: list[int]
@@ -66,10 +65,10 @@ class Distribution(NamedTuple):
 
     @property
     def place(self) -> dict[str, Any]:
-        """The session's value, the observations that it is based on, and its place among the other sessions."""
+        """The session's value, its number of observations, and its rank."""
         has_value = self.own_value is not None
         return {
-            "value": shown_value(self.own_value, self.metric),
+            "value": api_value(self.own_value, self.metric),
             "value_observations": self.own_observations if has_value else 0,
         } | place(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 
@@ -85,7 +84,7 @@ class Distribution(NamedTuple):
 
 
 class Cohort(NamedTuple):
-    """The closed sessions of an assessment in numbers, and the session to compare; its id is None without one."""
+    """Counts and distributions of an assessment's closed sessions, and the session to compare, if its id is set."""
 
     sessions: int
     passed: int
@@ -145,20 +144,20 @@ def _statement(array: str, is_integer: str) -> str:
 
 
 def members(assessment: Assessment) -> Query:
-    """The cohort's sessions with their keys, in the order in which they started."""
+    """The cohort's sessions with their keys, oldest first."""
     query = Session.select(Session, CandidateKey).join(CandidateKey)
     query = query.where(Session.assessment == assessment, Session.closed_at.is_null(False))
     return query.order_by(Session.created_at, Session.id)
 
 
 def statistics(assessment_id: Any) -> dict[str, Any] | None:
-    """The cohort's averages and distributions; None without a cohort."""
+    """Return the cohort's averages and distributions; None if no session is closed."""
     cohort = Cohort.of(assessment_id)
     return cohort.statistics if cohort.sessions else None
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
-    """The statistics, with the session's place if the cohort has it, and percentiles for two or more sessions.
+    """Return the statistics, with the session's ranks once it is closed, and percentiles from two sessions on.
 
     Raises NotFound if the assessment has no such session.
     """
@@ -178,7 +177,7 @@ def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
 
 
 def percentiles(cohort: Sequence[Session]) -> dict[Any, dict[str, float | None]]:
-    """The percentiles of all sessions of a cohort, by session id and the metrics' fields."""
+    """Return the percentiles of a cohort's sessions, by session id and metric field."""
     by_session: dict[Any, dict[str, float | None]] = {session.id: {} for session in cohort}
     for metric in METRICS:
         own = {session.id: getattr(session, metric.field) for session in cohort}

@@ -1,4 +1,4 @@
-"""Database connections, transactions and locks, on PostgreSQL and SQLite."""
+"""Connections, transactions and locks on PostgreSQL and SQLite."""
 
 import contextlib
 import fcntl
@@ -23,9 +23,9 @@ from rules.timestamps import UNREADABLE_TIME
 
 LOCK_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 5
-# A checkpoint blocks all writers while it waits for readers.
+# While a checkpoint waits for readers, it blocks all writers.
 CHECKPOINT_TIMEOUT_MS = 100
-# After a failover every connection that was open before it is closed rather than reused.
+# Connections opened before a failover are closed instead of reused.
 FAILOVER_SECONDS = 60
 
 # peewee's class is generic to type checkers only.
@@ -35,7 +35,7 @@ db = peewee.DatabaseProxy()
 
 
 class CountedPool(PooledDatabase):
-    """Counts the connections in use by their threads; peewee's pool has no public count."""
+    """Counts the connections in use, by thread; peewee's pool has no public count."""
 
     def __init__(self, *args: Any, **options: Any):
         self._connected_threads: set[int] = set()
@@ -57,7 +57,7 @@ class CountedPool(PooledDatabase):
 
 
 def _cast_time(text: str | None, cursor: Any) -> Any:
-    """A time as `datetime`. PostgreSQL has years that Python does not."""
+    """Parse a timestamp. PostgreSQL has years that Python does not."""
     try:
         return psycopg2.extensions.PYDATETIMETZ(text, cursor)
     except (ValueError, OverflowError):
@@ -65,7 +65,7 @@ def _cast_time(text: str | None, cursor: Any) -> Any:
 
 
 def _parse_json(text: str) -> Any:
-    """Parsed JSON; None if it is nested deeper than Python can read, which the service never writes."""
+    """Parse JSON. Returns None if it is nested too deeply for Python; the service never writes such values."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -79,14 +79,13 @@ psycopg2.extras.register_default_jsonb(loads=_parse_json, globally=True)
 
 
 class Postgres(CountedPool, PooledPostgresqlDatabase):
-    """A PostgreSQL pool that survives a restart of the server and a failover to another one."""
+    """A PostgreSQL pool that survives server restarts and failovers."""
 
     _down_since: float | None = None
     _failed_over_at = float("-inf")
 
     def _is_closed(self, conn: Any) -> bool:
-        # The pool would send `SELECT 1` before each reuse. An idle connection is readable only if the server has
-        # closed it.
+        # Avoids peewee's `SELECT 1` before each reuse: an idle connection is readable only if the server closed it.
         if conn.closed:
             return True
         poll = select.poll()
@@ -94,7 +93,7 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
         return bool(poll.poll(0)) and super()._is_closed(conn)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        """Connect, waiting for a restarting server; once it has been down for longer, fail immediately."""
+        """Connect. Waits up to RECONNECT_TIMEOUT_SECONDS for a restarting server, then fails immediately."""
         started_at = time.monotonic()
         while True:
             try:
@@ -124,15 +123,15 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
         return not has_failed_over and super()._can_reuse(conn)
 
 
-# Text that is not UTF-8 must not be treated as a database outage.
+# Invalid UTF-8 must not look like a database outage.
 _decode = partial(str, encoding="utf-8", errors="replace")
 
 
 class Sqlite(CountedPool, PooledSqliteDatabase):
     """SQLite with immediate write transactions, one thread of the process at a time.
 
-    A transaction that starts immediate never fails halfway because another one has the write lock. SQLite's own
-    waiting is not a queue: under load, some writers wait for seconds (docs/scaling.md).
+    An immediate transaction never fails halfway because another connection has the write lock. The process has its own
+    lock because SQLite does not queue writers: under load, some would wait for seconds (docs/scaling.md).
     """
 
     def __init__(self, *args: Any, **options: Any):
@@ -140,7 +139,7 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
         super().__init__(*args, **options)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        # SQLite creates its other files with the permissions of this one.
+        # SQLite creates its -wal and -shm files with the database's permissions.
         create_private_file(self.database)
         opened = super().connect(reuse_if_open)
         if opened:
@@ -149,7 +148,7 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
 
     def begin(self, lock_type: str = "IMMEDIATE") -> None:
         if lock_type == "IMMEDIATE":
-            # Without the lock after the timeout: SQLite's own lock keeps the transactions apart.
+            # Continue after the timeout: SQLite's own lock still serializes the transactions.
             self._write_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             super().begin(lock_type)
@@ -168,12 +167,12 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
             self._unlock()
 
     def _unlock(self) -> None:
-        with contextlib.suppress(RuntimeError):  # This thread does not have the lock.
+        with contextlib.suppress(RuntimeError):  # not locked by this thread
             self._write_lock.release()
 
 
 def create_private_file(path: Any) -> None:
-    """Create an empty file that only this user can read, unless it exists or the folder does not allow it."""
+    """Create an empty file that only this user can read, unless it exists or the folder is read-only."""
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
@@ -187,25 +186,25 @@ def bind(url: str, pool: int = 20) -> peewee.Database:
 
 def _sqlite(options: dict[str, Any]) -> Sqlite:
     path = options.pop("database")
-    # The database contains candidate keys: a folder created here is private.
+    # The database contains candidate keys, so a new folder is private.
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     timeout_ms = LOCK_TIMEOUT_SECONDS * 1000
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": timeout_ms}
-    pragmas["secure_delete"] = 1  # Deleted rows are overwritten with zeros.
-    # The pool passes a connection from thread to thread, never to two at the same time.
+    pragmas["secure_delete"] = 1  # overwrites deleted rows with zeros
+    # The pool never gives a connection to two threads at the same time.
     shared = {"check_same_thread": False, "max_connections": None}
     return Sqlite(path, pragmas=pragmas, timeout=LOCK_TIMEOUT_SECONDS, **(shared | options))
 
 
 def _postgres(options: dict[str, Any], pool: int) -> Postgres:
     settings = {"max_connections": pool, "stale_timeout": 300, "timeout": 10, "connect_timeout": 5}
-    # Detects within a minute that the server is gone (cut network, failover).
+    # Detects a lost server (network failure, failover) within a minute.
     keepalive = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
     return Postgres(**(settings | keepalive | {"tcp_user_timeout": 30_000} | options))
 
 
 def empty_write_ahead_log() -> bool:
-    """Copy SQLite's write-ahead log, which contains deleted rows, into the database and truncate it.
+    """Checkpoint and truncate SQLite's write-ahead log, which contains deleted rows.
 
     Returns False if another connection is reading or writing.
     """
@@ -223,16 +222,13 @@ def is_postgres() -> bool:
     return isinstance(db.obj, peewee.PostgresqlDatabase)
 
 
-def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE", of: Any = None) -> Query:
-    """Lock the query's rows, or only the rows of the table `of`, until the transaction ends.
-
-    SQLite needs no row locks: a transaction has the write lock from its start.
-    """
-    return query.for_update(strength, of=of) if is_postgres() else query
+def for_update(query: Query, strength: Any = "FOR NO KEY UPDATE") -> Query:
+    """Lock the query's rows until the transaction ends. A transaction on SQLite locks the whole database."""
+    return query.for_update(strength) if is_postgres() else query
 
 
 def release_connection() -> None:
-    """Return the connection to the pool before slow work; the next query checks one out again."""
+    """Return the connection to the pool before slow work; the next query gets a new one."""
     database = db.obj
     # Tests run each request inside a transaction.
     if not database.is_closed() and not database.in_transaction():
@@ -241,7 +237,7 @@ def release_connection() -> None:
 
 @contextlib.contextmanager
 def connection() -> Iterator[None]:
-    """Open a connection if the request has closed its own, and close it afterwards."""
+    """Close the connection afterwards if none was open before."""
     opens_connection = db.is_closed()
     try:
         yield
@@ -251,21 +247,21 @@ def connection() -> Iterator[None]:
 
 
 def lock_by_name(name: str) -> None:
-    """Lock a name until the transaction ends. On SQLite no lock is needed, because transactions never overlap."""
+    """Lock a name until the transaction ends. Transactions on SQLite never overlap."""
     if is_postgres():
         db.execute_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
 
 def snapshot() -> Any:
-    """A read-only transaction whose queries all see the same state; on SQLite it does not block writers."""
+    """Start a read-only transaction in which all queries see one state. It does not block writers."""
     return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")
 
 
 @contextlib.contextmanager
 def process_lock(name: str) -> Iterator[None]:
-    """Let one process at a time run the block: an advisory lock, or a lock file for SQLite.
+    """Let one process at a time run the block, by an advisory lock or, for SQLite, a lock file.
 
-    On PostgreSQL the block is one transaction. A session-level lock would leak behind PgBouncer in transaction mode.
+    On PostgreSQL the block is one transaction: a session-level lock would leak behind PgBouncer in transaction mode.
     """
     if is_postgres():
         with db.atomic():

@@ -1,4 +1,4 @@
-"""The disclosure that candidates consent to: its texts, version and hash (R28), with an organization's additions."""
+"""The disclosure that candidates consent to (R28), with an organization's additions."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ LISTS = ("captures", "does_not_capture", "evaluated", "data_use")
 
 @cache
 def current() -> dict[str, Any]:
-    """`version`, the LISTS of texts, the `channels` that they name (R38), and `hash` over all of it."""
+    """Return `version`, the LISTS of texts, their `channels` (R38), and the `hash` of all fields."""
     return _with_hash(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
 def for_organization(organization: Any) -> dict[str, Any]:
-    """Like `current`, with the organization's additions at the end of each list.
+    """Return the current disclosure with the organization's additions appended to each list.
 
-    They have their own version, such as `2026-11-25+3fa9c1d2`.
+    The version is extended, for example to `2026-11-25+3fa9c1d2`.
     """
     additions = {name: texts for name, texts in (organization.disclosure_additions or {}).items() if texts}
     if not additions:

@@ -1,7 +1,6 @@
-"""Candidates' `externalId`: unique among the keys of an assessment that are not revoked.
+"""Candidates' `externalId`, unique among an assessment's unrevoked keys.
 
-An erasure revokes the key and clears the id. Duplicates from before this check are not changed.
-The lock of models/deliveries/limit.py prevents two transactions from checking the same id.
+The lock in models/deliveries/limit.py prevents two transactions from checking the same id.
 """
 
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from rules.repeated_values import find_duplicates
 def require_unused(
     organization_id: Any, assessment_id: Any, values: Sequence[tuple[list[str | int], str | None]]
 ) -> None:
-    """Raise DuplicateExternalId for ids that a key of the assessment has, or that are repeated.
+    """Raise DuplicateExternalId if an id is repeated or belongs to another candidate of the assessment.
 
-    Within a transaction that holds the lock and stores the ids.
+    Must run in the transaction that holds the lock and stores the ids.
 
-    values -- each with its path in the request; None is no id
+    values -- each id, or None, with its path in the request
     """
     ids = [external_id for _, external_id in values if external_id is not None]
     if not ids:

@@ -1,4 +1,4 @@
-"""Selection rates of groups of an assessment's candidates. Nothing about the groups is stored."""
+"""Compare selection rates between groups of an assessment's candidates. The groups are not stored."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,14 +13,11 @@ MAX_DETAILS = 100
 
 
 def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[str, Any]:
-    """Compare the selection rates of groups (rules/statistics/fairness.py).
+    """Compare the selection rates of groups (rules/statistics/fairness.py). Raises Invalid.
 
     `unknown` counts decided candidates without a group.
 
-    groups -- the group by candidate id or external id. Ids of revoked and erased keys count as well:
-        their decisions were made.
-
-    Raises Invalid for an unknown or ambiguous candidate.
+    groups -- the group by candidate id or external id, including revoked and erased keys
     """
     columns: Any = (CandidateKey.id, CandidateKey.external_id, CandidateKey.revoked_at, CandidateKey.decision)
     rows: Any = CandidateKey.select(*columns).where(CandidateKey.assessment == assessment).tuples()
@@ -29,7 +26,7 @@ def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[st
     valid = [(external_id, row_id) for row_id, external_id, revoked_at, _ in rows if revoked_at is None]
     by_external_id = dict(valid)
     ambiguous = {name for name, number in Counter(name for name, _ in valid).items() if number > 1}
-    found: dict[Any, str] = {}
+    group_of: dict[Any, str] = {}
     problems = {}
     for name, group in groups.items():
         row_id = ids.get(name.lower(), by_external_id.get(name))
@@ -37,11 +34,11 @@ def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[st
             problems[name] = "No such candidate in this assessment."
         elif name in ambiguous and name.lower() not in ids:
             problems[name] = "Several candidates have this externalId. Use their ids."
-        elif found.setdefault(row_id, group) != group:
-            problems[name] = "This candidate is in another group as well."
+        elif group_of.setdefault(row_id, group) != group:
+            problems[name] = "This candidate is in several groups."
     if problems:
         details = [{"path": ["groups", name], "message": message} for name, message in problems.items()]
         raise Invalid(details=details[:MAX_DETAILS])
-    decided = sum(decision != "undecided" for row_id, decision in decisions.items() if row_id not in found)
-    compared = fairness.compare((group, decisions[row_id]) for row_id, group in found.items())
-    return compared | {"unknown": decided}
+    unknown = sum(decision != "undecided" for row_id, decision in decisions.items() if row_id not in group_of)
+    compared = fairness.compare((group, decisions[row_id]) for row_id, group in group_of.items())
+    return compared | {"unknown": unknown}

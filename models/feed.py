@@ -1,4 +1,4 @@
-"""The organization's event feed: published in the transaction of the work, numbered by the worker after the commit."""
+"""The organization's event feed. Events are published in the caller's transaction; the worker numbers them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,15 +19,15 @@ BATCH_SIZE = 200
 
 
 class FeedEvent(Model):
-    """One event of an organization, with ids and states but no names.
+    """An organization's event, with ids and states but no names.
 
-    `position` is its cursor in the feed, None until the worker has numbered it. Until then a row can contain many
+    `position` is its cursor in the feed, None until the worker has numbered it. Until then, a row can contain several
     events of one type: `data` is a list of their payloads.
     """
 
     personal_data = None  # only ids and states
 
-    # The candidate's `externalId`, set before the event is returned. Not stored here: it can change or be erased.
+    # The candidate's `externalId`. Not stored, because it can change or be erased.
     external_id: str | None = None
     organization = peewee.ForeignKeyField(Organization, index=False)
     type = peewee.TextField()
@@ -51,11 +51,11 @@ class FeedEvent(Model):
 
     @property
     def payloads(self) -> list[dict[str, Any]]:
-        """The payload of each event in an unnumbered row."""
+        """The payloads of an unnumbered row."""
         return self.data if isinstance(self.data, list) else [self.data]
 
     def number(self, position: int) -> list["FeedEvent"]:
-        """Number the row, and split it into one row per payload."""
+        """Number the row, and split it into one row per payload; returns the rows."""
         (self.data, *others), self.position = self.payloads, position
         require_change(self, self.save(only=[FeedEvent.data, FeedEvent.position]))
         shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
@@ -72,7 +72,6 @@ class FeedEvent(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete events older than RETENTION; returns how many."""
         expired = cls.position.is_null(False) & (cls.created_at < clock.now() - RETENTION)
         return cls.delete().where(expired).execute()
 
@@ -81,8 +80,8 @@ class FeedEvent(Model):
         return self.data.get("candidateId")
 
     @property
-    def shown_data(self) -> dict[str, Any]:
-        """The payload, with the candidate's `externalId` if it is about a candidate."""
+    def public_data(self) -> dict[str, Any]:
+        """The payload, with `externalId` for an event about a candidate."""
         return self.data | {"externalId": self.external_id} if self.candidate_id else self.data
 
 
@@ -97,7 +96,7 @@ class Feed(Sequence):
 
     @classmethod
     def number_batch(cls, organization_id: Any) -> list[FeedEvent]:
-        """Number the next events, inside a transaction; all of them appear in the feed at its commit."""
+        """Number the next events in the caller's transaction; returns them."""
         feed = cls.locked_for(organization_id)
         numbered: list[FeedEvent] = []
         for row in _next_rows(organization_id):
@@ -107,7 +106,7 @@ class Feed(Sequence):
 
 
 def _next_rows(organization_id: Any) -> Iterator[FeedEvent]:
-    """The next unnumbered rows, until they have BATCH_SIZE events."""
+    """Yield the next unnumbered rows, until they have BATCH_SIZE events."""
     rows = FeedEvent.unnumbered().where(FeedEvent.organization == organization_id)
     count = 0
     for row in list(rows.order_by(FeedEvent.id).limit(BATCH_SIZE)):
@@ -119,12 +118,12 @@ def _next_rows(organization_id: Any) -> Iterator[FeedEvent]:
 def read_feed(
     caller: ApiToken, after: int | None, types: list[str] | None, limit: int, starts_now: bool = False
 ) -> dict[str, Any]:
-    """A page of the feed in the order of positions: `events`, `next` (the cursor after them) and `has_more`.
+    """Return a page of the feed: `events`, `next` (the cursor after them) and `has_more`.
 
-    Without a cursor the page starts at the oldest stored event, or after the latest one with `starts_now`. Raises
-    CursorExpired if events after the cursor have been deleted, and Invalid for a cursor that the feed has not reached.
+    Without a cursor the page starts at the oldest stored event, or with `starts_now` after the latest event. Raises
+    CursorExpired if events after the cursor have been deleted, and Invalid for a cursor beyond the latest event.
     """
-    # Read before the rows: events numbered later are left for the next page, never skipped.
+    # Read before the rows: events numbered later are for the next page.
     last = Feed.select(Feed.position).where(Feed.organization == caller.organization).scalar() or 0
     after = last if after is None and starts_now else _start(caller, after, last)
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)
@@ -140,11 +139,10 @@ def _set_external_ids(events: list[FeedEvent]) -> None:
     ids = sorted({event.candidate_id for event in events} - {None})
     if ids:
         names, values = sql.in_list("id", [UUID(each) for each in ids])
-        found = {
-            str(row_id(key)): value for key, value in sql.rows(sql.EXTERNAL_IDS.format(ids=names), **values)
-        }
+        rows = sql.rows(sql.EXTERNAL_IDS.format(ids=names), **values)
+        external_ids = {str(row_id(key)): external_id for key, external_id in rows}
         for event in events:
-            event.external_id = found.get(event.candidate_id)
+            event.external_id = external_ids.get(event.candidate_id)
 
 
 def _start(caller: ApiToken, after: int | None, last: int) -> int:

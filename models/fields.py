@@ -1,7 +1,7 @@
-"""Columns that can read any value in the database.
+"""Fields that can read any stored value.
 
-The service never writes a value of another type, but SQLite stores one in any column. Such a value reads as
-`unreadable`, so that one row does not fail a list or a task for the others. The record's seals report the difference.
+SQLite stores values of any type in any column. A value of the wrong type reads as `unreadable`, so one malformed row
+does not break a list or a task. The seals report the difference.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ class _TolerantIntegerField(_TolerantField):
 
     def python_value(self, value: Any) -> Any:
         # peewee returns text that is not an integer unchanged.
-        read = super().python_value(value)
-        return self.unreadable if isinstance(read, str | bytes) else read
+        converted = super().python_value(value)
+        return self.unreadable if isinstance(converted, str | bytes) else converted
 
 
 class IntegerField(_TolerantIntegerField, peewee.IntegerField):

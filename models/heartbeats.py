@@ -1,4 +1,4 @@
-"""Heartbeats of workers and of their tasks."""
+"""Heartbeats of the workers' tasks."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import peewee
 from models.base import Model, TimestampField, clock
 
 INTERVAL = timedelta(seconds=30)
-# A worker without a heartbeat for longer is not running. Cron may start `flask worker --once` only every hour.
+# A worker without a heartbeat for longer is not running. Cron can start `flask worker --once` hourly.
 MAX_SILENCE = timedelta(minutes=3)
 MAX_SILENCE_OF_CRON = timedelta(hours=1)
 # After an outage, one run of a task can take minutes.
@@ -41,7 +41,7 @@ class Heartbeat(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete the rows of workers without a heartbeat for a day; returns how many."""
+        """Delete the rows of workers without a heartbeat for RETENTION; returns how many."""
         alive = cls.select(cls.worker).where(cls.beat_at >= clock.now() - RETENTION)
         return cls.delete().where(cls.worker.not_in(alive)).execute()
 
@@ -66,13 +66,13 @@ class Heart:
 
 
 class Workers(NamedTuple):
-    """The workers of the installation, by their heartbeats.
+    """The installation's workers, by their heartbeats.
 
     running -- the number of running workers
-    latest -- each task's latest run in one of them
+    latest -- each task's latest run in a running worker
     stalled -- tasks that have not run for MAX_SILENCE_OF_TASK although a worker is running
-    beat_at -- the latest heartbeat of any worker; None without one
-    is_expected -- whether a continuous worker has been started, which should still run
+    beat_at -- the latest heartbeat of any worker
+    is_expected -- whether a continuous worker was started and should still run
     """
 
     running: int
@@ -86,7 +86,6 @@ def workers() -> Workers:
     rows, now = list(Heartbeat.select().order_by(Heartbeat.beat_at)), clock.now()
     running = {row.worker for row in rows if row.is_alive(now)}
     alive = [row for row in rows if row.worker in running]
-    # The later ones replace the earlier ones.
     latest = {row.task: row.beat_at for row in alive}
     continuous = {row.task: row.beat_at for row in alive if row.is_continuous}
     stalled = sorted(task for task, beat_at in continuous.items() if now - beat_at >= MAX_SILENCE_OF_TASK)

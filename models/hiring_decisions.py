@@ -1,4 +1,4 @@
-"""Hiring decisions; `hired` is also the status of the session (R17)."""
+"""Hiring decisions. `hired` is also a candidate status (R17)."""
 
 from typing import Any
 
@@ -11,10 +11,7 @@ from models.sessions import Session, mark_hired
 
 
 def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: str | None = None) -> None:
-    """Store a decision about a locked candidate; repeating the latest one changes nothing.
-
-    Raises NotFinished for `hired` before the session's end.
-    """
+    """Store a decision about a locked candidate. Idempotent. Raises NotFinished for `hired` before the session ends."""
     previous = key.decision
     if (decision, reason) == (previous, key.decision_reason):
         return
@@ -30,7 +27,7 @@ def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: 
 
 
 def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -> None:
-    """Mark a locked candidate as hired, or undo it; other decisions stay. Raises NotFinished."""
+    """Mark a locked candidate as hired, or undo it without changing other decisions. Raises NotFinished."""
     if is_hired == (key.decision == "hired"):
         _mark_hired(Session.get_or_none(Session.key == key), is_hired)
     else:

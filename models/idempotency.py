@@ -1,4 +1,4 @@
-"""The first responses of idempotent requests, stored for a day."""
+"""First responses to idempotent requests, stored for a day."""
 
 import hashlib
 import json
@@ -20,31 +20,31 @@ from models.orgs import ApiToken
 RETENTION = timedelta(hours=24)
 WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
-# The fields of an erased candidate's entry that remain in a response; fields added later are removed.
+# The fields of an erased candidate that remain in responses.
 IMPERSONAL_FIELDS = {
-    *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId", "status"),
     *(
-        "expiresAt",
-        "redeemedAt",
-        "completedAt",
-        "createdAt",
-        "updatedAt",
+        "id",
+        "key",
+        "assessmentId",
+        "candidateId",
+        "orgId",
+        "sessionId",
+        "status",
         "decision",
-        "decidedAt",
         "kind",
         "state",
     ),
+    *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt", "decidedAt"),
 }
-# The entry's fields that are never null.
+# Other fields become null, except these.
 EMPTY_FIELDS: dict[str, Any] = {"metadata": {}}
 
 
 class IdempotentRequest(Model):
     """A request with an `Idempotency-Key` and its response.
 
-    The key is stored as a fingerprint, since callers may include a name. `digest` covers method, path and body.
-    `path` can contain the id of the candidate or session that the response is about. `answer` is the response's body
-    without secrets.
+    The key is stored as a fingerprint, because it can contain a name. `digest` covers method, path and body. `path` can
+    contain the candidate's or session's id. `answer` is the response body without secrets.
     """
 
     personal_data = PersonalData(
@@ -64,11 +64,11 @@ class IdempotentRequest(Model):
     @classmethod
     @contextmanager
     def claim(cls, token: ApiToken, key: str, path: str, digest: str) -> Iterator["IdempotentRequest"]:
-        """A transaction in which no other request with the key runs.
+        """Start a transaction in which no other request with the key runs, and yield its row.
 
-        The row has the first response, or none: then the caller does the work and stores its response. An exception
-        rolls back both. Raises InProgress after WAIT_SECONDS (on SQLite LOCK_TIMEOUT_SECONDS more), and KeyReused if
-        the key belongs to a different request.
+        If the row has no response yet, the caller must do the work and store one. An exception rolls back both. Raises
+        InProgress after WAIT_SECONDS (on SQLite, LOCK_TIMEOUT_SECONDS later), and KeyReused if the key belongs to a
+        different request.
         """
         with ExitStack() as stack:
             with _limited_wait():
@@ -81,14 +81,14 @@ class IdempotentRequest(Model):
         if is_postgres():
             db.execute_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
-        same = (cls.reviewer == token) & (cls.fingerprint == fingerprint)
-        cls.delete().where(same, cls._is_expired()).execute()
+        has_key = (cls.reviewer == token) & (cls.fingerprint == fingerprint)
+        cls.delete().where(has_key, cls._is_expired()).execute()
         # PostgreSQL waits here for an uncommitted row with the same key.
         claim = {"reviewer": token, "fingerprint": fingerprint, "path": path, "digest": digest}
         cls.insert(claim).on_conflict_ignore().execute()
         if is_postgres():
             db.execute_sql("SET LOCAL lock_timeout = DEFAULT")
-        row = cls.get(same)
+        row = cls.get(has_key)
         if row.digest != digest:
             raise KeyReused()
         return row
@@ -98,7 +98,6 @@ class IdempotentRequest(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete rows older than RETENTION; returns how many."""
         return cls.delete().where(cls._is_expired()).execute()
 
     @classmethod
@@ -107,14 +106,14 @@ class IdempotentRequest(Model):
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
-        """The responses about the candidate: the path or the response contains one of their ids."""
+        """Requests whose path or response contains the candidate's or the session's id."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
-        found = [column.contains(each) for each in _ids(key, session) for column in (cls.path, cls.answer)]
-        return cls.select().where(cls.reviewer.in_(tokens), reduce(or_, found))
+        matches = [column.contains(each) for each in _ids(key, session) for column in (cls.path, cls.answer)]
+        return cls.select().where(cls.reviewer.in_(tokens), reduce(or_, matches))
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
-        """Remove personal data from the responses. The rows remain, so that no request runs twice."""
+        """Remove personal data from the responses. The rows remain, so a repeated request does not run again."""
         rows = [row for row in cls.personal_rows(key, session) if row.answer is not None]
         ids = _ids(key, session)
         for row in rows:
@@ -123,8 +122,8 @@ class IdempotentRequest(Model):
         return len(rows)
 
     @classmethod
-    def forget_user(cls, organization_id: Any, user_id: Any) -> None:
-        """Remove a deleted user's address from the responses."""
+    def erase_user(cls, organization_id: Any, user_id: Any) -> None:
+        """Remove a deleted user's email from the responses."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
         for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(user_id))):
             answer = json.loads(str(row.answer))
@@ -139,7 +138,7 @@ def _ids(key: CandidateKey, session: Any) -> list[str]:
 
 @contextmanager
 def _limited_wait() -> Iterator[None]:
-    """Raise InProgress if a lock is not available in time. SQLite has one lock for all writers."""
+    """Raise InProgress if the lock is not available in time."""
     if not is_postgres():
         db.pragma("busy_timeout", WAIT_SECONDS * 1000)
     try:
@@ -154,22 +153,22 @@ def _limited_wait() -> Iterator[None]:
 
 
 def _anonymize(node: Any, key: CandidateKey, session: Any, is_theirs: bool) -> Any:
-    """Reduce objects about the candidate to impersonal fields; with `is_theirs`, all objects."""
+    """Reduce objects about the candidate, or all objects with `is_theirs`, to impersonal fields."""
     if isinstance(node, list):
         return [_anonymize(child, key, session, is_theirs) for child in node]
     if not isinstance(node, dict):
         return _empty(node) if is_theirs else node
-    kept = {name: value for name, value in node.items() if name in IMPERSONAL_FIELDS}
+    impersonal = {name: value for name, value in node.items() if name in IMPERSONAL_FIELDS}
     if node.get("id") == str(key.id):
-        return {name: EMPTY_FIELDS.get(name) for name in node} | kept
-    # `candidateId`, `sessionId`, or the body of a webhook's message.
+        return {name: EMPTY_FIELDS.get(name) for name in node} | impersonal
+    # `candidateId`, `sessionId`, or a webhook message's body.
     texts = [value for value in node.values() if isinstance(value, str)]
     if any(each in text for each in _ids(key, session) for text in texts):
-        return {name: _empty(value) for name, value in node.items()} | kept
+        return {name: _empty(value) for name, value in node.items()} | impersonal
     cleaned = {name: _anonymize(child, key, session, is_theirs) for name, child in node.items()}
-    return cleaned | kept if is_theirs else cleaned
+    return cleaned | impersonal if is_theirs else cleaned
 
 
 def _empty(value: Any) -> Any:
-    """An empty value of the same type, so that the response is still as documented."""
+    """Return an empty value of the documented type."""
     return type(value)()

@@ -1,6 +1,6 @@
 """Reviewers' changes to keys and invitations, bounces and reminders.
 
-Each verb locks the key's row, as redeem does, so that the two never interleave.
+Each function locks the key's row, as redeeming does.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
 from models.keys import CandidateKey
 from models.orgs import ApiToken
-from models.sessions import Session, move_limit
+from models.sessions import Session, update_time_limit
 from models.task_failures import run_each
 
 MAX_EXPIRY = timedelta(days=365)
@@ -27,23 +27,19 @@ _HIDDEN_FIELDS = {"candidate_name": "candidateName", "candidate_email": "candida
 
 
 @contextmanager
-def _locked(key: CandidateKey) -> Iterator[CandidateKey]:
-    """A transaction with the key locked. Raises NotFound if it has been revoked."""
+def _locked(key: CandidateKey, with_messages: bool = False) -> Iterator[CandidateKey]:
+    """Start a transaction and lock the key. Raises NotFound if it is revoked.
+
+    with_messages -- first acquire the lock of models/deliveries/limit.py
+    """
     with db.atomic():
+        if with_messages:
+            limit.lock(key.assessment_id)
         for_update(CandidateKey.select(CandidateKey.id).where(CandidateKey.id == key.id)).execute()
         locked = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
         if locked is None:
             raise errors.NotFound()
         yield locked
-
-
-@contextmanager
-def _locked_with_messages(key: CandidateKey) -> Iterator[CandidateKey]:
-    """Like `_locked`, but first acquire the lock of models/deliveries/limit.py."""
-    with db.atomic():
-        limit.lock(key.assessment_id)
-        with _locked(key) as locked:
-            yield locked
 
 
 def _session(key: CandidateKey) -> Session | None:
@@ -57,10 +53,7 @@ def decide(
     reason: str | None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Store a decision about a candidate. Raises NotFinished (models/hiring_decisions.py).
-
-    check -- called once the key is locked
-    """
+    """Store a hiring decision; `check` is called once the key is locked. Raises NotFinished."""
     with _locked(key) as locked:
         check()
         hiring_decisions.decide(locked, reviewer, decision, reason)
@@ -72,14 +65,14 @@ def change_candidate(
     reviewer: ApiToken | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Change a candidate's data, or mark them as hired, atomically. Queued messages go to a new address.
+    """Change a candidate's data or mark them as hired. Queued messages are readdressed.
 
     check -- called once the key is locked
 
-    Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId for a new `externalId` of another candidate,
-    and Invalid for a name or address that a blind assessment hides from the reviewer.
+    Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId, and Invalid for a name or address that a blind
+    assessment hides from the reviewer.
     """
-    with _locked_with_messages(key) as locked:
+    with _locked(key, with_messages=True) as locked:
         check()
         values = _without_hidden(locked, values, reviewer)
         if "hired" in values:
@@ -90,19 +83,19 @@ def change_candidate(
             ids = (locked.organization_id, locked.assessment_id)
             external_ids.require_unused(*ids, [(["externalId"], external_id)])
         name = values.get("candidate_name", locked.candidate_name)
-        columns = CandidateKey.person(name, email, external_id)
+        columns = CandidateKey.identity(name, email, external_id)
         columns |= {"bounced": locked.bounced and email == locked.candidate_email}
         columns |= {"metadata": values["metadata"] or None} if "metadata" in values else {}
-        has_moved = columns["address"] != locked.address
+        has_new_address = columns["address"] != locked.address
         locked.update_columns(**columns)
-        if has_moved:
+        if has_new_address:
             _readdress_queued(locked)
 
 
 def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None) -> dict[str, Any]:
-    """The values without the nulls that the reviewer was shown in place of hidden ones. Raises Invalid for others.
+    """Drop nulls in hidden fields, which the reviewer only sends back. Raises Invalid for other hidden values.
 
-    An invitation to another address would show the candidate's name and key.
+    An invitation to a different address would reveal the candidate's name and key.
     """
     if not _HIDDEN_FIELDS.keys() & values.keys() or not visibility.hidden_candidates(reviewer, [key.id]):
         return values
@@ -113,16 +106,16 @@ def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToke
 
 
 def _readdress_queued(key: CandidateKey) -> None:
-    """Readdress queued messages to the key's new address; those beyond its limit are suppressed."""
+    """Readdress queued messages to the key's new address, or suppress them beyond its limit."""
     for message in Delivery.personal_rows(key).where(Delivery.state == "queued"):
         columns = _message_columns(key)
-        # Another spelling of the same address changes nothing; the message would count against itself.
+        # A different spelling of the same address must not count the message against itself.
         if columns["address"] != message.address:
             message.update_columns(**columns)
 
 
 def _message_columns(key: CandidateKey) -> dict[str, Any]:
-    """The columns of models/deliveries/limit.py for a message to the key's address, if it has one."""
+    """Build the columns of models/deliveries/limit.py for a message to the key's address, if it has one."""
     if key.address is None:
         return {"address": None}
     (columns,) = limit.columns(key.assessment_id, [key.address])
@@ -130,18 +123,18 @@ def _message_columns(key: CandidateKey) -> dict[str, Any]:
 
 
 def invite(key: CandidateKey) -> None:
-    """Send the invitation again as a new message, and cancel one that is still queued.
+    """Send a new invitation, and cancel queued invitations.
 
-    Raises NoAddress, KeyIsExpired, SessionEnded and EmailLimit.
+    Raises NoEmailAddress, InvitationExpired, SessionEnded and EmailLimit.
     """
-    with _locked_with_messages(key) as locked:
+    with _locked(key, with_messages=True) as locked:
         session, now = _session(locked), clock.now()
         if session is None and locked.expires_at <= now:
-            raise errors.KeyIsExpired()
+            raise errors.InvitationExpired()
         if session is not None and session.closed_as_of(now):
             raise errors.SessionEnded()
         if locked.address is None:
-            raise errors.NoAddress()
+            raise errors.NoEmailAddress()
         outbox.cancel_queued_invitations(locked)
         address = limit.require_allowed(locked.assessment_id, locked.address)
         delivery_id = new_id()
@@ -164,19 +157,19 @@ def retry(delivery: Delivery) -> Delivery:
 
 
 def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
-    """Set a pending key's expiry: a time, or days after the current one.
+    """Set a pending key's expiry: a time, or days after the current expiry.
 
-    Raises KeyRedeemed, KeyIsExpired, and Invalid for a time in the past or more than a year ahead.
+    Raises KeyRedeemed, InvitationExpired, and Invalid for a time in the past or more than a year ahead.
     """
     with _locked(key) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at <= clock.now():
-            raise errors.KeyIsExpired()
+            raise errors.InvitationExpired()
         _expire(locked, days, expires_at, start=locked.expires_at)
 
 
 def reopen(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
-    """Set a new expiry for a key that expired before it was redeemed; by default the assessment's days from now.
+    """Set a new expiry for a key that expired before it was redeemed; defaults to the assessment's days from now.
 
     Raises KeyRedeemed, KeyNotExpired, and Invalid as `extend`.
     """
@@ -201,18 +194,17 @@ def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, st
 
 
 def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousandths: int | None) -> None:
-    """Set a candidate's extra time; two Nones remove it. An open session's deadline moves with it.
+    """Set a candidate's extra time, or remove it if both are None, and move an open session's deadline.
 
-    Raises NoTimeLimit, SessionClosed and TimeIsOver.
+    Raises NoTimeLimit, SessionClosed and TimeLimitPassed.
     """
     with _locked(key) as locked:
-        is_given = extra_minutes is not None or multiplier_thousandths is not None
-        if is_given and locked.assessment.time_limit_minutes is None:
+        has_extra_time = extra_minutes is not None or multiplier_thousandths is not None
+        if has_extra_time and locked.assessment.time_limit_minutes is None:
             raise errors.NoTimeLimit()
         locked.update_columns(extra_minutes=extra_minutes, time_multiplier_thousandths=multiplier_thousandths)
-        session = _session(locked)
-        if session is not None:
-            move_limit(session, locked)
+        if session := _session(locked):
+            update_time_limit(session, locked)
 
 
 def mark_bounced(address: str) -> list[CandidateKey]:
@@ -225,7 +217,7 @@ def mark_bounced(address: str) -> list[CandidateKey]:
 
 
 def enqueue_reminders() -> int:
-    """Queue due reminders to candidates with a pending key; returns how many. Safe with several workers."""
+    """Queue due reminders to candidates with a pending key; returns how many."""
     return run_each("remind", _to_remind(clock.now()), _enqueue_reminder)
 
 
@@ -235,7 +227,7 @@ def _enqueue_reminder(key: CandidateKey) -> int:
         unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
         if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
             return 0
-        # The address may have been changed or erased since.
+        # The address could have been changed or erased since.
         current = CandidateKey.get_by_id(key.id)
         outbox.enqueue_reminder(current, _message_columns(current))
     return 1
@@ -255,4 +247,4 @@ def _to_remind(now: datetime) -> Iterator[CandidateKey]:
             ~CandidateKey.bounced,
             Session.id.is_null(),
         )
-        yield from list(query.limit(BATCH_SIZE))
+        yield from query.limit(BATCH_SIZE)

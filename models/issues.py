@@ -1,4 +1,4 @@
-"""The problem library: the shared catalog, and an organization's own issues."""
+"""The problem library: the shared catalog and organizations' issues."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from models.orgs import ApiToken, Organization
 
 
 class Issue(Model):
-    """A problem for assessments; one without an organization is in the catalog."""
+    """A problem for assessments. An issue without an organization belongs to the catalog."""
 
     personal_data = None
     organization_id: Any
@@ -39,7 +39,7 @@ class Issue(Model):
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The catalog and the organization's own issues; for a candidate the issue of their assessment (R3)."""
+        """The catalog and the organization's issues; for a candidate, the issue of their assessment (R3)."""
         if isinstance(caller, ApiToken):
             return cls.select().where(
                 cls.organization.is_null() | (cls.organization == caller.organization_id),
@@ -53,7 +53,7 @@ class Issue(Model):
 
     @classmethod
     def search(cls, caller: ApiToken, **filters: str) -> Query:
-        """Issues that match filters: `difficulty`, `language` and `q` (part of title or description); all optional."""
+        """Select issues by the optional filters `difficulty`, `language` and `q` (part of title or description)."""
         conditions = {
             "difficulty": lambda text: cls.difficulty == text,
             "language": lambda text: peewee.fn.LOWER(cls.language) == text.lower(),
@@ -67,7 +67,7 @@ class Issue(Model):
 
     @classmethod
     def upsert(cls, values: dict[str, Any]) -> None:
-        """Import one entry of the catalog under its fixed id; repeatable."""
+        """Create or update a catalog issue under its fixed id."""
         now = clock.now()
         row = dict.fromkeys(_CATALOG_COLUMNS) | {"labels": [], "sources": []} | values
         row |= {"search_text": _search_text(values), "updated_at": now, "deleted_at": None}
@@ -84,11 +84,11 @@ class Issue(Model):
                 searched = {name: getattr(issue, name) for name in ("title", "description")} | changed
                 issue.update_columns(**changed, search_text=_search_text(searched), updated_at=clock.now())
 
-    def delete_softly(self) -> None:
+    def soft_delete(self) -> None:
         self.set_once("deleted_at")
 
 
-# Without columns that reveal the solution; for candidates they are None.
+# Excludes columns that reveal the solution.
 _CANDIDATE_COLUMNS = [
     column
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]

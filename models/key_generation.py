@@ -1,4 +1,4 @@
-"""Generate candidate keys with their invitations, feed event and audit entry atomically (R13 to R15)."""
+"""Generate candidate keys atomically with their invitations, feed event and audit entry (R13 to R15)."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,10 +20,10 @@ from rules import candidate_keys
 from rules.repeated_values import find_duplicates
 from rules.rows import row_id
 
-# A key that already exists is generated again. With 30^8 = 6.6e11 keys, ten consecutive collisions indicate a bug.
-MAX_DRAWS = 10
+# Retries after a collision. With 30^8 = 6.6e11 possible keys, ten consecutive collisions indicate a bug.
+MAX_ATTEMPTS = 10
 
-# `email` and `name`, either None; in an entry of `candidates` also `external_id`, `metadata` and `extra_minutes`
+# `email` and `name`, which can be None, and optionally `external_id`, `metadata` and `extra_minutes`.
 Candidate = dict[str, Any]
 
 
@@ -38,18 +38,18 @@ def generate_keys(
     audit_entry: Row | None = None,
     viewer: ApiToken | None = None,
 ) -> list[CandidateRow]:
-    """Generate one key for each candidate, and queue invitations to those with an email address.
+    """Generate a key for each candidate, and queue invitations to those with an email address.
 
-    expires_in_days -- by default the assessment's
-    on_duplicate -- for addresses that already have an open key: `allow` generates another key, `return` returns the
-        open one unchanged, `reject` raises DuplicateCandidates
-    audit_entry -- the entry's columns without its organization and subject
+    expires_in_days -- defaults to the assessment's
+    on_duplicate -- for an address with an open key: `allow` generates a second key, `return` returns the open key
+        unchanged, `reject` raises DuplicateCandidates
+    audit_entry -- the entry's columns, except organization and subject
     viewer -- the caller, from whom a blind assessment hides the names of open keys
 
-    Returns the keys in the order of the candidates. Raises NotFound if there is no such assessment,
-    DuplicateExternalId, and NoTimeLimit for extra minutes without a limit.
+    Returns the keys in candidate order. Raises NotFound, DuplicateExternalId, and NoTimeLimit for extra minutes in an
+    assessment without a time limit.
     """
-    for draw in range(1, MAX_DRAWS + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             with db.atomic():
                 rows = _generate(
@@ -61,7 +61,7 @@ def generate_keys(
                     AuditEntry.create(organization=organization, **audit_entry, **subject)
                 return rows
         except peewee.IntegrityError:
-            if draw == MAX_DRAWS:
+            if attempt == MAX_ATTEMPTS:
                 raise
     return []
 
@@ -77,23 +77,27 @@ def _generate(
 ) -> list[CandidateRow]:
     if any(each["email"] or each.get("external_id") is not None for each in candidates):
         limit.lock(assessment_id)
-    assessment = _locked(organization, assessment_id)
+    assessment = _lock_assessment(organization, assessment_id)
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
     if on_duplicate == "reject":
         _reject_duplicates(candidates, open_keys)
     # Candidates with the same slot get the same key.
-    slots = [
-        number if on_duplicate == "allow" else _address(each) or number
-        for number, each in enumerate(candidates)
-    ]
+    slots: list[Any] = list(range(len(candidates)))
+    if on_duplicate != "allow":
+        slots = [_address(each) or number for number, each in enumerate(candidates)]
     missing: dict[Any, int] = {}
     for number, slot in enumerate(slots):
         if slot not in open_keys:
             missing.setdefault(slot, number)
     new = {number: candidates[number] for number in missing.values()}
-    _check(assessment, new)
+    if assessment.time_limit_minutes is None and any(each.get("extra_minutes") for each in new.values()):
+        raise NoTimeLimit()
+    ids: list[Any] = [
+        (["candidates", number, "externalId"], each.get("external_id")) for number, each in new.items()
+    ]
+    external_ids.require_unused(organization.id, assessment_id, ids)
     days = expires_in_days or assessment.expires_in_days
-    invitation_data = {"orgName": org_name or organization.shown_name}
+    invitation_data = {"orgName": org_name or organization.public_name}
     rows = _insert(assessment, list(new.values()), days, invitation_data)
     by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():
@@ -101,34 +105,12 @@ def _generate(
     return [by_slot[slot] for slot in slots]
 
 
-def _locked(organization: Organization, assessment_id: Any) -> Assessment:
-    """The assessment, locked against changes and deletion. Raises NotFound."""
-    columns = (
-        Assessment.id,
-        Assessment.organization,
-        Assessment.time_limit_minutes,
-        Assessment.expires_in_days,
-    )
-    query = Assessment.select(*columns).where(
-        Assessment.id == assessment_id,
-        Assessment.organization == organization,
-        Assessment.deleted_at.is_null(),
-    )
-    found = for_update(query, "FOR SHARE").get_or_none()
-    if found is None:
-        raise NotFound()
-    return found
-
-
-def _check(assessment: Assessment, candidates: dict[int, Candidate]) -> None:
-    """Check the other fields of candidates, by position. Raises DuplicateExternalId and NoTimeLimit."""
-    has_extra_minutes = any(each.get("extra_minutes") for each in candidates.values())
-    if assessment.time_limit_minutes is None and has_extra_minutes:
-        raise NoTimeLimit()
-    ids: list[Any] = [
-        (["candidates", number, "externalId"], each.get("external_id")) for number, each in candidates.items()
-    ]
-    external_ids.require_unused(assessment.organization_id, assessment.id, ids)
+def _lock_assessment(organization: Organization, assessment_id: Any) -> Assessment:
+    """Lock the assessment against changes and deletion. Raises NotFound."""
+    is_theirs = (Assessment.id == assessment_id) & (Assessment.organization == organization)
+    if assessment := for_update(Assessment.alive().where(is_theirs), "FOR SHARE").get_or_none():
+        return assessment
+    raise NotFound()
 
 
 def _address(candidate: Candidate) -> str | None:
@@ -136,7 +118,7 @@ def _address(candidate: Candidate) -> str | None:
 
 
 def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any]:
-    """The id of each address's latest pending or active key; locked against erasure."""
+    """Find each address's latest open key, and lock it against erasure; returns ids by address."""
     addresses = [address for each in candidates if (address := _address(each))]
     if not addresses:
         return {}
@@ -147,20 +129,18 @@ def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any
 
 
 def _reject_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -> None:
-    addresses = [(_path(number, each), _address(each)) for number, each in enumerate(candidates)]
+    def path(number: int, candidate: Candidate) -> list[str | int]:
+        return ["candidates", number, "email"] if "external_id" in candidate else ["candidateEmails", number]
+
+    addresses = [(path(number, each), _address(each)) for number, each in enumerate(candidates)]
     if entries := find_duplicates(addresses, open_keys, "Already has the open key {}."):
         raise DuplicateCandidates(entries=entries)
-
-
-def _path(number: int, candidate: Candidate) -> list[str | int]:
-    """The address's path in the request."""
-    return ["candidates", number, "email"] if "external_id" in candidate else ["candidateEmails", number]
 
 
 def _insert(
     assessment: Assessment, candidates: list[Candidate], days: int, data: dict[str, Any]
 ) -> list[CandidateRow]:
-    """Insert a key for each candidate, with its invitation, and publish them. `data` is the invitations'."""
+    """Insert keys with their invitations, which have `data`, and publish them."""
     if not candidates:
         return []
     now = clock.now()
@@ -185,11 +165,11 @@ def _new_key(
 ) -> Row:
     key = {"id": new_id(), "key": candidate_keys.generate(), "invitation_id": new_id() if email else None}
     key |= {"metadata": metadata, "extra_minutes": extra_minutes}
-    return key | CandidateKey.person(name, email, external_id)
+    return key | CandidateKey.identity(name, email, external_id)
 
 
 def _invitations(assessment_id: Any, keys: list[Row]) -> dict[Any, Row]:
-    """The invitation's columns of each key with an address, by the key's id."""
+    """Build the invitation of each key with an address, by key id."""
     invited = [key for key in keys if key["address"]]
     if not invited:
         return {}
@@ -201,7 +181,7 @@ def _invitations(assessment_id: Any, keys: list[Row]) -> dict[Any, Row]:
 
 
 def _candidate_row(key: Row, invitation: Row) -> CandidateRow:
-    """A key just generated, as `CandidateList` would read it."""
+    """Build a new key's row as `CandidateList` would read it."""
     names = ("id", "key", "assessment_id", "organization_id", "candidate_email", "candidate_name")
     columns = {name: key[name] for name in (*names, "external_id", "metadata", "expires_at", "created_at")}
     columns |= {"invite_state": invitation.get("state"), "invite_attempts": 0}

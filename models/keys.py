@@ -1,4 +1,4 @@
-"""Candidate keys: each opens one assessment to one candidate."""
+"""Candidate keys: each gives one candidate access to one assessment."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from models import sql
 from models.assessments import Assessment
 from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
 from models.orgs import ApiToken, Organization
-from rules import candidate_keys, retention, session_close
+from rules import candidate_keys, session_close
 
 
 class AssessmentRow(NamedTuple):
-    """The columns of an assessment that its candidates see; schemas.assessments serializes them."""
+    """The assessment columns that candidates see; schemas.assessments serializes them."""
 
     id: Any
     organization_id: Any
@@ -33,16 +33,15 @@ class CandidateKey(Model):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
-    `invitation_data` has the values of all emails: `orgName`. `invitation_id` is the latest invitation's delivery.
-    `reminded_at` is when the reminder for the present expiry was queued; `bounced` stops further emails to the address.
-    `decision` is one of rules/statistics/fairness.py. `sort_name`, the case-folded name, is for the order of results
-    (models/results.py).
+    `invitation_data` has the emails' values: `orgName`. `invitation_id` is the latest invitation's delivery.
+    `reminded_at` is the time at which the reminder for the current expiry was queued. `bounced` stops emails to the
+    address. `decision` is one of rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
 
-    unshown_columns = frozenset({"reminded_at", "bounced"})
-    # Peewee's query of the sessions of this key.
+    untracked_columns = frozenset({"reminded_at", "bounced"})
+    # The key's sessions, a Peewee query.
     session_set: Any
     # The assessment's columns as AssessmentRow; set by `find`.
     assessment_row: Any = None
@@ -77,31 +76,32 @@ class CandidateKey(Model):
 
     @classmethod
     def find(cls, text: str) -> "CandidateKey | None":
-        """The key with this text in any letter case; None if it is unknown, revoked or of a deleted assessment.
+        """Find a key by its text. Returns None if it is unknown, revoked, or its assessment was deleted.
 
-        Only the columns that callers use are loaded.
+        Loads only the columns that callers use.
         """
         key = candidate_keys.normalize(text)
-        for values in sql.rows(_CANDIDATE_KEY, key=key) if key else []:
-            row = _KEY.build(values[: len(_KEY)])
-            row.assessment_row = AssessmentRow(*values[len(_KEY) :])
-            return row
-        return None
+        rows = sql.rows(_CANDIDATE_KEY, key=key) if key else []
+        if not rows:
+            return None
+        row = _KEY.build(rows[0][: len(_KEY)])
+        row.assessment_row = AssessmentRow(*rows[0][len(_KEY) :])
+        return row
 
     @property
     def is_usable(self) -> bool:
-        """Return whether a key found by `find` authenticates: not yet expired, or redeemed (R4)."""
+        """True if a key returned by `find` authenticates: it has not expired, or was redeemed (R4)."""
         return self.expires_at > clock.now() or self.session_set.exists()
 
     @property
     def status(self) -> str:
-        """The candidate's status now (R17)."""
+        """The candidate's current status (R17)."""
         ((status,),) = sql.rows(sql.STATUS_OF_KEY, key_id=self.id, now=clock.now())
         return status
 
     @classmethod
     def alive(cls) -> Query:
-        """Keys that are not revoked, of assessments that are not deleted."""
+        """Unrevoked keys of assessments that are not deleted."""
         return cls.with_parents().where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
 
     @classmethod
@@ -119,38 +119,35 @@ class CandidateKey(Model):
         return cls.with_parents().where(cls.organization == caller.organization_id)
 
     @staticmethod
-    def person(name: str | None, email: str | None, external_id: str | None = None) -> dict[str, Any]:
-        """The columns that identify the candidate."""
-        shown = {"candidate_name": name, "candidate_email": email, "external_id": external_id}
-        searched = {
-            "search_text": case_folded(name, email, external_id),
-            "sort_name": name and name.casefold(),
-        }
-        return shown | searched | {"address": email and email.casefold()}
+    def identity(name: str | None, email: str | None, external_id: str | None = None) -> dict[str, Any]:
+        """Build the columns that identify the candidate."""
+        columns = {"candidate_name": name, "candidate_email": email, "external_id": external_id}
+        columns |= {"search_text": case_folded(name, email, external_id)}
+        return columns | {"sort_name": name and name.casefold(), "address": email and email.casefold()}
 
     def revoke(self) -> None:
-        """Revoke the key. Raises NotFound if it has been revoked before."""
+        """Revoke the key. Raises NotFound if it is already revoked."""
         self.set_once("revoked_at")
 
     @property
     def time_limit_minutes(self) -> int | None:
-        """The assessment's limit with the candidate's accommodation."""
+        """The assessment's time limit with the candidate's accommodation."""
         limit = self.assessment.time_limit_minutes
         return None if limit is None else limit + self.added_minutes
 
     @property
     def added_minutes(self) -> int:
-        """The candidate's accommodation."""
         limit = self.assessment.time_limit_minutes
         return session_close.extra_minutes(limit, self.extra_minutes, self.time_multiplier_thousandths)
 
     @property
     def ended_at(self) -> datetime | None:
-        """The time at which a key without a session expired, was revoked or lost its assessment."""
-        return retention.earliest([self.expires_at, self.revoked_at, self.assessment.deleted_at])
+        """The time at which an unredeemed key expired, was revoked or lost its assessment."""
+        times = (self.expires_at, self.revoked_at, self.assessment.deleted_at)
+        return min(filter(None, times), default=None)
 
     def request_erasure(self) -> datetime:
-        """Record the candidate's request for erasure; returns the time of the first one."""
+        """Record the candidate's erasure request; returns the time of the first request."""
         now = clock.now()
         update = CandidateKey.update(erasure_requested_at=now, updated_at=now)
         update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
@@ -162,15 +159,21 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
-        """Remove name and address and revoke the key, which the caller has locked."""
+        """Remove name, address and other personal data, and revoke the locked key."""
         now = clock.now()
-        erased = cls.person(None, None) | {"invitation_data": None, "metadata": None, "decision_reason": None}
-        erased |= {"extra_minutes": None, "time_multiplier_thousandths": None}
-        ended = {"revoked_at": key.revoked_at or now, "erased_at": now}
-        return cls.update(**erased, **ended).where(cls.id == key.id).execute()
+        names = (
+            "invitation_data",
+            "metadata",
+            "decision_reason",
+            "extra_minutes",
+            "time_multiplier_thousandths",
+        )
+        columns = cls.identity(None, None) | dict.fromkeys(names)
+        columns |= {"revoked_at": key.revoked_at or now, "erased_at": now}
+        return cls.update(**columns).where(cls.id == key.id).execute()
 
 
-# Covers lists, so that skipping to a page reads no rows.
+# Covers lists: skipping to a page reads only the index.
 add_index(
     "candidate_keys_in_order",
     *(CandidateKey.organization, CandidateKey.created_at, CandidateKey.id),
@@ -188,7 +191,7 @@ add_index(
     *(CandidateKey.organization, CandidateKey.updated_at),
     where=CandidateKey.updated_at.is_null(False),
 )
-# For the work waiting for reviewers (models/todo.py).
+# For models/todo.py.
 add_index(
     "candidate_keys_undecided",
     *(CandidateKey.organization, CandidateKey.id),

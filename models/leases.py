@@ -12,13 +12,13 @@ from models.base import clock, is_postgres
 from rules.delivery.retries import RETRY_DELAYS
 from rules.rows import row_id
 
-# Longer than the slowest attempt, so that no other worker claims a message that is being sent.
+# Longer than the slowest attempt: no other worker must claim a message that is being sent.
 LEASE = timedelta(minutes=5)
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 
 
 class Lane(NamedTuple):
-    """The emails of an organization, or the messages to one webhook, claimed by due time."""
+    """An organization's emails, or a webhook's messages, claimed by due time."""
 
     organization_id: Any
     id: Any
@@ -26,20 +26,20 @@ class Lane(NamedTuple):
 
 
 class RoundRobin:
-    """Schedules one worker's senders fairly over the organizations and their lanes.
+    """Schedules a worker's senders fairly across organizations and their lanes.
 
-    One organization never uses all senders, so that its slow receivers do not delay the messages of others.
+    An organization never uses all senders, so its slow receivers do not delay other organizations' messages.
     """
 
     def __init__(self, senders: int = 1):
         self._max_in_progress = max(1, senders - 1)
         self._in_progress: list[Lane] = []
-        # Organizations and lanes by the number of their latest claim.
+        # The number of the latest claim, by organization and lane.
         self._served: dict[Any, int] = {}
         self._numbers = count(1)
 
     def order(self, lanes: list[Lane]) -> list[Lane]:
-        """The lanes that may be claimed from: fewest messages in progress first, then least recently served."""
+        """Return the available lanes: fewest messages in progress first, then least recently served."""
         in_progress = Counter(lane.organization_id for lane in tuple(self._in_progress))
 
         def rank(lane: Lane) -> tuple:
@@ -61,23 +61,22 @@ class RoundRobin:
 class Leased:
     """For tables of messages with the columns `state`, `attempts` and `due_at`.
 
-    A message is waiting while its state is `queued`. `attempts` counts claims, so an attempt that kills its worker
-    counts too.
+    A message is waiting while its state is `queued`. `attempts` counts claims, including those that crashed the worker.
     """
 
-    # The statement that selects the lanes with a due message, and the column with a lane's id.
+    # The statement that selects the lanes with a due message, and the column with the lane's id.
     due_lanes: str
     lane_column: str
-    # The lane that this instance was claimed from.
+    # The lane from which this instance was claimed.
     lane: Lane
 
     @classmethod
     def claim(cls: Any, round_robin: RoundRobin | None = None) -> Any:
-        """Claim one due message for the length of a lease, or return None.
+        """Claim a due message for the length of a lease; returns None if no message is due.
 
         If the worker dies, the message becomes due again when the lease expires.
 
-        round_robin -- selects the next organization; without it, the one whose message has been due for longest
+        round_robin -- orders the lanes; defaults to the earliest due time first
         """
         now = clock.now()
         rows = sql.rows(cls.due_lanes, now=now)
@@ -95,20 +94,20 @@ class Leased:
         due = due.order_by(cls.due_at, cls.id).limit(1)
         if is_postgres():
             due = due.for_update(skip_locked=True)
-        # `==` instead of `in`: PostgreSQL may run an `in` subquery once per row, and claim another message each time.
+        # `==`, because PostgreSQL can run an `in` subquery for each row and then claims several messages.
         claimed = cls.update(attempts=cls.attempts + 1, due_at=now + LEASE).where(cls.id == due)
         return next(iter(claimed.returning(cls).execute()), None)
 
     @property
     def attempts_exhausted(self: Any) -> bool:
-        """Return whether earlier attempts used up all attempts without a result."""
+        """True if every attempt was interrupted before it recorded a result."""
         return self.attempts > MAX_ATTEMPTS
 
     def release(self: Any) -> None:
-        """Make a claimed message due now, for another worker. It may have been delivered already."""
+        """Make a claimed message due now. It could have been delivered already."""
         type(self).update(due_at=clock.now()).where(self.is_current_claim()).execute()
 
     def is_current_claim(self: Any) -> peewee.Expression:
-        """The row, unless it was claimed again: only the latest claim may record a result."""
+        """Build the condition for updates by the claimer: the row, unless it was claimed again."""
         table: Any = type(self)
         return (table.id == self.id) & (table.state == "queued") & (table.attempts == self.attempts)

@@ -6,7 +6,7 @@ from models.orgs import ApiToken, Organization
 
 
 def open_organization(name: str, plan: str = "self_hosted") -> tuple[Organization, str]:
-    """Create an organization and its first API token; on the plan `trial` it has 14 days."""
+    """Create an organization; returns it with its first API token. The `trial` plan lasts 14 days."""
     with db.atomic():
         organization = Organization.create(name=name, plan=plan)
         organization.subscribe("trialing" if plan == "trial" else "active")

@@ -14,10 +14,10 @@ from rules import api_tokens, plans, roles
 
 
 class Organization(Model):
-    """A hiring team, which owns everything that its API tokens can see.
+    """A hiring team. It owns everything that its API tokens can see.
 
-    Candidates see `display_name` instead of the name. `disclosure_additions` are additional texts for the disclosure,
-    by the names of its lists.
+    Candidates see `display_name` instead of the name. `disclosure_additions` are texts added to the disclosure's lists,
+    by list name.
     """
 
     personal_data = None
@@ -31,7 +31,7 @@ class Organization(Model):
     disclosure_additions = peewee.JSONField(null=True)
 
     def subscribe(self, state: str | None, trial_ends_at: datetime | None = None) -> None:
-        """Set the subscription's state; `trialing` ends in 14 days unless a time is given."""
+        """Set the subscription's state. `trialing` ends in 14 days by default."""
         ends_at = (trial_ends_at or clock.now() + plans.TRIAL) if state == "trialing" else None
         self.update_columns(subscription=state, trial_ends_at=ends_at)
 
@@ -45,31 +45,28 @@ class Organization(Model):
             organization.update_columns(**values)
         return organization
 
-    def change_plan(self, plan: str) -> None:
-        self.update_columns(plan=plan)
-
     @property
-    def shown_name(self) -> str:
+    def public_name(self) -> str:
         """The name that candidates see."""
         return self.display_name or self.name
 
     def require_subscription(self) -> None:
         """Raise SubscriptionRequired if the subscription does not allow new work (R11)."""
-        reason = plans.subscription_error(self.plan, self.subscription, self.trial_ends_at, clock.now())
-        if reason:
+        now = clock.now()
+        if reason := plans.subscription_error(self.plan, self.subscription, self.trial_ends_at, now):
             raise errors.SubscriptionRequired(reason)
 
 
 class User(Model):
-    """A user who works for an organization as `admin`, `reviewer` or `observer` (rules/roles.py).
+    """A user with the role `admin`, `reviewer` or `observer` (rules/roles.py).
 
-    `address` is the mailbox of the email (rules/delivery/email_addresses.py). A deleted user is inactive and has no
-    email; the name stays for scores and decisions. `invitation_id` is the delivery of the invitation.
+    `address` is the email's mailbox (rules/delivery/email_addresses.py). A deleted user is inactive and has no email;
+    scores and decisions still show the name. `invitation_id` is the invitation's delivery.
     """
 
-    personal_data = None  # of users who work for the organization, not of candidates
+    personal_data = None  # not a candidate
     kind = "person"
-    # The Delivery of the invitation; set by `people.visible_to`.
+    # The invitation's Delivery; set by `users.visible_to`.
     invite: Any = None
 
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -108,21 +105,21 @@ class RecordsUse:
                 with db.atomic():
                     self.update_columns(last_used_at=now)
             except peewee.DatabaseError as error:
-                # Reads must work on a full disk and on a read-only server.
+                # Reads must work on a full disk and a read-only server.
                 if errors.error_for(error) is None:
                     raise
 
 
 class ApiToken(Model, RecordsUse):
-    """A token of a user, or of a named service account, for one organization.
+    """An organization's API token, of a user or of a named service account.
 
-    A user's role limits the scopes of their tokens. Only the token's fingerprint is stored. Tokens are
-    revoked, never deleted.
+    A user's role limits their tokens' scopes. Only the token's fingerprint is stored. Tokens are revoked, never
+    deleted.
     """
 
     personal_data = None
     kind = "serviceAccount"
-    # The SignIn that the request came with, if it came with the cookie (models/sign_ins.py).
+    # The SignIn, if the request was authenticated by the cookie (models/sign_ins.py).
     sign_in: Any = None
 
     user_id: Any
@@ -148,7 +145,7 @@ class ApiToken(Model, RecordsUse):
         expires_at: datetime | None = None,
         user: User | None = None,
     ) -> tuple["ApiToken", str]:
-        """Create a token; its text is only returned here. Without a user it belongs to a service account."""
+        """Create a token; returns it with its text, which is not stored. Without a user, it is a service account's."""
         text = api_tokens.generate()
         columns: dict[str, Any] = {"name": name, "scope": scope, "expires_at": expires_at, "user": user}
         columns |= {"last_four": text[-4:]}
@@ -157,23 +154,22 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def authenticate(cls, text: str) -> "ApiToken | None":
-        """The valid token with this text, with the columns that callers use, its organization and its user."""
+        """Find a valid token by its text, with its organization and user."""
         if not api_tokens.is_well_formed(text):
             return None
-        for values in sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now()):
-            return build_caller(values)
-        return None
+        rows = sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now())
+        return build_caller(rows[0]) if rows else None
 
     @classmethod
     def for_sign_ins(cls, user: User) -> "ApiToken":
-        """The row that acts for a user who signed in without a token, created at their first sign-in.
+        """Return the row that represents a user who signed in without a token, created if missing.
 
-        It is created revoked, and no text has its fingerprint: it authenticates no request, is in no list, and is never
-        counted. Scores, decisions and idempotent requests refer to it, as they do to tokens.
+        It is revoked and its fingerprint matches no token, so it cannot authenticate and is not listed. Scores,
+        decisions and idempotent requests refer to it as to any token.
         """
         columns: dict[str, Any] = {"organization": user.organization_id, "user": user, "scope": "write"}
         columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
-        fingerprint = f"{SIGN_INS_OF}{user.id}"
+        fingerprint = f"sign-ins of {user.id}"
         cls.insert(fingerprint=fingerprint, **columns).on_conflict_ignore().execute()
         return cls.get(cls.fingerprint == fingerprint)
 
@@ -186,9 +182,9 @@ class ApiToken(Model, RecordsUse):
     @classmethod
     @contextmanager
     def requires_manager(cls, organization: Organization, sentence: str | None = None) -> Iterator[None]:
-        """A transaction that must not remove the organization's last token that can manage tokens.
+        """Run a transaction that must leave a token that can manage tokens. Raises LastWriteToken.
 
-        Locks the organization. Raises LastWriteToken.
+        Locks the organization.
         """
         with db.atomic():
             organization.lock()
@@ -199,7 +195,7 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def _managers(cls, organization: Organization) -> Query:
-        """Valid tokens with the scope `write` of service accounts and active admins."""
+        """Valid `write` tokens of service accounts and active admins."""
         tokens = cls.select(cls.id).join(User, peewee.JOIN.LEFT_OUTER)
         is_valid = cls.revoked_at.is_null() & (cls.expires_at.is_null() | (cls.expires_at > clock.now()))
         is_manager = cls.user.is_null() | (User.active & (User.role == "admin"))
@@ -226,7 +222,7 @@ class ApiToken(Model, RecordsUse):
 
     @property
     def sees_keys(self) -> bool:
-        """Return whether responses contain full candidate keys, which allow acting as the candidate (R33)."""
+        """Return whether responses contain full candidate keys, which allow impersonating candidates (R33)."""
         return "write" in self.scopes
 
     @property
@@ -234,14 +230,14 @@ class ApiToken(Model, RecordsUse):
         return api_tokens.PREFIX
 
     def require_scope(self, scope: str) -> None:
-        """Check that token and role allow an operation. Raises InsufficientScope and InsufficientRole."""
+        """Raise InsufficientScope or InsufficientRole unless the token and the role have the scope."""
         if scope != "read" and self.scope != "write":
             raise errors.InsufficientScope()
         if not roles.allows(self.role, scope):
             raise errors.InsufficientRole()
 
     def revoke(self, allow_last: bool = False) -> None:
-        """Revoke the token. Raises LastWriteToken if no other valid one can manage tokens, and NotFound."""
+        """Revoke the token. Raises NotFound, and LastWriteToken if no other valid token can manage tokens."""
         if allow_last:
             self.set_once("revoked_at")
             return
@@ -249,7 +245,6 @@ class ApiToken(Model, RecordsUse):
             self.set_once("revoked_at")
 
 
-SIGN_INS_OF = "sign-ins of "
 _TOKEN = sql.Columns(ApiToken, "t", "id organization user name scope expires_at last_used_at")
 _ORGANIZATION = sql.Columns(Organization, "o")
 _USER = sql.Columns(User, "p", "id organization name email role active")
@@ -258,7 +253,7 @@ _API_TOKEN = sql.API_TOKEN.format(**CALLER_COLUMNS)
 
 
 def build_caller(values: Any) -> ApiToken:
-    """A token with its organization and user, from the values of CALLER_COLUMNS."""
+    """Build a token with its organization and user from the values of CALLER_COLUMNS."""
     token = _TOKEN.build(values[: len(_TOKEN)])
     token.organization = _ORGANIZATION.build(values[len(_TOKEN) : -len(_USER)])
     if token.user_id is not None:

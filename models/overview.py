@@ -1,4 +1,4 @@
-"""An organization's sessions: the list, the funnel with medians, and the order by one metric."""
+"""An organization's sessions: the list, the funnel with medians, and the ranking by one metric."""
 
 from collections import defaultdict
 from typing import Any
@@ -11,7 +11,7 @@ from models.base import Query, clock, month_of
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
-from rules.statistics.cohorts import METRICS, Metric, median, percentile, shown_value
+from rules.statistics.cohorts import METRICS, Metric, api_value, percentile, quartiles
 
 FUNNEL = ("invited", "redeemed", "completed", "reviewed", "hired")
 # The aliases that `sql.STATUS` expects.
@@ -19,7 +19,7 @@ S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 
 
 def sessions(organization: Organization, **filters: Any) -> Query:
-    """The organization's sessions as rows, oldest first, without deleted assessments.
+    """Select the organization's sessions as dictionaries, oldest first, except those of deleted assessments.
 
     filters -- `assessment_id`, `status`, `external_id`, `redeemed_from`, `redeemed_to`, `created_after`,
         `updated_after`; all optional
@@ -54,7 +54,7 @@ def sessions(organization: Organization, **filters: Any) -> Query:
 
 
 def overview(organization: Organization, assessment_id: Any = None) -> dict[str, Any]:
-    """The funnel and the medians: overall, by assessment, and by the month of the invitation in UTC."""
+    """Return the funnel and the medians: overall, by assessment, and by month of the invitation (UTC)."""
     rows = funnel_counts(organization, assessment_id) + _metric_values(organization, assessment_id)
     return _numbers(rows) | {
         "by_assessment": [
@@ -70,7 +70,7 @@ def overview(organization: Organization, assessment_id: Any = None) -> dict[str,
 def top(
     organization: Organization, metric: Metric, order: str, limit: int, assessment_id: Any = None
 ) -> list[dict[str, Any]]:
-    """The closed sessions with the lowest (`asc`) or highest (`desc`) values, each with its percentile (R20)."""
+    """Return the closed sessions with the lowest (`asc`) or highest (`desc`) values, with percentiles (R20)."""
     column = getattr(S, metric.field)
     best_last = column.desc() if metric.lower_is_better else column.asc()
     rank = peewee.fn.RANK().over(partition_by=[S.assessment], order_by=[best_last])
@@ -89,7 +89,7 @@ def top(
     rows: Any = query.order_by(by_value, S.created_at, S.id).limit(limit).dicts()
     return [
         row
-        | {"value": shown_value(row["value"], metric)}
+        | {"value": api_value(row["value"], metric)}
         | {"percentile": percentile(row["rank"] - 1, row["n"], True)}
         for row in rows
     ]
@@ -110,9 +110,9 @@ def _closed_sessions(organization: Organization, assessment_id: Any) -> Query:
 
 
 def funnel_counts(organization: Organization, assessment_id: Any = None) -> list[dict[str, Any]]:
-    """The funnel by assessment and month, oldest assessment first.
+    """Return the funnel by assessment and month, oldest assessment first.
 
-    Leaves out keys that were revoked before they were redeemed, but not those revoked by an erasure.
+    Excludes keys that were revoked before they were redeemed, unless an erasure revoked them.
     """
     completed = S.completed_at.is_null(False) | S.hired_at.is_null(False)
     is_reviewed = completed & (S.score_total.is_null(False) | (K.decision != "undecided"))
@@ -138,16 +138,10 @@ def funnel_counts(organization: Organization, assessment_id: Any = None) -> list
 
 
 def _metric_values(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
-    """Each closed session's assessment, month and values of METRICS."""
-    query = _closed_sessions(organization, assessment_id).select(
-        *(
-            S.assessment.alias("assessment_id"),
-            A.title.alias("assessment_title"),
-            month_of(K.created_at).alias("month"),
-        ),
-        *(getattr(S, metric.field) for metric in METRICS),
-    )
-    return list(query.dicts())
+    """Return each closed session's assessment, month and values of METRICS."""
+    columns = (S.assessment.alias("assessment_id"), A.title.alias("assessment_title"))
+    columns += (month_of(K.created_at).alias("month"), *(getattr(S, metric.field) for metric in METRICS))
+    return list(_closed_sessions(organization, assessment_id).select(*columns).dicts())
 
 
 def _group(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
@@ -158,12 +152,9 @@ def _group(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], lis
 
 
 def _numbers(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The funnel's sums and the metrics' medians; a row has either counts or values."""
-    return {
-        "funnel": {name: sum(row.get(name, 0) for row in rows) for name in FUNNEL},
-        "medians": {metric.field: median(_values(rows, metric.field), metric) for metric in METRICS},
-    }
-
-
-def _values(rows: list[dict[str, Any]], field: str) -> list[int]:
-    return [row[field] for row in rows if row.get(field) is not None]
+    """Sum the funnel and compute the metrics' medians; a row has either counts or metric values."""
+    medians = {}
+    for metric in METRICS:
+        values = sorted(row[metric.field] for row in rows if row.get(metric.field) is not None)
+        medians[metric.field] = quartiles(values, metric)["median"]
+    return {"funnel": {name: sum(row.get(name, 0) for row in rows) for name in FUNNEL}, "medians": medians}

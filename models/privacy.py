@@ -1,12 +1,12 @@
 """Candidates' personal data: inventory, retention and erasure.
 
-Each table declares its `personal_data` (models/base.py). An erasure leaves the numbers.
+Each table declares its `personal_data` (models/base.py). An erasure does not change statistics.
 """
 
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial, reduce
+from functools import reduce
 from operator import or_
 from typing import Any
 
@@ -26,7 +26,7 @@ from models.sessions import (
     Session,
     SigningKey,
     close_for_erasure,
-    derive_ahead,
+    derive_before_lock,
     final_seals,
 )
 from models.sessions.client_reports import ClientReport
@@ -48,14 +48,14 @@ _MODEL_CALL = (
 
 
 def personal_tables() -> list[Any]:
-    """The tables with personal data, children before their parents."""
+    """Return the tables with personal data, children before parents."""
     return [table for table in reversed(tables()) if table.personal_data]
 
 
 class Erasure(Model):
     """The receipt of an erasure. It is never deleted.
 
-    `kind` is `reviewer` or `retention`; `counts` is the number of rows that changed, by PersonalData's name.
+    `kind` is `reviewer` or `retention`. `counts` has the numbers of changed rows, by PersonalData's name.
     """
 
     personal_data = None  # only ids and numbers
@@ -68,9 +68,9 @@ class Erasure(Model):
 
 
 def derive_before_erasure(key: CandidateKey) -> Derivation | None:
-    """Derive the metrics of a candidate's session before the transaction that erases its events, if they are due."""
+    """Derive the session's metrics, if due, before the transaction that erases its events."""
     session = Session.get_or_none(Session.key == key)
-    return derive_ahead(session) if session else None
+    return derive_before_lock(session) if session else None
 
 
 def erase(
@@ -78,9 +78,9 @@ def erase(
 ) -> Erasure:
     """Erase a candidate's personal data atomically. Idempotent: returns the first receipt.
 
-    The session is closed, and its metrics are stored, before its events are deleted.
+    Closes the session and stores its metrics before its events are deleted.
 
-    reviewer -- the token that requested it; None for the retention
+    reviewer -- the token that requested the erasure; None for retention
     derivation -- from `derive_before_erasure`
     """
     with db.atomic():
@@ -109,26 +109,26 @@ def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool
 
     waits -- see run_each
     """
-    return run_each("retention", overdue(organization), partial(_erase_overdue, actor), waits=waits)
 
+    def run(key: CandidateKey) -> int:
+        derivation = derive_before_erasure(key)
+        with db.atomic():
+            erase(key, derivation=derivation)
+            audit.AuditEntry.record(key.organization_id, "eraseCandidate", actor, "candidate", key.id)
+        log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
+        return 1
 
-def _erase_overdue(actor: audit.Actor, key: CandidateKey) -> int:
-    derivation = derive_before_erasure(key)
-    with db.atomic():
-        erase(key, derivation=derivation)
-        audit.record_erasure(key, actor)
-    log.info("Erased the data of candidate %s: its retention period has ended.", key.id)
-    return 1
+    return run_each("retention", overdue(organization), run, waits=waits)
 
 
 class ErasedPages:
-    """Remove erased data from SQLite's write-ahead log. For PostgreSQL's, see docs/privacy.md."""
+    """Removes erased data from SQLite's write-ahead log. For PostgreSQL, see docs/privacy.md."""
 
     def __init__(self) -> None:
         self._cleared: Any = None
 
     def clear(self) -> None:
-        """Empty the log if there was an erasure since it was last emptied; retry at the next call if it is in use."""
+        """Empty the log if there was an erasure since the last call. If the log is in use, the next call retries."""
         if is_postgres():
             return
         latest = Erasure.select(peewee.fn.MAX(Erasure.id)).scalar()
@@ -137,20 +137,19 @@ class ErasedPages:
 
 
 def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, Any]]:
-    """The candidate's personal data by kind: `name`, `description`, `count`, `since` and `until`."""
-    kinds = [_summary(table, key, session) for table in personal_tables() if table.personal_data.description]
-    return [kind for kind in kinds if kind["count"]]
-
-
-def _summary(table: Any, key: CandidateKey, session: Session | None) -> dict[str, Any]:
-    kind = table.personal_data
-    received_at = getattr(table, kind.received_at)
-    summary = table.personal_rows(key, session).select(
-        peewee.fn.COUNT(received_at).alias("count"),
-        peewee.fn.MIN(received_at).alias("since"),
-        peewee.fn.MAX(received_at).alias("until"),
-    )
-    return {"name": kind.name, "description": kind.description} | summary.dicts().get()
+    """Return the candidate's personal data by kind: `name`, `description`, `count`, `since` and `until`."""
+    kinds = []
+    for table in personal_tables():
+        kind = table.personal_data
+        received_at = getattr(table, kind.received_at)
+        summary = table.personal_rows(key, session).select(
+            peewee.fn.COUNT(received_at).alias("count"),
+            peewee.fn.MIN(received_at).alias("since"),
+            peewee.fn.MAX(received_at).alias("until"),
+        )
+        if kind.description and (row := summary.dicts().get())["count"]:
+            kinds.append({"name": kind.name, "description": kind.description} | row)
+    return kinds
 
 
 def consents(key: CandidateKey) -> list[Consent]:
@@ -158,8 +157,8 @@ def consents(key: CandidateKey) -> list[Consent]:
 
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The data from the candidate's client and the model calls, except events, as (kind, columns)."""
-    # A report has up to 64 KiB and takes far more memory once it is parsed; a submission has up to 16 MiB.
+    """Yield the data from the candidate's client, except events, and the model calls, as (kind, columns)."""
+    # Parsed reports take far more memory than their 64 KiB; a submission has up to 16 MiB.
     tables: tuple[tuple[str, Any, int, str], ...] = (
         ("signingKey", SigningKey, 10, "public_key"),
         ("clientReport", ClientReport, 10, "kind data"),
@@ -174,14 +173,14 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
-    """The time at which retention will erase the data; None without a retention period or an end, or once erased."""
+    """Return the time at which retention will erase the data; None if it will not, or already has."""
     if key.erased_at is not None:
         return None
     return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
 
 
 def ended_at(key: CandidateKey, session: Session | None = None) -> Any:
-    """The end of a key's session, or of the unused key: the start of the retention period."""
+    """Return the start of the retention period: the end of the session, or of the unredeemed key."""
     session = session or Session.get_or_none(Session.key == key)
     return session.ended_at if session else key.ended_at
 
@@ -193,26 +192,17 @@ def overdue(organization: Organization) -> Query:
     if organization.retention_days is None:
         return query.where(peewee.Value(False))
     before = clock.now() - timedelta(days=organization.retention_days)
-    has_ended = _session_has_ended(before) | _key_has_ended(before)
+    # The same rules as Session.ended_at and CandidateKey.ended_at.
+    key_ends = (CandidateKey.expires_at, CandidateKey.revoked_at, Assessment.deleted_at)
+    session_end = peewee.fn.COALESCE(Session.closed_at, Session.closes_at, *key_ends[1:])
+    session_has_ended = Session.id.is_null(False) & (session_end <= Session.closed_at.db_value(before))
+    key_has_ended = Session.id.is_null() & reduce(or_, [column <= before for column in key_ends])
     query = query.where(CandidateKey.organization == organization, CandidateKey.erased_at.is_null())
-    return query.where(has_ended).order_by(CandidateKey.id)
-
-
-def _session_has_ended(before: datetime) -> peewee.Expression:
-    # As Session.ended_at.
-    columns = (Session.closed_at, Session.closes_at, CandidateKey.revoked_at, Assessment.deleted_at)
-    ended_at = peewee.fn.COALESCE(*columns)
-    return Session.id.is_null(False) & (ended_at <= Session.closed_at.db_value(before))
-
-
-def _key_has_ended(before: datetime) -> peewee.Expression:
-    # As CandidateKey.ended_at.
-    columns = (CandidateKey.expires_at, CandidateKey.revoked_at, Assessment.deleted_at)
-    return Session.id.is_null() & reduce(or_, [column <= before for column in columns])
+    return query.where(session_has_ended | key_has_ended).order_by(CandidateKey.id)
 
 
 class DailyTask(Model):
-    """A task that a single worker runs once a day; `day` is the last day (UTC) on which it was claimed."""
+    """A task that one worker runs once a day. `day` is the UTC day of the last claim."""
 
     personal_data = None
     name = peewee.TextField(unique=True)
@@ -223,5 +213,5 @@ class DailyTask(Model):
         """Claim today's task; returns whether the caller must run it."""
         cls.insert(name=name, day="").on_conflict_ignore().execute()
         today = clock.now().date().isoformat()
-        # A day in the future counts as well: the clock was wrong.
+        # `!=`, because a clock that was ahead can have stored a future day.
         return cls.update(day=today).where(cls.name == name, cls.day != today).execute() == 1

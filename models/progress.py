@@ -1,7 +1,4 @@
-"""Progress of each assessment: its funnel, and the work waiting for reviewers.
-
-Four statements for any number of assessments and candidates.
-"""
+"""Progress of each assessment: its funnel, and the work waiting for reviewers, in four statements."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -11,12 +8,11 @@ from models.orgs import ApiToken
 
 
 def by_assessment(reviewer: ApiToken) -> list[dict[str, Any]]:
-    """The funnel of each assessment with candidates, oldest first, and the number of items waiting for reviewers."""
+    """Return the funnel and the amount of waiting work of each assessment with candidates, oldest first."""
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(reviewer.organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})
     to_score = todo.by_assessment(todo.without_total(reviewer))
-    # As in the to-do list.
     disagreements = todo.by_assessment(todo.disagreements(reviewer))
     failed = todo.by_assessment(todo.failed_messages(reviewer))
     return [

@@ -1,4 +1,4 @@
-"""Results of an assessment: one row for each session and each candidate who has not redeemed their key."""
+"""An assessment's results: one row for each session and each candidate with an unredeemed key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ STATUSES = ("pending", "active", "completed", "expired", "hired")
 
 
 class Sort(NamedTuple):
-    """An order of the results.
+    """A sort order.
 
-    value -- the SQL expression to order by; results without a value are last
-    kind -- of the value, a key of `FITS`
+    value -- the SQL expression; results without a value are last
+    kind -- the value's kind, a key of `FITS`
     """
 
     value: str
@@ -28,7 +28,6 @@ class Sort(NamedTuple):
 
 
 def _position(value: str, values: Sequence[str]) -> Sort:
-    """The order of the values in a list."""
     cases = " ".join(f"WHEN '{each}' THEN {number}" for number, each in enumerate(values))
     return Sort(f"CASE {value} {cases} END")
 
@@ -44,9 +43,8 @@ SORTS = {
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
 }
-# For a user who sees only the scores of sessions that they have scored, the others have no value
-# (models/visibility.py).
-_SEEN_SCORE = """CASE WHEN EXISTS (
+# Null for sessions whose scores are hidden from the user (models/visibility.py).
+_VISIBLE_SCORE = """CASE WHEN EXISTS (
         SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id
     ) THEN {value} END"""
 _FILTERS = {
@@ -56,7 +54,7 @@ _FILTERS = {
     "user_id": f"NOT {sql.HIDDEN}",
     "status": f"{sql.STATUS} = :status",
 }
-# Results with a value, sessions without one, then other candidates; each group by redeem or key creation.
+# Results with a value, then sessions without a value, then candidates without a session.
 _GROUP = "CASE WHEN {value} IS NOT NULL THEN 0 WHEN s.id IS NOT NULL THEN 1 ELSE 2 END"
 _ID = "COALESCE(s.id, k.id)"
 
@@ -71,7 +69,7 @@ _SESSION = sql.Columns(
 
 
 class ResultRow(NamedTuple):
-    """A candidate, and their session, whose id is None if there is none."""
+    """A candidate with their session, whose id is None for an unredeemed key."""
 
     key: CandidateKey
     session: Session
@@ -80,7 +78,7 @@ class ResultRow(NamedTuple):
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":
-        """The row for a caller who has not scored the session yet (models/visibility.py)."""
+        """Hide the scores from a caller who has not scored the session (models/visibility.py)."""
         is_hidden = bool(self.session.score_criteria)
         for name in ("score_total", "score_highest", "score_spread", "score_criteria"):
             setattr(self.session, name, None)
@@ -90,12 +88,12 @@ class ResultRow(NamedTuple):
 
 @dataclass(frozen=True)
 class ResultList:
-    """The results of an assessment that match all filters.
+    """An assessment's results that match all filters.
 
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
-    filters -- `status`, `decision`, `external_id`, and the values of `search_filters`
-    scorer_id -- the user who sees only the scores of sessions that they have scored themselves
+    filters -- `status`, `decision`, `external_id`, and those of `search_filters`
+    scorer_id -- the user, if they only see the scores of sessions that they have scored
     """
 
     assessment: Any
@@ -105,7 +103,6 @@ class ResultList:
     scorer_id: Any = None
 
     def page(self, limit: int, after: ResultCursor | None = None) -> list[ResultRow]:
-        """The first rows after a cursor."""
         values = {"assessment_id": self.assessment.id, "now": clock.now(), "rows": limit, **self.filters}
         if self._hides_scores:
             values["user_id"] = self.scorer_id
@@ -114,11 +111,11 @@ class ResultList:
         return [self._row(*row) for row in sql.rows(self._statement(after), **values)]
 
     def all(self) -> Iterator[list[ResultRow]]:
-        """All rows, BATCH_SIZE at a time."""
+        """Yield all rows, BATCH_SIZE at a time."""
         position = None
         while batch := self.page(BATCH_SIZE, position):
             yield batch
-            # After a row with an unreadable id, the database would return that row again.
+            # The position after a row with an unreadable id would return the row again.
             if len(batch) < BATCH_SIZE or batch[-1].position == position:
                 return
             position = batch[-1].position
@@ -130,13 +127,13 @@ class ResultList:
 
     @property
     def _hides_scores(self) -> bool:
-        """Return whether the order must not reveal scores."""
+        """True if the sort order would reveal hidden scores."""
         return self.sort in ("scoreTotal", "scoreSpread") and self.scorer_id is not None
 
     def _statement(self, after: ResultCursor | None) -> str:
         value = SORTS[self.sort].value
         if self._hides_scores:
-            value = _SEEN_SCORE.format(value=value)
+            value = _VISIBLE_SCORE.format(value=value)
         group = _GROUP.format(value=value)
         conditions = [_FILTERS[name] for name in self.filters]
         direction, follows = ("DESC", "<") if self.order == "desc" else ("ASC", ">")

@@ -11,11 +11,11 @@ from models.orgs import ApiToken, Organization
 
 
 class Rubric(Model):
-    """A scoring rubric in its current version; earlier versions are kept for their scores."""
+    """A scoring rubric in its current version."""
 
     personal_data = None
 
-    # Peewee's query of the assessments that refer to this rubric.
+    # The assessments that refer to the rubric, a Peewee query.
     assessment_set: Any
     organization = peewee.ForeignKeyField(Organization)
     name = peewee.TextField()
@@ -30,17 +30,13 @@ class Rubric(Model):
 
     @classmethod
     def draft(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
-        """Create a rubric with its first version."""
         with db.atomic():
             rubric = cls.create(organization=organization, name=name, criteria=criteria)
             rubric._save_version()
         return rubric
 
     def change(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> "Rubric":
-        """Change name or criteria by creating the next version, unless nothing changes.
-
-        check -- called once the row is locked
-        """
+        """Create the next version if the values differ; `check` is called once the row is locked."""
         with db.atomic():
             rubric = self.lock()
             check()
@@ -49,18 +45,14 @@ class Rubric(Model):
                 rubric._save_version()
         return rubric
 
-    def delete_softly(self) -> None:
-        """Delete the rubric. Raises RubricInUse with the assessments that refer to it."""
+    def soft_delete(self) -> None:
+        """Mark the rubric as deleted. Raises RubricInUse with the assessments that refer to it."""
         with db.atomic():
             self.organization.lock()
-            assessments = self.assessment_set
-            users = (
-                assessments.where(assessments.model.deleted_at.is_null())
-                .order_by(assessments.model.id)
-                .limit(100)
-            )
-            if users:
-                raise RubricInUse(assessments=[{"id": str(user.id), "title": user.title} for user in users])
+            table = self.assessment_set.model
+            assessments = self.assessment_set.where(table.deleted_at.is_null()).order_by(table.id).limit(100)
+            if entries := [{"id": str(each.id), "title": each.title} for each in assessments]:
+                raise RubricInUse(assessments=entries)
             self.set_once("deleted_at")
 
     def _save_version(self) -> None:
@@ -68,7 +60,7 @@ class Rubric(Model):
 
 
 class RubricVersion(Model):
-    """A version of a rubric; never changed."""
+    """An immutable version of a rubric."""
 
     personal_data = None
     rubric_id: Any

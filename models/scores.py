@@ -1,4 +1,4 @@
-"""Reviewers' scores of a session, by the criteria of its assessment's rubric."""
+"""Reviewers' scores of a session, by criterion of the assessment's rubric."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,11 +17,11 @@ from rules.statistics import scoring
 
 
 class Score(Model, ErasedWithSession):
-    """One reviewer's score of one criterion, in one version of the rubric.
+    """A reviewer's score of one criterion in one version of the rubric.
 
-    A reviewer is a user, or a service account's token. Revising adds a row. A reviewer's latest score of a criterion in
-    a version counts, unless it was withdrawn. `reason` explains a revision, `withdrawal_reason` a withdrawal;
-    `evidence` are ids of the session's events.
+    A reviewer is a user, or a service account's token. A revision adds a row. A reviewer's latest score of a criterion
+    in a version counts, unless it was withdrawn. `reason` explains a revision, `withdrawal_reason` a withdrawal.
+    `evidence` contains ids of the session's events.
     """
 
     personal_data = PersonalData("scores", None)
@@ -53,20 +53,21 @@ class Score(Model, ErasedWithSession):
         seen_score: Any = None,
         **columns: Any,
     ) -> "Score":
-        """Score a criterion of the rubric's current version; `columns` are value, comment and evidence.
+        """Score a criterion of the rubric's current version. Submitting the latest score again is idempotent.
 
-        seen_version -- number of the rubric's version that the reviewer saw. Raises RubricChanged if it is another
-        seen_score -- id of the reviewer's latest score that they saw. Raises ScoreChanged if it is another
+        seen_version -- the rubric version that the reviewer saw. Raises RubricChanged if it is outdated
+        seen_score -- the id of the reviewer's latest score that they saw. Raises ScoreChanged if it is outdated
+        columns -- value, comment and evidence
 
-        Repeating the reviewer's latest score changes nothing. Raises NoRubric, NotFound for an unknown criterion,
-        Erased, and Invalid for a value outside of the scale or for evidence that is not an event of the session.
+        Raises NoRubric, NotFound for an unknown criterion, Erased, and Invalid for a value outside the scale or
+        evidence that is not an event of the session.
         """
         with db.atomic():
             session.lock_unless_erased()
             version = current_version(session)
             if seen_version not in (None, version.number):
                 raise RubricChanged()
-            criterion = scoring.find_criterion(version.criteria, criterion_key)
+            criterion = next((each for each in version.criteria if each["key"] == criterion_key), None)
             if criterion is None:
                 raise NotFound()
             lowest, highest = scoring.value_range(criterion)
@@ -90,7 +91,7 @@ class Score(Model, ErasedWithSession):
     def withdraw(
         cls, session: Session, criterion_key: str, reviewer: ApiToken, reason: str | None = None
     ) -> "Score":
-        """Withdraw the reviewer's latest score of a criterion. Raises NotFound without one, and Erased."""
+        """Withdraw the reviewer's latest score of a criterion. Raises NotFound if there is none, and Erased."""
         with db.atomic():
             session.lock_unless_erased()
             score = cls._latest(session, criterion_key, reviewer)
@@ -103,10 +104,10 @@ class Score(Model, ErasedWithSession):
 
     @classmethod
     def _latest(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score | None":
-        """The reviewer's latest score of a criterion that counts, in any version."""
-        # Not in SQL: PostgreSQL rejects a key with NUL, which may be in a path.
+        """Return the reviewer's latest score of a criterion that counts, in any version."""
+        # Not in SQL: PostgreSQL rejects NUL, which a path can contain.
         own = [score for score in cls.by(reviewer, session) if score.criterion == criterion_key]
-        return next(_counting(own), None)
+        return next(_counted(own), None)
 
     def _publish(self, event_type: str) -> None:
         payload = {"criterion": self.criterion, "value": self.value}
@@ -122,21 +123,21 @@ class Score(Model, ErasedWithSession):
 
     @classmethod
     def by(cls, reviewer: ApiToken, session: Session) -> Query:
-        """The history of one reviewer's scores."""
+        """One reviewer's scores of a session, latest first."""
         is_person = ApiToken.user == reviewer.user_id
         return cls.history(session).where(is_person if reviewer.user_id else cls.reviewer == reviewer)
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
-        """Remove comments, reasons and evidence; the values stay."""
+        """Remove comments, reasons and evidence, but not the values."""
         erased: dict[str, Any] = {"comment": None, "reason": None, "withdrawal_reason": None, "evidence": []}
         return cls.update(erased).where(cls.session == session).execute()
 
 
 class CompletedScoring(Model):
-    """A user's completed scoring of a session, after which a blind assessment shows them its candidate."""
+    """A user's completed scoring of a session, which reveals a blind assessment's candidate to them."""
 
-    personal_data = None  # only that a reviewer has scored a session
+    personal_data = None
     session = peewee.ForeignKeyField(Session, index=False)
     user = peewee.ForeignKeyField(User)
 
@@ -145,7 +146,7 @@ class CompletedScoring(Model):
 
     @classmethod
     def record(cls, session: Session, version: RubricVersion, reviewer: ApiToken) -> None:
-        """Record it if the reviewer is a user with a current score of each of the version's criteria."""
+        """Record the scoring if the reviewer is a user with a current score for every criterion of the version."""
         if reviewer.user_id is None:
             return
         own = list(Score.by(reviewer, session).where(Score.rubric_version == version))
@@ -155,7 +156,7 @@ class CompletedScoring(Model):
 
 
 def scoring_of(reviewer: ApiToken, session_id: Any) -> Query:
-    """The reviewer's scoring of a session, for EXISTS: for a user every criterion, for a service account any."""
+    """Select the reviewer's scoring of a session, for EXISTS. A service account needs to score only one criterion."""
     if reviewer.user_id is None:
         own = Score.select(Score.id).where(Score.session == session_id, Score.reviewer == reviewer.id)
         return own.where(Score.withdrawn_at.is_null())
@@ -167,26 +168,28 @@ _NULLS = (
     *("rubric", "rubric_id", "rubric_name", "rubric_version", "current_rubric_version"),
     *("total", "lowest_total", "highest_total"),
 )
-_NO_SHEET = dict.fromkeys(_NULLS) | {"criteria": [], "others_hidden": False, "reviewer_count": 0}
+_WITHOUT_RUBRIC = dict.fromkeys(_NULLS) | {"criteria": [], "others_hidden": False, "reviewer_count": 0}
 
 
 def scorecard(session: Session, number: int | None = None, only_of: ApiToken | None = None) -> dict[str, Any]:
-    """A session's scores in one version of the rubric, with the total weighted over the reviewers' means.
+    """Return a session's scores in one version of the rubric, with the weighted total of the reviewers' means.
 
-    Scores given in other versions are in the history only. The default is the version in which the session was last
-    scored: changing the rubric affects no total until a reviewer scores in the new version.
+    The version defaults to the one in which the session was last scored: a rubric change does not affect totals until a
+    reviewer scores in the new version. Scores in other versions are only in the history. Raises NotFound for an unknown
+    version.
 
-    only_of -- the reviewer whose scores are shown and counted, if the others' are hidden from them
-
-    Without a rubric there are no criteria. Raises NotFound for an unknown version.
+    only_of -- the reviewer, if other reviewers' scores are hidden from them and must not count
     """
     try:
         current = current_version(session)
     except NoRubric:
         if number is not None:
             raise NotFound() from None
-        return _NO_SHEET
-    complete = history = list(Score.history(session))
+        return _WITHOUT_RUBRIC
+    history = list(Score.history(session))
+    version = _version(current, history, number)
+    counted = (score for score in _counted(history) if score.rubric_version_id == version.id)
+    reviewer_ids = {score.reviewer.author.id for score in counted}
     if only_of is not None:
         history = [score for score in history if score.reviewer.author.id == only_of.author.id]
     version = _version(current, history, number)
@@ -203,18 +206,12 @@ def scorecard(session: Session, number: int | None = None, only_of: ApiToken | N
         "lowest_total": lowest,
         "highest_total": highest,
         "others_hidden": only_of is not None,
-        "reviewer_count": _reviewer_count(complete, _version(current, complete, number)),
+        "reviewer_count": len(reviewer_ids),
     }
 
 
-def _reviewer_count(history: list[Score], version: RubricVersion) -> int:
-    """The number of reviewers whose scores count in a version."""
-    scores = (score for score in _counting(history) if score.rubric_version_id == version.id)
-    return len({score.reviewer.author.id for score in scores})
-
-
 def _store_total(session: Session) -> None:
-    """Store total, means, spread and disagreement of the locked session's default scorecard, for lists."""
+    """Store the locked session's total, means, spread and disagreement, for lists."""
     history = list(Score.history(session))
     version = _scored_version(history)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
@@ -248,7 +245,7 @@ def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | No
 
 
 def criterion_keys(assessment: Assessment) -> list[str]:
-    """The keys of the criteria of the assessment's rubric, in all its versions, latest first."""
+    """Return the criterion keys of all versions of the assessment's rubric, latest version first."""
     versions = RubricVersion.select().where(RubricVersion.rubric == assessment.rubric_id)
     keys = (
         criterion["key"]
@@ -259,7 +256,7 @@ def criterion_keys(assessment: Assessment) -> list[str]:
 
 
 def current_version(session: Session) -> RubricVersion:
-    """The current version of the assessment's rubric. Raises NoRubric if it has none."""
+    """Return the current version of the assessment's rubric. Raises NoRubric."""
     query = RubricVersion.select().join(Rubric, on=(RubricVersion.rubric == Rubric.id))
     query = query.where(Rubric.id == session.assessment.rubric_id, RubricVersion.number == Rubric.version)
     if version := query.get_or_none():
@@ -277,18 +274,18 @@ def _version(current: RubricVersion, history: list[Score], number: int | None) -
 
 
 def _scored_version(history: list[Score]) -> RubricVersion:
-    """The version of the latest score that counts; of the latest one if all were withdrawn."""
-    return next(_counting(history), history[0]).rubric_version
+    """Return the version of the latest score that counts, or of the latest score if all were withdrawn."""
+    return next(_counted(history), history[0]).rubric_version
 
 
-def _counting(history: list[Score]) -> Iterator[Score]:
-    """Each reviewer's latest score of each criterion in each version, unless it was withdrawn."""
+def _counted(history: list[Score]) -> Iterator[Score]:
+    """Yield each reviewer's latest score of each criterion and version, unless it was withdrawn."""
     seen = set()
     for score in history:
-        place = (score.reviewer.author.id, score.criterion, score.rubric_version_id)
-        if place not in seen and score.withdrawn_at is None:
+        key = (score.reviewer.author.id, score.criterion, score.rubric_version_id)
+        if key not in seen and score.withdrawn_at is None:
             yield score
-        seen.add(place)
+        seen.add(key)
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:
@@ -305,9 +302,9 @@ def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: lis
 
 
 def _current(history: list[Score], criterion_key: str, version: RubricVersion) -> list[Score]:
-    """Each reviewer's current score of a criterion in a version, latest first."""
-    is_in = (criterion_key, version.id)
-    return [score for score in _counting(history) if (score.criterion, score.rubric_version_id) == is_in]
+    """Return each reviewer's current score of a criterion in a version, latest first."""
+    scores = (score for score in _counted(history) if score.criterion == criterion_key)
+    return [score for score in scores if score.rubric_version_id == version.id]
 
 
 def _require_events(session: Session, event_ids: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Users' sign-ins to the console, identified by the cookie."""
+"""Sign-ins to the console, identified by a cookie."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -13,17 +13,17 @@ from models.ledger.audit import Actor, AuditEntry
 from models.orgs import CALLER_COLUMNS, ApiToken, RecordsUse, User, build_caller
 from rules import sign_ins
 
-MAIL_RETENTION = timedelta(days=1)
+EMAIL_RETENTION = timedelta(days=1)
 
 
 class SignIn(Model, RecordsUse):
     """A signed-in browser, until `expires_at` or `ended_at`.
 
-    `fingerprint` identifies the secret in the cookie. `token` is the acting token: the one used to sign in, whose
-    scope, expiry and revocation apply, or the user's row of ApiToken.for_sign_ins.
+    `fingerprint` identifies the cookie's secret. `token` is the token used to sign in, whose scope, expiry and
+    revocation apply, or the user's row of ApiToken.for_sign_ins.
     """
 
-    personal_data = None  # of users, not of candidates
+    personal_data = None  # users are not candidates
     fingerprint = peewee.TextField(unique=True)
     token = peewee.ForeignKeyField(ApiToken)
     method = peewee.TextField()
@@ -35,7 +35,7 @@ class SignIn(Model, RecordsUse):
     def start(cls, token: ApiToken, method: str, **origin: Any) -> tuple[Self, str]:
         """Sign in; returns the row, and the secret for the cookie.
 
-        origin -- `came_from` and `request_id` of the audit entry
+        origin -- the audit entry's `came_from` and `request_id`
         """
         secret = sign_ins.generate()
         columns = {"method": method, "expires_at": clock.now() + sign_ins.LIFETIME}
@@ -46,30 +46,28 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def authenticate(cls, secret: str) -> ApiToken | None:
-        """The token that acts for a valid sign-in, with the sign-in as its `sign_in`; it expires with the sign-in."""
+        """Find a valid sign-in; returns its token, with the sign-in as `sign_in` and the earlier expiry of both."""
         if not sign_ins.is_well_formed(secret):
             return None
-        fingerprint = sign_ins.fingerprint(secret)
-        for values in sql.rows(_SIGN_IN, fingerprint=fingerprint, now=clock.now()):
-            row = _COLUMNS.build(values[: len(_COLUMNS)])
-            row.token = token = build_caller(values[len(_COLUMNS) :])
-            token.expires_at = min(filter(None, (token.expires_at, row.expires_at)))
-            token.sign_in = row
-            return token
-        return None
+        rows = sql.rows(_SIGN_IN, fingerprint=sign_ins.fingerprint(secret), now=clock.now())
+        if not rows:
+            return None
+        sign_in = _COLUMNS.build(rows[0][: len(_COLUMNS)])
+        sign_in.token = token = build_caller(rows[0][len(_COLUMNS) :])
+        token.expires_at = min(filter(None, (token.expires_at, sign_in.expires_at)))
+        token.sign_in = sign_in
+        return token
 
     @classmethod
     def was_issued(cls, secret: str) -> bool:
-        """Return whether this is the secret of a sign-in, including ended ones."""
+        """Return whether the secret belongs to a sign-in, which may have ended."""
         return cls.select().where(cls.fingerprint == sign_ins.fingerprint(secret)).exists()
 
     @classmethod
     def of(cls, caller: ApiToken) -> Query:
-        """The valid sign-ins of the caller's user, or with the service account's token."""
+        """The valid sign-ins of the caller's user, or of the service account's token."""
         now = clock.now()
-        is_theirs = ApiToken.id == caller.id
-        if caller.user_id is not None:
-            is_theirs = ApiToken.user == caller.user_id
+        is_theirs = ApiToken.id == caller.id if caller.user_id is None else ApiToken.user == caller.user_id
         is_usable = ApiToken.revoked_at.is_null() & (
             ApiToken.expires_at.is_null() | (ApiToken.expires_at > now)
         )
@@ -78,7 +76,7 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def end_all(cls, caller: ApiToken, **origin: Any) -> int:
-        """End every sign-in of the caller; returns how many."""
+        """End the caller's sign-ins; returns how many."""
         with db.atomic():
             rows = list(cls.of(caller))
             for row in rows:
@@ -99,7 +97,6 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete sign-ins that have expired; returns how many."""
         return cls.delete().where(cls.expires_at <= clock.now()).execute()
 
     def _record(self, action: str, **origin: Any) -> None:
@@ -112,11 +109,11 @@ class SignIn(Model, RecordsUse):
 class SignInGrant(Model):
     """A one-time right to sign in as a user with this mailbox: an emailed link, or a sign-in at the OpenID provider.
 
-    For a request by email, the worker checks whether such a user exists, so the request does the same work either way.
-    The secret exists only in the email: `fingerprint` is set when the email is composed.
+    The worker checks whether a user has the mailbox, so the response time does not reveal it. The secret exists only in
+    the email: `fingerprint` is set when the email is composed.
     """
 
-    personal_data = None  # of users, not of candidates
+    personal_data = None  # users are not candidates
     address = peewee.TextField()
     method = peewee.TextField()
     fingerprint = peewee.TextField(null=True, unique=True)
@@ -126,19 +123,18 @@ class SignInGrant(Model):
 
     @classmethod
     def request_email(cls, address: str) -> None:
-        """Request an email with a sign-in link."""
         cls.create(address=address, method="email", expires_at=clock.now() + sign_ins.EMAIL_LIFETIME)
 
     @classmethod
     def queue_emails(cls) -> int:
-        """Queue the requested emails, and delete requests for unknown mailboxes; returns how many were queued."""
+        """Queue requested emails, and delete requests for unknown mailboxes; returns the number of requests."""
         requests = list(cls.select().where(cls.queued_at.is_null()))
         for grant in requests:
             with db.atomic():
                 is_open = (cls.id == grant.id) & cls.queued_at.is_null()
                 if not cls.update(queued_at=clock.now()).where(is_open).execute():
                     continue
-                if user := people_at(grant.address).first():
+                if user := users_at(grant.address).first():
                     outbox.enqueue_sign_in(user, grant.id)
                 else:
                     grant.delete_instance()
@@ -158,7 +154,7 @@ class SignInGrant(Model):
 
     @property
     def is_for_one_browser(self) -> bool:
-        """Return whether only the browser that received it may use it; any other could open its address and sign in."""
+        """True if only the browser that received the grant can use it."""
         return self.method == "oidc"
 
     @property
@@ -167,17 +163,12 @@ class SignInGrant(Model):
 
     @classmethod
     def find(cls, secret: str) -> "SignInGrant":
-        """The grant with this secret. Raises SignInExpired."""
-        grant = None
+        """Find a usable grant. Raises SignInExpired."""
         if sign_ins.is_well_formed(secret):
             grant = cls.get_or_none(cls.fingerprint == sign_ins.fingerprint(secret))
-        if grant is None or not grant.is_usable:
-            raise errors.SignInExpired()
-        return grant
-
-    def people(self) -> list[User]:
-        """The active users with the mailbox, each in a different organization."""
-        return list(people_at(self.address))
+            if grant and grant.is_usable:
+                return grant
+        raise errors.SignInExpired()
 
     def use(self, user: User, **origin: Any) -> tuple[SignIn, str]:
         """Sign in as a user, once. Raises SignInExpired."""
@@ -190,14 +181,14 @@ class SignInGrant(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete grants that have expired, and the deliveries of their emails after a day; returns how many grants."""
-        emails = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - MAIL_RETENTION)
+        """Delete expired grants, and finished emails after a day; returns the number of grants."""
+        emails = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - EMAIL_RETENTION)
         Delivery.delete().where(emails, Delivery.state != "queued").execute()
         return cls.delete().where(cls.expires_at <= clock.now()).execute()
 
 
-def people_at(address: str) -> Query:
-    """The active users with a mailbox, oldest first."""
+def users_at(address: str) -> Query:
+    """The active users with a mailbox, at most one per organization, oldest first."""
     is_active = User.active & User.deleted_at.is_null()
     return User.select().where(User.address == address, is_active).order_by(User.id)
 

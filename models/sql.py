@@ -1,7 +1,7 @@
-"""The statements of the hot operations as SQL text, with one helper that runs them on both databases.
+"""SQL text of the hot statements, and helpers that run it on both databases.
 
-Everything else is plain Peewee; tools/benchmarks/README.md has the costs. In the texts `k` is candidate_keys, `s`
-sessions, `a` assessments, `d` deliveries (the latest invitation).
+All other queries use Peewee; tools/benchmarks/README.md compares the costs. Table aliases: `k` candidate_keys,
+`s` sessions, `a` assessments, `d` deliveries (the latest invitation).
 """
 
 import re
@@ -45,13 +45,13 @@ def _bound(value: Any) -> Any:
 
 
 def node(text: str, **values: Any) -> peewee.SQL:
-    """SQL text with `:name` parameters for a Peewee query whose tables have the aliases above."""
+    """Wrap SQL text with `:name` parameters for a Peewee query that uses the aliases above."""
     names = _PARAMETER.findall(text)
     return peewee.SQL(_PARAMETER.sub(db.param, text), [_bound(values[name]) for name in names])
 
 
 def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """The parameters of an `IN (...)`, as text and as values."""
+    """Return the parameters of an `IN (...)`, as text and as values."""
     values = {f"{name}_{number}": item for number, item in enumerate(items)}
     return ", ".join(f":{each}" for each in values), values
 
@@ -59,14 +59,13 @@ def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
 def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
     """Insert rows in one statement.
 
-    rows -- dicts of the same columns
-    shared -- the columns with equal values in all rows; the rest have the model's defaults
+    rows -- dicts with equal keys
+    shared -- columns with one value for all rows; missing columns get the model's defaults
     """
     for field in model._meta.sorted_fields:
         if field.default is not None and field.column_name not in rows[0]:
-            shared.setdefault(
-                field.column_name, field.default() if callable(field.default) else field.default
-            )
+            default = field.default() if callable(field.default) else field.default
+            shared.setdefault(field.column_name, default)
     parameters = {f"{name}{number}": value for number, row in enumerate(rows) for name, value in row.items()}
     text = _insert(model._meta.table_name, tuple(rows[0]), tuple(shared), len(rows))
     execute(text, **parameters, **shared)
@@ -80,7 +79,7 @@ def _insert(table: str, names: tuple[str, ...], shared: tuple[str, ...], count: 
 
 
 class Columns:
-    """Some or all columns of a table: for a SELECT, and to build instances from its rows."""
+    """Columns of a table, by default all: their text for a SELECT, and instances from its rows."""
 
     def __init__(self, model: Any, alias: str, names: str = "") -> None:
         self._model, self._names = model, names.split() or model._meta.sorted_field_names
@@ -89,7 +88,7 @@ class Columns:
         self.text = ", ".join(f"{alias}.{field.column_name}" for field in fields)
 
     def build(self, values: Sequence[Any]) -> Any:
-        """An instance with these columns only."""
+        """Build an instance with only these columns."""
         converted = (convert(value) for convert, value in zip(self._converters, values, strict=True))
         return self._model(**dict(zip(self._names, converted, strict=True)))
 
@@ -106,8 +105,7 @@ API_TOKEN = """
       AND (t.user_id IS NULL OR p.active)
 """
 
-# Returns a row if anything is signed. The worker signs all of these only after the keys are adopted; from then on the
-# first table is enough.
+# Returns a row if any row is signed. The first table suffices once the worker has adopted the keys.
 IS_KEYED = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM audit_chains WHERE key_id IS NOT NULL)
 OR EXISTS (SELECT 1 FROM audit_entries WHERE key_id IS NOT NULL)
@@ -130,7 +128,7 @@ CANDIDATE_KEY = """
     WHERE k.key = :key AND k.revoked_at IS NULL AND a.deleted_at IS NULL
 """
 
-# Status (R17): the only definition. A key without a session has no row `s`.
+# The only definition of the status (R17). A key without a session has no row `s`.
 
 STATUS = """CASE
         WHEN s.hired_at IS NOT NULL THEN 'hired'
@@ -145,7 +143,7 @@ STATUS_OF_KEY = f"""
     SELECT {STATUS} FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id WHERE k.id = :key_id
 """
 
-# True if the key `k` belongs to a blind assessment whose criteria the user has not all scored (models/visibility.py).
+# True if key `k` belongs to a blind assessment and the user has not scored every criterion (models/visibility.py).
 
 HIDDEN = """EXISTS (
         SELECT 1 FROM assessments b WHERE b.id = k.assessment_id AND b.blind AND NOT EXISTS (
@@ -155,7 +153,7 @@ HIDDEN = """EXISTS (
     )"""
 HIDDEN_AMONG = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
 
-# Candidate lists. `_LISTED_KEYS` reads nothing but the index candidate_keys_in_order as long as no filter is given.
+# Candidate lists. Without filters, `_LISTED_KEYS` reads only the candidate_keys_in_order index.
 
 _LISTED_KEYS = """
     FROM candidate_keys k {session}
@@ -171,7 +169,7 @@ _KEY_FILTERS = {
     "user_id": f"AND NOT {HIDDEN}",
     "status": f"AND {STATUS} = :status",
     "created_after": "AND k.created_at > :created_after",
-    # Ranges of indexes. `updated_at` is null until the first change.
+    # Reads index ranges. `updated_at` is null until the first change.
     "updated_after": """AND k.id IN (
         SELECT id FROM candidate_keys WHERE organization_id = :organization_id AND created_at > :updated_after
         UNION ALL
@@ -198,25 +196,24 @@ _CANDIDATES = f"""
 
 @lru_cache
 def candidates(filters: frozenset[str], is_page: bool, newest_first: bool = False) -> str:
-    """Candidates in list order, as rows for schemas.keys; a page takes `limit` and `offset`."""
+    """Select candidates as rows for schemas.keys; a page has the parameters `limit` and `offset`."""
     order = "ORDER BY k.created_at DESC, k.id DESC" if newest_first else "ORDER BY k.created_at, k.id"
     page = f"{order} LIMIT :limit OFFSET :offset" if is_page else ""
-    matching = f"SELECT k.id {_matching(filters)} {page}"
-    return f"{_CANDIDATES} WHERE k.id IN ({matching}) {order}"
+    return f"{_CANDIDATES} WHERE k.id IN (SELECT k.id {_filtered_keys(filters)} {page}) {order}"
 
 
 @lru_cache
 def count_candidates(filters: frozenset[str]) -> str:
-    return f"SELECT count(*) {_matching(filters)}"
+    return f"SELECT count(*) {_filtered_keys(filters)}"
 
 
-def _matching(filters: frozenset[str]) -> str:
+def _filtered_keys(filters: frozenset[str]) -> str:
     session = "LEFT JOIN sessions s ON s.key_id = k.id" if "status" in filters else ""
     conditions = [text for name, text in _KEY_FILTERS.items() if name in filters]
     return "\n".join([_LISTED_KEYS.format(session=session), *conditions])
 
 
-# Pending and active keys of some addresses, locked so that no erasure comes between reading and returning a name.
+# Open keys by address, locked because an erasure must not run before their names are returned.
 
 OPEN_KEYS = f"""
     SELECT k.address, k.id FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id
@@ -225,11 +222,9 @@ OPEN_KEYS = f"""
     ORDER BY k.id {{lock}}
 """
 
-# The `externalId` of the candidates of a page of the feed.
-
 EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
 
-# Messages that count towards the limit of an address (models/deliveries/limit.py).
+# Messages that count toward the email limit (models/deliveries/limit.py).
 
 RECENT_MESSAGES = """
     SELECT d.id, d.address, d.due_at FROM deliveries d JOIN candidate_keys k ON k.id = d.subject_id
@@ -238,9 +233,9 @@ RECENT_MESSAGES = """
     ORDER BY d.due_at DESC
 """
 
-# One event of an open session with space for it, looked up by its key (R4, R29). On PostgreSQL lookup, lock and insert
-# are one statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects instead of joins:
-# PostgreSQL plans a join for longer than it runs it.
+# Insert one event if the key's session is open and has space (R4, R29). PostgreSQL looks up, locks and inserts in one
+# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects, because PostgreSQL spends more
+# time planning joins than running them.
 
 OPEN_SESSION = """
     SELECT s.id, s.key_id FROM sessions s
@@ -265,7 +260,7 @@ STORE_EVENT = f"""
     )
     SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
 """
-# Events of a locked session, and what recording reads (models/sessions). The first braces take Columns.
+# Recording (models/sessions). The first braces take Columns.
 
 LOCK_SESSION = """
     SELECT {session}, k.key
@@ -277,7 +272,7 @@ _APPENDED = ("session", *_EVENT, "channel", "agent_session", "joins")
 
 @lru_cache
 def insert_events(count: int) -> str:
-    """Insert events, with numbered parameter names, and return the new ones."""
+    """Insert events, with numbered parameter names, and return the new events."""
     rows = (", ".join(f":{name}{number}" for name in _APPENDED) for number in range(count))
     return f"""
         INSERT INTO events (session_id, {", ".join(_APPENDED[1:])})
@@ -287,9 +282,8 @@ def insert_events(count: int) -> str:
 
 
 def event_parameters(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The parameters of `insert_events`; columns that a row does not have are null."""
-    numbered = enumerate(rows)
-    return {f"{name}{number}": row.get(name) for number, row in numbered for name in _APPENDED}
+    """Return the parameters of `insert_events`; missing columns are null."""
+    return {f"{name}{number}": row.get(name) for number, row in enumerate(rows) for name in _APPENDED}
 
 
 UPDATE_STORED = """
@@ -300,7 +294,7 @@ UPDATE_STORED = """
 COUNT_AFTER = """
     SELECT COUNT(*), COALESCE(SUM(size), 0) FROM events WHERE session_id = :session_id AND seq > :seq
 """
-# In the order of metrics: the result must not depend on the order of arrival.
+# Ordered as for metrics, because the result must not depend on the order of arrival.
 RECORDED = """
     SELECT seq, channel, joins FROM events
     WHERE session_id = :session_id AND channel IS NOT NULL AND NOT late ORDER BY time_ns, event_id
@@ -317,7 +311,7 @@ PUBLIC_KEYS = """
     ORDER BY p.id DESC
 """
 
-# Sessions to close or to derive before their numbers are read.
+# Sessions to close or derive before their numbers are read.
 
 DUE_TO_CLOSE = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE closed_at IS NULL AND closes_at <= :now
@@ -325,8 +319,8 @@ DUE_TO_CLOSE = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE metrics_due AND closed_at IS NOT NULL
 """
 
-# The lanes of models/leases.py: organization, lane and the time when its first message is due. Each subselect reads one
-# entry of an index; a join would read all queued messages.
+# The lanes of models/leases.py, with the due time of the first message. Each subselect reads one index entry; a join
+# would read all queued messages.
 
 DUE_DELIVERIES = """
     SELECT organization_id, organization_id AS lane_id, due_at FROM (

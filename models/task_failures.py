@@ -1,4 +1,4 @@
-"""Failures of the worker's tasks. A task that fails for one owner, such as a session, continues with the others."""
+"""Failures of the worker's tasks, by owner: a failure for one session does not stop the task for other sessions."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -11,10 +11,10 @@ from errors import Unavailable, error_for
 from models.base import Model, TimestampField, clock
 from rules.delivery.retries import TASK_RETRY_DELAYS, task_retry_delay
 
-# The owner of a failure that affects the whole task.
+# The owner if the whole task fails.
 WHOLE_TASK = ""
 MAX_LOGGED = 5
-# A daily task is retried on the next day.
+# Daily tasks are retried the next day.
 MAX_AGE = timedelta(days=2)
 
 log = logging.getLogger("proofstone.worker")
@@ -23,8 +23,8 @@ log = logging.getLogger("proofstone.worker")
 class TaskFailure(Model):
     """A task's failure for one owner, deleted when the task succeeds.
 
-    `error` is the exception's type only: its text may contain personal data. If the owner no longer needs the task, it
-    is not retried, and the row is deleted after MAX_AGE.
+    `error` is only the exception's type, because its text can contain personal data. If the owner no longer needs the
+    task, it is not retried, and the row is deleted after MAX_AGE.
     """
 
     personal_data = None
@@ -39,12 +39,12 @@ class TaskFailure(Model):
 
     @classmethod
     def of(cls, task: str) -> "dict[str, TaskFailure]":
-        """The task's failures by owner."""
+        """Return the task's failures by owner."""
         return {failure.owner: failure for failure in cls.select().where(cls.task == task)}
 
     @classmethod
     def counts(cls) -> dict[str, int]:
-        """The number of owners for whom a task fails, by task."""
+        """Count the failing owners of each task."""
         query: Any = cls.select(cls.task, peewee.fn.COUNT(cls.id)).group_by(cls.task).order_by(cls.task)
         return dict(query.tuples())
 
@@ -58,22 +58,21 @@ class TaskFailure(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete failures that were not retried within MAX_AGE; returns how many."""
         return cls.delete().where(cls.retry_at < clock.now() - MAX_AGE).execute()
 
     def is_waiting(self, now: datetime) -> bool:
-        """Return whether the next attempt is not due, also after the clock was set back."""
+        """Return whether the next attempt is not due, even if the clock was set back."""
         return now < self.retry_at <= now + TASK_RETRY_DELAYS[-1]
 
 
 def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int], *, waits: bool = True) -> int:
-    """Run a task for each owner, and return the sum of the results.
+    """Run a task for each owner; returns the sum of the results.
 
-    A failure for one owner is logged and stored, and retried after a growing pause. If the database is unavailable, its
-    error is raised instead.
+    A failure for one owner is logged, stored, and retried after a growing pause. Raises only if the database is
+    unavailable.
 
     owners -- ids or rows
-    waits -- skip those that failed and whose pause has not passed
+    waits -- skip failed owners until their pause has passed
     """
     owners = list(owners)
     failures = TaskFailure.of(task) if owners else {}

@@ -1,6 +1,6 @@
-"""A reviewer's to-do lists: sessions, messages, keys, requests for erasure, and webhooks.
+"""A reviewer's to-do lists: sessions, messages, keys, erasure requests and webhooks.
 
-One statement for each list, with the number of all its rows. Oldest first.
+Each list is one statement, oldest first, with the total number of rows.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ EXPIRES_SOON = timedelta(days=3)
 S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
 _CLOSED_AT = peewee.fn.COALESCE(S.closed_at, S.closes_at)
-# A literal, not a parameter: SQLite uses a partial index only if it can compare the conditions.
+# A literal: SQLite does not use a partial index for a parameter.
 _IS_UNDECIDED = K.decision == peewee.SQL("'undecided'")
 _CANDIDATE = (
     K.id.alias("candidate_id"),
@@ -36,21 +36,24 @@ _CANDIDATE = (
 
 
 def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
-    """Each list as `{count, entries}` with at most `limit` entries; None if the caller's role forbids the work."""
+    """Return each list as `{count, entries}`; None if the caller's role does not allow the work.
+
+    limit -- maximum number of entries
+    """
     is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
-    found: dict[str, Any] = {
+    queries: dict[str, Any] = {
         "unscored": _sessions(_unscored(reviewer), limit),
         "disagreements": _sessions(disagreements(reviewer), limit),
         "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id).limit(limit),
         "expiring_keys": _expiring_keys(reviewer, limit),
     }
     if "write" not in reviewer.scopes:
-        found = dict.fromkeys(found)
-    found |= {
+        queries = dict.fromkeys(queries)
+    queries |= {
         "erasure_requests": _erasure_requests(reviewer, limit) if is_admin else None,
         "failing_webhooks": _failing_webhooks(reviewer, limit) if is_admin else None,
     }
-    lists = {name: list(rows.dicts()) if rows is not None else None for name, rows in found.items()}
+    lists = {name: None if query is None else list(query.dicts()) for name, query in queries.items()}
     ids = [row.get("candidate_id") for rows in lists.values() for row in rows or ()]
     hidden = visibility.hidden_candidates(reviewer, ids)
     return {name: rows if rows is None else _visible(rows, hidden) for name, rows in lists.items()}
@@ -64,7 +67,7 @@ def _visible(rows: list[dict[str, Any]], hidden: set[Any]) -> dict[str, Any]:
 
 
 def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
-    """The organization's candidates of assessments that are not deleted, without erased ones."""
+    """The organization's candidates, except erased candidates and those in deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), *columns).join(A, on=(A.id == K.assessment))
     return query.where(
         K.organization == reviewer.organization_id, K.erased_at.is_null(), A.deleted_at.is_null()
@@ -83,21 +86,21 @@ def _sessions(query: Query, limit: int) -> Query:
 
 
 def _unscored(reviewer: ApiToken) -> Query:
-    """Closed sessions that the caller has not scored: for a user every criterion, for a service account any."""
+    """Closed sessions that the caller has not scored."""
     is_closed = S.closed_at.is_null(False) | (S.closes_at <= clock.now())
     query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
     return query.where(~peewee.fn.EXISTS(scores.scoring_of(reviewer, S.id)))
 
 
 def without_total(reviewer: ApiToken) -> Query:
-    """Closed sessions with a criterion of the rubric that has no score."""
+    """Closed sessions without a total, because a criterion has no score."""
     has_no_total = S.closed_at.is_null(False) & S.score_total.is_null()
     query = _undecided(reviewer).where(has_no_total, A.rubric.is_null(False))
     return query.where(S.organization == reviewer.organization_id)
 
 
 def disagreements(reviewer: ApiToken) -> Query:
-    """Sessions whose reviewers disagree; for a user, only sessions that they scored."""
+    """Sessions whose reviewers disagree; for a user, only sessions that they have scored."""
     is_visible = visibility.visible_disagreement(reviewer, S)
     return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
 
@@ -110,7 +113,7 @@ def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:
 
 
 def failed_messages(reviewer: ApiToken) -> Query:
-    """Latest invitations and reminders that could not be delivered, as long as the key is open."""
+    """Undelivered reminders and latest invitations of open keys."""
     query = _open_keys(reviewer, D.id.alias("delivery_id"), D.kind, D.last_error, D.created_at)
     is_latest = (D.kind == REMINDER) | ((D.kind == INVITATION) & (D.id == K.invitation_id))
     query = query.join(D, on=((D.subject_id == K.id) & (D.state == "failed")))
@@ -118,19 +121,18 @@ def failed_messages(reviewer: ApiToken) -> Query:
 
 
 def by_assessment(query: Query) -> Counter:
-    """The number of a list's rows by assessment."""
+    """Count a list's rows by assessment."""
     counts: Any = query.select(A.id, peewee.fn.COUNT(peewee.SQL("*"))).group_by(A.id).tuples()
     return Counter(dict(counts))
 
 
 def _expiring_keys(reviewer: ApiToken, limit: int) -> Query:
-    """Keys that expire soon."""
     query = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
     return query.order_by(K.expires_at, K.id).limit(limit)
 
 
 def _erasure_requests(reviewer: ApiToken, limit: int) -> Query:
-    """Candidates who requested erasure, including revoked keys and deleted assessments."""
+    """Candidates who requested erasure, including those with revoked keys or deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), K.erasure_requested_at)
     query = query.join(A, on=(A.id == K.assessment)).where(K.organization == reviewer.organization_id)
     query = query.where(K.erasure_requested_at.is_null(False), K.erased_at.is_null())
@@ -138,7 +140,7 @@ def _erasure_requests(reviewer: ApiToken, limit: int) -> Query:
 
 
 def _failing_webhooks(reviewer: ApiToken, limit: int) -> Query:
-    """Webhooks whose latest attempts failed, and those that the service disabled."""
+    """Webhooks whose latest attempts failed or that the service disabled."""
     since = peewee.fn.COALESCE(Webhook.failing_since, Webhook.disabled_at)
     query = Webhook.visible_to(reviewer).select(
         Webhook.id.alias("webhook_id"),

@@ -1,7 +1,7 @@
-"""Manage an organization's users, each change under the organization's lock.
+"""Manage an organization's users. Each change locks the organization.
 
-Only admins and the command line manage admins. The last active admin cannot be removed. While an organization has no
-admin, its service accounts keep working.
+Only admins and the command line manage admins. The last active admin cannot be removed. Service accounts work even
+without an admin.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from models.sign_ins import SignIn
 from rules import roles
 from rules.delivery.email_addresses import mailbox
 
-NO_MANAGER = "No admin and no service would have a valid token with the scope `write`. Create one first."
+NO_MANAGER = "This would leave no admin or service account with a valid `write` token. Create one first."
 
 
 def visible_to(caller: ApiToken) -> Query:
     """The organization's users with their invitations."""
-    people = User.of(caller.organization_id).select_extend(Delivery)
+    users = User.of(caller.organization_id).select_extend(Delivery)
     is_invitation = User.invitation_id == Delivery.id
-    return people.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
+    return users.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
 
 
 def find_by_address(organization: Organization, address: str) -> User | None:
@@ -36,7 +36,7 @@ def find_by_address(organization: Organization, address: str) -> User | None:
 def add(organization: Organization, actor: ApiToken | None, name: str, email: str, role: str) -> User:
     """Add a user and queue their invitation. Raises InsufficientRole and DuplicatePerson.
 
-    actor -- the token that adds them; None for the command line
+    actor -- the caller's token; None for the command line
     """
     _require_admin(actor, role)
     with db.atomic():
@@ -51,7 +51,7 @@ def change(
 ) -> None:
     """Change name, email, role or active state; `check` is called once the row is locked.
 
-    Raises InsufficientRole, DuplicatePerson, LastAdmin, and LastWriteToken if no one could manage tokens afterwards.
+    Raises InsufficientRole, DuplicatePerson, LastAdmin and LastWriteToken.
     """
     with ApiToken.requires_manager(user.organization, NO_MANAGER):
         user = _reload(user)
@@ -63,7 +63,7 @@ def change(
 
 
 def remove(user: User, actor: ApiToken) -> None:
-    """Delete a user. Their tokens are revoked and their email is removed. Raises as `change`, and NotFound."""
+    """Delete a user, revoke their tokens and remove their email. Raises NotFound and the errors of `change`."""
     with ApiToken.requires_manager(user.organization, NO_MANAGER):
         user = _reload(user)
         _require_admin(actor, user.role)
@@ -71,22 +71,19 @@ def remove(user: User, actor: ApiToken) -> None:
         _change(user, {"active": False, "email": None, "address": None, "deleted_at": now})
         tokens = ApiToken.update(revoked_at=now).where(ApiToken.user == user)
         tokens.where(ApiToken.revoked_at.is_null()).execute()
-        Delivery.forget_user(user.id)
-        IdempotentRequest.forget_user(user.organization_id, user.id)
+        Delivery.erase_user(user.id)
+        IdempotentRequest.erase_user(user.organization_id, user.id)
 
 
 def _reload(user: User) -> User:
-    """Reload the user's row. Raises NotFound if it was deleted."""
-    found = User.of(user.organization_id).where(User.id == user.id).get_or_none()
-    if found is None:
-        raise errors.NotFound()
-    return found
+    """Reload the user. Raises NotFound if they were deleted."""
+    if reloaded := User.of(user.organization_id).where(User.id == user.id).get_or_none():
+        return reloaded
+    raise errors.NotFound()
 
 
 def _change(user: User, values: dict[str, Any]) -> None:
-    """Update the values that differ. Raises LastAdmin."""
-    changed = user.changed_columns(values)
-    if not changed:
+    if not (changed := user.changed_columns(values)):
         return
     was_admin = user.active and user.role == "admin"
     user.update_columns(**changed, updated_at=clock.now())
@@ -98,7 +95,7 @@ def _change(user: User, values: dict[str, Any]) -> None:
 
 
 def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:
-    """Raise InsufficientRole unless an admin or the command line manages an admin."""
+    """Raise InsufficientRole if one of the roles is `admin` and the actor is not an admin or the command line."""
     if "admin" in roles and actor is not None and actor.role != "admin":
         raise errors.InsufficientRole("Only admins and `flask person create` can manage admins.")
 
@@ -106,26 +103,26 @@ def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:
 def issue_token(
     actor: ApiToken, user_id: Any, name: str, scope: str, expires_at: datetime | None
 ) -> tuple[ApiToken, str]:
-    """Create a user's token, or without `user_id` a service account's; returns it with its text.
+    """Create a token for a user, or for a service account if `user_id` is None; returns it with its text.
 
-    Raises InsufficientRole, and Invalid for an unknown or inactive user, or a scope beyond an observer's role.
+    Raises InsufficientRole, and Invalid for an unknown or inactive user or a scope that the role does not allow.
     """
     organization = actor.organization
     if user_id is None:
         return ApiToken.issue(organization, name, scope, expires_at)
     with db.atomic():
-        # Prevents a concurrent deletion of the user, which revokes their tokens.
+        # Prevents a concurrent deletion of the user.
         organization.lock()
         user = find_referenced(User.of(organization.id), user_id, "personId")
         if not user.active:
             raise errors.invalid("personId", "This person is inactive. Activate them first.")
         _require_admin(actor, user.role)
         if not roles.allows(user.role, scope):
-            raise errors.invalid("scopes", f"The role `{user.role}` only allows the scope `read`.")
+            raise errors.invalid("scopes", f"The role `{user.role}` only allows the `read` scope.")
         return ApiToken.issue(organization, name, scope, expires_at, user)
 
 
 def revoke_token(token: ApiToken, actor: ApiToken) -> None:
-    """Revoke a token. Raises InsufficientRole for an admin's, LastWriteToken and NotFound."""
+    """Revoke a token. Raises InsufficientRole for an admin's token, LastWriteToken and NotFound."""
     _require_admin(actor, token.role)
     token.revoke()

@@ -1,12 +1,11 @@
-"""Visibility: candidates' names, and others' scores, by caller.
+"""Hide candidates' identities and other reviewers' scores from callers who must not see them yet.
 
-- In a blind assessment, people see no name, address and key of a candidate until they have scored the session.
-- People whose role allows scoring see others' scores, and values derived from them, once they have scored the session
-  themselves.
+- In a blind assessment, a candidate's name, address and key are hidden from a user until they have scored the session.
+- Other reviewers' scores, and values derived from them, are hidden from a user whose role allows scoring until they
+  have scored the session.
 
-A person has scored a session once they have scored every criterion (CompletedScoring). Service accounts and candidates
-are not affected. Every response with a candidate's name or address, or with a score, passes through a function of this
-module.
+A user has scored a session once they have scored every criterion (CompletedScoring). Service accounts and candidates
+are not affected. Every response with a candidate's name, address or score must use a function of this module.
 """
 
 import json
@@ -28,7 +27,7 @@ _NO_IDENTITY = {"candidate_name": None, "candidate_email": None}
 
 
 def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
-    """The candidates among these whose names are hidden from the caller."""
+    """Return the keys whose candidates' names are hidden from the caller."""
     user_id = getattr(viewer, "user_id", None)
     if user_id is None:
         return set()
@@ -41,7 +40,7 @@ def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
 
 
 def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
-    """The sessions among these whose scores by others are hidden from the caller."""
+    """Return the sessions whose scores by other reviewers are hidden from the caller."""
     ids = set(session_ids) - {None}
     if not ids or not scores_independently(viewer):
         return set()
@@ -54,40 +53,40 @@ def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
 
 
 def scores_independently(viewer: Any) -> bool:
-    """Return whether the caller is a person whose role allows scoring."""
+    """Return whether the caller is a user whose role allows scoring."""
     return viewer.user_id is not None and roles.allows(viewer.user.role, "write")
 
 
 def visible_disagreement(viewer: Any, session: Any) -> Any:
-    """The condition that reviewers of a session (a table or its alias) disagree, and that the caller may see it."""
+    """Build the condition that a session's reviewers disagree and that the caller can see it.
+
+    session -- the table or its alias
+    """
     if viewer.user_id is None:
         return session.has_disagreement
     return session.has_disagreement & peewee.fn.EXISTS(scoring_of(viewer, session.id))
 
 
 def without_identity(row: dict[str, Any]) -> dict[str, Any]:
-    """The row without name, address, and the email server's error, which can quote the address."""
+    """Remove name, address, and the email server's error, which can quote the address."""
     return row | _NO_IDENTITY | ({"last_error": None} if "last_error" in row else {})
 
 
 def redact_rows(viewer: Any, rows: list[dict[str, Any]], id_name: str = "key_id") -> list[dict[str, Any]]:
-    """Rows with `candidate_name` and `candidate_email`, as the caller may see them.
-
-    id_name -- the column with the candidate's id
-    """
+    """Remove hidden identities from rows; `id_name` is the column with the key's id."""
     hidden = hidden_candidates(viewer, [row[id_name] for row in rows])
     return [without_identity(row) if row_id(row[id_name]) in hidden else row for row in rows]
 
 
 def redact_candidates(viewer: Any, rows: list[Any]) -> list[Any]:
-    """CandidateRows as the caller may see them. The key is masked: with it, they could act as the candidate."""
+    """Remove hidden identities from CandidateRows, and mask the key, which would allow impersonating the candidate."""
     hidden = hidden_candidates(viewer, [row.id for row in rows])
     redacted = _NO_IDENTITY | {"invite_last_error": None, "key": candidate_keys.MASKED}
     return [row._replace(**redacted) if row_id(row.id) in hidden else row for row in rows]
 
 
 def redact_results(viewer: Any, rows: list[Any]) -> list[Any]:
-    """ResultRows as the caller may see them."""
+    """Remove hidden names and scores from ResultRows."""
     hidden = hidden_candidates(viewer, [row.key.id for row in rows])
     unscored = hidden_scores(viewer, [row.session.id for row in rows])
     for row in rows:
@@ -97,7 +96,7 @@ def redact_results(viewer: Any, rows: list[Any]) -> list[Any]:
 
 
 def redact_emails(viewer: Any, emails: list[Any]) -> list[Any]:
-    """Emails to candidates, without an email server's errors that the caller may not see."""
+    """Remove email servers' errors, which can quote the address, from emails to hidden candidates."""
     hidden = hidden_candidates(viewer, [email.subject_id for email in emails])
     for email in emails:
         if email.subject_id in hidden:
@@ -106,7 +105,7 @@ def redact_emails(viewer: Any, emails: list[Any]) -> list[Any]:
 
 
 def redact_events(viewer: Any, events: list[Any]) -> list[Any]:
-    """Events of the feed, without the values of scores that the caller may not see."""
+    """Remove hidden score values from feed events."""
     sessions = {event.id: UUID(event.data["sessionId"]) for event in events if event.type in SCORE_EVENTS}
     hidden = hidden_scores(viewer, sessions.values())
     for event in events:
@@ -116,7 +115,7 @@ def redact_events(viewer: Any, events: list[Any]) -> list[Any]:
 
 
 def redact_webhook_messages(viewer: Any, messages: list[Any]) -> list[Any]:
-    """Messages to webhooks, and the receivers' responses, without candidates and scores that the caller may not see."""
+    """Remove hidden identities and scores from webhook messages and the receivers' responses."""
     hidden = hidden_candidates(viewer, [message.candidate_id for message in messages])
     for message in messages:
         if message.candidate_id in hidden:

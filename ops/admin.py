@@ -1,4 +1,4 @@
-"""Administration from the command line: each operation is one transaction with its audit entries."""
+"""Administration from the command line. Each operation is one transaction with its audit entries."""
 
 import json
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ CATALOG = Path(__file__).parent.parent / "data" / "catalog.yaml"
 
 
 def record(org: Organization, action: str, kind: str = "org", subject_id: Any = None, **fields: Any) -> None:
-    """Write an audit entry of a command; by default its subject is the organization."""
+    """Record a command's audit entry. The subject defaults to the organization."""
     fields |= {"subject_kind": kind, "subject_id": subject_id or org.id}
     models.AuditEntry.record(org.id, action, audit.COMMAND, **fields)
 
 
 @contextmanager
 def recorded(organization: Organization, action: str) -> Iterator[None]:
-    """Run a change of the organization in a transaction, with its audit entry."""
+    """Change the organization in a transaction with its audit entry."""
     with db.atomic():
         yield
         record(organization, action)
 
 
 def find_organization(text: str) -> Organization:
-    """Find an organization by its id or its name."""
+    """Find an organization by id or name."""
     by_id_or_name = (Organization.id == parse_id(text)) | (Organization.name == text)
     organizations = list(Organization.select().where(by_id_or_name).limit(2))
     if not organizations:
@@ -62,7 +62,7 @@ def find_assessment(text: str) -> Assessment:
 def bootstrap() -> str | None:
     """Set up a new installation: schema, catalog, first organization.
 
-    Returns the organization's first token, or None if an organization already exists.
+    Returns the first token, or None if an organization already exists.
     """
     if migrations.upgrade():
         import_catalog(CATALOG)
@@ -72,7 +72,7 @@ def bootstrap() -> str | None:
 
 
 def create_organization(name: str, plan: str) -> tuple[Organization, str]:
-    """Create an organization; returns it and its first token."""
+    """Create an organization; returns it with its first token."""
     with db.atomic():
         organization, token = models.open_organization(name, plan)
         first = ApiToken.get(ApiToken.organization == organization)
@@ -81,7 +81,7 @@ def create_organization(name: str, plan: str) -> tuple[Organization, str]:
 
 
 def create_person(organization: Organization, name: str, email: str, role: str) -> User:
-    """Add a person; only here, and by an admin, admins are added."""
+    """Add a person, who can be an admin."""
     with db.atomic():
         person = users.add(organization, None, name, email, role)
         record(organization, "createPerson", "person", person.id)
@@ -91,7 +91,7 @@ def create_person(organization: Organization, name: str, email: str, role: str) 
 def create_token(
     organization: Organization, name: str, scope: str, expires_at: datetime | None, email: str | None = None
 ) -> str:
-    """Create a token of a service, or of the person with this address."""
+    """Create a token for a service account, or for the person with this address."""
     with db.atomic():
         person = users.find_by_address(organization, email) if email else None
         if email and person is None:
@@ -102,7 +102,7 @@ def create_token(
 
 
 def revoke_token(token_id: str) -> ApiToken:
-    """Revoke a token, even the last one with `write`: a command can create another."""
+    """Revoke a token, even the last `write` token, which a command can replace."""
     token = ApiToken.get_or_none(ApiToken.id == parse_id(token_id))
     if token is None:
         raise OperationError(f"No such token: {token_id}. Run `flask token list ORG` to see the ids.")
@@ -115,7 +115,7 @@ def revoke_token(token_id: str) -> ApiToken:
 
 
 def import_catalog(file: Path) -> int:
-    """Create or update the issues of a catalog, for all organizations; returns their number."""
+    """Create or update the catalog's issues; returns their number."""
     try:
         entries = Catalog().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -131,7 +131,7 @@ def import_catalog(file: Path) -> int:
 
 
 def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
-    """Rederive a session's metrics; returns each changed one with its old and new value."""
+    """Rederive a session's metrics; returns the old and new value of each changed metric."""
     derivation = sessions.Derivation.of(session)
     with db.atomic():
         changes = sessions.rederive(session, derivation)

@@ -1,6 +1,6 @@
-"""Back up and restore an installation on SQLite: its database and its folder of bundles (docs/backup.md).
+"""Back up and restore an installation on SQLite: its database and its bundle folder (docs/backup.md).
 
-Bundles in an object store are not included; back up the store itself.
+Bundles in an object store are not included.
 """
 
 import os
@@ -22,7 +22,7 @@ from storage.atomic_file import atomic_file
 
 
 class Installation(NamedTuple):
-    """The files of an installation: its database, and its folder of bundles (None with an object store)."""
+    """An installation's database file and bundle folder; the folder is None with an object store."""
 
     database: Path
     bundles: Path | None
@@ -37,7 +37,7 @@ def get_installation(storage: Storage) -> Installation:
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Report errors of the disk and of SQLite as OperationError."""
+    """Report disk and SQLite errors as OperationError."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
@@ -64,18 +64,15 @@ def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
 
 
 def _copy_database(database: Path, snapshot: Path) -> None:
-    """Copy a consistent state with SQLite's backup API.
-
-    A single step, because a write restarts a backup of several steps. In WAL mode no writer waits for it.
-    """
+    """Copy the database with SQLite's backup API, in a single step: writes would restart a backup of several steps."""
     with closing(_connect(database, "rw")) as source, closing(sqlite3.connect(snapshot)) as target:
         source.backup(target)
-        # A single file, without a write-ahead log next to it.
+        # Without a write-ahead log.
         target.execute("PRAGMA journal_mode=DELETE")
 
 
 def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
-    """List the bundles that the database refers to. Others would never be deleted after a restore."""
+    """List the bundles that the database refers to."""
     if folder is None:
         return None
     with closing(_connect(snapshot, "ro")) as connection:
@@ -90,9 +87,9 @@ def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
 def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
     """Replace an installation's files with a backup's; returns the number of bundles.
 
-    No process may use the database. An interrupted restore leaves the old database or the restored one, each with its
-    bundles: missing bundles are added before the database is replaced, unknown ones are deleted afterwards. Running
-    the restore again completes it.
+    No other process can use the database. An interrupted restore leaves the old or the restored database with its
+    bundles: missing bundles are added before the database is replaced, and unknown bundles are deleted afterwards.
+    Running it again completes it.
     """
     with open_archive(file) as archive:
         if archive.bundles and target.bundles is None:
@@ -112,10 +109,10 @@ def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
 
 @contextmanager
 def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
-    """Connect with an exclusive lock, held until the end.
+    """Connect with an exclusive lock, which blocks processes that start later.
 
-    Every open connection of a web process or worker has a shared lock, even when idle, so the lock is only granted
-    when none runs. Processes that start later wait for it.
+    Every open connection of a web process or worker has a shared lock, even when idle. The exclusive lock is therefore
+    only granted when no process runs.
     """
     create_private_file(database)
     with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
@@ -133,7 +130,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _has_data(connection: sqlite3.Connection) -> bool:
-    """Return whether there is an organization, or a table of another program."""
+    """Return whether the database has an organization, or a different program's tables."""
     tables = _table_names(connection)
     if "organizations" in tables:
         return bool(connection.execute("SELECT 1 FROM organizations LIMIT 1").fetchone())
@@ -141,7 +138,7 @@ def _has_data(connection: sqlite3.Connection) -> bool:
 
 
 def _replace_database(archive: Archive, database: Path, connection: sqlite3.Connection) -> None:
-    """Check the archived database and copy it over the open one, in a single transaction of SQLite."""
+    """Check the archived database and copy it over the open database in one transaction."""
     with _temporary_folder(database) as folder:
         extracted = Path(folder, "database")
         archive.extract_database(extracted)
@@ -166,7 +163,7 @@ def _delete_other_bundles(folder: Path, keys: set[str]) -> None:
 
 
 def _check_database(database: Path) -> None:
-    """Raise OperationError or IncompatibleDatabase unless the file is an intact database that can be upgraded."""
+    """Raise OperationError or IncompatibleDatabase unless the database is intact and can be upgraded."""
     with closing(_connect(database, "ro")) as connection:
         try:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -189,7 +186,7 @@ def _connect(database: Path, mode: str) -> sqlite3.Connection:
 
 
 def _temporary_folder(file: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder on the disk of a file, so that a rename can replace it."""
+    """Create a temporary folder on the file's disk."""
     return tempfile.TemporaryDirectory(dir=file.parent, prefix=f"{file.name}.", suffix=".part")
 
 

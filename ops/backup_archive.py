@@ -1,7 +1,7 @@
-"""The file format of a backup: a tar of the database, its bundles and a manifest.
+"""The backup file format: a tar of the database, its bundles and a manifest.
 
-Members in order: `database.sqlite3`, `bundles/<object key>` for each bundle, `manifest.json`. A file without a
-manifest at its end is incomplete.
+Members in order: `database.sqlite3`, `bundles/<object key>` for each bundle, `manifest.json`. A file that does not end
+with the manifest is incomplete.
 """
 
 import hashlib
@@ -29,8 +29,7 @@ FORMAT = 1
 def write_archive(file: IO[bytes], database: Path, bundles: list[Path] | None) -> int:
     """Write a complete archive; returns the number of bundles in it.
 
-    bundles -- files that may be missing: an upload can be unused, or erased in the meantime; None if the
-        installation stores its bundles elsewhere
+    bundles -- files, which can be missing if an upload was not used or was erased; None with an object store
     """
     count = 0
     with tarfile.open(fileobj=file, mode="w") as tar:
@@ -61,7 +60,7 @@ def _add(tar: tarfile.TarFile, name: str, source: IO[bytes]) -> None:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator["Archive"]:
-    """Open a complete archive; raises OperationError for any other file."""
+    """Open an archive. Raises OperationError if it is not complete."""
     try:
         with tarfile.open(path, "r:") as tar:
             yield Archive(path, tar)
@@ -70,7 +69,7 @@ def open_archive(path: Path) -> Iterator["Archive"]:
 
 
 class Archive:
-    """A complete archive, open for reading; `bundles` are the object keys of its bundles."""
+    """A complete archive, open for reading. `bundles` contains its bundles' object keys."""
 
     def __init__(self, path: Path, tar: tarfile.TarFile):
         self._tar = tar

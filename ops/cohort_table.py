@@ -1,7 +1,7 @@
-"""A cohort as a text table: a line for each session with its metrics and percentiles, then the averages."""
+"""A cohort as a text table: each session's metrics and percentiles, then the averages."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from models import Assessment, cohorts, sessions
 from rules.plain_text import pluralize, truncate
@@ -9,14 +9,6 @@ from schemas.cohort_stats import CohortStats, Percentiles
 
 MAX_NAME_CHARACTERS = 36
 UNKNOWN = "-"
-
-
-class Row(NamedTuple):
-    """One session, with `metrics` and `percentiles` as in the API."""
-
-    name: str
-    metrics: Mapping[str, Any]
-    percentiles: Mapping[str, float | None]
 
 
 def duration(milliseconds: int) -> str:
@@ -27,7 +19,7 @@ def duration(milliseconds: int) -> str:
 
 
 number = "{:.3f}".format
-# Title, name in the API and format of each metric.
+# Each metric's title, name in the API and format.
 COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("duration", "durationMs", duration),
     ("prompts", "promptCount", str),
@@ -43,30 +35,16 @@ def of_assessment(assessment: Assessment) -> list[str]:
     sessions.close_all_due(assessment_id=assessment.id)
     members = list(cohorts.members(assessment))
     percentiles = cohorts.percentiles(members)
-    rows = [
-        Row(
-            session.key.candidate_name or str(session.id),
-            sessions.shown_metrics(session) or {},
-            Percentiles().dump(percentiles[session.id]),
-        )
-        for session in members
-    ]
-    return lines(rows, CohortStats().dump(cohorts.statistics(assessment.id)))
-
-
-def lines(rows: Iterable[Row], cohort: Mapping[str, Any]) -> list[str]:
-    """Build the table; `cohort` is `cohortStats` as in the API."""
-    titles = ["session", *(text for title, _, _ in COLUMNS for text in (title, "pct")), "tests"]
-    table = [titles, *map(_cells, rows), _averages(cohort)]
+    table = [["session", *(text for title, _, _ in COLUMNS for text in (title, "pct")), "tests"]]
+    for session in members:
+        metrics, ranks = sessions.api_metrics(session) or {}, Percentiles().dump(percentiles[session.id])
+        cells = [truncate(session.key.candidate_name or str(session.id), MAX_NAME_CHARACTERS)]
+        for _, metric, format in COLUMNS:
+            cells += [_text(metrics[metric], format), _text(ranks.get(metric), number)]
+        table.append([*cells, {True: "pass", False: "fail", None: UNKNOWN}[metrics["testsPassed"]]])
+    table.append(_averages(CohortStats().dump(cohorts.statistics(assessment.id))))
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in table]
-
-
-def _cells(row: Row) -> list[str]:
-    cells = [truncate(row.name, MAX_NAME_CHARACTERS)]
-    for _, metric, format in COLUMNS:
-        cells += [_text(row.metrics[metric], format), _text(row.percentiles.get(metric), number)]
-    return [*cells, {True: "pass", False: "fail", None: UNKNOWN}[row.metrics["testsPassed"]]]
 
 
 def _averages(cohort: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,4 @@
-"""Checks of an installation (`flask doctor`): findings, each with a remedy.
-
-A check never raises, and no finding contains a secret.
-"""
+"""Check an installation (`flask doctor`). Each finding has a remedy and contains no secrets."""
 
 import os
 import shutil
@@ -28,7 +25,6 @@ from rules.plain_text import format_minutes
 from rules.timestamps import format_timestamp
 from storage import FolderStorage, Storage
 
-# `warning`: works, but needs attention.
 OK, WARNING, ERROR = "ok", "warning", "error"
 Finding = tuple[str, str, str]  # state, part, message
 MAX_CLOCK_DIFFERENCE_SECONDS = 2
@@ -50,15 +46,13 @@ QUEUES = {
 
 
 def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
-    """Check every part."""
     advice = [*_network_advice(settings), *_process_advice(settings)]
     for text in advice:
         yield WARNING, "settings", text
     if not advice:
         yield OK, "settings", "All settings are suitable for production."
     yield _mail(settings)
-    yield _storage(storage)
-    yield from _disks(storage)
+    yield from _storage(storage)
     yield from _permissions()
     yield _rate_limits(settings["RATELIMIT_STORAGE_URL"])
     try:
@@ -110,27 +104,16 @@ def _mail(settings: Mapping[str, Any]) -> Finding:
     return OK, "email", "The email server accepts the login. No email was sent."
 
 
-def _storage(storage: Storage) -> Finding:
+def _storage(storage: Storage) -> Iterator[Finding]:
     try:
         storage.check_writable()
+        yield OK, "storage", "Bundles can be stored."
     except ApiError as error:
-        return ERROR, "storage", f"{error.sentence} Check BUNDLE_FOLDER or the S3 settings."
-    return OK, "storage", "Bundles can be stored."
-
-
-def _disks(storage: Storage) -> Iterator[Finding]:
+        yield ERROR, "storage", f"{error.sentence} Check BUNDLE_FOLDER or the S3 settings."
     if not is_postgres() and (folder := Path(db.obj.database).parent).is_dir():
         yield _disk("disk of the database", folder)
     if isinstance(storage, FolderStorage) and storage.folder.is_dir():
         yield _disk("disk of the bundles", storage.folder)
-
-
-def _permissions() -> Iterator[Finding]:
-    """Report SQLite files that other users can access; older versions created them that way."""
-    database = None if is_postgres() else Path(db.obj.database)
-    for path in database.parent.glob(f"{database.name}*") if database else ():
-        if path.is_file() and path.stat().st_mode & 0o077:
-            yield WARNING, "permissions", f"Other users can access {path}. Run `chmod 600 {path}`."
 
 
 def _disk(part: str, folder: Path) -> Finding:
@@ -139,6 +122,16 @@ def _disk(part: str, folder: Path) -> Finding:
     if free < max(MIN_FREE_BYTES, MIN_FREE_SHARE * total):
         return WARNING, part, f"Only {text} Free up space."
     return OK, part, text
+
+
+def _permissions() -> Iterator[Finding]:
+    """Report SQLite files that other users can access."""
+    if is_postgres():
+        return
+    database = Path(db.obj.database)
+    for path in database.parent.glob(f"{database.name}*"):
+        if path.is_file() and path.stat().st_mode & 0o077:
+            yield WARNING, "permissions", f"Other users can access {path}. Run `chmod 600 {path}`."
 
 
 def _rate_limits(url: str | None) -> Finding:
@@ -183,12 +176,12 @@ def _clock() -> Finding:
 def _worker() -> Finding:
     if worker.state() != worker.OK:
         return ERROR, "worker", worker.describe()
-    # An installation without any work needs no worker yet.
+    # A new installation does not need a worker yet.
     return OK if heartbeats.workers().beat_at else WARNING, "worker", worker.describe()
 
 
 def _tasks() -> Iterator[Finding]:
-    """Failing tasks, each with an organization, session or candidate to search for in the log."""
+    """Report failing tasks, with the id of an organization, session or candidate to search for in the log."""
     failures = list(TaskFailure.select().order_by(TaskFailure.created_at, TaskFailure.id).limit(MAX_FAILURES))
     for failure in failures:
         since = format_timestamp(failure.created_at)
@@ -197,7 +190,7 @@ def _tasks() -> Iterator[Finding]:
         yield ERROR, "task", f"{text} The worker's log has the reason."
     if failures:
         counts = ", ".join(f"{count} of `{task}`" for task, count in TaskFailure.counts().items())
-        yield ERROR, "tasks", f"Failures: {counts}. The others continue, and these are retried."
+        yield ERROR, "tasks", f"Failures: {counts}. They are retried."
     else:
         yield OK, "tasks", "None are failing."
 
@@ -217,10 +210,8 @@ def _queues() -> Iterator[Finding]:
     minutes = {name: (clock.now() - due) // MINUTE for name, due in backlog.oldest_due().items()}
     late = {name: age for name, age in minutes.items() if age >= MAX_QUEUE_MINUTES}
     for name, age in late.items():
-        text = (
-            f"{QUEUES[name]} have been due for {format_minutes(age)}. Check that `flask worker` is running."
-        )
-        yield ERROR, "queue", text
+        text = f"{QUEUES[name]} have been due for {format_minutes(age)}."
+        yield ERROR, "queue", f"{text} Check that `flask worker` is running."
     if not late:
         yield OK, "queue", "Nothing is overdue."
 
@@ -236,16 +227,19 @@ def _invalid_credentials() -> Finding:
     worst = AccessHour.worst()
     if worst is None or worst.invalid_credentials < MAX_INVALID_CREDENTIALS_PER_HOUR:
         return OK, "invalid credentials", "Few in the last day."
-    text = f"{worst.invalid_credentials} in the hour from {format_timestamp(worst.hour)}: someone may be guessing keys."
+    hour = format_timestamp(worst.hour)
+    text = f"{worst.invalid_credentials} in the hour from {hour}: a client might be guessing keys."
     advice = "Find the addresses with many 401, 404 and 429 in the log, and block them in the proxy."
     return WARNING, "invalid credentials", f"{text} {advice}"
 
 
 def _addresses() -> Finding:
     if address := AccessHour.sole_private_address():
-        text = f"All requests of the last day came from the private address {address}."
-        advice = (
-            "If it is a proxy's, set TRUSTED_PROXIES to the number of proxies: otherwise all clients share"
+        text = (
+            f"All requests in the last day came from the private address {address}, so all clients share one"
         )
-        return WARNING, "addresses", f"{text} {advice} one limit for invalid credentials."
+        advice = (
+            "limit for invalid credentials. If it is a proxy, set TRUSTED_PROXIES to the number of proxies."
+        )
+        return WARNING, "addresses", f"{text} {advice}"
     return OK, "addresses", "Requests do not all come from one private address."

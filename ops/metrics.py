@@ -1,11 +1,12 @@
-"""Metrics for Prometheus: requests and their duration, database connections, queues.
+"""Prometheus metrics: requests and their durations, database connections, queues.
 
-Imported only if METRICS_TOKEN is set, and only in a started web process: at import `prometheus_client` decides whether
-it counts for one process or, under gunicorn (gunicorn.conf.py), for all processes in shared files.
+Imported only if METRICS_TOKEN is set, and only in a started web process: at import, `prometheus_client` decides whether
+it counts in this process or, under gunicorn (gunicorn.conf.py), in files that all processes share.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,13 +21,13 @@ DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 
 
 class Monitoring:
-    """Request metrics of this process, and the page with the metrics of all processes.
+    """This process's request metrics, and the page with the metrics of all processes.
 
-    pool -- maximum number of database connections of this process; None for no limit
+    pool -- this process's maximum number of database connections; None for no limit
     """
 
     def __init__(self, pool: int | None):
-        # A separate registry keeps several applications in one process apart.
+        # A registry per application: one process can have several.
         self._registry = registry = CollectorRegistry()
         summed: Any = {"registry": registry, "multiprocess_mode": "livesum"}
         self._requests = Counter(
@@ -65,7 +66,6 @@ class Monitoring:
             Gauge("proofstone_database_connections_max", text, **summed).set(pool)
 
     def measure(self, request: RequestRecord, operation: str | None) -> None:
-        """Count a finished request."""
         name = operation or "unmatched"
         self._requests.labels(name, request.method, request.status).inc()
         self._durations.labels(name).observe(request.milliseconds / 1000)
@@ -88,47 +88,40 @@ class Monitoring:
         return generate_latest(combined)
 
     def collect(self) -> Iterator[Any]:
-        """Read the queue metrics from the database, at each scrape."""
+        """Read the queue metrics from the database, for each scrape."""
         up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
         try:
-            queues = [_rows(), _ages(), *_workers(), _failures()]
+            queues = list(_queue_metrics())
         except DATABASE_ERRORS:
             queues = []
         up.add_metric([], 1 if queues else 0)
         yield from [up, *queues]
 
 
-def _workers() -> Iterator[GaugeMetricFamily]:
-    seen, now = heartbeats.workers(), clock.now()
-    yield GaugeMetricFamily("proofstone_workers", "Running workers, by their heartbeats.", seen.running)
-    text = "Time since a running worker last ran the task."
-    family = GaugeMetricFamily("proofstone_task_age_seconds", text, labels=["task"])
-    for task, beat_at in seen.latest.items():
-        family.add_metric([task], max(0, (now - beat_at).total_seconds()))
-    yield family
-
-
-def _failures() -> GaugeMetricFamily:
-    text = "Organizations, sessions, events or candidates for which a task of the worker fails."
-    family = GaugeMetricFamily("proofstone_task_failures", text, labels=["task"])
-    for task, count in TaskFailure.counts().items():
-        family.add_metric([task], count)
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
     return family
 
 
-def _rows() -> GaugeMetricFamily:
+def _queue_metrics() -> Iterator[GaugeMetricFamily]:
+    now, workers, due = clock.now(), heartbeats.workers(), backlog.oldest_due()
+
+    def age(since: datetime | None) -> float:
+        return max(0, (now - since).total_seconds()) if since else 0
+
     text = "Messages by kind: due, waiting for the next attempt, or failed in the last four days."
-    family = GaugeMetricFamily("proofstone_queue_rows", text, labels=["kind", "state"])
+    rows = GaugeMetricFamily("proofstone_queue_rows", text, labels=["kind", "state"])
     for count in backlog.counts():
-        family.add_metric([count.kind, count.state], count.rows)
-    return family
-
-
-def _ages() -> GaugeMetricFamily:
+        rows.add_metric([count.kind, count.state], count.rows)
+    yield rows
     text = "Time since the oldest entry of a queue became due; 0 for an empty queue."
-    family = GaugeMetricFamily("proofstone_queue_oldest_due_age_seconds", text, labels=["queue"])
-    due, now = backlog.oldest_due(), clock.now()
-    for name in backlog.NAMES:
-        age = (now - due[name]).total_seconds() if name in due else 0
-        family.add_metric([name], max(0, age))
-    return family
+    ages = {name: age(due.get(name)) for name in backlog.NAMES}
+    yield _gauge("proofstone_queue_oldest_due_age_seconds", text, "queue", ages)
+    yield GaugeMetricFamily("proofstone_workers", "Running workers, by their heartbeats.", workers.running)
+    text = "Time since a running worker last ran the task."
+    ages = {task: age(beat_at) for task, beat_at in workers.latest.items()}
+    yield _gauge("proofstone_task_age_seconds", text, "task", ages)
+    text = "Organizations, sessions, events or candidates for which a task of the worker fails."
+    yield _gauge("proofstone_task_failures", text, "task", TaskFailure.counts())

@@ -1,4 +1,4 @@
-"""Check final seals and organizations' chain rows, and compare anchors with the database (`flask seals verify`)."""
+"""Check final seals and chain rows, and compare anchors with the database (`flask seals verify`)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -32,14 +32,14 @@ EVIDENCE: tuple[Any, ...] = (
 
 
 def find_breaks() -> Iterator[str]:
-    """The breaks of all final seals and of the rows that count them, one line each."""
+    """Yield a line for each break of a final seal or of a row that counts them."""
     is_keyed = AuditChain.is_keyed()
     yield from _malformed_values()
     for organization in Organization.select().order_by(Organization.id):
         with snapshot():
             breaks = list(_organization_breaks(organization, is_keyed))
         yield from breaks
-    # Rows with another id were reported, and cannot be read in order.
+    # Malformed ids were reported above, and cannot be read in order.
     for seal in batches.read_all(FinalSeal.select().where(is_well_formed(FinalSeal.id)), FinalSeal.id):
         if seal.is_intact is not True:
             yield f"session {seal.session_id}, final seal {seal.number}: {_verdict(seal.is_intact)}"
@@ -49,7 +49,7 @@ def find_breaks() -> Iterator[str]:
 
 
 def _malformed_values() -> Iterator[str]:
-    """Values of another type than their column's, in the tables of the record."""
+    """Yield a line for each column with a value of the wrong type."""
     for table in EVIDENCE:
         for column in find_malformed(table):
             name = f"{table._meta.table_name}.{column.name}"
@@ -57,7 +57,7 @@ def _malformed_values() -> Iterator[str]:
 
 
 def _erasure_breaks() -> Iterator[str]:
-    """Candidates that are marked as erased without a receipt, or the reverse."""
+    """Yield a line for each candidate who is marked as erased without a receipt, or the reverse."""
     keys = CandidateKey.select(CandidateKey.id, CandidateKey.erased_at, Erasure.id)
     keys = keys.join(Erasure, peewee.JOIN.LEFT_OUTER, on=Erasure.key == CandidateKey.id)
     differs = CandidateKey.erased_at.is_null() != Erasure.id.is_null()
@@ -104,12 +104,10 @@ def _verdict(is_intact: bool | None) -> str:
 
 
 def compare(anchors: Iterable[Anchor]) -> Iterator[tuple[Anchor, str | None]]:
-    """Each anchor with its difference from the database; None if there is none."""
+    """Yield each anchor with its difference from the database, or None."""
     for anchor in anchors:
-        yield (
-            anchor,
-            _session_difference(anchor.data) if anchor.type == SESSION else _audit_difference(anchor.data),
-        )
+        difference = _session_difference if anchor.type == SESSION else _audit_difference
+        yield anchor, difference(anchor.data)
 
 
 def _session_difference(data: dict[str, Any]) -> str | None:
@@ -120,11 +118,8 @@ def _session_difference(data: dict[str, Any]) -> str | None:
     if seal.is_intact is False or not is_complete(seal.content):
         return "the seal differs"
     events = seal.parts["events"]
-    if (seal.mac.hex(), events["head"], events["count"]) != (
-        data.get("mac"),
-        data.get("head"),
-        data["count"],
-    ):
+    anchored = (data.get("mac"), data.get("head"), data["count"])
+    if (seal.mac.hex(), events["head"], events["count"]) != anchored:
         return "the seal differs"
     session = Session.get_or_none(Session.id == seal.session_id)
     if session is None:

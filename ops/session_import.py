@@ -1,4 +1,4 @@
-"""Import recorded timelines (JSON Lines, one event per line): each becomes a candidate's session."""
+"""Import recorded timelines (JSON Lines, one event per line) as candidates' sessions."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
 from web.json import MAX_EVENT_BYTES, decode, load_strict, reasons
 
-# A recording cannot know the id of its session.
+# A recording's placeholder for the id of its session.
 PLACEHOLDER = re.compile(rb'("sessionId"\s*:\s*)"SESSION"')
 TITLE = "Recorded sessions"
 ENVELOPE = Envelope()
@@ -29,7 +29,7 @@ class InvalidRecording(OperationError):
 
 @dataclass
 class Importer:
-    """Imports recordings into an assessment, or into a new one that the first import creates."""
+    """Imports recordings into an assessment, which the first import creates if it is None."""
 
     organization: Organization
     assessment: Assessment | None = None
@@ -47,9 +47,9 @@ class Importer:
         return messages
 
     def import_file(self, file: Path, on_progress: Callable[[int], Any] = lambda size: None) -> Session:
-        """Create a completed session, or raise InvalidRecording and store nothing.
+        """Create a completed session. Raises InvalidRecording without storing anything.
 
-        on_progress -- called with the size of each stored line in bytes
+        on_progress -- called with each stored line's size in bytes
         """
         with db.atomic(), file.open("rb") as lines:
             assessment = self.assessment or self._create_assessment()
@@ -81,12 +81,12 @@ def _start_session(assessment: Assessment, name: str) -> Session:
     key = models.CandidateKey.get_by_id(row.id)
     models.Consent.record(key, None, None)
     session = sessions.redeem(key.key)
-    sessions.lift_time_limit(session)
+    sessions.remove_time_limit(session)
     return session
 
 
 def _append(session: Session, line: bytes, quota: Quota) -> None:
-    """Validate and store one event, like the body of a request; skip an empty line."""
+    """Validate and store one event like a request body; skip an empty line."""
     if not line:
         return
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line)
@@ -96,6 +96,6 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
     fields, envelope = load_strict(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
-    arrival = models.ReceivedEvent.of(fields, envelope["ts"], text)
-    if sessions.append(session, arrival, quota=quota) == ["full"]:
+    event = models.ReceivedEvent.of(fields, envelope["ts"], text)
+    if sessions.append(session, event, quota=quota) == ["full"]:
         raise SessionFull(f"The session exceeds {quota.max_bytes} bytes or {quota.max_events} events.")

@@ -1,4 +1,4 @@
-"""The state of the installation's workers, for readiness and doctor."""
+"""The workers' state, for readiness and `flask doctor`."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def state() -> str:
-    """STALLED if a running worker's task has not run, NOT_RUNNING if a worker is expected but none runs, or OK."""
+    """Return STALLED if a running worker's task has not run, NOT_RUNNING if no expected worker runs, otherwise OK."""
     seen = workers()
     if seen.stalled:
         return STALLED

@@ -1,9 +1,9 @@
-// Shared by the candidates' pages: requests, page states, texts, and times in the reader's time zone.
+// Shared by candidates' pages: requests, page states, texts, and times in the reader's time zone.
 
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 15000;
 
-/** The response as `{status, body}`; status 0 without a JSON response. */
+/** Send a request; return `{status, body}`, with status 0 if there is no JSON response. */
 export async function fetchJson(path, { timeoutMs = TIMEOUT_MS, ...options } = {}) {
   try {
     const response = await fetch(ROOT + path, {
@@ -56,7 +56,7 @@ export function formatClock(text) {
   return new Date(text).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
-/** The reader's time zone at that time: `Europe/Berlin, GMT+2`. */
+/** The reader's time zone at a given time: `Europe/Berlin, GMT+2`. */
 export function formatZone(text) {
   const format = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
   const short = format.formatToParts(new Date(text)).find((part) => part.type === "timeZoneName").value;

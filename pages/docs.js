@@ -5,7 +5,7 @@ const applyTheme = () => document.documentElement.classList.toggle("dark-mode", 
 dark.addEventListener("change", applyTheme);
 applyTheme();
 
-// Swagger UI gives the field only a placeholder, which screen readers do not announce.
+// Swagger UI labels the field only with a placeholder, which screen readers do not announce.
 function labelFilter() {
   document.querySelector(".operation-filter-input").setAttribute("aria-label", "Filter operations by tag or path");
 }
@@ -14,7 +14,7 @@ SwaggerUIBundle({
   url: `${document.documentElement.dataset.root}/openapi.json`,
   dom_id: "#operations",
   deepLinking: true,
-  // From 150 open groups and operations, Swagger UI renders only those in view, and the browser's search does not find
+  // From 150 open groups and operations on, Swagger UI renders only visible ones, and the browser's search does not find
   // the others (swagger-api/swagger-ui#11056).
   docExpansion: "none",
   filter: true,

@@ -43,7 +43,7 @@ function retention(session) {
 }
 
 function show(session) {
-  // "hired" is shown as submitted: the organization informs the candidate itself.
+  // Show "hired" as submitted: the organization informs the candidate.
   const { heading, status, message, when } = STATUSES[session.status] ?? STATUSES.completed;
   const [whenLabel, at] = when(session);
   fill({

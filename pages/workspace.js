@@ -119,7 +119,7 @@ function showReceived() {
   const { received, lastReceivedAt } = state;
   showPart("nothing-yet", !lastReceivedAt);
   showPart("arrived", Boolean(lastReceivedAt));
-  if (lastReceivedAt) fill({ last: formatAgo(lastReceivedAt) });
+  if (lastReceivedAt) fill({ last: formatRelative(lastReceivedAt) });
   document.querySelector("[data-received]").replaceChildren(...received.map(receivedRow));
 }
 
@@ -132,7 +132,7 @@ function receivedRow({ tool, prompts, commands, changes }) {
   return row;
 }
 
-function formatAgo(text) {
+function formatRelative(text) {
   const seconds = Math.max(0, Math.round((serviceTime() - new Date(text)) / 1000));
   const format = new Intl.RelativeTimeFormat("en-GB");
   if (seconds < 60) return format.format(-seconds, "second");

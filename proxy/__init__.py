@@ -1,1 +1,1 @@
-"""Model calls, forwarded to the providers. Optional: delete the package with its line in app.py."""
+"""Forward model calls to the providers. To remove the feature, delete this package and its line in app.py."""

@@ -1,4 +1,4 @@
-"""Return whether a candidate may call a provider's models now."""
+"""Check whether a candidate may call a provider's models now."""
 
 from datetime import timedelta
 
@@ -8,9 +8,9 @@ from proxy import budget
 from proxy.errors import AccessExpired, AgentRejected, NoProviderKey
 from proxy.forwarding import ModelProxy
 
-# From the redeem, in a session without a time limit.
+# After the redeem, in sessions without a time limit.
 MODEL_ACCESS_PERIOD = timedelta(hours=24)
-# The tool in `allowedTools` that calls each provider.
+# The agent in `allowedTools` for each provider.
 AGENTS = {"anthropic": "claude", "openai": "codex"}
 
 

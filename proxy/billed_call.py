@@ -1,4 +1,4 @@
-"""A model call that costs something: reserve its cost, record it, and book its usage when it ends (R42)."""
+"""A billed model call: reserve its cost, record it, and book its usage (R42)."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ from proxy import budget
 from proxy.endpoints import CHAT_COMPLETIONS, Endpoint
 from proxy.lazy_json import LazyObject
 from proxy.model_request import ModelRequest, read_request
-from proxy.recording import CHANNEL, ProxyRequest, Recorder
+from proxy.recording import CHANNEL, Recorder
 from proxy.renewals import renewals
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
@@ -31,15 +31,15 @@ from rules.timestamps import whole_seconds_ns
 
 log = logging.getLogger("proofstone.proxy")
 
-# More than models generate at the standard price, reasoning included.
+# Faster than any model at the standard price, reasoning included.
 OUTPUT_TOKENS_PER_SECOND = 200
 
 
 @dataclass
 class BilledCall(Observer):
-    """A running call: keeps its reservation; when it ends, records its events and books its usage.
+    """A running call. When it ends, its events are recorded and its usage is booked.
 
-    recorder -- None if the candidate has not agreed to it
+    recorder -- None if the candidate has not agreed to recording
     """
 
     session: Session
@@ -60,7 +60,7 @@ class BilledCall(Observer):
         received_at: datetime,
         release_slot: Callable[[], None],
     ) -> "BilledCall":
-        """Check the request, and reserve its cost. Raises what `read_request` and `reserve` raise."""
+        """Check the request and reserve its cost. Raises the errors of `read_request` and `reserve`."""
         model_request = read_request(endpoint, body, session.assessment.allowed_hosted_tools)
         recorder = _recorder(endpoint, session, model_request, received_at)
         estimate = estimate_call(
@@ -73,9 +73,9 @@ class BilledCall(Observer):
         )
         reservation = budget.reserve(session, endpoint.provider, estimate.cost_nano_usd)
         release_connection()
-        # Only a recorder needs the body's text any longer.
-        limits = model_request._replace(model=estimate.model, fields={}, elements={})
-        return cls(session, endpoint.provider, limits, reservation, release_slot, recorder)
+        # Only the recorder still needs the body.
+        model_request = model_request._replace(model=estimate.model, fields={}, elements={})
+        return cls(session, endpoint.provider, model_request, reservation, release_slot, recorder)
 
     def __post_init__(self) -> None:
         if self.reservation:
@@ -99,38 +99,33 @@ class BilledCall(Observer):
         self._store(self._booked_usage(response), columns, recorder)
 
     def on_no_response(self, status: int) -> None:
-        """Book a call that the provider received but did not respond to.
-
-        A stream's response starts before its output, any other response when the output is complete.
-        """
+        """Book a call that the provider received but did not respond to."""
+        # A stream's headers precede its output. A document's headers follow the complete output.
         counts = {"input": estimated_tokens(self.request.body_bytes)}
         if not self.request.is_stream:
             counts["output"] = self._possible_output()
         self._store(ReportedUsage(self.request.model, counts), {"status_code": status, "is_whole": False})
 
     def cancel(self) -> None:
-        """Release the reservation of a call that cost nothing."""
+        """Release the reservation: the call cost nothing."""
         if self.reservation:
             renewals.discard(self.reservation)
             self.reservation.release()
 
     def _possible_output(self) -> int:
-        """The most tokens that the model can have generated until now."""
+        """Return the maximum number of tokens that the model can have generated so far."""
         possible = ceil((time.monotonic() - self.started) * OUTPUT_TOKENS_PER_SECOND)
         return min(possible, self.request.max_output_tokens)
 
     def _booked_usage(self, response: ProviderResponse) -> ReportedUsage:
-        """The reported usage; for a successful response, counts that the provider did not report are estimated.
-
-        A client can hang up after reasoning that the provider does not send: then the output is the possible one.
-        """
+        """Return the reported usage. A successful response's missing counts are estimated."""
         reader = response.reader
         reported = reader.usage()
         output = min(reader.estimated_output(), self.request.max_output_tokens)
         is_failure = response.status >= 400 or (response.is_whole and not output)
         if is_failure or reader.has_total:
             return reported
-        # Nor is reasoning reported in a stream of Chat Completions without `stream_options`.
+        # An interrupted stream can hide reasoning, as can Chat Completions without `stream_options`.
         is_unreported = response.is_whole and response.endpoint == CHAT_COMPLETIONS
         if (response.client_left and not response.is_whole) or is_unreported:
             output = max(output, self._possible_output())
@@ -139,7 +134,7 @@ class BilledCall(Observer):
         return ReportedUsage(reported.model or self.request.model, counts)
 
     def _store(self, used: ReportedUsage, columns: dict[str, Any], recorder: Recorder | None = None) -> None:
-        """Store events and usage in one transaction, with a connection of its own; without the events if they fail."""
+        """Store events and usage in one transaction. If the events fail, store the usage alone."""
         try:
             cost = call_cost_nano_usd(self.provider, used, whole_seconds_ns(self.started_at), prices())
             record = partial(
@@ -181,10 +176,10 @@ class BilledCall(Observer):
 def _recorder(
     endpoint: Endpoint, session: Session, model_request: ModelRequest, received_at: datetime
 ) -> Recorder | None:
-    """The recorder of a call; None if the candidate has not agreed to recording (R38), or without rules/agents/."""
+    """Return None if the candidate has not agreed to recording (R38), or without rules/agents/."""
     dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
     if dialect is None or not sessions.may_record(session, CHANNEL):
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = LazyObject(model_request.fields, model_request.elements)
-    return Recorder(session, dialect, ProxyRequest(headers, body, received_at), session_quota())
+    return Recorder(session, dialect, headers, body, received_at, session_quota())

@@ -1,7 +1,4 @@
-"""The model proxies: the provider endpoints that Claude Code and Codex use (client contract, section 3.16).
-
-Errors have the provider's format, since its own clients read them (docs/proxies.md).
-"""
+"""The model proxies: the provider endpoints that Claude Code and Codex use (client contract, section 3.16)."""
 
 import re
 from collections.abc import Callable
@@ -27,7 +24,7 @@ from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 RESPONSES_PATH = "/v1/proxy/openai/v1/responses"
-FURTHER_WAIT_SECONDS = 1
+EXCESS_WAIT_SECONDS = 1
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
@@ -37,7 +34,7 @@ error_responses.register(blp)
 
 
 class ForwardedResponse(Response):
-    """A provider's response; without a content type if the provider sends none."""
+    """A provider's response. It has a content type only if the provider sent one."""
 
     default_mimetype = None
 
@@ -51,23 +48,25 @@ def _register(state: Any) -> None:
     }
     streams = settings["PROXY_STREAMS"]
     other_threads = settings["WEB_THREADS"] - streams
-    # One candidate's calls, running and waiting, must leave a thread to everything else. Claude Code counts the tokens
-    # of 20 texts at once: these calls take a moment, so that further ones may occupy the other threads for as long.
-    slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=max(1, other_threads // 2))
-    free = max(1, other_threads // 2)
-    free_slots = StreamSlots(free, free, max_waiting=other_threads // 4, further_seconds=FURTHER_WAIT_SECONDS)
-    state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots=free_slots)
+    # One candidate's calls, running and waiting, must leave a thread for other requests. Claude Code counts the tokens
+    # of 20 texts at the same time. These calls are fast, so those beyond `max_waiting` wait for a short time.
+    half = max(1, other_threads // 2)
+    slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=half)
+    free_slots = StreamSlots(
+        half, half, max_waiting=other_threads // 4, excess_wait_seconds=EXCESS_WAIT_SECONDS
+    )
+    state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots)
     other_paths = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(other_paths, "other_path", other_path, methods=METHODS)
     state.add_url_rule("/proxy/anthropic", "probe", probe, methods=["HEAD"])
 
 
 def proxied(provider: str) -> Callable:
-    """Authentication, body limit and documented errors, for every operation."""
+    """Add authentication, the body limit and the documented errors."""
 
     def decorate(view: Any) -> Any:
         view = body_limit(MAX_REQUEST_BYTES)(view)
-        view = auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)(view)
+        view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
         view.responses = error_responses.documented(provider)
         return view
 
@@ -76,17 +75,17 @@ def proxied(provider: str) -> Callable:
 
 @blp.before_request
 def answer_probes() -> Response | None:
-    """Answer what tools send before their first call, without a credential (R39)."""
+    """Respond to the probes that tools send before their first call, without a credential (R39)."""
     if request.method == "HEAD" and request.path.startswith("/v1/proxy/anthropic/"):
         return probe()
     if request.path == RESPONSES_PATH and request.headers.get("Upgrade", "").lower() == "websocket":
-        # Codex then sends requests instead, at once and without a message.
+        # Codex then falls back to requests, immediately and without a message.
         return Response("WebSocket is not supported. Use POST.\n", 426, mimetype="text/plain")
     return None
 
 
 def probe() -> Response:
-    """Respond with 200: Claude Code checks at its start that the service is reachable."""
+    """Respond with 200: Claude Code checks on startup that the service is reachable."""
     return Response()
 
 
@@ -114,7 +113,7 @@ def anthropic_count_tokens():
 @proxied("anthropic")
 def anthropic_models():
     """List Anthropic's models"""
-    return _forward(endpoints.models("messages", "anthropic"))
+    return _forward(endpoints.ANTHROPIC_MODELS)
 
 
 @blp.get("/proxy/anthropic/v1/models/<model>")
@@ -123,7 +122,8 @@ def anthropic_model(model):
     """Get one of Anthropic's models"""
     if not MODEL.fullmatch(model):
         raise NotFound()
-    return _forward(endpoints.models("messages", "anthropic", quote(model)))
+    models = endpoints.ANTHROPIC_MODELS
+    return _forward(models._replace(path=f"{models.path}/{quote(model)}"))
 
 
 @blp.post("/proxy/openai/v1/responses")
@@ -144,8 +144,8 @@ def openai_responses():
 def openai_chat_completions():
     """Call an OpenAI model with Chat Completions
 
-    For tools that do not use the Responses API. Forwarded and recorded like it. Without
-    `stream_options.include_usage`, the usage of a stream is estimated.
+    For tools that do not use the Responses API, and forwarded and recorded in the same way. A stream's usage is
+    estimated unless `stream_options.include_usage` is set.
     """
     return _forward(endpoints.CHAT_COMPLETIONS)
 
@@ -154,12 +154,12 @@ def openai_chat_completions():
 @proxied("openai")
 def openai_models():
     """List OpenAI's models"""
-    return _forward(endpoints.models("responses", "openai"))
+    return _forward(endpoints.OPENAI_MODELS)
 
 
-@auth.required(CandidateKey, chain=auth.CANDIDATE_CHAIN)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 def other_path(provider, path):
-    """Reject every other path: it would be billed to the service's key."""
+    """Reject all other paths, which would use the service's key."""
     raise NotFound()
 
 
@@ -169,7 +169,7 @@ def _forward(endpoint: Endpoint) -> Response:
     session = Session.of_key(caller)
     session.assessment = caller.assessment
     admit(session, proxy, endpoint.provider)
-    # Reading the body can take seconds and a stream minutes. Neither needs the database.
+    # Reading the body can take seconds, and a stream minutes.
     release_connection()
     with ExitStack() as undo, ExitStack() as resources:
         release_slot = proxy.acquire_slot(endpoint, caller.id)

@@ -1,4 +1,4 @@
-"""The budget of a session's model calls, and the reservation of a call's cost (R42)."""
+"""A session's budget for model calls, and reservations of their cost (R42)."""
 
 import time
 from math import ceil
@@ -16,8 +16,8 @@ POLL_SECONDS = 0.25
 def limit_nano_usd(session: Session) -> int | None:
     """The assessment's budget, or the default; None for no limit."""
     default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
-    own = session.assessment.token_budget_nano_usd
-    return own if own is not None else default or None
+    limit = session.assessment.token_budget_nano_usd
+    return limit if limit is not None else default or None
 
 
 def require_left(session: Session) -> None:
@@ -28,9 +28,9 @@ def require_left(session: Session) -> None:
 
 
 def reserve(session: Session, provider: str, cost_nano_usd: int) -> ModelReservation | None:
-    """Reserve a call's cost; None without a budget.
+    """Reserve a call's cost. Return None without a budget.
 
-    While other calls have reserved the rest, it waits without a database connection. Raises BudgetSpent, or
+    Wait, without a database connection, while other calls have reserved what is left. Raise BudgetSpent, or
     TooManyStreams after MAX_WAIT_SECONDS.
     """
     limit = limit_nano_usd(session)

@@ -1,4 +1,4 @@
-"""Connection pools to the providers, whose connections start a Watch when the request has been sent."""
+"""Connection pools that start a call's Watch once its request has been sent."""
 
 import threading
 from typing import Any
@@ -8,12 +8,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from proxy.disconnect import Watch
 
-# The watch of the call that this thread makes: urlopen() cannot pass it to the connection.
+# The current thread's Watch: urllib3's urlopen() cannot pass it to the connection.
 _current = threading.local()
 
 
 def pool(base_url: str, size: int, timeout: urllib3.Timeout) -> urllib3.HTTPConnectionPool:
-    """A pool whose requests are made by `urlopen` below."""
+    """Return a pool for `urlopen` below."""
     pool = urllib3.connection_from_url(base_url, maxsize=size, timeout=timeout)
     pool.ConnectionCls = _WatchedHTTPSConnection if pool.scheme == "https" else _WatchedHTTPConnection
     return pool
@@ -30,7 +30,7 @@ def urlopen(
 
 class _Watched:
     def getresponse(self) -> Any:
-        """Called when the whole request has been sent."""
+        """Start the watch: the whole request has been sent."""
         _current.watch.start(self.sock)  # type: ignore[attr-defined]
         return super().getresponse()  # type: ignore[misc]
 

@@ -1,7 +1,7 @@
 """Detect clients that disconnect while their request waits for a provider.
 
-A thread that waits for a provider cannot watch its client. One thread per process watches the sockets of all waiting
-clients. Soon after a client disconnects, the upstream connection is shut down, which wakes the waiting thread.
+A thread that waits for a provider cannot watch its client, so one thread per process watches the sockets of all waiting
+clients. Soon after a client disconnects, it shuts the upstream connection down, which wakes the waiting thread.
 """
 
 import contextlib
@@ -12,15 +12,15 @@ import ssl
 import threading
 from functools import cache
 
-# After the client disconnected, the provider may still report the usage of a response that is about to end. Shorter
-# than the time that a stopping process has for it (web/gunicorn_worker.py).
+# After a disconnect, the provider can still report the usage of a response that is about to end. A stopping process
+# waits longer than this (web/gunicorn_worker.py).
 GRACE_SECONDS = 2
-# Held during a shutdown, so that none happens after `Watch.end()`.
+# Prevents a shutdown after `Watch.end()`.
 _lock = threading.RLock()
 
 
 class Watch:
-    """Between `start` and `end`: shuts the upstream connection down GRACE_SECONDS after the client disconnected."""
+    """From `start` to `end`, shuts the upstream connection down GRACE_SECONDS after the client disconnects."""
 
     def __init__(self, client: socket.socket | None):
         self.client = client
@@ -30,7 +30,7 @@ class Watch:
         self._timer: threading.Timer | None = None
 
     def start(self, upstream: socket.socket) -> None:
-        """Start when the client has sent its whole request: from then on its socket is readable on disconnect only."""
+        """Start watching. The client has sent its whole request, so its socket becomes readable only on disconnect."""
         with _lock:
             self.upstream = upstream
             if self.client is not None:
@@ -38,7 +38,7 @@ class Watch:
 
     @property
     def is_silent(self) -> bool:
-        """Return whether the provider has sent nothing that is still unread."""
+        """Whether there is no unread data from the provider."""
         with _lock:
             if self.upstream is None or (
                 isinstance(self.upstream, ssl.SSLSocket) and self.upstream.pending()
@@ -82,7 +82,7 @@ class Watch:
             if self.upstream is not None:
                 self.is_cut = True
                 with contextlib.suppress(OSError):
-                    # Not SSLSocket.shutdown, which would break the decryption for the thread that is reading.
+                    # SSLSocket.shutdown would break the decryption for the reading thread.
                     socket.socket.shutdown(self.upstream, socket.SHUT_RDWR)
 
 
@@ -97,7 +97,7 @@ def _is_closed(client: socket.socket) -> bool:
 
 @cache
 def _selector() -> selectors.BaseSelector:
-    """Created with its thread at first use, so that it is not shared with processes forked before."""
+    """Create the selector and its thread on first use, after the process was forked."""
     selector = selectors.DefaultSelector()
     threading.Thread(target=_run, args=(selector,), name="disconnects", daemon=True).start()
     return selector
@@ -107,6 +107,6 @@ def _run(selector: selectors.BaseSelector) -> None:
     while True:
         for key, _ in selector.select():
             with _lock:
-                # The watch may have ended, and the file descriptor may belong to another client by now.
+                # The watch may have ended, and its file descriptor may already belong to a different client.
                 if selector.get_map().get(key.fd) is key:
                     key.data.on_readable()

@@ -1,14 +1,14 @@
-"""The providers' endpoints that are forwarded."""
+"""The forwarded provider endpoints."""
 
 from typing import NamedTuple
 
 
 class Endpoint(NamedTuple):
     """
-    dialect -- of its requests and responses: `messages`, `responses` or `chat_completions`
+    dialect -- `messages`, `responses` or `chat_completions`
     provider -- `anthropic` or `openai`
     path -- below the provider's base URL
-    is_billed -- False for calls that cost nothing: they need no stream slot, and are not stored
+    is_billed -- False for free calls, which are not recorded and have their own slots
     """
 
     dialect: str
@@ -21,8 +21,5 @@ MESSAGES = Endpoint("messages", "anthropic", "/v1/messages", is_billed=True)
 COUNT_TOKENS = Endpoint("messages", "anthropic", "/v1/messages/count_tokens")
 RESPONSES = Endpoint("responses", "openai", "/v1/responses", is_billed=True)
 CHAT_COMPLETIONS = Endpoint("chat_completions", "openai", "/v1/chat/completions", is_billed=True)
-
-
-def models(dialect: str, provider: str, model: str | None = None) -> Endpoint:
-    """The list of models, or one model."""
-    return Endpoint(dialect, provider, f"/v1/models/{model}" if model else "/v1/models")
+ANTHROPIC_MODELS = Endpoint("messages", "anthropic", "/v1/models")
+OPENAI_MODELS = Endpoint("responses", "openai", "/v1/models")

@@ -1,4 +1,4 @@
-"""Errors in the provider's error format, which its own clients can read."""
+"""Errors in each provider's format, which its own clients can read (docs/proxies.md)."""
 
 from typing import Any
 
@@ -34,67 +34,89 @@ from proxy.errors import (
     SurchargeRejected,
     TooManyStreams,
 )
-from proxy.provider_errors import ERROR_BUILDERS, is_retryable
 from web.json import NotJson
 
 KEY_REQUIRED = "A valid candidate key is required as the API key."
-# A retry fixes none of these.
+# Configuration errors: a retry cannot succeed, whatever the status.
 FINAL = (ProviderRedirects, ProviderRejectedKey)
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
 
 
 def register(blp: Blueprint) -> None:
-    """Return every error of the blueprint's endpoints in the provider's format."""
-    blp.register_error_handler(HTTPException, _reject)
+    """Return all errors of the blueprint's endpoints in the provider's format."""
+    blp.register_error_handler(HTTPException, _respond)
     for kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
-        blp.register_error_handler(kind, lambda error: _reject(errors.response_to_database_error(error)))
+        blp.register_error_handler(kind, lambda error: _respond(errors.response_to_database_error(error)))
 
 
-def _reject(error: HTTPException) -> Any:
+def _respond(error: HTTPException) -> Any:
     body, status, headers = errors.response_of(error)
-    # The sentence for other endpoints names X-API-Key. Claude Code would say "Please run /login" instead of it.
-    sentence = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
-    is_final = isinstance(error, FINAL) or not is_retryable(status)
+    # Other endpoints' message names X-API-Key, and makes Claude Code say "Please run /login".
+    message = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
+    is_final = isinstance(error, FINAL) or (status != 429 and status < 500)
     if is_final:
         headers = [*headers, ("X-Should-Retry", "false")]
     agent = request.headers.get("User-Agent", "")
     if agent.startswith("codex") and (is_final or status == 429):
-        # It shows the text of a 400, and repeats everything else but a 429, at which it gives up without a sentence.
-        return sentence, 400 if is_final else 503, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
+        # Codex shows a 400's text, gives up on a 429 without a message, and retries all other errors.
+        return message, 400 if is_final else 503, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
     if "ai-sdk/" in agent and is_final and (status == 409 or status >= 500):
         status = 400
     provider = request.path.removeprefix("/v1/proxy/").partition("/")[0]
-    return ERROR_BUILDERS[provider](status, body["code"], sentence), status, headers
+    return _provider_error(provider, status, body["code"], message), status, headers
+
+
+def _provider_error(provider: str, status: int, code: str, message: str) -> dict[str, Any]:
+    if provider == "anthropic":
+        default = "api_error" if status >= 500 else "invalid_request_error"
+        error_type = _ANTHROPIC_TYPES.get(status, default)
+        return {"type": "error", "error": {"type": error_type, "message": message, "code": code}}
+    default = "server_error" if status >= 500 else "invalid_request_error"
+    error_type = _OPENAI_TYPES.get(status, default)
+    return {"error": {"message": message, "type": error_type, "param": None, "code": code}}
 
 
 def documented(provider: str) -> dict[int, Any]:
-    """An operation's responses for OpenAPI: the provider's, and each error in its format."""
+    """Return an operation's responses for OpenAPI: the provider's own, and each error in its format."""
     responses: dict[int, Any] = {200: {"description": "The provider's response or error, unchanged."}}
-    for status, code, sentence in _api_errors(provider):
+    for status, code, message in _api_errors(provider):
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}
         response = responses.setdefault(status, {"description": "", "content": {"application/json": media}})
-        response["description"] = f"{response['description']}\n\n`{code}`: {sentence}".strip()
-        example = {"value": ERROR_BUILDERS[provider](status, code, sentence)}
+        response["description"] = f"{response['description']}\n\n`{code}`: {message}".strip()
+        example = {"value": _provider_error(provider, status, code, message)}
         response["content"]["application/json"]["examples"][code] = example
     return responses
 
 
 def _api_errors(provider: str) -> list[tuple[int, str, str]]:
     kinds: list[type[ApiError]] = [
-        Unauthenticated,
         BudgetSpent,
         NotRedeemed,
         SessionClosed,
         ProviderRedirects,
+        ProviderRejectedKey,
     ]
-    kinds += [ProviderRejectedKey]
     kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
     kinds += [NotJson, TooManyValues, BackgroundRejected, StoredStateRejected]
-    api_errors = [NoProviderKey(provider), AgentRejected(provider), HostedToolRejected("web_search")]
     remote_field = {"anthropic": "source.url", "openai": "image_url"}[provider]
+    api_errors = [Unauthenticated(KEY_REQUIRED), *(kind() for kind in kinds)]
+    api_errors += [NoProviderKey(provider), AgentRejected(provider), HostedToolRejected("web_search")]
     api_errors += [RemoteInputRejected(remote_field), SurchargeRejected("service_tier")]
-    api_errors += [TooManyStreams(provider), *(kind() for kind in kinds)]
+    api_errors += [TooManyStreams(provider)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
-    sentences = {Unauthenticated.reason: KEY_REQUIRED}
-    return plain + [
-        (error.code, error.reason, sentences.get(error.reason, error.sentence)) for error in api_errors
-    ]
+    return plain + [(error.code, error.reason, error.sentence) for error in api_errors]

@@ -30,8 +30,8 @@ class BudgetSpent(ApiError):
 class TooManyStreams(ApiError):
     """No stream slot is free for this key, or other calls have reserved the rest of the budget (R42).
 
-    529 as Anthropic's clients expect. Claude Code gives up at the third one in a row, so they must not come too soon.
-    OpenAI's clients retry a 503 and show its sentence, but give up on a 429.
+    Anthropic's clients expect 529. Claude Code gives up after three in a row, so calls wait before they are rejected.
+    OpenAI's clients retry a 503 and show its message, but give up on a 429.
     """
 
     code = 503
@@ -65,7 +65,7 @@ class AccessExpired(ApiError):
 
 
 class HostedToolRejected(ApiError):
-    """The call needs a tool that the provider would run and that the assessment does not allow."""
+    """The call needs a hosted tool that the assessment does not allow."""
 
     code = 403
     reason = "hosted_tool_not_allowed"
@@ -84,7 +84,7 @@ class StoredStateRejected(ApiError):
     code = 400
     reason = "stored_state_not_supported"
     sentence = (
-        "References to what the provider has stored (responses, conversations, prompts, containers, files) are not "
+        "References to data stored by the provider (responses, conversations, prompts, containers, files) are not "
         "supported. Send the whole conversation."
     )
 
@@ -103,7 +103,7 @@ class RemoteInputRejected(ApiError):
 class SurchargeRejected(ApiError):
     """The call would cost more than the listed prices.
 
-    If Anthropic's fast mode is rejected with these words, Claude Code continues at the standard speed.
+    Claude Code recognizes "Fast mode is not enabled" and continues at the standard speed.
     """
 
     code = 400
@@ -112,7 +112,7 @@ class SurchargeRejected(ApiError):
     def __init__(self, field: str):
         start = "Fast mode is not enabled. " if field == "speed" else ""
         super().__init__(
-            f"{start}This assessment has models at the standard price only. Send the request without `{field}`."
+            f"{start}This assessment only allows models at their standard price. Send the request without `{field}`."
         )
 
 
@@ -123,7 +123,7 @@ class ProviderUnreachable(ApiError):
 
 
 class ProviderRejectedKey(ApiError):
-    """The provider responded with 401 or 403. Tools would treat it as a wrong candidate key, and retry."""
+    """The provider responded with 401 or 403, which tools would mistake for an invalid candidate key and retry."""
 
     code = 403
     reason = "provider_key_rejected"
@@ -134,7 +134,7 @@ class ProviderRejectedKey(ApiError):
 
 
 class ProviderRedirects(ApiError):
-    """Final, although it is a 502: the setting of the provider's address is wrong."""
+    """The configured base URL is wrong, so a retry cannot succeed."""
 
     code = 502
     reason = "provider_redirects"
@@ -142,7 +142,7 @@ class ProviderRedirects(ApiError):
 
 
 class ClientLeft(ProviderUnreachable):
-    """The client disconnected before the response; nobody reads this error."""
+    """The client disconnected before the response, and never sees this error."""
 
 
 class ProviderTimeout(ApiError):
@@ -152,9 +152,9 @@ class ProviderTimeout(ApiError):
 
 
 class ResponseInterrupted(ConnectionResetError):
-    """The provider's response was interrupted after its start.
+    """The provider's response was interrupted.
 
-    gunicorn then closes the client's connection before the end of the body, so that the client notices.
+    gunicorn then closes the client's connection before the end of the body, which the client notices.
     """
 
     def __init__(self) -> None:

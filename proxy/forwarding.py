@@ -1,7 +1,4 @@
-"""Forward calls to the providers and stream their responses back.
-
-It uses no request and no table: the endpoints pass plain values and store the usage.
-"""
+"""Forward calls to the providers and stream their responses back."""
 
 import logging
 import socket
@@ -28,7 +25,7 @@ from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse, log_failure
 from proxy.stream_slots import StreamSlots
 
-# To connect and send; and between two reads, however long the whole response takes.
+# `read` is the timeout between two reads, not for the whole response.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
 # A call that waits occupies a thread.
 SLOT_WAIT_SECONDS = 10
@@ -39,7 +36,7 @@ log = logging.getLogger("proofstone.proxy")
 
 @dataclass(frozen=True)
 class Call:
-    """A request to forward; `client` is the client's socket, if known."""
+    """A request to forward. `client` is the client's socket, if known."""
 
     endpoint: Endpoint
     method: str
@@ -50,23 +47,22 @@ class Call:
 
 
 class ModelProxy:
-    """A connection pool per provider, and the slots of this process.
+    """A connection pool per provider, and this process's slots.
 
-    providers -- a name's base URL and its API key, or None without a key
-    slots -- of model calls
-    free_slots -- of calls that cost nothing, which tools send many at a time; they wait for them
+    providers -- the base URL and API key by name
+    slots -- for billed calls
+    free_slots -- for free calls, which tools send many at a time
     """
 
     def __init__(
         self,
         providers: dict[str, tuple[str, str | None]],
         slots: StreamSlots,
+        free_slots: StreamSlots,
         timeout: urllib3.Timeout = TIMEOUT,
-        free_slots: StreamSlots | None = None,
     ):
-        self.slots = slots
-        self.free_slots = free_slots or StreamSlots(slots.total, slots.total, max_waiting=None)
-        connections_per_provider = slots.total + self.free_slots.total
+        self._slots, self._free_slots = slots, free_slots
+        connections_per_provider = slots.total + free_slots.total
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
         self._keys = {name: key for name, (_, key) in providers.items()}
         self._pools = {
@@ -78,18 +74,18 @@ class ModelProxy:
         return bool(self._keys[provider])
 
     def acquire_slot(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
-        """Wait for a slot; returns the function that releases it. Raises TooManyStreams."""
-        slots = self.slots if endpoint.is_billed else self.free_slots
+        """Wait for a slot and return the function that releases it. Raises TooManyStreams."""
+        slots = self._slots if endpoint.is_billed else self._free_slots
         release = slots.acquire(key, SLOT_WAIT_SECONDS)
         if release is None:
             raise TooManyStreams(endpoint.provider)
         return release
 
     def forward(self, call: Call, observer: Observer) -> ProviderResponse:
-        """The provider's response once its headers have arrived; the caller must close it.
+        """Return the provider's response once its headers have arrived. The caller must close it.
 
-        Raises ProviderUnreachable, ClientLeft, ProviderRejectedKey, ProviderRedirects or ProviderTimeout, after the
-        observer has released the reservation, or booked what the provider may bill.
+        If the call fails, the observer first releases its reservation, or books what the provider may bill. Raises
+        ProviderUnreachable, ClientLeft, ProviderRejectedKey, ProviderRedirects or ProviderTimeout.
         """
         watch = Watch(call.client)
         try:
@@ -126,7 +122,6 @@ class ModelProxy:
             raise ProviderRedirects()
         if response.status in (401, 403):
             response.close()
-            # The candidate's tool would repeat the call, and the candidate cannot change the setting.
             log.error("%s rejected the configured API key (status %s).", provider, response.status)
             raise ProviderRejectedKey()
         return response

@@ -11,16 +11,16 @@ HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",
 }  # fmt: skip
-# The candidate's credentials, headers about this service and the client's network, and other accounts.
-# Accept-Encoding and Content-Length are replaced. Content-Encoding is dropped: bodies are checked as plain JSON.
+# Credentials, headers about this service and the client's network, and the candidate's own accounts.
+# Accept-Encoding and Content-Length are replaced. Content-Encoding is dropped because bodies are checked as plain JSON.
 DROPPED_REQUEST_HEADERS = HOP_BY_HOP | {
     "accept-encoding", "authorization", "content-encoding", "content-length", "cookie", "expect", "forwarded", "host",
     "openai-organization", "openai-project", "via", "x-api-key", "x-promptster-cli-version", "x-real-ip",
     "x-request-id", "x-request-start",
 }  # fmt: skip
 DROPPED_REQUEST_PREFIXES = ("cf-", "x-forwarded-")
-# Headers that clients read. Others name the provider's account or host. This service sets its own X-Request-Id
-# and X-RateLimit-*.
+# Headers that clients read. Other headers name the provider's account or host, or are set by this service
+# (X-Request-Id, X-RateLimit-*).
 RESPONSE_HEADERS = {
     "content-encoding", "content-length", "content-type", "openai-model", "openai-processing-ms", "openai-version",
     "request-id", "retry-after", "retry-after-ms", "x-should-retry",
@@ -29,7 +29,7 @@ RESPONSE_PREFIXES = ("anthropic-ratelimit-", "x-codex-", "x-reasoning-")
 
 
 def request_headers(headers: Headers) -> dict[str, str]:
-    """Headers without a credential, for a response that is not compressed: its usage has to be read."""
+    """Return the headers to forward. They ask for an uncompressed response, since its usage is read."""
     forwarded = {
         name: value
         for name, value in _end_to_end(headers)
@@ -48,7 +48,7 @@ def response_headers(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
-    """The headers that are not named by Connection."""
+    """Yield the headers that Connection does not name."""
     headers = list(headers)
     connection_options = {
         option.strip().lower()

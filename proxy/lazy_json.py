@@ -1,31 +1,31 @@
-"""A request's JSON whose values are parsed when they are read: most of a conversation never is."""
+"""Lazily parsed JSON: most of a conversation is never read."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, overload
+from typing import Any
 
 from errors import TooManyValues
 from proxy.json_text import Value
 from web.json import NotJson
 
-# Larger values are parsed in parts, in which longer strings, such as the content of a file, are truncated.
+# Larger values are parsed in parts, and strings longer than this, such as a file's content, are truncated.
 MAX_BYTES = 2**20
 TRUNCATED = "\n[truncated]"
-# An escape or a character that is cut has fewer bytes.
+# A truncated escape or character has fewer bytes.
 _MAX_SPLIT_BYTES = 6
-_HALF_A_PAIR = re.compile("[\ud800-\udbff]$")
+_HIGH_SURROGATE_AT_END = re.compile("[\ud800-\udbff]$")
 _MAX_DEPTH = 32
 
 
 class LazyObject(Mapping[str, Any]):
-    """An object whose arrays with known elements are LazyArrays; its other values are parsed when they are read."""
+    """An object whose values are parsed when they are read.
+
+    elements -- the elements of the arrays that become LazyArrays, by field
+    """
 
     def __init__(self, fields: dict[str, Value], elements: Mapping[str, list[Value]]):
-        """
-        elements -- of arrays whose elements are known
-        """
         self._fields = fields
         self._elements = elements
         self._parsed: dict[str, Any] = {}
@@ -54,13 +54,7 @@ class LazyArray(Sequence[Any]):
         self._elements = elements
         self._parsed: dict[int, Any] = {}
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Any]: ...
-
-    def __getitem__(self, index: int | slice) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         number = range(len(self))[index]
@@ -73,7 +67,7 @@ class LazyArray(Sequence[Any]):
 
 
 def parse(value: Value, depth: int = _MAX_DEPTH) -> Any:
-    """A value with long strings truncated; None for what cannot be read."""
+    """Parse a value, and truncate long strings. Unreadable values become None."""
     try:
         if value.end - value.start > MAX_BYTES:
             return _parse_large(value, depth)
@@ -93,8 +87,8 @@ def _parse_large(value: Value, depth: int) -> Any:
 
 
 def _start_of_string(text: bytes) -> str | None:
-    for cut in range(_MAX_SPLIT_BYTES):
+    for split_bytes in range(_MAX_SPLIT_BYTES):
         with suppress(ValueError):
-            start = json.loads(text[: len(text) - cut] + b'"')
-            return _HALF_A_PAIR.sub("", start) + TRUNCATED
+            start = json.loads(text[: len(text) - split_bytes] + b'"')
+            return _HIGH_SURROGATE_AT_END.sub("", start) + TRUNCATED
     return None

@@ -20,19 +20,19 @@ from rules.hosted_tools import rejected_tool
 from rules.metrics.usage import MAX_OUTPUT_TOKENS
 from web.json import NOT_AN_OBJECT, NotJson
 
-_MAX_OUTPUT_MEMBERS = {
+_MAX_OUTPUT_FIELDS = {
     "messages": ("max_tokens",),
     "responses": ("max_output_tokens",),
     "chat_completions": ("max_completion_tokens", "max_tokens"),
 }
-# References to data that the provider stores. All candidates share one account, so it may be another candidate's.
+# References to data that the provider stores. Candidates share one account, so it could belong to someone else.
 _STORED_STATE = {
     "messages": ("container",),
     "responses": ("previous_response_id", "conversation"),
     "chat_completions": (),
 }
 _OPENAI_TIERS = (None, "auto", "default", "flex")
-# The values of these fields that cost no more than the listed prices.
+# Values that cost no more than the listed prices.
 _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "messages": {
         "service_tier": (None, "auto", "standard_only"),
@@ -42,20 +42,21 @@ _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "responses": {"service_tier": _OPENAI_TIERS},
     "chat_completions": {"service_tier": _OPENAI_TIERS, "modalities": (None, ["text"]), "audio": (None,)},
 }
-# The fields with the conversation and the instructions.
+# Fields with the conversation and the instructions.
 _INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
-# Fields with content. Files are at most this deep: in a block of a document that a tool has returned.
+# Fields with content. The deepest files are in blocks of documents that tools return.
 _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
-# The maximum number of choices, if `n` cannot be read.
+# The maximum of `n`, and its assumed value if it is invalid.
 MAX_CHOICES = 128
-# These models search the web with every call.
+# Models that search the web in every call.
 _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
 
 
 class ModelRequest(NamedTuple):
-    """The limits of a call, as its request states them.
+    """A call's limits and its body.
 
-    fields, elements -- of the body, and of its fields with the conversation
+    fields -- the body's fields
+    elements -- the elements of the conversation's fields, by name
     """
 
     model: str | None
@@ -66,121 +67,110 @@ class ModelRequest(NamedTuple):
     elements: dict[str, list[Value]]
 
 
-class Tool(NamedTuple):
-    """A tool that is not forwarded: the hosted tool (rules/hosted_tools.py), and its name in the request."""
-
-    hosted: str
-    name: str | None
-
-
 class ToolFilter:
-    """Collects the tools of a request that are not forwarded, and the parts to cut out of the body."""
+    """Collects a request's rejected tools, and the parts to cut out of its body.
+
+    rejected -- each tool's name in rules/hosted_tools.py, and its name in the request
+    """
 
     def __init__(self, provider: str, allowed: list[str]):
         self._provider = provider
         self._allowed = allowed
-        self.removed: list[Tool] = []
+        self.rejected: list[tuple[str, str | None]] = []
         self.cuts: list[Value] = []
-        self.has_others = False
+        self._keeps_tools = False
 
     def add(self, tools: Value, *, is_nested: bool = False) -> None:
         """Filter a list of tools. Codex nests tools in namespaces."""
-        elements, removed = tools.elements(), set()
-        for number, tool in enumerate(elements):
+        elements, rejected = tools.elements(), set()
+        for index, tool in enumerate(elements):
             fields = tool.fields()
             if hosted := rejected_tool(self._provider, _parsed(fields, "type"), self._allowed):
-                removed.add(number)
-                self.removed.append(Tool(hosted, label(_parsed(fields, "name"))))
+                rejected.add(index)
+                self.rejected.append((hosted, label(_parsed(fields, "name"))))
             elif "tools" not in fields:
-                self.has_others = True
+                self._keeps_tools = True
             elif is_nested:
                 raise NotJson("The tools in the body are nested too deeply.")
             else:
                 self.add(fields["tools"], is_nested=True)
-        self.cuts += _cuts(elements, removed)
+        self.cuts += _cuts(elements, rejected)
 
     def reject_if_required(self, choice: Any) -> None:
-        """Reject a call that needs a removed tool: `tool_choice` requires it, or there is no other tool."""
-        for each in _choices(choice):
-            hosted = self._removed_choice(each)
-            if hosted is not None:
+        """Reject the call if `tool_choice` requires a rejected tool, or if all tools were rejected."""
+        choices = [choice]
+        if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+            choices = choice["tools"] if isinstance(choice.get("tools"), list) else []
+        for required in choices:
+            if isinstance(required, dict) and (hosted := self._rejected_choice(required)):
                 raise HostedToolRejected(hosted)
-        if not self.has_others:
-            raise HostedToolRejected(self.removed[0].hosted)
+        if not self._keeps_tools:
+            raise HostedToolRejected(self.rejected[0][0])
 
-    def _removed_choice(self, choice: dict[str, Any]) -> str | None:
+    def _rejected_choice(self, choice: dict[str, Any]) -> str | None:
         if self._provider == "openai":
             return rejected_tool("openai", choice.get("type"), self._allowed)
-        return next((tool.hosted for tool in self.removed if tool.name == choice.get("name")), None)
+        return next((hosted for hosted, name in self.rejected if name == choice.get("name")), None)
 
 
 def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> ModelRequest:
-    """Check the request, and cut hosted tools that are not allowed out of the body, which is its only change.
+    """Check the request, and remove hosted tools that are not allowed from its body.
 
     Raises NotJson, TooManyValues, BackgroundRejected, StoredStateRejected, SurchargeRejected, RemoteInputRejected or
     HostedToolRejected.
 
     allowed -- names in rules/hosted_tools.py
     """
-    dialect, top = endpoint.dialect, _fields(body)
-    _reject_unsupported(dialect, top, allowed)
-    tools = ToolFilter(endpoint.provider, allowed)
-    if "tools" in top:
-        tools.add(top["tools"])
-    elements = {name: top[name].elements() for name in _INPUT[dialect] if name in top}
-    for name, items in elements.items():
-        _read_input(items or [top[name]], tools, dialect)
-    model, max_output_tokens = label(_parsed(top, "model")), _max_output_tokens(dialect, top)
-    if dialect == "chat_completions":
-        _reject_search(model, top, allowed)
-    is_stream = _parsed(top, "stream") is True
-    if tools.removed:
-        tools.reject_if_required(_parsed(top, "tool_choice"))
-        body.cut(sorted(tools.cuts, key=attrgetter("start")))
-    return ModelRequest(model, body.size, max_output_tokens, is_stream, top, elements)
-
-
-def _fields(body: RequestBody) -> dict[str, Value]:
     if not body.size:
         raise NotJson()
-    whole = document(body.text())
-    if not whole.starts_with(b"{"):
+    value = document(body.text())
+    if not value.starts_with(b"{"):
         raise NotJson(NOT_AN_OBJECT)
-    return whole.fields()
+    dialect, fields = endpoint.dialect, value.fields()
+    _reject_unsupported(dialect, fields, allowed)
+    tools = ToolFilter(endpoint.provider, allowed)
+    if "tools" in fields:
+        tools.add(fields["tools"])
+    elements = {name: fields[name].elements() for name in _INPUT[dialect] if name in fields}
+    for name, items in elements.items():
+        _read_input(items or [fields[name]], tools, dialect)
+    model, max_output_tokens = label(_parsed(fields, "model")), _max_output_tokens(dialect, fields)
+    if dialect == "chat_completions":
+        searches_web = _is_set(fields.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
+        if searches_web and "web_search" not in allowed:
+            raise HostedToolRejected("web_search")
+    is_stream = _parsed(fields, "stream") is True
+    if tools.rejected:
+        tools.reject_if_required(_parsed(fields, "tool_choice"))
+        body.cut(sorted(tools.cuts, key=attrgetter("start")))
+    return ModelRequest(model, body.size, max_output_tokens, is_stream, fields, elements)
 
 
 def _parsed(fields: dict[str, Value], name: str) -> Any:
     return fields[name].parse() if name in fields else None
 
 
-def _max_output_tokens(dialect: str, top: dict[str, Value]) -> int:
-    """The maximum of each choice, times their number."""
-    numbers = [_parsed(top, name) for name in _MAX_OUTPUT_MEMBERS[dialect]]
+def _max_output_tokens(dialect: str, fields: dict[str, Value]) -> int:
+    """Return the maximum per choice times the number of choices."""
+    numbers = [_parsed(fields, name) for name in _MAX_OUTPUT_FIELDS[dialect]]
     maximum = max((n for n in numbers if type(n) is int and n >= 0), default=MAX_OUTPUT_TOKENS)
-    choices = _parsed(top, "n") if dialect == "chat_completions" else None
+    choices = _parsed(fields, "n") if dialect == "chat_completions" else None
     if choices is None:
         return maximum
     is_valid = type(choices) is int and 1 <= choices <= MAX_CHOICES
     return maximum * (choices if is_valid else MAX_CHOICES)
 
 
-def _reject_search(model: str | None, top: dict[str, Value], allowed: list[str]) -> None:
-    """Reject a web search that a field or the model asks for instead of a tool. Raises HostedToolRejected."""
-    searches = _is_set(top.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
-    if searches and "web_search" not in allowed:
-        raise HostedToolRejected("web_search")
-
-
-def _reject_unsupported(dialect: str, top: dict[str, Value], allowed: list[str]) -> None:
-    if _is_set(top.get("background")):
+def _reject_unsupported(dialect: str, fields: dict[str, Value], allowed: list[str]) -> None:
+    if _is_set(fields.get("background")):
         raise BackgroundRejected()
-    has_template = "prompt" in top and top["prompt"].starts_with(b"{")
-    if has_template or any(_is_set(top.get(name)) for name in _STORED_STATE[dialect]):
+    has_template = "prompt" in fields and fields["prompt"].starts_with(b"{")
+    if has_template or any(_is_set(fields.get(name)) for name in _STORED_STATE[dialect]):
         raise StoredStateRejected()
     for name, standard in _STANDARD_VALUES[dialect].items():
-        if _parsed(top, name) not in standard:
+        if _parsed(fields, name) not in standard:
             raise SurchargeRejected(name)
-    if _is_set(top.get("mcp_servers")) and "mcp" not in allowed:
+    if _is_set(fields.get("mcp_servers")) and "mcp" not in allowed:
         raise HostedToolRejected("mcp")
 
 
@@ -189,7 +179,7 @@ def _is_set(value: Value | None) -> bool:
 
 
 def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
-    """Check a conversation with Codex's tools. Raises StoredStateRejected or RemoteInputRejected."""
+    """Check a conversation, which can contain tools. Raises StoredStateRejected or RemoteInputRejected."""
     for item in items:
         fields = item.fields()
         if dialect == "responses":
@@ -221,27 +211,19 @@ def _reject_files(
 
 
 def _is_data_url(image: Value) -> bool:
-    """Return whether an image is in the request. Chat Completions wrap its URL in an object."""
+    """Return whether the request contains the image. Chat Completions wraps its URL in an object."""
     return image.fields().get("url", image).starts_with(b'"data:')
 
 
-def _cuts(elements: list[Value], removed: set[int]) -> Iterator[Value]:
-    """The parts to cut out of a list: each removed element with the comma before it, or after it at the start."""
-    if removed and len(removed) == len(elements):
+def _cuts(elements: list[Value], rejected: set[int]) -> Iterator[Value]:
+    """Yield the parts to remove from a list: each rejected element with one adjacent comma."""
+    if rejected and len(rejected) == len(elements):
         yield Value(elements[0].text, elements[0].start, elements[-1].end)
         return
     is_start = True
-    for number, element in enumerate(elements):
-        is_start = is_start and number in removed
+    for index, element in enumerate(elements):
+        is_start = is_start and index in rejected
         if is_start:
-            yield Value(element.text, element.start, elements[number + 1].start)
-        elif number in removed:
-            yield Value(element.text, elements[number - 1].end, element.end)
-
-
-def _choices(choice: Any) -> list[dict[str, Any]]:
-    """The tools that `tool_choice` names; none for "auto" and the like."""
-    named = [choice]
-    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        named = choice["tools"] if isinstance(choice.get("tools"), list) else []
-    return [each for each in named if isinstance(each, dict)]
+            yield Value(element.text, element.start, elements[index + 1].start)
+        elif index in rejected:
+            yield Value(element.text, elements[index - 1].end, element.end)

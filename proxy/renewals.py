@@ -14,7 +14,7 @@ log = logging.getLogger("proofstone.proxy")
 
 
 class Renewals:
-    """The reservations of running calls. A thread, started with the first one, renews them every RENEWAL_SECONDS."""
+    """Renews the reservations of running calls every RENEWAL_SECONDS, in a thread started by the first call."""
 
     def __init__(self) -> None:
         self._running: set[int] = set()

@@ -14,20 +14,20 @@ from web.json import NotJson
 
 log = logging.getLogger("proofstone.proxy")
 
-# A recorded request stays open until its response ends.
+# Held until the response ends if the call is recorded.
 MAX_BYTES_IN_MEMORY = 128 * 1024
 CHUNK_BYTES = 65536
 
 
 class RequestBody:
-    """A body in memory, or above 128 KiB in a temporary file. The HTTP client calls `read(size)`."""
+    """A body in memory, or in a temporary file if it is longer than MAX_BYTES_IN_MEMORY."""
 
     def __init__(self) -> None:
         self._file = _new_file()
         self.size = 0
 
     def receive(self, stream: Any) -> None:
-        """Read a request's stream to its end. Raises NotJson, DiskFull, and 413 if it is too long."""
+        """Read a request's stream. Raises NotJson, DiskFull or RequestEntityTooLarge."""
         while chunk := _read_chunk(stream):
             self._write(chunk)
 
@@ -38,14 +38,14 @@ class RequestBody:
         self._file.seek(0)
 
     def text(self) -> Text:
-        """The whole body; from a file without loading it into memory."""
+        """Return the body. A file is mapped, not loaded into memory."""
         self.rewind()
         if self.size <= MAX_BYTES_IN_MEMORY:
             return self._file.read()
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def cut(self, parts: Iterable[Value]) -> None:
-        """Remove these parts of the text; they are in order and do not overlap."""
+        """Remove these parts, which are sorted and do not overlap."""
         text, end = memoryview(self.text()), 0
         self.close()
         self._file, self.size = _new_file(), 0

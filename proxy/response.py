@@ -1,10 +1,10 @@
-"""A provider's response on its way to the client."""
+"""Stream a provider's response to the client."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
 import urllib3
@@ -17,29 +17,26 @@ from proxy.headers import response_headers
 from proxy.usage_reader import UsageReader
 
 CHUNK_BYTES = 65536
-# Read after the client disconnected, at most: the rest of a response that is about to end.
+# The maximum that is read after the client has disconnected.
 MAX_REST_BYTES = 4 * 2**20
 
 log = logging.getLogger("proofstone.proxy")
 
 
 class Observer:
-    """Callbacks of a call. This class is for calls that cost nothing: it only releases the slot.
+    """A call's callbacks. A free call only releases its slot."""
 
-    release_slot -- called at the end
-    """
-
-    def __init__(self, release_slot: Callable[[], None] = lambda: None):
+    def __init__(self, release_slot: Callable[[], None]):
         self.release_slot = release_slot
 
     def on_data(self, data: bytes) -> None:
-        """An event of a stream, or a document, has arrived."""
+        """A stream's event, or a document, was received."""
 
     def on_wait(self) -> None:
-        """Bytes have been forwarded, and the provider has not sent the next ones."""
+        """All received bytes were forwarded, and the provider has not sent more."""
 
     def on_complete(self, response: "ProviderResponse") -> None:
-        """The response is complete, or ends early; the client has not seen its end."""
+        """The response is complete or has ended early, and the client has not received its end."""
 
     def on_end(self) -> None:
         self.release_slot()
@@ -53,19 +50,17 @@ class Observer:
 
 @dataclass
 class ProviderResponse:
-    """`status`, `headers`, the bytes of `chunks()`, and a `reader` of the usage that they report.
+    """A response whose usage is read while it is forwarded.
 
-    `on_complete` is called once, before the client can see the end of the
-    response: when the last event of a stream or the last byte has arrived, or when the response is closed. `is_whole`
-    then says whether the response is complete, and `client_left` whether the client closed it earlier. `on_end` is
-    called once, when the call no longer uses its connection.
+    `on_complete` is called once, before the client receives the response's end: when a stream's last event or the last
+    byte has arrived, or when the response is closed. `is_whole` is then set if the response is complete, and
+    `client_left` if the client closed it earlier. `on_end` is called once, when the connection is no longer used.
     """
 
     endpoint: Endpoint
     upstream: urllib3.BaseHTTPResponse
     watch: Watch
     observer: Observer
-    started: float = field(default_factory=time.monotonic)
     first_output_at: float | None = None
     is_whole = False
     client_left = False
@@ -83,28 +78,28 @@ class ProviderResponse:
         self.reader = UsageReader(self.endpoint.dialect, content_type, encoding, self.observer.on_data)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes as they arrive, the last one after `on_complete`. Raises ResponseInterrupted."""
+        """Yield the bytes as they arrive, and the last one after `on_complete`. Raises ResponseInterrupted."""
         # An empty chunk sends the headers before the model responds.
         yield b""
-        held = b""
+        last_byte = b""
         while chunk := self._read():
             if self.watch.client_left:
                 raise ResponseInterrupted()
-            sent, held = self._split(held + chunk)
-            if sent:
-                yield sent
+            text, last_byte = self._split(last_byte + chunk)
+            if text:
+                yield text
             if not self._is_complete and self.watch.is_silent:
                 self.observer.on_wait()
             if self._is_complete:
                 self._complete()
-                yield held
-                held = b""
+                yield last_byte
+                last_byte = b""
         self._end()
-        if held:
-            yield held
+        if last_byte:
+            yield last_byte
 
     def close(self) -> None:
-        """Release everything. If the client closes it early, the rest is read for a short time to learn the usage."""
+        """Release all resources. If the client has left early, read the rest for a short time to get its usage."""
         if not self.has_ended and not self.has_failed and not self._is_complete:
             self.client_left = True
             self.watch.on_client_left()
@@ -119,16 +114,14 @@ class ProviderResponse:
         return self.has_arrived or self.reader.is_complete
 
     def _split(self, text: bytes) -> tuple[bytes, bytes]:
-        """The bytes to send now, and the last one, if it may be the response's last or ends its last event.
-
-        Without its length, any byte of a document may be its last. No client can use a document without its last byte.
-        """
-        is_document = not self.reader.is_stream and self.upstream.length_remaining is None
-        holds = (self._is_complete or is_document) and not self.is_observed
-        return (text[:-1], text[-1:]) if holds else (text, b"")
+        """Split off the last byte if it can be the response's last, or ends its last event."""
+        # Any byte of a document can be its last if its length is unknown.
+        is_unbounded = not self.reader.is_stream and self.upstream.length_remaining is None
+        can_end = (self._is_complete or is_unbounded) and not self.is_observed
+        return (text[:-1], text[-1:]) if can_end else (text, b"")
 
     def _read(self) -> bytes:
-        """The bytes that are available, at least one; none at the end. Raises ResponseInterrupted."""
+        """Return the available bytes, or b"" at the end. Raises ResponseInterrupted."""
         if self.has_arrived:
             return b""
         try:
@@ -171,6 +164,6 @@ class ProviderResponse:
 
 
 def log_failure(provider: str, error: Exception, watch: Watch) -> None:
-    # Candidates interrupt models all the time; that is no reason for a warning.
+    # Candidates interrupt models all the time.
     level = logging.INFO if watch.client_left else logging.WARNING
     log.log(level, "A call to %s failed: %s", provider, type(error).__name__)

@@ -1,4 +1,4 @@
-"""Stream slots: the calls that one process forwards at the same time, shared between candidate keys."""
+"""Stream slots limit one process's concurrent calls, and share them between candidate keys."""
 
 import threading
 from collections import Counter
@@ -7,25 +7,23 @@ from functools import partial
 
 
 class StreamSlots:
-    """`total` slots. Each key can have `per_key`, and more only while enough others are free.
+    """`total` slots. Each key can have `per_key` slots, and more while enough slots are free.
 
-    max_waiting -- calls that wait for a slot in their threads at the same time; None for no limit
-    further_seconds -- how long further calls wait at most
-
-    `waiting` is how many wait now.
+    max_waiting -- the maximum number of calls that wait for a slot, each in its thread
+    excess_wait_seconds -- the maximum wait of calls beyond `max_waiting`
     """
 
-    def __init__(self, total: int, per_key: int, max_waiting: int | None = 0, further_seconds: float = 0):
+    def __init__(self, total: int, per_key: int, max_waiting: int = 0, excess_wait_seconds: float = 0):
         self.total = total
         self._per_key = per_key
         self._max_waiting = max_waiting
-        self._further_seconds = further_seconds
+        self._excess_wait_seconds = excess_wait_seconds
         self.waiting = 0
         self._used: Counter[Hashable] = Counter()
         self._changed = threading.Condition()
 
     def acquire(self, key: Hashable, wait_seconds: float = 0) -> Callable[[], None] | None:
-        """Acquire a slot; returns the function that releases it, or None if no slot becomes free for this key."""
+        """Acquire a slot and return the function that releases it, or None if no slot becomes free for this key."""
         with self._changed:
             if not self._has_slot(key) and not self._wait(key, wait_seconds):
                 return None
@@ -33,8 +31,8 @@ class StreamSlots:
         return partial(self._release, key)
 
     def _wait(self, key: Hashable, seconds: float) -> bool:
-        if self._max_waiting is not None and self.waiting >= self._max_waiting:
-            seconds = min(seconds, self._further_seconds)
+        if self.waiting >= self._max_waiting:
+            seconds = min(seconds, self._excess_wait_seconds)
         self.waiting += 1
         try:
             return self._changed.wait_for(partial(self._has_slot, key), seconds)
@@ -45,7 +43,7 @@ class StreamSlots:
         free = self.total - self._used.total()
         if self._used[key] < self._per_key:
             return free > 0
-        # The keys with calls share the other slots with one more key, for which `per_key` slots stay free.
+        # The keys with calls share the slots equally with one more key, and leave `per_key` slots free for it.
         share = self.total // (len(self._used) + 1)
         return free > self._per_key and self._used[key] < share
 

@@ -13,13 +13,13 @@ from typing import Any
 from rules.events.envelopes import field, label
 from rules.metrics.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
 
-# A document is buffered until it is complete. A longer one is forwarded, but its usage stays unknown.
+# Documents are buffered until they are complete. The usage of longer documents is unknown.
 MAX_DOCUMENT_BYTES = 16 * 2**20
 _GZIP_OR_ZLIB = 47
 
-# Events of a stream wrap the response. Anthropic sends the model and the input in `message_start`, the output in each
-# `message_delta`; OpenAI sends everything in the last event, `response.completed`, `.incomplete` or `.failed`. Chunks
-# of Chat Completions are not wrapped; the last one has the usage, if the request asks for it.
+# A stream's events wrap the response. Anthropic sends the model and input usage in `message_start`, and the output
+# usage in each `message_delta`. OpenAI sends all usage in the last event. Chat Completions' chunks are not wrapped, and
+# the last chunk has the usage if the request asks for it.
 _WRAPPERS = {"messages": "message", "responses": "response"}
 _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
     "messages": {
@@ -43,7 +43,7 @@ _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
         "cacheWrite": ("prompt_tokens_details", "cache_write_tokens"),
     },
 }
-# The model's text in an event of a stream.
+# The model's text in a stream's event.
 _OUTPUT = {
     "messages": re.compile(rb'"(?:text|thinking|partial_json|signature|data)":\s*"((?:[^"\\]|\\.)*+)"'),
     "responses": re.compile(rb'"(?:delta|encrypted_content)":\s*"((?:[^"\\]|\\.)*+)"'),
@@ -56,17 +56,17 @@ _LAST_EVENTS = {
     "messages": ("message_stop",),
     "responses": ("response.completed", "response.incomplete", "response.failed"),
 }
-# Events that may be one of these. Quotes in a text are escaped, so it does not match.
+# A quick check for them. Quotes in the model's text are escaped, so it does not match.
 _LAST_EVENT = re.compile(rb'"(?:message_stop|response\.(?:completed|incomplete|failed))"')
-# The data of the last event of Chat Completions, which is no JSON.
+# The data of Chat Completions' last event, which is not JSON.
 END_OF_CHAT = b"[DONE]"
 
 
 class UsageReader:
-    """Takes a response's bytes in chunks; `usage()` returns the usage so far.
+    """Reads a response's bytes in chunks.
 
-    `has_total` is True once the provider has reported the total output, `is_complete` once the last event of a stream
-    has arrived. `on_data` is called with the data of each event of a stream, and with a document at `end()`.
+    `has_total` is set when the provider has reported the total output, `is_complete` when a stream's last event has
+    arrived. `on_data` is called with the data of each of a stream's events, or with a document at `end()`.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class UsageReader:
         self.is_stream = content_type.partition(";")[0].strip().lower() == "text/event-stream"
         self._decompress = _decompressor(content_encoding.strip().lower())
         self._on_data = on_data
-        self._text = bytearray()  # of the document, or of a stream's last line
-        self._data: list[bytes] = []  # lines of a stream's last event
+        self._text = bytearray()  # the document, or a stream's incomplete line
+        self._data: list[bytes] = []  # the lines of a stream's incomplete event
         self._ends_with_cr = False
         self._is_too_long = False
         self._model: str | None = None
@@ -92,7 +92,7 @@ class UsageReader:
 
     @property
     def has_output(self) -> bool:
-        """Return whether any of the model's text has arrived."""
+        """Whether any of the model's text has arrived."""
         return self._output_bytes > 0
 
     def feed(self, chunk: bytes) -> None:
@@ -102,7 +102,7 @@ class UsageReader:
             self._decompress = _discard
             plain = b""
         if not self.is_stream or not plain:
-            # Of a readable stream, only the model's text is counted (_read_event).
+            # In a readable stream, only the model's text counts (_read_event).
             self._output_bytes += len(plain or chunk)
         if self.is_stream:
             plain = self._with_newlines(plain)
@@ -116,7 +116,7 @@ class UsageReader:
             self._is_too_long = True
 
     def end(self) -> None:
-        """Read the document, or a last event without an empty line, once all of it has arrived."""
+        """Read the complete document, or a last event that no empty line ends."""
         if self.is_stream:
             self._text += b"\n\n"
             self._read_lines()
@@ -132,11 +132,11 @@ class UsageReader:
         return ReportedUsage(self._model, counts)
 
     def estimated_output(self) -> int:
-        """The estimated tokens of the output received so far."""
+        """Estimate the output tokens received so far."""
         return estimated_tokens(self._output_bytes)
 
     def _with_newlines(self, plain: bytes) -> bytes:
-        """A stream's lines may end in CR LF, LF or CR."""
+        """Replace CR and CR LF, which may also end a stream's lines."""
         if self._ends_with_cr and plain.startswith(b"\n"):
             plain = plain[1:]
             self._ends_with_cr = False
@@ -145,7 +145,7 @@ class UsageReader:
         return plain.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in plain else plain
 
     def _read_lines(self) -> None:
-        """Read the complete lines of a stream. An event can have several lines of data; an empty line ends it."""
+        """Read a stream's complete lines. An event can have several lines of data, and ends with an empty line."""
         *lines, self._text = self._text.split(b"\n")
         if self._is_too_long:
             del lines[0]
@@ -154,7 +154,7 @@ class UsageReader:
             if line.startswith(b"data:"):
                 data = bytes(line[5:]).strip()
                 self._data.append(data)
-                # Some clients stop at the line with which a stream ends, before the event does.
+                # Some clients stop reading after the last line of data, before the event ends.
                 if len(self._data) == 1 and self._is_last(data):
                     self._end_event()
             elif not line:
@@ -166,7 +166,7 @@ class UsageReader:
             self._read_event(data)
 
     def _is_last(self, data: bytes) -> bool:
-        """Return whether this is the complete data of a stream's last event."""
+        """Return whether this is the data of a stream's last event."""
         if data == END_OF_CHAT:
             return True
         if self._dialect not in _LAST_EVENTS or not _LAST_EVENT.search(data):
@@ -178,7 +178,7 @@ class UsageReader:
             self.is_complete = True
             self._on_data(data)
             return
-        # Most events are pieces of text: parse only those with usage.
+        # Parse only events with usage: most contain only text.
         is_last = self._dialect in _LAST_EVENTS and _LAST_EVENT.search(data) is not None
         document = _parsed(data) if is_last or b'"usage"' in data else None
         if not self._read(document):
@@ -188,14 +188,14 @@ class UsageReader:
         self._on_data(data)
 
     def _read(self, document: Any) -> bool:
-        """Read the counts, if there are any. Later ones replace earlier ones: a stream's counts are running totals."""
+        """Read the document's counts, if any. They replace earlier counts: a stream reports running totals."""
         wrapper = _WRAPPERS.get(self._dialect)
         wrapped = wrapper and field(document, wrapper)
         response = wrapped or document
         self._model = label(field(response, "model")) or self._model
         counts = token_counts(field(response, "usage"), _COUNT_PATHS[self._dialect])
         self._counts |= counts
-        # Anthropic's stream starts with a wrapped message, which reports only the first tokens of the output.
+        # Anthropic's `message_start` reports only the first output tokens.
         is_start = self._dialect == "messages" and bool(wrapped)
         self.has_total = self.has_total or ("output" in counts and not is_start)
         return bool(counts)
@@ -213,7 +213,7 @@ def _decompressor(encoding: str) -> Callable[[bytes], bytes]:
         return bytes
     if encoding in ("gzip", "x-gzip", "deflate"):
         decompressor = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
-        # The limit stops decompression bombs; a longer document would not be read anyway.
+        # Longer documents are not read. The limit stops decompression bombs.
         return lambda chunk: decompressor.decompress(chunk, MAX_DOCUMENT_BYTES + 1)
     return _discard
 

@@ -15,13 +15,13 @@ _FORMAT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}
 
 
 def generate() -> str:
-    """A new token from the system's secure random source."""
+    """Generate a token from the system's secure random source."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
     return PREFIX + secret + _checksum(secret)
 
 
 def is_well_formed(text: str) -> bool:
-    """Check format and checksum, so that a mistyped token needs no query."""
+    """Check format and checksum. Rejects a mistyped token without a query."""
     if not _FORMAT.fullmatch(text):
         return False
     secret, checksum = text[len(PREFIX) : -_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
@@ -29,7 +29,7 @@ def is_well_formed(text: str) -> bool:
 
 
 def fingerprint(token: str) -> str:
-    """The stored SHA-256 in hex; a plain hash is enough for 178 random bits."""
+    """Return the stored SHA-256 in hex; a plain hash is enough for 178 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -7,7 +7,7 @@ _VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?
 
 
 def check_version(version: str, oldest: str | None, latest: str | None) -> dict[str, Any]:
-    """The response of the version check; an unparsable version passes."""
+    """Build the response of the version check. An unparsable version passes."""
     required = _is_older(version, oldest)
     recommended = required or _is_older(version, latest)
     message = f"A newer client is available: {latest}." if recommended else ""
@@ -23,7 +23,7 @@ def check_version(version: str, oldest: str | None, latest: str | None) -> dict[
 
 
 def parse_version(text: str) -> tuple[int, int, int, bool] | None:
-    """A sortable version; the last item is false for a preview (`v1.10.0-rc.1`)."""
+    """Parse a sortable version; the last item is false for a preview (`v1.10.0-rc.1`)."""
     match = _VERSION.fullmatch(text.strip())
     if not match:
         return None

@@ -1,4 +1,4 @@
-"""Cursors of lists: the position of a row by creation time and id."""
+"""List cursors: a row's position by creation time and id."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ _TEXT = re.compile(r"([0-9]{1,16})\.([0-9a-f]{32})", re.ASCII)
 
 
 class Cursor(NamedTuple):
-    """The position of a row in a list; its text is `<microseconds since 1970>.<id>`."""
+    """A row's position in a list; its text is `<microseconds since 1970>.<id>`."""
 
     created_at: datetime
     id: UUID
@@ -23,13 +23,13 @@ class Cursor(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> "Cursor":
-        """The position of an instance, a named tuple or a dictionary."""
+        """Return the position of an instance, a named tuple or a dictionary."""
         created_at, id = (row[name] if isinstance(row, dict) else getattr(row, name) for name in cls._fields)
         return cls(readable_time(created_at), row_id(id) or UUID(int=0))
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Parse the text of a cursor. Raises ValueError for anything else."""
+        """Parse a cursor. Raises ValueError."""
         match = _TEXT.fullmatch(text)
         if match is None:
             raise ValueError("Must be the `next` of an earlier page.")

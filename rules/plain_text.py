@@ -6,25 +6,25 @@ from typing import Any
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-# Direction overrides reorder the text after them, so a name could change the line that it is in.
+# Direction overrides in a name would reorder the rest of the line.
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BLANKS = dict.fromkeys(filter(lambda code: chr(code).isspace(), range(0x3001)), " ")
-# `event_line` reads this many characters for each one that it returns: some are whitespace or escape codes.
+# Characters that `event_line` reads per returned character: some are whitespace or escape codes.
 _READ_FACTOR = 8
 
 
 def one_line(text: str, max_characters: int) -> str:
-    """The text on one line without control characters, safe in emails and logs."""
+    """Return the text on one line without control characters, safe in emails and logs."""
     line = " ".join(_UNSAFE_IN_LINE.sub(" ", text).split())
     return line if len(line) <= max_characters else line[: max_characters - 3].rstrip() + "..."
 
 
 def single_spaced(text: str) -> str:
-    """Like `" ".join(text.split())`, without a list of the words, which would take ten times the memory."""
+    """Like `" ".join(text.split())`, but without a list of words, which takes ten times the memory."""
     text = text.translate(_BLANKS)
     while "  " in text:
         text = text.replace("  ", " ")
@@ -32,7 +32,7 @@ def single_spaced(text: str) -> str:
 
 
 def event_line(value: Any, max_characters: int) -> str | None:
-    """One line of an event's text for a summary; None if empty or not a string."""
+    """Return a summary line of an event's text; None if it is empty or not a string."""
     if not isinstance(value, str):
         return None
     start = value[: max_characters * _READ_FACTOR]
@@ -41,7 +41,7 @@ def event_line(value: Any, max_characters: int) -> str | None:
 
 
 def storable(text: str, max_characters: int) -> str:
-    """The text truncated, without characters that a column or a response cannot hold."""
+    """Truncate the text, and replace characters that a column or a response cannot hold."""
     return replace_unstorable(truncate(text, max_characters))
 
 
@@ -54,9 +54,9 @@ def truncate(text: str, max_characters: int) -> str:
 
 
 def excerpt(text: str, max_characters: int) -> tuple[str, bool]:
-    """The start of a text, and whether it was truncated.
+    """Return the start of a text, and whether it was truncated.
 
-    Ends at a paragraph, a line or a word if that keeps at least half of `max_characters`.
+    Truncates at a paragraph, line or word if that keeps at least half of `max_characters`.
     """
     lines = _UNPRINTABLE.sub("\ufffd", text).strip().splitlines()
     text = "\n".join(line.rstrip() for line in lines)
@@ -73,13 +73,13 @@ def pluralize(number: int, noun: str) -> str:
 
 
 def format_date_time(time: datetime) -> str:
-    """`8 April 2026, 09:00 UTC`, truncated so that a deadline is never overstated."""
+    """Format as `8 April 2026, 09:00 UTC`, rounding down: a deadline must not be overstated."""
     time = time.astimezone(UTC)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
 def format_minutes(minutes: int) -> str:
-    """`45 minutes`, `1 hour`, `2 hours 30 minutes`."""
+    """Format as `45 minutes`, `1 hour` or `2 hours 30 minutes`."""
     hours, rest = divmod(minutes, 60)
     parts = [pluralize(hours, "hour")] if hours else []
     if rest or not hours:

@@ -4,14 +4,14 @@ from datetime import datetime, timedelta
 
 TRIAL = timedelta(days=14)
 SUBSCRIPTION_STATES = ("active", "trialing", "past_due", "canceled")
-# Assessments a month by plan; None without a quota.
+# Assessments per month; None without a quota.
 QUOTAS = {"self_hosted": None, "trial": 3, "starter": 10, "growth": 50, "business": 250}
 
 
 def subscription_error(
     plan: str, state: str | None, trial_ends_at: datetime | None, now: datetime
 ) -> str | None:
-    """The error code if the subscription does not allow new work, else None."""
+    """Return an error code if the subscription does not allow new work."""
     if plan == "self_hosted" or state == "active":
         return None
     if state is None:
@@ -27,13 +27,13 @@ def is_quota_exhausted(plan: str, used: int) -> bool:
 
 
 def calendar_month(now: datetime) -> tuple[datetime, datetime]:
-    """The start of the month of `now`, in UTC, and of the next one (R10)."""
+    """Return the start of the current and of the next month, in UTC (R10)."""
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return start, (start + timedelta(days=32)).replace(day=1)
 
 
 def month_start(now: datetime, months_before: int) -> datetime:
-    """The start of the calendar month, in UTC, that many months before the one of `now`."""
+    """Return the start of an earlier calendar month, in UTC."""
     start, _ = calendar_month(now)
     years, month = divmod(start.year * 12 + start.month - 1 - months_before, 12)
     return start.replace(year=years, month=month + 1)

@@ -1,4 +1,4 @@
-"""Values that may be used once."""
+"""Values that can only be used once."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,11 +7,11 @@ from typing import Any
 def find_duplicates(
     values: Iterable[tuple[list[str | int], str | None]], owners: dict[str, Any], taken: str
 ) -> list[dict[str, Any]]:
-    """Find values that already have an owner or are repeated, as error entries.
+    """Return an error entry for each value that has an owner or is repeated.
 
-    values -- each with its path in the request; None is skipped
-    owners -- the id of each value's owner
-    taken -- the message for a value that has an owner; `{}` is replaced by the owner
+    values -- the path in the request and the value; None is skipped
+    owners -- owner ids by value
+    taken -- the message for a value with an owner; `{}` is replaced by the owner
     """
     entries, seen = [], set[str]()
     for path, value in values:

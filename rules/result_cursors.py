@@ -1,4 +1,4 @@
-"""Cursors of results: the position of a row in a list with one of many orders (docs/results.md)."""
+"""Result cursors: a row's position in a list with one of several orders (docs/results.md)."""
 
 import base64
 import binascii
@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from rules.events.envelopes import INT64, integer
+from rules.plain_text import replace_unstorable
 from rules.rows import UNREADABLE_ID, row_id
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
 
@@ -16,9 +18,9 @@ INVALID = "Must be the `next` of an earlier page with the same `sort` and `order
 class ResultCursor(NamedTuple):
     """The position after a row.
 
-    sort, order -- the list's
-    group -- 0 for rows with a value; then come groups of rows without one
-    id -- orders rows of a group with the same value
+    sort, order -- the list's sort column and direction
+    group -- 0 for rows with a value; groups of rows without a value follow
+    id -- orders a group's rows with the same value
     """
 
     sort: str
@@ -33,7 +35,7 @@ class ResultCursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "ResultCursor":
-        """Parse the text of a cursor. Raises ValueError for anything else; the value is not checked."""
+        """Parse a cursor without checking its value. Raises ValueError."""
         try:
             if len(text) > MAX_CHARACTERS:
                 raise ValueError(INVALID)
@@ -48,13 +50,11 @@ class ResultCursor(NamedTuple):
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    return integer(value, INT64) is not None
 
 
 def _is_text(value: Any) -> bool:
-    if not isinstance(value, str) or "\x00" in value:
-        return False
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, str) and replace_unstorable(value) == value
 
 
 def _is_time(value: Any) -> bool:
@@ -64,7 +64,7 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-# Check that a value can be compared with a column of a kind.
+# By column kind: whether a value can be compared with the column.
 FITS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "integer": _is_integer,

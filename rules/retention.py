@@ -1,7 +1,7 @@
-"""Retention of a candidate's data, and metrics without identifying names."""
+"""Retention of candidate data, and metrics without identifying names."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,19 +9,12 @@ MIN_DAYS, MAX_DAYS = 1, 3650
 
 
 def retention_deadline(ended_at: datetime | None, days: int | None) -> datetime | None:
-    """The time of erasure; None before the end, or without a retention period."""
+    """Return the time of erasure; None before the end, or without a retention period."""
     return None if ended_at is None or days is None else ended_at + timedelta(days=days)
 
 
-def earliest(times: Iterable[datetime | None]) -> datetime | None:
-    return min((time for time in times if time is not None), default=None)
-
-
 def anonymize_metrics(further_metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A session's further metrics with its tools and its models added up.
-
-    Their names come from the candidate's computer and may identify a person.
-    """
+    """Add up a session's tools and models: their names come from the candidate's computer and can identify a person."""
     tools, models = further_metrics["tool_usage"], further_metrics["tokens"]
     tokens: Counter[str] = Counter()
     for counts in models.values():

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rules.timestamps import format_timestamp
 
-# If the column contains another type, no row has this id.
+# For a malformed id. No row has this id.
 UNREADABLE_ID = UUID(int=0)
 
 
@@ -23,7 +23,7 @@ def row_json(value: Any) -> Any:
 
 
 def row_time(value: Any) -> str | None:
-    """The timestamp as the API shows it, which is how SQLite stores it."""
+    """Return the timestamp in the API's format, in which SQLite stores it."""
     if isinstance(value, datetime):
         return format_timestamp(value)
     return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Close of a session, and handling of later events (R17, R18)."""
+"""When a session closes, and how later events are handled (R17, R18)."""
 
 from datetime import datetime, timedelta
 
@@ -10,19 +10,19 @@ STORED_AFTER_CLOSE = timedelta(hours=24)
 def close_deadline(
     redeemed_at: datetime, limit_minutes: int | None, extra: timedelta = timedelta()
 ) -> datetime | None:
-    """The end of the time limit, including extra time and GRACE; None without a limit."""
+    """Return the end of the time limit, including extra time and GRACE; None without a limit."""
     return None if limit_minutes is None else redeemed_at + timedelta(minutes=limit_minutes) + extra + GRACE
 
 
 def extra_minutes(limit_minutes: int | None, extra: int | None, multiplier_thousandths: int | None) -> int:
-    """An accommodation's extra time, rounded up to whole minutes."""
+    """Return an accommodation's extra time, rounded up to whole minutes."""
     if limit_minutes is None or multiplier_thousandths is None:
         return extra or 0
     return -(-limit_minutes * (multiplier_thousandths - 1000) // 1000)
 
 
 def effective_close(now: datetime, closed_at: datetime | None, closes_at: datetime | None) -> datetime | None:
-    """The close time if it has passed by `now`, even if it is not recorded yet; else None."""
+    """Return the time of the close, even if it is not recorded yet; None if the session is open."""
     if closed_at is not None:
         return closed_at
     return closes_at if closes_at is not None and closes_at <= now else None

@@ -12,13 +12,13 @@ LIFETIME = timedelta(hours=12)
 EMAIL_LIFETIME = timedelta(minutes=15)
 OIDC_LIFETIME = timedelta(minutes=2)
 PREFIX = "pss_"
-# Of grants for one browser. The console uses only these without a click.
+# For grants that only one browser can use. The console accepts these without a click.
 BROWSER_PREFIX = "psb_"
 _FORMAT = re.compile(rf"(?:{PREFIX}|{BROWSER_PREFIX})[0-9A-Za-z_-]{{43}}", re.ASCII)
 
 
 def generate(prefix: str = PREFIX) -> str:
-    """A new secret of a sign-in or a grant: 256 random bits."""
+    """Generate a secret of 256 random bits for a sign-in or a grant."""
     return prefix + secrets.token_urlsafe(32)
 
 
@@ -27,12 +27,12 @@ def is_well_formed(text: str) -> bool:
 
 
 def fingerprint(secret: str) -> str:
-    """The stored SHA-256 in hex."""
+    """Return the stored SHA-256 in hex."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def origin_of(url: str) -> str:
-    """The origin of a URL, as browsers send it: lowercase, and without a default port."""
+    """Return a URL's origin as browsers send it: lowercase, and without a default port."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     is_default = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
@@ -40,13 +40,9 @@ def origin_of(url: str) -> str:
 
 
 def is_possible_at(base_url: str) -> bool:
-    """Return whether browsers store a Secure cookie for this URL: over https, or on this machine."""
+    """Return whether browsers store a Secure cookie for this URL: it is https, or on this machine."""
     parts = urlsplit(base_url)
-    return parts.scheme == "https" or _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return parts.scheme == "https" or ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:
-        return host == "localhost"
+        return parts.hostname == "localhost"

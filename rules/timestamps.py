@@ -14,18 +14,18 @@ _RFC_3339 = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
-# An unreadable stored time reads as the start of 1970: everything that ends has ended by then.
+# Replaces a malformed stored time. Whatever expires has expired by 1970.
 UNREADABLE_TIME = _EPOCH
-# Times outside could overflow in calculations.
+# Calculations with other years could overflow.
 _READABLE_YEARS = range(1970, 9000)
 
 
 def parse_timestamp_ns(text: str) -> int:
     """Parse `2026-01-02T03:04:05.123456789Z` into nanoseconds since 1970.
 
-    Accepts 0 to 9 fractional digits, any offset, `t` and `z` in either case. A leap second (23:59:60 UTC, in any
-    offset) is the first second of the next day. Raises ValueError with a message for anything else, and for times
-    that 64 bits cannot hold (before 1677, after 2262).
+    Accepts 0 to 9 fractional digits, any offset, and `t` and `z` in either case. A leap second (23:59:60 UTC) is the
+    first second of the next day. Raises ValueError with a message for anything else, and for times that 64 bits cannot
+    hold (before 1677, after 2262).
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:
@@ -46,23 +46,23 @@ def parse_timestamp_ns(text: str) -> int:
 
 
 def whole_seconds_ns(time: datetime) -> int:
-    """The time in nanoseconds since 1970, truncated to seconds."""
+    """Return the time in nanoseconds since 1970, truncated to seconds."""
     return int(time.timestamp()) * 10**9
 
 
 def timestamp_from_ns(nanoseconds: int) -> datetime:
-    """The UTC time, truncated to milliseconds as the API shows it."""
+    """Return the UTC time, truncated to the API's milliseconds."""
     return _EPOCH + timedelta(milliseconds=nanoseconds // 10**6)
 
 
 def format_timestamp(time: datetime) -> str:
-    """The API's format: UTC with milliseconds, `2026-04-01T09:00:00.000Z` (R25)."""
+    """Format in UTC with milliseconds, as `2026-04-01T09:00:00.000Z` (R25)."""
     in_utc = time if time.tzinfo is UTC else time.astimezone(UTC)
     return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def readable_time(value: Any) -> datetime:
-    """The UTC time of a stored value, which is a `datetime` or text; UNREADABLE_TIME for any other value."""
+    """Return the UTC time of a stored `datetime` or text; UNREADABLE_TIME for a malformed value."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
         is_readable = time.tzinfo is not None and time.year in _READABLE_YEARS

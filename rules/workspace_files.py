@@ -1,7 +1,6 @@
-"""The files of a candidate's workspace: the task, the repository, and the settings of each AI tool.
+"""The files of a candidate's workspace: the task, the repository, and each AI tool's settings.
 
-`pages/workspace.sh` stores them in `~/.proofstone/<session id>` and copies some into the workspace. They name that
-folder as `$HOME/.proofstone/...`, since only the candidate's machine knows its path.
+`pages/workspace.sh` stores them in `~/.proofstone/<session id>` and copies some into the workspace.
 """
 
 import io
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
 PROVIDER_OF = {CLAUDE: "anthropic", CODEX: "openai"}
-# The proxy does not see rejected tools, modes, durations and the working directory (docs/recording.md#recorded-events).
+# They report what the proxy does not see, such as rejected tools and durations (docs/recording.md#recorded-events).
 CLAUDE_HOOKS = (
     "SessionStart",
     "UserPromptSubmit",
@@ -30,18 +29,18 @@ CLAUDE_HOOKS = (
     "StopFailure",
     "SessionEnd",
 )
-# Claude Code does not wait for other hooks, and ends without sending these if they run in the background.
-WAITED_HOOKS = frozenset({"Stop", "StopFailure", "SessionEnd"})
+# In the background, Claude Code would exit without sending these.
+SYNCHRONOUS_HOOKS = frozenset({"Stop", "StopFailure", "SessionEnd"})
 HOOK_SECONDS = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Workspace(NamedTuple):
-    """The session that a workspace belongs to.
+    """A session's workspace.
 
     allowed -- `claude`, `codex` or both; None for every tool
-    providers -- the model providers that this service has a key for
+    providers -- the model providers for which this service has a key
     """
 
     base_url: str
@@ -52,20 +51,17 @@ class Workspace(NamedTuple):
 
     @property
     def tools(self) -> list[str]:
-        """The tools that the candidate can use, except those without a model.
+        """The allowed tools that have a model.
 
-        Claude Code can use a model of the candidate's own: its hooks and telemetry record it.
+        Claude Code can use the candidate's own model, because its hooks and telemetry record it.
         """
+        usable = [CLAUDE, CODEX] if PROVIDER_OF[CODEX] in self.providers else [CLAUDE]
         if self.allowed is not None:
-            return [tool for tool in (CLAUDE, CODEX) if tool in self.allowed and self._is_usable(tool)]
-        others = [OPENCODE, OTHER] if self.providers else []
-        return [tool for tool in (CLAUDE, CODEX) if self._is_usable(tool)] + others
-
-    def _is_usable(self, tool: str) -> bool:
-        return tool == CLAUDE or PROVIDER_OF[tool] in self.providers
+            return [tool for tool in usable if tool in self.allowed]
+        return usable + ([OPENCODE, OTHER] if self.providers else [])
 
     def path(self, name: str) -> str:
-        """The path of a session file on the candidate's machine, quoted for a shell."""
+        """Return a session file's path on the candidate's machine, quoted for a shell."""
         return f'"$HOME/.proofstone/{self.session_id}/{name}"'
 
     def proxy_url(self, provider: str) -> str:
@@ -73,12 +69,12 @@ class Workspace(NamedTuple):
 
 
 def script_command(base_url: str) -> str:
-    """The command that prepares a workspace."""
+    """Return the command that prepares a workspace."""
     return f"curl -fsSL {shlex.quote(base_url + '/workspace.sh')} | sh"
 
 
 def archive(files: dict[str, str]) -> bytes:
-    """A tar of the files, readable only by their owner."""
+    """Pack the files into a tar, readable only by their owner."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, text in files.items():
@@ -89,12 +85,12 @@ def archive(files: dict[str, str]) -> bytes:
     return packed.getvalue()
 
 
-def files_of(workspace: Workspace, task: Any) -> dict[str, str]:
-    """The workspace's files by name.
+def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
+    """Build the workspace's files by name.
 
     task -- an assessment
     """
-    files = {"session": f"{workspace.session_id}\n", "TASK.md": task_text(task), **_repository(task)}
+    files = {"session": f"{workspace.session_id}\n", "TASK.md": _task_text(task), **_repository(task)}
     files["tools"] = "".join(f"{tool}\n" for tool in workspace.tools)
     if CLAUDE in workspace.tools:
         files["claude.json"] = _json(claude_settings(workspace))
@@ -107,7 +103,7 @@ def files_of(workspace: Workspace, task: Any) -> dict[str, str]:
 
 
 def _repository(task: Any) -> dict[str, str]:
-    """The location of the code, one line per file. Values that git or the shell would misread are left out."""
+    """Build the files that locate the code. Skips values that git or the shell could misread."""
     repository = task.repo_url or ""
     if not repository or _CONTROL.search(repository):
         return {}
@@ -125,8 +121,8 @@ def is_folder_below(path: str) -> bool:
     return not (_CONTROL.search(path) or path.startswith(("/", "-", "~")) or ".." in parts or ".git" in parts)
 
 
-def task_text(task: Any) -> str:
-    """The task as Markdown."""
+def _task_text(task: Any) -> str:
+    """Format the task as Markdown."""
     parts = [f"# {' '.join(task.title.split())}", task.task_brief.strip()]
     parts += _brief_sections(task.brief or {})
     if task.setup_instructions:
@@ -135,10 +131,12 @@ def task_text(task: Any) -> str:
 
 
 def _brief_sections(brief: dict[str, Any]) -> list[str]:
-    """The sections of the structured brief, in the order in which it describes them."""
     sections = [f"## Scenario\n\n{brief['scenario']}"] if brief.get("scenario") else []
     if codebase := brief.get("codebase"):
-        sections.append("## Code\n\n" + "\n".join(_codebase_lines(codebase)))
+        titles = {"name": "Name", "description": "Purpose", "runCommand": "Run", "testCommand": "Test"}
+        facts = [f"{title}: {codebase[name]}" for name, title in titles.items() if codebase.get(name)]
+        facts += [f"Stack: {', '.join(codebase['stack'])}"] if codebase.get("stack") else []
+        sections.append(f"## Code\n\n{_list(facts)}")
     for phase in brief.get("phases") or ():
         texts = [phase.get("goal"), _list(phase.get("tasks")), _list(phase.get("guidance"))]
         sections.append("\n\n".join([f"## {phase.get('name') or 'Step'}", *filter(None, texts)]))
@@ -147,20 +145,14 @@ def _brief_sections(brief: dict[str, Any]) -> list[str]:
     return sections
 
 
-def _codebase_lines(codebase: dict[str, Any]) -> list[str]:
-    titles = {"name": "Name", "description": "Purpose", "runCommand": "Run", "testCommand": "Test"}
-    lines = [f"- {title}: {codebase[name]}" for name, title in titles.items() if codebase.get(name)]
-    return lines + ([f"- Stack: {', '.join(codebase['stack'])}"] if codebase.get("stack") else [])
-
-
 def _list(texts: list[str] | None) -> str:
     return "\n".join(f"- {text}" for text in texts or ())
 
 
 def claude_settings(workspace: Workspace) -> dict[str, Any]:
-    """Claude Code's `.claude/settings.local.json`: its model, hooks and telemetry.
+    """Build Claude Code's `.claude/settings.local.json`: its model, hooks and telemetry.
 
-    The key is in none of its variables, which every command that Claude Code runs inherits.
+    Every command that Claude Code runs inherits its environment, so the key is not in there.
     """
     environment = {
         "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
@@ -174,7 +166,7 @@ def claude_settings(workspace: Workspace) -> dict[str, Any]:
     settings = {"otelHeadersHelper": f"cat {workspace.path('otel.json')}", "env": environment}
     if PROVIDER_OF[CLAUDE] in workspace.providers:
         settings["apiKeyHelper"] = f"cat {workspace.path('key')}"
-        # Empty: a key of the candidate's own would be sent to this service.
+        # Empty: the candidate's own key would be sent to this service.
         own_keys = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": ""}
         environment |= {"ANTHROPIC_BASE_URL": workspace.proxy_url("anthropic")} | own_keys
     hooks = {event: [{"hooks": [_claude_hook(workspace, event)]}] for event in CLAUDE_HOOKS}
@@ -182,16 +174,16 @@ def claude_settings(workspace: Workspace) -> dict[str, Any]:
 
 
 def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:
-    """A command hook, since the header of an HTTP hook would need the key in the environment."""
+    """Build a command hook. An HTTP hook's header would need the key in the environment."""
     url = shlex.quote(f"{workspace.base_url}/v1/hooks/claude-code")
     curl = f"curl -sS -m {HOOK_SECONDS} -o /dev/null -H @{workspace.path('header')}"
     command = f"{curl} -H 'Content-Type: application/json' --data-binary @- {url} 2>/dev/null || true"
     hook = {"type": "command", "command": command, "timeout": HOOK_SECONDS + 2}
-    return hook if event in WAITED_HOOKS else hook | {"async": True}
+    return hook if event in SYNCHRONOUS_HOOKS else hook | {"async": True}
 
 
 def codex_settings(workspace: Workspace) -> str:
-    """Codex's `config.toml`, in a `CODEX_HOME` outside the workspace; it contains the key."""
+    """Build Codex's `config.toml`, in a `CODEX_HOME` outside the workspace because it contains the key."""
     headers = f'{{ "X-API-Key" = {_toml(workspace.key)} }}'
     endpoint = _toml(f"{workspace.base_url}/v1/otlp/v1/logs")
     return f"""model_provider = "proofstone"
@@ -210,7 +202,7 @@ exporter = {{ otlp-http = {{ endpoint = {endpoint}, protocol = "json", headers =
 
 
 def opencode_settings(workspace: Workspace) -> dict[str, Any]:
-    """opencode's `opencode.json`, which reads the key from its file."""
+    """Build opencode's `opencode.json`, which reads the key from a file."""
     api_key = f"{{file:~/.proofstone/{workspace.session_id}/key}}"
     options = {
         name: {"options": {"baseURL": f"{workspace.proxy_url(name)}/v1", "apiKey": api_key}}
@@ -230,5 +222,5 @@ def _json(value: dict[str, Any]) -> str:
 
 
 def _toml(text: str) -> str:
-    # A JSON string in ASCII is a TOML string, except for surrogates, which a URL and a key do not have.
+    # An ASCII JSON string is a TOML string, except for surrogates, which URLs and keys do not have.
     return json.dumps(text)

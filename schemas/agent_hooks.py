@@ -1,4 +1,4 @@
-"""Hooks of coding agents."""
+"""Coding agents' hooks."""
 
 from schemas.base import Body, Schema
 from schemas.fields import EXAMPLE_ID, String
@@ -7,7 +7,7 @@ from schemas.fields import EXAMPLE_ID, String
 class AgentHook(Body):
     """A hook as the agent sends it. Its other fields depend on the hook."""
 
-    # Output of commands and content of files can be any text (R39).
+    # Command output and file content can be any text (R39).
     verbatim = (
         "prompt",
         "tool_input",
@@ -18,9 +18,9 @@ class AgentHook(Body):
         "delta",
     )
 
-    hook_event_name = String("Name of the hook.", example="PreToolUse", data_key="hook_event_name")
-    session_id = String("The agent's session.", example=EXAMPLE_ID, data_key="session_id")
+    hook_event_name = String("Hook name.", example="PreToolUse", data_key="hook_event_name")
+    session_id = String("Id of the agent's session.", example=EXAMPLE_ID, data_key="session_id")
 
 
-class NoInstructions(Schema):
-    """Always empty: nothing in it can steer the agent."""
+class HookResponse(Schema):
+    """Always empty, so it cannot steer the agent."""

@@ -31,20 +31,20 @@ _REMINDER = (
     "If omitted, no reminder is sent."
 )
 _BUDGET = (
-    "Budget of a candidate's calls through the model proxies, in USD; if not set, SESSION_DEFAULT_BUDGET_USD."
+    "A candidate's budget for calls through the model proxies, in USD. By default SESSION_DEFAULT_BUDGET_USD."
 )
 _BLIND = (
-    "True if people see neither names nor addresses of candidates until they have scored every criterion of the "
-    "session. Services see them."
+    "True if people see candidates' names and addresses only after they have scored every criterion of the session. "
+    "Service accounts see them."
 )
 
 
 class ToolList(ListOf):
-    """Claude Code, Codex or both, and the hosted tools that model providers may run for them."""
+    """Claude Code, Codex or both, and hosted tools that model providers can run for them."""
 
     def __init__(self, **options: Any):
         description = (
-            "Allowed AI tools: `claude`, `codex` or both, and hosted tools that the model provider may run for them. "
+            "Allowed AI tools: `claude`, `codex` or both, and hosted tools that the model provider can run for them. "
             "If omitted or null, both agents and no hosted tools."
         )
         super().__init__(Choice(TOOLS), description, min=1, max=len(TOOLS), example=AGENTS, **options)
@@ -62,20 +62,20 @@ class NewAssessment(Body):
     title = Text(255, "Assessment name.", example="Backend API Challenge", required=True)
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer", required=True)
     task_brief = String(
-        "Task description shown to the candidate, at most 50,000 characters. Required when issueId is not "
-        "provided; blank counts as not provided. Takes precedence over the issue's.",
+        "Task description for the candidate, at most 50,000 characters. Required without issueId. Takes precedence "
+        "over the issue's. Blank equals omitted.",
         example=EXAMPLE_BRIEF,
         max=50_000,
     )
     issue_id = Reference(
-        "An issue of the problem library; provides taskBrief and repoUrl if they are omitted."
+        "An issue in the problem library; provides taskBrief and repoUrl if they are omitted."
     )
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     time_limit_minutes = Integer("Time limit in minutes, from redeem.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
-    rubric_id = Reference("A scoring rubric to apply to sessions from this assessment.")
-    brief = Nested(StructuredBrief, "The task in a structured form, for clients that support it.")
+    rubric_id = Reference("A rubric to score the sessions with.")
+    brief = Nested(StructuredBrief, "The task in structured form, for clients that support it.")
     setup_instructions = Text(10_000, "Instructions to set up the workspace.", example="make setup")
     allowed_tools = ToolList()
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20)
@@ -83,7 +83,7 @@ class NewAssessment(Body):
 
     @ma.pre_load
     def omit_blank_brief(self, data: dict, **kwargs: Any) -> dict:
-        # Blank counts as not provided (R6); the issue may provide it.
+        # The issue can provide the brief (R6).
         return {name: value for name, value in data.items() if name != "taskBrief" or not _is_blank(value)}
 
     @ma.validates_schema
@@ -102,37 +102,37 @@ def _is_blank(value: Any) -> bool:
 
 
 class AssessmentChange(Body):
-    """Changes of an assessment; null clears."""
+    """Changes of an assessment; null clears a field."""
 
     is_change = True
 
     title = Text(255, "Assessment name.", example="Backend API Challenge")
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer")
-    task_brief = Text(50_000, "Task description shown to the candidate.", example=EXAMPLE_BRIEF)
+    task_brief = Text(50_000, "Task description for the candidate.", example=EXAMPLE_BRIEF)
     repo_url = RepositoryUrl("Repository, without a password.", example=EXAMPLE_REPOSITORY, null=True)
     time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
     expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364, example=2, null=True)
-    rubric_id = Reference("Scoring rubric. Existing scores keep their version.", null=True)
-    brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
+    rubric_id = Reference("Rubric. Existing scores keep their version.", null=True)
+    brief = Nested(StructuredBrief, "The task in structured form.", null=True)
     setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
     allowed_tools = ToolList(null=True)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
     blind = Flag(_BLIND, example=False)
     archived = Flag(
-        "True if the console's list hides it; candidates and requests are not affected.", example=True
+        "True if the console's list hides it. Candidates and the API are not affected.", example=True
     )
 
 
 class AssessmentQuery(CursorPageQuery):
-    """Filter of assessments."""
+    """Filters of assessments."""
 
     created_after = created_after()
     updated_after = updated_after()
 
 
 class Assessment(Schema):  # R9
-    """An assessment; absent values are null. Candidates do not see the fields after `updatedAt`."""
+    """An assessment. Candidates do not see the fields after `updatedAt`."""
 
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")
@@ -147,8 +147,8 @@ class Assessment(Schema):  # R9
     expires_in_days = Integer("Days until generated keys expire.", example=7)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
-    # Candidates receive these when they redeem their key, in the form of their client.
-    brief = Nested(StructuredBrief, "The task in a structured form.", null=True, optional=True)
+    # Candidates receive these on redeem, in their client's format.
+    brief = Nested(StructuredBrief, "The task in structured form.", null=True, optional=True)
     setup_instructions = String(
         "Instructions to set up the workspace.", example="make setup", null=True, optional=True
     )
@@ -159,12 +159,12 @@ class Assessment(Schema):  # R9
         _BUDGET, attribute="token_budget_nano_usd", example=20, null=True, optional=True
     )
     reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
-    blind = Flag(f"{_BLIND} Not shown to candidates.", example=False, optional=True)
+    blind = Flag(_BLIND, example=False, optional=True)
     archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
 
 
 def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
-    """An Assessment, written from the row that comes with a candidate key."""
+    """Build an Assessment from the row that is loaded with a candidate key."""
     return {
         "id": row_id(row.id),
         "orgId": row_id(row.organization_id),
@@ -183,10 +183,10 @@ def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
 
 
 class Task(Schema):
-    """The task of candidates, with its limits; values that are not set are null."""
+    """The candidates' task and its limits."""
 
     task_brief = common.TASK_BRIEF
-    brief = Nested(StructuredBrief, "The task in a structured form.", null=True)
+    brief = Nested(StructuredBrief, "The task in structured form.", null=True)
     repo_url = common.REPO_URL
     repo_commit = String("Commit to start from.", null=True)
     repo_subdir = String("Directory to work in.", null=True)
@@ -197,7 +197,7 @@ class Task(Schema):
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
-OneTask = shape("OneTask", "The task of an assessment.", task=Nested(Task, "The task."))
+OneTask = shape("OneTask", "An assessment's task.", task=Nested(Task, "The task."))
 OneAssessment = shape("OneAssessment", "One assessment.", assessment=Nested(Assessment, "The assessment."))
 Assessments = shape(
     "Assessments",

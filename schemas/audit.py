@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas.base import PageOf, Schema, shape
 from schemas.fields import Choice, Id, Integer, ListOf, String
-from schemas.queries import UNDOCUMENTED, Filter, PageQuery
+from schemas.queries import Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
 EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -12,47 +12,51 @@ ACTORS = ("person", "apiToken", "candidate", "command", "worker", "service")
 
 
 class AuditFilter(Filter):
-    """Filter of the audit log."""
+    """Filters of the audit log."""
 
     action = String("Only this operation, by its operationId.", max=255)
-    actor_id = Id("Only actions of this person, service or candidate.")
+    actor_id = Id("Only actions by this person, service account's token or candidate.")
     subject_id = Id("Only changes and reads of this object.")
     since = TimestampInput("Only entries at or after this time.")
     until = TimestampInput("Only entries before this time.")
 
 
 class AuditQuery(AuditFilter, PageQuery):
-    """Part of the audit log."""
-
-    format = Choice(["json", "jsonl"], "`jsonl`: like the export.", load_default="json", openapi=UNDOCUMENTED)
+    """Filters and paging of the audit log."""
 
 
 class HexString(String):
-    """Bytes, shown in hexadecimal."""
+    """Bytes in hexadecimal."""
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
         return value and value.hex()
 
 
 class AuditEntry(Schema):
-    """A change, or a read of a candidate's record."""
+    """A change, or a read of a candidate's data."""
 
     id = Id("Unique id.")
     action = String("Operation, by its operationId.", example="issueKeys")
     actor_kind = Choice(
-        ACTORS, "`apiToken`: a service account's token. `service`: rules such as limits.", example="person"
+        ACTORS,
+        "`apiToken`: a service account's token. `service`: automatic rules such as limits.",
+        example="person",
     )
-    actor_id = Id("Id of the person, of the service's token, or of the candidate.", null=True)
+    actor_id = Id("Id of the person, the service account's token or the candidate.", null=True)
     actor_name = String("Name of the person or token at that time.", example="Hiring team", null=True)
-    subject_kind = String("Kind of the object changed, read or created.", example="assessment", null=True)
+    subject_kind = String(
+        "Kind of object that was created, changed or read.", example="assessment", null=True
+    )
     subject_id = Id("Id of that object.", null=True)
-    further_ids = ListOf(String(), "Ids of further objects created, such as keys.", example=[])
-    body_fields = ListOf(String(), "Names of the fields in the body, without values.", example=["title"])
-    came_from = String("Network address of a reviewer.", example="203.0.113.7", null=True)
+    further_ids = ListOf(String(), "Ids of other objects created, such as keys.", example=[])
+    body_fields = ListOf(String(), "Names of the body's fields.", example=["title"])
+    came_from = String("The reviewer's network address.", example="203.0.113.7", null=True)
     request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
     created_at = Timestamp("Time when it was recorded.")
     position = Integer("Position in the hash chain; null until it is chained.", example=1, null=True)
-    hash = HexString("SHA-256 with the previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True)
+    hash = HexString(
+        "SHA-256 of the entry and the previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True
+    )
 
 
 AuditLog = shape("AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from schemas.fields import EXAMPLE_ID, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
+from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String
 
 EXAMPLE_CURSOR = "1775034000000000.01978f2e7c1a7a4e9d571f3f7f8b7a01"
 
@@ -15,11 +15,11 @@ def camel(name: str) -> str:
 
 
 class Schema(ma.Schema):
-    """snake_case inside, camelCase outside; unknown fields are ignored (R12)."""
+    """snake_case in code, camelCase in the API. Ignores unknown fields (R12)."""
 
-    # Responses have every field, except fields with `optional`.
+    # True for responses: only fields with `optional` can be missing.
     always_complete = True
-    # The schema of a replay of this response (access/idempotency.py), if it differs.
+    # The schema of this response's replay (access/idempotency.py), if it differs.
     replayed: "type[Schema] | None" = None
 
     class Meta:
@@ -27,7 +27,7 @@ class Schema(ma.Schema):
         description = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Publish the docstring as the description in the API's documentation."""
+        """Use the docstring as the description in the API reference."""
         super().__init_subclass__(**kwargs)
         description = " ".join((cls.__doc__ or "").split())
         cls.Meta = type("Meta", (cls.Meta,), {"description": description})  # type: ignore[assignment, misc]
@@ -39,21 +39,22 @@ class Schema(ma.Schema):
 
 
 class Body(Schema):
-    """Base of request bodies: null equals an omitted field; in a change it clears (R6)."""
+    """Base of request bodies: null equals an omitted field; in a change, null clears it (R6)."""
 
     always_complete = False
     error_messages = {"type": "Must be an object."}
-    # In a change, null for a field that can't be cleared is rejected.
     is_change = False
-    # Fields that exclude others; the documentation's example leaves them out.
+    # Mutually exclusive fields to omit from the documented example.
     alternatives: tuple[str, ...] = ()
 
     @ma.pre_load
     def omit_nulls(self, data: Any, **kwargs: Any) -> Any:
         if self.is_change or not isinstance(data, dict) or None not in data.values():
             return data
-        kept = {field.data_key for field in self.load_fields.values() if field.allow_none or field.required}
-        return {name: value for name, value in data.items() if value is not None or name in kept}
+        nullable = {
+            field.data_key for field in self.load_fields.values() if field.allow_none or field.required
+        }
+        return {name: value for name, value in data.items() if value is not None or name in nullable}
 
 
 class CursorPageOf(Schema):
@@ -63,9 +64,9 @@ class CursorPageOf(Schema):
 
 
 class PageOf(CursorPageOf):
-    """Base of the pages of a list."""
+    """Base of a list's pages."""
 
-    total = Integer("Number of entries in the whole list; null with `after`.", example=47, null=True)
+    total = Integer("Number of entries in the list; null with `after`.", example=47, null=True)
     limit = Integer("Limit that was applied.", example=50)
     offset = Integer("Number of entries skipped.", example=0)
 
@@ -78,7 +79,7 @@ class Deleted(Schema):
 
 
 def shape(name: str, description: str, base: type[Schema] = Schema, **declared: ma.fields.Field) -> Any:
-    """Define a schema class without code of its own, such as an object wrapped in its name."""
+    """Define a schema class without methods, such as a wrapper around one object."""
     return type(name, (base,), {"__doc__": description, **declared})
 
 
@@ -96,6 +97,14 @@ class NamedAssessment(Schema):
     title = String("Assessment name.", example="Backend API Challenge")
 
 
+class Author(Schema):
+    """A person or a service account that gave a score or made a decision."""
+
+    id = Id("Id of the person, or of the service account's token.")
+    name = String("Name of the person or service account.", example="Bob Sample")
+    kind = Choice(["person", "serviceAccount"], "Kind of author.", example="person")
+
+
 class Error(Schema):
     """Shape of every error."""
 
@@ -106,7 +115,7 @@ class Error(Schema):
     )
     entries = ListOf(
         ErrorDetail,
-        "With `already_begun`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
+        "With `already_started`, `duplicate_candidates`, `duplicate_external_id`: conflicts.",
         optional=True,
     )
     used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)
@@ -116,35 +125,35 @@ class Error(Schema):
 
 
 def example_of(schema: ma.Schema) -> dict[str, Any]:
-    """A valid body made of the fields' examples; without optional ids, since an invented id is rejected."""
+    """Build a valid body from the fields' examples, omitting optional ids: made-up ids are rejected."""
     alternatives = getattr(schema, "alternatives", ())
     fields = [field for name, field in schema.load_fields.items() if name not in alternatives]
-    examples = {str(field.data_key): _example(field) for field in fields}
+    examples = {str(field.data_key): _request_value(field) for field in fields}
     return {name: value for name, value in examples.items() if value is not None}
 
 
 def response_example(schema: ma.Schema) -> dict[str, Any]:
-    """A response made of the fields' examples; without one, null, or the field is left out if it is optional."""
+    """Build a response from the fields' examples. Without an example, a field is null, or omitted if optional."""
     fields = {str(field.data_key): field for field in schema.dump_fields.values()}
-    examples = {name: _shown(field) for name, field in fields.items()}
+    examples = {name: _response_value(field) for name, field in fields.items()}
     return {name: value for name, value in examples.items() if value is not None or fields[name].required}
 
 
-def _shown(field: ma.fields.Field) -> Any:
+def _response_value(field: ma.fields.Field) -> Any:
     if (example := field.metadata.get("example")) is not None:
         return example
     if isinstance(field, Nested):
         return response_example(field.schema)
     if isinstance(field, ListOf):
-        return [_shown(field.inner)]
+        return [_response_value(field.inner)]
     return None
 
 
-def _example(field: ma.fields.Field) -> Any:
+def _request_value(field: ma.fields.Field) -> Any:
     example = field.metadata.get("example")
     if isinstance(field, Nested):
         return example_of(field.schema)
     if isinstance(field, ListOf) and example is None:
-        inner = _example(field.inner)
+        inner = _request_value(field.inner)
         return None if inner is None else [inner]
     return None if example == EXAMPLE_ID and not field.required else example

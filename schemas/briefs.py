@@ -1,6 +1,6 @@
-"""A task in a structured form, as the candidate's client shows it (client contract, 3.5).
+"""A task in structured form, displayed by the candidate's client (client contract, 3.5).
 
-Stored in camelCase, as clients receive it; hence the fields' `attribute`."""
+Stored in camelCase for clients, hence the fields' `attribute`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Codebase(Body):
     """The code to work on."""
 
     name = Text(255, "Name.", example="orders")
-    description = Text(5000, "Purpose of the code.", example="Receives orders and forwards them.")
+    description = Text(5000, "Purpose.", example="Receives orders and forwards them.")
     run_command = Text(1000, "Command that starts it.", attribute="runCommand", example="make run")
     test_command = Text(1000, "Command that runs its tests.", attribute="testCommand", example="make test")
     stack = ListOf(Text(255), "Languages and systems in use.", max=MAX_ENTRIES, example=["Go", "PostgreSQL"])
@@ -30,11 +30,11 @@ class BriefPhase(Body):
     name = Text(255, "Name.", example="Find the cause")
     goal = Text(5000, "Goal of the step.", example="You know why orders are lost.")
     tasks = _paragraphs("Tasks.", "Write a test that loses an order.")
-    guidance = _paragraphs("Hints.", "Look at the code between reading and writing.")
+    guidance = _paragraphs("Hints.", "Compare the code before and after the write.")
 
 
 class StructuredBrief(Body):
-    """The task in a structured form."""
+    """The task in structured form."""
 
     scenario = Text(10_000, "Scenario.", example="Customers report that orders disappear on busy days.")
     codebase = Nested(Codebase, "The code to work on.")

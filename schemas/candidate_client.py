@@ -1,4 +1,4 @@
-"""Requests of the candidate's client other than events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
+"""Requests from the candidate's client, except events (client contract, 3.1, 3.6 to 3.11, 3.17)."""
 
 import json
 from typing import Any
@@ -32,9 +32,9 @@ EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8
 
 
 class VersionQuery(Filter):
-    """Version of the client."""
+    """Client version."""
 
-    version = String("The client's version.", max=100, load_default="")
+    version = String("Client version.", max=100, load_default="")
 
 
 class VersionCheck(Schema):
@@ -47,14 +47,14 @@ class VersionCheck(Schema):
     message = String("Message for the candidate; empty if no update is needed.", example="")
 
 
-class OfSession(Body):
-    """A session, which must be the credential's."""
+class SessionReference(Body):
+    """The credential's session."""
 
     session_id = common.SESSION_ID
 
 
-class WorkspaceCommit(OfSession):
-    """The commit that the workspace starts from."""
+class WorkspaceCommit(SessionReference):
+    """The workspace's starting commit."""
 
     commit_sha = Pattern(*COMMIT, "Commit id, possibly abbreviated.", example="4b825dc", required=True)
 
@@ -72,7 +72,7 @@ class DeviceCheck(Body):
         ["start", "done"], "Point in the session at which the check ran.", example="start", required=True
     )
     fingerprint = Dict(
-        "System, processor and memory; names of machine and user only as digests. At most 64 KiB.",
+        "Operating system, processor and memory. Names are hashed. At most 64 KiB.",
         validate=check_fingerprint,
         example={"os": "linux", "arch": "amd64", "cpuCount": 8, "ramBytes": 16777216000},
         required=True,
@@ -80,7 +80,7 @@ class DeviceCheck(Body):
 
 
 class HostedBoot(Body):
-    """Start of a hosted workspace."""
+    """A hosted workspace's start."""
 
     prebuilt = Flag("True if it was prebuilt.", example=True, null=True)
     on_create_completed = Flag("True if its setup completed.", example=True, null=True)
@@ -89,11 +89,13 @@ class HostedBoot(Body):
 
 
 Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
-HostedBootAnswer = shape("HostedBootAnswer", "Recorded.", verdict=Nested(Verdict, "For the client's log."))
+HostedBootResponse = shape(
+    "HostedBootResponse", "Recorded.", verdict=Nested(Verdict, "For the client's log.")
+)
 Recorded = shape("Recorded", "The report is recorded.", ok=common.ALWAYS_TRUE)
 
 
-class UploadPlace(Schema):
+class OpenUpload(Schema):
     """An open upload for one bundle."""
 
     upload_url = String("URL to PUT the bundle to.", example="https://assess.example.com/v1/bundles/...")
@@ -103,15 +105,15 @@ class UploadPlace(Schema):
 
 
 class SourceText(String):
-    """Text from source files; characters that no column can store become U+FFFD."""
+    """Source text. Characters that the database cannot store become U+FFFD."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         return storable(text, len(text))
 
 
-class Shortened(String):
-    """A string whose characters after the first `max` are cut off; a rejection would block the candidate."""
+class TruncatedString(String):
+    """A string truncated to `max` characters, because a rejection would block the candidate."""
 
     def __init__(self, max: int, *args: Any, **options: Any):
         super().__init__(*args, **options)
@@ -121,35 +123,30 @@ class Shortened(String):
         return super()._deserialize(value, attr, data, **kwargs)[: self.max]
 
 
-class SubmittedCode(OfSession):
+class SubmittedCode(SessionReference):
     """The candidate's code: a diff, and a previously uploaded bundle."""
 
-    # Git treats a file as text whose first NUL is far from its start; a rejection would block the candidate.
+    # Git's text files can contain NUL, and a rejection would block the candidate.
     verbatim = ("diff",)
-    # A repository can have this many files, and a rejection would block the candidate.
+    # A repository can have this many files.
     max_values = 500_000
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)
     claimed_size = Integer(
-        "Size of the bundle in bytes.",
-        data_key="bundleSize",
-        min=0,
-        max=2**53,
-        example=20480,
-        required=True,
+        "Bundle size in bytes.", data_key="bundleSize", min=0, max=2**53, example=20480, required=True
     )
     claimed_sha256 = Pattern(
-        *SHA256, "SHA-256 of the bundle.", data_key="bundleSha256", example=EXAMPLE_SHA256, required=True
+        *SHA256, "Bundle SHA-256.", data_key="bundleSha256", example=EXAMPLE_SHA256, required=True
     )
-    diff = SourceText("Changes against the base commit, as a unified diff.", load_default="")
+    diff = SourceText("Changes since the base commit, as a unified diff.", load_default="")
     file_tree = ListOf(String(), "File names.", load_default=list, example=["orders.py"])
-    repo_url = Shortened(
+    repo_url = TruncatedString(
         MAX_URL_CHARACTERS,
         "Repository URL; only the first 2048 characters are stored.",
         load_default="",
         example=common.EXAMPLE_REPOSITORY,
     )
-    base_sha = Shortened(
+    base_sha = TruncatedString(
         64, "Base commit of the diff; only the first 64 characters are stored.", load_default=""
     )
 
@@ -158,4 +155,4 @@ class SubmissionVerdict(Schema):
     """Result of a submission."""
 
     ok = Flag("Always true: the submission is recorded.", example=True)
-    verified = Flag("True if the stored bundle matches, so that the submission counts.", example=True)
+    verified = Flag("True if the stored bundle matches and the submission counts.", example=True)

@@ -24,7 +24,7 @@ KEY = String("Candidate key, in any letter case.", example=EXAMPLE_KEY, required
 
 
 class ConsentQuery(Filter):
-    """The candidate key, unless the header `X-API-Key` has it."""
+    """The candidate key, unless sent in the `X-API-Key` header."""
 
     key = String("Candidate key, in any letter case.")
 
@@ -38,7 +38,7 @@ class Disclosure(Schema):
         String(), "Data that is not recorded.", example=["Your screen, camera or microphone"]
     )
     evaluated = ListOf(String(), "Evaluation criteria.", example=["How you understand, plan and check"])
-    data_use = ListOf(String(), "Purposes that the data is used for.", example=["To assess this application"])
+    data_use = ListOf(String(), "Purposes of the data.", example=["To assess this application"])
     tos_url = String("URL of the terms; empty if it is not configured.", example="https://example.com/terms")
 
 
@@ -59,7 +59,7 @@ class NewConsent(Body):
     """The candidate's agreement."""
 
     key = KEY
-    disclosure_hash = String("Hash of the text shown; omitted if the client showed its own.", max=255)
+    disclosure_hash = String("Hash of the text shown. Omit it if the client showed its own text.", max=255)
 
 
 Confirmed = shape("Confirmed", "The agreement is recorded.", ok=common.ALWAYS_TRUE)
@@ -78,7 +78,7 @@ class NewSession(Body):
 
 
 class RedeemedSession(Schema):
-    """The key's session, with everything that the client needs for it."""
+    """The key's session, and its task."""
 
     session_id = Id("Session id.")
     session_token = String("Value for X-API-Key from now on.", example=EXAMPLE_KEY)
@@ -94,10 +94,8 @@ class RedeemedSession(Schema):
     repo_subdir = common.REPO_SUBDIR
     setup_instructions = common.SETUP_INSTRUCTIONS
     time_limit_minutes = common.TIME_LIMIT_MINUTES
-    issue_id = Id("Id of the issue that the task comes from.", null=True)
-    expires_at = Timestamp(
-        "Time when the client deletes its local state: 24 hours after the limit.", null=True
-    )
+    issue_id = Id("Issue id, if the task is from an issue.", null=True)
+    expires_at = Timestamp("Time when the client deletes its state: 24 hours after the limit.", null=True)
     tos_accepted = Flag("Always true: no session exists without consent.", example=True)
     allowed_tools = common.ALLOWED_TOOLS
 
@@ -117,7 +115,7 @@ class Completed(Schema):
 
 
 class Nanoseconds(String):
-    """An RFC 3339 timestamp; inside nanoseconds since 1970."""
+    """An RFC 3339 timestamp, loaded as nanoseconds since 1970."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         try:
@@ -133,22 +131,20 @@ class Envelope(Body):
 
     id = String("Event id, unique in the session.", min=1, max=255, example=EXAMPLE_EVENT_ID, required=True)
     kind = String("Kind of event.", min=1, example="command", required=True)
-    ts = Nanoseconds("Time, RFC 3339 with up to 9 fractional digits.", example=EXAMPLE_TIME, required=True)
-    v = Integer("Version of the envelope.", example=1, required=True)
-    data = Dict(
-        "Fields of this kind of event, as the client sends them.", example=EXAMPLE_DATA, required=True
-    )
-    session_id = String("Session id; must be the credential's.", example=EXAMPLE_ID)
-    source = Raw(["string", "object", "null"], "Source, a name or an object.", example="terminal")
+    ts = Nanoseconds("Time: RFC 3339 with up to 9 fractional digits.", example=EXAMPLE_TIME, required=True)
+    v = Integer("Envelope version.", example=1, required=True)
+    data = Dict("Fields of this kind of event.", example=EXAMPLE_DATA, required=True)
+    session_id = String("The credential's session.", example=EXAMPLE_ID)
+    source = Raw(["string", "object", "null"], "Source: a name or an object.", example="terminal")
 
     @ma.post_load
     def drop_data(self, values: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Leave `data` to the envelope as it was sent: another reference would keep it in memory."""
+        """Drop `data`, which is stored as sent. A reference would keep it in memory."""
         return {name: value for name, value in values.items() if name != "data"}
 
 
 class EnvelopeBatch(Body):
-    """Several events, each accepted or rejected on its own."""
+    """Several events. Each is accepted or rejected separately."""
 
     split_list = "events"
     max_entries = 500
@@ -164,7 +160,7 @@ class EnvelopeBatch(Body):
 
 
 class IngestedEvent(Schema):
-    """Result of one event of a batch."""
+    """Result for one event."""
 
     id = String("Event id; null if it has none.", example=EXAMPLE_ID, null=True)
     status = Choice(
@@ -173,13 +169,11 @@ class IngestedEvent(Schema):
     error = String("Reason for the rejection.", example="ts: The date or time does not exist.", optional=True)
 
 
-IngestedBatch = shape(
-    "IngestedBatch", "Result of each event.", results=ListOf(IngestedEvent, "In order of the events.")
-)
+IngestedBatch = shape("IngestedBatch", "All results.", results=ListOf(IngestedEvent, "In event order."))
 
 
 class Ingested(Schema):
-    """The event is stored durably."""
+    """The event is durably stored."""
 
     ok = common.ALWAYS_TRUE
     skipped = Flag("True if the id already exists.", example=False, optional=True)

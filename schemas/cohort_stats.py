@@ -1,4 +1,4 @@
-"""Statistics of a cohort."""
+"""Cohort statistics."""
 
 from rules.statistics.cohorts import DIRECTIONS, SMALL_COHORT, SMALL_NOTE
 from schemas.base import Schema, shape
@@ -7,13 +7,13 @@ from schemas.queries import Filter
 
 
 class CohortQuery(Filter):
-    """Session to compare, if any."""
+    """Session to compare."""
 
-    session_id = String("Also return this session's percentiles, values and ranks.")
+    session_id = String("Include this session's percentiles, values and ranks.")
 
 
 class CohortMetrics(Schema):
-    """Means over the sessions that have a value; null if none has."""
+    """Means, excluding sessions without a value; null if none has a value."""
 
     avg_duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
     avg_prompt_count = Number("Number of prompts.", example=38.5, null=True)
@@ -27,8 +27,8 @@ class CohortMetrics(Schema):
 
 
 class Percentiles(Schema):
-    """Share of the other sessions with a lower value, 0.0 to 1.0; for commandFailRate with a higher value. Null if the
-    session has no value, or no other session has one. `summary` says which direction is better, if any."""
+    """Share of other sessions with a lower value (for commandFailRate, a higher value), from 0.0 to 1.0. Null if the
+    session or all other sessions have no value. See `summary` for the preferred direction."""
 
     duration_ms = Number("Rank of durationMs.", example=0.727, null=True)
     prompt_count = Number("Rank of promptCount.", example=0.455, null=True)
@@ -43,32 +43,28 @@ class MetricSummary(Schema):
 
     n = Integer("Sessions with a value.", example=12)
     observations = Integer(
-        "Observations that the values are based on, in all sessions: events, prompts, commands with a known exit "
-        "code, or changes.",
+        "Observations in all sessions: events, prompts, commands with a known exit code, or changes.",
         example=311,
     )
     direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
     minimum = Number("Lowest value.", example=0.2, null=True)
-    lower_quartile = Number("A quarter of the sessions has at most this value.", example=0.41, null=True)
-    median = Number("Middle value.", example=0.583, null=True)
-    upper_quartile = Number("A quarter of the sessions has at least this value.", example=0.8, null=True)
+    lower_quartile = Number("First quartile.", example=0.41, null=True)
+    median = Number("Median.", example=0.583, null=True)
+    upper_quartile = Number("Third quartile.", example=0.8, null=True)
     maximum = Number("Highest value.", example=1.6, null=True)
     value = Number("The session's value.", example=0.8, null=True, optional=True)
-    value_observations = Integer("Observations that the value is based on.", example=25, optional=True)
+    value_observations = Integer("The session's observations.", example=25, optional=True)
     below = Integer("Other sessions with a lower value.", example=7, null=True, optional=True)
     equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
     above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
     rank = String(
-        "The session's rank in words; null without others.",
-        example="higher than 7 of 11",
-        null=True,
-        optional=True,
+        "Rank in words; null without other sessions.", example="higher than 7 of 11", null=True, optional=True
     )
 
 
 class CohortSummary(Schema):
-    """Distribution of each metric. With the `sessionId` of a session of the cohort also its `value`,
-    `valueObservations`, `below`, `equal`, `above` and `rank`."""
+    """Distribution of each metric. With `sessionId`, includes the session's `value`, `valueObservations`, `below`,
+    `equal`, `above` and `rank`."""
 
     duration_ms = Nested(MetricSummary, "First to last event, in ms.")
     prompt_count = Nested(MetricSummary, "Number of prompts.")
@@ -81,17 +77,17 @@ class CohortSummary(Schema):
 
 
 class CohortStats(Schema):
-    """Statistics of an assessment's sessions."""
+    """Statistics for an assessment's sessions."""
 
-    session_count = Integer("Sessions that completed or expired, including hired ones.", example=12)
+    session_count = Integer("Completed, expired and hired sessions.", example=12)
     metrics = Nested(CohortMetrics, "Means.")
-    derivation_versions = ListOf(Integer(), "Versions, only if they differ.", example=[1, 2], optional=True)
+    derivation_versions = ListOf(Integer(), "Metric versions, if they differ.", example=[1, 2], optional=True)
     summary = Nested(CohortSummary, "Distribution of each metric.")
-    open = Integer("Sessions that have not ended, and are in no number yet.", example=2)
-    empty = Integer("Sessions without any event, which count with zeros.", example=0)
+    open = Integer("Open sessions, excluded from the statistics.", example=2)
+    empty = Integer("Sessions without events, counted with zeros.", example=0)
     small = Flag(f"True if the cohort has fewer than {SMALL_COHORT} sessions.", example=False)
     small_note = String("Explanation of `small`; null if it is false.", example=SMALL_NOTE, null=True)
-    percentiles = Nested(Percentiles, "Only with sessionId and two or more sessions.", optional=True)
+    percentiles = Nested(Percentiles, "Only with `sessionId` and at least two sessions.", optional=True)
 
 
 CohortStatistics = shape(

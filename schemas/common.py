@@ -1,10 +1,11 @@
-"""Fields that several shapes have. Schemas copy the fields, so that classes can share them."""
+"""Fields that several schemas share. marshmallow copies them for each schema."""
 
 from rules.hosted_tools import ALLOWABLE
-from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, String
+from schemas.base import Schema
+from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Number, String
 from schemas.timestamps import EventTime
 
-EXAMPLE_BRIEF = "Orders are lost when two arrive at once. Find out why, fix it, and add a test that shows it."
+EXAMPLE_BRIEF = "Orders are lost when two arrive at the same time. Find out why, fix it, and add a test."
 EXAMPLE_EVENT_ID = "0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"
 EXAMPLE_PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 EXAMPLE_REPOSITORY = "https://github.com/example/orders"
@@ -17,7 +18,7 @@ ORG_NAME = String("Organization name.", example="Example Ltd")
 CANDIDATE_NAME = String("Candidate's name.", example="Alice", null=True)
 EXTERNAL_ID = String("Your own id for the candidate.", example="applicant-4711", null=True)
 CANDIDATE_EMAIL = String("Candidate's email address.", example="alice@example.com", null=True)
-TASK_BRIEF = String("Task description shown to the candidate.", example=EXAMPLE_BRIEF)
+TASK_BRIEF = String("Task description for the candidate.", example=EXAMPLE_BRIEF)
 REPO_URL = String("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
 REPO_COMMIT = String("Commit to start from.", example=EXAMPLE_SHA, null=True)
 REPO_SUBDIR = String("Directory to work in.", example="services/orders", null=True)
@@ -34,3 +35,15 @@ REPLAY_NOTE = String(
     example="The secret was shown in the first response only. It is not stored and cannot be shown again.",
 )
 ALWAYS_TRUE = Flag("Always true.", example=True)
+
+
+class MetricFields(Schema):
+    """Metrics of a session, or the medians of several sessions."""
+
+    duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
+    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
+    verify_intensity = Number("Verifications per change.", example=0.61, null=True)
+    manual_edit_ratio = Number(
+        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+    )
+    first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)

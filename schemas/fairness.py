@@ -1,4 +1,4 @@
-"""Selection rates of groups of candidates."""
+"""Selection rates of candidate groups."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ MAX_GROUPS = 100
 
 
 class NewFairnessReport(Body):
-    """The candidates' groups. They are neither stored nor logged."""
+    """The candidates' groups, which are neither stored nor logged."""
 
     groups = Dict(
-        "The group of each candidate, by candidate id or `externalId`.",
+        "Each candidate's group, by candidate id or `externalId`.",
         keys=String(min=1, max=255),
         values=Line(100),
         example={"applicant-4711": "Group A", "applicant-4712": "Group B"},
@@ -29,16 +29,16 @@ class NewFairnessReport(Body):
 
 
 class GroupComparison(Schema):
-    """Selection rate of one group."""
+    """A group's selection rate."""
 
     group = String("Group.", example="Group B")
     decided = Integer("Candidates who were advanced, rejected or hired.", example=20)
     selected = Integer("Candidates who were advanced or hired.", example=9)
     rate = Number("Selection rate: selected / decided.", example=0.45)
-    impact_ratio = Number("Rate / highest rate; null if nobody was selected.", example=0.75, null=True)
-    below_four_fifths = Flag("True if the exact impact ratio is below 4/5.", example=True)
+    impact_ratio = Number("Rate / highest rate; null if no candidate was selected.", example=0.75, null=True)
+    below_four_fifths = Flag("True if the unrounded impact ratio is below 4/5.", example=True)
     p_value = Number(
-        "Fisher's exact test, two-sided, against the group with the highest rate; null for that group.",
+        "Two-sided Fisher's exact test against the group with the highest rate, for which it is null.",
         example=0.527254,
         null=True,
     )
@@ -47,11 +47,11 @@ class GroupComparison(Schema):
 FairnessReport = shape(
     "FairnessReport",
     "Selection rates of groups.",
-    groups=ListOf(GroupComparison, "Groups by name, without the suppressed ones."),
+    groups=ListOf(GroupComparison, "Groups by name, except suppressed ones."),
     suppressed=ListOf(
         String(),
-        f"Groups with fewer than {MIN_DECIDED} decided candidates, and those that would reveal them.",
+        f"Groups with fewer than {MIN_DECIDED} decided candidates, and groups that would reveal their numbers.",
         example=["Group C", "Group D"],
     ),
-    unknown=Integer("Decided candidates of the assessment without a group.", example=2),
+    unknown=Integer("The assessment's decided candidates without a group.", example=2),
 )

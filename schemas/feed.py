@@ -12,8 +12,6 @@ from schemas.queries import MAX_OFFSET, Filter, Limit, QueryInteger
 from schemas.timestamps import Timestamp
 
 _MEANINGS = " ".join(f"`{name}`: {meaning}" for name, meaning in EVENT_TYPES.items())
-
-
 EXAMPLE_DATA = {
     name: value for name, value in response_example(SessionPayload()).items() if name != "candidate"
 }
@@ -33,30 +31,28 @@ class FeedQuery(Filter):
     """Part of the feed."""
 
     after = QueryInteger(
-        "The previous response's `next`; if omitted, starts at `from`.", min=0, max=MAX_OFFSET
+        "The previous response's `next`. If omitted, starts at `from`.", min=0, max=MAX_OFFSET
     )
-    start = Choice(
-        ["oldest", "now"], "Without `after`: where to start.", data_key="from", load_default="oldest"
-    )
-    types = TypeList("Only these types, separated by commas.")
+    start = Choice(["oldest", "now"], "Start without `after`.", data_key="from", load_default="oldest")
+    types = TypeList("Event types, separated by commas.")
     limit = Limit()
 
 
 class FeedEvent(Schema):
-    """An event, with ids and states; webhooks receive the same."""
+    """An event. Webhooks receive the same ids and states."""
 
     id = Id("Unique id; the `webhook-id` of a webhook's request.")
     type = Choice(EVENT_TYPES, _MEANINGS, example="session.completed")
     timestamp = Timestamp("Time of the event.", attribute="created_at")
     data = Dict(
-        "Ids and states; with `candidateId` also the candidate's current `externalId`.",
-        attribute="shown_data",
+        "Ids and states. `candidateId` comes with the candidate's current `externalId`.",
+        attribute="public_data",
         example=EXAMPLE_DATA,
     )
 
 
 class FeedPage(Schema):
-    """Events in the order of their publication, and the position of the next page."""
+    """Events in publication order, and the next page's position."""
 
     events = ListOf(FeedEvent, "Events.")
     next = Integer("Value for `after` in the next request.", example=214)

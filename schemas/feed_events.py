@@ -1,4 +1,4 @@
-"""The types of events in the feed and in webhooks, each with the shape of its payload."""
+"""Event types of the feed and webhooks, and their payloads."""
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
 from rules.statistics.fairness import DECISIONS
@@ -24,14 +24,14 @@ _KEY_ID = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2
 
 
 class NamedCandidate(Schema):
-    """Name and address of a candidate."""
+    """A candidate's name and email address."""
 
     name = common.CANDIDATE_NAME
     email = common.CANDIDATE_EMAIL
 
 
 class CandidatePayload(Schema):
-    """Fields of each payload about a candidate."""
+    """Fields of all payloads about a candidate."""
 
     candidate_id = Id("Id of the candidate key.")
     external_id = common.EXTERNAL_ID
@@ -39,14 +39,14 @@ class CandidatePayload(Schema):
 
 
 class KeyPayload(CandidatePayload):
-    """A candidate key of an assessment."""
+    """A candidate key."""
 
     assessment_id = Id("Assessment id.")
     status = Choice(STATUSES, "Status of the candidate.", example="pending")
 
 
 class SessionIds(CandidatePayload):
-    """A session, by its ids."""
+    """A session's ids."""
 
     session_id = Id("Session id.")
     assessment_id = Id("Assessment id.")
@@ -69,25 +69,25 @@ class InvitePayload(CandidatePayload):
 
     invite_id = Id("Id of the delivery.")
     state = Choice(
-        ["sent", "saved", "failed"], "`saved`: as a file, without an email server.", example="sent"
+        ["sent", "saved", "failed"], "`saved`: to a file, without an email server.", example="sent"
     )
 
 
 class DecisionPayload(CandidatePayload):
-    """A decision about a candidate."""
+    """A hiring decision."""
 
     assessment_id = Id("Assessment id.")
     session_id = Id("Session id; null before the start.", null=True)
     decision = Choice(DECISIONS, "New decision.", example="advanced")
-    previous_decision = Choice(DECISIONS, "Former decision.", example="undecided")
+    previous_decision = Choice(DECISIONS, "Previous decision.", example="undecided")
 
 
 class ScorePayload(SessionIds):
-    """A score of a criterion."""
+    """A score for one criterion."""
 
     criterion = String("Key of the criterion.", example="quality")
     value = Number(
-        "Value of the chosen level; null in the feed for people who have not scored every criterion yet.",
+        "Level value; null in the feed for people who have not scored every criterion.",
         example=3,
         null=True,
     )
@@ -98,12 +98,12 @@ class ErasurePayload(CandidatePayload):
     """An erasure."""
 
     assessment_id = Id("Assessment id.")
-    session_id = Id("Session id; null if the candidate never started.", null=True)
+    session_id = Id("Session id; null if never started.", null=True)
     kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
 
 
 class SealPayload(SessionIds):
-    """A final seal of a session, to archive as an anchor."""
+    """A session's final seal, to archive as an anchor."""
 
     organization_id = Id("Organization id.")
     number = Integer("Number of the seal.", example=1)
@@ -116,7 +116,7 @@ class SealPayload(SessionIds):
 
 
 class AuditPayload(Schema):
-    """The state of the audit log, to archive as an anchor."""
+    """The audit log's state, to archive as an anchor."""
 
     organization_id = Id("Organization id.")
     count = Integer("Number of audit entries.", example=1200)
@@ -128,7 +128,7 @@ class AuditPayload(Schema):
 
 
 class TestPayload(Schema):
-    """The webhook that is tested."""
+    """The tested webhook."""
 
     webhook_id = Id("Webhook id.")
 
@@ -153,7 +153,7 @@ PAYLOADS: dict[str, type[Schema]] = {
 
 
 def _event(event_type: str, meaning: str) -> type[Schema]:
-    """The shape of an event of this type; a type without a payload fails at start."""
+    """Define the event type's shape. A type without a payload fails at start."""
     name = "".join(word.capitalize() for word in event_type.split(".")) + "Event"
     return shape(
         name,

@@ -1,4 +1,4 @@
-"""Field classes for schemas: a class's own arguments first, then the description, then options."""
+"""Field classes for schemas. Their own arguments come first, then the description, then options."""
 
 import re
 import uuid
@@ -13,7 +13,7 @@ from marshmallow import validate
 EXAMPLE_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 MAX_URL_CHARACTERS = 2048
 MAX_TEXTS = 50
-MAX_INVALID_ENTRIES = 100  # as many as an error response lists
+MAX_INVALID_ENTRIES = 100  # the most that an error response lists
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVALID_IN_URL = re.compile(r'[\x00-\x1f\x7f-\x9f\s"<>\\^`{|}]')
 _check_email = validate.Email()
@@ -22,10 +22,10 @@ _check_email = validate.Email()
 class Described(ma.fields.Field):
     """Base of all field classes.
 
-    description, example -- shown in the API's documentation
-    null -- the value may be null
-    optional -- a response may omit the field
-    openapi -- further keywords of its JSON Schema; the class attribute has the keywords of every field of the class
+    description, example -- for the API reference
+    null -- whether the value can be null
+    optional -- whether a response can omit the field
+    openapi -- JSON Schema keywords, in addition to the class's
     """
 
     openapi: dict[str, Any] = {}
@@ -49,7 +49,7 @@ class Described(ma.fields.Field):
 
 
 class String(Described, ma.fields.String):
-    """A string, unchanged; `min` and `max` limit its characters."""
+    """A string of `min` to `max` characters, not trimmed."""
 
     default_error_messages = {"invalid": "Must be a string."}
 
@@ -60,7 +60,7 @@ class String(Described, ma.fields.String):
 
 
 class Pattern(String):
-    """A string that matches a pattern as a whole; the pattern must mean the same in Python and in ECMA-262."""
+    """A string that fully matches a pattern, which must mean the same in Python and ECMA-262."""
 
     def __init__(self, pattern: str, error: str, *args: Any, **options: Any):
         super().__init__(*args, openapi={"pattern": f"^{pattern}$"}, **options)
@@ -114,7 +114,7 @@ class Email(String):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
-        # Quoted local parts may contain any character; unprintable ones can't be written into an email header.
+        # Quoted local parts can contain unprintable characters, which email headers can't.
         if len(text) > 254 or not text.isprintable():
             raise self.make_error("invalid")
         try:
@@ -124,7 +124,7 @@ class Email(String):
 
 
 class RepositoryUrl(String):
-    """An absolute http, https or ssh URL with a host, without password (R7)."""
+    """An absolute http, https or ssh URL with a host and no password (R7)."""
 
     openapi = {"format": "uri", "maxLength": MAX_URL_CHARACTERS}
     default_error_messages = {
@@ -147,7 +147,7 @@ class RepositoryUrl(String):
         except ValueError:
             return False
         host = parts.hostname or "%"
-        # Git and ssh could read a host or user that starts with a hyphen as an option, even if it is encoded.
+        # Git and ssh could read a leading hyphen, even an encoded one, as the start of an option.
         is_option = host.startswith("-") or unquote(parts.netloc).startswith("-")
         is_known = parts.scheme in ("http", "https", "ssh") and "%" not in host
         return is_known and not is_option and parts.password is None
@@ -176,7 +176,7 @@ class Number(Described, ma.fields.Float):
 
 
 class Dollars(Described):
-    """An amount in USD, above 0 and at most a million; inside an integer of billionths."""
+    """An amount in USD, above 0 and at most a million; stored as an integer of billionths."""
 
     openapi = {"type": "number"}
     default_error_messages = {"invalid": "Must be a number above 0 and at most 1000000."}
@@ -217,14 +217,14 @@ class Id(Described, ma.fields.UUID):
 
 
 class Reference(Id):
-    """The id of a row that a request's body refers to, such as `rubric_id`.
+    """An id in a request body, such as `rubric_id`, for `find_referenced` (models/base.py).
 
-    The path parameter of the same name names these rows. `find_referenced` (models/base.py) finds the row.
+    The path parameter of the same name identifies the same kind of row.
     """
 
 
 def parse_id(text: str) -> uuid.UUID | None:
-    """The UUID written with hyphens, in any letter case; None for all else."""
+    """Parse a UUID with hyphens, in any letter case; None if it is invalid."""
     try:
         parsed = uuid.UUID(text)
     except ValueError:
@@ -233,14 +233,14 @@ def parse_id(text: str) -> uuid.UUID | None:
 
 
 class Nested(Described, ma.fields.Nested):
-    """An object of the shape `schema`."""
+    """An object described by `schema`."""
 
     def __init__(self, schema: type[ma.Schema], *args: Any, **options: Any):
         super().__init__(*args, nested=schema, **options)
 
 
 class Verbatim(Nested):
-    """An object that passes unchecked, as it was sent or stored; `schema` documents its shape."""
+    """An object that is not validated or converted; `schema` only documents its shape."""
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         return value
@@ -250,11 +250,12 @@ class Verbatim(Nested):
 
 
 class ListOf(Described, ma.fields.List):
-    """A list of `min` to `max` entries: a field, or a schema for objects of that shape.
+    """A list of `min` to `max` entries.
 
-    The length is checked before the entries, which are read up to the MAX_INVALID_ENTRIES-th invalid one.
+    Checks the length first, then the entries until MAX_INVALID_ENTRIES of them are invalid.
 
-    distinct -- a field in which the entries must differ
+    entry -- a field, or a schema for objects
+    distinct -- a field that must be unique among the entries
     """
 
     default_error_messages = {"invalid": "Must be a list."}
@@ -268,7 +269,7 @@ class ListOf(Described, ma.fields.List):
         distinct: str | None = None,
         **options: Any,
     ):
-        # Also a validator, for the API's documentation.
+        # Also passed as `validate`, for the API reference.
         self.length_checks: list[Callable] = [_length(min, max, "entries")] if min or max else []
         checks = self.length_checks + ([_distinct(distinct)] if distinct else [])
         inner = entry if isinstance(entry, ma.fields.Field) else Nested(entry)
@@ -303,13 +304,13 @@ class TextList(ListOf):
 
 
 class Dict(Described, ma.fields.Dict):
-    """An object with any fields."""
+    """An object with arbitrary keys."""
 
     default_error_messages = {"invalid": "Must be an object."}
 
 
 class Raw(Described, ma.fields.Raw):
-    """A value of the JSON type or types `type`, unchecked."""
+    """A value that is not validated, documented with the JSON type or types `type`."""
 
     def __init__(self, type: str | list[str], *args: Any, **options: Any):
         super().__init__(*args, openapi={"type": type}, **options)

@@ -1,4 +1,4 @@
-"""Integrity of a session's record, and its signed log."""
+"""Integrity of a session's recording, and its signed log."""
 
 from rules.integrity.findings import CODES
 from schemas.base import Schema
@@ -11,51 +11,43 @@ from schemas.timestamps import Timestamp
 
 
 class EventCounts(Schema):
-    """Numbers of events by verdict and seal."""
+    """Event counts by verdict and seal."""
 
     events = Integer("Stored events, including late ones.", example=214)
     valid = Integer("Signed by one of the session's keys.", example=200)
-    invalid = Integer("Signed, but the signature matches none of the session's keys.", example=0)
-    unsigned = Integer("Without a signature; the editor extension never signs.", example=14)
+    invalid = Integer("Signed by none of the session's keys.", example=0)
+    unsigned = Integer("Unsigned. The editor extension never signs.", example=14)
     unknown_key = Integer("Signed, but the session has no public key.", example=0)
-    not_judged = Integer("Not verified yet: the worker verifies large events.", example=0)
+    not_judged = Integer("Not verified yet. The worker verifies large events.", example=0)
     sealed = Integer("Covered by the server's seal.", example=214)
-    unsealed = Integer("Accepted but not sealed yet, and so not protected.", example=0)
+    unsealed = Integer("Not sealed yet, and not protected.", example=0)
 
 
 class Finding(Schema):
     """A finding about the recording: an observation, not a judgment."""
 
-    code = Choice(
-        CODES,
-        "Code of the finding.",
-        example="chain_gap",
-    )
+    code = Choice(CODES, "Finding code.", example="chain_gap")
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
     count = Integer("Number of affected events.", example=1)
-    explanation = String("Meaning and causes.", example="The event that this one follows is missing.")
+    explanation = String("Meaning and causes.", example="The previous event is missing.")
 
 
 class NewestSeal(Schema):
-    """The newest final seal of a session."""
+    """A session's newest final seal."""
 
-    number = Integer("Number of the seal; each legitimate change appends one.", example=1)
+    number = Integer("Seal number. Each legitimate change appends one.", example=1)
     reason = Choice(SEAL_REASONS, "Reason.", example="closed")
-    key_id = String(
-        "Id of the seal key that signed it; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True
-    )
-    sealed_at = Timestamp("Time when it was appended.", attribute="created_at")
+    key_id = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
+    sealed_at = Timestamp("Time when the seal was appended.", attribute="created_at")
 
 
 class Integrity(Schema):
     """Findings about a session's recording, with explanations and without a score."""
 
-    counts = Nested(EventCounts, "Numbers of events by verdict and seal.")
+    counts = Nested(EventCounts, "Event counts by verdict and seal.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
     seal = Nested(SealHead, "State of the server's seal.")
-    final_seal = Nested(
-        NewestSeal, "The newest final seal; null until ten minutes after the close.", null=True
-    )
+    final_seal = Nested(NewestSeal, "Newest final seal; null until ten minutes after the close.", null=True)
     findings = ListOf(Finding, "Findings.")
 
 
@@ -64,13 +56,11 @@ class SignedEvent(Schema):
 
     id = String("Event id.", example=EXAMPLE_ID)
     ts = String("Time as sent.", example="2026-04-02T09:12:44.123456789Z")
-    sig = String("Signature, hexadecimal; truncated to 128 characters.", example="4fe47400" * 16)
-    prev_sig = String(
-        "The previous event's signature, truncated to 128 characters; null for the first.", null=True
-    )
+    sig = String("Hexadecimal signature, truncated to 128 characters.", example="4fe47400" * 16)
+    prev_sig = String("Previous event's signature, truncated to 128 characters; null if first.", null=True)
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)
     sig_verified = Flag(
-        "True if one of the session's keys made the signature; null until the worker has verified a large event.",
+        "True if signed by one of the session's keys; null until the worker has verified a large event.",
         example=True,
         null=True,
     )
@@ -78,8 +68,8 @@ class SignedEvent(Schema):
 
 
 class SignedLog(Schema):
-    """The signed events of a session in chain order."""
+    """A session's signed events in chain order."""
 
     session_id = String("Session id.", example=EXAMPLE_ID)
-    signing_pubkey = String("The latest registered public key; empty for an unsigned session.", example="")
+    signing_pubkey = String("Latest public key; empty for an unsigned session.", example="")
     events = ListOf(SignedEvent, "Events.")

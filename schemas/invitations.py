@@ -1,4 +1,4 @@
-"""Expiry of keys, accommodations, and delivery of messages to candidates."""
+"""Key expiry, accommodations, and messages to candidates."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
 KINDS = ("invitation", "reminder")
-_FACTOR = "Factor of the assessment's time limit."
+_FACTOR = "Factor to multiply the assessment's time limit by."
 
 
 class ReopenedExpiry(Body):
-    """New expiry of a key; with neither field, the assessment's `expiresInDays` from now."""
+    """A key's new expiry. If empty, the assessment's `expiresInDays` from now."""
 
     alternatives = ("expires_at",)
 
-    expires_at = TimestampInput("Instead of `days`: in the future, and at most 365 days from now.")
+    expires_at = TimestampInput("Alternative to `days`: a time within the next 365 days.")
     days = Integer("Days from now.", min=1, max=365, example=7)
 
     @ma.validates_schema
@@ -28,7 +28,7 @@ class ReopenedExpiry(Body):
 
 
 class NewExpiry(ReopenedExpiry):
-    """New expiry of a key: a timestamp, or a number of days."""
+    """A key's new expiry."""
 
     days = Integer("Days after the current expiry.", min=1, max=365, example=7)
 
@@ -39,7 +39,7 @@ class NewExpiry(ReopenedExpiry):
 
 
 class Multiplier(Described):
-    """A factor from 1 to 10 with at most three decimals; inside an integer of thousandths."""
+    """A factor from 1 to 10 with at most three decimals; stored as an integer of thousandths."""
 
     openapi = {"type": "number"}
     default_error_messages = {"invalid": "Must be a number between 1 and 10 with at most three decimals."}
@@ -56,7 +56,7 @@ class Multiplier(Described):
 
 
 class NewAccommodation(Body):
-    """Extra time for one candidate, in minutes or as a factor; with neither, it is removed."""
+    """A candidate's extra time, in minutes or as a factor. An empty body removes it."""
 
     alternatives = ("time_multiplier",)
 
@@ -74,7 +74,7 @@ def _check_at_most_one(data: dict, name: str, other: str) -> None:
 
 
 class Accommodation(Schema):
-    """Time limit of one candidate."""
+    """A candidate's time limit."""
 
     extra_minutes = Integer("Minutes added to the assessment's time limit.", example=30, null=True)
     time_multiplier = Multiplier(_FACTOR, attribute="time_multiplier_thousandths", example=1.5, null=True)
@@ -87,7 +87,7 @@ OneAccommodation = shape(
 
 
 class Delivery(Schema):
-    """One message to one candidate."""
+    """A message to a candidate."""
 
     id = Id("Unique id.")
     kind = Choice(KINDS, "Kind of message.", example="invitation")
@@ -95,14 +95,14 @@ class Delivery(Schema):
     state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="failed")
     attempts = Integer("Number of attempts.", example=1)
     last_error = String("The email server's last error.", example="550 5.1.1 No such user", null=True)
-    next_try_at = Timestamp("Time when the next attempt is due; null if there is none.", null=True)
+    next_try_at = Timestamp("Time of the next attempt; null if none is due.", null=True)
     sent_at = Timestamp("Time when the email server accepted it.", null=True)
-    created_at = Timestamp("Time of queuing.")
+    created_at = Timestamp("Time when the message was queued.")
 
 
 DeliveryQuery = shape(
     "DeliveryQuery",
-    "Filter of messages.",
+    "Filters and paging of messages.",
     PageQuery,
     state=Choice(INVITE_STATES, "Only messages in this state."),
 )

@@ -27,7 +27,7 @@ EXAMPLE_SOURCES = ["https://github.com/example/orders/issues/12"]
 
 
 class Issue(Schema):  # R3
-    """An issue of the problem library. Fields that reveal the solution are null for candidates."""
+    """An issue in the problem library. Fields that reveal the solution are null for candidates."""
 
     id = Id("Unique id.")
     title = String("Title.", example=EXAMPLE_TITLE)
@@ -44,16 +44,18 @@ class Issue(Schema):  # R3
     reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
     sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)
     license = String("License of the repository.", example="MIT", null=True)
-    is_catalog = Flag("True if all organizations share it.", example=False, dump_only=True)
+    is_catalog = Flag(
+        "True if it is in the catalog, which all organizations share.", example=False, dump_only=True
+    )
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
 
 
 class NewIssue(Body):
-    """A new issue of the organization."""
+    """A new issue."""
 
     title = Text(255, "Title.", example=EXAMPLE_TITLE, required=True)
-    task_brief = Text(50_000, "Task shown to the candidate.", example=EXAMPLE_BRIEF, required=True)
+    task_brief = Text(50_000, "Task description for the candidate.", example=EXAMPLE_BRIEF, required=True)
     repo_url = RepositoryUrl("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
     repo_commit = Pattern(*SHA, "Commit to start from.", example=EXAMPLE_SHA, null=True)
     repo_subdir = Line(1024, "Directory to work in.", example="services/orders", null=True)
@@ -69,16 +71,16 @@ class NewIssue(Body):
 
 
 class IssueChange(NewIssue):
-    """Changes of an issue; null clears. Existing assessments made from it do not change."""
+    """Changes of an issue; null clears a field."""
 
     is_change = True
 
     title = Text(255, "Title.", example=EXAMPLE_TITLE)
-    task_brief = Text(50_000, "Task description shown to the candidate.", example=EXAMPLE_BRIEF)
+    task_brief = Text(50_000, "Task description for the candidate.", example=EXAMPLE_BRIEF)
 
 
 class CatalogEntry(NewIssue):
-    """An issue in a catalog file; its fixed id makes the import repeatable."""
+    """An issue in a catalog file, with a fixed id for repeated imports."""
 
     id = Id("Fixed id.", required=True)
 
@@ -90,13 +92,13 @@ class Catalog(Schema):
 
 
 class IssueQuery(PageQuery):
-    """Filter of issues."""
+    """Filters and paging of issues."""
 
-    language = String("Only issues in this language, in any letter case.")
+    language = String("Only issues in this language, ignoring case.")
     difficulty = Choice(DIFFICULTIES, "Only issues of this difficulty.")
-    q = String("Only issues whose title or description contains this, in any letter case.", max=255)
+    q = String("Only issues whose title or description contains this, ignoring case.", max=255)
 
 
 OneIssue = shape("OneIssue", "One issue.", issue=Nested(Issue, "The issue."))
 Issues = shape("Issues", "Issues, oldest first.", PageOf, issues=ListOf(Issue, "Issues."))
-DeletedIssue = shape("DeletedIssue", "The issue is deleted; assessments made from it remain.", Deleted)
+DeletedIssue = shape("DeletedIssue", "The issue is deleted. Its assessments remain.", Deleted)

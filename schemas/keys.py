@@ -8,16 +8,16 @@ from rules import candidate_keys
 from rules.rows import row_id, row_json, row_time
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, CursorPageOf, Deleted, Schema, camel, shape
+from schemas.base import Author, Body, CursorPageOf, Deleted, Schema, camel, shape
 from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
-EXTERNAL_ID = "Your own id for the candidate, unique among the assessment's candidates."
+EXTERNAL_ID = "Your own id for the candidate, unique in the assessment."
 MASKED_KEY = candidate_keys.MASKED
 STATE_DESCRIPTION = (
-    "`queued` also between attempts; `saved` as a file; `suppressed` by the limit of messages to an address."
+    "`queued`: also between attempts. `saved`: written to a file. `suppressed`: over the limit per address."
 )
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
 
@@ -45,9 +45,9 @@ class Metadata(Described):
 
 
 class NewCandidate(Body):
-    """A candidate who gets a key."""
+    """A candidate to generate a key for."""
 
-    email = Email("Address, which gets an invitation.", example="alice@example.com")
+    email = Email("Email address. Receives an invitation.", example="alice@example.com")
     name = Line(255, "Display name.", example="Alice")
     external_id = Line(255, EXTERNAL_ID, example="applicant-4711")
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
@@ -60,26 +60,26 @@ class NewCandidate(Body):
 
 
 class NewKeys(Body):
-    """Keys to generate, and their candidates."""
+    """Candidate keys to generate."""
 
     alternatives = ("candidates",)
 
     count = Integer("Number of keys to generate.", min=1, max=50, example=2, required=True)
     candidate_emails = ListOf(
-        Email(), "Exactly `count` addresses.", max=50, example=["alice@example.com", "bob@example.com"]
+        Email(), "Email addresses; exactly `count`.", max=50, example=["alice@example.com", "bob@example.com"]
     )
-    candidate_names = ListOf(Line(255), "Display names, exactly `count`.", max=50, example=["Alice", "Bob"])
+    candidate_names = ListOf(Line(255), "Display names; exactly `count`.", max=50, example=["Alice", "Bob"])
     candidates = ListOf(
-        NewCandidate, "Instead of `candidateEmails` and `candidateNames`: exactly `count` candidates.", max=50
+        NewCandidate, "Alternative to `candidateEmails` and `candidateNames`; exactly `count`.", max=50
     )
-    org_name = Line(255, "Your company name for the invitations.", example="Example Ltd")
+    org_name = Line(255, "Company name in the invitations.", example="Example Ltd")
     expires_in_days = Integer(
-        "Days until the keys expire, instead of the assessment's.", min=1, max=365, example=7
+        "Days until the keys expire; by default the assessment's.", min=1, max=365, example=7
     )
     on_duplicate = Choice(
         ["allow", "return", "reject"],
-        "For an address with an open key of this assessment: `allow` another key, `return` the open key without a "
-        "message, or `reject` the whole request.",
+        "For an address with an open key: `allow` another key, `return` the open key without a message, or `reject` "
+        "the request.",
         load_default="allow",
         example="allow",
     )
@@ -107,7 +107,7 @@ class NewKeys(Body):
 
 
 class Invite(Schema):
-    """Delivery of the latest invitation."""
+    """The latest invitation's delivery."""
 
     state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="sent")
     attempts = Integer("Number of attempts.", example=1)
@@ -115,49 +115,36 @@ class Invite(Schema):
     sent_at = Timestamp("Time when the email server accepted it.", null=True)
 
 
-class DecidingReviewer(Schema):
-    """Reviewer who made the hiring decision: a person or a service account."""
-
-    id = Id("Id of the person, or of the service's token.")
-    name = String("Name of the person or the service.", example="Bob Sample")
-    kind = Choice(["person", "serviceAccount"], "Kind of reviewer.", example="person")
-
-
 class Key(Schema):  # R16
     """A candidate key."""
 
     id = Id("Unique id.")
     key = String(
-        f"The key; `{MASKED_KEY}` for tokens without the scope `write`.", example="PST-ABCD-EFGH"
+        f"The key; `{MASKED_KEY}` for tokens without the `write` scope.", example="PST-ABCD-EFGH"
     )  # R33
     assessment_id = Id("Assessment id.", attribute="assessment")
     org_id = Id("Organization id.", attribute="organization")
-    status = Choice(STATUSES, "Current status of the candidate.", example="pending")
+    status = Choice(STATUSES, "Candidate's status.", example="pending")
     candidate_email = common.CANDIDATE_EMAIL
     candidate_name = common.CANDIDATE_NAME
     external_id = common.EXTERNAL_ID
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
-    session_id = Id("Session id, once the key is redeemed.", null=True)
-    expires_at = Timestamp("Expiry of the key, unless it is redeemed.")
-    redeemed_at = Timestamp("Time of the redeem.", null=True)
-    completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
+    session_id = Id("Session id; null until the key is redeemed.", null=True)
+    expires_at = Timestamp("Time when the key expires unless redeemed.")
+    redeemed_at = Timestamp("Time when the key was redeemed.", null=True)
+    completed_at = Timestamp("Time when the candidate completed the session; null if it expired.", null=True)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time when the candidate, the invitation or the session last changed.")
     erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
-    decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
+    decision = Choice(DECISIONS, "Current hiring decision.", example="advanced")
     decision_reason = String("Reason for the decision.", example="Careful, well tested fix.", null=True)
-    decided_at = Timestamp("Time when it was decided; null before the first decision.", null=True)
-    decided_by = Nested(
-        DecidingReviewer, "Person or service account that decided; null if unknown.", null=True
-    )
-    invite = Nested(Invite, "The latest invitation, if there is one.", dump_only=True, null=True)
+    decided_at = Timestamp("Time of the decision; null before the first one.", null=True)
+    decided_by = Nested(Author, "Person or service account that decided; null if unknown.", null=True)
+    invite = Nested(Invite, "The latest invitation.", dump_only=True, null=True)
 
 
 def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
-    """Build a Key from a row of models.candidates.
-
-    shows_key -- whether the reader may see the key itself (R33)
-    """
+    """Build a Key from a row of models.candidates, masked unless `shows_key` (R33)."""
     invite = {
         "state": row.invite_state,
         "attempts": row.invite_attempts,
@@ -197,7 +184,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
 
 
 def candidate_of(row: Any, shows_key: bool) -> dict[str, Any]:
-    """Build a Candidate the same way as a Key."""
+    """Build a Candidate from a row of models.candidates, with its key masked unless `shows_key`."""
     return key_of(row, shows_key) | {"assessmentTitle": row.assessment_title}
 
 

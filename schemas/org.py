@@ -17,17 +17,17 @@ EXAMPLE_SECRET = "psk_live_" + "0" * 36
 
 
 class Subscription(Schema):
-    """Subscription of the organization."""
+    """The organization's subscription."""
 
     state = Choice(SUBSCRIPTION_STATES, "State.", attribute="subscription", example="active", null=True)
     trial_ends_at = Timestamp("End of the trial.", null=True)
 
 
 class Quota(Schema):
-    """Assessments of this calendar month (UTC)."""
+    """Monthly quota of assessments."""
 
-    used = Integer("Assessments created, including deleted ones.", example=2)
-    quota = Integer("Assessments that the plan allows; null without a quota.", example=10, null=True)
+    used = Integer("Assessments created this calendar month (UTC), including deleted ones.", example=2)
+    quota = Integer("Assessments per month in the plan; null if unlimited.", example=10, null=True)
     resets_at = Timestamp("Start of the next month.")
 
 
@@ -46,23 +46,25 @@ OneOrganization = shape("OneOrganization", "One organization.", org=Nested(Organ
 
 
 class DisclosureAdditions(Body):
-    """Texts appended to the lists of the service's disclosure."""
+    """Texts to append to the disclosure's lists."""
 
-    captures = TextList(500, "Further recorded data.", example=["Calls to our own model, with its responses"])
-    does_not_capture = TextList(500, "Further data that is not recorded.", example=["Your other accounts"])
-    evaluated = TextList(500, "Further evaluation criteria.", example=["How you write tests"])
-    data_use = TextList(500, "Further uses of the data.", example=["We delete it after 180 days"])
+    captures = TextList(500, "Other recorded data.", example=["Calls to our own model, with its responses"])
+    does_not_capture = TextList(500, "Other data that is not recorded.", example=["Your other accounts"])
+    evaluated = TextList(500, "Other evaluation criteria.", example=["How you write tests"])
+    data_use = TextList(500, "Other uses of the data.", example=["We delete it after 180 days"])
 
 
 class SettingsChange(Body):
-    """Changes of the settings; null clears."""
+    """Changes of the settings; null clears a field."""
 
     is_change = True
 
-    display_name = Line(255, "Organization name for candidates.", example="Example", null=True)
+    display_name = Line(
+        255, "Organization name in emails and pages for candidates.", example="Example", null=True
+    )
     reply_to = Email("Address for replies to invitations.", example="hiring@example.com", null=True)
     retention_days = Integer(
-        "Days after the end of a session or of an unused key until personal data is erased; null: never.",
+        "Days to keep personal data after a session ends or an unused key expires; null keeps it indefinitely.",
         min=MIN_DAYS,
         max=MAX_DAYS,
         example=180,
@@ -72,12 +74,12 @@ class SettingsChange(Body):
 
 
 class Settings(SettingsChange):
-    """Settings of the organization."""
+    """The organization's settings."""
 
     always_complete = True
 
-    disclosure_version = String("Version of the current disclosure.", example="2026-11-26+3fa9c1d2")
-    disclosure_hash = String("Hash of the current disclosure.", example="9f86d081884c7d65")
+    disclosure_version = String("The current disclosure's version.", example="2026-11-26+3fa9c1d2")
+    disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
 
 
 OneSettings = shape("OneSettings", "The organization's settings.", settings=Nested(Settings, "The settings."))
@@ -91,10 +93,10 @@ OneDisclosure = shape(
 
 
 class UsageQuery(Filter):
-    """Months of the usage."""
+    """Months of usage."""
 
     months = QueryInteger(
-        f"Number of calendar months (UTC), the current one included; at most {MAX_USAGE_MONTHS}.",
+        f"Number of calendar months (UTC), including the current one; at most {MAX_USAGE_MONTHS}.",
         min=1,
         max=MAX_USAGE_MONTHS,
         load_default=12,
@@ -102,14 +104,14 @@ class UsageQuery(Filter):
 
 
 class MonthlyUse(ProxyUse):
-    """Usage of one model in one month, as the providers reported it."""
+    """A model's usage in one month, reported by its provider."""
 
-    month = String("Month in which the calls started, in UTC.", example="2026-04")
-    sessions = Integer("Sessions with such calls.", example=12)
+    month = String("Month when the calls started, in UTC.", example="2026-04")
+    sessions = Integer("Sessions with these calls.", example=12)
 
 
 class Usage(Schema):
-    """Usage of models through the proxies."""
+    """Usage through the model proxies."""
 
     since = Timestamp("Start of the first month.")
     usage = ListOf(MonthlyUse, "By month, newest first, then by cost.")
@@ -121,13 +123,15 @@ class NewToken(Body):
     name = Line(255, "Purpose.", example="Applicant tracking", required=True)
     scopes = ListOf(
         Choice(SCOPES),
-        "`write` includes `read`, and shows candidate keys in full.",
+        "`write` includes `read` and shows candidate keys unmasked.",
         min=1,
         load_default=lambda: ["read"],
         example=["read"],
     )
-    expires_in_days = Integer("Days until it expires; without it, never.", min=1, max=3650, example=90)
-    person_id = Reference("Person whose token it is; without it, the token is that of the service `name`.")
+    expires_in_days = Integer(
+        "Days until it expires. If omitted, it never expires.", min=1, max=3650, example=90
+    )
+    person_id = Reference("Person to create the token for. If omitted, a service account called `name`.")
 
 
 class Token(Schema):
@@ -135,10 +139,10 @@ class Token(Schema):
 
     id = Id("Unique id.")
     name = String("Purpose.", example="Applicant tracking")
-    scopes = ListOf(Choice(SCOPES), "Scopes, within the person's role.", example=["read"])
-    person_id = Id("Person whose token it is; null for a service's.", null=True, attribute="user_id")
-    person_name = String("Name of the person.", example="Bob Sample", null=True, attribute="user_name")
-    role = Choice(ROLES, "Role of the person.", example="reviewer", null=True)
+    scopes = ListOf(Choice(SCOPES), "Scopes, limited by the person's role.", example=["read"])
+    person_id = Id("Person id; null for a service account's token.", null=True, attribute="user_id")
+    person_name = String("The person's name.", example="Bob Sample", null=True, attribute="user_name")
+    role = Choice(ROLES, "The person's role.", example="reviewer", null=True)
     prefix = String("Prefix of all tokens.", example="psk_live_")
     last_four = String("Last four characters.", example="x7Qa")
     expires_at = Timestamp("Expiry.", null=True)
@@ -153,8 +157,8 @@ class ReplayedToken(Schema):
     note = common.REPLAY_NOTE
 
 
-class ShownToken(Schema):
-    """A new API token; its secret is shown only once."""
+class CreatedToken(Schema):
+    """A new API token with its secret, which is returned only once."""
 
     replayed = ReplayedToken
 
@@ -172,7 +176,7 @@ RevokedToken = shape("RevokedToken", "The token is revoked.", Deleted)
 
 
 class CallingPerson(Schema):
-    """Person whose token the request is authenticated with."""
+    """The token's owner."""
 
     id = Id("Person id.")
     name = String("Name.", example="Bob Sample")
@@ -181,16 +185,14 @@ class CallingPerson(Schema):
 
 
 class Me(Schema):
-    """Owner of a credential."""
+    """The caller."""
 
     kind = Choice(["reviewer", "candidate"], "Kind of caller.", example="reviewer")
-    id = Id("Id of the token or the key.")
-    name = String("Name of the token or the candidate.", example="First token", null=True)
+    id = Id("Id of the token or key.")
+    name = String("Name of the token or candidate.", example="First token", null=True)
     org_id = Id("Organization id.")
     org_name = common.ORG_NAME
-    scopes = ListOf(
-        Choice(SCOPES), "Scopes of an API token; empty for a candidate.", example=["read", "write"]
-    )
-    person = Nested(CallingPerson, "Owner of the token; null for services and candidates.", null=True)
-    assessment_id = Id("A candidate's assessment.", null=True)
-    expires_at = Timestamp("Expiry of the credential.", null=True)
+    scopes = ListOf(Choice(SCOPES), "An API token's scopes; empty for candidates.", example=["read", "write"])
+    person = Nested(CallingPerson, "The token's owner; null for service accounts and candidates.", null=True)
+    assessment_id = Id("Id of the candidate's assessment.", null=True)
+    expires_at = Timestamp("Time when the credential expires.", null=True)

@@ -7,8 +7,8 @@ from schemas.keys import Invite
 from schemas.timestamps import Timestamp
 
 _ROLE = (
-    "`admin`: everything. `reviewer`: everything except people, tokens, webhooks, settings and erasure. `observer`: "
-    "only reading."
+    "`admin`: full access. `reviewer`: full access except people, tokens, webhooks, settings and erasure. `observer`: "
+    "read-only access."
 )
 
 
@@ -29,12 +29,12 @@ class PersonChange(Body):
     email = Email("Email address.", example="bob@example.com")
     role = Choice(ROLES, _ROLE, example="reviewer")
     active = Flag(
-        "False stops all tokens of the person immediately; true lets them work again.", example=True
+        "False disables all the person's tokens immediately; true enables them again.", example=True
     )
 
 
 class Person(Schema):
-    """A person of the organization."""
+    """A person who works for the organization."""
 
     id = Id("Unique id.")
     name = String("Name.", example="Bob Sample")

@@ -1,4 +1,4 @@
-"""A candidate's own data, and the receipt of its erasure."""
+"""A candidate's stored data, and the receipt for its erasure."""
 
 from schemas import common
 from schemas.base import Schema, shape
@@ -7,39 +7,43 @@ from schemas.keys import STATUSES
 from schemas.timestamps import Timestamp
 
 
-class GivenConsent(Schema):
-    """A recorded agreement."""
+class Consent(Schema):
+    """A recorded consent."""
 
-    disclosure_version = String("Version of the disclosure, if known.", example="2026-11-26", null=True)
-    disclosure_hash = String("Hash of the text.", example="9f86d081884c7d65", null=True)
+    disclosure_version = String("The disclosure's version, if known.", example="2026-11-26", null=True)
+    disclosure_hash = String("The disclosure's hash.", example="9f86d081884c7d65", null=True)
     given_at = Timestamp("Time of the consent.", attribute="created_at")
 
 
-class Held(Schema):
+class StoredData(Schema):
     """Stored data of one kind."""
 
     name = String("Kind of data.", example="events")
     description = String("Description.", example="Events that your tools reported.")
     count = Integer("Number of records.", example=214)
-    since = Timestamp("Time when the first was recorded.")
-    until = Timestamp("Time when the last was recorded.")
+    since = Timestamp("Time of the first record.")
+    until = Timestamp("Time of the last record.")
 
 
 class CandidateData(Schema):
-    """Stored data of a candidate, its controller, and its retention."""
+    """A candidate's stored data and its retention."""
 
     candidate_id = Id("Id of the candidate key.")
     name = common.CANDIDATE_NAME
     email = common.CANDIDATE_EMAIL
     org_name = common.ORG_NAME
-    contact = String("Contact address, if it is configured.", example="hiring@example.com", null=True)
+    contact = String("Contact address, if configured.", example="hiring@example.com", null=True)
     assessment_title = common.ASSESSMENT_TITLE
-    session_id = Id("Session id, once the key is redeemed.", null=True)
-    status = Choice(STATUSES, "Current status.", example="completed")
-    consents = ListOf(GivenConsent, "Agreements, oldest first.")
-    held = ListOf(Held, "Stored data by kind; empty kinds are omitted.")
-    retention_days = Integer("Days of retention after the end; null without a limit.", example=180, null=True)
-    retained_until = Timestamp("Time when the data will be erased; null if no date is set.", null=True)
+    session_id = Id("Session id; null until the key is redeemed.", null=True)
+    status = Choice(STATUSES, "Candidate's status.", example="completed")
+    consents = ListOf(Consent, "Consents, oldest first.")
+    stored_data = ListOf(StoredData, "Stored data by kind, without empty kinds.")
+    retention_days = Integer(
+        "Days to keep the data after the end; null if unlimited.",
+        example=180,
+        null=True,
+    )
+    retained_until = Timestamp("Time when the data will be erased; null if not set.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
 
 
@@ -51,15 +55,15 @@ ErasureRequest = shape(
 
 
 class Receipt(Schema):
-    """Proof that a candidate's data was erased."""
+    """Proof of the erasure of a candidate's data."""
 
     id = Id("Unique id.")
     candidate_id = Id("Id of the candidate key.", attribute="key_id")
-    session_id = Id("Session id, if there was a session; its metrics remain.", null=True)
+    session_id = Id("Session id, if there was a session. Its metrics remain.", null=True)
     kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
     reviewer_id = Id("Id of the reviewer's token.", null=True)
     erased_at = Timestamp("Time of the erasure.", attribute="created_at")
     counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 
-OneReceipt = shape("OneReceipt", "The receipt of an erasure.", receipt=Nested(Receipt, "The receipt."))
+OneReceipt = shape("OneReceipt", "The receipt for an erasure.", receipt=Nested(Receipt, "The receipt."))

@@ -12,14 +12,10 @@ from schemas.timestamps import TimestampInput
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 MAX_OFFSET = 2**63 - 1
-# The lookahead keeps this linear: leading zeros match in one way only.
+# The lookahead makes matching linear: leading zeros match in only one way.
 _INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
-# Exceeds every range here; Python does not parse thousands of digits.
+# Exceeds every range; Python doesn't parse thousands of digits.
 _MAX_DIGITS = 20
-
-
-# Options of a parameter that works, but is not in the documentation.
-UNDOCUMENTED = {"x-undocumented": True}
 
 
 class QueryInteger(Integer):
@@ -39,7 +35,7 @@ class Limit(QueryInteger):
     def __init__(self, default: int | None = DEFAULT_LIMIT):
         description = f"Maximum number of results; clamped to 1 to {MAX_LIMIT}."
         if default is None:
-            super().__init__(f"{description} If omitted, all of them.")
+            super().__init__(f"{description} If omitted, all results.")
         else:
             super().__init__(description, load_default=default)
 
@@ -54,17 +50,17 @@ class Filter(Schema):
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
         super().on_bind_field(field_name, field_obj)
-        # The docs page pre-fills examples, and an unintended filter would hide results.
+        # The docs page pre-fills examples, and a filter would hide results.
         field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
 
 
 class After(Described):
-    """The cursor of a page."""
+    """A page's cursor."""
 
     openapi = {"type": "string"}
     default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
 
-    description = "The `next` of the previous page. Each page costs the same, however long the list is."
+    description = "The previous page's `next`. Takes constant time per page, regardless of the list's length."
 
     def __init__(self) -> None:
         super().__init__(self.description)
@@ -85,7 +81,7 @@ class Order(Choice):
 
 
 class CursorPageQuery(Filter):
-    """Part of a list that is otherwise returned as a whole."""
+    """Optional paging of a list."""
 
     limit = Limit(None)
     after = After()
@@ -93,7 +89,7 @@ class CursorPageQuery(Filter):
 
 
 class PageQuery(CursorPageQuery):
-    """Part of a list."""
+    """Paging of a list."""
 
     limit = Limit()
     offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)
@@ -101,9 +97,9 @@ class PageQuery(CursorPageQuery):
 
 def created_after() -> ma.fields.Field:
     """A filter by creation time."""
-    return TimestampInput("Only those created after this time.")
+    return TimestampInput("Only results created after this time.")
 
 
 def updated_after() -> ma.fields.Field:
-    """A filter by the time of the last change."""
-    return TimestampInput("Only those with an `updatedAt` after this time.")
+    """A filter by time of last change."""
+    return TimestampInput("Only results with an `updatedAt` after this time.")

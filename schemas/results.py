@@ -3,7 +3,7 @@
 from typing import Any
 
 from rules.result_cursors import ResultCursor
-from rules.statistics.cohorts import METRICS, shown_value
+from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common
@@ -27,7 +27,7 @@ EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
 
 class After(Described):
-    """The cursor of a page of results."""
+    """A results page's cursor."""
 
     openapi = {"type": "string"}
     default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
@@ -40,72 +40,58 @@ class After(Described):
 
 
 class ResultFilter(Filter):
-    """Filter and order of results."""
+    """Filter and order."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
     decision = Choice(DECISIONS, "Only candidates with this decision.")
     external_id = Line(255, "Only the candidate with this `externalId`.")
-    q = String(
-        "Only candidates whose name, address or `externalId` contains this, in any letter case.", max=255
+    q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
+    sort = Choice(SORTS, "Sort field.", load_default="redeemedAt")
+    order = Choice(
+        ["asc", "desc"], "Sort order. Results without a value are always last.", load_default="asc"
     )
-    sort = Choice(SORTS, "Field that orders the results.", load_default="redeemedAt")
-    order = Choice(["asc", "desc"], "Order. Results without a value are last in both.", load_default="asc")
 
 
 class ResultQuery(ResultFilter):
-    """Part of the results."""
+    """A page of results."""
 
     limit = Limit()
-    after = After("The `next` of the previous page, which has the same `sort` and `order`.")
+    after = After("The previous page's `next`. Requires the same `sort` and `order`.")
 
 
-class ResultMetrics(Schema):
-    """The metrics that cohort statistics compare; null where the session has no value."""
+class ResultMetrics(common.MetricFields):
+    """The metrics of cohort statistics; null if the session has no value."""
 
-    duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
     prompt_count = Integer("Number of prompts.", example=38, null=True)
-    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
-    verify_intensity = Number("Verifications per change.", example=0.61, null=True)
-    manual_edit_ratio = Number(
-        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
-    )
-    first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
 
 
 class CriterionScore(Schema):
-    """The scores of one criterion."""
+    """Scores for one criterion."""
 
     key = String("Key of the criterion.", example="problem-solving")
-    mean = Number("Mean over the reviewers, with 3 decimals; null without a score.", example=2.5, null=True)
-    reviewers = Integer("Number of reviewers who scored it.", example=2)
+    mean = Number("Mean score with 3 decimals; null without a score.", example=2.5, null=True)
+    reviewers = Integer("Number of reviewers who scored the criterion.", example=2)
 
 
 class ResultScore(Schema):
-    """The scores in the version of the rubric in which the session was last scored."""
+    """Scores by the rubric version of the latest score."""
 
-    total = Number("Weighted sum of the means; null until each criterion is scored.", example=6, null=True)
-    highest_total = Number(
-        "Total with the highest value of each criterion; null before the first score.", example=8, null=True
-    )
+    total = Number("Weighted sum of the means; null until every criterion is scored.", example=6, null=True)
+    highest_total = Number("Highest possible total; null before the first score.", example=8, null=True)
     spread = Integer(
-        "Largest difference between the reviewers' values of one criterion; null while no criterion has two values.",
+        "Largest difference between two scores for a criterion; null if no criterion has two scores.",
         example=1,
         null=True,
     )
-    disagreement = Flag("True if the values of a criterion are 2 levels or more apart.", example=False)
-    criteria = ListOf(CriterionScore, "Criteria of the rubric; empty before the first score.")
-    hidden = Flag(
-        "True if there are scores that the caller sees after scoring every criterion; then these are empty.",
-        example=False,
-    )
+    disagreement = Flag("True if scores for a criterion are 2 or more levels apart.", example=False)
+    criteria = ListOf(CriterionScore, "The rubric's criteria; empty before the first score.")
+    hidden = Flag("True if scores are hidden until the caller has scored every criterion.", example=False)
 
 
 class IntegrityFindings(Schema):
-    """The kinds of findings that the latest check of the record found."""
+    """Findings of the latest integrity check."""
 
-    codes = ListOf(
-        String(), "Codes of findings as in `GET /v1/sessions/{id}/integrity`.", example=["chain_restart"]
-    )
+    codes = ListOf(String(), "Codes from `GET /v1/sessions/{id}/integrity`.", example=["chain_restart"])
     checked_at = Timestamp("Time of the latest integrity check.")
 
 
@@ -114,17 +100,17 @@ class Result(Schema):
 
     candidate_id = Id("Candidate id.")
     session_id = Id("Session id; null until the candidate redeems the key.", null=True)
-    external_id = String("Your own id for the candidate.", example="applicant-4711", null=True)
+    external_id = common.EXTERNAL_ID
     candidate_name = common.CANDIDATE_NAME
-    status = Choice(STATUSES, "Current status of the candidate.", example="completed")
+    status = Choice(STATUSES, "Candidate's status.", example="completed")
     redeemed_at = Timestamp("Time when the session started.", null=True)
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
     metrics = Nested(ResultMetrics, "Metrics; null while the session is open.", null=True)
-    tests_passed = Flag("True if the tests passed; null if not known.", example=True, null=True)
+    tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
     score = Nested(ResultScore, "Reviewers' scores.")
     integrity_findings = Nested(
         IntegrityFindings,
-        "Findings about the record, a while after the close and after each later change; null before the first check.",
+        "Findings of the latest check; null before the first check.",
         null=True,
     )
     decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
@@ -132,16 +118,15 @@ class Result(Schema):
 
 Results = shape(
     "Results",
-    "Results, in the order of the query.",
+    "A page of results.",
     results=ListOf(Result, "Results."),
     next=String("Value for `after`; null at the end.", example=EXAMPLE_CURSOR, null=True),
 )
 
 
 def result_of(row: Any) -> dict[str, Any]:
-    """A Result, written from a row of models.results."""
+    """Return the Result of a row of models.results."""
     key, session = row.key, row.session
-    has_metrics = session.derivation_version is not None
     return {
         "candidateId": key.id,
         "sessionId": session.id,
@@ -150,7 +135,7 @@ def result_of(row: Any) -> dict[str, Any]:
         "status": row.status,
         "redeemedAt": _time(session.created_at),
         "completedAt": _time(session.completed_at),
-        "metrics": _metrics(session) if has_metrics else None,
+        "metrics": None if session.derivation_version is None else _metrics(session),
         "testsPassed": session.tests_passed,
         "score": {
             "total": _thousandths(session.score_total),
@@ -166,24 +151,24 @@ def result_of(row: Any) -> dict[str, Any]:
 
 
 def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
-    """The values of CSV_COLUMNS, and the mean of each of these criteria."""
+    """Return the values of CSV_COLUMNS, then the mean of each criterion."""
     result = result_of(row)
+    score, passed = result["score"], result["testsPassed"]
     findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
-    cells = result | (result["metrics"] or {})
-    score = result["score"]
-    cells |= {
+    cells = (result | (result["metrics"] or {})) | {
+        "testsPassed": None if passed is None else str(bool(passed)).lower(),
         "scoreTotal": score["total"],
         "scoreHighestTotal": score["highestTotal"],
         "scoreSpread": score["spread"],
+        "integrityFindings": " ".join(findings["codes"]),
+        "integrityCheckedAt": findings["checkedAt"],
     }
-    cells |= {"integrityFindings": " ".join(findings["codes"])}
-    cells |= {"integrityCheckedAt": findings["checkedAt"], "testsPassed": _flag(result["testsPassed"])}
-    means = {criterion["key"]: criterion["mean"] for criterion in result["score"]["criteria"]}
+    means = {criterion["key"]: criterion["mean"] for criterion in score["criteria"]}
     return [*(cells.get(name) for name in CSV_COLUMNS), *(means.get(key) for key in criteria)]
 
 
 def _metrics(session: Any) -> dict[str, Any]:
-    return {metric.name: shown_value(getattr(session, metric.field), metric) for metric in METRICS}
+    return {metric.name: api_value(getattr(session, metric.field), metric) for metric in METRICS}
 
 
 def _integrity_findings(session: Any) -> dict[str, Any] | None:
@@ -209,10 +194,6 @@ def _list(value: Any) -> list:
 
 def _thousandths(value: int | None) -> float | None:
     return None if value is None else value / 1000
-
-
-def _flag(value: bool | None) -> str | None:
-    return None if value is None else str(bool(value)).lower()
 
 
 def _time(value: Any) -> str | None:

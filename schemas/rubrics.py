@@ -18,7 +18,7 @@ IS_WEIGHT = Range(0, 1_000_000, min_inclusive=False, error="Must be a number abo
 
 
 class Level(Body):
-    """One step of a criterion's scale."""
+    """A level of a criterion's scale."""
 
     value = Integer("Score.", min=0, max=1000, example=3, required=True)
     label = Line(100, "Label.", example="Solid", required=True)
@@ -26,9 +26,9 @@ class Level(Body):
 
 
 class Criterion(Body):
-    """One aspect that reviewers score."""
+    """A criterion that reviewers score."""
 
-    key = Pattern(*KEY, "Name in URLs.", example="problem-solving", required=True)
+    key = Pattern(*KEY, "Identifier in URLs.", example="problem-solving", required=True)
     title = Text(255, "Title.", example="Problem solving", required=True)
     description = Text(2000, "Guidance for reviewers.", example="From symptom to cause.")
     weight = Number("Relative weight, above 0.", validate=IS_WEIGHT, load_default=1, example=2)
@@ -43,7 +43,7 @@ class NewRubric(Body):
 
 
 class RubricChange(Body):
-    """Changes of a rubric, saved as its next version. Existing scores keep theirs. All criteria are replaced."""
+    """Changes of a rubric, saved as its next version. New criteria replace all existing ones."""
 
     is_change = True
 

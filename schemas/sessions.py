@@ -1,11 +1,11 @@
-"""Sessions, as reviewers and their candidate see them."""
+"""Sessions, for reviewers and for the candidate."""
 
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, Schema
+from schemas.base import Author, Body, Schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
-from schemas.keys import SESSION_STATUSES, DecidingReviewer
+from schemas.keys import SESSION_STATUSES
 from schemas.submissions import Submission
 from schemas.timestamps import Timestamp
 
@@ -27,34 +27,33 @@ class SessionBase(Schema):
     id = Id("Unique id.")
     assessment_id = Id("Assessment id.")
     candidate_id = Id("Id of the candidate key.")
-    key_id = Id("The same as `candidateId`.")
+    key_id = Id("Equal to `candidateId`.")
     org_name = common.ORG_NAME
     assessment_title = common.ASSESSMENT_TITLE
     status = Choice(SESSION_STATUSES, "Current status.", example="active")
     redeemed_at = Timestamp("Time when the session started.")
-    closes_at = Timestamp("Time when the time limit, with 5 minutes of grace, closes the session.", null=True)
+    closes_at = Timestamp("End of the time limit, plus 5 minutes of grace.", null=True)
     closed_at = Timestamp("Time when the session closed.", null=True)
     completed_at = Timestamp("Time when the candidate completed.", null=True)
-    updated_at = Timestamp("Time when its state, metrics or test result last changed; events do not count.")
+    updated_at = Timestamp("Time of the last change of state, metrics or test result.")
 
 
 class Session(SessionBase):
-    """A session; all fields are at the top level, where the candidate's client expects them."""
+    """A session. All fields are at the top level, where the candidate's client expects them."""
 
     event_count = Integer("Events that count.", example=214)
     duplicate_event_count = Integer(
-        "Events on time that do not count, because the client's events do or a better channel has the same call.",
-        example=0,
+        "Duplicates: a preferred channel or the client recorded the same call.", example=0
     )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("Time when personal data will be erased, if ever.", null=True)
-    seal = Nested(SealHead, "Server's seal; for the candidate only when complete.", null=True)
-    erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
+    seal = Nested(SealHead, "Server's seal. Candidates see it when complete.", null=True)
+    erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
 
 
 class TokenCounts(Schema):
-    """Tokens of one model, as the client reports them."""
+    """One model's tokens, as reported by the client."""
 
     input = Integer("Input tokens.", example=1200)
     output = Integer("Output tokens.", example=52000)
@@ -62,29 +61,22 @@ class TokenCounts(Schema):
     cache_write = Integer("Tokens written to the cache.", example=380000)
 
 
-class SessionMetrics(Schema):
-    """Metrics of a session (docs/metrics.md). Times in milliseconds, ratios with three decimals."""
+class SessionMetrics(common.MetricFields):
+    """A session's metrics (docs/metrics.md). Ratios have three decimals."""
 
-    duration_ms = Integer("First to last event.", example=4320000, null=True)
     prompt_count = Integer("Number of prompts.", example=38)
-    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
-    verify_intensity = Number("Verifications per change.", example=0.61, null=True)
-    manual_edit_ratio = Number(
-        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
-    )
     manual_line_ratio = Number(
         "Share of the final diff's added lines that no recorded agent change added; null without a git bundle that "
         "contains the assessment's commit.",
         example=0.2,
         null=True,
     )
-    first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
     tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
     command_count = Integer("Number of commands.", example=52)
     file_change_count = Integer("Number of file changes.", example=41)
     unique_files_touched = Integer("Number of changed files.", example=9)
     test_run_count = Integer("Number of test runs.", example=14)
-    decision_count = Integer("Number of explained decisions.", example=3)
+    decision_count = Integer("Number of design decisions.", example=3)
     error_episodes = Integer("Number of error episodes.", example=4)
     tool_usage = Dict("Calls by tool.", values=Integer(), example={"Bash": 31})
     tokens = Dict(
@@ -92,11 +84,11 @@ class SessionMetrics(Schema):
     )
     total_cost_usd = Number("Cost in USD; null if a model has no price.", example=6.42, null=True)
     ai_attribution_pct = Number("Percentage of changes by AI.", example=66.7, null=True)
-    derivation_version = Integer("Version of the definition that derived them.", example=1)
+    derivation_version = Integer("Version of the metric definitions.", example=1)
 
 
 class TestResult(Body):
-    """Result of tests that were run on the candidate's work."""
+    """Result of tests on the candidate's work."""
 
     passed = Integer("Number of tests that passed.", min=0, max=MAX_TESTS, example=41, required=True)
     failed = Integer("Number of tests that failed.", min=0, max=MAX_TESTS, example=0, required=True)
@@ -105,12 +97,12 @@ class TestResult(Body):
 
 
 class ChannelCoverage(Schema):
-    """A channel that recorded events of a session."""
+    """A channel that recorded events."""
 
     channel = Choice([CLIENT, *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
-    events = Integer("Number of its events, including those that do not count.", example=214)
-    first_at = Timestamp("Time when the first arrived.")
-    last_at = Timestamp("Time when the last arrived.")
+    events = Integer("Number of events, including duplicates.", example=214)
+    first_at = Timestamp("Time when the first event arrived.")
+    last_at = Timestamp("Time when the last event arrived.")
 
 
 class ToolCoverage(Schema):
@@ -119,46 +111,41 @@ class ToolCoverage(Schema):
     tool = String("Tool, or another source of events.", example="claude-code")
     prompts = Integer("Prompts that count.", example=12)
     commands = Integer("Commands that count.", example=31)
-    changes = Integer("Changes of files that count.", example=17)
-    first_at = Timestamp("Time when its first event arrived.")
-    last_at = Timestamp("Time when its last event arrived.")
+    changes = Integer("File changes that count.", example=17)
+    first_at = Timestamp("Time when the first event arrived.")
+    last_at = Timestamp("Time when the last event arrived.")
 
 
 class AgentSessionCoverage(Schema):
-    """An agent session that the service's own channels recorded."""
+    """An agent session that hooks, telemetry or the proxy recorded."""
 
-    agent_session = String(
-        "Id that the tool gave the session.", example="0d9f0a54-7c1c-4b8e-9a5e-2f0a4c1b7d11"
-    )
+    agent_session = String("The tool's session id.", example="0d9f0a54-7c1c-4b8e-9a5e-2f0a4c1b7d11")
     tool = String("Tool.", example="claude-code", null=True)
-    channels = ListOf(Choice(CHANNELS), "Channels that recorded it.", example=["http-hook", "proxy"])
-    one_channel_only = Flag("True if only one channel recorded it.", example=False)
-    events = Integer("Number of its events.", example=214)
-    first_at = Timestamp("Time when the first arrived.")
-    last_at = Timestamp("Time when the last arrived.")
+    channels = ListOf(Choice(CHANNELS), "Channels that recorded the session.", example=["http-hook", "proxy"])
+    one_channel_only = Flag("True if only one channel recorded the session.", example=False)
+    events = Integer("Number of events.", example=214)
+    first_at = Timestamp("Time when the first event arrived.")
+    last_at = Timestamp("Time when the last event arrived.")
 
 
 class CoverageGap(Schema):
     """More than 10 minutes without an event."""
 
-    started_at = Timestamp("Time when the last event before it arrived.")
+    started_at = Timestamp("Time when the last event before the gap arrived.")
     ended_at = Timestamp("Time when the next event arrived.")
 
 
 class Coverage(Schema):
-    """Channels, tools and agent sessions that recorded a session.
+    """Channels, tools and agent sessions that recorded a session, excluding late events. At most 200 entries each."""
 
-    Times are the service's. Late events are excluded. Lists have at most 200 entries.
-    """
-
-    channels = ListOf(ChannelCoverage, "Channels, in the order of their first events.")
-    tools = ListOf(ToolCoverage, "Tools, in the order of their first events.")
-    agent_sessions = ListOf(AgentSessionCoverage, "Agent sessions, in the order of their first events.")
-    gaps = ListOf(CoverageGap, "Gaps between events, in order.")
+    channels = ListOf(ChannelCoverage, "Channels, by first event.")
+    tools = ListOf(ToolCoverage, "Tools, by first event.")
+    agent_sessions = ListOf(AgentSessionCoverage, "Agent sessions, by first event.")
+    gaps = ListOf(CoverageGap, "Gaps in chronological order.")
 
 
 class ReviewedSession(Session):
-    """A session with fields for reviewers; a candidate's response omits them."""
+    """A session with fields for reviewers. Candidates' responses omit them."""
 
     blind = Flag(
         "True if the assessment hides name and address from people who have not scored the session.",
@@ -169,36 +156,22 @@ class ReviewedSession(Session):
     candidate_name = String("Candidate's name.", example="Alice", null=True, optional=True)
     candidate_email = String("Candidate's address.", example="alice@example.com", null=True, optional=True)
     hired_at = Timestamp("Time when the candidate was marked as hired.", null=True, optional=True)
-    metrics = Verbatim(
-        SessionMetrics,
-        "Derived metrics; null while the session is open.",
-        null=True,
-        optional=True,
-    )
-    coverage = Nested(
-        Coverage, "Channels, tools and agent sessions that recorded the session.", optional=True
-    )
+    metrics = Verbatim(SessionMetrics, "Metrics; null while the session is open.", null=True, optional=True)
+    coverage = Nested(Coverage, "Recorded channels, tools and agent sessions.", optional=True)
     erased_at = Timestamp("Time when personal data was erased.", null=True, optional=True)
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
-    decision = Choice(
-        DECISIONS,
-        "Latest decision about the candidate, also of a revoked key.",
-        example="advanced",
-        optional=True,
-    )
+    decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced", optional=True)
     decision_reason = String(
         "Reason for the decision.", example="Careful, well tested fix.", null=True, optional=True
     )
-    decided_at = Timestamp(
-        "Time when it was decided; null before the first decision.", null=True, optional=True
-    )
+    decided_at = Timestamp("Time of the decision; null before the first.", null=True, optional=True)
     decided_by = Nested(
-        DecidingReviewer, "Person or service account that decided; null if unknown.", null=True, optional=True
+        Author, "Person or service account that decided; null if unknown.", null=True, optional=True
     )
 
 
 class ListedSession(SessionBase):
-    """A session in a list, without its metrics; `closedAt` is null until the close is recorded."""
+    """A session without metrics. `closedAt` is null until the close is recorded."""
 
     external_id = common.EXTERNAL_ID
     candidate_name = common.CANDIDATE_NAME

@@ -1,4 +1,4 @@
-"""Signing in to the console."""
+"""Console sign-in."""
 
 import marshmallow as ma
 
@@ -10,22 +10,24 @@ from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, Ref
 from schemas.org import Me
 from schemas.timestamps import Timestamp
 
-_METHOD = "`oidc`: at the OpenID provider. `email`: with an emailed link. `token`: with an API token."
+_METHOD = "`oidc`: through the OpenID provider. `email`: with an emailed link. `token`: with an API token."
 
 
 class SignInMethods(Schema):
-    """Ways to sign in here."""
+    """The configured sign-in methods."""
 
-    methods = ListOf(Choice(METHODS, _METHOD), "Ways that are set up.", example=["email", "token"])
+    methods = ListOf(Choice(METHODS, _METHOD), "Configured methods.", example=["email", "token"])
     https_required = Flag("True if signing in is impossible because BASE_URL is not https.", example=False)
     console_url = String("The console's address.", example="https://assess.example.com/console")
-    me = Nested(Me, "Caller, if this request has a valid sign-in or API token: as `GET /v1/me`.", null=True)
+    me = Nested(
+        Me, "The caller, as in `GET /v1/me`, if this request has a valid sign-in or API token.", null=True
+    )
 
 
 class SignInEmailRequest(Body):
-    """Address to send a link to."""
+    """Email address to send a sign-in link to."""
 
-    email = Email("Email address of a person.", example="bob@example.com", required=True)
+    email = Email("A person's email address.", example="bob@example.com", required=True)
 
 
 class NewSignIn(Body):
@@ -34,8 +36,8 @@ class NewSignIn(Body):
     alternatives = ("grant",)
 
     token = String("API token.", max=255, example="psk_live_...")
-    grant = String("Secret of an emailed link: the part after `grant=`.", max=255, example="pss_...")
-    person_id = Reference("With a `grant`: the person to sign in as, of its `choices`.")
+    grant = String("Secret from the emailed link: the part after `grant=`.", max=255, example="pss_...")
+    person_id = Reference("With `grant`: the person to sign in as, from `choices`.")
 
     @ma.validates_schema
     def _require_one(self, data, **kwargs):
@@ -48,14 +50,14 @@ class SignIn(Schema):
 
     id = Id("Unique id.")
     method = Choice(METHODS, _METHOD, example="email")
-    is_current = Flag("True if this request came with it.", example=True)
+    is_current = Flag("True if it sent this request.", example=True)
     created_at = Timestamp("Start.")
     expires_at = Timestamp("End.")
     last_used_at = Timestamp("Time when it was last used, to the minute.", null=True)
 
 
 class SignInChoice(Schema):
-    """A person with the mailbox."""
+    """A person with the grant's mailbox."""
 
     person_id = Id("Person id.")
     email = String("Email address.", example="bob@example.com")
@@ -67,15 +69,15 @@ SignInResult = shape(
     "SignInResult",
     "The sign-in, or the people to choose from.",
     sign_in=Nested(SignIn, "The new sign-in; null without a `personId`.", null=True),
-    choices=ListOf(SignInChoice, "People with the mailbox of a `grant`, one of each organization."),
+    choices=ListOf(SignInChoice, "People with the grant's mailbox, one per organization."),
 )
 SignIns = shape("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
-SignedOut = shape("SignedOut", "The sign-in has ended.", ok=Flag("Always true.", example=True))
+SignedOut = shape("SignedOut", "The sign-in has ended.", ok=common.ALWAYS_TRUE)
 SignedOutEverywhere = shape(
-    "SignedOutEverywhere", "All your sign-ins have ended.", ended=Integer("Number of them.", example=2)
+    "SignedOutEverywhere", "All your sign-ins have ended.", ended=Integer("Number of sign-ins.", example=2)
 )
 SignInEmailQueued = shape(
     "SignInEmailQueued",
-    "The same whether there is such a person.",
-    ok=Flag("Always true.", example=True),
+    "The same whether or not the person exists.",
+    ok=common.ALWAYS_TRUE,
 )

@@ -1,4 +1,4 @@
-"""A session's record: its events, decisions, artifacts and recent activity."""
+"""A session's events, decisions, artifacts and recent activity."""
 
 from typing import Any
 
@@ -18,24 +18,24 @@ from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
 MAX_FILTER_CHARACTERS = 2000
 
-SOURCE = String("Tool that reported it.", example="claude-code", null=True)
+SOURCE = String("Tool that reported the event.", example="claude-code", null=True)
 ACTOR = String("Actor.", example="ai", null=True)
 ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
-LATE = Flag("True if it is too late to count in the metrics.", example=False)
+LATE = Flag("True if the event arrived too late to count in the metrics.", example=False)
 CHANNEL = Choice(
-    CHANNELS, "Channel that recorded it; null for the candidate's client.", example="proxy", null=True
+    CHANNELS, "Channel that recorded the event; null for the client.", example="proxy", null=True
 )
-COUNTS = Flag("True if it counts in the metrics. Late events and duplicates do not.", example=True)
+COUNTS = Flag("True if the event counts in the metrics. Late events and duplicates do not.", example=True)
 
 
 class SessionQuery(PageQuery):
-    """Filter of sessions."""
+    """Session filter."""
 
     assessment_id = Id("Only sessions of this assessment.")
     status = Choice(SESSION_STATUSES, "Only sessions with this status.")
     external_id = Line(255, "Only sessions of candidates with this `externalId`.")
     redeemed_from = TimestampInput(
-        "Only sessions started at or after this time.", data_key="from", round_up=True
+        "Only sessions started at this time or later.", data_key="from", round_up=True
     )
     redeemed_to = TimestampInput("Only sessions started before this time.", data_key="to", round_up=True)
     created_after = created_after()
@@ -46,7 +46,7 @@ Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(
 
 
 class Cursor(String):
-    """Position of a page."""
+    """A page's position."""
 
     openapi = {"example": "1775034000123456789.42"}
 
@@ -55,15 +55,15 @@ class Cursor(String):
 
 
 class CursorQuery(Filter):
-    """Part of a list with cursors."""
+    """A page with a cursor."""
 
-    after = Cursor("The `next` of the previous page; omitted for the first page.", max=100)
+    after = Cursor("The previous page's `next`. Omit for the first page.", max=100)
     limit = Limit()
-    order = Choice(["asc", "desc"], "By event time; `desc` starts at the latest event.", load_default="asc")
+    order = Choice(["asc", "desc"], "By event time. `desc` starts at the latest event.", load_default="asc")
 
 
 class KindList(Described):
-    """Kinds of events, separated by commas."""
+    """Event kinds, separated by commas."""
 
     openapi = {"type": "string"}
 
@@ -74,16 +74,14 @@ class KindList(Described):
 
 
 class TimelineQuery(CursorQuery):
-    """Filter of events, and level of detail."""
+    """Event filter, and level of detail."""
 
-    kind = KindList("Only events of this kind; several with commas: `prompt,file_diff`.")
-    without = KindList("Exclude events of these kinds, such as `tool_intent,ai_response`.")
-    event_id = String("Only the event with this id, including one that a path cannot contain, such as `..`.")
-    source = String("Only events of this source.", max=255)
-    actor = String("Only events of this actor: `human`, `ai` or `system`.", max=255)
-    channel = Choice(
-        [CLIENT, *CHANNELS], "Only events that this channel recorded; `client` is the candidate's client."
-    )
+    kind = KindList("Only events of these kinds, separated by commas: `prompt,file_diff`.")
+    without = KindList("Exclude events of these kinds: `tool_intent,ai_response`.")
+    event_id = String("Only the event with this id. Accepts ids that a path cannot contain, such as `..`.")
+    source = String("Only events from this source.", max=255)
+    actor = String("Only events by this actor: `human`, `ai` or `system`.", max=255)
+    channel = Choice([CLIENT, *CHANNELS], "Only events that this channel or the client recorded.")
     detail = Choice(["summary", "full"], "`full` includes the events as sent.", load_default="summary")
 
 
@@ -92,7 +90,7 @@ class TimelineEvent(Schema):
 
     id = String("Event id, as sent by the client.", attribute="event_id", example=EXAMPLE_EVENT_ID)
     ts = common.EVENT_TIME
-    received_at = Timestamp("Time of arrival at the service.")
+    received_at = Timestamp("Time when the event was received.")
     kind = String("Kind of event.", example="command")
     source = SOURCE
     actor = ACTOR
@@ -102,23 +100,21 @@ class TimelineEvent(Schema):
     counts = COUNTS
     summary = String("Summary and result, on one line.", example="go test ./... · exit 1")
     size_bytes = Integer("Size of the event as sent, in bytes.", attribute="size", example=1840)
-    envelope = Verbatim(Envelope, "With `detail=full`: the event as sent.", optional=True)
+    envelope = Verbatim(Envelope, "The event as sent. Only with `detail=full`.", optional=True)
 
 
 class Timeline(Schema):
-    """A page of a session's events in order of time, ties in order of arrival."""
+    """A page of events in chronological order, ties in arrival order."""
 
     events = ListOf(TimelineEvent, "Events.")
-    next = Cursor("Value for `after`; null at the end. Events that arrive later may precede it.", null=True)
+    next = Cursor("Value for `after`; null at the end. Later arrivals can precede it.", null=True)
 
 
 OneEvent = shape("OneEvent", "One event.", event=Nested(TimelineEvent, "The event, as with `detail=full`."))
 
 
 class Decision(Schema):
-    """A decision that the candidate explained (`decision_event`), or the reply to an agent's plan (`plan_decision`).
-
-    Missing values are null."""
+    """The candidate's design decision (`decision_event`), or reply to an agent's plan (`plan_decision`)."""
 
     event_id = common.EVENT_ID
     ts = common.EVENT_TIME
@@ -134,18 +130,18 @@ class Decision(Schema):
     impact_score = Integer("Importance to the candidate, 1 to 5.", example=3, null=True)
     trigger_event_id = String("Id of the related event.", example=EXAMPLE_EVENT_ID, null=True)
     plan = String("Start of the agent's plan.", example="1. Read the tests", null=True)
-    response = String("The candidate's reply to it.", example="Start with 2", null=True)
+    response = String("The candidate's reply to the plan.", example="Start with 2", null=True)
 
 
 class Decisions(Schema):
-    """A page of a session's decisions in order of time."""
+    """A page of decisions in chronological order."""
 
     decisions = ListOf(Decision, "Decisions.")
     next = Cursor("Value for `after`; null at the end.", null=True)
 
 
-class Occurrence(Schema):
-    """One event behind an artifact."""
+class ArtifactEvent(Schema):
+    """An artifact's event."""
 
     event_id = common.EVENT_ID
     ts = common.EVENT_TIME
@@ -154,8 +150,8 @@ class Occurrence(Schema):
     attribution = ATTRIBUTION
 
 
-class FileChange(Occurrence):
-    """One change of a file."""
+class FileChange(ArtifactEvent):
+    """A file change."""
 
     kind = String("Kind of event.", example="file_diff")
     lines_added = Integer("Lines added.", example=12)
@@ -163,25 +159,25 @@ class FileChange(Occurrence):
 
 
 class ChangedFile(Schema):
-    """A changed file, with its latest known state."""
+    """A changed file's latest known state."""
 
     path = String("Path.", example="internal/queue/queue.go")
-    is_deleted = Flag("True if its last change deleted it.", example=False)
+    is_deleted = Flag("True if the last change deleted the file.", example=False)
     lines_added = Integer("Lines added by all changes.", example=120)
     lines_removed = Integer("Lines removed by all changes.", example=40)
     attributions = Dict(
         "Number of changes by attribution.", values=Integer(), example={"likely_ai": 4, "likely_human": 1}
     )
     content = String(
-        "Full content, if its last change wrote the whole file.", example="package queue\n", null=True
+        "Content, if the last change wrote the whole file.", example="package queue\n", null=True
     )
-    diff = String("Diff of its last change, if that was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
-    is_cut = Flag("True if content or diff is truncated; the event has it in full.", example=False)
-    changes = ListOf(FileChange, "Its changes in order; the events have their diffs.")
+    diff = String("Diff, if the last change was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
+    is_cut = Flag("True if content or diff is truncated. The event has the full text.", example=False)
+    changes = ListOf(FileChange, "Changes in chronological order. The events have the diffs.")
 
 
-class RunCommand(Occurrence):
-    """A command that ran."""
+class RunCommand(ArtifactEvent):
+    """A command."""
 
     command = String("Command.", example="go test ./...", null=True)
     verifies = Choice(commands.KINDS, "Kind of verification, if any.", example="test", null=True)
@@ -194,26 +190,26 @@ class PlanStep(Schema):
 
     step = String("Task.", example="Add a test for empty queues", null=True)
     status = String("Last status.", example="completed", null=True)
-    task_id = String("Number of the task, if the tool assigns one.", example="3", null=True)
+    task_id = String("Task number, if the tool assigns one.", example="3", null=True)
 
 
 class Plan(Schema):
-    """Last state of an agent's to-do list."""
+    """An agent's to-do list, in its last state."""
 
-    event_id = String("Id of the event that changed it last.", example=EXAMPLE_EVENT_ID)
-    began_at = EventTime("Time when it was first written.", attribute="started_ns")
+    event_id = String("Id of the event that last changed the plan.", example=EXAMPLE_EVENT_ID)
+    began_at = EventTime("Time of the first version.", attribute="started_ns")
     changed_at = EventTime("Time of the last change.", attribute="changed_ns")
-    source = String("Tool that wrote it.", example="claude-code", null=True)
-    versions = Integer("Number of times it was written.", example=7)
+    source = String("Tool that wrote the plan.", example="claude-code", null=True)
+    versions = Integer("Number of versions.", example=7)
     steps = ListOf(PlanStep, "Steps.")
 
 
 class Artifacts(Schema):
-    """Results of a session, without late events and the editor's duplicates."""
+    """A session's artifacts, excluding late events and duplicates."""
 
     files = ListOf(ChangedFile, "Changed files, by path.")
-    commands = ListOf(RunCommand, "Commands in order.")
-    plans = ListOf(Plan, "Plans in order of their start.")
+    commands = ListOf(RunCommand, "Commands in chronological order.")
+    plans = ListOf(Plan, "Plans, oldest first.")
 
 
 class RecentQuery(Filter):
@@ -231,9 +227,9 @@ class Activity(Schema):
 
 
 class RecentActivity(Schema):
-    """Activity of the last minutes."""
+    """Activity in the last minutes."""
 
     summary = String("Summary in one sentence.", example="3 prompts, 1 file changed: queue.go.")
     recent_activity = Nested(Activity, "Changes, commands and prompts.")
-    period_minutes = Integer("Length of the period in minutes.", example=20)
-    event_count = Integer("Number of events that arrived.", example=57)
+    period_minutes = Integer("Period in minutes.", example=20)
+    event_count = Integer("Number of events.", example=57)

@@ -29,9 +29,9 @@ class EventTime(Timestamp):
 
 
 class TimestampInput(Described):
-    """An RFC 3339 timestamp in a request, with any offset; converted to UTC with whole milliseconds.
+    """An RFC 3339 timestamp in a request, with any offset; converted to UTC in whole milliseconds.
 
-    round_up -- to the next millisecond, so that consecutive ranges of a filter neither overlap nor leave a gap
+    round_up -- whether to round up, so that consecutive filter ranges neither overlap nor leave a gap
     """
 
     openapi = {"type": "string", "format": "date-time"}

@@ -27,7 +27,7 @@ class ReceiverUrl(RepositoryUrl):
 
 
 class NewWebhook(Body):
-    """A new receiver of events."""
+    """A new webhook."""
 
     url = ReceiverUrl(
         "URL to send to: https at a public address, or an address in WEBHOOK_ALLOWED_NETWORKS.",
@@ -37,7 +37,7 @@ class NewWebhook(Body):
     description = Line(255, "Purpose.", example="Applicant tracking")
     types = ListOf(
         Choice(EVENT_TYPES),
-        "Event types to send; empty for all, also types that later versions add.",
+        "Event types to send. Empty for all, including future types.",
         max=len(EVENT_TYPES),
         load_default=list,
         example=EXAMPLE_TYPES,
@@ -48,31 +48,31 @@ class NewWebhook(Body):
 
 
 class WebhookChange(Body):
-    """Changes of a webhook."""
+    """Changes to a webhook."""
 
     is_change = True
 
     url = ReceiverUrl("New URL to send events to.", example=EXAMPLE_URL)
-    description = Line(255, "Purpose; null clears.", example="Applicant tracking", null=True)
+    description = Line(255, "Purpose; null clears it.", example="Applicant tracking", null=True)
     types = ListOf(Choice(EVENT_TYPES), "Event types to send.", max=len(EVENT_TYPES), example=EXAMPLE_TYPES)
     include_personal = Flag("True if new events include the candidate's name and address.", example=False)
-    enabled = Flag("True enables it; false disables it and cancels its queued events.", example=True)
+    enabled = Flag("False disables the webhook and cancels its queued events.", example=True)
 
 
 class Webhook(Schema):
-    """A receiver of events, without its secret."""
+    """A webhook, without its secret."""
 
     id = Id("Unique id.")
     url = String("URL that events are sent to.", example=EXAMPLE_URL)
     description = String("Purpose.", example="Applicant tracking", null=True)
-    types = ListOf(Choice(EVENT_TYPES), "Event types to send; empty for all.", example=EXAMPLE_TYPES)
+    types = ListOf(Choice(EVENT_TYPES), "Event types to send. Empty for all.", example=EXAMPLE_TYPES)
     include_personal = Flag("True if events include the candidate's name and address.", example=False)
     enabled = Flag("True if events are sent.", attribute="is_enabled", example=True)
     disabled_reason = Choice(REASONS, "`gone`: a 410 response. `failing`: days without success.", null=True)
-    disabled_at = Timestamp("Time when it was disabled.", null=True)
-    failing_since = Timestamp("First failure since the last success; null if there is none.", null=True)
+    disabled_at = Timestamp("Time when the webhook was disabled.", null=True)
+    failing_since = Timestamp("First failure since the last success; null without failures.", null=True)
     last_error = String(
-        "Error of the last failed attempt; it stays after a success.",
+        "Error of the last failed attempt. Kept after a success.",
         example="The receiver responded with 500.",
         null=True,
     )
@@ -85,13 +85,13 @@ OneWebhook = shape("OneWebhook", "One webhook.", webhook=Nested(Webhook, "The we
 
 
 class ReplayedWebhook(Schema):
-    """The replayed response to creating a webhook or a secret, without the secret."""
+    """The replayed response, without the secret."""
 
     webhook = Nested(Webhook, "The webhook.")
     note = common.REPLAY_NOTE
 
 
-class ShownWebhook(Schema):
+class WebhookWithSecret(Schema):
     """A webhook with its secret, which is shown only once."""
 
     replayed = ReplayedWebhook
@@ -105,37 +105,34 @@ DeletedWebhook = shape("DeletedWebhook", "The webhook is deleted.", Deleted)
 
 
 class HookDeliveryQuery(PageQuery):
-    """Filter of deliveries."""
+    """Delivery filter."""
 
     state = Choice(STATES, "Only deliveries in this state.")
 
 
 class HookDelivery(Schema):
-    """Delivery of one event to one webhook."""
+    """An event's delivery to a webhook."""
 
     id = Id("Unique id.")
-    event_id = Id("Event id: `webhook-id` of the request, the same in every attempt.")
+    event_id = Id("Event id. The `webhook-id` of every attempt.")
     type = Choice(
         (*EVENT_TYPES, TEST_EVENT), "Event type; `webhook.test` for a test.", example="session.completed"
     )
     state = Choice(STATES, "State.", example="delivered")
     attempts = Integer("Number of attempts.", example=1)
-    due_at = Timestamp("Time when the next attempt is due, while it is queued.")
+    due_at = Timestamp("Time when the next attempt is due, while queued.")
     attempted_at = Timestamp("Time when the last attempt ended.", null=True)
-    request = String("Body of the request.", attribute="body", example='{"type":"session.completed"}')
-    status = Integer("Status of the receiver's last response.", example=200, null=True)
+    request = String("Request body.", attribute="body", example='{"type":"session.completed"}')
+    status = Integer("Status of the last response.", example=200, null=True)
     duration_ms = Integer("Duration of the last attempt in milliseconds.", example=84, null=True)
-    answer = String("The receiver's last response, truncated to 1 KiB.", example="ok", null=True)
+    answer = String("Last response body, truncated to 1 KiB.", example="ok", null=True)
     error = String(
         "Last error.", attribute="last_error", example="The receiver responded with 500.", null=True
     )
-    created_at = Timestamp("Time of queuing.")
+    created_at = Timestamp("Time when the delivery was queued.")
 
 
 OneHookDelivery = shape("OneHookDelivery", "One delivery.", delivery=Nested(HookDelivery, "The delivery."))
 HookDeliveries = shape(
-    "HookDeliveries",
-    "Deliveries, oldest first.",
-    PageOf,
-    deliveries=ListOf(HookDelivery, "Deliveries."),
+    "HookDeliveries", "Deliveries, oldest first.", PageOf, deliveries=ListOf(HookDelivery, "Deliveries.")
 )

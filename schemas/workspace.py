@@ -1,4 +1,4 @@
-"""A candidate's workspace: its tools, the time left, and the events that have arrived."""
+"""A candidate's workspace: its tools, the time left, and the events received."""
 
 from schemas import common
 from schemas.base import Schema
@@ -12,45 +12,42 @@ class WorkspaceTool(Schema):
     """A tool that the candidate can use."""
 
     name = Choice(
-        ["claude", "codex", "opencode", "other"], "Name; `other` is any further tool.", example="claude"
+        ["claude", "codex", "opencode", "other"], "Tool name; `other` is any unlisted tool.", example="claude"
     )
-    has_model = Flag("True if this service provides its model.", example=True)
+    has_model = Flag("True if the service provides the tool's model.", example=True)
 
 
 class WorkspaceModel(Schema):
-    """The address of a model provider's API at this service."""
+    """A model provider's API, through the service."""
 
     provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
     base_url = String("Base URL.", example="https://proofstone.example.com/v1/proxy/anthropic")
 
 
-class ArrivedEvents(Schema):
-    """Events of one tool that have arrived."""
+class ReceivedFromTool(Schema):
+    """Events received from one tool."""
 
     tool = String("The tool.", example="claude-code")
     prompts = Integer("Number of prompts.", example=12)
     commands = Integer("Number of commands.", example=31)
-    changes = Integer("Number of changes of files.", example=9)
+    changes = Integer("Number of file changes.", example=9)
     last_received_at = Timestamp("Time when the last event arrived.", attribute="last_at")
 
 
 class WorkspaceState(Schema):
-    """The state of a candidate's session and its workspace."""
+    """The state of a candidate's workspace."""
 
     session_id = Id("Session id.")
     status = Choice(SESSION_STATUSES, "Status of the session.", example="active")
-    responded_at = Timestamp("The service's time of this response.")
+    responded_at = Timestamp("Time of the response, by the service's clock.")
     started_at = Timestamp("Time when the session started.")
     ends_at = Timestamp("End of the time limit; null without a limit.", null=True)
     closes_at = Timestamp("Time when the session closes; null without a limit.", null=True)
-    submission_closes_at = Timestamp(
-        "Time when the last submission is accepted, ten minutes after the close; null if no close is set.",
-        null=True,
-    )
-    completed_at = Timestamp("Time when the session was completed; null before.", null=True)
+    submission_closes_at = Timestamp("Submission deadline, ten minutes after the close.", null=True)
+    completed_at = Timestamp("Time when the session was completed.", null=True)
     org_name = common.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
-    models = ListOf(WorkspaceModel, "Model providers, for tools that take a base URL and a key.")
+    models = ListOf(WorkspaceModel, "Model providers, for tools that accept a base URL and a key.")
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
-    last_received_at = Timestamp("Time when the last event arrived; null if none has.", null=True)
-    received = ListOf(ArrivedEvents, "Events that have arrived, by tool.")
+    last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)
+    received = ListOf(ReceivedFromTool, "Events received, by tool.")

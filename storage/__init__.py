@@ -1,8 +1,7 @@
 """Storage for submissions: a local folder or an S3-compatible store.
 
-A submission is a git bundle, a zip archive, or a client's gzip-compressed tar, of at most MAX_BUNDLE_BYTES. They are
-always streamed and never unpacked. The server generates object keys; they contain nothing from the client. Several
-machines need S3 or a shared volume.
+A submission is a git bundle, a zip archive, or a client's gzip-compressed tar, of at most MAX_BUNDLE_BYTES. Submissions
+are streamed and never unpacked. Services on several machines need S3 or a shared volume.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from storage.s3 import S3Storage
 
 
 def build_storage(settings: Mapping[str, Any], secret: Callable[[], bytes]) -> Storage:
-    """Return S3 storage if S3_BUCKET is set, else the folder BUNDLE_FOLDER, which signs URLs with `secret`."""
+    """Return S3 storage if S3_BUCKET is set, else the BUNDLE_FOLDER, whose URLs are signed with `secret`."""
     if not settings["S3_BUCKET"]:
         return FolderStorage(settings["BUNDLE_FOLDER"], settings["BASE_URL"], secret)
     return S3Storage(

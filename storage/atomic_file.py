@@ -10,9 +10,9 @@ from typing import IO
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that replaces `path` at the end of the block, unless the block raises.
+    """Open a new file that replaces `path` at the end of the block, unless the block raises.
 
-    Only this user can read it. A killed process leaves a `.part` file next to it.
+    Only the service's user can read it. A killed process leaves a `.part` file.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:

@@ -20,7 +20,7 @@ _OBJECT_KEY = re.compile(rf"{_UUID}\.[0-9a-f]{{32}}\.(?:tar\.gz|bundle|zip)", re
 
 
 class Readable(Protocol):
-    """A stream of bytes, to be read once and closed."""
+    """A stream of bytes."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -28,15 +28,16 @@ class Readable(Protocol):
 
 
 def new_object_key(session_id: str, suffix: str = "tar.gz") -> str:
-    """Generate an unguessable key for one upload of a session (a lowercase UUID).
+    """Generate an unguessable key for an upload.
 
+    session_id -- a lowercase UUID
     suffix -- `tar.gz`, `bundle` or `zip`
     """
     return f"{session_id}.{secrets.token_hex(16)}.{suffix}"
 
 
 def is_object_key(text: str) -> bool:
-    """Check the format, so that no other text becomes a path or an object name."""
+    """Check the format, before the text becomes a path or an object name."""
     return _OBJECT_KEY.fullmatch(text) is not None
 
 
@@ -45,10 +46,7 @@ class Storage(ABC):
 
     @abstractmethod
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        """Sign a URL that accepts any number of PUTs of this object until it expires.
-
-        The request must have the header `Content-Type: application/gzip`.
-        """
+        """Sign a URL that accepts PUT requests with `Content-Type: application/gzip` until it expires."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -56,15 +54,16 @@ class Storage(ABC):
 
     @abstractmethod
     def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
-        """Store a request's body completely or not at all; of concurrent requests, the last to finish wins.
+        """Store a request's body completely or not at all. The last concurrent request to finish wins.
 
-        content_length -- from the request header, None if it is missing
-        Raises LengthRequired or TooLarge before reading; Incomplete, DiskFull or StoreUnavailable while storing.
+        Raises LengthRequired or TooLarge before reading, and Incomplete, DiskFull or StoreUnavailable while storing.
+
+        content_length -- from the request header; None if it is missing
         """
 
     @abstractmethod
     def open(self, object_key: str) -> Readable:
-        """Open the object as a stream; the caller closes it."""
+        """Open the object as a stream, which the caller closes."""
 
     @abstractmethod
     def size(self, object_key: str) -> int:
@@ -87,14 +86,14 @@ class Storage(ABC):
 
     @abstractmethod
     def check_writable(self) -> None:
-        """Raise StoreUnavailable if a bundle could not be stored now. Returns within seconds."""
+        """Raise StoreUnavailable if the store rejects writes or does not respond within seconds."""
 
     @abstractmethod
     def delete_partial_uploads(self, before: datetime) -> None:
-        """Delete older leftovers of uploads whose process was killed."""
+        """Delete older partial uploads, whose process was killed."""
 
     def size_and_sha256(self, object_key: str) -> tuple[int, str]:
-        """Read the object; return its size and hex digest.
+        """Read the object and return its size and hex digest.
 
         Raises TooLarge before reading an object above MAX_BUNDLE_BYTES.
         """
@@ -124,7 +123,7 @@ def _read_chunks(stream: Readable) -> Iterator[bytes]:
 
 
 class HashedStream:
-    """A stream that computes the SHA-256 of what is read from it."""
+    """A stream that computes its content's SHA-256 while it is read."""
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -144,7 +143,7 @@ class HashedStream:
 
 
 def checked_length(content_length: int | None) -> int:
-    """The length of a body. Raises LengthRequired or TooLarge."""
+    """Return the length if it is allowed. Raises LengthRequired or TooLarge."""
     if content_length is None or content_length < 0:
         raise LengthRequired()
     if content_length > MAX_BUNDLE_BYTES:
@@ -153,11 +152,11 @@ def checked_length(content_length: int | None) -> int:
 
 
 def read_body(stream: Readable, length: int) -> Iterator[bytes]:
-    """Stream exactly `length` bytes of a request's body. Raises Incomplete if it ends before."""
+    """Yield exactly `length` bytes of a request's body. Raises Incomplete if it is shorter."""
     while length:
         try:
             chunk = stream.read(min(length, CHUNK_BYTES))
-        except (OSError, ValueError):  # connection reset, or invalid for gunicorn
+        except (OSError, ValueError):  # the connection was reset, or gunicorn rejected a chunk
             raise Incomplete() from None
         if not chunk:
             raise Incomplete()

@@ -1,7 +1,4 @@
-"""List the files of an untrusted bundle from its stream, without unpacking it.
-
-Nothing is written to disk. Bytes, entries and time are limited. An entry that is unsafe to unpack has the reason.
-"""
+"""List an untrusted bundle's files without unpacking it, within limits on bytes, entries and time."""
 
 import re
 import tarfile
@@ -15,9 +12,9 @@ from storage.gunzip import DAMAGED, BoundedGunzip, ListingLimits, ListingStopped
 DEFAULT_LIMITS = ListingLimits()
 MAX_NAME_CHARACTERS = 1_000
 MAX_SIZE = 10**18  # larger sizes do not fit the JSON integer of the response
-MAX_GLOBAL_FIELDS = 100  # tarfile applies them to each entry
+MAX_GLOBAL_FIELDS = 100  # tarfile applies them to every entry
 
-TYPES_WITHOUT_CONTENTS = {  # headers can claim any size
+TYPES_WITHOUT_CONTENTS = {  # whatever size their headers claim
     tarfile.DIRTYPE: "directory",
     tarfile.SYMTYPE: "symbolic link",
     tarfile.LNKTYPE: "hard link",
@@ -33,7 +30,12 @@ ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 class Entry(NamedTuple):
-    """A tar entry: its displayable name, size in bytes, type, and the reason why it is unsafe."""
+    """A tar entry.
+
+    name -- printable and truncated
+    size -- in bytes
+    unsafe -- the reason why the entry is unsafe to unpack
+    """
 
     name: str
     size: int
@@ -42,14 +44,14 @@ class Entry(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The entries, and the reason why the list may be incomplete."""
+    """A bundle's entries, and the reason if the list is incomplete."""
 
     entries: list[Entry]
     problem: str | None
 
 
 def list_bundle(source: Readable, limits: ListingLimits = DEFAULT_LIMITS) -> Listing:
-    """List the entries of a gzip-compressed tar. Raises only what `source` raises."""
+    """List a gzip-compressed tar's entries. Raises only the source's errors."""
     entries: list[Entry] = []
     characters_left = limits.name_characters
     try:
@@ -72,7 +74,7 @@ def _headers(contents: Any) -> Iterator[tarfile.TarInfo]:
     archive: Any
     with tarfile.open(fileobj=contents, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
         while header := archive.next():
-            archive.members.clear()  # tarfile would keep all of them
+            archive.members.clear()  # tarfile keeps all headers in memory
             if len(archive.pax_headers) > MAX_GLOBAL_FIELDS:
                 raise ListingStopped("The bundle has too many global headers.")
             yield header

@@ -1,4 +1,4 @@
-"""Bundles in a local folder, uploaded to this service by signed URLs."""
+"""Storage in a local folder, with signed upload URLs to this service."""
 
 import errno
 import hashlib
@@ -22,7 +22,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """Bundles as files in one folder.
 
-    folder -- created with the first upload URL or submission; if it is missing later, bundles are unavailable
+    folder -- created for the first upload
     base_url -- the service's public URL, without a trailing slash
     secret -- returns the signing key, at least 32 random bytes, the same in all processes and after a restart
     """
@@ -39,7 +39,7 @@ class FolderStorage(Storage):
         return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
 
     def is_signed(self, object_key: str, expires: str, signature: str, now: datetime) -> bool:
-        """Check the parameters of an upload URL: signed by this service and not expired."""
+        """Return whether an upload URL was signed by this service and has not expired."""
         if not is_object_key(object_key) or not _EXPIRES.fullmatch(expires):
             return False
         expected = self._sign(object_key, expires)
@@ -79,7 +79,7 @@ class FolderStorage(Storage):
     def delete(self, object_key: str) -> None:
         with suppress(NotFound), self._translated_errors():
             self._path(object_key).unlink(missing_ok=True)
-            # listdir fails if the folder is missing; glob would find nothing.
+            # Unlike glob, listdir fails if the folder is missing.
             for name in os.listdir(self.folder):
                 if name.startswith(f"{object_key}.") and name.endswith(".part"):
                     (self.folder / name).unlink(missing_ok=True)
@@ -87,7 +87,6 @@ class FolderStorage(Storage):
     def check_writable(self) -> None:
         try:
             self._create_folder()
-            # Unnamed, so a killed process leaves nothing behind.
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.write(b"?")
                 file.flush()

@@ -7,37 +7,34 @@ from typing import NamedTuple
 from storage.base import Readable
 
 CHUNK_BYTES = 64 * 1024
-# Of all headers of one entry: tarfile reads them into memory, including long names and sparse maps.
+# For an entry's headers together, which tarfile reads into memory, including long names and sparse maps.
 MAX_HEADER_BYTES = 16 * 1024
 DAMAGED = "The bundle is not a gzip-compressed tar archive, or it is damaged."
 
 
 class ListingLimits(NamedTuple):
     entries: int = 20_000
-    name_characters: int = 1024 * 1024  # of all names together: 50 for each of 20,000 entries
-    content_bytes: int = 256 * 1024 * 1024  # uncompressed; the client packs at most 100 MiB
+    name_characters: int = 1024 * 1024  # in total, on average 50 for each of 20,000 entries
+    content_bytes: int = 256 * 1024 * 1024  # the client packs at most 100 MiB
     seconds: float = 10.0
 
 
 class ListingStopped(Exception):
-    """The bundle cannot be read further. The message is the reason."""
+    """The listing is incomplete. The message is the reason."""
 
 
 class BoundedGunzip:
-    """The uncompressed bytes of the first gzip member, as a file that tarfile reads forwards.
-
-    tarfile reads headers and seeks over contents.
-    """
+    """The first gzip member's uncompressed bytes. tarfile reads headers and seeks over contents."""
 
     def __init__(self, source: Readable, limits: ListingLimits):
         self._source = source
         self._decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
         self._bytes_left = limits.content_bytes
         self._deadline = monotonic() + limits.seconds
-        self._chunk = memoryview(b"")  # decompressed and not read
+        self._chunk = memoryview(b"")  # decompressed but not read
         self._position = 0
         self._header_bytes_left = MAX_HEADER_BYTES
-        self.latest = b""  # the latest bytes that were read
+        self.latest = b""  # the result of the latest read
 
     def start_entry(self) -> None:
         """Allow MAX_HEADER_BYTES for the headers of the next entry."""
@@ -53,31 +50,31 @@ class BoundedGunzip:
         self._header_bytes_left -= size
         if self._header_bytes_left < 0:
             raise ListingStopped("The bundle has a header that is too large to read.")
-        parts = []
+        chunks = []
         while size:
-            part = self._take(size)
-            parts.append(part)
-            size -= len(part)
-        self.latest = b"".join(parts)
+            chunk = self._read_some(size)
+            chunks.append(chunk)
+            size -= len(chunk)
+        self.latest = b"".join(chunks)
         return self.latest
 
     def seek(self, position: int) -> None:
-        """Skip forwards. Raise ListingStopped at the end of the stream."""
+        """Skip forward. Raise ListingStopped at the end of the stream."""
         if position < self._position:
             raise ListingStopped(DAMAGED)
         while self._position < position:
-            self._take(position - self._position)
+            self._read_some(position - self._position)
 
-    def _take(self, size: int) -> memoryview:
-        """The next 1 to `size` bytes."""
+    def _read_some(self, size: int) -> memoryview:
+        """Return the next 1 to `size` bytes."""
         while not self._chunk:
             self._chunk = memoryview(self._decompress())
-        taken, self._chunk = self._chunk[:size], self._chunk[size:]
-        self._position += len(taken)
-        return taken
+        chunk, self._chunk = self._chunk[:size], self._chunk[size:]
+        self._position += len(chunk)
+        return chunk
 
     def _decompress(self) -> bytes:
-        """Up to CHUNK_BYTES, or nothing if more compressed bytes are needed."""
+        """Return up to CHUNK_BYTES, or b"" if more compressed bytes are needed."""
         if self._bytes_left <= 0:
             raise ListingStopped("The bundle has more contents than a listing reads.")
         if monotonic() > self._deadline:

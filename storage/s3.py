@@ -1,4 +1,4 @@
-"""Bundles in a bucket of an S3-compatible store."""
+"""Storage in an S3-compatible store."""
 
 import errno
 import tempfile
@@ -13,17 +13,17 @@ from typing import Any
 from errors import DiskFull, NotFound, StoreUnavailable
 from storage.base import CONTENT_TYPE, Readable, Storage, checked_length, is_object_key, read_body
 
-# For each attempt. A request that waits for the store occupies a server thread.
+# A request that waits for the store occupies a server thread.
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
-# During an outage one request per pause tries the store; the others fail immediately.
+# During an outage, one request per pause tries the store, and all other requests fail immediately.
 OUTAGE_PAUSE_SECONDS = 5
 
 
 class S3Storage(Storage):
-    """A bucket of an S3-compatible store; clients upload to it directly.
+    """A bucket to which clients upload directly.
 
-    bucket -- an existing bucket; nothing in it needs to be public
-    prefix -- precedes each object key, such as "bundles/"
+    bucket -- an existing bucket, which can be private
+    prefix -- precedes object keys, such as "bundles/"
     client_options -- boto3's endpoint_url, region_name, aws_access_key_id and aws_secret_access_key; None for Amazon
         S3 with the machine's settings and credentials
     """
@@ -47,7 +47,7 @@ class S3Storage(Storage):
 
     def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
         length = checked_length(content_length)
-        # The store needs the body's digest before the body, and again for another attempt.
+        # The store needs the body's digest before the body. A retry needs the body again.
         with tempfile.TemporaryFile() as file:
             with _translated_disk_errors():
                 for chunk in read_body(stream, length):
@@ -69,12 +69,12 @@ class S3Storage(Storage):
             self._call("delete_object", object_key)
 
     def check_writable(self) -> None:
-        """Write an empty object, always the same one: read permission alone is not enough."""
+        """Write a fixed empty object, which requires write permission."""
         with _translated_errors():
             self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 
     def delete_partial_uploads(self, before: datetime) -> None:
-        """Do nothing: S3 stores an object completely or not at all."""
+        """Do nothing: S3 stores objects completely or not at all."""
 
     def _call(self, operation: str, object_key: str, **options: Any) -> Any:
         target = self._object(object_key) | options
@@ -95,16 +95,16 @@ class S3Storage(Storage):
         return self._new_client(connect_timeout=2, read_timeout=3, attempts=1)
 
     def _new_client(self, connect_timeout: int, read_timeout: int, attempts: int) -> Any:
-        # Imported here because boto3 takes 25 MiB, which a service with a folder does not need.
+        # Imported here because boto3 takes 25 MiB of memory, which FolderStorage does not need.
         import boto3
         from botocore.config import Config
 
         config = Config(
             signature_version="s3v4",
-            # Amazon's host without a region may redirect a PUT, which clients cannot follow.
-            # Most other stores have no host name for each bucket.
+            # Amazon's host without a region can redirect a PUT, which clients cannot follow.
+            # Most other stores have no host names for buckets.
             s3={"addressing_style": "path" if self._client_options.get("endpoint_url") else "virtual"},
-            # Some stores do not support the newer checksums, and clients send none.
+            # Some stores do not support newer checksums, which clients do not send either.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=connect_timeout,
@@ -115,7 +115,7 @@ class S3Storage(Storage):
 
 
 class CircuitBreaker:
-    """During an outage, let one request at a time through and fail the others."""
+    """During an outage, lets one request at a time through, and rejects all other requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -137,7 +137,7 @@ class CircuitBreaker:
 
 
 class _Body:
-    """The body of a response, with translated errors."""
+    """A response's body, with translated errors."""
 
     def __init__(self, body: Any):
         self._body = body
@@ -151,7 +151,7 @@ class _Body:
 
 
 def _is_outage(error: Exception) -> bool:
-    """Return whether the store did not respond or failed; a rejected request is not an outage."""
+    """Return whether the store failed or did not respond, rather than rejected the request."""
     from botocore.exceptions import BotoCoreError
 
     return isinstance(error, BotoCoreError) or _status(error) >= 500

@@ -7,6 +7,7 @@ from werkzeug.test import TestResponse
 
 from access.console import COOKIE
 from models import ApiToken, CandidateKey, Organization, SignIn, User
+from tests import documented_errors
 
 CONSOLE_HEADERS = {"Origin": "http://localhost:8000", "X-Proofstone-Console": "1"}
 
@@ -63,7 +64,9 @@ class Caller:
 
     def request(self, method: str, path: str, headers: Any = None, **options: Any) -> TestResponse:
         options.setdefault("buffered", True)
-        return self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)
+        response = self.client.open(path, method=method, headers=self.headers | (headers or {}), **options)
+        documented_errors.check(response)
+        return response
 
 
 def use_grant(caller: Caller, grant: str) -> TestResponse:

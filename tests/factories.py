@@ -89,7 +89,7 @@ def record(
     tool: str = "claude-code",
 ) -> int:
     """Store events that a channel recorded of a session of an agent."""
-    return sessions.record(session, EventSource(channel, tool, "2.1.197", agent_session), events)
+    return sessions.record(session, (EventSource(channel, tool, "2.1.197", agent_session), events))
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:

@@ -32,7 +32,7 @@ class Assessment:
         if self.deleted:
             return NOT_FOUND
         if member != "days" and getattr(self, member) != value and any(key.session for key in self.keys):
-            return conflict("already_begun")
+            return conflict("already_started")
         setattr(self, member, value)
         return OK
 
@@ -168,13 +168,14 @@ class Key:
     @for_reviewers
     def invite(self, now):
         if self.status(now) not in OPEN:
-            return conflict("session_ended" if self.session else "expired")
-        return OK if self.email else conflict("no_address")
+            return conflict("session_ended" if self.session else "invitation_expired")
+        return OK if self.email else conflict("no_email_address")
 
     @for_reviewers
     def extend(self, days, now, reopens=False):
         if self.session or self.is_expired(now) != reopens:
-            return conflict("key_redeemed" if self.session else "not_expired" if reopens else "expired")
+            unusable = "not_expired" if reopens else "invitation_expired"
+            return conflict("key_redeemed" if self.session else unusable)
         expires_at = (now if reopens else self.expires_at) + (days or self.assessment.days) * DAY
         if expires_at > now + MAX_EXPIRY:
             return 400, "invalid_request"
@@ -195,7 +196,7 @@ class Key:
             deadline = self._close_deadline(self.session.redeemed_at)
             if deadline is not None and deadline <= now:
                 self.extra = before
-                return conflict("time_is_over")
+                return conflict("time_limit_passed")
             self.session.closes_at = deadline
         return OK
 

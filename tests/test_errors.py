@@ -1,4 +1,4 @@
-"""Documentation of errors, and errors of the database: an error where a retry helps, else a 500."""
+"""Documented error codes, and responses to database errors."""
 
 import re
 from pathlib import Path
@@ -21,9 +21,11 @@ CREATE TRIGGER no_room BEFORE INSERT ON assessments EXECUTE FUNCTION no_room();
 
 
 def every_code():
-    """Status and code of each error, except those of the model proxies."""
-    yield None, "http_error"
-    yield from ((status, code) for status, (code, _) in errors.HTTP_ERRORS.items())
+    """Yield the status and code of each error, without the model proxies' errors."""
+    yield None, errors.OTHER_HTTP_ERROR
+    for status, (code, _) in errors.HTTP_ERRORS.items():
+        if code != errors.OTHER_HTTP_ERROR:
+            yield status, code
     for error_class in subclasses(errors.ApiError):
         if not error_class.__module__.startswith("proxy."):
             codes = getattr(error_class, "SENTENCES", {error_class.reason: ""})
@@ -36,35 +38,32 @@ def subclasses(parent):
 
 
 def test_every_code_is_documented_with_cause_and_remedy():
-    """docs/errors.md, which the header Link of each error refers to."""
     documented = {}
     for section in ERRORS.split("\n## ")[1:]:
         status = int(section[:3]) if section[:3].isdigit() else None
         for code, text in re.findall(r"^### (\w+)\n(.*?)(?=\n### |\Z)", section, re.DOTALL | re.MULTILINE):
             documented[status, code] = text
-    missing = set(every_code()) - documented.keys()
-    assert missing == set(), "Add a section to docs/errors.md."
+    assert set(every_code()) == documented.keys(), "Add, rename or delete these sections in docs/errors.md."
     for code, text in documented.items():
-        assert len(re.findall(r"\.(?=\s)", text)) >= 2, (
-            f"{code}: write a sentence on the cause, one on the remedy."
-        )
+        sentences = len(re.findall(r"\.(?=\s)", text))
+        assert sentences >= 2, f"{code}: describe the cause and the remedy in docs/errors.md."
 
 
 @pytest.fixture
 def full_database(app):
-    """No room for a new row: SQLite's file may not grow, and a trigger on PostgreSQL raises the error."""
+    """A database without space for a new row: SQLite's file cannot grow, and PostgreSQL's trigger raises the error."""
     if is_postgres():
         db.execute_sql(FULL)
         yield
         return
     db.execute_sql("PRAGMA max_page_count = 1")
     yield
-    # SQLite has ended the test's transaction, which the fixture `app` is going to roll back.
+    # SQLite has ended the test's transaction, but the `app` fixture rolls it back.
     db.execute_sql("BEGIN")
     db.execute_sql("PRAGMA max_page_count = 1073741823")
 
 
-def test_a_full_database_is_reported_with_a_time_to_retry(reviewer, full_database):
+def test_a_full_database_is_reported_with_retry_after(reviewer, full_database):
     response = reviewer.post("/v1/assessments", NEW)
     assert error_of(response) == ((503, "database_full") if is_postgres() else (507, "disk_full"))
     assert int(response.headers["Retry-After"]) > 0
@@ -91,9 +90,9 @@ def test_a_missing_table_is_503_before_an_upgrade_and_500_after_it(
         assert response.json["parts"]["migrations"] == "behind"
 
 
-def test_a_row_deleted_during_the_request_is_404(candidate, key, monkeypatch):
-    def delete_meanwhile(key, session):
+def test_a_row_deleted_during_the_request_is_404(reviewer, assessment, monkeypatch):
+    def find_deleted(model, row_id):
         raise Assessment.DoesNotExist
 
-    monkeypatch.setattr("models.privacy.stored_data", delete_meanwhile)
-    assert error_of(candidate.get("/v1/candidate/me")) == (404, "not_found")
+    monkeypatch.setattr("blueprints.assessments.find", find_deleted)
+    assert error_of(reviewer.get(f"/v1/assessments/{assessment.id}")) == (404, "not_found")

@@ -42,7 +42,7 @@ def browser(app, issuer, organization, monkeypatch):
     settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "proofstone", "OIDC_CLIENT_SECRET": "a-secret"}
     for name, value in (settings | {"OIDC_ALLOWED_DOMAINS": ("people.example",)}).items():
         monkeypatch.setitem(app.config, name, value)
-    oidc._known.clear()
+    oidc._cache.clear()
     return Caller(app, **CONSOLE_HEADERS)
 
 
@@ -189,7 +189,7 @@ def test_a_provider_that_names_another_issuer_is_rejected(browser, monkeypatch):
 
 
 def test_a_huge_answer_is_rejected(browser, monkeypatch):
-    monkeypatch.setattr(oidc, "MAX_ANSWER_BYTES", 100)
+    monkeypatch.setattr(oidc, "MAX_RESPONSE_BYTES", 100)
     response = browser.get("/sign-in/oidc")
     assert response.headers["Location"].endswith("?error=oidc_unavailable")
 

@@ -1,6 +1,6 @@
-"""The ID of each request, and its line in the log.
+"""Request IDs and the request log.
 
-A WSGI middleware, not a Flask hook: it also covers streamed responses and requests that crash the application.
+A WSGI middleware, not a Flask hook: it covers streamed responses and requests that crash the application.
 """
 
 import logging
@@ -22,16 +22,16 @@ HEADER = "X-Request-Id"
 
 log = logging.getLogger("proofstone.requests")
 
-# OpenAPI's operation ID and path of each Flask endpoint.
+# The operation ID and the OpenAPI path of each Flask endpoint.
 Operations = Mapping[str, tuple[str, str]]
 
 
 class RequestRecord:
-    """One request: its ID, its caller and its response.
+    """One request with its ID, caller and response.
 
-    caller -- kind of the credential and ID of its row
-    endpoint -- Flask's name of the view; None if no route matched
-    milliseconds -- until the last byte of the response
+    caller -- the credential's kind and its row's ID
+    endpoint -- Flask's endpoint, or None if no route matched
+    milliseconds -- time until the response's last byte
     """
 
     def __init__(self, environ: dict[str, Any]):
@@ -55,7 +55,7 @@ class RequestRecord:
 
     @property
     def address(self) -> str:
-        """The client's IP address as set by TRUSTED_PROXIES; `unknown` if a proxy sent anything else."""
+        """The client's IP address, or `unknown` if a trusted proxy sent something else."""
         address = self.environ.get("REMOTE_ADDR") or ""
         return address if IP_ADDRESS.fullmatch(address) else "unknown"
 
@@ -64,13 +64,13 @@ _current: ContextVar[RequestRecord | None] = ContextVar("request_record", defaul
 
 
 def current_id() -> str | None:
-    """Return the ID of the current request; None outside a request."""
+    """Return the current request's ID, or None outside a request."""
     record = _current.get()
     return record.id if record else None
 
 
 def record_caller(kind: str, row_id: Any) -> None:
-    """Record the caller: `reviewer` with the token's ID or `candidate` with the key's ID."""
+    """Record the caller: `reviewer` with the token's ID, or `candidate` with the key's ID."""
     if record := _current.get():
         record.caller = (kind, row_id)
 
@@ -81,20 +81,20 @@ def record_late_events(count: int) -> None:
 
 
 def record_recording_failure() -> None:
-    """Record that the events of a model call could not be stored."""
+    """Record that a model call's events could not be stored."""
     if record := _current.get():
         record.has_recording_failure = True
 
 
 def record_invalid_credential() -> None:
-    """Record that the credential is invalid and new for its address, or was rejected in a locked network."""
+    """Record a credential that is invalid and new for its network, or that a locked network sent."""
     if record := _current.get():
         record.has_invalid_credential = True
 
 
 @contextmanager
 def outside_application() -> Iterator[str]:
-    """Assign an ID to a request that the server itself rejects, for its response and its log lines."""
+    """Assign an ID to a request that the server rejects before it reaches the application."""
     record = RequestRecord({})
     token = _current.set(record)
     try:
@@ -104,14 +104,14 @@ def outside_application() -> Iterator[str]:
 
 
 class LogFields(dict):
-    """A log message made of fields: an object in JSON, `name=value` in text."""
+    """A structured log message: an object in JSON, `name=value` in text."""
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.items() if value is not None)
 
 
 class RequestLog:
-    """WSGI middleware that adds X-Request-Id to each response and writes one line for each request.
+    """WSGI middleware that adds X-Request-Id to each response and logs each request.
 
     measure -- called with each finished request and its operation ID
     """
@@ -132,7 +132,7 @@ class RequestLog:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             record.status = int(status[:3])
-            # Flask discards its request before the response ends.
+            # Flask discards the request before the response ends.
             rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
             record.endpoint = rule.endpoint if rule else None
             headers.append((HEADER, record.id))
@@ -154,7 +154,7 @@ class RequestLog:
 
 
 class _ResponseBody:
-    """A response body; the request is finished when the server closes it."""
+    """A response body that counts its bytes, and finishes the request when the server closes it."""
 
     def __init__(self, body: Any, record: RequestRecord, finish: Callable[[RequestRecord], None]):
         self._body = body
@@ -182,10 +182,10 @@ class _ResponseBody:
             self._finish(self._record)
 
 
-def _request_id(given: str | None) -> str:
-    """Accept the ID that a proxy or client sent if it is safe to log; otherwise make one."""
-    if given and SAFE_REQUEST_ID.fullmatch(given) and masked(given) == given:
-        return given
+def _request_id(header: str | None) -> str:
+    """Return the proxy's or client's ID if it is safe to log, otherwise a new one."""
+    if header and SAFE_REQUEST_ID.fullmatch(header) and masked(header) == header:
+        return header
     return str(uuid_utils.uuid7())
 
 

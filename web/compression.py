@@ -1,8 +1,7 @@
 """Compress large responses for clients that accept gzip.
 
-Only operations whose responses contain no secrets: from the size of a compressed response, an attacker on the
-network who can add text to it could guess its other parts (BREACH). Responses with keys or tokens are therefore sent
-uncompressed.
+Never compress responses that contain keys or tokens: an attacker who can add text to a response could guess its secrets
+from its compressed size (BREACH).
 """
 
 import gzip
@@ -13,13 +12,13 @@ from typing import Any
 
 from flask import Response, make_response, request
 
-LEVEL = 1  # Higher levels take several times as long, and save little of JSON.
+LEVEL = 1  # Higher levels take several times as long and compress JSON little better.
 MIN_BYTES = 2_000
 _GZIP = 31  # zlib's window size of gzip
 
 
 def compressed(view: Callable) -> Callable:
-    """Compress the successful responses of a view, streamed ones chunk by chunk. Goes above `etags.tagged`."""
+    """Compress a view's successful responses. Goes above `etags.with_etag`."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
@@ -29,7 +28,7 @@ def compressed(view: Callable) -> Callable:
             return response
         tag, _ = response.get_etag()
         if tag:
-            # A strong tag would promise the same bytes as without compression.
+            # A strong tag would promise the same bytes with and without compression.
             response.set_etag(tag, weak=True)
         if response.status_code == 200:
             _compress(response)
@@ -40,7 +39,7 @@ def compressed(view: Callable) -> Callable:
 
 def _compress(response: Response) -> None:
     if response.is_streamed:
-        response.response = _packed(response.response)
+        response.response = _compress_chunks(response.response)
     elif len(body := response.get_data()) >= MIN_BYTES:
         response.set_data(gzip.compress(body, LEVEL, mtime=0))
     else:
@@ -48,9 +47,9 @@ def _compress(response: Response) -> None:
     response.headers["Content-Encoding"] = "gzip"
 
 
-def _packed(chunks: Iterable[Any]) -> Iterator[bytes]:
-    packer = zlib.compressobj(LEVEL, wbits=_GZIP)
+def _compress_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(LEVEL, wbits=_GZIP)
     for chunk in chunks:
-        # Flushed, so that clients can read each chunk when it arrives.
-        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
-    yield packer.flush()
+        # Flush to let clients read each chunk when it arrives.
+        yield compressor.compress(chunk) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    yield compressor.flush()

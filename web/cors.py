@@ -1,4 +1,4 @@
-"""Cross-origin requests from the web pages of CORS_ORIGINS (docs/settings.md), never with cookies."""
+"""Allow cross-origin requests from CORS_ORIGINS (docs/settings.md), never with cookies."""
 
 from flask import Flask, Response, current_app, request
 
@@ -14,7 +14,7 @@ PREFLIGHT_SECONDS = 7200  # the longest that browsers accept
 
 
 def register(app: Flask) -> None:
-    """Set the headers on the API's responses, errors included, if CORS_ORIGINS is set."""
+    """Set CORS headers on the API's responses, including errors, if CORS_ORIGINS is set."""
     if app.config["CORS_ORIGINS"]:
         app.after_request(_set_headers)
 

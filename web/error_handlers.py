@@ -1,4 +1,4 @@
-"""Error handlers: HTTP and database errors become error responses (R26)."""
+"""Turn HTTP and database errors into error responses (R26)."""
 
 import logging
 import sqlite3
@@ -15,23 +15,21 @@ log = logging.getLogger("proofstone")
 
 
 def register(app: Flask) -> None:
-    """Respond to HTTP and database errors in the shape of R26."""
     app.register_error_handler(HTTPException, _respond)
-    app.register_error_handler(peewee.DoesNotExist, _disappeared)
+    app.register_error_handler(peewee.DoesNotExist, _row_deleted)
     app.register_error_handler(peewee.IntegrityError, _conflict)
     for kind in (peewee.DatabaseError, sqlite3.Error, *errors.CONNECTION_ERRORS):
         app.register_error_handler(kind, _database_error)
 
 
 def _respond(error: HTTPException) -> Any:
-    """The response to an error, with a link to the documentation of its code (R44)."""
+    """Build an error response with a link to the documentation of its code (R44)."""
     body, status, headers = errors.response_of(error)
     prefix = urlsplit(current_app.config["BASE_URL"]).path.rstrip("/")
     return body, status, [*headers, ("Link", f'<{prefix}/docs/errors.md#{body["code"]}>; rel="help"')]
 
 
-def _disappeared(error: Exception) -> Any:
-    """Respond when a row was deleted during the request."""
+def _row_deleted(error: Exception) -> Any:
     log.warning("A row was deleted during a request: %s", type(error).__name__)
     return _respond(errors.NotFound())
 
@@ -44,7 +42,7 @@ def _conflict(error: peewee.IntegrityError) -> Any:
 
 def _database_error(error: Exception) -> Any:
     if errors.error_for(error) is None:
-        # Not a bug if the schema is older than the code.
+        # An outdated schema is not a bug.
         parts = current_app.extensions["readiness"].parts()
         if parts["migrations"] == "behind":
             return _respond(errors.NotReady(parts=parts))

@@ -1,7 +1,7 @@
 """gunicorn's threaded worker with limits for silent clients, a graceful stop, and this API's error responses.
 
-Each override has a test that fails without it, in tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
-tests/live/test_start_and_stop.py or tests/hostile/test_sockets.py.
+Tests of the overrides: tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
+tests/live/test_start_and_stop.py and tests/hostile/test_sockets.py.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import struct
 import sys
 import threading
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from gunicorn import util
 from gunicorn.glogging import Logger
@@ -19,35 +19,26 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 import config
+from errors import HTTP_ERRORS
 from web import access_log, log_format
 
 SILENCE_SECONDS = 10
 LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
-# Connections are shut down this long before gunicorn kills the process, so that their requests can still finish.
-CUT_SECONDS = 3
+# Connections are shut down this long before gunicorn kills the process; their requests can then still be logged.
+SHUTDOWN_SECONDS = 3
 
 
-class ErrorResponse(NamedTuple):
-    status: int
-    code: str
-    message: str
-
-
-MALFORMED = ErrorResponse(400, "malformed_request", "The request is not well-formed HTTP.")
-INTERNAL = ErrorResponse(500, "internal_error", "Internal error. The error has been logged.")
-RESPONSES: dict[type[Exception], ErrorResponse] = {
-    errors.LimitRequestLine: ErrorResponse(414, "uri_too_long", "The URL is too long."),
-    errors.LimitRequestHeaders: ErrorResponse(431, "headers_too_large", "The headers are too large."),
-    errors.ExpectationFailed: ErrorResponse(
-        417, "expectation_failed", "The only supported expectation is 100-continue."
-    ),
+STATUSES: dict[type[Exception], int] = {
+    errors.LimitRequestLine: 414,
+    errors.LimitRequestHeaders: 431,
+    errors.ExpectationFailed: 417,
 }
 SERVER_ERRORS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName, errors.ConfigurationProblem)
 
 
 class Log(Logger):
-    """gunicorn's log in the format of all other lines, with keys and tokens masked."""
+    """gunicorn's log in the application's log format, with keys and tokens masked."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -56,7 +47,7 @@ class Log(Logger):
             handler.setFormatter(formatter)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log the current exception, but no traceback for a client that exceeded SILENCE_SECONDS."""
+        """Log the current exception, without a traceback if a client exceeded SILENCE_SECONDS."""
         if isinstance(sys.exc_info()[1], BlockingIOError):
             self.debug("Closed a silent connection.")
         else:
@@ -77,8 +68,8 @@ class WebWorker(ThreadWorker):
         finally:
             self.in_flight.discard(conn)
         if not stays_open:
-            # Wait for the client to close, too. gunicorn would do so in its accept loop, for two seconds per client;
-            # after an exception it closes at once.
+            # Wait for the client to close. gunicorn would wait in its accept loop, for two seconds per client, or after
+            # an exception not at all.
             util.close_graceful(conn.sock.dup(), LINGER_SECONDS, MAX_DRAIN_BYTES)
             raise ConnectionAbortedError
         return stays_open
@@ -90,10 +81,10 @@ class WebWorker(ThreadWorker):
             self.begin_graceful_stop()
 
     def begin_graceful_stop(self) -> None:
-        """Accept the connections that are already queued, then reject new ones.
+        """Accept the queued connections, then reject new ones.
 
-        The kernel resets what is queued when the last process closes a listener. A connection that arrives in between
-        is reset too, before its request is read.
+        When the last process closes a listener, the kernel resets the connections in its queue. A connection that
+        arrives just before that is reset before its request is read.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
@@ -104,57 +95,58 @@ class WebWorker(ThreadWorker):
                 if self.nr_conns == accepted:
                     break
             listener.close()
-        # Close connections that have not sent anything yet, such as a browser's spare ones.
+        # Close connections that have not sent anything, such as a browser's preconnects.
         for conn in self.pending_conns:
             conn.timeout = 0
         self.murder_pending()
-        timer = threading.Timer(self.cfg.graceful_timeout - CUT_SECONDS, self.cut_connections)
+        timer = threading.Timer(self.cfg.graceful_timeout - SHUTDOWN_SECONDS, self.shut_down_connections)
         timer.daemon = True
         timer.start()
 
-    def cut_connections(self) -> None:
-        """End the streams and slow requests that are left; their threads see a disconnected client."""
+    def shut_down_connections(self) -> None:
+        """Disconnect the remaining streams and slow requests."""
         for conn in self.in_flight.copy():
             with contextlib.suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Respond to a request that never reached the application, or that it failed to respond to."""
-        response = response_to(exc)
-        if req is not None and response is MALFORMED:
-            # The application has responded without reading this request's malformed body.
+        """Respond to a request that did not reach the application, or that the application failed to answer."""
+        status = status_for(exc)
+        if req is not None and status == 400:
+            # The application has already responded, without reading the malformed body.
             return
         with access_log.outside_application() as request_id:
-            if response is INTERNAL:
+            if status == 500:
                 self.log.error("A request failed outside the application.", exc_info=exc)
             else:
                 self.log.info("Rejected a malformed request (%s).", type(exc).__name__)
             try:
-                util.write_nonblock(client, serialize(response, request_id))
+                util.write_nonblock(client, serialize(status, request_id))
             except OSError:
                 self.log.debug("The client disconnected before its error response.")
 
 
 def limit_silence(sock: socket.socket) -> None:
-    """Let each receive and each send block for at most SILENCE_SECONDS.
+    """Limit each receive and each send to SILENCE_SECONDS.
 
-    These are the kernel's timeouts. gunicorn resets Python's `settimeout` for each request.
+    Uses the kernel's timeouts, since gunicorn resets Python's `settimeout` for each request.
     """
     limit = struct.pack("@ll", SILENCE_SECONDS, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def response_to(exc: Exception) -> ErrorResponse:
+def status_for(exc: Exception) -> int:
     if isinstance(exc, SERVER_ERRORS) or not isinstance(exc, (errors.ParseException, OSError)):
-        return INTERNAL
-    return RESPONSES.get(type(exc), MALFORMED)
+        return 500
+    return STATUSES.get(type(exc), 400)
 
 
-def serialize(response: ErrorResponse, request_id: str) -> bytes:
-    body = json.dumps({"error": response.message, "code": response.code})
+def serialize(status: int, request_id: str) -> bytes:
+    code, message = HTTP_ERRORS[status]
+    body = json.dumps({"error": message, "code": code})
     head = (
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\nConnection: close\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
         f"{access_log.HEADER}: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -24,10 +24,10 @@ from web.value_limit import MAX_VALUES, find_excess
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENT_BYTES = 16 * 1024 * 1024
-MAX_DETAILS = 100  # of one response: a small body can have several hundred thousand invalid values
-MAX_BATCH_VALUES = 200_000  # of all entries together; each has MAX_VALUES at most
+MAX_DETAILS = 100  # per response: a small body can have several hundred thousand invalid values
+MAX_BATCH_VALUES = 200_000  # in all entries together; MAX_VALUES applies to each
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# Only these numbers can exceed 64 bits or a float: 19 digits or more, or an exponent of three digits or more.
+# Only these numbers can exceed 64 bits or a float: at least 19 digits, or an exponent of at least three digits.
 _HUGE_NUMBER = re.compile(r"[0-9](?:[0-9]{18}|[eE]\+?[0-9]{3})")
 _INT64 = range(-(2**63), 2**63)
 _PUNCTUATION = re.compile(r"[ \t\n\r]*([\[{:,]?)[ \t\n\r]*")
@@ -58,7 +58,7 @@ def body_limit(max_bytes: int) -> Callable:
 
 
 def load_strict(schema: ma.Schema, text: str) -> tuple[dict, dict]:
-    """Parse `text` strictly and validate it; return the object as sent and as loaded by the schema.
+    """Parse `text` strictly and validate it. Returns the object as sent and as loaded by the schema.
 
     Raises NotJson, TooManyValues, Invalid or marshmallow's ValidationError.
     """
@@ -67,9 +67,9 @@ def load_strict(schema: ma.Schema, text: str) -> tuple[dict, dict]:
 
 
 def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
-    """Parse the JSON object in `body`; raise NotJson, TooManyValues or Invalid with the reason (R27).
+    """Parse the JSON object in `body` (R27). Raises NotJson, TooManyValues or Invalid.
 
-    Fields named in `verbatim` are stored as text. They may contain NUL, lone surrogates and numbers of any size.
+    verbatim -- fields that are stored as text, and may contain NUL, lone surrogates and numbers of any size
     """
     return _strict_object(decode(body), verbatim, max_values)
 
@@ -80,14 +80,14 @@ def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dic
     value = _parse(text)
     if not isinstance(value, dict):
         raise NotJson(NOT_AN_OBJECT)
-    # Walk the values only if the text can contain something to reject.
+    # Check each value only if the text can contain an invalid one.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH or _HUGE_NUMBER.search(text):
         _check(value, [], False, verbatim)
     return value
 
 
 def decode(body: bytes) -> str:
-    """Decode a body; raise NotJson unless it is UTF-8 without a byte-order mark."""
+    """Decode a body. Raises NotJson unless it is UTF-8 without a byte-order mark."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -125,12 +125,12 @@ def _reject_constant(name: str) -> None:
 
 
 STRICT = json.JSONDecoder(object_pairs_hook=_unique_fields, parse_constant=_reject_constant)
-# Finds where a value ends. Integers stay text, so that their length does not matter.
+# Finds the end of a value. Integers of any length stay text.
 LENIENT = json.JSONDecoder(parse_int=str)
 
 
 def _check(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str, ...]) -> None:
-    """Check every value inside `node`, which is at `path`; of verbatim values only the depth."""
+    """Check every value in `node`, which is at `path`; for verbatim values, check only the depth."""
     if len(path) >= MAX_DEPTH:
         raise NotJson(TOO_DEEP)
     for name, child in node.items() if isinstance(node, dict) else enumerate(node):
@@ -154,21 +154,21 @@ def _check_scalar(value: Any, path: list) -> None:
 
 
 def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
-    """Like `split_array`, but raises TooManyValues for more than MAX_BATCH_VALUES."""
+    """Split an array like `split_array`, but raise TooManyValues above MAX_BATCH_VALUES."""
     excess = find_excess(text, MAX_BATCH_VALUES)
     if excess is None:
         return split_array(text, name, max_entries)
-    # The text before the excess is cheap to parse, and may already have too many entries.
+    # The text before the excess is cheap to parse, and BatchTooLarge takes precedence.
     with suppress(NotJson):
         split_array(text[:excess], name, max_entries)
     raise _too_many_values(MAX_BATCH_VALUES)
 
 
 def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
-    """Split the array field `name` of the JSON object in `text` into its entries, each as the text that was sent.
+    """Split the array field `name` of the JSON object in `text`.
 
-    Also returns `text` with an empty array instead of the entries. The caller parses that text and each entry strictly;
-    this function checks only the punctuation of the array. Raises BatchTooLarge at the entry after `max_entries`.
+    Returns each entry's text, and `text` with an empty array. Checks only the array's punctuation: the caller parses
+    the returned texts strictly. Raises BatchTooLarge for more than `max_entries`.
     """
     try:
         start = _find_field(text, name)
@@ -181,7 +181,7 @@ def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]
 
 
 def _find_field(text: str, name: str) -> int:
-    """Find the position of the array that is the field `name` of the outermost object."""
+    """Find the position of the outermost object's array field `name`."""
     mark, at = _punctuation(text, 0)
     if mark != "{":
         raise NotJson(NOT_AN_OBJECT)
@@ -195,7 +195,7 @@ def _find_field(text: str, name: str) -> int:
 
 
 def _split_array_at(text: str, at: int, max_entries: int) -> tuple[list[str], int]:
-    """Split the array at a position; return its entries and the position after it."""
+    """Split the array at `at`; return its entries and the position after it."""
     entries: list[str] = []
     _, at = _punctuation(text, at)
     while not text.startswith("]", at):
@@ -210,17 +210,17 @@ def _split_array_at(text: str, at: int, max_entries: int) -> tuple[list[str], in
 
 
 def _punctuation(text: str, at: int) -> tuple[str, int]:
-    """Read the punctuation between two values, if any; return it and the position of the next value."""
+    """Return the punctuation at `at`, if any, and the position of the next value."""
     match = _PUNCTUATION.match(text, at)
-    assert match is not None  # It also matches nothing.
+    assert match is not None  # The pattern matches an empty text.
     return match[1], match.end()
 
 
 class Parser(FlaskParser):
-    """webargs with strict JSON and this API's error shape."""
+    """webargs' parser with strict JSON and this API's error format."""
 
     DEFAULT_VALIDATION_STATUS = 400
-    # None leaves the decision to the schemas, which ignore unknown names; check_body() comes first (R35).
+    # None leaves unknown names to the schemas, which ignore them. check_body() runs first (R35).
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": None, "query": None}
 
     def load_json(self, req: Request, schema: Any) -> Any:
@@ -229,7 +229,7 @@ class Parser(FlaskParser):
             raise UnsupportedMediaType()
         text = decode(read_body(req, retains=False))
         if name := getattr(schema, "split_list", None):
-            # The entries are parsed one by one later, so that an invalid one does not reject the others.
+            # The view parses each entry, so an invalid entry does not reject the batch.
             entries, rest = split_batch(text, name, schema.max_entries)
             strict_object(rest.encode())
             return {name: entries}
@@ -249,25 +249,25 @@ class Parser(FlaskParser):
         return MultiDictProxy(arguments, schema)
 
     def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> NoReturn:
-        # webargs nests the messages under the location (json, query), which is not part of the path.
+        # webargs groups the messages by location (json, query), which is not part of the path.
         details = chain.from_iterable(flatten(messages) for messages in error.messages.values())
         raise Invalid(details=list(islice(details, MAX_DETAILS)))
 
 
 def read_body(req: Request, retains: bool = True) -> bytes:
-    """Read the body; raise 413 if it exceeds the operation's limit, 400 if it is incomplete.
+    """Read the body. Raises 413 if it exceeds the operation's limit, 400 if it is incomplete.
 
-    retains -- keep it in memory until the request ends, so that it can be read again
+    retains -- keep the body in memory for repeated reads
     """
     limit = req.max_content_length or MAX_BODY_BYTES
-    # Werkzeug silently truncates a chunked body at its limit: one more byte shows that there was more.
+    # Werkzeug silently truncates a chunked body at its limit: an extra byte reveals a body over the limit.
     req.max_content_length = limit + 1
     try:
         body = req.get_data(cache=retains)
     except RequestEntityTooLarge:
         raise
     except Exception:
-        # gunicorn's errors for bad chunks and for a disconnected client have no common base class.
+        # gunicorn's errors for bad chunks and disconnected clients have no common base class.
         raise NotJson(INCOMPLETE) from None
     if len(body) > limit:
         raise RequestEntityTooLarge()
@@ -277,14 +277,14 @@ def read_body(req: Request, retains: bool = True) -> bytes:
 
 
 def reject_body() -> None:
-    """Reject the fields of a body where none is known (R35). Anything but a JSON object is ignored."""
+    """Reject fields in the body of an operation that has none (R35). Ignores a body that is not a JSON object."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
             reject_fields(strict_object(read_body(request)))
 
 
 def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
-    """Flatten marshmallow's nested messages to `{"path": [...], "message": "..."}`, one after the other."""
+    """Flatten marshmallow's nested messages to `{"path": [...], "message": "..."}`."""
     if isinstance(messages, dict):
         for name, inner in messages.items():
             yield from flatten(inner, path if name == "_schema" else (*path, name))
@@ -296,30 +296,27 @@ def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
 
 
 def reasons(error: ApiError | ma.ValidationError) -> list[str]:
-    """List the reasons of an error as phrases such as `ts: This is not an RFC 3339 time.`"""
-    if isinstance(error, ma.ValidationError):
-        details = list(islice(flatten(error.messages), MAX_DETAILS))
-    elif error.details:
-        details = error.details
-    else:
+    """Return the reasons for an error, such as `ts: This is not an RFC 3339 time.`"""
+    if isinstance(error, ApiError) and not error.details:
         return [error.sentence]
-    return [f"{'.'.join(map(str, detail['path']))}: {detail['message']}" for detail in details]
+    details = error.details if isinstance(error, ApiError) else islice(flatten(error.messages), MAX_DETAILS)
+    return [f"{'.'.join(map(str, detail['path']))}: {detail['message']}" for detail in details or ()]
 
 
 class JSONProvider(DefaultJSONProvider):
-    """orjson for responses; the Parser reads requests."""
+    """Writes responses with orjson; Parser reads requests."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return orjson.dumps(obj).decode()
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        # Flask's method would copy the text several times, and a long session's analytics have tens of megabytes.
+        # Flask's method would copy the text several times, up to tens of megabytes for a long session's analytics.
         body = orjson.dumps(args[0] if args else kwargs, option=orjson.OPT_APPEND_NEWLINE)
         return current_app.response_class(body, mimetype=self.mimetype)
 
 
 def strip_leading_slashes(application: Callable) -> Callable:
-    """Wrap a WSGI application to serve `//v1/...` as `/v1/...`."""
+    """Wrap a WSGI application: serve `//v1/...` as `/v1/...`."""
 
     def wrapper(environ: dict[str, Any], start_response: Callable) -> Any:
         environ["PATH_INFO"] = "/" + environ.get("PATH_INFO", "").lstrip("/")

@@ -1,4 +1,4 @@
-"""The format of log lines: JSON for programs, text for people (LOG_FORMAT)."""
+"""Log formats: JSON for programs, text for people (LOG_FORMAT)."""
 
 import json
 import logging
@@ -26,10 +26,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object per line: `time`, `level`, `logger`, and `message` or the fields of a LogFields.
-
-    Also `request` during a request, and `exception` with the traceback.
-    """
+    """One object per line: `time`, `level`, `logger`, `message` or LogFields, and `request` and `exception` if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -51,12 +48,12 @@ def _json(line: dict[str, Any]) -> str:
     try:
         return orjson.dumps(line).decode()
     except TypeError:
-        # orjson rejects lone surrogates, which a file name that is not UTF-8 contains.
+        # orjson rejects lone surrogates, which represent invalid UTF-8 in a file name.
         return json.dumps(line)
 
 
 def formatter(log_format: str) -> logging.Formatter:
-    """Build the formatter for `json` or `text`, which also masks secrets."""
+    """Build the formatter for `json` or `text`; it masks secrets."""
     return log_masking.MaskingFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
 
 
@@ -66,5 +63,5 @@ def configure(level: str, log_format: str) -> None:
     handler.setFormatter(formatter(log_format))
     logging.basicConfig(level=level, handlers=[handler])
     log_masking.mask_handlers(logging.getLogger())
-    # peewee's debug lines contain the values of statements, including candidate keys.
+    # peewee's debug lines contain candidate keys.
     logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))

@@ -1,4 +1,4 @@
-"""Mask candidate keys, API tokens and webhook secrets in log lines and tracebacks."""
+"""Mask candidate keys, tokens and secrets in log lines and tracebacks."""
 
 import logging
 import re
@@ -17,12 +17,12 @@ _SECRET = re.compile(
 
 
 def masked(text: str) -> str:
-    """Replace the secret part of each key, token and webhook secret in `text`."""
+    """Replace the secret part of each candidate key, token and secret in `text`."""
     return _SECRET.sub(lambda match: f"{match[match.lastindex or 0]}****", text)
 
 
 class MaskingFormatter(logging.Formatter):
-    """Format with another formatter and mask the result."""
+    """Masks secrets in another formatter's output."""
 
     def __init__(self, formatter: logging.Formatter):
         super().__init__()
@@ -33,7 +33,7 @@ class MaskingFormatter(logging.Formatter):
 
 
 def mask_handlers(logger: logging.Logger) -> None:
-    """Mask the output of every handler of the logger."""
+    """Mask secrets in the output of the logger's handlers."""
     for handler in logger.handlers:
         if not isinstance(handler.formatter, MaskingFormatter):
             handler.setFormatter(MaskingFormatter(handler.formatter or logging.Formatter()))

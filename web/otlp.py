@@ -1,4 +1,4 @@
-"""OTLP over HTTP in JSON: read log records, and respond in the protocol's own shapes (R39)."""
+"""OTLP over HTTP with JSON: read log records, and respond in the protocol's format (R39)."""
 
 import json
 import re
@@ -16,22 +16,22 @@ from rules.agents.log_records import Attributes, AttributeValue, LogRecord
 from web.json import MAX_BODY_BYTES, MAX_EVENT_BYTES, read_body
 from web.value_limit import find_excess
 
-# As many as an exporter's queue has by default; it sends 512 at a time.
+# The default size of an exporter's queue; by default, it sends 512 records per request.
 MAX_RECORDS = 2048
 # The largest observed batches have 10,000.
 MAX_VALUES = 200_000
-_GZIP = 31  # zlib's window size of gzip
+_GZIP = 31  # zlib's window size for gzip
 _INT64 = range(-(2**63), 2**63)
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-# Google's codes of errors, by status (google.rpc.Code).
+# google.rpc.Code by HTTP status.
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 9, 413: 3, 415: 3, 429: 8, 503: 14}
 _INTERNAL = 13
 
 
 class Batch(NamedTuple):
-    """The records of one request.
+    """One request's records.
 
-    rejected -- the number left out: records after the first MAX_RECORDS, and invalid ones
+    rejected -- the number of invalid records, and of records after the first MAX_RECORDS
     """
 
     records: list[LogRecord]
@@ -39,15 +39,15 @@ class Batch(NamedTuple):
 
 
 def require_json() -> None:
-    """Raise 415 for another Content-Type, such as protobuf's."""
+    """Raise 415 unless the Content-Type is JSON; protobuf is not supported."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType()
 
 
 def has_large_body() -> bool:
-    """Return whether the request's body may take much memory when it is decoded.
+    """Return whether decoding the request's body can take much memory.
 
-    Claude Code does not send the size. Then up to 1 MiB is received, so that a slow network blocks no one else.
+    Claude Code does not send the size. In that case, receives up to 1 MiB before the request takes a slot.
     """
     if _encoding() != "identity":
         return True
@@ -58,7 +58,7 @@ def has_large_body() -> bool:
 
 
 def _receive_start() -> bytes:
-    # Werkzeug truncates a body at its limit: one more byte shows that there was more.
+    # Werkzeug truncates a body at its limit: an extra byte reveals a body over the limit.
     request.max_content_length = MAX_EVENT_BYTES + 1
     start = b""
     try:
@@ -67,13 +67,13 @@ def _receive_start() -> bytes:
     except RequestEntityTooLarge:
         raise
     except Exception:
-        # gunicorn's errors for bad chunks and for a disconnected client have no common base class.
+        # gunicorn's errors for bad chunks and disconnected clients have no common base class.
         raise InvalidTelemetry("The body is incomplete.") from None
     return start
 
 
 def read_logs() -> Batch:
-    """Read a request's log records.
+    """Read the request's log records.
 
     Raises InvalidTelemetry, TooManyValues, 413 for more than 16 MiB before or after decompression, and 415.
     """
@@ -110,7 +110,7 @@ def _decompress(body: bytes) -> bytes:
 
 
 def _entries(document: dict[str, Any]) -> Iterator[tuple[Attributes, Any]]:
-    """Each record, after the attributes of its resource."""
+    """Yield each record with its resource's attributes."""
     for resource_logs in _objects(document, "resourceLogs"):
         resource = _attributes(_field(resource_logs, "resource"))
         for scope_logs in _objects(resource_logs, "scopeLogs"):
@@ -119,7 +119,7 @@ def _entries(document: dict[str, Any]) -> Iterator[tuple[Attributes, Any]]:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    """The JSON object. R27 is for people's requests: this one may have any text that JSON can have."""
+    """Parse a JSON object. Unlike R27, accepts any valid JSON text."""
     try:
         text = body.decode()
         if find_excess(text, MAX_VALUES) is not None:
@@ -158,7 +158,7 @@ def _value(value: Any) -> AttributeValue:
 
 
 def _integer(value: Any) -> int | None:
-    """A 64-bit integer, which JSON has as a number or as a string."""
+    """Return a 64-bit integer, which JSON encodes as a number or a string."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     return value if type(value) is int and value in _INT64 else None
@@ -169,8 +169,8 @@ def _field(node: Any, name: str) -> Any:
 
 
 def _list(node: Any, name: str) -> list[Any]:
-    found = _field(node, name)
-    return found if isinstance(found, list) else []
+    value = _field(node, name)
+    return value if isinstance(value, list) else []
 
 
 def _objects(node: Any, name: str) -> Iterator[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _objects(node: Any, name: str) -> Iterator[dict[str, Any]]:
 
 
 def success(rejected: int = 0) -> dict[str, Any]:
-    """The response to accepted records. The exporter does not send rejected ones again."""
+    """Build the response to accepted records. Exporters do not resend rejected ones."""
     if not rejected:
         return {}
     reason = f"Rejected: more than {MAX_RECORDS} records, or not a record."
@@ -186,5 +186,5 @@ def success(rejected: int = 0) -> dict[str, Any]:
 
 
 def error(status: int, sentence: str) -> dict[str, Any]:
-    """An error as google.rpc.Status."""
+    """Build an error response as google.rpc.Status."""
     return {"code": _RPC_CODES.get(status, _INTERNAL), "message": sentence}

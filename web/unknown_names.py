@@ -1,7 +1,7 @@
 """Reject or report unknown query parameters and body fields (R35).
 
-Reviewers' operations reject them. The specification's operations ignore them and list them in the header X-Ignored.
-Candidates' operations ignore them. An update may repeat the object's read-only fields with their current values.
+Reviewers' operations reject them. The specification's operations ignore them and list them in `X-Ignored`. Candidates'
+operations ignore them. An update may contain the object's read-only fields with their current values.
 """
 
 import re
@@ -31,7 +31,7 @@ _REPORTABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def check_query(known: Collection[str], is_reported: bool) -> None:
-    """Report unknown query parameters, or raise UnknownParameter. `check_body` follows the same mode."""
+    """Report unknown query parameters, or raise UnknownParameter. Sets the mode for `check_body`."""
     g.reports_unknown = is_reported
     names = [name for name in _parameters() if name not in known][:MAX_REJECTED]
     if is_reported:
@@ -45,7 +45,7 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
-    """Report or reject unknown fields, including nested ones. Raises Invalid."""
+    """Report unknown fields, including nested ones, or raise Invalid."""
     g.body_schema = schema
     is_reported = g.get("reports_unknown")
     if is_reported is None:
@@ -64,27 +64,27 @@ def check_body(schema: ma.Schema, body: dict) -> None:
 
 
 def check_read_only(represent: Callable[[], Response]) -> None:
-    """Reject an update that changes the value of a read-only field. Raises ReadOnlyField.
+    """Raise ReadOnlyField if an update changes the value of a read-only field.
 
     represent -- builds the object's response before the update
     """
-    if not (sent := g.get("read_only_values")):
+    if not (values := g.get("read_only_values")):
         return
     current = next(iter(represent().get_json().values()))
-    if changed := [name for name, value in sent.items() if value != current[name]]:
+    if changed := [name for name, value in values.items() if value != current[name]]:
         names = ", ".join(f"`{name}`" for name in changed)
         details = [{"path": [name], "message": "Read-only."} for name in changed]
-        raise ReadOnlyField(f"This request cannot change {names}. Leave it out.", details=details)
+        raise ReadOnlyField(f"This request cannot change {names}. Omit read-only fields.", details=details)
 
 
 def reject_fields(body: dict) -> None:
-    """Reject every field of a body. Raises Invalid."""
+    """Raise Invalid if the body has any fields."""
     if body:
         raise Invalid(details=[_detail([name], ()) for name in islice(body, MAX_REJECTED)])
 
 
 def known_fields() -> list[str]:
-    """The known fields in the request's body, sorted; empty without a body."""
+    """Return the known fields in the request's body, sorted."""
     schema = g.get("body_schema")
     return sorted(g.body.keys() & names_of(schema)) if schema else []
 
@@ -97,7 +97,7 @@ def set_header(response: Response) -> Response:
 
 
 def names_of(schema: ma.Schema) -> list[str]:
-    """The field names that a schema accepts."""
+    """Return the field names that a schema accepts."""
     return [str(field.data_key) for field in schema.load_fields.values()]
 
 
@@ -107,7 +107,7 @@ def _parameters() -> Collection[str]:
     try:
         return request.args
     except UnicodeDecodeError:
-        return ()  # The parser rejects it, if the operation has parameters.
+        return ()  # The parser rejects the query if the operation has parameters.
 
 
 def _report(names: list[str]) -> None:
@@ -115,7 +115,7 @@ def _report(names: list[str]) -> None:
 
 
 def _unknown_fields(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:
-    """Yield each unknown field's path, and the names that are known at that level."""
+    """Yield each unknown field's path and the known names at its level."""
     if not isinstance(body, dict):
         return
     fields = {str(field.data_key): field for field in schema.load_fields.values()}
@@ -136,10 +136,10 @@ def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[
 
 def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
     *parents, name = path
-    shown = name[:MAX_COMPARED_CHARACTERS]
-    return {"path": [*parents, shown], "message": f"Unknown field. {_nearest(shown, known)}"}
+    name = name[:MAX_COMPARED_CHARACTERS]
+    return {"path": [*parents, name], "message": f"Unknown field. {_nearest(name, known)}"}
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
     nearest = get_close_matches(name[:MAX_COMPARED_CHARACTERS], known, 1, 0)
-    return f"Did you mean `{nearest[0]}`?" if nearest else "This operation has none."
+    return f"Did you mean `{nearest[0]}`?" if nearest else "This operation accepts none."

@@ -1,12 +1,11 @@
-"""Count the values in a JSON text without parsing it: parsed values take far more memory than text."""
+"""Count the values in a JSON text without parsing it, since parsed values take far more memory."""
 
 import re
 
 # Limit for one event, and for any other body unless its schema sets `max_values`.
 MAX_VALUES = 100_000
 
-# The text up to the next value. It ends with a comma, or with the opening bracket of a non-empty array or object.
-# Possessive quantifiers keep the match linear.
+# Matches up to the comma or opening bracket before the next value. Possessive quantifiers keep the match linear.
 _NEXT_VALUE = re.compile(
     r"""(?: [^"\[{,]++
           | " [^"\\]*+ (?: \\. [^"\\]*+ )*+ "
@@ -17,9 +16,9 @@ _NEXT_VALUE = re.compile(
 
 
 def find_excess(text: str, max_values: int) -> int | None:
-    """The position where a JSON text exceeds `max_values` values, nested ones included; else None.
+    """Return the position at which a JSON text exceeds `max_values` values, including nested ones, or None.
 
-    In invalid JSON, only the values before the first error count.
+    In invalid JSON, counts only the values before the first error.
     """
     # Quick check: one of these characters precedes each value except the outermost.
     if text.count(",") + text.count("[") + text.count("{") < max_values:

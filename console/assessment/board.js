@@ -1,4 +1,4 @@
-// The candidates of an assessment: their results in one table, below the distribution of each metric.
+// An assessment's candidates: a results table below a plot of each metric.
 
 import { keepInAddress } from "../shared/address.js";
 import * as api from "../shared/api.js";
@@ -94,7 +94,7 @@ class Board {
 
   // Loading
 
-  /** Load everything: the rows, and what is above and beside them. */
+  /** Load rows, cohort statistics and candidates. */
   async load() {
     this.everyone = null;
     const signal = this.left;
@@ -104,7 +104,7 @@ class Board {
     await Promise.all([stats, rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.fail(error));
   }
 
-  /** Those who wait, for the state of their invitations; everybody if a name is missing that may be seen. */
+  /** Load pending candidates for their invitations' states, or all candidates if a visible name is missing. */
   async loadCandidates() {
     const isNamed = this.isBlind || (!isFiltered(this) && this.rows.every(({ candidateName }) => candidateName));
     const status = isNamed ? "pending" : null;
@@ -112,7 +112,7 @@ class Board {
     this.showCandidates(this.rows);
   }
 
-  /** Show the first page, then add the others. */
+  /** Show the first page, then append the rest. */
   async loadRows() {
     this.loading?.abort();
     this.loading = new AbortController();
@@ -169,7 +169,7 @@ class Board {
     for (const { candidateId, sessionId } of rows) this.sessionIds.set(candidateId, sessionId);
   }
 
-  /** The plots show everybody, whatever the filters are. */
+  /** Show the plots, which ignore the filters. */
   async loadCohort(loadingStats) {
     const { cohortStats: stats } = await loadingStats;
     const rows = stats ? await this.loadEveryone() : [];

@@ -1,4 +1,4 @@
-// The distribution of each metric among an assessment's sessions, above the candidates.
+// Plots of an assessment's metrics, above its candidates.
 
 import { fill, h } from "../shared/dom.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
@@ -11,8 +11,8 @@ const PANEL_PADDING = 42;
 /**
  * Show the plots of a cohort in a container; returns `{mark(ids)}`.
  *
- * stats -- `cohortStats`; null before the first session has ended
- * rows -- all results; `isCut` if there are more
+ * stats -- `cohortStats`; null before the first session closes
+ * rows -- all results; `isCut` is true if there are more
  * name -- `(row) => text`
  * onHover, onSelect -- called with a candidate's id
  */
@@ -47,7 +47,7 @@ function heading(metric, summary) {
   return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, note));
 }
 
-/** The plot of a metric; null without a value. */
+/** Plot a metric; null if no session has a value. */
 function metricPlot(metric, summary, rows, { name, ...options }) {
   const values = rows
     .filter(({ metrics }) => metrics[metric.name] !== null)

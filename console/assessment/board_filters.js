@@ -1,4 +1,4 @@
-// The search and the filters of the board. Their values are in the address, so that a link shows the same.
+// The board's search and filters. The address contains their values, so a link restores them.
 
 import { field } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
@@ -10,19 +10,19 @@ const FILTERS = ["q", "status", "decision"];
 const SEARCH_DELAY_MS = 250;
 const DEFAULT_SORT = { name: "redeemedAt", order: "desc" };
 
-/** The filters and the order that an address asks for. */
+/** Read filters and order from the address. */
 export function readQuery(query) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
   return { filters, sort: { name: query.get("sort") ?? DEFAULT_SORT.name, order: query.get("order") ?? DEFAULT_SORT.order } };
 }
 
-/** For the API: without empty filters. */
+/** The API's query parameters, excluding empty filters. */
 export function apiQuery({ filters, sort }) {
   const given = Object.entries(filters).filter(([, value]) => value);
   return { ...Object.fromEntries(given), sort: sort.name, order: sort.order };
 }
 
-/** Filters and order for the address, without what is the default. */
+/** The address's query, excluding defaults. */
 export function addressQuery(state) {
   const isDefault = state.sort.name === DEFAULT_SORT.name && state.sort.order === DEFAULT_SORT.order;
   return isDefault ? state.filters : apiQuery(state);
@@ -30,7 +30,7 @@ export function addressQuery(state) {
 
 export const isFiltered = ({ filters }) => Object.values(filters).some(Boolean);
 
-/** `onChange` is called with the filters after a change. */
+/** Build the filter form; calls `onChange(filters)` after a change. */
 export function filterForm({ filters, onChange }) {
   let timer;
   const search = h("input", { type: "search", name: "q", value: filters.q, autocomplete: "off", maxlength: 255, placeholder: t("board.searchHint") });

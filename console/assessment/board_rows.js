@@ -1,4 +1,4 @@
-// The board's rows: pages of the results, and the candidates' addresses, keys and invitations.
+// Data for the board's rows: results, and candidates' addresses, keys and invitations.
 
 import * as api from "../shared/api.js";
 
@@ -6,7 +6,7 @@ const FIRST_PAGE = 100; // smaller, so that it is there sooner
 const PAGE = 200;
 export const MAX_ROWS = 1000;
 
-/** The pages of an assessment's results, from a cursor on: `[rows, next]`. */
+/** Yield result pages from a cursor: `[rows, next]`. */
 export async function* resultPages(assessmentId, query, { after = null, signal } = {}) {
   let limit = after ? PAGE : FIRST_PAGE;
   do {
@@ -17,7 +17,7 @@ export async function* resultPages(assessmentId, query, { after = null, signal }
   } while (after);
 }
 
-/** Every result without filters, up to MAX_ROWS. */
+/** Load all results, unfiltered, up to MAX_ROWS. */
 export async function allResults(assessmentId, { signal } = {}) {
   const rows = [];
   for await (const [results] of resultPages(assessmentId, {}, { signal })) {
@@ -27,7 +27,7 @@ export async function allResults(assessmentId, { signal } = {}) {
   return rows;
 }
 
-/** The candidates of an assessment by id, up to MAX_ROWS; with `status` only those. Revoked ones are not among them. */
+/** Load an assessment's candidates by id, up to MAX_ROWS. Excludes revoked candidates; `status` filters. */
 export async function loadCandidates(assessmentId, { status, signal } = {}) {
   const candidates = new Map();
   let after = null;

@@ -1,4 +1,4 @@
-// The columns of the board's table.
+// The board table's columns.
 
 import { fill, h } from "../shared/dom.js";
 import { findingsInWords } from "../shared/findings.js";
@@ -12,7 +12,7 @@ import { plainName } from "../shared/untrusted.js";
 /**
  * name -- `(row) => text`
  * menu -- `(row) => node`
- * isBlind -- whether the assessment hides names: then they are in no order, and your own id appears with the name only
+ * isBlind -- whether names are hidden: the table then cannot sort by name, and shows external ids only with names
  */
 export function columns({ name, isBlind, menu }) {
   const zone = t("board.zone", { zone: zoneName() });
@@ -25,7 +25,7 @@ export function columns({ name, isBlind, menu }) {
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
     { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, firstOrder: "desc", render: spreadCell },
-    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: recordCell },
+    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: integrityCell },
     { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
@@ -56,7 +56,7 @@ function time(text) {
   return h("time", { datetime: text, class: "cell-time" }, formatDay(text), h("span", { class: "quiet cell-note" }, formatClock(text)));
 }
 
-function recordCell(row) {
+function integrityCell(row) {
   return row.metrics ? findingsInWords(row.integrityFindings) : dash();
 }
 
@@ -87,7 +87,7 @@ function decisionCell({ decision }) {
   return decision === "undecided" ? h("span", { class: "quiet" }, text) : h("span", { class: `pill decision-${decision}` }, text);
 }
 
-/** Add what the list of candidates knows to the rows of a table: names, and notes about keys and invitations. */
+/** Add names, and notes about keys and invitations, to a table's rows. */
 export function showCandidates(table, rows, candidates, name) {
   for (const row of rows) {
     const candidate = candidates.get(row.candidateId);

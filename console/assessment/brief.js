@@ -1,4 +1,4 @@
-// The task in a structured form: an optional part of the assessment's form.
+// The structured brief, an optional part of the assessment form.
 
 import { field } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
@@ -8,7 +8,7 @@ const CODEBASE_TEXTS = ["name", "description", "runCommand", "testCommand"];
 const LISTS = ["evaluation", "groundRules", "deliverables"];
 const PHASE_LISTS = ["tasks", "guidance"];
 
-/** The fields of a brief, closed if there is none. */
+/** Build a brief's fields, collapsed if there is no brief. */
 export function structuredBrief(brief) {
   const phases = h("div", { class: "brief-phases" });
   const fieldset = h(
@@ -53,7 +53,7 @@ export function structuredBrief(brief) {
     fieldset.querySelector(":scope > button").focus();
   }
 
-  /** Names for errors, and numbers for people. */
+  /** Renumber the steps and their fields' names. */
   function number() {
     [...phases.children].forEach((element, n) => {
       fill(element.querySelector("legend"), t("brief.phase", { n: n + 1 }));
@@ -63,7 +63,7 @@ export function structuredBrief(brief) {
   }
 }
 
-/** The brief in the API's shape, without empty fields; null if all are empty. */
+/** Read the brief in the API's shape, excluding empty fields; null if all are empty. */
 export function readBrief(form) {
   const value = (name) => form.elements.namedItem(name).value;
   const codebase = { ...texts(CODEBASE_TEXTS, (name) => value(`brief.codebase.${name}`)), ...lists(["stack"], (name) => value(`brief.codebase.${name}`)) };
@@ -84,7 +84,7 @@ function texts(names, value) {
   return Object.fromEntries(names.map((name) => [name, value(name).trim()]).filter(([, text]) => text));
 }
 
-/** One entry a line. */
+/** Split a text into its non-empty lines. */
 function lists(names, value) {
   const split = (text) => text.split("\n").map((each) => each.trim()).filter(Boolean);
   return Object.fromEntries(names.map((name) => [name, split(value(name))]).filter(([, entries]) => entries.length));

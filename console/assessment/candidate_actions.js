@@ -1,4 +1,4 @@
-// The menu of a candidate: the actions that their status and the caller's scope allow.
+// A candidate's menu: the actions that the candidate's status and the caller's scope allow.
 
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
@@ -13,10 +13,10 @@ import { t } from "../shared/texts.js";
 const MASKED = "PST-****-****";
 
 /**
- * A button that opens the menu.
+ * Build a button that opens the menu.
  *
  * candidate -- as in the API, or a row with `candidateId`; the menu reads the current state when it opens
- * onChange -- called after each change, also after one was undone
+ * onChange -- called after each change and each undo
  */
 export function actionsMenu(candidate, assessment, { may, onChange = () => {} }) {
   const menuId = newId("menu");
@@ -24,9 +24,9 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
   const label = t("actions.menu", { name: candidateName(candidate, assessment) });
   const button = h("button", { type: "button", class: "menu-button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": label, onclick: toggle, onkeydown: openByKey }, h("span", { "aria-hidden": "true" }, "⋯"));
   const holder = h("div", { class: "menu-holder" }, button);
-  // Exists while it is open: a long list has a button for each row, but no menus.
+  // The menu exists only while it is open, because a long list has many buttons.
   let menu = null;
-  // Before the click, a press on the button closes an open menu; the click must not open it again.
+  // Pressing the button closes an open menu before the click. The click must not reopen it.
   let wasOpen = false;
   button.addEventListener("pointerdown", () => { wasOpen = menu !== null; });
   return holder;
@@ -59,7 +59,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     button.setAttribute("aria-expanded", "false");
   }
 
-  /** The actions that are possible now. */
+  /** Show the actions that are available now. */
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
@@ -86,7 +86,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
     }
   }
 
-  /** Say what was done; `undo` is offered and followed by another `onChange`. */
+  /** Confirm a change, and offer `undo`, which calls `onChange` again. */
   function done(text, undo) {
     toast(text, undo && { undo: async () => { await undo(); onChange(); } });
     onChange();
@@ -101,10 +101,10 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
 
 addEventListener("scroll", () => document.querySelector(".menu:popover-open")?.hidePopover(), { capture: true, passive: true });
 
-/** A text in the place of the items. */
+/** Show a text instead of the items. */
 const note = (text) => h("div", { role: "menuitem", "aria-disabled": "true", tabindex: "-1", class: "quiet" }, text);
 
-/** Focus the next, previous, first or last item, or the next that starts with the letter. */
+/** Focus the next, previous, first or last item, or the next item that starts with the typed letter. */
 function move(event) {
   const items = [...event.currentTarget.querySelectorAll("[role=menuitem]")];
   const at = items.indexOf(document.activeElement);
@@ -119,7 +119,7 @@ function move(event) {
   }
 }
 
-/** Below the button, or above it at the end of the window. */
+/** Position the menu below the button, or above it near the window's bottom. */
 function place(menu, button) {
   const { left, right, top, bottom } = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
@@ -133,7 +133,7 @@ const isOpen = ({ status }) => status === "pending" || status === "active";
 const writes = ({ may }) => may("write");
 const showsKey = ({ key }) => key !== MASKED;
 
-// The actions in the menu's order: name, condition, function.
+// The actions in menu order: name, condition, function.
 const ACTIONS = [
   ["copyLink", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(keyLink(candidate), "copyLink")],
   ["copyKey", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(candidate.key, "copyKey")],

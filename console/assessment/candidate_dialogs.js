@@ -1,11 +1,11 @@
-// The dialogs of a candidate's menu. Changes that the API can revert have an Undo.
+// The dialogs of a candidate's menu. Changes that the API can revert offer Undo.
 
 import * as api from "../shared/api.js";
 import { ask, field, runAction, showDialog } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { formatDuration, formatMoment } from "../shared/time.js";
+import { formatDuration, formatDateTime } from "../shared/time.js";
 
 const DAY_MS = 86_400_000;
 const FIELDS = ["candidateName", "candidateEmail", "externalId"];
@@ -19,7 +19,7 @@ export async function allowRestart({ path, name, done }) {
   if (await simple("allowRestart", { name }, () => api.post(`${path}/allow-redeem`))) done(t("actions.allowRestart.done", { name }));
 }
 
-/** Change the name, the address or the external id. */
+/** Change the name, address or external id. */
 export async function change({ path, name, candidate, done }) {
   const before = Object.fromEntries(FIELDS.map((key) => [key, candidate[key]]));
   const saved = await ask({
@@ -37,11 +37,11 @@ export async function extend({ path, name, candidate, done }) {
   const before = candidate.expiresAt;
   const saved = await ask({
     title: t("actions.extend.title", { name }),
-    content: [h("p", {}, t("actions.extend.text", { time: formatMoment(before) })), daysField("extend", new Date(before).getTime(), 7)],
+    content: [h("p", {}, t("actions.extend.text", { time: formatDateTime(before) })), daysField("extend", new Date(before).getTime(), 7)],
     action: t("actions.extend.confirm"),
     save: (form) => api.post(`${path}/extend`, { days: Number(form.elements.namedItem("days").value) }),
   });
-  if (saved) done(t("actions.extend.done", { name, time: formatMoment(saved.candidate.expiresAt) }), () => api.post(`${path}/extend`, { expiresAt: before }));
+  if (saved) done(t("actions.extend.done", { name, time: formatDateTime(saved.candidate.expiresAt) }), () => api.post(`${path}/extend`, { expiresAt: before }));
 }
 
 export async function reopen({ path, name, assessment, done }) {
@@ -51,10 +51,10 @@ export async function reopen({ path, name, assessment, done }) {
     action: t("actions.reopen.confirm"),
     save: (form) => api.post(`${path}/reopen`, { days: Number(form.elements.namedItem("days").value) }),
   });
-  if (saved) done(t("actions.reopen.done", { name, time: formatMoment(saved.candidate.expiresAt) }));
+  if (saved) done(t("actions.reopen.done", { name, time: formatDateTime(saved.candidate.expiresAt) }));
 }
 
-/** A number of days, with the day that it leads to. */
+/** Build a field for a number of days that shows the resulting date. */
 function daysField(action, start, value) {
   const shown = h("p", { class: "quiet", role: "status" });
   const input = h("input", { name: "days", type: "number", class: "short", min: 1, max: 365, required: true, value, oninput: update });
@@ -63,11 +63,11 @@ function daysField(action, start, value) {
 
   function update() {
     const days = Number(input.value);
-    fill(shown, days >= 1 && days <= 365 ? t("actions.until", { time: formatMoment(new Date(start + days * DAY_MS).toISOString()) }) : "");
+    fill(shown, days >= 1 && days <= 365 ? t("actions.until", { time: formatDateTime(new Date(start + days * DAY_MS).toISOString()) }) : "");
   }
 }
 
-/** More time, in minutes or as a factor of the time limit. */
+/** Change the time limit, in minutes or by a factor. */
 export async function accommodate({ path, name, assessment, candidate, done }) {
   const url = `${path}/accommodation`;
   const { accommodation } = await api.get(url);
@@ -126,13 +126,13 @@ export async function revoke({ path, name, candidate, done }) {
   if (revoked) done(t("actions.revoke.done", { name }));
 }
 
-/** Erase personal data. The name has to be typed, since nothing can bring the data back. */
+/** Erase personal data. The person must type the name, because erasure cannot be undone. */
 export async function erase({ path, name, candidate, done }) {
   const input = h("input", { name: "typed", autocomplete: "off", spellcheck: "false" });
   const erased = await ask({
     title: t("actions.erase.title", { name }),
     content: [
-      candidate.erasureRequestedAt && h("p", { class: "notice" }, t("actions.erase.requested", { time: formatMoment(candidate.erasureRequestedAt) })),
+      candidate.erasureRequestedAt && h("p", { class: "notice" }, t("actions.erase.requested", { time: formatDateTime(candidate.erasureRequestedAt) })),
       h("p", {}, t("actions.erase.text")),
       h("p", {}, t("actions.erase.kept")),
       field(t("actions.erase.type", { name }), input),
@@ -151,7 +151,7 @@ function simple(name, values, save, { text = "text", danger = false } = {}) {
   return ask({ title: t(`actions.${name}.title`, values), content: h("p", {}, t(`actions.${name}.${text}`, values)), action: t(`actions.${name}.confirm`), danger, save });
 }
 
-/** The messages to the candidate, newest first; failed ones can be sent again. */
+/** Show the candidate's emails, newest first. Failed emails can be retried. */
 export async function showMessages({ path, name, may, done }) {
   const list = h("div");
   const load = () => loaded(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
@@ -173,9 +173,9 @@ export async function showMessages({ path, name, may, done }) {
     return h(
       "li",
       {},
-      h("p", {}, h("strong", {}, t(`actions.messages.kinds.${kind}`)), " · ", h("span", { class: `verdict ${state}` }, t(`actions.messages.states.${state}`)), " · ", h("span", { class: "quiet" }, formatMoment(sentAt ?? createdAt))),
+      h("p", {}, h("strong", {}, t(`actions.messages.kinds.${kind}`)), " · ", h("span", { class: `verdict ${state}` }, t(`actions.messages.states.${state}`)), " · ", h("span", { class: "quiet" }, formatDateTime(sentAt ?? createdAt))),
       lastError && h("p", { class: "quiet" }, t("actions.messages.error", { error: lastError, n: attempts })),
-      nextTryAt && state === "queued" && attempts > 0 && h("p", { class: "quiet" }, t("actions.messages.next", { time: formatMoment(nextTryAt) })),
+      nextTryAt && state === "queued" && attempts > 0 && h("p", { class: "quiet" }, t("actions.messages.next", { time: formatDateTime(nextTryAt) })),
       state === "failed" && may("write") && retry,
     );
   }

@@ -1,4 +1,4 @@
-// The fields of an assessment's form, and the values in them.
+// The assessment form's fields and their values.
 
 import { readBrief, structuredBrief } from "./brief.js";
 import { field } from "../shared/dialogs.js";
@@ -13,7 +13,7 @@ const NUMBERS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tok
 /** The fields that can change after a candidate has started. */
 export const UNSEEN = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
 
-/** The fields that candidates see. `problem` is the field that chooses from the library, if there is one. */
+/** Build the fields that candidates see. `problem` is the optional library field. */
 export function seenFields(values, problem) {
   return [
     section(
@@ -34,7 +34,7 @@ export function seenFields(values, problem) {
   ];
 }
 
-/** The fields that only the team sees. */
+/** Build the fields that only the team sees. */
 export function unseenFields(values, rubrics, { canWrite }) {
   return [
     section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
@@ -42,12 +42,12 @@ export function unseenFields(values, rubrics, { canWrite }) {
   ];
 }
 
-/** True if two values of a field are equal; null equals absent. */
+/** True if two field values are equal. Null equals absent. */
 export function isSame(value, other) {
   return JSON.stringify(value ?? null) === JSON.stringify(other ?? null);
 }
 
-/** The values of the form by the API's field names; null for empty ones. */
+/** Read the form's values by API field name; null for empty fields. */
 export function readValues(form) {
   const valueOf = (name) => form.elements.namedItem(name).value;
   const texts = TEXTS.map((name) => [name, valueOf(name).trim() ? valueOf(name) : null]);
@@ -61,13 +61,13 @@ export function readValues(form) {
   };
 }
 
-/** Null if both agents and nothing else are allowed, which is the default. */
+/** Read the allowed tools; null for the default, which is both agents. */
 function readTools(form) {
   const checked = [...AGENTS, ...HOSTED].filter((name) => form.elements.namedItem(`tool-${name}`).checked);
   return isSame(checked, AGENTS) ? null : checked;
 }
 
-/** The error with the name of a field as each path: `brief.phases.0.name` is in `brief.phases`. */
+/** Map each error path to a form field: `brief.phases.0.name` to `brief.phases`. */
 export function withNames(form, error) {
   if (!error.details) return error;
   const details = error.details.map((detail) => {

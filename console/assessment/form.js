@@ -1,4 +1,4 @@
-// Create an assessment, or edit one, beside a preview of what candidates see.
+// Create or edit an assessment, beside a preview of what candidates see.
 
 import * as api from "../shared/api.js";
 import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from "./fields.js";
@@ -13,7 +13,7 @@ import { t } from "../shared/texts.js";
 const NEW = { expiresInDays: 7, blind: false };
 const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
 
-/** `/assessments/new?from=<id>` starts with the values of another assessment. */
+/** Show the form. `/assessments/new?from=<id>` copies an existing assessment. */
 export async function show(main, params, context) {
   const { assessmentId } = params;
   const { may, signal, query, setTitle } = context;
@@ -50,7 +50,7 @@ async function loadAssessment(assessmentId, signal) {
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
   const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
   const stored = canWrite && !template && draftOf(me, draftName);
-  // A draft must not overwrite a later change of the assessment.
+  // A draft must not overwrite a later change to the assessment.
   const draft = stored && stored.etag === etag ? stored : null;
   const values = draft?.values ?? assessment ?? template ?? NEW;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
@@ -64,7 +64,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(startOver),
-    // Disabled as a whole once a candidate has seen them.
+    // Disabled after a candidate has seen them.
     h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
     h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
     message,
@@ -88,7 +88,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     reload();
   }
 
-  /** Fill the fields that come from the problem, but keep typed values. */
+  /** Fill in the problem's fields, but keep typed values. */
   function fillFrom(chosen, previous) {
     for (const name of COPIED) {
       const input = form.elements.namedItem(name);
@@ -117,7 +117,7 @@ async function create(form, issue) {
   return (await api.post("/v1/assessments", body)).assessment;
 }
 
-/** Send only changed fields, and no fields that candidates have already seen. */
+/** Send only changed fields, excluding fields that candidates have already seen. */
 async function change(form, assessment, { etag, hasStarted }) {
   const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || UNSEEN.includes(name));
   const body = Object.fromEntries(values.filter(([name, value]) => !isSame(value, assessment[name])));
@@ -162,7 +162,7 @@ function previewPanel(preview) {
   );
 }
 
-/** Archive, which can be undone, and delete, which cannot. */
+/** Build the actions Archive (can be undone) and Delete (cannot). */
 function moreActions(assessment, { go }) {
   const path = `/v1/assessments/${assessment.id}`;
   const set = (archived) => api.patch(path, { archived });

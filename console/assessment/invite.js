@@ -1,4 +1,4 @@
-// Invite candidates: a list is read and checked before anything is sent, and sent in batches that can be repeated.
+// Invite candidates: read and check a list, then send invitations in batches that can be retried.
 
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
@@ -8,7 +8,7 @@ import { fill, h, newId } from "../shared/dom.js";
 import { issueKeys, keyLink } from "./invite_batches.js";
 import { explain } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { formatMoment } from "../shared/time.js";
+import { formatDateTime } from "../shared/time.js";
 
 const DAY_MS = 86_400_000;
 const MAX_COUNT = 500;
@@ -16,7 +16,7 @@ const MAX_DAYS = 365;
 const MAX_NAMES = 5;
 const EXAMPLE = "name,email,externalId\nAlice Liddell,alice@example.com,applicant-4711";
 
-/** A dialog; resolves once it is closed. `onDone` is called if keys were generated. */
+/** Open the dialog; resolves when it is closed. Calls `onDone` if keys were generated. */
 export function invite(assessment, { onDone = () => {} } = {}) {
   const titleId = newId("invite");
   const body = h("div", { class: "invite-body" });
@@ -35,7 +35,7 @@ export function invite(assessment, { onDone = () => {} } = {}) {
   }
 }
 
-// 1: what to paste
+// 1: paste
 
 function enterStep(context) {
   const { assessment, dialog } = context;
@@ -77,7 +77,7 @@ function enterStep(context) {
       if (!people.length) throw new api.ApiError(400, { error: t("invite.noCandidates") });
       const known = await api.all(`/v1/assessments/${assessment.id}/keys`, "keys");
       context.knownIds = new Set(known.map(({ id }) => id));
-      context.review(judge(people, known));
+      context.review(outcomesOf(people, known));
     } catch (failure) {
       fill(error, failure.status === 400 ? failure.message : explain(failure).join(". "));
       error.hidden = false;
@@ -87,12 +87,12 @@ function enterStep(context) {
   }
 }
 
-/** The fields of both forms for the options that all keys of the request share. */
+/** Build the fields that apply to all keys of a request. */
 function optionFields(context) {
   return [expiryField(context)];
 }
 
-/** The options as fields of the request's body. */
+/** Read the options as request fields. */
 function readOptions({ elements }) {
   return { expiresInDays: Number(elements.namedItem("expiresInDays").value) };
 }
@@ -108,24 +108,24 @@ function expiryField(context) {
 
   function update() {
     const days = Number(input.value);
-    const time = days >= 1 && days <= MAX_DAYS && formatMoment(new Date(Date.now() + days * DAY_MS).toISOString());
+    const time = days >= 1 && days <= MAX_DAYS && formatDateTime(new Date(Date.now() + days * DAY_MS).toISOString());
     fill(shown, time && t("invite.expiresAt", { time }), time && days <= reminderDaysBefore && ` ${t("invite.remindedAtOnce", { n: reminderDaysBefore })}`);
   }
 }
 
 /**
- * The outcome for each person: `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or `invalid`.
+ * Return each person's outcome: `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or `invalid`.
  *
  * known -- the assessment's keys
  */
-function judge(people, known) {
+function outcomesOf(people, known) {
   const byAddress = new Map();
-  for (const key of known) if (key.candidateEmail) byAddress.set(key.candidateEmail.toLowerCase(), better(byAddress.get(key.candidateEmail.toLowerCase()), key));
+  for (const key of known) if (key.candidateEmail) byAddress.set(key.candidateEmail.toLowerCase(), openKey(byAddress.get(key.candidateEmail.toLowerCase()), key));
   const ids = new Set(known.map(({ externalId }) => externalId).filter(Boolean));
   const [lines, idLines] = [new Map(), new Map()];
   return people.map((person) => {
     const address = person.email.toLowerCase();
-    const verdict = judgeOne(person, { first: lines.get(address), firstId: idLines.get(person.externalId), key: byAddress.get(address), hasId: ids.has(person.externalId) });
+    const verdict = outcomeOf(person, { first: lines.get(address), firstId: idLines.get(person.externalId), key: byAddress.get(address), hasId: ids.has(person.externalId) });
     if (address && !lines.has(address)) lines.set(address, person.line);
     if (person.externalId && !idLines.has(person.externalId)) idLines.set(person.externalId, person.line);
     return { ...person, ...verdict };
@@ -133,9 +133,9 @@ function judge(people, known) {
 }
 
 const isOpen = (key) => ["pending", "active"].includes(key.status);
-const better = (one, other) => (one && isOpen(one) ? one : other);
+const openKey = (one, other) => (one && isOpen(one) ? one : other);
 
-function judgeOne({ email, externalId }, { first, firstId, key, hasId }) {
+function outcomeOf({ email, externalId }, { first, firstId, key, hasId }) {
   if (email && !isAddress(email)) return { state: "invalid", text: t("invite.states.invalid") };
   if (email && first) return { state: "duplicate", text: t("invite.states.duplicate", { line: first }) };
   if (externalId && firstId) return { state: "invalid", text: t("invite.states.duplicateId", { line: firstId }) };
@@ -146,7 +146,7 @@ function judgeOne({ email, externalId }, { first, firstId, key, hasId }) {
   return { state: "new", text: t("invite.states.new"), canInvite: true };
 }
 
-// 2: what was understood
+// 2: check
 
 function reviewStep(context, people) {
   const chosen = new Set(people.filter(({ state }) => state === "new"));
@@ -175,7 +175,7 @@ function reviewStep(context, people) {
     const box = h("input", { type: "checkbox", "aria-label": label, checked: chosen.has(person), disabled: !person.canInvite, onchange: () => toggle(person, box.checked) });
     return h(
       "tr",
-      // With roles, since a narrow window shows the rows as blocks.
+      // Explicit roles, because a narrow window shows rows as blocks.
       { role: "row", class: person.canInvite ? null : "skipped" },
       h("td", { role: "cell", class: "pick" }, h("label", {}, box)),
       [person.name, person.email, person.externalId].map((text) => h("td", { role: "cell" }, text)),
@@ -224,7 +224,7 @@ function sendStep(context, people) {
     return result.querySelector("button").focus();
   }
 
-  /** Links of keys without an email. */
+  /** Build the list of links to send without email. */
   function withoutEmailNote() {
     const keys = run.keys.filter(({ candidateEmail, invite: message }) => !candidateEmail && !message);
     return keys.length > 0 && h("button", { type: "button", class: "link", onclick: () => context.links(keys) }, t("invite.showLinks", { n: keys.length }));
@@ -247,7 +247,7 @@ function failures({ failed }) {
   return h("div", { class: "notice bad", role: "alert" }, h("p", {}, t("invite.failedTitle")), h("ul", {}, rows));
 }
 
-/** The first names, and how many more. */
+/** Join the first names, and add the number of further ones. */
 function namesOf(group) {
   const names = group.map(({ person }) => person.email || person.name || person.externalId).filter(Boolean);
   const rest = group.length - Math.min(names.length, MAX_NAMES);
@@ -294,7 +294,7 @@ function linksStep({ dialog }, keys) {
   ];
 }
 
-/** Copy a text and say so on the button. */
+/** Copy a text and confirm it on the button. */
 async function copy(text, button) {
   fill(button, (await copyText(text)) ? t("invite.copied") : t("invite.notCopied"));
 }

@@ -1,4 +1,4 @@
-// Generate keys in batches. A batch can be sent again without inviting anyone twice.
+// Generate keys in batches. Retrying a batch invites nobody twice.
 
 import * as api from "../shared/api.js";
 import { explain } from "../shared/states.js";
@@ -7,17 +7,17 @@ import { t } from "../shared/texts.js";
 const MAX_BATCH = 50;
 const ROOT = document.documentElement.dataset.root;
 
-/** The address of the page that a key opens. */
+/** The start page's URL for a key. */
 export const keyLink = ({ key }) => `${location.origin}${ROOT}/start#${key}`;
 
 /**
- * The run of an invitation: `send(onProgress)` sends what has not been sent, and can be called again after failures.
+ * Build a run: `send(onProgress)` sends unsent batches, and can be called again after failures.
  *
  * people -- `[{email, name, externalId}]`
- * options -- further fields of the request's body, such as `expiresInDays`
- * knownIds -- of the keys before the invitation: the service returns the open key of an address that has one
+ * options -- other request fields, such as `expiresInDays`
+ * knownIds -- ids of earlier keys: the service returns an address's open key instead of a new one
  *
- * Its `keys` are those that the service returned, `created` and `existing` their numbers, `failed` is
+ * `keys` are the returned keys, `created` and `existing` their numbers, `failed` is
  * `[{person, reason}]`.
  */
 export function issueKeys(assessment, people, { options, knownIds }) {
@@ -35,7 +35,7 @@ export function issueKeys(assessment, people, { options, knownIds }) {
         await sendBatch(batch);
       } catch (error) {
         const isOfOneBatch = error.details?.length > 0;
-        // Others would fail for the same reason, such as a lost connection.
+        // Other batches would fail for the same reason, such as a lost connection.
         const failed = isOfOneBatch ? [batch] : batches.slice(n);
         open.push(...failed.flatMap((each) => rejected(each, error)));
         if (!isOfOneBatch) break;
@@ -56,7 +56,7 @@ export function issueKeys(assessment, people, { options, knownIds }) {
     run.existing += keys.filter((key) => !isNew(key)).length;
   }
 
-  /** The batch to retry: the same one if it may have been received, else the people that were not rejected. */
+  /** The batch to retry: unchanged if the service may have received it, otherwise excluding rejected people. */
   function rejected(batch, error) {
     const reasons = new Map((error.details ?? []).filter(({ path: [, n] }) => Number.isInteger(n)).map(({ path: [, n], message }) => [n, message]));
     for (const [n, person] of batch.people.entries()) {
@@ -76,7 +76,7 @@ function chunks(people) {
   return Array.from({ length: count }, (_, n) => people.slice(n * MAX_BATCH, (n + 1) * MAX_BATCH));
 }
 
-/** Without empty fields. */
+/** A person as a request entry, excluding empty fields. */
 function candidateOf({ email, name, externalId }) {
   return Object.fromEntries(Object.entries({ email, name, externalId }).filter(([, value]) => value));
 }

@@ -1,4 +1,4 @@
-// The organization's assessments: how far their candidates are, and what is left to do.
+// The organization's assessments, with candidates' progress and open work.
 
 import { keepInAddress } from "../shared/address.js";
 import * as api from "../shared/api.js";
@@ -32,7 +32,7 @@ export async function show(main, params, { may, signal, query, setTitle }) {
   );
   await loaded(list, () => load(signal), shown);
 
-  /** After a change, without the message that it loads. */
+  /** Reload after a change, without a loading message. */
   async function reload() {
     const assessments = await load(signal);
     const focused = document.activeElement?.getAttribute("aria-label");
@@ -46,7 +46,7 @@ export async function show(main, params, { may, signal, query, setTitle }) {
   }
 }
 
-/** The assessments, newest first, each with its `funnel` and what is `waiting`. */
+/** Load assessments with `funnel` and `waiting`, newest first. */
 async function load(signal) {
   const [assessments, progress] = await Promise.all([
     api.all("/v1/assessments", "assessments", { signal }),
@@ -147,7 +147,7 @@ function waiting({ id, waiting: counts, funnel }) {
   );
 }
 
-/** Bring an archived assessment back. */
+/** Restore an archived assessment. */
 async function restore({ id, title }, reload) {
   const set = (archived) => api.patch(`/v1/assessments/${id}`, { archived }).then(reload);
   try {
@@ -158,7 +158,7 @@ async function restore({ id, title }, reload) {
   }
 }
 
-/** The steps to a first assessment. */
+/** Show the steps to a first assessment. */
 function firstStart(canWrite) {
   if (!canWrite) return h("div", { class: "panel" }, empty(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
   const steps = ["create", "invite", "read"].map((name) =>

@@ -1,8 +1,8 @@
-// The candidate's view of an assessment, before it is saved.
+// Preview of an unsaved assessment as candidates will see it.
 
 import { h } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
-import { formatDuration, formatMoment } from "../shared/time.js";
+import { formatDuration, formatDateTime } from "../shared/time.js";
 
 const DAY_MS = 86_400_000;
 const LISTS = [
@@ -13,7 +13,7 @@ const LISTS = [
 ];
 
 /**
- * The invitation's page, with the task that candidates get once they have started.
+ * Build the invitation page and the task that candidates see after they start.
  *
  * values -- the assessment's fields
  */
@@ -24,7 +24,7 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
   return [
     h("p", { class: "company" }, orgName),
     h("p", { class: "preview-title" }, values.title ?? t("preview.noTitle")),
-    h("dl", { class: "detail-list" }, detail(t("preview.timeLimit"), limit), detail(t("preview.startBy"), formatMoment(expiry))),
+    h("dl", { class: "detail-list" }, detail(t("preview.timeLimit"), limit), detail(t("preview.startBy"), formatDateTime(expiry))),
     h("h3", {}, t("preview.task")),
     h("p", { class: "quiet" }, t("preview.taskHint")),
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),

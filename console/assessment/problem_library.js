@@ -1,4 +1,4 @@
-// Choose a problem of the library for an assessment.
+// Choose a problem from the library.
 
 import * as api from "../shared/api.js";
 import { ask } from "../shared/dialogs.js";
@@ -9,7 +9,7 @@ import { t } from "../shared/texts.js";
 const DIFFICULTIES = ["easy", "medium", "hard"];
 
 /**
- * The field that chooses a problem: its `element`, and the chosen `issue` or null.
+ * Build the field that chooses a problem: `element`, and the chosen `issue` or null.
  *
  * onChoose -- called with the new and the previous issue
  */
@@ -45,7 +45,7 @@ export function problemField(issue, onChoose) {
   }
 }
 
-/** A dialog with the problems; resolves to the chosen issue, or null. */
+/** Open the problem dialog; resolves to the chosen issue, or null. */
 function chooseProblem() {
   const results = h("div", { class: "problems", tabindex: "0", role: "group", "aria-label": t("problems.title") });
   const search = h("input", { type: "search", name: "q", "aria-label": t("problems.search"), placeholder: t("problems.search"), oninput: update });

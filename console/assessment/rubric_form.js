@@ -7,7 +7,7 @@ import { t } from "../shared/texts.js";
 
 const MAX_KEY = 63;
 
-/** A dialog; resolves to the new rubric, or null. Starts with three criteria that most teams use. */
+/** Open the dialog; resolves to the new rubric, or null. Starts with three common criteria. */
 export function createRubric() {
   const criteria = h("div", { class: "criteria" });
   for (const name of ["understanding", "solution", "verification"]) add(t(`rubric.defaults.${name}`));
@@ -66,7 +66,7 @@ export function createRubric() {
   }
 }
 
-/** `Weak: changes code until the symptom is gone.` as level 1, and so on, one a line. */
+/** Parse levels, one per line: `Weak: changes code until the symptom is gone.` is level 1. */
 function readLevels(text) {
   const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
   return lines.map((line, n) => {
@@ -76,7 +76,7 @@ function readLevels(text) {
   });
 }
 
-/** A name for URLs that no other criterion has. */
+/** Return a unique name for URLs. */
 function keyOf(title, taken) {
   const plain = title.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "");
   const base = (plain || "criterion").slice(0, MAX_KEY - 4);

@@ -7,7 +7,7 @@ import { olderButton } from "../shared/older.js";
 import { loaded } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
-import { formatMoment, zoneName } from "../shared/time.js";
+import { formatDateTime, zoneName } from "../shared/time.js";
 
 const LIMIT = 50;
 const FILTERS = ["actorId", "action", "subjectId", "from", "to"];
@@ -23,7 +23,7 @@ export async function load({ signal }) {
 export function render(actors, context) {
   const values = Object.fromEntries(FILTERS.map((name) => [name, context.query.get(name) ?? ""]));
   const list = h("div", {});
-  const download = () => context.tell(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
+  const download = () => context.reportFailure(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
   fill(context.actions, h("button", { type: "button", class: "secondary", onclick: download }, t("audit.export")));
   const request = (after) => api.get("/v1/audit", { query: { ...parameters(values), limit: LIMIT, after }, signal: context.signal });
   loaded(list, () => request(), (page) => table(page, request, values, context));
@@ -66,7 +66,7 @@ function filterForm(actors, values, { go }) {
   );
 }
 
-/** The parameters of the API; the days of the filter are in the reader's time zone, the last one included. */
+/** Convert filters to API parameters. Days are inclusive, in the reader's time zone. */
 function parameters({ actorId, action, subjectId, from, to }) {
   const start = (day, plus) => {
     if (!day) return null;
@@ -76,18 +76,18 @@ function parameters({ actorId, action, subjectId, from, to }) {
   return { actorId, action: actionName(action.trim()), subjectId: subjectId.trim(), since: start(from, 0), until: start(to, 1) };
 }
 
-/** `Issue keys`, as the table shows it, as `issueKeys`. */
+/** Convert a table's `Issue keys` to the API's `issueKeys`. */
 function actionName(text) {
   return text.replace(/^\w/, (letter) => letter.toLowerCase()).replace(/\s+(\w)/g, (whole, letter) => letter.toUpperCase());
 }
 
-function table(page, request, values, { tell }) {
+function table(page, request, values, { reportFailure }) {
   if (!page.entries.length) {
     const isFiltered = FILTERS.some((name) => values[name]);
     return h("p", { class: "panel" }, t(isFiltered ? "audit.nothingFound" : "audit.empty"));
   }
   const columns = [
-    { name: "time", label: t("audit.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatMoment(createdAt) },
+    { name: "time", label: t("audit.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "actor", label: t("audit.filters.actorId"), value: ({ actorName }) => actorName, render: actorCell },
     { name: "action", label: t("audit.filters.action"), value: ({ action }) => action, render: actionCell },
     { name: "subject", label: t("audit.filters.subjectId"), value: ({ subjectId }) => subjectId, render: subjectCell },
@@ -95,7 +95,7 @@ function table(page, request, values, { tell }) {
     { name: "position", label: t("audit.position"), value: ({ position }) => position, render: positionCell, numeric: true },
   ];
   const element = dataTable({ caption: t("organization.parts.audit"), columns, rows: page.entries, count: (n) => t("audit.count", { n }) });
-  return [element, olderButton(page, { table: element, load: request, noun: "entries", tell })];
+  return [element, olderButton(page, { table: element, load: request, noun: "entries", reportFailure })];
 }
 
 function actorCell({ actorName, actorKind, actorId }) {
@@ -103,7 +103,7 @@ function actorCell({ actorName, actorKind, actorId }) {
   return [name, h("div", { class: "quiet" }, t(`audit.kinds.${actorKind}`))];
 }
 
-/** `issueKeys` as `Issue keys`, with the fields of the request's body. */
+/** Show `issueKeys` as `Issue keys`, with the request's fields. */
 function actionCell({ action, bodyFields }) {
   const words = action.replace(/([a-z])([A-Z])/g, (whole, end, start) => `${end} ${start.toLowerCase()}`);
   return [

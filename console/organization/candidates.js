@@ -68,7 +68,7 @@ function additionsOf(inputs) {
   );
 }
 
-/** The disclosure as candidates read it. `disclosure` has the saved additions at the end of each list. */
+/** Build the disclosure as candidates see it. Each list in `disclosure` ends with the saved additions. */
 function previewOf(disclosure, settings, additions, company) {
   const items = (list) => {
     const saved = settings.disclosureAdditions[list]?.length ?? 0;

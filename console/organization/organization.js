@@ -1,11 +1,11 @@
-// The organization: a list of parts, and the part that the address names.
+// The organization's settings: a list of parts, and the selected part.
 
 import { toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-// The parts, each in the module `<part>.js`.
+// Each part is the module `<part>.js`.
 const PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
 
 export async function show(main, { part = PARTS[0] }, context) {
@@ -30,8 +30,8 @@ export async function show(main, { part = PARTS[0] }, context) {
   fill(main, h("div", { class: "with-parts" }, navigation, h("div", { class: "part-page" }, head, content)));
   if (!isKnown) return fill(content, h("div", { class: "panel" }, h("p", {}, t("errors.missing"))));
   const module = await import(`./${part}.js`);
-  const load = () => loaded(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, tell }));
-  // The focus was in what is replaced.
+  const load = () => loaded(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, reportFailure }));
+  // The replaced content had the focus.
   const refresh = async () => {
     await load();
     if (document.activeElement === document.body) head.querySelector("h1").focus({ preventScroll: true });
@@ -39,8 +39,8 @@ export async function show(main, { part = PARTS[0] }, context) {
   await load();
 }
 
-/** Do something, and say so if it failed; resolves to whether it was done. */
-async function tell(run) {
+/** Run an action and show its error; resolves to whether it succeeded. */
+async function reportFailure(run) {
   try {
     await run();
     return true;
@@ -50,7 +50,7 @@ async function tell(run) {
   }
 }
 
-/** A notice for people who may not change a part. */
+/** Build a notice for people who cannot change a part. */
 export function onlyAdmins({ may }) {
   return !may("admin") && h("p", { class: "notice" }, t("organization.onlyAdmins"));
 }

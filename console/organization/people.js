@@ -1,4 +1,4 @@
-// People: add, change, deactivate and delete them, and the state of their invitation.
+// People: add, change, deactivate and delete them, and show their invitations' states.
 
 import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";
@@ -33,7 +33,7 @@ export function render(people, context) {
   ];
 }
 
-/** A service cannot add admins. */
+/** Service accounts cannot add admins. */
 function firstAdmin({ me }) {
   return h("div", { class: "notice" }, h("p", {}, t("people.noAdmin")), h("p", {}, h("code", {}, `flask person create ${me.orgId} EMAIL --name NAME`)));
 }
@@ -56,7 +56,7 @@ function invitation({ invite }) {
   ];
 }
 
-/** Only admins change admins; services do not. */
+/** Only admins can change admins; service accounts cannot. */
 const isManaged = (person, { me }) => person.role !== "admin" || me.person?.role === "admin";
 
 function actions(person, context) {
@@ -105,7 +105,7 @@ async function setActive(person, active, context) {
     await api.patch(`/v1/org/people/${person.id}`, { active: value });
     await context.refresh();
   };
-  if (active) return context.tell(() => set(true));
+  if (active) return context.reportFailure(() => set(true));
   const title = t("people.deactivateTitle", { name: person.name });
   const isDone = await confirm({ title, text: t("people.deactivateText"), action: t("people.deactivate"), run: () => set(false) });
   if (isDone) toast(t("people.deactivated", { name: person.name }), { undo: () => set(true) });

@@ -1,4 +1,4 @@
-// The caller's own sign-ins: in which browsers, and an end to all of them.
+// The caller's sign-ins by browser, and a button that ends all of them.
 
 import * as api from "../shared/api.js";
 import { confirm } from "../shared/dialogs.js";
@@ -6,7 +6,7 @@ import { fill, h } from "../shared/dom.js";
 import { deleteDrafts } from "../shared/drafts.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
-import { formatMoment, formatRelative } from "../shared/time.js";
+import { formatDateTime, formatRelative } from "../shared/time.js";
 
 export async function load({ signal }) {
   const { signIns } = await api.get("/v1/sign-in/sessions", { signal });
@@ -19,9 +19,9 @@ export function render(signIns, context) {
   fill(context.actions, signIns.length > 0 && button);
   const columns = [
     { name: "method", label: t("signIns.method"), value: ({ method }) => t(`signIns.methods.${method}`), render: methodCell },
-    { name: "created", label: t("signIns.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatMoment(createdAt) },
+    { name: "created", label: t("signIns.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "used", label: t("signIns.used"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => lastUsedAt && formatRelative(lastUsedAt) },
-    { name: "expires", label: t("signIns.expires"), value: ({ expiresAt }) => expiresAt, render: ({ expiresAt }) => formatMoment(expiresAt) },
+    { name: "expires", label: t("signIns.expires"), value: ({ expiresAt }) => expiresAt, render: ({ expiresAt }) => formatDateTime(expiresAt) },
   ];
   return [
     h("p", { class: "quiet" }, t("signIns.text")),

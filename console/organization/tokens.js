@@ -1,4 +1,4 @@
-// API tokens: create one, whose secret is shown once, and revoke it.
+// API tokens: create and revoke. A token is shown once.
 
 import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";

@@ -1,4 +1,4 @@
-// Plan, quota, and what candidates' model calls used and cost, by month and model.
+// Plan, quota, and the usage and cost of candidates' model calls by month and model.
 
 import * as api from "../shared/api.js";
 import { fill, h, svg } from "../shared/dom.js";
@@ -46,7 +46,7 @@ function cards(org, usage) {
   );
 }
 
-/** The month before a month's start. */
+/** Return the previous month's start. */
 function previousMonth(start) {
   const date = new Date(start);
   date.setUTCMonth(date.getUTCMonth() - 1);
@@ -69,7 +69,7 @@ function months(usage) {
   return h("section", { class: "panel" }, h("h2", {}, t("usage.byMonth")), dataTable({ caption: t("usage.byMonth"), columns, rows, count: (n) => t("usage.months", { n }) }));
 }
 
-/** A bar beside the number; it says nothing that the number does not. */
+/** Build a decorative bar beside a number. */
 function bar(value, highest) {
   const width = highest ? Math.max((value / highest) * 100, 0.5) : 0;
   return svg("svg", { class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { width, height: 10, rx: 1 }));

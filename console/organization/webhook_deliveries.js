@@ -1,4 +1,4 @@
-// The deliveries of one webhook, newest first, each with its request and the receiver's response.
+// A webhook's deliveries, newest first, with requests and responses.
 
 import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
@@ -7,13 +7,13 @@ import { olderButton } from "../shared/older.js";
 import { loaded } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
-import { formatMoment } from "../shared/time.js";
+import { formatDateTime } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const STATES = ["queued", "delivered", "failed", "canceled"];
 const LIMIT = 20;
 
-/** The nodes that show a webhook's deliveries. */
+/** Build the list of a webhook's deliveries. */
 export function deliveries(webhook, context) {
   const list = h("div", {});
   const select = h("select", {}, h("option", { value: "" }, t("deliveries.all")), STATES.map((state) => h("option", { value: state }, t(`deliveries.states.${state}`))));
@@ -23,7 +23,7 @@ export function deliveries(webhook, context) {
       signal: context.signal,
     });
   const show = () => loaded(list, () => load(), (page) => render(page, load, webhook, { ...context, refresh }));
-  // The focus was in what is replaced.
+  // The replaced content had the focus.
   const refresh = async () => {
     await show();
     reload.focus();
@@ -37,7 +37,7 @@ export function deliveries(webhook, context) {
 function render(page, load, webhook, context) {
   if (!page.deliveries.length) return h("p", { class: "quiet" }, t("deliveries.empty"));
   const columns = [
-    { name: "time", label: t("deliveries.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatMoment(createdAt) },
+    { name: "time", label: t("deliveries.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "type", label: t("deliveries.type"), value: ({ type }) => type, render: ({ type }) => h("code", {}, type) },
     { name: "state", label: t("deliveries.state"), value: ({ state }) => state, render: state },
     { name: "attempts", label: t("deliveries.attempts"), value: ({ attempts }) => attempts, numeric: true },
@@ -46,7 +46,7 @@ function render(page, load, webhook, context) {
     context.may("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (delivery) => again(delivery, webhook, context) },
   ].filter(Boolean);
   const table = dataTable({ caption: t("webhooks.deliveries"), columns, rows: page.deliveries, count: (n) => t("deliveries.count", { n }) });
-  return [table, olderButton(page, { table, load, noun: "deliveries", tell: context.tell })];
+  return [table, olderButton(page, { table, load, noun: "deliveries", reportFailure: context.reportFailure })];
 }
 
 function state(delivery) {
@@ -55,7 +55,7 @@ function state(delivery) {
   return [
     h("span", { class: `badge ${kind}` }, t(`deliveries.states.${delivery.state}`)),
     delivery.error && delivery.state !== "delivered" && h("div", { class: "quiet" }, delivery.error),
-    isWaiting && h("div", { class: "quiet" }, t("deliveries.nextTry", { time: formatMoment(delivery.dueAt) })),
+    isWaiting && h("div", { class: "quiet" }, t("deliveries.nextTry", { time: formatDateTime(delivery.dueAt) })),
   ];
 }
 
@@ -86,7 +86,7 @@ function again(delivery, webhook, context) {
     toast(t("deliveries.sentAgain"));
     await context.refresh();
   };
-  const label = `${t("deliveries.again")}: ${delivery.type}, ${formatMoment(delivery.createdAt)}`;
+  const label = `${t("deliveries.again")}: ${delivery.type}, ${formatDateTime(delivery.createdAt)}`;
   const isBusy = delivery.state === "queued";
-  return h("button", { type: "button", class: "small", disabled: isBusy || !webhook.enabled, "aria-label": label, onclick: () => context.tell(run) }, t("deliveries.again"));
+  return h("button", { type: "button", class: "small", disabled: isBusy || !webhook.enabled, "aria-label": label, onclick: () => context.reportFailure(run) }, t("deliveries.again"));
 }

@@ -1,4 +1,4 @@
-// Webhooks: receivers of events, what is wrong with failing ones, and their deliveries.
+// Webhooks: receivers, their failures, and their deliveries.
 
 import * as api from "../shared/api.js";
 import { ask, confirm, field, runAction, toast } from "../shared/dialogs.js";
@@ -70,7 +70,7 @@ function badge({ enabled, disabledReason, failingSince }) {
   return h("span", { class: "badge good" }, t("webhooks.states.works"));
 }
 
-/** The reason why a webhook fails, and a remedy. */
+/** Describe why a webhook fails, and the remedy. */
 function problem(webhook) {
   const { enabled, disabledReason, failingSince, lastError } = webhook;
   const isDisabled = !enabled && disabledReason !== "paused";
@@ -111,7 +111,7 @@ const TYPES = [
   "assessment.created", "key.created", "invite.sent", "invite.failed", "session.started", "session.completed", "session.expired",
   "candidate.decided", "candidate.hired", "score.updated", "score.withdrawn", "candidate.erased", "session.sealed", "audit.sealed",
 ];
-/** Types with their texts; those of a later version, which this page does not know, have none. */
+/** Event types with their texts. Types added by a later version have no text. */
 function typesWithTexts(chosen = []) {
   const text = (type) => t(`webhooks.typeTexts.${type.replace(".", "_")}`);
   return [...TYPES.map((type) => [type, text(type)]), ...chosen.filter((type) => !TYPES.includes(type)).map((type) => [type, ""])];
@@ -135,7 +135,7 @@ async function setEnabled(webhook, enabled, context) {
     await api.patch(`/v1/webhooks/${webhook.id}`, { enabled: value });
     await context.refresh();
   };
-  if (enabled) return context.tell(() => set(true));
+  if (enabled) return context.reportFailure(() => set(true));
   const run = () => set(false);
   if (await confirm({ title: t("webhooks.disableTitle"), text: t("webhooks.disableText"), action: t("webhooks.disable"), run })) {
     toast(t("webhooks.disabled"), { undo: () => set(true) });

@@ -1,4 +1,4 @@
-// The printable session report: the basis of the hiring decision.
+// The printable session report.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
@@ -8,8 +8,8 @@ import { candidateName, isHidden } from "../shared/names.js";
 import { integrity } from "../session/report_head.js";
 import { loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { formatDuration, formatMoment, zoneName } from "../shared/time.js";
-import { shownName, untrusted } from "../shared/untrusted.js";
+import { formatDuration, formatDateTime, zoneName } from "../shared/time.js";
+import { untrustedName, untrusted } from "../shared/untrusted.js";
 
 export async function show(main, { sessionId }, { me, signal, setTitle }) {
   setTitle(t("print.title"));
@@ -70,7 +70,7 @@ function section(name, ...content) {
   return h("section", { class: `print-${name}` }, h("h2", {}, t(`print.sections.${name}`)), ...content);
 }
 
-/** Rows of `[name, value]`; those without a value are left out. */
+/** Build rows from `[name, value]` pairs, excluding pairs without a value. */
 function rows(pairs) {
   const filled = pairs.filter(([, value]) => value);
   return h("dl", { class: "detail-list" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -86,10 +86,10 @@ function title(data) {
     "header",
     {},
     h("p", { class: "company" }, session.orgName),
-    h("p", { class: "print-name" }, shownName(nameOf(data))),
+    h("p", { class: "print-name" }, untrustedName(nameOf(data))),
     isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
     h("p", {}, assessment.title, " · ", assessment.role),
-    session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatMoment(session.erasedAt) })),
+    session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatDateTime(session.erasedAt) })),
     session.status === "active" && h("p", { class: "notice warn" }, t("print.running")),
   );
 }
@@ -103,7 +103,7 @@ function decision({ session }) {
     rows([
       [t("print.reason"), reason ?? t("print.noReason")],
       [t("print.decidedBy"), decidedBy?.name ?? t("print.unknown")],
-      [t("print.decidedAt"), formatMoment(decidedAt)],
+      [t("print.decidedAt"), formatDateTime(decidedAt)],
     ]),
   );
 }
@@ -115,14 +115,14 @@ function summary(data) {
   return section(
     "summary",
     rows([
-      [t("print.candidate"), shownName(nameOf(data))],
+      [t("print.candidate"), untrustedName(nameOf(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
       [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
       [t("print.status"), t(`print.statuses.${session.status}`)],
-      [t("print.started"), `${formatMoment(session.redeemedAt)} (${zone})`],
-      [t("print.completed"), session.completedAt && formatMoment(session.completedAt)],
-      [t("print.closed"), !session.completedAt && session.closedAt && formatMoment(session.closedAt)],
+      [t("print.started"), `${formatDateTime(session.redeemedAt)} (${zone})`],
+      [t("print.completed"), session.completedAt && formatDateTime(session.completedAt)],
+      [t("print.closed"), !session.completedAt && session.closedAt && formatDateTime(session.closedAt)],
       [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
       [t("print.tests"), tests(session)],
@@ -149,14 +149,14 @@ function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {
 }
 
 function submission(found) {
-  return found && [formatMoment(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
+  return found && [formatDateTime(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
 }
 
 function repository({ repoUrl, repoCommit }) {
   return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
 }
 
-/** The seals of the recording. */
+/** Build the section about the recording's seals. */
 function seal({ session, checked: { seal: head, finalSeal } }) {
   const none = t(session.erasedAt ? "print.sealErased" : "print.noSeal");
   return rows([
@@ -164,7 +164,7 @@ function seal({ session, checked: { seal: head, finalSeal } }) {
     [
       t("print.finalSeal"),
       finalSeal
-        ? t("print.finalSealText", { n: finalSeal.number, time: formatMoment(finalSeal.sealedAt), reason: finalSeal.reason, key: finalSeal.keyId ?? t("print.noKey") })
+        ? t("print.finalSealText", { n: finalSeal.number, time: formatDateTime(finalSeal.sealedAt), reason: finalSeal.reason, key: finalSeal.keyId ?? t("print.noKey") })
         : t(session.status === "active" ? "print.sealAfterClose" : "print.noFinalSeal"),
     ],
   ]);
@@ -177,7 +177,7 @@ function footer({ session, checked }, me) {
   return h(
     "footer",
     {},
-    h("p", {}, t("print.printed", { time: formatMoment(now), zone: zoneName(now), name })),
+    h("p", {}, t("print.printed", { time: formatDateTime(now), zone: zoneName(now), name })),
     h("p", {}, t("print.ofSeal"), " ", h("code", {}, head)),
     h("p", {}, t("print.address"), " ", h("code", {}, `${location.origin}${location.pathname}#/sessions/${session.id}`)),
   );

@@ -1,17 +1,17 @@
-// The scores in the printable report: each reviewer's level, comment and evidence, by criterion.
+// Scores in the printable report: each reviewer's level, comment and evidence, by criterion.
 
 import { h } from "../shared/dom.js";
 import { kindName, loadEvent } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
 import { totalText } from "../shared/scores.js";
 import { t } from "../shared/texts.js";
-import { formatClock, formatMoment } from "../shared/time.js";
+import { formatClock, formatDateTime } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const AT_ONCE = 6;
 const MAX_EVENTS = 200;
 
-/** The events that scores name as evidence, by id; null for one that no longer exists. */
+/** Load the scores' evidence events by id; null for an event that no longer exists. */
 export async function loadEvidence(sessionId, { criteria }, signal) {
   const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].slice(0, MAX_EVENTS);
   const found = new Map();
@@ -22,7 +22,7 @@ export async function loadEvidence(sessionId, { criteria }, signal) {
   return found;
 }
 
-/** All criteria with their scores. */
+/** Build the section with all criteria and scores. */
 export function scoresSection({ scores, evidence }) {
   if (!scores.rubric) return h("p", {}, t("print.noRubric"));
   const total = scores.total === null ? t("print.noTotal") : t("print.total", { total: totalText(scores), lowest: formatNumber(scores.lowestTotal) });
@@ -52,7 +52,7 @@ function scoreView(score, criterion, evidence) {
   return h(
     "div",
     { class: "score" },
-    h("p", {}, h("strong", {}, `${score.reviewer.name}: ${score.value}${level ? ` ${level.label}` : ""}`), h("span", { class: "quiet" }, ` ${formatMoment(score.createdAt)}`)),
+    h("p", {}, h("strong", {}, `${score.reviewer.name}: ${score.value}${level ? ` ${level.label}` : ""}`), h("span", { class: "quiet" }, ` ${formatDateTime(score.createdAt)}`)),
     level?.description && h("p", { class: "quiet" }, level.description),
     h("p", { class: "comment" }, score.comment ?? t("print.noComment")),
     score.reason && h("p", { class: "quiet" }, t("print.revised", { reason: score.reason })),
@@ -62,7 +62,7 @@ function scoreView(score, criterion, evidence) {
 }
 
 function earlierText({ value, createdAt, withdrawnAt }) {
-  return t(withdrawnAt ? "print.earlierWithdrawn" : "print.earlierValue", { value, time: formatMoment(createdAt) });
+  return t(withdrawnAt ? "print.earlierWithdrawn" : "print.earlierValue", { value, time: formatDateTime(createdAt) });
 }
 
 function eventView(id, event) {

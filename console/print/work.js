@@ -1,4 +1,4 @@
-// The numbers and the code in the printable report: metrics with their cohort, phases, tokens and cost, final diff.
+// Metrics with their cohort, phases, tokens, cost and final diff in the printable report.
 
 import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
@@ -16,8 +16,8 @@ const PLOT_WIDTH = 260; // three in a row, on paper too
 const money = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
 
 /**
- * A table in a region that scrolls; the first column names the row, the others are numbers unless `words` has their
- * index. A page break may come between the rows of a long one.
+ * Build a table in a scrolling region. The first column names the row. Other columns are numbers unless `words` has their
+ * index. A long table can break across pages.
  */
 function table(caption, names, rows, words = [], isLong = false) {
   const kind = (n) => (n > 0 && !words.includes(n) ? "numeric" : null);
@@ -27,7 +27,7 @@ function table(caption, names, rows, words = [], isLong = false) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, element);
 }
 
-/** Each metric with its definition, and how the others of the assessment are distributed. */
+/** Build the section with each metric's definition and distribution. */
 export function cohortSection({ session, cohort, results }) {
   if (!session.metrics) return h("p", {}, t("print.noMetrics"));
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
@@ -56,7 +56,7 @@ export function cohortSection({ session, cohort, results }) {
   ];
 }
 
-/** The session among the others, who have no names here: the file is about one candidate. */
+/** Plot the session in its cohort. Other candidates are not named, because the report is about one candidate. */
 function plots(session, cohort, results) {
   const ended = results.filter(({ metrics }) => metrics);
   const cards = METRICS.map(({ name, label, format }) => {
@@ -99,7 +99,7 @@ export function workSection({ phases, activeMs, idleMs, workPeriods, models, tot
   ];
 }
 
-/** The files, and the first lines of the diff up to a limit. */
+/** Build the list of files, and the diff up to a limit. */
 export function diffSection({ submission, files, total }) {
   if (submission?.state !== "read") return h("p", {}, t(submission ? "print.noDiff" : "print.noSubmission"));
   if (!files.length) return h("p", {}, t("print.emptyDiff"));

@@ -1,16 +1,16 @@
-// The hiring decision. If it changed since it was loaded, the new one is shown before it is replaced.
+// The hiring decision. If it changed since it was loaded, the new decision is shown before it is replaced.
 
 import * as api from "../shared/api.js";
 import { ask, field, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { draftOf, storeDraft } from "../shared/drafts.js";
 import { t } from "../shared/texts.js";
-import { formatMoment } from "../shared/time.js";
+import { formatDateTime } from "../shared/time.js";
 import { plain } from "../shared/untrusted.js";
 
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
-/** The panel with the decision in `session`, and a button to change it. */
+/** Build a panel with the session's hiring decision and a button to change it. */
 export function decisionPanel({ session, me, mayWrite }) {
   const text = h("p", {});
   const show = (decided) => fill(text, decisionText(decided));
@@ -25,9 +25,9 @@ export function decisionPanel({ session, me, mayWrite }) {
   );
 }
 
-/** The decision in a session, its reason, and who made it when. */
+/** Describe a hiring decision: reason, person and time. */
 export function decisionText({ decision, decisionReason: reason, decidedBy, decidedAt }) {
-  const by = decidedAt && [decidedBy?.name, formatMoment(decidedAt)].filter(Boolean).join(", ");
+  const by = decidedAt && [decidedBy?.name, formatDateTime(decidedAt)].filter(Boolean).join(", ");
   return [t(`scoring.decisions.${decision}`), reason && [": ", h("bdi", {}, reason)], by && h("span", { class: "quiet" }, ` ${by}`)];
 }
 
@@ -52,7 +52,7 @@ async function decide(session, me, show) {
       seen = await load(session);
       show(seen.session);
       if (seen.session.decidedAt !== before.session.decidedAt) throw new api.ApiError(error.status, { code: error.code, error: changedText(seen.session) });
-      // Something else about the candidate has changed.
+      // Only other fields of the candidate have changed.
       await put();
     }
     storeDraft(me, draftName);
@@ -67,9 +67,9 @@ function changedText({ decision, decisionReason: reason, decidedBy }) {
 }
 
 /**
- * The session with the decision, and the candidate's tag. With the tag, the service rejects overwriting a later change.
+ * Load the session with its hiring decision, and the candidate's ETag, with which the service rejects overwriting a later
  *
- * The tag is read first. The session is then at least as new, so no decision is replaced that was not visible.
+ * change. The ETag is read first, so the session is at least as new, and every replaced decision was visible.
  */
 async function load({ id, candidateId }) {
   const response = await api.request("GET", `/v1/candidates/${candidateId}`);

@@ -1,4 +1,4 @@
-// One criterion: its levels, the reviewer's own score with evidence, and the others' scores once they are visible.
+// One criterion: its levels, the reviewer's score with evidence, and other reviewers' scores once they are visible.
 
 import * as api from "../shared/api.js";
 import { ask, field, onSubmit, showErrors, toast } from "../shared/dialogs.js";
@@ -6,16 +6,16 @@ import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, kindName } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
 import { t } from "../shared/texts.js";
-import { formatClock, formatMoment } from "../shared/time.js";
+import { formatClock, formatDateTime } from "../shared/time.js";
 import { plain } from "../shared/untrusted.js";
 
 const MAX_EVIDENCE_CHARACTERS = 80;
 
 /**
- * The form of a criterion: `{key, criterion, replaces, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
+ * Build a criterion's form: `{key, criterion, replaces, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
  *
- * state -- of the page; `selected` is the form to which evidence is added
- * refresh -- called with the criterion's key after a change, and without one after another person's change
+ * state -- the page's state; `selected` is the form that receives evidence
+ * refresh -- called with the criterion's key after a change, or without it after another person's change
  */
 export function criterionForm(criterion, { state, refresh }) {
   const path = `/v1/sessions/${state.sessionId}/scores/${encodeURIComponent(criterion.key)}`;
@@ -74,7 +74,7 @@ export function criterionForm(criterion, { state, refresh }) {
     try {
       await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.scorecard.rubricVersion, replaces: own?.id ?? null });
     } catch (error) {
-      // With another rubric of the same version, the criterion is unknown.
+      // A different rubric with the same version does not have the criterion.
       if (!["rubric_changed", "score_changed", "not_found"].includes(error.code)) throw error;
       await refresh();
       if (error.code === "score_changed") state.views.find(({ key }) => key === criterion.key)?.showChanged();
@@ -144,7 +144,7 @@ function levels(criterion, draft, mayWrite, onChange) {
   );
 }
 
-/** An event in a few words, linked to the report; its id until the recording is loaded. */
+/** Link to an event with its summary, or its id until the recording is loaded. */
 function evidenceItem(id, { sessionId, events }, remove) {
   const event = events.get(id);
   const name = event ? plain(`${formatClock(event.ts)} ${kindName(event.kind)}: ${event.summary.slice(0, MAX_EVIDENCE_CHARACTERS)}`) : id;
@@ -187,6 +187,6 @@ function scoreText(score, isHistory = false) {
   return [
     h("strong", {}, `${score.value} · ${score.reviewer.name}`),
     score.comment && h("span", {}, `: ${score.comment}`),
-    isHistory && h("span", { class: "quiet" }, ` ${[formatMoment(score.createdAt), ...why.filter(Boolean)].join(" · ")}`),
+    isHistory && h("span", { class: "quiet" }, ` ${[formatDateTime(score.createdAt), ...why.filter(Boolean)].join(" · ")}`),
   ];
 }

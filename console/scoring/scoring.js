@@ -1,4 +1,4 @@
-// Scoring: the rubric beside the recording. Each criterion is saved on its own, in the API.
+// Scoring: the rubric beside the recording. Each criterion is saved separately.
 
 import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
@@ -12,7 +12,7 @@ import { erasedNotice } from "../session/report_head.js";
 import { empty, loadedPage } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { timelineView } from "../session/timeline.js";
-import { shownName } from "../shared/untrusted.js";
+import { untrustedName } from "../shared/untrusted.js";
 
 export async function show(main, { sessionId }, { me, may, signal, setTitle }) {
   setTitle(t("scoring.title"));
@@ -32,7 +32,7 @@ async function load(sessionId, signal) {
   return { session, scorecard };
 }
 
-/** The scores in the rubric's current version, by which the next score is given. */
+/** Load the scores for the rubric's current version. */
 async function loadScorecard(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}/scores`;
   const scorecard = await api.get(path, { signal });
@@ -48,7 +48,7 @@ function page(context) {
     h(
       "div",
       {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", shownName(candidateName(session, session))),
+      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", untrustedName(candidateName(session, session))),
       h("p", { class: "quiet" }, session.assessmentTitle),
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
@@ -70,23 +70,23 @@ function page(context) {
     const before = state.scorecard;
     state.scorecard = await loadScorecard(sessionId, state.signal);
     const hasChanged = rubricOf(before) !== rubricOf(state.scorecard);
-    // Input in the other criteria stays; after a change of the rubric, also scores that were saved by the old one.
+    // Keep input in other criteria. After a rubric change, also keep scores saved for the old version.
     const kept = state.views.filter((view) => hasChanged || (view.key !== key && view.isChanged()));
-    keepDrafts(kept.map(typedIn), hasChanged);
+    keepDrafts(kept.map(unsavedInput), hasChanged);
     render();
     storeDrafts();
     if (hasChanged) summary.querySelector(".notice").focus();
     else state.views.find((view) => view.key === key)?.focus();
   };
   function keepDrafts(drafts, hasChanged) {
-    state.drafts = new Map(drafts.map((each) => [each.criterion.key, fitted(each, state.scorecard)]).filter(([, draft]) => draft));
+    state.drafts = new Map(drafts.map((each) => [each.criterion.key, fitDraft(each, state.scorecard)]).filter(([, draft]) => draft));
     if (hasChanged) state.lost = drafts.filter(({ criterion, isChanged }) => isChanged && !state.drafts.has(criterion.key));
   }
   function storeDrafts() {
-    const drafts = state.views.filter((view) => view.isChanged()).map(typedIn);
+    const drafts = state.views.filter((view) => view.isChanged()).map(unsavedInput);
     storeDraft(me, draftName, drafts.length ? { rubric: rubricOf(state.scorecard), drafts } : null);
   }
-  /** Restore input from before the person left the page or had to sign in again. */
+  /** Restore input from before the person left the page or signed in again. */
   const restoreDrafts = () => {
     const stored = state.mayWrite && draftOf(me, draftName);
     if (!stored) return render();
@@ -116,12 +116,12 @@ function page(context) {
   ];
 }
 
-const typedIn = (view) => ({ criterion: view.criterion, draft: view.draft(), isChanged: view.isChanged() });
+const unsavedInput = (view) => ({ criterion: view.criterion, draft: view.draft(), isChanged: view.isChanged() });
 
 const rubricOf = ({ rubricId, rubricVersion }) => `${rubricId} ${rubricVersion}`;
 
-/** A draft for another version of the rubric, without a level that has changed; null if the criterion is gone. */
-function fitted({ criterion: { key, levels }, draft: typed }, scorecard) {
+/** Fit a draft to the current rubric version: drop a changed level; null if the criterion is gone. */
+function fitDraft({ criterion: { key, levels }, draft: typed }, scorecard) {
   const criterion = scorecard.criteria.find((each) => each.key === key);
   if (!criterion) return null;
   const [before, after] = [levels, criterion.levels].map((some) => some.find(({ value }) => value === typed.value));
@@ -129,7 +129,7 @@ function fitted({ criterion: { key, levels }, draft: typed }, scorecard) {
   return { ...typed, value: isSame ? typed.value : null };
 }
 
-/** A notice that the rubric has changed, with the input for criteria that it no longer has. */
+/** Build a notice that the rubric has changed, with the input for removed criteria. */
 function rubricChanged(lost) {
   const comments = lost.map(({ criterion, draft }) => h("li", {}, h("strong", {}, criterion.title), ": ", draft.comment || t("scoring.noComment")));
   return h(

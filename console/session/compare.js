@@ -15,8 +15,8 @@ import { decisionText } from "../scoring/decision.js";
 import { scoreText, spreadOf, spreadText } from "../shared/scores.js";
 import { loadedPage } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { formatMoment } from "../shared/time.js";
-import { shownName } from "../shared/untrusted.js";
+import { formatDateTime } from "../shared/time.js";
+import { untrustedName } from "../shared/untrusted.js";
 
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
   setTitle(t("compare.title"));
@@ -63,7 +63,7 @@ function page(data, go) {
         "div",
         {},
         h("h1", { tabindex: "-1" }, t("compare.title")),
-        h("p", {}, sides.map(({ session, name }, n) => [n > 0 && " · ", h("a", { href: `#/sessions/${session.id}` }, shownName(name))])),
+        h("p", {}, sides.map(({ session, name }, n) => [n > 0 && " · ", h("a", { href: `#/sessions/${session.id}` }, untrustedName(name))])),
         h("p", { class: "quiet" }, t("compare.intro")),
       ),
       h("div", { class: "actions" }, h("button", { type: "button", class: "secondary", onclick: swap }, t("compare.swap"))),
@@ -71,7 +71,7 @@ function page(data, go) {
     chooser(data, go),
     h("div", { class: "compare-top" }, section("summary", summaryTable(sides)), section("criteria", criteria(sides))),
     section("metrics", metrics(data)),
-    section("changes", h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, shownName(side.name)), finalDiff(side))))),
+    section("changes", h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, untrustedName(side.name)), finalDiff(side))))),
   ];
 }
 
@@ -79,7 +79,7 @@ function section(name, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, t(`compare.${name}`)), content);
 }
 
-/** Another session of the first one's assessment instead of the second. */
+/** Build a field that replaces the second session with one from the same assessment. */
 function chooser({ sides: [first, second], results }, go) {
   const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
   const option = (result) => {
@@ -99,7 +99,7 @@ function criteria([first, second]) {
   if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.otherVersion"))];
   if (hidden.length === 2) return hidden;
   if (![one, other].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
-  // Scales differ between criteria: one plot for each scale.
+  // Criteria have different scales: one plot per scale.
   const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
   const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((each) => each.key === key).mean);
   const plots = [...scales.values()].map((some) =>
@@ -151,7 +151,7 @@ function metricPlot({ name, label, format }, summary, results, sides) {
 }
 
 function summaryTable(sides) {
-  const moment = (text) => (text ? formatMoment(text) : "–");
+  const moment = (text) => (text ? formatDateTime(text) : "–");
   const rows = [
     [t("compare.decision"), ({ session }) => decisionText(session)],
     [t("compare.score"), ({ scores }) => scoreText(scores)],
@@ -180,7 +180,7 @@ function reviewersText(scores) {
 }
 
 function table(sides, rows) {
-  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, shownName(name))));
+  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, untrustedName(name))));
   return h(
     "table",
     { class: "compare-table" },
@@ -189,7 +189,7 @@ function table(sides, rows) {
   );
 }
 
-/** The result of the tests, and its source. */
+/** Describe the test result and its source. */
 function testsText(session) {
   const [result, detail] = testsOf(session);
   return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];

@@ -1,4 +1,4 @@
-// Prompts and answers as a conversation; the actions between them are folded.
+// Prompts and responses as a conversation. Actions between them are collapsed.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
@@ -20,7 +20,7 @@ const WHO = {
   ai_response: "agent",
 };
 const KINDS = Object.keys(WHO);
-// Not `in`: a kind can have the name of a property that every object has.
+// Not `in`: a kind can have the name of an inherited property.
 const isMessage = ({ kind }) => Object.hasOwn(WHO, kind);
 const TEXTS = {
   prompt: (data) => data.text,
@@ -29,7 +29,7 @@ const TEXTS = {
   plan_decision: (data) => data.responsePreview,
   decision_event: (data) => [data.title, data.rationale].filter((text) => typeof text === "string").join("\n"),
 };
-// Announcements of calls that are events of their own, and events that are no action.
+// Announced calls, which have separate events, and events that are not actions.
 const SILENT = new Set([
   "tool_intent",
   "subagent_usage",
@@ -74,7 +74,7 @@ export function render(events, report) {
 
 const isShown = (event) => !isDuplicate(event);
 
-/** The messages page by page, each with the calls before it. */
+/** The messages in pages, each message with its preceding calls. */
 class Pages {
   constructor(events, { path, signal, session }) {
     Object.assign(this, { events, path, signal, session, position: 0, after: null, hasMore: true });

@@ -1,4 +1,4 @@
-// One session: its head, then timeline, changes, costs and metrics.
+// One session: header, then timeline, changes, costs and metrics.
 
 import { keepInAddress } from "../shared/address.js";
 import * as api from "../shared/api.js";
@@ -13,7 +13,7 @@ const TABS = ["timeline", "conversation", "changes", "usage", "decisions", "file
 const AFTER_ERASURE = ["metrics"];
 const TAB_MARGIN_PX = 60;
 const MODULES = {
-  // The first one is loaded with this module.
+  // The first module is loaded with this one.
   timeline: () => timeline,
   conversation: () => import("./conversation.js"),
   changes: () => import("./report_changes.js"),
@@ -29,11 +29,11 @@ export async function show(main, { sessionId }, context) {
   fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
   const sources = sourcesOf(sessionId, signal);
   const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
-  sources.events().catch(() => {}); // The part that shows the events shows the failure.
+  sources.events().catch(() => {}); // The part that shows the events handles the failure.
   await loaded(main.lastElementChild, read, (session) => page(session, sources, context));
 }
 
-/** Data for several parts of the page, read once. Slow requests wait for the events. */
+/** Data that several parts share. Slow requests wait for the events. */
 function sourcesOf(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}`;
   const events = once(() => loadEvents(sessionId, { signal }));
@@ -57,13 +57,13 @@ function page(session, sources, { signal, query, setTitle, may }) {
     header(report, findings, { setTitle, may }),
     tabs.element,
   );
-  // The page's heading is the header's: the one shown while loading goes.
+  // The header has the page's heading: remove the loading heading.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => tabs.start());
   return view;
 }
 
-/** Open a link to an event of this session without loading the page again. */
+/** Open a link to one of this session's events without reloading the page. */
 function followEvent(click, report, tabs) {
   const start = eventLink(report.session.id, "");
   const address = click.target.closest?.("a")?.getAttribute("href") ?? "";
@@ -75,7 +75,7 @@ function followEvent(click, report, tabs) {
   report.selectEvent?.(report.eventId);
 }
 
-/** `load` called at most once; again after a failure. */
+/** Call `load` once, and again only after a failure. */
 function once(load) {
   let promise = null;
   return () => {
@@ -87,7 +87,7 @@ function once(load) {
   };
 }
 
-/** The tabs and their panels; a panel is loaded when it is first opened. */
+/** Build the tabs and their panels. A panel is loaded when it is first opened. */
 function tabBar(report, first) {
   const names = report.session.erasedAt ? AFTER_ERASURE : TABS;
   const start = names.includes(first) && !report.eventId ? first : names[0];
@@ -157,7 +157,7 @@ async function fillPanel(panel, name, report) {
   );
 }
 
-/** Keep tab and event in the address, so that it can be shared and reloaded. */
+/** Keep tab and event in the address, so the page can be shared and reloaded. */
 function rememberAddress(report, tab) {
   const query = tab === TABS[0] ? { event: report.eventId } : { tab };
   keepInAddress(`/sessions/${report.session.id}`, query);

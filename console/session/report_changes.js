@@ -1,4 +1,4 @@
-// The final diff of the submission.
+// The submission's final diff.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
@@ -18,7 +18,7 @@ export async function load({ path, signal }) {
   return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
-/** True if the diff has an author for each line. Without a verified base, earlier lines would count as the candidate's. */
+/** True if the diff has an author for each line. Without a verified base, earlier lines would look like the candidate's. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
 export function render({ submission, files, clientDiff }, { session }) {

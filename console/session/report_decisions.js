@@ -1,11 +1,11 @@
-// Design decisions that the candidate explained, and replies to agents' plans.
+// The candidate's design decisions, and replies to agents' plans.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { eventLink, whyNotCounted } from "../shared/events.js";
 import { empty, loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { formatMoment } from "../shared/time.js";
+import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
 
 const PAGE = 50;
@@ -47,7 +47,7 @@ function decision(each, sessionId) {
     h(
       "p",
       { class: "message-head" },
-      h("a", { href: eventLink(sessionId, each.eventId) }, formatMoment(each.ts)),
+      h("a", { href: eventLink(sessionId, each.eventId) }, formatDateTime(each.ts)),
       each.impactScore !== null && h("span", { class: "quiet" }, t("report.decisions.impact", { n: each.impactScore })),
       cause,
       why && h("span", { class: "mark" }, why),

@@ -1,11 +1,11 @@
-// The submissions: state, files and downloads.
+// Submissions: states, files and downloads.
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
 import { h, outsideLink } from "../shared/dom.js";
 import { empty, explain } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { formatMoment } from "../shared/time.js";
+import { formatDateTime } from "../shared/time.js";
 import { plain, untrusted } from "../shared/untrusted.js";
 
 const MAX_FILES = 500;
@@ -60,7 +60,7 @@ function pairs(rows) {
 
 function submissionFacts({ receivedAt, format, size, sha256, state }) {
   return pairs([
-    ["received", formatMoment(receivedAt)],
+    ["received", formatDateTime(receivedAt)],
     ["format", t(`report.files.${format}`)],
     ["size", formatBytes(size)],
     ["state", t(`report.submissionStates.${state}`)],
@@ -79,7 +79,7 @@ function bundleFacts(verified, bundles) {
         h("p", {}, t("report.files.noneVerifiedWhy")),
       ),
     pairs([
-      ["submitted", formatMoment(latest.receivedAt)],
+      ["submitted", formatDateTime(latest.receivedAt)],
       ["state", t(`report.submissionStates.${latest.state}`)],
       ["size", formatBytes(latest.size ?? latest.claimedSize)],
       ["repository", latest.repoUrl && outsideLink(latest.repoUrl, plain(latest.repoUrl))],

@@ -1,4 +1,4 @@
-// The head of a session's report: candidate, times, results and integrity.
+// A session report's header: candidate, times, results and integrity.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
@@ -8,14 +8,14 @@ import { candidateName, isHidden } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
 import { scoreText } from "../shared/scores.js";
 import { t } from "../shared/texts.js";
-import { formatClock, formatDuration, formatMoment, zoneName } from "../shared/time.js";
-import { shownName, untrusted } from "../shared/untrusted.js";
+import { formatClock, formatDuration, formatDateTime, zoneName } from "../shared/time.js";
+import { untrustedName, untrusted } from "../shared/untrusted.js";
 
 // Findings that leave the recording's integrity unknown.
 const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
 
-/** Name, assessment, status, integrity, times and results, with the links of the page. */
+/** Build the header: name, assessment, status, integrity, times, results and links. */
 export function header(report, findings, { setTitle, may }) {
   const { session } = report;
   const name = candidateName(session, session);
@@ -40,7 +40,7 @@ export function header(report, findings, { setTitle, may }) {
         h(
           "h1",
           { tabindex: "-1" },
-          shownName(name),
+          untrustedName(name),
           " ",
           h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
         ),
@@ -68,7 +68,7 @@ function notices(session) {
     notice(
       "warn",
       t("report.erasureAskedTitle"),
-      t("report.erasureAsked", { when: formatMoment(session.erasureRequestedAt) }),
+      t("report.erasureAsked", { when: formatDateTime(session.erasureRequestedAt) }),
     );
   if (session.status !== "active") return asked;
   const refresh = h(
@@ -78,7 +78,7 @@ function notices(session) {
   );
   const text = t(session.closesAt ? "report.runningUntil" : "report.running", {
     now: formatClock(Date.now()),
-    end: session.closesAt && formatMoment(session.closesAt),
+    end: session.closesAt && formatDateTime(session.closesAt),
   });
   return [
     asked,
@@ -91,16 +91,16 @@ function notices(session) {
   ];
 }
 
-/** The notice that the candidate's data was erased. */
+/** Build the notice that the candidate's data was erased. */
 export function erasedNotice({ erasedAt }) {
-  return notice("warn", t("report.erasedTitle", { when: formatMoment(erasedAt) }), t("report.erased"));
+  return notice("warn", t("report.erasedTitle", { when: formatDateTime(erasedAt) }), t("report.erased"));
 }
 
 function notice(kind, title, text, ...more) {
   return h("div", { class: `notice ${kind}` }, h("strong", {}, title), h("p", {}, text), ...more);
 }
 
-/** The session in a line of numbers. */
+/** Build the row of numbers. */
 function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
@@ -109,8 +109,8 @@ function numbers(session, score) {
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
   const rows = [
-    [t("report.started"), formatMoment(session.redeemedAt), zoneName(session.redeemedAt)],
-    [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatMoment(end) : t("report.notYet"), null],
+    [t("report.started"), formatDateTime(session.redeemedAt), zoneName(session.redeemedAt)],
+    [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), formatNumber(session.eventCount), others.join(", ")],
     [t("report.tests"), ...testsOf(session)],
@@ -133,7 +133,7 @@ function numbers(session, score) {
   );
 }
 
-/** The team's score, filled in when it is loaded. */
+/** Load and show the team's score. */
 function loadScore({ path, signal }) {
   const element = h("span", {}, "…");
   api
@@ -149,11 +149,11 @@ function duration({ status, metrics }) {
   return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
 }
 
-/** The result of the tests, and a detail or null. */
+/** Describe the test result; the detail can be null. */
 export function testsOf({ testResult, metrics }) {
   if (testResult) {
     const { passed, failed } = testResult;
-    // As in the metric `testsPassed`: without a passed test, the tests have not passed.
+    // As in the `testsPassed` metric: at least one test must have passed.
     return [t(passed > 0 && failed === 0 ? "report.testsPassed" : "report.testsFailed"), t("report.testCounts", { passed, failed })];
   }
   const passed = metrics?.testsPassed ?? null;
@@ -163,7 +163,7 @@ export function testsOf({ testResult, metrics }) {
   ];
 }
 
-/** Links to the candidates before and after, in the order of their starts. */
+/** Load links to the previous and next candidates in order of start. */
 async function loadSiblings(nav, { session, signal }) {
   const query = { assessmentId: session.assessmentId };
   const all = await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => []);
@@ -185,7 +185,7 @@ async function loadSiblings(nav, { session, signal }) {
 
 // Integrity
 
-/** The integrity findings in words; an altered recording is an alert. */
+/** Build the integrity section. An altered recording is an alert. */
 export function integrity({ findings, counts, seal, finalSeal }, { session }) {
   const others = byCode(findings).filter(({ code }) => code !== "erased");
   const verdict = verdictOf(others, counts, session);
@@ -210,7 +210,7 @@ export function integrity({ findings, counts, seal, finalSeal }, { session }) {
   );
 }
 
-/** `broken`, `unverified`, `findings`, `none`, or `empty` without events. */
+/** Return `broken`, `unverified`, `findings`, `none`, or `empty` if there are no events. */
 function verdictOf(findings, counts, session) {
   if (isChanged(findings.map(({ code }) => code))) return "broken";
   if (findings.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
@@ -224,7 +224,7 @@ function sealed({ events, sealed: count }, isSound) {
   return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: events, sealed: count });
 }
 
-/** The findings with the same code as one. */
+/** Group findings by code. */
 function byCode(findings) {
   return [...Map.groupBy(findings, ({ code }) => code).values()].map((some) => ({
     ...some[0],
@@ -255,7 +255,7 @@ function findingView({ code, explanation, eventIds, count }, session) {
 }
 
 function finalSealText(session, finalSeal) {
-  if (finalSeal) return t("report.integrity.finalSeal", { when: formatMoment(finalSeal.sealedAt) });
+  if (finalSeal) return t("report.integrity.finalSeal", { when: formatDateTime(finalSeal.sealedAt) });
   return t(session.closedAt || session.completedAt ? "report.integrity.sealSoon" : "report.integrity.sealLater");
 }
 

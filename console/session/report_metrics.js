@@ -1,4 +1,4 @@
-// The session's metrics beside those of the others of the assessment.
+// The session's metrics beside its cohort's.
 
 import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";

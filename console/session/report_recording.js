@@ -1,4 +1,4 @@
-// The timeline: swimlanes over time, the list of events, and one event in full.
+// The timeline: swimlanes, the event list, and one event in full.
 
 import { keepInAddress } from "../shared/address.js";
 import * as api from "../shared/api.js";
@@ -10,7 +10,7 @@ import { channelName, eventLink, kindName, loadEvent, whyNotCounted } from "../s
 import { empty, loaded } from "../shared/states.js";
 import { swimlanes } from "./swimlanes.js";
 import { has, t } from "../shared/texts.js";
-import { formatMoment, formatClock } from "../shared/time.js";
+import { formatDateTime, formatClock } from "../shared/time.js";
 import { eventList } from "./timeline.js";
 import { longText, plain, untrusted } from "../shared/untrusted.js";
 
@@ -71,7 +71,7 @@ function showEvent(detail, event, report) {
 
 const missing = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
 
-/** One event: its details, and the JSON as it was sent. */
+/** Build an event's details and its JSON as sent. */
 function eventView(event, report) {
   const json = JSON.stringify(event.envelope, null, 2);
   const pre = h(
@@ -91,9 +91,9 @@ function eventView(event, report) {
   const rows = [
     [
       t("report.detail.when"),
-      `${formatMoment(event.ts).replace(/, .*/, "")}, ${formatClock(event.ts, { seconds: true })}`,
+      `${formatDateTime(event.ts).replace(/, .*/, "")}, ${formatClock(event.ts, { seconds: true })}`,
     ],
-    [t("report.detail.received"), formatMoment(event.receivedAt)],
+    [t("report.detail.received"), formatDateTime(event.receivedAt)],
     [t("report.detail.actor"), event.actor && named("actors", event.actor)],
     [t("report.detail.source"), event.source && untrusted(event.source)],
     [t("report.detail.channel"), channelName(event.channel)],
@@ -116,7 +116,7 @@ function eventView(event, report) {
   ];
 }
 
-/** The fields that are easier to read as text than as JSON. */
+/** Build the fields that are easier to read as text than as JSON. */
 function contents(data) {
   const shown = CONTENTS.filter((name) => typeof data[name] === "string" && data[name].trim());
   return shown.map((name) => [h("h4", {}, t(`report.detail.contents.${name}`)), content(name, data[name])]);

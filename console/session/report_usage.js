@@ -32,7 +32,7 @@ function panel(title, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...content);
 }
 
-/** A table in a region that scrolls. `numeric` are the indexes of columns with numbers. */
+/** Build a table in a scrolling region. `numeric` has the indexes of numeric columns. */
 function table(caption, names, rows, numeric = []) {
   const cell = (value, n) =>
     h(n ? "td" : "th", { class: numeric.includes(n) ? "numeric" : null, scope: n ? null : "row" }, value);
@@ -73,11 +73,11 @@ function phases({ phases: all, activeMs, idleMs, workPeriods }) {
     idle: formatDuration(idleMs / 1000),
     n: workPeriods.length,
   });
-  const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(bart));
+  const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(phaseBar));
   return [h("p", {}, total), bar, table(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];
 }
 
-function bart({ name, share }) {
+function phaseBar({ name, share }) {
   const part = h("span", { class: `phase-${name}` });
   part.style.flexGrow = share;
   return part;

@@ -1,10 +1,10 @@
-// The timeline's chart: a lane each for prompts, changes, commands and tests. Few SVG paths, however many events.
+// The timeline's chart, with lanes for prompts, changes, commands and tests. Few SVG paths draw any number of events.
 
 import { kindName, laneOf } from "../shared/events.js";
 import { fill, h, newId, svg } from "../shared/dom.js";
 import { formatNumber } from "../shared/numbers.js";
 import { t } from "../shared/texts.js";
-import { clockBetween, formatDuration } from "../shared/time.js";
+import { clockFormat, formatDuration } from "../shared/time.js";
 import { compress } from "../shared/time_axis.js";
 import { untrusted } from "../shared/untrusted.js";
 
@@ -22,7 +22,7 @@ const TICK_PX = 110;
 const PAUSE_LABEL_PX = 116;
 const MIN_NAMED_PX = 64;
 
-/** `element`, and `select(id)`, which marks an event. `analytics` may come later by `explain(analytics)`. */
+/** Build the chart: `element`, and `select(id)`, which marks an event. `explain(analytics)` can add the analytics later. */
 export function swimlanes({ events, onPick }) {
   const chart = new Chart(events, onPick);
   return { element: chart.element, select: (id) => chart.select(id), explain: (analytics) => chart.explain(analytics) };
@@ -33,7 +33,7 @@ class Chart {
     this.events = events;
     this.onPick = onPick;
     this.axis = compress(events);
-    this.clock = clockBetween(events[0].ts, events.at(-1).ts);
+    this.clock = clockFormat(events[0].ts, events.at(-1).ts);
     for (const event of events) event.at = this.axis.at(event.time);
     this.zoom = 1;
     this.spans = null;
@@ -51,7 +51,7 @@ class Chart {
     new ResizeObserver(() => this.#resize()).observe(this.scroll);
   }
 
-  /** Add phases, verifications and error episodes, with pauses in which the page can respond. */
+  /** Add phases, verifications and error episodes in slices, so the page stays responsive. */
   async explain({ phaseSpans, verifications, errorEpisodes }) {
     const at = (ts) => this.axis.at(Date.parse(ts));
     const spans = phaseSpans.map(({ name, beganAt, endedAt }) => ({ name, start: at(beganAt), end: at(endedAt) }));
@@ -106,7 +106,7 @@ class Chart {
     );
   }
 
-  /** Each lane's events. */
+  /** Group the events by lane. */
   #sort() {
     this.lanes = new Map(LANES.map((name) => [name, []]));
     for (const event of this.events) {
@@ -135,7 +135,7 @@ class Chart {
     else this.scroll.scrollLeft = (before * this.zoom) / old - this.viewWidth / 2;
   }
 
-  /** The position of a share of the axis. */
+  /** Convert a share of the axis to pixels. */
   #x(share) {
     return 4 + share * (this.width - 8);
   }
@@ -182,7 +182,7 @@ class Chart {
     this.#placeCursor(false);
   }
 
-  /** The paths of a lane: events that count, those that do not, and failures. */
+  /** Build a lane's paths: counted events, other events, and failures. */
   #marks(name, y) {
     const bins = { counted: new Map(), uncounted: new Map(), failed: new Map() };
     for (const event of this.lanes.get(name)) {
@@ -229,7 +229,7 @@ class Chart {
     for (const [from, to] of this.episodes) {
       const start = Math.round(Math.max(this.#x(from), drawn));
       const end = Math.round(Math.max(this.#x(to), this.#x(from) + 2));
-      if (end <= start) continue; // covered by the one before
+      if (end <= start) continue; // covered by the previous episode
       drawn = end;
       bands.push(`M${start} ${top}H${end}V${bottom}H${start}z`);
     }
@@ -318,7 +318,7 @@ class Chart {
     return span && span.start < share ? span.name : null;
   }
 
-  /** The event at a position of the pointer, or null. */
+  /** Find the event at the pointer, or null. */
   #eventAt({ clientX, clientY }) {
     const box = this.scroll.firstElementChild?.getBoundingClientRect();
     if (!box) return null;
@@ -384,7 +384,7 @@ class Chart {
   }
 }
 
-// Events in the same bin are one mark.
+// Events in the same bin share one mark.
 const BINS_PX = { counted: 2, uncounted: 2, failed: 8 };
 const SHAPES = {
   counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
@@ -392,7 +392,7 @@ const SHAPES = {
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };
 
-/** The shape of an event. */
+/** Return an event's shape. */
 function shapeOf(event, verifications) {
   if (!event.counts) return "uncounted";
   return hasFailed(event, verifications) ? "failed" : "counted";
@@ -400,7 +400,7 @@ function shapeOf(event, verifications) {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve));
 
-/** True if a command or test failed: by the analysis, else by its exit code in the summary. */
+/** True if a command or test failed, by the analysis or by the exit code in its summary. */
 function hasFailed(event, verifications) {
   const known = verifications?.get(event.id)?.passed;
   if (known !== undefined && known !== null) return !known;
@@ -408,7 +408,7 @@ function hasFailed(event, verifications) {
   return Boolean(code) && code[1] !== "0";
 }
 
-/** The event of an ascending list whose position is nearest. */
+/** Find the nearest event in an ascending list. */
 function nearest(events, position, target) {
   const first = firstIndex(events, (event) => position(event) >= target);
   const [before, after] = [events[first - 1], events[first]];
@@ -416,7 +416,7 @@ function nearest(events, position, target) {
   return target - position(before) <= position(after) - target ? before : after;
 }
 
-/** The index of the first item that matches; all after it match as well. */
+/** Binary search: return the index of the first match. All later items must match. */
 function firstIndex(items, matches) {
   let [low, high] = [0, items.length];
   while (low < high) {

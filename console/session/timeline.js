@@ -1,11 +1,11 @@
-// A session's events as a list of which only the visible part is in the page, with a filter and a search.
+// A session's event list with a filter and a search. Only visible rows are in the page.
 
 import { fill, h, newId } from "../shared/dom.js";
 import { isDuplicate, kindName, loadEvents, whyNotCounted } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
 import { empty, loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { clockBetween } from "../shared/time.js";
+import { clockFormat } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const ROW_PX = 30;
@@ -13,7 +13,7 @@ const ROWS_AROUND = 6;
 const MAX_SUMMARY_CHARACTERS = 300;
 const SEARCH_PAUSE_MS = 120;
 
-/** The list of a session's events, which loads itself. `onPick(event)` is called when one is chosen, `onLoad(events)` once. */
+/** Build and load the event list. Calls `onPick(event)` when an event is chosen, and `onLoad(events)` once. */
 export function timelineView({ sessionId, signal, onPick, onLoad }) {
   const container = h("div", { class: "timeline" });
   loaded(
@@ -27,9 +27,9 @@ export function timelineView({ sessionId, signal, onPick, onLoad }) {
   return container;
 }
 
-/** The list of these events: `element`, and `select(id)`, which scrolls to an event and marks it. */
+/** Build a list of events: `element`, and `select(id)`, which scrolls to an event and marks it. */
 export function eventList({ events, onPick }) {
-  const window_ = new Window(onPick, clockBetween(events[0].ts, events.at(-1).ts));
+  const window_ = new Window(onPick, clockFormat(events[0].ts, events.at(-1).ts));
   const kinds = [...Map.groupBy(events, (event) => event.kind)].sort(([, one], [, other]) => other.length - one.length);
   const kind = h(
     "select",
@@ -88,7 +88,7 @@ function searched(event) {
   return event.searched;
 }
 
-/** The scrolling part: a listbox with as many rows as fit. */
+/** The scrolling listbox, with as many rows as fit. */
 class Window {
   constructor(onPick, clock) {
     this.clock = clock;
@@ -120,7 +120,7 @@ class Window {
     this.#draw();
   }
 
-  /** Mark an event and scroll to it; false if it is not in the list. */
+  /** Mark an event and scroll to it; false if the list does not have it. */
   select(id) {
     this.selectedId = id;
     const found = this.events.findIndex((event) => event.id === id);
@@ -131,7 +131,7 @@ class Window {
     return true;
   }
 
-  /** Start at the first event, if the keyboard got here: a click whose row is drawn again in between would be lost. */
+  /** Start at the first event on keyboard focus only: redrawing a row would lose a click. */
   #enter() {
     if (this.active < 0 && this.events.length && this.element.matches(":focus-visible")) this.#move(0);
   }

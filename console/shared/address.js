@@ -1,8 +1,8 @@
-// The address of a page after the `#`: a path, and a query that says how the page is shown.
+// A page's address after the `#`: a path, and a query with the page's state.
 
 export const HOME = "/assessments";
 
-/** Keep filters or the open part in the address of a page, unless another page is already loading. */
+/** Store filters or the open part in the address, unless another page is already loading. */
 export function keepInAddress(path, query) {
   if ((location.hash.split("?")[0] || `#${HOME}`) !== `#${path}`) return;
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value));

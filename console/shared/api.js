@@ -1,14 +1,14 @@
-// Requests to the public API, with the cookie of the sign-in.
+// Requests to the public API, with the sign-in's cookie.
 
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
-// Of the reads of a whole large session, the service runs one, queues one, and rejects others.
+// The service runs one read of a large session, queues one, and rejects more.
 const READS_AT_ONCE = 2;
 const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/timeline$)./;
 
-/** An error response, or a failure to reach the service (`status` 0). `details`, or `entries` in conflicts, is a list of `{path, message}`. */
+/** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
 export class ApiError extends Error {
   constructor(status, body = {}) {
     super(body?.error ?? "");
@@ -18,26 +18,26 @@ export class ApiError extends Error {
   }
 }
 
-/** The id of who is signed in (`GET /v1/me`): the person's, or that of a service's token. */
+/** The signed-in caller's id (`GET /v1/me`): a person's, or a service account's token's. */
 export const callerId = (me) => me.person?.id ?? me.id;
 
-/** The code of an ApiError if the sign-in has ended. */
+/** The ApiError code after a sign-in has ended. */
 export const SIGNED_OUT = "signed_out";
 
-/** Called with each ApiError of that code, as the event's `detail`. */
+/** Dispatches each such ApiError as the event's `detail`. */
 export const signedOut = new EventTarget();
 
-/** The response's body. `query` entries that are null, undefined or "" are left out; a list is repeated. */
+/** Return the response's body. Omits `query` entries that are null, undefined or "", and repeats lists. */
 export function get(path, { query, signal } = {}) {
   const read = () => json("GET", path + queryString(query), { signal });
-  return WHOLE_SESSION.test(path) ? inTurn(read) : read();
+  return WHOLE_SESSION.test(path) ? limitReads(read) : read();
 }
 
 let running = 0;
 const waiting = [];
 
-/** Call `read` once fewer than READS_AT_ONCE other reads of a whole session are running. */
-export async function inTurn(read) {
+/** Call `read` when fewer than READS_AT_ONCE reads of a whole session are running. */
+export async function limitReads(read) {
   if (running < READS_AT_ONCE) running += 1;
   else await new Promise((resolve) => waiting.push(resolve));
   try {
@@ -48,7 +48,7 @@ export async function inTurn(read) {
   }
 }
 
-/** Each call changes at most once: a repetition after a lost response has the same `key`. */
+/** Send a POST with an idempotency key; pass the same `key` to retry after a lost response. */
 export function post(path, body, { key = crypto.randomUUID(), signal } = {}) {
   return json("POST", path, { body, signal, headers: { "Idempotency-Key": key } });
 }
@@ -57,7 +57,7 @@ export const put = (path, body, options = {}) => json("PUT", path, { body, ...op
 export const patch = (path, body, options = {}) => json("PATCH", path, { body, ...options });
 export const remove = (path, options = {}) => json("DELETE", path, options);
 
-/** Every object of a list with cursors: `all("/v1/candidates", "candidates")`. */
+/** Load every page of a list: `all("/v1/candidates", "candidates")`. */
 export async function all(path, noun, { query, signal } = {}) {
   const objects = [];
   let after = null;
@@ -69,7 +69,7 @@ export async function all(path, noun, { query, signal } = {}) {
   return objects;
 }
 
-/** Save a response as a file, under the name that the service gives it. */
+/** Save a response as a file, with the name from the response. */
 export async function download(path, { query, name } = {}) {
   const response = await request("GET", path + queryString(query), { timeoutMs: DOWNLOAD_TIMEOUT_MS });
   const served = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
@@ -85,7 +85,7 @@ function saveAs(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** The response of a path as a Response, whose body must arrive within the timeout, too; raises ApiError. */
+/** Send a request; raises ApiError. The timeout includes reading the Response's body. */
 export async function request(method, path, { body, headers = {}, signal, timeoutMs = TIMEOUT_MS } = {}) {
   const options = { method, headers: { ...headers, "X-Proofstone-Console": "1" }, cache: "no-store" };
   if (body !== undefined) {
@@ -116,7 +116,7 @@ async function json(method, path, options) {
   return read(() => response.json(), options.signal);
 }
 
-/** Read a body. The connection can still end, and a proxy can answer with a page of its own. */
+/** Read a body. The connection can still fail, and a proxy can respond with HTML. */
 export async function read(readBody, signal) {
   try {
     return await readBody();

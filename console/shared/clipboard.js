@@ -1,6 +1,6 @@
-// The clipboard. Browsers can deny access to it, and do over plain HTTP.
+// The clipboard. Browsers can deny access, and always do over plain HTTP.
 
-/** Copy a text; resolves to whether the browser allowed it. */
+/** Copy a text; resolves to whether it was copied. */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

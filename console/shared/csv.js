@@ -1,4 +1,4 @@
-// Read lists of people: CSV files, cells of spreadsheets, and addresses in the format of email programs.
+// Read lists of people: CSV files, spreadsheet cells, and addresses as email programs write them.
 
 const COLUMNS = {
   email: ["email", "emailaddress", "mail", "address", "candidateemail"],
@@ -11,12 +11,12 @@ const ADDRESS = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
 const NAMED_ADDRESS = /^(.*?)\s*<\s*([^<>]*?)\s*>$/s;
 const MAX_ADDRESS = 254;
 
-/** True if a text looks like an address; the service checks the rest. */
+/** True if a text looks like an address. The service validates it. */
 export function isAddress(text) {
   return text.length <= MAX_ADDRESS && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text);
 }
 
-/** The text of a file's bytes: UTF-8, UTF-16 with a byte order mark, or as older spreadsheets on Windows save it. */
+/** Decode a file: UTF-8, UTF-16 with a byte order mark, or Windows-1252 from older spreadsheets. */
 export function decode(bytes) {
   const [first, second] = new Uint8Array(bytes);
   if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
@@ -29,10 +29,10 @@ export function decode(bytes) {
 }
 
 /**
- * The people in a text: `[{line, email, name, externalId}]`, with "" for what is missing.
+ * Parse people: `[{line, email, name, externalId}]`, with "" for missing values.
  *
- * Columns are separated by commas, semicolons or tabs. They are named by a header, or recognized: the cell with an `@` is
- * the address, then come name and external id. A line can also be a list: `Alice <alice@example.com>, bob@example.com`.
+ * Commas, semicolons or tabs separate columns. A header names them; without one, the cell with an `@` is
+ * the address, followed by name and external id. A line can also be a list: `Alice <alice@example.com>, bob@example.com`.
  */
 export function readPeople(text) {
   const clean = text.replace(/^\uFEFF/, "");
@@ -45,7 +45,7 @@ export function readPeople(text) {
   return people.filter(({ email, name, externalId }) => email || name || externalId);
 }
 
-/** Rows of cells, each with the number of its first line; a quoted cell can contain separators and line breaks. */
+/** Parse rows, each with its first line's number. A quoted cell can contain separators and line breaks. */
 function readCells(text, separator) {
   const rows = [];
   let [row, cell, isQuoted, line, firstLine] = [[], "", false, 1, 1];
@@ -78,7 +78,7 @@ function readCells(text, separator) {
   return rows;
 }
 
-/** The separator that occurs most in the first lines outside of quotes; a tab or semicolon wins over commas in names. */
+/** Guess the separator: the most frequent one outside quotes. A tab or semicolon takes precedence over commas. */
 function separatorOf(text) {
   const sample = text.slice(0, 10_000).replace(/"(?:[^"]|"")*"/g, "");
   const count = (separator) => sample.split(separator).length - 1;
@@ -87,7 +87,7 @@ function separatorOf(text) {
   return semicolons && semicolons * 2 >= commas ? ";" : ",";
 }
 
-/** The column of each field; null if the cells are no header. */
+/** Map fields to columns; null if the cells are not a header. */
 function readHeader(cells) {
   if (cells.some((cell) => cell.includes("@"))) return null;
   const names = cells.map((cell) => cell.toLowerCase().replace(/[^a-z]/g, ""));
@@ -106,20 +106,20 @@ function byHeader(header, cells) {
 function byContent(cells) {
   const filled = cells.filter(Boolean).flatMap(splitList);
   const addresses = filled.filter((cell) => cell.includes("@"));
-  // Addresses without separators other than spaces.
+  // Addresses separated by spaces only.
   const spaced = filled.length === 1 ? filled[0].split(/\s+/) : [];
   if (spaced.length > 1 && spaced.every((each) => ADDRESS.test(each))) return spaced.map((email) => person(email));
   if (!addresses.length) return [{ email: "", name: filled[0], externalId: filled[1] ?? "" }];
   const { email, name } = splitAddress(addresses[0]);
   const further = addresses.slice(1).map((cell) => person(cell));
   const others = filled.filter((cell) => !addresses.includes(cell));
-  // A number is no name.
+  // A number is not a name.
   if (/^\d+$/.test(others[0])) others.reverse();
   const [first = "", second = ""] = name ? [name, ...others] : others;
   return [/^\d+$/.test(first) ? { email, name: "", externalId: first } : { email, name: first, externalId: second }, ...further];
 }
 
-/** The addresses of a cell that lists them with another separator than the text's; any other cell as it is. */
+/** Split a cell that lists addresses with a different separator; return other cells unchanged. */
 function splitList(cell) {
   const parts = cell.split(/[,;]/);
   return parts.every((part) => part.includes("@")) ? parts.map((part) => part.trim()) : cell;
@@ -129,14 +129,14 @@ function person(cell) {
   return { ...splitAddress(cell), externalId: "" };
 }
 
-/** `Alice Liddell <alice@example.com>` as name and address. */
+/** Split `Alice Liddell <alice@example.com>` into name and address. */
 function splitAddress(cell) {
   const match = NAMED_ADDRESS.exec(cell);
   if (!match) return splitWords(cell.trim().replace(/^mailto:/i, ""));
   return { email: match[2], name: match[1].trim().replace(/^"(.*)"$/s, "$1") };
 }
 
-/** `Alice Liddell alice@example.com` as name and address. */
+/** Split `Alice Liddell alice@example.com` into name and address. */
 function splitWords(text) {
   const words = text.split(/\s+/);
   const addresses = words.filter((word) => ADDRESS.test(word));

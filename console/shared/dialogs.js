@@ -1,4 +1,4 @@
-// Dialogs, confirmations, forms, and short messages.
+// Dialogs, confirmations, forms, and toasts.
 
 import { ApiError } from "./api.js";
 import { fill, h, newId } from "./dom.js";
@@ -13,9 +13,9 @@ const UNDO_MS = 20_000;
  *
  * title -- its heading
  * content -- nodes of the form
- * save -- called with the form; while it runs the button is disabled. An ApiError is shown beside its fields, in the
- *   dialog, which stays open
- * action -- the text of the button; `danger` marks one that cannot be undone
+ * save -- called with the form; the button is disabled while it runs. An ApiError is shown beside its fields, and the
+ *   dialog stays open
+ * action -- the button's text; `danger` marks an action that cannot be undone
  */
 export async function ask({ title, content, save, action = t("common.save"), danger = false }) {
   const titleId = newId("dialog");
@@ -45,12 +45,12 @@ export async function ask({ title, content, save, action = t("common.save"), dan
     },
   });
   await showDialog(dialog);
-  // Escape closes the dialog also while it saves: what happens then still counts.
+  // Escape closes the dialog even while it saves. The result still applies.
   await saving;
   return result;
 }
 
-/** Show a dialog; resolves once it is closed, and gone from the page. */
+/** Show a dialog; resolves when it is closed and removed from the page. */
 export function showDialog(dialog) {
   document.body.append(dialog);
   dialog.showModal();
@@ -62,14 +62,14 @@ export function showDialog(dialog) {
   });
 }
 
-/** Ask before something that cannot be undone; resolves to whether it was done. */
+/** Confirm and run an action that cannot be undone; resolves to whether it ran. */
 export async function confirm({ title, text, action, run }) {
   return (await ask({ title, content: h("p", {}, text), action, danger: true, save: run })) !== null;
 }
 
 /**
- * Call `save` when a form is submitted. While it runs, the button `submit` is disabled; then `failed` shows its error, by
- * default in the form and its `message`.
+ * Call `save` when a form is submitted. Disables the `submit` button while it runs. `failed` shows an error, by
+ * default in the form and in `message`.
  */
 export function onSubmit(form, { submit, message, save, failed = (error) => showErrors(form, message, error) }) {
   form.addEventListener("submit", (event) => {
@@ -80,7 +80,7 @@ export function onSubmit(form, { submit, message, save, failed = (error) => show
   });
 }
 
-/** Show the sentences of an ApiError: each beside the field of its name, the others in `message`. */
+/** Show an ApiError's messages beside their fields, and messages without a field in `message`. */
 export function showErrors(form, message, error) {
   if (!(error instanceof ApiError)) console.error(error);
   clearErrors(form);
@@ -109,7 +109,7 @@ function showFieldError(form, path, sentence) {
   return true;
 }
 
-/** Let the field's hint, and the error if there is one, describe it. */
+/** Connect a field with its hint and error for assistive technology. */
 function describe(field, errorId) {
   const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && document.getElementById(id));
   const described = [...new Set([...ids, errorId])].filter(Boolean).join(" ");
@@ -117,7 +117,7 @@ function describe(field, errorId) {
   else field.removeAttribute("aria-describedby");
 }
 
-/** A label with its input: `field("Title", h("input", {name: "title"}), "Shown to candidates.")` */
+/** Build a labeled input: `field("Title", h("input", {name: "title"}), "Shown to candidates.")` */
 export function field(label, input, hint) {
   input.id ||= newId("field");
   const hintId = `${input.id}-hint`;
@@ -131,14 +131,14 @@ export function field(label, input, hint) {
   );
 }
 
-/** Say what failed, unless it only stopped because its page was left. */
+/** Show an error, unless leaving the page caused it. */
 export function toastError(error) {
   if (error?.name === "AbortError") return;
   if (!(error instanceof ApiError)) console.error(error);
   toast(explain(error).join(". "));
 }
 
-/** Run the action of a button, disabled until it ends; `failed` shows its error. */
+/** Run a button's action with the button disabled; `failed` shows its error. */
 export async function runAction(button, run, failed = toastError) {
   button.disabled = true;
   try {
@@ -150,7 +150,7 @@ export async function runAction(button, run, failed = toastError) {
   }
 }
 
-/** A short message, with a button that undoes what it says. It stays while the pointer or the focus is in it. */
+/** Show a short message, optionally with an Undo button. It stays while it is hovered or focused. */
 export function toast(text, { undo } = {}) {
   const toasts = document.querySelector("[data-toasts]");
   for (const old of [...toasts.children]) if (!undo && old.textContent === text) old.remove();

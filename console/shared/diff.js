@@ -13,12 +13,12 @@ const HUNK = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@/;
 const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
 
 /**
- * The files of a final diff, each as a section that can be folded.
+ * Build a final diff, with a collapsible section per file.
  *
  * files -- as `GET /v1/sessions/{id}/final-diff` lists them: `path`, `oldPath`, `status`, `linesAdded`, `linesRemoved`,
  *   `diff`, `manualRanges`, `isBinary`, `isTruncated`
- * attributed -- whether `manualRanges` are known; then each added line has an author
- * open -- whether short files are unfolded
+ * attributed -- whether `manualRanges` are known; if so, each added line has an author
+ * open -- whether short files are expanded
  */
 export function diffView(files, { attributed = true, open = true } = {}) {
   let remaining = open ? MAX_OPEN_LINES * 4 : 0;
@@ -38,10 +38,10 @@ export function diffView(files, { attributed = true, open = true } = {}) {
 }
 
 /**
- * Show the first items, and return a button for the next ones, so that a page with very many stays usable.
+ * Show the first items, and return a button that shows more.
  *
- * steps -- how many at first, and with each click
- * show -- adds items to the page, and returns what gets the focus
+ * steps -- the number of items at first, and per click
+ * show -- adds items to the page, and returns the node to focus
  */
 function inSteps(items, [atFirst, atOnce], text, show) {
   let at = 0;
@@ -59,7 +59,7 @@ function inSteps(items, [atFirst, atOnce], text, show) {
   }
 }
 
-/** The legend of the marks. */
+/** Build the legend. */
 function legend() {
   return h("p", { class: "quiet" }, t("report.diff.legend"));
 }
@@ -126,7 +126,7 @@ function fileBody(file, attributed) {
   ];
 }
 
-/** The lines of `parseDiff` as a table. `author(number)` is `agent` or `notRecorded`. */
+/** Build a table of `parseDiff`'s lines. `author(number)` is `agent` or `notRecorded`. */
 export function linesTable(lines, { caption = null, author = null } = {}) {
   const title = caption && h("caption", { class: "visually-hidden" }, untrusted(caption));
   return h(
@@ -169,12 +169,12 @@ function row({ kind, old, new: number, text }, author) {
   );
 }
 
-/** The author of an added line: `agent` if a recorded agent change added it, else `notRecorded`. */
+/** Return a function for an added line's author: `agent` if a recorded agent change added it, otherwise `notRecorded`. */
 function authorOf(ranges) {
   return (number) => (ranges.some(([first, last]) => first <= number && number <= last) ? "notRecorded" : "agent");
 }
 
-/** The lines of a unified diff: `{kind, old, new, text}`. */
+/** Parse a unified diff into lines: `{kind, old, new, text}`. */
 export function parseDiff(diff) {
   const lines = [];
   let old = null;
@@ -192,7 +192,7 @@ export function parseDiff(diff) {
   return lines;
 }
 
-/** The files of a whole diff as `git diff` writes it, without authors of lines. */
+/** Split `git diff` output into files. */
 export function splitDiff(diff) {
   const parts = diff.split(/^(?=diff --git )/m).filter((part) => part.trim());
   return parts.map((part) => {

@@ -1,4 +1,4 @@
-// Create elements. Texts become text nodes: nothing that a candidate wrote is ever parsed as HTML.
+// Create elements. Texts become text nodes, so a candidate's text is never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 const ADDRESSES = ["href", "src", "action", "formaction", "xlink:href"];
@@ -7,15 +7,15 @@ const SCHEMES = ["http:", "https:", "mailto:", "blob:"];
 /**
  * `h("button", {class: "primary", onclick: save}, "Save")`
  *
- * An attribute that starts with `on` is a listener, `true` an empty attribute, and `false`, null or undefined none. An
- * address that could run a script is left out.
- * Children are nodes, texts, numbers, and lists of them; null, undefined and false are left out.
+ * An attribute that starts with `on` is a listener. `true` sets an empty attribute; `false`, null and undefined omit it.
+ * Addresses that could run a script are omitted.
+ * Children are nodes, texts, numbers, and lists of these; null, undefined and false are omitted.
  */
 export function h(name, attributes = {}, ...children) {
   return build(document.createElement(name), attributes, children);
 }
 
-/** As `h`, for SVG. */
+/** Like `h`, for SVG. */
 export function svg(name, attributes = {}, ...children) {
   return build(document.createElementNS(SVG, name), attributes, children);
 }
@@ -43,15 +43,15 @@ function flat(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Replace the children of an element. */
+/** Replace an element's children. */
 export function fill(element, ...children) {
   element.replaceChildren(...flat(children));
   return element;
 }
 
 /**
- * A link to another site over http or https. It shows where it leads: other alphabets as `xn--…`. Other addresses are
- * shown as `text`, and so are those with a user, which looks like the host: `https://github.com@example.com`.
+ * Link to an external http or https address. Non-ASCII host names appear as `xn--…`. Other addresses, and
+ * addresses with a misleading user such as `https://github.com@example.com`, become `text`.
  */
 export function outsideLink(address, text = address) {
   const url = URL.parse(address ?? "");
@@ -62,7 +62,7 @@ export function outsideLink(address, text = address) {
 
 let ids = 0;
 
-/** An id that no other element has, for labels and descriptions. */
+/** Return a unique element id for labels and descriptions. */
 export function newId(prefix = "id") {
   ids += 1;
   return `${prefix}-${ids}`;

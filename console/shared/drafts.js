@@ -1,13 +1,13 @@
-// Unsaved input: leaving the page or signing in again does not lose it. It stays in this tab.
+// Unsaved input, stored in this tab. It survives leaving the page and signing in again.
 
 import { callerId } from "./api.js";
 
-/** The signed-in person's draft of that name, or null. */
+/** The signed-in person's draft with this name, or null. */
 export function draftOf(me, name) {
   return JSON.parse(sessionStorage.getItem(keyOf(me, name)));
 }
 
-/** Without a draft, nothing stays stored. */
+/** Store a draft, or delete it if it is null. */
 export function storeDraft(me, name, draft = null) {
   if (draft) sessionStorage.setItem(keyOf(me, name), JSON.stringify(draft));
   else sessionStorage.removeItem(keyOf(me, name));

@@ -13,11 +13,11 @@ const BY_CANDIDATE = new Set(["likely_human", "ai_revised_by_human"]);
 const MAX_SLICE_MS = 20;
 
 /**
- * All events in order. Each has `time` in milliseconds and the fields of the compact timeline: `id`, `ts`, `kind`,
+ * Load all events in order. Each has `time` in milliseconds and the compact timeline's fields: `id`, `ts`, `kind`,
  * `actor`, `attribution`, `late`, `channel`, `counts`, `summary`, `size`.
  */
 export function loadEvents(sessionId, { signal } = {}) {
-  return api.inTurn(async () => {
+  return api.limitReads(async () => {
     const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
     return api.read(() => readEvents(response), signal);
   });
@@ -31,7 +31,7 @@ async function readEvents(response) {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    // Read what has arrived while the service writes the rest, in slices that leave the page responsive.
+    // Parse the response as it arrives, in slices, so the page stays responsive.
     const end = value.lastIndexOf("\n") + 1;
     if (end) addLines(rest + value.slice(0, end), events);
     rest = end ? value.slice(end) : rest + value;
@@ -43,14 +43,14 @@ async function readEvents(response) {
   return events;
 }
 
-/** One event with its envelope; null if it does not exist. Its id is no part of a path, where `..` leads elsewhere. */
+/** Load one event with its envelope; null if it does not exist. The id is a query parameter, because it can be `..`. */
 export async function loadEvent(sessionId, eventId, { signal } = {}) {
   const query = { eventId, detail: "full" };
   const { events } = await api.get(`/v1/sessions/${sessionId}/timeline`, { query, signal });
   return events[0] ?? null;
 }
 
-/** Add the events of whole lines. */
+/** Parse complete lines into events. */
 function addLines(lines, events) {
   for (const event of JSON.parse(`[${lines.trimEnd().replaceAll("\n", ",")}]`)) {
     event.time = Date.parse(event.ts);
@@ -58,12 +58,12 @@ function addLines(lines, events) {
   }
 }
 
-/** The name of a kind; an unknown one as the client sent it, in quotation marks, since it can be `Command`. */
+/** A kind's name. An unknown kind appears in quotation marks, because it could be `Command`. */
 export function kindName(kind) {
   return has(`report.kinds.${kind}`) ? t(`report.kinds.${kind}`) : t("report.otherKind", { kind: plain(kind) });
 }
 
-/** The lane of an event, or null. `verifications` are those of the analytics, by event id. */
+/** An event's lane, or null. `verifications` are from the analytics, by event id. */
 export function laneOf(event, verifications) {
   if (event.kind === "prompt") return "prompts";
   if (CHANGES.has(event.kind)) return changeLane(event);
@@ -78,22 +78,22 @@ function changeLane({ attribution, actor }) {
   return LANES_OF_ACTORS.get(actor) ?? "unknown";
 }
 
-/** True if another channel has recorded the event already. */
+/** True if another channel has already recorded the event. */
 export const isDuplicate = (event) => !event.counts && !event.late;
 
-/** The reason why an event does not count; null if it counts. */
+/** The reason why an event is not counted; null if it is counted. */
 export function whyNotCounted(event) {
   if (event.counts) return null;
   if (event.late) return t("report.late");
   return t("report.duplicate", { channel: channelName(event.channel) });
 }
 
-/** The channel that recorded an event, in words. */
+/** The display name of an event's channel. */
 export function channelName(channel) {
   return t(`report.channels.${channel ?? "client"}`);
 }
 
-/** The address of an event in its session's report. */
+/** An event's address in its session's report. */
 export function eventLink(sessionId, eventId) {
   return `#/sessions/${sessionId}?event=${encodeURIComponent(eventId)}`;
 }

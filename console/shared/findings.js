@@ -1,20 +1,20 @@
-// Short labels of integrity findings. The API's `explanation` has the details.
+// Short labels for integrity findings. The API's `explanation` has the details.
 
 import { h } from "./dom.js";
 import { has, t } from "./texts.js";
 
-// Findings that no client causes: the stored recording was altered.
+// Findings that clients cannot cause: the stored recording was altered.
 const CHANGED = new Set([
   ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
   ...["metrics_changed", "value_malformed", "session_changed"],
 ]);
-/** `chain_gap` as "Gap in signatures"; a code of a later version unchanged. */
+/** Label a code: `chain_gap` is "Gap in signatures". Unknown codes stay unchanged. */
 export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${code}`) : code);
 
 /** True if the stored recording was altered. */
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
-/** The `integrityFindings` of a result, in words. */
+/** Describe a result's `integrityFindings`. */
 export function findingsInWords(findings) {
   if (!findings) return h("span", { class: "quiet" }, t("board.notChecked"));
   if (!findings.codes.length) return h("span", { class: "finding none" }, t("board.noFindings"));

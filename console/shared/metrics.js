@@ -1,10 +1,10 @@
-// Names, formats and directions of metrics, on every page. The direction is the API's.
+// Metrics' names, formats and directions. Directions come from the API.
 
 import { formatNumber, formatShare } from "./numbers.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 
-// As `small` of a cohort, for a metric that not every session has.
+// Like a cohort's `small`, for a metric that some sessions lack.
 const MIN_RANKED = 10;
 const FEW_OBSERVATIONS = 10;
 const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
@@ -35,14 +35,14 @@ const metrics = (formats) =>
     format: (value) => (value === null || value === undefined ? t("metrics.none") : format(value)),
   }));
 
-/** The metrics that cohorts compare, in the order of the API: `[{name, label, definition, format(value)}]`; `format` of null is a dash. */
+/** The cohort metrics in API order: `[{name, label, definition, format(value)}]`. `format(null)` is a dash. */
 export const METRICS = metrics(COMPARED);
 
-/** The session's other numbers, as `METRICS`. */
+/** The session's other numbers, shaped like `METRICS`. */
 export const OTHER_METRICS = metrics(OTHERS);
 
 /**
- * The rank of a session's value among the others', ties included; null in small cohorts.
+ * Describe a session's rank, including ties; null in small cohorts.
  *
  * cohort -- `cohortStats` with the session's id
  */
@@ -53,22 +53,22 @@ export function rankText(name, { small }, { n, below, equal, above }) {
   return t(equal ? "metrics.rankWithEqual" : "metrics.rank", values);
 }
 
-/** The number of observations that the session's value is based on; null if it is unknown. */
+/** Describe the number of observations behind a session's value; null if it is unknown. */
 export function observationsText(name, { valueObservations: n }) {
   return (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
 }
 
-/** True if the session's value is a rate of too few observations. */
+/** True if the session's value is a rate based on too few observations. */
 export function isUnreliable(name, { valueObservations: n }) {
   return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
 }
 
-/** Warnings about a cohort: small, unfinished, or with sessions that count as zeros. */
+/** Warnings about a cohort: small, with open sessions, or with sessions without events. */
 export function cohortNotes({ smallNote, open, empty }) {
   return [smallNote, open > 0 && t("metrics.open", { n: open }), empty > 0 && t("metrics.empty", { n: empty })].filter(Boolean);
 }
 
-/** The preferred direction in words, from `summary` of the cohort statistics. */
+/** The preferred direction in words, from the cohort's `summary`. */
 export const directionText = ({ direction }) => t(`metrics.${direction}`);
 
 function duration(ms) {

@@ -1,13 +1,13 @@
-// Display names of candidates, also of those whose name a blind assessment hides.
+// Candidates' display names, including names that a blind assessment hides.
 
 import { t } from "./texts.js";
 import { plainName } from "./untrusted.js";
 
 /**
- * Name, address, your own id, key, or the end of the candidate's id, whichever is known first, as `plainName`.
+ * The first known of name, address, external id, key, or the end of the candidate's id, as `plainName`.
  *
- * candidate -- as in the API: of a list, of the results, or a session
- * blind -- of the assessment: then your own id is left out, since it may say who the candidate is. The API has already
+ * candidate -- an API object: a candidate, a result or a session
+ * blind -- whether the assessment is blind: omits the external id, which can identify the candidate. The API has already
  *   hidden name, address and key
  */
 export function candidateName({ candidateName: name, candidateEmail: email, externalId, key, sessionId, candidateId, id }, { blind }) {

@@ -1,17 +1,17 @@
-// Numbers in digits, the same on every page. The API has rounded them; only amounts of money are rounded here.
+// Number formats. The API has already rounded the numbers; only costs are rounded here.
 
 import { t } from "./texts.js";
 
 /** `1,234.567` */
 export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
 
-/** As `formatNumber`; a dash if there is no value. */
+/** Like `formatNumber`; a dash if there is no value. */
 export const numberOrDash = (value) => (value === null ? t("metrics.none") : formatNumber(value));
 
-/** `12.5 %`, of a ratio as the API has it, or of two counts. */
+/** `12.5 %`, from an API ratio or from two counts. */
 export const formatShare = (part, whole = 1) => `${formatNumber(Math.round((1000 * part) / whole) / 10)} %`;
 
-/** `$1,234.50`; `<$0.01` for what would be nothing. */
+/** `$1,234.50`; `<$0.01` for a smaller cost. */
 export function formatDollars(amount) {
   if (amount > 0 && amount < 0.005) return "<$0.01";
   return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;

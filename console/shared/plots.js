@@ -1,11 +1,11 @@
-// Plots as SVG, each with a title, a description and the same data as a table.
+// SVG plots, each with a title, a description, and a table of its data.
 //
-// Each function returns a <figure>. Shapes and texts carry the meaning; colors only repeat it (see console.css).
+// Each function returns a <figure>. Shapes and texts carry the meaning; colors repeat it (see console.css).
 
 import { fill, h, newId, svg } from "./dom.js";
 import { t } from "./texts.js";
 
-// Texts keep their size in the width that a phone has left.
+// Texts keep their size at a phone's width.
 const SIDES = 116;
 const WIDTH = Math.min(400, Math.max(200, innerWidth - SIDES));
 const MARGIN = 14;
@@ -19,15 +19,15 @@ const plots = new WeakMap();
 const marking = new WeakMap();
 
 /**
- * One row of dots on an axis, with the median and the box of the middle half.
+ * Plot one row of dots on an axis, with the median and a box for the middle half.
  *
- * format -- the text of a value: `(value) => "1 h 12 min"`
- * values -- `[{id, value, label}]`, without nulls
- * median, quartiles -- a value and `[lower, upper]`; null if there is none
- * marked -- ids of values that are drawn larger, each in a shape of its own, with their labels below
- * width -- in pixels at which texts have their size; the plot scales from there
- * onSelect -- called with the id of a value that is clicked, or chosen by arrow keys and Enter
- * onHover -- called with the id of the value under the pointer or in focus, and with null
+ * format -- formats a value: `(value) => "1 h 12 min"`
+ * values -- `[{id, value, label}]`, excluding nulls
+ * median, quartiles -- a value, and `[lower, upper]`; can be null
+ * marked -- ids of values drawn larger, each in a different shape, with their labels below
+ * width -- the width in pixels at which texts have their nominal size
+ * onSelect -- called with a value's id on a click, or on arrow keys and Enter
+ * onHover -- called with the id of the hovered or focused value, or null
  */
 export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH, onSelect, onHover }) {
   const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
@@ -53,10 +53,10 @@ export function stripPlot({ label, description, format, values, median = null, q
   figure.querySelector("svg").after(readout);
   const byId = new Map(points.map((point) => [point.id, point]));
   marking.set(figure, (ids) => {
-    // An id keeps its shape, whether or not those before it have a value.
+    // An id keeps its shape even if earlier ids have no value.
     const shown = ids.map((id, n) => ({ n, ...byId.get(id) })).filter(({ id }) => id !== undefined);
     fill(marks, shown.map(({ n, x, y }) => mark(n, x, y)));
-    // The latest first: the line is cut where it is too long.
+    // Latest first, because a long line is truncated.
     fill(readout, shown.map(({ n, label: name, value }) => h("span", {}, icon(n), h("span", {}, `${name}: ${format(value)}`))).reverse());
   });
   markPlot(figure, marked);
@@ -64,17 +64,17 @@ export function stripPlot({ label, description, format, values, median = null, q
   return figure;
 }
 
-/** Mark other values of a strip plot, without drawing it again. */
+/** Change a strip plot's marks without redrawing it. */
 export function markPlot(figure, ids) {
   marking.get(figure)?.([...ids]);
 }
 
 /**
- * Rows with one point per series.
+ * Plot rows with one point per series.
  *
- * series -- the names of the points of each row, in their order; two can be the same
- * rows -- `[{label, values}]`; a null value is left out, and is a dash in the table
- * min, max -- the ends of the axis; a line at each whole number if there are few
+ * series -- the series' names in order; two can be equal
+ * rows -- `[{label, values}]`; a null value is omitted, and a dash in the table
+ * min, max -- the axis's ends, with a line at each integer if there are few
  */
 export function dotPlot({ label, description, format, min, max, series, rows }) {
   const scale = linear(min, max, WIDTH);
@@ -94,7 +94,7 @@ export function dotPlot({ label, description, format, min, max, series, rows }) 
   return figure;
 }
 
-/** A funnel: `[{label, value}]`, the largest value first. */
+/** Plot a funnel: `[{label, value}]`, largest value first. */
 export function funnelBar({ label, steps }) {
   const most = Math.max(1, ...steps.map(({ value }) => value));
   const drawing = steps.map((step, n) => {
@@ -121,7 +121,7 @@ function frame({ label, description, width = WIDTH, height, drawing, table, isIn
   const [titleId, descriptionId] = [newId("plot"), newId("plot")];
   const image = svg(
     "svg",
-    // In an image, nothing can have the focus.
+    // Nothing inside an image can have the focus.
     { viewBox: `0 0 ${width} ${height}`, role: isInteractive ? "group" : "img", "aria-labelledby": titleId, "aria-describedby": descriptionId },
     svg("title", { id: titleId }, label),
     svg("desc", { id: descriptionId }, description ?? ""),
@@ -132,7 +132,7 @@ function frame({ label, description, width = WIDTH, height, drawing, table, isIn
   return figure;
 }
 
-/** The data as a table, built when it is opened. */
+/** Build a table of the data when it is first opened. */
 function asTable(label, table) {
   const details = h("details", { class: "plot-table" }, h("summary", {}, t("plots.asTable")));
   details.addEventListener("toggle", () => {
@@ -171,7 +171,7 @@ function dotRow(row, y, scale, title) {
     text(MARGIN, y + 14, name, "start", "plot-strong"),
     svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: line, y2: line }),
     shown.map((point) => {
-      // Equal values are side by side.
+      // Draw equal values side by side.
       const equal = shown.filter(({ value }) => value === point.value);
       const offset = (equal.indexOf(point) - (equal.length - 1) / 2) * ROW.overlap * 2;
       const drawn = mark(point.at, scale(point.value) + offset, line);
@@ -205,7 +205,7 @@ function text(x, y, content, anchor = "start", className = "plot-text") {
 
 const clamp = (x, width) => Math.min(Math.max(x, 70), width - 70);
 
-/** A function from a value to its x; all values in the middle if they are equal. */
+/** Return a linear scale from values to x; equal values are centered. */
 function linear(min, max, width) {
   const length = width - 2 * MARGIN;
   return (value) => round(max > min ? MARGIN + ((value - min) / (max - min)) * length : width / 2);
@@ -213,7 +213,7 @@ function linear(min, max, width) {
 
 const round = (number) => Math.round(number * 10) / 10;
 
-/** Values with their `x`, and a `y` that keeps near ones apart: up and down in turns from the middle. */
+/** Add `x`, and a `y` that keeps close values apart, alternating above and below the middle. */
 function place(values, scale) {
   const columns = Map.groupBy(values, ({ value }) => Math.round(scale(value) / (2 * DOT)));
   return [...columns.values()].flatMap((column) => {
@@ -225,7 +225,7 @@ function place(values, scale) {
   });
 }
 
-/** Let pointer and keyboard choose a value. For assistive technology, the plot is a slider over its values. */
+/** Make values selectable by pointer and keyboard. For assistive technology, the plot is a slider. */
 function makeSelectable(figure, { label, points, format, onSelect, onHover, marked }) {
   const { image, width } = plots.get(figure);
   let current = Math.max(0, points.findIndex(({ id }) => marked.includes(id)));

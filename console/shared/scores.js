@@ -1,12 +1,12 @@
-// The scores of a session in words, on every page.
+// A session's scores in words.
 
 import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 
-/** `6.5 of 8`, of a session's scores or a result's. */
+/** `6.5 of 8`, from a session's scores or a result. */
 export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatNumber(total), highest: formatNumber(highestTotal) });
 
-/** A session's total score in words, also if there is none. */
+/** A session's total score in words, even without a total. */
 export function scoreText(scorecard) {
   const { rubric, othersHidden, total, rubricVersion, currentRubricVersion, reviewerCount } = scorecard;
   if (!rubric) return t("report.noRubric");
@@ -17,7 +17,7 @@ export function scoreText(scorecard) {
   return t("scores.ofVersion", { total: text, version: rubricVersion, current: currentRubricVersion });
 }
 
-/** As the results have it: the largest difference of two reviewers on one criterion, or null. */
+/** The largest difference between two reviewers on one criterion, or null. */
 export function spreadOf({ criteria }) {
   const spreads = criteria.filter(({ scores }) => scores.length > 1).map(({ spread }) => spread);
   return spreads.length ? Math.max(...spreads) : null;

@@ -1,4 +1,4 @@
-// A secret that the service shows once.
+// Secrets that the service shows once.
 
 import { copyText } from "./clipboard.js";
 import { showDialog } from "./dialogs.js";

@@ -1,4 +1,4 @@
-// Loading, failure and empty states of a page.
+// A page's loading, failure and empty states.
 
 import { ApiError, SIGNED_OUT } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -7,8 +7,8 @@ import { t } from "./texts.js";
 const latest = new WeakMap();
 
 /**
- * Show the result of `load()` with `render(value)`, which returns nodes. Until then a message, and after a failure what
- * failed with a button to try again. Of several calls for one container, the last one counts.
+ * Show `render(value)`'s nodes for the value of `load()`. Shows a message while loading, and after a failure the error
+ * with a button to try again. Only the last call for a container takes effect.
  *
  * waiting -- the message
  */
@@ -16,7 +16,7 @@ export function loaded(container, load, render, waiting = t("common.loading")) {
   return run({ container, load, render, waiting });
 }
 
-/** As `loaded`, for a page whose heading needs what is loaded: until then, and after a failure, `title` is its heading. */
+/** Like `loaded`, for a page whose heading depends on the value. Until then and after a failure, the heading is `title`. */
 export function loadedPage(main, title, load, render) {
   return run({ container: main, load, render, waiting: t("common.loading"), title });
 }
@@ -41,7 +41,7 @@ async function run(options) {
   }
 }
 
-/** The button that was pressed disappears: the focus moves to what it loads. */
+/** Retry. The pressed button disappears, so the focus moves to the loaded content. */
 function retry(options) {
   const { container } = options;
   if (!container.hasAttribute("tabindex")) container.tabIndex = -1;
@@ -49,7 +49,7 @@ function retry(options) {
   return run(options);
 }
 
-/** A notice of an error. `retry` is called by its button; `heading` is the element of the title. */
+/** Build an error notice. Its button calls `retry`; `heading` is the title's element name. */
 export function failure(error, retry, { heading = "strong" } = {}) {
   const [title, text] = explain(error);
   const canRetry = retry && ![403, 404].includes(error.status);
@@ -62,7 +62,7 @@ export function failure(error, retry, { heading = "strong" } = {}) {
   );
 }
 
-/** The title and sentence for an error. */
+/** Return an error's title and message. */
 export function explain(error) {
   if (!(error instanceof ApiError)) return [t("errors.title"), t("errors.page")];
   if (error.status === 0) return [t("errors.unreachableTitle"), t("errors.unreachable")];
@@ -75,7 +75,7 @@ export function explain(error) {
   return [t("errors.title"), [error.message || t("errors.service"), ...details].join(" ")];
 }
 
-/** Nothing is here yet, and what to do. */
+/** Build an empty state that says what to do. */
 export function empty(title, text, ...actions) {
   return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "actions" }, ...actions));
 }

@@ -1,4 +1,4 @@
-// Tables that people sort, select in, and read with the keyboard.
+// Tables with sorting, selection and keyboard access.
 
 import { fill, h, newId } from "./dom.js";
 import { t } from "./texts.js";
@@ -7,22 +7,22 @@ const CONTROLS = "a, button, input, summary";
 const tables = new WeakMap();
 
 /**
- * A table in a region that scrolls on its own, with the number of its rows.
+ * Build a table in a scrolling region, with its row count.
  *
  * caption -- what the table lists; the region's label
  * columns -- `[{name, label, value(row), render(row), sortable, numeric, wide, hint}]`. `render` returns nodes, and is
- *   `value` if omitted. The first column is the rows' heading. `wide` columns are left out on narrow screens.
- *   `firstOrder` is the order of the first click, `asc` if omitted
+ *   `value` if omitted. The first column is the row header. Narrow screens hide `wide` columns.
+ *   `firstOrder` is the order after the first click, by default `asc`
  * rows -- any objects
- * sort -- `{name, order}` with the order `asc` or `desc`
+ * sort -- `{name, order}`; `order` is `asc` or `desc`
  * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
  * rowHref -- `(row) => "#/sessions/…"`, or null for a row without a page
  * rowId -- `(row) => id`, for `selection` and `onHover`
- * selection -- `{selected, label(row), onChange(selected), isPossible(row)}`: a checkbox in each row, or in those that
- *   are possible; `selected` is a Set of ids
- * onHover -- called with the id of the row under the pointer or in focus, and with null
- * empty -- nodes instead of a table without rows
- * count -- `(n) => text`; "3 rows" by default
+ * selection -- `{selected, label(row), onChange(selected), isPossible(row)}`: a checkbox in each row, or in the rows
+ *   that `isPossible` allows; `selected` is a Set of ids
+ * onHover -- called with the id of the hovered or focused row, or null
+ * empty -- nodes to show instead of an empty table
+ * count -- `(n) => text`, by default "3 rows"
  */
 export function dataTable(options) {
   const element = h("div", { class: "table" });
@@ -39,7 +39,7 @@ export function dataTable(options) {
   return element;
 }
 
-/** Show other rows in a table, or another order, and announce their number. The focus stays where it is. */
+/** Show different rows or a different order, and announce the row count. The focus does not move. */
 export function showRows(element, changes = {}) {
   const { state, parts } = tables.get(element);
   Object.assign(state, changes);
@@ -51,7 +51,7 @@ export function showRows(element, changes = {}) {
   showCount(element, rows.length);
 }
 
-/** Replace the rows. The focus returns to the same control of the same row, or to the table if the row is gone. */
+/** Replace the rows. The focus returns to the same row's control, or to the table if the row is gone. */
 function fillBody({ body, byId, region }, rows) {
   const { activeElement } = document;
   const old = body.contains(activeElement) && activeElement.closest("tr");
@@ -75,7 +75,7 @@ export function highlightRows(element, ids) {
   for (const id of ids) byId.get(id)?.classList.add("highlighted");
 }
 
-/** The element of a row, by its id. */
+/** Find a row's element by id. */
 export function rowElement(element, id) {
   return tables.get(element).parts.byId.get(id);
 }

@@ -14,7 +14,7 @@ const formats = {
   now: new Intl.RelativeTimeFormat("en", { numeric: "auto" }),
 };
 const WHOLE_MINUTES_FROM_SECONDS = 600;
-// Each unit with its seconds, and from how many seconds on it is used. "In 1 day" could be anything up to two.
+// Each unit's seconds, and the smallest value that uses it. "In 1 day" would be ambiguous.
 const UNITS = [
   ["day", 86_400, 2 * 86_400],
   ["hour", 3_600, 3_600],
@@ -25,14 +25,14 @@ const UNITS = [
 export const formatDay = (text) => formats.day.format(new Date(text));
 
 /** `8 Apr 2026, 11:00` */
-export const formatMoment = (text) => formats.moment.format(new Date(text));
+export const formatDateTime = (text) => formats.moment.format(new Date(text));
 
 /** `11:00`, or `11:00:07` */
 export const formatClock = (text, { seconds = false } = {}) =>
   (seconds ? formats.seconds : formats.clock).format(new Date(text));
 
-/** As `formatClock`, with the day if the times are from different days: `8 Apr, 11:00`. */
-export function clockBetween(first, last) {
+/** Like `formatClock`, with the day if the times span several days: `8 Apr, 11:00`. */
+export function clockFormat(first, last) {
   if (formatDay(first) === formatDay(last)) return formatClock;
   return (text, options) => `${formats.dayOfYear.format(new Date(text))}, ${formatClock(text, options)}`;
 }
@@ -44,7 +44,7 @@ export function formatRelative(text, now = Date.now()) {
   return unit ? formats.relative.format(Math.round(seconds / unit[1]), unit[0]) : formats.now.format(0, "second");
 }
 
-/** `1 h 12 min`, `7 min 5 s`, `48 s`: rounded to whole minutes from ten minutes on. */
+/** `1 h 12 min`, `7 min 5 s`, `48 s`. Ten minutes and more are rounded to minutes. */
 export function formatDuration(seconds) {
   const whole = seconds < WHOLE_MINUTES_FROM_SECONDS ? Math.round(seconds) : 60 * Math.round(seconds / 60);
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];

@@ -1,4 +1,4 @@
-// A time axis on which long pauses take little room.
+// A time axis that compresses long pauses.
 
 const PAUSE_MS = 5 * 60_000;
 const PAUSE_SHARE = 0.03;
@@ -6,8 +6,8 @@ const MAX_PAUSES_SHARE = 0.3;
 const STEPS_MS = [1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400].map((seconds) => seconds * 1000);
 
 /**
- * The axis of events in order: `at(time)` from 0 to 1, its `pauses` as `{start, end}`, and `ticks(count)`, at most about
- * so many round times outside pauses, as `{times, step}` in milliseconds.
+ * Build the axis of sorted events: `at(time)` from 0 to 1, `pauses` as `{start, end}`, and `ticks(count)`, about
+ * `count` round times outside pauses, as `{times, step}` in milliseconds.
  */
 export function compress(events) {
   const first = events[0]?.time ?? 0;
@@ -16,8 +16,8 @@ export function compress(events) {
   const worked = Math.max(1, last - first - pauses.reduce((sum, { start, end }) => sum + end - start, 0));
   const share = pauses.length ? Math.min(PAUSE_SHARE, MAX_PAUSES_SHARE / pauses.length) : 0;
   const scale = (1 - share * pauses.length) / worked;
-  const stretches = stretchesOf(first, last, pauses, scale, share);
-  return { at: (time) => position(stretches, time), pauses, ticks: (count) => ticks(stretches, worked, count) };
+  const segments = axisSegments(first, last, pauses, scale, share);
+  return { at: (time) => position(segments, time), pauses, ticks: (count) => ticks(segments, worked, count) };
 }
 
 function findPauses(events) {
@@ -29,36 +29,36 @@ function findPauses(events) {
   return pauses;
 }
 
-/** Parts of the axis in order: from which time and position, and how fast it goes on. */
-function stretchesOf(first, last, pauses, scale, share) {
-  const stretches = [];
+/** Split the axis into segments with a start time, a start position and a rate. */
+function axisSegments(first, last, pauses, scale, share) {
+  const segments = [];
   let at = 0;
   let time = first;
   for (const { start, end } of [...pauses, { start: last, end: last }]) {
-    stretches.push({ start: time, end: start, at, scale, isPause: false });
+    segments.push({ start: time, end: start, at, scale, isPause: false });
     at += (start - time) * scale;
-    if (end > start) stretches.push({ start, end, at, scale: share / (end - start), isPause: true });
+    if (end > start) segments.push({ start, end, at, scale: share / (end - start), isPause: true });
     at += end > start ? share : 0;
     time = end;
   }
-  return stretches;
+  return segments;
 }
 
-function position(stretches, time) {
-  let [low, high] = [0, stretches.length - 1];
+function position(segments, time) {
+  let [low, high] = [0, segments.length - 1];
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (stretches[middle].start <= time) low = middle;
+    if (segments[middle].start <= time) low = middle;
     else high = middle - 1;
   }
-  const { start, at, scale } = stretches[low];
+  const { start, at, scale } = segments[low];
   return Math.max(0, Math.min(1, at + (time - start) * scale));
 }
 
-function ticks(stretches, worked, count) {
+function ticks(segments, worked, count) {
   const step =
     STEPS_MS.find((each) => worked / each <= count) ?? STEPS_MS.at(-1) * Math.ceil(worked / STEPS_MS.at(-1) / count);
-  const times = stretches.filter((stretch) => !stretch.isPause).flatMap((stretch) => roundTimes(stretch, step, count));
+  const times = segments.filter((stretch) => !stretch.isPause).flatMap((stretch) => roundTimes(stretch, step, count));
   return { times, step };
 }
 

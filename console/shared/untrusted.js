@@ -1,25 +1,25 @@
-// Texts that a candidate wrote: characters that are invisible, or that change the text around them, are shown by name.
+// Candidates' texts. Characters that are invisible or change the surrounding text are shown by name.
 
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 
-// Marks above and below a letter that would reach into other lines; no language has so many.
+// Stacked combining marks that would reach into other lines; no language uses so many.
 const STACKED = /(?<=\p{M}{5})\p{M}/u;
 // Control, format, filler and tag characters, lone surrogates, and line and paragraph separators.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]/u;
 const HIDDEN = new RegExp(`${INVISIBLE.source}|${STACKED.source}`, "u");
 const EACH_HIDDEN = new RegExp(HIDDEN, "gu");
-// A joiner within an emoji changes nothing but the emoji.
+// A joiner within an emoji affects only the emoji.
 const IN_EMOJI = /^[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]$/u;
-// Those that change what is around them. Others, such as joiners, belong to names in some languages.
+// Characters that change the surrounding text. Some languages use others, such as joiners, in names.
 const UNSAFE_IN_NAME = new RegExp(`[\\u202a-\\u202e\\u2066-\\u2069]|${STACKED.source}`, "gu");
 const JOINER = "\u200d";
 const MAX_CHARACTERS = 3_000;
-// Each is an element; a text of nothing else could stop the page for minutes.
+// Each character becomes an element; too many would block the page for minutes.
 const MAX_ELEMENTS = 20;
 
 /**
- * A text node's worth of an untrusted text: nothing in it can reorder its surroundings, hide, or move a cursor.
+ * Build a node for an untrusted text, which cannot reorder its surroundings, hide, or move a cursor.
  *
  * lines -- keep line ends and tabs, for a `pre`
  */
@@ -27,7 +27,7 @@ export function untrusted(text, { lines = false } = {}) {
   return h("bdi", { class: "untrusted" }, parts(String(text ?? ""), lines));
 }
 
-/** An untrusted text with its lines, truncated until the button shows all of it. */
+/** Build an untrusted multi-line text, truncated until its button shows the rest. */
 export function longText(text, limit = MAX_CHARACTERS) {
   const body = h("div", { class: "long-text" }, untrusted(text.slice(0, limit), { lines: true }));
   if (text.length <= limit) return body;
@@ -39,18 +39,18 @@ export function longText(text, limit = MAX_CHARACTERS) {
   return [body, more];
 }
 
-/** The same as plain text, for attributes and options. */
+/** Convert an untrusted text to plain text, for attributes and options. */
 export function plain(text) {
   return String(text ?? "").replace(EACH_HIDDEN, (character) => `[${nameOf(character)}]`);
 }
 
-/** A name as plain text, also within a sentence: nothing in it changes the rest. */
+/** Convert a name to plain text that cannot affect the rest of a sentence. */
 export function plainName(name) {
   return name.replace(UNSAFE_IN_NAME, (character) => `[${nameOf(character)}]`);
 }
 
-/** A name as an element: as `plainName`, and the direction of its script stays within it. */
-export const shownName = (name) => h("bdi", { class: "untrusted" }, plainName(name));
+/** Build an element for a name: like `plainName`, with its text direction isolated. */
+export const untrustedName = (name) => h("bdi", { class: "untrusted" }, plainName(name));
 
 function parts(text, lines) {
   if (!HIDDEN.test(text)) return [text];

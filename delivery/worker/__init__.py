@@ -22,7 +22,7 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Worker:
-    """The tasks of one worker process. Any number of workers share the queues; one that dies loses nothing."""
+    """A worker process's tasks. Workers share the queues, and a worker that dies loses no work."""
 
     def __init__(self, settings: Mapping[str, Any], storage: Storage | None = None):
         self._storage = storage
@@ -30,11 +30,11 @@ class Worker:
         self._heart = Heart(is_continuous=False)
         self._senders = settings["WORKER_SENDERS"]
         transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
-        mail = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
-        self._emails = self._senders_of(Delivery, mail, "emails")
+        deliver = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
+        self._emails = self._new_senders(Delivery, deliver, "emails")
         networks = settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
         post = partial(webhooks.deliver, allowed_networks=networks)
-        self._webhooks = self._senders_of(WebhookDelivery, post, "webhooks")
+        self._webhooks = self._new_senders(WebhookDelivery, post, "webhooks")
         self._erased_pages = privacy.ErasedPages()
         self._minute: datetime | None = None
         self._day: date | None = None
@@ -43,13 +43,13 @@ class Worker:
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
-    def _senders_of(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
+    def _new_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
         return Senders(self._loop, queue, deliver, self._senders, lambda: self._heart.beat(task))
 
     def run(self, ready_fd: int | None = None) -> None:
-        """Work until `stop` is called. `ready_fd` is closed when the worker is ready."""
+        """Work until `stop` is called. Close `ready_fd` when the worker is ready."""
         self._heart = Heart(is_continuous=True)
-        # A slow email server, a large recording or submission, and a long retention run must not delay the others.
+        # Separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
         senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._senders
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
@@ -81,30 +81,26 @@ class Worker:
             self._minute = now
 
     def run_housekeeping(self) -> None:
-        """Queue reminders, close due sessions, and seal and publish new records."""
+        """Queue reminders, close due sessions, and seal and publish new events."""
         self.enqueue_reminders()
         tasks = (*housekeeping.TASKS, ("erased_pages", self._erased_pages.clear))
         housekeeping.run(tasks, self._heart.beat)
 
     def run_slow_tasks(self) -> None:
-        """Check the records of sessions with a new final seal, and run the daily tasks."""
+        """Check the recordings of sessions with a new final seal, and run the daily tasks if no worker has today."""
         housekeeping.run(housekeeping.CHECKS, self._heart.beat)
-        self.run_daily_tasks()
+        self._heart.beat("daily")
+        today = clock.now().date()
+        # The database decides which worker runs a task. This avoids asking it every second.
+        if self._day != today:
+            housekeeping.run_daily_tasks(self._storage, self._heart.beat)
+            self._day = today
 
     def read_submissions(self) -> None:
         """Read the git bundles that candidates have submitted."""
         if self._storage is not None:
             task = ("submissions", partial(submissions.read_due, self._storage))
             housekeeping.run([task], self._heart.beat)
-
-    def run_daily_tasks(self) -> None:
-        """Run the daily tasks that no worker has run today."""
-        self._heart.beat("daily")
-        today = clock.now().date()
-        # The database decides which worker runs a task; this only avoids asking it every second.
-        if self._day != today:
-            housekeeping.run_daily_tasks(self._storage, self._heart.beat)
-            self._day = today
 
     def _pause_after(self, task: Callable[[], None]) -> None:
         task()

@@ -1,4 +1,4 @@
-"""Deliver one message or removal."""
+"""Send one queued email, or delete one stored object."""
 
 import logging
 from collections.abc import Mapping
@@ -6,19 +6,14 @@ from email.message import EmailMessage
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
-from delivery.email import (
-    Invitation,
-    PersonInvitation,
-    SignInLink,
-    compose,
-    compose_person_invitation,
-    compose_sign_in,
-)
+from delivery.email import Invitation, compose, compose_text
 from delivery.transports import Transport
 from errors import ApiError
 from models import CandidateKey, Delivery, SignInGrant, User, clock
 from models.database import release_connection
 from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
+from rules.delivery.email_addresses import header_text
+from rules.plain_text import format_date_time
 from storage import Storage
 
 log = logging.getLogger("proofstone.worker")
@@ -35,11 +30,11 @@ def deliver(
         if delivery.kind == REMOVAL:
             _remove(delivery, transport, storage)
         elif delivery.kind == PERSON_INVITATION:
-            _invite_person(delivery, settings, transport)
+            _invite_user(delivery, settings, transport)
         elif delivery.kind == SIGN_IN:
             _send_sign_in(delivery, settings, transport)
         else:
-            _send(delivery, settings, transport)
+            _invite_candidate(delivery, settings, transport)
     except PermanentFailure as failure:
         log.warning("Delivery %s failed permanently.", delivery.id)
         outcomes.fail(delivery, failure.reason)
@@ -48,7 +43,7 @@ def deliver(
         outcomes.postpone(delivery, failure.reason)
 
 
-def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+def _invite_candidate(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
     if key is None or key.status == "expired":
         outcomes.cancel(delivery, "The key was revoked or has expired.")
@@ -57,69 +52,67 @@ def _send(delivery: Delivery, settings: Mapping[str, Any], transport: Transport)
     elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     else:
-        message = compose(_invitation(delivery, key, settings), settings["MAIL_FROM"], clock.now())
-        _deliver(delivery, message, transport)
+        invitation = Invitation(
+            message_id=_message_id(delivery.id),
+            to_address=key.candidate_email,
+            candidate_name=key.candidate_name,
+            org_name=delivery.data["orgName"],
+            assessment_title=key.assessment.title,
+            role=key.assessment.role,
+            task_brief=key.assessment.task_brief,
+            time_limit_minutes=key.time_limit_minutes,
+            key=key.key,
+            expires_at=key.expires_at,
+            base_url=settings["BASE_URL"],
+            client_install=settings["CLIENT_INSTALL"],
+            reply_to=key.organization.reply_to,
+            is_reminder=delivery.kind == REMINDER,
+        )
+        _send(delivery, compose(invitation, settings["MAIL_FROM"], clock.now()), transport)
 
 
-def _deliver(delivery: Delivery, message: EmailMessage, transport: Transport) -> None:
-    release_connection()
-    outcomes.succeed(delivery, transport.deliver(message))
-
-
-def _invite_person(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
-    person = User.get_by_id(delivery.subject_id)
-    if not person.active or person.email is None:
+def _invite_user(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+    user = User.get_by_id(delivery.subject_id)
+    if not user.active or user.email is None:
         outcomes.cancel(delivery, "The person is no longer active.")
         return
-    invitation = PersonInvitation(
-        message_id=_message_id(delivery.id),
-        to_address=person.email,
-        name=person.name,
-        role=person.role,
-        org_name=person.organization.name,
-        invited_by=delivery.data["invitedBy"],
-        base_url=settings["BASE_URL"],
-    )
-    message = compose_person_invitation(invitation, settings["MAIL_FROM"], clock.now())
-    _deliver(delivery, message, transport)
+    org_name = user.organization.name
+    subject = f"You have been added to {header_text(org_name)} on Proofstone"
+    values = {"role": user.role, "org_name": org_name, "invited_by": delivery.data["invitedBy"]}
+    values["base_url"] = settings["BASE_URL"]
+    to = user.name, user.email
+    _send_text(delivery, settings, transport, "person_invitation.txt", values, to, subject)
 
 
 def _send_sign_in(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
-    person = User.get_by_id(delivery.subject_id)
+    user = User.get_by_id(delivery.subject_id)
     grant = SignInGrant.get_or_none(SignInGrant.id == delivery.data["grantId"])
-    if grant is None or not grant.is_usable or not person.active or person.email is None:
+    if grant is None or not grant.is_usable or not user.active or user.email is None:
         outcomes.cancel(delivery, "The link has expired, or the person is no longer active.")
         return
-    link = SignInLink(
-        message_id=_message_id(delivery.id),
-        to_address=person.email,
-        name=person.name,
-        secret=grant.new_secret(),
-        expires_at=grant.expires_at,
-        base_url=settings["BASE_URL"],
-    )
-    message = compose_sign_in(link, settings["MAIL_FROM"], clock.now())
-    _deliver(delivery, message, transport)
+    # The secret follows the #, so that no server, proxy or log sees it.
+    link = f"{settings['BASE_URL']}/console#/sign-in?grant={grant.new_secret()}"
+    values = {"link": link, "expiry": format_date_time(grant.expires_at)}
+    to = user.name, user.email
+    _send_text(delivery, settings, transport, "sign_in.txt", values, to, "Sign in to Proofstone")
 
 
-def _invitation(delivery: Delivery, key: CandidateKey, settings: Mapping[str, Any]) -> Invitation:
-    assessment = key.assessment
-    return Invitation(
-        message_id=_message_id(delivery.id),
-        to_address=key.candidate_email or "",
-        candidate_name=key.candidate_name,
-        org_name=delivery.data["orgName"],
-        assessment_title=assessment.title,
-        role=assessment.role,
-        task_brief=assessment.task_brief,
-        time_limit_minutes=key.time_limit_minutes,
-        key=key.key,
-        expires_at=key.expires_at,
-        base_url=settings["BASE_URL"],
-        client_install=settings["CLIENT_INSTALL"],
-        reply_to=key.organization.reply_to,
-        is_reminder=delivery.kind == REMINDER,
-    )
+def _send_text(
+    delivery: Delivery,
+    settings: Mapping[str, Any],
+    transport: Transport,
+    template: str,
+    values: dict[str, Any],
+    to: tuple[str, str],
+    subject: str,
+) -> None:
+    message_id, sender = _message_id(delivery.id), settings["MAIL_FROM"]
+    _send(delivery, compose_text(template, values, to, subject, message_id, sender, clock.now()), transport)
+
+
+def _send(delivery: Delivery, message: EmailMessage, transport: Transport) -> None:
+    release_connection()
+    outcomes.succeed(delivery, transport.deliver(message))
 
 
 def _message_id(delivery_id: Any) -> str:

@@ -1,8 +1,4 @@
-"""The worker's tasks: close, seal, chain and publish new records, and delete expired ones once a day.
-
-A task is an entry in one of the lists: a name and a function. A task that fails does not stop the others
-(models/task_failures.py).
-"""
+"""The worker's tasks by schedule. A task that fails does not stop other tasks (models/task_failures.py)."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -25,7 +21,7 @@ Task = tuple[str, Callable[[], Any]]
 
 
 def apply_retention() -> int:
-    """Erase the data of candidates whose retention period has ended; returns how many."""
+    """Erase the data of candidates whose retention period has ended, and return their number."""
     organizations = models.Organization.select().where(models.Organization.retention_days.is_null(False))
     return run_each("retention", organizations, lambda owner: privacy.erase_overdue(owner, audit.WORKER))
 
@@ -41,7 +37,7 @@ TASKS: tuple[Task, ...] = (
     ("audit_heads", anchors.publish_audit_heads),
     ("publish", publish_new),
 )
-# Every second, unless a daily task is running: a check reads a session's whole record.
+# Every second, but not during a daily task: a check reads a session's complete recording.
 CHECKS: tuple[Task, ...] = (("integrity", check_sealed),)
 # Every minute.
 MINUTE_TASKS: tuple[Task, ...] = (
@@ -49,7 +45,7 @@ MINUTE_TASKS: tuple[Task, ...] = (
     ("sign_ins", models.SignIn.delete_expired),
     ("sign_in_grants", models.SignInGrant.delete_expired),
 )
-# Once a day, in one of the workers.
+# Once a day, in a single worker.
 DAILY_TASKS: tuple[Task, ...] = (
     ("removals", requeue_removals),
     ("idempotency", models.IdempotentRequest.delete_expired),
@@ -83,7 +79,7 @@ def _run(name: str, function: Callable[[], Any]) -> None:
 
 
 def run_daily_tasks(storage: Storage | None, beat: Callable[[str], None] = lambda task: None) -> None:
-    """Run the daily tasks that no worker has run today. They share one heartbeat."""
+    """Run the daily tasks that no worker has run today. They share a heartbeat."""
     tasks = list(DAILY_TASKS)
     if storage is not None:
         before = clock.now() - MAX_PARTIAL_UPLOAD_AGE

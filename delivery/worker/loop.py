@@ -12,17 +12,17 @@ from models import db
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0
 POLL_SECONDS = 0.05
-# Time for a claimed message to finish after `stop`; then it is released.
+# Time to deliver claimed messages after `stop`, before they are released.
 STOP_SECONDS = 15
 
 log = logging.getLogger("proofstone.worker")
 
 
 class Loop:
-    """The threads of a worker."""
+    """A worker's threads."""
 
     def __init__(self) -> None:
-        # Polled, not a threading.Event: a signal handler could deadlock on the lock of an event.
+        # Polled, because a signal handler could deadlock on a threading.Event's lock.
         self.is_stopped = False
         self._outage_logged_at = float("-inf")
 
@@ -62,9 +62,9 @@ class Loop:
 
     def _log(self, error: Exception) -> None:
         if not errors.error_for(error):
-            # The lease prevents a message that raised this from being claimed again immediately.
+            # The message's lease prevents an immediate retry.
             log.exception("The worker raised an exception and continues.")
         elif time.monotonic() - self._outage_logged_at >= ERROR_PAUSE_SECONDS:
-            # One line for all threads.
+            # Log a single line for all threads.
             self._outage_logged_at = time.monotonic()
             log.error("The database is unavailable: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""The senders of a queue: threads that claim and deliver its messages, fairly between organizations."""
+"""Threads that claim and deliver a queue's messages, fairly between organizations."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Senders:
-    """Deliver the messages of one queue, at most `count` at the same time.
+    """Delivers a queue's messages, at most `count` at the same time.
 
     beat -- called before each claim
     """
@@ -41,7 +41,7 @@ class Senders:
 
     def deliver_next(self) -> None:
         """Wait for a message and deliver it. Each sender's thread repeats this."""
-        with self._idle:  # One idle sender polls for all.
+        with self._idle:  # a single idle sender polls the queue
             message = self._wait()
         if message:
             self._finish(message)
@@ -63,7 +63,7 @@ class Senders:
             if message := self._claim():
                 return message
             db.close()
-            # An organization's next message may wait until one of its others is finished.
+            # An organization's next message may have to wait for a message in progress.
             self._finished.wait(IDLE_SECONDS)
         return None
 

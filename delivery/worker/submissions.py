@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,11 +35,11 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Interrupted(Exception):
-    """The process crashed, was killed or took too long."""
+    """The process crashed, was killed or timed out."""
 
 
 def read_due(storage: Storage) -> int:
-    """Read the submissions that are due; returns how many."""
+    """Read the due submissions and return their number."""
     return run_each("submissions", reading.due(), lambda submission: _read(submission, storage))
 
 
@@ -81,7 +82,7 @@ def _read_claimed(submission: Submission, storage: Storage) -> None:
 
 
 def _base(session: Session) -> str | None:
-    """The commit that the assessment starts from; None if it has a repository but no commit."""
+    """Return the assessment's base commit, or None if its repository has no valid commit."""
     assessment = session.assessment
     if not assessment.repo_url:
         return EMPTY_TREE
@@ -102,7 +103,7 @@ def _copy(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
 
 
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
-    """Read a bundle in a process without this one's environment. Raises Interrupted or Unreadable.
+    """Read a bundle in a separate process without environment variables. Raises Interrupted or Unreadable.
 
     output -- receives the JSON lines of `git_bundles`
     """
@@ -116,25 +117,15 @@ def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    if problem := _problem(output):
-        raise Unreadable(problem)
-    if status != 0 or not _is_complete(output):
-        raise Interrupted()
-
-
-def _problem(output: IO[bytes]) -> str | None:
     output.seek(0)
-    try:
+    with suppress(ValueError):
         first = json.loads(output.readline())
-    except ValueError:
-        return None
-    return first.get("problem") if isinstance(first, dict) else None
-
-
-def _is_complete(output: IO[bytes]) -> bool:
+        if isinstance(first, dict) and "problem" in first:
+            raise Unreadable(first["problem"])
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - len(END)))
-    return output.read() == END
+    if status != 0 or output.read() != END:
+        raise Interrupted()
 
 
 def _results(output: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -147,17 +138,17 @@ def _files(output: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
-    """The lines that the session's agents added, of the events that count."""
+    """Return the lines added by the session's agents in events that count."""
     lines = AgentLines(file["path"] for file in _files(output))
     for _, envelope in Event.timeline(session):
         if change := added_lines(envelope):
             lines.add(*change)
-        del envelope  # It can be large: it must not stay in memory while the next one is read.
+        del envelope  # An envelope can be large. Free it before the next one is read.
     return lines
 
 
 def _columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
-    """The columns of models.SubmissionFile, with the numbers of added lines that count and that are manual."""
+    """Return the columns of models.SubmissionFile, including the counted and the manual lines."""
     digests = file.get("digests", "")
     added = zip(numbers(file.get("added", [])), split_digests(digests), strict=True)
     manual = list(lines.manual_lines(file["path"], added))

@@ -1,3 +1,3 @@
-"""Messages to candidates and users, and removals from storage, queued in the transaction that causes them."""
+"""Messages to candidates and users, and removals from storage."""
 
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery

@@ -1,8 +1,8 @@
-"""Limit messages to MAX_MESSAGES in PERIOD per address and assessment, over all keys and processes.
+"""Limit messages per mailbox and assessment to MAX_MESSAGES in PERIOD.
 
-All spellings of an address are one mailbox (rules/delivery/email_addresses.py). Messages count if they are queued or
-a worker has tried to send them. The lock serializes transactions that count and queue messages, and those that check
-the `externalId` of a candidate (models/external_ids.py). Acquire it before locking the assessment or a key.
+Messages count if they are queued or a worker has tried to send them. The lock serializes transactions that count and
+queue messages or check a candidate's `externalId` (models/external_ids.py). Acquire it before locking the assessment or
+a key.
 """
 
 import math
@@ -24,12 +24,15 @@ SUPPRESSED = "Not sent: the address has reached the limit of 5 messages about th
 
 
 def lock(assessment_id: Any) -> None:
-    """Wait for other transactions that queue messages about the assessment or check its external ids."""
+    """Lock the assessment's messages and external ids until the transaction ends."""
     lock_by_name(f"messages {assessment_id}")
 
 
 def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> str:
-    """The column `address` of a message. The message with the id `excluding` is not counted. Raises EmailLimit."""
+    """Return the address's mailbox if the limit allows a message to it. Raises EmailLimit.
+
+    excluding -- the id of a message that does not count
+    """
     address = mailbox(address)
     newest_first = _recent(assessment_id, [address], excluding)[address]
     if len(newest_first) >= MAX_MESSAGES:
@@ -39,7 +42,7 @@ def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> 
 
 
 def columns(assessment_id: Any, addresses: list[str]) -> list[dict[str, Any]]:
-    """The columns of a new message to each address, which is queued, or suppressed by the limit."""
+    """Build the columns of a new message to each address: queued, or suppressed by the limit."""
     addresses = [mailbox(address) for address in addresses]
     counts = Counter({address: len(times) for address, times in _recent(assessment_id, addresses).items()})
     rows: list[dict[str, Any]] = []
@@ -52,13 +55,12 @@ def columns(assessment_id: Any, addresses: list[str]) -> list[dict[str, Any]]:
 
 
 def _recent(assessment_id: Any, addresses: list[str], excluding: Any = None) -> dict[str, list[datetime]]:
-    """The due times of each address's messages in PERIOD, newest first."""
+    """Return the due times of each address's messages in PERIOD, newest first."""
     names, values = sql.in_list("address", sorted(set(addresses)))
     text = sql.RECENT_MESSAGES.format(addresses=names)
     times = defaultdict[str, list[Any]](list)
-    for message_id, address, due_at in sql.rows(
-        text, assessment_id=assessment_id, since=clock.now() - PERIOD, **values
-    ):
+    rows = sql.rows(text, assessment_id=assessment_id, since=clock.now() - PERIOD, **values)
+    for message_id, address, due_at in rows:
         if row_id(message_id) != excluding:
             times[address].append(Delivery.due_at.python_value(due_at))
     return times

@@ -1,4 +1,4 @@
-"""The outbox: queue a delivery in the transaction of the change that causes it."""
+"""Queue deliveries in the caller's transaction (outbox pattern)."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -13,16 +13,17 @@ from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REM
 from models.orgs import User
 
 MAX_ROWS_PER_INSERT = 500
-# An object store accepts an upload that started before its URL expired.
+# An upload that starts before its URL expires can finish later.
 MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
 def enqueue_invitations(
     organization_id: Any, invitations: list[dict[str, Any]], data: dict[str, Any]
 ) -> None:
-    """Queue invitations, given as `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py.
+    """Queue invitations.
 
-    data -- the values in the emails: `orgName`
+    invitations -- dicts of `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py
+    data -- the emails' values: `orgName`
     """
     if invitations:
         sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)
@@ -35,28 +36,25 @@ def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
 
 
 def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
-    """Queue the invitation of a new user; `invited_by` is the name of the user who added them, None for a command."""
-    Delivery.create(
-        id=user.invitation_id,
-        organization=user.organization_id,
-        kind=PERSON_INVITATION,
-        subject_id=user.id,
-        data={"invitedBy": invited_by},
-        address=user.address,
-    )
+    """Queue a new user's invitation; `invited_by` is the inviter's name, None for the command line."""
+    columns = {"kind": PERSON_INVITATION, "subject_id": user.id, "data": {"invitedBy": invited_by}}
+    ids = {"id": user.invitation_id, "organization": user.organization_id}
+    Delivery.create(**ids, **columns, address=user.address)
 
 
 def enqueue_sign_in(user: User, grant_id: Any) -> None:
-    """Queue the email with a sign-in link, whose secret is created when the email is sent."""
+    """Queue the email with a sign-in link. The link's secret is created when the email is sent."""
     data = {"grantId": str(grant_id)}
     columns = {"kind": SIGN_IN, "subject_id": user.id, "data": data, "address": user.address}
     Delivery.create(organization=user.organization_id, **columns)
 
 
 def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tuple[str, datetime]]) -> None:
-    """Queue the removal of objects from the bundle store, given as (object key, expiry of its upload URL).
+    """Queue the removal of objects from the bundle store.
 
-    Each is removed now, and again when no upload that started before the expiry can still be running.
+    An object is removed now, and again after the last upload could have finished.
+
+    objects -- object keys with the expiry of their upload URLs
     """
     now = clock.now()
     shared = {"organization": organization_id, "kind": REMOVAL, "subject_id": subject_id}
@@ -70,12 +68,12 @@ def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tu
 
 
 def requeue_removals() -> int:
-    """Queue failed removals again: a removal is retried until it succeeds."""
+    """Queue failed removals again, until they succeed."""
     return _requeue_failed(Delivery.kind == REMOVAL)
 
 
 def retry(delivery: Delivery, address: str | None) -> Delivery:
-    """Queue a failed message again, with the same Message-ID and no attempts so far. Raises NotFailed."""
+    """Queue a failed message again, with the same Message-ID and zero attempts. Raises NotFailed."""
     if not _requeue_failed(Delivery.id == delivery.id, address=address):
         raise NotFailed()
     return Delivery.get_by_id(delivery.id)
@@ -87,7 +85,7 @@ def _requeue_failed(condition: peewee.Expression, **columns: Any) -> int:
 
 
 def cancel_queued_invitations(key: Any) -> None:
-    """Cancel a candidate's queued invitations, in the transaction that queues a newer one."""
+    """Cancel a candidate's queued invitations before a newer invitation is queued."""
     update = Delivery.update(state="canceled", last_error="A newer invitation was sent.")
     is_invitation = (Delivery.subject_id == key.id) & (Delivery.kind == INVITATION)
     update.where(is_invitation, Delivery.state == "queued").execute()

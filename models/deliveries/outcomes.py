@@ -1,4 +1,4 @@
-"""Record the result of a delivery attempt; only the latest claim counts."""
+"""Record the result of a delivery attempt, unless the message was claimed again."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from models.deliveries.table import INVITATION, Delivery
 from models.feed import FeedEvent
 from rules.delivery.retries import retry_delay
 
-# The feed's event types for the outcome of an invitation.
+# The feed's event type for an invitation's state.
 EVENT_TYPES = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}
 
 
 def succeed(delivery: Delivery, state: str) -> None:
-    """Record success: `sent`, `saved` or `done`."""
+    """Record success; `state` is `sent`, `saved` or `done`."""
     _finish(delivery, state, last_error=None, sent_at=clock.now() if state == "sent" else None)
 
 
@@ -25,7 +25,7 @@ def cancel(delivery: Delivery, reason: str) -> None:
 
 
 def postpone(delivery: Delivery, reason: str) -> None:
-    """Record a temporary failure: retry after a growing pause, or fail after the last attempt."""
+    """Record a temporary failure: retry after a pause, or fail after the last attempt."""
     pause = retry_delay(delivery.attempts)
     if pause is None:
         fail(delivery, reason)
@@ -34,7 +34,7 @@ def postpone(delivery: Delivery, reason: str) -> None:
 
 
 def mark_bounced(delivery_ids: list[Any], reason: str) -> None:
-    """Mark messages as failed that an email server accepted and then returned."""
+    """Mark messages as failed that the email server accepted and later returned."""
     not_canceled = Delivery.id.in_(delivery_ids) & (Delivery.state != "canceled")
     Delivery.update(state="failed", last_error=reason).where(not_canceled).execute()
 

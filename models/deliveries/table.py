@@ -1,4 +1,4 @@
-"""The table of deliveries and its queries."""
+"""The deliveries table and its queries."""
 
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,12 @@ PERSON_INVITATION, SIGN_IN = "person_invitation", "sign_in"
 
 
 class Delivery(Leased, Model):
-    """One message to a candidate or a user, or one removal.
+    """A message to a candidate or user, or a removal.
 
-    A message is an `invitation`, a `reminder`, a `person_invitation` or a `sign_in` to `address`, a mailbox. It is
-    `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`; or it is `suppressed`
-    (models/deliveries/limit.py). A `removal` deletes an object from the bundle store or a saved email, and ends as
-    `done`. `subject_id` is the id of the candidate key or of the user; for an object it is the session's id.
+    The kind of a message is `invitation`, `reminder`, `person_invitation` or `sign_in`, and `address` is a mailbox. Its
+    state is `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`, or `suppressed`
+    (models/deliveries/limit.py). A `removal` deletes an object from the bundle store, or a saved email; its final state
+    is `done`. `subject_id` is the id of the candidate key or user, or of an object's session.
     """
 
     personal_data = PersonalData("messages", "Invitations sent to you.")
@@ -40,8 +40,8 @@ class Delivery(Leased, Model):
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         """Messages to the organization's candidates."""
-        is_theirs = cls.kind.in_((INVITATION, REMINDER))
-        return cls.select().where(cls.organization == caller.organization_id, is_theirs)
+        is_to_candidate = cls.kind.in_((INVITATION, REMINDER))
+        return cls.select().where(cls.organization == caller.organization_id, is_to_candidate)
 
     @classmethod
     def personal_rows(cls, key: Any, session: Any = None) -> Query:
@@ -59,8 +59,8 @@ class Delivery(Leased, Model):
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
 
     @classmethod
-    def forget_user(cls, user_id: Any) -> None:
-        """Cancel the queued invitation of a deleted user, and remove their address and the saved email."""
+    def erase_user(cls, user_id: Any) -> None:
+        """Cancel a deleted user's queued messages, and remove their address and saved emails."""
         theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
         for message in cls.select().where(theirs):
             message._remove_saved_email()
@@ -68,7 +68,7 @@ class Delivery(Leased, Model):
         cls.update(last_error=None, address=None).where(theirs).execute()
 
     def _remove_saved_email(self) -> None:
-        # A worker that has claimed the message may save it until its lease expires.
+        # A worker that has claimed the message can save it until its lease expires.
         due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
         if due_at and self.attempts:
             removal = {"kind": REMOVAL, "data": {"email": str(self.id)}, "due_at": due_at}
@@ -84,5 +84,5 @@ _is_queued = Delivery.state == "queued"
 add_index("deliveries_queued", Delivery.organization, Delivery.due_at, Delivery.id, where=_is_queued)
 add_index("deliveries_of", Delivery.organization, Delivery.state, Delivery.id)
 add_index("deliveries_in_order", Delivery.organization, Delivery.created_at, Delivery.id)
-# For the limit of messages to an address.
+# For models/deliveries/limit.py.
 add_index("deliveries_to", Delivery.address, Delivery.due_at)

@@ -1,6 +1,6 @@
-"""Anchors: heads of seals, published so that copies outside the database can prove tampering (R43).
+"""Anchors: published heads of seals, which prove tampering when archived outside the database (R43).
 
-An anchor is a feed event. The worker also writes it to the log when it numbers the event, after the seal is committed.
+An anchor is a feed event. The worker also writes it to the log when it numbers the event.
 """
 
 import json
@@ -26,23 +26,20 @@ log = logging.getLogger("proofstone.anchors")
 
 
 def write_to_log(events: Iterable[FeedEvent]) -> None:
-    """Write the anchors among these events to the log, one line of JSON each, if the service signed them."""
+    """Write the signed anchors among these events to the log, one JSON line each."""
     for event in events:
         if event.type not in TYPES:
             continue
         if _is_signed(event):
-            fields = {
-                "id": str(event.id),
-                "type": event.type,
-                "timestamp": format_timestamp(event.created_at),
-            }
-            log.info("%s", json.dumps(fields | {"data": event.data}))
+            fields = {"id": str(event.id), "type": event.type}
+            fields |= {"timestamp": format_timestamp(event.created_at), "data": event.data}
+            log.info("%s", json.dumps(fields))
         else:
-            log.warning("Event %s of the feed is not an anchor that the service signed.", event.id)
+            log.warning("Feed event %s is not an anchor that the service signed.", event.id)
 
 
 def _is_signed(event: FeedEvent) -> bool:
-    """Return whether an anchor matches a seal that the service signed: the feed's table itself proves nothing."""
+    """Return whether an anchor matches a signed seal. The event alone proves nothing."""
     try:
         return _has_seal(event.data) if event.type == SESSION else _has_mac(event.data)
     except (KeyError, TypeError, ValueError, AttributeError, peewee.DoesNotExist):
@@ -65,13 +62,11 @@ def _has_mac(data: dict[str, Any]) -> bool:
 
 
 def publish_audit_heads() -> int:
-    """Publish the head and numbers of each organization whose record has changed, at most hourly; returns how many."""
-    has_changed = (AuditChain.count != AuditChain.anchored_count) | (
-        AuditChain.sealed_events != AuditChain.anchored_events
-    )
-    return run_each(
-        "audit_heads", AuditChain.select().where(has_changed).order_by(AuditChain.id), _publish_due
-    )
+    """Publish changed heads and numbers of each organization, at most hourly; return how many."""
+    has_entries = AuditChain.count != AuditChain.anchored_count
+    has_events = AuditChain.sealed_events != AuditChain.anchored_events
+    changed = AuditChain.select().where(has_entries | has_events).order_by(AuditChain.id)
+    return run_each("audit_heads", changed, _publish_due)
 
 
 def _publish_due(row: AuditChain) -> bool:
@@ -82,16 +77,12 @@ def _publish_due(row: AuditChain) -> bool:
         chain = row.lock()
         if chain.anchored_at != row.anchored_at:
             return False
-        _publish(chain)
+        anchored = {"anchored_count": chain.count, "anchored_events": chain.sealed_events}
+        chain.update_columns(**anchored, anchored_at=clock.now())
+        head = chain.head.hex() if chain.head else None
+        mac = chain.mac.hex() if chain.mac else None
+        payload = {"organizationId": chain.organization_id, "count": chain.count, "head": head}
+        payload |= {"sealedEvents": chain.sealed_events, "finalSeals": chain.final_seals}
+        payload |= {"keyId": chain.key_id, "mac": mac}
+        FeedEvent.publish(chain.organization_id, AUDIT, payload)
     return True
-
-
-def _publish(chain: AuditChain) -> None:
-    anchored = {"anchored_count": chain.count, "anchored_events": chain.sealed_events}
-    chain.update_columns(**anchored, anchored_at=clock.now())
-    head = chain.head.hex() if chain.head else None
-    mac = chain.mac.hex() if chain.mac else None
-    payload = {"organizationId": chain.organization_id, "count": chain.count, "head": head}
-    payload |= {"sealedEvents": chain.sealed_events, "finalSeals": chain.final_seals}
-    payload |= {"keyId": chain.key_id, "mac": mac}
-    FeedEvent.publish(chain.organization_id, AUDIT, payload)

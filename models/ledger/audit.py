@@ -23,8 +23,8 @@ log = logging.getLogger("proofstone.worker")
 class Actor(NamedTuple):
     """The author of a change.
 
-    `kind` is `person`, `reviewer` for a service's token (both with id and name), `candidate` (with the key's id),
-    `command`, `worker`, or `service` for rules that any process applies.
+    `kind` is `person`, `apiToken` for a service account's token (both with id and name), `candidate` (with the key's
+    id), `command`, `worker`, or `service` for rules that any process applies.
     """
 
     kind: str
@@ -43,11 +43,11 @@ COMMAND, WORKER, SERVICE = Actor("command"), Actor("worker"), Actor("service")
 
 
 class AuditEntry(Model):
-    """One change, or one reading of a candidate's record; without names and addresses of candidates.
+    """A change, or a reading of a candidate's data. Has no candidate's name or address.
 
     `subject_id` is the changed or created row, `further_ids` are other rows created with it. `body_fields` are the
     names of the request's fields. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
-    until the worker chains it, which sets `position`, `key_id` and `hash`.
+    until the worker chains it and sets `position`, `key_id` and `hash`.
     """
 
     personal_data = None  # only ids, and names of users and service accounts
@@ -77,7 +77,7 @@ class AuditEntry(Model):
 
     @classmethod
     def record(cls, organization_id: Any, action: str, actor: Actor, *subject: Any, **columns: Any) -> None:
-        """Write one entry, in the transaction of the change; `subject` is the changed row's kind and id."""
+        """Write an entry in the change's transaction; `subject` is the changed row's kind and id."""
         if subject:
             columns["subject_kind"], columns["subject_id"] = subject
         columns |= {f"actor_{name}": value for name, value in actor._asdict().items()}
@@ -85,7 +85,7 @@ class AuditEntry(Model):
 
     @classmethod
     def signed(cls, **columns: Any) -> Self:
-        """A new entry with its MAC, not written yet."""
+        """Build an entry with its MAC, without writing it."""
         entry = cls(**columns)
         entry.recorded_key_id, entry.recorded_mac = seal_keys.sign(*entry._recorded_fields)
         return entry
@@ -107,7 +107,7 @@ class AuditEntry(Model):
 
     @classmethod
     def search(cls, caller: ApiToken, since: Any = None, until: Any = None, **columns: Any) -> Query:
-        """The organization's entries from `since` until before `until`, with these values of columns."""
+        """Select the organization's entries from `since` until before `until`, with these column values."""
         entries = cls.visible_to(caller).where(
             *(getattr(cls, name) == value for name, value in columns.items())
         )
@@ -116,7 +116,7 @@ class AuditEntry(Model):
         return entries if until is None else entries.where(cls.created_at < until)
 
     def hashed_columns(self) -> dict[str, Any]:
-        """The columns that the hash covers, as text."""
+        """Return the columns that the hash covers, as text."""
         ids = {name: getattr(self, name) for name in ("id", "organization_id", "actor_id", "subject_id")}
         columns = {name: value and str(value) for name, value in ids.items()}
         columns |= {name: getattr(self, name) for name in _HASHED_TEXTS_AND_LISTS}
@@ -128,9 +128,9 @@ class AuditEntry(Model):
 
     @property
     def is_recorded(self) -> bool | None:
-        """Return whether the service recorded this entry with a key; None if its key is unknown.
+        """Whether the service recorded this entry with a key; None if its key is unknown.
 
-        An unknown key is not accepted in an entry that was chained with a known one: it was invented.
+        An entry chained with a known key cannot have been recorded with an unknown one.
         """
         verdict = seal_keys.is_signed(self.recorded_key_id, self.recorded_mac, *self._recorded_fields)
         return False if verdict is None and self.key_id in seal_keys.known() else verdict
@@ -144,9 +144,9 @@ add_index("audit_entries_unchained", AuditEntry.id, where=AuditEntry.position.is
 
 
 class AuditChain(Sequence):
-    """The signed record of an organization: its audit log's head, and its numbers of sealed events and final seals.
+    """An organization's signed row: its audit log's head, and its numbers of sealed events and final seals.
 
-    The numbers only grow. They reveal that an earlier state of a session was restored. The row is created with the
+    The numbers only grow, which reveals a session restored to an earlier state. The row is created with the
     organization and never again: a missing row is a break. The `anchored` columns describe the last published head.
     """
 
@@ -172,12 +172,12 @@ class AuditChain(Sequence):
 
     @classmethod
     def is_keyed(cls) -> bool:
-        """Return whether the installation has adopted the configured keys. Only then is an unsigned record a break."""
+        """Return whether the installation has adopted the configured keys, so an unsigned row is a break."""
         return bool(seal_keys.known()) and bool(sql.rows(sql.IS_KEYED))
 
     @classmethod
     def awaits_adoption(cls) -> bool:
-        """Return whether the first seal keys are not adopted yet (models/ledger/seals.py); nothing is signed before."""
+        """Return whether the first seal keys are not adopted yet (models/ledger/seals.py)."""
         return bool(seal_keys.known()) and not cls.is_keyed() and cls.select().exists()
 
     @classmethod
@@ -186,8 +186,8 @@ class AuditChain(Sequence):
 
     @classmethod
     def add(cls, organization_id: Any, **counts: int) -> None:
-        """Add to the numbers of an organization, in the transaction of the seals. Raises UnknownSealKey."""
-        # The caller's change must succeed even if the row is missing, which `flask seals verify` reports.
+        """Add to an organization's numbers in the seals' transaction. Raises UnknownSealKey."""
+        # The change must succeed without the row. `flask seals verify` reports a missing row.
         if chain := cls.locked(organization_id):
             chain.change(**{name: getattr(chain, name) + count for name, count in counts.items()})
 
@@ -199,11 +199,11 @@ class AuditChain(Sequence):
 
     @property
     def is_intact(self) -> bool | None:
-        """Return whether the MAC matches; None if its key is unknown."""
+        """Whether the MAC matches; None if its key is unknown."""
         return seal_keys.is_signed(self.key_id, self.mac, *self._signed_fields)
 
     def change(self, **columns: Any) -> None:
-        """Change the locked row, and sign it again if its MAC matched before. Raises UnknownSealKey."""
+        """Change the locked row, and sign it again if its MAC matched. Raises UnknownSealKey."""
         is_intact = self.is_intact
         if is_intact is None:
             raise UnknownSealKey()
@@ -220,11 +220,11 @@ class AuditChain(Sequence):
 
 
 class ChainMissing(RuntimeError):
-    """The organization's row was deleted. Creating it again would cover up the deletion."""
+    """Raised if the organization's row was deleted. Creating it again would cover up the deletion."""
 
 
 def chain_new() -> int:
-    """Chain the entries committed since the last run; returns how many."""
+    """Chain the entries committed since the last run; return how many."""
     return number_all("chain", AuditEntry.unchained().select(AuditEntry.organization), _chain_batch)
 
 
@@ -242,7 +242,7 @@ def _chain_batch(organization_id: Any) -> int:
                 log.error("Audit entry %s was inserted or altered outside the service.", entry.id)
             head = audit_chain.next_hash(head, position, entry.hashed_columns(), secret)
             columns = {"position": position, "key_id": key_id, "hash": head}
-            # A copy of the entry with a differently written id must not chain the entry again.
+            # SQLite can contain a copy of the entry with a malformed id.
             is_waiting = (AuditEntry.id == entry.id) & AuditEntry.position.is_null()
             require_change(entry, AuditEntry.update(**columns).where(is_waiting).execute())
         if entries:
@@ -251,13 +251,13 @@ def _chain_batch(organization_id: Any) -> int:
 
 
 class Verdict(NamedTuple):
-    """The state of a log.
+    """The state of an audit log.
 
     chained, waiting -- the numbers of entries with and without a position
     broken -- the first break
     entry_id -- its entry's id
-    unknown -- the number of entries (and chain row) signed with a key that is not in SEAL_KEYS, so not verified
-    unrecorded -- the ids of entries that the service did not record as they are
+    unknown -- the number of rows that cannot be verified, because their key is not in SEAL_KEYS
+    unrecorded -- the ids of entries inserted or altered outside the service
     """
 
     chained: int
@@ -273,9 +273,9 @@ class Verdict(NamedTuple):
 
 
 def verify(organization: Organization) -> Verdict:
-    """Check an organization's log from its first entry, even while it grows."""
+    """Check an organization's log from its first entry."""
     entries = AuditEntry.select().where(AuditEntry.organization == organization)
-    # Read before the chain's head: entries chained after this are left for the next check.
+    # Read before the chain's head, because the worker may be chaining entries.
     last = entries.select(peewee.fn.MAX(AuditEntry.position)).scalar() or 0
     chain = AuditChain.get_or_none(AuditChain.organization == organization)
     waiting = entries.where(AuditEntry.position.is_null())
@@ -289,7 +289,10 @@ def verify(organization: Organization) -> Verdict:
     links = _links(entries.where(AuditEntry.position <= max(last, chain.count)), unrecorded)
     broken = _find_break(chain, links)
     entry = broken and entries.where(AuditEntry.position == broken.position).get_or_none()
-    unknown = _unknown(entries).count() + (chain.is_intact is None)
+    known = list(seal_keys.known())
+    has_unknown_key = AuditEntry.key_id.is_null(False) & AuditEntry.key_id.not_in(known)
+    has_unknown_key |= AuditEntry.recorded_key_id.is_null(False) & AuditEntry.recorded_key_id.not_in(known)
+    unknown = entries.where(has_unknown_key).count() + (chain.is_intact is None)
     return Verdict(chain.count, waiting.count(), broken, entry and entry.id, unknown, unrecorded)
 
 
@@ -304,24 +307,11 @@ def _find_break(chain: AuditChain, links: Iterator[audit_chain.ChainedEntry]) ->
     return broken
 
 
-def _unknown(entries: Query) -> Query:
-    known = list(seal_keys.known())
-    return entries.where(
-        AuditEntry.key_id.is_null(False) & AuditEntry.key_id.not_in(known)
-        | AuditEntry.recorded_key_id.is_null(False) & AuditEntry.recorded_key_id.not_in(known)
-    )
-
-
 def _links(entries: Query, unrecorded: list[Any]) -> Iterator[audit_chain.ChainedEntry]:
-    """The chained entries; adds the ids of those that were not recorded to `unrecorded`."""
+    """Yield the chained entries; append the ids of unrecorded ones to `unrecorded`."""
     chained = entries.where(AuditEntry.position.is_null(False))
     for entry in batches.read_all(chained, AuditEntry.position):
         # Before the first key is adopted, entries are chained without one.
         if entry.key_id is not None and entry.is_recorded is False:
             unrecorded.append(entry.id)
         yield audit_chain.ChainedEntry(entry.position, entry.hashed_columns(), entry.hash, entry.key_id)
-
-
-def record_erasure(key: Any, actor: Actor) -> None:
-    """Record that retention erased a candidate's data."""
-    AuditEntry.record(key.organization_id, "eraseCandidate", actor, "candidate", key.id)

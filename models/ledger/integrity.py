@@ -1,4 +1,4 @@
-"""Check a session's recording: its events, their seals, its final seal and its columns (docs/integrity.md)."""
+"""Check a session's recording: events, seals, final seals and columns (docs/integrity.md)."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,9 +20,8 @@ from models.sessions.model_usage import ModelUsage
 from models.sessions.submissions import Submission
 from models.task_failures import TaskFailure, run_each
 from rules.integrity import final_seals as rules
-from rules.integrity import findings as integrity_findings
 from rules.integrity import seals, stored_events
-from rules.integrity.findings import Findings
+from rules.integrity.findings import END_CODES, EVENT_CODES, Finding, Findings
 from rules.metrics import derivation
 from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp
@@ -32,11 +31,11 @@ MAX_CHECKED = 10
 
 
 def check_sealed() -> int:
-    """Store the codes of the findings about sessions with a new final seal, MAX_CHECKED of them; returns how many."""
+    """Check at most MAX_CHECKED sessions with a new final seal, and store their findings' codes; return how many."""
     failures, now = TaskFailure.of("integrity"), clock.now()
     is_due = Session.checked_seal_count < Session.final_seal_count
     waiting = Session.select(Session.id).where(is_due).order_by(Session.id).limit(MAX_CHECKED + len(failures))
-    # Sessions whose check fails must not displace others.
+    # Sessions with failed checks must not displace other sessions.
     paused = {owner for owner, failure in failures.items() if failure.is_waiting(now)}
     due = [session for session in waiting if str(session.id) not in paused]
     return run_each("integrity", due[:MAX_CHECKED], lambda session: _check(session.id))
@@ -44,36 +43,37 @@ def check_sealed() -> int:
 
 def _check(session_id: Any) -> bool:
     session = Session.get_by_id(session_id)
-    codes = list(dict.fromkeys(finding.code for finding in find_all(session, bool(SigningKey.of(session)))))
+    findings = collect_findings(session, bool(SigningKey.of(session)))
+    codes = list(dict.fromkeys(finding.code for finding in findings))
     # If a seal was appended during the check, the session is due again.
     checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
     session.update_columns(integrity_codes=codes, **checked)
     return True
 
 
-def find_all(session: Session, has_signing_key: bool) -> list[integrity_findings.Finding]:
-    """All findings about a session's recording, most serious first."""
-    findings = examine(session, has_signing_key)
-    if session.key.erased_at is not None:
-        return [integrity_findings.ERASED, *findings.in_order()]
-    rejected = integrity_findings.Group("session_full", [], session.rejected_event_count)
-    not_recorded = integrity_findings.Group("call_not_recorded", [], ModelUsage.not_recorded(session))
-    groups = [
-        *signed_log.signature_findings(session),
-        *channel_comparison.differences(session),
-        not_recorded,
-        rejected,
-    ]
-    groups += Submission.findings(session)
-    return integrity_findings.in_order(findings, groups)
-
-
-def examine(session: Session, has_signing_key: bool) -> Findings:
-    """The differences between a session's recording and its seals, and implausible claims of its client.
+def collect_findings(session: Session, has_signing_key: bool) -> list[Finding]:
+    """Return all findings about a session's recording, most serious first.
 
     has_signing_key -- whether the client registered a public key
+    """
+    findings = _check_recording(session, has_signing_key).sorted_by_severity()
+    if session.key.erased_at is not None:
+        return [Finding("erased"), *findings]
+    findings += signed_log.signature_findings(session)
+    findings += channel_comparison.differences(session)
+    counts = {
+        "call_not_recorded": ModelUsage.not_recorded(session),
+        "session_full": session.rejected_event_count,
+    }
+    findings += [Finding(code, count=count) for code, count in counts.items() if count]
+    findings += Submission.findings(session)
+    return findings
 
-    Reads the events in batches. Safe while the worker seals: events that arrive during the check are left out.
+
+def _check_recording(session: Session, has_signing_key: bool) -> Findings:
+    """Compare a session's recording with its seals, and look for implausible claims of its client.
+
+    Reads the events in batches. Ignores events that arrive during the check.
     """
     findings = Findings()
     with snapshot():
@@ -88,7 +88,7 @@ def examine(session: Session, has_signing_key: bool) -> Findings:
     if is_erased != has_receipt:
         findings.add_columns("session_changed", ["erased_at"])
     if is_erased:
-        # Events that were inserted after the erasure.
+        # Inserted after the erasure.
         for event in Event.select(Event.event_id).where(Event.session == session).limit(MAX_INSERTED):
             findings.add("event_inserted", event.event_id)
     else:
@@ -99,16 +99,13 @@ def examine(session: Session, has_signing_key: bool) -> Findings:
 
 
 def _check_types(session: Session, findings: Findings) -> None:
-    """Find values whose type differs from their column's."""
+    """Find values that do not have their column's type."""
     tables: tuple[Any, ...] = (Event, Seal, FinalSeal, SigningKey)
     searches = [(Session, Session.id, session.id), *((table, table.session, session.id) for table in tables)]
     for table, column, value in searches:
         names = [malformed.name for malformed in find_malformed(table, column, value)]
         if names:
             findings.add_columns("value_malformed", [f"{table._meta.table_name}.{name}" for name in names])
-
-
-# Events
 
 
 def _check_events(
@@ -119,7 +116,7 @@ def _check_events(
     walk = _Walk(session, findings, has_signing_key)
     rows = walk.read(Seal.sealed(session, max(last, session.sealed_count)))
     keys = seal_keys.known()
-    # Both were signed after the seals. One known key is enough.
+    # The final seal and the session's row were signed after the events' seals. One known key is enough.
     key_id = newest.key_id if newest and newest.key_id in keys else session.seal_key_id
     record = (session.seal_head, session.sealed_count, keys, key_id)
     for broken in seals.find_breaks(str(session.id), rows, *record):
@@ -131,10 +128,9 @@ def _check_events(
 
 
 class _Walk:
-    """Read the events of a session once, and check both their seals and their columns.
+    """Read a session's events once, and check both their seals and their columns.
 
-    An event's findings are reported after its seal has been checked, so that a changed event is one finding, not
-    several.
+    Reports an event's findings after checking its seal: a changed event is one finding, not several.
     """
 
     def __init__(self, session: Session, findings: Findings, has_signing_key: bool):
@@ -164,7 +160,7 @@ class _Walk:
         self._report()
 
     def inspect(self, row: dict[str, Any]) -> None:
-        """Check an event that is not sealed yet."""
+        """Check an unsealed event."""
         for code in stored_events.inspect(row, self._context):
             self._findings.add(code, row["event_id"])
 
@@ -181,9 +177,6 @@ class _Walk:
         for code in codes:
             self._findings.add(code, event_id)
         self._waiting = (None, [])
-
-
-# The session's columns
 
 
 def _check_final_seal(session: Session, final: list[FinalSeal], findings: Findings, is_erased: bool) -> None:
@@ -207,7 +200,7 @@ def _check_final_seal(session: Session, final: list[FinalSeal], findings: Findin
 
 
 def _check_end(session: Session, sealed: dict[str, Any], findings: Findings, is_erased: bool) -> None:
-    """Compare the events with the head in the final seal. Late events may follow it."""
+    """Compare the events with the final seal's head. Late events may follow it."""
     count, head = sealed["count"], sealed.get("head")
     stored = session.seal_head if is_erased else Seal.head_at(session, count)
     if session.sealed_count < count:
@@ -217,7 +210,7 @@ def _check_end(session: Session, sealed: dict[str, Any], findings: Findings, is_
 
 
 def _check_record(session: Session, newest: FinalSeal | None, findings: Findings) -> None:
-    """Compare the session's row with the MACs in it."""
+    """Verify the two MACs in the session's row."""
     if session.seal_key_id is None and not AuditChain.is_keyed():
         return
     events, final = final_seals.check_record(session, newest)
@@ -225,20 +218,20 @@ def _check_record(session: Session, newest: FinalSeal | None, findings: Findings
         findings.add("seal_key_unknown")
     if final is False and not findings.has_any({"seal_missing"}):
         findings.add("seal_missing")
-    if events is False and not findings.has_any(integrity_findings.END_CODES):
+    if events is False and not findings.has_any(END_CODES):
         findings.add("tail_truncated")
 
 
 def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) -> None:
-    """Derive the metrics again and compare them, if they are final and no event was changed."""
+    """Recompute and compare the metrics, if they are final and no event was changed."""
     if session.derivation_version is None:
         return
     if has_signing_key and _is_too_long(session):
         findings.add("duration_too_long")
-    # Until then, an event that counts may still arrive and change them.
+    # Events that arrive earlier still change them.
     is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY
     is_current = session.derivation_version == derivation.VERSION and not session.metrics_due
-    if not (is_final and is_current) or findings.has_any(integrity_findings.EVENT_CODES):
+    if not (is_final and is_current) or findings.has_any(EVENT_CODES):
         return
     derived = asdict(derive_values(session))
     stored = session.columns(final_seals.METRIC_COLUMNS) | {"event_count": session.event_count}

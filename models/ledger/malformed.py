@@ -1,7 +1,7 @@
 """Find values that the service never writes, such as values of another type than their column's.
 
-SQLite stores them, PostgreSQL rejects them. Comparisons do not match them: a copy of an event whose session id is a
-BLOB belongs to no session.
+SQLite stores them, PostgreSQL rejects them. Comparisons do not match them: an event copied with a BLOB as its session
+id belongs to no session.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ _CONDITIONS: tuple[tuple[Any, str], ...] = (
 
 
 class MalformedColumn(NamedTuple):
-    """A column with malformed values, and the SQLite `rowid` of the first one."""
+    """A column with malformed values, and the SQLite `rowid` of its first one."""
 
     name: str
     rowid: int
 
 
 def find_malformed(table: Any, column: Any = None, value: Any = None) -> Iterator[MalformedColumn]:
-    """The columns of a table with malformed values, in all rows or in those with this value of a column."""
+    """Yield a table's columns with malformed values, in all rows or in rows with `value` in `column`."""
     if is_postgres():
         return
     conditions = {field.column_name: _condition(field) for field in table._meta.sorted_fields}
@@ -45,7 +45,7 @@ def find_malformed(table: Any, column: Any = None, value: Any = None) -> Iterato
 
 
 def is_well_formed(field: Any) -> peewee.SQL:
-    """The condition of a query on one table that this column's value is not malformed."""
+    """Return a condition for queries on one table: this column's value is not malformed."""
     return peewee.SQL("true" if is_postgres() else f"({_condition(field)}) IS NOT TRUE")
 
 

@@ -1,4 +1,4 @@
-"""The seal of a session's events: a hash chain in arrival order (rules/integrity/seals.py)."""
+"""The seals of a session's events: a hash chain in arrival order (rules/integrity/seals.py)."""
 
 import hashlib
 import logging
@@ -19,9 +19,9 @@ from models.sessions.final_seals import FinalSeal
 from rules.integrity import seals
 from rules.timestamps import format_timestamp
 
-# An event can commit after events with later arrival numbers, but rarely after so many.
+# An event can commit after events with later arrival numbers, but rarely after this many.
 SEARCH_MARGIN = 2_000
-# Sessions whose first seal key is adopted in one transaction; on SQLite it blocks other writers.
+# Sessions signed in one transaction, which blocks other writers on SQLite.
 ADOPTION_BATCH_SIZE = 500
 MAX_POSITION = 2**31
 
@@ -29,7 +29,7 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Seal(Model, ErasedWithSession):
-    """The link of one event in its session's chain, written by the worker after the event's commit."""
+    """An event's link in its session's chain, written by the worker after the event's commit."""
 
     personal_data = PersonalData("seals", None)
 
@@ -45,19 +45,19 @@ class Seal(Model, ErasedWithSession):
 
     @classmethod
     def seal_new(cls) -> int:
-        """Seal the events committed since the last run; returns how many."""
+        """Seal the events committed since the last run; return how many."""
         adopt_keys()
         return number_all("seal", unsealed(cls.search_start()).select(Event.session), seal_batch)
 
     @classmethod
     def seal_skipped(cls) -> int:
-        """Seal events that committed too late for `seal_new`; reads all events."""
+        """Seal events that committed too late for `seal_new`. Reads all events."""
         adopt_keys()
         return number_all("seal", unsealed().select(Event.session), seal_batch)
 
     @classmethod
     def search_start(cls) -> int:
-        # Only arrival numbers: the column may contain text, or a number that no event will ever reach.
+        # In a changed database, the column may contain text, or a number beyond all events.
         last = Event.select(peewee.fn.MAX(Event.seq))
         sealed = cls.select(peewee.fn.MAX(cls.event_seq)).where(cls.event_seq <= last)
         return (sealed.scalar() or 0) - SEARCH_MARGIN
@@ -73,7 +73,7 @@ class Seal(Model, ErasedWithSession):
 
     @classmethod
     def sealed(cls, session: Session, last: int) -> Iterator[dict[str, Any]]:
-        """The seals up to a position, each with the columns of its event, which are None if it is missing."""
+        """Yield the seals up to a position with their event's columns, which are None if the event is missing."""
         query = cls.select(cls.position, cls.event_seq, cls.key_id, cls.head, *EVENT_COLUMNS)
         sealed_event = (Event.seq == cls.event_seq) & (Event.session == session)
         query = query.join(Event, peewee.JOIN.LEFT_OUTER, on=sealed_event)
@@ -85,7 +85,7 @@ class Seal(Model, ErasedWithSession):
         return cls.select(cls.event_id).where(cls.session == session, cls.position == position).scalar()
 
 
-# The columns of an event that are compared with its seal and its envelope.
+# The event columns that are compared with the seal and the envelope.
 _COMPARED = (
     "event_id kind source actor attribution time_ns received_at late size verdict arrival_mac channel agent_session "
     "joins envelope"
@@ -94,16 +94,16 @@ EVENT_COLUMNS = [getattr(Event, name) for name in _COMPARED.split()]
 
 
 def unsealed(after: int = 0) -> Query:
-    """The events without a seal whose arrival number is greater than `after`."""
-    # Limits both tables, or the database would read all seals.
-    # A seal of another session does not count: it was written to hide the event.
+    """Select the events without a seal that have an arrival number above `after`."""
+    # Both tables have the limit, or the database would read all seals. A different session's seal is ignored: someone
+    # wrote it into the database to hide the event.
     seal = (Seal.event_seq == Event.seq) & (Seal.session == Event.session) & (Seal.event_seq > after)
     events = Event.select(Event.seq, Event.event_id, Event.received_at, Event.envelope)
     return events.join(Seal, peewee.JOIN.LEFT_OUTER, on=seal).where(Event.seq > after, Seal.id.is_null())
 
 
 def seal_batch(session_id: Any, has_key: bool = True) -> int:
-    """Seal unsealed events of a session; returns how many."""
+    """Seal a session's next unsealed events; return how many."""
     key_id, secret = seal_keys.signing() if has_key else (None, None)
     with db.atomic():
         session = Session(id=session_id).lock()
@@ -123,18 +123,18 @@ def seal_batch(session_id: Any, has_key: bool = True) -> int:
                 _extend(session, head, count)
             else:
                 session.update_columns(seal_head=head, sealed_count=count)
-            # After the session's row, in the order of every transaction that locks both.
+            # Every transaction that locks both rows locks the session first.
             AuditChain.add(session.organization_id, sealed_events=len(links))
     return len(links)
 
 
 def _extend(session: Session, head: bytes, count: int) -> None:
-    """Set the session's head. If it already has a final seal, append another one, because late events arrived."""
+    """Update the session's head. If it already has a final seal, append one for the late events."""
     newest = FinalSeal.newest(session) if session.final_seal_count else None
     final_seals.update_record(session, newest, newest, seal_head=head, sealed_count=count)
     if newest is None or not newest.is_intact:
         return
-    # Late events only extend the chain. A different chain was manipulated, and a new seal would cover that up.
+    # Late events only extend the chain. A new seal would cover up any other change.
     sealed = newest.parts["events"]
     before = Seal.head_at(session, sealed["count"]) if sealed["count"] else None
     if count > sealed["count"] and (before and before.hex()) == sealed["head"]:
@@ -144,8 +144,8 @@ def _extend(session: Session, head: bytes, count: int) -> None:
 def adopt_keys() -> None:
     """Sign the rows from before the first seal key, once per installation.
 
-    Each batch is one transaction. After a crash, the next call continues with the sessions that are not signed yet.
-    Earlier seals and audit entries keep their hashes. Afterwards, an unsigned record is a break.
+    Each batch is a transaction, so an interrupted adoption continues. Earlier seals and audit entries keep their
+    hashes. After the adoption, an unsigned row is a break.
     """
     if not AuditChain.awaits_adoption():
         return
@@ -155,11 +155,11 @@ def adopt_keys() -> None:
     while audit.chain_new():
         pass
     if _adopt_organizations():
-        log.warning("SEAL_KEYS is new: signed the existing records as they are now.")
+        log.warning("SEAL_KEYS is new: signed the existing sessions and organizations.")
 
 
 def _adopt_sessions() -> int:
-    """Sign the rows of the next sessions that were created without a key; returns how many."""
+    """Sign the next sessions that were created without a key; return how many."""
     unsigned = Session.select(Session.id).where(Session.seal_key_id.is_null()).order_by(Session.id)
     with process_lock("seal_keys"), db.atomic():
         if not AuditChain.awaits_adoption():
@@ -176,7 +176,7 @@ def _adopt_sessions() -> int:
 
 
 def _adopt_organizations() -> bool:
-    """Sign all organizations' rows; the first one ends the adoption. Returns False if they are signed already."""
+    """Sign all organizations' rows; return False if they are already signed."""
     with process_lock("seal_keys"), db.atomic():
         if not AuditChain.awaits_adoption():
             return False

@@ -1,4 +1,4 @@
-"""Candidates' sessions: consent, redeem, events, close and metrics."""
+"""Candidates' sessions: consents, events and metrics."""
 
 from models.sessions.close import (
     close,
@@ -11,24 +11,11 @@ from models.sessions.close import (
     seal_due,
     submit_test_result,
 )
-from models.sessions.events import Counting, Event, ReceivedEvent, SigningKey
+from models.sessions.events import CountedEvents, Event, ReceivedEvent, SigningKey
 from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
-from models.sessions.metrics import (
-    Derivation,
-    derive_ahead,
-    prices,
-    shown_metrics,
-    submitted_tests,
-)
+from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, get_test_result, prices
 from models.sessions.quota import stored_bytes
-from models.sessions.recording import (
-    may_record,
-    prepare,
-    record,
-    record_all,
-    store_prepared,
-    stored_positions,
-)
-from models.sessions.redeem import allow_redeem, find_key, lift_time_limit, move_limit, redeem
+from models.sessions.recording import may_record, prepare, record, store_prepared, stored_positions
+from models.sessions.redeem import allow_redeem, find_key, redeem, remove_time_limit, update_time_limit
 from models.sessions.session import Consent, Session

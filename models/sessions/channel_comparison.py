@@ -1,25 +1,25 @@
-"""Compare the recordings of several channels about the same work."""
+"""Compare several channels' recordings of the same session."""
 
 import json
 from collections.abc import Iterator
 
 from models import batches
-from models.sessions import Counting, Event, Session
+from models.sessions import CountedEvents, Event, Session
 from models.sessions.model_usage import ModelUsage
 from rules.integrity import channel_comparison
 from rules.integrity.channel_comparison import ComparedEvent
-from rules.integrity.findings import Group
+from rules.integrity.findings import Finding
 
 
-def differences(session: Session) -> list[Group]:
-    """The differences between the channels of a session; none without events of channels."""
+def differences(session: Session) -> list[Finding]:
+    """Return the differences between a session's channels."""
     recorded = Event.select().where(Event.session == session, Event.channel.is_null(False))
     if not recorded.exists():
         return []
     requests = ModelUsage.select(ModelUsage.request_id).where(ModelUsage.session == session)
-    carried = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
-    has_client = Counting(session).has_client
-    return list(channel_comparison.differences(_compared_events(session), carried, has_client=has_client))
+    proxied = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
+    has_client = CountedEvents(session).has_client
+    return list(channel_comparison.differences(_compared_events(session), proxied, has_client=has_client))
 
 
 def _compared_events(session: Session) -> Iterator[ComparedEvent]:

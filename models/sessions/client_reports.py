@@ -1,4 +1,4 @@
-"""Reports of a candidate's client about its machine and workspace (docs/candidate-client.md, 3.6, 3.7 and 3.17)."""
+"""The client's reports about its machine and workspace (docs/candidate-client.md, 3.6, 3.7 and 3.17)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from models.sessions import Session
 from rules import session_close
 
 # Reports do not count towards SESSION_MAX_BYTES.
-MAX_REPORTS = 100  # of each kind
+MAX_REPORTS = 100  # per kind
 
 
 class ClientReport(Model, ErasedWithSession):
@@ -31,7 +31,7 @@ class ClientReport(Model, ErasedWithSession):
     def record(cls, session: Session, kind: str, data: dict[str, Any]) -> None:
         """Store a report, unless the session has MAX_REPORTS of this kind.
 
-        Raises SessionClosed more than 24 hours after the close, as for events (R4, R18).
+        Raises SessionClosed more than 24 hours after the close (R4, R18).
         """
         now = clock.now()
         with db.atomic():

@@ -1,19 +1,19 @@
-"""Close sessions, by their candidate, a reviewer or the time limit, and derive their metrics again (R17, R18, R29).
+"""Close sessions and store their metrics (R17, R18, R29).
 
-A function with a `derivation` stores metrics that were derived before its transaction (`derive_ahead`), if it closes
-the session. With None they are derived while the session is locked.
+If a function closes the session, it stores the metrics in `derivation`, computed before its transaction by
+`derive_before_lock`. Without it, the metrics are computed while the session is locked.
 """
 
 from datetime import datetime
 from typing import Any
 
-from errors import BeingDerived, NotFinished
+from errors import MetricsInProgress, NotFinished
 from models import sql
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.ledger.audit import SERVICE, AuditEntry
 from models.sessions import final_seals
-from models.sessions.metrics import Derivation, derive_ahead, shown_metrics, store
+from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, store
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import session_close
@@ -24,10 +24,10 @@ BATCH_SIZE = 500
 
 
 def complete(session: Session, derivation: Derivation | None = None) -> datetime:
-    """Complete a session for its candidate, and store its metrics; returns the response's `completedAt`.
+    """Complete a session for its candidate, store its metrics, and return the response's `completedAt`.
 
-    Repeatable. After the limit's close the session still becomes `completed` for ten minutes; later, or after a
-    reviewer's close, only the response carries a time (R18).
+    Idempotent. A session closed by the time limit can be completed for ten minutes. After that, or after a reviewer's
+    close, the session stays `expired`, and only the response has a time (R18).
     """
     with db.atomic():
         locked = session.lock()
@@ -44,7 +44,7 @@ def complete(session: Session, derivation: Derivation | None = None) -> datetime
 
 
 def close(session: Session, derivation: Derivation | None = None) -> None:
-    """Close an abandoned session for a reviewer; it reads `expired`. Repeatable."""
+    """Close an abandoned session for a reviewer; its status becomes `expired`. Idempotent."""
     with db.atomic():
         locked = session.lock()
         close_due_locked(locked, derivation)
@@ -53,7 +53,7 @@ def close(session: Session, derivation: Derivation | None = None) -> None:
 
 
 def close_for_erasure(session: Session, derivation: Derivation | None = None) -> Session:
-    """Close a session whose events will be deleted in the same transaction: its metrics cover all of them."""
+    """Close and lock a session before its events are deleted in the same transaction."""
     close(session, derivation)
     locked = session.lock()
     close_due_locked(locked)
@@ -61,7 +61,7 @@ def close_for_erasure(session: Session, derivation: Derivation | None = None) ->
 
 
 def mark_hired(session: Session, hired: bool) -> None:
-    """Mark the candidate as hired, or undo it; repeatable. Raises NotFinished for an open session (R17)."""
+    """Mark the candidate as hired or not hired. Idempotent. Raises NotFinished for an open session (R17)."""
     with db.atomic():
         locked = session.lock()
         close_at_limit(locked)
@@ -76,9 +76,9 @@ def mark_hired(session: Session, hired: bool) -> None:
 
 
 def close_due(session: Session) -> None:
-    """Close the session if its limit has passed; derive its metrics if they are due (R17, R18, R34).
+    """Close the session if its limit has passed, and compute its metrics if they are due (R17, R18, R34).
 
-    A failure is recorded as in the worker; the stored state remains.
+    Records a failure instead of raising it.
     """
     if Session.get_by_id(session.id).is_due(clock.now()):
         run_each("close", [session.id], _close_due)
@@ -91,18 +91,18 @@ def close_due_locked(
 ) -> None:
     """Like `close_due`, for a locked session.
 
-    seal -- the reason and parts of the next final seal, if metrics were due. By default none: no event counts after the
-        first one, so the metrics are only due if the database was changed directly, and a seal would cover that up
+    seal -- the reason and parts of the final seal to append if metrics were due. Without it, none is appended: no
+        event counts after the first final seal, so metrics are due only after a direct change of the database
     """
     if close_at_limit(session, derivation) or session.closed_at is None or not session.metrics_due:
         return
-    # Values that were not derived again are not sealed again: a new seal would cover up a change.
+    # Without recomputed values, a new seal would cover up a direct change of the stored ones.
     if store(session, derivation) and seal:
         final_seals.renew(session, *seal)
 
 
 def close_at_limit(session: Session, derivation: Derivation | None = None) -> bool:
-    """Close a locked session whose limit has passed; returns whether it did."""
+    """Close a locked session if its limit has passed; return whether it had."""
     if session.closed_at is not None or not session.closed_as_of(clock.now()):
         return False
     _close(session, session.closes_at, "limit", derivation)
@@ -111,14 +111,14 @@ def close_at_limit(session: Session, derivation: Derivation | None = None) -> bo
 
 
 def rederive(session: Session, derivation: Derivation | None = None) -> dict[str, tuple[Any, Any]]:
-    """Store a closed session's metrics again; returns the changes as (before, after) by name."""
+    """Recompute and store a closed session's metrics; return the changes as (before, after) by name."""
     with db.atomic():
         locked = session.lock()
         close_due_locked(locked, derivation)
-        before = shown_metrics(locked) or {}
+        before = api_metrics(locked) or {}
         if store(locked, derivation):
             final_seals.renew(locked, "rederived", "metrics")
-        after = shown_metrics(locked) or {}
+        after = api_metrics(locked) or {}
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
 
@@ -131,7 +131,7 @@ def submit_test_result(
     note: str | None = None,
     derivation: Derivation | None = None,
 ) -> None:
-    """Store the result of tests run elsewhere. Raises Erased."""
+    """Store the result of tests that ran elsewhere. Raises Erased."""
     with db.atomic():
         locked = session.lock_unless_erased()
         counts = {"passed": passed, "failed": failed, "skipped": skipped}
@@ -141,12 +141,13 @@ def submit_test_result(
 
 
 def close_all_due(*, assessment_id: Any = None, organization_id: Any = None) -> int:
-    """Close every due session, each in its own transaction, and return how many.
+    """Close every due session in its own transaction; return how many.
 
-    A session that fails does not stop the others.
+    A failure does not stop the loop.
 
-    assessment_id, organization_id -- only its sessions; filtered here, since few sessions wait at any time
+    assessment_id, organization_id -- close only this assessment's or organization's sessions
     """
+    # Filtered here, because few sessions are due at any time.
     waiting: list[Any] = [
         row_id(session)
         for session, assessment, organization in sql.rows(sql.DUE_TO_CLOSE, now=clock.now())
@@ -158,11 +159,11 @@ def close_all_due(*, assessment_id: Any = None, organization_id: Any = None) -> 
 def _close_due(session_id: Any) -> int:
     session = Session(id=session_id)
     try:
-        derivation = derive_ahead(session)
-    except BeingDerived:
+        derivation = derive_before_lock(session)
+    except MetricsInProgress:
         if Session.get_by_id(session_id).closed_at is None:
             raise
-        # A candidate's events can keep the metrics due for ten minutes. Until then the stored ones are returned.
+        # A candidate's events can keep the metrics due for ten minutes. Until then, the API returns the stored ones.
         return 0
     if derivation is None:
         return 0
@@ -172,9 +173,9 @@ def _close_due(session_id: Any) -> int:
 
 
 def seal_due() -> int:
-    """Append the first final seal to sessions that closed at least ten minutes ago; returns how many (R43).
+    """Append the first final seal to sessions that closed more than ten minutes ago; return how many (R43).
 
-    `close_all_due` has to derive their metrics before.
+    Skips sessions with due metrics: `close_all_due` comes first.
     """
     is_due = (Session.closed_at < clock.now() - DELAY) & ~Session.metrics_due
     due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)

@@ -1,6 +1,6 @@
-"""The channels, tools and agent sessions that recorded a session, and gaps in the recording.
+"""Coverage of a session: the channels, tools and agent sessions that recorded it, and gaps in the recording.
 
-Times are arrival times by the server's clock. Late events are excluded.
+Uses the server's arrival times. Excludes late events.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from typing import Any
 import peewee
 
 from models.database import is_postgres
-from models.sessions import Counting, Event, Session
+from models.sessions import CountedEvents, Event, Session
 from rules.events import duplicates
 from rules.events.envelopes import CHANGE_KINDS
 from rules.events.recorded_events import CHANNELS, CLIENT
 
 GAP = timedelta(minutes=10)
-# A client can invent any number of tools and agent sessions.
+# A client can make up any number of tools and agent sessions.
 MAX_GROUPS = 1_000
 MAX_LISTED = 200
 _COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KINDS}
@@ -25,13 +25,12 @@ _COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KI
 Row = dict[str, Any]
 
 
-def read_coverage(session: Session, counting: Counting | None = None) -> dict[str, Any]:
-    """The fields of schemas.sessions.Coverage."""
-    counting = counting or Counting(session)
+def read_coverage(session: Session, counted: CountedEvents | None = None) -> dict[str, Any]:
+    """Return the fields of `schemas.sessions.Coverage`."""
     groups = _groups(session)
     return {
         "channels": _merge(groups, "channel"),
-        "tools": _with_counts(session, counting, _merge(groups, "tool")),
+        "tools": _with_counts(session, counted or CountedEvents(session), _merge(groups, "tool")),
         "agent_sessions": list(_agent_sessions(session, groups)),
         "gaps": list(_gaps(session))[:MAX_LISTED],
     }
@@ -42,7 +41,7 @@ def _on_time(session: Session) -> Any:
 
 
 def _groups(session: Session) -> list[Row]:
-    """The number of events and their first and last arrival by channel, tool and agent session, oldest first."""
+    """Count events by channel, tool and agent session, with the first and last arrival; oldest first."""
     columns = (Event.channel, Event.source.alias("tool"), Event.agent_session)
     times = (
         peewee.fn.MIN(Event.received_at).alias("first_at"),
@@ -55,7 +54,7 @@ def _groups(session: Session) -> list[Row]:
 
 
 def _merge(groups: list[Row], name: str) -> list[Row]:
-    """Merge the groups by one of their fields; groups without it are left out."""
+    """Merge the groups by a field; skip groups without it."""
     merged: dict[str, Row] = {}
     for group in groups:
         if group[name] is not None:
@@ -67,39 +66,37 @@ def _merge(groups: list[Row], name: str) -> list[Row]:
 
 
 def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
-    """The agent sessions with the channels that recorded them. A subagent is a part of another session."""
-    subagents = _subagent_keys(session)
+    """Yield the agent sessions with the channels that recorded them.
+
+    Skips the sessions that Codex's telemetry reports for subagents: the proxy recorded them in their parent's session.
+    """
+    proxied = _on_time(session).where(Event.channel == CHANNELS[0], Event.joins.contains(duplicates.SUBAGENT))
+    rows = proxied.select(Event.joins).limit(MAX_GROUPS).tuples()
+    subagents = {key for (joins,) in rows for key in joins.split() if key.startswith(duplicates.SUBAGENT)}
     for row in _merge(groups, "agent_session"):
         recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
         if recorded_by != {"otlp"} or duplicates.subagent_key(row["agent_session"]) not in subagents:
             yield row | {"channels": sorted(recorded_by), "one_channel_only": len(recorded_by) == 1}
 
 
-def _subagent_keys(session: Session) -> set[str]:
-    """The keys of the subagents that the proxy has seen, and that have their own sessions in telemetry."""
-    named = _on_time(session).where(Event.channel == CHANNELS[0], Event.joins.contains(duplicates.SUBAGENT))
-    rows = named.select(Event.joins).limit(MAX_GROUPS).tuples()
-    return {key for (joins,) in rows for key in joins.split() if key.startswith(duplicates.SUBAGENT)}
-
-
-def _with_counts(session: Session, counting: Counting, tools: list[Row]) -> list[Row]:
-    """The tools with the number of their prompts, commands and changes that count (R36)."""
+def _with_counts(session: Session, counted: CountedEvents, tools: list[Row]) -> list[Row]:
+    """Add the numbers of counted prompts, commands and changes to each tool (R36)."""
     by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in tools}
     count_of = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
     events = _on_time(session).where(Event.kind.in_(list(count_of)))
-    # Each event is read only if several channels have the same calls.
-    each = (Event.seq,) if counting.superseded else ()
+    # Read single events only if several channels have the same calls.
+    seq_column = (Event.seq,) if counted.superseded else ()
     columns = (Event.channel, Event.source, Event.kind)
-    query = events.select(*columns, peewee.fn.COUNT(Event.seq), *each).group_by(*columns, *each)
+    query = events.select(*columns, peewee.fn.COUNT(Event.seq), *seq_column).group_by(*columns, *seq_column)
     for channel, source, kind, count, *seq in query.tuples():
         row = {"late": False, "channel": channel, "seq": seq[0] if seq else None}
-        if source in by_tool and counting.counts(row):
+        if source in by_tool and counted.includes(row):
             by_tool[source][count_of[kind]] += count
     return list(by_tool.values())
 
 
 def _gaps(session: Session) -> Iterator[Row]:
-    """The times longer than GAP without an event."""
+    """Yield the periods longer than GAP without an event."""
     minute: Any = peewee.fn.SUBSTR(Event.received_at, 1, 16)
     if is_postgres():
         minute = peewee.fn.DATE_TRUNC("minute", Event.received_at)

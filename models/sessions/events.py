@@ -25,9 +25,9 @@ MAX_SIGNING_KEYS = 20
 
 
 class ReceivedEvent(NamedTuple):
-    """An event as received: its text, its size in bytes, and the columns derived from it.
+    """A received event: its text, its size in bytes, and the columns derived from it.
 
-    It does not retain the parsed envelope, which takes as much memory as the text.
+    Does not keep the parsed envelope, which takes as much memory as the text.
     """
 
     text: str
@@ -37,25 +37,21 @@ class ReceivedEvent(NamedTuple):
     has_long_signature: bool
 
     @classmethod
-    def of(cls, envelope: dict[str, Any], time_ns: int, text: str) -> "ReceivedEvent":
+    def of(
+        cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str | None = None
+    ) -> "ReceivedEvent":
         """
         envelope -- the parsed text
         time_ns -- its `ts` in nanoseconds since 1970
+        channel -- the service's channel that recorded the event (R36); None for the candidate's client
         """
         columns = {"event_id": envelope["id"], "time_ns": time_ns}
-        columns |= envelopes.columns(envelope) | summaries.summarize(envelope)._asdict()
-        is_signed = event_signatures.is_signed(envelope)
-        return cls(
-            text, len(text.encode()), columns, is_signed, event_signatures.has_long_signature(envelope)
-        )
-
-    @classmethod
-    def recorded(cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str) -> "ReceivedEvent":
-        """Like `of`, for an event recorded by one of the service's channels (R36)."""
-        columns = {"event_id": envelope["id"], "time_ns": time_ns, "channel": channel}
         columns |= envelopes.columns(envelope, channel) | summaries.summarize(envelope)._asdict()
-        columns |= duplicates.columns(envelope)
-        return cls(text, len(text.encode()), columns, is_signed=False, has_long_signature=False)
+        if channel is not None:
+            columns |= {"channel": channel} | duplicates.columns(envelope)
+        is_signed = channel is None and event_signatures.is_signed(envelope)
+        has_long_signature = event_signatures.has_long_signature(envelope)
+        return cls(text, len(text.encode()), columns, is_signed, has_long_signature)
 
     @property
     def event_id(self) -> str:
@@ -63,7 +59,7 @@ class ReceivedEvent(NamedTuple):
 
 
 class SigningKey(Model, ErasedWithSession):
-    """A public key of a session. The client creates a new pair at each start; the earlier ones stay valid."""
+    """A session's public key. The client creates a new key pair at each start; earlier ones stay valid."""
 
     personal_data = PersonalData("signingKeys", "Public keys that your client signed with.")
 
@@ -75,20 +71,20 @@ class SigningKey(Model, ErasedWithSession):
 
     @classmethod
     def of(cls, session: Session) -> list[str]:
-        """The session's public keys, latest first."""
+        """Return the session's public keys, latest first."""
         rows = cls.select(cls.public_key).where(cls.session == session).order_by(cls.id.desc())
         return [row.public_key for row in rows]
 
     @classmethod
     def of_candidate_key(cls, key: str, session_id: Any) -> list[str]:
-        """Like `of`, for this session; if it is None, for the session of a candidate key in its stored form."""
+        """Return the public keys of a normalized candidate key's session, if it has this id or `session_id` is None."""
         return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id)]
 
     @classmethod
     def add(cls, session: Session, public_key: str | None) -> None:
-        """Add a public key; before the client's first event, only the latest MAX_SIGNING_KEYS are kept.
+        """Add a public key; before the client's first event, keep only the latest MAX_SIGNING_KEYS.
 
-        After it none is deleted, since it may have signed events; each further one needs a reviewer's permission (R31).
+        Later, each new key needs a reviewer's permission (R31), and none is deleted: it may have signed events.
         """
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
@@ -99,13 +95,13 @@ class SigningKey(Model, ErasedWithSession):
 
 
 class Event(Table, ErasedWithSession):
-    """One event as received, with columns for lists and filters.
+    """An event as received, with columns for lists and filters.
 
-    The envelope is text, since its signature covers the spelling of numbers and the order of fields. It is the last
-    column, so that the others are read without it; `size` is its bytes. `seq` is the arrival number; `subject` and
-    `note` are the summary. For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is None for the candidate's
-    client, else the channel whose route stored the event, regardless of the envelope. Only a channel's events have
-    `agent_session`, the tool's id of its session, and `joins`, the keys of rules/events/duplicates.py.
+    The envelope is text, because its signature covers the spelling of numbers. It is the last column, so reading the
+    others skips it; `size` is its length in bytes. `seq` is the arrival number; `subject` and `note` are the summary.
+    For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is None for the candidate's client, else the channel
+    whose route stored the event. Only a channel's events have `agent_session`, the tool's session id, and `joins`, the
+    keys of rules/events/duplicates.py.
     """
 
     personal_data = PersonalData(
@@ -144,22 +140,25 @@ class Event(Table, ErasedWithSession):
         )
 
     @classmethod
-    def row(cls, arrival: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:
-        """The columns of an arrival, without session and arrival time.
-
-        `verdict` is None for a signed event too large to verify now.
-        """
-        verdict = _verdict(arrival, public_keys) if arrival.is_signed else event_signatures.UNSIGNED
-        return arrival.columns | {"envelope": arrival.text, "size": arrival.size, "verdict": verdict}
+    def row(cls, event: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:
+        """Return the event's columns without session and arrival time; `verdict` is None if it is verified later."""
+        if not event.is_signed:
+            verdict = event_signatures.UNSIGNED
+        elif event.has_long_signature:
+            verdict = event_signatures.INVALID
+        elif event.size > MAX_VERIFIED_BYTES:
+            verdict = None
+        else:
+            verdict = event_signatures.verify(event.text, public_keys).verdict
+        return event.columns | {"envelope": event.text, "size": event.size, "verdict": verdict}
 
     @classmethod
     def of_client(cls, session: Session) -> Query:
-        """The events of the candidate's client."""
         return cls.select().where(cls.session == session, cls.channel.is_null())
 
     @classmethod
     def verify_waiting(cls) -> int:
-        """Verify the signatures of large events; returns how many."""
+        """Verify the signatures of large events; return how many."""
         waiting: Any = cls.select(cls.seq).where(cls.verdict.is_null()).order_by(cls.seq).tuples()
         return run_each("verify", [seq for (seq,) in waiting], cls._verify)
 
@@ -173,17 +172,17 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(nanoseconds, envelope) of the events that count, by time."""
-        counting, columns = Counting(session), (cls.seq, cls.time_ns, cls.late, cls.channel, cls.envelope)
+        """Yield the time in nanoseconds and the envelope of each counted event, by time."""
+        counted, columns = CountedEvents(session), (cls.seq, cls.time_ns, cls.late, cls.channel, cls.envelope)
         on_time = cls.select(*columns).where(cls.session == session, ~cls.late)
         for row in batches.read_wide(on_time, [cls.time_ns, cls.seq], cls.size):
             envelope = row.pop("envelope")
-            if counting.counts(row):
+            if counted.includes(row):
                 yield row["time_ns"], json.loads(envelope)
 
     @classmethod
     def extent(cls, session: Session, last_seq: int | None = None) -> tuple[int, int]:
-        """The number of a session's events and the last `seq` (0 without events), of those up to `last_seq`."""
+        """Return the number of a session's events up to `last_seq`, and the last one's `seq` (0 without events)."""
         events = cls.select(peewee.fn.COUNT(cls.seq), peewee.fn.COALESCE(peewee.fn.MAX(cls.seq), 0))
         events = events.where(cls.session == session)
         if last_seq is not None:
@@ -193,18 +192,21 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def counts_after(cls, session: Session, seq: int) -> bool:
-        """Return whether an event that counts follows `seq`."""
+        """Return whether an event on time follows `seq`."""
         return cls.select().where(cls.session == session, cls.seq > seq, ~cls.late).exists()
 
     @classmethod
     def envelopes(cls, seqs: list[int]) -> dict[int, str]:
-        """Envelopes by their arrival number."""
+        """Return the envelopes by arrival number."""
         rows: Any = cls.select(cls.seq, cls.envelope).where(cls.seq.in_(seqs)).tuples()
         return dict(rows)
 
     @classmethod
-    def in_order(cls, seqs: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """`seq`, `verdict` and `envelope` of these events, in this order, without erased ones; a few at a time."""
+    def read_in_order(cls, seqs: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Yield `seq`, `verdict` and `envelope` of these events in this order, skipping erased ones.
+
+        Reads a few envelopes at a time.
+        """
         for start in range(0, len(seqs), batches.MAX_ROWS):
             page = list(seqs[start : start + batches.MAX_ROWS])
             sizes: Any = cls.select(cls.seq, cls.size).where(cls.seq.in_(page)).tuples()
@@ -216,7 +218,7 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def ids(cls, seqs: list[int]) -> dict[int, str]:
-        """Ids of events by their arrival number."""
+        """Return the event ids by arrival number."""
         ids: dict[int, str] = {}
         for batch in batches.split(seqs, lambda seq: 0):
             rows: Any = cls.select(cls.seq, cls.event_id).where(cls.seq.in_(batch)).tuples()
@@ -225,38 +227,38 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def repeated_ids(cls, session: Session) -> list[str]:
-        """The ids that several events have, which the table's index prevents unless it was dropped."""
+        """Return ids that several events have, which can only happen if the unique index was dropped."""
         rows: Any = cls.select(cls.event_id).where(cls.session == session).group_by(cls.event_id)
         return [event_id for (event_id,) in rows.having(peewee.fn.COUNT(cls.seq) > 1).limit(100).tuples()]
 
     @classmethod
-    def counts(cls, session: Session, counting: "Counting | None" = None) -> dict[str, int]:
-        """`event_count`, `duplicate_event_count` and `late_event_count`; for erased events the derived number.
+    def counts(cls, session: Session, counted: "CountedEvents | None" = None) -> dict[str, int]:
+        """Return `event_count`, `duplicate_event_count` and `late_event_count`.
 
-        Duplicates are the events on time that do not count (R36).
+        Duplicates are events on time that do not count (R36). Erased events are counted by the stored metrics.
         """
-        counting = counting or Counting(session)
-        on_time = Counter(counting.on_time)
-        counted = on_time[None] or on_time.total() - len(counting.superseded)
+        counted = counted or CountedEvents(session)
+        on_time = Counter(counted.on_time)
+        event_count = on_time[None] or on_time.total() - len(counted.superseded)
         return {
-            "event_count": counted or session.event_count or 0,
-            "duplicate_event_count": on_time.total() - counted,
-            "late_event_count": counting.late_count,
+            "event_count": event_count or session.event_count or 0,
+            "duplicate_event_count": on_time.total() - event_count,
+            "late_event_count": counted.late_count,
         }
 
 
-class Counting:
-    """The events of a session that count (R36): the client's, or each call once, from the best channel that has it.
+class CountedEvents:
+    """The session's events that count (R36): the client's, or each call once, from the best channel that has it.
 
-    Runs no query as long as it is only asked about the client's events.
+    Runs no query for the client's events.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def counts(self, row: batches.Row) -> bool:
+    def includes(self, row: batches.Row) -> bool:
         """
-        row -- the columns `seq`, `late` and `channel` of an event
+        row -- an event's columns `seq`, `late` and `channel`
         """
         if row["late"] or row["channel"] is None:
             return not row["late"]
@@ -267,43 +269,36 @@ class Counting:
 
     @cached_property
     def has_client(self) -> bool:
-        """Return whether the client sent events in time. Then only these count; the channels' are duplicates."""
+        """Whether the client sent events in time. If it did, all other channels' events are duplicates."""
         return bool(self.on_time.get(None))
 
     @property
     def on_time(self) -> Mapping[str | None, int]:
-        """The number of events that are not late, by channel."""
-        return {channel: count for is_late, channel, count in self._numbers if not is_late}
+        """The number of events on time, by channel."""
+        return {channel: count for is_late, channel, count in self._totals if not is_late}
 
     @property
     def late_count(self) -> int:
-        return sum(count for is_late, _, count in self._numbers if is_late)
+        return sum(count for is_late, _, count in self._totals if is_late)
 
     @cached_property
-    def _numbers(self) -> list[tuple[bool, str | None, int]]:
+    def _totals(self) -> list[tuple[bool, str | None, int]]:
         query = Event.select(Event.late, Event.channel, peewee.fn.COUNT(Event.seq))
         rows: Any = query.where(Event.session == self._session).group_by(Event.late, Event.channel).tuples()
         return list(rows)
 
     @cached_property
     def superseded(self) -> set[int]:
-        """The numbers of the channels' events that do not count; empty if the client's count."""
+        """The arrival numbers of channels' events that do not count; empty if only the client's events count."""
         if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
             return set()
         rows = sql.rows(sql.RECORDED, session_id=self._session.id)
         return duplicates.superseded(ChannelEvent(*row) for row in rows)
 
 
-def _verdict(arrival: ReceivedEvent, public_keys: list[str]) -> str | None:
-    if arrival.has_long_signature:
-        return event_signatures.INVALID
-    is_large = arrival.size > MAX_VERIFIED_BYTES
-    return None if is_large else event_signatures.verify(arrival.text, public_keys).verdict
-
-
 # For verify_waiting.
 add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())
-# For the events of channels (R36).
+# For channels' events (R36).
 add_index(
     "events_of_channels",
     *(Event.session, Event.channel, Event.seq),

@@ -27,10 +27,10 @@ TEST_COLUMNS = ("tests_passed_count", "tests_failed_count", "tests_skipped_count
 
 
 class FinalSeal(Model):
-    """The signed state of a closed session. A legitimate change appends another seal; no seal is ever changed.
+    """The signed state of a closed session. Seals never change: a legitimate change appends a new one.
 
     `content` is JSON text with the parts of rules/integrity/final_seals.py: numbers, times, states and hashes, but no
-    names. Its part `previous` has the MAC of the seal before it, so that no earlier seal can be replaced.
+    names. Its `previous` part has the preceding seal's MAC, which prevents replacing an earlier seal.
     """
 
     personal_data = None  # only numbers, times and states
@@ -65,7 +65,7 @@ class FinalSeal(Model):
 
     @property
     def is_intact(self) -> bool | None:
-        """Return whether the MAC matches; None if its key is unknown. Without a key id, the MAC is a plain hash."""
+        """Whether the MAC matches; None if its key is unknown. Without a key id, the MAC is a plain hash."""
         if self.key_id is None:
             is_complete = final_seals.is_complete(self.content)
             return is_complete and self.mac == mac(None, *self.signed_fields)
@@ -73,7 +73,7 @@ class FinalSeal(Model):
 
 
 def contents(session: Session) -> dict[str, Any]:
-    """The current parts of a closed session."""
+    """Return a closed session's current parts."""
     times = {name: _text(getattr(session, name)) for name in TIME_COLUMNS}
     metrics = session.columns(("derivation_version", "event_count", *METRIC_COLUMNS))
     return {
@@ -91,14 +91,14 @@ def contents(session: Session) -> dict[str, Any]:
 
 
 def _owner(session: Session) -> dict[str, Any]:
-    """The values that never change after the close. Later consents are excluded: the session started without them."""
+    """Return the values that never change after the close. Excludes consents recorded after the session's start."""
     key = CandidateKey.get_or_none(CandidateKey.id == session.key_id)
-    given = Consent.select().where(Consent.key == session.key_id, Consent.created_at <= session.created_at)
+    consents = Consent.select().where(Consent.key == session.key_id, Consent.created_at <= session.created_at)
     return {
         "assessment_id": str(session.assessment_id),
         "candidate_id": str(session.key_id),
         "candidate_key": key and _hash(key.key),
-        "consent": _hash(*sorted(consent.text for consent in given)),
+        "consent": _hash(*sorted(consent.text for consent in consents)),
         "rejected_event_count": session.rejected_event_count,
     }
 
@@ -114,10 +114,10 @@ def _text(time: datetime | None) -> str | None:
 def append(session: Session, reason: str, *parts: str) -> None:
     """Append a final seal to a locked, closed session.
 
-    parts -- the parts that the change affects. The others keep their sealed values, so that a new seal never covers up
-        tampering. The first seal has all parts.
+    parts -- the changed parts. All other parts keep their sealed values, so a new seal never covers up tampering. The
+        first seal has all parts.
 
-    Raises UnknownSealKey. An erasure must not fail because a key was lost: it is not sealed then.
+    Raises UnknownSealKey, except for an erasure, which succeeds without a new seal.
     """
     newest = FinalSeal.newest(session)
     if newest is not None and newest.is_intact is None and reason != "erased":
@@ -137,17 +137,16 @@ def append(session: Session, reason: str, *parts: str) -> None:
 
 
 def renew(session: Session, reason: str, *parts: str) -> None:
-    """Append another final seal after a change of these parts, if the locked session has one."""
+    """Append a final seal after a change of these parts, if the locked session already has one."""
     if session.final_seal_count:
         append(session, reason, *parts)
 
 
 def broken_links(seals: Iterable[FinalSeal]) -> Iterator[FinalSeal]:
-    """The final seals of a session, in order, that name another seal than their predecessor."""
+    """Yield the session's final seals that name the wrong predecessor."""
     before = None
     for seal in seals:
-        # Seals from before this rule do not name their predecessor.
-        if seal.is_intact and final_seals.names_other(seal.parts, before.mac if before else None):
+        if seal.is_intact and final_seals.names_wrong_predecessor(seal.parts, before.mac if before else None):
             yield seal
         before = seal
 
@@ -162,7 +161,7 @@ def _create(session: Session, number: int, reason: str, content: str) -> FinalSe
 
 
 def payload(session: Session, seal: FinalSeal) -> dict[str, Any]:
-    """The payload of a seal's anchor, with ids as text."""
+    """Return the payload of a seal's anchor, with ids as text."""
     parts = seal.parts
     ids = session.ids | {"organizationId": seal.organization_id}
     return {name: str(value) for name, value in ids.items()} | {
@@ -176,11 +175,11 @@ def payload(session: Session, seal: FinalSeal) -> dict[str, Any]:
     }
 
 
-# The two MACs in a session's row: one covers the head of its events, the other its newest final seal
+# A session's row has two MACs: one covers the head of its events, the other its newest final seal.
 
 
 def record_fields(session: Session, newest: FinalSeal | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The signed fields of the two MACs: of the events' seal and of the final seals."""
+    """Return the signed fields of the events' MAC and of the final seals' MAC."""
     head = session.seal_head.hex() if session.seal_head else ""
     events = ("PROOFSTONE-SESSION-EVENTS-V1", str(session.id), str(session.sealed_count), head)
     count = str(session.final_seal_count)
@@ -197,7 +196,7 @@ def check_record(session: Session, newest: FinalSeal | None) -> tuple[bool | Non
 
 
 def sign_record(session: Session, newest: FinalSeal | None) -> dict[str, Any]:
-    """The columns with the key id and the two MACs."""
+    """Return the columns with the key id and the two MACs."""
     (key_id, events), (_, final) = (seal_keys.sign(*fields) for fields in record_fields(session, newest))
     return {"seal_key_id": key_id, "seal_mac": events, "final_seal_mac": final}
 
@@ -208,10 +207,10 @@ def update_record(
     """Change columns that the MACs cover, and sign the session's row again.
 
     before -- the newest final seal before the change
-    newest -- the one after it
+    newest -- the newest final seal after it
 
-    A MAC that did not match before is replaced by an empty one: a valid one would cover up a manipulation. Raises
-    UnknownSealKey if it cannot be verified.
+    Replaces a MAC that did not match with an empty one: a valid one would cover up tampering. Raises UnknownSealKey if
+    it cannot be verified.
     """
     verdicts = check_record(session, before)
     if None in verdicts:

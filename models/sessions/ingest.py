@@ -25,32 +25,30 @@ _LOCKED = sql.Columns(
 )
 
 
-class _New(NamedTuple):
-    """A new event: its arrival number, and its bytes."""
-
+class _NewEvent(NamedTuple):
     seq: int
     size: int
 
 
-def store_if_open(key_text: str, arrival: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
-    """Store an event of the open session of a candidate key; returns the key's id.
+def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
+    """Store an event of a candidate key's open session under a shared lock; return the key's id.
 
-    None if nothing was stored: the key is unknown or not redeemed, the session is closed, almost full or not
-    `session_id`, its events must be counted first, or the event's id exists. `append` then stores the event or raises
-    the error. Concurrent events of one session share its lock.
+    Return None if the key is unknown or not redeemed, the session is closed, almost full or not `session_id`, its
+    events must be counted first, or the event's id exists. The caller then calls `append`, which stores the event or
+    raises the error.
     """
     key = candidate_keys.normalize(key_text)
-    if key is None or quotas.requires_count(key, arrival):
+    if key is None or quotas.requires_count(key, event):
         return None
-    key_id = _store_under_shared_lock(key, arrival, quota, session_id)
+    key_id = _store_under_shared_lock(key, event, quota, session_id)
     if key_id is not None:
         quotas.record_uncounted(key)
     return key_id
 
 
-def _store_under_shared_lock(key: str, arrival: ReceivedEvent, quota: Quota, session_id: Any) -> Any:
-    public_keys = SigningKey.of_candidate_key(key, session_id) if arrival.is_signed else []
-    row = Event.row(arrival, public_keys)
+def _store_under_shared_lock(key: str, event: ReceivedEvent, quota: Quota, session_id: Any) -> Any:
+    public_keys = SigningKey.of_candidate_key(key, session_id) if event.is_signed else []
+    row = Event.row(event, public_keys)
     now = clock.now()
     row |= {"received_at": now, "late": False}
     row["arrival_mac"] = _arrival_mac(key, row)
@@ -67,15 +65,17 @@ def _store_under_shared_lock(key: str, arrival: ReceivedEvent, quota: Quota, ses
     return None
 
 
-def append(session: Session, *arrivals: ReceivedEvent, quota: Quota = DEFAULT_QUOTA) -> list[str]:
-    """Store events in a transaction: each is `created`, `late` (stored, does not count) or `skipped` (its id exists).
+def append(session: Session, *events: ReceivedEvent, quota: Quota = DEFAULT_QUOTA) -> list[str]:
+    """Store events in a transaction and return each event's outcome.
 
-    Events beyond the quota are `full` and not stored. Raises SessionClosed more than 24 hours after the close or once
-    the candidate is erased, and Unauthenticated if the session's key was revoked.
+    `created`; `late`: stored, but does not count; `skipped`: its id exists; `full`: exceeds the quota, not stored.
+
+    Raises SessionClosed more than 24 hours after the close or once the candidate is erased, and Unauthenticated if the
+    session's key was revoked.
     """
-    # Before the lock, since verifying signatures takes time.
-    public_keys = SigningKey.of(session) if any(arrival.is_signed for arrival in arrivals) else []
-    rows = [Event.row(arrival, public_keys) for arrival in arrivals]
+    # Before the lock, because verifying signatures takes time.
+    public_keys = SigningKey.of(session) if any(event.is_signed for event in events) else []
+    rows = [Event.row(event, public_keys) for event in events]
     # Part of the caller's transaction, if there is one, without a savepoint.
     with db.transaction():
         locked, key = _lock_with_key(session)
@@ -88,7 +88,7 @@ def append(session: Session, *arrivals: ReceivedEvent, quota: Quota = DEFAULT_QU
 
 
 def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
-    """The MAC of a new event; None without a seal key."""
+    """Return the MAC of a new event; None without a seal key."""
     key_id, secret = seal_keys.signing()
     if secret is None:
         return None
@@ -102,7 +102,7 @@ def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
 
 
 def _lock_with_key(session: Session) -> tuple[Session, str]:
-    """The locked session with the columns that `_store` reads, and its candidate key."""
+    """Lock the session; return it with the columns that `_store` reads, and its candidate key."""
     lock = "FOR NO KEY UPDATE OF s" if is_postgres() else ""
     rows = sql.rows(sql.LOCK_SESSION.format(session=_LOCKED.text, lock=lock), session_id=session.id)
     if not rows:
@@ -123,7 +123,7 @@ def _store(
     new = _insert([row for row, fits in zip(rows, has_space, strict=True) if fits])
     if new or not all(has_space):
         new_bytes = sum(event.size for event in new.values())
-        # The final seal covers the number; late events do not count anyway (R18).
+        # The final seal covers the number. Late events do not count (R18).
         rejected = 0 if session.final_seal_count else has_space.count(False)
         sql.execute(
             sql.UPDATE_STORED,
@@ -135,7 +135,7 @@ def _store(
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),
         )
     outcome = "late" if window == "late" else "created"
-    # Of two events with one id in a batch, the second is skipped.
+    # If two events of a batch have the same id, the second is skipped.
     return [
         "full" if not fits else outcome if new.pop(row["event_id"], None) else "skipped"
         for row, fits in zip(rows, has_space, strict=True)
@@ -151,9 +151,9 @@ def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) ->
     return session_quota.admitted(sizes, {event.event_id for event in stored}, usage, quota)
 
 
-def _insert(rows: list[Row]) -> dict[str, _New]:
-    """Insert events; returns the new ones by their id."""
+def _insert(rows: list[Row]) -> dict[str, _NewEvent]:
+    """Insert events; return the new ones by id."""
     if not rows:
         return {}
     new = sql.rows(sql.insert_events(len(rows)), **sql.event_parameters(rows))
-    return {event_id: _New(seq, size) for event_id, seq, size in new}
+    return {event_id: _NewEvent(seq, size) for event_id, seq, size in new}

@@ -1,7 +1,7 @@
-"""Derive a closed session's metrics from its events (R18, R19, docs/metrics.md).
+"""Compute a closed session's metrics from its events (R18, R19, docs/metrics.md).
 
-Deriving takes seconds for a large session, and a locked session stops its events (on SQLite, all sessions' events). The
-metrics are therefore derived before the lock, and compared with the stored events under it.
+This takes seconds for a large session, and a lock blocks the session's events (on SQLite, all sessions' events). The
+metrics are therefore computed before the lock. Under the lock, the event count shows whether they are current.
 """
 
 import threading
@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from errors import BeingDerived
+from errors import MetricsInProgress
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.sessions.events import Event
 from models.sessions.session import METRIC_COLUMNS, Session
 from rules.metrics import derivation
 from rules.metrics.usage import PriceTable, price_table
 
-# At most one derivation of a session at a time in a process, and one thread that waits for it; some sessions share
-# locks. Further threads wait briefly: otherwise, requests for one large session could occupy all threads.
+# In a process, one thread computes a session's metrics and one waits for it. More threads wait only briefly: requests
+# for one large session must not occupy all threads. Some sessions share locks.
 _DERIVING = tuple(threading.Lock() for _ in range(64))
 _NEXT = tuple(threading.Lock() for _ in _DERIVING)
 MAX_QUEUE_SECONDS = 0.25
@@ -36,7 +36,7 @@ def prices() -> PriceTable:
 
 
 class Derivation(NamedTuple):
-    """Derived metrics, and the stored events when the derivation started: how many, and the last one."""
+    """Computed metrics, with the number of stored events and the last `seq` before the computation."""
 
     values: derivation.Metrics
     stored_events: int
@@ -48,26 +48,26 @@ class Derivation(NamedTuple):
         return cls(derive_values(session), stored_events, last_seq)
 
     def covers_all_events(self, session: Session) -> bool:
-        """Return whether no event that counts has come or gone since; for a locked session."""
-        # On PostgreSQL an event may become visible after one with a higher number.
+        """Return whether no counted event has come or gone since; for a locked session."""
+        # On PostgreSQL, an event can become visible after one with a higher number.
         return Event.extent(session, self.last_seq)[0] == self.stored_events and not Event.counts_after(
             session, self.last_seq
         )
 
 
-def derive_ahead(session: Session) -> Derivation | None:
-    """Derive the metrics of an open or due session before it is locked; None if they are stored and current.
+def derive_before_lock(session: Session) -> Derivation | None:
+    """Compute the metrics of an open or due session; return None if they are stored and current.
 
-    Raises BeingDerived if another thread derives them for longer than a lock may take, or if one waits already.
+    Raises MetricsInProgress if other threads are computing them and waiting for them.
     """
-    with _only_derivation(session):
-        # Another thread may have stored them in between.
+    with _derivation_slot(session):
+        # Another thread may have stored them.
         current = Session.get_by_id(session.id)
         return Derivation.of(current) if current.closed_at is None or current.metrics_due else None
 
 
 @contextmanager
-def _only_derivation(session: Session) -> Iterator[None]:
+def _derivation_slot(session: Session) -> Iterator[None]:
     number = hash(session.id) % len(_DERIVING)
     _acquire(_NEXT[number], MAX_QUEUE_SECONDS)
     try:
@@ -82,16 +82,15 @@ def _only_derivation(session: Session) -> Iterator[None]:
 
 def _acquire(lock: threading.Lock, seconds: float) -> None:
     if not lock.acquire(timeout=seconds):
-        raise BeingDerived()
+        raise MetricsInProgress()
 
 
 def store(session: Session, derivation: Derivation | None = None) -> bool:
-    """Store the metrics of a locked session.
+    """Store a locked session's metrics; they remain due if events have arrived since the derivation.
 
-    If events have arrived since the derivation, the metrics remain due. Returns whether they were stored: not if the
-    events were erased, or if a later derivation is stored.
+    Returns False if the events were erased, or if newer metrics are stored.
 
-    derivation -- None to derive now, while the session is locked
+    derivation -- None to compute them now
     """
     derivation = derivation or Derivation.of(session)
     is_current = derivation.covers_all_events(session)
@@ -101,7 +100,7 @@ def store(session: Session, derivation: Derivation | None = None) -> bool:
 
 
 def derive_values(session: Session) -> derivation.Metrics:
-    """Derive the metrics from the stored events."""
+    """Compute the metrics from the stored events."""
     return derivation.derive(Event.timeline(session), _submitted_counts(session), prices())
 
 
@@ -111,10 +110,10 @@ def _submitted_counts(session: Session) -> tuple[int, int] | None:
 
 
 def _columns(session: Session, derived: derivation.Metrics, is_current: bool) -> dict[str, Any]:
-    """The columns to store; without those from the events if these were erased or other metrics have more events."""
+    """Return the columns to store: only `tests_passed` if the events were erased or newer metrics are stored."""
     counts = _submitted_counts(session)
     submitted = {} if counts is None else {"tests_passed": derivation.is_passed(*counts)}
-    # Events after an erasure were written into the database; metrics derived from them would be sealed.
+    # Events after an erasure were written directly into the database. Their metrics must not be sealed.
     is_erased = session.is_erased or (derived.event_count == 0 and session.event_count)
     stored = -1 if session.event_count is None else session.event_count
     if is_erased or not (is_current or derived.event_count > stored):
@@ -125,20 +124,20 @@ def _columns(session: Session, derived: derivation.Metrics, is_current: bool) ->
     return columns | submitted
 
 
-def shown_metrics(session: Session) -> dict[str, Any] | None:
-    """The metrics by their names in docs/metrics.md; None while the session is open, and if they are unreadable."""
+def api_metrics(session: Session) -> dict[str, Any] | None:
+    """Return the metrics by their API names; None while the session is open, and if they are unreadable."""
     if session.derivation_version is None:
         return None
     try:
-        shown = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
+        metrics = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
         return None  # Changed directly in the database, which the final seal detects.
-    manual_lines = derivation.shown_ratio(session.manual_line_ratio)
-    return shown | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
+    manual_lines = derivation.rounded_ratio(session.manual_line_ratio)
+    return metrics | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
 
 
-def submitted_tests(session: Session) -> dict[str, Any] | None:
-    """The submitted result; None without one."""
+def get_test_result(session: Session) -> dict[str, Any] | None:
+    """Return the submitted test result; None without one."""
     if session.tests_passed_count is None:
         return None
     counts = {name: getattr(session, f"tests_{name}_count") for name in ("passed", "failed", "skipped")}

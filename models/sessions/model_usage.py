@@ -1,4 +1,4 @@
-"""Tokens and cost of candidates' model calls through the proxy, and their budget reservations (R42)."""
+"""Tokens and cost of model calls through the proxy, and their budget reservations (R42)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from models.orgs import Organization
 from models.sessions import Session
 from rules.metrics.usage import ReportedUsage
 
-# The columns, and their names in a usage report.
+# The names in a usage report, by column.
 _COUNTS = {
     "input_tokens": "input",
     "output_tokens": "output",
@@ -24,19 +24,19 @@ _COUNTS = {
     "cache_write_tokens": "cacheWrite",
     "cache_write_1h_tokens": "cacheWrite1h",
 }
-# Of a call whose process died. Running calls renew it more often (proxy/renewals.py).
+# Running calls renew their reservations more often (proxy/renewals.py). Those of a dead process expire.
 RESERVATION_LIFETIME = timedelta(seconds=90)
+_SUMMED = (*_COUNTS, "cost_nano_usd")
 MAX_AGENT_SESSIONS = 100
 
 
 class ModelUsage(Model):
     """One model call: times, status, tokens and cost. Prompts and responses are in the session's events.
 
-    `input_tokens` excludes tokens read from or written to the cache; `cache_write_1h_tokens` is the part of
-    `cache_write_tokens` with a lifetime of one hour. Counts that were neither reported nor estimated are None.
-    `cost_nano_usd` is in billionths of a dollar; None without tokens. `request_id` is the provider's; `tool` and
-    `agent_session` are as in a recorded event. `is_recorded` is true if all of the call's events were stored; None
-    if none were to be. An erasure deletes TRACES and keeps the numbers.
+    `input_tokens` excludes tokens read from or written to the cache; `cache_write_tokens` includes
+    `cache_write_1h_tokens`, cached for one hour. Counts that were neither reported nor estimated are None.
+    `cost_nano_usd` is in billionths of a dollar. `request_id` is the provider's; `tool` and `agent_session` are as in
+    a recorded event. `is_recorded` is true if all of the call's events were stored; None if it has none to store.
     """
 
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
@@ -77,19 +77,18 @@ class ModelUsage(Model):
         store_events: Callable[[], dict[str, Any]] = dict,
         **columns: Any,
     ) -> None:
-        """Store a call that has ended, and release its reservation.
+        """Store a completed call, and release its reservation.
 
-        store_events -- stores the call's events in the same transaction, under the session's lock, and returns further
-            columns; without any, nothing was stored
-        columns -- `provider`, `cost_nano_usd`, `status_code`, `is_whole`, and the known ones of TRACES and
-            `is_recorded`
+        store_events -- stores the call's events in the same transaction, under the session's lock, and returns more
+            columns; an empty dictionary if it stored nothing
+        columns -- `provider`, `cost_nano_usd`, `status_code`, `is_whole`; also TRACES and `is_recorded`, if known
         """
         columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
         # The clock may have been set back during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with db.atomic():
             stored = store_events()
-            # Calls may still end after an erasure. It locks the session too, and afterwards no event can be stored.
+            # A call can end after an erasure, which also locks the session. Events cannot be stored after it.
             if not stored and session.is_erased_when_locked():
                 columns |= dict.fromkeys(cls.TRACES)
             columns |= stored
@@ -103,44 +102,43 @@ class ModelUsage(Model):
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
-        """Delete TRACES; the numbers stay."""
+        """Clear TRACES; keep the numbers."""
         traces = [getattr(cls, name) for name in cls.TRACES]
         has_trace = reduce(or_, [column.is_null(False) for column in traces])
         return cls.update(dict.fromkeys(traces)).where(cls.session == session, has_trace).execute()
 
     @classmethod
     def by_model(cls, session: Session) -> list[dict[str, Any]]:
-        """A session's usage, summed by provider and model. `calls` includes failed calls."""
-        names = (*_COUNTS, "cost_nano_usd")
-        sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in names]
-        query = cls.select(cls.provider, cls.model, peewee.fn.COUNT(cls.id).alias("calls"), *sums)
-        query = query.where(cls.session == session).group_by(cls.provider, cls.model)
-        rows: Any = query.order_by(cls.provider, cls.model).dicts()
-        # PostgreSQL's sum of bigints is a numeric.
-        return [row | {name: row[name] and int(row[name]) for name in names} for row in rows]
+        """Sum a session's usage by provider and model. `calls` includes failed calls."""
+        rows = cls._summed(cls.provider, cls.model).where(cls.session == session)
+        return cls._with_integers(rows.order_by(cls.provider, cls.model))
 
     @classmethod
     def by_month(cls, organization: Organization, since: datetime) -> list[dict[str, Any]]:
-        """An organization's usage by month (UTC), provider and model, as `by_model`, newest month first."""
-        names = (*_COUNTS, "cost_nano_usd")
-        month = month_of(cls.started_at)
-        sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in names]
-        query = cls.select(
-            *(month.alias("month"), cls.provider, cls.model, peewee.fn.COUNT(cls.id).alias("calls")),
-            *(peewee.fn.COUNT(peewee.fn.DISTINCT(cls.session)).alias("sessions"), *sums),
-        )
-        query = query.join(Session).where(Session.organization == organization, cls.started_at >= since)
-        rows: Any = query.group_by(month, cls.provider, cls.model).dicts()
-        uses = []
-        for row in rows:
-            use = row | {name: row[name] and int(row[name]) for name in names}
+        """Sum an organization's usage by month (UTC), provider and model; newest month first."""
+        month = month_of(cls.started_at).alias("month")
+        sessions = peewee.fn.COUNT(peewee.fn.DISTINCT(cls.session)).alias("sessions")
+        query = cls._summed(month, cls.provider, cls.model).select_extend(sessions).join(Session)
+        rows = query.where(Session.organization == organization, cls.started_at >= since)
+        uses = cls._with_integers(rows)
+        for use in uses:
             cost = use["cost_nano_usd"]
-            uses.append(use | {"cost_usd": None if cost is None else cost / 10**9})
+            use["cost_usd"] = None if cost is None else cost / 10**9
         return sorted(uses, key=lambda use: (use["month"], use["cost_nano_usd"] or 0), reverse=True)
 
     @classmethod
+    def _summed(cls, *groups: Any) -> Query:
+        sums = [peewee.fn.SUM(getattr(cls, name)).alias(name) for name in _SUMMED]
+        return cls.select(*groups, peewee.fn.COUNT(cls.id).alias("calls"), *sums).group_by(*groups)
+
+    @classmethod
+    def _with_integers(cls, query: Any) -> list[dict[str, Any]]:
+        # PostgreSQL's sum of bigints is a numeric.
+        return [row | {name: row[name] and int(row[name]) for name in _SUMMED} for row in query.dicts()]
+
+    @classmethod
     def agent_sessions(cls, session: Session, tool: str | None) -> set[str]:
-        """A tool's latest agent sessions in a session, at most MAX_AGENT_SESSIONS."""
+        """Return a tool's latest agent sessions in a session, at most MAX_AGENT_SESSIONS."""
         query = cls.select(cls.agent_session).where(cls.session == session, cls.agent_session.is_null(False))
         query = query.where(cls.tool.is_null() if tool is None else cls.tool == tool)
         latest = query.group_by(cls.agent_session).order_by(peewee.fn.MAX(cls.started_at).desc())
@@ -149,18 +147,18 @@ class ModelUsage(Model):
 
     @classmethod
     def not_recorded(cls, session: Session) -> int:
-        """The number of a session's calls whose events were not all stored."""
+        """Count a session's calls with events that were not stored."""
         return cls.select().where(cls.session == session, ~cls.is_recorded).count()
 
     @classmethod
     def spent_nano_usd(cls, session: Session) -> int:
-        """The booked cost of a session's calls."""
+        """Sum the cost of a session's completed calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
 
 
 class ModelReservation(Model):
-    """The part of a session's budget that a running call may use, in billionths of a dollar (R42)."""
+    """The part of a session's budget reserved for a running call, in billionths of a dollar (R42)."""
 
     personal_data = None  # only numbers
     session = peewee.ForeignKeyField(Session)
@@ -169,12 +167,12 @@ class ModelReservation(Model):
 
     @classmethod
     def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
-        """Reserve the cost of a call, or the rest of the budget if that is less; None if nothing is left."""
+        """Reserve a call's cost, or the remaining budget if that is less; return None if nothing is left."""
         with db.atomic():
             session.lock()
             now = clock.now()
             cls.delete().where(cls.session == session, cls.expires_at <= now).execute()
-            # In this order, a call that ends between the two queries counts twice rather than not at all.
+            # A call that ends between the two queries is counted twice. In the opposite order, it would be missed.
             reserved = cls.select(peewee.fn.SUM(cls.nano_usd)).where(cls.session == session).scalar()
             left = budget_nano_usd - int(reserved or 0) - ModelUsage.spent_nano_usd(session)
             if left <= 0:

@@ -1,11 +1,11 @@
-"""Compare the usage of a session with its quota (SESSION_MAX_BYTES, SESSION_MAX_EVENTS).
+"""Compare a session's usage with its quota (SESSION_MAX_BYTES, SESSION_MAX_EVENTS).
 
 A session's row has the counts of its events up to `counted_seq`. Concurrent events share the lock on that row, so they
-can read the counts but not change them. Events are counted under the exclusive lock only. A process takes that lock for
-every large event, after COUNT_INTERVAL small ones, and always once the session is close to its quota.
+can only read the counts. A process counts events under the exclusive lock: for every large event, after COUNT_INTERVAL
+small ones, and for each event once the session is close to its quota.
 
 The quota is exact while all web processes together store less than RESERVE between two counts. Ten processes cannot
-store more. Each further process can exceed the quota by COUNT_INTERVAL events.
+store more. With more processes, each additional one can exceed the quota by COUNT_INTERVAL events.
 """
 
 from collections import Counter
@@ -20,37 +20,36 @@ MAX_UNCOUNTED_BYTES = 64 * 1024
 RESERVE = Usage(events=10 * COUNT_INTERVAL, bytes=10 * COUNT_INTERVAL * MAX_UNCOUNTED_BYTES)
 _MAX_KEYS = 10_000
 
-# The number of events of each candidate key that this process has stored under the shared lock since the last count.
+# By candidate key: the number of events stored by this process under the shared lock since the last count.
 _uncounted: Counter[str] = Counter()
 
 
-def requires_count(key: str, arrival: ReceivedEvent) -> bool:
+def requires_count(key: str, event: ReceivedEvent) -> bool:
     """Return whether this event must be stored under the exclusive lock, which counts it."""
-    if arrival.size <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
+    if event.size <= MAX_UNCOUNTED_BYTES and _uncounted[key] < COUNT_INTERVAL:
         return False
     _uncounted.pop(key, None)
     return True
 
 
 def under_shared_lock(quota: Quota) -> Quota:
-    """The quota up to which events are stored without being counted."""
+    """Return the quota for events that are stored without counting."""
     return Quota(quota.max_bytes - RESERVE.bytes, quota.max_events - RESERVE.events)
 
 
 def record_uncounted(key: str) -> None:
-    """Record that an event was stored under the shared lock."""
     if len(_uncounted) >= _MAX_KEYS:
         _uncounted.clear()
     _uncounted[key] += 1
 
 
 def usage(session: Session) -> Usage:
-    """The number of a session's events, and the bytes of its events and bundles; exact while the session is locked."""
+    """Count a session's events, and the bytes of its events and bundles; exact while the session is locked."""
     count, size = sql.rows(sql.COUNT_AFTER, session_id=session.id, seq=session.counted_seq)[0]
     size = session.stored_event_bytes + int(size) + session.stored_bundle_bytes
     return Usage(session.stored_event_count + count, size)
 
 
 def stored_bytes(session: Session) -> int:
-    """The bytes of a session's events and bundles, which count towards SESSION_MAX_BYTES."""
+    """Return the bytes that count towards SESSION_MAX_BYTES."""
     return usage(session).bytes

@@ -1,13 +1,12 @@
-"""Store the events that the service's own channels record (R36 to R38)."""
+"""Store events recorded by the service's own channels (R36 to R38)."""
 
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
 
 from models import batches, sql
 from models.base import clock
-from models.service_secrets import recording_secret
+from models.service_secrets import service_secret
 from models.sessions.events import ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
@@ -15,7 +14,7 @@ from rules.events import recorded_events
 from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.session_quota import DEFAULT_QUOTA, Quota
 
-# Events in one transaction, which locks the session.
+# Per transaction, which locks the session.
 MAX_BATCH = 200
 _STORED = frozenset({"created", "late"})
 
@@ -27,82 +26,61 @@ def may_record(session: Session, channel: str) -> bool:
 
 def record(
     session: Session,
-    event_source: EventSource,
-    events: Sequence[RecordedEvent],
-    *,
+    *recorded: tuple[EventSource, Sequence[RecordedEvent]],
     quota: Quota = DEFAULT_QUOTA,
 ) -> int:
-    """Store events of a channel in this order; returns how many are new.
+    """Store a channel's events of one or more agent sessions in order; return how many are new.
 
-    Nothing is stored without a consent that names the channel. Secrets are masked. Events of the session that are
-    stored already, and those beyond the quota, are left out. Raises as `append`, but never for an event's content.
+    Stores nothing without a consent that names the channel. Masks secrets. Skips stored events and events beyond the
+    quota. Raises the same errors as `append`, but none for an event's content.
     """
-    return record_all(session, [(event_source, events)] if events else [], event_source.channel, quota=quota)
-
-
-def record_all(
-    session: Session,
-    recorded: Sequence[tuple[EventSource, Sequence[RecordedEvent]]],
-    channel: str,
-    *,
-    quota: Quota = DEFAULT_QUOTA,
-) -> int:
-    """Like `record`, for several agent sessions of a channel."""
-    if not recorded or not may_record(session, channel):
+    if not recorded or not may_record(session, recorded[0][0].channel):
         return 0
-    arrivals = [arrival for each in recorded for arrival in prepare(session, *each)]
-    return store_prepared(session, arrivals, quota=quota)
+    events = [event for agent_session in recorded for event in prepare(session, *agent_session)]
+    return store_prepared(session, events, quota=quota)
 
 
 def prepare(
     session: Session, event_source: EventSource, events: Sequence[RecordedEvent], first: int = 0
 ) -> list[ReceivedEvent]:
-    """The events as they are stored, with masked secrets. It takes time: call it before a transaction.
+    """Return the events as they will be stored, with masked secrets. Slow: call it before a transaction.
 
     first -- the number of preceding events, which may have the same time
     """
-    now = clock.now()
-    return [_arrival(session, event_source, event, number, now) for number, event in enumerate(events, first)]
+    now, received = clock.now(), []
+    for number, event in enumerate(events, first):
+        # The number becomes nanoseconds, which keep events with the same time in order.
+        ts, time_ns = recorded_events.event_time(event.at or now, number)
+        ids = {"id": event_id(session, event_source, event), "sessionId": str(session.id), "ts": ts}
+        envelope = recorded_events.envelope(event_source, event, ids)
+        text = recorded_events.serialize(envelope)
+        received.append(ReceivedEvent.of(envelope, time_ns, text, event_source.channel))
+    return received
 
 
-def store_prepared(
-    session: Session, arrivals: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA
-) -> int:
-    """Store events of a channel in this order; returns how many are new. Raises as `append`."""
+def store_prepared(session: Session, events: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA) -> int:
+    """Store a channel's events in order; return how many are new. Raises the same errors as `append`."""
     outcomes: list[str] = []
-    for start in range(0, len(arrivals), MAX_BATCH):
-        outcomes += append(session, *arrivals[start : start + MAX_BATCH], quota=quota)
+    for start in range(0, len(events), MAX_BATCH):
+        outcomes += append(session, *events[start : start + MAX_BATCH], quota=quota)
     return sum(outcome in _STORED for outcome in outcomes)
 
 
 def stored_positions(
     session: Session, event_source: EventSource, events: Sequence[RecordedEvent]
 ) -> set[int]:
-    """The positions in `events` of those that are already stored."""
+    """Return the positions in `events` of the events that are already stored."""
     ids = [event_id(session, event_source, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):
         names, values = sql.in_list("id", ids[start : start + batches.MAX_ROWS])
         rows = sql.rows(sql.STORED_IDS.format(ids=names), session_id=session.id, **values)
         stored.update(stored_id for (stored_id,) in rows)
-    return {position for position, each in enumerate(ids) if each in stored}
+    return {position for position, each_id in enumerate(ids) if each_id in stored}
 
 
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:
-    """The id that the same event always has (R36). It contains a secret, so that no client can use it before."""
+    """Return the event's id, always the same (R36). It depends on a secret, so clients cannot use it first."""
     parts = [event_source.channel, event_source.agent_session, event.identity, event.kind, event.index]
-    return str(uuid.uuid5(uuid.UUID(bytes=recording_secret()[:16]), json.dumps([str(session.id), *parts])))
-
-
-def _arrival(
-    session: Session, event_source: EventSource, event: RecordedEvent, number: int, now: datetime
-) -> ReceivedEvent:
-    """
-    number -- its position in the list: nanoseconds that keep events of one time in this order
-    """
-    ts, time_ns = recorded_events.event_time(event.at or now, number)
-    ids = {"id": event_id(session, event_source, event), "sessionId": str(session.id), "ts": ts}
-    envelope = recorded_events.envelope(event_source, event, ids)
-    return ReceivedEvent.recorded(
-        envelope, time_ns, recorded_events.serialize(envelope), event_source.channel
-    )
+    namespace = uuid.UUID(bytes=service_secret("recording")[:16])
+    return str(uuid.uuid5(namespace, json.dumps([str(session.id), *parts])))

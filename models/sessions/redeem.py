@@ -1,8 +1,8 @@
-"""Redeem a key: start its session, or return it again (R4, R28 to R31)."""
+"""Redeem a candidate key (R4, R28 to R31)."""
 
 from datetime import datetime, timedelta
 
-from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeIsOver
+from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeLimitPassed
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
@@ -14,7 +14,7 @@ from rules import session_close
 
 
 def find_key(text: str) -> CandidateKey:
-    """The key in a body or a query, with all columns. Raises KeyNotFound and KeyExpired (R30)."""
+    """Find the key in a body or a query. Raises KeyNotFound and KeyExpired (R30)."""
     key = CandidateKey.find(text)
     if key is None:
         raise KeyNotFound()
@@ -30,7 +30,7 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
     """
     with db.atomic():
         lock_key(find_key(key_text))
-        # Read again: before the lock its expiry or time limit may have changed.
+        # Read again: its expiry or time limit may have changed before the lock.
         key = find_key(key_text)
         session = Session.get_or_none(Session.key == key)
         if session is None:
@@ -45,7 +45,7 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
 def _start(key: CandidateKey) -> Session:
     if not Consent.select().where(Consent.key == key).exists():
         raise ConsentRequired()
-    # The lock prevents changes of the assessment between its display and the start.
+    # The candidate must start the assessment as displayed.
     key.assessment = key.assessment.lock("FOR SHARE")
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}
@@ -68,7 +68,7 @@ def _redeem_again(session: Session) -> None:
 
 
 def allow_redeem(session: Session) -> None:
-    """Allow one more redeem after work has started, such as for a broken laptop (R31). Raises SessionClosed."""
+    """Allow one more redeem after work has started, such as on a new laptop (R31). Raises SessionClosed."""
     with db.atomic():
         locked = session.lock()
         if locked.closed_as_of(clock.now()):
@@ -81,10 +81,10 @@ def _close_deadline(key: CandidateKey, redeemed_at: datetime) -> datetime | None
     return session_close.close_deadline(redeemed_at, limit, extra)
 
 
-def move_limit(session: Session, key: CandidateKey) -> None:
-    """Move the session's limit after its key's accommodation changed, within a transaction.
+def update_time_limit(session: Session, key: CandidateKey) -> None:
+    """Update the session's time limit in the transaction that changes its key's accommodation.
 
-    Raises SessionClosed, and TimeIsOver if the new limit has passed.
+    Raises SessionClosed, and TimeLimitPassed if the new limit has passed.
     """
     locked = session.lock()
     close_at_limit(locked)
@@ -95,10 +95,10 @@ def move_limit(session: Session, key: CandidateKey) -> None:
     if locked.closes_at is None or closes_at is None:
         return
     if closes_at <= clock.now():
-        raise TimeIsOver()
+        raise TimeLimitPassed()
     locked.update_columns(closes_at=closes_at)
 
 
-def lift_time_limit(session: Session) -> None:
-    """Remove the limit of an imported session."""
+def remove_time_limit(session: Session) -> None:
+    """Remove an imported session's time limit."""
     session.update_columns(closes_at=None)

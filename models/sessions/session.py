@@ -1,4 +1,4 @@
-"""A candidate's session, and the consent it needs."""
+"""Sessions, and the consents that they require."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -31,14 +31,14 @@ METRIC_COLUMNS = (
     *("manual_edit_ratio", "first_change_latency_ms", "tests_passed"),
     *("known_exit_code_count", "file_change_count", "attributed_change_count"),
 )
-# Larger sessions are expensive to read. The largest recorded one has 4 MB.
+# Larger sessions are expensive to read.
 LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
 
 
 class Consent(Model):
     """A candidate's consent; version and hash are None if the client showed its own text (R28).
 
-    `channels` are those that the text names; None for a text without channels (R38).
+    `channels` are the channels that the text names, or None (R38).
     """
 
     personal_data = None  # only the acceptance of a text, and its time
@@ -49,21 +49,24 @@ class Consent(Model):
 
     @property
     def text(self) -> str:
-        """The consent's id, its text, and the channels that the text names."""
+        """The sealed text: the consent's id, its disclosure, and the channels that it names."""
         channels = "" if self.channels is None else f" {self.channels}"
         return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}{channels}"
 
     @classmethod
     def names_channel(cls, key_id: Any, channel: str) -> bool:
         """Return whether the candidate consented to a disclosure that names this channel (R38)."""
-        given = [cls.channels.python_value(row) for (row,) in sql.rows(sql.CONSENTED_CHANNELS, key_id=key_id)]
-        return any(isinstance(channels, list) and channel in channels for channels in given)
+        rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=key_id)
+        consented = [cls.channels.python_value(channels) for (channels,) in rows]
+        return any(isinstance(channels, list) and channel in channels for channels in consented)
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
-        """Return whether the candidate consented to exactly this text."""
-        same = cls.disclosure_hash == disclosure_hash if disclosure_hash else cls.disclosure_hash.is_null()
-        return cls.select().where(cls.key == key, same).exists()
+        """Return whether the candidate consented to this exact text."""
+        has_hash = (
+            cls.disclosure_hash == disclosure_hash if disclosure_hash else cls.disclosure_hash.is_null()
+        )
+        return cls.select().where(cls.key == key, has_hash).exists()
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
@@ -77,7 +80,7 @@ class Consent(Model):
         disclosure_hash: str | None,
         channels: list[str] | None = None,
     ) -> None:
-        """Record the consent; repeatable."""
+        """Record the consent. Idempotent."""
         with db.atomic():
             lock_key(key)
             if not cls.exists_for(key, disclosure_hash):
@@ -95,18 +98,17 @@ def lock_key(key: CandidateKey) -> None:
 class Session(Model):
     """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
 
-    `created_at` is the redeem. `closes_at` is the time limit's close (None without a limit), `closed_at` the close
-    once a process has recorded it. Durations are milliseconds, ratios billionths (docs/metrics.md);
-    `manual_line_ratio` is derived from the submission, not only from events (models/sessions/submissions/).
-    `stored_event_count` and `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` counts
-    events beyond the quota (models/sessions/quota.py) until the final seal. The MACs are explained in
-    models/sessions/final_seals.py. `score_total` and `score_highest` are in thousandths (models/scores.py).
-    `integrity_codes` are the kinds of findings that the worker found after the final seal `checked_seal_count`
-    (models/ledger/integrity.py).
+    `created_at` is the time of the redeem. `closes_at` is the end of the time limit (None without a limit), `closed_at`
+    the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md); `manual_line_ratio` also
+    depends on the submission (models/sessions/submissions/). `stored_event_count` and `stored_event_bytes` include the
+    events up to `counted_seq`; `rejected_event_count` is the number of events beyond the quota until the final seal
+    (models/sessions/quota.py). For the MACs, see models/sessions/final_seals.py. `score_total` and `score_highest` are
+    in thousandths (models/scores.py). `integrity_codes` are the codes of the findings after the final seal number
+    `checked_seal_count` (models/ledger/integrity.py).
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
-    unshown_columns = frozenset(
+    untracked_columns = frozenset(
         {
             *("redeem_allowed", "metrics_due", "sealed_count", "seal_head", "seal_key_id", "seal_mac"),
             *("final_seal_count", "final_seal_mac", "stored_event_count", "stored_event_bytes"),
@@ -169,7 +171,7 @@ class Session(Model):
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The organization's sessions of assessments that are not deleted; for a candidate their own (R3)."""
+        """Select the organization's sessions, without deleted assessments; for a candidate, their own session (R3)."""
         query = cls.select(cls, CandidateKey, Assessment, Organization).join(CandidateKey)
         query = query.switch(cls).join(Assessment).switch(cls).join(Organization)
         is_own = isinstance(caller, CandidateKey)
@@ -178,15 +180,15 @@ class Session(Model):
 
     @classmethod
     def of_key(cls, key: CandidateKey) -> "Session":
-        """The session of a redeemed key. Raises NotRedeemed (R29)."""
-        found = sql.rows(sql.SESSION_OF_KEY.format(session=_ALL.text), key_id=key.id)
-        if not found:
+        """Return the key's session. Raises NotRedeemed (R29)."""
+        rows = sql.rows(sql.SESSION_OF_KEY.format(session=_ALL.text), key_id=key.id)
+        if not rows:
             raise NotRedeemed()
-        return _ALL.build(found[0])
+        return _ALL.build(rows[0])
 
     @classmethod
     def is_large(cls, condition: Any) -> bool:
-        """Return whether the session that matches a condition has many events, or much content."""
+        """Return whether a session that matches the condition has many events or much content."""
         content = cls.stored_event_bytes + cls.stored_bundle_bytes
         is_large = (content > LARGE_BYTES) | (cls.stored_event_count > LARGE_EVENT_COUNT)
         return cls.select(cls.id).where(condition, is_large).exists()
@@ -197,7 +199,7 @@ class Session(Model):
 
     @classmethod
     def changed_after(cls, organization: Any, time: datetime | None) -> Any:
-        """The ids of the sessions that started or changed after a time, from indexes."""
+        """Select the ids of the sessions that started or changed after a time."""
         ids = cls.select(cls.id).where(cls.organization == organization)
         return ids.where(cls.created_at > time).union_all(ids.where(cls.updated_at > time))
 
@@ -207,33 +209,33 @@ class Session(Model):
 
     @property
     def ids(self) -> dict[str, Any]:
-        """The session's ids, as feed events name them."""
+        """The session's ids by their names in feed events."""
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
 
     def closed_as_of(self, now: datetime) -> datetime | None:
-        """The time of the close, even if no process has recorded it yet; None if the session is open."""
+        """Return the time of the close, even if it is not recorded yet; None if the session is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether its close by the limit or its metrics are due, as `models.sql.DUE_TO_CLOSE` selects."""
+        """Return whether the close by the time limit or the metrics are due, like `models.sql.DUE_TO_CLOSE`."""
         if self.closed_at is None:
             return self.closed_as_of(now) is not None
         return self.metrics_due
 
     @property
     def ended_at(self) -> datetime | None:
-        """The time of the close; without a limit, when its key was revoked or its assessment deleted."""
+        """The time of the close; without a time limit, when the key was revoked or the assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
     @property
     def closed_status(self) -> str:
-        """The status of a closed session; `models.sql.STATUS` defines it for all sessions."""
+        """A closed session's status, as in `models.sql.STATUS`."""
         if self.hired_at is not None:
             return "hired"
         return "completed" if self.completed_at is not None else "expired"
 
     def is_erased_when_locked(self) -> bool:
-        """Return whether the candidate's data was erased; until the transaction ends, no erasure can begin."""
+        """Return whether the candidate's data was erased, and prevent an erasure until the transaction ends."""
         lock = "FOR SHARE" if is_postgres() else ""
         sql.rows(sql.LOCKED_SESSION.format(lock=lock), session_id=self.id)
         return self.is_erased
@@ -254,7 +256,7 @@ class Session(Model):
         return CandidateKey.select().where(CandidateKey.id == self.key_id, erased).exists()
 
     def seal(self, events: int) -> dict[str, Any]:
-        """The seal's head and count, and whether it covers all `events`."""
+        """Return the seal's head and count, and whether it covers all `events`."""
         head = self.seal_head and self.seal_head.hex()
         return {"head": head, "count": self.sealed_count, "is_whole": self.sealed_count == events}
 
@@ -272,7 +274,7 @@ class Session(Model):
         return 1
 
 
-# For the worker's search for sessions to close.
+# For closing due sessions.
 add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
 # For `updatedAfter`.
 add_index(
@@ -280,7 +282,7 @@ add_index(
     *(Session.organization, Session.updated_at),
     where=Session.updated_at.is_null(False),
 )
-# For the worker's search for sessions without a final seal.
+# For `close.seal_due`.
 add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
 # Covers cohort statistics (models/cohorts.py).
 add_index(
@@ -288,9 +290,9 @@ add_index(
     *(Session.assessment, Session.closed_at, Session.derivation_version, Session.event_count),
     *(getattr(Session, name) for name in METRIC_COLUMNS),
 )
-# For the worker's search for sessions whose recording has not been checked since their latest final seal.
+# For `models.ledger.integrity.check_sealed`.
 add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < Session.final_seal_count)
-# For the work waiting for reviewers (models/todo.py).
+# For reviewers' to-do list (models/todo.py).
 add_index(
     "sessions_disagreeing",
     *(Session.organization, Session.created_at, Session.id),

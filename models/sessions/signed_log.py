@@ -13,50 +13,39 @@ from rules.events.envelopes import field
 from rules.integrity import event_signatures, findings
 from rules.integrity.canonical_json import replace_surrogates
 from rules.integrity.event_signatures import MAX_SIGNATURE_CHARACTERS
-from rules.integrity.findings import Group, chain_groups
+from rules.integrity.findings import Finding, chain_groups
 from rules.integrity.signature_chain import SignedLink, order_chain
 
 
 def count_verdicts(session: Session) -> Counter:
-    """The number of events by verdict; None if the worker has not verified them yet."""
+    """Count the events by verdict, which is None for events not verified yet."""
     query = Event.select(Event.verdict, peewee.fn.COUNT(Event.seq)).where(Event.session == session)
     rows: Any = query.group_by(Event.verdict).tuples()
     return Counter(dict(rows))
 
 
-def signature_findings(session: Session) -> list[Group]:
-    """The findings about the session's signatures and their chain."""
-    groups = list(chain_groups(order_chain(_links(session))))
-    shown = [list(seqs[: findings.MAX_EVENT_IDS]) for _, seqs in groups]
-    ids = Event.ids([seq for seqs in shown for seq in seqs])
-    return [_invalid_events(session)] + [
-        Group(code, [ids[seq] for seq in first if seq in ids], len(seqs))
-        for (code, seqs), first in zip(groups, shown, strict=True)
-    ]
-
-
-def _invalid_events(session: Session) -> Group:
-    """The events not signed by any of the session's keys."""
+def signature_findings(session: Session) -> Iterator[Finding]:
+    """Yield the findings about the session's signatures and their chain."""
     invalid = Event.select().where(Event.session == session, Event.verdict == event_signatures.INVALID)
-    first = invalid.select(Event.event_id).order_by(Event.seq).limit(findings.MAX_EVENT_IDS)
-    return Group("signature_invalid", [event.event_id for event in first], invalid.count())
+    if count := invalid.count():
+        first = invalid.select(Event.event_id).order_by(Event.seq).limit(findings.MAX_EVENT_IDS)
+        yield Finding("signature_invalid", [event.event_id for event in first], count)
+    groups = [(code, seqs) for code, seqs in chain_groups(order_chain(_links(session))) if seqs]
+    ids = Event.ids([seq for _, seqs in groups for seq in seqs[: findings.MAX_EVENT_IDS]])
+    for code, seqs in groups:
+        yield Finding(code, [ids[seq] for seq in seqs[: findings.MAX_EVENT_IDS] if seq in ids], len(seqs))
 
 
 def signed_log(session: Session, public_keys: list[str]) -> Iterator[dict[str, Any]]:
-    """The signed events in the order of their chain, with hash, verdict and envelope."""
-    for row in Event.in_order(order_chain(_links(session)).order):
+    """Yield the signed events in chain order, with hash, verdict and envelope."""
+    for row in Event.read_in_order(order_chain(_links(session)).order):
         yield _entry(row["envelope"], row["verdict"], public_keys)
 
 
 def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, Any]:
-    # Only a valid signature shows which of the message's variants the client signed.
+    # Only a valid signature shows which variant of the message the client signed.
     keys = public_keys if verdict == event_signatures.VALID else []
     check = event_signatures.verify(text, keys)
-    is_valid = None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID
-    return _signed_fields(text) | {"event_hash": check.event_hash, "sig_verified": is_valid, "payload": text}
-
-
-def _signed_fields(text: str) -> dict[str, Any]:
     envelope = json.loads(text)
     sig, prev_sig = _signatures(envelope)
     return {
@@ -64,6 +53,9 @@ def _signed_fields(text: str) -> dict[str, Any]:
         "ts": _encodable(field(envelope, "ts")),
         "sig": _encodable(sig[:MAX_SIGNATURE_CHARACTERS]),
         "prev_sig": _encodable(prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS]),
+        "event_hash": check.event_hash,
+        "sig_verified": None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID,
+        "payload": text,
     }
 
 
@@ -73,7 +65,6 @@ def _encodable(value: Any) -> Any:
 
 
 def _links(session: Session) -> Iterator[SignedLink]:
-    """Each signed event's link."""
     query = Event.select(Event.seq, Event.time_ns, Event.envelope, Event.size).where(Event.session == session)
     for row in batches.read_wide(query, [Event.seq], Event.size):
         try:
@@ -85,6 +76,6 @@ def _links(session: Session) -> Iterator[SignedLink]:
 
 
 def _signatures(envelope: Any) -> tuple[str, str | None]:
-    """`sig` and `prevSig` of an envelope; "" if it is not signed."""
+    """Return an envelope's `sig`, "" if it is not signed, and `prevSig`."""
     sig, prev_sig = field(envelope, "sig"), field(envelope, "prevSig")
     return sig if isinstance(sig, str) else "", prev_sig if isinstance(prev_sig, str) else None

@@ -1,6 +1,6 @@
-"""A session's timeline: by event time, ties in arrival order.
+"""A session's timeline: its events by time, ties in arrival order.
 
-A page starts at a cursor in an index. Envelopes can be megabytes: they are read on request only, a few at a time.
+Envelopes can be megabytes: they are only read on request, a few at a time.
 """
 
 import json
@@ -13,7 +13,7 @@ import peewee
 
 from models import batches
 from models.base import Query, clock
-from models.sessions import Counting, Event, Session, prices
+from models.sessions import CountedEvents, Event, Session, prices
 from rules.events.artifacts import ArtifactEvent
 from rules.events.recorded_events import CLIENT
 from rules.metrics import analysis
@@ -23,7 +23,7 @@ MAX_RECENT_SUPERSEDED = 10_000
 _CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 _ORDER = (Event.time_ns, Event.seq)
-# All columns stored before the envelope, so that a page does not read through it.
+# All columns stored before the envelope, so the database need not read it.
 _COLUMNS = (
     *(Event.seq, Event.event_id, Event.time_ns, Event.received_at, Event.kind, Event.source),
     *(Event.actor, Event.attribution, Event.late, Event.channel, Event.subject, Event.note, Event.size),
@@ -36,7 +36,7 @@ COMPACT_ROWS = 1000
 
 
 class Cursor(NamedTuple):
-    """The position of an event: its time, then its arrival number."""
+    """An event's position: its time and arrival number."""
 
     time_ns: int
     seq: int
@@ -46,7 +46,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Parse the text of a cursor. Raises ValueError for anything else."""
+        """Parse a cursor. Raises ValueError."""
         match = _CURSOR.fullmatch(text)
         numbers = [int(number) for number in match.groups()] if match else []
         if not numbers or not all(number in _INT64 for number in numbers):
@@ -55,7 +55,7 @@ class Cursor(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Events as dictionaries of their columns, and the next page's cursor; None at the end."""
+    """Events as dictionaries, and the next page's cursor; None at the end."""
 
     events: list[dict[str, Any]]
     next: Cursor | None
@@ -69,9 +69,9 @@ def page(
     latest_first: bool = False,
     **filters: Any,
 ) -> Page:
-    """The events after a cursor.
+    """Return a page of events.
 
-    full -- with their envelopes, of up to MAX_BYTES together
+    full -- include the envelopes, up to `batches.MAX_BYTES`
     filters -- `kind` and `without` (lists), `event_id`, `source`, `actor`, `channel`
     """
     query = _matching(session, filters).select(*_COLUMNS)
@@ -85,7 +85,7 @@ def page(
     cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
     if full:
         envelopes = Event.envelopes([event["seq"] for event in events])
-        # An envelope is missing if the event has been erased.
+        # Without its envelope, the event was erased after it was read.
         events = [
             event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes
         ]
@@ -95,7 +95,7 @@ def page(
 def _matching(session: Session, filters: dict[str, Any]) -> Query:
     query = Event.select().where(Event.session == session)
     if kinds := filters.get("kind"):
-        # Equality, so that a single kind is read in the order of its own index.
+        # Equality reads a single kind in index order.
         query = query.where(Event.kind == kinds[0] if len(kinds) == 1 else Event.kind.in_(kinds))
     if filters.get("without"):
         query = query.where(Event.kind.not_in(filters["without"]))
@@ -107,59 +107,60 @@ def _matching(session: Session, filters: dict[str, Any]) -> Query:
 
 
 def _with_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with `counts`, true for events that are part of the metrics."""
-    counting = Counting(session)
-    return [row | {"counts": counting.counts(row)} for row in rows]
+    """Add `counts`, true for events that are part of the metrics."""
+    counted = CountedEvents(session)
+    return [row | {"counts": counted.includes(row)} for row in rows]
 
 
 def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
-    """One event with its envelope."""
+    """Return an event with its envelope."""
     query = Event.select(*_COLUMNS, Event.envelope)
-    rows: Any = query.where(Event.session == session, Event.event_id == event_id).limit(1).dicts()
-    return next(iter(_with_counts(session, list(rows))), None)
+    row: Any = query.where(Event.session == session, Event.event_id == event_id).dicts().first()
+    return _with_counts(session, [row])[0] if row else None
 
 
 def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
-    """All events with their envelopes in order, a batch at a time."""
+    """Yield all matching events with their envelopes, in order."""
     query = _matching(session, filters).select(*_COLUMNS, Event.envelope)
     return batches.read_wide(query, _ORDER, Event.size)
 
 
 def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
-    """All events in order, without their envelopes, as lists of dictionaries of COMPACT_COLUMNS and `counts`."""
-    query, last, counting = (
+    """Yield all events in order, in lists of dictionaries of COMPACT_COLUMNS and `counts`."""
+    query, counted, last = (
         Event.select(*COMPACT_COLUMNS).where(Event.session == session),
+        CountedEvents(session),
         None,
-        Counting(session),
     )
     while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).dicts()):
-        yield [row | {"counts": counting.counts(row)} for row in rows]
+        yield [row | {"counts": counted.includes(row)} for row in rows]
         last = Cursor(rows[-1]["time_ns"], rows[-1]["seq"])
 
 
 def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
-    """The events of these kinds that count, in order."""
-    counting = Counting(session)
+    """Yield the counted events of these kinds, in order."""
+    counted = CountedEvents(session)
     for row in read_all(session, kind=kinds):
-        if counting.counts(row):
+        if counted.includes(row):
             values = row | {"envelope": json.loads(row.pop("envelope"))}
             yield ArtifactEvent(*(values[name] for name in ArtifactEvent._fields))
 
 
 def jsonl(envelope: str) -> bytes:
-    """An envelope as one line of JSON Lines; line breaks can only occur between its fields."""
+    """Return an envelope as one line of JSON Lines."""
+    # In JSON, line breaks only occur between fields.
     return envelope.replace("\r", " ").replace("\n", " ").encode() + b"\n"
 
 
 def analyze(session: Session) -> analysis.Analysis:
-    """Analyze the events that count."""
+    """Analyze the counted events."""
     return analysis.analyze(Event.timeline(session), prices())
 
 
 def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
-    """The activity of the last minutes by the server's clock, since the candidate's may be wrong.
+    """Return the activity of the last minutes by the server's clock, because the candidate's clock may be wrong.
 
-    Includes the latest MAX_RECENT_SUBJECTS files and commands, each once.
+    Lists the latest MAX_RECENT_SUBJECTS distinct files and commands.
     """
     recent = _counted(session).where(Event.received_at >= clock.now() - timedelta(minutes=minutes))
     counts = recent.select(
@@ -176,16 +177,16 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
 
 
 def _counted(session: Session) -> Query:
-    """The events that count, without those that a better channel has too."""
-    counting, events = Counting(session), Event.select().where(Event.session == session, ~Event.late)
-    if counting.has_client:
+    """Select the counted events."""
+    counted, events = CountedEvents(session), Event.select().where(Event.session == session, ~Event.late)
+    if counted.has_client:
         return events.where(Event.channel.is_null())
-    superseded = sorted(counting.superseded)[-MAX_RECENT_SUPERSEDED:]
+    superseded = sorted(counted.superseded)[-MAX_RECENT_SUPERSEDED:]
     return events.where(Event.seq.not_in(superseded)) if superseded else events
 
 
 def _subjects(events: Query) -> list[str]:
-    """The events' subjects, each once, in the order in which they were last seen."""
+    """Return the events' distinct subjects, the latest last."""
     last_seen = peewee.fn.MAX(Event.seq)
     latest = events.select(Event.subject).where(Event.subject.is_null(False))
     latest = latest.group_by(Event.subject).order_by(last_seen.desc()).limit(MAX_RECENT_SUBJECTS)

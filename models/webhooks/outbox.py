@@ -19,7 +19,7 @@ MAX_ROWS_PER_INSERT = 100
 
 
 def publish_new() -> int:
-    """Number newly committed events and queue them for the webhooks; returns how many."""
+    """Number committed events and queue them for the webhooks; returns how many."""
     return number_all("publish", FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
 
 
@@ -27,21 +27,21 @@ def _publish_batch(organization_id: Any) -> int:
     hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
     with db.atomic():
         events = Feed.number_batch(organization_id)
-        # Before the commit: an interruption can repeat a line, but never lose one.
+        # Before the commit: an interruption can repeat lines, but not lose them.
         write_to_log(events)
         pairs = [(hook, event) for hook in hooks for event in events if hook.is_subscribed_to(event.type)]
-        people = _people({event.candidate_id for _, event in pairs} - {None})
-        rows = [_row(hook, event, people.get(event.candidate_id)) for hook, event in pairs]
+        candidates = _lock_candidates({event.candidate_id for _, event in pairs} - {None})
+        rows = [_row(hook, event, candidates.get(event.candidate_id)) for hook, event in pairs]
         for batch in peewee.chunked(rows, MAX_ROWS_PER_INSERT):
             WebhookDelivery.insert_many(batch).execute()
     return len(events)
 
 
-def _row(hook: Webhook, event: FeedEvent, person: CandidateKey | None) -> dict[str, Any]:
-    event.external_id = None if person is None else person.external_id
-    data = event.shown_data
-    if person is not None and hook.include_personal:
-        data = data | {"candidate": {"name": person.candidate_name, "email": person.candidate_email}}
+def _row(hook: Webhook, event: FeedEvent, key: CandidateKey | None) -> dict[str, Any]:
+    event.external_id = None if key is None else key.external_id
+    data = event.public_data
+    if key is not None and hook.include_personal:
+        data = data | {"candidate": {"name": key.candidate_name, "email": key.candidate_email}}
     return {
         "id": new_id(),
         "webhook": hook.id,
@@ -52,24 +52,24 @@ def _row(hook: Webhook, event: FeedEvent, person: CandidateKey | None) -> dict[s
     }
 
 
-def _people(ids: set[str]) -> dict[str, CandidateKey]:
-    """The candidates by id; locked, so that no erasure runs before the bodies are stored."""
+def _lock_candidates(ids: set[str]) -> dict[str, CandidateKey]:
+    """Lock candidates against erasure until the bodies are stored; returns them by id."""
     keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
     return {str(key.id): key for key in for_update(keys, "FOR SHARE")} if ids else {}
 
 
 def enqueue_test(hook: Webhook) -> WebhookDelivery:
-    """Queue a test event, for a disabled webhook as well. It has one attempt."""
+    """Queue a test event, even for a disabled webhook. It is attempted once."""
     event_id = new_id()
     body = _body(event_id, TEST_EVENT, clock.now(), {"webhookId": str(hook.id)})
     return WebhookDelivery.create(webhook=hook, event_id=event_id, type=TEST_EVENT, body=body)
 
 
 def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
-    """Queue a delivery again, due now and with no attempts so far. Raises WebhookDisabled."""
+    """Queue a delivery again, due now and with zero attempts. Raises WebhookDisabled."""
     if not delivery.webhook.is_enabled and delivery.type != TEST_EVENT:
         raise WebhookDisabled()
-    # A worker may have claimed a queued delivery; the number of attempts identifies its claim.
+    # A worker could have claimed a queued delivery; the number of attempts identifies its claim.
     is_queued = WebhookDelivery.state == "queued"
     attempts = peewee.Case(None, ((is_queued, WebhookDelivery.attempts),), 0)
     again = WebhookDelivery.update(state="queued", attempts=attempts, due_at=clock.now())

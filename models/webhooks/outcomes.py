@@ -18,7 +18,7 @@ from rules.delivery.retries import WebhookResponse
 def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
 
-    Only the latest claim counts. A failed test also holds the webhook's messages, but disables it only with 410.
+    Does nothing if the delivery was claimed again. A failed test pauses the webhook, but disables it only with 410.
     """
     now = clock.now()
     update = WebhookDelivery.update(
@@ -31,8 +31,7 @@ def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     )
     with db.atomic():
         hook = delivery.webhook.lock()
-        is_recorded = update.where(delivery.is_current_claim()).execute()
-        if is_recorded:
+        if update.where(delivery.is_current_claim()).execute():
             _record_health(hook, delivery, reply, now)
 
 

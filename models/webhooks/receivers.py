@@ -13,7 +13,7 @@ from rules.timestamps import format_timestamp
 
 MAX_WEBHOOKS = 20
 MAX_FORMER_SECRETS = 4
-# After a rotation, deliveries are also signed with the former secret for this long.
+# After a rotation, deliveries are signed with both secrets for this long.
 ROTATION_OVERLAP = timedelta(days=1)
 
 
@@ -28,7 +28,7 @@ def create(organization: Organization, **values: Any) -> Webhook:
 
 
 def change(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> Webhook:
-    """Change a webhook. `enabled` pauses it, or enables it and resets its failures. A new URL ends the hold.
+    """Change a webhook. `enabled` pauses it, or enables it and resets its failures.
 
     check -- called once the row is locked
     """
@@ -49,7 +49,7 @@ def change(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = la
 
 
 def rotate_secret(hook: Webhook) -> Webhook:
-    """Replace the webhook's secret; the former one stays valid for ROTATION_OVERLAP."""
+    """Replace the webhook's secret; the former secret stays valid for ROTATION_OVERLAP."""
     with db.atomic():
         hook = hook.lock()
         until = format_timestamp(clock.now() + ROTATION_OVERLAP)

@@ -1,4 +1,4 @@
-"""The tables of webhooks and of their deliveries, and their queries."""
+"""The tables of webhooks and webhook deliveries, and their queries."""
 
 import json
 from typing import Any
@@ -17,10 +17,10 @@ from rules.timestamps import format_timestamp
 class Webhook(Model):
     """A receiver of an organization's events.
 
-    An empty list of `types` means all events. `former_secrets` are objects `{secret, until}`. `disabled_reason` is
-    None while the webhook is enabled, else `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
-    (for days). `failing_since` is the first failure after the last success; `last_error` is
-    the error of the last failure, and remains after a success. Nothing is sent before `held_until`.
+    An empty `types` list means all events. `former_secrets` contains objects `{secret, until}`. `disabled_reason` is
+    None while the webhook is enabled, otherwise `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
+    (for days). `failing_since` is the first failure after the last success. `last_error` remains after a success.
+    Nothing is sent before `held_until`.
     """
 
     personal_data = None
@@ -54,7 +54,7 @@ class Webhook(Model):
 
     @property
     def signing_secrets(self) -> list[str]:
-        """The current secret, then the former ones that are still valid."""
+        """The current secret, then the former secrets that are still valid."""
         return [self.secret, *(former["secret"] for former in self.valid_former_secrets)]
 
     @property
@@ -67,11 +67,11 @@ class Webhook(Model):
 
 
 class WebhookDelivery(Leased, Model):
-    """One event for one webhook.
+    """An event to be sent to a webhook.
 
-    `state` is `queued`, then `delivered`, `failed` or `canceled`. `event_id` identifies the event to the receiver in
-    every attempt. `answer` is the start of the latest response; after an erasure none is stored, since a receiver may
-    echo personal data.
+    `state` is `queued`, then `delivered`, `failed` or `canceled`. `event_id` is the event's id in every attempt.
+    `answer` is the start of the latest response. After an erasure responses are not stored, because receivers can echo
+    personal data.
     """
 
     personal_data = PersonalData(
@@ -109,7 +109,7 @@ class WebhookDelivery(Leased, Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete finished deliveries that are older than the feed's retention; returns how many."""
+        """Delete finished deliveries older than RETENTION; returns how many."""
         old = (cls.state != "queued") & (cls.created_at < clock.now() - RETENTION)
         return cls.delete().where(old).execute()
 
@@ -119,7 +119,7 @@ class WebhookDelivery(Leased, Model):
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
-        """Remove personal data from bodies, queued ones included, and the receivers' responses."""
+        """Remove personal data from all bodies and responses."""
         messages = list(cls.personal_rows(key, session).order_by(cls.id))
         for message in messages:
             message.update_columns(body=message.impersonal_body, answer=None, is_erased=True)

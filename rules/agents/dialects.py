@@ -1,8 +1,8 @@
-"""The dialects of the model APIs by name; each module implements the protocols of rules/agents/dialect.py."""
+"""The model APIs' modules by the names of their dialects."""
 
 from types import ModuleType
 
-from rules.agents import anthropic_messages, chat_completions, openai_responses
+from rules.agents.model_apis import anthropic_messages, chat_completions, openai_responses
 
 DIALECTS: dict[str, ModuleType] = {
     "messages": anthropic_messages,

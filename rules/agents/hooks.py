@@ -1,7 +1,7 @@
 """Hooks of Claude Code and Codex, which send the same JSON objects, as events.
 
-A hook has no time and no id. Its event's id comes from the prompt, tool call or text (R36): a hook that two settings
-files register is one event. A hook without any of these is identified by its arrival minute.
+A hook has no time and no id. Its event's id is derived from the prompt, tool call or text (R36), or for hooks without
+them from the minute in which it was received. A hook that two settings files register is therefore one event.
 """
 
 import json
@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from rules.agents import claude_code_calls, codex_calls
+from rules.agents.claude_code import calls as claude_code_calls
+from rules.agents.codex import calls as codex_calls
 from rules.agents.event_data import preview
-from rules.agents.values import digest, named, text_of
+from rules.agents.values import digest, text_of, without_none
 from rules.events.recorded_events import EventSource, RecordedEvent
 
 CHANNEL = "http-hook"
 CLAUDE_CODE, CODEX = "claude-code", "codex"
-_OUTCOMES = {CLAUDE_CODE: claude_code_calls.hook_outcomes, CODEX: codex_calls.hook_outcomes}
+_CALL_EVENTS = {CLAUDE_CODE: claude_code_calls.hook_events, CODEX: codex_calls.hook_events}
 
 
 class Hook(NamedTuple):
-    """One hook, and its arrival minute."""
+    """One hook, and the minute in which it was received."""
 
     tool: str
     fields: Mapping[str, Any]
@@ -31,22 +32,22 @@ class Hook(NamedTuple):
 
     @property
     def prompt(self) -> str:
-        """The id of the prompt that the hook belongs to: Codex calls it a turn."""
+        """The prompt's id. Codex calls a prompt a turn."""
         return self.text("prompt_id") or self.text("turn_id") or ""
 
     def identity(self, *parts: str | None) -> str:
-        """An id derived from the prompt and these texts, which can be long."""
+        """Derive an id from the prompt's id and these texts."""
         return digest(self.prompt, *(part or "" for part in parts))
 
     def event(self, kind: str, identity: str, **data: Any) -> RecordedEvent:
-        """An event with the fields that are known."""
-        return RecordedEvent(kind, named(**data), identity, agent_id=self.text("agent_id"))
+        """Build an event from the fields that are not None."""
+        return RecordedEvent(kind, without_none(**data), identity, agent_id=self.text("agent_id"))
 
 
 def read(
     tool: str, fields: Mapping[str, Any], now: datetime
 ) -> tuple[EventSource, list[RecordedEvent]] | None:
-    """The events of one hook; None if it belongs to no agent session.
+    """Return a hook's events; None without an agent session, or for an ignored hook.
 
     tool -- `claude-code` or `codex`
     """
@@ -61,7 +62,7 @@ def read(
 
 
 def _as_stop(notice: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the argument of Codex's `notify` to its hook at the end of a turn, so that both are one event."""
+    """Convert the argument of Codex's `notify` to the Stop hook, with which it becomes one event."""
     return {
         "hook_event_name": "Stop",
         "session_id": notice.get("thread-id"),
@@ -92,19 +93,19 @@ def _prompt(hook: Hook) -> Iterator[RecordedEvent]:
 def _intent(hook: Hook) -> Iterator[RecordedEvent]:
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if tool_use_id and name:
-        shown = preview(hook.fields.get("tool_input"))
-        yield hook.event("tool_intent", tool_use_id, toolName=name, inputPreview=shown, toolUseId=tool_use_id)
+        data = {"toolName": name, "inputPreview": preview(hook.fields.get("tool_input"))}
+        yield hook.event("tool_intent", tool_use_id, **data, toolUseId=tool_use_id)
 
 
 def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
-    """The tool asks the person for permission, without naming the call."""
+    """The tool asks the user for permission, without naming the call."""
     name, arguments = hook.text("tool_name"), hook.fields.get("tool_input")
     identity = hook.identity(name, json.dumps(arguments, sort_keys=True))
     yield hook.event("permission_request", identity, toolName=name, inputPreview=preview(arguments))
 
 
 def _denial(hook: Hook) -> Iterator[RecordedEvent]:
-    """A rule denied a call. A person's rejection has no hook."""
+    """A rule denied a call. A user's rejection has no hook."""
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if tool_use_id and name:
         decision = {"decision": "reject", "source": hook.text("reason"), "toolName": name}
@@ -115,9 +116,9 @@ def _outcome(hook: Hook) -> Iterator[RecordedEvent]:
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if not tool_use_id or not name:
         return
-    outcomes = _OUTCOMES[hook.tool](tool_use_id, name, hook.fields)
-    for index, (kind, data) in enumerate(outcomes):
-        data = named(**data, toolUseId=tool_use_id)
+    events = _CALL_EVENTS[hook.tool](tool_use_id, name, hook.fields)
+    for index, (kind, data) in enumerate(events):
+        data = without_none(**data, toolUseId=tool_use_id)
         yield RecordedEvent(kind, data, tool_use_id, index, hook.text("agent_id"))
 
 
@@ -133,17 +134,12 @@ def _failure(hook: Hook) -> Iterator[RecordedEvent]:
     yield hook.event("agent_error", hook.identity(error, text, hook.minute), error=text or error)
 
 
-def _subagent_start(hook: Hook) -> Iterator[RecordedEvent]:
-    yield from _subagent(hook, "subagent_start")
-
-
-def _subagent_stop(hook: Hook) -> Iterator[RecordedEvent]:
-    yield from _subagent(hook, "subagent_stop", summary=hook.text("last_assistant_message"))
-
-
-def _subagent(hook: Hook, kind: str, **data: Any) -> Iterator[RecordedEvent]:
+def _subagent(hook: Hook) -> Iterator[RecordedEvent]:
     identity = hook.text("agent_id") or hook.identity(hook.minute)
-    yield hook.event(kind, identity, subagentType=hook.text("agent_type"), **data)
+    kind, summary = "subagent_start", None
+    if hook.text("hook_event_name") == "SubagentStop":
+        kind, summary = "subagent_stop", hook.text("last_assistant_message")
+    yield hook.event(kind, identity, subagentType=hook.text("agent_type"), summary=summary)
 
 
 def _compaction(hook: Hook) -> Iterator[RecordedEvent]:
@@ -154,8 +150,8 @@ def _interrupt(hook: Hook) -> Iterator[RecordedEvent]:
     yield hook.event("interrupt", hook.identity(hook.minute), variant="generation", subtype="generation")
 
 
-# Ignored: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat other hooks. MessageDisplay has parts of a
-# text that is still being streamed. All others are not about the work.
+# Ignored: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat other hooks. MessageDisplay sends text while
+# it is streamed. All others are irrelevant.
 _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "SessionStart": _session_start,
     "SessionEnd": _session_end,
@@ -167,8 +163,8 @@ _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "PostToolUseFailure": _outcome,
     "Stop": _stop,
     "StopFailure": _failure,
-    "SubagentStart": _subagent_start,
-    "SubagentStop": _subagent_stop,
+    "SubagentStart": _subagent,
+    "SubagentStop": _subagent,
     "PreCompact": _compaction,
     "Interrupt": _interrupt,
 }

@@ -1,20 +1,85 @@
-"""Log records of OpenTelemetry, independent of their encoding."""
+"""OpenTelemetry log records, independent of their encoding, and events that several agents log."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-# Lists, maps and bytes are read as None: no supported record has one.
+from rules.agents.values import integer_of, text_of, without_none
+from rules.events.recorded_events import RecordedEvent
+from rules.timestamps import parse_timestamp_ns
+
+# Lists, maps and bytes are read as None: no supported record has them.
 AttributeValue = str | int | float | bool | None
 Attributes = Mapping[str, AttributeValue]
 
 
 class LogRecord(NamedTuple):
-    """One record.
+    """A log record.
 
     resource -- attributes of the logging program
-    time_ns -- since 1970; the observed time if the record has no time of its own; None without both
+    time_ns -- since 1970; the observed time if the record has no time; None without both
     """
 
     resource: Attributes
     attributes: Attributes
     time_ns: int | None
+
+
+class LogEvent(NamedTuple):
+    """A log record with its name and time.
+
+    name -- without the tool's prefix
+    time_ns -- the time by the tool's clock; None if the record has no time
+    sequence -- its number in the tool's process; 0 if the record has no number
+    """
+
+    name: str
+    record: LogRecord
+    time_ns: int | None
+    sequence: int
+
+    @classmethod
+    def of(cls, name: str, record: LogRecord) -> "LogEvent":
+        return cls(name, record, _time_ns(record), integer_of(record.attributes.get("event.sequence")) or 0)
+
+    @property
+    def identity(self) -> str:
+        """The id of a record that names no id. A sequence restarts when a session is resumed (R36)."""
+        return f"{self.time_ns}:{self.sequence}"
+
+    def text(self, name: str) -> str | None:
+        return text_of(self.record.attributes.get(name))
+
+    def integer(self, name: str) -> int | None:
+        return integer_of(self.record.attributes.get(name))
+
+    def number(self, name: str) -> float | None:
+        value = self.record.attributes.get(name)
+        return value if type(value) in (int, float) else None  # type: ignore[return-value]
+
+    def is_true(self, name: str) -> bool:
+        """Return whether an attribute is true. Some tools write booleans as text."""
+        return self.record.attributes.get(name) in (True, "true")
+
+
+def permission_decision(
+    decision: str | None, source: str | None, name: str, call_id: str, *, is_user: bool
+) -> RecordedEvent:
+    """Return the user's or a rule's decision about a call."""
+    fields = {"decision": decision, "source": source, "toolName": name, "toolUseId": call_id}
+    return RecordedEvent("permission_decision", without_none(**fields, human=is_user or None), call_id)
+
+
+def agent_error(event: LogEvent, error: str | None, status: int | None) -> RecordedEvent:
+    """Return a failed model call."""
+    model, attempt = event.text("model"), event.integer("attempt")
+    data = without_none(error=error, statusCode=status, model=model, attempt=attempt)
+    return RecordedEvent("agent_error", data, event.identity)
+
+
+def _time_ns(record: LogRecord) -> int | None:
+    """Return the time in the attributes, else the record's, which Codex leaves empty."""
+    text = text_of(record.attributes.get("event.timestamp"))
+    try:
+        return parse_timestamp_ns(text) if text else record.time_ns
+    except ValueError:
+        return record.time_ns

@@ -1,19 +1,20 @@
-"""opencode's tools and its user messages (measured with 1.18.33)."""
+"""opencode: its tools and user messages (verified with 1.18.33)."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rules.agents import common_tools, event_data, patch_events
-from rules.agents.common_tools import argument, arguments
-from rules.agents.dialect import Outcome, Tool
-from rules.agents.diffs import count_lines
-from rules.agents.known_files import Edited, FileText, Lost, Shown, Touch, edit
-from rules.agents.patches import parse
-from rules.events.envelopes import field
+from rules.agents import event_data, tools
+from rules.agents.files import patch_events
+from rules.agents.files.diffs import count_lines
+from rules.agents.files.known_files import Edit, FileText, FileUpdate, Invalidation, Snapshot, apply_edit
+from rules.agents.files.patches import parse
+from rules.agents.tools import Outcome, Tool, ToolTable, argument, tool_use
+from rules.agents.unknown_agent import Agent, UnknownAgent, has_tools, system_directory
+from rules.agents.values import Event
+from rules.events.envelopes import field, label
 
 Data = dict[str, Any]
-Said = tuple[str, Data]  # an event's kind and data
 
 _NO_OUTPUT = "(no output)"
 _SHELL_METADATA = "\n\n<shell_metadata>\n"
@@ -25,17 +26,17 @@ _CONTENT_END = re.compile(
     r"\n\n\((?:(End of file - total )|Showing lines |Output capped )[^\n]{1,200}\)\n</content>"
 )
 _DIRECTORY = "<type>directory</type>"
-# After the path.
+# The result starts with the path.
 _HEAD_CHARACTERS = 5000
 _LINE = re.compile(r"([0-9]{1,9}): (.*)")
 _LONG_LINE = "... (line truncated to 2000 chars)"
 _REJECTED = re.compile(r"The user (?:rejected permission to use|dismissed)|Tool execution aborted")
 _ABORTED = "Tool execution aborted"
 _INVALID = "The arguments provided to the tool are invalid: "
-
-SUMMARY = "What did we do so far?"
+_SUMMARY_PROMPT = "What did we do so far?"
+# Starts of texts that opencode adds to the user's messages.
 _ADDED = (
-    SUMMARY,
+    _SUMMARY_PROMPT,
     "Generate a title for this conversation:",
     "Continue if you have next steps, or stop and ask for clarification",
     "Called the Read tool with the following input:",
@@ -50,34 +51,12 @@ _ADDED = (
 )
 
 
-def tool(name: str) -> Tool:
-    """The row of a tool. opencode names the tools of MCP servers like its own, so they count as unknown."""
-    return TOOLS.get(name, _OTHER)
-
-
-def said(texts: Sequence[str]) -> list[Said]:
-    """The person's input in the texts between two responses, in order."""
-    words = (text.strip() for text in texts)
-    return [("prompt", {"text": each}) for each in words if each and not each.startswith(_ADDED)]
-
-
-def rejection(outcome: Outcome) -> list[Said] | None:
-    """The events of a call that the person rejected or aborted; None if they did neither."""
-    if not _REJECTED.match(outcome.result):
-        return None
-    cut = {"cutTool": outcome.name, "cutToolInput": event_data.preview(outcome.arguments)}
-    interrupt = ("interrupt", {"variant": "tool_use", "subtype": "action", **cut})
-    if outcome.name == "bash" and outcome.result.startswith(_ABORTED):
-        return [("command", {"command": argument(outcome, "command")}), interrupt]
-    return [interrupt]
-
-
 def _path(outcome: Outcome) -> str:
     return outcome.workspace.relative(argument(outcome, "filePath"))
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """A command without its exit code, which opencode does not report to the model."""
+    """Return a command without its exit code, which opencode does not report to the model."""
     output, _, _ = outcome.result.partition(_SHELL_METADATA)
     return [{"command": argument(outcome, "command"), "stdout": "" if output == _NO_OUTPUT else output}]
 
@@ -93,47 +72,47 @@ def _read(outcome: Outcome) -> list[Data]:
 
 
 def _content(result: str) -> FileText | None:
-    """The content of a file. The result does not show whether the file ends with a line end; most files do."""
+    """Read a file's content. The result does not show whether the file ends with a line end; most files do."""
     _, _, content = result.partition(_CONTENT)
     end = _CONTENT_END.search(content)
     lines = [_LINE.fullmatch(line) for line in content[: end.start()].split("\n")] if end else []
-    shown = [line for line in lines if line is not None]
-    if end is None or not shown or len(shown) < len(lines) or _LONG_LINE in content:
+    numbered = [line for line in lines if line is not None]
+    if end is None or not numbered or len(numbered) < len(lines) or _LONG_LINE in content:
         return None
-    first = int(shown[0][1])
-    return FileText("".join(f"{line[2]}\n" for line in shown), first, first == 1 and end[1] is not None)
+    first = int(numbered[0][1])
+    return FileText("".join(f"{line[2]}\n" for line in numbered), first, first == 1 and end[1] is not None)
 
 
-def _touch_read(outcome: Outcome) -> list[Touch]:
+def _read_updates(outcome: Outcome) -> list[FileUpdate]:
     content = _content(outcome.result)
-    return [Shown(argument(outcome, "filePath"), content)] if content is not None else []
+    return [Snapshot(argument(outcome, "filePath"), content)] if content is not None else []
 
 
-def _replacement(outcome: Outcome) -> Edited:
-    is_each = field(outcome.arguments, "replaceAll") is True
+def _replacement(outcome: Outcome) -> Edit:
+    replaces_all = field(outcome.arguments, "replaceAll") is True
     old, new = argument(outcome, "oldString"), argument(outcome, "newString")
-    return Edited(argument(outcome, "filePath"), old, new, is_each)
+    return Edit(argument(outcome, "filePath"), old, new, replaces_all)
 
 
 def _edit(outcome: Outcome) -> list[Data]:
     if not outcome.result.startswith(_EDITED):
         return [_failed(outcome)]
-    change = _replacement(outcome)
-    before = outcome.workspace.content(change.path)
-    if not change.old:
-        return [_written(outcome, change.new)]
-    after = edit(before, change) if before else None
-    strings = {"oldString": change.old, "newString": change.new}
+    edit = _replacement(outcome)
+    before = outcome.workspace.content(edit.path)
+    if not edit.old:
+        return [_written(outcome, edit.new)]
+    after = apply_edit(before, edit) if before else None
+    strings = {"oldString": edit.old, "newString": edit.new}
     if before is None or after is None:
-        return [event_data.partial_change(_path(outcome), change.old, change.new) | strings]
+        return [event_data.partial_change(_path(outcome), edit.old, edit.new) | strings]
     return [event_data.file_changed(_path(outcome), before, after.text) | strings]
 
 
-def _touch_edit(outcome: Outcome) -> list[Touch]:
+def _edit_updates(outcome: Outcome) -> list[FileUpdate]:
     if not outcome.result.startswith(_EDITED):
         return []
-    change = _replacement(outcome)
-    return [change if change.old else Shown(change.path, FileText(change.new))]
+    edit = _replacement(outcome)
+    return [edit if edit.old else Snapshot(edit.path, FileText(edit.new))]
 
 
 def _write(outcome: Outcome) -> list[Data]:
@@ -143,7 +122,7 @@ def _write(outcome: Outcome) -> list[Data]:
 
 
 def _written(outcome: Outcome, content: str) -> Data:
-    """A file that the conversation has not shown is new: opencode requires reading a file before overwriting it."""
+    """Return a write. An unknown file is new, since opencode requires reading a file before overwriting it."""
     before = outcome.workspace.content(argument(outcome, "filePath"))
     if before is None:
         return event_data.file_created(_path(outcome), content)
@@ -152,10 +131,10 @@ def _written(outcome: Outcome, content: str) -> Data:
     return event_data.file_changed(_path(outcome), before, content) | {"content": content}
 
 
-def _touch_write(outcome: Outcome) -> list[Touch]:
+def _write_updates(outcome: Outcome) -> list[FileUpdate]:
     if not outcome.result.startswith(_WRITTEN):
         return []
-    return [Shown(argument(outcome, "filePath"), FileText(argument(outcome, "content")))]
+    return [Snapshot(argument(outcome, "filePath"), FileText(argument(outcome, "content")))]
 
 
 def _patch(outcome: Outcome) -> list[Data]:
@@ -164,11 +143,11 @@ def _patch(outcome: Outcome) -> list[Data]:
     return events or [_failed(outcome)]
 
 
-def _touch_patch(outcome: Outcome) -> list[Touch]:
+def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
     patch = argument(outcome, "patchText")
     if _PATCHED in outcome.result:
-        return patch_events.touches(patch)
-    return [Lost(change.path) for change in parse(patch)]
+        return patch_events.file_updates(patch)
+    return [Invalidation(change.path) for change in parse(patch)]
 
 
 def _dispatch(outcome: Outcome) -> list[Data]:
@@ -177,31 +156,62 @@ def _dispatch(outcome: Outcome) -> list[Data]:
     return [{"taskPreview": event_data.preview(task), **({"agentType": agent_type} if agent_type else {})}]
 
 
-def _lookup(outcome: Outcome) -> list[Data]:
-    return [{"toolName": outcome.name, **arguments(outcome, "query", "url")}]
-
-
 def _other(outcome: Outcome) -> list[Data]:
-    return [_failed(outcome) if outcome.result.startswith(_INVALID) else event_data.tool_use(outcome)]
+    return [_failed(outcome) if outcome.result.startswith(_INVALID) else tool_use(outcome)]
 
 
 def _failed(outcome: Outcome) -> Data:
-    return event_data.tool_use(outcome._replace(is_error=True))
+    return tool_use(outcome._replace(is_error=True))
 
 
-_OTHER = Tool("tool_use", _other)
-
-TOOLS: Mapping[str, Tool] = {
+_LOOKUP = Tool("web_lookup", tools.with_arguments("query", "url"), reads_errors=True)
+_ROWS = {
     "bash": Tool("command", _command, reads_errors=True),
-    "read": Tool("file_read", _read, _touch_read),
-    "edit": Tool("file_diff", _edit, _touch_edit),
-    "write": Tool("file_diff", _write, _touch_write),
-    "apply_patch": Tool("file_diff", _patch, _touch_patch),
-    "grep": Tool("file_search", common_tools.search),
-    "glob": Tool("file_search", common_tools.search),
-    "todowrite": Tool("planning", common_tools.todos),
-    "todoread": Tool("planning_read", common_tools.tool_name),
+    "read": Tool("file_read", _read, _read_updates),
+    "edit": Tool("file_diff", _edit, _edit_updates),
+    "write": Tool("file_diff", _write, _write_updates),
+    "apply_patch": Tool("file_diff", _patch, _patch_updates),
+    "grep": Tool("file_search", tools.search),
+    "glob": Tool("file_search", tools.search),
+    "todowrite": Tool("planning", tools.todos),
+    "todoread": Tool("planning_read", tools.with_arguments()),
     "task": Tool("task_dispatch", _dispatch),
-    "webfetch": Tool("web_lookup", _lookup, reads_errors=True),
-    "websearch": Tool("web_lookup", _lookup, reads_errors=True),
+    "webfetch": _LOOKUP,
+    "websearch": _LOOKUP,
 }
+
+
+class OpenCode(UnknownAgent):
+    """opencode. It names MCP servers' tools like its own, so these tools are unknown."""
+
+    name = "opencode"
+    user_agent = re.compile(r"opencode/([\w.+-]{1,40})")
+    tools = ToolTable(_ROWS, other=Tool("tool_use", _other))
+
+    def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
+        """A subagent's session has a parent."""
+        agent, parent = super().identify(headers, body), label(headers.get("x-parent-session-id"))
+        return agent._replace(session=parent, agent_id=agent.session) if parent else agent
+
+    def user_events(self, texts: Sequence[str]) -> list[Event]:
+        prompts = (text.strip() for text in texts)
+        return [("prompt", {"text": text}) for text in prompts if text and not text.startswith(_ADDED)]
+
+    def asks_for_summary(self, text: str) -> bool:
+        return text == _SUMMARY_PROMPT
+
+    def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
+        """Titles and summaries have no tools."""
+        return not has_tools(body)
+
+    def rejection(self, outcome: Outcome) -> list[Event] | None:
+        if not _REJECTED.match(outcome.result):
+            return None
+        data = {"variant": "tool_use", "subtype": "action", "cutTool": outcome.name}
+        interrupt = ("interrupt", data | {"cutToolInput": event_data.preview(outcome.arguments)})
+        if outcome.name == "bash" and outcome.result.startswith(_ABORTED):
+            return [("command", {"command": argument(outcome, "command")}), interrupt]
+        return [interrupt]
+
+    def directory(self, body: Mapping[str, Any]) -> str | None:
+        return system_directory(body)

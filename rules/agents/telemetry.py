@@ -1,7 +1,7 @@
-"""Log records that coding agents send as telemetry, as events (R36, R37).
+"""Coding agents' telemetry, log records, as events (R36, R37).
 
-Only the attributes named in the tools' modules are used. The person's address, account, organization and machine are
-not among them.
+Only the attributes named in the tools' modules are used. They exclude the user's email, account, organization and
+machine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rules.agents import claude_code_telemetry, codex_telemetry, gemini_telemetry
-from rules.agents.log_events import LogEvent
-from rules.agents.log_records import LogRecord
+from rules.agents import gemini_cli
+from rules.agents.claude_code import telemetry as claude_code
+from rules.agents.codex import telemetry as codex
+from rules.agents.log_records import LogEvent, LogRecord
 from rules.agents.values import text_of
 from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.timestamps import format_timestamp, timestamp_from_ns
@@ -21,10 +22,10 @@ Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
 
 
 class Tool(NamedTuple):
-    """A tool's records.
+    """A tool that sends log records.
 
-    prefix -- the prefix of their names
-    session -- the attribute with the id of the agent session
+    prefix -- of the records' names
+    session -- the attribute with the agent session's id
     """
 
     name: str
@@ -34,60 +35,56 @@ class Tool(NamedTuple):
 
 
 TOOLS = (
-    Tool("codex", "codex.", "conversation.id", codex_telemetry.READERS),
-    Tool("gemini-cli", "gemini_cli.", "session.id", gemini_telemetry.READERS),
-    Tool("claude-code", "", "session.id", claude_code_telemetry.READERS),
+    Tool("codex", "codex.", "conversation.id", codex.READERS),
+    Tool("gemini-cli", "gemini_cli.", "session.id", gemini_cli.READERS),
+    Tool("claude-code", "", "session.id", claude_code.READERS),
 )
 
 
 class Clock(NamedTuple):
-    """Shifts the times of one request so that its newest record has the arrival time (R37).
+    """Shifts a request's times: the newest record gets the time at which the request was received (R37).
 
-    earliest -- an earlier time would be outside the session
+    earliest -- the session's start
     """
 
-    arrived_at: datetime
+    received_at: datetime
     newest_ns: int
     earliest: datetime
 
     def at_ns(self, time_ns: int | None) -> int:
-        """The shifted time of a record. A record without a time counts as the newest."""
+        """Return a record's time. A record without a time is treated as the newest."""
         return self.newest_ns if time_ns is None else time_ns
 
     def at(self, time_ns: int | None) -> datetime:
         age = timedelta(microseconds=(self.newest_ns - self.at_ns(time_ns)) // 1000)
-        return max(self.arrived_at - age, self.earliest)
+        return max(self.received_at - age, self.earliest)
 
 
 def read(
-    records: Sequence[LogRecord], arrived_at: datetime, earliest: datetime
+    records: Sequence[LogRecord], received_at: datetime, earliest: datetime
 ) -> list[tuple[EventSource, list[RecordedEvent]]]:
-    """The events of one request in order, by agent session.
+    """Return a request's events in order, by agent session.
 
-    earliest -- start of the session
+    earliest -- the session's start
     """
-    found = []
+    logged = []
     for record in records:
         name = text_of(record.attributes.get("event.name")) or ""
         tool = next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
         if tool:
-            found.append((tool, LogEvent.of(name.removeprefix(tool.prefix), record)))
-    times = [event.time_ns for _, event in found if event.time_ns is not None]
-    clock = Clock(arrived_at, max(times, default=0), earliest)
-    found.sort(key=lambda each: (clock.at_ns(each[1].time_ns), each[1].sequence))
+            logged.append((tool, LogEvent.of(name.removeprefix(tool.prefix), record)))
+    times = [event.time_ns for _, event in logged if event.time_ns is not None]
+    clock = Clock(received_at, max(times, default=0), earliest)
+    logged.sort(key=lambda entry: (clock.at_ns(entry[1].time_ns), entry[1].sequence))
     events: dict[EventSource, list[RecordedEvent]] = {}
-    for tool, event in found:
+    for tool, event in logged:
         reader = tool.readers.get(event.name)
-        source = _event_source(tool, event.record)
-        if reader and source:
-            events.setdefault(source, []).extend(_timed(each, event, clock) for each in reader(event))
-    return [(source, listed) for source, listed in events.items() if listed]
-
-
-def _event_source(tool: Tool, record: LogRecord) -> EventSource | None:
-    session = text_of(record.attributes.get(tool.session))
-    version = text_of(record.resource.get("service.version"))
-    return EventSource(CHANNEL, tool.name, version, session) if session else None
+        session = event.text(tool.session)
+        if reader and session:
+            version = text_of(event.record.resource.get("service.version"))
+            source = EventSource(CHANNEL, tool.name, version, session)
+            events.setdefault(source, []).extend(_timed(recorded, event, clock) for recorded in reader(event))
+    return [(source, recorded) for source, recorded in events.items() if recorded]
 
 
 def _timed(recorded: RecordedEvent, event: LogEvent, clock: Clock) -> RecordedEvent:

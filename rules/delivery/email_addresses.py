@@ -1,7 +1,7 @@
-"""Addresses for email headers, safe against header injection, and the canonical spelling of mailboxes.
+"""Addresses for email headers, safe against header injection, and canonical mailboxes.
 
-Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values and writes line breaks in them as
-new header lines. Names are therefore sanitized first.
+Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values, and writes line breaks in them as
+new header lines.
 """
 
 import re
@@ -31,9 +31,9 @@ def parse_sender(text: str) -> Address:
 
 
 def header_address(name: str, address: str) -> Address:
-    """An address for a header. Raises ValueError if no header can contain it.
+    """Build an address for a header. Raises ValueError if no header can contain it.
 
-    The domain is encoded as ASCII (IDNA); a non-ASCII local part needs SMTPUTF8.
+    Encodes the domain as ASCII (IDNA). A non-ASCII local part needs SMTPUTF8.
     """
     local, domain = _parts(address)
     text = f"{local}@{domain}"
@@ -43,9 +43,9 @@ def header_address(name: str, address: str) -> Address:
 
 
 def mailbox(address: str) -> str:
-    """The canonical spelling: as in `header_address`, with the local part normalized in letter case and width.
+    """Return the canonical spelling: an ASCII domain, and a local part normalized in letter case and width.
 
-    Email to an address with an invalid domain is never sent; such an address is only case-folded.
+    An address with an invalid domain is only case-folded: no email is sent to it.
     """
     local, domain = _parts(address)
     try:
@@ -56,9 +56,9 @@ def mailbox(address: str) -> str:
 
 
 def is_exact(address: str) -> bool:
-    """Return whether the address is its mailbox in exactly this spelling, except for ASCII letter case.
+    """Return whether the address is spelled like its mailbox, except for ASCII letter case.
 
-    `mailbox` also unites addresses that a provider may have given to different people, such as `groß@` and `gross@`.
+    `mailbox` also unites addresses that can belong to different people, such as `groß@` and `gross@`.
     """
     if address.isascii():
         return True
@@ -72,7 +72,7 @@ def is_exact(address: str) -> bool:
 
 
 def _parts(address: str) -> tuple[str, str]:
-    """The local part without quotes, and the domain."""
+    """Return the local part without quotes, and the domain."""
     local, _, domain = address.rpartition("@")
     if len(local) > 1 and local.startswith('"') and local.endswith('"'):
         local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
@@ -80,7 +80,7 @@ def _parts(address: str) -> tuple[str, str]:
 
 
 def _ascii_domain(domain: str) -> str:
-    """The domain encoded by IDNA. Raises ValueError."""
+    """Encode the domain by IDNA. Raises ValueError."""
     if domain.isascii():
         return domain
     try:
@@ -94,5 +94,5 @@ def _ascii_domain(domain: str) -> str:
 
 
 def header_text(text: str) -> str:
-    """Text for a header: one short line without encoded words."""
+    """Return a short line without encoded words for a header."""
     return one_line(text.replace("=?", "= ?"), MAX_NAME_CHARACTERS)

@@ -1,7 +1,4 @@
-"""The types of feed events, with their descriptions for the docs.
-
-schemas/feed_events.py has the shape of each payload.
-"""
+"""The types of feed events, with descriptions for the docs. For their payloads, see schemas/feed_events.py."""
 
 TEST_EVENT = "webhook.test"
 TEST_EVENT_DESCRIPTION = "A test that a reviewer sent. Only to its webhook, never in the feed."

@@ -1,4 +1,4 @@
-"""Retry delays of emails and webhooks, and the rule to disable a failing webhook."""
+"""Retry delays of emails and webhooks, and the rule for disabling a failing webhook."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 # About three days: long enough for an email server to be down for a weekend.
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440))
-# For a task of the worker that keeps failing for an organization or a session.
+# For a worker task that keeps failing for an organization or a session.
 TASK_RETRY_DELAYS = RETRY_DELAYS[:3]
 # Spreads webhooks that failed at the same time.
 JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
 # After a failure the receiver's other webhooks wait too.
 RECEIVER_PAUSE = timedelta(seconds=30)
-# Falls between the last two retries of the first webhook that failed, with any jitter.
+# Between the last two retries of the first failed webhook, with any jitter.
 DISABLE_AFTER = timedelta(hours=56)
 
 
 class WebhookResponse(NamedTuple):
-    """The result of one attempt; without a response, `failure` has the reason."""
+    """The result of an attempt; without a response, `failure` has the reason."""
 
     status: int | None = None
     body: str | None = None
@@ -43,19 +43,19 @@ class WebhookResponse(NamedTuple):
 
 
 def retry_delay(attempts: int) -> timedelta | None:
-    """The delay after that many attempts; None after the last one."""
+    """Return the delay after this many attempts; None after the last attempt."""
     return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
 
 
 def task_retry_delay(attempts: int) -> timedelta:
-    """The delay after that many failures of a task for the same owner."""
+    """Return the delay after a task has failed this many times for the same owner."""
     return TASK_RETRY_DELAYS[min(attempts, len(TASK_RETRY_DELAYS)) - 1]
 
 
 def webhook_retry_delay(
     attempts: int, response: WebhookResponse, now: datetime, random: float
 ) -> timedelta | None:
-    """`retry_delay` with jitter, but not before the receiver's Retry-After.
+    """Return `retry_delay` with jitter, or the receiver's Retry-After if that is longer.
 
     random -- from 0 to 1, shifts the delay by -20 % to +20 %
     """
@@ -66,12 +66,12 @@ def webhook_retry_delay(
 
 
 def receiver_pause(response: WebhookResponse, now: datetime) -> timedelta:
-    """The time during which nothing is sent to the receiver after this failure."""
+    """Return how long sending to the receiver pauses after this failure."""
     return max(RECEIVER_PAUSE, parse_retry_after(response.retry_after, now))
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta:
-    """The delay of a Retry-After header: at most a day, zero if invalid."""
+    """Parse a Retry-After header: at most a day, zero if invalid."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return timedelta(seconds=min(int(text[:9]), MAX_RETRY_AFTER.total_seconds()))
@@ -84,5 +84,4 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta:
 
 
 def should_disable_receiver(failing_since: datetime, now: datetime) -> bool:
-    """True if the receiver has failed for too long without a success."""
     return now - failing_since >= DISABLE_AFTER

@@ -4,8 +4,8 @@
     smtp://mail.example.com                        port 587; STARTTLS if the server offers it
     smtps://user:password@mail.example.com         implicit TLS, port 465
 
-Options: `?tls=required` requires STARTTLS without credentials too. `?tls=none` disables encryption, for a relay on
-the same machine: credentials are then sent in clear text. `?cafile=FILE` replaces the system's trusted authorities.
+Options: `?tls=required` requires STARTTLS even without credentials. `?tls=none` disables encryption, for a relay on
+the same machine: credentials are sent in clear text. `?cafile=FILE` replaces the system's trusted authorities.
 Special characters are percent-encoded (`%40` for `@`). Certificates are always verified.
 """
 
@@ -40,14 +40,8 @@ def parse_smtp_url(url: str) -> SmtpServer:
     parts = _split(url)
     user, password = _credentials(parts)
     options = _options(parts)
-    server = SmtpServer(
-        host=_host(parts),
-        port=_port(parts),
-        encryption=_encryption(parts.scheme, options.get("tls"), has_login=user is not None),
-        user=user,
-        password=password,
-        cafile=options.get("cafile"),
-    )
+    encryption = _encryption(parts.scheme, options.get("tls"), has_login=user is not None)
+    server = SmtpServer(_host(parts), _port(parts), encryption, user, password, options.get("cafile"))
     try:
         server.tls_context()
     except OSError:  # includes ssl.SSLError
@@ -109,7 +103,6 @@ def _options(parts: SplitResult) -> dict[str, str]:
 
 
 def _encryption(scheme: str, tls: str | None, *, has_login: bool) -> Encryption:
-    """Credentials are sent encrypted unless `tls=none` is explicit."""
     if tls not in (None, "required", "none"):
         raise ValueError("tls=required, tls=none or no tls option")
     if scheme == "smtps":

@@ -1,6 +1,6 @@
-"""Allowed destinations of webhooks: public addresses, and networks from a setting.
+"""Allowed webhook destinations: public addresses, and networks from a setting.
 
-All others could be internal: private networks, this machine, link-local addresses with cloud metadata, multicast.
+Other addresses can be internal: private networks, this machine, link-local addresses with cloud metadata, multicast.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ Network = IPv4Network | IPv6Network
 
 # All public unicast addresses.
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
-# Blocked although they are in public ranges.
+# Exceptions in the public ranges.
 _BLOCKED = (
     ip_network("168.63.129.16/32"),  # Azure's metadata
     ip_network("192.88.99.0/24"),  # 6to4 relays
@@ -18,18 +18,18 @@ _BLOCKED = (
     ip_network("2001::/23"),  # Teredo and other tunnels
     ip_network("3fff::/20"),  # documentation
 )
-# With an IPv4 address in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
+# Have an IPv4 address in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
 _EMBEDS_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """The networks in `10.0.0.0/8, fd00::/8`. Raises ValueError if one is invalid."""
+    """Parse a list such as `10.0.0.0/8, fd00::/8`. Raises ValueError."""
     return tuple(ip_network(part.strip()) for part in text.split(","))
 
 
 def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
-    """True if webhooks may connect to a resolved address."""
+    """Return whether webhooks can connect to a resolved address."""
     try:
         return is_in_networks(address, allowed) or _is_public(_embedded(ip_address(address)))
     except ValueError:
@@ -37,7 +37,7 @@ def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
 
 
 def is_in_networks(address: str, networks: Iterable[Network]) -> bool:
-    """True if the address, or the IPv4 address embedded in it, is in a network."""
+    """Return whether the address, or its embedded IPv4 address, is in a network."""
     ip = ip_address(address)
     return any(ip in network or _embedded(ip) in network for network in networks)
 
@@ -50,7 +50,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address embedded in an IPv6 address, or the address itself."""
+    """Return the IPv4 address embedded in an IPv6 address, or the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if any(address in network for network in _EMBEDS_IPV4):

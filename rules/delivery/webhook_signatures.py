@@ -10,12 +10,12 @@ PREFIX = "whsec_"
 
 
 def generate_secret() -> str:
-    """A new secret with 256 random bits."""
+    """Generate a secret of 256 random bits."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def headers(valid_secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a message, signed with each valid secret.
+    """Return a message's headers, signed with each valid secret.
 
     timestamp -- in seconds since the epoch
     """
@@ -27,7 +27,7 @@ def headers(valid_secrets: Iterable[str], message_id: str, timestamp: int, body:
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """One signature. Raises ValueError if the secret is malformed."""
+    """Return a signature. Raises ValueError if the secret is malformed."""
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error:

@@ -1,1 +1,1 @@
-"""The events of a recording: envelopes, summaries, masking, and values read from them."""
+"""Recorded events: envelopes, summaries, masking, and values read from them."""

@@ -1,4 +1,4 @@
-"""Recent activity in one sentence, as context for a design decision (contract 3.14)."""
+"""Recent activity in a sentence, as context for a design decision (contract 3.14)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A session's changed files, commands and plans, without late events (R18)."""
+"""A session's changed files, commands and plans."""
 
 from collections import Counter
 from typing import Any, NamedTuple
@@ -16,8 +16,6 @@ MAX_PATH_CHARACTERS = 1_000
 
 
 class ArtifactEvent(NamedTuple):
-    """One event with its envelope."""
-
     event_id: str
     time_ns: int
     kind: str
@@ -30,13 +28,13 @@ class ArtifactEvent(NamedTuple):
 class Artifacts:
     """Collects artifacts from a session's events in order.
 
-    Changes and commands from the editor extension count only if no other channel has any (docs/metrics.md#terms).
+    Uses the editor extension's changes and commands only if no other channel has any (docs/metrics.md#terms).
     """
 
     def __init__(self) -> None:
         self._command_characters_left = commands.MAX_SESSION_CHARACTERS
         self._characters_left = MAX_TOTAL_CONTENT_CHARACTERS
-        # By whether the editor extension reported them.
+        # True for the editor extension.
         self._files: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
         self._commands: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
         self._todo_lists = TodoLists()
@@ -59,9 +57,7 @@ class Artifacts:
         if event.kind in CHANGE_KINDS:
             self._add_change(event)
         elif event.kind == "command":
-            command = _command(event, self._command_characters_left > 0)
-            self._command_characters_left -= len(text(field(event.envelope, "data", "command")) or "")
-            self._commands[is_from_editor(event.envelope)].append(command)
+            self._add_command(event)
         elif event.kind == "planning":
             self._todo_lists.add(event.event_id, event.time_ns, event.source, field(event.envelope, "data"))
 
@@ -71,7 +67,8 @@ class Artifacts:
         if path is None:
             return
         path = storable(path, MAX_PATH_CHARACTERS)
-        file = self._files[is_from_editor(event.envelope)].setdefault(path, _new_file(path))
+        new = {"path": path, "lines_added": 0, "lines_removed": 0, "attributions": Counter(), "changes": []}
+        file = self._files[is_from_editor(event.envelope)].setdefault(path, new)
         fields = {"lines_added": "linesAdded", "lines_removed": "linesRemoved"}
         lines = {name: integer(field(data, key), range(2**31)) or 0 for name, key in fields.items()}
         for name, count in lines.items():
@@ -82,7 +79,7 @@ class Artifacts:
 
     def _replace_content(self, file: dict[str, Any], kind: str, data: Any) -> None:
         """Store the latest content or diff, within the limit for all files."""
-        self._characters_left += len(file["content"] or "") + len(file["diff"] or "")
+        self._characters_left += len(file.get("content") or "") + len(file.get("diff") or "")
         content = text(field(data, "content"))
         latest = content if content is not None else text(field(data, "diff")) or ""
         limit = min(MAX_CONTENT_CHARACTERS, self._characters_left)
@@ -92,29 +89,19 @@ class Artifacts:
         file |= {"is_cut": len(latest) > len(stored), "content": None, "diff": None}
         file["diff" if content is None else "content"] = stored or None
 
-
-def _new_file(path: str) -> dict[str, Any]:
-    return {
-        "path": path,
-        "lines_added": 0,
-        "lines_removed": 0,
-        "attributions": Counter(),
-        "changes": [],
-        "content": None,
-        "diff": None,
-    }
+    def _add_command(self, event: ArtifactEvent) -> None:
+        data = field(event.envelope, "data")
+        command = text(field(data, "command"))
+        can_verify = self._command_characters_left > 0
+        self._command_characters_left -= len(command or "")
+        row = _event_fields(event) | {
+            "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
+            "verifies": commands.verification_kind(command or "") if can_verify else None,
+            "exit_code": integer(known_exit_code(event.envelope), INT64),
+            "duration_ms": integer(field(data, "durationMs"), INT64),
+        }
+        self._commands[is_from_editor(event.envelope)].append(row)
 
 
 def _event_fields(event: ArtifactEvent) -> dict[str, Any]:
     return {name: value for name, value in event._asdict().items() if name != "envelope"}
-
-
-def _command(event: ArtifactEvent, recognizes: bool) -> dict[str, Any]:
-    data = field(event.envelope, "data")
-    command = text(field(data, "command"))
-    return _event_fields(event) | {
-        "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
-        "verifies": commands.verification_kind(command or "") if recognizes else None,
-        "exit_code": integer(known_exit_code(event.envelope), INT64),
-        "duration_ms": integer(field(data, "durationMs"), INT64),
-    }

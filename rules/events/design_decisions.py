@@ -1,4 +1,4 @@
-"""Decisions in `decision_event` and `plan_decision` events (contract 5.2 and 5.5)."""
+"""Design decisions in `decision_event` and `plan_decision` events (contract 5.2 and 5.5)."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ _TEXTS = {
 
 
 def read_decision(envelope_text: str) -> dict[str, Any]:
-    """The decision's fields; None if missing, empty or of another type."""
+    """Return the decision's fields; None for missing, empty and malformed ones."""
     data = field(json.loads(envelope_text), "data")
     texts = {name: text(field(data, key)) for name, key in _TEXTS.items()}
     return {

@@ -1,4 +1,4 @@
-"""Duplicates: events of several channels about the same call, which counts once (R36, docs/metrics.md#channels)."""
+"""Duplicates: several channels' events about the same call, which counts once (R36, docs/metrics.md#channels)."""
 
 import hashlib
 from collections import Counter
@@ -10,26 +10,24 @@ from rules.events.envelopes import field, integer, label, text
 from rules.events.recorded_events import CHANNELS
 from rules.plain_text import single_spaced
 
-# The source of calls by an unknown tool, from any channel.
+# The source of an unknown tool's calls.
 RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 _CODEX = "codex"
-_ONCE_A_SESSION = frozenset({"session_start", "session_end"})
-# The parts of a call that are events in addition to its outcome.
-_PARTS_OF_A_CALL = {"tool_intent": "intent", "permission_decision": "decision"}
+_SESSION_BOUNDARIES = frozenset({"session_start", "session_end"})
+# Key prefixes of a call's events that precede its outcome.
+_BEFORE_OUTCOME = {"tool_intent": "intent", "permission_decision": "decision"}
 _REPEATABLE = ("prompt:", "usage:", "inner:")
-# The start of an agent session, and a subagent by name: its telemetry has a session of its own. Neither joins calls.
+# Codex's telemetry reports each subagent in a separate session. These keys link it to its parent.
 _START, SUBAGENT = "start:", "subagent:"
 _DIGEST_CHARACTERS = 24
 
-
-# An event's number and its keys.
-Row = tuple[int, list[str]]
+Row = tuple[int, list[str]]  # an event's arrival number and keys
 
 
 class ChannelEvent(NamedTuple):
-    """An event of a channel: its arrival number, its channel and the column `joins`."""
+    """A channel's event: arrival number, channel and `joins` column."""
 
     seq: int
     channel: str
@@ -37,15 +35,15 @@ class ChannelEvent(NamedTuple):
 
 
 def columns(envelope: Any) -> dict[str, str | None]:
-    """The columns that only events of channels have; their values are None without an envelope."""
+    """Return the columns that only channels' events have; None for a client's event, without an envelope."""
     agent_session = label(field(envelope, "data", "meta", "ideSessionId"))
     return {"agent_session": agent_session, "joins": joins(envelope)}
 
 
 def joins(envelope: Any) -> str | None:
-    """The keys of an event of a channel, separated by blanks; None if no other channel can have the event.
+    """Return the keys of a channel's event, separated by spaces; None if no other channel can have the event.
 
-    The keys are stored with the event: the same envelope must always have the same keys.
+    The keys are stored with the event: an envelope must always have the same keys.
     """
     kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
     agent_session = text(field(data, "meta", "ideSessionId")) or ""
@@ -56,7 +54,7 @@ def joins(envelope: Any) -> str | None:
 
 
 def subagent_key(agent_id: str) -> str:
-    """The key of the events that name a subagent of Codex, whose telemetry has it as a session of its own."""
+    """Return the key of events that name a Codex subagent."""
     return _key("subagent", agent_id)
 
 
@@ -69,25 +67,24 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
             yield _key("request", request_id)
         if response := _normalized(field(data, "lastAssistantMessage")):
             yield _key("response", agent_session, response)
-    elif kind in _ONCE_A_SESSION:
+    elif kind in _SESSION_BOUNDARIES:
         yield _key(kind, agent_session)
     elif tool_use_id := text(field(data, "toolUseId")):
-        yield _key(_PARTS_OF_A_CALL.get(kind, "outcome"), tool_use_id)
-        if kind not in _PARTS_OF_A_CALL and _is_inner(data, tool_use_id):
+        yield _key(_BEFORE_OUTCOME.get(kind, "outcome"), tool_use_id)
+        # A script of Codex's code mode made the call. The proxy does not see its id; other channels do.
+        is_inner = tool_use_id.startswith("exec-") or text(field(data, "parentToolUseId")) is not None
+        if is_inner and kind not in _BEFORE_OUTCOME:
             content = _normalized(field(data, "command")) or _normalized(field(data, "path"))
             yield _key("inner", agent_session, kind, content)
 
 
-def _is_inner(data: Any, tool_use_id: str) -> bool:
-    """Return whether a script of Codex's code mode made the call. The proxy does not see its id; other channels do."""
-    return tool_use_id.startswith("exec-") or text(field(data, "parentToolUseId")) is not None
-
-
 def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
-    """The keys that Codex needs: its telemetry identifies neither the response of a usage nor subagents."""
+    """Yield additional keys for Codex, whose telemetry does not identify responses and subagents."""
     agent_id = text(field(data, "meta", "agentId"))
     if kind in _RESPONSES:
-        yield from _usage_keys(data, agent_id or agent_session)
+        counts = [integer(field(data, name)) for name in _USAGE]
+        if any(count is not None for count in counts):
+            yield _key("usage", agent_id or agent_session, *(str(count or 0) for count in counts))
     if kind in ("prompt", "session_start"):
         yield _key("start", agent_session)
     started = text(field(data, "agentId")) if kind == "task_dispatch" else None
@@ -95,14 +92,8 @@ def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
         yield subagent_key(subagent)
 
 
-def _usage_keys(data: Any, agent_session: str) -> Iterator[str]:
-    counts = [integer(field(data, name)) for name in _USAGE]
-    if any(count is not None for count in counts):
-        yield _key("usage", agent_session, *(str(count or 0) for count in counts))
-
-
 def _normalized(value: Any) -> str:
-    """The text without the differences in white space between channels."""
+    """Normalize white space, which differs between channels."""
     return single_spaced(text(value) or "")
 
 
@@ -112,32 +103,32 @@ def _key(kind: str, *parts: str) -> str:
 
 
 def superseded(events: Iterable[ChannelEvent]) -> set[int]:
-    """The numbers of the events that a better channel has too.
+    """Return the arrival numbers of the events that a better channel also has.
 
-    An event with a key of a better channel is superseded. A prompt, a usage and a script's call can be repeated: of
-    these, as many are superseded, in order, as a better channel has. Events of one channel do not supersede each other.
-    The prompt and the start of a session that an event names as a subagent are superseded: no person wrote it.
+    An event is superseded if a better channel has an event with the same key. Prompts, usages and a script's calls can
+    be repeated: each event of a better channel supersedes only one of these, in order. The prompt and the start of a
+    subagent's session are superseded, because no person wrote the prompt.
 
-    events -- in the order of their times
+    events -- ordered by time
     """
     by_channel: dict[str, list[Row]] = {channel: [] for channel in CHANNELS}
     for event in events:
         if event.channel in by_channel:
             by_channel[event.channel].append((event.seq, (text(event.joins) or "").split()))
-    found = set(_starts_of_subagents(by_channel))
+    result = set(_subagent_starts(by_channel))
     better: Counter[str] = Counter()
     for channel in CHANNELS:
         counts: Counter[str] = Counter()
         for seq, keys in by_channel[channel]:
             if better and any(_is_covered(key, counts, better) for key in keys):
-                found.add(seq)
+                result.add(seq)
             counts.update(keys)
         better |= counts
-    return found
+    return result
 
 
-def _starts_of_subagents(by_channel: Mapping[str, list[Row]]) -> Iterator[int]:
-    """The prompts and starts of subagents' own sessions. The best channel has none: nothing supersedes it."""
+def _subagent_starts(by_channel: Mapping[str, list[Row]]) -> Iterator[int]:
+    """Yield the prompts and starts of subagents' sessions. The best channel has none."""
     rows = chain.from_iterable(by_channel.values())
     subagents = {key for _, keys in rows for key in keys if key.startswith(SUBAGENT)}
     for seq, keys in chain.from_iterable(by_channel[channel] for channel in CHANNELS[1:]):
@@ -153,7 +144,7 @@ def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
 
 
 def tool_source(source: Any) -> str | None:
-    """The tool of an event of a channel, or RECORDED if it is not known; None for the client's."""
+    """Return the tool of a channel's event, or RECORDED if it is unknown; None for a client's event."""
     if field(source, "channel") not in CHANNELS:
         return None
     return label(field(source, "tool")) or RECORDED

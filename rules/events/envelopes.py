@@ -1,4 +1,4 @@
-"""Fields of an envelope; any may be missing or of any type (contract 5.1)."""
+"""An envelope's fields; any can be missing or of any type (contract 5.1)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ CHANGE_KINDS = frozenset({"file_diff", "file_create", "file_delete"})
 
 
 def field(value: Any, *names: str) -> Any:
-    """`value[name][...]`, or None where an object or a field on the way is missing."""
+    """Return `value[name][...]`; None if a field is missing or its parent is not an object."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value
@@ -21,17 +21,17 @@ def text(value: Any) -> str | None:
 
 
 def integer(value: Any, allowed: range | None = None) -> int | None:
-    """The integer, if it is in the allowed range; `true` and `1.0` are not integers."""
+    """Return the value if it is an integer in the allowed range. `true` and `1.0` are not integers."""
     return value if type(value) is int and (allowed is None or value in allowed) else None
 
 
 def label(value: Any) -> str | None:
-    """A name truncated and made storable; None if it is not a string."""
+    """Return a name, truncated and storable; None if it is not a string."""
     return replace_unstorable(value[:MAX_LABEL_CHARACTERS]) if isinstance(value, str) else None
 
 
 def source_name(source: Any) -> str:
-    """The string, or an object's `integration`, `emitter` or `channel`; else ""."""
+    """Return the string, or an object's `integration`, `emitter` or `channel`; else ""."""
     if isinstance(source, dict):
         names = (source.get(name) for name in ("integration", "emitter", "channel"))
         source = next((name for name in names if isinstance(name, str) and name), None)
@@ -43,7 +43,7 @@ def is_from_editor(envelope: Any) -> bool:
 
 
 def known_exit_code(envelope: Any) -> int | None:
-    """A command's exit code, unless Claude Code's hooks report it: theirs is always 0."""
+    """Return a command's exit code, except from Claude Code's hooks, which always report 0."""
     methods = field(envelope, "provenance", "methods")
     is_hook = isinstance(methods, list) and "hook" in methods
     if is_hook and source_name(field(envelope, "source")) == "claude-code":
@@ -52,7 +52,7 @@ def known_exit_code(envelope: Any) -> int | None:
 
 
 def columns(envelope: dict[str, Any], channel: str | None = None) -> dict[str, str | None]:
-    """The fields with their own columns. The source of an event of one of the service's channels is its tool."""
+    """Return the envelope's fields with columns. For an event of the service's channels, the source is its tool."""
     source = envelope.get("source")
     tool = label(field(source, "tool")) if channel else None
     return {

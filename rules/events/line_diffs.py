@@ -4,11 +4,10 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import groupby
 from typing import NamedTuple
 
-# Larger ranges are split at lines that are unique in both texts: difflib takes quadratic time. So are ranges with many
-# repeated lines: difflib pairs each occurrence in one text with each in the other.
+# difflib takes quadratic time, and pairs each occurrence of a line in one text with each in the other. Ranges above
+# these limits are split at lines that are unique in both texts.
 MAX_COMPARED_LINES = 4_000
 MAX_EQUAL_PAIRS = 20_000
 CONTEXT_LINES = 3
@@ -16,7 +15,7 @@ NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 class Change(NamedTuple):
-    """Lines `old_start` to `old_end` of the old text are replaced by `new_start` to `new_end` of the new one."""
+    """Replaces lines `old_start` to `old_end` of the old text with `new_start` to `new_end` of the new text."""
 
     old_start: int
     old_end: int
@@ -28,15 +27,21 @@ class Change(NamedTuple):
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines with their ends; only a line feed ends a line, as in git."""
+    """Split into lines, keeping their ends. As in git, only a line feed ends a line."""
     lines = text.split("\n")
     last = lines.pop()
     return [line + "\n" for line in lines] + ([last] if last else [])
 
 
 def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
-    """The changes from one list of lines to another, in order; the same for the same lists."""
-    return _joined(_changes(old, new))
+    """Return the changes between two lists of lines, in order. Deterministic."""
+    result: list[Change] = []
+    for change in _changes(old, new):
+        # Join adjacent changes.
+        if result and (result[-1].old_end, result[-1].new_end) == (change.old_start, change.new_start):
+            change = Change(result[-1].old_start, change.old_end, result.pop().new_start, change.new_end)
+        result.append(change)
+    return result
 
 
 def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> Iterator[Change]:
@@ -63,7 +68,7 @@ def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
 
 
 def _split_changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
-    """The changes between the lines that both texts have once and in the same order."""
+    """Yield the changes between the lines that are unique in both texts and in the same order."""
     at_old = at_new = 0
     for old_line, new_line in (*_common_lines(old, new), (len(old), len(new))):
         between = _changes(old[at_old:old_line], new[at_new:new_line], is_split=True)
@@ -72,7 +77,7 @@ def _split_changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
 
 
 def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """The longest list of positions of common unique lines that ascends in both texts."""
+    """Return the longest list of positions of common unique lines that ascends in both texts."""
     counts = Counter(old), Counter(new)
     at_new = {line: number for number, line in enumerate(new) if counts[1][line] == 1}
     pairs = [(n, at_new[line]) for n, line in enumerate(old) if counts[0][line] == 1 and line in at_new]
@@ -93,31 +98,21 @@ def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int
 
 
 def _differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
-    """The number of equal lines at the start, and where the equal lines at the end start in each."""
+    """Return the number of equal lines at the start, and the positions of the equal lines at the end."""
     shortest = min(len(old), len(new))
     start = next((n for n in range(shortest) if old[n] != new[n]), shortest)
     end = next((n for n in range(shortest - start) if old[-1 - n] != new[-1 - n]), shortest - start)
     return start, len(old) - end, len(new) - end
 
 
-def _joined(found: Iterator[Change]) -> list[Change]:
-    """Changes that touch each other as one."""
-    result: list[Change] = []
-    for change in found:
-        if result and (result[-1].old_end, result[-1].new_end) == (change.old_start, change.new_start):
-            change = Change(result[-1].old_start, change.old_end, result.pop().new_start, change.new_end)
-        result.append(change)
-    return result
-
-
 def hunks(
-    old: Sequence[str], new: Sequence[str], found: Sequence[Change], first_line: int = 1
+    old: Sequence[str], new: Sequence[str], differences: Sequence[Change], first_line: int = 1
 ) -> Iterator[str]:
-    """The lines of a unified diff without its file header; each ends with a line feed.
+    """Yield the lines of a unified diff without its file header; each ends with a line feed.
 
     first_line -- the number of the first line in both texts
     """
-    for group in _grouped(found):
+    for group in _grouped(differences):
         first, last = group[0], group[-1]
         before = min(CONTEXT_LINES, first.old_start)
         after = min(CONTEXT_LINES, len(old) - last.old_end)
@@ -126,35 +121,32 @@ def hunks(
         yield f"@@ -{old_range} +{new_range} @@\n"
         at = first.old_start - before
         for change in group:
-            yield from _marked(" ", old[at : change.old_start])
-            yield from _marked("-", old[change.old_start : change.old_end])
-            yield from _marked("+", new[change.new_start : change.new_end])
+            yield from _prefixed(" ", old[at : change.old_start])
+            yield from _prefixed("-", old[change.old_start : change.old_end])
+            yield from _prefixed("+", new[change.new_start : change.new_end])
             at = change.old_end
-        yield from _marked(" ", old[at : last.old_end + after])
+        yield from _prefixed(" ", old[at : last.old_end + after])
 
 
-def _grouped(found: Sequence[Change]) -> Iterator[list[Change]]:
-    """Changes whose contexts touch or overlap, together."""
-    number, previous_end = 0, None
-
-    def group_of(change: Change) -> int:
-        nonlocal number, previous_end
-        if previous_end is not None and change.old_start - previous_end > 2 * CONTEXT_LINES:
-            number += 1
-        previous_end = change.old_end
-        return number
-
-    yield from (list(group) for _, group in groupby(found, group_of))
+def _grouped(differences: Sequence[Change]) -> list[list[Change]]:
+    """Group changes with contexts that touch or overlap."""
+    groups: list[list[Change]] = []
+    for change in differences:
+        if groups and change.old_start - groups[-1][-1].old_end <= 2 * CONTEXT_LINES:
+            groups[-1].append(change)
+        else:
+            groups.append([change])
+    return groups
 
 
 def _range(start: int, end: int, first_line: int) -> str:
-    """A hunk's lines; an empty range has the number of the line before it."""
+    """Format a hunk's range; an empty one has the number of the line before it."""
     length = end - start
     if length == 1:
         return str(start + first_line)
     return f"{start + first_line - (not length)},{length}"
 
 
-def _marked(mark: str, lines: Sequence[str]) -> Iterator[str]:
+def _prefixed(prefix: str, lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
-        yield mark + line if line.endswith("\n") else f"{mark}{line}\n{NO_NEWLINE}"
+        yield prefix + line if line.endswith("\n") else f"{prefix}{line}\n{NO_NEWLINE}"

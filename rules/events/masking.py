@@ -1,7 +1,7 @@
-"""Mask secrets of known formats in recorded events, before they are stored (R38).
+"""Mask secrets of known formats in recorded events before they are stored (R38).
 
-Only formats with a fixed prefix are recognized: guesses would change the code in a recording. Each pattern is
-searched only in texts that contain its hint, and takes linear time.
+Only formats with a fixed prefix are recognized: guessing would change recorded code. Each pattern is only searched in
+texts that contain its hint, and takes linear time.
 """
 
 import re
@@ -11,12 +11,12 @@ from rules.candidate_keys import ALPHABET
 from rules.events.envelopes import INT64
 
 MARKER = "[masked]"
-# As deep as a client's events may be (R27).
+# The maximum depth of a client's events (R27).
 MAX_DEPTH = 32
 TOO_DEEP = "[too deep]"
 MAX_BEARER_CHARACTERS = 4_096
 MAX_PRIVATE_KEY_CHARACTERS = 20_000
-# Longer secrets are masked, but one that starts at the end of a text is recognized by this much of it.
+# This much of a longer secret is enough to recognize it.
 MAX_SECRET_CHARACTERS = 5_000
 
 _NO_MORE = r"(?![A-Za-z0-9])"
@@ -48,17 +48,17 @@ _PREFIXED = (
 
 
 class _Format(NamedTuple):
-    """Secrets of one kind. Each text with one of them contains `hint`."""
+    """A secret's format. Every text with such a secret contains `hint`."""
 
     hint: str
     pattern: re.Pattern[str]
 
     @classmethod
     def with_prefix(cls, prefix: str, rest: str) -> "_Format":
-        """The prefix starts a word, also right after the escaped line break of a JSON text.
+        """Match secrets that start a word, or follow an escaped line break in a JSON text.
 
-        The pattern starts with the prefix, which is the fastest to search. A run of letters starts a word once, so it
-        is not read again for each repetition of the prefix in it.
+        The lookbehinds follow the prefix, because a literal prefix is the fastest to search. Requiring the start of a
+        word avoids reading a run of letters again for each repetition of the prefix in it.
         """
         text = re.escape(prefix)
         return cls(prefix, re.compile(rf"{text}(?:(?<![\w-]{text})|(?<=\\[nrt]{text})){rest}", re.ASCII))
@@ -94,10 +94,10 @@ _FORMATS_IN_ANY_CASE = [
 
 
 def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A JSON value with masked strings, also in the names of fields.
+    """Mask the strings in a JSON value, including field names.
 
-    The result can be stored as an event: numbers that JSON or a column cannot hold are None, and values nested deeper
-    than `depth` are replaced.
+    The result can be stored as an event: numbers that JSON or a column cannot hold become None, and values nested
+    deeper than `depth` are replaced.
     """
     if isinstance(value, str):
         return mask_text(value)
@@ -111,7 +111,7 @@ def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def mask_text(text: str) -> str:
-    """The text with MARKER in place of each secret."""
+    """Replace each secret in the text with MARKER."""
     for known in _FORMATS:
         if known.hint in text:
             text = known.pattern.sub(MARKER, text)

@@ -1,4 +1,4 @@
-"""Events recorded by the service's own channels, in addition to the candidate's client (R36)."""
+"""Events recorded by the service's own channels (R36)."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from rules.events import masking
 from rules.events.envelopes import CHANGE_KINDS, field, label
 
-# Best first: a call that several channels have seen counts once, from the first of these.
+# Best first: a call recorded by several channels counts once, from the first of them.
 CHANNELS = ("proxy", "http-hook", "otlp")
-# The name of the candidate's client where channels are listed. Its events have no channel.
+# The candidate's client in lists of channels. Its events have no channel.
 CLIENT = "client"
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -23,8 +23,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class EventSource(NamedTuple):
     """The channel that recorded an agent session, and its tool.
 
-    tool -- such as `claude-code`, `codex` or `opencode`; None if it is not known
-    agent_session -- the tool's id of the session, or one derived from the conversation
+    tool -- such as `claude-code`, `codex` or `opencode`; None if unknown
+    agent_session -- the tool's session id, or an id derived from the conversation
     """
 
     channel: str
@@ -37,10 +37,10 @@ class EventSource(NamedTuple):
 class RecordedEvent:
     """An event before it has an id and an envelope.
 
-    kind, data -- as in docs/candidate-client.md#5-events; `data` has `toolUseId` for everything that a tool did, and
-        `requestId` for a model's response, where they are known
-    identity -- with `kind` and `index`, identifies the event in its agent session, now and when it is seen again: a
-        tool-use id, a response's id, or a prompt's position in its conversation
+    kind, data -- as in docs/candidate-client.md#5-events; if known, `data` has `toolUseId` for a tool's events, and
+        `requestId` for a model's response
+    identity -- identifies the event in its agent session, together with `kind` and `index`: a tool-use id, a response's
+        id, or a prompt's position in its conversation
     agent_id -- the subagent's id
     at -- None for the arrival time
     """
@@ -69,7 +69,7 @@ class ResponseUsage(NamedTuple):
 
 
 def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
-    """The event's envelope, with masked secrets (R38).
+    """Build the event's envelope, with masked secrets (R38).
 
     ids -- `id`, `sessionId` and `ts`
     """
@@ -100,7 +100,7 @@ def _is_human(event: RecordedEvent) -> bool:
 
 
 def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
-    """A time with further nanoseconds, as an event's `ts` and in nanoseconds since 1970."""
+    """Add nanoseconds to a time; return an event's `ts`, and the nanoseconds since 1970."""
     time_ns = (time - _EPOCH) // _MICROSECOND * 1000 + nanoseconds
     seconds, fraction = divmod(time_ns, 10**9)
     whole = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
@@ -109,6 +109,6 @@ def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
 
 
 def serialize(value: dict[str, Any]) -> str:
-    """A JSON text that a column can hold; surrogates are escaped."""
+    """Return a JSON text that a column can hold, with escaped surrogates."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return json.dumps(value, separators=(",", ":")) if _SURROGATES.search(text) else text

@@ -1,4 +1,4 @@
-"""One-line summaries of events (contract 5.2 to 5.8), stored on arrival."""
+"""One-line event summaries (contract 5.2 to 5.8), stored on arrival."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,30 +17,30 @@ Reader = Callable[[Fields, Any], tuple[Any, Any]]  # (data, envelope) -> (subjec
 
 
 class Summary(NamedTuple):
-    """`subject` is a path, command, question or tool; `note` is the result."""
+    """The event's path, command, question or tool, and its result."""
 
     subject: str | None
     note: str | None
 
 
 def summarize(envelope: Any) -> Summary:
-    """The summary of an envelope as it was sent; never raises."""
+    """Summarize an envelope as sent. Never raises."""
     data = field(envelope, "data")
     fields = data if isinstance(data, dict) else {}
     read = _READERS.get(text(field(envelope, "kind")) or "")
     subject, note = read(fields, envelope) if read else (None, None)
     if not subject and not note:
-        subject = _first_text(fields)
+        # For unknown kinds and masked data.
+        subject = next((value for value in fields.values() if isinstance(value, str) and value), None)
     return Summary(event_line(subject, MAX_SUBJECT_CHARACTERS), event_line(note, MAX_NOTE_CHARACTERS))
 
 
 def format_summary(subject: str | None, note: str | None) -> str:
-    """A stored summary for people."""
     return _join(" · ", subject, note)
 
 
 def plan_step_text(todo: Any) -> str | None:
-    """The text of a plan's step: `content` in Claude Code, `step` in Codex."""
+    """Return a plan step's text: `content` in Claude Code, `step` in Codex."""
     return text(field(todo, "content")) or text(field(todo, "step"))
 
 
@@ -49,7 +49,6 @@ def _join(separator: str, *parts: str | None) -> str:
 
 
 def _fields(subject: str, note: str | None = None) -> Reader:
-    """A reader of string fields."""
     return lambda data, envelope: (data.get(subject), data.get(note) if note else None)
 
 
@@ -75,7 +74,7 @@ def _prompt(data: Fields, envelope: Any) -> tuple[Any, Any]:
 
 def _response(data: Fields, envelope: Any) -> tuple[Any, Any]:
     tokens = integer(data.get("outputTokens"))
-    # Codex reports running totals of its session, which say nothing about one response.
+    # Codex reports its session's running totals, not the response's.
     is_known = tokens is not None and source_name(field(envelope, "source")) != "codex"
     note = _join(", ", text(data.get("model")), f"output tokens: {tokens}" if is_known else None)
     return data.get("lastAssistantMessage"), note
@@ -125,11 +124,6 @@ def _editor(data: Fields, envelope: Any) -> tuple[Any, Any]:
 
 def _web_lookup(data: Fields, envelope: Any) -> tuple[Any, Any]:
     return data.get("query") or data.get("url"), None
-
-
-def _first_text(data: Fields) -> str | None:
-    """The first string in the data: for unknown kinds, and for data that was masked as a whole."""
-    return next((value for value in data.values() if isinstance(value, str) and value), None)
 
 
 _READERS: dict[str, Reader] = {

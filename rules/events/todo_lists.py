@@ -1,7 +1,7 @@
-"""Agents' plans as to-do lists, each with the last state of its steps.
+"""Agents' plans as to-do lists, with the latest state of each step.
 
-Claude Code and Codex send the whole list each time (`todos`); a list that shares no step with the previous one is a
-new plan. Claude Code's newer tools add and change single tasks by number: the tasks of one agent are one list. A task
+Claude Code and Codex send the complete list each time (`todos`); a list that shares no step with the previous one is a
+new plan. Claude Code's newer tools add and change single tasks by number: all of an agent's tasks are one list. A task
 without a number gets the next one, as in the tool.
 """
 
@@ -27,15 +27,15 @@ class TodoLists:
     def add(self, event_id: str, time_ns: int, source: str | None, data: Any) -> None:
         agent = label(field(data, "meta", "ideSessionId")) or source
         todos = field(data, "todos")
-        is_whole = isinstance(todos, list)
-        steps = [_plan_step(todo) for todo in todos[:MAX_STEPS]] if is_whole else []
-        current = self._current.get((agent, is_whole))
-        if current is None or (is_whole and not _is_same_plan(current["steps"], steps)):
+        is_complete = isinstance(todos, list)
+        steps = [_plan_step(todo) for todo in todos[:MAX_STEPS]] if is_complete else []
+        current = self._current.get((agent, is_complete))
+        if current is None or (is_complete and not _is_same_plan(current["steps"], steps)):
             current = {"source": source, "started_ns": time_ns, "steps": [], "versions": 0}
             self.lists.append(current)
-            self._current[agent, is_whole] = current
+            self._current[agent, is_complete] = current
         current |= {"event_id": event_id, "changed_ns": time_ns, "versions": current["versions"] + 1}
-        if is_whole:
+        if is_complete:
             current["steps"] = steps
         else:
             _change_task(current["steps"], data)
@@ -50,7 +50,7 @@ def _plan_step(todo: Any) -> PlanStep:
 
 
 def _is_same_plan(before: list[PlanStep], steps: list[PlanStep]) -> bool:
-    """True if they share a step, or the list was emptied."""
+    """Return whether they share a step, or the list was emptied."""
     return not steps or not {step["step"] for step in before}.isdisjoint(step["step"] for step in steps)
 
 

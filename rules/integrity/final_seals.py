@@ -1,4 +1,4 @@
-"""The content of a final seal, and its differences from a session (R43, docs/integrity.md#final-seal)."""
+"""A final seal's content, and its differences from the session (R43, docs/integrity.md#final-seal)."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from rules.session_close import COUNTED_AFTER_CLOSE
 
 VERSION = "PROOFSTONE-FINAL-SEAL-V1"
 
-# Events count if they arrive before then (R18).
+# Events that arrive later do not count (R18).
 DELAY = COUNTED_AFTER_CLOSE
 # The worker seals within seconds, but may be down for a while.
 OVERDUE = timedelta(hours=1)
@@ -23,12 +23,12 @@ CODES = {
     "status": "session_changed",
     "erasure": "session_changed",
 }
-# Seals of earlier versions do not have them.
+# Parts that earlier versions did not seal.
 LATER_CODES = {"owner": "session_changed", "client": "session_changed", "submission": "metrics_changed"}
 
 
 def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The further metrics without names from the candidate's computer, since seals outlive an erasure."""
+    """Remove names from the further metrics: they come from the candidate's computer, and seals outlive an erasure."""
     if further_metrics is None:
         return None
     try:
@@ -39,7 +39,7 @@ def without_names(further_metrics: Mapping[str, Any] | None) -> dict[str, Any] |
 
 
 def is_complete(content: str) -> bool:
-    """Return whether the text has all parts; without a key, anyone can write a final seal."""
+    """Return whether the text has all parts."""
     try:
         parts = json.loads(content)
         required = all(isinstance(parts[name], dict) for name in (*CODES, "events"))
@@ -50,16 +50,18 @@ def is_complete(content: str) -> bool:
 
 
 def differences(sealed: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """The finding's code and the changed columns of each part that differs; `events` is compared elsewhere."""
-    changed: dict[str, list[str]] = {}
+    """Yield the finding's code and the changed columns of each part except `events`."""
     for part, code in (CODES | LATER_CODES).items():
         if part in sealed:
             names = sealed[part].keys() | stored[part].keys()
-            different = [name for name in sorted(names) if sealed[part].get(name) != stored[part].get(name)]
-            changed.setdefault(code, []).extend(different)
-    yield from ((code, names) for code, names in changed.items() if names)
+            changed = [name for name in sorted(names) if sealed[part].get(name) != stored[part].get(name)]
+            if changed:
+                yield code, changed
 
 
-def names_other(parts: Mapping[str, Any], mac: bytes | None) -> bool:
-    """Return whether a seal names a predecessor other than the one with this MAC (None for the first seal)."""
+def names_wrong_predecessor(parts: Mapping[str, Any], mac: bytes | None) -> bool:
+    """Return whether a seal names a predecessor with a different MAC (None for the first seal).
+
+    Seals of earlier versions name none.
+    """
     return "previous" in parts and parts["previous"].get("mac") != (mac and mac.hex())

@@ -17,7 +17,7 @@ _NEXT_FILE = ("diff --git ", "--- ", "*** ")
 
 
 def line_digest(line: str) -> str:
-    """Identify a line by its text without the whitespace around it; BLANK for a blank line, which never counts."""
+    """Identify a line by its stripped text; BLANK for a blank line, which is never counted."""
     content = line.strip()
     if not content:
         return BLANK
@@ -25,10 +25,10 @@ def line_digest(line: str) -> str:
 
 
 def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
-    """The path of an agent's change and the lines that it added; None for any other event. Never raises."""
+    """Return the path of an agent's change and the lines that it added; None for other events. Never raises."""
     path = text(field(envelope, "data", "path"))
-    is_agents = field(envelope, "provenance", "attribution") == "likely_ai"
-    if text(field(envelope, "kind")) not in KINDS or not is_agents or not path:
+    is_by_agent = field(envelope, "provenance", "attribution") == "likely_ai"
+    if text(field(envelope, "kind")) not in KINDS or not is_by_agent or not path:
         return None
     diff, content, old, new = (
         text(field(envelope, "data", name)) for name in ("diff", "content", "oldString", "newString")
@@ -42,7 +42,7 @@ def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
 
 
 def _lines_of_diff(diff: str) -> Iterator[str]:
-    """The added lines in the hunks of a unified diff; hunks without line numbers end at the next header."""
+    """Yield a unified diff's added lines. Hunks without line numbers end at the next header."""
     is_counted, old_left, new_left, in_hunk = False, 0, 0, False
     for line in diff.split("\n"):
         if is_counted and old_left <= 0 and new_left <= 0:
@@ -60,12 +60,12 @@ def _lines_of_diff(diff: str) -> Iterator[str]:
 
 
 class AgentLines:
-    """The lines that a session's agents added, by the path of the final diff that they belong to.
+    """The lines that a session's agents added, by their path in the final diff.
 
-    Each added line explains one line of that path. Lines of a path that is not in the final diff, such as a file
-    renamed later, or that can be several, explain lines of any path.
+    Each added line explains one line of its path. If the path is ambiguous or not in the final diff, such as a file
+    renamed later, it explains one line of any path.
 
-    paths -- of the final diff
+    paths -- the final diff's paths
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -73,57 +73,53 @@ class AgentLines:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for path in sorted(self._paths):
             self._by_name[path.rpartition("/")[2]].append(path)
-        self._of_path: dict[str, Counter[str]] = defaultdict(Counter)
-        self._of_others: Counter[str] = Counter()
+        self._counts_by_path: dict[str, Counter[str]] = defaultdict(Counter)
+        self._unresolved_counts: Counter[str] = Counter()
 
     def add(self, path: str, lines: Iterable[str]) -> None:
         """Add a change's lines."""
-        known = self._resolve(path)
-        counter = self._of_others if known is None else self._of_path[known]
-        counter.update(map(line_digest, lines))
+        resolved = self._resolve(path)
+        counts = self._unresolved_counts if resolved is None else self._counts_by_path[resolved]
+        counts.update(map(line_digest, lines))
 
     def _resolve(self, path: str) -> str | None:
-        """The path of the final diff that an agent's path names, absolute or relative to a folder inside it."""
+        """Return the final diff's path for an agent's path: absolute, or relative to the root or a subfolder."""
         path = path.replace("\\", "/").removeprefix("./")
         if path in self._paths:
             return path
-        named = self._by_name.get(path.rpartition("/")[2], [])
-        inside = [known for known in named if path.endswith("/" + known)]
-        if inside:
-            return max(inside, key=len)
-        below = [known for known in named if known.endswith("/" + path)]
-        return below[0] if len(below) == 1 else None
+        candidates = self._by_name.get(path.rpartition("/")[2], [])
+        suffixes = [candidate for candidate in candidates if path.endswith("/" + candidate)]
+        if suffixes:
+            return max(suffixes, key=len)
+        longer = [candidate for candidate in candidates if candidate.endswith("/" + path)]
+        return longer[0] if len(longer) == 1 else None
 
     def manual_lines(self, path: str, lines: Iterable[tuple[int, str]]) -> Iterator[int]:
-        """The numbers of the lines that no agent added.
+        """Yield the numbers of the lines that no agent added.
 
-        lines -- the added lines of a path, in order: number and digest
+        lines -- a path's added lines, in order: number and digest
         """
-        counters = [self._of_path[path], self._of_others] if path in self._of_path else [self._of_others]
+        counters = [self._counts_by_path.get(path, Counter()), self._unresolved_counts]
         for number, digest in lines:
-            if digest != BLANK and not any(_take(counter, digest) for counter in counters):
+            counts = next((counts for counts in counters if counts[digest] > 0), None)
+            if counts is not None:
+                counts[digest] -= 1
+            elif digest != BLANK:
                 yield number
 
 
-def _take(counter: Counter[str], digest: str) -> bool:
-    is_left = counter[digest] > 0
-    if is_left:
-        counter[digest] -= 1
-    return is_left
-
-
 def split_digests(digests: str) -> Iterator[str]:
-    """The digests in a string of them."""
+    """Split concatenated digests."""
     return (digests[at : at + DIGEST_CHARACTERS] for at in range(0, len(digests), DIGEST_CHARACTERS))
 
 
 def numbers(ranges: Iterable[list[int]]) -> Iterator[int]:
-    """The line numbers in ranges."""
+    """Yield the line numbers in ranges."""
     return (number for first, last in ranges for number in range(first, last + 1))
 
 
 def ranges(numbers: Iterable[int]) -> list[list[int]]:
-    """Ascending line numbers as [first, last]."""
+    """Return ascending line numbers as [first, last]."""
     result: list[list[int]] = []
     for number in numbers:
         if result and number == result[-1][1] + 1:

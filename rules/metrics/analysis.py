@@ -1,4 +1,4 @@
-"""A session's analysis: phases, work periods, turns, tools, models, error episodes."""
+"""Analyze a session: phases, work periods, turns, tools, models, error episodes."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ VERIFICATION_EVENTS = {"test_run": "test", "build_run": "build"}
 
 
 class Verification(NamedTuple):
-    """A command or run that verified the work; `passed` is None if its result is not known."""
+    """A command or run that verified the work; `passed` is None if its result is unknown."""
 
     event_id: str
     time_ns: int
@@ -23,7 +23,7 @@ class Verification(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A session's details beyond its metrics."""
+    """A session's analysis."""
 
     times: PhaseTimes
     phase_spans: list[Span]

@@ -1,4 +1,4 @@
-"""Events reduced to the values that metrics and the analysis are derived from."""
+"""Events, reduced to the values that metrics and the analysis use."""
 
 import hashlib
 import sys
@@ -24,10 +24,10 @@ from rules.metrics.usage import UsageReport, read_usage_report
 from rules.plain_text import event_line
 
 MAX_FAILURE_OUTPUT_CHARACTERS = 300
-# Output names the cause near its end; the last line often only reports a failure.
+# Output names the cause near its end. The last line often only reports a failure.
 _LAST_LINES = 3
 _LAST_CHARACTERS = 4000
-MAX_KIND_CHARACTERS = 40  # no kind that counts is longer
+MAX_KIND_CHARACTERS = 40  # above the longest kind in the metrics
 BY_HAND = frozenset({"likely_human", "ai_revised_by_human"})
 ATTRIBUTIONS = BY_HAND | {"likely_ai", "mixed"}
 
@@ -36,38 +36,42 @@ Reader = Callable[[Any], dict[str, Any]]
 
 @dataclass(slots=True)
 class AnalyzedEvent:
-    """One event; fields that its kind does not have are None.
+    """One event. Fields that its kind does not have are None.
 
-    All events of a session are in memory at the same time, so nothing else of the envelope is included.
+    It excludes the envelope's contents, because all of a session's events are in memory at the same time.
+
+    time_ns -- since the epoch
+    kind -- "" if it is longer than MAX_KIND_CHARACTERS
+    attribution, path_digest -- a change's; one of ATTRIBUTIONS
+    command_kind -- test, check or build
+    failed -- a command's with a known exit code, or a test run's with its counts
+    passed -- the same events'; false for a test run without tests
+    subject -- with details only: a prompt's, or an event's that failed or passed
+    failure_output -- with details only: the last lines
+    is_read_only -- with details only
     """
 
-    time_ns: int  # since the epoch
+    time_ns: int
     id: str
-    kind: str  # "" for a longer one than MAX_KIND_CHARACTERS
+    kind: str
     from_editor: bool
-    attribution: str | None = None  # of a change, one of ATTRIBUTIONS
-    path_digest: bytes | None = None  # of a change: a short digest, equal for equal paths
-    command_kind: str | None = None  # test, check or build
-    failed: bool | None = None  # of a command with a known exit code, or a test run with its counts
-    passed: bool | None = None  # of the same events; false for a test run without tests
+    attribution: str | None = None
+    path_digest: bytes | None = None
+    command_kind: str | None = None
+    failed: bool | None = None
+    passed: bool | None = None
     tool: str | None = None
-    tool_source: str | None = None  # of a tool call
+    tool_source: str | None = None
     usage: UsageReport | None = None
-    # With details only:
-    subject: str | None = None  # of a prompt, or an event that failed or passed
-    failure_output: str | None = None  # of a failure: the last lines
-    is_read_only: bool = False  # of a command
-
-    @property
-    def sort_key(self) -> tuple[int, str, str]:
-        """The sort key: time, then id; without an id, which ingest rejects, the content."""
-        return self.time_ns, self.id, "" if self.id else repr(self)
+    subject: str | None = None
+    failure_output: str | None = None
+    is_read_only: bool = False
 
 
 def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[AnalyzedEvent]:
-    """A session's events, sorted.
+    """Return a session's events, sorted.
 
-    timeline -- (nanoseconds since the epoch, envelope as sent); the order matters only for sessions whose commands
+    timeline -- (nanoseconds since the epoch, envelope as sent). The order matters only for sessions whose commands
         exceed MAX_SESSION_CHARACTERS
     """
     events, remaining = [], commands.MAX_SESSION_CHARACTERS
@@ -76,15 +80,16 @@ def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[A
         if event.kind == "command":
             remaining -= len(_command_text(envelope))
         events.append(event)
-        del envelope  # It can be large: it must not stay in memory while the next one is read.
-    return sorted(events, key=lambda event: event.sort_key)
+        del envelope  # Free the memory before the next envelope is read.
+    # Ingest rejects events without an id. Without one, the content makes the order deterministic.
+    return sorted(events, key=lambda event: (event.time_ns, event.id, "" if event.id else repr(event)))
 
 
 def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool = True) -> AnalyzedEvent:
-    """The event of an envelope as it was sent; never raises.
+    """Read an envelope as it was sent. Never raises.
 
     details -- read the fields that only the analysis needs
-    recognizes -- read the text of a command
+    recognizes -- read a command's text
     """
     kind = _kind(field(envelope, "kind"))
     source = source_name(field(envelope, "source"))
@@ -114,8 +119,8 @@ def _kind(value: Any) -> str:
 
 def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
     """Drop the editor extension's duplicates (docs/metrics.md#terms)."""
-    others = {_duplicated_group(event) for event in events if not event.from_editor} - {None}
-    return [event for event in events if not event.from_editor or _duplicated_group(event) not in others]
+    reported = {_duplicated_group(event) for event in events if not event.from_editor} - {None}
+    return [event for event in events if not event.from_editor or _duplicated_group(event) not in reported]
 
 
 def _duplicated_group(event: AnalyzedEvent) -> str | None:

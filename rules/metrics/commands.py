@@ -1,7 +1,4 @@
-"""Recognize tests, checks and builds (rules/metrics/command-recognition.md).
-
-The steps are numbered there; the lists are in verifications.json.
-"""
+"""Recognize tests, checks and builds, by the numbered steps of rules/metrics/command-recognition.md."""
 
 import json
 import re
@@ -13,18 +10,18 @@ from rules.metrics import shell
 
 KINDS = ("test", "check", "build")  # by priority
 
-# Limits for hostile input, far above real commands; with those of rules/metrics/shell.py any text takes well under a
-# second. Some patterns take quadratic time within a word. Scripts of `bash -c` need no limit: they are read from a
-# list, not by recursion, and nested quoting grows so fast that 256 KiB hold a dozen levels.
+# Limits for hostile input, far above real commands. Some patterns take quadratic time within a word. Scripts of
+# `bash -c` need no limit: they are read without recursion, and nested quoting grows so fast that 256 KiB fit a dozen
+# levels.
 MAX_WORD_CHARACTERS = 256
 MAX_PART_CHARACTERS = 16 * 1024
-MAX_READINGS = 16  # of a part, one after each prefix
-MAX_SESSION_CHARACTERS = 4 * 1024 * 1024  # of all commands; the recorded sessions have up to 40,000
+MAX_PREFIXES = 16  # per part
+MAX_SESSION_CHARACTERS = 4 * 1024 * 1024  # in all commands
 
 _LISTS = json.loads(Path(__file__).with_name("verifications.json").read_text(encoding="utf-8"))
 _OPTIONS_WITH_VALUE = _LISTS["options_with_value"]
 _TARGET_WORDS = _LISTS["runners"]["words"]
-# Every pattern begins with `^`: alternatives are tried at the start only, in the order of the list.
+# Each pattern begins with `^`. They are tried in order.
 _TOOLS = re.compile(
     "|".join(f"(?P<{tool['kind']}_{n}>{tool['pattern']})" for n, tool in enumerate(_LISTS["tools"]))
 )
@@ -37,7 +34,7 @@ Names = dict[str, list[tuple[list[str], bool]]]
 
 
 def _by_first_word(names: list[str], flagged: list[str]) -> Names:
-    """(words, is flagged) of each name by its first word, longest names first."""
+    """Group the names, as (words, is flagged), by first word, longest name first."""
     table: Names = {}
     for name in sorted([*names, *flagged], key=lambda name: -len(name.split())):
         table.setdefault(name.split()[0], []).append((name.split(), name in flagged))
@@ -49,7 +46,7 @@ _PREFIXES = _by_first_word(_LISTS["prefixes"], _LISTS["prefixes_with_argument"])
 
 
 def verification_kind(command: str) -> str | None:
-    """`test`, `check` or `build`; None for a command that verifies nothing."""
+    """Return `test`, `check` or `build`; None for other commands."""
     scripts, kinds = [command], set()
     while scripts and "test" not in kinds:
         for words in shell.split_parts(scripts.pop()):
@@ -58,8 +55,8 @@ def verification_kind(command: str) -> str | None:
 
 
 def _part_kind(words: list[str], scripts: list[str]) -> str | None:
-    """Steps 4 to 6 for one part; a shell's script is appended to `scripts` instead."""
-    for _ in range(MAX_READINGS):
+    """Apply steps 4 to 6 to one part; append a shell's script to `scripts`."""
+    for _ in range(MAX_PREFIXES):
         words = _program_first(words)
         if not words or _asks_for_help(words):
             return None
@@ -77,7 +74,7 @@ def _part_kind(words: list[str], scripts: list[str]) -> str | None:
 
 
 def _program_first(words: list[str]) -> list[str]:
-    """The words from the program on, with its plain name; [] without a program."""
+    """Return the words from the program's plain name on; [] without a program."""
     for index, word in enumerate(words):
         if word not in _LISTS["shell_words"] and not _ASSIGNMENT.match(word):
             return [_program(word), *words[index + 1 :]]
@@ -85,7 +82,7 @@ def _program_first(words: list[str]) -> list[str]:
 
 
 def _program(word: str) -> str:
-    """`eslint` for `node_modules/.bin/eslint@9`, `python` for `python3.11`."""
+    """Return `eslint` for `node_modules/.bin/eslint@9`, `python` for `python3.11`."""
     name = word.rpartition("/")[2]
     version = name.find("@", 1)
     name = name[:version] if version > 0 else name
@@ -98,7 +95,7 @@ def _asks_for_help(words: list[str]) -> bool:
 
 
 def _after_option(words: list[str], pattern: str) -> list[str] | None:
-    """`pytest tests` for `python -X dev -m pytest tests`; None without the option."""
+    """Return `pytest tests` for `python -X dev -m pytest tests`; None without the option."""
     index = 1
     while index < len(words) and words[index].startswith("-"):
         if re.fullmatch(pattern, words[index]):
@@ -108,7 +105,7 @@ def _after_option(words: list[str], pattern: str) -> list[str] | None:
 
 
 def _option_length(words: list[str], index: int) -> int:
-    """1, or 2 for an option with a value (step 3)."""
+    """Return 2 for an option with a value (step 3), else 1."""
     return 2 if words[index] in _OPTIONS_WITH_VALUE.get(words[0], ()) else 1
 
 
@@ -119,7 +116,7 @@ def _skip_options(words: list[str], index: int) -> int:
 
 
 def _after_name(words: list[str], name: list[str]) -> int | None:
-    """The index after a name; options may follow each of its words."""
+    """Return the index after a name; options can follow each of its words."""
     index = _skip_options(words, 1)
     for word in name[1:]:
         if index >= len(words) or words[index] != word:
@@ -138,7 +135,7 @@ def _runner_kind(words: list[str]) -> str | None:
 
 
 def _targets(words: list[str], start: int) -> Iterator[str]:
-    """The words that are not options, their values, assignments or numbers."""
+    """Yield the words that are not options, their values, assignments or numbers."""
     index = start
     while index < len(words):
         word = words[index]
@@ -151,7 +148,7 @@ def _targets(words: list[str], start: int) -> Iterator[str]:
 
 
 def _first_target(targets: Iterator[str]) -> list[str]:
-    """At most one target: the first after `workspace NAME` and `run`."""
+    """Return the first target after `workspace NAME` and `run`, if there is one."""
     first = list(islice(targets, 4))
     if first[:1] == ["workspace"]:
         first = first[2:]
@@ -177,13 +174,13 @@ def _tool_kind(words: list[str]) -> str | None:
 
 
 def _joined(words: list[str]) -> str:
-    """The part as text; words that are empty, too long or contain whitespace are ''."""
+    """Join the words; those that are empty, too long or contain whitespace become ''."""
     quoted = (word if len(word) <= MAX_WORD_CHARACTERS and word.split() == [word] else "''" for word in words)
     return " ".join(quoted)[:MAX_PART_CHARACTERS]
 
 
 def _without_prefix(words: list[str]) -> list[str]:
-    """The command after a prefix such as `sudo -u bob`; [] without one."""
+    """Return the command after a prefix such as `sudo -u bob`; [] without a prefix."""
     for name, takes_argument in _PREFIXES.get(words[0], ()):
         index = _after_name(words, name)
         if index is not None:

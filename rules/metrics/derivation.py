@@ -1,6 +1,6 @@
 """Derive a session's metrics from its events (docs/metrics.md, R19).
 
-The values are exact: milliseconds, billionths, counts. Only `to_response` rounds once more.
+The values are exact: milliseconds, billionths, counts. Only `to_response` rounds them.
 """
 
 from collections import Counter
@@ -11,11 +11,11 @@ from typing import Any
 from rules.events.envelopes import CHANGE_KINDS
 from rules.metrics.analyzed_events import BY_HAND, AnalyzedEvent, read_events, without_editor_duplicates
 from rules.metrics.error_episodes import find_error_episodes
-from rules.metrics.frequent_names import shown_names
+from rules.metrics.frequent_names import reported_names
 from rules.metrics.usage import PriceTable, total_usage
 from rules.statistics.rounding import BILLION, half_up_ratio, milliseconds, ratio
 
-VERSION = 1  # of the definition, stored with the values; increase it when the same events yield other values
+VERSION = 1  # Increase it when a change of the definitions changes existing sessions' metrics.
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,16 @@ def derive(
     test_result: tuple[int, int] | None = None,
     prices: PriceTable | None = None,
 ) -> Metrics:
-    """The metrics of a session without its late events (R18).
+    """Derive the metrics from a timeline without late events (R18).
 
     timeline -- as in `read_events`
-    test_result -- (passed, failed) as submitted by a reviewer or an integration
-    prices -- the price table of data/pricing.yaml
+    test_result -- (passed, failed), as submitted by a reviewer or an integration
     """
     events = read_events(timeline, details=False)
     kinds = Counter(event.kind for event in events)
-    counted = without_editor_duplicates(events)
-    commands = [event for event in counted if event.kind == "command"]
-    changes = [event for event in counted if event.kind in CHANGE_KINDS]
+    unique_events = without_editor_duplicates(events)
+    commands = [event for event in unique_events if event.kind == "command"]
+    changes = [event for event in unique_events if event.kind in CHANGE_KINDS]
     attributions = [change.attribution for change in changes if change.attribution]
     outcomes = [command.failed for command in commands if command.failed is not None]
     command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
@@ -75,13 +74,13 @@ def derive(
         verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
         manual_edit_ratio=_share([attribution in BY_HAND for attribution in attributions]),
         first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
-        tests_passed=_tests_passed(test_result, counted),
+        tests_passed=_tests_passed(test_result, unique_events),
         command_count=len(commands),
         file_change_count=len(changes),
         unique_files_touched=len({change.path_digest for change in changes} - {None}),
         test_run_count=kinds["test_run"] + command_kinds["test"],
         decision_count=kinds["decision_event"],
-        error_episodes=len(find_error_episodes(counted)),
+        error_episodes=len(find_error_episodes(unique_events)),
         known_exit_code_count=len(outcomes),
         attributed_change_count=len(attributions),
         tool_usage=tool_usage(events),
@@ -92,30 +91,33 @@ def derive(
 
 
 def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
-    """Calls by tool; sources without `tool_intent` count by `tool_use` and `mcp_call`."""
+    """Count calls by tool: a source's `tool_intent` events, or without any its `tool_use` and `mcp_call` events."""
     calls = [event for event in events if event.kind in ("tool_intent", "tool_use", "mcp_call")]
-    announcing = {call.tool_source for call in calls if call.kind == "tool_intent"}
-    counted = [call for call in calls if call.kind == "tool_intent" or call.tool_source not in announcing]
-    counts = Counter(call.tool for call in counted if call.tool is not None)
-    shown = shown_names(counts)
+    with_intents = {call.tool_source for call in calls if call.kind == "tool_intent"}
+    counts = Counter(
+        call.tool
+        for call in calls
+        if call.tool is not None and (call.kind == "tool_intent" or call.tool_source not in with_intents)
+    )
+    names = reported_names(counts)
     usage: Counter[str] = Counter()
     for tool, count in counts.items():
-        usage[shown[tool]] += count
+        usage[names[tool]] += count
     return dict(sorted(usage.items()))
 
 
 def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The `metrics` field of a response: ratios with 3 decimals, USD, percent.
+    """Return the `metrics` field of a response: ratios with 3 decimals, USD, percent.
 
-    values -- a mapping with the field names of `Metrics`
+    values -- by the names of the fields of `Metrics`
     """
     cost, ai_permille = values["total_cost_nano_usd"], values["ai_attribution_permille"]
     return {
         "durationMs": values["duration_ms"],
         "promptCount": values["prompt_count"],
-        "commandFailRate": shown_ratio(values["command_fail_rate"]),
-        "verifyIntensity": shown_ratio(values["verify_intensity"]),
-        "manualEditRatio": shown_ratio(values["manual_edit_ratio"]),
+        "commandFailRate": rounded_ratio(values["command_fail_rate"]),
+        "verifyIntensity": rounded_ratio(values["verify_intensity"]),
+        "manualEditRatio": rounded_ratio(values["manual_edit_ratio"]),
         "firstChangeLatencyMs": values["first_change_latency_ms"],
         "testsPassed": values["tests_passed"],
         "commandCount": values["command_count"],
@@ -136,22 +138,21 @@ def _elapsed(first: AnalyzedEvent, last: AnalyzedEvent) -> int:
 
 
 def _scaled_ratio(part: int, whole: int, scale: int) -> int | None:
-    """part / whole in units of 1/scale; None if `whole` is 0."""
+    """Return part / whole in units of 1/scale; None if `whole` is 0."""
     return half_up_ratio(part, whole, scale) if whole else None
 
 
 def _share(outcomes: Sequence[bool]) -> int:
-    """The share of true outcomes in billionths; 0 without any."""
+    """Return the share of true outcomes in billionths; 0 without outcomes."""
     return _scaled_ratio(sum(outcomes), len(outcomes), BILLION) or 0
 
 
 def is_passed(passed: int, failed: int) -> bool:
-    """Return whether a submitted test result counts as passed."""
     return failed == 0 and passed > 0
 
 
 def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
-    """The submitted result, else the last test run's, else the last test command's."""
+    """Return the submitted result, else the last test run's, else the last test command's."""
     if submitted is not None:
         return is_passed(*submitted)
     verified = [event for event in events if event.passed is not None]
@@ -160,6 +161,6 @@ def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEv
     return (runs or tests or [None])[-1]
 
 
-def shown_ratio(billionths: int | None) -> float | None:
-    """The ratio with 3 decimals."""
+def rounded_ratio(billionths: int | None) -> float | None:
+    """Round to 3 decimals."""
     return None if billionths is None else ratio(billionths, BILLION)

@@ -1,4 +1,4 @@
-"""Unbroken runs of failures and their endings (docs/metrics.md#analytics-of-a-session)."""
+"""Error episodes: unbroken runs of failures (docs/metrics.md#analytics-of-a-session)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -10,7 +10,7 @@ from rules.statistics.rounding import milliseconds
 
 
 class ErrorEpisode(NamedTuple):
-    """A run of failures; `changes` and `prompts` count from the first to the end."""
+    """A run of failures. `changes` and `prompts` are counts from the first failure to the end."""
 
     failures: list[AnalyzedEvent]
     ended_by: AnalyzedEvent | None
@@ -21,7 +21,7 @@ class ErrorEpisode(NamedTuple):
 
 
 def find_error_episodes(events: Sequence[AnalyzedEvent]) -> list[ErrorEpisode]:
-    """The episodes of a session's events in order, without duplicates."""
+    """Find the episodes in a session's events, given in order and without duplicates."""
     checks = [index for index, event in enumerate(events) if event.failed is not None]
     last_passed = {_subject(events[index]): index for index in checks if not events[index].failed}
     runs = [list(run) for _, run in groupby(checks, key=lambda index: events[index].failed)]

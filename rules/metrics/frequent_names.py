@@ -7,8 +7,8 @@ MAX_NAMES = 200  # far more tools or models than a session uses
 OTHER = "other"
 
 
-def shown_names(counts: Mapping[str, int]) -> dict[str, str]:
-    """Map each name to its name in the metrics: itself if it is among the most frequent, else OTHER.
+def reported_names(counts: Mapping[str, int]) -> dict[str, str]:
+    """Map each name to its name in the metrics: the most frequent ones to themselves, all others to OTHER.
 
     Ties are broken alphabetically.
     """

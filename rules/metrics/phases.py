@@ -1,10 +1,10 @@
-"""The time of a session by phase (docs/metrics.md#analytics-of-a-session).
+"""A session's time by phase (docs/metrics.md#analytics-of-a-session).
 
 Events are reported when they end, so the time before an event belongs to the event's phase.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ _PHASE_BY_KIND = {kind: phase for phase, kinds in _KINDS.items() for kind in kin
 
 
 class Phase(NamedTuple):
-    """One phase; `pauses` is the number of pauses truncated to MAX_PAUSE_MS."""
+    """One phase. `pauses` counts the pauses truncated to MAX_PAUSE_MS."""
 
     name: str
     events: int
@@ -38,7 +38,7 @@ class Phase(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Time of one phase, from one event to another."""
+    """A period within one phase."""
 
     name: str
     start_ns: int
@@ -46,7 +46,7 @@ class Span(NamedTuple):
 
 
 class PhaseTimes(NamedTuple):
-    """`elapsed_ms` is the sum of `active_ms`, the time of all phases, and `idle_ms`."""
+    """`elapsed_ms` is the sum of `active_ms` (all phases) and `idle_ms`."""
 
     elapsed_ms: int
     active_ms: int
@@ -55,23 +55,13 @@ class PhaseTimes(NamedTuple):
 
 
 def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
-    """The phases of a session's events in order, without duplicates."""
+    """Measure the phases of a session's events, given in order and without duplicates."""
     time: Counter[str] = Counter()
     pauses: Counter[str] = Counter()
-    carried = 0
-    for before, event in pairwise(events):
-        gap = event.time_ns - before.time_ns
-        counted = 0 if is_break(gap) else min(gap, MAX_PAUSE_MS * NS_PER_MS)
-        phase = _phase(event)
-        pauses[phase or "other"] += 0 < counted < gap
-        if phase is None:
-            carried += counted
-        else:
-            # A prompt follows no action.
-            time["other" if phase == "prompting" else phase] += carried
-            time[phase] += counted
-            carried = 0
-    time["other"] += carried
+    for event_phase, phase, start, end in _gaps(events):
+        counted = min(end - start, MAX_PAUSE_MS * NS_PER_MS)
+        time[phase] += counted
+        pauses[event_phase] += counted < end - start
     counts = Counter(map(_phase, events))
     active = time.total()
     elapsed = events[-1].time_ns - events[0].time_ns if events else 0
@@ -83,35 +73,39 @@ def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
 
 
 def phase_spans(events: Sequence[AnalyzedEvent]) -> list[Span]:
-    """The spans of the phases, by the rules of `measure_phases`: without breaks, with all other pauses."""
+    """Return the phases' periods, with pauses of any length but without breaks."""
     spans: list[Span] = []
-    carried: list[tuple[int, int]] = []
-    for before, event in pairwise(events):
-        gap = (before.time_ns, event.time_ns)
-        counted = [] if is_break(event.time_ns - before.time_ns) else [gap]
-        phase = _phase(event)
-        if phase is None:
-            carried += counted
+    for _, phase, start, end in _gaps(events):
+        if start == end:
             continue
-        _extend(spans, "other" if phase == "prompting" else phase, carried)
-        _extend(spans, phase, counted)
-        carried = []
-    _extend(spans, "other", carried)
+        if spans and (spans[-1].name, spans[-1].end_ns) == (phase, start):
+            start = spans.pop().start_ns
+        spans.append(Span(phase, start, end))
     return spans
 
 
-def _extend(spans: list[Span], name: str, gaps: list[tuple[int, int]]) -> None:
-    """Add times to the last span if they continue it, else as another span."""
-    for start, end in gaps:
-        if start == end:
+def _gaps(events: Sequence[AnalyzedEvent]) -> Iterator[tuple[str, str, int, int]]:
+    """Yield the gaps between events, without breaks: the event's phase, the gap's phase, start and end.
+
+    A gap before an event without a phase is carried to the next action. Prompts are not actions.
+    """
+    carried: list[tuple[int, int]] = []
+    for before, event in pairwise(events):
+        gap, phase = (before.time_ns, event.time_ns), _phase(event)
+        if phase is not None:
+            yield from (("other", "other" if phase == "prompting" else phase, *each) for each in carried)
+            carried = []
+        if is_break(event.time_ns - before.time_ns):
             continue
-        if spans and (spans[-1].name, spans[-1].end_ns) == (name, start):
-            start = spans.pop().start_ns
-        spans.append(Span(name, start, end))
+        if phase is None:
+            carried.append(gap)
+        else:
+            yield phase, phase, *gap
+    yield from (("other", "other", *each) for each in carried)
 
 
 def _phase(event: AnalyzedEvent) -> str | None:
-    """The phase of an event; None if its time is carried to the next action."""
+    """Return an event's phase; None if its time is carried to the next action."""
     if event.kind != "command":
         return _PHASE_BY_KIND.get(event.kind)
     if event.command_kind:

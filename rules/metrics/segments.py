@@ -12,7 +12,7 @@ MAX_GAP_MINUTES = 30  # within a work period
 
 
 class Segment(NamedTuple):
-    """Consecutive events; `event_id` is the first one's."""
+    """Consecutive events; `event_id` is the first event's."""
 
     event_id: str
     start_ns: int
@@ -27,19 +27,19 @@ class Segment(NamedTuple):
 
 
 def is_break(gap_ns: int) -> bool:
-    """True if the gap ends a work period."""
+    """Return whether the gap ends a work period."""
     return gap_ns > MAX_GAP_MINUTES * 60 * 10**9
 
 
 def split_work_periods(events: Sequence[AnalyzedEvent]) -> list[Segment]:
-    """The work periods of a session's events in order, without duplicates."""
+    """Split a session's events, given in order and without duplicates, into work periods."""
     gaps = (event.time_ns - before.time_ns for before, event in pairwise(events))
     starts = [index for index, gap in enumerate(gaps, start=1) if is_break(gap)]
     return _split(events, [0, *starts]) if events else []
 
 
 def split_turns(events: Sequence[AnalyzedEvent]) -> list[Segment]:
-    """The turns of a session's events in order, without duplicates."""
+    """Split a session's events, given in order and without duplicates, into turns."""
     return _split(events, [index for index, event in enumerate(events) if event.kind == "prompt"])
 
 

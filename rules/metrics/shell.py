@@ -1,4 +1,4 @@
-"""Split a command into parts and words: steps 1 and 2 of rules/metrics/command-recognition.md."""
+"""Split a command into parts and words by steps 1 and 2 of rules/metrics/command-recognition.md."""
 
 import re
 from bisect import bisect_left
@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     | " (?P<double> (?: [^"\\]++ | \\.?+ )*+ ) "?
     | \\ (?P<escaped> .?+ )
     | (?P<redirection> &>>? | >[>|&]? | <<< | <<-? | <[&>]? )
-    | (?P<cut> && | \|\| | \$\( | [;|&()`\n] )
+    | (?P<separator> && | \|\| | \$\( | [;|&()`\n] )
     | (?P<blank> [^\S\n]+ )
     | (?P<comment> \# )
     | (?P<dollar> \$ )
@@ -29,7 +29,7 @@ _ESCAPED_IN_DOUBLE = re.compile(r"""\\(["\\$`\n])""")
 
 
 def split_parts(text: str) -> list[list[str]]:
-    """The nonempty parts of a text, each a list of its words."""
+    """Return a text's nonempty parts, each a list of words."""
     text = _without_here_documents(text[:MAX_CHARACTERS_WITH_HERE_DOCUMENTS])
     return _Parser(text[:MAX_CHARACTERS]).parse()
 
@@ -50,7 +50,7 @@ def _without_here_documents(text: str) -> str:
 
 
 def _after_here_documents(line: str, number: int, numbers: dict[str, list[int]]) -> int:
-    """The number of the line after `line`'s here-documents, which start at `number`."""
+    """Return the number of the line after `line`'s here-documents, which start at `number`."""
     for opening in _HERE_DOCUMENT.finditer(line):
         ends = numbers.get(opening[opening.lastindex or 0], [])
         index = bisect_left(ends, number)
@@ -60,7 +60,7 @@ def _after_here_documents(line: str, number: int, numbers: dict[str, list[int]])
 
 
 class _Parser:
-    """Parses a text from left to right; `word` has the parts of the current word."""
+    """Parses a text from left to right. `word` contains the current word's pieces."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -79,14 +79,14 @@ class _Parser:
         return self.parts
 
     def _consume(self, token: re.Match[str]) -> int:
-        """Apply one token; returns the position of the next."""
+        """Apply a token; return the next token's position."""
         kind, piece = token.lastgroup, token[token.lastgroup or 0]
         if kind == "comment" and self.word is None:
             end = self.text.find("\n", token.end())
             return end if end >= 0 else len(self.text)
         if kind == "blank":
             self._end_word()
-        elif kind == "cut":
+        elif kind == "separator":
             self._end_part()
         elif kind == "redirection":
             self._redirect()

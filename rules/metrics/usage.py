@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain
-from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rules.events.envelopes import field, integer, label
-from rules.metrics.frequent_names import shown_names
+from rules.metrics.frequent_names import reported_names
 from rules.statistics.rounding import half_up
 from rules.timestamps import timestamp_from_ns
 
@@ -24,7 +23,7 @@ COUNTED = ("input", "output", "cacheRead", "cacheWrite")
 BILLED = ("input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h")
 _EVENT_FIELDS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
 UNKNOWN_MODEL = "unknown"
-# Far above any response; larger numbers could overflow 64-bit sums.
+# Far above any response. Larger numbers could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
 # For requests without a maximum: the longest response of the listed models, except gpt-5-pro (272,000), which OpenAI
@@ -38,9 +37,9 @@ _SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|-latest)?(?:\[1m\])?$", r
 
 
 class ReportedUsage(NamedTuple):
-    """Usage that a provider reported in a response; counts that it did not report are missing.
+    """Usage that a provider reported in a response. Unreported counts are missing.
 
-    `input` includes neither cache reads nor cache writes for any provider.
+    `input` excludes cache reads and cache writes for every provider.
     """
 
     model: str | None
@@ -50,7 +49,7 @@ class ReportedUsage(NamedTuple):
 class CallEstimate(NamedTuple):
     """An estimate of a call before it is made.
 
-    model -- None without a price: other names are a candidate's text, and an erasure keeps usage
+    model -- None for a model without a price: its name could be personal data, and an erasure keeps usage
     cost_nano_usd -- the maximum cost, in billionths of a dollar
     """
 
@@ -59,15 +58,15 @@ class CallEstimate(NamedTuple):
 
 
 class UsageReport(NamedTuple):
-    """Usage reported by one event; a Codex session's start reports its model."""
+    """Usage reported by one event. A Codex session's start reports its model."""
 
     time_ns: int
-    is_codex: bool
-    starts_session: bool
-    session: str | None
     model: str | None
     counts: TokenCounts
-    cost_usd: Fraction | None
+    cost_usd: Fraction | None = None
+    is_codex: bool = False
+    starts_session: bool = False
+    session: str | None = None
 
 
 class ModelUse(NamedTuple):
@@ -80,7 +79,7 @@ class ModelUse(NamedTuple):
 
 
 def price_table(entries: Iterable[Mapping[str, Any]]) -> PriceTable:
-    """The entries of data/pricing.yaml by model."""
+    """Group the entries of data/pricing.yaml by model."""
     table = defaultdict(list)
     for entry in entries:
         prices = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
@@ -91,31 +90,31 @@ def price_table(entries: Iterable[Mapping[str, Any]]) -> PriceTable:
 
 
 def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageReport | None:
-    """The report in an event's data; None if it reports neither tokens nor a model."""
+    """Read an event's usage; return None if its kind reports neither tokens nor a model."""
     is_codex = source == "codex"
     starts_session = is_codex and kind == "session_start"
     if not starts_session and kind not in ("ai_response", "subagent_usage"):
         return None
     return UsageReport(
         time_ns,
-        is_codex,
-        starts_session,
-        _shared(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
         _shared(label(field(data, "model")) or label(field(data, "meta", "model"))),
         token_counts(data, _EVENT_FIELDS),
         _reported_cost(field(data, "totalCost")),
+        is_codex,
+        starts_session,
+        _shared(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
     )
 
 
 def total_usage(
     reports: Iterable[UsageReport], prices: PriceTable
 ) -> tuple[dict[str, TokenCounts], int | None]:
-    """Tokens by model, and the cost in billionths of a dollar.
+    """Return the tokens by model, and the cost in billionths of a dollar.
 
-    A response's own `totalCost` has priority over the price table. The cost is None if a used model has no price, or if
-    nothing was used. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
+    A response's `totalCost` has priority over the price table. The cost is None without usage, or if a used model has
+    no price. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
 
-    reports -- in the order of their events
+    reports -- in event order
     """
     by_model = _responses_by_model(reports)
     tokens = {model: _sum_tokens(used) for model, used in by_model.items() if any(map(_has_tokens, used))}
@@ -123,7 +122,6 @@ def total_usage(
 
 
 def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[ModelUse]:
-    """The usage of `total_usage` by model."""
     return [
         ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, prices))
         for model, used in _responses_by_model(reports).items()
@@ -131,11 +129,11 @@ def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[M
 
 
 def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices: PriceTable) -> int | None:
-    """The cost of one call in billionths of a dollar; None without tokens.
+    """Return a call's cost in billionths of a dollar; None without tokens.
 
     Tokens without a price have the provider's highest listed price (R42).
     """
-    report = _call_report(used.model, time_ns)._replace(counts=used.counts)
+    report = UsageReport(time_ns, used.model, used.counts)
     if not _has_tokens(report):
         return None
     known = _prices(prices, report)
@@ -152,11 +150,11 @@ def estimate_call(
 ) -> CallEstimate:
     """Estimate a call before it is made (R42).
 
-    No token is shorter than a byte, and all input may be written to the cache.
+    The maximum is one token per byte, with all input written to the cache.
 
     model -- the name in the request
     """
-    report = _call_report(model, time_ns)
+    report = UsageReport(time_ns, model, {})
     listed = _prices(prices, report)
     known = listed or _highest_prices(provider, prices, report)
     input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
@@ -165,30 +163,25 @@ def estimate_call(
 
 
 def estimated_tokens(size: int) -> int:
-    """The tokens in a text of `size` bytes, rounded up."""
+    """Estimate the tokens in a text of `size` bytes, rounded up."""
     return -(-size // BYTES_PER_TOKEN)
 
 
-def _call_report(model: str | None, time_ns: int) -> UsageReport:
-    return UsageReport(time_ns, False, False, None, model, {}, None)
-
-
 def token_counts(data: Any, fields: Mapping[str, tuple[str, ...]]) -> TokenCounts:
-    """The plausible counts in `data`; `fields` has the path of each."""
+    """Return the plausible counts in `data`, by the paths in `fields`."""
     counts = {name: integer(field(data, *path), range(MAX_TOKENS + 1)) for name, path in fields.items()}
     return {name: count for name, count in counts.items() if count is not None}
 
 
 def _shared(name: str | None) -> str | None:
-    """Share one object per name, since all reports of a session are in memory at the same time."""
+    """Share one object per name: all of a session's reports are in memory at the same time."""
     return name and sys.intern(name)
 
 
 def _reported_cost(usd: Any) -> Fraction | None:
-    """The exact value of the decimal text (1.8e-05); None if it is not an amount."""
-    if type(usd) not in (int, float) or not 0 <= usd <= _MAX_NANO_USD:
-        return None
-    return Fraction(Decimal(repr(usd))) if isfinite(usd) else None
+    """Return the decimal text's exact value (1.8e-05); None if it is not an amount."""
+    is_amount = type(usd) in (int, float) and 0 <= usd <= _MAX_NANO_USD
+    return Fraction(Decimal(repr(usd))) if is_amount else None
 
 
 def _has_tokens(response: UsageReport) -> bool:
@@ -203,9 +196,9 @@ def _sum_tokens(responses: Iterable[UsageReport]) -> TokenCounts:
 
 
 def _responses_by_model(reports: Iterable[UsageReport]) -> dict[str, list[UsageReport]]:
-    """The responses that used anything, by model, with running totals resolved.
+    """Return the responses with usage by model, with running totals resolved.
 
-    Each has its own model and so its own price, also under OTHER.
+    Responses under OTHER keep their own model, which determines their price.
     """
     codex = _CodexTotals()
     responses = []
@@ -216,10 +209,10 @@ def _responses_by_model(reports: Iterable[UsageReport]) -> dict[str, list[UsageR
         response = codex.resolve(report) if report.is_codex else report
         if response.cost_usd is not None or _has_tokens(response):
             responses.append(response)
-    shown = shown_names(Counter(map(_model, responses)))
+    names = reported_names(Counter(map(_model, responses)))
     by_model = defaultdict(list)
     for response in responses:
-        by_model[shown[_model(response)]].append(response)
+        by_model[names[_model(response)]].append(response)
     return dict(sorted(by_model.items()))
 
 
@@ -228,10 +221,10 @@ def _model(response: UsageReport) -> str:
 
 
 class _CodexTotals:
-    """Turns the running totals of Codex sessions into the usage of each response.
+    """Converts Codex sessions' running totals to each response's usage.
 
-    Codex's responses name neither session nor model (contract 5.4): they belong to the session that started last,
-    unless a later client names one. A total that has decreased means that the counter was reset.
+    Codex's responses name neither session nor model (contract 5.4). They belong to the session that started last,
+    unless the client names one. A lower total means that the counter was reset.
     """
 
     def __init__(self) -> None:
@@ -242,7 +235,7 @@ class _CodexTotals:
     def start_session(self, report: UsageReport) -> None:
         self.session = report.session
         if report.session is None:
-            self.totals.pop(None, None)  # each session without a name is a new one
+            self.totals.pop(None, None)  # Each session without a name is new.
         if report.model is not None:
             self.models[report.session] = report.model
 
@@ -257,7 +250,7 @@ class _CodexTotals:
 
 
 def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
-    """The model's prices on the day of the response; {} if the table has none."""
+    """Return the model's prices on the day of the response; {} without prices."""
     model = _model(response)
     dated = table.get(model) or table.get(_SNAPSHOT.sub("", model), [])
     day = timestamp_from_ns(response.time_ns).date().isoformat()
@@ -265,7 +258,7 @@ def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
 
 
 def _highest_prices(provider: str, table: PriceTable, report: UsageReport) -> dict[str, Fraction]:
-    """The provider's highest listed price of each kind on the day of the call."""
+    """Return the provider's highest listed price of each kind on the day of the call."""
     highest: dict[str, Fraction] = {}
     for model in table:
         if model.startswith(_MODEL_PREFIXES[provider]):
@@ -275,7 +268,7 @@ def _highest_prices(provider: str, table: PriceTable, report: UsageReport) -> di
 
 
 def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int | None:
-    """Billionths of a dollar; None without responses, or if a price is missing."""
+    """Return the cost in billionths of a dollar; None without responses, or if a price is missing."""
     if not responses:
         return None
     usd = sum((response.cost_usd for response in responses if response.cost_usd is not None), Fraction(0))
@@ -293,7 +286,7 @@ def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int |
 
 
 def _billed_counts(response: UsageReport) -> TokenCounts:
-    """The response's tokens by the names of its prices."""
+    """Return the response's tokens by the names of its prices."""
     counts = {name: response.counts.get(name, 0) for name in _EVENT_FIELDS}
     if response.is_codex:
         # OpenAI's input includes cache reads (and its output reasoning).

@@ -1,4 +1,4 @@
-"""Averages and percentiles of a cohort, exact and rounded once (R19 to R22)."""
+"""A cohort's averages and percentiles, exact and rounded once (R19 to R22)."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ class Metric(NamedTuple):
     """A ranked metric; stored integers are `unit` times the value in responses."""
 
     name: str  # in responses
-    field: str  # of rules.metrics.Metrics, and the session's column
+    field: str  # in rules.metrics.Metrics; also the session's column
     unit: int
-    digits: int  # decimals of its average
+    digits: int  # decimals of the average
     observed: str  # the column with the number of observations (docs/metrics.md#observations)
     lower_is_better: bool = False  # for percentiles (R20)
-    direction: str = "neither"  # for people, one of DIRECTIONS (R44)
-    comparison: str = "higher than"  # of a session's rank in words
+    direction: str = "neither"  # for reviewers, one of DIRECTIONS (R44)
+    comparison: str = "higher than"  # starts a session's rank in words
 
 
 # In the specification's order.
@@ -50,44 +50,37 @@ METRICS = (
 
 
 def average(total: int, count: int, metric: Metric) -> int | float | None:
-    """The mean of `count` stored values with the sum `total`; None without values."""
+    """Return the mean of `count` stored values with the sum `total`; None without values."""
     if count == 0:
         return None
     mean = round_half_away(Fraction(total, count * metric.unit), metric.digits)
     return float(mean) if metric.digits else int(mean)
 
 
-def median(values: list[int], metric: Metric) -> int | float | None:
-    """The median of stored values; None without values."""
-    in_order = sorted(values)
-    middle = in_order[(len(values) - 1) // 2 : len(values) // 2 + 1]
-    return average(sum(middle), len(middle), metric)
-
-
 def quartiles(values: Sequence[int], metric: Metric) -> dict[str, int | float | None]:
-    """QUARTILES of sorted stored values, exact and rounded like the average; None without values.
+    """Return the QUARTILES of sorted stored values, rounded like the average; None without values.
 
-    Quartile i is at the position (n - 1) * i / 4, as with numpy's default, linear interpolation.
+    Quartile i is at position (n - 1) * i / 4, with linear interpolation as in numpy.
     """
     if not values:
         return dict.fromkeys(QUARTILES)
-    shown = {}
+    result = {}
     for quarter, name in enumerate(QUARTILES):
         position, part = divmod((len(values) - 1) * quarter, QUARTERS)
         below, above = values[position], values[position + (part > 0)]
-        shown[name] = average(below * QUARTERS + (above - below) * part, QUARTERS, metric)
-    return shown
+        result[name] = average(below * QUARTERS + (above - below) * part, QUARTERS, metric)
+    return result
 
 
-def shown_value(value: int | None, metric: Metric) -> int | float | None:
-    """A session's stored value as in responses."""
+def api_value(value: int | None, metric: Metric) -> int | float | None:
+    """Convert a session's stored value for responses."""
     return value if value is None or metric.unit == 1 else average(value, 1, metric)
 
 
 def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple[int, int]:
-    """The numbers of the other values that are strictly worse (R20) and equal.
+    """Count the other values that are strictly worse (R20), and the equal ones.
 
-    values -- of the cohort, sorted, with `value` among them
+    values -- the cohort's sorted values, including `value`
     """
     below, up_to = bisect_left(values, value), bisect_right(values, value)
     beaten = len(values) - up_to if metric.lower_is_better else below
@@ -95,10 +88,10 @@ def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple
 
 
 def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:
-    """A session's place by value among the other sessions with a value; None if it has none.
+    """Return a session's place by value among the other sessions; all fields are None without a value.
 
-    beaten -- others with a strictly worse value, as in `percentile`
-    n -- sessions with a value, including the session itself
+    beaten -- number of sessions with a strictly worse value
+    n -- number of sessions with a value, including this session
     """
     if not has_value:
         return dict.fromkeys(("below", "equal", "above", "rank"))
@@ -110,14 +103,14 @@ def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> d
 
 
 def percentile(worse: int, n: int, has_value: bool) -> float | None:
-    """The share of the other sessions that a session beats, with 3 decimals (R20).
+    """Return the share of other sessions that a session beats, with 3 decimals (R20).
 
-    worse -- sessions with a strictly worse value: lower, or higher where lower is better
-    n -- sessions with a value, including the session itself
+    worse -- number of sessions with a strictly worse value: lower, or higher where lower is better
+    n -- number of sessions with a value, including this session
     """
     return ratio(worse, n - 1) if has_value and n >= 2 else None
 
 
 def pass_rate(passed: int, sessions: int) -> int:
-    """The percentage of a cohort's sessions, at least one, with passing tests."""
+    """Return the percentage of sessions with passing tests."""
     return half_up(Fraction(100 * passed, sessions))

@@ -1,4 +1,4 @@
-"""Decisions about candidates, and selection rates of groups (docs/statistics.md#fairness)."""
+"""Hiring decisions, and selection rates of groups (docs/statistics.md#fairness)."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ FOUR_FIFTHS = Fraction(4, 5)
 
 
 class Group(NamedTuple):
-    """The decided candidates of a group, and the selected ones among them."""
+    """A group's numbers of decided candidates and of selected ones among them."""
 
     name: str
     decided: int
@@ -27,47 +27,40 @@ class Group(NamedTuple):
 
 
 def compare(decisions: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Compare the selection rates of groups with the highest one: `groups`, and the names of the `suppressed`.
+    """Compare the groups' selection rates with the highest rate, and name the suppressed groups.
 
     decisions -- (group, decision) of each candidate
     """
-    groups = count(decisions)
-    suppressed = to_suppress(groups)
-    shown = [group for group in groups if group not in suppressed]
-    reference = max(shown, key=lambda group: (group.rate, group.decided), default=None)
-    return {
-        "groups": [_comparison(group, reference) for group in shown if reference],
-        "suppressed": [group.name for group in groups if group in suppressed],
-    }
-
-
-def count(decisions: Iterable[tuple[str, str]]) -> list[Group]:
-    """The groups by name, including those without a decided candidate."""
     decided: Counter[str] = Counter()
     selected: Counter[str] = Counter()
     for name, decision in decisions:
         decided[name] += decision != "undecided"
         selected[name] += decision in SELECTED
-    return [Group(name, decided[name], selected[name]) for name in sorted(decided)]
+    groups = [Group(name, decided[name], selected[name]) for name in sorted(decided)]
+    suppressed = find_suppressed(groups)
+    compared = [group for group in groups if group not in suppressed]
+    reference = max(compared, key=lambda group: (group.rate, group.decided), default=None)
+    return {
+        "groups": [_comparison(group, reference) for group in compared if reference],
+        "suppressed": [group.name for group in groups if group in suppressed],
+    }
 
 
-def to_suppress(groups: list[Group]) -> set[Group]:
-    """The groups with fewer than MIN_DECIDED candidates, and the smallest others that would reveal them.
+def find_suppressed(groups: list[Group]) -> set[Group]:
+    """Return the groups with fewer than MIN_DECIDED candidates, and the smallest other groups that would reveal them.
 
-    A reader may know the totals of all groups. The remainder then has to be that of at least two groups, and of at
-    least MIN_DECIDED candidates.
+    A reader can know the totals and subtract. The suppressed candidates must therefore be in at least two groups, and
+    be at least MIN_DECIDED.
     """
     by_size = sorted(groups, key=lambda group: (group.decided, group.name))
     suppressed = [group for group in by_size if group.decided < MIN_DECIDED]
     others = by_size[len(suppressed) :]
-    while others and _reveals_one(suppressed):
+    while others:
+        sizes = [group.decided for group in suppressed if group.decided]
+        if not sizes or (len(sizes) >= 2 and sum(sizes) >= MIN_DECIDED):
+            break
         suppressed.append(others.pop(0))
     return set(suppressed)
-
-
-def _reveals_one(suppressed: list[Group]) -> bool:
-    sizes = [group.decided for group in suppressed if group.decided]
-    return bool(sizes) and (len(sizes) < 2 or sum(sizes) < MIN_DECIDED)
 
 
 def _comparison(group: Group, reference: Group) -> dict[str, Any]:
@@ -84,9 +77,9 @@ def _comparison(group: Group, reference: Group) -> dict[str, Any]:
 
 
 def fisher_exact(group: Group, other: Group) -> Fraction:
-    """The two-sided p-value of Fisher's exact test of two selection rates.
+    """Return the two-sided p-value of Fisher's exact test of two selection rates.
 
-    The probability of all tables with the same totals that are at most as probable as the observed one.
+    The probability of all tables with the same totals that are at most as probable as the observed table.
     """
     selected = group.selected + other.selected
     lowest = max(0, selected - other.decided)

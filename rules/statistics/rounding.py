@@ -8,27 +8,27 @@ BILLION = 10**9  # ratios and dollars are stored as billionths
 
 
 def half_up(value: Fraction) -> int:
-    """The nearest integer; ties round up."""
+    """Round to the nearest integer; ties round up."""
     return floor(value + Fraction(1, 2))
 
 
 def round_half_away(value: Fraction, digits: int) -> Fraction:
-    """The value with `digits` decimals, exact; ties round away from zero."""
+    """Round to `digits` decimals, exactly; ties round away from zero."""
     scale = 10**digits
     rounded = Fraction(half_up(abs(value) * scale), scale)
     return -rounded if value < 0 else rounded
 
 
 def half_up_ratio(part: int, whole: int, scale: int) -> int:
-    """part / whole in units of 1/scale; ties round up."""
+    """Return part / whole in units of 1/scale; ties round up."""
     return half_up(Fraction(part * scale, whole))
 
 
 def milliseconds(nanoseconds: int) -> int:
-    """Whole milliseconds; ties round up."""
+    """Round to milliseconds; ties round up."""
     return (nanoseconds + NS_PER_MS // 2) // NS_PER_MS
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """part / whole with 3 decimals; None if `whole` is 0."""
+    """Return part / whole with 3 decimals; None if `whole` is 0."""
     return float(round_half_away(Fraction(part, whole), 3)) if whole else None

@@ -1,25 +1,20 @@
-"""Scores of a rubric's criteria by several reviewers, and the total: exact, and rounded once."""
+"""Several reviewers' scores of a rubric's criteria, and totals: exact and rounded once."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from rules.statistics.rounding import round_half_away
 
-
-def find_criterion(criteria: Iterable[Mapping[str, Any]], key: str) -> Mapping[str, Any] | None:
-    return next((criterion for criterion in criteria if criterion["key"] == key), None)
+# Reviewers disagree if their values are at least this many levels apart.
+DISAGREEMENT_LEVELS = 2
 
 
 def value_range(criterion: Mapping[str, Any]) -> tuple[int, int]:
-    """The lowest and highest value of a criterion's levels."""
+    """Return the lowest and highest value of a criterion's levels."""
     values = [level["value"] for level in criterion["levels"]]
     return min(values), max(values)
-
-
-# Reviewers disagree if their values are at least this many levels apart.
-DISAGREEMENT_LEVELS = 2
 
 
 def mean(values: Sequence[int]) -> Fraction | None:
@@ -27,7 +22,7 @@ def mean(values: Sequence[int]) -> Fraction | None:
 
 
 def summarize(criterion: Mapping[str, Any], values: Sequence[int]) -> dict[str, Any]:
-    """Mean (with 3 decimals), spread and disagreement of the reviewers' values; nulls without a value."""
+    """Return the mean (with 3 decimals), spread and disagreement of the reviewers' values."""
     exact = mean(values)
     if exact is None:
         return {"mean": None, "spread": None, "disagreement": False}
@@ -41,16 +36,16 @@ def summarize(criterion: Mapping[str, Any], values: Sequence[int]) -> dict[str, 
 
 
 def _position(criterion: Mapping[str, Any], value: int) -> Fraction:
-    """The value's position among the levels; between two levels, by linear interpolation."""
+    """Return the value's position among the levels; between two levels, by linear interpolation."""
     levels = sorted(level["value"] for level in criterion["levels"])
     below = min(bisect_right(levels, value), len(levels) - 1) - 1
     return below + Fraction(value - levels[below], levels[below + 1] - levels[below])
 
 
 def total_score(criteria: Sequence[Mapping[str, Any]], values: Mapping[str, int | Fraction]) -> float | None:
-    """The weighted sum, with 3 decimals; None until each criterion has a value.
+    """Return the weighted sum, with 3 decimals; None until each criterion has a value.
 
-    values -- the scores, or their means, by the criterion's key
+    values -- the scores, or their means, by criterion key
     """
     if any(criterion["key"] not in values for criterion in criteria):
         return None
@@ -60,7 +55,7 @@ def total_score(criteria: Sequence[Mapping[str, Any]], values: Mapping[str, int 
 
 
 def total_score_range(criteria: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:
-    """The lowest and highest possible total."""
+    """Return the lowest and highest possible total."""
     ranges = {criterion["key"]: value_range(criterion) for criterion in criteria}
     lowest = total_score(criteria, {key: low for key, (low, _) in ranges.items()})
     highest = total_score(criteria, {key: high for key, (_, high) in ranges.items()})

@@ -105,7 +105,7 @@ def test_revoked_key_is_rejected_whatever_it_sends(candidate, key, session):
 
 
 def test_key_of_a_deleted_assessment_is_rejected(candidate, assessment):
-    assessment.delete_softly()
+    assessment.soft_delete()
     assert error_of(candidate.get("/v1/me")) == UNAUTHORIZED
 
 
@@ -182,7 +182,7 @@ def test_malformed_unknown_deleted_and_foreign_ids_get_the_same_404(reviewer, ne
     ids = ("nonsense", "1", "%20", "{upper}x", "0" * 32, NOWHERE)
     responses = [reviewer.get(f"/v1/assessments/{text}") for text in ids]
     responses.append(neighbour.get(f"/v1/assessments/{assessment.id}"))
-    assessment.delete_softly()
+    assessment.soft_delete()
     responses.append(reviewer.get(f"/v1/assessments/{assessment.id}"))
     assert {error_of(response) for response in responses} == {(404, "not_found")}
     assert len({response.data for response in responses}) == 1

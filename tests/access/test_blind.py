@@ -60,7 +60,6 @@ def shows(response, *traces):
 def texts(caller, names):
     """The text of the response to each GET, by route; in lower case."""
     reads = {route: row.query for route, row in ROWS.items() if route.startswith("GET /v1/")}
-    reads |= {"GET /v1/candidates (csv)": {"format": "csv"}, "GET /v1/audit (jsonl)": {"format": "jsonl"}}
     return {
         route: caller.get(fill(route.split(" ")[1], names), **fill(query, names)).text.casefold()
         for route, query in reads.items()
@@ -80,7 +79,6 @@ SHOWN = {
     "GET /v1/assessments/<assessment_id>/results/export",
     "GET /v1/candidates",
     "GET /v1/candidates/<candidate_id>",
-    "GET /v1/candidates (csv)",
     "GET /v1/candidates/<candidate_id>/deliveries",
     "GET /v1/deliveries",
     "GET /v1/sessions",
@@ -93,7 +91,6 @@ WITH_KEY = {
     "GET /v1/assessments/<assessment_id>/keys",
     "GET /v1/candidates",
     "GET /v1/candidates/<candidate_id>",
-    "GET /v1/candidates (csv)",
 }
 
 SHOW_SCORES = {

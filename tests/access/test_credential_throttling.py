@@ -242,7 +242,7 @@ def test_invalid_credentials_of_all_addresses_are_a_finding(clock, doctor, limit
     assert "ok invalid credentials" in doctor()
     for app in (one, other):
         assert set(guess(app, [f"192.0.{number // 250}.{number % 250}" for number in range(800)])) == {401}
-    assert "in the hour from 2026-04-01T09:00:00.000Z: someone may be guessing keys." in doctor()
+    assert "in the hour from 2026-04-01T09:00:00.000Z: a client might be guessing keys." in doctor()
     clock.fixed += timedelta(days=1)
     assert "guessing" not in doctor()
 
@@ -279,7 +279,7 @@ def test_requests_from_one_private_address_are_a_finding(
     for address in sent:
         statuses(Caller(app, **{"X-Forwarded-For": address}), 1, PUBLIC)
     assert AccessHour.sole_private_address() == sole
-    finding = f"came from the private address {sole}. If it is a proxy's, set TRUSTED_PROXIES"
+    finding = f"came from the private address {sole}, so all clients share one limit"
     assert (finding in doctor()) == (sole is not None)
     caplog.clear()
     addresses.warn_at_start()

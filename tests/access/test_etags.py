@@ -27,7 +27,7 @@ def test_every_get_of_one_resource_has_an_etag(app):
     lacking = [
         rule for rule, view in views.items() if "<id:" in rule and not hasattr(view, "header_parameters")
     ]
-    assert lacking == [], "Add @etags.tagged below @auth.required."
+    assert lacking == [], "Add @etags.with_etag below @auth.required."
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_every_patch_is_conditional(reviewer, names):
     for operation in patches:
         path = fill(operation.route, names).removeprefix("PATCH ")
         tag = reviewer.get(path).headers.get("ETag")
-        assert tag, f"{operation}: decorate the GET of the same path with @etags.tagged."
+        assert tag, f"{operation}: decorate the GET of the same path with @etags.with_etag."
         for header, status in ('"x"', 412), (tag, 200), ("*", 200):
             response = reviewer.request("PATCH", path, headers={"If-Match": header}, json={})
             assert response.status_code == status, (operation, header)

@@ -32,7 +32,7 @@ def test_request_runs_once_and_its_response_is_replayed(reviewer, names, route):
     path, audited = fill(route, names).removeprefix("POST "), AuditEntry.select().count()
     first, replay = (post(reviewer, path, fill(ROWS[route].body, names)) for _ in range(2))
     assert first.status_code == replay.status_code in (200, 201, 202)
-    assert AuditEntry.select().count() == audited + 1
+    assert AuditEntry.select().count() == audited + 1, f"{route}: decorate the view with @audit.change()."
     assert "Idempotent-Replayed" not in first.headers
     assert replay.headers.get("Idempotent-Replayed") == "true", "Decorate the view with @idempotent."
     assert replay.mimetype == "application/json"
@@ -80,7 +80,7 @@ def test_replay_is_the_first_response_whatever_has_changed(reviewer, organizatio
     first = post(reviewer).json
     reviewer.patch(f"{PATH}/{first['assessment']['id']}", {"title": "Other"})
     organization.subscribe(None)
-    organization.change_plan("trial")
+    organization.update_columns(plan="trial")
     assert post(reviewer, key="another").status_code == 402
     assert post(reviewer).json == first
 

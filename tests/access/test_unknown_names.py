@@ -60,7 +60,7 @@ def test_an_error_names_the_nearest_known_name(reviewer):
         "Unknown query parameter `ofset`. Did you mean `offset`?"
     )
     response = reviewer.get("/v1/org", later=1)
-    assert response.json["error"] == "Unknown query parameter `later`. This operation has none."
+    assert response.json["error"] == "Unknown query parameter `later`. This operation accepts none."
     criterion = NEW_RUBRIC["criteria"][0] | {"wieght": 2}
     response = reviewer.post("/v1/rubrics", NEW_RUBRIC | {"criteria": [criterion]})
     assert error_paths(response) == [["criteria", 0, "wieght"]]
@@ -80,7 +80,7 @@ def test_ignored_names_are_reported_with_their_path_even_if_the_request_is_rejec
         assert response.headers["X-Ignored"] == "titel, brief.codebase.stak"
     response = reviewer.get("/v1/candidates", **{f"name-{number:02}": 1 for number in range(30)})
     assert response.headers["X-Ignored"].split(", ") == [f"name-{number:02}" for number in range(20)]
-    assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1, format="json").headers
+    assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1).headers
 
 
 CHANGES = [route for route in ROWS if route.startswith("PATCH /v1") and "proxy" not in route]

@@ -1,7 +1,6 @@
-"""Captured requests of real agents, posted unchanged, give the prompts, calls and exit codes in them.
+"""Real agents' captured requests produce events with their prompts, calls and exit codes.
 
-AGENT_CAPTURES names the folder of the captures: files of JSON lines, each with the `body` of a request. The expected
-values are read from the files here, without the service's code.
+AGENT_CAPTURES is the folder with the captures: JSON Lines files with a request's `body` on each line.
 """
 
 import json
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import factories
 import pytest
+from response_checks import exported
 
 FOLDER = Path(os.environ.get("AGENT_CAPTURES") or Path(__file__).parents[3] / "shared/data/agents")
 PRIVATE = re.compile(
@@ -19,14 +19,14 @@ PRIVATE = re.compile(
 )
 
 
-def each_file(pattern):
+def capture_files(pattern):
     files = sorted(FOLDER.glob(pattern))
     missing = pytest.mark.skip(f"no {pattern} in {FOLDER} (see AGENT_CAPTURES)")
     return [pytest.param(file, id=file.stem) for file in files] or [pytest.param(None, marks=missing)]
 
 
 def requests(file):
-    """The time of arrival and the body of each request."""
+    """Yield each request's arrival time and body."""
     for line in file.read_text("utf-8").splitlines():
         request = json.loads(line)
         yield datetime.fromtimestamp(request["t"], UTC), request["body"]
@@ -40,13 +40,12 @@ def session(clock, file, key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    """Return the session's events, each as kind and data, after a check that nothing private is in them."""
+    """Return the session's events as kind and data. Fails if they contain private data."""
 
     def read():
-        response = reviewer.get(f"/v1/sessions/{session.id}/export")
-        assert not PRIVATE.search(response.text)
-        envelopes = [json.loads(line) for line in response.text.splitlines()[1:]]
-        return [(each["kind"], each["data"]) for each in envelopes]
+        events = exported(reviewer, session)
+        assert not PRIVATE.search(json.dumps(events))
+        return [(event["kind"], event["data"]) for event in events]
 
     return read
 
@@ -55,10 +54,15 @@ def of_kind(events, *kinds):
     return [data for kind, data in events if kind in kinds]
 
 
-def posted_twice(candidate, path, body):
+def post_twice(candidate, path, body):
     for _ in range(2):
         response = candidate.post(path, body)
         assert (response.status_code, response.json) == (200, {})
+
+
+def post_logs(candidate, clock, file):
+    for clock.fixed, body in requests(file):
+        post_twice(candidate, "/v1/otlp/v1/logs", body)
 
 
 def exit_code(hook):
@@ -70,32 +74,31 @@ def exit_code(hook):
     return int(match[1]) if match else None
 
 
-@pytest.mark.parametrize("file", each_file("*-hooks.jsonl"))
-def test_hooks(candidate, session, recorded, file):
+@pytest.mark.parametrize("file", capture_files("*-hooks.jsonl"))
+def test_hooks_are_recorded(candidate, session, recorded, file):
     hooks = [body for _, body in requests(file)]
     tool = "codex" if "codex" in file.name else "claude-code"
     for hook in hooks:
-        posted_twice(candidate, f"/v1/hooks/{tool}", hook)
+        post_twice(candidate, f"/v1/hooks/{tool}", hook)
     events = recorded()
-    named = {name: [] for name in ("UserPromptSubmit", "PreToolUse", "Stop")}
-    for hook in hooks:
-        named.setdefault(hook.get("hook_event_name"), []).append(hook)
-    ended = [hook for hook in hooks if str(hook.get("hook_event_name")).startswith("PostToolUse")]
-    assert [data["text"] for data in of_kind(events, "prompt")] == [
-        hook["prompt"] for hook in named["UserPromptSubmit"]
-    ]
+
+    def named(prefix):
+        return [hook for hook in hooks if str(hook.get("hook_event_name")).startswith(prefix)]
+
+    prompts = [hook["prompt"] for hook in named("UserPromptSubmit")]
+    assert [data["text"] for data in of_kind(events, "prompt")] == prompts
     intents = [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")]
-    assert intents == [(hook["tool_use_id"], hook["tool_name"]) for hook in named["PreToolUse"]]
-    done = [data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data]
-    assert done == [hook["tool_use_id"] for hook in ended if "tool_use_id" in hook]
-    commands = [hook for hook in ended if hook.get("tool_name") == "Bash"]
+    assert intents == [(hook["tool_use_id"], hook["tool_name"]) for hook in named("PreToolUse")]
+    results = [data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data]
+    assert results == [hook["tool_use_id"] for hook in named("PostToolUse") if "tool_use_id" in hook]
+    commands = [hook for hook in named("PostToolUse") if hook.get("tool_name") == "Bash"]
     assert [(data["command"], data.get("exitCode")) for data in of_kind(events, "command")] == [
         (hook["tool_input"]["command"], exit_code(hook)) for hook in commands
     ]
 
 
 def records(file):
-    """Name and attributes of every record, in order."""
+    """Yield each record's name and attributes."""
     for _, body in requests(file):
         for resource in body["resourceLogs"]:
             for scope in resource["scopeLogs"]:
@@ -107,9 +110,9 @@ def records(file):
                     yield attributes.pop("event.name", None), attributes
 
 
-@pytest.mark.parametrize("file", each_file("*claude*-otlp.jsonl"))
-def test_telemetry_of_claude_code(candidate, clock, session, recorded, file):
-    post(candidate, clock, file)
+@pytest.mark.parametrize("file", capture_files("*claude*-otlp.jsonl"))
+def test_claude_code_telemetry_is_recorded(candidate, clock, session, recorded, file):
+    post_logs(candidate, clock, file)
     events, sent = recorded(), list(records(file))
     prompts = [each["prompt"] for name, each in sent if name == "user_prompt" and "command_name" not in each]
     assert [data["text"] for data in of_kind(events, "prompt")] == prompts
@@ -121,11 +124,11 @@ def test_telemetry_of_claude_code(candidate, clock, session, recorded, file):
         (json.loads(each["tool_parameters"])["full_command"], each["success"] == "true", None)
         for each in commands
     ]
-    done = {data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data}
+    results = {data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data}
     rejected = {
         each["tool_use_id"] for name, each in sent if name == "tool_decision" and each["decision"] == "reject"
     }
-    assert done == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | rejected
+    assert results == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | rejected
     requests = [each for name, each in sent if name == "api_request"]
     responses = of_kind(events, "ai_response", "subagent_usage")
     for field, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
@@ -136,9 +139,9 @@ def test_telemetry_of_claude_code(candidate, clock, session, recorded, file):
     ]
 
 
-@pytest.mark.parametrize("file", each_file("*codex*-otlp.jsonl"))
-def test_telemetry_of_codex(candidate, clock, session, recorded, file):
-    post(candidate, clock, file)
+@pytest.mark.parametrize("file", capture_files("*codex*-otlp.jsonl"))
+def test_codex_telemetry_is_recorded(candidate, clock, session, recorded, file):
+    post_logs(candidate, clock, file)
     events, sent = recorded(), list(records(file))
     assert [data["text"] for data in of_kind(events, "prompt")] == [
         each["prompt"] for name, each in sent if name == "codex.user_prompt"
@@ -161,8 +164,3 @@ def test_telemetry_of_codex(candidate, clock, session, recorded, file):
     }.items():
         total = sum(data[field] for data in responses for field in fields)
         assert total == sum(int(each[attribute]) for each in usage)
-
-
-def post(candidate, clock, file):
-    for clock.fixed, body in requests(file):
-        posted_twice(candidate, "/v1/otlp/v1/logs", body)

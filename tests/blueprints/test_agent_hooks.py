@@ -1,4 +1,4 @@
-"""Hooks of Claude Code and Codex over HTTP (R36 to R39)."""
+"""Claude Code and Codex hooks over HTTP (R36 to R39)."""
 
 import json
 
@@ -10,19 +10,10 @@ from access import rate_limits
 from models import sessions
 
 PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex"]
-# The fields of an answer that Claude Code and Codex follow.
+# Response fields that steer Claude Code or Codex.
 STEERING = {
-    *(
-        "continue",
-        "stopReason",
-        "suppressOutput",
-        "systemMessage",
-        "decision",
-        "reason",
-        "hookSpecificOutput",
-        "async",
-    ),
-    *("permissionDecision", "additionalContext", "updatedInput"),
+    *("continue", "stopReason", "suppressOutput", "systemMessage", "decision", "reason", "async"),
+    *("hookSpecificOutput", "permissionDecision", "additionalContext", "updatedInput"),
 }
 PROMPT = {
     "hook_event_name": "UserPromptSubmit",
@@ -51,62 +42,55 @@ def recorded(reviewer, session):
     return lambda: exported(reviewer, session)
 
 
-def accepted(response):
+def assert_accepted(response):
     assert (response.status_code, response.json) == (200, {})
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_hook_is_stored_and_answered_with_nothing(candidate, session, recorded, path):
-    accepted(candidate.post(path, PROMPT))
+def test_hook_is_stored_and_its_response_is_empty(candidate, session, recorded, path):
+    assert_accepted(candidate.post(path, PROMPT))
     (event,) = recorded()
     assert (event["kind"], event["data"]["text"]) == ("prompt", "Fix the cart")
     assert event["source"] == {"channel": "http-hook", "tool": path.rpartition("/")[2]}
     assert event["data"]["meta"] == {"ideSessionId": "s1"}
 
 
-def test_an_exit_code_counts(candidate, reviewer, session):
-    """The public client's hooks report 0 for every command, so that theirs are ignored; these are real."""
-    accepted(candidate.post(PATHS[0], COMMAND))
+def test_exit_code_counts_in_the_metrics(candidate, reviewer, session):
+    assert_accepted(candidate.post(PATHS[0], COMMAND))
     sessions.complete(session)
     metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
     assert (metrics["commandCount"], metrics["commandFailRate"]) == (1, 1.0)
 
 
-def test_paths_of_transcripts_and_secrets_are_not_stored(candidate, session, recorded):
-    accepted(
-        candidate.post(
-            PATHS[0], COMMAND | {"error": f"Exit code 1\n{session.key.key} sk-ant-api03-{'a' * 40}"}
-        )
-    )
+def test_transcript_paths_and_secrets_are_not_stored(candidate, session, recorded):
+    error = f"Exit code 1\n{session.key.key} sk-ant-api03-{'a' * 40}"
+    assert_accepted(candidate.post(PATHS[0], COMMAND | {"error": error}))
     text = json.dumps(recorded())
-    assert "Exit code" not in text
-    assert not [
-        secret for secret in ("s1.jsonl", "/home/ada", session.key.key, "sk-ant-api03") if secret in text
-    ]
+    for secret in ("Exit code", "s1.jsonl", "/home/ada", session.key.key, "sk-ant-api03"):
+        assert secret not in text
 
 
 @pytest.mark.parametrize(
     "hook", [{"hook_event_name": "PostToolBatch"}, {"hook_event_name": "NewIn3"}, {}, {"x": [1]}]
 )
-def test_hooks_without_an_event_are_accepted(candidate, session, recorded, hook):
-    accepted(candidate.post(PATHS[0], {"session_id": "s1"} | hook))
+def test_hook_without_an_event_is_accepted(candidate, session, recorded, hook):
+    assert_accepted(candidate.post(PATHS[0], {"session_id": "s1"} | hook))
     assert recorded() == []
 
 
-def test_output_may_have_any_character(candidate, session, recorded):
-    """`find -print0` and `cat` of a picture."""
+def test_output_can_have_any_character(candidate, session, recorded):
     output = "a\x00b\ud800\U0001f600"
     body = json.dumps(COMMAND | {"error": f"Exit code 1\n{output}"})
-    accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
+    assert_accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
     assert recorded()[0]["data"]["stdout"] == output
 
 
-def test_infinite_numbers_in_a_tools_input_are_no_error(candidate, session, recorded):
+def test_infinite_number_in_tool_input_is_accepted(candidate, session, recorded):
     body = (
         '{"hook_event_name": "PostToolUse", "session_id": "s", "tool_use_id": "t", "tool_name": "TodoWrite", '
         '"tool_input": {"todos": [{"content": "x", "n": 1e999}]}, "tool_response": {}, "duration_ms": 5}'
     )
-    accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
+    assert_accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
     (event,) = recorded()
     assert event["kind"] == "planning"
     json.dumps(event, allow_nan=False)
@@ -123,35 +107,24 @@ def test_infinite_numbers_in_a_tools_input_are_no_error(candidate, session, reco
         ('{"hook_event_name": 7}', "application/json", (400, "invalid_request")),
         ('{"tool_input": [' + "1," * 100_000 + "1]}", "application/json", (400, "too_many_values")),
         ("{}", "text/plain", (415, "unsupported_media_type")),
+        (f'{{"prompt": "{"x" * 2**24}"}}', "application/json", (413, "too_large")),
     ],
-    ids=range(7),
+    ids=range(8),
 )
-def test_no_error_steers_the_agent(candidate, session, path, body, content_type, expected):
+def test_errors_do_not_steer_the_agent(candidate, session, path, body, content_type, expected):
     response = candidate.request("POST", path, data=body, content_type=content_type)
     assert error_of(response) == expected
     assert not STEERING & response.json.keys()
 
 
-def test_a_body_of_more_than_16_mib_is_rejected(candidate, session):
-    response = candidate.post(PATHS[0], PROMPT | {"prompt": "x" * 2**24})
-    assert error_of(response) == (413, "too_large")
-    assert not STEERING & response.json.keys()
-
-
-def test_no_rejection_steers_the_agent(candidate, anonymous):
+def test_rejections_do_not_steer_the_agent(candidate, anonymous):
     for caller, expected in ((anonymous, (401, "unauthorized")), (candidate, (409, "not_redeemed"))):
         response = caller.post(PATHS[0], PROMPT)
         assert error_of(response) == expected
         assert not STEERING & response.json.keys()
 
 
-def test_a_hook_is_no_first_event(candidate, session):
-    """R31: a candidate whose client lost the answer to a redeem still gets in."""
-    accepted(candidate.post(PATHS[0], PROMPT))
-    assert candidate.post("/v1/candidate/redeem", {"key": session.key.key}).status_code == 200
-
-
-def test_reports_of_agents_have_the_limit_of_events(app):
+def test_agent_reports_have_the_ingest_rate_limit(app):
     paths = {*PATHS, "/v1/otlp/v1/logs", "/v1/otlp/v1/metrics", "/v1/otlp/v1/traces"}
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule in paths]
     limits = [rate_limits.setting_of(app.view_functions[rule.endpoint]) for rule in rules]

@@ -1,4 +1,4 @@
-"""What agents report through hooks and telemetry: whose session it is for, and when it is stored (R36 to R38)."""
+"""Reports from agents' hooks and telemetry: authentication, consent and the session's limits (R36 to R38)."""
 
 from typing import Any, NamedTuple
 
@@ -14,21 +14,19 @@ from tests.blueprints import test_telemetry as telemetry
 
 
 class Channel(NamedTuple):
-    """An operation, a body with a prompt, one with another event, and the channels of a consent to all others."""
+    """An operation that reports events."""
 
     path: str
-    prompt: dict[str, Any]
-    other: dict[str, Any]
-    others: list[str]
+    prompt: dict[str, Any]  # the body with a prompt
+    other: dict[str, Any]  # the body with a different event
+    other_channels: list[str]  # all channels but this one
 
 
 CHANNELS = {
     "claude-code": Channel(hooks.PATHS[0], hooks.PROMPT, hooks.COMMAND, ["proxy", "otlp"]),
     "codex": Channel(hooks.PATHS[1], hooks.PROMPT, hooks.COMMAND, ["proxy", "otlp"]),
     "telemetry": Channel(
-        telemetry.LOGS,
-        telemetry.batch(telemetry.PROMPT),
-        telemetry.batch(telemetry.USAGE),
+        *(telemetry.LOGS, telemetry.batch(telemetry.PROMPT), telemetry.batch(telemetry.USAGE)),
         ["proxy", "http-hook"],
     ),
 }
@@ -44,48 +42,44 @@ def session(key):
     return factories.make_recorded_session(key)
 
 
-def accepted(response):
-    assert (response.status_code, response.json) == (200, {})
-
-
-def test_the_key_is_accepted_in_either_header_and_a_repetition_stores_nothing(
-    app, reviewer, session, channel
-):
+def test_key_is_accepted_in_both_headers_and_reports_are_idempotent(app, reviewer, session, channel):
     for headers in ({"X-API-Key": session.key.key}, {"Authorization": f"Bearer {session.key.key}"}):
-        accepted(Caller(app, **headers).post(channel.path, channel.prompt))
+        hooks.assert_accepted(Caller(app, **headers).post(channel.path, channel.prompt))
     assert len(exported(reviewer, session)) == 1
 
 
-def test_another_candidates_key_stores_in_their_own_session_only(app, reviewer, assessment, session, channel):
+def test_report_is_stored_only_in_the_keys_session(app, reviewer, assessment, session, channel):
     other = factories.make_recorded_session(factories.make_key(assessment, "bob@example.com"))
-    accepted(Caller.candidate(app, other.key).post(channel.path, channel.prompt))
+    hooks.assert_accepted(Caller.candidate(app, other.key).post(channel.path, channel.prompt))
     assert exported(reviewer, session) == []
     assert len(exported(reviewer, other)) == 1
 
 
-def test_a_session_that_is_not_started_is_rejected(candidate, channel):
+def test_key_must_be_redeemed(candidate, channel):
     assert candidate.post(channel.path, channel.prompt).status_code == 409
 
 
-def test_a_closed_session_takes_late_reports_and_later_none(candidate, clock, reviewer, session, channel):
+def test_closed_session_accepts_late_reports_for_a_day(candidate, clock, reviewer, session, channel):
     sessions.complete(session)
     clock.fixed += STORED_AFTER_CLOSE / 2
-    accepted(candidate.post(channel.path, channel.prompt))
+    hooks.assert_accepted(candidate.post(channel.path, channel.prompt))
     clock.fixed += STORED_AFTER_CLOSE
     assert candidate.post(channel.path, channel.other).status_code == 409
     assert len(exported(reviewer, session)) == 1
 
 
-def test_without_consent_to_the_channel_nothing_is_stored(app, reviewer, assessment, channel):
-    """R38: one agreed to a text without channels, the other to one without this channel."""
+def test_report_is_not_stored_without_consent_to_the_channel(app, reviewer, assessment, channel):
     keys = [factories.make_key(assessment, f"{name}@example.com") for name in ("eve", "mallory")]
-    started = [factories.make_session(keys[0]), factories.make_recorded_session(keys[1], channel.others)]
+    started = [
+        factories.make_session(keys[0]),
+        factories.make_recorded_session(keys[1], channel.other_channels),
+    ]
     for key, session in zip(keys, started, strict=True):
-        accepted(Caller.candidate(app, key).post(channel.path, channel.prompt))
+        hooks.assert_accepted(Caller.candidate(app, key).post(channel.path, channel.prompt))
         assert reviewer.get(f"/v1/sessions/{session.id}").json["eventCount"] == 0
 
 
-def test_a_full_session_stores_nothing_more(app, candidate, reviewer, session, channel, monkeypatch):
+def test_full_session_stores_no_more_reports(app, candidate, reviewer, session, channel, monkeypatch):
     monkeypatch.setitem(app.config, "SESSION_MAX_EVENTS", 1)
     for body in (channel.prompt, channel.other):
         assert candidate.post(channel.path, body).status_code == 200

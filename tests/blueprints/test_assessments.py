@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from callers import Caller
 from factories import envelope, make_assessment, make_closed_session, make_issue, make_key, make_rubric
-from response_checks import error_of, error_paths
+from response_checks import body_of, error_of, error_paths
 
-from models import Assessment, CandidateKey, Event, Issue, Session
+from models import Assessment, CandidateKey, Event, Session
 
 PATH = "/v1/assessments"
 NEW = {"title": "Backend API Challenge", "role": "Engineer", "taskBrief": "Find the lost orders."}
@@ -17,20 +17,15 @@ COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 def post(reviewer, **fields):
-    """Create an assessment; a field that is ... is left out."""
+    """Create an assessment, omitting fields set to `...`."""
     return reviewer.post(PATH, {name: value for name, value in (NEW | fields).items() if value is not ...})
 
 
 def create(reviewer, **fields):
-    response = post(reviewer, **fields)
-    assert response.status_code == 201, response.json
-    return response.json["assessment"]
+    return body_of(post(reviewer, **fields), 201)["assessment"]
 
 
-# Create
-
-
-def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organization):
+def test_create_returns_the_assessment_which_is_then_listed(clock, reviewer, organization):
     issue, rubric = make_issue(), make_rubric(organization)
     fields = {"repoUrl": "https://github.com/example/orders", "timeLimitMinutes": 90, "expiresInDays": 14}
     fields |= {"brief": {"scenario": "Orders disappear.", "codebase": {"runCommand": "make run"}}}
@@ -53,18 +48,17 @@ def test_created_assessment_is_returned_listed_and_found(clock, reviewer, organi
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
 
 
-OPTIONAL_FOR_REVIEWERS = {
-    *("brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore")
-}
-FOR_REVIEWERS = OPTIONAL_FOR_REVIEWERS | {"archivedAt"}
-OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_FOR_REVIEWERS)
+OPTIONAL_HIDDEN = {"brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore"}
+HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind"}
+OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_HIDDEN)
 
 
 @pytest.mark.parametrize("fields", [{}, dict.fromkeys(OPTIONAL)])
-def test_omitted_and_null_fields_have_their_default(reviewer, fields):
+def test_omitted_and_null_fields_get_their_defaults(reviewer, fields):
     assessment = create(reviewer, **fields)
     nulls = {name for name, value in assessment.items() if value is None}
-    assert nulls == {"repoUrl", "issueId", "issue", "rubricId", "timeLimitMinutes"} | FOR_REVIEWERS
+    shared = {"repoUrl", "issueId", "issue", "rubricId", "timeLimitMinutes"}
+    assert nulls == shared | HIDDEN_FROM_CANDIDATES - {"blind"}
     assert assessment["expiresInDays"] == 7
 
 
@@ -78,44 +72,41 @@ def test_unknown_and_read_only_fields_are_ignored(clock, reviewer, organization)
 
 
 @pytest.mark.parametrize("field", ["title", "role"])
-def test_title_and_role_are_required_texts_of_1_to_255_characters(reviewer, field):
-    for wrong in (..., None, "", "  \n ", "x" * 256, 7, ["x"], {}, True):
-        assert error_paths(post(reviewer, **{field: wrong})) == [[field]], wrong
+def test_title_and_role_are_required_and_at_most_255_characters(reviewer, field):
+    for invalid in (..., None, "", "  \n ", "x" * 256, 7, ["x"], {}, True):
+        assert error_paths(post(reviewer, **{field: invalid})) == [[field]], invalid
     for text in ("  x ", " " + "ü" * 255 + " "):
         assert create(reviewer, **{field: text})[field] == text.strip()
 
 
-def test_allowed_tools_are_agents_and_tools_of_providers(reviewer):
+def test_allowed_tools_are_agents_and_hosted_tools(reviewer):
     created = create(reviewer, allowedTools=["claude", "web_search"])
     task = f"{PATH}/{created['id']}/task"
     assert reviewer.get(task).json["task"]["allowedTools"] == ["claude", "web_search"]
-    for wrong in ([], ["web_search"], ["claude", "shell"], "claude"):
-        assert error_paths(post(reviewer, allowedTools=wrong))[0][0] == "allowedTools", wrong
+    for invalid in ([], ["web_search"], ["claude", "shell"], "claude"):
+        assert error_paths(post(reviewer, allowedTools=invalid))[0][0] == "allowedTools", invalid
     change = reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": ["mcp"]})
     assert error_paths(change) == [["allowedTools"]]
     reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": None})
     assert reviewer.get(task).json["task"]["allowedTools"] is None
 
 
-def test_brief_is_a_text_of_at_most_50000_characters(reviewer):
+def test_task_brief_has_at_most_50000_characters(reviewer):
     for brief in ("b" * 50_000, "  1. Look\n  2. Fix\n"):
         assert create(reviewer, taskBrief=brief)["taskBrief"] == brief
-    for wrong in (..., None, "", "  \n\t", "b" * 50_001):
-        assert error_paths(post(reviewer, taskBrief=wrong)) == [["taskBrief"]]
+    for invalid in (..., None, "", "  \n\t", "b" * 50_001):
+        assert error_paths(post(reviewer, taskBrief=invalid)) == [["taskBrief"]]
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_valid_repository_urls_are_accepted(reviewer):
+    for url in (
         "https://github.com/example/orders", "http://localhost:8080/x.git", "ssh://git@github.com/example/orders.git",
         "https://git@example.com/x", "https://[::1]/x", "https://example.com/" + "x" * 2028,
-    ],
-)  # fmt: skip
-def test_repository_is_an_absolute_url(reviewer, url):
-    assert create(reviewer, repoUrl=url)["repoUrl"] == url
+    ):  # fmt: skip
+        assert create(reviewer, repoUrl=url)["repoUrl"] == url
 
 
-def test_other_repositories_are_rejected(reviewer):
+def test_invalid_repository_urls_are_rejected(reviewer):
     for url in (
         "", "example.com/x", "/x", "//example.com/x", "git@github.com:example/orders.git", "ftp://example.com/x",
         "file:///etc/passwd", "javascript:alert(1)", "https://", "https:///x", "https://user:secret@example.com/x",
@@ -130,38 +121,34 @@ def test_other_repositories_are_rejected(reviewer):
         assert error_paths(post(reviewer, repoUrl=url)) == [["repoUrl"]], url
 
 
-@pytest.mark.parametrize(("field", "most"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
-def test_times_are_strict_integers_within_bounds(reviewer, field, most):
-    for value in (1, most):
+@pytest.mark.parametrize(("field", "maximum"), [("timeLimitMinutes", 43_200), ("expiresInDays", 365)])
+def test_time_limit_and_expiry_must_be_integers_in_range(reviewer, field, maximum):
+    for value in (1, maximum):
         assert create(reviewer, **{field: value})[field] == value
-    for wrong in (0, -1, most + 1, 2**63 - 1, "7", 7.0, 7.5, True, [7], {}):
-        assert error_paths(post(reviewer, **{field: wrong})) == [[field]], wrong
+    for invalid in (0, -1, maximum + 1, 2**63 - 1, "7", 7.0, 7.5, True, [7], {}):
+        assert error_paths(post(reviewer, **{field: invalid})) == [[field]], invalid
 
 
-def test_every_invalid_field_is_named(reviewer):
+def test_every_invalid_field_is_reported(reviewer):
     response = post(reviewer, title="", role=7, repoUrl="nowhere", timeLimitMinutes="90")
     assert sorted(error_paths(response)) == [["repoUrl"], ["role"], ["timeLimitMinutes"], ["title"]]
 
 
-# The issue and the rubric (R8)
-
-
 @pytest.mark.parametrize("blank", [..., None, "", " \n"])
-def test_missing_brief_and_repository_are_copied_from_the_issue(reviewer, blank):
+def test_omitted_brief_and_repository_are_copied_from_the_issue(reviewer, blank):
     issue = make_issue(task_brief="The issue's brief.", repo_url="https://example.com/issue")
     assessment = create(reviewer, taskBrief=blank, issueId=str(issue.id))
-    copied = ("The issue's brief.", "https://example.com/issue")
-    assert (assessment["taskBrief"], assessment["repoUrl"]) == copied
+    assert (assessment["taskBrief"], assessment["repoUrl"]) == (issue.task_brief, issue.repo_url)
     assert assessment["issueId"] == assessment["issue"]["id"] == str(issue.id)
 
 
-def test_given_brief_and_repository_take_precedence_over_the_issue(reviewer):
+def test_brief_and_repository_take_precedence_over_the_issues(reviewer):
     issue = make_issue(repo_url="https://example.com/issue")
-    own = {"taskBrief": "My own.", "repoUrl": "https://example.com/mine"}
-    assert own.items() <= create(reviewer, **own, issueId=str(issue.id)).items()
+    fields = {"taskBrief": "The assessment's brief.", "repoUrl": "https://example.com/assessment"}
+    assert fields.items() <= create(reviewer, **fields, issueId=str(issue.id)).items()
 
 
-def test_changes_of_the_issue_do_not_change_the_assessment(reviewer, organization):
+def test_issue_changes_do_not_affect_the_assessment(reviewer, organization):
     issue = make_issue(organization, task_brief="Before.", repo_url="https://example.com/before")
     before = create(reviewer, taskBrief=..., issueId=str(issue.id))
     reviewer.patch(f"/v1/issues/{issue.id}", {"taskBrief": "After.", "repoUrl": "https://example.com/after"})
@@ -169,7 +156,7 @@ def test_changes_of_the_issue_do_not_change_the_assessment(reviewer, organizatio
     assert (after["taskBrief"], after["repoUrl"]) == ("Before.", "https://example.com/before")
 
 
-def test_commit_folder_and_setup_are_copied_with_the_repository_only(reviewer):
+def test_commit_folder_and_setup_are_copied_only_with_the_repository(reviewer):
     copied = {"repo_commit": COMMIT, "repo_subdir": "orders", "setup_instructions": "make"}
     issue = make_issue(repo_url="https://example.com/x", **copied)
     for repository, columns in (({}, copied), ({"repoUrl": "https://example.com/y"}, dict.fromkeys(copied))):
@@ -178,35 +165,14 @@ def test_commit_folder_and_setup_are_copied_with_the_repository_only(reviewer):
 
 
 @pytest.mark.parametrize(("field", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])
-def test_unknown_foreign_and_deleted_references_are_400(reviewer, organization, neighbour, field, make):
+def test_unknown_foreign_and_deleted_references_are_rejected(reviewer, organization, neighbour, field, make):
     deleted, foreign = make(organization), make(neighbour.row.organization)
-    deleted.delete_softly()
-    for wrong in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(foreign.id)):
-        assert [field] in error_paths(post(reviewer, **{field: wrong})), wrong
+    deleted.soft_delete()
+    for invalid in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(foreign.id)):
+        assert [field] in error_paths(post(reviewer, **{field: invalid})), invalid
 
 
-def test_issue_of_the_catalog_serves_every_organization(reviewer, neighbour):
-    issue = str(make_issue().id)
-    assert [create(caller, issueId=issue)["issueId"] for caller in (reviewer, neighbour)] == [issue] * 2
-    assert Issue.select().count() == 1
-
-
-# List
-
-
-def test_list_leaves_out_deleted_and_foreign_assessments(reviewer, neighbour):
-    kept, deleted = create(reviewer), create(reviewer)
-    create(neighbour)
-    reviewer.delete(f"{PATH}/{deleted['id']}")
-    assert [assessment["id"] for assessment in reviewer.get(PATH).json["assessments"]] == [kept["id"]]
-
-
-# Get
-
-
-def test_candidate_gets_the_assessment_without_the_solution_and_the_fields_for_reviewers(
-    app, reviewer, organization
-):
+def test_candidates_see_neither_the_solution_nor_reviewer_fields(app, reviewer, organization):
     solution = {"test_command": "go test -run Lost", "reference_sha": COMMIT, "license": "MIT"}
     solution["sources"] = ["https://example.com/fix"]
     issue = make_issue(
@@ -217,51 +183,33 @@ def test_candidate_gets_the_assessment_without_the_solution_and_the_fields_for_r
     candidate = Caller.candidate(app, make_key(assessment))
     hidden = dict.fromkeys(("testCommand", "referenceSha", "sources", "license"))
     for path in (f"{PATH}/{assessment.id}", f"/v1/issues/{issue.id}"):
-        shown = reviewer.get(path).json
-        (shown.get("assessment") or shown)["issue"] |= hidden
-        shown.get("assessment", {}).pop("blind", None)
         assert COMMIT in reviewer.get(path).text
-        for name in FOR_REVIEWERS & shown.get("assessment", {}).keys():
-            del shown["assessment"][name]
-        assert candidate.get(path).json == shown
+        expected = reviewer.get(path).json
+        (expected.get("assessment") or expected)["issue"] |= hidden
+        for name in HIDDEN_FROM_CANDIDATES & expected.get("assessment", {}).keys():
+            del expected["assessment"][name]
+        assert candidate.get(path).json == expected
 
 
-def test_candidate_still_sees_a_deleted_issue(app, organization):
-    issue = make_issue(organization)
-    assessment = make_assessment(organization, issue_id=issue.id)
-    issue.delete_softly()
-    candidate = Caller.candidate(app, make_key(assessment))
-    assert candidate.get(f"{PATH}/{assessment.id}").json["assessment"]["issue"]["id"] == str(issue.id)
-    assert candidate.get(f"/v1/issues/{issue.id}").status_code == 200
-
-
-# Archive
-
-
-def test_an_assessment_is_archived_and_brought_back_at_any_time(clock, reviewer, assessment, session):
+def test_an_assessment_can_be_archived_and_restored_at_any_time(clock, reviewer, assessment, session):
     path = f"{PATH}/{assessment.id}"
-    assert (
-        reviewer.patch(path, {"archived": True}).json["assessment"]["archivedAt"]
-        == "2026-04-01T09:00:00.000Z"
-    )
+    archived = reviewer.patch(path, {"archived": True}).json["assessment"]
+    assert archived["archivedAt"] == "2026-04-01T09:00:00.000Z"
     clock.fixed += timedelta(hours=1)
-    again = reviewer.patch(path, {"archived": True}).json["assessment"]
-    assert (again["archivedAt"], again["updatedAt"]) == ("2026-04-01T09:00:00.000Z",) * 2
-    assert reviewer.get(PATH).json["assessments"] == [again]
+    assert reviewer.patch(path, {"archived": True}).json["assessment"] == archived
+    assert reviewer.get(PATH).json["assessments"] == [archived]
     assert reviewer.patch(path, {"archived": False}).json["assessment"]["archivedAt"] is None
 
 
-# Delete
-
-
-def test_deleted_assessment_disappears_with_its_keys(reviewer, organization, assessment, key):
+def test_a_deleted_assessment_disappears_with_its_keys(reviewer, organization, assessment, key):
     path, other = f"{PATH}/{assessment.id}", make_key(make_assessment(organization))
     assert reviewer.delete(path).json == {"ok": True, "id": str(assessment.id)}
-    assert [candidate["id"] for candidate in reviewer.get("/v1/candidates").json["candidates"]] == [
-        str(other.id)
-    ]
-    responses = [reviewer.get(gone) for gone in (path, f"{path}/keys", f"{path}/cohort-stats")]
-    responses += [reviewer.delete(gone) for gone in (path, f"{path}/keys/{key.id}")]
+    (listed,) = reviewer.get(PATH).json["assessments"]
+    assert listed["id"] == str(other.assessment_id)
+    (candidate,) = reviewer.get("/v1/candidates").json["candidates"]
+    assert candidate["id"] == str(other.id)
+    responses = [reviewer.get(deleted) for deleted in (path, f"{path}/keys", f"{path}/cohort-stats")]
+    responses += [reviewer.delete(deleted) for deleted in (path, f"{path}/keys/{key.id}")]
     responses.append(reviewer.post(f"{path}/keys", {"count": 1}))
     responses.append(reviewer.patch(f"/v1/candidates/{key.id}", {"hired": True}))
     assert {error_of(response) for response in responses} == {(404, "not_found")}
@@ -278,7 +226,7 @@ def test_candidates_of_a_deleted_assessment_lose_access(
         assert error_of(response) == (404, "key_not_found")
 
 
-def test_sessions_of_a_deleted_assessment_stay_stored_but_hidden(reviewer, assessment):
+def test_sessions_of_a_deleted_assessment_remain_stored_but_cannot_be_read(reviewer, assessment):
     session = make_closed_session(assessment, envelope("prompt"))
     reviewer.delete(f"{PATH}/{assessment.id}")
     assert error_of(reviewer.get(f"/v1/sessions/{session.id}")) == (404, "not_found")

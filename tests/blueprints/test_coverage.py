@@ -1,4 +1,4 @@
-"""The channels of a session: `coverage` for reviewers, and the model calls in the candidate's export (R38)."""
+"""A session's coverage for reviewers, and model calls in the candidate's export (R38)."""
 
 import json
 from datetime import timedelta
@@ -22,12 +22,16 @@ def session(clock, key):
     return factories.make_recorded_session(key)
 
 
-def shown(reviewer, session):
+def coverage(reviewer, session):
     return body_of(reviewer.get(f"/v1/sessions/{session.id}"))["coverage"]
 
 
 def at(minute, second=0):
     return f"2026-04-01T09:{minute:02}:{second:02}.000Z"
+
+
+def times(first, last):
+    return {"firstAt": at(first), "lastAt": at(last)}
 
 
 def record_at(clock, session, minute, channel, *events, **fields):
@@ -41,41 +45,29 @@ def test_channels_tools_and_agent_sessions_are_listed(clock, reviewer, session):
     record_at(clock, session, 0, "http-hook", PROMPT, COMMAND)
     record_at(clock, session, 1, "proxy", PROMPT, COMMAND, CREATED)
     record_at(clock, session, 2, "otlp", PROMPT, agent_session="agent-2")
-    times = {"firstAt": at(0), "lastAt": at(1)}
-    agent = {"tool": "claude-code", "agentSession": "agent-1", "oneChannelOnly": False, "events": 5} | times
-    assert shown(reviewer, session) == {
+    first = {
+        "agentSession": "agent-1",
+        "channels": ["http-hook", "proxy"],
+        "oneChannelOnly": False,
+        "events": 5,
+    }
+    second = {"agentSession": "agent-2", "channels": ["otlp"], "oneChannelOnly": True, "events": 1}
+    assert coverage(reviewer, session) == {
         "channels": [
-            {"channel": "http-hook", "events": 2, "firstAt": at(0), "lastAt": at(0)},
-            {"channel": "proxy", "events": 3, "firstAt": at(1), "lastAt": at(1)},
-            {"channel": "otlp", "events": 1, "firstAt": at(2), "lastAt": at(2)},
+            {"channel": "http-hook", "events": 2} | times(0, 0),
+            {"channel": "proxy", "events": 3} | times(1, 1),
+            {"channel": "otlp", "events": 1} | times(2, 2),
         ],
-        "tools": [
-            {
-                "tool": "claude-code",
-                "prompts": 2,
-                "commands": 1,
-                "changes": 1,
-                "firstAt": at(0),
-                "lastAt": at(2),
-            }
-        ],
+        "tools": [{"tool": "claude-code", "prompts": 2, "commands": 1, "changes": 1} | times(0, 2)],
         "agentSessions": [
-            agent | {"channels": ["http-hook", "proxy"]},
-            {
-                "tool": "claude-code",
-                "agentSession": "agent-2",
-                "channels": ["otlp"],
-                "oneChannelOnly": True,
-                "events": 1,
-                "firstAt": at(2),
-                "lastAt": at(2),
-            },
+            {"tool": "claude-code"} | first | times(0, 1),
+            {"tool": "claude-code"} | second | times(2, 2),
         ],
         "gaps": [],
     }
 
 
-def test_the_task_of_a_subagent_is_no_prompt_with_telemetry_alone(reviewer, session):
+def test_subagent_task_in_telemetry_does_not_count_as_a_prompt(reviewer, session):
     dispatch = RecordedEvent("task_dispatch", {"toolUseId": "call_1", "agentId": "agent-2"}, "call_1")
     factories.record(session, "otlp", PROMPT, dispatch, tool="codex")
     factories.record(session, "otlp", PROMPT, agent_session="agent-2", tool="codex")
@@ -84,89 +76,84 @@ def test_the_task_of_a_subagent_is_no_prompt_with_telemetry_alone(reviewer, sess
     assert (body["eventCount"], body["duplicateEventCount"]) == (2, 1)
 
 
-def test_a_subagent_that_telemetry_has_as_a_session_of_its_own_is_not_listed(reviewer, session):
+def test_subagent_is_not_listed_as_an_agent_session(reviewer, session):
     usage = {"outputTokens": 42, "usageScope": "request"}
     called = RecordedEvent("subagent_usage", usage, "resp_1", agent_id="agent-2")
     factories.record(session, "proxy", PROMPT, called, tool="codex")
     reported = RecordedEvent("ai_response", usage, "2")
     factories.record(session, "otlp", PROMPT, reported, agent_session="agent-2", tool="codex")
     factories.record(session, "otlp", PROMPT, agent_session="agent-3", tool="codex")
-    covered = shown(reviewer, session)
-    assert [each["agentSession"] for each in covered["agentSessions"]] == ["agent-1", "agent-3"]
-    assert [each["prompts"] for each in covered["tools"]] == [2]
+    listed = coverage(reviewer, session)
+    assert [each["agentSession"] for each in listed["agentSessions"]] == ["agent-1", "agent-3"]
+    assert [each["prompts"] for each in listed["tools"]] == [2]
 
 
-def test_duplicates_of_the_client_are_listed_and_not_counted(clock, reviewer, session):
+def test_duplicates_are_listed_but_not_counted(clock, reviewer, session):
     add_event(session, envelope("command", source="claude-code", data={"command": "make"}))
     record_at(clock, session, 1, "proxy", PROMPT, COMMAND)
-    found = shown(reviewer, session)
-    assert [(row["channel"], row["events"]) for row in found["channels"]] == [("client", 1), ("proxy", 2)]
-    (tool,) = found["tools"]
+    listed = coverage(reviewer, session)
+    assert [(row["channel"], row["events"]) for row in listed["channels"]] == [("client", 1), ("proxy", 2)]
+    (tool,) = listed["tools"]
     assert (tool["prompts"], tool["commands"], tool["changes"]) == (0, 1, 0)
-    assert [row["agentSession"] for row in found["agentSessions"]] == ["agent-1"]
+    assert [row["agentSession"] for row in listed["agentSessions"]] == ["agent-1"]
 
 
-def test_gaps_are_silences_of_more_than_ten_minutes(clock, reviewer, session):
+def test_gap_is_more_than_ten_minutes_without_an_event(clock, reviewer, session):
     for number, minute in enumerate([0, 10, 20.5, 25, 55]):
         record_at(clock, session, minute, "proxy", RecordedEvent("tool_use", {}, str(number)))
-    assert shown(reviewer, session)["gaps"] == [
+    assert coverage(reviewer, session)["gaps"] == [
         {"startedAt": at(10), "endedAt": at(20, 30)},
         {"startedAt": at(25), "endedAt": at(55)},
     ]
 
 
-def test_late_events_are_left_out(clock, reviewer, session):
+def test_late_events_are_excluded(clock, reviewer, session):
     record_at(clock, session, 0, "proxy", PROMPT)
     sessions.complete(session)
     record_at(clock, session, 60, "http-hook", COMMAND, agent_session="agent-2")
-    found = shown(reviewer, session)
-    assert [row["channel"] for row in found["channels"]] == ["proxy"]
-    assert found["gaps"] == []
+    listed = coverage(reviewer, session)
+    assert [row["channel"] for row in listed["channels"]] == ["proxy"]
+    assert listed["gaps"] == []
 
 
-def test_an_empty_session_has_no_capture(reviewer, session):
-    assert shown(reviewer, session) == {"channels": [], "tools": [], "agentSessions": [], "gaps": []}
+def test_empty_session_has_no_coverage(reviewer, session):
+    assert coverage(reviewer, session) == {"channels": [], "tools": [], "agentSessions": [], "gaps": []}
 
 
-def test_invented_sessions_are_limited(monkeypatch, session):
+def test_number_of_agent_sessions_is_limited(monkeypatch, session):
     monkeypatch.setattr("models.sessions.coverage.MAX_LISTED", 2)
     for number in range(3):
         factories.record(session, "http-hook", COMMAND, agent_session=f"agent-{number}")
-    assert [row["agent_session"] for row in read_coverage(session)["agent_sessions"]] == [
-        "agent-0",
-        "agent-1",
-    ]
-
-
-def test_a_candidate_does_not_see_it(candidate, session):
-    assert "coverage" not in body_of(candidate.get(f"/v1/sessions/{session.id}"))
+    listed = read_coverage(session)["agent_sessions"]
+    assert [row["agent_session"] for row in listed] == ["agent-0", "agent-1"]
 
 
 # Model calls
 
 
-def record_call(session, clock):
+def record_call(session):
     call = {"request_id": "req_1", "tool": "claude-code", "agent_session": "agent-1", "first_token_ms": 80}
     make_model_call(session, "claude-opus-4-8", {"input": 3, "output": 5}, is_recorded=True, **call)
 
 
 def test_model_calls_are_in_the_candidates_export(clock, candidate, session):
-    record_call(session, clock)
+    record_call(session)
     lines = candidate.get("/v1/candidate/me/export").text.splitlines()
     (call,) = [line["modelCall"] for line in map(json.loads, lines) if "modelCall" in line]
     expected = {"requestId": "req_1", "tool": "claude-code", "agentSession": "agent-1", "isRecorded": True}
-    assert (
-        expected | {"firstTokenMs": 80, "inputTokens": 3, "model": "claude-opus-4-8"}
-    ).items() <= call.items()
-    held = {kind["name"]: kind["count"] for kind in body_of(candidate.get("/v1/candidate/me"))["held"]}
-    assert held["modelCalls"] == 1
+    expected |= {"firstTokenMs": 80, "inputTokens": 3, "model": "claude-opus-4-8"}
+    assert expected.items() <= call.items()
+    counts = {
+        kind["name"]: kind["count"] for kind in body_of(candidate.get("/v1/candidate/me"))["storedData"]
+    }
+    assert counts["modelCalls"] == 1
 
 
-def test_an_erasure_leaves_only_the_numbers_of_model_calls(clock, session):
-    record_call(session, clock)
+def test_erasure_anonymizes_model_calls(clock, session):
+    record_call(session)
     assert privacy.erase(session.key).counts["modelCalls"] == 1
-    # A call that was running.
-    record_call(Session.get_by_id(session.id), clock)
+    # A call that ends after the erasure.
+    record_call(Session.get_by_id(session.id))
     for call in ModelUsage.select():
         assert (call.request_id, call.tool, call.agent_session, call.first_token_ms) == (None,) * 4
         assert (call.input_tokens, call.is_recorded) == (3, True)

@@ -1,4 +1,4 @@
-"""The limit of messages to one address about one assessment (docs/invitations.md)."""
+"""The limit on messages to an address per assessment (docs/invitations.md)."""
 
 from datetime import timedelta
 
@@ -6,17 +6,12 @@ import pytest
 from factories import make_assessment
 from response_checks import error_of
 
-from delivery.worker import Worker
-from models import CandidateKey, Delivery, invitations, privacy
+from models import CandidateKey, Delivery, invitations
 from models.deliveries import outcomes
 from models.deliveries.limit import SUPPRESSED
 
 ALICE = "alice@example.com"
-
-
-@pytest.fixture(autouse=True)
-def _stopped_clock(clock):
-    """The day does not end during a test."""
+pytestmark = pytest.mark.usefixtures("clock")  # the day must not end during a test
 
 
 def issue(reviewer, assessment, *addresses, **fields):
@@ -33,18 +28,12 @@ def resend(reviewer, key):
 
 
 @pytest.fixture
-def worker(app, tmp_path):
-    return Worker(app.config | {"SMTP_URL": None, "MAIL_FOLDER": str(tmp_path)})
-
-
-@pytest.fixture
-def emails(tmp_path):
-    """The number of saved emails."""
+def count_emails(worker, tmp_path):
     return lambda: len(list(tmp_path.rglob("*.eml")))
 
 
-def test_an_address_gets_five_messages_a_day_about_an_assessment(
-    clock, reviewer, organization, assessment, worker, emails
+def test_an_address_receives_at_most_five_messages_per_assessment_and_day(
+    clock, reviewer, organization, assessment, worker, count_emails
 ):
     (key,) = issue(reviewer, assessment, ALICE)
     worker.run_once()
@@ -59,21 +48,21 @@ def test_an_address_gets_five_messages_a_day_about_an_assessment(
     (other,) = issue(reviewer, make_assessment(organization), ALICE)
     assert states([other]) == ["queued"]
     worker.run_once()
-    assert emails() == 6
+    assert count_emails() == 6
     clock.fixed += timedelta(seconds=wait - 1)
     assert error_of(resend(reviewer, key)) == (429, "email_limit")
     clock.fixed += timedelta(seconds=1)
     assert resend(reviewer, key).status_code == 200
 
 
-def test_a_generated_key_beyond_the_limit_has_a_suppressed_invitation(reviewer, assessment, worker, emails):
+def test_invitations_over_the_limit_are_suppressed(reviewer, assessment, worker, count_emails):
     keys = issue(reviewer, assessment, *[ALICE, "ALICE@example.com"] * 3, "bob@example.com")
     assert states(keys) == [*["queued"] * 5, "suppressed", "queued"]
     assert keys[5]["invite"]["lastError"] == SUPPRESSED
     listed = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
     assert [key["invite"] for key in listed] == [key["invite"] for key in keys]
     worker.run_once()
-    assert emails() == 6
+    assert count_emails() == 6
     assert states(issue(reviewer, assessment, "Alice@Example.com")) == ["suppressed"]
     suppressed = reviewer.get("/v1/deliveries", state="suppressed").json
     assert suppressed["total"] == 2
@@ -100,7 +89,7 @@ def test_every_spelling_of_an_address_counts(reviewer, assessment, address, spel
         assert error_of(resend(reviewer, key)) == (429, "email_limit")
 
 
-def test_another_spelling_of_an_address_keeps_its_queued_message(reviewer, assessment):
+def test_a_new_spelling_of_the_address_keeps_its_queued_messages(reviewer, assessment):
     keys = issue(reviewer, assessment, *[ALICE] * 5)
     path = f"/v1/candidates/{keys[4]['id']}"
     assert reviewer.patch(path, {"candidateEmail": "alice@\uff45xample.com"}).status_code == 200
@@ -108,37 +97,37 @@ def test_another_spelling_of_an_address_keeps_its_queued_message(reviewer, asses
     assert states(listed) == ["queued"] * 5
 
 
-@pytest.mark.parametrize("policy", ["return", "reject"])
-def test_the_limit_applies_to_every_policy_for_duplicates(reviewer, assessment, policy):
+@pytest.mark.parametrize("on_duplicate", ["return", "reject"])
+def test_the_limit_applies_to_every_on_duplicate_policy(reviewer, assessment, on_duplicate):
     issue(reviewer, assessment, *[ALICE] * 5)
     CandidateKey.update(revoked_at=CandidateKey.created_at).execute()
-    assert states(issue(reviewer, assessment, ALICE, onDuplicate=policy)) == ["suppressed"]
+    assert states(issue(reviewer, assessment, ALICE, onDuplicate=on_duplicate)) == ["suppressed"]
 
 
-def test_canceled_messages_count_if_a_worker_may_have_sent_them(reviewer, assessment):
+def test_canceled_messages_count_if_a_worker_could_have_sent_them(reviewer, assessment):
     (key,) = issue(reviewer, assessment, ALICE)
-    # Each cancels the queued one before it.
+    # Each invitation cancels the previous one.
     for _ in range(10):
         assert resend(reviewer, key).status_code == 200
     for _ in range(5):
         assert Delivery.claim() is not None
-        rejected = resend(reviewer, key)
-    assert error_of(rejected) == (429, "email_limit")
+        response = resend(reviewer, key)
+    assert error_of(response) == (429, "email_limit")
 
 
-def test_an_address_that_moves_between_keys_gets_no_more_messages(reviewer, assessment, worker, emails):
+def test_moving_an_address_between_keys_does_not_raise_the_limit(reviewer, assessment, worker, count_emails):
     keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(8)))
     for key in keys:
         changed = reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": ALICE})
         assert changed.status_code == 200
     worker.run_once()
-    assert emails() == 5
+    assert count_emails() == 5
     for key in keys:
         reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": "other@example.com"})
     assert states(issue(reviewer, assessment, ALICE)) == ["suppressed"]
 
 
-def test_retries_of_failed_messages_count_for_the_address_that_they_go_to(reviewer, assessment):
+def test_retries_count_for_the_new_address(reviewer, assessment):
     keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(6)))
     statuses, messages = [], [Delivery.claim() for _ in keys]
     for key, message in zip(keys, messages, strict=True):
@@ -148,7 +137,9 @@ def test_retries_of_failed_messages_count_for_the_address_that_they_go_to(review
     assert statuses == [200] * 5 + [429]
 
 
-def test_reminders_count_and_are_suppressed(clock, reviewer, organization, worker, emails):
+def test_reminders_count_toward_the_limit_and_are_suppressed(
+    clock, reviewer, organization, worker, count_emails
+):
     assessment = make_assessment(organization, expires_in_days=30, reminder_days_before=29)
     (key,) = issue(reviewer, assessment, ALICE)
     worker.run_once()
@@ -157,12 +148,5 @@ def test_reminders_count_and_are_suppressed(clock, reviewer, organization, worke
         assert invitations.enqueue_reminders() == 1
         worker.run_once()
         reviewer.post(f"/v1/candidates/{key['id']}/extend", {"expiresAt": "2026-04-20T09:00:00Z"})
-    assert emails() == 1 + 5
+    assert count_emails() == 1 + 5
     assert error_of(resend(reviewer, key)) == (429, "email_limit")
-
-
-def test_an_erasure_deletes_the_address_of_messages(reviewer, assessment):
-    (key,) = issue(reviewer, assessment, ALICE)
-    assert [delivery.address for delivery in Delivery.select()] == [ALICE]
-    privacy.erase(CandidateKey.get_by_id(key["id"]))
-    assert [delivery.address for delivery in Delivery.select()] == [None]

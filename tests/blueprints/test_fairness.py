@@ -1,13 +1,11 @@
-"""Selection rates of groups of an assessment's candidates, which are not stored."""
+"""Selection rates of candidate groups."""
 
 import pytest
 from factories import make_assessment, make_key, make_keys
 from hostile.world import snapshot
-from response_checks import error_of
+from response_checks import body_of, error_of
 
 from models import CandidateKey, invitations
-
-NOWHERE = "00000000-0000-7000-8000-000000000000"
 
 
 def compare(reviewer, assessment, groups):
@@ -16,7 +14,7 @@ def compare(reviewer, assessment, groups):
 
 @pytest.fixture
 def keys(reviewer, assessment):
-    """Twelve candidates; the first ten are decided, of which five are selected."""
+    """Twelve candidates: five selected, five rejected, and two undecided."""
     keys = make_keys(assessment, 12)
     for number, key in enumerate(keys[:10]):
         invitations.decide(key, reviewer.row, "advanced" if number < 5 else "rejected", None)
@@ -24,13 +22,11 @@ def keys(reviewer, assessment):
     return keys
 
 
-def test_groups_are_compared_by_id_and_external_id(reviewer, reader, assessment, keys):
+def test_candidates_are_identified_by_id_or_external_id(reviewer, reader, assessment, keys):
     # Four of the first five are selected, one of the next five.
     groups = {str(key.id).upper(): "Oak" for key in keys[:4]} | {"applicant-9": "Oak"}
     groups |= {f"applicant-{number}": "Elm" for number in range(4, 9)} | {str(keys[11].id): "Elm"}
-    response = compare(reader, assessment, groups)
-    assert response.status_code == 200, response.json
-    assert response.json == {
+    assert body_of(compare(reader, assessment, groups)) == {
         "groups": [
             {
                 "group": "Elm", "decided": 5, "selected": 1, "rate": 0.2, "impactRatio": 0.25,
@@ -46,20 +42,20 @@ def test_groups_are_compared_by_id_and_external_id(reviewer, reader, assessment,
     }  # fmt: skip
 
 
-def test_small_groups_are_suppressed_and_candidates_without_a_group_counted(reviewer, assessment, keys):
+def test_small_groups_are_suppressed_and_ungrouped_candidates_are_counted(reviewer, assessment, keys):
     groups = {str(key.id): "Oak" if number < 5 else "Elm" for number, key in enumerate(keys[:9])}
     report = compare(reviewer, assessment, groups).json
     assert report == {"groups": [], "suppressed": ["Elm", "Oak"], "unknown": 1}
 
 
-def test_decisions_about_erased_candidates_count(reviewer, assessment, keys):
+def test_erased_candidates_still_count(reviewer, assessment, keys):
     for key in keys[:2]:
         reviewer.delete(f"/v1/candidates/{key.id}/data")
     report = compare(reviewer, assessment, {str(key.id): "Oak" for key in keys}).json
     assert (report["groups"][0]["decided"], report["groups"][0]["selected"]) == (10, 5)
 
 
-def test_nothing_about_the_groups_is_stored(reviewer, assessment, keys):
+def test_groups_are_not_stored(reviewer, assessment, keys):
     before = snapshot()
     headers = {"Idempotency-Key": "one"}
     body = {"groups": {str(key.id): "Quebracho" for key in keys}}
@@ -70,17 +66,23 @@ def test_nothing_about_the_groups_is_stored(reviewer, assessment, keys):
     assert "Quebracho" not in str(changed)
 
 
-def test_unknown_and_ambiguous_candidates_are_named(reviewer, organization, assessment, keys):
+def test_unknown_and_ambiguous_candidates_are_reported(reviewer, organization, assessment, keys):
     CandidateKey.update(external_id="twin").where(CandidateKey.id.in_([keys[10].id, keys[11].id])).execute()
     other = make_key(make_assessment(organization))
-    groups = {str(other.id): "Oak", "who": "Oak", "twin": "Oak", "applicant-1": "Oak", str(keys[1].id): "Elm"}
+    groups = {
+        str(other.id): "Oak",
+        "unknown": "Oak",
+        "twin": "Oak",
+        "applicant-1": "Oak",
+        str(keys[1].id): "Elm",
+    }
     response = compare(reviewer, assessment, groups)
     assert error_of(response) == (400, "invalid_request")
     assert {tuple(detail["path"]): detail["message"] for detail in response.json["details"]} == {
         ("groups", str(other.id)): "No such candidate in this assessment.",
-        ("groups", "who"): "No such candidate in this assessment.",
+        ("groups", "unknown"): "No such candidate in this assessment.",
         ("groups", "twin"): "Several candidates have this externalId. Use their ids.",
-        ("groups", str(keys[1].id)): "This candidate is in another group as well.",
+        ("groups", str(keys[1].id)): "This candidate is in several groups.",
     }
 
 

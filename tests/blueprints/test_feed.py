@@ -1,4 +1,4 @@
-"""The feed of events."""
+"""The event feed."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from factories import (
     make_webhook,
     mark_hired,
 )
-from response_checks import error_of, error_paths
+from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
 from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy
@@ -24,16 +24,14 @@ PATH = "/v1/events"
 
 @pytest.fixture
 def assessment_ids(organization):
-    """The ids of assessment_ids assessments that are in the feed."""
+    """The ids of five assessments in the feed."""
     assessments = [make_assessment(organization) for _ in range(5)]
     publish_new()
     return [str(assessment.id) for assessment in assessments]
 
 
 def get(reviewer, **query):
-    response = reviewer.get(PATH, **query)
-    assert response.status_code == 200, response.json
-    return response.json
+    return body_of(reviewer.get(PATH, **query))
 
 
 def ids(*pages):
@@ -51,7 +49,7 @@ def test_event_has_type_time_and_data(reviewer, clock, assessment):
     assert get(reviewer) == {"events": [event], "next": 1, "hasMore": False}
 
 
-def test_pages_join_without_a_gap_and_continue_with_later_events(reviewer, organization, assessment_ids):
+def test_pages_have_no_gaps_and_continue_with_later_events(reviewer, organization, assessment_ids):
     pages = [get(reviewer, limit=2)]
     for _ in range(2):
         pages.append(get(reviewer, limit=2, after=pages[-1]["next"]))
@@ -63,7 +61,7 @@ def test_pages_join_without_a_gap_and_continue_with_later_events(reviewer, organ
     assert ids(get(reviewer, after=cursor)) == [str(later.id)]
 
 
-def test_the_feed_can_start_behind_the_latest_event(reviewer, organization, assessment_ids):
+def test_feed_can_start_after_the_latest_event(reviewer, organization, assessment_ids):
     start = get(reviewer, **{"from": "now"})
     assert start == {"events": [], "next": 5, "hasMore": False}
     later = make_assessment(organization)
@@ -73,7 +71,7 @@ def test_the_feed_can_start_behind_the_latest_event(reviewer, organization, asse
     assert error_paths(reviewer.get(PATH, **{"from": "yesterday"})) == [["from"]]
 
 
-def test_cursor_moves_past_events_that_a_filter_leaves_out(reviewer, organization, assessment_ids):
+def test_cursor_moves_past_filtered_events(reviewer, organization, assessment_ids):
     make_key(make_assessment(organization))
     publish_new()
     page = get(reviewer, types="key.created,session.started")
@@ -81,7 +79,7 @@ def test_cursor_moves_past_events_that_a_filter_leaves_out(reviewer, organizatio
     assert get(reviewer, types="key.created", after=7)["events"] == []
 
 
-def test_each_organization_has_its_own_feed(neighbour, reviewer, assessment_ids):
+def test_feed_has_only_the_organizations_events(neighbour, reviewer, assessment_ids):
     make_assessment(make_organization("Third"))
     publish_new()
     assert get(neighbour) == {"events": [], "next": 0, "hasMore": False}
@@ -106,7 +104,7 @@ def test_events_are_stored_for_30_days(app, clock, reviewer, organization, asses
     assert error_of(reviewer.get(PATH, after=4)) == (410, "cursor_expired")
 
 
-def test_positions_continue_after_all_events_were_deleted(app, clock, reviewer, organization, assessment_ids):
+def test_positions_continue_after_all_events_are_deleted(app, clock, reviewer, organization, assessment_ids):
     clock.fixed += timedelta(days=31)
     Worker(app.config).run_once()
     assert get(reviewer) == get(reviewer, after=5) == {"events": [], "next": 5, "hasMore": False}
@@ -115,7 +113,7 @@ def test_positions_continue_after_all_events_were_deleted(app, clock, reviewer, 
     assert get(reviewer, after=5)["next"] == 6
 
 
-def test_many_events_are_numbered_in_batches(organization, monkeypatch):
+def test_events_are_numbered_in_batches(organization, monkeypatch):
     monkeypatch.setattr("models.feed.BATCH_SIZE", 3)
     for part in (range(2), range(2, 6), range(6, 7), range(7, 10)):
         FeedEvent.publish(organization.id, "assessment.created", *[{"number": number} for number in part])
@@ -126,7 +124,7 @@ def test_many_events_are_numbered_in_batches(organization, monkeypatch):
     assert publish_new() == 0
 
 
-def test_no_event_and_no_webhook_contains_a_key(clock, organization):
+def test_events_and_webhooks_do_not_contain_keys(clock, organization):
     make_webhook(organization, types=sorted(EVENT_TYPES), include_personal=True)
     session = make_closed_session(make_assessment(organization))
     mark_hired(session, True)

@@ -1,4 +1,4 @@
-"""Health and readiness, for platforms and load balancers."""
+"""Health and readiness."""
 
 from datetime import timedelta
 
@@ -7,7 +7,6 @@ import pytest
 from response_checks import error_paths
 from statements import counted
 
-from delivery.worker import Worker
 from models import db
 from models.heartbeats import Heart
 from ops import readiness
@@ -18,7 +17,7 @@ READY = {"database": "ok", "migrations": "ok", "storage": "ok"}
 
 @pytest.fixture
 def get_ready(anonymous, monkeypatch):
-    """Requests the readiness, which is checked each time."""
+    """A function that requests the readiness, without a cache."""
     monkeypatch.setattr(readiness, "CACHE_SECONDS", 0)
     return lambda: anonymous.get("/v1/ready")
 
@@ -32,14 +31,14 @@ def store_in(app, monkeypatch):
     return replace
 
 
-def test_service_is_ready_and_the_check_leaves_no_file(get_ready, store_in, tmp_path):
+def test_the_service_is_ready_and_the_check_leaves_no_files(get_ready, store_in, tmp_path):
     store_in(tmp_path / "bundles")
     response = get_ready()
     assert (response.status_code, response.json) == (200, {"status": "ready", "parts": READY})
     assert list((tmp_path / "bundles").iterdir()) == []
 
 
-def test_service_is_not_ready_without_all_migrations(get_ready):
+def test_the_service_is_not_ready_without_all_migrations(get_ready):
     db.execute_sql("DELETE FROM migrations")
     response = get_ready()
     assert (response.status_code, response.json["code"]) == (503, "not_ready")
@@ -47,7 +46,7 @@ def test_service_is_not_ready_without_all_migrations(get_ready):
     assert response.json["parts"] == READY | {"migrations": "behind"}
 
 
-def test_service_is_not_ready_without_a_writable_store(get_ready, store_in, tmp_path):
+def test_the_service_is_not_ready_without_a_writable_store(get_ready, store_in, tmp_path):
     (tmp_path / "file").touch()
     store_in(tmp_path / "file" / "bundles")
     response = get_ready()
@@ -56,17 +55,17 @@ def test_service_is_not_ready_without_a_writable_store(get_ready, store_in, tmp_
     assert str(tmp_path) not in response.text
 
 
-def test_readiness_is_checked_once_a_second(app, anonymous, monkeypatch):
+def test_readiness_is_checked_at_most_once_per_second(app, anonymous, monkeypatch):
     checks, created = [], readiness.Readiness(app.extensions["storage"])
     monkeypatch.setitem(app.extensions, "readiness", created)
-    monkeypatch.setattr(created, "_check", lambda: checks.append(1) or READY)
+    monkeypatch.setattr(created, "_check", lambda deep: checks.append(1) or READY)
     assert {anonymous.get("/v1/ready").status_code for _ in range(20)} == {200}
     assert len(checks) == 1
 
 
 @pytest.fixture
 def worker_state(get_ready, anonymous):
-    """Requests the deep readiness; returns its status and the state of the worker."""
+    """A function that requests the deep readiness and returns its status and the worker's state."""
 
     def read():
         response = anonymous.get("/v1/ready", deep=1)
@@ -77,7 +76,7 @@ def worker_state(get_ready, anonymous):
     return read
 
 
-def test_a_worker_is_expected_once_there_is_work(clock, organization, worker_state):
+def test_a_worker_is_required_once_work_is_queued(clock, organization, worker_state):
     assert worker_state() == (200, "ok")
     factories.make_assessment(organization)
     clock.fixed += timedelta(minutes=2, seconds=59)
@@ -86,7 +85,7 @@ def test_a_worker_is_expected_once_there_is_work(clock, organization, worker_sta
     assert worker_state() == (503, "not_running")
 
 
-def test_a_worker_is_not_running_after_three_silent_minutes(clock, worker_state):
+def test_a_worker_is_not_running_after_three_minutes_without_a_heartbeat(clock, worker_state):
     Heart(is_continuous=True).beat("emails")
     clock.fixed += timedelta(minutes=2, seconds=59)
     assert worker_state() == (200, "ok")
@@ -94,18 +93,18 @@ def test_a_worker_is_not_running_after_three_silent_minutes(clock, worker_state)
     assert worker_state() == (503, "not_running")
 
 
-def test_a_worker_started_by_cron_is_expected_every_hour(app, clock, organization, worker_state):
-    Worker(app.config).run_once()
+def test_a_worker_started_by_cron_must_run_every_hour(worker, clock, organization, worker_state):
+    worker.run_once()
     factories.make_assessment(organization)
     clock.fixed += timedelta(minutes=59)
     assert worker_state() == (200, "ok")
     clock.fixed += timedelta(minutes=1)
     assert worker_state() == (503, "not_running")
-    Worker(app.config).run_once()
+    worker.run_once()
     assert worker_state() == (200, "ok")
 
 
-def test_a_task_that_does_not_return_is_stalled(clock, worker_state):
+def test_a_worker_with_a_hanging_task_is_stalled(clock, worker_state):
     heart = Heart(is_continuous=True)
     for task in ("emails", "seal"):
         heart.beat(task)
@@ -116,7 +115,7 @@ def test_a_task_that_does_not_return_is_stalled(clock, worker_state):
     assert worker_state() == (503, "stalled")
 
 
-def test_only_0_and_1_are_values_of_deep(anonymous):
+def test_deep_must_be_0_or_1(anonymous):
     assert error_paths(anonymous.get("/v1/ready", deep="yes")) == [["deep"]]
 
 

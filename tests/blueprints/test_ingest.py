@@ -1,6 +1,5 @@
 """Ingest an event (R5, R12, R18, R27, R29; docs/candidate-client.md, 3.8)."""
 
-import json
 from datetime import timedelta
 from io import BytesIO
 
@@ -22,10 +21,6 @@ def ingest(candidate, event):
     return response.status_code, response.json
 
 
-def post_text(candidate, text):
-    return candidate.request("POST", PATH, data=text.encode(), content_type="application/json")
-
-
 def without(event, field):
     return {name: value for name, value in event.items() if name != field}
 
@@ -33,7 +28,7 @@ def without(event, field):
 # Envelopes
 
 
-def test_event_is_stored_with_its_columns(clock, candidate, session):
+def test_event_columns_are_stored(clock, candidate, session):
     actor, provenance = {"type": "ai", "role": "assistant"}, {"attribution": "likely_ai", "methods": ["hook"]}
     fields = {"source": "claude-code", "actor": actor, "provenance": provenance}
     event = envelope("command", at=1.5, data={"command": "ls"}, **fields)
@@ -44,21 +39,14 @@ def test_event_is_stored_with_its_columns(clock, candidate, session):
     assert (row.time_ns, row.received_at) == (1_775_034_001_500_000_000, clock.now())
 
 
-def test_envelope_is_stored_as_sent(candidate, session):
-    text = """{ "id":"1",  "kind":"x","ts":"2026-04-01T09:00:00.120Z","v":1,"source":"cli",
-      "data":{"b":1.0,"a":1e-7,"c":"\\u003c\\u20ac €","d":12345678901234567890123} }"""
-    assert post_text(candidate, text).status_code == 201
-    assert Event.get().envelope == text
-
-
-def test_optional_fields_may_be_missing_or_null(candidate, session):
+def test_optional_fields_can_be_missing_or_null(candidate, session):
     event = envelope(sessionId=str(session.id))
     assert ingest(candidate, without(event, "source")) == OK
     for field in ("source", "actor", "provenance", "rawPayload", "sessionId", "sig", "prevSig"):
         assert ingest(candidate, envelope(**{field: None})) == OK, field
 
 
-def test_unknown_kinds_fields_and_forms_are_accepted(candidate, session):
+def test_unknown_kinds_fields_and_types_are_accepted(candidate, session):
     for fields in (
         {"kind": "unknown", "later": {"deeply": ["nested"]}, "v": 2, "data": {"scrubbed": "..."}},
         {"kind": "x" * 5000, "source": {"channel": "ide-extension", "integration": "vscode"}},
@@ -70,15 +58,15 @@ def test_unknown_kinds_fields_and_forms_are_accepted(candidate, session):
         assert ingest(candidate, envelope(**fields)) == OK, fields
 
 
-def test_id_kind_time_version_and_data_are_required_in_their_form(candidate, session):
-    wrong = {
+def test_required_fields_are_validated(candidate, session):
+    invalid = {
         "id": ["", "x" * 256, 7],
         "kind": ["", 7],
         "ts": ["yesterday", "2026-04-01", "2026-04-01T09:00:00", "2026-02-30T09:00:00Z", 1775034000],
         "v": ["1", 1.0, True],
         "data": ["x", 7],
     }
-    for field, values in wrong.items():
+    for field, values in invalid.items():
         assert error_paths(candidate.post(PATH, without(envelope(), field))) == [[field]]
         for value in (*values, None, []):
             assert error_paths(candidate.post(PATH, envelope() | {field: value})) == [[field]], value
@@ -87,20 +75,10 @@ def test_id_kind_time_version_and_data_are_required_in_their_form(candidate, ses
     assert Event.select().count() == 0
 
 
-def test_nul_and_surrogates_are_accepted_in_data_and_raw_payload_only(candidate, session):
-    data = {"stdout": "a\0b\ud800", "n\0": 1}
-    text = json.dumps(envelope("command", data=data, rawPayload="\udfff\0", actor={"type": "ai"}))
-    assert post_text(candidate, text).status_code == 201
-    assert Event.get().envelope == text
-    for fields in ({"kind": "a\0b"}, {"id": "\ud800"}, {"actor": {"type": "\0"}}, {"source": "\0"}):
-        assert post_text(candidate, json.dumps(envelope(**fields))).status_code == 400, fields
-    assert Event.select().count() == 1
-
-
 # Duplicates
 
 
-def test_first_event_with_an_id_stays(clock, candidate, session):
+def test_first_event_with_an_id_is_kept(clock, candidate, session):
     assert ingest(candidate, envelope("prompt", id="1")) == OK
     assert ingest(candidate, envelope("prompt", id="1")) == SKIPPED
     assert ingest(candidate, envelope("command", id="1")) == SKIPPED
@@ -110,7 +88,7 @@ def test_first_event_with_an_id_stays(clock, candidate, session):
     assert [event.kind for event in Event.select()] == ["prompt"]
 
 
-def test_sessions_may_have_events_with_the_same_id(app, candidate, assessment, session):
+def test_event_ids_are_unique_only_within_a_session(app, candidate, assessment, session):
     other_key = make_key(assessment)
     make_session(other_key)
     event = envelope()
@@ -120,22 +98,22 @@ def test_sessions_may_have_events_with_the_same_id(app, candidate, assessment, s
 # The session (R5, R29)
 
 
-def test_envelope_may_name_the_keys_own_session_only(candidate, assessment, session):
+def test_session_id_must_be_the_keys_session(candidate, assessment, session):
     for text in (str(session.id), str(session.id).upper()):
         assert ingest(candidate, envelope(sessionId=text)) == OK
-    for wrong in (NOWHERE, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
-        assert error_of(candidate.post(PATH, envelope(sessionId=wrong))) == (404, "not_found"), wrong
+    for foreign in (NOWHERE, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
+        assert error_of(candidate.post(PATH, envelope(sessionId=foreign))) == (404, "not_found"), foreign
     assert Event.select().count() == 2
 
 
 def test_key_must_be_redeemed(candidate):
     assert error_of(candidate.post(PATH, envelope())) == (409, "not_redeemed")
-    for wrong in ("nonsense", NOWHERE):
-        assert error_of(candidate.post(PATH, envelope(sessionId=wrong))) == (404, "not_found")
+    for unknown in ("nonsense", NOWHERE):
+        assert error_of(candidate.post(PATH, envelope(sessionId=unknown))) == (404, "not_found")
     assert Event.select().count() == 0
 
 
-def test_errors_come_in_their_order(app, clock, anonymous, reviewer, candidate, session):
+def test_errors_have_a_fixed_precedence(app, clock, anonymous, reviewer, candidate, session):
     sessions.complete(session)
     clock.fixed += timedelta(days=2)
     plain = {"data": "{", "content_type": "text/plain"}
@@ -153,13 +131,10 @@ def test_errors_come_in_their_order(app, clock, anonymous, reviewer, candidate, 
 
 @pytest.mark.parametrize(
     ("size", "environ"),
-    [
-        (2 * 1024 * 1024, {}),
-        (1024, {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}),
-    ],
+    [(2**21, {}), (1024, {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True})],
     ids=["large", "chunked"],
 )
-def test_large_or_chunked_body_without_a_valid_credential_is_not_read(anonymous, session, size, environ):
+def test_body_is_not_read_without_a_valid_credential(anonymous, session, size, environ):
     body = BytesIO(bytes(size))
     sent = {"input_stream": body, "content_type": "application/json", "environ_overrides": environ}
     response = anonymous.request("POST", PATH, **sent)
@@ -177,11 +152,11 @@ def test_session_end_does_not_close_the_session(candidate, session):
 
 
 def counts(reviewer, session):
-    shown = reviewer.get(f"/v1/sessions/{session.id}").json
-    return shown["eventCount"], shown["lateEventCount"], shown["metrics"]["promptCount"]
+    body = reviewer.get(f"/v1/sessions/{session.id}").json
+    return body["eventCount"], body["lateEventCount"], body["metrics"]["promptCount"]
 
 
-def test_events_count_for_ten_minutes_after_the_close_and_are_accepted_for_a_day(
+def test_events_count_for_ten_minutes_and_are_stored_for_a_day_after_the_close(
     clock, reviewer, candidate, session
 ):
     sessions.complete(session)
@@ -201,7 +176,7 @@ def test_events_count_for_ten_minutes_after_the_close_and_are_accepted_for_a_day
     assert [event.late for event in Event.select().order_by(Event.seq)] == [False, True, True]
 
 
-def test_windows_start_at_the_limit_even_if_no_process_has_settled_it(clock, reviewer, organization, app):
+def test_windows_start_at_the_time_limit(clock, reviewer, organization, app):
     key = make_key(make_assessment(organization, time_limit_minutes=30))
     session, candidate = make_session(key), Caller.candidate(app, key)
     close, millisecond = clock.now() + timedelta(minutes=35), timedelta(milliseconds=1)
@@ -218,22 +193,8 @@ def test_windows_start_at_the_limit_even_if_no_process_has_settled_it(clock, rev
     assert error_of(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 
-def test_event_after_the_close_marks_the_metrics_as_due(candidate, session):
-    sessions.complete(session)
-    ingest(candidate, envelope("prompt"))
-    row = Session.get_by_id(session.id)
-    assert (row.metrics_due, row.prompt_count) == (True, 0)
-
-
-def test_an_event_has_at_most_100000_values(candidate, session):
-    # Of these, the event and its fields `id`, `kind`, `ts`, `v`, `source` and `data` are 7, `a` is 1.
-    for count, status in ((100_000, 201), (100_001, 400)):
-        response = candidate.post("/v1/hooks/ingest", envelope(data={"a": [0] * (count - 8)}))
-        assert response.status_code == status
-    assert error_of(response) == (400, "too_many_values")
-    assert Event.select().count() == 1
-
-
-def test_other_bodies_have_at_most_100000_values(reviewer):
-    response = reviewer.post("/v1/assessments", {"title": [0] * 100_000})
+def test_event_is_limited_to_100000_values(candidate, session):
+    # The event, its six fields and the list are eight values.
+    assert ingest(candidate, envelope(data={"a": [0] * (100_000 - 8)})) == OK
+    response = candidate.post(PATH, envelope(data={"a": [0] * (100_001 - 8)}))
     assert error_of(response) == (400, "too_many_values")

@@ -1,4 +1,4 @@
-"""Ingest a batch of events, each with its own result."""
+"""Ingest a batch of events."""
 
 import json
 from datetime import timedelta
@@ -26,7 +26,7 @@ def statuses(response):
     return [result["status"] for result in response.json["results"]]
 
 
-def test_each_event_has_its_result_in_order(candidate, session):
+def test_results_are_in_event_order(candidate, session):
     first, second = envelope(), envelope()
     assert post(candidate, first, second, first).json["results"] == [
         {"id": first["id"], "status": "created"},
@@ -54,12 +54,12 @@ def test_each_event_has_its_result_in_order(candidate, session):
     ],
     ids=lambda value: value and value[:40],
 )
-def test_rejected_event_rejects_no_other(candidate, session, text, event_id):
+def test_rejected_event_does_not_affect_the_batch(candidate, session, text, event_id):
     response = post_text(candidate, f'{{"events": [{text}, {json.dumps(envelope())}]}}')
     assert statuses(response) == ["rejected", "created"]
-    result = response.json["results"][0]
-    assert result["error"]
-    assert result["id"] == event_id
+    rejected = response.json["results"][0]
+    assert rejected["error"]
+    assert rejected["id"] == event_id
 
 
 def test_error_names_the_field(candidate, session):
@@ -68,12 +68,12 @@ def test_error_names_the_field(candidate, session):
         assert result["error"].startswith(f"{field}: ")
 
 
-def test_other_fields_must_be_strict_json(candidate, session):
+def test_unknown_fields_must_be_strict_json(candidate, session):
     values = ['"a\\u0000"', '"\\ud800"', '1, "other": 1', '{"a": 1, "a": 1}', "NaN", "1e999", "9" * 20]
     values.append("[" * 32 + "]" * 32)
-    for other in (*(f'"other": {value}' for value in values), '"events": []'):
-        response = post_text(candidate, f'{{"events": [{EVENT}], {other}}}')
-        assert response.status_code == 400, other
+    for field in (*(f'"other": {value}' for value in values), '"events": []'):
+        response = post_text(candidate, f'{{"events": [{EVENT}], {field}}}')
+        assert response.status_code == 400, field
     assert Event.select().count() == 0
 
 
@@ -84,7 +84,7 @@ def test_envelopes_are_stored_as_sent(candidate, session):
     assert Event.get().envelope == text
 
 
-def test_500_events_count_in_the_session(candidate, session):
+def test_batch_can_have_500_events(candidate, session):
     post(candidate, *(envelope("prompt", at=second) for second in range(500)))
     assert candidate.get(f"/v1/sessions/{session.id}").json["eventCount"] == 500
     sessions.complete(session)
@@ -92,7 +92,7 @@ def test_500_events_count_in_the_session(candidate, session):
 
 
 @pytest.mark.parametrize("events", [[], "x", None])
-def test_batch_is_a_list_of_events(candidate, session, events):
+def test_events_must_be_a_nonempty_list(candidate, session, events):
     assert error_paths(candidate.post(PATH, {"events": events})) == [["events"]]
 
 
@@ -105,21 +105,22 @@ def test_parsing_stops_after_500_events(candidate, session, rest):
     assert Event.select().count() == 0
 
 
-def event_of(values):
-    """An event with this many values."""
+def event_with(values):
+    """Return an event with this number of values."""
     return EVENT.replace("{}", f'{{"a": [{"0," * (values - 8)} 0]}}').replace('"x"', f'"{values}"')
 
 
-def test_an_event_of_many_values_is_rejected_alone(candidate, session):
-    response = post_text(candidate, f'{{"events": [{event_of(100_001)}, {EVENT}]}}')
-    rejected, created = response.json["results"]
-    assert rejected["id"] == "100001"
-    assert rejected["error"] == "The JSON has more than 100000 values."
-    assert created["status"] == "created"
+def test_event_with_too_many_values_is_rejected(candidate, session):
+    response = post_text(candidate, f'{{"events": [{event_with(100_001)}, {EVENT}]}}')
+    error = "The JSON has more than 100000 values."
+    assert response.json["results"] == [
+        {"id": "100001", "status": "rejected", "error": error},
+        {"id": "x", "status": "created"},
+    ]
 
 
-def test_events_of_many_values_together_are_rejected(candidate, session):
-    events = [event_of(values) for values in (66_664, 66_665, 66_666)]
+def test_batch_with_too_many_values_is_rejected(candidate, session):
+    events = [event_with(values) for values in (66_664, 66_665, 66_666)]
     assert statuses(post_text(candidate, f'{{"events": [{", ".join(events)}]}}')) == ["created"] * 3
     response = post_text(candidate, f'{{"events": [{", ".join([*events, EVENT])}]}}')
     assert error_of(response) == (400, "too_many_values")
@@ -133,7 +134,7 @@ def test_body_must_be_a_json_object(candidate, session):
     assert Event.select().count() == 0
 
 
-def test_events_of_a_batch_become_late_and_are_then_rejected(candidate, session, clock):
+def test_batch_after_the_close_is_late_and_then_rejected(candidate, session, clock):
     sessions.complete(session)
     clock.fixed += timedelta(minutes=11)
     assert statuses(post(candidate, envelope())) == ["late"]

@@ -1,4 +1,4 @@
-"""The problem library: the shared catalog and an organization's own issues (R2, R3, R6, R12, R23, R24)."""
+"""The problem library: the catalog and an organization's issues (R2, R3, R6, R12, R23, R24)."""
 
 from datetime import timedelta
 
@@ -33,17 +33,15 @@ def titles(caller, **query):
     return [issue["title"] for issue in body_of(caller.get(PATH, **query))["issues"]]
 
 
-def test_a_new_issue_is_returned(clock, reviewer):
-    response = reviewer.post(PATH, BODY | OPTIONAL)
-    assert response.status_code == 201
-    issue = response.json["issue"]
+def test_create_returns_the_issue(clock, reviewer):
+    issue = body_of(reviewer.post(PATH, BODY | OPTIONAL), 201)["issue"]
     times = dict.fromkeys(("createdAt", "updatedAt"), "2026-04-01T09:00:00.000Z")
     assert issue == BODY | OPTIONAL | times | {"id": issue["id"], "isCatalog": False}
-    assert reviewer.get(f"{PATH}/{issue['id']}").json == response.json
+    assert reviewer.get(f"{PATH}/{issue['id']}").json == {"issue": issue}
 
 
 @pytest.mark.parametrize("fields", [{}, dict.fromkeys(OPTIONAL)])
-def test_other_fields_are_optional_and_those_of_the_response_ignored(reviewer, fields):
+def test_optional_fields_have_defaults_and_read_only_fields_are_ignored(reviewer, fields):
     issue = reviewer.post(PATH, BODY | fields | {"id": SHA, "isCatalog": True}).json["issue"]
     assert (EMPTY | {"isCatalog": False}).items() <= issue.items()
     assert issue["id"] != SHA
@@ -64,29 +62,29 @@ def test_invalid_fields_are_rejected(reviewer, field, value):
     assert Issue.select().count() == 0
 
 
-def test_every_invalid_label_is_named(reviewer):
+def test_every_invalid_label_is_reported(reviewer):
     response = reviewer.post(PATH, BODY | {"labels": ["http", 7, ""]})
     assert error_paths(response) == [["labels", 1], ["labels", 2]]
 
 
-def test_organizations_see_the_catalog_and_their_own_issues(reviewer, neighbour, organization):
-    shared = make_issue(title="Catalog", reference_sha=SHA)
+def test_organizations_see_the_catalog_and_their_issues(reviewer, neighbour, organization):
+    catalog_issue = make_issue(title="Catalog", reference_sha=SHA)
     make_issue(organization, title="Ours")
     make_issue(neighbour.row.organization, title="Theirs")
     assert titles(reviewer) == ["Catalog", "Ours"]
     assert titles(neighbour) == ["Catalog", "Theirs"]
-    shown = reviewer.get(f"{PATH}/{shared.id}").json["issue"]
-    assert (shown["isCatalog"], shown["referenceSha"]) == (True, SHA)
+    issue = reviewer.get(f"{PATH}/{catalog_issue.id}").json["issue"]
+    assert (issue["isCatalog"], issue["referenceSha"]) == (True, SHA)
 
 
-def test_a_candidate_sees_only_the_issue_of_their_assessment(app, organization):
+def test_candidates_see_only_their_assessments_issue(app, organization):
     own, other = make_issue(organization), make_issue(organization)
     candidate = Caller.candidate(app, make_key(make_assessment(organization, issue_id=own.id)))
     assert body_of(candidate.get(f"{PATH}/{own.id}"))["issue"]["title"] == own.title
     assert error_of(candidate.get(f"{PATH}/{other.id}")) == (404, "not_found")
 
 
-def test_issues_are_listed_in_order_of_creation(clock, reviewer):
+def test_issues_are_listed_by_creation_time(clock, reviewer):
     for number in range(5):
         reviewer.post(PATH, BODY | {"title": f"Issue {number}"})
         clock.fixed += timedelta(seconds=number % 2)
@@ -103,15 +101,14 @@ def test_issues_are_listed_in_order_of_creation(clock, reviewer):
         ({"q": "%"}, []), ({"q": "orders", "language": "python"}, []), ({"language": "rust"}, []),
     ],
 )  # fmt: skip
-def test_filters(reviewer, organization, query, expected):
+def test_issues_can_be_filtered(reviewer, organization, query, expected):
     make_issue(organization, title="Lost ORDERS", description="Under LOAD", language="Go", difficulty="hard")
     make_issue(organization, title="Straße", language="Python", difficulty="easy")
     assert titles(reviewer, **query) == expected
 
 
-@pytest.mark.parametrize("query", [{"difficulty": "Easy"}, {"limit": "x"}, {"offset": -1}])
-def test_invalid_filters_are_rejected(reviewer, query):
-    assert error_paths(reviewer.get(PATH, **query)) == [[name] for name in query]
+def test_invalid_filters_are_rejected(reviewer):
+    assert error_paths(reviewer.get(PATH, difficulty="Easy")) == [["difficulty"]]
 
 
 def test_a_change_returns_the_issue_and_updates_the_search(clock, reviewer, organization):
@@ -124,7 +121,7 @@ def test_a_change_returns_the_issue_and_updates_the_search(clock, reviewer, orga
     assert titles(reviewer, q="after") == titles(reviewer, q="same") == ["After"]
 
 
-def test_null_clears_optional_fields_only(reviewer):
+def test_null_clears_only_optional_fields(reviewer):
     issue = reviewer.post(PATH, BODY | OPTIONAL).json["issue"]
     for field in BODY:
         assert error_paths(reviewer.patch(f"{PATH}/{issue['id']}", {field: None})) == [[field]]
@@ -139,13 +136,15 @@ def test_catalog_issues_cannot_be_changed_or_deleted(reviewer):
     assert Issue.get().deleted_at is None
 
 
-def test_a_deleted_issue_remains_only_in_its_assessments(reviewer, organization):
+def test_a_deleted_issue_remains_in_its_assessments(app, reviewer, organization):
     issue = make_issue(organization)
     assessment = make_assessment(organization, issue_id=issue.id)
-    response = reviewer.delete(f"{PATH}/{issue.id}")
-    assert (response.status_code, response.json) == (200, {"ok": True, "id": str(issue.id)})
+    assert body_of(reviewer.delete(f"{PATH}/{issue.id}")) == {"ok": True, "id": str(issue.id)}
     assert titles(reviewer) == []
-    assert error_of(reviewer.get(f"{PATH}/{issue.id}")) == (404, "not_found")
-    assert error_of(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")
-    shown = reviewer.get(f"/v1/assessments/{assessment.id}").json["assessment"]
-    assert shown["issue"]["title"] == "Orders are lost"
+    for response in (reviewer.get(f"{PATH}/{issue.id}"), reviewer.delete(f"{PATH}/{issue.id}")):
+        assert error_of(response) == (404, "not_found")
+    candidate = Caller.candidate(app, make_key(assessment))
+    for caller in (reviewer, candidate):
+        linked = caller.get(f"/v1/assessments/{assessment.id}").json["assessment"]["issue"]
+        assert linked["title"] == "Orders are lost"
+    assert candidate.get(f"{PATH}/{issue.id}").status_code == 200

@@ -1,4 +1,4 @@
-"""The Prometheus metrics of one process; tests/live/test_monitoring.py has several."""
+"""The Prometheus metrics of one process; tests/live/test_monitoring.py covers several."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,6 @@ from response_checks import error_of
 import config
 import models
 from app import create_app
-from delivery.worker import Worker
 from models import Delivery, sessions
 from models.deliveries import outcomes
 
@@ -20,7 +19,7 @@ TOKEN = "a-token-that-nobody-guesses"
 
 @pytest.fixture
 def monitored(app, database_url):
-    """The application with a METRICS_TOKEN, on the database of the test."""
+    """The application with a METRICS_TOKEN, on the test's database."""
     bound = models.db.obj
     settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": TOKEN, "RATELIMIT_ENABLED": "false"}
     created = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
@@ -30,7 +29,7 @@ def monitored(app, database_url):
 
 @pytest.fixture
 def read(monitored):
-    """Reads the samples, by name and labels in the order of their names."""
+    """A function that reads the samples, keyed by name and label values sorted by label name."""
 
     def samples():
         response = Caller(monitored, Authorization=f"Bearer {TOKEN}").get("/metrics")
@@ -46,13 +45,13 @@ def read(monitored):
     return samples
 
 
-def test_without_the_setting_there_are_no_metrics(app):
+def test_metrics_are_disabled_without_the_setting(app):
     assert error_of(Caller(app, Authorization=f"Bearer {TOKEN}").get("/metrics")) == (404, "not_found")
 
 
-@pytest.mark.parametrize("sent", [None, "", "Bearer", "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
-def test_metrics_need_the_token(monitored, sent):
-    response = Caller(monitored, **({} if sent is None else {"Authorization": sent})).get("/metrics")
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer other", TOKEN, f"Basic {TOKEN}", "Bearer ü"])
+def test_metrics_require_the_token(monitored, header):
+    response = Caller(monitored, **({} if header is None else {"Authorization": header})).get("/metrics")
     assert error_of(response) == (401, "unauthorized")
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
@@ -62,14 +61,14 @@ def test_requests_are_counted_by_operation_method_and_status(monitored, reviewer
     for path in ("/v1/me", "/v1/me", "/v1/nowhere"):
         caller.get(path)
     for number in range(3):
-        caller.request(f"MADE{number}", "/v1/me")
+        caller.request(f"INVENTED{number}", "/v1/me")
     samples = read()
     assert samples["proofstone_http_requests_total", "GET", "getMe", "200"] == 2
     assert samples["proofstone_http_requests_total", "GET", "unmatched", "404"] == 1
     assert samples["proofstone_http_request_duration_seconds_count", "getMe"] == 2
     assert samples["proofstone_http_request_duration_seconds_bucket", "+Inf", "getMe"] == 2
     assert 0 < samples["proofstone_http_request_duration_seconds_sum", "getMe"] < 60
-    # A client cannot create counters by inventing methods.
+    # Clients cannot create counters by inventing methods.
     assert {key[1] for key in samples if key[0] == "proofstone_http_requests_total"} <= {"GET", "other"}
 
 
@@ -82,9 +81,8 @@ def test_late_events_are_counted(monitored, key, clock, read):
     assert read()["proofstone_late_events_total",] == 3
 
 
-def test_workers_and_failing_tasks_are_counted(app, clock, organization, reviewer, read):
+def test_workers_and_failing_tasks_are_counted(worker, clock, reviewer, read):
     reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
-    worker = Worker(app.config)
     worker.run_once()
     models.AuditChain.update(count=0).execute()
     reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"})
@@ -93,9 +91,8 @@ def test_workers_and_failing_tasks_are_counted(app, clock, organization, reviewe
     samples = read()
     assert samples["proofstone_workers",] == 1
     assert samples["proofstone_task_age_seconds", "chain"] == 40
-    assert {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_task_failures"} == {
-        ("chain",): 1
-    }
+    failures = {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_task_failures"}
+    assert failures == {("chain",): 1}
 
 
 def test_queued_messages_are_counted_by_kind_and_state(assessment, clock, read):
@@ -106,14 +103,12 @@ def test_queued_messages_are_counted_by_kind_and_state(assessment, clock, read):
     Delivery.update(due_at=clock.now() + timedelta(hours=1)).where(Delivery.id == waiting).execute()
     outcomes.fail(Delivery.get_by_id(failed), "550 no such user")
     samples = read()
-    states = ("due", "waiting", "failed")
-    assert {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_queue_rows"} == {
-        ("invitation", state): 1 for state in states
-    }
+    rows = {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_queue_rows"}
+    assert rows == {("invitation", state): 1 for state in ("due", "waiting", "failed")}
     assert samples["proofstone_queue_oldest_due_age_seconds", "delivery"] == 7 * 60
     assert samples["proofstone_queue_oldest_due_age_seconds", "webhook"] == 0
     assert samples["proofstone_database_up",] == 1
     assert Delivery.get_by_id(due).state == "queued"
-    # Failures are reported for some days only.
+    # Failures are reported for a few days.
     clock.fixed = datetime.now(UTC) + timedelta(days=5)
     assert ("proofstone_queue_rows", "invitation", "failed") not in read()

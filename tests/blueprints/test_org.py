@@ -1,4 +1,4 @@
-"""The organization: tokens, plans, the subscription and the monthly quota (R1, R10, R11)."""
+"""The organization: tokens, plan, subscription, quota and model usage (R1, R10, R11)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,22 +22,22 @@ def quota(reviewer):
     return reviewer.get("/v1/org").json["org"]["quota"]
 
 
-def with_plan(app, plan):
+def organization_on_plan(app, plan):
     organization = make_organization(plan, plan)
     return organization, Caller.reviewer(app, organization)
 
 
 @pytest.fixture
 def trial(clock, app):
-    """A reviewer of an organization on trial."""
-    return with_plan(app, "trial")[1]
+    """A reviewer in an organization on trial."""
+    return organization_on_plan(app, "trial")[1]
 
 
-def with_token(app, response):
+def caller_with_token(app, response):
     return Caller(app, Authorization=f"Bearer {response.json['secret']}")
 
 
-def test_a_reviewer_reads_the_organization(clock, reviewer, trial, organization):
+def test_get_returns_the_organization_with_subscription_and_quota(clock, reviewer, trial, organization):
     expected = {
         "id": str(organization.id),
         "name": "Acme",
@@ -53,32 +53,28 @@ def test_a_reviewer_reads_the_organization(clock, reviewer, trial, organization)
 
 
 def test_me_describes_the_caller(clock, reviewer, candidate, organization, key, assessment):
-    shared = {"orgId": str(organization.id), "orgName": "Acme"}
+    shared = {"orgId": str(organization.id), "orgName": "Acme", "person": None}
     assert reviewer.get("/v1/me").json == shared | {
         "kind": "reviewer",
         "id": str(reviewer.row.id),
         "name": "A reviewer who may write",
         "scopes": ["read", "write"],
-        "person": None,
         "assessmentId": None,
         "expiresAt": None,
     }
-    me = candidate.get("/v1/me").json
-    assert me == shared | {
+    assert candidate.get("/v1/me").json == shared | {
         "kind": "candidate",
         "id": str(key.id),
         "name": "Alice",
         "scopes": [],
-        "person": None,
         "assessmentId": str(assessment.id),
-        "expiresAt": me["expiresAt"],
+        "expiresAt": "2026-04-08T09:00:00.000Z",
     }
 
 
-def test_a_new_token_is_shown_once_and_works(app, clock, reviewer):
+def test_a_new_tokens_secret_is_returned_once_and_works(app, clock, reviewer):
     response = reviewer.post(TOKENS, {"name": "ATS", "scopes": ["write"], "expiresInDays": 90})
-    assert response.status_code == 201
-    token, secret = response.json["token"], response.json["secret"]
+    token, secret = body_of(response, 201)["token"], response.json["secret"]
     assert token == {
         "id": token["id"],
         "name": "ATS",
@@ -93,19 +89,19 @@ def test_a_new_token_is_shown_once_and_works(app, clock, reviewer):
         "createdAt": "2026-04-01T09:00:00.000Z",
     }
     assert api_tokens.is_well_formed(secret)
-    assert create(with_token(app, response)).status_code == 201
+    assert create(caller_with_token(app, response)).status_code == 201
     assert secret not in reviewer.get(TOKENS).text
 
 
 @pytest.mark.parametrize("fields", [{}, {"scopes": None}, {"scopes": ["read", "read"]}])
-def test_the_default_scope_of_a_token_is_read(app, reviewer, fields):
+def test_a_tokens_default_scope_is_read(app, reviewer, fields):
     response = reviewer.post(TOKENS, {"name": "Reader"} | fields)
     assert response.json["token"]["scopes"] == ["read"]
-    assert error_of(create(with_token(app, response))) == (403, "insufficient_scope")
+    assert error_of(create(caller_with_token(app, response))) == (403, "insufficient_scope")
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "path"),
     [
         ({}, ["name"]), ({"name": ""}, ["name"]), ({"name": "x" * 256}, ["name"]), ({"name": "a\nb"}, ["name"]),
         ({"scopes": []}, ["scopes"]), ({"scopes": "read"}, ["scopes"]),
@@ -113,12 +109,11 @@ def test_the_default_scope_of_a_token_is_read(app, reviewer, fields):
         *(({"expiresInDays": days}, ["expiresInDays"]) for days in (0, 3651, "90", True)),
     ],
 )  # fmt: skip
-def test_an_invalid_token_is_rejected(reviewer, body, place):
-    assert error_paths(reviewer.post(TOKENS, ({"name": "Reader"} if body else {}) | body)) == [place]
+def test_invalid_tokens_are_rejected(reviewer, body, path):
+    assert error_paths(reviewer.post(TOKENS, ({"name": "Reader"} if body else {}) | body)) == [path]
 
 
-@pytest.mark.usefixtures("neighbour")
-def test_tokens_are_listed_in_order_of_creation(clock, reviewer):
+def test_tokens_are_listed_by_creation_time(clock, reviewer):
     clock.fixed += timedelta(minutes=1)
     second = reviewer.post(TOKENS, {"name": "Second"}).json["token"]
     listed = reviewer.get(TOKENS).json["tokens"]
@@ -127,19 +122,16 @@ def test_tokens_are_listed_in_order_of_creation(clock, reviewer):
     assert listed[1]["lastUsedAt"] == "2026-04-01T09:01:00.000Z"
 
 
-def test_a_revoked_token_leaves_the_list_and_stops_working(app, reviewer):
+def test_a_revoked_token_disappears_from_the_list_and_stops_working(app, reviewer):
     response = reviewer.post(TOKENS, {"name": "Second"})
     token_id = response.json["token"]["id"]
-    revoked = reviewer.delete(f"{TOKENS}/{token_id}")
-    assert (revoked.status_code, revoked.json) == (200, {"ok": True, "id": token_id})
+    assert body_of(reviewer.delete(f"{TOKENS}/{token_id}")) == {"ok": True, "id": token_id}
     assert token_id not in reviewer.get(TOKENS).text
-    assert error_of(with_token(app, response).get("/v1/me")) == (401, "unauthorized")
+    assert error_of(caller_with_token(app, response).get("/v1/me")) == (401, "unauthorized")
     assert error_of(reviewer.delete(f"{TOKENS}/{token_id}")) == (404, "not_found")
 
 
-def test_a_token_can_revoke_itself_unless_it_is_the_last_one_with_write(
-    clock, reviewer, reader, organization
-):
+def test_a_token_can_revoke_itself_unless_it_is_the_last_write_token(clock, reviewer, reader, organization):
     first = ApiToken.get(ApiToken.name == "First token")
     reviewer.delete(f"{TOKENS}/{first.id}")
     expiring, _ = ApiToken.issue(organization, "Expired", "write", clock.now() + timedelta(seconds=1))
@@ -157,8 +149,8 @@ def test_a_token_can_revoke_itself_unless_it_is_the_last_one_with_write(
     ("state", "code"),
     [(None, "no_subscription"), ("past_due", "subscription_inactive"), ("canceled", "subscription_inactive")],
 )
-def test_without_a_subscription_data_can_only_be_read_and_deleted(app, state, code):
-    organization, reviewer = with_plan(app, "starter")
+def test_without_a_subscription_data_can_still_be_read_and_deleted(app, state, code):
+    organization, reviewer = organization_on_plan(app, "starter")
     assessment = make_assessment(organization)
     make_key(assessment)
     organization.subscribe(state)
@@ -171,29 +163,29 @@ def test_without_a_subscription_data_can_only_be_read_and_deleted(app, state, co
     assert reviewer.delete(path).status_code == 200
 
 
-def test_a_trial_ends_to_the_millisecond(clock, trial):
+def test_a_trial_ends_after_14_days(clock, trial):
     clock.fixed += timedelta(days=14, milliseconds=-1)
     assert create(trial).status_code == 201
     clock.fixed += timedelta(milliseconds=1)
     assert error_of(create(trial)) == (402, "trial_expired")
 
 
-def test_self_hosted_needs_no_subscription_and_has_no_quota(reviewer, organization):
+def test_self_hosted_has_neither_subscription_nor_quota(reviewer, organization):
     for state in (None, "past_due", "canceled", "active"):
         organization.subscribe(state)
         assert [create(reviewer).status_code for _ in range(3)] == [201] * 3
 
 
-def test_the_quota_rejects_with_its_numbers(app, trial):
+def test_assessments_over_the_quota_are_rejected(app, trial):
     assert [create(trial).status_code for _ in range(3)] == [201] * 3
     response = create(trial)
     assert response.status_code == 403
     assert response.json | {"error": ""} == {"error": "", "code": "quota_exceeded", "used": 3, "quota": 3}
     assert Assessment.select().count() == quota(trial)["used"] == 3
-    assert create(with_plan(app, "trial")[1]).status_code == 201
+    assert create(organization_on_plan(app, "trial")[1]).status_code == 201
 
 
-def test_deleted_assessments_count_and_rejected_ones_do_not(trial):
+def test_deleted_assessments_count_toward_the_quota_but_rejected_ones_do_not(trial):
     trial.post("/v1/assessments", NEW | {"title": ""})
     trial.post("/v1/assessments", NEW | {"rubricId": str(trial.row.id)})
     for used in range(3):
@@ -204,14 +196,10 @@ def test_deleted_assessments_count_and_rejected_ones_do_not(trial):
 
 @pytest.mark.parametrize(
     ("last_day", "resets_at"),
-    [
-        ((2026, 4, 30), "2026-05-01T00:00:00.000Z"),
-        ((2026, 12, 31), "2027-01-01T00:00:00.000Z"),
-        ((2028, 2, 29), "2028-03-01T00:00:00.000Z"),
-    ],
+    [((2026, 12, 31), "2027-01-01T00:00:00.000Z"), ((2028, 2, 29), "2028-03-01T00:00:00.000Z")],
 )
-def test_the_quota_resets_with_the_calendar_month_in_utc(clock, app, last_day, resets_at):
-    organization, reviewer = with_plan(app, "trial")
+def test_the_quota_resets_every_calendar_month(clock, app, last_day, resets_at):
+    organization, reviewer = organization_on_plan(app, "trial")
     organization.subscribe("active")
     clock.fixed = datetime(*last_day, 23, 59, 59, 999_000, UTC)
     assert [create(reviewer).status_code for _ in range(4)] == [201, 201, 201, 403]
@@ -221,16 +209,16 @@ def test_the_quota_resets_with_the_calendar_month_in_utc(clock, app, last_day, r
     assert create(reviewer).status_code == 201
 
 
-def test_a_larger_plan_has_room_immediately(app):
-    organization, reviewer = with_plan(app, "trial")
+def test_a_larger_plan_applies_immediately(app):
+    organization, reviewer = organization_on_plan(app, "trial")
     for _ in range(3):
         create(reviewer)
-    organization.change_plan("starter")
+    organization.update_columns(plan="starter")
     organization.subscribe("active")
     assert create(reviewer).status_code == 201
 
 
-def test_the_disclosure_has_the_additions_at_the_end(reviewer, key):
+def test_the_disclosure_ends_with_the_additions(reviewer, key):
     additions = {"captures": ["Calls to our own model"], "evaluated": []}
     reviewer.patch("/v1/org/settings", {"disclosureAdditions": additions})
     disclosure = body_of(reviewer.get("/v1/org/disclosure"))["disclosure"]
@@ -243,7 +231,7 @@ def use_models(session, at, *calls):
         make_model_call(session, model, counts, provider, at)
 
 
-def test_usage_is_totaled_by_month_and_model(app, reviewer, neighbour, organization, clock):
+def test_usage_is_grouped_by_month_and_model(app, reviewer, neighbour, organization, clock):
     clock.fixed = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
     assessment = make_assessment(organization)
     first, second = make_session(make_key(assessment)), make_session(make_key(assessment))
@@ -252,14 +240,14 @@ def test_usage_is_totaled_by_month_and_model(app, reviewer, neighbour, organizat
     use_models(second, clock.fixed, ("anthropic", haiku, {"input": 1, "output": 2}))
     use_models(first, datetime(2026, 9, 30, tzinfo=UTC), ("openai", "gpt-5", {"input": 7, "output": 1}))
     use_models(first, datetime(2026, 8, 31, 23, 59, tzinfo=UTC), unknown)
-    found = body_of(reviewer.get("/v1/org/usage", months=3))
-    assert found["since"] == "2026-09-01T00:00:00.000Z"
+    body = body_of(reviewer.get("/v1/org/usage", months=3))
+    assert body["since"] == "2026-09-01T00:00:00.000Z"
     fields = ("month", "model", "calls", "sessions", "inputTokens")
-    assert [tuple(use[name] for name in fields) for use in found["usage"]] == [
+    assert [tuple(use[name] for name in fields) for use in body["usage"]] == [
         ("2026-11", haiku, 2, 2, 1001),
         ("2026-11", None, 1, 1, None),
         ("2026-09", "gpt-5", 1, 1, 7),
     ]
-    assert [use["costUsd"] is None for use in found["usage"]] == [False, True, False]
+    assert [use["costUsd"] is None for use in body["usage"]] == [False, True, False]
     assert body_of(neighbour.get("/v1/org/usage"))["usage"] == []
     assert error_paths(reviewer.get("/v1/org/usage", months=37)) == [["months"]]

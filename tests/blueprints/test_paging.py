@@ -1,28 +1,13 @@
-"""Every list can be read by cursor, in either order, in time that does not depend on its length."""
+"""Lists are paged by cursor, in either order, in constant time per page."""
 
 from datetime import timedelta
 
 import pytest
-from factories import (
-    make_assessment,
-    make_issue,
-    make_keys,
-    make_rubric,
-    make_session,
-    make_webhook,
-)
+from factories import make_assessment, make_issue, make_keys, make_rubric, make_session, make_webhook
 from response_checks import body_of, error_paths
 from statements import counted, plans
 
-from models import (
-    ApiToken,
-    CandidateKey,
-    Delivery,
-    Session,
-    WebhookDelivery,
-    db,
-    sessions,
-)
+from models import ApiToken, CandidateKey, Delivery, Session, WebhookDelivery, db, sessions
 from models.base import is_postgres
 
 COUNT = 5
@@ -45,7 +30,7 @@ NEWEST_FIRST = {"deliveries", "deliveries to a candidate", "entries"}
 
 @pytest.fixture
 def lists(clock, reviewer, organization, assessment):
-    """Five entries or more in each list, most with the same creation time; the path of each list."""
+    """The lists' paths. Each list has at least five entries, most with the same creation time."""
     hook = make_webhook(organization)
     keys = make_keys(assessment, COUNT, email="a@example.com")
     clock.fixed = clock.fixed.replace(second=1)
@@ -80,23 +65,23 @@ def read_all(reviewer, path, **query):
 
 def test_cursors_read_every_entry_once_in_either_order(reviewer, lists):
     for name, path in lists.items():
-        whole = body_of(reviewer.get(path, limit=200))
-        ids = [entry["id"] for entry in entries_of(whole)]
+        page = body_of(reviewer.get(path, limit=200))
+        ids = [entry["id"] for entry in entries_of(page)]
         assert len(ids) >= COUNT, name
-        assert whole["next"] is None, name
+        assert page["next"] is None, name
         default, other = ("desc", "asc") if name in NEWEST_FIRST else ("asc", "desc")
         for query, expected in (({}, ids), ({"order": default}, ids), ({"order": other}, ids[::-1])):
             assert [entry["id"] for entry in read_all(reviewer, path, limit=2, **query)] == expected, name
 
 
-def test_an_invalid_cursor_or_order_is_rejected(reviewer, lists):
+def test_invalid_cursors_and_orders_are_rejected(reviewer, lists):
     for path in lists.values():
         for cursor in ("", "1", "1.2", "x." + "0" * 32, "1" * 17 + "." + "0" * 32, "1." + "G" * 32):
             assert error_paths(reviewer.get(path, after=cursor)) == [["after"]], (path, cursor)
         assert error_paths(reviewer.get(path, order="newest")) == [["order"]], path
 
 
-def test_only_pages_by_offset_count_the_list(reviewer, lists):
+def test_pages_by_cursor_have_no_total(reviewer, lists):
     page = body_of(reviewer.get(lists["sessions"], limit=2))
     assert page["total"] == COUNT
     with counted() as statements:
@@ -106,7 +91,7 @@ def test_only_pages_by_offset_count_the_list(reviewer, lists):
 
 LONG_LISTS = {
     "assessments": "assessment_organization_id_created_at_id",
-    "keys": "candidatekey_assessment_id_created_at_id",  # or, on SQLite, the next
+    "keys": "candidatekey_assessment_id_created_at_id",  # or, on SQLite, candidate_keys_in_order
     "candidates": "candidate_keys_in_order",
     "sessions": "session_organization_id_created_at_id",
     "webhook deliveries": "webhookdelivery_webhook_id_created_at_id",
@@ -116,41 +101,41 @@ LONG_LISTS = {
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_a_page_starts_at_its_cursor_in_an_index(reviewer, organization, lists, order):
+def test_pages_are_read_from_an_index_range(reviewer, organization, lists, order):
     make_keys(make_assessment(organization), 500)
     db.execute_sql("ANALYZE")
     if is_postgres():
-        # Some of the lists are so short here that the planner may sort them.
+        # These lists are short enough for the planner to sort them.
         db.execute_sql("SET LOCAL enable_sort = off")
     for name, index in LONG_LISTS.items():
         query = {"limit": 2, "order": order}
         query["after"] = body_of(reviewer.get(lists[name], **query))["next"]
-        found = plans(lambda name=name, query=query: reviewer.get(lists[name], **query))
+        all_plans = plans(lambda name=name, query=query: reviewer.get(lists[name], **query))
         names = [index, LONG_LISTS["candidates"]] if name == "keys" else [index]
-        plan = next((plan for plan in found if any(index in plan for index in names)), "")
-        # The cursor is a bound of the range, not a filter of its rows.
-        is_bound = any("ROW(" in line and "Index Cond" in line for line in plan.splitlines())
-        assert is_bound or "(created_at,id)" in plan, "\n--\n".join([name, *found])
+        plan = next((plan for plan in all_plans if any(index in plan for index in names)), "")
+        # The cursor limits the index range instead of filtering its rows.
+        is_range = any("ROW(" in line and "Index Cond" in line for line in plan.splitlines())
+        assert is_range or "(created_at,id)" in plan, "\n--\n".join([name, *all_plans])
 
 
 @pytest.mark.parametrize("name", ["assessments", "candidates", "sessions"])
-def test_lists_are_filtered_by_creation_and_change(clock, reviewer, lists, name):
+def test_lists_can_be_filtered_by_creation_and_change_time(clock, reviewer, lists, name):
     def ids(**query):
         return [entry["id"] for entry in entries_of(body_of(reviewer.get(lists[name], **query)))]
 
-    whole = body_of(reviewer.get(lists[name], limit=200))[name]
-    later = [row["id"] for row in whole if "09:00:01" in (row.get("createdAt") or row["redeemedAt"])]
+    rows = body_of(reviewer.get(lists[name], limit=200))[name]
+    later = [row["id"] for row in rows if "09:00:01" in (row.get("createdAt") or row["redeemedAt"])]
     assert ids(createdAfter="2026-04-01T09:00:00.999Z") == later
     assert len(ids(updatedAfter="2026-04-01T09:00:00.999Z")) == COUNT  # candidates change with their sessions
     assert ids(createdAfter="2026-04-01T09:00:01Z") == ids(updatedAfter="2026-04-01T09:00:01Z") == []
     clock.fixed += timedelta(minutes=1)
-    changed = change(reviewer, name, whole[-1]["id"])
+    changed = change(reviewer, name, rows[-1]["id"])
     assert ids(updatedAfter="2026-04-01T09:00:01Z") == [changed["id"]]
     assert changed["updatedAt"] == "2026-04-01T09:01:01.000Z"
 
 
 def change(reviewer, name, id):
-    """Change the assessment, candidate or session; returns it as listed."""
+    """Change the assessment, candidate or session, and return it from the list."""
     if name == "assessments":
         body_of(reviewer.patch(f"/v1/assessments/{id}", {"expiresInDays": 30}))
     elif name == "candidates":
@@ -161,9 +146,7 @@ def change(reviewer, name, id):
     return next(row for row in rows if row["id"] == id)
 
 
-def test_a_candidate_changes_with_its_session_but_not_with_events_seals_or_a_repeated_value(
-    clock, reviewer, lists
-):
+def test_a_candidates_updated_at_follows_its_session_but_not_events_or_seals(clock, reviewer, lists):
     candidate = body_of(reviewer.get("/v1/candidates"))["candidates"][0]
     session = Session.get_by_id(candidate["sessionId"])
     clock.fixed += timedelta(minutes=1)
@@ -178,11 +161,11 @@ def test_a_candidate_changes_with_its_session_but_not_with_events_seals_or_a_rep
     assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["total"] == 1
 
 
-def test_changes_are_read_from_indexes(reviewer, lists):
+def test_filters_by_change_time_use_indexes(reviewer, lists):
     db.execute_sql("ANALYZE")
     for name, indexes in {
         "candidates": ("candidate_keys_changed", "sessions_changed"),
         "sessions": ("sessions_changed",),
     }.items():
-        found = plans(lambda name=name: reviewer.get(lists[name], updatedAfter="2026-04-01T09:00:30Z"))
-        assert any(all(index in plan for index in indexes) for plan in found), found
+        all_plans = plans(lambda name=name: reviewer.get(lists[name], updatedAfter="2026-04-01T09:00:30Z"))
+        assert any(all(index in plan for index in indexes) for plan in all_plans), all_plans

@@ -1,10 +1,10 @@
-"""Scoring rubrics: criteria, versions, and error to delete one in use (R2, R6, R12, R23, R24)."""
+"""Scoring rubrics: criteria, versions and deletion (R2, R6, R12, R23, R24)."""
 
 from datetime import timedelta
 
 import pytest
 from factories import make_assessment, make_rubric
-from response_checks import error_of, error_paths
+from response_checks import body_of, error_of, error_paths
 
 from models import Rubric, RubricVersion
 
@@ -21,7 +21,7 @@ BODY = {"name": "Backend engineers", "criteria": [CRITERION]}
 
 
 def changed(fields, changes):
-    """The fields with changes; `...` omits one."""
+    """Apply the changes, omitting fields set to `...`."""
     return {name: value for name, value in (fields | changes).items() if value is not ...}
 
 
@@ -33,31 +33,24 @@ def levels(count):
     return [{"value": number, "label": f"Level {number}"} for number in range(count)]
 
 
-def test_a_new_rubric_is_returned(clock, reviewer):
-    response = reviewer.post(PATH, BODY)
-    assert response.status_code == 201
-    rubric = response.json["rubric"]
+def test_create_returns_the_rubric(clock, reviewer):
+    rubric = body_of(reviewer.post(PATH, BODY), 201)["rubric"]
     times = dict.fromkeys(("createdAt", "updatedAt"), "2026-04-01T09:00:00.000Z")
     assert rubric == BODY | times | {"id": rubric["id"], "version": 1}
-    assert reviewer.get(f"{PATH}/{rubric['id']}").json == response.json
-    assert reviewer.get(PATH).json == {
-        "rubrics": [rubric],
-        "next": None,
-        "total": 1,
-        "limit": 50,
-        "offset": 0,
-    }
+    assert reviewer.get(f"{PATH}/{rubric['id']}").json == {"rubric": rubric}
+    page = {"next": None, "total": 1, "limit": 50, "offset": 0}
+    assert reviewer.get(PATH).json == {"rubrics": [rubric]} | page
 
 
-@pytest.mark.parametrize(("weight", "shown"), [(..., 1), (1, 1), (0.001, 0.001), (1_000_000, 1_000_000)])
-def test_a_weight_is_positive_and_1_by_default(reviewer, weight, shown):
-    assert post_criterion(reviewer, weight=weight).json["rubric"]["criteria"][0]["weight"] == shown
+def test_weights_are_positive_and_default_to_1(reviewer):
+    for weight, stored in ((..., 1), (1, 1), (0.001, 0.001), (1_000_000, 1_000_000)):
+        assert post_criterion(reviewer, weight=weight).json["rubric"]["criteria"][0]["weight"] == stored
 
 
-@pytest.mark.parametrize("count", [2, 10])
-def test_a_scale_has_2_to_10_levels(reviewer, count):
-    (criterion,) = post_criterion(reviewer, levels=levels(count)).json["rubric"]["criteria"]
-    assert len(criterion["levels"]) == count
+def test_scales_have_2_to_10_levels(reviewer):
+    for count in (2, 10):
+        (criterion,) = post_criterion(reviewer, levels=levels(count)).json["rubric"]["criteria"]
+        assert len(criterion["levels"]) == count
 
 
 @pytest.mark.parametrize(
@@ -69,14 +62,14 @@ def test_a_scale_has_2_to_10_levels(reviewer, count):
         *(("title", title) for title in (..., " ")), ("description", 7),
     ],
 )  # fmt: skip
-def test_an_invalid_criterion_is_rejected(reviewer, field, invalid):
+def test_invalid_criteria_are_rejected(reviewer, field, invalid):
     assert error_paths(post_criterion(reviewer, **{field: invalid})) == [["criteria", 0, field]]
 
 
 @pytest.mark.parametrize(
     ("field", "invalid"), [("value", ...), ("value", 1.5), ("value", -1), ("label", ...)]
 )
-def test_an_invalid_level_is_rejected(reviewer, field, invalid):
+def test_invalid_levels_are_rejected(reviewer, field, invalid):
     scale = [changed(LEVELS[0], {field: invalid}), LEVELS[1]]
     assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, field]]
 
@@ -96,18 +89,17 @@ def test_name_and_criteria_are_required(reviewer, organization, field, invalid):
         assert Rubric.get().version == 1
 
 
-def test_a_change_creates_a_version_even_of_a_rubric_in_use(clock, reviewer, organization):
+def test_a_change_creates_a_version_even_if_the_rubric_is_in_use(clock, reviewer, organization):
     rubric = make_rubric(organization, name="Before")
     make_assessment(organization, rubric_id=rubric.id)
     clock.fixed += timedelta(hours=1)
-    response = reviewer.patch(f"{PATH}/{rubric.id}", {"name": "After"})
-    shown = response.json["rubric"]
-    assert (response.status_code, shown["name"], shown["version"]) == (200, "After", 2)
-    assert (shown["createdAt"][11:13], shown["updatedAt"][11:13]) == ("09", "10")
-    assert reviewer.get(f"{PATH}/{rubric.id}").json == response.json
-    # Nothing changes: no new version.
-    for unchanged in ({}, {"name": "After"}, shown, {"criteria": shown["criteria"]}):
-        assert reviewer.patch(f"{PATH}/{rubric.id}", unchanged).json == response.json
+    after = body_of(reviewer.patch(f"{PATH}/{rubric.id}", {"name": "After"}))["rubric"]
+    assert (after["name"], after["version"]) == ("After", 2)
+    assert (after["createdAt"][11:13], after["updatedAt"][11:13]) == ("09", "10")
+    assert reviewer.get(f"{PATH}/{rubric.id}").json == {"rubric": after}
+    # A change without a difference creates no version.
+    for unchanged in ({}, {"name": "After"}, after, {"criteria": after["criteria"]}):
+        assert reviewer.patch(f"{PATH}/{rubric.id}", unchanged).json == {"rubric": after}
     reviewer.patch(f"{PATH}/{rubric.id}", BODY)
     versions = RubricVersion.select().order_by(RubricVersion.number)
     assert [(version.number, version.name, version.criteria[0]["key"]) for version in versions] == [
@@ -119,28 +111,28 @@ def test_a_change_creates_a_version_even_of_a_rubric_in_use(clock, reviewer, org
 
 def test_a_deleted_rubric_is_not_found(reviewer, organization):
     rubric = make_rubric(organization)
-    response = reviewer.delete(f"{PATH}/{rubric.id}")
-    assert (response.status_code, response.json) == (200, {"ok": True, "id": str(rubric.id)})
+    assert body_of(reviewer.delete(f"{PATH}/{rubric.id}")) == {"ok": True, "id": str(rubric.id)}
     assert reviewer.get(PATH).json["total"] == 0
-    assert error_of(reviewer.get(f"{PATH}/{rubric.id}")) == (404, "not_found")
-    assert error_of(reviewer.delete(f"{PATH}/{rubric.id}")) == (404, "not_found")
+    for response in (reviewer.get(f"{PATH}/{rubric.id}"), reviewer.delete(f"{PATH}/{rubric.id}")):
+        assert error_of(response) == (404, "not_found")
 
 
-def test_a_rubric_is_not_deleted_while_an_assessment_uses_it(reviewer, organization):
+def test_a_rubric_in_use_cannot_be_deleted(reviewer, organization):
     rubric = make_rubric(organization)
-    users = [make_assessment(organization, title=title, rubric_id=rubric.id) for title in ("First", "Second")]
+    assessments = [
+        make_assessment(organization, title=title, rubric_id=rubric.id) for title in ("First", "Second")
+    ]
     response = reviewer.delete(f"{PATH}/{rubric.id}")
     assert error_of(response) == (409, "rubric_in_use")
-    assert response.json["assessments"] == [{"id": str(user.id), "title": user.title} for user in users]
+    assert response.json["assessments"] == [{"id": str(each.id), "title": each.title} for each in assessments]
     assert reviewer.get(f"{PATH}/{rubric.id}").status_code == 200
-    for user in users:
-        user.delete_softly()
+    for each in assessments:
+        each.soft_delete()
     assert reviewer.delete(f"{PATH}/{rubric.id}").status_code == 200
 
 
-def test_rubrics_of_the_organization_are_listed_in_order_of_creation(reviewer, neighbour, organization):
+def test_rubrics_are_listed_by_creation_time(reviewer, organization):
     rubrics = [make_rubric(organization, name=f"Rubric {number}") for number in range(5)]
     page = reviewer.get(PATH, limit=2, offset=3).json
     assert [row["id"] for row in page["rubrics"]] == [str(rubric.id) for rubric in rubrics[3:]]
     assert (page["total"], page["limit"], page["offset"]) == (5, 2, 3)
-    assert neighbour.get(PATH).json["total"] == 0

@@ -1,4 +1,4 @@
-"""The quota of a session: SESSION_MAX_EVENTS and SESSION_MAX_BYTES."""
+"""A session's quota: SESSION_MAX_EVENTS and SESSION_MAX_BYTES."""
 
 import json
 from datetime import timedelta
@@ -15,7 +15,7 @@ PATH = "/v1/hooks/ingest"
 
 @pytest.fixture
 def limit(app, monkeypatch):
-    """Set the limits of a session."""
+    """Set a session's limits."""
 
     def set_limits(**limits):
         for name, value in limits.items():
@@ -37,7 +37,7 @@ def statuses(results):
 
 
 def stored(session):
-    """The counts in the session's row, which must be those of its events."""
+    """Return the session, whose stored bytes must equal the events' size."""
     row = Session.get_by_id(session.id)
     sizes = [len(event.envelope.encode()) for event in Event.select()]
     assert sessions.stored_bytes(row) == sum(sizes)
@@ -49,7 +49,7 @@ def finding(reviewer, session):
     return next((finding["count"] for finding in findings if finding["code"] == "session_full"), None)
 
 
-def test_a_session_takes_no_more_events_than_its_limit(reviewer, candidate, session, limit):
+def test_number_of_events_is_limited(reviewer, candidate, session, limit):
     limit(events=3)
     events = [envelope() for _ in range(3)]
     assert post(candidate, *events) == [201] * 3
@@ -61,19 +61,19 @@ def test_a_session_takes_no_more_events_than_its_limit(reviewer, candidate, sess
     assert finding(reviewer, session) == 2
 
 
-def test_a_session_takes_no_more_bytes_than_its_limit(reviewer, candidate, session, limit):
+def test_bytes_are_limited(reviewer, candidate, session, limit):
     event = envelope(data={"text": "é" * 500})
     assert post(candidate, event) == [201]
     size = Event.get().size
     assert size > 1000
     limit(bytes=2 * size)
-    others = [event | {"id": event["id"][:-1] + last} for last in "xy"]
-    assert post(candidate, *others, event) == [201, 413, 200]
+    more = [event | {"id": event["id"][:-1] + last} for last in "xy"]
+    assert post(candidate, *more, event) == [201, 413, 200]
     assert stored(session).stored_event_bytes == 2 * size
     assert finding(reviewer, session) == 1
 
 
-def test_a_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
+def test_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
     limit(bytes=4000, events=4)
     first, small = envelope(), envelope(id="small")
     large = envelope(id="large", data={"text": "x" * 4000})
@@ -90,13 +90,13 @@ def test_a_batch_stores_the_events_that_fit(reviewer, candidate, session, limit)
     assert finding(reviewer, session) == 3
 
 
-def test_an_id_that_was_rejected_can_still_be_stored(candidate, session, limit):
+def test_rejected_id_can_be_sent_again(candidate, session, limit):
     limit(bytes=1000)
     results = post_batch(candidate, envelope(id="x", data={"text": "x" * 1000}), envelope(id="x"))
     assert statuses(results) == ["rejected", "created"]
 
 
-def test_late_events_count_too(candidate, session, clock, limit):
+def test_late_events_are_limited(candidate, session, clock, limit):
     limit(events=2)
     assert post(candidate, envelope()) == [201]
     sessions.complete(session)
@@ -105,7 +105,7 @@ def test_late_events_count_too(candidate, session, clock, limit):
     assert stored(session).stored_event_count == 2
 
 
-def test_events_are_counted_before_the_reserve_is_used_up(candidate, session, limit):
+def test_events_are_counted_before_the_reserve_is_exhausted(candidate, session, limit):
     limit(events=RESERVE.events + 1)
     assert post(candidate, *(envelope() for _ in range(COUNT_INTERVAL))) == [201] * COUNT_INTERVAL
     assert stored(session).stored_event_count == 0
@@ -113,12 +113,12 @@ def test_events_are_counted_before_the_reserve_is_used_up(candidate, session, li
     assert stored(session).stored_event_count == COUNT_INTERVAL + 1
 
 
-def test_a_large_event_is_counted_at_once(candidate, session):
+def test_large_event_is_counted_immediately(candidate, session):
     assert post(candidate, envelope(data={"text": "x" * MAX_UNCOUNTED_BYTES})) == [201]
     assert stored(session).stored_event_bytes > MAX_UNCOUNTED_BYTES
 
 
-def test_a_bundle_counts_once(candidate, session, limit):
+def test_bundle_bytes_count_once(candidate, session, limit):
     events = [envelope() for _ in range(6)]
     size = len(json.dumps(events[0]).encode())
     session.update_columns(stored_bundle_bytes=10 * size)
@@ -130,7 +130,7 @@ def test_a_bundle_counts_once(candidate, session, limit):
     assert row.stored_event_bytes == sum(event.size for event in Event.select())
 
 
-def test_a_recording_beyond_the_limit_is_not_imported(flask, organization, limit, tmp_path):
+def test_recording_beyond_the_limit_is_not_imported(flask, organization, limit, tmp_path):
     limit(events=2)
     recording = tmp_path / "long.jsonl"
     recording.write_text("\n".join(json.dumps(envelope()) for _ in range(3)))

@@ -1,4 +1,4 @@
-"""The candidate submits a bundle or a zip archive, with each store; reviewers see it."""
+"""Candidates submit a git bundle or a zip archive, and reviewers download it."""
 
 import hashlib
 import io
@@ -34,10 +34,9 @@ def store(app, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def worker_of(app, monkeypatch, tmp_path):
-    """A worker with this store."""
+def worker(app, store, monkeypatch, tmp_path):
     monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path / "emails")
-    return lambda store: Worker(app.config, store)
+    return Worker(app.config, store)
 
 
 def submit_work(candidate, content=BUNDLE, media_type=GIT, **options):
@@ -57,7 +56,7 @@ def stored_files(store):
         (make_zip(), ZIP, "zip", "stored"),
     ],
 )
-def test_a_submission_is_stored_and_can_be_downloaded(
+def test_submission_can_be_downloaded(
     candidate, session, reviewer, store, clock, content, media_type, format, state
 ):
     expected = {
@@ -78,29 +77,27 @@ def test_a_submission_is_stored_and_can_be_downloaded(
     assert AuditEntry.get(AuditEntry.action == "downloadSubmission").subject_id == session.id
 
 
-def test_the_first_submission_creates_the_folder(candidate, session, store):
+def test_first_submission_creates_the_folder(candidate, session, store):
     store.folder.rmdir()
     assert submit_work(candidate).status_code == 200
     assert stored_files(store) == [BUNDLE]
 
 
-def test_without_a_submission(candidate, session, reviewer, store):
+def test_session_without_a_submission(candidate, session, reviewer, store):
     assert reviewer.get(f"/v1/sessions/{session.id}").json["submission"] is None
     assert error_of(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (404, "not_found")
     diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
     assert diff == {"submission": None, "files": [], "total": 0, "limit": 50, "offset": 0, "next": None}
 
 
-def test_the_latest_submission_replaces_the_one_before_it(
-    app, candidate, session, reviewer, store, worker_of
-):
+def test_latest_submission_replaces_the_previous_one(app, candidate, session, reviewer, store, worker):
     for content in (BUNDLE, BUNDLE, OTHER):
         submit_work(candidate, content)
     listed = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
     assert [submission["state"] for submission in listed] == ["replaced", "replaced", "waiting"]
     assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == OTHER
     assert Session.get_by_id(session.id).stored_bundle_bytes == len(OTHER)
-    worker_of(store).run_once()
+    worker.run_once()
     assert stored_files(store) == [OTHER]
 
 
@@ -114,27 +111,24 @@ def test_the_latest_submission_replaces_the_one_before_it(
         (b"#", GIT, (400, "not_a_submission")),
     ],
 )
-def test_what_is_no_bundle_and_no_archive_is_rejected(
-    candidate, session, store, content, media_type, expected
-):
+def test_body_must_be_a_git_bundle_or_zip_archive(candidate, session, store, content, media_type, expected):
     assert error_of(submit_work(candidate, content, media_type)) == expected
     assert stored_files(store) == []
     assert Submission.select().count() == 0
 
 
-def test_the_body_must_have_its_length(candidate, session, store):
-    short = {"CONTENT_LENGTH": str(len(BUNDLE) + 1)}
-    assert error_of(submit_work(candidate, environ_overrides=short)) == (400, "incomplete")
-    chunked = {"HTTP_TRANSFER_ENCODING": "chunked"}
-    assert error_of(submit_work(candidate, environ_overrides=chunked)) == (411, "length_required")
-    empty = {"CONTENT_LENGTH": "0"}
-    assert error_of(submit_work(candidate, environ_overrides=empty)) == (400, "not_a_submission")
-    large = {"CONTENT_LENGTH": str(128 * 1024 * 1024 + 1)}
-    assert error_of(submit_work(candidate, environ_overrides=large)) == (413, "too_large")
+def test_body_must_match_its_length(candidate, session, store):
+    for environ, expected in (
+        ({"CONTENT_LENGTH": str(len(BUNDLE) + 1)}, (400, "incomplete")),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, (411, "length_required")),
+        ({"CONTENT_LENGTH": "0"}, (400, "not_a_submission")),
+        ({"CONTENT_LENGTH": str(128 * 1024 * 1024 + 1)}, (413, "too_large")),
+    ):
+        assert error_of(submit_work(candidate, environ_overrides=environ)) == expected
     assert stored_files(store) == []
 
 
-def test_a_submission_is_accepted_until_ten_minutes_after_the_close(candidate, session, store, clock):
+def test_submission_is_accepted_for_ten_minutes_after_the_close(candidate, session, store, clock):
     sessions.complete(session)
     clock.fixed += timedelta(minutes=10)
     assert submit_work(candidate).status_code == 200
@@ -143,38 +137,36 @@ def test_a_submission_is_accepted_until_ten_minutes_after_the_close(candidate, s
     assert stored_files(store) == [BUNDLE]
 
 
-def test_a_key_that_was_not_redeemed_submits_nothing(candidate, store):
+def test_key_must_be_redeemed(candidate, store):
     assert error_of(submit_work(candidate)) == (409, "not_redeemed")
 
 
-def test_a_submission_counts_towards_the_sessions_bytes(
-    app, candidate, session, store, monkeypatch, worker_of
-):
+def test_submission_counts_toward_the_sessions_quota(app, candidate, session, store, monkeypatch, worker):
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER))
     assert submit_work(candidate, BUNDLE).status_code == 200
-    assert submit_work(candidate, OTHER).status_code == 200  # in place of the first one
+    assert submit_work(candidate, OTHER).status_code == 200  # replaces the first
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER) - 1)
     assert error_of(submit_work(candidate, OTHER)) == (413, "session_full")
-    worker_of(store).run_once()
+    worker.run_once()
     assert stored_files(store) == [OTHER]
 
 
-def test_an_erasure_deletes_the_submission(app, candidate, session, store, worker_of):
+def test_erasure_deletes_the_submission(app, candidate, session, store, worker):
     submit_work(candidate)
     privacy.erase(session.key)
     assert Submission.select().count() == 0
-    worker_of(store).run_once()
+    worker.run_once()
     assert stored_files(store) == []
 
 
-def test_the_candidates_export_has_the_submission(candidate, session, store):
+def test_candidates_export_includes_the_submission(candidate, session, store):
     submit_work(candidate)
     exported = candidate.get("/v1/candidate/me/export").text
     assert '{"submission":{"format":"git"' in exported
-    assert "submissions" in [kind["name"] for kind in candidate.get("/v1/candidate/me").json["held"]]
+    assert "submissions" in [kind["name"] for kind in candidate.get("/v1/candidate/me").json["storedData"]]
 
 
-def test_a_submission_stays_and_one_whose_process_was_killed_is_deleted(session, candidate, store, clock):
+def test_abandoned_submission_is_deleted(session, candidate, store, clock):
     submit_work(candidate)
     Submission.reserve(session, "zip", f"{session.id}.{'0' * 32}.zip")
     clock.fixed += UPLOAD_URL_LIFETIME + MAX_UNUSED_AGE
@@ -182,23 +174,21 @@ def test_a_submission_stays_and_one_whose_process_was_killed_is_deleted(session,
     assert Submission.get().state == "waiting"
 
 
-def test_a_submission_that_was_replaced_in_the_store_is_not_served(candidate, session, reviewer, store):
+def test_submission_changed_in_the_store_is_not_served(candidate, session, reviewer, store):
     submit_work(candidate)
     (file,) = store.folder.iterdir()
     file.write_bytes(OTHER)
     assert error_of(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (409, "bundle_changed")
 
 
-def test_no_upload_url_accepts_a_submissions_object(app, candidate, session, store):
+def test_upload_url_cannot_overwrite_a_submission(app, candidate, session, store):
     submit_work(candidate)
     stored = Submission.get()
     url = store.upload_url(stored.object_key, stored.expires_at).partition("com")[2]
     assert error_of(candidate.request("PUT", url, data=OTHER)) == (403, "upload_rejected")
 
 
-def test_a_submission_that_arrives_after_the_erasure_is_not_kept(
-    candidate, session, store, monkeypatch, worker_of
-):
+def test_submission_that_arrives_after_the_erasure_is_deleted(candidate, session, store, monkeypatch, worker):
     receive = store.receive
 
     def receive_and_erase(*arguments):
@@ -208,5 +198,5 @@ def test_a_submission_that_arrives_after_the_erasure_is_not_kept(
     monkeypatch.setattr(store, "receive", receive_and_erase)
     assert error_of(submit_work(candidate)) == (409, "erased")
     assert Submission.select().count() == 0
-    worker_of(store).run_once()
+    worker.run_once()
     assert stored_files(store) == []

@@ -1,4 +1,4 @@
-"""Work that waits for a reviewer."""
+"""The caller's to-do lists."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from response_checks import body_of
 from models import CandidateKey, Delivery, Webhook, clock, invitations, privacy, sessions
 from tests.statements import counted, plans
 
-LISTS = "/v1/todo"
+PATH = "/v1/todo"
 LEVELS = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
 CRITERIA = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
 
@@ -33,18 +33,21 @@ def person(app, organization, role="reviewer", name="Bob"):
     return Caller.person(app, make_person(organization, role, name))
 
 
-def give(caller, session, value, *criteria):
+def put_scores(caller, session, value, *criteria):
     for criterion in criteria or ("quality", "tests"):
-        response = caller.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": value})
-        assert response.status_code == 200
+        body_of(caller.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": value}))
 
 
-def sessions_in(caller, name):
-    return [entry["sessionId"] for entry in body_of(caller.get(LISTS))[name]["entries"]]
+def get_list(caller, name, **query):
+    return body_of(caller.get(PATH, **query))[name]
 
 
-def test_nothing_waits_in_a_new_organization(reviewer):
-    lists = body_of(reviewer.get(LISTS))
+def session_ids(caller, name):
+    return [entry["sessionId"] for entry in get_list(caller, name)["entries"]]
+
+
+def test_all_lists_are_empty_in_a_new_organization(reviewer):
+    lists = body_of(reviewer.get(PATH))
     assert set(lists) == {
         *("unscored", "disagreements", "failedMessages", "expiringKeys"),
         *("erasureRequests", "failingWebhooks"),
@@ -52,67 +55,67 @@ def test_nothing_waits_in_a_new_organization(reviewer):
     assert all(each == {"count": 0, "entries": []} for each in lists.values())
 
 
-def test_a_person_has_to_score_each_closed_session(app, organization, scored):
+def test_a_person_must_score_every_criterion_of_each_closed_session(app, organization, scored):
     bob, carol = person(app, organization), person(app, organization, name="Carol")
     first, second = make_closed_session(scored), make_closed_session(scored)
     make_session(make_key(scored))  # still open
     make_closed_session(make_assessment(organization))  # without a rubric
     ids = [str(first.id), str(second.id)]
-    assert sessions_in(bob, "unscored") == ids
-    give(bob, first, 2, "quality")
-    assert sessions_in(bob, "unscored") == ids
-    give(bob, first, 2, "tests")
-    assert sessions_in(bob, "unscored") == ids[1:]
-    assert sessions_in(carol, "unscored") == ids
+    assert session_ids(bob, "unscored") == ids
+    put_scores(bob, first, 2, "quality")
+    assert session_ids(bob, "unscored") == ids
+    put_scores(bob, first, 2, "tests")
+    assert session_ids(bob, "unscored") == ids[1:]
+    assert session_ids(carol, "unscored") == ids
     invitations.decide(second.key, None, "rejected", "Left early.")
-    assert sessions_in(bob, "unscored") == []
-    assert sessions_in(carol, "unscored") == ids[:1]
+    assert session_ids(bob, "unscored") == []
+    assert session_ids(carol, "unscored") == ids[:1]
 
 
-def test_sessions_that_waited_longest_come_first(reviewer, scored, clock):
+def test_sessions_are_listed_by_closing_time(reviewer, scored, clock):
     started_first = make_session(make_key(scored))
     clock.fixed += timedelta(minutes=10)
     finished_first = make_closed_session(scored)
     clock.fixed += timedelta(minutes=10)
     sessions.complete(started_first)
-    assert sessions_in(reviewer, "unscored") == [str(finished_first.id), str(started_first.id)]
+    assert session_ids(reviewer, "unscored") == [str(finished_first.id), str(started_first.id)]
 
 
-def test_a_service_has_to_score_sessions_without_a_score_of_its_own(reviewer, scored):
+def test_a_service_account_must_score_any_criterion_of_each_closed_session(reviewer, scored):
     session = make_closed_session(scored)
-    assert sessions_in(reviewer, "unscored") == [str(session.id)]
-    give(reviewer, session, 2, "quality")
-    assert sessions_in(reviewer, "unscored") == []
+    assert session_ids(reviewer, "unscored") == [str(session.id)]
+    put_scores(reviewer, session, 2, "quality")
+    assert session_ids(reviewer, "unscored") == []
     reviewer.delete(f"/v1/sessions/{session.id}/scores/quality")
-    assert sessions_in(reviewer, "unscored") == [str(session.id)]
+    assert session_ids(reviewer, "unscored") == [str(session.id)]
 
 
-def test_a_session_past_its_limit_waits_before_it_is_closed(reviewer, organization, clock):
-    rubric = make_rubric(organization)
+def test_a_session_past_its_time_limit_is_listed_before_it_is_closed(reviewer, organization, clock):
+    rubric_id = make_rubric(organization).id
     session = make_session(
-        make_key(make_assessment(organization, rubric_id=rubric.id, time_limit_minutes=60))
+        make_key(make_assessment(organization, rubric_id=rubric_id, time_limit_minutes=60))
     )
-    assert sessions_in(reviewer, "unscored") == []
+    assert session_ids(reviewer, "unscored") == []
     clock.fixed = session.closes_at
-    (entry,) = body_of(reviewer.get(LISTS))["unscored"]["entries"]
+    (entry,) = get_list(reviewer, "unscored")["entries"]
     assert entry["closedAt"] is not None
 
 
-def test_people_see_disagreements_once_they_scored(app, organization, reviewer, scored):
+def test_people_see_disagreements_only_in_sessions_that_they_scored(app, organization, reviewer, scored):
     session = make_closed_session(scored)
     bob, carol = person(app, organization), person(app, organization, name="Carol")
     dave, admin = person(app, organization, name="Dave"), person(app, organization, "admin", "Alan")
-    give(bob, session, 1)
-    give(carol, session, 2)
-    assert sessions_in(bob, "disagreements") == []
-    give(carol, session, 3, "tests")
-    for caller, found in ((bob, 1), (carol, 1), (reviewer, 1), (admin, 0), (dave, 0)):
-        assert len(sessions_in(caller, "disagreements")) == found
-    give(carol, session, 2, "tests")
-    assert sessions_in(bob, "disagreements") == []
+    put_scores(bob, session, 1)
+    put_scores(carol, session, 2)
+    assert session_ids(bob, "disagreements") == []
+    put_scores(carol, session, 3, "tests")
+    for caller, count in ((bob, 1), (carol, 1), (reviewer, 1), (admin, 0), (dave, 0)):
+        assert len(session_ids(caller, "disagreements")) == count
+    put_scores(carol, session, 2, "tests")
+    assert session_ids(bob, "disagreements") == []
 
 
-def test_failed_messages_wait_while_the_key_is_open(reviewer, organization):
+def test_failed_messages_are_listed_while_the_key_is_open(reviewer, organization):
     assessment = make_assessment(organization)
     keys = [make_key(assessment, f"{name}@example.com", name) for name in ("Ann", "Ben", "Cem", "Dan")]
     Delivery.update(state="failed", last_error="550 Unknown").where(
@@ -123,88 +126,87 @@ def test_failed_messages_wait_while_the_key_is_open(reviewer, organization):
     keys[3].update_columns(expires_at=clock.now())
     (progress,) = body_of(reviewer.get("/v1/analytics/progress"))["assessments"]
     assert progress["waiting"]["failedMessages"] == 1
-    failed = body_of(reviewer.get(LISTS))["failedMessages"]
+    failed = get_list(reviewer, "failedMessages")
     assert failed["count"] == 1
     (entry,) = failed["entries"]
     assert (entry["candidateName"], entry["lastError"], entry["kind"]) == ("Ann", "550 Unknown", "invitation")
     assert reviewer.post(f"/v1/deliveries/{entry['deliveryId']}/retry").status_code == 200
-    assert body_of(reviewer.get(LISTS))["failedMessages"]["count"] == 0
+    assert get_list(reviewer, "failedMessages")["count"] == 0
 
 
-def test_keys_that_expire_soon_are_listed_by_their_expiry(reviewer, organization):
+def test_keys_that_expire_soon_are_listed_by_expiry(reviewer, organization):
     assessment = make_assessment(organization)
     late, soon, past, redeemed = [make_key(assessment) for _ in range(4)]
     make_session(redeemed)
     for key, hours in ((late, 71), (soon, 2), (past, -1), (redeemed, 1)):
         key.update_columns(expires_at=clock.now() + timedelta(hours=hours))
     make_key(assessment)
-    entries = body_of(reviewer.get(LISTS))["expiringKeys"]["entries"]
+    entries = get_list(reviewer, "expiringKeys")["entries"]
     assert [entry["candidateId"] for entry in entries] == [str(soon.id), str(late.id)]
 
 
-def test_requests_for_erasure_wait_for_admins(app, organization, reviewer, candidate, key):
+def test_erasure_requests_are_listed_for_admins(app, organization, reviewer, candidate, key):
     candidate.post("/v1/candidate/me/erasure-request")
     key.revoke()
-    (entry,) = body_of(reviewer.get(LISTS))["erasureRequests"]["entries"]
+    (entry,) = get_list(reviewer, "erasureRequests")["entries"]
     assert entry["candidateId"] == str(key.id)
-    assert body_of(person(app, organization, "admin").get(LISTS))["erasureRequests"]["count"] == 1
-    assert body_of(person(app, organization, name="Carol").get(LISTS))["erasureRequests"] is None
+    assert get_list(person(app, organization, "admin"), "erasureRequests")["count"] == 1
+    assert get_list(person(app, organization, name="Carol"), "erasureRequests") is None
     privacy.erase(CandidateKey.get_by_id(key.id))
-    assert body_of(reviewer.get(LISTS))["erasureRequests"]["count"] == 0
+    assert get_list(reviewer, "erasureRequests")["count"] == 0
 
 
-def test_failing_webhooks_wait_for_admins(reviewer, organization):
+def test_failing_and_disabled_webhooks_are_listed(reviewer, organization):
     failing, gone, paused, _ = [make_webhook(organization) for _ in range(4)]
     now = clock.now()
     failing.update_columns(failing_since=now, last_error="The receiver responded with 500.")
     gone.update_columns(disabled_reason="gone", disabled_at=now - timedelta(hours=1))
     paused.update_columns(disabled_reason="paused", disabled_at=now, failing_since=now)
-    entries = body_of(reviewer.get(LISTS))["failingWebhooks"]["entries"]
+    entries = get_list(reviewer, "failingWebhooks")["entries"]
     assert [entry["webhookId"] for entry in entries] == [str(gone.id), str(failing.id)]
     assert [entry["disabledReason"] for entry in entries] == ["gone", None]
     Webhook.update(deleted_at=now).execute()
-    assert body_of(reviewer.get(LISTS))["failingWebhooks"]["count"] == 0
+    assert get_list(reviewer, "failingWebhooks")["count"] == 0
 
 
-def test_those_who_only_read_have_nothing_to_do(app, organization, reader, scored):
+def test_lists_are_null_for_callers_who_can_only_read(app, organization, reader, scored):
     make_closed_session(scored)
     for caller in (reader, person(app, organization, "observer")):
-        assert set(body_of(caller.get(LISTS)).values()) == {None}
+        assert set(body_of(caller.get(PATH)).values()) == {None}
 
 
 def test_a_blind_assessment_hides_names(app, organization, reviewer, key, session):
     key.assessment.update_columns(blind=True, rubric_id=make_rubric(organization).id)
     session.update_columns(closed_at=clock.now())
-    (entry,) = body_of(person(app, organization).get(LISTS))["unscored"]["entries"]
+    (entry,) = get_list(person(app, organization), "unscored")["entries"]
     assert (entry["candidateName"], entry["candidateEmail"]) == (None, None)
-    (entry,) = body_of(reviewer.get(LISTS))["unscored"]["entries"]
+    (entry,) = get_list(reviewer, "unscored")["entries"]
     assert entry["candidateName"] == key.candidate_name
 
 
-def test_lists_are_cut_and_counted(reviewer, neighbour, scored):
+def test_lists_are_limited_but_count_all_entries(reviewer, scored):
     for _ in range(3):
         make_closed_session(scored)
-    unscored = body_of(reviewer.get(LISTS, limit=2))["unscored"]
+    unscored = get_list(reviewer, "unscored", limit=2)
     assert (unscored["count"], len(unscored["entries"])) == (3, 2)
-    assert body_of(neighbour.get(LISTS))["unscored"]["count"] == 0
 
 
-def test_the_number_of_statements_does_not_depend_on_the_rows(reviewer, scored):
-    def statements():
-        with counted() as sent:
-            body_of(reviewer.get(LISTS))
-        return len(sent)
+def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(reviewer, scored):
+    def count_statements():
+        with counted() as statements:
+            body_of(reviewer.get(PATH))
+        return len(statements)
 
-    statements()  # the first use of a token is recorded
-    before = statements()
+    count_statements()  # without the statement that records a token's first use
+    before = count_statements()
     for _ in range(3):
         make_closed_session(scored)
-    assert statements() == before <= 8
+    assert count_statements() == before <= 8
 
 
-def test_the_lists_are_read_from_indexes(reviewer, scored):
+def test_the_lists_do_not_scan_tables(reviewer, scored):
     make_closed_session(scored)
-    plans_of = plans(lambda: reviewer.get(LISTS))
+    plans_of = plans(lambda: reviewer.get(PATH))
     tables = ("candidate_keys", "sessions", "deliveries", "k", "s", "d")
     scanned = [line for plan in plans_of for line in plan.splitlines() if is_scan(line, tables)]
     assert scanned == []

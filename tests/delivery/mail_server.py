@@ -1,4 +1,4 @@
-"""A real SMTP server on this machine."""
+"""A local SMTP server."""
 
 import socket
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ HANG_UP = "hang up"
 
 @dataclass
 class Mailbox:
-    """A handler for aiosmtpd that stores emails. `replies` overrides the reply to MAIL, RCPT or DATA."""
+    """An aiosmtpd handler that stores emails. `replies` overrides the replies to MAIL, RCPT or DATA."""
 
     replies: dict[str, str] = field(default_factory=dict)
     envelopes: list[Envelope] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Mailbox:
 
 @contextmanager
 def smtp_server(mailbox: Mailbox, port: int | None = None, **options) -> Iterator[int]:
-    """Run a server and yield its port. `options` are those of aiosmtpd's Controller."""
+    """Run a server and yield its port. `options` are passed to aiosmtpd's Controller."""
     controller = Controller(mailbox, hostname=HOST, port=port or free_port(), **options)
     controller.start()
     try:
@@ -58,10 +58,10 @@ def smtp_server(mailbox: Mailbox, port: int | None = None, **options) -> Iterato
 
 
 def accepts(user: str, password: str):
-    """An authenticator that accepts one account."""
+    """An authenticator that accepts a single account."""
     expected = LoginPassword(user.encode(), password.encode())
-    return lambda server, session, envelope, mechanism, given: AuthResult(
-        success=given == expected, handled=False
+    return lambda server, session, envelope, mechanism, login: AuthResult(
+        success=login == expected, handled=False
     )
 
 

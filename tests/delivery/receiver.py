@@ -1,4 +1,4 @@
-"""A webhook receiver on a loopback address that stores messages and responds as a test demands."""
+"""A local webhook receiver that stores messages, with configurable responses."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Message(NamedTuple):
-    """A received request; header names are in lower case."""
+    """A received request. Header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -19,7 +19,7 @@ class Message(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Responds with the next (status, headers, body) of `responses`, and with `status` when there is none."""
+    """Responds with the next (status, headers, body) from `responses`, or else with `status`."""
 
     daemon_threads = True
     status = 200
@@ -37,7 +37,7 @@ class Receiver(ThreadingHTTPServer):
         return f"{scheme}://{host}:{self.port}{path}"
 
     def handle_error(self, *args: Any) -> None:
-        """Ignore broken connections; some tests cause them."""
+        """Ignore broken connections, which some tests cause."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -65,7 +65,6 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def receiving(host: str = LOOPBACK, port: int = 0, tls: ssl.SSLContext | None = None):
-    """Run a receiver."""
     with Receiver(host, port) as receiver:
         if tls is not None:
             receiver.socket = tls.wrap_socket(receiver.socket, server_side=True)

@@ -1,4 +1,4 @@
-"""The content of invitations, and header injection by names."""
+"""The content of invitations, and protection from header injection."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -110,7 +110,7 @@ def test_text_and_html_have_the_same_content():
             assert part in " ".join(text.split())
 
 
-def test_the_client_is_mentioned_only_if_its_installation_is_set():
+def test_client_commands_are_included_only_if_client_install_is_set():
     for text in texts_of(received()):
         assert "promptster" not in text.lower()
         assert "npm" not in text
@@ -124,40 +124,38 @@ def test_the_client_is_mentioned_only_if_its_installation_is_set():
             assert part in text
 
 
-def test_the_way_to_start_comes_before_the_task():
+def test_the_instructions_precede_the_task():
     for text in texts_of(received()):
         lowered = text.lower()
         assert lowered.index("how to start") < lowered.index("two workers claim")
 
 
-def test_an_address_with_a_quote_is_quoted_for_each_shell():
+def test_a_base_url_with_a_quote_is_escaped_for_each_shell():
     text = text_of(received(base_url="https://assess.example/o'neil", client_install="make client"))
     assert """ PROMPTSTER_APP_URL='https://assess.example/o'"'"'neil' promptster start""" in text
     assert "$env:PROMPTSTER_APP_URL='https://assess.example/o''neil'" in text
 
 
-def test_the_html_links_to_the_start_page_and_loads_nothing():
+def test_the_html_only_links_to_the_start_page():
     page = page_of(received())
     assert page.urls == {LINK}
     assert not page.tags & {"img", "script", "iframe", "link", "form"}
 
 
-def test_a_reminder_says_so():
+def test_a_reminder_has_its_own_subject_and_text():
     message = received(is_reminder=True)
-    assert (
-        message["Subject"].strip()
-        == "Reminder: Northwind has invited you to an assessment: Fix the scheduler"
-    )
+    subject = "Reminder: Northwind has invited you to an assessment: Fix the scheduler"
+    assert message["Subject"].strip() == subject
     assert all("This is a reminder" in text for text in texts_of(message))
 
 
-def test_without_a_name_the_greeting_has_none():
+def test_a_candidate_without_a_name_is_greeted_without_it():
     message = received(candidate_name=None)
     assert text_of(message).startswith("Hello,\n")
     assert message["To"] == "alice@example.com"
 
 
-def test_a_clock_is_mentioned_only_with_a_time_limit():
+def test_the_clock_is_mentioned_only_with_a_time_limit():
     assert all("clock starts" in text for text in texts_of(received()))
     for text in texts_of(received(time_limit_minutes=None)):
         assert "clock" not in text
@@ -177,7 +175,7 @@ def test_a_long_brief_is_truncated_between_words():
     assert "brief" not in text_of(received())
 
 
-def test_markup_and_template_syntax_in_values_have_no_effect():
+def test_markup_and_template_syntax_in_values_are_escaped():
     hostile = '<script>alert("1")</script><a href="https://evil.example">{{ key }} {% if %}'
     names = ("candidate_name", "org_name", "assessment_title", "role", "task_brief")
     message = received(**dict.fromkeys(names, hostile))
@@ -223,13 +221,13 @@ def assert_no_injection(**names):
         "山" * 255,
     ],
 )
-def test_a_name_adds_no_header_and_no_recipient(name):
+def test_a_name_cannot_add_a_header_or_a_recipient(name):
     assert_no_injection(candidate_name=name, org_name=name, assessment_title=name)
 
 
 @settings(deadline=None, max_examples=20)
 @given(name=st.text(max_size=255), other=st.text(alphabet='=?qb"\\<>@,:;()\r\n x0DAé_', max_size=60))
-def test_no_generated_name_adds_a_header_or_a_recipient(name, other):
+def test_generated_names_cannot_add_a_header_or_a_recipient(name, other):
     assert_no_injection(candidate_name=name + other, org_name=other, assessment_title=other + name)
 
 
@@ -240,15 +238,15 @@ def test_non_ascii_addresses_keep_the_local_part_and_encode_the_domain():
 
 
 @pytest.mark.parametrize(
-    ("address", "sent_to"),
+    ("address", "recipient"),
     [
         ('"alice"@example.com', "alice@example.com"),
         (r'"al\ice"@example.com', "alice@example.com"),
         ('"al(ice"@example.com', '"al(ice"@example.com'),
     ],
 )
-def test_a_quoted_local_part_is_not_quoted_twice(address, sent_to):
-    assert received(to_address=address)["To"].addresses[0].addr_spec == sent_to
+def test_a_quoted_local_part_is_not_quoted_twice(address, recipient):
+    assert received(to_address=address)["To"].addresses[0].addr_spec == recipient
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,7 @@ def test_an_invalid_address_is_a_permanent_failure(address):
 
 
 @pytest.mark.parametrize("sender", [SENDER, "no-reply@proofstone.example"])
-def test_a_sender_has_a_name_or_none(sender):
+def test_a_senders_name_is_optional(sender):
     assert str(parse_sender(sender)) == sender
 
 
@@ -274,6 +272,6 @@ def test_a_sender_has_a_name_or_none(sender):
     "text",
     ["", "Proofstone", "Acme, Inc. <a@b.example>", "a@b.example, c@d.example", "a@b\r\nBcc: c@d", "é@b.c"],
 )
-def test_an_invalid_sender_is_rejected_with_the_expected_format(text):
+def test_an_invalid_sender_is_rejected_with_an_example(text):
     with pytest.raises(ValueError, match=r"^one address such as"):
         parse_sender(text)

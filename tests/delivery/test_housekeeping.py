@@ -1,4 +1,4 @@
-"""A task of the worker that fails for an organization, a session or a candidate continues with the others."""
+"""The worker's tasks continue after a failure for one organization, session or candidate."""
 
 from datetime import timedelta
 
@@ -36,13 +36,13 @@ def worker(app, clock):
 
 @pytest.fixture
 def other(app):
-    """A reviewer of an organization for which nothing fails."""
+    """A reviewer of an organization without failures."""
     return Caller.reviewer(app, factories.make_organization("Others"))
 
 
 @pytest.fixture
 def broken_chain(reviewer, worker, organization):
-    """The organization's chain, set back to its start by hand."""
+    """The organization's chain, reset to its start."""
     factories.make_webhook(organization)
     body_of(reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
     worker.run_once()
@@ -59,7 +59,7 @@ def unchained(reviewer):
 
 
 @pytest.mark.usefixtures("broken_chain")
-def test_a_broken_chain_stops_no_other_organization_and_no_other_task(
+def test_a_broken_chain_does_not_stop_other_organizations_or_tasks(
     worker, reviewer, other, clock, caplog, session, organization
 ):
     body_of(other.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
@@ -79,7 +79,7 @@ def test_a_broken_chain_stops_no_other_organization_and_no_other_task(
 
 
 @pytest.mark.usefixtures("broken_chain")
-def test_an_owner_that_fails_is_retried_after_a_growing_pause(worker, organization, clock, caplog):
+def test_a_failing_owner_is_retried_with_backoff(worker, organization, clock, caplog):
     owner = str(organization.id)
     for pause, attempts in ((0, 1), (30, 1), (30, 2), (240, 2), (60, 3), (900, 4), (900, 5)):
         clock.fixed += timedelta(seconds=pause)
@@ -95,7 +95,7 @@ def test_an_owner_that_fails_is_retried_after_a_growing_pause(worker, organizati
     assert AuditEntry.unchained().count() == 0
 
 
-def test_a_broken_feed_does_not_stop_that_of_others(worker, organization, other):
+def test_a_broken_feed_does_not_stop_other_feeds(worker, organization, other):
     factories.make_assessment(organization)
     worker.run_once()
     Feed.update(position=0).where(Feed.organization == organization).execute()
@@ -106,7 +106,7 @@ def test_a_broken_feed_does_not_stop_that_of_others(worker, organization, other)
     assert failures() == {("publish", str(organization.id), 1)}
 
 
-def test_a_broken_seal_does_not_stop_that_of_other_sessions(worker, session, assessment):
+def test_a_broken_seal_does_not_stop_other_sessions(worker, session, assessment):
     factories.add_event(session, factories.envelope())
     worker.run_once()
     session.update_columns(sealed_count=0)
@@ -118,10 +118,10 @@ def test_a_broken_seal_does_not_stop_that_of_other_sessions(worker, session, ass
     assert failures() == {("seal", str(session.id), 1)}
 
 
-# PostgreSQL stores ids in one form.
+# PostgreSQL has a single format for ids.
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
 @pytest.mark.parametrize("table", ["audit_entries", "feed_events"])
-def test_a_row_with_a_dashed_id_does_not_make_an_endless_loop(worker, reviewer, other, organization, table):
+def test_a_row_with_a_dashed_id_does_not_cause_an_endless_loop(worker, reviewer, other, organization, table):
     worker.run_once()
     for caller in (reviewer, other):
         body_of(caller.post("/v1/assessments", {"title": "One", "role": "Two", "taskBrief": "Three"}), 201)
@@ -138,7 +138,7 @@ def test_a_row_with_a_dashed_id_does_not_make_an_endless_loop(worker, reviewer, 
 
 @pytest.fixture
 def unreadable(organization, clock):
-    """A session past its limit whose event cannot be read, and one whose event can."""
+    """Two sessions past their limit, the first with an unreadable event."""
     limited = factories.make_assessment(organization, time_limit_minutes=30)
     pair = [factories.make_session(factories.make_key(limited)) for _ in range(2)]
     for session in pair:
@@ -148,7 +148,7 @@ def unreadable(organization, clock):
     return pair
 
 
-def test_a_session_that_cannot_be_closed_does_not_stop_others(worker, unreadable):
+def test_a_session_that_cannot_be_closed_does_not_stop_other_sessions(worker, unreadable):
     worker.run_once()
     assert [Session.get_by_id(row.id).closed_by for row in unreadable] == [None, "limit"]
     assert ("close", str(unreadable[0].id), 1) in failures()
@@ -159,14 +159,14 @@ def test_a_session_that_cannot_be_closed_does_not_fail_its_cohort(reviewer, unre
     assert body_of(reviewer.get(path))["cohortStats"]["sessionCount"] == 1
 
 
-def test_a_session_that_cannot_be_closed_is_shown_as_it_is_stored(reviewer, unreadable):
+def test_a_session_that_cannot_be_closed_has_no_metrics(reviewer, unreadable):
     for _ in range(2):
-        shown = body_of(reviewer.get(f"/v1/sessions/{unreadable[0].id}"))
-        assert (shown["status"], shown["closedAt"], shown["metrics"]) == ("expired", None, None)
+        session = body_of(reviewer.get(f"/v1/sessions/{unreadable[0].id}"))
+        assert (session["status"], session["closedAt"], session["metrics"]) == ("expired", None, None)
     assert failures() == {("close", str(unreadable[0].id), 1)}
 
 
-def test_an_event_that_cannot_be_verified_does_not_stop_others(worker, session, monkeypatch):
+def test_an_event_that_cannot_be_verified_does_not_stop_other_events(worker, session, monkeypatch):
     for event_id in ("one", "two"):
         factories.add_event(session, factories.envelope(id=event_id))
     Event.update(verdict=None).execute()
@@ -180,7 +180,7 @@ def test_an_event_that_cannot_be_verified_does_not_stop_others(worker, session, 
     assert ("verify", str(waiting.seq), 1) in failures()
 
 
-def test_a_reminder_that_fails_does_not_stop_others(clock, organization, monkeypatch):
+def test_a_failing_reminder_does_not_stop_other_reminders(clock, organization, monkeypatch):
     assessment = factories.make_assessment(organization, reminder_days_before=3)
     failing, reminded = factories.make_keys(assessment, 2, email="a@example.com")
     clock.fixed += timedelta(days=5)
@@ -195,7 +195,7 @@ def test_a_reminder_that_fails_does_not_stop_others(clock, organization, monkeyp
     assert failures() == {("remind", str(failing.id), 1)}
 
 
-def test_a_task_that_fails_as_a_whole_stops_no_other(worker, monkeypatch, caplog):
+def test_a_failing_task_does_not_stop_other_tasks(worker, monkeypatch, caplog):
     calls = []
     tasks = [("one", lambda: 1 / 0), ("two", lambda: calls.append("two"))]
     housekeeping.run(tasks, beat=lambda task: None)
@@ -207,7 +207,7 @@ def test_a_task_that_fails_as_a_whole_stops_no_other(worker, monkeypatch, caplog
     assert not DailyTask.claim("two")
 
 
-def test_many_failures_are_a_few_lines_in_the_log(clock, organization, caplog):
+def test_many_failures_are_summarized_in_the_log(clock, organization, caplog):
     rows = [factories.make_key(factories.make_assessment(organization)) for _ in range(MAX_LOGGED + 3)]
     assert housekeeping.run_each("one", rows, lambda row: 1 / 0) == 0
     assert len(failures()) == len(rows)
@@ -215,6 +215,6 @@ def test_many_failures_are_a_few_lines_in_the_log(clock, organization, caplog):
     assert caplog.messages[-1] == "The task `one` failed for 3 others."
 
 
-def test_the_tasks_have_different_names():
+def test_task_names_are_unique():
     tasks = (*housekeeping.TASKS, *housekeeping.CHECKS, *housekeeping.MINUTE_TASKS, *housekeeping.DAILY_TASKS)
     assert len({name for name, _ in tasks}) == len(tasks)

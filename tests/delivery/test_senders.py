@@ -1,4 +1,4 @@
-"""A stopping worker releases only the messages that are still in progress."""
+"""A stopping worker releases only messages in progress."""
 
 import pytest
 from factories import make_key
@@ -11,7 +11,7 @@ from models.deliveries import outcomes
 
 @pytest.fixture
 def deliver_with(clock, assessment):
-    """Deliver a queued invitation by calling `deliver(senders, message)`."""
+    """Deliver a queued invitation with `deliver(senders, message)`."""
     make_key(assessment, "alice@example.com")
 
     def deliver_with(deliver):
@@ -23,13 +23,13 @@ def deliver_with(clock, assessment):
     return deliver_with
 
 
-def test_a_message_that_waits_for_its_retry_keeps_waiting(deliver_with, clock):
+def test_a_message_that_waits_for_its_retry_is_not_released(deliver_with, clock):
     senders = deliver_with(lambda senders, message: outcomes.postpone(message, "The email server is busy."))
     senders.release_claimed()
     assert Delivery.get().due_at > clock.fixed
 
 
-def test_a_message_in_progress_is_due_again(deliver_with, clock):
+def test_a_message_in_progress_is_released(deliver_with, clock):
     def stop(senders, message):
         senders.release_claimed()
         raise KeyboardInterrupt

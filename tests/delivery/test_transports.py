@@ -1,4 +1,4 @@
-"""Email over a real SMTP server and as files, and the classification of each failure."""
+"""Delivery over SMTP and as files, and temporary and permanent failures."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ def mailbox():
 
 @pytest.fixture
 def send(mailbox):
-    """Deliver to a server with these options; `url` has the fields `login` and `at`."""
+    """Deliver to a server with these options. `url` has the placeholders `login` and `at`."""
 
     def send(url="smtp://{at}", message=MESSAGE, **options):
         with smtp_server(mailbox, **options) as port:
@@ -48,7 +48,7 @@ def send(mailbox):
     return send
 
 
-def test_an_email_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
+def test_an_email_arrives_unchanged_and_only_at_its_recipient(mailbox, send):
     message = compose(replace(INVITATION, candidate_name='x" <eve@evil.example>, y'), SENDER, NOW)
     assert send(message=message) == "sent"
     (envelope,) = mailbox.envelopes
@@ -60,18 +60,16 @@ def test_an_email_arrives_as_composed_and_only_at_its_recipient(mailbox, send):
 
 
 @pytest.mark.parametrize(("option", "encrypted"), [("cafile={}", True), ("tls=none", False)])
-def test_starttls_is_used_if_offered_unless_the_url_disables_it(
-    mailbox, send, certificate, option, encrypted
-):
+def test_starttls_is_used_unless_the_url_disables_it(mailbox, send, certificate, option, encrypted):
     send(f"smtp://{{at}}?{option.format(certificate)}", tls_context=server_context(certificate))
     assert mailbox.encrypted == [encrypted]
 
 
 @pytest.mark.parametrize("url", ["smtp://{login}@{at}", "smtp://{at}?tls=required"])
-def test_without_required_encryption_neither_email_nor_login_is_sent(mailbox, send, url):
+def test_no_email_or_login_is_sent_without_required_encryption(mailbox, send, url):
     logins = []
     with pytest.raises(TemporaryFailure, match="encryption"):
-        send(url, authenticator=lambda *given: logins.append(given), auth_require_tls=False)
+        send(url, authenticator=lambda *login: logins.append(login), auth_require_tls=False)
     assert mailbox.envelopes == logins == []
 
 
@@ -85,7 +83,7 @@ def test_without_required_encryption_neither_email_nor_login_is_sent(mailbox, se
 )
 def test_a_login_uses_the_encryption_of_the_url(mailbox, send, certificate, url, context):
     options = {context: server_context(certificate)} if context else {}
-    # aiosmtpd's check knows STARTTLS only.
+    # aiosmtpd's own check only supports STARTTLS.
     options |= {"authenticator": accepts(USER, PASSWORD), "auth_required": True, "auth_require_tls": False}
     assert send(url.format(certificate), **options) == "sent"
     assert mailbox.encrypted == [context == "tls_context"]
@@ -94,7 +92,7 @@ def test_a_login_uses_the_encryption_of_the_url(mailbox, send, certificate, url,
 @pytest.mark.parametrize(
     ("url", "options", "reason"),
     [
-        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "another")}, "responded with 535"),
+        ("smtp://{login}@{at}?tls=none", {"authenticator": accepts(USER, "different")}, "responded with 535"),
         (
             "smtp://{at}",
             {"authenticator": accepts(USER, PASSWORD), "auth_required": True},
@@ -102,9 +100,9 @@ def test_a_login_uses_the_encryption_of_the_url(mailbox, send, certificate, url,
         ),
         ("smtp://{login}@{at}?tls=none", {"auth_require_tls": True}, "AUTH"),
     ],
-    ids=["wrong", "missing", "not offered"],
+    ids=["invalid", "missing", "not offered"],
 )
-def test_a_failing_login_is_temporary(send, url, options, reason):
+def test_a_failed_login_is_temporary(send, url, options, reason):
     with pytest.raises(TemporaryFailure, match=reason) as failure:
         send(url, **{"auth_require_tls": False} | options)
     assert PASSWORD not in failure.value.reason
@@ -117,9 +115,9 @@ def test_a_failing_login_is_temporary(send, url, options, reason):
         ("smtps://{{at}}", "ssl_context", HOST),
         ("smtp://{{at}}?cafile={}", "tls_context", "127.0.0.2"),
     ],
-    ids=["untrusted over starttls", "untrusted over tls", "for another host"],
+    ids=["untrusted over starttls", "untrusted over tls", "different host"],
 )
-def test_a_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
+def test_the_certificate_is_verified(mailbox, send, tmp_path, url, context, certified_host):
     certificate = make_certificate(tmp_path, certified_host)
     with pytest.raises(TemporaryFailure, match="Cannot verify the email server"):
         send(url.format(certificate), **{context: server_context(certificate)})
@@ -145,7 +143,7 @@ def test_the_reply_decides_whether_to_retry(mailbox, send, command, reply, failu
 
 
 @COMMANDS
-def test_a_server_that_hangs_up_is_a_temporary_failure(mailbox, send, command):
+def test_a_disconnect_is_a_temporary_failure(mailbox, send, command):
     mailbox.replies[command] = HANG_UP
     with pytest.raises(TemporaryFailure, match="Cannot use the email server"):
         send()
@@ -167,7 +165,7 @@ def test_a_silent_server_times_out():
             SmtpTransport(server, timeout_seconds=0.05).deliver(MESSAGE)
 
 
-def test_a_server_that_rejects_connections_is_a_temporary_failure():
+def test_a_rejected_connection_is_a_temporary_failure():
     with (
         raw_server(lambda peer: peer.sendall(b"554 no service for you\r\n") or peer.recv(100)) as port,
         pytest.raises(TemporaryFailure, match="responded with 554: no service for you"),
@@ -175,7 +173,7 @@ def test_a_server_that_rejects_connections_is_a_temporary_failure():
         transport_from(f"smtp://{HOST}:{port}", "unused").deliver(MESSAGE)
 
 
-def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
+def test_a_reason_is_a_short_line_without_the_password(mailbox, send):
     mailbox.replies["RCPT"] = f"550-first {PASSWORD}\r\n550 " + "x" * 1000
     with pytest.raises(PermanentFailure) as failure:
         send("smtp://{login}@{at}?tls=none", authenticator=accepts(USER, PASSWORD), auth_require_tls=False)
@@ -185,7 +183,7 @@ def test_a_reason_is_one_short_line_without_the_password(mailbox, send):
     assert len(reason) == 500
 
 
-def test_an_accepted_email_is_sent_even_if_quit_fails(mailbox, send, monkeypatch):
+def test_an_accepted_email_is_sent_despite_a_failing_quit(mailbox, send, monkeypatch):
     async def hang_up(self, argument):
         self.transport.abort()
 
@@ -194,7 +192,7 @@ def test_an_accepted_email_is_sent_even_if_quit_fails(mailbox, send, monkeypatch
     assert len(mailbox.envelopes) == 1
 
 
-def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox, send):
+def test_a_non_ascii_address_requires_smtputf8(mailbox, send):
     message = compose(replace(INVITATION, to_address="jürgen@bücher.example"), SENDER, NOW)
     assert send(message=message, enable_SMTPUTF8=True) == "sent"
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@xn--bcher-kva.example"]
@@ -203,7 +201,7 @@ def test_a_non_ascii_address_needs_a_server_with_smtputf8(mailbox, send):
 
 
 @pytest.mark.parametrize("no_url", [None, ""])
-def test_without_a_server_emails_are_private_files(tmp_path, no_url):
+def test_emails_are_private_files_without_a_server(tmp_path, no_url):
     folder = tmp_path / "var" / "mail"
     assert transport_from(no_url, folder).deliver(MESSAGE) == "saved"
     (path,) = folder.iterdir()
@@ -212,7 +210,7 @@ def test_without_a_server_emails_are_private_files(tmp_path, no_url):
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_an_email_saved_again_replaces_its_file_and_can_be_removed(tmp_path):
+def test_a_saved_email_can_be_replaced_and_removed(tmp_path):
     transport = transport_from(None, tmp_path)
     for name in ("Alice", "Zoë"):
         transport.deliver(compose(replace(INVITATION, candidate_name=name), SENDER, NOW))

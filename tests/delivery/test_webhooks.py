@@ -1,4 +1,4 @@
-"""One POST to a receiver: its destination, its content, TLS and timeouts."""
+"""A webhook's destination, content, TLS and timeouts."""
 
 import json
 import socket
@@ -16,9 +16,8 @@ LOOPBACK_NETWORK = webhook_addresses.parse_networks("127.0.0.0/8")
 ONE_ADDRESS = webhook_addresses.parse_networks("127.0.0.1/32")
 BODY = b'{"type":"webhook.test"}'
 HEADERS = {"webhook-id": "1", "webhook-timestamp": "2", "webhook-signature": "v1,x"}
-UNRESOLVABLE = "The webhook's host name cannot be resolved."
 TIMED_OUT = "The receiver did not respond in time."
-# Rejected without a connection, in every notation.
+# Internal addresses in different notations.
 INTERNAL = {
     "this machine": "127.0.0.1 127.1 127.255.255.254 2130706433 0x7f000001 0x7f.1 0177.0.0.1 localhost localhost. "
     "0.0.0.0 0 [::1] [::] [::127.0.0.1] [::ffff:127.0.0.1] [::ffff:7f00:1]",
@@ -31,7 +30,7 @@ INTERNAL = {
     "IPv4 inside IPv6": "[64:ff9b::127.0.0.1] [64:ff9b::a9fe:a9fe] [64:ff9b:1::1] [2002:7f00:1::1] "
     "[2002:a9fe:a9fe::1] [2001:0:7f00:1::1]",
 }
-# URLs that parsers read differently.
+# URLs that parsers interpret differently.
 DISGUISED = [
     "https://someone:secret@127.0.0.1/", "https://example.com@127.0.0.1/", "https://127.0.0.1:22/",
     "https://127.0.0.1:0/", "https://127.0.0.1./", "https://LOCALHOST/", "https://\uff11\uff12\uff17.0.0.1/",
@@ -42,7 +41,7 @@ DISGUISED = [
     "https://127.0.0.1:99999/", "https://127.0.0.1:-1/", "https://[127.0.0.1/", "gopher://127.0.0.1:25/",
     "unix:///run/docker.sock", "javascript:alert(1)", "file:///etc/passwd", "https:///hook", "//example.com", "",
 ]  # fmt: skip
-# Names and the addresses that they resolve to.
+# Host names and their addresses.
 RESOLVES_INTERNALLY = {
     "metadata.google.internal": ["169.254.169.254"],
     "localtest.example": ["::1"],
@@ -66,18 +65,18 @@ def no_connection(monkeypatch):
 
 @pytest.fixture
 def names(monkeypatch):
-    """DNS: a list of addresses for each lookup of a name; the last one is repeated."""
-    known, getaddrinfo = {}, socket.getaddrinfo
+    """DNS answers by host name: one list of addresses per lookup. The last list is repeated."""
+    answers, getaddrinfo = {}, socket.getaddrinfo
 
     def resolve(host, port, *args, **kwargs):
-        if host not in known:
+        if host not in answers:
             assert is_numeric(host), f"{host} was looked up."
             return getaddrinfo(host, port, *args, **kwargs)
-        addresses = known[host].pop(0) if len(known[host]) > 1 else known[host][0]
+        addresses = answers[host].pop(0) if len(answers[host]) > 1 else answers[host][0]
         return [info for address in addresses for info in getaddrinfo(address, port, type=socket.SOCK_STREAM)]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return known
+    return answers
 
 
 def is_numeric(host):
@@ -98,8 +97,8 @@ def test_no_internal_address_is_reached(hosts):
         for scheme in ("https", "http"):
             reply = post(f"{scheme}://{host}/hook", allowed_networks=())
             assert reply.status is None, host
-            # The resolver of this machine may not accept the notation.
-            assert reply.error in (webhooks.FORBIDDEN, UNRESOLVABLE), host
+            # Some resolvers reject the notation.
+            assert reply.error in (webhooks.FORBIDDEN, webhooks.UNRESOLVED), host
 
 
 @pytest.mark.usefixtures("no_connection")
@@ -107,7 +106,7 @@ def test_no_disguised_url_reaches_an_internal_address(monkeypatch):
     getaddrinfo = socket.getaddrinfo
 
     def resolve(host, port, *args, **kwargs):
-        """Know no names but localhost."""
+        """Resolve only localhost."""
         is_local = host.encode("idna").rstrip(b".").lower() == b"localhost"
         return getaddrinfo(host, port, *args, flags=0 if is_local else socket.AI_NUMERICHOST, **kwargs)
 
@@ -118,7 +117,7 @@ def test_no_disguised_url_reaches_an_internal_address(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_connection")
-def test_no_name_with_an_internal_address_is_reached(names):
+def test_no_host_name_with_an_internal_address_is_reached(names):
     for name, addresses in RESOLVES_INTERNALLY.items():
         names[name] = [addresses]
         reply = post(f"https://{name}/hook", allowed_networks=())
@@ -147,7 +146,7 @@ def test_dns_rebinding_has_no_effect(names):
     assert (len(checked.messages), len(other.messages)) == (1, 0)
 
 
-def test_no_redirect_is_followed():
+def test_redirects_are_not_followed():
     with receiving() as receiver, receiving() as other:
         for status in (301, 302, 303, 307, 308):
             receiver.responses = [(status, {"Location": other.url()}, b"")]
@@ -155,7 +154,7 @@ def test_no_redirect_is_followed():
     assert other.messages == []
 
 
-def test_no_proxy_of_the_environment_is_used(monkeypatch):
+def test_the_environments_proxies_are_not_used(monkeypatch):
     with receiving() as receiver, receiving() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url(""))
@@ -164,12 +163,12 @@ def test_no_proxy_of_the_environment_is_used(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_connection")
-def test_plain_http_is_allowed_in_allowed_networks_only(names):
+def test_plain_http_requires_an_allowed_network(names):
     names["hooks.example.com"] = [["93.184.216.34"]]
     assert post("http://hooks.example.com/").error == webhooks.NOT_ENCRYPTED
 
 
-def test_the_request_is_json_for_the_named_host(names):
+def test_the_request_is_json_with_the_urls_host(names):
     names["hooks.example.com"] = [["127.0.0.1"]]
     with receiving() as receiver:
         post(receiver.url("/a/b?c=d", "hooks.example.com"))
@@ -188,13 +187,13 @@ def test_the_response_is_truncated_to_one_kibibyte():
     assert reply.body == "\ufffd\ufffd" + "x" * 1022
 
 
-def test_an_invalid_response_is_described_in_a_sentence():
+def test_an_invalid_response_is_described():
     too_many_headers = b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200
-    for sent in (b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 999999999999 X\r\n\r\n", too_many_headers):
-        with raw_server(lambda peer, sent=sent: peer.recv(65536) and peer.sendall(sent)) as port:
-            reply = post(f"http://{LOOPBACK}:{port}/")
-        assert reply.status is None
-        assert reply.error.startswith("The connection failed (")
+    for reply in (b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 999999999999 X\r\n\r\n", too_many_headers):
+        with raw_server(lambda peer, reply=reply: peer.recv(65536) and peer.sendall(reply)) as port:
+            response = post(f"http://{LOOPBACK}:{port}/")
+        assert response.status is None
+        assert response.error.startswith("The connection failed (")
 
 
 def test_a_rejected_connection_is_described():
@@ -205,7 +204,7 @@ def test_a_rejected_connection_is_described():
 
 @pytest.fixture
 def tls(tmp_path, monkeypatch):
-    """The server's side of TLS as hooks.example.com, trusted by this process."""
+    """A server-side TLS context for hooks.example.com, which this process trusts."""
     certificate = make_certificate(tmp_path, "hooks.example.com")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = server_context(certificate)
@@ -214,7 +213,7 @@ def tls(tmp_path, monkeypatch):
     return context
 
 
-def test_the_certificate_is_verified_for_the_name(names, tls, monkeypatch):
+def test_the_certificate_is_verified_for_the_host_name(names, tls, monkeypatch):
     names["hooks.example.com"] = names["others.example.com"] = [["127.0.0.1"]]
     with receiving(tls=tls) as receiver:
         trusted = post(receiver.url(host="hooks.example.com", scheme="https"))
@@ -245,7 +244,7 @@ def test_a_silent_receiver_times_out(monkeypatch):
         ("https", b"\x16\x03\x03\x40\x00"),  # the header of a 16 KiB handshake record
     ],
 )
-def test_a_response_that_never_ends_times_out(monkeypatch, scheme, start):
+def test_an_endless_response_times_out(monkeypatch, scheme, start):
     monkeypatch.setattr(webhooks, "TOTAL_SECONDS", 0.3)
 
     def drip(connection):

@@ -1,6 +1,7 @@
-"""Git bundles for tests: made by git, and made by hand with content that git does not write."""
+"""Git bundles created by git, and hand-built bundles with content that git never writes."""
 
 import hashlib
+import json
 import os
 import subprocess
 import zlib
@@ -25,14 +26,14 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def make_repository(folder: Path, files: dict[str, str | bytes]) -> str:
-    """A repository with one commit; returns its id."""
+    """Create a repository with one commit, and return the commit's id."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
     return commit(folder, files)
 
 
 def commit(folder: Path, files: dict[str, str | bytes | None]) -> str:
-    """Commit files, and delete those that are None; returns the commit's id."""
+    """Commit files, delete files that are None, and return the commit's id."""
     for name, content in files.items():
         path = folder / name
         if content is None:
@@ -53,27 +54,24 @@ def bundle(folder: Path, *references: str) -> bytes:
     return content
 
 
-# By hand
-
-
 def object_name(kind: int, content: bytes) -> bytes:
     word = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}[kind]
     return hashlib.sha1(word + b" %d\0" % len(content) + content).digest()
 
 
 class Pack:
-    """A pack and its bundle, object by object."""
+    """Builds a pack and its bundle."""
 
     def __init__(self):
         self.entries: list[bytes] = []
         self.size = 12
-        self.count: int | None = None  # to claim another one
+        self.count: int | None = None  # a false count for the header
 
     def add(self, kind: int, content: bytes, size: int | None = None, base: bytes = b"") -> int:
-        """Add an entry; returns its offset.
+        """Add an entry and return its offset.
 
-        size -- to claim another one than the content's
-        base -- of a delta: encoded offset, or name
+        size -- a false size for the header
+        base -- a delta's base: encoded offset, or name
         """
         size = len(content) if size is None else size
         first, rest = (kind << 4) | (size & 15), size >> 4
@@ -91,7 +89,7 @@ class Pack:
         return object_name(kind, content)
 
     def add_tree(self, *entries: tuple[str, bytes, bytes]) -> bytes:
-        """A tree of (mode, name, object name)."""
+        """Add a tree of (mode, name, object name)."""
         content = b"".join(mode.encode() + b" " + name + b"\0" + target for mode, name, target in entries)
         return self.add_object(TREE, content)
 
@@ -106,8 +104,8 @@ class Pack:
         pack = b"PACK" + (2).to_bytes(4) + count.to_bytes(4) + b"".join(self.entries)
         return pack + hashlib.sha1(pack).digest()
 
-    def bundle(self, head: bytes, *further_lines: bytes) -> bytes:
-        lines = [b"# v2 git bundle", *further_lines, head.hex().encode() + b" HEAD", b"", b""]
+    def bundle(self, head: bytes) -> bytes:
+        lines = [b"# v2 git bundle", head.hex().encode() + b" HEAD", b"", b""]
         return b"\n".join(lines) + self.content
 
 
@@ -122,17 +120,18 @@ def bundle_of_blobs(**blobs: bytes) -> bytes:
 
 
 def read(content: bytes, tmp_path: Path, base: str | None = "empty") -> list[dict]:
-    """The lines that the process writes, without the last one. Raises what the worker gets."""
+    """Run the process and return its output, except for the last line. Raises the worker's exceptions."""
     file, output = tmp_path / "read.bundle", tmp_path / "read.jsonl"
     file.write_bytes(content)
     with file.open("rb") as bundle_file, output.open("w+b") as output_file:
         submissions.run(bundle_file, output_file, base)
-        *lines, _ = submissions._results(output_file)
+        output_file.seek(0)
+        *lines, _ = map(json.loads, output_file)
     return lines
 
 
 def problem_of(content: bytes, tmp_path: Path, base: str | None = "empty") -> str:
-    """Why a bundle cannot be read."""
+    """The reason why a bundle cannot be read."""
     try:
         read(content, tmp_path, base)
     except submissions.Unreadable as problem:
@@ -141,7 +140,7 @@ def problem_of(content: bytes, tmp_path: Path, base: str | None = "empty") -> st
 
 
 def varint(number: int) -> bytes:
-    """A size in a delta."""
+    """Encode a size in a delta."""
     encoded = bytearray()
     while True:
         encoded.append((number & 0x7F) | (0x80 if number >> 7 else 0))
@@ -151,7 +150,7 @@ def varint(number: int) -> bytes:
 
 
 def offset_to(distance: int) -> bytes:
-    """The distance of an OFS_DELTA to its base."""
+    """Encode an OFS_DELTA's distance to its base."""
     encoded = [distance & 0x7F]
     while distance := distance >> 7:
         distance -= 1

@@ -1,4 +1,4 @@
-"""Hostile bundles: each is rejected with its reason, within the limits, and never written anywhere."""
+"""Hostile bundles are rejected with a reason, and write no files."""
 
 import contextlib
 import random
@@ -38,7 +38,7 @@ def with_tree(*entries, objects=()):
     return bundle_of_tree(pack, pack.add_tree(*entries))
 
 
-def named(name):
+def with_file_name(name):
     return with_tree(("100644", name, object_name(BLOB, b"a\n")), objects=[(BLOB, b"a\n")])
 
 
@@ -57,7 +57,7 @@ def with_claimed_count(count):
 
 
 def cycle_of_references():
-    """Two deltas, each based on the other."""
+    """Two deltas based on each other."""
     pack = Pack()
     head = pack.add_commit(pack.add_tree((*FILE, b"\1" * 20)))
     pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\1" * 20)
@@ -87,7 +87,7 @@ def delta_before_the_pack():
 
 
 def folders_in_folders(depth, width):
-    """A tree whose entries are all the same smaller tree: `width` to the power of `depth` files."""
+    """A tree with `width` to the power of `depth` files, in few objects."""
     pack = Pack()
     blob = pack.add_object(BLOB, b"a\n")
     tree = pack.add_tree((*FILE, blob))
@@ -118,31 +118,31 @@ def many_objects(count):
     return bundle_of_tree(pack, pack.add_tree())
 
 
-def header(*lines, head=b"0" * 40):
+def header(*lines):
     return b"\n".join([b"# v2 git bundle", *lines, b"", b""])
 
 
 CASES = {
     "nothing": (b"", "The file is not a git bundle."),
-    "another file": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
+    "zip archive": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
     "no end of the header": (b"# v2 git bundle\n" + b"a" * 100_000, HEADER),
     "endless header": (b"# v2 git bundle\n" + (b"0" * 40 + b" refs/heads/a\n") * 10_000, HEADER),
     "no reference": (header(), "The bundle must have"),
     "no pack": (header(b"0" * 40 + b" HEAD"), DAMAGED),
     "damaged reference": (header(b"xyz HEAD"), HEADER),
-    "unknown capability": (header(b"@object-format=sha256", b"0" * 40 + b" HEAD"), "The bundle has a format"),
+    "unknown capability": (header(b"@object-format=sha256", b"0" * 40 + b" HEAD"), "The bundle's format"),
     "truncated": (bundle_of_blobs(a=b"a\n" * 1000)[:-60], DAMAGED),
     "more objects claimed": (with_claimed_count(7), DAMAGED),
     "too many objects claimed": (with_claimed_count(2**32 - 1), "The bundle has more than 100,000 objects."),
     "size too small": (with_claimed_size(1), DAMAGED),
     "size too large": (with_claimed_size(100), DAMAGED),
     "size of many bytes": (with_claimed_size(2**70), DAMAGED),
-    "deltas in a circle": (cycle_of_references(), DAMAGED),
+    "cyclic deltas": (cycle_of_references(), DAMAGED),
     "delta of itself": (delta_of_itself(), DAMAGED),
     "delta before the pack": (delta_before_the_pack(), DAMAGED),
-    "delta of another size": (delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
+    "delta with a false size": (delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
     "delta beyond its base": (delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
-    "delta with endless number": (delta(b"\x80" * 40), "A delta in the bundle is damaged."),
+    "delta with an endless number": (delta(b"\x80" * 40), "A delta in the bundle is damaged."),
     "empty delta": (delta(b""), DAMAGED),
     "delta to a large object": (delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
     "missing file": (with_tree((*FILE, b"\1" * 20)), LACKS),
@@ -151,23 +151,26 @@ CASES = {
     "missing tree": ((pack := Pack()).bundle(pack.add_commit(b"\1" * 20)), LACKS),
     "file as a folder": (
         with_tree(("40000", b"a", object_name(BLOB, b"x")), objects=[(BLOB, b"x")]),
-        "An object of the bundle is of another kind",
+        "An object in the bundle has a different type",
     ),
-    "head is a file": ((pack := Pack()).bundle(pack.add_object(BLOB, b"x")), "An object of the bundle is of"),
+    "head is a file": (
+        (pack := Pack()).bundle(pack.add_object(BLOB, b"x")),
+        "An object in the bundle has a different",
+    ),
     "damaged commit": ((pack := Pack()).bundle(pack.add_object(COMMIT, b"x")), "A commit or a tag"),
     "damaged folder": ((pack := Pack()) and bundle_of_tree(pack, pack.add_object(TREE, b"1")), "A folder in"),
     "short name in a folder": (
         (pack := Pack()) and bundle_of_tree(pack, pack.add_object(TREE, b"100644 a\0xyz")),
         "A folder in the bundle is damaged.",
     ),
-    "too many tags": (tags_of_tags(9), "The bundle's reference is a tag of too many tags."),
-    "name ..": (named(b".."), "A file name"),
-    "name .git": (named(b".git"), "A file name"),
-    "name .GIT": (named(b".GIT"), "A file name"),
-    "name with a slash": (named(b"../x"), "A file name"),
-    "absolute name": (named(b"/etc/passwd"), "A file name"),
-    "empty name": (named(b""), "A file name"),
-    "long name": (named(b"a" * 5_000), "A path in the bundle is longer"),
+    "too many tags": (tags_of_tags(9), "The bundle's reference has too many nested tags."),
+    "name ..": (with_file_name(b".."), "A file name"),
+    "name .git": (with_file_name(b".git"), "A file name"),
+    "name .GIT": (with_file_name(b".GIT"), "A file name"),
+    "name with a slash": (with_file_name(b"../x"), "A file name"),
+    "absolute name": (with_file_name(b"/etc/passwd"), "A file name"),
+    "empty name": (with_file_name(b""), "A file name"),
+    "long name": (with_file_name(b"a" * 5_000), "A path in the bundle is longer"),
     "folder bomb": (folders_in_folders(10, 10), "The folders in the bundle have more than"),
     "deep folders": (folders_in_folders(300, 1), "Folders in the bundle are nested more than"),
     "many files": (many_files(20_001), "More than 20,000 files differ from the base."),
@@ -193,7 +196,7 @@ def test_a_damaged_bundle_is_read_or_rejected(seed, tmp_path):
 
 
 def inflating_to(size, count=1):
-    """A pack of blobs of zeros, each of this size, that takes a thousandth of it."""
+    """A bundle of blobs of this size, compressed to a thousandth."""
     pack = Pack()
     for number in range(count):
         pack.add(BLOB, bytes(size - 8) + number.to_bytes(8))
@@ -209,11 +212,11 @@ def inflating_to(size, count=1):
         (lambda: inflating_to(600 * MEGABYTE), "Reading the bundle takes more than 512 MiB of memory."),
         (
             lambda: inflating_to(MAX_OBJECT_BYTES, MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
-            "The objects in the bundle are larger than 200 MiB together.",
+            "The objects in the bundle are larger than 200 MiB in total.",
         ),
         (lambda: many_objects(100_001), "The bundle has more than 100,000 objects."),
     ],
-    ids=["large object", "larger object", "beyond memory", "all together", "objects"],
+    ids=["object size", "larger object", "memory", "total size", "objects"],
 )
 def test_a_decompression_bomb_is_rejected(content, problem, tmp_path):
     started_at = monotonic()

@@ -1,4 +1,4 @@
-"""Bundles that git makes: full, shallow and partial ones, and every kind of changed file."""
+"""Bundles created by git: full, shallow and partial bundles, and all kinds of changed files."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ def by_path(lines):
     return {line["path"]: line for line in lines[1:]}
 
 
-def test_the_files_that_differ_from_the_base(repository, base, tmp_path):
+def test_the_diff_has_the_files_that_differ_from_the_base(repository, base, tmp_path):
     work = {
         "orders.py": START["orders.py"].replace("json", "csv"),
         "new/file.txt": "one\n\ntwo",
@@ -54,7 +54,7 @@ def test_the_files_that_differ_from_the_base(repository, base, tmp_path):
     )
 
 
-def test_the_diffs_applied_by_git_give_the_submitted_tree(repository, base, tmp_path):
+def test_git_can_apply_the_diffs(repository, base, tmp_path):
     work = {
         "orders.py": "import csv\n" + START["orders.py"] + "\nprint(1)",
         "a/b.txt": "1\r\n2\n",
@@ -70,12 +70,12 @@ def test_the_diffs_applied_by_git_give_the_submitted_tree(repository, base, tmp_
 
 
 @pytest.mark.parametrize("length", [40, 12, 7])
-def test_an_abbreviated_base_is_found(repository, base, tmp_path, length):
+def test_an_abbreviated_base_is_verified(repository, base, tmp_path, length):
     commit(repository, {"a.txt": "a\n"})
     assert read(bundle(repository), tmp_path, base[:length])[0]["isVerified"] is True
 
 
-def test_a_bundle_of_a_shallow_clone_contains_its_base(repository, tmp_path):
+def test_a_shallow_clones_bundle_contains_its_base(repository, tmp_path):
     base = commit(repository, {"a.txt": "a\n"})
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
     clone = tmp_path / "clone"
@@ -85,7 +85,7 @@ def test_a_bundle_of_a_shallow_clone_contains_its_base(repository, tmp_path):
     assert [file["path"] for file in files] == ["b.txt"]
 
 
-def test_without_a_known_base_a_shallow_clone_is_compared_with_its_start(repository, tmp_path):
+def test_a_shallow_clone_with_an_unknown_base_is_compared_with_its_start(repository, tmp_path):
     base = commit(repository, {"a.txt": "a\n"})
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
     commit(tmp_path / "clone", {"b.txt": "b\n"})
@@ -95,18 +95,18 @@ def test_without_a_known_base_a_shallow_clone_is_compared_with_its_start(reposit
         assert [file["path"] for file in files] == ["b.txt"]
 
 
-def test_without_the_base_a_full_history_has_no_diff(repository, tmp_path):
+def test_a_full_history_without_the_base_has_no_diff(repository, tmp_path):
     head = commit(repository, {"b.txt": "b\n"})
     assert read(bundle(repository), tmp_path, "0" * 40) == [{"head": head, "base": None, "isVerified": False}]
 
 
-def test_without_a_repository_everything_is_added(repository, tmp_path):
+def test_all_files_are_added_without_a_repository(repository, tmp_path):
     commits, *files = read(bundle(repository), tmp_path, "empty")
     assert (commits["base"], commits["isVerified"]) == (None, True)
     assert {(file["path"], file["status"]) for file in files} == {(name, "added") for name in START}
 
 
-def test_a_base_on_another_branch_of_the_bundle_is_found(repository, base, tmp_path):
+def test_a_base_on_a_different_branch_is_verified(repository, base, tmp_path):
     git(repository, "checkout", "-q", "--orphan", "squashed")
     commit(repository, {"orders.py": "pass\n"})
     commits, *files = read(bundle(repository, "HEAD", "main"), tmp_path, base)
@@ -114,7 +114,7 @@ def test_a_base_on_another_branch_of_the_bundle_is_found(repository, base, tmp_p
     assert [file["path"] for file in files] == ["orders.py"]
 
 
-def test_a_single_reference_of_any_name_is_read_also_an_annotated_tag(repository, base, tmp_path):
+def test_a_single_reference_can_have_any_name_or_be_an_annotated_tag(repository, base, tmp_path):
     head = commit(repository, {"a.txt": "a\n"})
     git(repository, "update-ref", "refs/proofstone/submission", head)
     git(repository, "tag", "-a", "-m", "Done", "done")
@@ -127,27 +127,26 @@ def test_several_references_without_head_are_rejected(repository, tmp_path):
     assert "HEAD" in problem_of(bundle(repository, "main", "other"), tmp_path)
 
 
-def test_a_bundle_that_needs_other_commits_is_rejected(repository, base, tmp_path):
+def test_a_bundle_with_missing_commits_is_rejected(repository, base, tmp_path):
     commit(repository, {"a.txt": "a\n"})
     problem = problem_of(bundle(repository, f"{base}..HEAD"), tmp_path, base)
     assert problem == "The bundle needs commits that it does not contain."
 
 
-def test_a_repository_with_sha_256_is_rejected(tmp_path):
+def test_a_sha_256_repository_is_rejected(tmp_path):
     git(tmp_path, "init", "-q", "--object-format=sha256", "work")
     commit(tmp_path / "work", {"a.txt": "a\n"})
-    assert "only SHA-1" in problem_of(bundle(tmp_path / "work"), tmp_path)
+    assert "Only SHA-1" in problem_of(bundle(tmp_path / "work"), tmp_path)
 
 
-def test_renames_links_modes_binary_files_and_submodules(repository, base, tmp_path):
+def test_renames_links_modes_binary_files_and_submodules_are_described(repository, base, tmp_path):
     git(repository, "mv", "old.txt", "renamed.txt")
     (repository / "link").symlink_to("../../etc/passwd")
     (repository / "README.md").chmod(0o755)
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{base},module")
-    commit_without_add = ["commit", "-q", "-m", "Work"]
     (repository / "image.bin").write_bytes(b"\x89PNG\0\1\2")
     git(repository, "add", "image.bin", "link", "README.md")
-    git(repository, *commit_without_add)
+    git(repository, "commit", "-q", "-m", "Work")
     files = by_path(read(bundle(repository), tmp_path, base))
     assert files.keys() == {"README.md", "image.bin", "link", "module", "renamed.txt"}
     assert (files["renamed.txt"]["status"], files["renamed.txt"]["oldPath"]) == ("renamed", "old.txt")
@@ -160,7 +159,7 @@ def test_renames_links_modes_binary_files_and_submodules(repository, base, tmp_p
     assert "diff" not in files["image.bin"]
 
 
-def test_text_and_names_that_are_not_utf_8(repository, base, tmp_path):
+def test_invalid_utf_8_in_text_and_names_is_escaped(repository, base, tmp_path):
     (repository / b"caf\xe9.txt".decode("utf-8", "surrogateescape")).write_bytes(b"caf\xe9\n")
     commit(repository, {"line\nbreak.txt": "a\n"})
     files = by_path(read(bundle(repository), tmp_path, base))
@@ -168,16 +167,15 @@ def test_text_and_names_that_are_not_utf_8(repository, base, tmp_path):
     assert "+caf\ufffd\n" in files["caf\\xe9.txt"]["diff"]
 
 
-def test_a_file_that_becomes_a_folder(repository, base, tmp_path):
+def test_a_file_can_become_a_folder(repository, base, tmp_path):
     commit(repository, {"old.txt": None})
     commit(repository, {"old.txt/inside.txt": "y\n"})
     files = by_path(read(bundle(repository), tmp_path, base))
-    assert {(name, file["status"]) for name, file in files.items()} == {
-        *(("old.txt", "deleted"), ("old.txt/inside.txt", "added"))
-    }
+    statuses = {name: file["status"] for name, file in files.items()}
+    assert statuses == {"old.txt": "deleted", "old.txt/inside.txt": "added"}
 
 
-def test_the_same_bundle_gives_the_same_bytes(repository, base, tmp_path):
+def test_the_output_is_deterministic(repository, base, tmp_path):
     commit(repository, {f"{number}.txt": f"{number}\n" for number in range(30)})
     content = bundle(repository)
     assert read(content, tmp_path, base) == read(content, tmp_path, base)

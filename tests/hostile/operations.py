@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from callers import Caller
-
 import config
 from app import create_app
 from blueprints import openapi
@@ -117,7 +115,7 @@ def fill(template: Any, names: dict[str, Any]) -> Any:
     return re.sub(r"<(\w+)>", lambda name: str(names[name[1]]), template)
 
 
-def create_missing(reviewer: Caller, names: dict[str, Any], word: str = "one", theirs: str = "one") -> Any:
+def create_missing(reviewer: Any, names: dict[str, Any], word: str = "one", theirs: str = "one") -> Any:
     """Create a row for each path parameter that is not in `names`, and return all names with their ids.
 
     word, theirs -- added to the texts of the organization's rows, and of rows below a candidate or session

@@ -44,12 +44,12 @@ def test_clients_that_disconnect_during_an_export_release_their_connection(servi
         disconnect_early(service.port, reviewer)
     responses = run_concurrently([lambda: reviewer.get("/v1/candidates?limit=1")] * 8)
     assert {response.status for response in responses} == {200}
-    export = reviewer.get("/v1/candidates?format=csv")
+    export = reviewer.get("/v1/candidates/export")
     assert len(export.text.splitlines()) == 1 + BATCHES * MAX_KEYS_PER_REQUEST
 
 
 def disconnect_early(port, reviewer):
-    request = f"GET /v1/candidates?format=csv HTTP/1.1\r\nHost: {HOST}\r\n"
+    request = f"GET /v1/candidates/export HTTP/1.1\r\nHost: {HOST}\r\n"
     request += f"Authorization: {reviewer.headers['Authorization']}\r\n\r\n"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

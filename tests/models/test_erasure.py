@@ -169,7 +169,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     ids |= make_settings(key.organization)
     ids |= {"assessment_id": cohort.id, "candidate_id": key.id, "key_id": key.id}
     create_missing(reviewer, ids, theirs=WORD)
-    ServiceSecret.named("one")
+    ServiceSecret.create(name="one", value=b"secret")
     AcceptedSender.record("203.0.113.7", key.key)
     AccessHour.add_invalid_credentials(1)
     DailyTask.claim("one")
@@ -431,7 +431,7 @@ def test_revoked_keys_and_keys_of_deleted_assessments_can_be_erased(reviewer, or
     revoked, deleted = make_key(assessment, EMAIL, NAME), make_key(make_assessment(organization), EMAIL, NAME)
     make_session(revoked)
     revoked.revoke()
-    deleted.assessment.delete_softly()
+    deleted.assessment.soft_delete()
     for key in (revoked, deleted):
         erase(reviewer, key)
     assert tables_with_traces() == set()

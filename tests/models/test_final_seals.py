@@ -114,9 +114,9 @@ def test_metrics_are_not_derived_from_events_written_after_an_erasure(reviewer, 
     """The forged events are removed before anybody checks the record."""
     erase(reviewer, sealed)
     before, forged = reasons(sealed), [envelope() for _ in range(3)]
-    arrivals = [ReceivedEvent.of(event, number, json.dumps(event)) for number, event in enumerate(forged)]
+    events = [ReceivedEvent.of(event, number, json.dumps(event)) for number, event in enumerate(forged)]
     columns = {"session": sealed, "received_at": sealed.closed_at, "late": False}
-    Event.insert_many([Event.row(arrival, []) | columns for arrival in arrivals]).execute()
+    Event.insert_many([Event.row(event, []) | columns for event in events]).execute()
     Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
     sessions.close_all_due()
     Event.delete().where(Event.session == sealed).execute()
@@ -139,8 +139,8 @@ def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
 
 
 def test_events_rejected_after_the_final_seal_are_not_counted(reviewer, sealed):
-    arrival = ReceivedEvent.of(envelope(), 0, json.dumps(envelope()))
-    assert sessions.append(sealed, arrival, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
+    event = ReceivedEvent.of(envelope(), 0, json.dumps(envelope()))
+    assert sessions.append(sealed, event, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
     assert codes(reviewer, sealed) == []
 
 

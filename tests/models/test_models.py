@@ -152,16 +152,16 @@ def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
     derived = []
 
     def wait_and_derive():
-        with metrics._only_derivation(session):
+        with metrics._derivation_slot(session):
             derived.append(True)
 
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 30)
-    with ThreadPoolExecutor(1) as threads, metrics._only_derivation(session):
+    with ThreadPoolExecutor(1) as threads, metrics._derivation_slot(session):
         threads.submit(wait_and_derive)
         time.sleep(0.1)
         monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
         started_at = time.monotonic()
-        with pytest.raises(errors.BeingDerived), metrics._only_derivation(session):
+        with pytest.raises(errors.MetricsInProgress), metrics._derivation_slot(session):
             pass
         assert time.monotonic() - started_at < 2
     assert derived == [True]
@@ -171,7 +171,7 @@ def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessme
     session = make_closed_session(assessment)
     add_event(session, envelope("prompt"))
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
-    with metrics._only_derivation(session):
+    with metrics._derivation_slot(session):
         sessions.close_due(session)
         assert sessions.close_all_due() == 0
         assert Session.get_by_id(session.id).metrics_due
@@ -241,7 +241,7 @@ def test_a_revoked_key_cannot_consent(key):
 
 
 def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
-    assessment.delete_softly()
+    assessment.soft_delete()
     with pytest.raises(errors.NotFound):
         generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
 
@@ -252,7 +252,7 @@ def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
 def test_a_repeated_import_updates_and_restores_an_issue(app):
     entry = {"id": new_id(), "title": "Before", "task_brief": "Fix it.", "language": "Go"}
     Issue.upsert(entry)
-    Issue.get().delete_softly()
+    Issue.get().soft_delete()
     Issue.upsert({"id": entry["id"], "title": "After", "task_brief": "Fix it well."})
     (issue,) = Issue.select()
     assert (issue.title, issue.search_text, issue.task_brief) == ("After", "after", "Fix it well.")

@@ -31,9 +31,9 @@ def stored(session):
 
 def test_an_event_is_stored_once_with_its_envelope(clock, session):
     event_source = EventSource("proxy", "claude-code", "2.1.197", "agent-1")
-    assert sessions.record(session, event_source, [PROMPT, COMMAND]) == 2
+    assert sessions.record(session, (event_source, [PROMPT, COMMAND])) == 2
     clock.fixed += timedelta(minutes=1)
-    assert sessions.record(session, event_source, [PROMPT, COMMAND]) == 0
+    assert sessions.record(session, (event_source, [PROMPT, COMMAND])) == 0
     prompt, command = stored(session)
     assert prompt == {
         "id": prompt["id"],
@@ -52,7 +52,7 @@ def test_an_event_is_stored_once_with_its_envelope(clock, session):
 
 def test_stored_positions_are_those_of_stored_events(session):
     event_source = EventSource("proxy", None, None, "agent-1")
-    sessions.record(session, event_source, [COMMAND])
+    sessions.record(session, (event_source, [COMMAND]))
     assert sessions.stored_positions(session, event_source, [PROMPT, COMMAND]) == {1}
     other = event_source._replace(agent_session="agent-2")
     assert sessions.stored_positions(session, other, [PROMPT, COMMAND]) == set()

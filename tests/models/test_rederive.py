@@ -85,6 +85,6 @@ def test_a_cohort_of_several_versions_lists_them(flask, reviewer, assessment, cl
 
 
 def test_shown_metrics_are_plain_json_with_their_version(closed):
-    shown = sessions.shown_metrics(Session.get_by_id(closed.id))
+    shown = sessions.api_metrics(Session.get_by_id(closed.id))
     assert json.loads(json.dumps(shown)) == shown
     assert shown["derivationVersion"] == derivation.VERSION

@@ -39,7 +39,7 @@ def test_without_a_session_retention_starts_at_the_end_of_the_key(clock, flask, 
     expired, revoked = make_key(assessment), make_key(assessment)  # expire after 7 days
     deleted = make_key(make_assessment(organization))
     revoked.revoke()
-    deleted.assessment.delete_softly()
+    deleted.assessment.soft_delete()
     clock.fixed += timedelta(days=30)
     flask("retention", "run", "--apply")
     assert erased() == {revoked.id, deleted.id}

@@ -1,9 +1,10 @@
-"""An upstream that plays both providers, and an application that forwards to it."""
+"""An upstream that acts as both providers, and an application that forwards to it."""
 
 import pytest
 import urllib3
 from callers import Caller
 
+from models import ModelUsage
 from proxy import disconnect, forwarding
 from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
@@ -33,13 +34,15 @@ def upstream():
 
 @pytest.fixture
 def forward_to(app, monkeypatch):
-    """Make the application forward to this address with these keys."""
+    """Forward the application's calls to an address, with these keys."""
 
     def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
         timeout = urllib3.Timeout(connect=2, read=read_seconds)
         monkeypatch.setitem(
-            app.extensions, "proxy", ModelProxy(providers, StreamSlots(STREAMS, STREAMS), timeout)
+            app.extensions,
+            "proxy",
+            ModelProxy(providers, *(StreamSlots(STREAMS, STREAMS) for _ in range(2)), timeout),
         )
 
     return forward_to
@@ -54,7 +57,7 @@ def candidate(app, key, session, upstream, forward_to):
 
 @pytest.fixture
 def call(candidate):
-    """Make a call as the candidate, or as another caller; returns the response, read to its end."""
+    """Make a call, by default as the candidate, and read its complete response."""
 
     def call(path, caller=candidate, method="POST", **options):
         if method == "POST":
@@ -62,6 +65,12 @@ def call(candidate):
         return caller.request(method, path, buffered=True, **options)
 
     return call
+
+
+@pytest.fixture
+def usage(session):
+    """Get the session's stored calls."""
+    return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +81,7 @@ def service_upstream():
 
 @pytest.fixture(scope="session")
 def service(service_upstream, tmp_path_factory):
-    """One process with few threads, forwarding to `service_upstream`."""
+    """A process with few threads that forwards to `service_upstream`."""
     folder = tmp_path_factory.mktemp("proxy")
     address = service_upstream.address
     settings = {

@@ -1,12 +1,13 @@
-"""The budget is a limit: reservations, booked usage, the default (R42)."""
+"""A session's budget: reservations, booked usage, and the default (R42)."""
 
 import json
+import queue
 import threading
 from datetime import timedelta
 
 import pytest
 from callers import Caller
-from factories import make_key, make_session
+from factories import make_key, make_model_call, make_session
 
 from models import ModelReservation, ModelUsage
 from models.sessions.model_usage import RESERVATION_LIFETIME
@@ -33,14 +34,14 @@ USD = 10**9
 
 
 @pytest.fixture(autouse=True)
-def independent_of_time(monkeypatch):
+def no_time_based_values(monkeypatch):
     monkeypatch.setattr(budget, "MAX_WAIT_SECONDS", 0)
     monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 0)
 
 
 @pytest.fixture
 def start(candidate, upstream):
-    """Start a call that stays open; returns its response after the headers."""
+    """Start a call that stays open, and return its response after the headers."""
 
     def start(path=MESSAGES, body=None):
         upstream.respond = stay_open
@@ -49,30 +50,22 @@ def start(candidate, upstream):
     return start
 
 
-@pytest.fixture
-def usage(session):
-    """The calls that are stored for the session."""
-    return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
-
-
-def reserved():
+def reservations():
     return [reservation.nano_usd for reservation in ModelReservation.select()]
 
 
 @pytest.mark.parametrize(("path", "status"), [(MESSAGES, 529), (RESPONSES, 503)])
-def test_a_call_is_rejected_while_another_has_reserved_the_rest(
-    call, start, assessment, upstream, path, status
-):
+def test_a_call_is_rejected_while_the_budget_is_reserved(call, start, assessment, upstream, path, status):
     assessment.update_columns(token_budget_nano_usd=USD // 100)
     running = start(path)
-    assert reserved() == [USD // 100]
+    assert reservations() == [USD // 100]
     for _ in range(3):
         response = call(path)
         assert error_of(response)[::2] == (status, "too_many_streams")
         assert response.headers["Retry-After"] == "5"
     assert len(upstream.requests) == 1
     running.close()
-    assert reserved() == []
+    assert reservations() == []
     upstream.respond = documents(200, MESSAGE)
     assert call(path).status_code == 200
 
@@ -88,27 +81,27 @@ def test_a_call_is_rejected_while_another_has_reserved_the_rest(
         (RESPONSES, {"model": "o1-pro-2025-03-19", "max_output_tokens": 16}, 150, 16, 600),
     ],
 )
-def test_a_call_reserves_a_token_per_byte_and_its_maximum_output(
+def test_a_call_reserves_one_token_per_byte_plus_its_maximum_output(
     start, assessment, path, body, input_usd, output_tokens, output_usd
 ):
     assessment.update_columns(token_budget_nano_usd=100 * USD)
     running = start(path, body)
     # Prices are USD per million tokens.
-    assert reserved() == [(len(json.dumps(body)) * input_usd + output_tokens * output_usd) * 1000]
+    assert reservations() == [(len(json.dumps(body)) * input_usd + output_tokens * output_usd) * 1000]
     running.close()
 
 
-def test_calls_share_the_budget_up_to_what_is_left(call, start, assessment):
+def test_the_last_call_reserves_the_rest_of_the_budget(start, assessment):
     output_nano_usd = 64_000 * 5 * 1000
     assessment.update_columns(token_budget_nano_usd=output_nano_usd + USD // 10)
     body = {"model": "claude-haiku-4-5", "max_tokens": 64_000}
     running = [start(body=body), start(body=body)]
-    assert sum(reserved()) == output_nano_usd + USD // 10
-    for each in running:
-        each.close()
+    assert sum(reservations()) == output_nano_usd + USD // 10
+    for response in running:
+        response.close()
 
 
-def test_the_reservation_of_a_process_that_died_expires(call, start, assessment, upstream, clock):
+def test_a_reservation_expires_after_its_process_died(call, start, assessment, upstream, clock):
     assessment.update_columns(token_budget_nano_usd=USD)
     running = start()
     clock.fixed += RESERVATION_LIFETIME - timedelta(seconds=1)
@@ -119,7 +112,7 @@ def test_the_reservation_of_a_process_that_died_expires(call, start, assessment,
     running.close()
 
 
-def test_the_reservations_of_running_calls_are_renewed(start, assessment, clock):
+def test_a_running_calls_reservation_is_renewed(start, assessment, clock):
     assessment.update_columns(token_budget_nano_usd=USD)
     running = start()
     clock.fixed += timedelta(minutes=5)
@@ -129,37 +122,33 @@ def test_the_reservations_of_running_calls_are_renewed(start, assessment, clock)
 
 
 def test_a_thread_renews_reservations_until_their_calls_end(monkeypatch):
-    renewed, renewals_seen = threading.Event(), []
-
-    def renew(ids):
-        renewals_seen.append(ids)
-        renewed.set()
-
+    renewed = queue.Queue()
     monkeypatch.setattr("proxy.renewals.RENEWAL_SECONDS", 0.01)
-    monkeypatch.setattr(ModelReservation, "renew", renew)
-    own, reservation = Renewals(), ModelReservation(id=1)
-    own.add(reservation)
-    assert renewed.wait(TIMEOUT_SECONDS)
-    own.discard(reservation)
-    own.renew()
-    assert renewals_seen[-1] == [1]
+    monkeypatch.setattr(ModelReservation, "renew", renewed.put)
+    thread, reservation = Renewals(), ModelReservation(id=1)
+    thread.add(reservation)
+    assert renewed.get(timeout=TIMEOUT_SECONDS) == [1]
+    thread.discard(reservation)
+    renewed.queue.clear()
+    thread.renew()
+    assert renewed.empty()
 
 
-def test_a_call_that_fails_releases_its_reservation(call, assessment, upstream, usage):
+def test_a_failed_call_releases_its_reservation(call, assessment, upstream, usage):
     assessment.update_columns(token_budget_nano_usd=USD)
     upstream.respond = documents(307, {}, Location="/elsewhere")
     assert call(MESSAGES).status_code == 502
-    assert (reserved(), usage()) == ([], [])
+    assert (reservations(), usage()) == ([], [])
 
 
-def test_a_stream_that_only_reports_an_error_costs_nothing(call, upstream, usage):
+def test_a_stream_with_only_an_error_is_free(call, upstream, usage):
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     upstream.respond = streams([event(error)])
     assert call(MESSAGES).status_code == 200
     assert [(used.is_whole, used.cost_nano_usd) for used in usage()] == [(True, None)]
 
 
-def test_a_call_without_a_response_in_time_costs_its_input_and_what_was_not_streamed(
+def test_a_timeout_costs_the_input_and_the_output_of_a_document(
     call, forward_to, upstream, assessment, usage, monkeypatch
 ):
     assessment.update_columns(token_budget_nano_usd=USD)
@@ -174,7 +163,7 @@ def test_a_call_without_a_response_in_time_costs_its_input_and_what_was_not_stre
     # 64 and 65 bytes are 22 tokens, at $1 a million; the output costs $5.
     counts = [(used.input_tokens, used.output_tokens, used.cost_nano_usd) for used in usage()]
     assert counts == [(22, None, 22_000), (22, 100, 522_000)]
-    assert reserved() == []
+    assert reservations() == []
 
 
 @pytest.mark.parametrize(
@@ -184,7 +173,7 @@ def test_a_call_without_a_response_in_time_costs_its_input_and_what_was_not_stre
         (RESPONSES, RESPONSE | {"model": "gpt-next"}, 600 * 30_000 + 400 * 1_000 + 200 * 180_000),
     ],
 )
-def test_a_model_without_a_price_costs_the_providers_highest(
+def test_an_unlisted_model_has_the_providers_highest_price(
     call, upstream, session, assessment, path, reply, nano_usd
 ):
     upstream.respond = documents(200, reply)
@@ -194,15 +183,15 @@ def test_a_model_without_a_price_costs_the_providers_highest(
     assert error_of(call(path))[::2] == (402, "token_budget_spent")
 
 
-def test_the_name_of_an_unknown_model_is_not_stored(call, upstream, usage):
-    """The candidate wrote it, and an erasure keeps the usage."""
+def test_an_unlisted_models_name_from_the_request_is_not_stored(call, upstream, usage):
+    """It is the candidate's text, and erasures keep the usage."""
     upstream.respond = documents(200, {"text": "no usage"})
     call(MESSAGES, data=b'{"model": "Zebulon Quartermain"}')
     assert [(used.model, used.input_tokens) for used in usage()] == [(None, 11)]
 
 
 def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
-    """Read these events and hang up before the response ends; the provider sends the rest, if any, afterwards."""
+    """Read these events and disconnect. Then the provider sends the rest, if any."""
     has_stopped = threading.Event()
 
     def respond(exchange):
@@ -228,7 +217,7 @@ def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
     ("path", "events", "counts"),
     [(MESSAGES, MESSAGE_EVENTS, (1000, 200)), (RESPONSES, RESPONSE_EVENTS, (600, 200))],
 )
-def test_a_client_that_disconnects_shortly_before_the_usage_pays_what_is_reported(
+def test_a_disconnect_shortly_before_the_usage_costs_the_reported_usage(
     candidate, upstream, usage, monkeypatch, path, events, counts
 ):
     monkeypatch.setattr(disconnect, "GRACE_SECONDS", TIMEOUT_SECONDS)
@@ -238,7 +227,7 @@ def test_a_client_that_disconnects_shortly_before_the_usage_pays_what_is_reporte
 
 
 @pytest.mark.parametrize(("path", "maximum"), [(MESSAGES, "max_tokens"), (RESPONSES, "max_output_tokens")])
-def test_a_client_that_disconnects_pays_for_reasoning_that_it_cannot_see(
+def test_a_disconnect_costs_the_possible_hidden_reasoning(
     candidate, upstream, usage, monkeypatch, path, maximum
 ):
     monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 1000)
@@ -251,15 +240,15 @@ def test_a_client_that_disconnects_pays_for_reasoning_that_it_cannot_see(
     assert by_maximum == 64_000
 
 
-def test_a_client_that_disconnects_before_the_end_pays_for_what_it_received(candidate, upstream, usage):
+def test_a_disconnect_costs_the_received_output(candidate, upstream, usage):
     events = [*MESSAGE_EVENTS[:2], text_delta("a" * 600), text_delta('"usage" and ü')]
     stop_before_the_end(candidate, upstream, MESSAGES, events)
     (used,) = usage()
-    # Input as reported. "ü" is written as an escape of six bytes, and a quote as one of two: 620 bytes.
+    # The input was reported. In JSON, the text has 620 bytes: "ü" is an escape of six bytes, and a quote of two.
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 207, False)
 
 
-def test_openais_input_is_estimated_if_it_was_not_reported(candidate, upstream, usage):
+def test_openais_input_is_estimated_unless_it_was_reported(candidate, upstream, usage):
     delta = event({"type": "response.output_text.delta", "delta": "b" * 300, "obfuscation": "c" * 50})
     stop_before_the_end(candidate, upstream, RESPONSES, [RESPONSE_EVENTS[0], delta])
     (used,) = usage()
@@ -268,19 +257,9 @@ def test_openais_input_is_estimated_if_it_was_not_reported(candidate, upstream, 
     assert used.cost_nano_usd == 97 * 1250 + 100 * 10_000
 
 
-def test_a_client_that_disconnects_after_the_usage_pays_what_was_reported(candidate, upstream, usage):
-    stop_before_the_end(candidate, upstream, RESPONSES, [*RESPONSE_EVENTS[:2], RESPONSE_EVENTS[2]])
-    assert (usage()[0].input_tokens, usage()[0].output_tokens) == (600, 200)
-
-
 @BOTH
-def test_the_default_budget_applies_where_the_assessment_sets_none(
-    call, app, assessment, session, monkeypatch, path
-):
-    spent = {"provider": "openai", "started_at": session.created_at, "ended_at": session.created_at}
-    ModelUsage.create(
-        session=session, **spent, status_code=200, is_whole=True, cost_nano_usd=10 * USD - MESSAGE_NANO_USD
-    )
+def test_an_assessment_without_a_budget_has_the_default(call, app, assessment, session, monkeypatch, path):
+    make_model_call(session, cost_nano_usd=10 * USD - MESSAGE_NANO_USD)
     assert [call(MESSAGES).status_code for _ in range(2)] == [200, 402]
     assert error_of(call(path))[2] == "token_budget_spent"
     assessment.update_columns(token_budget_nano_usd=11 * USD)
@@ -290,11 +269,12 @@ def test_the_default_budget_applies_where_the_assessment_sets_none(
     assert call(path).status_code == 200
 
 
-def test_the_budget_is_that_of_one_session(call, app, start, assessment, upstream):
+def test_each_session_has_its_own_budget(call, app, start, session, assessment, upstream):
     assessment.update_columns(token_budget_nano_usd=USD)
     running = start()
     other = make_key(assessment)
     make_session(other)
     upstream.respond = documents(200, MESSAGE)
     assert call(MESSAGES, Caller.candidate(app, other)).status_code == 200
+    assert ModelUsage.spent_nano_usd(session) == 0
     running.close()

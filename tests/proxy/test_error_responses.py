@@ -1,4 +1,4 @@
-"""Errors of the proxies, in the provider's error format."""
+"""The proxies' errors, in each provider's format."""
 
 import socket
 from datetime import timedelta
@@ -16,12 +16,12 @@ BOTH = pytest.mark.parametrize("path", [MESSAGES, RESPONSES])
 
 
 def typed(anthropic, openai):
-    """Parametrize by path and the provider's type of the error."""
+    """Parametrize by path and the provider's error type."""
     return pytest.mark.parametrize(("path", "error_type"), [(MESSAGES, anthropic), (RESPONSES, openai)])
 
 
 def error_of(response):
-    """(status, type, code) of an error, whose format is checked."""
+    """Check an error's format, and return its status, type and code."""
     body = response.json
     error = body["error"]
     assert isinstance(error["message"], str)
@@ -35,9 +35,7 @@ def error_of(response):
 
 
 @BOTH
-def test_a_key_is_accepted_in_either_header_and_authorization_takes_precedence(
-    call, app, key, path, upstream
-):
+def test_either_header_accepts_a_key_and_authorization_takes_precedence(call, app, key, path, upstream):
     other = "PST-AAAA-AAAA"
     for status, headers in [
         (200, {"X-API-Key": key.key.lower()}),
@@ -50,11 +48,12 @@ def test_a_key_is_accepted_in_either_header_and_authorization_takes_precedence(
 
 
 @BOTH
-def test_other_callers_are_rejected(call, anonymous, reviewer, app, path, upstream):
-    wrong = [Caller(app, Authorization="Basic x"), Caller(app, **{"X-API-Key": "x"})]
-    for caller in (anonymous, reviewer, *wrong):
+def test_callers_without_a_candidate_key_are_rejected(call, anonymous, reviewer, app, path, upstream):
+    invalid = [Caller(app, Authorization="Basic x"), Caller(app, **{"X-API-Key": "x"})]
+    for caller in (anonymous, reviewer, *invalid):
         response = call(path, caller)
         assert error_of(response) == (401, "authentication_error", "unauthorized")
+        assert "x-api-key" not in response.text.lower()  # which makes Claude Code say "Please run /login"
         assert response.headers["WWW-Authenticate"] == "Bearer"
     assert upstream.requests == []
 
@@ -75,7 +74,7 @@ def test_a_session_past_its_time_limit_is_closed(call, session, clock):
 
 
 @BOTH
-def test_without_a_time_limit_models_are_available_for_24_hours(call, session, clock, path, upstream):
+def test_models_are_available_for_24_hours_without_a_time_limit(call, session, clock, path, upstream):
     session.update_columns(created_at=clock.fixed, closes_at=None)
     clock.fixed += timedelta(hours=24) - timedelta(milliseconds=1)
     assert call(path).status_code == 200
@@ -107,13 +106,13 @@ def test_other_paths_are_rejected(candidate, anonymous, upstream, method, paths)
     assert upstream.requests == []
 
 
-def test_other_providers_do_not_exist(candidate):
+def test_an_unknown_provider_is_not_found(candidate):
     response = candidate.request("POST", "/v1/proxy/others/v1/messages")
     assert (response.status_code, response.json["code"]) == (404, "not_found")
 
 
 @typed("request_too_large", "invalid_request_error")
-def test_a_body_has_up_to_32_mebibytes(call, upstream, path, error_type):
+def test_a_body_can_have_32_mebibytes(call, upstream, path, error_type):
     body = b'{"text": "%b"}' % (b"x" * (MAX_BYTES - 12))
     assert call(path, data=body).status_code == 200
     assert error_of(call(path, data=body + b" ")) == (413, error_type, "too_large")
@@ -133,7 +132,7 @@ def test_a_missing_provider_key_is_named(call, forward_to, upstream, path, setti
 
 @typed("billing_error", "insufficient_quota")
 @pytest.mark.parametrize("budget", [MESSAGE_NANO_USD + 1, 2 * MESSAGE_NANO_USD])
-def test_a_spent_budget_rejects_further_calls(call, assessment, session, path, error_type, budget):
+def test_calls_are_rejected_once_the_budget_is_spent(call, assessment, session, path, error_type, budget):
     assessment.update_columns(token_budget_nano_usd=budget)
     assert [call(MESSAGES).status_code for _ in range(2)] == [200, 200]
     assert error_of(call(path)) == (402, error_type, "token_budget_spent")
@@ -146,7 +145,7 @@ def test_a_spent_budget_rejects_further_calls(call, assessment, session, path, e
 )
 def test_a_call_without_a_free_stream_slot_is_rejected(call, candidate, upstream, path, status, error_type):
     upstream.respond = stay_open
-    # At their price, the default budget is enough for several calls.
+    # A model for which the default budget allows several calls.
     body = b'{"model": "gpt-5-mini"}'
     running = [candidate.request("POST", path, buffered=False, data=body) for _ in range(STREAMS)]
     response = call(path)
@@ -159,7 +158,7 @@ def test_a_call_without_a_free_stream_slot_is_rejected(call, candidate, upstream
     running.pop().close()
 
 
-def test_an_error_frees_its_stream_slot(call, upstream):
+def test_an_error_releases_its_stream_slot(call, upstream):
     upstream.respond = documents(307, {}, Location="/elsewhere")
     for _ in range(STREAMS + 1):
         assert call(MESSAGES).status_code == 502
@@ -179,9 +178,9 @@ def test_a_redirect_is_neither_followed_nor_returned(call, upstream, path, statu
 
 
 @BOTH
-def test_a_provider_that_cannot_be_reached_or_sends_no_response_is_502(call, forward_to, upstream, path):
-    for sent in (b"", b"SSH-2.0-OpenSSH\r\n"):
-        upstream.respond = lambda exchange, sent=sent: (exchange.wfile.write(sent), exchange.disconnect())
+def test_an_unreachable_provider_or_an_invalid_response_is_502(call, forward_to, upstream, path):
+    for reply in (b"", b"SSH-2.0-OpenSSH\r\n"):
+        upstream.respond = lambda exchange, reply=reply: (exchange.wfile.write(reply), exchange.disconnect())
         assert error_of(call(path))[::2] == (502, "provider_unreachable")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         forward_to(f"http://127.0.0.1:{closed.getsockname()[1]}")

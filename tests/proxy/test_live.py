@@ -1,14 +1,10 @@
-"""The proxies in a running service: nothing is buffered, interruptions are visible, and ingest keeps its threads.
-
-The upstream sends a chunk only when the test has read the previous one, so a buffered chunk fails the test.
-"""
+"""The proxies in a running service: streaming, interruptions, and threads for other requests."""
 
 import http.client
 import json
 import re
 import socket
 import threading
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +13,7 @@ import pytest
 from tests.live.cast import event, make_assessment, make_keys, start_session
 from tests.live.client import run_concurrently
 from tests.live.service import wait_until
+from tests.proxy import live_calls
 from tests.proxy.upstream import (
     MESSAGE_EVENTS,
     MESSAGES,
@@ -41,7 +38,7 @@ def reviewer(service):
 
 @pytest.fixture
 def keys(service, reviewer):
-    """The keys of two open sessions."""
+    """Two open sessions' keys."""
     keys = [key["key"] for key in make_keys(reviewer, make_assessment(reviewer), 2)]
     for key in keys:
         start_session(service, key)
@@ -55,25 +52,12 @@ def key(keys):
 
 @pytest.fixture
 def calling(service, key):
-    """Make a call; yield the response after its headers."""
-    own_key = key
-
-    @contextmanager
-    def calling(path=MESSAGES, body=STREAMING_BODY, key=own_key):
-        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=TIMEOUT_SECONDS)
-        try:
-            headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-            connection.request("POST", path, body, headers)
-            yield connection.getresponse()
-        finally:
-            connection.close()
-
-    return calling
+    return partial(live_calls.calling, service, key)
 
 
 @pytest.fixture
 def stored_calls(service, key):
-    """`is_whole` of each call stored for the key."""
+    """Get `is_whole` of the key's stored calls."""
     statement = (
         "select is_whole from model_usage join sessions on sessions.id = session_id "
         "join candidate_keys on candidate_keys.id = key_id where candidate_keys.key = %s"
@@ -83,16 +67,16 @@ def stored_calls(service, key):
 
 @pytest.fixture
 def raw_request(key):
-    head = f"POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {len(STREAMING_BODY)}\r\n\r\n"
-    return head.encode() + STREAMING_BODY
+    return live_calls.raw_request(key, STREAMING_BODY)
 
 
 @pytest.mark.parametrize(
     ("path", "chunks"),
     [(MESSAGES, MESSAGE_EVENTS), (RESPONSES, RESPONSE_EVENTS), (MESSAGES, [b'{"a"', b":1}"])],
 )
-def test_no_part_of_a_stream_or_document_is_buffered(service_upstream, calling, path, chunks):
-    seen = threading.Semaphore(0)
+def test_streams_and_documents_are_not_buffered(service_upstream, calling, path, chunks):
+    # The upstream sends a chunk only when the client waits for it.
+    waits = threading.Semaphore(0)
 
     def respond(exchange):
         is_stream = len(chunks) > 2
@@ -101,7 +85,7 @@ def test_no_part_of_a_stream_or_document_is_buffered(service_upstream, calling, 
         else:
             exchange.head(200, Content_Type="application/json", Content_Length=str(len(b"".join(chunks))))
         for chunk in chunks:
-            assert seen.acquire(timeout=TIMEOUT_SECONDS)
+            assert waits.acquire(timeout=TIMEOUT_SECONDS)
             (exchange.chunk if is_stream else exchange.wfile.write)(chunk)
         if is_stream:
             exchange.end_stream()
@@ -110,12 +94,12 @@ def test_no_part_of_a_stream_or_document_is_buffered(service_upstream, calling, 
     with calling(path) as response:
         assert response.status == 200
         for chunk in chunks:
-            seen.release()
+            waits.release()
             assert response.read(len(chunk)) == chunk
         assert response.read() == b""
 
 
-def test_chunked_requests_are_forwarded_over_one_connection(service_upstream, calling, stored_calls):
+def test_chunked_requests_share_one_upstream_connection(service_upstream, calling, stored_calls):
     service_upstream.respond = streams(MESSAGE_EVENTS)
     for _ in range(3):
         with calling(body=iter([b'{"model"', b': "m"}'])) as response:
@@ -134,7 +118,7 @@ def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_requ
             exchange.start_stream()
             exchange.chunk(START)
         received.set()
-        # The provider stays silent, so only the client's socket shows the disconnect.
+        # The provider sends nothing more, so only the client's socket shows the disconnect.
         exchange.wait_for_disconnect()
         ended.set()
 
@@ -145,7 +129,7 @@ def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_requ
     assert ended.wait(TIMEOUT_SECONDS / 2)
 
 
-def test_a_pipelined_request_is_no_disconnect(service, service_upstream, raw_request):
+def test_a_pipelined_request_is_not_a_disconnect(service, service_upstream, raw_request):
     received, pipelined = threading.Event(), threading.Event()
 
     def respond(exchange):
@@ -159,7 +143,7 @@ def test_a_pipelined_request_is_no_disconnect(service, service_upstream, raw_req
         assert received.wait(TIMEOUT_SECONDS)
         client.sendall(raw_request)
         pipelined.set()
-        # One buffer for both: a response object of its own may read into the next response.
+        # One buffer for both responses: an HTTPResponse can read into the next response.
         stream = client.makefile("rb")
         for _ in range(2):
             assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
@@ -187,15 +171,20 @@ def test_the_client_notices_an_interrupted_response(
     with calling() as response, pytest.raises(http.client.IncompleteRead) as interrupted:
         response.read()
     assert interrupted.value.partial == b"abc"
-    wait_until(lambda: stored_calls() == [False], "The usage of the interrupted call is not stored.")
+    wait_until(lambda: stored_calls() == [False], "The interrupted call was not stored.")
     assert "Traceback" not in service.log()
 
 
-def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstream, keys, calling):
+def test_ingest_is_fast_while_all_stream_slots_are_in_use(service, service_upstream, keys, calling):
     service_upstream.respond = stay_open
     key, other = keys
-    with calling() as one, calling() as two, calling() as rejected, calling(key=other) as three:
-        # Two slots are the key's own, and one is left for another key.
+    with (
+        calling() as one,
+        calling() as two,
+        calling() as rejected,
+        live_calls.calling(service, other) as three,
+    ):
+        # Of three slots, a key has two.
         assert rejected.status == 529
         assert json.loads(rejected.read())["error"]["type"] == "overloaded_error"
         assert [response.read(len(START)) for response in (one, two, three)] == [START] * 3
@@ -205,7 +194,7 @@ def test_ingest_is_fast_while_every_stream_slot_is_taken(service, service_upstre
         assert run_concurrently(calls) == [201] * 40
 
 
-def test_the_log_has_no_keys_prompts_and_responses(service, service_upstream, key, calling):
+def test_keys_prompts_and_responses_are_not_logged(service, service_upstream, key, calling):
     service_upstream.respond = streams(MESSAGE_EVENTS)
     with calling(body=b'{"prompt": "a secret question"}') as response:
         response.read()
@@ -215,12 +204,12 @@ def test_the_log_has_no_keys_prompts_and_responses(service, service_upstream, ke
 
 
 def memory_kib(service):
-    """The highest resident memory of the web processes so far."""
+    """The web processes' peak resident memory so far."""
     files = [Path(f"/proc/{pid}/status") for pid in service.web_processes()]
     return sum(int(re.search(r"VmHWM:\s+(\d+)", file.read_text())[1]) for file in files)
 
 
-def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, keys, calling):
+def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, keys):
     service_upstream.respond = documents(200, {})
     bodies = [
         b'{"input": [%b1]}' % (item * (MAX_BODY_BYTES // len(item))) for item in (b"{},", b'"",', b"1,")
@@ -228,15 +217,15 @@ def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, k
     bodies.append(b'{"tools": %b' % (b'[{"tools":' * (MAX_BODY_BYTES // 10)))
     before = memory_kib(service)
 
-    def rejected(body, key):
-        with calling(RESPONSES, body, key) as response:
+    def send_rejected(body, key):
+        with live_calls.calling(service, key, RESPONSES, body) as response:
             assert response.status == 400
             assert response.read()
 
     client = service.candidate(keys[0])
     client.timeout = CLIENT_TIMEOUT_SECONDS
     for body in bodies:
-        calls = [partial(rejected, body, key) for key in keys]
+        calls = [partial(send_rejected, body, key) for key in keys]
         calls += [lambda: client.post("/v1/hooks/ingest", event()).status] * 4
         assert run_concurrently(calls)[2:] == [201] * 4
     # Two bodies are scanned at the same time, in files.

@@ -1,4 +1,4 @@
-"""Recording in a running service: parallel calls, a killed process, clients that hang up, and free calls."""
+"""Recording in a running service: parallel calls, a killed process, and free calls."""
 
 import http.client
 import json
@@ -7,12 +7,12 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from tests.live.cast import make_assessment, make_keys
 from tests.live.service import Service, wait_until
+from tests.proxy.live_calls import calling
 from tests.proxy.upstream import (
     MESSAGE,
     MESSAGE_EVENTS,
@@ -23,6 +23,7 @@ from tests.proxy.upstream import (
     streams,
 )
 
+CLAUDE_CODE = {"User_Agent": "claude-cli/2.1.197 (external, cli)", "X_Claude_Code_Session_Id": "agent-1"}
 TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
 TEXT = "".join(
     json.loads(part.split(b"data: ")[1])["delta"]["text"] for part in MESSAGE_EVENTS if b"text_delta" in part
@@ -31,7 +32,7 @@ TEXT = "".join(
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def service(request, tmp_path):
-    """One process that forwards to an upstream."""
+    """A process that forwards to an upstream."""
     url = f"sqlite:///{tmp_path}/proofstone.db"
     if request.param == "postgresql":
         server = request.getfixturevalue("postgres_server")
@@ -58,7 +59,7 @@ def key(service):
 
 
 def conversation(*texts, marker=""):
-    """A request of Claude Code; the person and the model speak in turns."""
+    """A Claude Code request whose messages alternate between the user and the model."""
     roles = ("user", "assistant")
     messages = [
         {"role": roles[n % 2], "content": [{"type": "text", "text": text}]} for n, text in enumerate(texts)
@@ -67,44 +68,29 @@ def conversation(*texts, marker=""):
     return json.dumps(body | {"messages": messages, "metadata": {"marker": marker}}).encode()
 
 
-def headers(key):
-    agent = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "agent-1"}
-    return {"X-API-Key": key, "Content-Type": "application/json"} | agent
-
-
-@contextmanager
-def calling(service, key, body, path=MESSAGES):
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=TIMEOUT_SECONDS)
-    try:
-        connection.request("POST", path, body, headers(key))
-        yield connection.getresponse()
-    finally:
-        connection.close()
-
-
 def send(service, key, body, path=MESSAGES):
-    with calling(service, key, body, path) as response:
+    with calling(service, key, path, body, **CLAUDE_CODE) as response:
         return response.status, response.read()
 
 
 def recorded(service):
-    """Kind and text of the recorded events, by time."""
+    """The recorded events' kinds and texts, by time."""
     rows = service.execute("select envelope from events where channel = 'proxy' order by time_ns, seq")
     events = [json.loads(envelope) for (envelope,) in rows]
     return [
-        (each["kind"], each["data"].get("text") or each["data"].get("lastAssistantMessage"))
-        for each in events
+        (event["kind"], event["data"].get("text") or event["data"].get("lastAssistantMessage"))
+        for event in events
     ]
 
 
-def test_events_are_committed_when_the_client_has_the_last_byte(service, key):
+def test_events_are_committed_before_the_client_receives_the_last_byte(service, key):
     for number, respond in enumerate([streams(MESSAGE_EVENTS), documents(200, MESSAGE)]):
         service.upstream.respond = respond
         send(service, key, conversation(f"Question {number}"))
         assert ("prompt", f"Question {number}") in recorded(service)
 
 
-def test_a_killed_process_loses_nothing_that_the_next_request_repeats(service, key):
+def test_the_next_request_restores_the_events_of_a_killed_process(service, key):
     received = threading.Event()
 
     def respond(exchange):
@@ -115,7 +101,7 @@ def test_a_killed_process_loses_nothing_that_the_next_request_repeats(service, k
         exchange.wait_for_disconnect()
 
     service.upstream.respond = respond
-    with calling(service, key, conversation("Hello")) as response:
+    with calling(service, key, body=conversation("Hello"), **CLAUDE_CODE) as response:
         assert received.wait(TIMEOUT_SECONDS)
         response.read(10)
         for pid in service.web_processes():
@@ -123,7 +109,7 @@ def test_a_killed_process_loses_nothing_that_the_next_request_repeats(service, k
         with pytest.raises((http.client.HTTPException, OSError)):
             response.read()
     assert recorded(service) == []
-    wait_until(service.responds, "The service does not start again.")
+    wait_until(service.responds, "The service did not restart.")
     service.upstream.respond = streams(MESSAGE_EVENTS)
     assert send(service, key, conversation("Hello", TEXT, "And now?"))[0] == 200
     prompts = [text for kind, text in recorded(service) if kind == "prompt"]
@@ -143,19 +129,19 @@ def test_parallel_calls_of_one_conversation_are_recorded_once(service, key):
 
 
 def count_tokens_twenty_times(service, key):
-    """Start the calls that Claude Code makes at once."""
+    """Start 20 calls at the same time, as Claude Code does."""
     threads, path = ThreadPoolExecutor(20), f"{MESSAGES}/count_tokens"
     calls = [threads.submit(send, service, key, conversation("Hello"), path) for _ in range(20)]
     threads.shutdown(wait=False)
     return calls
 
 
-def test_twenty_counts_at_once_are_all_answered(service, key):
+def test_twenty_simultaneous_token_counts_succeed(service, key):
     service.upstream.respond = documents(200, {"input_tokens": 14})
     assert [call.result()[0] for call in count_tokens_twenty_times(service, key)] == [200] * 20
 
 
-def test_twenty_counts_of_a_provider_that_hangs_leave_a_thread_to_everything_else(service, key):
+def test_token_counts_of_a_hanging_provider_leave_a_thread_for_other_requests(service, key):
     may_end = threading.Event()
 
     def respond(exchange):
@@ -164,11 +150,11 @@ def test_twenty_counts_of_a_provider_that_hangs_leave_a_thread_to_everything_els
 
     service.upstream.respond = respond
     calls = count_tokens_twenty_times(service, key)
-    wait_until(lambda: len(service.upstream.requests) == 3, "The calls do not arrive.")
-    wait_until(lambda: sum(call.done() for call in calls) == 16, "The other calls are not rejected.")
+    wait_until(lambda: len(service.upstream.requests) == 3, "The calls did not arrive.")
+    wait_until(lambda: sum(call.done() for call in calls) == 16, "The other calls were not rejected.")
     assert service.responds(within_seconds=1)
     may_end.set()
-    # Claude Code repeats the others.
+    # Claude Code retries the rejected calls.
     assert sorted(call.result()[0] for call in calls) == [200] * 4 + [529] * 16
 
 
@@ -186,12 +172,12 @@ def test_a_call_waits_for_a_stream_slot(service, key):
     service.upstream.respond = respond
     with ThreadPoolExecutor(8) as threads:
         calls = [threads.submit(send, service, key, conversation("Hello", marker=str(n))) for n in range(8)]
-        wait_until(lambda: len(service.upstream.requests) == 6, "The calls do not arrive.")
+        wait_until(lambda: len(service.upstream.requests) == 6, "The calls did not arrive.")
         threading.Timer(1, may_end.set).start()
         assert [call.result()[0] for call in calls] == [200] * 8
 
 
-def test_probes_are_answered_through_the_server(service):
+def test_the_server_responds_to_probes(service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT_SECONDS) as client:
         client.sendall(b"HEAD /v1/proxy/anthropic HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""A hundred streams in as many stream slots, while events are stored (docs/proxies.md)."""
+"""A hundred concurrent streams while events are stored (docs/proxies.md)."""
 
 import http.client
 import threading
@@ -21,7 +21,7 @@ MAX_DELAY_SECONDS = 1
 
 
 class Provider:
-    """Sends CHUNKS at a steady pace once all calls have arrived, and records when it sent each."""
+    """Sends CHUNKS at a steady pace once all calls have arrived, and records when it sent them."""
 
     def __init__(self):
         self.all_have_arrived = threading.Barrier(CALLS + 1)
@@ -45,7 +45,7 @@ def service(postgres_server, tmp_path):
         settings = {
             "ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours",
             "WEB_THREADS": str(STREAMS + SENDERS), "PROXY_STREAMS": str(STREAMS),
-            # Fewer connections than streams: a stream holds none.
+            # Fewer than streams, which do not occupy connections.
             "DATABASE_POOL": str(SENDERS + 2),
         }  # fmt: skip
         url = postgres_server.create_database("proofstone_proxy_load")
@@ -55,7 +55,7 @@ def service(postgres_server, tmp_path):
 
 
 def read_stream(port, key, number):
-    """Call until a stream slot is free; returns the body, and when each chunk had arrived."""
+    """Call until a stream slot is free. Return the body and the chunks' arrival times."""
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", MESSAGES, b"{}", {"X-API-Key": key, "X-Call": str(number)})
@@ -71,7 +71,7 @@ def read_stream(port, key, number):
 
 
 def send_event(client):
-    """Seconds that it took."""
+    """Send an event and return the duration in seconds."""
     started = time.monotonic()
     assert client.post("/v1/hooks/ingest", event()).status == 201
     return time.monotonic() - started

@@ -1,21 +1,21 @@
-"""Each API with its own dialect: a call, and a repeated history with the outcome of a tool."""
+"""Each model API's dialect: a call, and its history with a tool's outcome."""
 
 import json
 
 import pytest
 from factories import make_recorded_session
 
-from models import Event, ModelUsage
+from models import Event
 from tests.proxy.upstream import CHAT_COMPLETIONS, MESSAGES, RESPONSES, data_event, event, streams
 
 ANSWER = "I list the files."
 COMMAND = {"command": "ls"}
 
 
-def messages_request(*further):
+def messages_request(*history):
     first = {"role": "user", "content": [{"type": "text", "text": "What is here?"}]}
     tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
-    return {"model": "claude-haiku-4-5", "max_tokens": 100, "tools": tools, "messages": [first, *further]}
+    return {"model": "claude-haiku-4-5", "max_tokens": 100, "tools": tools, "messages": [first, *history]}
 
 
 TOOL_USE = {"type": "tool_use", "id": "call_1", "name": "Bash", "input": COMMAND}
@@ -37,12 +37,12 @@ MESSAGES_STREAM = [
 ]  # fmt: skip
 
 
-def chat_request(*further):
+def chat_request(*history):
     tools = [{"type": "function", "function": {"name": "bash"}}]
     messages = [
         {"role": "system", "content": "Help."},
         {"role": "user", "content": "What is here?"},
-        *further,
+        *history,
     ]
     return {"model": "gpt-5", "stream": True, "tools": tools, "messages": messages}
 
@@ -65,10 +65,10 @@ CHAT_STREAM += [
 ]
 
 
-def responses_request(*further):
+def responses_request(*history):
     first = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "What is here?"}]}
     tools = [{"type": "function", "name": "bash"}]
-    return {"model": "gpt-5", "stream": True, "tools": tools, "input": [first, *further]}
+    return {"model": "gpt-5", "stream": True, "tools": tools, "input": [first, *history]}
 
 
 RESPONSE_MESSAGE = {
@@ -93,7 +93,7 @@ RESPONSES_STREAM = [
 ]  # fmt: skip
 
 APIS = pytest.mark.parametrize(
-    ("path", "request_of", "history", "stream"),
+    ("path", "build_request", "history", "stream"),
     [
         (MESSAGES, messages_request, MESSAGES_HISTORY, MESSAGES_STREAM),
         (CHAT_COMPLETIONS, chat_request, CHAT_HISTORY, CHAT_STREAM),
@@ -109,23 +109,23 @@ def session(key):
 
 
 @APIS
-@pytest.mark.parametrize("pieces", ["whole", "bytes"])
-def test_a_conversation_is_recorded_once(call, upstream, session, path, request_of, history, stream, pieces):
+@pytest.mark.parametrize("chunks", ["one", "bytes"])
+def test_a_conversation_is_recorded_once(
+    call, upstream, session, usage, path, build_request, history, stream, chunks
+):
     body = b"".join(stream)
-    upstream.respond = streams([body] if pieces == "whole" else [bytes([byte]) for byte in body])
+    upstream.respond = streams([body] if chunks == "one" else [bytes([byte]) for byte in body])
     headers = {"Session-Id": "agent-1", "X-Claude-Code-Session-Id": "agent-1"}
-    for further in ([], history, history):
-        response = call(path, data=json.dumps(request_of(*further)), headers=headers)
+    for later_messages in ([], history, history):
+        response = call(path, data=json.dumps(build_request(*later_messages)), headers=headers)
         assert response.data == body
     rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
     events = [json.loads(row.envelope) for row in rows]
-    kinds = [each["kind"] for each in events]
-    prompts = [each["data"]["text"] for each in events if each["kind"] == "prompt"]
+    prompts = [event["data"]["text"] for event in events if event["kind"] == "prompt"]
     assert prompts == ["What is here?", "Thanks."]
-    assert kinds[:3] == ["prompt", "ai_response", "tool_intent"]
+    assert [event["kind"] for event in events[:3]] == ["prompt", "ai_response", "tool_intent"]
     assert events[1]["data"]["lastAssistantMessage"] == ANSWER
     assert (events[1]["data"]["inputTokens"], events[1]["data"]["outputTokens"]) == (9, 5)
-    outcomes = [each for each in events if each["data"].get("toolUseId") == "call_1"]
-    assert len(outcomes) == 2  # the intent and its outcome
-    usage = ModelUsage.select().where(ModelUsage.session == session)
-    assert [(used.is_recorded, used.is_whole) for used in usage] == [(True, True)] * 3
+    intent_and_outcome = [event for event in events if event["data"].get("toolUseId") == "call_1"]
+    assert len(intent_and_outcome) == 2
+    assert [(used.is_recorded, used.is_whole) for used in usage()] == [(True, True)] * 3

@@ -1,4 +1,4 @@
-"""Calls are recorded: events are stored once, and before the client has the end of the response (R36 to R38)."""
+"""Each call's events are stored once, before the client receives the end of the response (R36 to R38)."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from factories import make_recorded_session
 import config
 import models
 from app import create_app
-from models import Consent, Event, ModelUsage, privacy, sessions
+from models import Consent, Event, privacy, sessions
 from proxy import recording
 from tests.proxy import tiny_dialect
 from tests.proxy.upstream import (
@@ -23,7 +23,6 @@ from tests.proxy.upstream import (
     TIMEOUT_SECONDS,
     documents,
     event,
-    stay_open,
     streams,
 )
 
@@ -35,24 +34,19 @@ def session(key):
 
 @pytest.fixture(autouse=True)
 def dialects(app, monkeypatch):
-    """The dialect of the tests for Anthropic's Messages only."""
+    """Use tiny_dialect for Anthropic's Messages, and no other dialect."""
     monkeypatch.setitem(app.extensions, "dialects", {"messages": tiny_dialect})
 
 
 @pytest.fixture
 def recorded(session):
-    """Kind and content of the session's recorded events in the order of their times."""
+    """Get the kinds and contents of the session's recorded events by time."""
 
     def recorded():
         rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
         return [summary(json.loads(row.envelope)) for row in rows]
 
     return recorded
-
-
-@pytest.fixture
-def usage(session):
-    return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
 
 
 def summary(envelope):
@@ -62,7 +56,7 @@ def summary(envelope):
 
 
 def conversation(*contents):
-    """A request; the person and the model speak in turns."""
+    """A request whose messages alternate between the user and the model."""
     roles = ("user", "assistant")
     messages = [{"role": roles[n % 2], "content": content} for n, content in enumerate(contents)]
     return json.dumps({"model": "claude-haiku-4-5", "stream": True, "messages": messages})
@@ -84,10 +78,8 @@ def test_a_call_is_recorded_with_its_usage(call, upstream, recorded, session, us
     assert recorded() == [PROMPT, ANSWER, ("tool_intent", "Bash")]
     row = Event.get(Event.session == session, Event.kind == "ai_response")
     envelope = json.loads(row.envelope)
-    assert (row.channel, envelope["source"]) == (
-        "proxy",
-        {"channel": "proxy", "tool": "tiny", "version": "1.0"},
-    )
+    assert row.channel == "proxy"
+    assert envelope["source"] == {"channel": "proxy", "tool": "tiny", "version": "1.0"}
     data = envelope["data"]
     assert data["meta"]["ideSessionId"] == "agent-7"
     assert (data["model"], data["requestId"], data["outputTokens"]) == (MESSAGE["model"], "req_1", 200)
@@ -97,7 +89,7 @@ def test_a_call_is_recorded_with_its_usage(call, upstream, recorded, session, us
     assert used.is_recorded is True
 
 
-def test_times_are_those_of_the_request_and_of_the_end_of_the_response(call, upstream, session, clock):
+def test_events_have_the_times_of_the_request_and_of_the_responses_end(call, upstream, session, clock):
     start = clock.fixed
 
     def respond(exchange):
@@ -110,7 +102,7 @@ def test_times_are_those_of_the_request_and_of_the_end_of_the_response(call, ups
     assert times == {"prompt": 0, "ai_response": 20}
 
 
-def test_the_next_request_has_the_outcome_of_a_tool(call, upstream, recorded):
+def test_a_tools_outcome_is_read_from_the_next_request(call, upstream, recorded):
     upstream.respond = documents(200, MESSAGE | {"content": [TEXT, TOOL_USE]})
     call(MESSAGES, data=FIRST)
     upstream.respond = documents(200, MESSAGE | {"content": [TEXT]})
@@ -118,21 +110,18 @@ def test_the_next_request_has_the_outcome_of_a_tool(call, upstream, recorded):
     assert recorded() == [PROMPT, ANSWER, ("tool_intent", "Bash"), ("command", "a.py"), ANSWER]
 
 
-def test_a_call_that_no_response_contained_is_marked(call, upstream, session):
+def test_a_tool_call_that_is_only_in_the_history_is_flagged(call, upstream, session):
     upstream.respond = documents(200, MESSAGE | {"content": [TEXT, TOOL_USE]})
     call(MESSAGES, data=FIRST)
     invented = TOOL_USE | {"id": "toolu_invented"}
-    history = conversation("Hello", [TEXT, TOOL_USE], [TOOL_RESULT], [invented])
-    call(MESSAGES, data=history)
+    call(MESSAGES, data=conversation("Hello", [TEXT, TOOL_USE], [TOOL_RESULT], [invented]))
     rows = Event.select().where(Event.session == session, Event.kind == "tool_intent").order_by(Event.seq)
-    sent = [json.loads(row.envelope)["data"] for row in rows]
-    assert [(data["toolUseId"], data.get("fromHistory")) for data in sent] == [
-        (TOOL_USE["id"], None),
-        ("toolu_invented", True),
-    ]
+    intents = [json.loads(row.envelope)["data"] for row in rows]
+    flags = {data["toolUseId"]: data.get("fromHistory") for data in intents}
+    assert flags == {TOOL_USE["id"]: None, "toolu_invented": True}
 
 
-def test_a_repeated_history_and_a_retry_change_nothing(call, recorded):
+def test_repeated_history_and_retries_are_recorded_once(call, recorded):
     for body in (FIRST, FIRST, SECOND, SECOND):
         call(MESSAGES, data=body)
     assert recorded() == [PROMPT, ANSWER, SECOND_PROMPT, ANSWER]
@@ -155,17 +144,17 @@ def stream_byte_by_byte(exchange):
     [documents(200, MESSAGE), chunked_document, streams(MESSAGE_EVENTS), stream_byte_by_byte],
     ids=["document", "chunked document", "stream", "stream byte by byte"],
 )
-def test_events_are_stored_after_all_bytes_but_the_last(candidate, upstream, recorded, usage, respond):
+def test_events_are_stored_before_the_last_byte_is_sent(candidate, upstream, recorded, usage, respond):
     upstream.respond = respond
     response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
-    sent, before = b"", []
+    received, size_before_events = b"", None
     for chunk in response.response:
-        before.append((len(sent), bool(recorded())))
-        sent += chunk
+        if size_before_events is None and recorded():
+            size_before_events = len(received)
+        received += chunk
     response.close()
-    first_with_events = next(size for size, has_events in before if has_events)
-    # The last byte, or the one that ends the data of the last event.
-    assert sent[first_with_events:] in (b"}", b"\n", b"\n\n")
+    # A document's last byte, or the end of a stream's last event.
+    assert received[size_before_events:] in (b"}", b"\n", b"\n\n")
     assert recorded()[0] == PROMPT
     assert [used.is_whole for used in usage()] == [True]
 
@@ -173,7 +162,7 @@ def test_events_are_stored_after_all_bytes_but_the_last(candidate, upstream, rec
 @pytest.mark.parametrize(
     "error", [peewee.OperationalError("gone"), ValueError("a bug")], ids=["database", "bug"]
 )
-def test_a_call_that_cannot_be_recorded_ends_and_the_next_one_restores_it(
+def test_the_next_call_restores_a_call_that_was_not_recorded(
     call, upstream, recorded, usage, monkeypatch, error
 ):
     def fail(*args, **options):
@@ -191,11 +180,11 @@ def test_a_call_that_cannot_be_recorded_ends_and_the_next_one_restores_it(
     assert [used.is_recorded for used in usage()] == [False, True]
 
 
-def test_failures_are_counted_in_the_metrics(candidate, key, app, database_url, monkeypatch):
-    bound, token = models.db.obj, "a-token-of-the-metrics"
+def test_metrics_count_recording_failures(candidate, key, app, database_url, monkeypatch):
+    database, token = models.db.obj, "metrics-token-for-tests"
     settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": token, "RATELIMIT_ENABLED": "false"}
     monitored = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
-    models.db.initialize(bound)
+    models.db.initialize(database)
     for name in ("proxy", "dialects"):
         monitored.extensions[name] = app.extensions[name]
     monkeypatch.setattr(tiny_dialect, "read_request", lambda headers, body: body["missing"])
@@ -208,12 +197,12 @@ def test_failures_are_counted_in_the_metrics(candidate, key, app, database_url, 
 def test_a_dialect_that_fails_does_not_break_the_response(call, recorded, usage, monkeypatch):
     monkeypatch.setattr(tiny_dialect.Response, "add", lambda self, part: part["missing"])
     assert call(MESSAGES, data=FIRST).json == MESSAGE
-    # What the request says is stored nevertheless.
+    # The request's events are stored nevertheless.
     assert recorded()[0] == PROMPT
     assert [used.is_recorded for used in usage()] == [False]
 
 
-def test_a_conversation_that_started_elsewhere_is_recorded_up_to_a_limit(call, recorded, monkeypatch):
+def test_only_the_latest_turns_of_a_long_history_are_recorded(call, recorded, monkeypatch):
     monkeypatch.setattr(recording, "MAX_TURNS", 3)
     contents = [f"{number}" if number % 2 == 0 else [TEXT] for number in range(21)]
     call(MESSAGES, data=conversation(*contents))
@@ -229,7 +218,7 @@ def test_nothing_is_recorded_without_consent(call, recorded, usage, channels):
     assert (used.is_recorded, used.agent_session, used.cost_nano_usd) == (None, None, MESSAGE_NANO_USD)
 
 
-def test_calls_in_an_unknown_dialect_are_only_forwarded(call, app, recorded, usage, monkeypatch):
+def test_calls_without_a_dialect_are_only_forwarded(call, app, recorded, usage, monkeypatch):
     monkeypatch.delitem(app.extensions, "dialects")
     assert call(MESSAGES, data=FIRST).status_code == 200
     assert recorded() == []
@@ -237,7 +226,7 @@ def test_calls_in_an_unknown_dialect_are_only_forwarded(call, app, recorded, usa
 
 
 @pytest.mark.parametrize("status", [400, 429, 529])
-def test_a_failed_call_is_recorded_when_it_is_repeated(call, upstream, recorded, usage, status):
+def test_a_failed_call_is_recorded_when_it_is_retried(call, upstream, recorded, usage, status):
     upstream.respond = documents(status, {"type": "error"})
     call(MESSAGES, data=FIRST)
     assert recorded() == []
@@ -247,58 +236,35 @@ def test_a_failed_call_is_recorded_when_it_is_repeated(call, upstream, recorded,
     assert [used.is_recorded for used in usage()] == [None, True]
 
 
-def test_free_calls_are_not_recorded(call, recorded):
+def test_free_calls_are_not_stored(call, recorded, usage):
     call(f"{MESSAGES}/count_tokens", data=FIRST)
     call("/v1/proxy/anthropic/v1/models", method="GET")
-    assert recorded() == []
+    assert recorded() == usage() == []
 
 
-def test_a_canceled_response_is_recorded_as_far_as_it_came(candidate, upstream, recorded, usage):
-    def respond(exchange):
-        exchange.start_stream()
-        for part in MESSAGE_EVENTS[:4]:
-            exchange.chunk(part)
-        exchange.wait_for_disconnect()
-
-    upstream.respond = respond
-    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
-    received = b""
-    for chunk in response.response:
-        received += chunk
-        if b"Gr" in received:
-            break
-    response.close()
-    assert recorded() == [PROMPT, ("ai_response", "Gr")]
-    assert [used.is_whole for used in usage()] == [False]
-
-
-def test_a_client_that_hangs_up_after_the_last_event_has_a_whole_response(
-    candidate, upstream, recorded, usage
+@pytest.mark.parametrize(
+    ("events", "is_whole", "answer"),
+    [(MESSAGE_EVENTS[:4], False, ("ai_response", "Gr")), (MESSAGE_EVENTS, True, STREAMED_ANSWER)],
+    ids=["in the middle", "after the last event"],
+)
+def test_a_response_is_recorded_up_to_the_disconnect(
+    candidate, upstream, recorded, usage, events, is_whole, answer
 ):
+    sent = b"".join(events)
+
     def respond(exchange):
         exchange.start_stream()
-        exchange.chunk(b"".join(MESSAGE_EVENTS))
+        exchange.chunk(sent)
         exchange.wait_for_disconnect()
 
     upstream.respond = respond
     response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
-    received = b""
-    for chunk in response.response:
-        received += chunk
-        if received == b"".join(MESSAGE_EVENTS):
-            break
+    received, chunks = b"", iter(response.response)
+    while received != sent:
+        received += next(chunks)
     response.close()
-    assert [(used.is_whole, used.output_tokens) for used in usage()] == [(True, 200)]
-    assert recorded() == [PROMPT, STREAMED_ANSWER]
-
-
-def test_parallel_calls_of_one_conversation_are_recorded_once(candidate, call, upstream, recorded):
-    upstream.respond = stay_open
-    running = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
-    upstream.respond = documents(200, MESSAGE)
-    call(MESSAGES, data=FIRST)
-    running.close()
-    assert recorded() == [PROMPT, ANSWER]
+    assert recorded() == [PROMPT, answer]
+    assert [used.is_whole for used in usage()] == [is_whole]
 
 
 def test_the_request_is_read_while_the_model_generates(call, upstream, recorded, monkeypatch):
@@ -322,7 +288,7 @@ def test_the_request_is_read_while_the_model_generates(call, upstream, recorded,
     assert recorded() == [PROMPT, STREAMED_ANSWER]
 
 
-def test_a_long_history_is_read_no_further_than_needed(call, recorded, monkeypatch):
+def test_only_the_new_part_of_a_long_history_is_read(call, recorded, monkeypatch):
     contents = [f"{number}" if number % 2 == 0 else [TEXT] for number in range(41)]
     call(MESSAGES, data=conversation(*contents))
     read = []
@@ -332,7 +298,7 @@ def test_a_long_history_is_read_no_further_than_needed(call, recorded, monkeypat
     assert min(read) >= 39
 
 
-def test_the_time_to_the_first_text_of_a_stream_is_recorded(call, upstream, usage, session):
+def test_the_time_to_the_first_token_is_recorded(call, upstream, usage, session):
     upstream.respond = streams([*MESSAGE_EVENTS[:-1], event({"type": "message_stop"})])
     call(MESSAGES, data=FIRST)
     data = json.loads(Event.get(Event.session == session, Event.kind == "ai_response").envelope)["data"]
@@ -340,7 +306,7 @@ def test_the_time_to_the_first_text_of_a_stream_is_recorded(call, upstream, usag
 
 
 @pytest.mark.parametrize(("hours", "late"), [(0, [False, False]), (1, [True, True]), (25, [])])
-def test_a_call_that_ends_after_the_close_is_stored_as_events_are(
+def test_a_call_that_ends_after_the_close_follows_the_rules_for_events(
     candidate, upstream, session, clock, usage, hours, late
 ):
     upstream.respond = streams(MESSAGE_EVENTS)

@@ -1,13 +1,13 @@
-"""A call cannot occupy the service: what is read and stored of it is limited, outside of other requests' locks."""
+"""Limits on what is read and stored of a call, and the work before its transaction."""
 
 import json
 
 import pytest
 from factories import make_recorded_session
 
-from models import Event, ModelUsage, db, sessions
+from models import Event, db, sessions
 from proxy import recording
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from tests.proxy.upstream import MESSAGES
 
 CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "agent-1"}
@@ -25,7 +25,7 @@ def dialects(app, monkeypatch):
 
 
 def conversation(*commands):
-    """A request with the results of these commands."""
+    """A request whose history has these commands and their results."""
     calls = [
         {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {"command": command}}
         for number, command in enumerate(commands)
@@ -40,50 +40,46 @@ def conversation(*commands):
     return json.dumps({"model": "claude-haiku-4-5", "max_tokens": 900, "tools": tools, "messages": messages})
 
 
-def usage(session):
-    return ModelUsage.get(ModelUsage.session == session)
-
-
-def test_only_the_latest_events_of_a_call_are_stored_and_a_finding_says_so(
-    call, session, reviewer, monkeypatch
+def test_only_a_calls_latest_events_are_stored_and_a_finding_reports_it(
+    call, session, usage, reviewer, monkeypatch
 ):
     monkeypatch.setattr(recording, "MAX_EVENTS", 4)
     call(MESSAGES, data=conversation("a", "b", "c"), headers=CLAUDE_CODE)
     stored = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
     assert stored == ["tool_intent", "command", "command", "command", "ai_response"]
-    assert usage(session).is_recorded is False
+    assert usage()[0].is_recorded is False
     findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
     assert {finding["code"]: finding["count"] for finding in findings}["call_not_recorded"] == 1
 
 
-def test_calls_that_take_too_long_to_read_are_generic(call, session, monkeypatch):
+def test_calls_that_take_too_long_to_read_become_generic_events(call, session, usage, monkeypatch):
     monkeypatch.setattr(recording, "MAX_READING_SECONDS", -1)
     call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE)
     assert Event.select().where(Event.session == session, Event.kind == "tool_use").exists()
-    assert usage(session).is_recorded is False
+    assert usage()[0].is_recorded is False
 
 
-def test_events_are_read_and_masked_before_the_transaction(call, session, monkeypatch):
-    seen = []
+def test_events_are_read_and_masked_before_the_transaction(call, session, usage, monkeypatch):
+    depths = []
     prepare = sessions.prepare
 
     def spy(*arguments):
-        seen.append(db.transaction_depth())
+        depths.append(db.transaction_depth())
         return prepare(*arguments)
 
-    outside = db.transaction_depth()  # of the test
+    test_depth = db.transaction_depth()
     monkeypatch.setattr(sessions, "prepare", spy)
     call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE)
-    assert seen == [outside, outside]  # request and response
-    assert usage(session).is_recorded is True
+    assert depths == [test_depth, test_depth]  # request and response
+    assert usage()[0].is_recorded is True
 
 
-def test_names_that_the_request_chose_are_masked_in_the_usage(call, session):
+def test_an_agent_session_id_is_masked_in_the_usage(call, usage):
     call(MESSAGES, data=conversation("a"), headers=CLAUDE_CODE | {"X-Claude-Code-Session-Id": KEY})
-    assert usage(session).agent_session == "[masked]"
+    assert usage()[0].agent_session == "[masked]"
 
 
-def test_a_fork_of_an_agent_session_counts_its_calls_once(call, session):
+def test_a_forked_agent_sessions_history_is_recorded_once(call, session):
     forked = CLAUDE_CODE | {"X-Claude-Code-Session-Id": "agent-2"}
     call(MESSAGES, data=conversation("a", "b"), headers=CLAUDE_CODE)
     before = Event.select().where(Event.session == session).count()
@@ -92,7 +88,7 @@ def test_a_fork_of_an_agent_session_counts_its_calls_once(call, session):
     assert [(row.kind, row.agent_session) for row in new] == [("ai_response", "agent-2")]
 
 
-def test_a_second_agent_session_with_the_same_prompt_is_no_fork(call, session):
+def test_agent_sessions_with_the_same_prompt_are_not_forks(call, session):
     for agent_session in ("agent-1", "agent-2"):
         headers = CLAUDE_CODE | {"X-Claude-Code-Session-Id": agent_session}
         call(MESSAGES, data=conversation(), headers=headers)

@@ -1,4 +1,4 @@
-"""Stream slots are shared between candidate keys."""
+"""How stream slots are shared between candidate keys."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,24 +11,24 @@ WAIT_SECONDS = 20
 
 
 def acquire(slots, keys):
-    """Acquire a slot for each of these keys in order; returns 1 or 0 for each."""
+    """Acquire a slot for each key in order. Return a 1 or 0 for each key."""
     return "".join("1" if slots.acquire(key) else "0" for key in keys)
 
 
 @pytest.mark.parametrize(
     ("total", "keys", "acquired"),
     [
-        (4, "aaaa", "1100"),  # one key does not use the slots of others
+        (4, "aaaa", "1100"),  # two slots stay free for other keys
         (4, "aaabbbc", "1101100"),
         (3, "aaab", "1101"),
         (1, "ab", "10"),
-        (8, "aaaaa", "11110"),  # half of the slots, if nobody else has a call
-        (8, "aaaabbbb", "11111100"),  # then b's own slots, while two are left for a third key
+        (8, "aaaaa", "11110"),  # half of the slots if no other key has calls
+        (8, "aaaabbbb", "11111100"),  # two slots stay free for a third key
         (8, "aaaabbbbcc", "1111110011"),
         (9, "aaaabbbb", "11111110"),
     ],
 )
-def test_a_key_has_its_own_slots_and_a_share_of_the_rest(total, keys, acquired):
+def test_a_key_has_its_own_slots_and_shares_the_rest(total, keys, acquired):
     assert acquire(StreamSlots(total, 2), keys) == acquired
 
 
@@ -49,22 +49,22 @@ def test_a_call_waits_until_a_slot_is_released():
         waiting = threads.submit(slots.acquire, "b", WAIT_SECONDS)
         while not slots.waiting:
             time.sleep(0.001)
-        assert slots.acquire("c", WAIT_SECONDS) is None  # only one call waits
+        assert slots.acquire("c", WAIT_SECONDS) is None  # only one call can wait
         release()
         assert waiting.result()
     assert slots.waiting == 0
 
 
-def test_further_calls_wait_for_less():
-    slots = StreamSlots(1, 1, max_waiting=0, further_seconds=0.01)
+def test_calls_beyond_the_maximum_wait_for_a_short_time():
+    slots = StreamSlots(1, 1, max_waiting=0, excess_wait_seconds=0.01)
     release = slots.acquire("a")
     assert slots.acquire("b", WAIT_SECONDS) is None
     release()
     assert slots.acquire("b", WAIT_SECONDS)
 
 
-def test_a_call_waits_only_for_a_time():
-    slots = StreamSlots(1, 1, max_waiting=None)
+def test_a_call_stops_waiting_after_its_timeout():
+    slots = StreamSlots(1, 1, max_waiting=1)
     slots.acquire("a")
     assert slots.acquire("b", 0.01) is None
     assert slots.waiting == 0

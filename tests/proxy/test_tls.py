@@ -26,11 +26,13 @@ def upstream(tmp_path, monkeypatch):
 
 @pytest.fixture
 def forward(upstream):
-    proxy = ModelProxy({"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, StreamSlots(1, 1))
+    proxy = ModelProxy(
+        {"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, StreamSlots(1, 1), StreamSlots(1, 1)
+    )
 
     def forward(client=None):
-        call = Call(endpoints.models("messages", "anthropic"), "GET", "", [], client=client)
-        return proxy.forward(call, Observer())
+        call = Call(endpoints.ANTHROPIC_MODELS, "GET", "", [], client=client)
+        return proxy.forward(call, Observer(lambda: None))
 
     return forward
 

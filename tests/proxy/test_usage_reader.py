@@ -1,4 +1,4 @@
-"""Usage in a model's response: both protocols, streamed or not, compressed or not."""
+"""Usage in responses: streams and documents, compressed and not."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ OPENAI_USAGE = {
 
 
 def read(dialect, body, content_type="application/json", encoding="", size=1):
-    """The usage in `body`, fed `size` bytes at a time."""
+    """Read a body's usage in chunks of `size` bytes."""
     reader = UsageReader(dialect, content_type, encoding)
     for start in range(0, len(body), size):
         reader.feed(body[start : start + size])
@@ -55,20 +55,14 @@ def test_a_message_reports_its_tokens_by_kind():
         "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
     }  # fmt: skip
     body = json.dumps({"type": "message", "model": "claude-opus-4-6", "usage": usage}).encode()
-    counts = {
-        "input": 7,
-        "output": 40,
-        "cacheRead": 500,
-        "cacheWrite": 30,
-        "cacheWrite5m": 10,
-        "cacheWrite1h": 20,
-    }
+    counts = {"input": 7, "output": 40, "cacheRead": 500}
+    counts |= {"cacheWrite": 30, "cacheWrite5m": 10, "cacheWrite1h": 20}
     assert read("messages", body) == ("claude-opus-4-6", counts)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_streamed_message_reports_the_last_value_of_each_count(size, end):
+def test_the_last_value_of_each_count_in_a_stream_is_used(size, end):
     body = stream(
         message_start(input_tokens=7, cache_read_input_tokens=500, output_tokens=1),
         text_delta('It says "usage": {"output_tokens": 999} in its text.'),
@@ -87,14 +81,14 @@ def test_an_interrupted_stream_has_the_usage_reported_so_far():
     assert read("responses", stream(response("response.created")), EVENTS) == ("gpt-5-2025-08-07", {})
 
 
-def test_openais_input_is_reported_without_cache_reads_and_writes():
+def test_openais_input_excludes_cache_reads_and_writes():
     body = json.dumps(response(usage=OPENAI_USAGE)["response"]).encode()
     counts = {"input": 10, "output": 20, "cacheRead": 60, "cacheWrite": 30}
     assert read("responses", body) == ("gpt-5-2025-08-07", counts)
 
 
 @pytest.mark.parametrize("last", ["response.completed", "response.incomplete", "response.failed"])
-def test_a_streamed_response_reports_at_its_end(last):
+def test_usage_is_read_from_each_kind_of_last_event(last):
     delta = {"type": "response.output_text.delta", "delta": "Hello"}
     body = stream(response("response.created"), delta, response(last, OPENAI_USAGE))
     assert read("responses", body, EVENTS).counts["input"] == 10
@@ -131,7 +125,7 @@ def test_an_event_or_a_document_above_the_limit_is_skipped(monkeypatch):
 
 
 def read_data(dialect, body, size):
-    """The data of the events in a stream, and whether it is complete."""
+    """Read a stream. Return its events' data, and whether it is complete before `end()`."""
     events = []
     reader = UsageReader(dialect, EVENTS, on_data=events.append)
     for start in range(0, len(body), size):
@@ -143,8 +137,7 @@ def read_data(dialect, body, size):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_every_form_of_a_stream_is_read(end, size):
-    """Comments, fields that say nothing, an event of several lines, and each way to end a line."""
+def test_comments_ignored_fields_multiline_events_and_line_endings(end, size):
     lines = [
         ": ping", "", "retry: 3000", "id: 1", "event: message_delta", 'data: {"type": "message_delta",',
         'data:"usage": {"output_tokens": 20}}', "", ":", "data", "", 'data:{"type": "message_stop"}', "", "",
@@ -166,7 +159,7 @@ def test_every_form_of_a_stream_is_read(end, size):
         ("chat_completions", b"[DONE]"),
     ],
 )
-def test_a_stream_is_complete_with_the_line_that_ends_it(dialect, data):
-    """Some clients do not wait for the empty line."""
+def test_a_stream_is_complete_before_the_last_events_empty_line(dialect, data):
+    """Some clients do not read the empty line."""
     assert read_data(dialect, b"data: " + data + b"\n", 1) == ([data], True)
     assert read_data(dialect, b"data: " + data, 1)[0] == [data]

@@ -1,11 +1,11 @@
-"""A small dialect of Anthropic's Messages, so that the proxy's tests depend on no tool's details."""
+"""A minimal dialect of Anthropic's Messages, independent of any tool's details."""
 
-from rules.agents.dialect import Agent
+from rules.agents.unknown_agent import Agent
 from rules.events.recorded_events import RecordedEvent
 
 
 def on_read(index):
-    """Called with the index of each message whose events are read."""
+    """A hook for tests, called with the index of each message that is read."""
 
 
 def read_request(headers, body):
@@ -18,7 +18,7 @@ class Request:
         self.agent = Agent("tiny", "1.0", headers.get("x-agent-session", "agent-1"))
 
     def limit(self, has_time):
-        """Nothing takes long."""
+        """Ignore the limit: nothing takes long."""
 
     def turns(self):
         end = len(self.messages)

@@ -1,4 +1,4 @@
-"""A model provider for tests: it speaks both protocols over HTTP and responds with `upstream.respond(exchange)`."""
+"""A model provider for tests, which calls `upstream.respond(exchange)` for each request."""
 
 import json
 import socket
@@ -72,7 +72,7 @@ RESPONSE_EVENTS = [
 
 
 def data_event(document: dict[str, Any]) -> bytes:
-    """An event of Chat Completions, which has no type."""
+    """A Chat Completions event, which has no type."""
     return f"data: {json.dumps(document)}\n\n".encode()
 
 
@@ -95,7 +95,7 @@ class Request(NamedTuple):
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request, and methods to respond to it correctly or not."""
+    """A request, and methods for valid and invalid responses."""
 
     protocol_version = "HTTP/1.1"
     server: "Upstream"
@@ -108,7 +108,7 @@ class Exchange(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = handle_request
 
     def head(self, status: int, **headers: str) -> None:
-        """Send status and headers; underscores in names become hyphens."""
+        """Send a status and headers. Underscores in their names become hyphens."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -195,4 +195,4 @@ class Upstream(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, *args: Any) -> None:
-        """Ignore broken connections; many tests cause them."""
+        """Ignore broken connections, which many tests cause."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rules.retention import anonymize_metrics, earliest, retention_deadline
+from rules.retention import anonymize_metrics, retention_deadline
 
 END = datetime(2026, 4, 1, 9, tzinfo=UTC)
 
@@ -10,11 +10,6 @@ END = datetime(2026, 4, 1, 9, tzinfo=UTC)
 def test_the_deadline_is_the_end_plus_the_retention_period():
     assert retention_deadline(END, 30) == END + timedelta(days=30)
     assert retention_deadline(None, 30) is retention_deadline(END, None) is None
-
-
-def test_the_earliest_time_is_chosen():
-    assert earliest([None, END, END - timedelta(days=1)]) == END - timedelta(days=1)
-    assert earliest([None]) is None
 
 
 def test_tools_and_models_are_added_up_without_their_names():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from rules import workspace_files
-from rules.workspace_files import Workspace, files_of
+from rules.workspace_files import Workspace, build_files
 
 KEY = "PST-ABCD-2345"
 SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
@@ -39,7 +39,7 @@ def task(**values):
 def test_tools_are_those_that_are_allowed_and_have_a_model(allowed, providers, tools):
     workspace = WORKSPACE._replace(allowed=allowed, providers=frozenset(providers))
     assert workspace.tools == tools
-    files = files_of(workspace, task())
+    files = build_files(workspace, task())
     assert files["tools"].split() == tools
     settings = {"claude": "claude.json", "codex": "codex.toml", "opencode": "opencode.json"}
     assert {name for name in settings.values() if name in files} == {
@@ -48,12 +48,12 @@ def test_tools_are_those_that_are_allowed_and_have_a_model(allowed, providers, t
 
 
 def test_only_files_outside_the_workspace_contain_the_key():
-    files = files_of(WORKSPACE, task())
+    files = build_files(WORKSPACE, task())
     assert {name for name, text in files.items() if KEY in text} == {"otel.json", "codex.toml"}
 
 
 def test_claude_code_reads_its_key_from_a_file_and_not_from_the_environment():
-    settings = json.loads(files_of(WORKSPACE, task())["claude.json"])
+    settings = json.loads(build_files(WORKSPACE, task())["claude.json"])
     assert settings["apiKeyHelper"] == f'cat "$HOME/.proofstone/{SESSION}/key"'
     environment = settings["env"]
     assert environment["ANTHROPIC_BASE_URL"] == "https://assess.example/v1/proxy/anthropic"
@@ -90,7 +90,7 @@ def test_codex_settings_are_toml_also_with_unusual_characters():
 
 def test_opencode_has_the_providers_of_the_service():
     settings = json.loads(
-        files_of(WORKSPACE._replace(providers=frozenset({"openai"})), task())["opencode.json"]
+        build_files(WORKSPACE._replace(providers=frozenset({"openai"})), task())["opencode.json"]
     )
     assert settings["provider"] == {
         "openai": {
@@ -126,7 +126,7 @@ def test_a_base_url_is_quoted_for_the_shell():
     ],
 )  # fmt: skip
 def test_the_repository_is_named_only_by_values_that_git_does_not_misread(values, names):
-    files = files_of(WORKSPACE, task(**values))
+    files = build_files(WORKSPACE, task(**values))
     assert files.keys() & {"repository", "commit", "subdir"} == names
     assert all(len(files[name].splitlines()) == 1 for name in names)
 
@@ -150,7 +150,7 @@ def test_the_task_has_the_brief_and_its_sections():
         "phases": [{"name": "Find the cause", "goal": "You know why.", "tasks": ["Lose an order."]}, {}],
         "groundRules": ["AI tools are allowed."],
     }
-    assert files_of(WORKSPACE, task(brief=brief, setup_instructions="make setup"))["TASK.md"] == (
+    assert build_files(WORKSPACE, task(brief=brief, setup_instructions="make setup"))["TASK.md"] == (
         "# Orders\n\nFix it.\n\n## Scenario\n\nOrders disappear.\n\n"
         "## Code\n\n- Name: orders\n- Test: make test\n- Stack: Go, PostgreSQL\n\n"
         "## Find the cause\n\nYou know why.\n\n- Lose an order.\n\n## Step\n\n"

@@ -14,7 +14,7 @@ def s3_url():
 
 @pytest.fixture(scope="session")
 def s3_client(s3_url):
-    """A client of the bucket's owner, who created the bucket `bundles`."""
+    """The client of the `bundles` bucket's owner."""
     credentials = {"aws_access_key_id": "anyone", "aws_secret_access_key": "anything"}
     client = boto3.client("s3", endpoint_url=s3_url, region_name=REGION, **credentials)
     client.create_bucket(Bucket="bundles", CreateBucketConfiguration={"LocationConstraint": REGION})

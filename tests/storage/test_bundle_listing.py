@@ -1,4 +1,4 @@
-"""Listings of untrusted bundles: names, types and sizes, what is unsafe or damaged, and limits."""
+"""Listings of untrusted bundles: entries, unsafe names and types, damaged archives, and limits."""
 
 import gzip
 import io
@@ -16,7 +16,6 @@ from storage.bundle_listing import DAMAGED, Entry, ListingLimits, list_bundle
 MIB = 1024 * 1024
 TRUNCATED = "The bundle is truncated."
 LARGE_HEADER = "The bundle has a header that is too large to read."
-AFTER = Entry("after", 1, "file", None)
 
 
 def field(name: str, type=tarfile.REGTYPE, size=0, linkname="", **pax_headers) -> tarfile.TarInfo:
@@ -26,7 +25,7 @@ def field(name: str, type=tarfile.REGTYPE, size=0, linkname="", **pax_headers) -
 
 
 def tar(*fields, format=tarfile.PAX_FORMAT, **pax_headers) -> bytes:
-    """A tar of `(name, contents)` or of TarInfo objects, whose contents are zeros."""
+    """A tar of `(name, contents)` pairs or TarInfo objects, whose contents are zeros."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=format, pax_headers=pax_headers) as archive:
         for entry in fields:
@@ -36,7 +35,7 @@ def tar(*fields, format=tarfile.PAX_FORMAT, **pax_headers) -> bytes:
 
 
 def listing(content: bytes, **limits):
-    """The listing of a tar that is compressed first."""
+    """Compress and list a tar."""
     return list_bundle(io.BytesIO(gzip.compress(content, 1)), ListingLimits(**limits))
 
 
@@ -45,7 +44,7 @@ def names(bundle) -> list[str]:
 
 
 def header(type: bytes, size=0, format=tarfile.USTAR_FORMAT, **changes) -> bytes:
-    """A header block. `changes` such as `at124=b"..."` overwrite its bytes."""
+    """A header block. `changes` such as `at124=b"..."` replace its bytes."""
     block = bytearray(field("h", type, size).tobuf(format))
     for offset, value in changes.items():
         start = int(offset.removeprefix("at"))
@@ -60,7 +59,7 @@ def extension(type: bytes, content: bytes) -> bytes:
 
 
 def record(keyword: bytes, value: bytes) -> bytes:
-    """A PAX record, whose length counts its own digits."""
+    """A PAX record, whose length includes its own digits."""
     length = len(keyword) + len(value) + 3
     return b"%d %b=%b\n" % (length + len(str(length + len(str(length)))), keyword, value)
 
@@ -79,7 +78,7 @@ def test_names_types_and_sizes_are_listed(format):
     assert listing(tar()) == ([], None)
 
 
-def test_the_listing_equals_that_of_the_standard_library():
+def test_the_listing_equals_tarfiles_listing():
     rng = random.Random(3)
     for _ in range(40):
         lengths = [rng.randint(1, 600) for _ in range(rng.randint(0, 12))]
@@ -92,7 +91,7 @@ def test_the_listing_equals_that_of_the_standard_library():
         assert ([(entry.name, entry.size) for entry in bundle.entries], bundle.problem) == (expected, None)
 
 
-def test_a_source_may_return_few_bytes_at_a_time():
+def test_a_source_can_return_few_bytes_at_a_time():
     class Slow(io.BytesIO):
         def read(self, size=-1, /):
             return super().read(min(size, 7))
@@ -110,11 +109,11 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("reason", "some_names"), NAMES.items())
-def test_an_unsafe_name_is_listed_with_the_reason(reason, some_names):
-    bundle = listing(tar(*((name, b"1") for name in some_names), format=tarfile.GNU_FORMAT))
-    shown = [re.sub("[\n\x1b\udce9]", "\ufffd", name[:1000]) for name in some_names]
-    assert bundle == ([Entry(name, 1, "file", reason) for name in shown], None)
+@pytest.mark.parametrize(("reason", "unsafe_names"), NAMES.items())
+def test_an_unsafe_name_is_listed_with_the_reason(reason, unsafe_names):
+    bundle = listing(tar(*((name, b"1") for name in unsafe_names), format=tarfile.GNU_FORMAT))
+    printable = [re.sub("[\n\x1b\udce9]", "\ufffd", name[:1000]) for name in unsafe_names]
+    assert bundle == ([Entry(name, 1, "file", reason) for name in printable], None)
 
 
 OTHER_TYPES = {
@@ -125,18 +124,17 @@ OTHER_TYPES = {
 
 def test_other_types_are_unsafe():
     unsafe = "Type is {}; only files and directories are safe."
-    bundle = listing(tar(*(field(shown, type, linkname="/etc") for shown, type in OTHER_TYPES.items())))
-    assert bundle.entries == [Entry(shown, 0, shown, unsafe.format(shown)) for shown in OTHER_TYPES]
+    bundle = listing(tar(*(field(name, type, linkname="/etc") for name, type in OTHER_TYPES.items())))
+    assert bundle.entries == [Entry(name, 0, name, unsafe.format(name)) for name in OTHER_TYPES]
     old = header(tarfile.GNUTYPE_SPARSE, at482=b"\1") + bytes(504) + b"\1" + bytes(7) + bytes(512)
     new = field("GNUSparseFile.0/new", size=3, **{"GNU.sparse.major": "1"})
     *sparse, after = listing(old + tar(new, ("after", b"1"))).entries
-    assert [(entry.type, entry.unsafe) for entry in sparse] == [
-        ("sparse file", unsafe.format("sparse file"))
-    ] * 2
-    assert after == AFTER
+    for entry in sparse:
+        assert (entry.type, entry.unsafe) == ("sparse file", unsafe.format("sparse file"))
+    assert after == Entry("after", 1, "file", None)
 
 
-def test_a_global_header_names_all_entries():
+def test_a_global_header_can_name_all_entries():
     bundle = listing(tar(("safe", b""), ("safe too", b""), path="/etc/passwd"))
     assert bundle.entries == [Entry("/etc/passwd", 0, "file", "Name is an absolute path.")] * 2
 
@@ -146,17 +144,13 @@ def test_an_oversized_header_ends_the_listing():
     assert (names(bundle), bundle.problem) == (["before"], LARGE_HEADER)
 
 
-ONE, WHOLE = tar(("a", b"1")), tar(("after", b"1"))
+ONE, TAR = tar(("a", b"1")), tar(("after", b"1"))
 SIZE_RECORD = extension(tarfile.XHDTYPE, record(b"size", b"3"))
 HEADERS = {
-    "size of an extended header": (
-        SIZE_RECORD + header(b"0") + bytes(512) + WHOLE,
-        {"h": 3, "after": 1},
-        None,
-    ),
-    "size of a link": (header(b"2", at124=b"00000001000\0") + WHOLE, {"h": 0, "after": 1}, None),
-    "negative size": (header(b"0", at124=b"\xff" * 12) + WHOLE, {}, DAMAGED),
-    "absurd size": (header(b"0", at124=b"\x80" + b"\xff" * 11) + WHOLE, {}, DAMAGED),
+    "size in an extended header": (SIZE_RECORD + header(b"0") + bytes(512) + TAR, {"h": 3, "after": 1}, None),
+    "size of a link": (header(b"2", at124=b"00000001000\0") + TAR, {"h": 0, "after": 1}, None),
+    "negative size": (header(b"0", at124=b"\xff" * 12) + TAR, {}, DAMAGED),
+    "impossible size": (header(b"0", at124=b"\x80" + b"\xff" * 11) + TAR, {}, DAMAGED),
     "terabytes": (header(b"0", 2**50, tarfile.GNU_FORMAT), {"h": 2**50}, TRUNCATED),
     "no end": (ONE[:1024], {"a": 1}, TRUNCATED),
     "no header": (ONE[:1024] + b"x" * 512, {"a": 1}, DAMAGED),
@@ -186,30 +180,30 @@ def test_entries_are_listed_up_to_a_damaged_header(content, sizes, problem):
     ],
 )
 def test_a_damaged_extended_header_ends_the_listing_or_is_ignored(records):
-    """Which one depends on the version of Python."""
-    bundle = listing(extension(tarfile.XHDTYPE, records) + WHOLE)
+    """The result depends on the Python version."""
+    bundle = listing(extension(tarfile.XHDTYPE, records) + TAR)
     assert bundle.problem in (DAMAGED, None)
     assert len(bundle.entries) <= 1
 
 
 @pytest.mark.parametrize("size", [b"-1", b"-1024", b"9" * 19, b"9" * 4000])
 def test_an_impossible_size_in_an_extended_header_ends_the_listing(size):
-    assert listing(extension(tarfile.XHDTYPE, record(b"size", size)) + WHOLE) == ([], DAMAGED)
+    assert listing(extension(tarfile.XHDTYPE, record(b"size", size)) + TAR) == ([], DAMAGED)
 
 
-def test_a_file_that_is_no_bundle_has_a_problem():
-    # Only the first field of a gzip file is read.
-    fields = gzip.compress(b"") * 200_000 + gzip.compress(ONE)
-    for problem, bodies in {TRUNCATED: [b"", b"\x1f\x8b", fields], DAMAGED: [b"no gzip", ONE]}.items():
+def test_a_file_that_is_not_a_bundle_has_a_problem():
+    # Only the first gzip member is read.
+    members = gzip.compress(b"") * 200_000 + gzip.compress(ONE)
+    for problem, bodies in {TRUNCATED: [b"", b"\x1f\x8b", members], DAMAGED: [b"no gzip", ONE]}.items():
         for body in bodies:
             assert list_bundle(io.BytesIO(body)) == ([], problem)
 
 
-def test_a_truncated_bundle_is_listed_to_its_end():
+def test_a_truncated_bundle_is_listed_up_to_its_end():
     contents = random.Random(1).randbytes(50_000)
-    whole = gzip.compress(tar(("a", b"1"), ("b", contents), ("c", b"2")))
+    complete = gzip.compress(tar(("a", b"1"), ("b", contents), ("c", b"2")))
     for share in (0.3, 0.6, 0.95):
-        bundle = list_bundle(io.BytesIO(whole[: int(len(whole) * share)]))
+        bundle = list_bundle(io.BytesIO(complete[: int(len(complete) * share)]))
         assert (names(bundle), bundle.problem) == (["a", "b"], TRUNCATED)
 
 
@@ -217,10 +211,10 @@ def test_a_truncated_bundle_is_listed_to_its_end():
     ("before", "after"), [(bytes, gzip.compress), (gzip.compress, bytes)], ids=["uncompressed", "compressed"]
 )
 def test_flipped_bytes_never_raise(before, after):
-    whole = before(tar(("a", b"1" * 600), ("é" * 90, b"2"), field("l", tarfile.SYMTYPE, linkname="x")))
+    content = before(tar(("a", b"1" * 600), ("é" * 90, b"2"), field("l", tarfile.SYMTYPE, linkname="x")))
     rng = random.Random(5)
     for _ in range(400):
-        damaged = bytearray(whole)
+        damaged = bytearray(content)
         for _ in range(rng.randint(1, 4)):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         list_bundle(io.BytesIO(after(damaged)))
@@ -235,7 +229,7 @@ def listing_and_peak_memory(content: bytes, **limits):
     return bundle, peak
 
 
-def test_a_listing_has_a_maximum_of_entries():
+def test_the_number_of_entries_is_limited():
     content = tar(*((f"f{number}", b"") for number in range(12)))
     assert listing(content, entries=12).problem is None
     bundle = listing(content, entries=11)
@@ -252,7 +246,7 @@ def test_a_listing_has_a_maximum_of_entries():
     ],
     ids=["contents", "extended header", "global header", "long name"],
 )
-def test_a_decompression_bomb_is_read_to_the_limit_with_flat_memory(content, expected):
+def test_a_decompression_bomb_is_read_up_to_the_limit_in_constant_memory(content, expected):
     bundle, peak = listing_and_peak_memory(content + bytes(24 * MIB), content_bytes=MIB)
     assert (names(bundle), bundle.problem) == expected
     assert peak < MIB / 2
@@ -266,7 +260,7 @@ def test_a_decompression_bomb_is_read_to_the_limit_with_flat_memory(content, exp
     ],
     ids=["sparse map", "extended headers", "global headers", "long names"],
 )
-def test_many_headers_of_one_entry_are_read_to_the_limit_with_flat_memory(start, block):
+def test_an_entrys_headers_are_read_up_to_the_limit_in_constant_memory(start, block):
     bundle, peak = listing_and_peak_memory(start + block * 4_000)
     assert bundle == ([], LARGE_HEADER)
     assert peak < MIB
@@ -274,24 +268,24 @@ def test_many_headers_of_one_entry_are_read_to_the_limit_with_flat_memory(start,
 
 def test_many_pax_records_take_little_memory():
     keywords = (b"%d" % number for number in range(20_000))
-    header_of = {
+    headers = {
         kind: b"".join(
             extension(kind, b"".join(record(next(keywords), b"") for _ in range(1_000))) + header(b"0")
             for _ in range(5)
         )
         for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE)
     }
-    bundle, peak = listing_and_peak_memory(header_of[tarfile.XHDTYPE] + WHOLE)
+    bundle, peak = listing_and_peak_memory(headers[tarfile.XHDTYPE] + TAR)
     assert (names(bundle), bundle.problem) == (["h"] * 5 + ["after"], None)
     assert peak < MIB
-    bundle, peak = listing_and_peak_memory(header_of[tarfile.XGLTYPE] + WHOLE)
+    bundle, peak = listing_and_peak_memory(headers[tarfile.XGLTYPE] + TAR)
     assert bundle == ([], "The bundle has too many global headers.")
     assert peak < MIB
 
 
 @pytest.mark.slow
-def test_a_header_that_takes_long_to_parse_does_not_exceed_the_time():
-    """Regular expressions of Python before 3.11.10 take quadratic time."""
+def test_slow_headers_do_not_exceed_the_time_limit():
+    """Before 3.11.10, Python's regular expressions take quadratic time."""
     slow = extension(tarfile.XHDTYPE, b"9" * 15_000) + header(b"0")
     started = time.monotonic()
     bundle = listing(slow * 200, seconds=0.5)
@@ -300,7 +294,7 @@ def test_a_header_that_takes_long_to_parse_does_not_exceed_the_time():
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_names_have_a_maximum_length_together(kind):
+def test_the_total_length_of_names_is_limited(kind):
     name = "\U0001f600" * 1_000
     long_name = extension(kind, record(b"path", name.encode()))
     content = (long_name + header(b"0")) * 2_000 + tar()

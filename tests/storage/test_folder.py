@@ -1,4 +1,4 @@
-"""The folder of bundles: signed upload URLs, atomic uploads, partial uploads."""
+"""Folder storage: signed upload URLs, atomic uploads, and partial uploads."""
 
 import errno
 import hashlib
@@ -45,7 +45,7 @@ def test_an_upload_url_is_signed_and_valid_until_it_expires(folder, object_key):
 @pytest.mark.parametrize(
     ("length", "error"), [(None, LengthRequired), (-1, LengthRequired), (MAX_BUNDLE_BYTES + 1, TooLarge)]
 )
-def test_a_wrong_length_is_rejected_before_reading(folder, object_key, length, error):
+def test_an_invalid_length_is_rejected_before_reading(folder, object_key, length, error):
     stream = Zeros(MAX_BUNDLE_BYTES + 1)
     with pytest.raises(error):
         folder.receive(object_key, stream, length)
@@ -58,7 +58,7 @@ def test_an_upload_is_read_up_to_its_length_into_a_private_file(folder, object_k
     assert (folder.folder / object_key).stat().st_mode & 0o077 == 0
 
 
-def test_a_file_system_without_hard_links_gets_a_copy(folder, object_key, monkeypatch):
+def test_files_are_copied_without_hard_links(folder, object_key, monkeypatch):
     def reject(*paths):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -86,7 +86,7 @@ def test_an_interrupted_upload_keeps_the_previous_bundle(folder, object_key, str
     assert files(folder) == [object_key]
 
 
-def test_concurrent_uploads_of_one_object_leave_one_complete(folder, object_key):
+def test_concurrent_uploads_leave_one_complete_object(folder, object_key):
     bodies = [bytes([number]) * 300_000 for number in range(8)]
     threads = [threading.Thread(target=upload, args=(folder, object_key, body)) for body in bodies]
     for thread in threads:
@@ -119,7 +119,7 @@ def make_partial_upload(folder, object_key: str, age_hours: int = 0) -> str:
     return part.name
 
 
-def test_partial_uploads_are_deleted_with_their_bundle_or_when_they_are_old(folder, object_key):
+def test_partial_uploads_are_deleted_with_their_bundle_or_after_a_day(folder, object_key):
     upload(folder, object_key, b"code")
     make_partial_upload(folder, object_key)
     folder.delete(object_key)
@@ -131,8 +131,8 @@ def test_partial_uploads_are_deleted_with_their_bundle_or_when_they_are_old(fold
     assert files(folder) == sorted([recent, object_key])
 
 
-def test_a_missing_folder_is_unavailable_and_not_created_again(folder, object_key, tmp_path):
-    """A volume that is not mounted would hide what is written to its mount point."""
+def test_a_missing_folder_is_unavailable_and_not_recreated(folder, object_key, tmp_path):
+    """Files written to an unmounted volume's mount point would be hidden later."""
     upload(folder, object_key, b"code")
     folder.folder.rename(tmp_path / "unmounted")
     for call in (folder.delete, folder.size, lambda key: upload(folder, key, b"more")):

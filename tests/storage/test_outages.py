@@ -1,4 +1,4 @@
-"""Outages of the store: 503 for requests that need it, nothing half done, everything else works."""
+"""During an outage, requests that need the store are 503, and all other requests work."""
 
 import hashlib
 import socket
@@ -19,7 +19,7 @@ from tests.delivery.receiver import receiving
 BUNDLE = b"\x1f\x8b a bundle of code"
 
 
-def test_an_unusable_store_is_unavailable_and_not_empty(object_key, s3_url, tmp_path, monkeypatch):
+def test_an_unusable_store_is_unavailable(object_key, s3_url, tmp_path, monkeypatch):
     monkeypatch.setattr(storage.s3, "READ_TIMEOUT_SECONDS", 0.3)
     (tmp_path / "file").touch()
     with receiving() as failing, socket.create_server(("127.0.0.1", 0)) as silent:
@@ -43,7 +43,7 @@ def use(app, monkeypatch):
 
 @pytest.fixture
 def bundles(tmp_path, use):
-    """The application's store until a test uses another."""
+    """The application's store."""
     folder = folder_at(tmp_path / "bundles")
     use(folder)
     return folder
@@ -51,32 +51,32 @@ def bundles(tmp_path, use):
 
 @pytest.fixture
 def outage(tmp_path):
-    """A store that is unavailable."""
+    """An unavailable store."""
     return folder_at(tmp_path / "missing")
 
 
-def open_upload(candidate, session):
+def start_upload(candidate, session):
     return candidate.post("/v1/candidate/upload-url", {"sessionId": str(session.id)})
 
 
-def put(candidate, opened):
-    url = urlsplit(opened["uploadUrl"])
+def put(candidate, upload):
+    url = urlsplit(upload["uploadUrl"])
     headers = {"Content-Type": "application/gzip"}
     return candidate.client.put(f"{url.path}?{url.query}", data=BUNDLE, headers=headers)
 
 
-def submit(candidate, session, opened):
+def submit(candidate, session, upload):
     digest = hashlib.sha256(BUNDLE).hexdigest()
-    bundle = {"bundleKey": opened["objectKey"], "bundleSize": len(BUNDLE), "bundleSha256": digest}
+    bundle = {"bundleKey": upload["objectKey"], "bundleSize": len(BUNDLE), "bundleSha256": digest}
     return candidate.post("/v1/candidate/submit-code", {"sessionId": str(session.id)} | bundle)
 
 
 @pytest.fixture
 def uploaded(candidate, session, bundles):
-    """An upload with its bundle in the store."""
-    opened = open_upload(candidate, session).json
-    assert put(candidate, opened).status_code == 200
-    return opened
+    """An upload whose bundle is in the store."""
+    upload = start_upload(candidate, session).json
+    assert put(candidate, upload).status_code == 200
+    return upload
 
 
 def assert_unavailable(response):

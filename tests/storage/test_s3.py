@@ -1,4 +1,4 @@
-"""The S3 storage: presigned URLs, objects in the bucket, the circuit breaker."""
+"""S3 storage: presigned URLs, stored objects, and the circuit breaker."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ from tests.delivery.receiver import receiving
 
 
 def signature_v4(url, query: dict[str, str]) -> str:
-    """AWS Signature Version 4 of a presigned PUT, which moto does not check."""
+    """Compute a presigned PUT's AWS Signature Version 4, which moto does not verify."""
     signed = sorted((name, value) for name, value in query.items() if name != "X-Amz-Signature")
     signed_query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in signed)
     headers = f"content-type:application/gzip\nhost:{url.netloc}\n"
@@ -29,7 +29,7 @@ def signature_v4(url, query: dict[str, str]) -> str:
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
-def test_a_presigned_url_is_limited_to_one_object_its_type_and_its_time(s3, s3_url, object_key):
+def test_a_presigned_url_limits_the_object_its_type_and_the_time(s3, s3_url, object_key):
     url = urlsplit(s3.upload_url(object_key, soon()))
     query = dict(parse_qsl(url.query))
     assert f"{url.scheme}://{url.netloc}{url.path}" == f"{s3_url}/bundles/kept/{object_key}"
@@ -37,7 +37,7 @@ def test_a_presigned_url_is_limited_to_one_object_its_type_and_its_time(s3, s3_u
     age = datetime.now(UTC) - datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs(age.total_seconds()) < 60
     assert 840 <= int(query["X-Amz-Expires"]) <= 900
-    # Nothing else, such as a checksum, that the client would have to send.
+    # The client does not have to send a checksum, for example.
     assert query == {
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": f"{ACCESS_KEY_ID}/{signed_at[:8]}/{REGION}/s3/aws4_request",
@@ -48,20 +48,20 @@ def test_a_presigned_url_is_limited_to_one_object_its_type_and_its_time(s3, s3_u
     }
 
 
-def test_amazon_s3_is_addressed_by_the_host_name_of_the_bucket(object_key):
+def test_amazon_s3_is_addressed_by_the_buckets_host_name(object_key):
     url = urlsplit(s3_at(None).upload_url(object_key, soon()))
     assert url.netloc == f"bundles.s3.{REGION}.amazonaws.com"
     query = dict(parse_qsl(url.query))
     assert query["X-Amz-Signature"] == signature_v4(url, query)
 
 
-def test_a_bundle_is_stored_under_the_prefix_with_its_type(s3, s3_client, object_key):
+def test_a_bundle_is_stored_with_the_prefix_and_its_type(s3, s3_client, object_key):
     upload(s3, object_key, b"code")
     stored = s3_client.head_object(Bucket="bundles", Key=f"kept/{object_key}")
     assert (stored["ContentLength"], stored["ContentType"]) == (4, "application/gzip")
     s3.delete(object_key)
     assert "Contents" not in s3_client.list_objects_v2(Bucket="bundles", Prefix=f"kept/{object_key}")
-    # The write check leaves one empty object.
+    # The write check always uses the same empty object.
     for _ in range(2):
         s3.check_writable()
     stored = s3_client.list_objects_v2(Bucket="bundles", Prefix="kept/write-check")["Contents"]

@@ -1,4 +1,4 @@
-"""The guarantees of both storages, object keys, and the settings."""
+"""Guarantees of both storages, object keys, and settings."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ UNKNOWN_KEY = f"{SESSION}.{'0' * 32}.tar.gz"
 MALFORMED_KEYS = ["", "../../etc/passwd", f"{SESSION}/x", "/etc/passwd", "a\0b", "*", UNKNOWN_KEY.upper()]
 
 
-def test_a_bundle_is_returned_as_it_was_uploaded(store, object_key):
+def test_a_bundle_is_returned_unchanged(store, object_key):
     content = random.Random(1).randbytes(700_000)
     upload(store, object_key, content)
     assert contents(store, object_key) == content
@@ -45,7 +45,7 @@ def test_a_received_body_is_stored_completely_or_not_at_all(store):
     assert contents(store, object_key) == content
 
 
-def test_the_last_upload_wins_until_the_bundle_is_deleted(store, object_key):
+def test_the_last_upload_wins(store, object_key):
     other = new_object_key(SESSION)
     upload(store, other, b"other")
     for content in (b"first", b"second, longer", b"third"):
@@ -58,7 +58,7 @@ def test_the_last_upload_wins_until_the_bundle_is_deleted(store, object_key):
     assert contents(store, other) == b"other"
 
 
-def test_a_copy_stays_as_it_is_when_the_upload_changes(store, object_key):
+def test_later_uploads_do_not_change_a_copy(store, object_key):
     copy = new_object_key(SESSION)
     upload(store, object_key, b"first")
     store.copy(object_key, copy)
@@ -79,8 +79,8 @@ def test_an_unknown_or_malformed_key_is_not_found(store):
 
 
 @pytest.mark.slow
-def test_a_hundred_mebibytes_take_no_memory(store, object_key):
-    upload(store, object_key, b"boto3 itself takes memory, once")
+def test_a_hundred_mebibytes_take_little_memory(store, object_key):
+    upload(store, object_key, b"load boto3, which takes memory")
     store.size_and_sha256(object_key)
     tracemalloc.start()
     upload(store, object_key, Zeros(100 * MIB))
@@ -92,14 +92,14 @@ def test_a_hundred_mebibytes_take_no_memory(store, object_key):
     store.delete(object_key)
 
 
-def test_a_key_names_its_session_and_cannot_be_guessed():
+def test_an_object_key_contains_its_session_and_cannot_be_guessed():
     keys = {new_object_key(SESSION) for _ in range(100)}
     assert len(keys) == 100
     assert all(is_object_key(key) and key.startswith(SESSION + ".") for key in keys)
     assert not any(is_object_key(UNKNOWN_KEY + suffix) for suffix in ("\n", "/", ".part", "%00", " "))
 
 
-def test_a_bucket_is_used_with_all_its_settings(s3_url, s3_client, object_key):
+def test_all_s3_settings_are_used(s3_url, s3_client, object_key):
     settings = {
         "S3_BUCKET": "bundles", "S3_ENDPOINT_URL": s3_url, "S3_REGION": REGION, "S3_PREFIX": "other/",
         "S3_ACCESS_KEY_ID": ACCESS_KEY_ID, "S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
@@ -124,7 +124,7 @@ sys.exit("boto3" in sys.modules or "botocore" in sys.modules)
 """
 
 
-def test_without_a_bucket_the_folder_is_used_and_boto3_is_not_loaded(tmp_path):
+def test_the_folder_is_used_without_a_bucket_or_boto3(tmp_path):
     command = [sys.executable, "-c", USE_A_FOLDER, tmp_path, SESSION]
     assert subprocess.run(command, cwd=Path(storage.__file__).parent.parent).returncode == 0
     assert len(list(tmp_path.iterdir())) == 1

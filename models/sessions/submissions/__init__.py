@@ -1,4 +1,4 @@
-"""A session's submissions, the open uploads of its client, and their objects in the bundle store."""
+"""A session's submissions, its client's open uploads, and their objects in the bundle store."""
 
 from models.sessions.submissions.objects import delete_unused
 from models.sessions.submissions.submission import GIT, TAR, VERIFIED, ZIP, Submission, SubmissionFile

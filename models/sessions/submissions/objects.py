@@ -1,4 +1,4 @@
-"""Rows with an object in the bundle store, and the objects' bytes in their session's quota."""
+"""Rows with an object in the bundle store."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,24 +15,24 @@ from rules import session_close
 from rules.timestamps import format_timestamp
 
 UPLOAD_URL_LIFETIME = timedelta(hours=1)
-# A client submits right after the upload; an upload without a submission by then will never have one.
+# Clients submit right after the upload.
 MAX_UNUSED_AGE = timedelta(hours=24)
 
 
 class StoredObject(ErasedWithSession):
-    """For tables whose rows belong to a session and have an object in the bundle store.
+    """Mixin for a session's rows with an object in the bundle store.
 
-    The row is created before the object: an object without a row would never be deleted. Its columns are `object_key`,
-    and `stored_bytes`, which count towards SESSION_MAX_BYTES.
+    The row is created before the object: an object without a row would never be deleted. It has the columns
+    `object_key` and `stored_bytes`, which counts towards SESSION_MAX_BYTES.
     """
 
     @property
     def expires_at(self: Any) -> datetime:
-        """The end of the time in which the object can start to arrive."""
+        """The time when the upload URL expires."""
         return self.created_at + UPLOAD_URL_LIFETIME
 
     def delete_with_object(self: Any) -> None:
-        """Delete the row, and its object from the store even if it arrives later."""
+        """Delete the row, and its object from the store, even if the object arrives later."""
         with db.atomic():
             session = self.session.lock()
             self.remove_object()
@@ -40,14 +40,14 @@ class StoredObject(ErasedWithSession):
             recount(session)
 
     def remove_object(self: Any) -> None:
-        """Remove the object from the store, now and once it can no longer arrive."""
+        """Remove the object from the store, now and after the upload URL expires."""
         if self.object_key is not None:
             objects = [(self.object_key, self.expires_at)]
             outbox.enqueue_removals(self.session.organization_id, self.session_id, objects)
 
     @classmethod
     def erase_personal_data(cls: Any, key: Any, session: Session | None) -> int:
-        """Delete the rows, and their objects from the store even if they arrive later."""
+        """Delete the rows, and their objects from the store, even if the objects arrive later."""
         if session is None:
             return 0
         rows = cls.select(cls.id, cls.session, cls.object_key, cls.created_at).where(cls.session == session)
@@ -59,7 +59,7 @@ class StoredObject(ErasedWithSession):
 
 
 def recount(session: Session) -> None:
-    """Count the bytes of a locked session's objects."""
+    """Update the total size of a locked session's objects."""
     tables: Any = StoredObject.__subclasses__()
     sizes = [
         table.select(peewee.fn.SUM(table.stored_bytes)).where(table.session == session).scalar()
@@ -77,7 +77,7 @@ def require_open(session: Session) -> None:
 
 
 def delete_unused() -> int:
-    """Delete open uploads, and submissions whose request was interrupted, a day after they expired."""
+    """Delete open uploads and interrupted submissions a day after they expired."""
     before = clock.now() - UPLOAD_URL_LIFETIME - MAX_UNUSED_AGE
     tables: Any = StoredObject.__subclasses__()
     unused = [
@@ -91,8 +91,6 @@ def delete_unused() -> int:
 def _delete_unused(row: Any) -> int:
     with db.atomic():
         row.delete_with_object()
-        subject, ids = ("session", row.session_id), [str(row.id)]
-        AuditEntry.record(
-            row.session.organization_id, "removeUnusedUpload", WORKER, *subject, further_ids=ids
-        )
+        subject, organization_id = ("session", row.session_id), row.session.organization_id
+        AuditEntry.record(organization_id, "removeUnusedUpload", WORKER, *subject, further_ids=[str(row.id)])
     return 1

@@ -1,4 +1,4 @@
-"""Attempts to read submitted git bundles, and their results."""
+"""Read submitted git bundles: attempts and results."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -18,14 +18,14 @@ from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.statistics.rounding import BILLION, half_up_ratio
 
 MAX_ATTEMPTS = 3
-# Longer than one attempt takes.
+# Longer than an attempt takes.
 LEASE = timedelta(minutes=5)
 RETRY_PAUSE = timedelta(minutes=1)
 MAX_DUE = 5
 
 
 def due() -> list[Submission]:
-    """The git bundles to read now: new ones, and read ones whose session has closed."""
+    """Return the git bundles to read now: new ones, and bundles to compare again after the session's close."""
     is_due = (Submission.state == WAITING) | (Session.closed_at.is_null(False) & ~Session.metrics_due)
     query = Submission.select(Submission, Session).join(Session)
     query = query.where(Submission.retry_at <= clock.now(), is_due)
@@ -33,12 +33,12 @@ def due() -> list[Submission]:
 
 
 def is_matched(submission: Submission) -> bool:
-    """Return whether the bundle was read and compared with all events that count."""
+    """Return whether the bundle was read and compared with all counted events."""
     return submission.state == READ and submission.matched_event_count == submission.session.event_count
 
 
 def claim(submission: Submission) -> bool:
-    """Claim the next attempt to read it; returns False if another worker has it."""
+    """Claim the next attempt to read it; return False if another worker has claimed it."""
     claimed = {"attempts": submission.attempts + 1, "retry_at": clock.now() + LEASE}
     is_unclaimed = (Submission.id == submission.id) & (Submission.attempts == submission.attempts)
     if not Submission.update(claimed).where(is_unclaimed, Submission.retry_at.is_null(False)).execute():
@@ -59,7 +59,7 @@ def retry_later(submission: Submission, counts: bool = True) -> None:
 
 
 def finish(submission: Submission) -> None:
-    """End the reading if no further event can count, otherwise schedule another comparison."""
+    """Stop reading if no more events can count; otherwise schedule another comparison."""
     with db.atomic():
         if session := _lock(submission):
             _finish(submission, session)
@@ -73,7 +73,7 @@ def _finish(submission: Submission, session: Session) -> None:
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:
-    """Record the reason why the bundle cannot be read. The bundle is kept."""
+    """Record why the bundle cannot be read, and keep the bundle."""
     with db.atomic():
         if session := _lock(submission):
             SubmissionFile.delete().where(SubmissionFile.session == session).execute()
@@ -87,8 +87,8 @@ def record_diff(
     """Store the final diff, and the session's manualLineRatio once it has closed.
 
     commits -- `head`, `base` and `isVerified`
-    files -- the columns of SubmissionFile, by path, each with `counted_lines` and `manual_lines`
-    event_count -- of the session before its events were read
+    files -- by path: the columns of SubmissionFile, with `counted_lines` and `manual_lines`
+    event_count -- the session's event count before the comparison
     """
     with db.atomic():
         session = _lock(submission)
@@ -106,19 +106,15 @@ def record_diff(
             manual_lines=manual_lines,
             matched_event_count=event_count,
         )
-        store_ratio(session, _ratio(submission, session))
+        ratio = None
+        if session.closed_at is not None and submission.base_verified and submission.counted_lines:
+            ratio = half_up_ratio(submission.manual_lines or 0, submission.counted_lines, BILLION)
+        store_ratio(session, ratio)
         _finish(submission, session)
 
 
 def _lock(submission: Submission) -> Session | None:
-    """The locked session; None if the submission was erased or replaced."""
+    """Lock the session; return None if the submission was erased or replaced."""
     session = submission.session.lock()
     is_kept = (Submission.id == submission.id) & Submission.object_key.is_null(False)
     return session if Submission.select().where(is_kept).exists() else None
-
-
-def _ratio(submission: Submission, session: Session) -> int | None:
-    """The manualLineRatio in billionths (docs/metrics.md#lines-not-recorded)."""
-    if session.closed_at is None or not submission.base_verified or not submission.counted_lines:
-        return None
-    return half_up_ratio(submission.manual_lines or 0, submission.counted_lines, BILLION)

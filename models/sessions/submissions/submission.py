@@ -1,7 +1,6 @@
-"""Submissions of candidates: a git bundle, a zip archive, or the bundle of a client."""
+"""Candidates' submissions: a git bundle, a zip archive, or a client's bundle."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 import peewee
@@ -20,14 +19,14 @@ from models.base import (
 from models.sessions import Session, final_seals, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 from models.sessions.submissions.uploads import BundleUpload
-from rules.integrity.findings import Group
+from rules.integrity.findings import Finding
 
-# `tar` is the gzip-compressed tar of a client (docs/candidate-client.md, 3.9 to 3.11).
+# `tar` is a client's gzip-compressed tar (docs/candidate-client.md, 3.9 to 3.11).
 TAR, GIT, ZIP = "tar", "git", "zip"
 RECEIVING = "receiving"
 # A git bundle waits to be read; a zip archive is only stored.
 WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
-# A client's bundle has the claimed size and digest, has different ones, or did not arrive.
+# A client's bundle has the claimed size and digest, does not have them, or did not arrive.
 VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
 REPLACED = "replaced"
 
@@ -37,17 +36,17 @@ MAX_ROWS_PER_INSERT = 200
 
 
 class Submission(Model, StoredObject):
-    """A candidate's submission; `created_at` is when it was received.
+    """A candidate's submission; `created_at` is the time when it was received.
 
-    Only those that count keep their object: the latest git bundle or zip archive, and the latest verified bundle of a
-    client. Of the others, the newest MAX_WITHOUT_OBJECT rows are kept, without content.
+    Only current submissions keep their object: the latest git bundle or zip archive, and the latest verified client
+    bundle. Replaced and rejected submissions keep their newest MAX_WITHOUT_OBJECT rows, without content.
 
-    Of a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
-    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are the client's statements about it.
+    For a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
+    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are the client's claims.
 
-    Of a git bundle, `retry_at` is the worker's next attempt to read it, None if nothing is left to do. `base_verified`
-    is true if it contains the assessment's commit. `counted_lines` are the final diff's added lines that are not blank;
-    `manual_lines` are the ones that none of the first `matched_event_count` counted events added.
+    For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `base_verified` is true if it
+    contains the assessment's commit. `counted_lines` is the number of nonblank lines added in the final diff;
+    `manual_lines` is how many of these none of the first `matched_event_count` counted events added.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -85,22 +84,20 @@ class Submission(Model, StoredObject):
 
     @classmethod
     def of(cls, session: Session) -> Query:
-        """The received submissions, oldest first."""
+        """Select the received submissions, oldest first."""
         rows = cls.select().where(cls.session == session, cls.state != RECEIVING)
         return rows.order_by(cls.created_at, cls.id)
 
     @classmethod
     def current(cls, session: Session, *formats: str, with_content: bool = False) -> "Submission | None":
-        """The session's submission of these formats that counts.
+        """Return the session's current submission in one of these formats.
 
-        with_content -- read its diff and its file names, which can have 16 MiB
+        with_content -- include the diff and file names, up to 16 MiB
         """
         content = () if with_content else (cls.diff, cls.file_tree)
         columns = [column for column in cls._meta.sorted_fields if column not in content]
         kept = cls.of(session).select(*columns).where(cls.format << formats, cls.object_key.is_null(False))
         return kept.order_by(cls.created_at.desc(), cls.id.desc()).first()
-
-    # Receiving
 
     @classmethod
     def reserve(
@@ -113,16 +110,16 @@ class Submission(Model, StoredObject):
             return cls.create(session=session, format=format, object_key=object_key, source_key=source_key)
 
     def require_space(self, size: int, max_bytes: int) -> None:
-        """Raise SessionFull if the session has no space for this size in place of the current submission."""
+        """Raise SessionFull if the session has no space for this size after replacing the current submission."""
         session = Session.get_by_id(self.session_id)
         replaced = sum(row.stored_bytes for row in self._replaced())
         if stored_bytes(session) - replaced + size > max_bytes:
             raise SessionFull()
 
     def record(self, size: int, sha256: str, max_bytes: int) -> None:
-        """Record a received git bundle or zip archive in place of the previous one.
+        """Record a received git bundle or zip archive, replacing the previous one.
 
-        Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if it was deleted in between.
+        Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if the row was deleted.
         """
         with db.atomic():
             self._lock_open()
@@ -135,32 +132,32 @@ class Submission(Model, StoredObject):
 
     @classmethod
     def find_source(cls, session: Session, bundle_key: str) -> str | None:
-        """The key of the object to copy: of the open upload with this key, or of its verified copy."""
+        """Return the key of the object to copy: the open upload with this key, or its verified copy."""
         uploads = BundleUpload.select().where(BundleUpload.session == session)
         if uploads.where(BundleUpload.object_key == bundle_key).exists():
             return bundle_key
         copy = cls.current(session, TAR)
         return copy.object_key if copy and copy.source_key == bundle_key else None
 
-    def record_claims(self, found: tuple[int, str] | None, claims: dict[str, Any], max_bytes: int) -> None:
+    def record_claims(self, stored: tuple[int, str] | None, claims: dict[str, Any], max_bytes: int) -> None:
         """Record the client's claims about its bundle. A verified bundle replaces the previous one.
 
-        found -- size and SHA-256 of the stored bundle; None without one
+        stored -- the stored bundle's size and SHA-256; None without one
 
-        Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if it was deleted in between.
+        Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if the row was deleted.
         """
-        size, sha256 = found or (None, None)
+        size, sha256 = stored or (None, None)
         columns = claims | {"size": size, "sha256": sha256, "created_at": clock.now()}
         with db.atomic():
             self._lock_open()
-            if found == (claims["claimed_size"], claims["claimed_sha256"].lower()):
+            if stored == (claims["claimed_size"], claims["claimed_sha256"].lower()):
                 for upload in BundleUpload.select().where(BundleUpload.object_key == self.source_key):
                     upload.delete_with_object()
                 content = (claims["diff"], *claims["file_tree"])
                 columns["stored_bytes"] = claims["claimed_size"] + sum(len(text.encode()) for text in content)
                 self._keep(max_bytes, state=VERIFIED, **columns)
             else:
-                self._drop(MISSING if found is None else MISMATCH, **columns)
+                self._drop(MISSING if stored is None else MISMATCH, **columns)
 
     def _lock_open(self) -> None:
         self.session = self.session.lock_unless_erased()
@@ -168,7 +165,7 @@ class Submission(Model, StoredObject):
         self.lock()
 
     def _keep(self, max_bytes: int, **columns: Any) -> None:
-        """Keep it in place of the current submission. Raises SessionFull."""
+        """Make this the current submission. Raises SessionFull."""
         for earlier in self._replaced():
             earlier._drop(REPLACED)
         self.update_columns(**columns)
@@ -177,13 +174,13 @@ class Submission(Model, StoredObject):
             raise SessionFull()
 
     def _replaced(self) -> list["Submission"]:
-        """The submissions that this one replaces."""
+        """Return the submissions that this one replaces, at most one."""
         formats = (TAR,) if self.format == TAR else (GIT, ZIP)
         current = Submission.current(self.session, *formats)
         return [current] if current else []
 
     def _drop(self, state: str, **columns: Any) -> None:
-        """Remove the object and the content. Without them it never counts again."""
+        """Remove the object and the content, and delete the oldest rows without an object."""
         self.remove_object()
         columns |= {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
         self.update_columns(state=state, **columns)
@@ -194,25 +191,27 @@ class Submission(Model, StoredObject):
         table.delete().where(table.id << old).execute()
 
     @classmethod
-    def findings(cls, session: Session) -> Iterator[Group]:
-        """Findings about the git bundle that counts."""
+    def findings(cls, session: Session) -> Iterator[Finding]:
+        """Yield the findings about the current git bundle."""
         bundle = cls.current(session, GIT, ZIP)
-        yield Group("submission_unreadable", [], int(bundle is not None and bundle.state == UNREADABLE))
-        yield Group("base_unverified", [], int(bundle is not None and bundle.base_verified is False))
+        if bundle and bundle.state == UNREADABLE:
+            yield Finding("submission_unreadable", count=1)
+        if bundle and bundle.base_verified is False:
+            yield Finding("base_unverified", count=1)
 
 
-# For the worker's search.
+# For `reading.due`.
 add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_null(False))
 
 
 def store_ratio(session: Session, ratio: int | None) -> None:
-    """Store a locked session's manualLineRatio, seal it, and schedule another check for findings."""
+    """Store and seal a locked session's manualLineRatio, and schedule another integrity check."""
     session.update_columns(manual_line_ratio=ratio, checked_seal_count=0)
     final_seals.renew(session, "submitted", "submission")
 
 
 class SubmissionFile(Model, ErasedWithSession):
-    """A file in the final diff. `manual_ranges` are [first, last] line numbers of the submitted file."""
+    """A file in the final diff. `manual_ranges` are [first, last] line numbers in the submitted file."""
 
     personal_data = PersonalData("submissionFiles", "The files that you changed, compared with the start.")
 
@@ -231,22 +230,15 @@ class SubmissionFile(Model, ErasedWithSession):
 
     @classmethod
     def of(cls, session: Session) -> Query:
-        """The files by path: their ids ascend in this order."""
         return cls.select().where(cls.session == session)
 
     @classmethod
     def store(cls, session: Session, files: Iterable[dict[str, Any]]) -> tuple[int, int]:
-        """Store the files; returns the sums of `counted_lines` and `manual_lines`."""
+        """Store the files; return the sums of `counted_lines` and `manual_lines`."""
         counted = manual = 0
-        created_at: datetime = clock.now()
-
-        def rows() -> Iterator[dict[str, Any]]:
-            nonlocal counted, manual
-            for file in files:
-                counted += file.pop("counted_lines")
-                manual += file.pop("manual_lines")
-                yield file | {"session": session, "created_at": created_at}
-
-        for batch in peewee.chunked(rows(), MAX_ROWS_PER_INSERT):
-            cls.insert_many(batch).execute()
+        common = {"session": session, "created_at": clock.now()}
+        for batch in peewee.chunked(files, MAX_ROWS_PER_INSERT):
+            counted += sum(file.pop("counted_lines") for file in batch)
+            manual += sum(file.pop("manual_lines") for file in batch)
+            cls.insert_many([file | common for file in batch]).execute()
         return counted, manual

@@ -1,4 +1,4 @@
-"""Open uploads of clients (docs/candidate-client.md, 3.9 and 3.10)."""
+"""Clients' open uploads (docs/candidate-client.md, 3.9 and 3.10)."""
 
 import peewee
 
@@ -7,15 +7,15 @@ from models.base import Model, PersonalData, Query, db
 from models.sessions import Session, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 
-# Enough for concurrent uploads: a client that opens more has finished or abandoned the oldest ones.
+# A client that opens more has finished or abandoned the oldest ones.
 MAX_OPEN_UPLOADS = 3
 
 
 class BundleUpload(Model, StoredObject):
     """A URL that accepts a client's bundle; many are never used.
 
-    A submission copies the bundle to a key that no URL accepts. Once the copy is verified, the upload is closed: its
-    row is deleted. `stored_bytes` is 0 while it is unknown, because clients upload to S3 directly.
+    A submission copies the bundle to a key without an upload URL. Once the copy is verified, the upload's row is
+    deleted. `stored_bytes` is 0 while it is unknown, because clients upload to S3 directly.
     """
 
     personal_data = PersonalData("uploads", "Uploads of your workspace.")
@@ -33,9 +33,9 @@ class BundleUpload(Model, StoredObject):
 
     @classmethod
     def open(cls, session: Session, object_key: str, max_bytes: int) -> "BundleUpload":
-        """Open an upload for an hour, and close the oldest ones so that at most MAX_OPEN_UPLOADS are open.
+        """Open an upload for an hour, and close the oldest ones above MAX_OPEN_UPLOADS.
 
-        Raises AssessmentClosed if the session takes no more bundles (R18), and SessionFull if it has no byte left.
+        Raises AssessmentClosed more than ten minutes after the close (R18), and SessionFull if no space is left.
         """
         with db.atomic():
             session = session.lock_unless_erased()
@@ -51,7 +51,7 @@ class BundleUpload(Model, StoredObject):
 
     @classmethod
     def find(cls, object_key: str) -> "BundleUpload":
-        """The open upload with this key. Raises UploadRejected."""
+        """Return the open upload with this key. Raises UploadRejected."""
         upload = cls.get_or_none(cls.object_key == object_key)
         if upload is None:
             raise UploadRejected()
@@ -64,9 +64,9 @@ class BundleUpload(Model, StoredObject):
             raise SessionFull()
 
     def record_bundle(self, size: int, max_bytes: int) -> None:
-        """Record the size of the uploaded bundle. Without space in the session, close the upload.
+        """Record the uploaded bundle's size. If the session has no space for it, close the upload.
 
-        Raises UploadRejected if it was closed while the bundle arrived, and SessionFull.
+        Raises SessionFull, and UploadRejected if the upload was closed while the bundle arrived.
         """
         with db.atomic():
             session = self.session.lock()

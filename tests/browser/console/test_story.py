@@ -204,7 +204,7 @@ def test_a_reviewer_can_sign_in_score_and_decide_with_the_keyboard(site, team, a
     keyboard.press("Score")
     visit.page.wait_for_url(f"**/sessions/{session_id}/score")
     visit.settle()
-    keyboard.find("Recorded events")
+    keyboard.find("Events")
     for name in ("ArrowDown", "Enter"):
         visit.page.keyboard.press(name)
     for done in (1, 2):

@@ -1,8 +1,8 @@
-"""Requests of OpenAI's Chat Completions API for tests, in the form in which opencode sends them."""
+"""Chat Completions requests, as opencode sends them."""
 
 import json
 
-from rules.agents import chat_completions
+from rules.agents.model_apis import chat_completions
 
 SESSION = "ses_0a1b2c3d4e5f6789"
 HEADERS = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23", "x-session-id": SESSION}

@@ -1,8 +1,6 @@
-"""Requests of the Messages API for tests, in the form in which Claude Code sends them."""
+"""Messages API requests, as Claude Code sends them."""
 
-from itertools import count
-
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from rules.events.recorded_events import ResponseUsage
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
@@ -14,12 +12,13 @@ SYSTEM = [
     }
 ]
 TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
-FACTS = ResponseUsage("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
+TOKENS = {"input": 12, "output": 34, "cacheRead": 5}
+MEASURED = ResponseUsage("req_1", "model-1", TOKENS, 1_500_000, 80, 900)
 REMINDER = "<system-reminder>\nToday is Tuesday.\n</system-reminder>\n"
 
 
 def user(*blocks):
-    return {"role": "user", "content": [text(each) if isinstance(each, str) else each for each in blocks]}
+    return {"role": "user", "content": [text(block) if isinstance(block, str) else block for block in blocks]}
 
 
 def assistant(*blocks):
@@ -40,7 +39,6 @@ def result(call_id, content, is_error=None):
 
 
 def request(*messages, headers=HEADERS, **fields):
-    """A request with these messages; `fields` replace others of the body."""
     body = {
         "model": "model-1",
         "max_tokens": 64000,
@@ -51,34 +49,26 @@ def request(*messages, headers=HEADERS, **fields):
     return anthropic_messages.read_request(headers, body | fields)
 
 
-def response(*blocks, message_id="msg_1"):
-    """A whole response."""
+def response(*blocks):
     collected = anthropic_messages.Response()
-    content = [text(each) if isinstance(each, str) else each for each in blocks]
-    collected.add({"type": "message", "id": message_id, "model": "model-1", "content": content})
+    collected.add({"type": "message", "id": "msg_1", "model": "model-1"} | assistant(*blocks))
     return collected
 
 
 def events(*messages, **fields):
-    """All events of a conversation, in order."""
     turns = list(request(*messages, **fields).turns())
     return [event for turn in reversed(turns) for event in turn]
 
 
 def outcomes(*calls, before=()):
-    """The events of calls, each with its result; without the intents."""
-    numbers = count(1)
-    blocks = [
-        (call(f"toolu_{next(numbers)}", name, **arguments), content, error)
-        for name, arguments, content, error in calls
-    ]
-    turns = [
-        (assistant(block), user(result(block["id"], content, error))) for block, content, error in blocks
-    ]
-    messages = [user("Do it."), *before, *(message for turn in turns for message in turn)]
-    _prompt, *others = (event for event in events(*messages) if event.kind != "tool_intent")
-    return others
+    """Return the events of calls, each with its result, without the intents."""
+    messages = [user("Do it."), *before]
+    for number, (name, arguments, content, is_error) in enumerate(calls, 1):
+        call_id = f"toolu_{number}"
+        messages += [assistant(call(call_id, name, **arguments)), user(result(call_id, content, is_error))]
+    _prompt, *outcomes = (event for event in events(*messages) if event.kind != "tool_intent")
+    return outcomes
 
 
-def identities(some):
-    return [(event.kind, event.identity, event.index) for event in some]
+def identities(events):
+    return [(event.kind, event.identity, event.index) for event in events]

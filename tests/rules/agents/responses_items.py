@@ -1,10 +1,8 @@
-"""Requests of the Responses API for tests, in the form in which Codex sends them."""
+"""Responses API requests, as Codex sends them."""
 
 import json
-import subprocess
 
-from rules.agents import openai_responses
-from rules.events.recorded_events import ResponseUsage
+from rules.agents.model_apis import openai_responses
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
 HEADERS = {
@@ -14,7 +12,6 @@ HEADERS = {
     "thread-id": SESSION,
 }
 TOOLS = [{"type": "function", "name": "exec_command"}, {"type": "custom", "name": "apply_patch"}]
-FACTS = ResponseUsage("req_1", "model-1", {"input": 12, "output": 34, "cacheRead": 5}, 1_500_000, 80, 900)
 SUMMARY = (
     "Another language model started to solve this problem and produced a summary of its thinking process. "
     "Here it is:\nNothing is left to do."
@@ -30,7 +27,7 @@ def user(*texts):
 
 
 def context(directory="/shop"):
-    """The items that Codex adds before the first prompt."""
+    """Return the item that Codex adds before the first prompt."""
     return user(
         f"# AGENTS.md instructions for {directory}\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
         f"<environment_context>\n  <cwd>{directory}</cwd>\n  <shell>bash</shell>\n</environment_context>",
@@ -75,32 +72,23 @@ def request(*items, headers=HEADERS, **fields):
     return openai_responses.read_request(headers, body | fields)
 
 
-def stream(*items, response_id="resp_1"):
-    """The events of a response."""
-    yield {"type": "response.created", "response": {"id": response_id, "output": []}}
+def stream(*items):
+    yield {"type": "response.created", "response": {"id": "resp_1", "output": []}}
     for index, item in enumerate(items):
         yield {"type": "response.output_item.added", "output_index": index, "item": {"type": item["type"]}}
         yield {"type": "response.output_item.done", "output_index": index, "item": item}
-    yield {"type": "response.completed", "response": {"id": response_id, "output": list(items)}}
+    yield {"type": "response.completed", "response": {"id": "resp_1", "output": list(items)}}
 
 
-def response(*items, response_id="resp_1"):
+def response(*items):
     collected = openai_responses.Response()
-    for part in stream(*items, response_id=response_id):
+    for part in stream(*items):
         collected.add(part)
     return collected
 
 
 def outcomes(*items, **fields):
-    """Kind and data of what the tools in a conversation did and the person said, in order."""
+    """Return the kind and data of tool outcomes and user input, in order."""
     turns = reversed(list(request(*items, **fields).turns()))
     events = [event for turn in turns for event in turn if event.kind not in ("tool_intent", "ai_response")]
     return [(event.kind, event.data) for event in events]
-
-
-def identities(request):
-    return [(event.kind, event.identity, event.index) for turn in request.turns() for event in turn]
-
-
-def git_apply(folder, diff):
-    subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=folder, check=True)

@@ -1,10 +1,10 @@
-"""Conversations of the Messages API: the recorded events, and their ids when they are repeated."""
+"""The Messages API: the recorded events, and their ids in later requests."""
 
 import pytest
 
-from rules.agents import anthropic_messages
+from rules.agents.model_apis import anthropic_messages
 from tests.rules.agents.messages import (
-    FACTS,
+    MEASURED,
     REMINDER,
     SESSION,
     assistant,
@@ -47,35 +47,30 @@ def kinds(*messages, **fields):
 
 
 def record(*requests):
-    """The kinds and texts that requests store one after the other, each up to a turn that is stored."""
-    stored, new = set(), []
+    """Return the new events of successive requests, as the recorder stores them."""
+    stored, recorded = set(), []
     for each in requests:
         missing = []
         for turn in each.turns():
-            some = [event for event in turn if identities([event])[0] not in stored]
-            if not some:
+            new = [event for event in turn if identities([event])[0] not in stored]
+            if not new:
                 break
-            missing = some + missing
+            missing = new + missing
         stored.update(identities(missing))
-        new += missing
-    return new
+        recorded += missing
+    return recorded
 
 
-def test_the_agent_and_its_session():
-    assert request(user("a")).agent == ("claude-code", "2.1.197", SESSION, None)
+@pytest.mark.parametrize(
+    "user_id", [f'{{"device_id": "d", "session_id": "{SESSION}"}}', f"user_1_account__session_{SESSION}"]
+)
+def test_the_session_can_be_in_the_metadata(user_id):
     headers = {"user-agent": "claude-cli/2.0.1 (external, cli)"}
-    metadata = {"user_id": f'{{"device_id": "d", "session_id": "{SESSION}"}}'}
-    assert request(user("a"), headers=headers, metadata=metadata).agent == (
-        "claude-code",
-        "2.0.1",
-        SESSION,
-        None,
-    )
-    metadata = {"user_id": f"user_1_account__session_{SESSION}"}
-    assert request(user("a"), headers=headers, metadata=metadata).agent.session == SESSION
+    agent = request(user("a"), headers=headers, metadata={"user_id": user_id}).agent
+    assert agent == ("claude-code", "2.0.1", SESSION, None)
 
 
-SAID = [
+INPUTS = [
     (["Fix it."], [("prompt", "Fix it.")]),
     ([REMINDER, "Fix it.\n"], [("prompt", "Fix it.")]),
     ([REMINDER + "Fix it."], [("prompt", "Fix it.")]),
@@ -100,20 +95,20 @@ SAID = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("texts", "expected"), SAID)
-def test_what_the_person_said(texts, expected):
-    some = events(user("start"), assistant(LS), user(*texts))[2:]
+@pytest.mark.parametrize(("texts", "expected"), INPUTS)
+def test_user_input_is_separated_from_added_texts(texts, expected):
+    recorded = events(user("start"), assistant(LS), user(*texts))[2:]
     names = {"prompt": "text", "command": "command", "tool_intent": "inputPreview", "interrupt": "variant"}
-    assert [(event.kind, event.data[names[event.kind]]) for event in some] == expected
+    assert [(event.kind, event.data[names[event.kind]]) for event in recorded] == expected
 
 
-def test_a_command_of_the_person():
+def test_a_user_command_includes_its_output():
     output = "<bash-stdout></bash-stdout><bash-stderr>no\n</bash-stderr><bash-exit-code>4</bash-exit-code>"
     command = events(user("a"), assistant("b"), user("<bash-input>false</bash-input>\n", output))[-1]
     assert command.data == {"command": "false", "human": True, "stdout": "", "stderr": "no\n", "exitCode": 4}
 
 
-def test_a_prompt_sent_while_the_agent_works():
+def test_a_prompt_can_be_queued_while_the_agent_works():
     sent = (
         "The user sent a new message while you were working:\nUse tabs.\n\n"
         "IMPORTANT: After completing your current task, you MUST address the user's message above."
@@ -122,37 +117,23 @@ def test_a_prompt_sent_while_the_agent_works():
         {"role": "system", "content": sent},
         user(f"<system-reminder>\n{sent}\n</system-reminder>"),
     ):
-        assert prompts(user("Do it."), assistant(LS), user(result("t1", "a")), message) == [
-            "Do it.",
-            "Use tabs.",
-        ]
+        conversation = user("Do it."), assistant(LS), user(result("t1", "a")), message
+        assert prompts(*conversation) == ["Do it.", "Use tabs."]
 
 
-def test_a_string_is_a_content():
-    assert prompts(
-        {"role": "user", "content": "one"}, assistant("x"), {"role": "user", "content": "two"}
-    ) == ["one", "two"]
-
-
-def test_results_are_in_the_order_of_the_calls():
+def test_outcomes_are_in_call_order():
     messages = [user("a"), assistant(LS, PWD), user(result("t2", "/"), result("t1", "x"))]
-    assert [event.data.get("command") for event in events(*messages) if event.kind == "command"] == [
-        "ls",
-        "pwd",
-    ]
+    commands = [event.data["command"] for event in events(*messages) if event.kind == "command"]
+    assert commands == ["ls", "pwd"]
 
 
 def test_a_call_without_a_result_has_no_outcome():
-    assert kinds(user("a"), assistant(LS, PWD), user(result("t2", "/"))) == [
-        "prompt",
-        "tool_intent",
-        "tool_intent",
-        "command",
-    ]
+    recorded = kinds(user("a"), assistant(LS, PWD), user(result("t2", "/")))
+    assert recorded == ["prompt", "tool_intent", "tool_intent", "command"]
     assert kinds(user("a"), assistant("x"), user(result("t9", "lost"))) == ["prompt", "ai_response"]
 
 
-def test_each_request_adds_only_what_is_new():
+def test_each_request_adds_only_new_events():
     conversation = [
         user(REMINDER, "continue"), assistant("ok"), user("continue"), assistant("ok"), user("continue"),
         assistant("look", LS), user(result("t1", "a")), assistant("ok"), user("continue"), assistant("ok"),
@@ -165,73 +146,49 @@ def test_each_request_adds_only_what_is_new():
     assert [event.kind for event in recorded].count("command") == 1
 
 
-def test_a_resumed_conversation_gives_the_same_events():
-    before = [
-        user(REMINDER, "one\n"),
-        SYSTEM_NOTE,
-        assistant({"type": "thinking", "thinking": "hm"}, "answer", LS),
-    ]
+def test_event_ids_survive_the_changes_of_a_resumed_conversation():
+    before = [user(REMINDER, "one\n"), SYSTEM_NOTE]
     before += [
+        assistant({"type": "thinking", "thinking": "hm"}, "answer", LS),
         user(result("t1", "long output")),
-        assistant("done"),
-        user(text("two") | {"cache_control": {}}),
     ]
-    after = [
-        {"role": "user", "content": "one"},
-        assistant("answer ", LS),
-        user(REMINDER, result("t1", "[cleared]")),
-    ]
-    after += [SYSTEM_NOTE, assistant("done\n"), user("two")]
+    before += [assistant("done"), user(text("two") | {"cache_control": {}})]
+    after = [{"role": "user", "content": "one"}, assistant("answer ", LS)]
+    after += [user(REMINDER, result("t1", "[cleared]")), SYSTEM_NOTE, assistant("done\n"), user("two")]
     assert identities(events(*before)) == identities(events(*after))
-
-
-def test_what_was_lost_is_restored_in_order():
-    conversation = [user("one"), assistant("a", LS), user(result("t1", "x")), assistant("b"), user("two")]
-    recorded = record(request(*conversation[:1]), request(*conversation))
-    assert [event.kind for event in recorded] == [
-        "prompt",
-        "ai_response",
-        "tool_intent",
-        "command",
-        "ai_response",
-        "prompt",
-    ]
 
 
 @pytest.mark.parametrize(
     "answer", [["text"], ["text", LS], [LS, PWD]], ids=["text", "text and call", "calls"]
 )
 def test_a_response_is_the_same_event_in_a_later_request(answer):
-    earlier = request(user("one"), assistant("first"), user("two"))
-    later = request(user("one"), assistant("first"), user("two"), assistant(*answer), user("three"))
-    seen, history = (
-        identities(response(*answer).events(earlier, FACTS)),
-        identities(next(iter(later.turns()))),
-    )
-    missing = set(seen) - set(history)
-    # Only the usage of a response without text is not in the history.
-    assert {kind for kind, _, _ in missing} <= ({"ai_response"} if "text" not in answer else set())
-    assert "tool_intent" not in {kind for kind, _, _ in set(history) - set(seen)}
+    conversation = user("one"), assistant("first"), user("two")
+    later = request(*conversation, assistant(*answer), user("three"))
+    live = set(identities(response(*answer).events(request(*conversation), MEASURED)))
+    restored = {identity for identity in identities(next(later.turns())) if identity[0] != "prompt"}
+    # The history of a response without text has no usage.
+    assert {kind for kind, _, _ in live - restored} == (set() if "text" in answer else {"ai_response"})
+    assert restored <= live
 
 
-def test_an_interrupted_answer_is_one_event():
-    asked = user("one")
+def test_an_interrupted_answer_is_recorded_once():
+    prompt = user("one")
     broken = anthropic_messages.Response()
-    for part in stream("half an answer that")[:-3]:
+    for part in [*stream("half an answer that")][:-3]:
         broken.add(part)
-    (partial,) = broken.events(request(asked), FACTS)
+    (partial,) = broken.events(request(prompt), MEASURED)
     assert partial.data["lastAssistantMessage"] == "half an answer that"
-    later = events(asked, assistant("half an ans"), user(INTERRUPTED, "two"))
+    later = events(prompt, assistant("half an ans"), user(INTERRUPTED, "two"))
     assert [event.kind for event in later] == ["prompt", "interrupt", "prompt"]
     assert later[-1].data["followsInterrupt"] is True
 
 
-def test_a_prompt_that_is_interrupted_at_once_leaves_the_answer_before_it():
-    some = [user("one"), assistant("answer"), user("two\n", INTERRUPTED, "three")]
-    assert kinds(*some) == ["prompt", "ai_response", "prompt", "interrupt", "prompt"]
+def test_an_interrupt_after_a_new_prompt_keeps_the_earlier_answer():
+    conversation = [user("one"), assistant("answer"), user("two\n", INTERRUPTED, "three")]
+    assert kinds(*conversation) == ["prompt", "ai_response", "prompt", "interrupt", "prompt"]
 
 
-def test_one_escape_is_one_interrupt():
+def test_rejecting_several_calls_is_one_interrupt():
     rejected = "The user doesn't want to proceed with this tool use. The tool use was rejected. STOP."
     answers = user(
         result("t1", rejected, True),
@@ -254,29 +211,28 @@ SIDE_CALLS = {
 
 
 @pytest.mark.parametrize(("texts", "fields"), SIDE_CALLS.values(), ids=SIDE_CALLS)
-def test_a_side_call_gives_usage_only(texts, fields):
+def test_side_calls_record_only_usage(texts, fields):
     side = request(user(*texts), **fields)
     assert list(side.turns()) == []
-    (usage,) = response("A title", LS).events(side, FACTS)
+    (usage,) = response("A title", LS).events(side, MEASURED)
     assert (usage.kind, usage.data["inputTokens"], usage.data["outputTokens"]) == ("subagent_usage", 12, 34)
     assert "lastAssistantMessage" not in usage.data
 
 
-def test_a_longer_side_call_shows_the_start_of_its_texts():
-    """The candidate decides what looks like a title: a conversation must not be hidden in one."""
+def test_a_longer_side_call_has_previews():
+    """A candidate could make a conversation look like a title request."""
     texts, fields = SIDE_CALLS["title"]
-    (usage,) = response("A title " * 200).events(request(user(*texts), **fields), FACTS)
+    (usage,) = response("A title " * 200).events(request(user(*texts), **fields), MEASURED)
     assert usage.data["requestPreview"] == texts[0]
     assert usage.data["responsePreview"] == ("A title " * 200)[:500]
-    (usage,) = response("A title").events(
-        request(user(*texts), **fields), FACTS._replace(counts={"output": 16})
-    )
+    short = MEASURED._replace(counts={"output": 16})
+    (usage,) = response("A title").events(request(user(*texts), **fields), short)
     assert usage.data.keys().isdisjoint({"requestPreview", "responsePreview"})
 
 
-def test_a_conversation_without_tools_is_no_side_call():
+def test_a_conversation_without_tools_is_not_a_side_call():
     assert prompts(user("Explain."), tools=[]) == ["Explain."]
-    answer = response("Because.").events(request(user("Why?"), tools=[], headers={}), FACTS)
+    answer = response("Because.").events(request(user("Why?"), tools=[], headers={}), MEASURED)
     assert [event.kind for event in answer] == ["ai_response"]
 
 
@@ -286,8 +242,8 @@ LONG = [
 ]  # fmt: skip
 
 
-def test_a_compaction_repeats_nothing():
-    """The last response, "d", is not summarized but kept, together with the commands since then."""
+def test_a_compaction_does_not_repeat_events():
+    """The last response, "d", and the commands after it remain in the compacted conversation."""
     summarized = request(*LONG[:-1], user("three\n", COMPACT))
     output = "<local-command-stdout>Compacted</local-command-stdout>\n"
     compacted = [user(REMINDER, SUMMARY), assistant("d"), user(CAVEAT, COMPACT_COMMAND, output, "four")]
@@ -297,61 +253,47 @@ def test_a_compaction_repeats_nothing():
     prompts = [event.data["text"] for event in recorded if event.kind == "prompt"]
     assert prompts == ["one", "two", "three", "four", "five"]
     answers = [event.data["lastAssistantMessage"] for event in recorded if event.kind == "ai_response"]
-    assert answers == ["a", "b", "c", "e", "f"]  # "d" was recorded when it came
+    assert answers == ["a", "b", "c", "e", "f"]  # "d" was recorded live.
     assert [event.kind for event in recorded].count("command") == 2
 
 
-def test_a_prompt_directly_after_a_compaction():
+def test_a_prompt_after_a_compaction_is_recorded():
     compacted = [user(SUMMARY), assistant("c"), user("four")]
     requests = [request(*LONG), request(*compacted), request(*compacted, assistant("d"), user("five"))]
-    assert [event.data["text"] for event in record(*requests) if event.kind == "prompt"] == [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-    ]
+    texts = [event.data["text"] for event in record(*requests) if event.kind == "prompt"]
+    assert texts == ["one", "two", "three", "four", "five"]
 
 
-def test_the_working_directory_that_was_changed():
+def test_paths_are_relative_to_the_initial_working_directory():
     system = [text("# Environment update\n - Primary working directory: /shop/sub (was /shop)\n")]
     read = call("t1", "Read", file_path="/shop/a.py")
-    assert (
-        events(user("go"), assistant(read), user(result("t1", "1\tx")), system=system)[-1].data["path"]
-        == "a.py"
-    )
+    recorded = events(user("go"), assistant(read), user(result("t1", "1\tx")), system=system)
+    assert recorded[-1].data["path"] == "a.py"
 
 
-def test_the_working_directory_after_a_compaction_is_in_a_message():
+def test_the_working_directory_can_follow_a_compaction():
     place = {"role": "system", "content": "# Environment\n - Primary working directory: /home/x\n - Git: yes"}
     read = call("t1", "Read", file_path="/home/x/a.py")
     messages = [user(SUMMARY), assistant("c"), user("go"), place, assistant(read), user(result("t1", "1\tx"))]
     assert events(*messages, system=[])[-1].data["path"] == "a.py"
 
 
-def stream(value, *blocks):
-    """The events of a streamed response."""
-    parts = [{"type": "message_start", "message": {"id": "msg_1", "model": "model-1"}}]
-    for index, block in enumerate([text(""), *blocks]):
-        shown = value if index == 0 else None
-        parts.append(
-            {
-                "type": "content_block_start",
-                "index": index,
-                "content_block": block | ({"input": {}} if index else {}),
-            }
-        )
-        pieces = [shown[:4], shown[4:]] if index == 0 else ['{"command"', ': "ls"}']
-        name, kind = ("text", "text_delta") if index == 0 else ("partial_json", "input_json_delta")
-        parts += [
-            {"type": "content_block_delta", "index": index, "delta": {"type": kind, name: piece}}
-            for piece in pieces
-        ]
-        parts.append({"type": "content_block_stop", "index": index})
-    return [*parts, {"type": "message_delta", "delta": {}}, {"type": "message_stop"}]
+def stream(answer, *calls):
+    def block_events(index, block, deltas):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        yield from ({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas)
+        yield {"type": "content_block_stop", "index": index}
+
+    texts = [{"type": "text_delta", "text": part} for part in (answer[:4], answer[4:])]
+    arguments = [{"type": "input_json_delta", "partial_json": part} for part in ('{"command"', ': "ls"}')]
+    yield {"type": "message_start", "message": {"id": "msg_1", "model": "model-1"}}
+    yield from block_events(0, text(""), texts)
+    for index, block in enumerate(calls, 1):
+        yield from block_events(index, block | {"input": {}}, arguments)
+    yield from ({"type": "message_delta", "delta": {}}, {"type": "message_stop"})
 
 
-def test_a_stream_is_complete_with_its_last_event():
+def test_a_stream_is_complete_after_its_last_event():
     collected = anthropic_messages.Response()
     *parts, last = stream("I look.", LS)
     for part in parts:
@@ -360,16 +302,15 @@ def test_a_stream_is_complete_with_its_last_event():
         assert not collected.is_complete
     collected.add(last)
     assert collected.is_complete
-    answer, intent = collected.events(request(user("a")), FACTS)
+    answer, intent = collected.events(request(user("a")), MEASURED)
     assert answer.data["lastAssistantMessage"] == "I look."
-    assert identities([answer, intent]) == identities(
-        response("I look.", LS).events(request(user("a")), FACTS)
-    )
+    document = response("I look.", LS).events(request(user("a")), MEASURED)
+    assert identities([answer, intent]) == identities(document)
     assert intent.data["inputPreview"] == '{"command": "ls"}'
 
 
-def test_an_error_records_nothing():
+def test_an_error_is_not_recorded():
     collected = anthropic_messages.Response()
     collected.add({"type": "error", "error": {"type": "overloaded_error"}})
-    assert collected.events(request(user("a")), FACTS._replace(counts={})) == []
+    assert collected.events(request(user("a")), MEASURED._replace(counts={})) == []
     assert not collected.is_complete

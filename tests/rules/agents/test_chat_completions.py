@@ -1,15 +1,13 @@
-"""OpenAI's Chat Completions API, in the form in which opencode and unknown tools send it."""
+"""The Chat Completions API, as opencode and unknown tools use it."""
 
 import pytest
 
-from rules.agents.chat_completions import DONE
-from rules.events.recorded_events import ResponseUsage
+from rules.agents.model_apis.chat_completions import DONE
 from tests.rules.agents.completions import chunk, continued, request, response, started, user
+from tests.rules.agents.messages import MEASURED
 
-FACTS = ResponseUsage("req_1", "model-1", {"input": 12, "output": 34}, 1_500_000, 80, 900)
 
-
-def test_a_stream_gives_its_text_usage_and_calls():
+def test_a_streamed_response_has_its_text_usage_and_calls():
     parts = [
         chunk(role="assistant", content=""),
         chunk(content="I lo"),
@@ -24,7 +22,7 @@ def test_a_stream_gives_its_text_usage_and_calls():
         DONE,
     ]
     sent = response(*parts)
-    answer, *intents = sent.events(request(user("Fix it.")), FACTS)
+    answer, *intents = sent.events(request(user("Fix it.")), MEASURED)
     assert (answer.data["lastAssistantMessage"], answer.data["inputTokens"]) == ("I look.", 12)
     assert [(event.data["toolUseId"], event.data["inputPreview"]) for event in intents] == [
         ("call_1", '{"command": "ls"}'),
@@ -32,23 +30,23 @@ def test_a_stream_gives_its_text_usage_and_calls():
     ]
 
 
-def test_calls_need_no_index():
+def test_calls_do_not_need_an_index():
     parts = [
         started("call_1", "bash", None),
         continued('{"command": "ls"}', None),
         started("call_2", "read", None),
         continued("{}", None),
     ]
-    _, *intents = response(*parts).events(request(user("Fix it.")), FACTS)
+    _, *intents = response(*parts).events(request(user("Fix it.")), MEASURED)
     assert [(event.data["toolUseId"], event.data["inputPreview"]) for event in intents] == [
         ("call_1", '{"command": "ls"}'),
         ("call_2", "{}"),
     ]
 
 
-def test_a_later_object_without_an_id_changes_nothing():
+def test_a_later_object_without_a_model_keeps_the_model():
     parts = [chunk(content="I look.") | {"id": "chatcmpl-1", "model": "m"}, chunk("stop")]
-    (answer,) = response(*parts).events(request(user("Fix it.")), FACTS._replace(model=None))
+    (answer,) = response(*parts).events(request(user("Fix it.")), MEASURED._replace(model=None))
     assert answer.data["model"] == "m"
 
 
@@ -67,7 +65,7 @@ def test_a_response_is_complete_after_its_last_object(parts, is_complete):
     assert response(*parts).is_complete is is_complete
 
 
-def test_a_broken_stream_gives_what_came():
+def test_a_broken_stream_records_its_received_parts():
     broken = response(chunk(content="I lo"), started("call_1", "bash"), continued('{"comm'))
-    answer, intent = broken.events(request(user("Hi")), FACTS)
+    answer, intent = broken.events(request(user("Hi")), MEASURED)
     assert (answer.data["lastAssistantMessage"], intent.data["inputPreview"]) == ("I lo", '{"comm')

@@ -1,9 +1,8 @@
-"""Claude Code's tool calls become events according to their names and results."""
-
-import subprocess
+"""Claude Code's tool calls as events."""
 
 import pytest
 
+from tests.rules.agents.changed_files import apply_changes
 from tests.rules.agents.messages import assistant, call, events, outcomes, result, user
 
 DONE = "The file /shop/a.py has been updated successfully. (file state is current in your context)"
@@ -12,7 +11,7 @@ REJECTED = "The user doesn't want to proceed with this tool use. The tool use wa
 
 
 def numbered(content):
-    """A file in Read's output format: a trailing newline adds an empty numbered line."""
+    """Format a file like Read, which numbers the empty line after a trailing newline."""
     return "\n".join(f"{number}\t{line}" for number, line in enumerate(content.split("\n"), 1))
 
 
@@ -49,19 +48,19 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("content", "is_error", "data"), COMMANDS)
-def test_a_command(content, is_error, data):
+def test_a_command_has_its_output_and_exit_code(content, is_error, data):
     assert single("Bash", {"command": "make"}, content, is_error) == ("command", {"command": "make", **data})
 
 
 @pytest.mark.parametrize(
-    "refusal", ["<tool_use_error>Blocked</tool_use_error>", "Permission to use Bash was denied."]
+    "error", ["<tool_use_error>Blocked</tool_use_error>", "Permission to use Bash was denied."]
 )
-def test_a_command_that_did_not_run(refusal):
-    kind, data = single("Bash", {"command": "x"}, refusal, True)
-    assert (kind, data["toolName"], data["ok"], data["error"]) == ("tool_use", "Bash", False, refusal)
+def test_a_denied_command_is_a_failed_tool_use(error):
+    kind, data = single("Bash", {"command": "x"}, error, True)
+    assert (kind, data["toolName"], data["ok"], data["error"]) == ("tool_use", "Bash", False, error)
 
 
-OTHERS = [
+OTHER_TOOLS = [
     (
         "Read",
         {"file_path": "/shop/a.py"},
@@ -152,50 +151,31 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "content", "kind", "data"), OTHERS)
-def test_other_tools(name, arguments, content, kind, data):
+@pytest.mark.parametrize(("name", "arguments", "content", "kind", "data"), OTHER_TOOLS)
+def test_other_tools_have_their_kinds(name, arguments, content, kind, data):
     assert single(name, arguments, content) == (kind, data)
-
-
-def test_a_failed_edit_is_no_change():
-    kind, data = single(
-        "Edit", {"file_path": "/shop/a", "old_string": "x", "new_string": "y"}, "String not found", True
-    )
-    assert (kind, data["toolName"], data["ok"]) == ("tool_use", "Edit", False)
 
 
 def test_a_rejected_call_is_an_interrupt():
     kind, data = single("Bash", {"command": "rm a"}, REJECTED, True)
-    assert kind == "interrupt"
-    assert data == {
-        "variant": "tool_use",
-        "subtype": "action",
-        "cutTool": "Bash",
-        "cutToolInput": '{"command": "rm a"}',
-    }
+    cut = {"cutTool": "Bash", "cutToolInput": '{"command": "rm a"}'}
+    assert (kind, data) == ("interrupt", {"variant": "tool_use", "subtype": "action"} | cut)
 
 
-def test_what_a_person_says_in_a_rejection_is_a_prompt():
-    answer = "The tool use was rejected. To tell you how to proceed, the user said:\nUse mv."
-    said = f"The user doesn't want to proceed with this tool use. {answer}"
-    interrupt, prompt = outcomes(("Bash", {"command": "rm a"}, said, True))
+def test_feedback_in_a_rejection_is_a_prompt():
+    feedback = "The tool use was rejected. To tell you how to proceed, the user said:\nUse mv."
+    rejected = f"The user doesn't want to proceed with this tool use. {feedback}"
+    interrupt, prompt = outcomes(("Bash", {"command": "rm a"}, rejected, True))
     assert (interrupt.kind, prompt.kind, prompt.data["text"]) == ("interrupt", "prompt", "Use mv.")
 
 
-def test_a_rejected_plan():
-    kind, data = single("ExitPlanMode", {"plan": "1. Do it"}, REJECTED, True)
-    assert (kind, data) == (
-        "plan_decision",
-        {"planPreview": "1. Do it", "responsePreview": "rejected", "approved": False},
-    )
+def test_a_rejected_plan_is_a_plan_decision():
+    data = {"planPreview": "1. Do it", "responsePreview": "rejected", "approved": False}
+    assert single("ExitPlanMode", {"plan": "1. Do it"}, REJECTED, True) == ("plan_decision", data)
 
 
-# File changes: the file's content before, the calls, and its content after.
-READ = ("Read", {"file_path": "/shop/a.py"})
-
-
-def edit(old, new, **more):
-    return ("Edit", {"file_path": "/shop/a.py", "old_string": old, "new_string": new, **more}, DONE, None)
+def edit(old, new, **options):
+    return ("Edit", {"file_path": "/shop/a.py", "old_string": old, "new_string": new, **options}, DONE, None)
 
 
 def write(content, answer=DONE):
@@ -207,6 +187,7 @@ def read(content, **arguments):
 
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
+# The file's content before, the calls, and its content after.
 CHANGES = {
     "an edit": (
         TEXT,
@@ -223,8 +204,8 @@ CHANGES = {
         [read("1\ta b\n2\tb\n3\ta\n4\t"), edit("a", "x", replace_all=True)],
         "x b\nb\nx\n",
     ),
-    "no line end at the end": ("a\nb", [read("1\ta\n2\tb"), edit("b", "c")], "a\nc"),
-    "an older form of Read": ("a\nb\n", [read("     1→a\n     2→b"), edit("b", "c")], "a\nc\n"),
+    "no newline at the end": ("a\nb", [read("1\ta\n2\tb"), edit("b", "c")], "a\nc"),
+    "an older format of Read": ("a\nb\n", [read("     1→a\n     2→b"), edit("b", "c")], "a\nc\n"),
     "unicode": ("日本\n🙂\n", [read("1\t日本\n2\t🙂\n3\t"), edit("🙂", "é")], "日本\né\n"),
     "a line is removed with its line end": (
         "a\nb\nc\n",
@@ -236,9 +217,9 @@ CHANGES = {
         [read("1\tsay \u201chi\u201d\n2\t"), edit('say "hi"', 'say "ho"')],
         "say \u201cho\u201d\n",
     ),
-    "written over": ("a\nb\n", [read("1\ta\n2\tb\n3\t"), write("c")], "c"),
+    "overwritten": ("a\nb\n", [read("1\ta\n2\tb\n3\t"), write("c")], "c"),
     "a new file": (None, [write("a\nb\n", CREATED)], "a\nb\n"),
-    "a new file by an edit": (None, [edit("", "a\n")], "a\n"),
+    "a new file created by an edit": (None, [edit("", "a\n")], "a\n"),
     "a new file, then changes": (None, [write("a\nb\n", CREATED), edit("b", "c"), write("d\n")], "d\n"),
     "an empty file": (
         "",
@@ -256,7 +237,7 @@ CHANGES = {
         [read("28\tline 28\n29\tline 29\n30\tline 30\n31\t", offset=28), edit("line 30", "x")],
         TEXT.replace("line 30", "x"),
     ),
-    "lines, when the whole was seen before": (
+    "lines after the whole file": (
         TEXT,
         [
             read(numbered(TEXT)),
@@ -266,7 +247,7 @@ CHANGES = {
         ],
         TEXT.replace("line 2\n", "").replace("line 25", "x"),
     ),
-    "a failed edit in between": (
+    "a failed edit": (
         "a\nb\n",
         [read("1\ta\n2\tb\n3\t"), (*edit("z", "y")[:2], "Not found", True), edit("b", "c")],
         "a\nc\n",
@@ -275,32 +256,24 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("before", "calls", "after"), CHANGES.values(), ids=CHANGES)
-def test_applied_changes_give_the_final_file(before, calls, after, tmp_path):
-    file = tmp_path / "a.py"
+def test_applied_changes_yield_the_final_file(before, calls, after, tmp_path):
     if before is not None:
-        file.write_bytes(before.encode())
-    changes = [
-        event for event in outcomes(*calls) if event.kind.startswith("file_") and event.kind != "file_read"
-    ]
-    assert changes
-    for change in changes:
-        assert change.data["path"] == "a.py"
-        assert "isPartial" not in change.data
-        subprocess.run(["git", "apply", "-"], input=change.data["diff"].encode(), cwd=tmp_path, check=True)
-    assert file.read_bytes() == after.encode()
+        (tmp_path / "a.py").write_bytes(before.encode())
+    changes = [(event.kind, event.data) for event in outcomes(*calls)]
+    assert apply_changes(tmp_path, changes) == {"a.py": after}
 
 
-def test_a_new_file_is_created_and_a_known_one_is_changed():
+def test_a_write_creates_a_new_file_and_changes_a_known_file():
     created, changed = outcomes(write("a\n", CREATED), write("b\n"))
     assert (created.kind, created.data["content"], created.data["linesAdded"]) == ("file_create", "a\n", 1)
     assert (changed.kind, changed.data["linesAdded"], changed.data["linesRemoved"]) == ("file_diff", 1, 1)
 
 
 PARTIAL = {
-    "never seen": [edit("old", "new")],
-    "only other lines seen": [read("10\tline 10\n11\tline 11", offset=10, limit=2), edit("old", "new")],
-    "at the edge of the seen lines": [read("10\told\n11\tb\n12\tc", offset=10, limit=3), edit("old", "new")],
-    "each occurrence in seen lines": [
+    "unknown file": [edit("old", "new")],
+    "other lines known": [read("10\tline 10\n11\tline 11", offset=10, limit=2), edit("old", "new")],
+    "at the edge of the known lines": [read("10\told\n11\tb\n12\tc", offset=10, limit=3), edit("old", "new")],
+    "each occurrence in known lines": [
         read("10\tb\n11\told\n12\tc", offset=10, limit=3),
         edit("old", "new", replace_all=True),
     ],
@@ -309,20 +282,20 @@ PARTIAL = {
 
 
 @pytest.mark.parametrize("calls", PARTIAL.values(), ids=PARTIAL)
-def test_a_change_in_unknown_text_says_so(calls):
+def test_a_change_in_unknown_text_is_partial(calls):
     change = outcomes(*calls)[-1]
     assert (change.kind, change.data["isPartial"]) == ("file_diff", True)
     assert (change.data["oldString"], change.data["newString"]) == ("old", "new")
     assert "-old\n+new\n" in change.data["diff"]
 
 
-def test_an_unknown_file_written_over():
+def test_overwriting_an_unknown_file_is_a_partial_change():
     (change,) = outcomes(write("a\nb\n"))
     assert (change.kind, change.data["isPartial"], change.data["content"]) == ("file_diff", True, "a\nb\n")
     assert (change.data["linesAdded"], change.data["linesRemoved"]) == (2, 0)
 
 
-def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
+def test_only_the_quoted_lines_of_a_file_changed_by_the_user_are_known():
     note = "Note: /shop/a.py was modified, either by the user or by a linter. Changes (shown with line numbers):\n"
     messages = [
         user("Do it."),
@@ -333,9 +306,9 @@ def test_a_file_that_the_person_changed_is_unknown_but_for_the_lines_shown():
     for call_id, old in (("t2", "six"), ("t3", "line 2\n")):
         name, arguments, content, _ = edit(old, "new")
         messages += [assistant(call(call_id, name, **arguments)), user(result(call_id, content))]
-    seen, unseen = [event.data for event in events(*messages) if event.kind == "file_diff"]
-    assert seen["diff"].endswith("@@ -5,3 +5,3 @@\n five\n-six\n+new\n seven\n")
-    assert ("isPartial" in seen, unseen["isPartial"]) == (False, True)
+    exact, partial = [event.data for event in events(*messages) if event.kind == "file_diff"]
+    assert exact["diff"].endswith("@@ -5,3 +5,3 @@\n five\n-six\n+new\n seven\n")
+    assert ("isPartial" in exact, partial["isPartial"]) == (False, True)
 
 
 ATTACHED = 'Called the Read tool with the following input: {"file_path":"/shop/a.py"}\n'
@@ -351,23 +324,14 @@ ATTACHMENTS = {
 
 
 @pytest.mark.parametrize("texts", ATTACHMENTS.values(), ids=ATTACHMENTS)
-def test_a_file_that_the_person_named_is_known(texts):
+def test_an_attached_file_is_known(texts):
     (change,) = outcomes(edit("old", "new"), before=[user(*texts)])
     assert change.data["diff"].endswith("@@ -1 +1 @@\n-old\n+new\n")
     assert "isPartial" not in change.data
 
 
-def test_a_notebook():
-    arguments = {
-        "notebook_path": "/shop/n.ipynb",
-        "new_source": "print(2)",
-        "cell_id": "c1",
-        "edit_mode": "replace",
-    }
+def test_a_notebook_edit_is_a_partial_change():
+    arguments = {"notebook_path": "/shop/n.ipynb", "new_source": "print(2)", "cell_id": "c1"}
     kind, data = single("NotebookEdit", arguments, "Updated cell c1 with print(2)")
-    assert (kind, data["path"], data["newString"], data["isPartial"]) == (
-        "file_diff",
-        "n.ipynb",
-        "print(2)",
-        True,
-    )
+    assert (kind, data["path"], data["newString"]) == ("file_diff", "n.ipynb", "print(2)")
+    assert data["isPartial"]

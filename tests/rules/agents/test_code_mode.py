@@ -1,10 +1,10 @@
-"""The calls in a script of code mode."""
+"""Code mode scripts: the calls that certainly ran."""
 
 import time
 
 import pytest
 
-from rules.agents.code_mode import calls
+from rules.agents.codex.code_mode import calls
 
 SCRIPTS = {
     "a string": ('await tools.apply_patch("a\\nb");', [("apply_patch", "a\nb")]),
@@ -17,25 +17,28 @@ SCRIPTS = {
     "a raw string": ("const p = String.raw`a\\nb`; await tools.apply_patch(p);", [("apply_patch", "a\\nb")]),
     "escapes": (r'await tools.a("\x41\u00e9\u{1F642}\"\\");', [("a", 'Aé🙂"\\')]),
     "several": ("await tools.a('1'); const r = await tools.b('2');", [("a", "1"), ("b", "2")]),
-    "at once": ("const [a, b] = await Promise.all([tools.a('1'), tools.b('2')]);", [("a", "1"), ("b", "2")]),
+    "concurrent": (
+        "const [a, b] = await Promise.all([tools.a('1'), tools.b('2')]);",
+        [("a", "1"), ("b", "2")],
+    ),
     "in a comment": ("// await tools.a('1')\n/* await tools.b('2') */", []),
     "in a string": ("text(\"await tools.a('1')\");", []),
     "a computed string": ("const p = 'a' + x; await tools.a(p); await tools.b('1' + x);", []),
     "an inserted value": ("await tools.a(`${x}`);", []),
-    "more arguments": ("await tools.a('1', 2);", []),
+    "two arguments": ("await tools.a('1', 2);", []),
     "an unknown variable": ("await tools.a(x);", []),
     "not awaited": ("tools.a('1');", []),
     "in a condition": ("if (x) { await tools.a('1'); }", []),
     "in a loop": ("for (const x of ['1']) await tools.a(x);", []),
     "in a function": ("const f = async () => await tools.a('1');", []),
-    "after an end": ("exit(); await tools.a('1');", []),
-    "in a choice": ("x ? await tools.a('1') : 0; ", []),
-    "a string without an end": ("await tools.a('1');\n\"", []),
+    "after exit": ("exit(); await tools.a('1');", []),
+    "in a conditional expression": ("x ? await tools.a('1') : 0; ", []),
+    "an unterminated string": ("await tools.a('1');\n\"", []),
 }
 
 
 @pytest.mark.parametrize(("script", "expected"), SCRIPTS.values(), ids=SCRIPTS)
-def test_calls_are_those_that_certainly_run(script, expected):
+def test_only_certain_calls_are_returned(script, expected):
     assert [(call.name, call.argument) for call in calls(script)] == expected
 
 
@@ -43,7 +46,7 @@ HOSTILE = ['"', '"\\', "/* ", "[ ", "await tools.a([", "const a = [", "const a =
 
 
 @pytest.mark.parametrize("part", HOSTILE)
-def test_a_hostile_script_takes_little_time(part):
+def test_hostile_scripts_are_read_quickly(part):
     start = time.process_time()
     calls(part * 100_000)
     assert time.process_time() - start < 1

@@ -2,11 +2,11 @@
 
 import pytest
 
+from tests.rules.agents.changed_files import apply_changes
 from tests.rules.agents.responses_items import (
     call,
     context,
     ended,
-    git_apply,
     outcomes,
     patch,
     patched,
@@ -17,12 +17,11 @@ from tests.rules.agents.responses_items import (
 )
 
 
-def of(*items):
-    """Kind and data of what followed the prompt, without ids of calls."""
-    found = outcomes(user("Fix it."), *items)
+def recorded(*items):
+    """Return the kind and data of the events after the prompt, without call ids."""
+    _prompt, *events = outcomes(user("Fix it."), *items)
     return [
-        (kind, {name: value for name, value in data.items() if name != "toolUseId"})
-        for kind, data in found[1:]
+        (kind, {name: value for name, value in data.items() if name != "toolUseId"}) for kind, data in events
     ]
 
 
@@ -30,30 +29,30 @@ COMMANDS = {
     "passed": (ended("c", "a.py\n"), {"stdout": "a.py\n", "exitCode": 0, "durationMs": 10}),
     "failed": (ended("c", "no\n", 3, "1.2500"), {"stdout": "no\n", "exitCode": 3, "durationMs": 1250}),
     "killed": (ended("c", "", -1), {"stdout": "", "exitCode": -1, "durationMs": 10}),
-    "names another exit code": (
+    "prints a different exit code": (
         ended("c", "Process exited with code 9\nOutput:\n", 1),
         {"stdout": "Process exited with code 9\nOutput:\n", "exitCode": 1, "durationMs": 10},
     ),
-    "older": (
+    "older format": (
         result("c", "Exit code: 2\nWall time: 0.5 seconds\nOutput:\nno"),
         {"stdout": "no", "exitCode": 2, "durationMs": 500},
     ),
-    "without a head": (result("c", "something else"), {"stdout": "something else"}),
+    "without a header": (result("c", "something else"), {"stdout": "something else"}),
 }
 
 
 @pytest.mark.parametrize(("output", "data"), COMMANDS.values(), ids=COMMANDS)
-def test_a_command(output, data):
-    assert of(call("c", "exec_command", cmd="ls"), output) == [("command", {"command": "ls"} | data)]
+def test_a_command_has_its_output_and_exit_code(output, data):
+    assert recorded(call("c", "exec_command", cmd="ls"), output) == [("command", {"command": "ls"} | data)]
 
 
-def test_a_command_in_words():
-    items = [call("c", "shell", command=["bash", "-lc", "ls -l"]), ended("c")]
-    assert of(*items)[0][1]["command"] == "ls -l"
-    assert of(call("c", "shell", command=["ls", "-l"]), ended("c"))[0][1]["command"] == "ls -l"
+@pytest.mark.parametrize("words", [["bash", "-lc", "ls -l"], ["ls", "-l"]])
+def test_a_command_can_be_an_argument_vector(words):
+    [(_, data)] = recorded(call("c", "shell", command=words), ended("c"))
+    assert data["command"] == "ls -l"
 
 
-def test_a_command_that_runs_longer_is_one_command_when_it_ends():
+def test_a_long_command_is_one_event_when_it_ends():
     items = [
         call("c1", "exec_command", cmd="make test"),
         running("c1", 4711, "one\n"),
@@ -72,38 +71,36 @@ def test_a_command_that_runs_longer_is_one_command_when_it_ends():
     )
 
 
+ABORTED = user("<turn_aborted>\nThe user interrupted the previous turn on purpose.\n</turn_aborted>")
+
+
 @pytest.mark.parametrize("output", ["Wall time: 4.6 seconds\naborted by user", "aborted by user after 4.6s"])
-def test_an_interrupted_command(output):
-    aborted = user("<turn_aborted>\nThe user interrupted the previous turn on purpose.\n</turn_aborted>")
-    items = [call("c", "exec_command", cmd="sleep 30"), result("c", output), aborted, user("Go on.")]
-    command, interrupt, prompt = of(*items)
+def test_an_interrupted_command_has_an_interrupt(output):
+    items = [call("c", "exec_command", cmd="sleep 30"), result("c", output), ABORTED, user("Go on.")]
+    command, interrupt, prompt = recorded(*items)
     assert command == ("command", {"command": "sleep 30"})
     assert interrupt[0] == "interrupt"
     assert (interrupt[1]["variant"], interrupt[1]["cutTool"]) == ("tool_use", "exec_command")
     assert prompt == ("prompt", {"text": "Go on.", "followsInterrupt": True})
 
 
-def test_an_interrupted_answer():
-    aborted = user("<turn_aborted>\nThe user interrupted the previous turn on purpose.\n</turn_aborted>")
-    interrupt, prompt = of(aborted, user("Go on."))
+def test_an_interrupted_answer_has_an_interrupt():
+    interrupt, prompt = recorded(ABORTED, user("Go on."))
     assert interrupt == ("interrupt", {"variant": "generation", "subtype": "generation"})
     assert prompt[1]["followsInterrupt"] is True
 
 
 @pytest.mark.parametrize("output", ["exec command rejected by user", "patch rejected by user"])
-def test_a_rejected_call(output):
-    [(kind, data)] = of(call("c", "exec_command", cmd="rm -r ."), result("c", output))
-    assert (kind, data["cutTool"], data["cutToolInput"]) == (
-        "interrupt",
-        "exec_command",
-        '{"cmd": "rm -r ."}',
-    )
+def test_a_rejected_call_is_an_interrupt(output):
+    [(kind, data)] = recorded(call("c", "exec_command", cmd="rm -r ."), result("c", output))
+    assert (kind, data["cutTool"]) == ("interrupt", "exec_command")
+    assert data["cutToolInput"] == '{"cmd": "rm -r ."}'
 
 
 BASE = "def add(a, b):\n    return a - b\n\n\ndef sub(a, b):\n    return a + b\n"
 
 
-def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
+def test_applied_changes_yield_the_final_files(tmp_path):
     files = {
         "calc.py": BASE,
         "old.py": "x\n",
@@ -112,14 +109,14 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content.encode())
-    shown = "".join(f"{n}\n" for n in range(39, 60))
+    printed = "".join(f"{n}\n" for n in range(39, 60))
     items = [
         call("c1", "exec_command", cmd="cat calc.py", workdir="/shop"),
         ended("c1", BASE),
         call("c2", "exec_command", cmd="cat ./here.txt"),
         ended("c2", "one\ntwo"),
         call("c3", "exec_command", cmd="sed -n '40,60p' part.py"),
-        ended("c3", shown),
+        ended("c3", printed),
         patch(
             "c4", "*** Update File: calc.py", "@@ def add(a, b):", "-    return a - b", "+    return a + b"
         ),
@@ -144,16 +141,7 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
         patch("c7", "*** Delete File: old.py"),
         patched("c7", "D old.py"),
     ]
-    for kind, data in of(*items):
-        assert "isPartial" not in data
-        if kind in ("file_diff", "file_create"):
-            git_apply(tmp_path, data["diff"])
-        elif kind == "file_delete":
-            (tmp_path / data["path"]).unlink()
-    final = {
-        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
-    }
-    assert final == {
+    assert apply_changes(tmp_path, recorded(*items)) == {
         "calc.py": "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n",
         "pkg/new.py": "y = 1\n",
         "there/it.txt": "one\nTWO\n",
@@ -161,39 +149,29 @@ def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
     }
 
 
-def test_a_change_of_an_unknown_file_has_only_its_own_lines():
-    items = [patch("c", "*** Update File: calc.py", "@@", " a", "-b", "+c"), patched("c", "M calc.py")]
-    [(kind, data)] = of(*items)
-    assert kind == "file_diff"
-    assert data == {
-        "path": "calc.py",
-        "diff": "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n",
-        "linesAdded": 1,
-        "linesRemoved": 1,
-        "isPartial": True,
-    }
-
-
-def test_a_change_of_several_parts_of_an_unknown_file_has_a_hunk_for_each():
+def test_a_change_of_an_unknown_file_has_a_hunk_for_each_chunk():
     lines = ["*** Update File: calc.py", "@@", " a", "-b", "+c", "@@ def f():", "+    # no", "-    return a"]
-    [(_, data)] = of(patch("c", *lines), patched("c", "M calc.py"))
+    [event] = recorded(patch("c", *lines), patched("c", "M calc.py"))
     hunks = "@@ -1,2 +1,2 @@\n a\n-b\n+c\n@@ -3 +3 @@\n-    return a\n+    # no\n"
-    assert (data["diff"], data["isPartial"]) == (f"--- a/calc.py\n+++ b/calc.py\n{hunks}", True)
-    assert (data["linesAdded"], data["linesRemoved"]) == (2, 2)
+    diff = f"--- a/calc.py\n+++ b/calc.py\n{hunks}"
+    data = {"path": "calc.py", "diff": diff, "linesAdded": 2, "linesRemoved": 2, "isPartial": True}
+    assert event == ("file_diff", data)
 
 
-def test_a_patch_that_failed_is_a_tool_use():
+def test_a_failed_patch_is_a_tool_use():
     failed = result(
         "c", "apply_patch verification failed: Failed to find expected lines in /shop/calc.py:\na"
     )
-    [(kind, data)] = of(patch("c", "*** Update File: calc.py", "@@", "-a", "+c"), failed)
+    [(kind, data)] = recorded(patch("c", "*** Update File: calc.py", "@@", "-a", "+c"), failed)
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", "apply_patch", False)
 
 
-def test_a_patch_given_to_a_shell_changes_files():
+def test_a_patch_in_a_shell_command_changes_files():
     command = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: new.py\n+x\n*** End Patch\nEOF"
     output = "Wall time: 0.0000 seconds\nOutput:\n" + patched("c", "A new.py")["output"]
-    [(kind, data)] = of(call("c", "exec_command", cmd=command, workdir="/shop/pkg"), result("c", output))
+    [(kind, data)] = recorded(
+        call("c", "exec_command", cmd=command, workdir="/shop/pkg"), result("c", output)
+    )
     assert (kind, data["path"], data["content"]) == ("file_create", "pkg/new.py", "x\n")
 
 
@@ -210,11 +188,11 @@ OTHER_TOOLS = {
         call("c", "spawn_agent", message="Count."),
         ("task_dispatch", {"taskPreview": "Count.", "toolName": "spawn_agent"}),
     ),
-    "server": (
+    "MCP server": (
         call("c", "mcp__docs__find", query="a"),
         ("mcp_call", {"tool": "mcp__docs__find", "argsPreview": '{"query": "a"}'}),
     ),
-    "server with a namespace": (
+    "MCP server with a namespace": (
         call("c", "find", query="a") | {"namespace": "mcp__docs__"},
         ("mcp_call", {"tool": "mcp__docs__find", "argsPreview": '{"query": "a"}'}),
     ),
@@ -226,12 +204,12 @@ OTHER_TOOLS = {
 
 
 @pytest.mark.parametrize(("item", "event"), OTHER_TOOLS.values(), ids=OTHER_TOOLS)
-def test_other_tools(item, event):
-    assert of(item, result("c", "fine")) == [event]
+def test_other_tools_have_their_kinds(item, event):
+    assert recorded(item, result("c", "fine")) == [event]
 
 
 def test_a_dispatch_names_the_subagent():
-    [(kind, data)] = of(call("c", "spawn_agent", message="Count."), result("c", '{"agent_id": "s2"}'))
+    [(kind, data)] = recorded(call("c", "spawn_agent", message="Count."), result("c", '{"agent_id": "s2"}'))
     assert (kind, data["agentId"]) == ("task_dispatch", "s2")
 
 
@@ -242,8 +220,8 @@ def test_a_dispatch_names_the_subagent():
         (patch("c", "*** Add File: a", "+b"), "unsupported custom tool call: apply_patch"),
     ],
 )
-def test_a_tool_that_codex_does_not_have_has_failed(item, output):
-    [(kind, data)] = of(item, result("c", output))
+def test_an_unsupported_tool_has_failed(item, output):
+    [(kind, data)] = recorded(item, result("c", output))
     assert (kind, data["ok"], data["error"]) == ("tool_use", False, output)
 
 
@@ -258,11 +236,11 @@ ADDED = [
 
 
 @pytest.mark.parametrize("text", ADDED)
-def test_texts_that_codex_adds_are_no_prompts(text):
-    assert of(user(text)) == []
+def test_added_texts_are_not_prompts(text):
+    assert recorded(user(text)) == []
 
 
-SAID = {
+PROMPTS = {
     "plain": ("Fix it, please.", "Fix it, please."),
     "with a tag": ("<b>bold</b>", "<b>bold</b>"),
     "starts with a tag": ("<turn_on> it", "<turn_on> it"),
@@ -273,35 +251,27 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("text", "prompt"), SAID.values(), ids=SAID)
-def test_texts_of_the_person_are_prompts(text, prompt):
-    assert of(user(text)) == [("prompt", {"text": prompt})]
+@pytest.mark.parametrize(("text", "prompt"), PROMPTS.values(), ids=PROMPTS)
+def test_user_texts_are_prompts(text, prompt):
+    assert recorded(user(text)) == [("prompt", {"text": prompt})]
 
 
-def test_an_image_is_noted_in_its_prompt():
+def test_a_prompt_marks_its_image():
     item = user("<image name=[Image #1]>", "</image>", "What is it?")
     item["content"].insert(1, {"type": "input_image", "image_url": "data:image/png;base64,AA=="})
-    assert of(item) == [("prompt", {"text": "[image]\nWhat is it?"})]
+    assert recorded(item) == [("prompt", {"text": "[image]\nWhat is it?"})]
 
 
-def test_a_command_of_the_person():
+def test_a_user_command_includes_its_output():
     text = (
         "<user_shell_command>\n<command>\nls\n</command>\n<result>\nExit code: 2\nDuration: 0.1000 seconds\n"
         "Output:\nno such file\n</result>\n</user_shell_command>"
     )
     data = {"command": "ls", "exitCode": 2, "stdout": "no such file", "human": True}
-    assert of(user(text)) == [("command", data)]
+    assert recorded(user(text)) == [("command", data)]
 
 
-def test_a_script_of_code_mode_is_a_tool_use():
-    script = "const r = await tools.exec_command({cmd: 'ls'});\ntext(r.output);"
-    item = {"type": "custom_tool_call", "name": "exec", "input": script, "call_id": "c"}
-    output = [{"type": "input_text", "text": "Script completed\nWall time 0.1 seconds\nOutput:\n"}]
-    [(kind, data)] = of(item, {"type": "custom_tool_call_output", "call_id": "c", "output": output})
-    assert (kind, data) == ("tool_use", {"toolName": "exec", "inputPreview": script, "ok": True})
-
-
-def test_tools_can_be_in_the_first_item():
+def test_the_first_item_can_offer_tools():
     offer = {"type": "additional_tools", "role": "developer", "tools": [{"type": "custom", "name": "exec"}]}
     assert request(tools=[], input=[offer, context(), user("Fix it.")]).has_tools
     assert not request(user("Fix it."), tools=[{"type": "web_search"}]).has_tools
@@ -311,7 +281,7 @@ COMPLETED = "Script completed\nWall time 0.1 seconds\nOutput:\n"
 
 
 def script(call_id, source, output, *printed):
-    """A script of code mode, and its result."""
+    """Return a code mode script and its result."""
     parts = [{"type": "input_text", "text": each} for each in (output, *printed)]
     return [
         {"type": "custom_tool_call", "name": "exec", "input": source, "call_id": call_id},
@@ -319,38 +289,32 @@ def script(call_id, source, output, *printed):
     ]
 
 
-def test_a_script_gives_the_patches_that_certainly_ran():
+def test_a_script_records_its_patches():
     patch_text = "*** Begin Patch\\n*** Add File: new.py\\n+x\\n*** End Patch"
     source = f'const patch = "{patch_text}";\ntext(await tools.apply_patch(patch));'
-    whole, created = outcomes(user("Fix it."), *script("c", source, COMPLETED, "{}"))[1:]
-    assert (whole[0], whole[1]["toolName"]) == ("tool_use", "exec")
-    assert (created[0], created[1]["path"], created[1]["content"]) == ("file_create", "new.py", "x\n")
-    assert (created[1]["toolUseId"], created[1]["parentToolUseId"]) == ("c:0", "c")
+    _prompt, (exec_kind, exec_data), (kind, data) = outcomes(
+        user("Fix it."), *script("c", source, COMPLETED, "{}")
+    )
+    assert (exec_kind, exec_data["toolName"], exec_data["inputPreview"]) == ("tool_use", "exec", source)
+    assert (kind, data["path"], data["content"]) == ("file_create", "new.py", "x\n")
+    assert (data["toolUseId"], data["parentToolUseId"]) == ("c:0", "c")
 
 
 PRINTED = '{"chunk_id":"1a","wall_time_seconds":0.25,"exit_code":3,"original_token_count":1,"output":"no\\n"}'
 
 
-def test_a_script_gives_its_command_if_it_printed_the_exit_code():
+def test_a_script_records_its_command_if_it_printed_the_exit_code():
     source = 'text(await tools.exec_command({cmd: "make test"}));'
-    _, (kind, data) = of(*script("c", source, COMPLETED, PRINTED))
-    assert kind == "command"
-    assert data == {
-        "command": "make test",
-        "exitCode": 3,
-        "stdout": "no\n",
-        "durationMs": 250,
-        "parentToolUseId": "c",
-    }
+    _, event = recorded(*script("c", source, COMPLETED, PRINTED))
+    data = {"command": "make test", "exitCode": 3, "stdout": "no\n", "durationMs": 250}
+    assert event == ("command", data | {"parentToolUseId": "c"})
 
 
-def test_a_script_that_runs_longer_gives_its_command_when_it_ends():
+def test_a_long_script_records_its_command_when_it_ends():
     source = 'text(await tools.exec_command({cmd: "make test"}));'
     waiting = call("c2", "wait", cell_id="5")
-    ended = {"type": "function_call_output", "call_id": "c2"} | {
-        "output": [{"type": "input_text", "text": COMPLETED}]
-    }
-    ended["output"].append({"type": "input_text", "text": PRINTED})
+    parts = [{"type": "input_text", "text": part} for part in (COMPLETED, PRINTED)]
+    ended = {"type": "function_call_output", "call_id": "c2", "output": parts}
     running = script("c1", source, "Script running with cell ID 5\nWall time 0.5 seconds\nOutput:\n")
     *_, (kind, data) = outcomes(user("Fix it."), *running, waiting, ended)
     assert (kind, data["toolUseId"], data["command"], data["exitCode"]) == ("command", "c1:0", "make test", 3)
@@ -362,10 +326,10 @@ UNCERTAIN = {
         "Script failed\nWall time 0.1 seconds\nOutput:\n",
     ),
     "still runs": ('text(await tools.exec_command({cmd: "ls"}));', "Script running with cell ID 5\n"),
-    "prints something else": ('text((await tools.exec_command({cmd: "ls"})).exit_code);', COMPLETED),
-    "decides": ('if (x) text(await tools.exec_command({cmd: "ls"}));', COMPLETED),
-    "computes": ('text(await tools.exec_command({cmd: "ls " + x}));', COMPLETED),
-    "does not wait": (
+    "prints only the exit code": ('text((await tools.exec_command({cmd: "ls"})).exit_code);', COMPLETED),
+    "has a condition": ('if (x) text(await tools.exec_command({cmd: "ls"}));', COMPLETED),
+    "computes the command": ('text(await tools.exec_command({cmd: "ls " + x}));', COMPLETED),
+    "does not await the patch": (
         'tools.apply_patch("*** Begin Patch\\n*** Add File: a\\n+b\\n*** End Patch");',
         COMPLETED,
     ),
@@ -373,7 +337,7 @@ UNCERTAIN = {
 
 
 @pytest.mark.parametrize(("source", "output"), UNCERTAIN.values(), ids=UNCERTAIN)
-def test_a_script_gives_nothing_that_is_uncertain(source, output):
+def test_a_script_does_not_record_uncertain_calls(source, output):
     printed = [PRINTED] if "exit_code" not in source else ["3"]
-    events = of(*script("c", source, output, *printed))
+    events = recorded(*script("c", source, output, *printed))
     assert [kind for kind, _ in events] == ["tool_use"]

@@ -1,4 +1,4 @@
-"""Promises of all dialects: each prompt, answer, call and outcome is one event, however often it is sent."""
+"""All dialects: each prompt, answer, call and outcome is one event, however often it is sent."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -6,25 +6,21 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rules.agents import anthropic_messages, chat_completions, openai_responses
-from rules.events.recorded_events import ResponseUsage
+from rules.agents.model_apis import anthropic_messages, chat_completions, openai_responses
 from tests.rules.agents import completions, messages, responses_items
-
-USAGE = {"input": 12, "output": 34, "cacheRead": 5}
-FACTS = ResponseUsage("req_1", "model-1", USAGE, 1_500_000, 80, 900)
+from tests.rules.agents.messages import MEASURED, identities
 
 
 class Dialect(NamedTuple):
-    """A conversation in a dialect.
+    """How to build conversations in a dialect.
 
-    headers -- of its agent, and of a subagent
-    agent -- the agent of these headers
-    tool -- a tool that runs a command, and the name of its argument
-    call -- an answer with a call
-    outcome -- the result of a call; `ran` of a command
-    read -- the request of headers and a body
-    live -- the whole response with a text; `broken` the start of one; `document` one that was not streamed
-    title -- what a request for a title, or another call that is not the conversation, has
+    subagent -- a subagent's headers
+    tool -- a tool that runs a command, and its argument's name
+    call -- builds an answer with a call
+    outcome, ran -- build the result of a call and of a command
+    live, document -- a complete response with a text, streamed or not
+    broken -- the start of a stream
+    title -- fields of a request for a title
     """
 
     module: Any
@@ -52,7 +48,7 @@ def collected(module, *parts):
 
 
 def answer_with_call(assistant, call):
-    return lambda text, *named, **arguments: [assistant(text, call(*named, **arguments))]
+    return lambda text, *args, **arguments: [assistant(text, call(*args, **arguments))]
 
 
 MESSAGES = Dialect(
@@ -64,8 +60,8 @@ MESSAGES = Dialect(
     user=messages.user,
     assistant=messages.assistant,
     call=answer_with_call(messages.assistant, messages.call),
-    outcome=lambda *named: messages.user(messages.result(*named)),
-    ran=lambda *named: messages.user(messages.result(*named)),
+    outcome=lambda *args: messages.user(messages.result(*args)),
+    ran=lambda *args: messages.user(messages.result(*args)),
     request=messages.request,
     live=messages.response,
     broken=[
@@ -87,7 +83,7 @@ RESPONSES = Dialect(
     tool=("exec_command", "cmd"),
     user=responses_items.user,
     assistant=responses_items.assistant,
-    call=lambda text, *named, **data: [responses_items.assistant(text), responses_items.call(*named, **data)],
+    call=lambda text, *args, **data: [responses_items.assistant(text), responses_items.call(*args, **data)],
     outcome=responses_items.result,
     ran=responses_items.ended,
     request=responses_items.request,
@@ -127,12 +123,12 @@ def kinds(events):
     return [event.kind for event in events]
 
 
-def identities(request):
-    return [(event.kind, event.identity, event.index) for turn in request.turns() for event in turn]
+def request_identities(request):
+    return identities(chain(*request.turns()))
 
 
 def conversation(dialect):
-    """A prompt, an answer with a command, and its outcome."""
+    """Return a prompt, an answer with a command, and the command's outcome."""
     tool, argument = dialect.tool
     run = dialect.call("I look.", "call_1", tool, **{argument: "ls"})
     return [dialect.user("Fix it."), *run, dialect.ran("call_1", "a.py\n")]
@@ -159,7 +155,7 @@ def test_a_turn_has_the_response_its_calls_their_outcomes_and_the_next_prompt(di
 
 def test_a_response_has_its_text_and_usage(dialect):
     live = dialect.live("I look.")
-    (answer,) = live.events(dialect.request(dialect.user("Fix it.")), FACTS)
+    (answer,) = live.events(dialect.request(dialect.user("Fix it.")), MEASURED)
     assert live.is_complete
     assert (answer.kind, answer.data) == (
         "ai_response",
@@ -173,34 +169,36 @@ def test_a_response_has_its_text_and_usage(dialect):
 
 def test_a_document_is_a_response(dialect):
     document = collected(dialect.module, dialect.document("Done."))
-    (answer,) = document.events(dialect.request(dialect.user("Fix it.")), FACTS)
+    (answer,) = document.events(dialect.request(dialect.user("Fix it.")), MEASURED)
     assert (document.is_complete, answer.data["lastAssistantMessage"]) == (True, "Done.")
 
 
-def test_a_broken_stream_gives_what_came(dialect):
+def test_a_broken_stream_records_its_received_text(dialect):
     broken = collected(dialect.module, *dialect.broken)
-    (answer,) = broken.events(dialect.request(dialect.user("Fix it.")), FACTS)
+    (answer,) = broken.events(dialect.request(dialect.user("Fix it.")), MEASURED)
     assert (broken.is_complete, answer.data["lastAssistantMessage"]) == (False, "I lo")
 
 
 def test_a_response_is_the_same_event_in_the_next_request(dialect):
     earlier = [dialect.user("One."), dialect.assistant("First."), dialect.user("Two.")]
-    (live,) = dialect.live("Done.").events(dialect.request(*earlier), FACTS)
+    (live,) = dialect.live("Done.").events(dialect.request(*earlier), MEASURED)
     later = dialect.request(*earlier, dialect.assistant("Done."), dialect.user("Three."))
-    assert (live.kind, live.identity, live.index) == identities(later)[0]
+    assert (live.kind, live.identity, live.index) == request_identities(later)[0]
 
 
-def test_the_same_prompt_and_answer_three_times_are_three_of_each(dialect):
+def test_repeated_prompts_and_answers_are_separate_events(dialect):
     history = [dialect.user("Go on."), dialect.assistant("Done.")] * 3
-    found = identities(dialect.request(*history))
-    assert len(found) == len(set(found)) == 6
-    assert set(identities(dialect.request(*history[:-1]))) < set(found)
+    recorded = request_identities(dialect.request(*history))
+    assert len(recorded) == len(set(recorded)) == 6
+    assert set(request_identities(dialect.request(*history[:-1]))) < set(recorded)
 
 
 def test_a_resumed_conversation_has_the_same_events(dialect):
     history = [*conversation(dialect), dialect.assistant("Done."), dialect.user("More.")]
-    first = identities(dialect.request(*history))
-    resumed = identities(dialect.request(*history, dialect.assistant("Yes."), dialect.user("Even more.")))
+    first = request_identities(dialect.request(*history))
+    resumed = request_identities(
+        dialect.request(*history, dialect.assistant("Yes."), dialect.user("Even more."))
+    )
     assert resumed[-len(first) :] == first
 
 
@@ -209,30 +207,30 @@ def test_a_subagent_has_no_prompts_and_its_responses_no_text(dialect):
     events = [event for turn in task.turns() for event in turn]
     assert kinds(events) == ["tool_intent", "command"]
     assert {event.agent_id for event in events} == {"child"}
-    (usage,) = dialect.live("Two lines.").events(task, FACTS)
+    (usage,) = dialect.live("Two lines.").events(task, MEASURED)
     assert (usage.kind, usage.agent_id) == ("subagent_usage", "child")
     assert "lastAssistantMessage" not in usage.data
 
 
-def test_a_title_gives_usage_only(dialect):
+def test_a_title_request_records_only_usage(dialect):
     title = dialect.request(dialect.user("Fix it."), **dialect.title)
     assert list(title.turns()) == []
-    (usage,) = dialect.live("A title").events(title, FACTS)
+    (usage,) = dialect.live("A title").events(title, MEASURED)
     assert (usage.kind, usage.data["outputTokens"]) == ("subagent_usage", 34)
     assert "lastAssistantMessage" not in usage.data
 
 
-def test_an_unknown_tool_gives_generic_events(dialect):
+def test_an_unknown_agent_has_generic_events(dialect):
     call = dialect.call("I look.", "call_1", "peek", at=1)
-    some = [dialect.user("Fix it."), *call, dialect.outcome("call_1", "fine")]
-    unknown = dialect.request(*some, headers={"user-agent": "some-tool/1.0"})
+    messages = [dialect.user("Fix it."), *call, dialect.outcome("call_1", "fine")]
+    unknown = dialect.request(*messages, headers={"user-agent": "some-tool/1.0"})
     latest, first = unknown.turns()
     assert kinds(first) == ["prompt"]
     assert kinds(latest) == ["ai_response", "tool_intent", "tool_use"]
     assert latest[2].data == {
         "toolName": "peek", "inputPreview": '{"at": 1}', "ok": True, "toolUseId": "call_1"
     }  # fmt: skip
-    assert unknown.agent == dialect.request(*some[:1], headers={}).agent
+    assert unknown.agent == dialect.request(*messages[:1], headers={}).agent
     assert unknown.agent.tool is None
 
 
@@ -241,59 +239,38 @@ VALUES = [
     {"type": 7}, {"type": "text"}, {"type": "message"}, {"type": "a_call", "id": {}}, {"index": "x"},
 ]  # fmt: skip
 NAMES = (
-    *("type", "role", "content", "text", "id", "name", "input", "output", "action", "call_id", "arguments"),
-    *("tool_use_id", "tool_call_id", "tool_calls", "function", "encrypted_content", "index", "delta"),
+    "type role content text id name input output action call_id arguments tool_use_id tool_call_id tool_calls "
+    "function encrypted_content index delta"
 )
-BODY = (
-    "messages",
-    "input",
-    "system",
-    "tools",
-    "functions",
-    "instructions",
-    "metadata",
-    "max_tokens",
-    "model",
-)
-TYPES = (
-    *("message", "text", "tool_use", "tool_result", "function_call", "function_call_output", "compaction"),
-    *("web_search_call", "reasoning"),
-)
+BODY = "messages input system tools functions instructions metadata max_tokens model"
+TYPES = "message text tool_use tool_result function_call function_call_output compaction web_search_call reasoning"
 PARTS = (
-    *("message_start", "content_block_start", "content_block_delta", "message", "response.completed"),
-    *("response.output_item.done", "response.output_text.delta", "response.created"),
+    "message_start content_block_start content_block_delta message response.completed response.created "
+    "response.output_item.done response.output_text.delta"
 )
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_values_of_any_type_raise_nothing(dialect, value):
-    blocks = [value, *({"type": kind, name: value} for kind in (*TYPES, value) for name in NAMES)]
-    said = [
-        {"role": role, "content": value, name: value}
-        for role in ("user", "assistant", "tool")
-        for name in NAMES
-    ]
-    said += [{"role": role, "content": blocks, "tool_calls": blocks} for role in ("user", "assistant", value)]
-    bodies = [{name: value} for name in BODY]
-    bodies += [
-        {"messages": each, "input": each, "tools": [value], "system": [value]} for each in (blocks, said)
-    ]
-    parts = [
+def test_no_value_raises(dialect, value):
+    roles = ("user", "assistant", "tool", value)
+    blocks = [
         value,
-        {"choices": value},
-        {"choices": [value]},
-        completions.chunk(content=value, tool_calls=value),
+        *({"type": kind, name: value} for kind in (*TYPES.split(), value) for name in NAMES.split()),
     ]
-    parts += [completions.chunk(tool_calls=[value, {"index": value, "id": value, "function": value}])]
-    for kind in PARTS:
-        named = ({"type": kind, "index": 0, name: value} for name in (*NAMES, "message", "response", "item"))
-        parts += [
-            *named,
-            {"type": kind, "index": 0, "content_block": value, "item": value, "output_index": value},
-        ]
+    messages = [{"role": role, "content": value, name: value} for role in roles for name in NAMES.split()]
+    messages += [{"role": role, "content": blocks, "tool_calls": blocks} for role in roles]
+    bodies = [{name: value} for name in BODY.split()]
+    for items in (blocks, messages):
+        bodies.append({"messages": items, "input": items, "tools": [value], "system": [value]})
+    parts = [value, {"choices": value}, {"choices": [value]}]
+    parts.append(completions.chunk(content=value, tool_calls=value))
+    parts.append(completions.chunk(tool_calls=[value, {"index": value, "id": value, "function": value}]))
+    for kind in PARTS.split():
+        part = {"type": kind, "index": 0}
+        parts += [part | {name: value} for name in (*NAMES.split(), "message", "response", "item")]
+        parts.append(part | {"content_block": value, "item": value, "output_index": value})
     for body in bodies:
         for headers in ({}, dialect.headers):
-            read = dialect.module.read_request(headers, body)
-            turns = list(read.turns())
-            assert all(isinstance(event.data, dict) for event in chain(*turns))
-    assert collected(dialect.module, *parts).events(read, FACTS) is not None
+            request = dialect.module.read_request(headers, body)
+            assert all(isinstance(event.data, dict) for event in chain(*request.turns()))
+    assert collected(dialect.module, *parts).events(request, MEASURED) is not None

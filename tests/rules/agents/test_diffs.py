@@ -1,4 +1,4 @@
-"""Unified diffs: applied to the text before, they give the text after, byte by byte."""
+"""Unified diffs, applied with git."""
 
 import subprocess
 import time
@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from rules.agents import diffs
-from rules.agents.diffs import unified_diff
+from rules.agents.files import diffs
+from rules.agents.files.diffs import unified_diff
 
 NUMBERS = "".join(f"{number}\n" for number in range(1, 41))
 
@@ -18,7 +18,7 @@ CHANGES = {
     "far apart": (NUMBERS, NUMBERS.replace("\n3\n", "\nthree\n").replace("\n33\n", "\n33\nx\ny\n")),
     "inserted at the start": ("a\nb\n", "x\na\nb\n"),
     "inserted at the end": ("a\nb\n", "a\nb\nx\n"),
-    "one line more of the same": ("a\na\na\n", "a\na\na\na\n"),
+    "a repeated line added": ("a\na\na\n", "a\na\na\na\n"),
     "all lines removed": ("a\nb\n", ""),
     "an empty file filled": ("", "a\nb\n"),
     "line end added": ("a\nb", "a\nb\n"),
@@ -29,7 +29,7 @@ CHANGES = {
     "carriage returns": ("a\r\nb\r\nc\r\n", "a\r\nB\r\nc\r\n"),
     "to carriage returns": ("a\nb\n", "a\r\nb\r\n"),
     "a carriage return in a line": ("a\rb\nc\n", "a\rb\nd\n"),
-    "separators that are no line ends": ("a\u2028b\x0bc\x0cd\x85e\nf\n", "a\u2028b\x0bc\x0cd\x85e\ng\n"),
+    "other separators": ("a\u2028b\x0bc\x0cd\x85e\nf\n", "a\u2028b\x0bc\x0cd\x85e\ng\n"),
     "unicode": ("Grüße\n日本\n🙂\n", "Grüße\n日本語\n🙂\n"),
     "looks like a diff": ("--- a\n+++ b\n@@ -1 +1 @@\n", "--- a\n+++ c\n@@ -1 +1 @@\n-x\n"),
     "large and all different": (NUMBERS * 20, "x" + NUMBERS.replace("\n", "\nx") * 20),
@@ -42,7 +42,7 @@ def git_apply(folder, diff):
 
 @pytest.mark.parametrize("split_lines", [diffs.MAX_SPLIT_LINES, -1], ids=["lines", "texts"])
 @pytest.mark.parametrize(("before", "after"), CHANGES.values(), ids=CHANGES)
-def test_an_applied_diff_gives_the_text_after(before, after, split_lines, tmp_path, monkeypatch):
+def test_an_applied_diff_yields_the_new_text(before, after, split_lines, tmp_path, monkeypatch):
     monkeypatch.setattr(diffs, "MAX_SPLIT_LINES", split_lines)
     file = tmp_path / "file.txt"
     file.write_bytes(before.encode())
@@ -67,7 +67,7 @@ def test_a_deleted_file(tmp_path):
     assert (change.lines_added, change.lines_removed) == (0, 2)
 
 
-def test_a_part_of_a_file_has_the_numbers_of_its_lines():
+def test_a_partial_text_keeps_its_line_numbers():
     change = unified_diff("a", "10\n11\n12\n", "10\nx\ny\n12\n", first_line=10)
     assert change.diff == "--- a/a\n+++ b/a\n@@ -10,3 +10,4 @@\n 10\n-11\n+x\n+y\n 12\n"
     assert (change.lines_added, change.lines_removed) == (2, 1)
@@ -77,13 +77,13 @@ def test_equal_texts_have_no_hunks():
     assert unified_diff("a", "x\n", "x\n") == ("--- a/a\n+++ b/a\n", 0, 0)
 
 
-def test_a_name_cannot_add_a_line():
+def test_a_newline_in_a_path_is_escaped():
     assert unified_diff("a\n@@ b", "x\n", "y\n").diff.startswith(
         "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1 +1 @@\n"
     )
 
 
-def test_repeated_lines_do_not_take_long():
+def test_repeated_lines_are_compared_quickly():
     before = "".join(f"{'ab'[number % 3 % 2]}\n" for number in range(20_000))
     started = time.process_time()
     change = unified_diff("a", before, before.replace("a\nb\n", "b\na\n"))
@@ -91,7 +91,7 @@ def test_repeated_lines_do_not_take_long():
     assert change.lines_added == change.lines_removed > 0
 
 
-def test_few_lines_that_are_repeated_are_not_compared_for_long():
+def test_a_few_lines_repeated_often_are_compared_quickly():
     old, new = "a\nx\n" * 600, "a\ny\n" * 100
     started = time.process_time()
     change = unified_diff("f", old, new)
@@ -99,13 +99,13 @@ def test_few_lines_that_are_repeated_are_not_compared_for_long():
     assert change.lines_removed - change.lines_added == 1000
 
 
-def test_changes_far_apart_in_a_large_file_are_small():
+def test_distant_changes_in_a_large_file_have_a_small_diff():
     before = "".join(f"{number}\n" for number in range(10_000))
     change = unified_diff("a", before, before.replace("\n100\n", "\nx\n").replace("\n9900\n", "\ny\n"))
     assert (change.lines_added, change.lines_removed) == (2, 2)
 
 
-def test_a_change_in_a_large_file_has_the_numbers_and_context_of_its_lines():
+def test_a_change_in_a_large_file_keeps_its_line_numbers_and_context():
     before = "".join(f"{number}\n" for number in range(1, diffs.MAX_SPLIT_LINES + 10))
     change = unified_diff("a", before, before.replace("\n100\n", "\nx\ny\n"))
     lines = [" 97", " 98", " 99", "-100", "+x", "+y", " 101", " 102", " 103"]
@@ -113,7 +113,7 @@ def test_a_change_in_a_large_file_has_the_numbers_and_context_of_its_lines():
     assert (change.lines_added, change.lines_removed) == (2, 1)
 
 
-def test_millions_of_short_lines_take_little_memory():
+def test_a_million_short_lines_take_little_memory():
     text = "x\n" * 1_000_000
     tracemalloc.start()
     change = unified_diff("a", "a\n", text)

@@ -1,4 +1,4 @@
-"""Texts that are shortened."""
+"""Shortened texts."""
 
 import pytest
 
@@ -8,8 +8,8 @@ SECRETS = ["PST-ABCD-EFGH", "sk-ant-api03-" + "a" * 90]
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=["candidate key", "provider key"])
-def test_a_secret_at_the_end_of_a_shortened_text_is_masked(secret):
+def test_a_truncated_secret_is_masked(secret):
     for start in range(480, 500):
-        shown = event_data.preview("x" * (start - 1) + f" {secret} and more")
-        assert secret[:5] not in shown
-        assert len(shown) <= event_data.MAX_PREVIEW_CHARACTERS
+        preview = event_data.preview("x" * (start - 1) + f" {secret} and more")
+        assert secret[:5] not in preview
+        assert len(preview) <= event_data.MAX_PREVIEW_CHARACTERS

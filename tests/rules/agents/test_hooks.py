@@ -11,14 +11,9 @@ FOLDER = "/home/ada/shop"
 
 
 def read(name, tool="claude-code", now=NOW, **fields):
-    common = {
-        "session_id": "s1",
-        "prompt_id": "p1",
-        "cwd": FOLDER,
-        "transcript_path": "/home/ada/.claude/s1.jsonl",
-    }
-    found = hooks.read(tool, common | {"hook_event_name": name} | fields, now)
-    return found[1] if found else []
+    common = {"session_id": "s1", "prompt_id": "p1", "cwd": FOLDER, "hook_event_name": name}
+    result = hooks.read(tool, common | fields, now)
+    return result[1] if result else []
 
 
 def only(events):
@@ -26,14 +21,15 @@ def only(events):
     return event.kind, event.data
 
 
-def done(tool_name, tool_input, tool_response, **fields):
-    call = {"tool_name": tool_name, "tool_input": tool_input, "tool_use_id": "toolu_1", "duration_ms": 7}
-    return read("PostToolUse", tool_response=tool_response, **(call | fields))
+CALL = {"tool_use_id": "toolu_1", "duration_ms": 7}
 
 
-def failed(tool_name, tool_input, error, **fields):
-    call = {"tool_name": tool_name, "tool_input": tool_input, "tool_use_id": "toolu_1", "duration_ms": 7}
-    return read("PostToolUseFailure", error=error, **(call | fields))
+def succeeded(name, arguments, response, **fields):
+    return read("PostToolUse", tool_name=name, tool_input=arguments, tool_response=response, **CALL, **fields)
+
+
+def failed(name, arguments, error, **fields):
+    return read("PostToolUseFailure", tool_name=name, tool_input=arguments, error=error, **CALL, **fields)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +52,7 @@ def failed(tool_name, tool_input, error, **fields):
         ("SessionEnd", {"reason": "logout"}, "session_end", {"reason": "logout"}),
         ("SubagentStart", {"agent_type": "Explore"}, "subagent_start", {"subagentType": "Explore"}),
         ("PreCompact", {"trigger": "auto"}, "context_compact", {"trigger": "auto"}),
+        ("Interrupt", {}, "interrupt", {"variant": "generation", "subtype": "generation"}),
         (
             "PreToolUse",
             {"tool_name": "Bash", "tool_input": {"command": "ls"}, "tool_use_id": "toolu_1"},
@@ -76,28 +73,13 @@ def failed(tool_name, tool_input, error, **fields):
         ),
     ],
 )
-def test_each_hook_is_an_event(name, fields, kind, data):
+def test_a_hook_is_an_event(name, fields, kind, data):
     assert only(read(name, **fields)) == (kind, data)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "PostToolBatch",
-        "MessageDisplay",
-        "TaskCreated",
-        "TaskCompleted",
-        "PostCompact",
-        "Notification",
-        "New",
-        "",
-    ],
-)
-def test_hooks_that_repeat_others_or_are_unknown_are_no_event(name):
-    assert (
-        read(name, tool_name="Bash", tool_calls=[{}], delta="Fo", message_id="m", task_id="1", message="x")
-        == []
-    )
+@pytest.mark.parametrize("name", ["PostToolBatch", "MessageDisplay", "TaskCreated", "PostCompact", "New", ""])
+def test_other_hooks_are_ignored(name):
+    assert read(name, tool_name="Bash", tool_calls=[{}], delta="Fo", message_id="m", task_id="1") == []
 
 
 @pytest.mark.parametrize(
@@ -111,9 +93,9 @@ def test_hooks_that_repeat_others_or_are_unknown_are_no_event(name):
         (None, {}),
     ],
 )
-def test_a_command_that_passed_has_its_exit_code_if_it_is_known(response, data):
+def test_a_successful_command_has_its_exit_code_if_known(response, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
-    assert only(done("Bash", {"command": "make test"}, response)) == ("command", expected)
+    assert only(succeeded("Bash", {"command": "make test"}, response)) == ("command", expected)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +108,7 @@ def test_a_command_that_passed_has_its_exit_code_if_it_is_known(response, data):
         ("It printed\nExit code 3\n", {}, {"error": "It printed\nExit code 3\n"}),
     ],
 )
-def test_a_command_that_failed_has_the_exit_code_at_the_start_of_its_error(error, fields, data):
+def test_a_failed_command_has_the_exit_code_of_its_error(error, fields, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
     assert only(failed("Bash", {"command": "make test"}, error, **fields)) == ("command", expected)
 
@@ -134,7 +116,7 @@ def test_a_command_that_failed_has_the_exit_code_at_the_start_of_its_error(error
 BEFORE = "def total(prices):\n\treturn 0\n\n\ndef count(prices):\n\treturn len(prices)\n"
 AFTER = BEFORE.replace("return 0", "return sum(prices)")
 EDIT = {"file_path": f"{FOLDER}/cart.py", "old_string": "return 0", "new_string": "return sum(prices)"}
-# Claude Code's hunks have blanks instead of tabs, so that they do not apply to the file.
+# Claude Code's hunks have spaces instead of tabs and do not apply to the file.
 PATCH = [
     {
         **{"oldStart": 1, "oldLines": 3, "newStart": 1, "newLines": 3},
@@ -147,9 +129,9 @@ DIFF = (
 )
 
 
-def test_an_edit_has_the_diff_of_the_file_before_and_after_it():
+def test_an_edit_has_the_exact_diff():
     response = {"filePath": EDIT["file_path"], "originalFile": BEFORE, "structuredPatch": PATCH}
-    kind, data = only(done("Edit", EDIT, response))
+    kind, data = only(succeeded("Edit", EDIT, response))
     assert kind == "file_diff"
     assert data["diff"] == DIFF
     assert (data["path"], data["linesAdded"], data["linesRemoved"]) == ("cart.py", 1, 1)
@@ -157,35 +139,33 @@ def test_an_edit_has_the_diff_of_the_file_before_and_after_it():
     assert "isPartial" not in data
 
 
-def test_an_edit_is_of_the_text_in_the_file_and_not_of_the_text_that_the_model_wrote():
+def test_an_edit_uses_the_files_quotes():
     arguments = EDIT | {"old_string": "it\u2019s", "new_string": "it\u2019s not"}
     response = {"originalFile": "it's\n", "oldString": "it's", "newString": "it's not"}
-    _, data = only(done("Edit", arguments, response))
+    _, data = only(succeeded("Edit", arguments, response))
     assert data["diff"] == "--- a/cart.py\n+++ b/cart.py\n@@ -1 +1 @@\n-it's\n+it's not\n"
 
 
-def test_an_edit_without_the_file_before_it_says_so():
-    _, data = only(done("Edit", EDIT, {}))
+def test_an_edit_without_its_base_is_partial():
+    _, data = only(succeeded("Edit", EDIT, {}))
     assert data["isPartial"] is True
     assert (data["oldString"], data["newString"]) == ("return 0", "return sum(prices)")
 
 
-def test_a_write_creates_a_file_or_replaces_one():
+def test_a_write_creates_or_replaces_a_file():
     arguments = {"file_path": f"{FOLDER}/src/new.py", "content": "a = 1\nb = 2"}
-    kind, data = only(
-        done("Write", arguments, {"type": "create", "originalFile": None, "structuredPatch": []})
-    )
+    kind, data = only(succeeded("Write", arguments, {"type": "create", "originalFile": None}))
     new = "--- /dev/null\n+++ b/src/new.py\n@@ -0,0 +1,2 @@\n+a = 1\n+b = 2\n\\ No newline at end of file\n"
     assert (kind, data["path"], data["content"]) == ("file_create", "src/new.py", "a = 1\nb = 2")
     assert (data["diff"], data["linesAdded"]) == (new, 2)
-    kind, data = only(done("Write", arguments, {"type": "update", "originalFile": "a = 1\n"}))
+    kind, data = only(succeeded("Write", arguments, {"type": "update", "originalFile": "a = 1\n"}))
     assert (kind, data["linesAdded"], data["linesRemoved"]) == ("file_diff", 1, 0)
     assert data["diff"].endswith("@@ -1 +1,2 @@\n a = 1\n+b = 2\n\\ No newline at end of file\n")
 
 
-def test_a_write_into_an_empty_file_is_a_change():
+def test_writing_to_an_empty_file_is_an_exact_change():
     arguments = {"file_path": f"{FOLDER}/a.py", "content": "a = 1\n"}
-    kind, data = only(done("Write", arguments, {"type": "update", "originalFile": ""}))
+    kind, data = only(succeeded("Write", arguments, {"type": "update", "originalFile": ""}))
     assert (kind, "isPartial" in data) == ("file_diff", False)
     assert data["diff"] == "--- a/a.py\n+++ b/a.py\n@@ -0,0 +1 @@\n+a = 1\n"
 
@@ -215,69 +195,61 @@ def test_a_write_into_an_empty_file_is_a_change():
         (("Skill", {"skill": "x"}, {}), "tool_use", {"toolName": "Skill", "ok": True}),
     ],
 )
-def test_each_tool_has_its_kind(call, kind, data):
-    found, fields = only(done(*call))
-    assert found == kind
-    assert fields | data | {"durationMs": 7, "toolUseId": "toolu_1"} == fields
+def test_tools_have_their_kinds(call, kind, data):
+    recorded_kind, recorded = only(succeeded(*call))
+    assert recorded_kind == kind
+    assert recorded | data | {"durationMs": 7, "toolUseId": "toolu_1"} == recorded
 
 
-def test_a_failed_call_changed_and_read_nothing():
+def test_a_failed_call_is_a_tool_use():
     kind, data = only(failed("Read", {"file_path": "/none"}, "File does not exist."))
-    assert (kind, data["toolName"], data["ok"], data["error"]) == (
-        "tool_use",
-        "Read",
-        False,
-        "File does not exist.",
-    )
+    assert (kind, data["toolName"], data["ok"]) == ("tool_use", "Read", False)
+    assert data["error"] == "File does not exist."
     assert only(failed("ExitPlanMode", {"plan": "1"}, "Not in plan mode."))[0] == "tool_use"
 
 
 def test_a_subagents_events_have_its_id():
-    (event,) = done("Bash", {"command": "ls"}, {"stdout": ""}, agent_id="a1")
+    (event,) = succeeded("Bash", {"command": "ls"}, {"stdout": ""}, agent_id="a1")
     assert event.agent_id == "a1"
 
 
 @pytest.mark.parametrize("name", ["UserPromptSubmit", "Stop", "SessionStart", "SessionEnd", "PreCompact"])
-def test_a_hook_of_two_settings_files_is_one_event(name):
+def test_a_hook_in_two_settings_files_is_one_event(name):
     fields = {"prompt": "Go on", "last_assistant_message": "Done", "source": "startup"}
-    (one,), (other,) = (read(name, now=NOW + timedelta(seconds=offset), **fields) for offset in (0, 5))
-    assert (one.identity, one.index) == (other.identity, other.index)
+    (first,), (second,) = (read(name, now=NOW + timedelta(seconds=offset), **fields) for offset in (0, 5))
+    assert (first.identity, first.index) == (second.identity, second.index)
 
 
-def test_the_same_words_in_another_prompt_are_another_event():
+def test_repeated_texts_are_separate_events():
     for name, field in (("UserPromptSubmit", "prompt"), ("Stop", "last_assistant_message")):
-        (one,), (other,) = (read(name, prompt_id=prompt, **{field: "Go on"}) for prompt in ("p1", "p2"))
-        assert one.identity != other.identity
+        (first,), (second,) = (read(name, prompt_id=prompt, **{field: "Go on"}) for prompt in ("p1", "p2"))
+        assert first.identity != second.identity
 
 
-def test_a_session_that_is_resumed_later_starts_again():
-    (one,), (other,) = (
-        read("SessionStart", source="resume", now=NOW + timedelta(hours=hour)) for hour in (0, 1)
-    )
-    assert one.identity != other.identity
+def test_each_start_of_a_resumed_session_is_an_event():
+    times = (NOW, NOW + timedelta(hours=1))
+    (first,), (second,) = (read("SessionStart", source="resume", now=time) for time in times)
+    assert first.identity != second.identity
 
 
-def test_codex_has_no_exit_codes_and_says_the_same_in_two_ways():
+def test_codex_commands_have_no_exit_code():
     call = {"tool": "codex", "tool_use_id": "call_1", "turn_id": "t1"}
     ran = read("PostToolUse", tool_name="Bash", tool_input={"command": "make"}, tool_response="ok\n", **call)
     assert only(ran) == ("command", {"command": "make", "stdout": "ok\n", "toolUseId": "call_1"})
+
+
+def test_codex_stop_hook_and_notification_are_one_event():
     (stop,) = read("Stop", "codex", prompt_id=None, turn_id="t1", last_assistant_message="Done.")
-    notice = {
-        "type": "agent-turn-complete",
-        "thread-id": "s1",
-        "turn-id": "t1",
-        "last-assistant-message": "Done.",
-    }
-    event_source, (notified,) = hooks.read("codex", notice, NOW)
+    notification = {"type": "agent-turn-complete", "thread-id": "s1", "turn-id": "t1"}
+    event_source, events = hooks.read("codex", notification | {"last-assistant-message": "Done."}, NOW)
     assert event_source.agent_session == "s1"
-    assert notified == stop
-    assert only(read("Interrupt", "codex"))[0] == "interrupt"
+    assert events == [stop]
 
 
 PATCHED = "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\nA a.py\nM b.py\nD c.py\n"
 
 
-def test_a_patch_of_codex_is_one_event_for_each_file():
+def test_a_codex_patch_has_one_event_per_file():
     patch = (
         "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n"
         "*** Delete File: c.py\n*** End Patch"
@@ -293,51 +265,22 @@ def test_a_patch_of_codex_is_one_event_for_each_file():
 
 
 VALUES = [None, True, 0, -1, 10**400, 1.5, "", "x", "\ud800\x00", [], [[]], {}, {"a": {"b": []}}]
-MEMBERS = (
-    "session_id",
-    "prompt_id",
-    "cwd",
-    "prompt",
-    "tool_name",
-    "tool_use_id",
-    "tool_input",
-    "tool_response",
-    "error",
-)
-INPUTS = ("command", "file_path", "old_string", "new_string", "content", "todos", "prompt", "plan")
-RESPONSES = (
-    "stdout",
-    "interrupted",
-    "originalFile",
-    "oldString",
-    "structuredPatch",
-    "file",
-    "task",
-    "numFiles",
-)
-TOOLS = (
-    "Bash",
-    "Read",
-    "Edit",
-    "Write",
-    "NotebookEdit",
-    "TodoWrite",
-    "TaskCreate",
-    "Agent",
-    "Grep",
-    "apply_patch",
-)
+FIELDS = "session_id prompt_id cwd prompt tool_name tool_use_id tool_input tool_response error"
+INPUTS = "command file_path old_string new_string content todos prompt plan"
+RESPONSES = "stdout interrupted originalFile oldString structuredPatch file task numFiles"
+TOOLS = "Bash Read Edit Write NotebookEdit TodoWrite TaskCreate Agent Grep apply_patch"
 
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex"])
 @pytest.mark.parametrize("value", VALUES, ids=str)
-def test_no_value_of_any_field_is_an_error(tool, value):
+def test_no_value_raises(tool, value):
+    fields = FIELDS.split()
     for name in hooks._READERS:
-        for field in MEMBERS:
+        for field in fields:
             read(name, tool, **({"tool_name": "Edit", "tool_use_id": "1"} | {field: value}))
-        hooks.read(tool, dict.fromkeys((*MEMBERS, "hook_event_name", "last_assistant_message"), value), NOW)
-    for tool_name in TOOLS:
+        hooks.read(tool, dict.fromkeys((*fields, "hook_event_name", "last_assistant_message"), value), NOW)
+    for tool_name in TOOLS.split():
         call = {"tool_name": tool_name, "tool_use_id": "1", "error": value, "duration_ms": value}
         for name in ("PostToolUse", "PostToolUseFailure"):
-            read(name, tool, tool_input=dict.fromkeys(INPUTS, value), tool_response=value, **call)
-            read(name, tool, tool_input=value, tool_response=dict.fromkeys(RESPONSES, value), **call)
+            read(name, tool, tool_input=dict.fromkeys(INPUTS.split(), value), tool_response=value, **call)
+            read(name, tool, tool_input=value, tool_response=dict.fromkeys(RESPONSES.split(), value), **call)

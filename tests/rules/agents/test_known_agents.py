@@ -1,12 +1,13 @@
-"""Agents: how each is recognized, and the smallest one that can be added (CONTRIBUTING.md#adding-a-coding-agent)."""
+"""Known agents: their headers, and a minimal new agent (CONTRIBUTING.md#adding-a-coding-agent)."""
 
 import re
 
 import pytest
 
-from rules.agents.dialect import Agent, Outcome, Tool
-from rules.agents.known_agents import UnknownAgent, recognize
-from rules.agents.messages_conversation import Conversation
+from rules.agents.known_agents import recognize
+from rules.agents.model_apis.conversation import Conversation
+from rules.agents.tools import Outcome, Tool, ToolTable
+from rules.agents.unknown_agent import Agent, UnknownAgent
 from tests.rules.agents.messages import assistant, call, result, user
 
 
@@ -22,7 +23,7 @@ from tests.rules.agents.messages import assistant, call, result, user
         ({}, None),
     ],
 )
-def test_an_agent_is_recognized_by_its_headers(headers, name):
+def test_agents_are_recognized_by_their_headers(headers, name):
     assert recognize(headers).name == name
 
 
@@ -33,7 +34,7 @@ def run(outcome: Outcome) -> list[dict]:
 class Example(UnknownAgent):
     name = "example"
     user_agent = re.compile(r"example/([\w.]+)")
-    tools = {"run": Tool("command", run)}
+    tools = ToolTable({"run": Tool("command", run)})
 
 
 def test_an_agent_needs_a_name_a_user_agent_and_a_table():

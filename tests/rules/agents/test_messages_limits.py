@@ -1,26 +1,19 @@
-"""Requests of the Messages API that are malformed, long or made to take long."""
+"""Limits on the time that a request takes."""
 
 import time
 from collections.abc import Sequence
 
 import pytest
 
-from tests.rules.agents.messages import (
-    FACTS,
-    assistant,
-    call,
-    events,
-    request,
-    response,
-    result,
-    user,
-)
+from rules.agents.model_apis import openai_responses
+from tests.rules.agents import responses_items
+from tests.rules.agents.messages import MEASURED, assistant, call, events, request, response, result, user
 
 LS = call("t1", "Bash", command="ls")
 
 
 class Lazy(Sequence):
-    """Messages that count how many were read."""
+    """Messages that record which indexes were read."""
 
     def __init__(self, messages):
         self._messages = messages
@@ -47,17 +40,26 @@ def long_conversation(length):
 
 def test_only_the_end_of_a_long_conversation_is_read():
     lazy = Lazy(long_conversation(5000))
-    read = request(messages=lazy)
+    long_request = request(messages=lazy)
     started = time.process_time()
-    turns = read.turns()
+    turns = long_request.turns()
     next(turns), next(turns)
-    response("done").events(read, FACTS)
+    response("done").events(long_request, MEASURED)
     assert time.process_time() - started < 0.05
     assert len(lazy.read) < 10
 
 
+def test_only_the_end_of_a_long_conversation_is_translated():
+    run = [responses_items.call("c", "exec_command", cmd="ls"), responses_items.ended("c")]
+    lazy = Lazy([responses_items.context(), responses_items.user("Fix it."), *run * 2_500])
+    body = {"input": lazy, "tools": []}
+    latest = next(openai_responses.read_request(responses_items.HEADERS, body).turns())
+    assert [event.kind for event in latest] == ["tool_intent", "command"]
+    assert len(lazy.read) < 50
+
+
 @pytest.mark.parametrize(("turns_between", "is_partial"), [(490, None), (5_000, True)])
-def test_a_file_is_searched_in_the_latest_turns(turns_between, is_partial):
+def test_only_the_latest_turns_are_searched_for_a_file(turns_between, is_partial):
     edit = call("e", "Edit", file_path="/shop/a", old_string="two\n", new_string="2\n")
     read = assistant(call("r", "Read", file_path="/shop/a")), user(result("r", "1\tone\n2\ttwo\n3\t"))
     between = long_conversation(2 * turns_between)[1:]
@@ -70,18 +72,11 @@ def test_a_file_is_searched_in_the_latest_turns(turns_between, is_partial):
     assert len(lazy.read) <= 2 * 500 + 1
 
 
-def test_a_whole_conversation_is_read_in_linear_time():
+def test_a_conversation_is_read_in_linear_time():
     messages = long_conversation(4000)
-    for number in range(0, 500):
-        edit = call(
-            f"e{number}", "Edit", file_path="/shop/a", old_string=f"{number}\n", new_string=f"{number + 1}\n"
-        )
-        messages += [
-            assistant(edit),
-            user(result(f"e{number}", "updated")),
-            assistant("ok"),
-            user("continue"),
-        ]
+    for number, edit in enumerate(_edits(500)):
+        messages += [assistant(edit), user(result(f"e{number}", "updated"))]
+        messages += [assistant("ok"), user("continue")]
     started = time.process_time()
     assert len(events(*messages)) > 6000
     assert time.process_time() - started < 3
@@ -101,24 +96,17 @@ def test_a_whole_conversation_is_read_in_linear_time():
 )
 def test_texts_are_read_in_linear_time(opening):
     messages = [user("a"), assistant(LS), user(result("t1", opening * 20_000), opening * 20_000)]
-    messages += [
-        {"role": "system", "content": opening * 20_000},
-        assistant(call("e", "Edit", file_path="/a", old_string="a", new_string="b")),
-        user(result("e", "ok")),
-    ]
+    edit = call("e", "Edit", file_path="/a", old_string="a", new_string="b")
+    messages += [{"role": "system", "content": opening * 20_000}, assistant(edit), user(result("e", "ok"))]
     started = time.process_time()
     events(*messages)
     assert time.process_time() - started < 1
 
 
-def test_calls_are_generic_when_the_time_for_reading_is_over():
-    messages = [
-        user("a"),
-        *(each for n in range(3) for each in (assistant(LS | {"id": f"t{n}"}), user(result(f"t{n}", "x")))),
-    ]
-    limited = request(*messages)
-    answers = iter([True, False, False])
-    limited.limit(lambda: next(answers))
+def test_calls_are_generic_after_the_time_limit():
+    limited = request(*long_conversation(6))
+    has_time = iter([True, False, False])
+    limited.limit(lambda: next(has_time))
     kinds = [[event.kind for event in turn if event.kind != "tool_intent"] for turn in limited.turns()]
     assert kinds == [["command"], ["tool_use"], ["tool_use"], ["prompt"]]
 
@@ -130,11 +118,11 @@ def _edits(count):
     ]
 
 
-def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
+def test_the_time_limit_stops_many_edits_of_a_large_file():
     content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 20_000))
     edits = _edits(400)
     messages = [user("a"), assistant(call("r", "Read", file_path="/shop/a")), user(result("r", content))]
-    messages += [assistant(*edits), user(*(result(each["id"], "updated") for each in edits))]
+    messages += [assistant(*edits), user(*(result(edit["id"], "updated") for edit in edits))]
     limited = request(*messages)
     end = time.thread_time() + 0.2
     limited.limit(lambda: time.thread_time() < end)
@@ -143,7 +131,7 @@ def test_many_edits_of_a_large_file_end_with_the_time_for_reading():
 
 
 @pytest.mark.parametrize("count", [150, 30_000])
-def test_a_call_with_many_edits_takes_bounded_time(count):
+def test_a_call_with_many_edits_is_read_quickly(count):
     content = "\n".join(f"{number}\tline {number} of a long file" for number in range(1, 30_000))
     edits = [{"old_string": f"line {n} of", "new_string": f"line {n} from"} for n in range(count)]
     messages = [user("a"), assistant(call("r", "Read", file_path="/shop/a")), user(result("r", content))]
@@ -153,7 +141,7 @@ def test_a_call_with_many_edits_takes_bounded_time(count):
     assert time.process_time() - started < 2
 
 
-def test_an_edit_cannot_make_a_file_of_any_length():
+def test_an_edit_that_makes_a_file_too_long_is_partial():
     edit = call("e", "Edit", file_path="/shop/a", old_string="a", new_string="b" * 5000, replace_all=True)
     messages = [user("x"), assistant(call("w", "Write", file_path="/shop/a", content="a" * 5000))]
     messages += [user(result("w", "File created successfully")), assistant(edit), user(result("e", "ok"))]

@@ -1,58 +1,43 @@
-"""opencode's tools and user messages, in the Messages API, where results have an error flag."""
+"""opencode's tools and user messages, in the Messages API."""
 
-import subprocess
+from itertools import chain, count
 
 import pytest
 
-from rules.agents import anthropic_messages
 from tests.rules.agents import messages
-from tests.rules.agents.messages import assistant, result, user
+from tests.rules.agents.changed_files import apply_changes
+from tests.rules.agents.messages import MEASURED, assistant, call, response, result, user
 
 HEADERS = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.46", "x-session-id": "ses_0a1b2c3d"}
 SYSTEM = [messages.text("You help.\n<env>\n  Working directory: /shop\n</env>")]
 EDITED, WRITTEN = "Edit applied successfully.", "Wrote file successfully."
 
 
-def call(call_id, tool, /, **arguments):
-    return {"type": "tool_use", "id": call_id, "name": tool, "input": arguments}
+def request(*conversation):
+    return messages.request(*conversation, headers=HEADERS, system=SYSTEM)
 
 
-def said(*texts):
-    """Kind and data of what is said after an answer."""
-    body = {
-        "system": SYSTEM,
-        "tools": messages.TOOLS,
-        "messages": [user("Hi"), assistant("Yes"), user(*texts)],
-    }
-    latest = next(anthropic_messages.read_request(HEADERS, body).turns())
-    return [(event.kind, event.data) for event in latest[1:]]
-
-
-def of(*steps):
-    """Kind and data of the outcomes of calls, each with its result."""
-    history = [user("Fix it.")]
-    for block, output in steps:
-        history += [assistant(block), user(output)]
-    body = {"system": SYSTEM, "tools": messages.TOOLS, "messages": history}
-    turns = list(anthropic_messages.read_request(HEADERS, body).turns())[::-1]
-    events = [event for turn in turns[1:] for event in turn if event.kind != "tool_intent"]
+def recorded(*steps):
+    """Return the kind and data of calls' outcomes, without call ids."""
+    conversation = [user("Fix it."), *chain(*((assistant(block), user(output)) for block, output in steps))]
+    _prompt, *turns = reversed(list(request(*conversation).turns()))
     return [
         (event.kind, {name: value for name, value in event.data.items() if name != "toolUseId"})
-        for event in events
+        for event in chain(*turns)
+        if event.kind != "tool_intent"
     ]
 
 
+NUMBERS = count()
+
+
 def step(tool, output, /, is_error=None, **arguments):
-    step.count += 1
-    call_id = f"call_{step.count}"
+    call_id = f"call_{next(NUMBERS)}"
     return call(call_id, tool, **arguments), result(call_id, output, is_error)
 
 
-step.count = 0
-
-
-def shown(path, content, end=None):
-    """The result of reading a file."""
+def printed(path, content, end=None):
+    """Return the result of reading a file."""
     lines = content.removesuffix("\n").split("\n")
     numbered = "\n".join(f"{number}: {line}" for number, line in enumerate(lines, 1))
     end = end or f"End of file - total {len(lines)} lines"
@@ -67,8 +52,8 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(("output", "stdout"), COMMANDS.values(), ids=COMMANDS)
-def test_the_exit_code_of_a_command_is_unknown(output, stdout):
-    assert of(step("bash", output, command="make test")) == [
+def test_a_command_has_no_exit_code(output, stdout):
+    assert recorded(step("bash", output, command="make test")) == [
         ("command", {"command": "make test", "stdout": stdout})
     ]
 
@@ -76,64 +61,60 @@ def test_the_exit_code_of_a_command_is_unknown(output, stdout):
 BASE = "def add(a, b):\n    return a - b\n\n\ndef sub(a, b):\n    return a + b\n"
 
 
-def test_changes_applied_to_their_base_give_the_final_files(tmp_path):
+def test_applied_changes_yield_the_final_files(tmp_path):
     (tmp_path / "calc.py").write_text(BASE)
     (tmp_path / "old.py").write_text("x\n")
     patch = (
         "*** Begin Patch\n*** Update File: calc.py\n@@ def sub(a, b):\n-    return a + b\n+    return b - a\n"
         "*** Add File: new.py\n+x\n*** Delete File: old.py\n*** End Patch"
     )
-    events = of(
-        step("read", shown("/shop/calc.py", BASE), filePath="/shop/calc.py"),
+    events = recorded(
+        step("read", printed("/shop/calc.py", BASE), filePath="/shop/calc.py"),
         step("edit", EDITED, filePath="/shop/calc.py", oldString="a - b", newString="a + b"),
         step("write", WRITTEN, filePath="/shop/pkg/new.py", content="y = 1\n"),
         step("write", WRITTEN, filePath="/shop/pkg/new.py", content="y = 2"),
         step("apply_patch", "Success. Updated the following files:\nM calc.py", patchText=patch),
         step("edit", EDITED, filePath="/shop/calc.py", oldString="b", newString="c", replaceAll=True),
     )
-    for kind, data in events:
-        assert "isPartial" not in data
-        if kind in ("file_diff", "file_create"):
-            subprocess.run(["git", "apply", "-"], input=data["diff"].encode(), cwd=tmp_path, check=True)
-        elif kind == "file_delete":
-            (tmp_path / data["path"]).unlink()
-    final = {
-        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
-    }
     calc = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return b - a\n".replace("b", "c")
-    assert final == {"calc.py": calc, "new.py": "x\n", "pkg/new.py": "y = 2"}
+    assert apply_changes(tmp_path, events) == {"calc.py": calc, "new.py": "x\n", "pkg/new.py": "y = 2"}
 
 
-def test_reading_a_file():
+def test_a_read_file_has_its_length():
     data = {"path": "calc.py", "contentLength": len(BASE), "numLines": 6}
-    assert of(step("read", shown("/shop/calc.py", BASE), filePath="/shop/calc.py")) == [("file_read", data)]
+    assert recorded(step("read", printed("/shop/calc.py", BASE), filePath="/shop/calc.py")) == [
+        ("file_read", data)
+    ]
 
 
 @pytest.mark.parametrize(
-    "output", ["Image read successfully", shown("/shop/a", "x" * 2000 + "... (line truncated to 2000 chars)")]
+    "output",
+    ["Image read successfully", printed("/shop/a", "x" * 2000 + "... (line truncated to 2000 chars)")],
 )
-def test_a_file_whose_content_is_not_shown(output):
-    assert of(step("read", output, filePath="/shop/a")) == [("file_read", {"path": "a"})]
+def test_an_incomplete_file_has_no_length(output):
+    assert recorded(step("read", output, filePath="/shop/a")) == [("file_read", {"path": "a"})]
 
 
-def test_a_part_of_a_file_is_no_base_for_a_new_content():
-    part = shown("/shop/a", "x\ny\n", "Showing lines 1-2 of 9. Use offset=3 to continue.")
-    events = of(
+def test_overwriting_a_partly_known_file_is_a_partial_change():
+    part = printed("/shop/a", "x\ny\n", "Showing lines 1-2 of 9. Use offset=3 to continue.")
+    events = recorded(
         step("read", part, filePath="/shop/a"), step("write", WRITTEN, filePath="/shop/a", content="z\n")
     )
     assert (events[1][0], events[1][1]["isPartial"], events[1][1]["content"]) == ("file_diff", True, "z\n")
 
 
-def test_an_edit_of_an_unknown_file_has_only_its_own_lines():
-    [(kind, data)] = of(step("edit", EDITED, filePath="/shop/a", oldString="x", newString="y"))
+def test_an_edit_of_an_unknown_file_is_a_partial_change():
+    [(kind, data)] = recorded(step("edit", EDITED, filePath="/shop/a", oldString="x", newString="y"))
     assert kind == "file_diff"
     assert (data["path"], data["oldString"], data["newString"], data["isPartial"]) == ("a", "x", "y", True)
 
 
 @pytest.mark.parametrize("is_error", [True, None])
 @pytest.mark.parametrize("tool", ["edit", "write", "apply_patch"])
-def test_a_change_that_failed_is_a_tool_use(tool, is_error):
-    [(kind, data)] = of(step(tool, "Could not find oldString in the file.", is_error, filePath="/shop/a"))
+def test_a_failed_change_is_a_tool_use(tool, is_error):
+    [(kind, data)] = recorded(
+        step(tool, "Could not find oldString in the file.", is_error, filePath="/shop/a")
+    )
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", tool, False)
 
 
@@ -165,24 +146,24 @@ OTHER_TOOLS = {
 
 
 @pytest.mark.parametrize(("call_and_result", "event"), OTHER_TOOLS.values(), ids=OTHER_TOOLS)
-def test_other_tools(call_and_result, event):
-    assert of(call_and_result) == [event]
+def test_other_tools_have_their_kinds(call_and_result, event):
+    assert recorded(call_and_result) == [event]
 
 
-def test_a_tool_that_opencode_does_not_have_has_failed():
+def test_an_unavailable_tool_has_failed():
     output = "The arguments provided to the tool are invalid: Model tried to call unavailable tool 'x'."
-    [(kind, data)] = of(step("invalid", output, tool="x"))
+    [(kind, data)] = recorded(step("invalid", output, tool="x"))
     assert (kind, data["ok"]) == ("tool_use", False)
 
 
-def test_a_rejected_call():
+def test_a_rejected_call_is_an_interrupt():
     output = "The user rejected permission to use this specific tool call."
-    [(kind, data)] = of(step("bash", output, True, command="rm -r ."))
+    [(kind, data)] = recorded(step("bash", output, True, command="rm -r ."))
     assert (kind, data["variant"], data["cutTool"]) == ("interrupt", "tool_use", "bash")
 
 
-def test_an_interrupted_command():
-    command, interrupt = of(step("bash", "Tool execution aborted", True, command="sleep 30"))
+def test_an_interrupted_command_has_an_interrupt():
+    command, interrupt = recorded(step("bash", "Tool execution aborted", True, command="sleep 30"))
     assert command == ("command", {"command": "sleep 30"})
     assert (interrupt[0], interrupt[1]["cutTool"]) == ("interrupt", "bash")
 
@@ -191,27 +172,25 @@ def test_an_interrupted_command():
     "text",
     [
         'Called the Read tool with the following input: {"filePath":"/shop/a"}',
-        shown("/shop/a", "x\n"),
+        printed("/shop/a", "x\n"),
         "<system-reminder>\nPlan mode is active.\n</system-reminder>",
         "Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.",
         "Attached media from tool result:",
     ],
 )
-def test_texts_that_opencode_adds_are_no_prompts(text):
-    assert said(text, "Go on.") == [("prompt", {"text": "Go on."})]
+def test_added_texts_are_not_prompts(text):
+    latest = next(request(user("Hi"), assistant("Yes"), user(text, "Go on.")).turns())
+    assert [(event.kind, event.data) for event in latest[1:]] == [("prompt", {"text": "Go on."})]
 
 
-def test_a_summary_is_no_answer_and_what_it_replaces_is_not_repeated():
+def test_a_summary_is_not_an_answer_and_does_not_repeat_events():
     summary = [user("What did we do so far?"), assistant("We fixed it."), user("Go on.")]
-    history = [*summary, assistant("Done."), user("More.")]
-    body = {"system": SYSTEM, "tools": messages.TOOLS}
-    first = anthropic_messages.read_request(HEADERS, body | {"messages": summary})
-    assert [[event.data for event in turn] for turn in first.turns()] == [[{"text": "Go on."}]]
-    later = anthropic_messages.read_request(HEADERS, body | {"messages": history})
-    assert [[event.data for event in turn] for turn in later.turns()] == [[{"text": "More."}]]
+    later = [*summary, assistant("Done."), user("More.")]
+    assert [[event.data for event in turn] for turn in request(*summary).turns()] == [[{"text": "Go on."}]]
+    assert [[event.data for event in turn] for turn in request(*later).turns()] == [[{"text": "More."}]]
 
 
-def test_a_summary_can_follow_turns_that_are_kept():
+def test_a_summary_can_follow_uncompacted_turns():
     block, output = step("bash", "1\n", command="ls")
     kept = [user("Fix it."), assistant(block), user(output)]
     summary = [
@@ -219,20 +198,16 @@ def test_a_summary_can_follow_turns_that_are_kept():
         assistant("We fixed it."),
         user("Continue if you have next steps, or stop and ask for clarification."),
     ]
-    body = {"system": SYSTEM, "tools": messages.TOOLS, "messages": [*kept, *summary]}
-    turns = list(anthropic_messages.read_request(HEADERS, body).turns())
-    assert [[event.kind for event in turn] for turn in turns] == [
-        ["tool_intent", "command", "prompt"],
-        ["prompt"],
-    ]
-    assert turns[0][2].data == {"text": "Go on."}
+    latest, first = request(*kept, *summary).turns()
+    assert [event.kind for event in first] == ["prompt"]
+    assert [event.kind for event in latest] == ["tool_intent", "command", "prompt"]
+    assert latest[2].data == {"text": "Go on."}
 
 
-def test_the_same_answer_after_another_summary_is_another():
+def test_equal_answers_after_different_summaries_are_different_events():
     answers = set()
     for summary in ("We began.", "We went on."):
-        history = [user("What did we do so far?"), assistant(summary), user("Go on.")]
-        body = {"system": SYSTEM, "tools": messages.TOOLS, "messages": history}
-        request = anthropic_messages.read_request(HEADERS, body)
-        answers.add(messages.response("Done.").events(request, messages.FACTS)[0].identity)
+        compacted = request(user("What did we do so far?"), assistant(summary), user("Go on."))
+        (answer,) = response("Done.").events(compacted, MEASURED)
+        answers.add(answer.identity)
     assert len(answers) == 2

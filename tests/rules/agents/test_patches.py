@@ -1,10 +1,10 @@
-"""Patches in the format of apply_patch, applied as Codex applies them."""
+"""Patches in the apply_patch format, applied like Codex does."""
 
 import time
 
 import pytest
 
-from rules.agents import patches
+from rules.agents.files import patches
 
 BASE = "def one():\n    return 1\n\n\ndef two():\n    return 1\n"
 
@@ -30,9 +30,9 @@ APPLIED = {
     "two chunks": ("a\nb\nc\nd\n", ["@@", "-a", "+A", "@@", " c", "-d", "+D"], "A\nb\nc\nD\n"),
     "at the end of the file": ("a\nb\na\n", ["@@", "-a", "+A", "*** End of File"], "a\nb\nA\n"),
     "only added lines": ("a\n", ["@@", "+b"], "a\nb\n"),
-    "an empty context line without its blank": ("a\n\nb\n", ["@@", " a", "", "-b", "+c"], "a\n\nc\n"),
-    "blanks at line ends": ("a  \nb\n", ["@@", "-a", "+c"], "c\nb\n"),
-    "another indentation": ("\ta\nb\n", ["@@", "-    a", "+\tc"], "\tc\nb\n"),
+    "an empty context line without its space": ("a\n\nb\n", ["@@", " a", "", "-b", "+c"], "a\n\nc\n"),
+    "trailing spaces": ("a  \nb\n", ["@@", "-a", "+c"], "c\nb\n"),
+    "different indentation": ("\ta\nb\n", ["@@", "-    a", "+\tc"], "\tc\nb\n"),
     "typographic characters": ("a \u2013 \u201cb\u201d\n", ["@@", '-a - "b"', "+c"], "c\n"),
     "no line end at the end": ("a\nb", ["@@", "-b", "+c"], "a\nc\n"),
     "carriage returns": ("a\r\nb\r\n", ["@@", "-a", "+c"], "c\nb\r\n"),
@@ -41,16 +41,16 @@ APPLIED = {
 
 
 @pytest.mark.parametrize(("before", "lines", "after"), APPLIED.values(), ids=APPLIED)
-def test_an_update_gives_the_text_after(before, lines, after):
+def test_an_update_is_applied(before, lines, after):
     assert patches.apply(before, update(*lines)) == after
 
 
 @pytest.mark.parametrize("lines", [["@@ nowhere", "-a", "+b"], ["@@", "-c", "+b"], ["@@", " a", " c", "+b"]])
-def test_an_update_of_other_lines_gives_nothing(lines):
+def test_an_update_without_matching_lines_is_not_applied(lines):
     assert patches.apply("a\nb\n", update(*lines)) is None
 
 
-def test_a_patch_of_several_files():
+def test_a_patch_can_change_several_files():
     added, deleted, moved = patches.parse(
         patch(
             "*** Add File: new.py",
@@ -80,18 +80,18 @@ def test_a_patch_of_several_files():
         "\n".join(["*** Begin Patch", "*** Add File: a", "+b"]),
     ],
 )
-def test_other_texts_are_no_patches(text):
+def test_invalid_patches_are_empty(text):
     assert patches.parse(text) == []
 
 
-def test_a_hostile_patch_takes_little_time():
+def test_hostile_patches_are_applied_quickly():
     start = time.process_time()
     patches.apply("a\n" * 20_000, update("@@", *["-a"] * 20_000, "-b"))
     patches.apply("a\n" * 1_000, update("@@", *["-a"] * 200, "-b"))
     assert time.process_time() - start < 1
 
 
-def test_lines_that_are_equal_but_for_their_characters_are_found_in_time():
+def test_typographic_lines_are_compared_quickly():
     lines = ["-" * 500] * 1000
     chunks = update("@@", *(" " + line.replace("-", "\u2014") for line in lines[1:]), "-b")
     started = time.process_time()

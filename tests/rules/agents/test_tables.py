@@ -1,12 +1,16 @@
-"""The known agents: whatever a call or a text has, nothing raises."""
+"""Known agents accept any call and any text."""
 
 from itertools import product
 
 import pytest
 
-from rules.agents.dialect import Outcome
 from rules.agents.known_agents import AGENTS
+from rules.agents.tools import Outcome
 
+NAMES = (
+    "cmd command workdir session_id cell_id path plan message query file_path old_string new_string edits offset limit "
+    "url subagent_type filePath oldString newString content patchText pattern todos prompt"
+)
 ARGUMENTS = [
     None,
     True,
@@ -18,28 +22,7 @@ ARGUMENTS = [
     "await tools.exec_command({})",
     [],
     {},
-    *(
-        {name: value}
-        for name in (
-            *("cmd", "command", "workdir", "session_id", "cell_id", "path", "plan", "message", "query"),
-            *("file_path", "old_string", "new_string", "edits", "offset", "limit", "url", "subagent_type"),
-        )
-        for value in (None, 7, [], [[]], {}, "x")
-    ),
-    *(
-        {name: value}
-        for name in (
-            "filePath",
-            "oldString",
-            "newString",
-            "content",
-            "patchText",
-            "pattern",
-            "todos",
-            "prompt",
-        )
-        for value in (None, 7, [], [[]], {}, "x")
-    ),
+    *({name: value} for name in NAMES.split() for value in (None, 7, [], [[]], {}, "x")),
 ]
 RESULTS = [
     "",
@@ -65,14 +48,14 @@ RESULTS = [
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_no_arguments_or_results_raise(agent):
-    assert agent.tools
-    names = (*agent.tools, "mcp__a__b", "mcp__", "", "unknown")
+def test_no_call_raises(agent):
+    assert agent.tools.rows
+    names = (*agent.tools.rows, "mcp__a__b", "mcp__", "", "unknown")
     for name, arguments, result, is_error in product(names, ARGUMENTS, RESULTS, (None, True)):
         outcome = Outcome("call_1", name, arguments, result, is_error)
-        row = agent.tool(name)
+        row = agent.tools.row(name)
         assert all(isinstance(data, dict) for data in row.read(outcome))
-        assert all(isinstance(touch.path, str) for touch in row.touches(outcome))
+        assert all(isinstance(update.path, str) for update in row.file_updates(outcome))
         agent.rejection(outcome)
 
 
@@ -88,6 +71,6 @@ def test_no_text_raises(agent):
         "# Context from my IDE setup:",
         "\ud800",
     ]
-    texts += ["<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n"]
-    assert all(isinstance(data, dict) for _, data in agent.said(texts))
-    assert not any(agent.said_while_working(text) or agent.is_summary(text) for text in texts)
+    texts.append("<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n")
+    assert all(isinstance(data, dict) for _, data in agent.user_events(texts))
+    assert not any(agent.queued_prompts(text) or agent.is_summary(text) for text in texts)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rules.statistics.fairness import Group, compare, fisher_exact, to_suppress
+from rules.statistics.fairness import Group, compare, find_suppressed, fisher_exact
 
 SIZES = st.integers(1, 60)
 
@@ -80,4 +80,4 @@ def test_without_a_selected_candidate_there_is_no_ratio():
 )
 def test_small_groups_and_those_that_would_reveal_them_are_suppressed(decided, suppressed):
     groups = [Group(name, count, 0) for name, count in decided.items()]
-    assert "".join(sorted(group.name for group in to_suppress(groups))) == suppressed
+    assert "".join(sorted(group.name for group in find_suppressed(groups))) == suppressed

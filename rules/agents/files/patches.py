@@ -1,7 +1,7 @@
-"""Patches in the format of Codex's apply_patch, as Codex 0.169 and opencode 1.18 apply them."""
+"""Patches in Codex's apply_patch format, applied like Codex 0.169 and opencode 1.18 do."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ BEGIN, END = "*** Begin Patch", "*** End Patch"
 _END_OF_FILE = "*** End of File"
 _MOVE_TO = "*** Move to: "
 _HEADER = re.compile(r"\*\*\* (Add|Delete|Update) File: (.+)")
-# Limits on the lines of a file times the searched lines, and its characters times the searches. Beyond them the result
-# is unknown.
+# Limits on a file's lines times the searched lines, and its characters times the searches. Beyond these limits the
+# result is unknown.
 MAX_COMPARED_LINES = 5_000_000
 MAX_COMPARED_CHARACTERS = 20_000_000
-# Characters that apply_patch treats as equal.
+# Typographic characters that apply_patch treats like plain ones.
 _PLAIN = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
     | dict.fromkeys("\u2018\u2019\u201a\u201b", "'")
@@ -24,9 +24,9 @@ _PLAIN = str.maketrans(
 
 @dataclass
 class Chunk:
-    """Lines that replace other lines.
+    """A replacement of lines.
 
-    contexts -- lines that must occur before, in this order
+    contexts -- lines that must occur before it, in this order
     """
 
     contexts: list[str] = field(default_factory=list)
@@ -37,10 +37,10 @@ class Chunk:
 
 @dataclass
 class FileChange:
-    """The change of one file in a patch.
+    """A file's change in a patch.
 
     action -- "Add", "Delete" or "Update"
-    added -- the lines of an added file
+    added -- an added file's lines
     """
 
     action: str
@@ -51,7 +51,7 @@ class FileChange:
 
     @property
     def content(self) -> str:
-        """The text of an added file."""
+        """An added file's text."""
         return "".join(f"{line}\n" for line in self.added)
 
 
@@ -62,7 +62,7 @@ class _Replacement(NamedTuple):
 
 
 def parse(patch: str) -> list[FileChange]:
-    """The changes in a patch, in its order; empty if it is not one."""
+    """Return a patch's changes in order; empty if the text is not a patch."""
     lines = patch.strip().split("\n")
     if lines[0].strip() != BEGIN or lines[-1].strip() != END:
         return []
@@ -76,7 +76,7 @@ def parse(patch: str) -> list[FileChange]:
 
 
 def _read_line(change: FileChange, line: str) -> bool:
-    """Add a line to a change; returns whether it can belong to one."""
+    """Add a line to a change; return False if the line is invalid."""
     if change.action == "Update":
         return _read_update(change, line)
     if change.action == "Add" and line.startswith("+"):
@@ -98,7 +98,7 @@ def _read_update(change: FileChange, line: str) -> bool:
 
 
 def _start_chunk(change: FileChange) -> Chunk:
-    """Start a chunk; consecutive contexts belong to the same one."""
+    """Start a chunk, unless the last one has only contexts."""
     last = change.chunks[-1] if change.chunks else None
     if last is None or last.old or last.new:
         last = Chunk()
@@ -119,79 +119,73 @@ def _read_changed_line(change: FileChange, line: str) -> bool:
 
 
 def apply(text: str, chunks: Sequence[Chunk]) -> str | None:
-    """The text after an update; None if it does not have the expected lines."""
+    """Return the text after an update, with a line end at its end; None if it lacks the expected lines."""
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
-    if _is_too_much(text, lines, chunks):
+    context_count = sum(len(chunk.contexts) for chunk in chunks)
+    searched_lines = context_count + sum(len(chunk.old) for chunk in chunks)
+    searched_characters = len(text) * (context_count + len(chunks))
+    if len(lines) * searched_lines > MAX_COMPARED_LINES or searched_characters > MAX_COMPARED_CHARACTERS:
         return None
-    replacements = list(_replacements(lines, chunks))
-    if None in replacements:
+    replacements = _replacements(lines, chunks)
+    if replacements is None:
         return None
-    for start, length, new in sorted(filter(None, replacements), key=lambda each: each.start, reverse=True):
+    for start, length, new in sorted(replacements, key=lambda replacement: replacement.start, reverse=True):
         lines[start : start + length] = new
-    return _joined(lines)
+    return "\n".join(lines if lines and not lines[-1] else [*lines, ""])
 
 
-def _is_too_much(text: str, lines: Sequence[str], chunks: Sequence[Chunk]) -> bool:
-    contexts = sum(len(chunk.contexts) for chunk in chunks)
-    searched = contexts + sum(len(chunk.old) for chunk in chunks)
-    if len(lines) * searched > MAX_COMPARED_LINES:
-        return True
-    return len(text) * (contexts + len(chunks)) > MAX_COMPARED_CHARACTERS
-
-
-def _replacements(lines: Sequence[str], chunks: Sequence[Chunk]) -> Iterator[_Replacement | None]:
+def _replacements(lines: Sequence[str], chunks: Sequence[Chunk]) -> list[_Replacement] | None:
+    replacements = []
     position = 0
     for chunk in chunks:
         for context in chunk.contexts:
-            found = _find(lines, [context], position, is_at_end=False)
-            if found is None:
-                yield None
-                return
-            position = found + 1
+            start = _find(lines, [context], position, is_at_end=False)
+            if start is None:
+                return None
+            position = start + 1
         replacement = _replacement(lines, chunk, position)
-        yield replacement
         if replacement is None:
-            return
+            return None
+        replacements.append(replacement)
         if chunk.old:
             position = replacement.start + replacement.length
+    return replacements
 
 
 def _replacement(lines: Sequence[str], chunk: Chunk, position: int) -> _Replacement | None:
     old, new = chunk.old, chunk.new
     if not old:
         return _Replacement(len(lines) - (bool(lines) and not lines[-1]), 0, new)
-    found = _find(lines, old, position, chunk.is_at_end)
-    if found is None and not old[-1]:
-        # An empty last line may represent the line end of the file.
+    start = _find(lines, old, position, chunk.is_at_end)
+    if start is None and not old[-1]:
+        # An empty last line can represent the file's line end.
         old, new = old[:-1], new[:-1] if new and not new[-1] else new
-        found = _find(lines, old, position, chunk.is_at_end)
-    return None if found is None else _Replacement(found, len(old), new)
+        start = _find(lines, old, position, chunk.is_at_end)
+    return None if start is None else _Replacement(start, len(old), new)
 
 
-def _find(lines: Sequence[str], wanted: Sequence[str], start: int, is_at_end: bool) -> int | None:
-    """The first position of the expected lines; each further attempt compares less strictly."""
-    last = len(lines) - len(wanted)
+def _find(lines: Sequence[str], expected: Sequence[str], start: int, is_at_end: bool) -> int | None:
+    """Return the first position of the expected lines; each attempt compares less strictly than the last."""
+    last = len(lines) - len(expected)
     if is_at_end and last >= 0:
         start = last
-    if not wanted:
+    if not expected:
         return start if start <= last else None
-    for normalized in _NORMALIZED:
-        searched, some = [normalized(line) for line in wanted], [normalized(line) for line in lines[start:]]
+    for normalize in _NORMALIZATIONS:
+        searched = [normalize(line) for line in expected]
+        normalized = [normalize(line) for line in lines[start:]]
         for position in range(last - start + 1):
-            if some[position] == searched[0] and some[position : position + len(wanted)] == searched:
+            end = position + len(expected)
+            if normalized[position] == searched[0] and normalized[position:end] == searched:
                 return start + position
     return None
 
 
-def _without_typography(line: str) -> str:
-    return line.strip().translate(_PLAIN)
-
-
-_NORMALIZED: tuple[Callable[[str], str], ...] = (str, str.rstrip, str.strip, _without_typography)
-
-
-def _joined(lines: Sequence[str]) -> str:
-    """The text of a changed file, which always ends with a line end."""
-    return "\n".join(lines if lines and not lines[-1] else [*lines, ""])
+_NORMALIZATIONS: tuple[Callable[[str], str], ...] = (
+    str,
+    str.rstrip,
+    str.strip,
+    lambda line: line.strip().translate(_PLAIN),
+)

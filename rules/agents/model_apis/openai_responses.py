@@ -3,44 +3,40 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rules.agents import anthropic_messages, codex_text, event_data
-from rules.agents.anthropic_messages import Request
-from rules.agents.known_agents import sequence
-from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
+from rules.agents import event_data
+from rules.agents.codex.texts import COMPACTED
+from rules.agents.model_apis import anthropic_messages
+from rules.agents.model_apis.anthropic_messages import Request
+from rules.agents.model_apis.translated import JsonObject, TranslatedMessages, content_blocks, messages_body
+from rules.agents.unknown_agent import sequence
 from rules.agents.values import digest
 from rules.events.envelopes import field, integer, text
 
 _ROLES = {"user": "user", "assistant": "assistant"}
 _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compaction"})
-# Types of tools that the agent runs; the provider runs the others.
+# Types of tools that the agent runs. The provider runs all others.
 _CLIENT_TOOLS = frozenset(
     {"function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search"}
 )
-# Fields that can contain a call's input, in addition to `arguments` and `input`.
+# Fields that can contain a call's input if it has neither `arguments` nor `input`.
 _INPUTS = ("action", "operation", "queries", "code")
-# The first items, which can offer the tools instead of the request.
+# One of the first items can offer the tools instead of the request.
 _OPENING_ITEMS = 3
-# The distance between the numbers of two items; more than the blocks of any item.
-_PARTS = 1000
+# The distance between two items' indexes, above any item's number of blocks.
+_BLOCKS_PER_ITEM = 1000
 
 
 def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request:
-    """Read a request lazily.
-
-    headers -- their names in lower case
-    body -- as parsed; its arrays can parse their elements when they are read
-    """
+    """Read a request lazily."""
     prompt = body.get("input")
     items = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else sequence(body, "input")
     messages = TranslatedMessages(items, _message)
-    max_tokens = body.get("max_output_tokens")
-    return Request(
-        headers, messages_body(messages, body.get("instructions"), _has_tools(body, items), max_tokens)
-    )
+    instructions, max_tokens = body.get("instructions"), body.get("max_output_tokens")
+    return Request(headers, messages_body(messages, instructions, _has_tools(body, items), max_tokens))
 
 
 class Response(anthropic_messages.Response):
-    """Accumulates the stream of a response, or its document."""
+    """Accumulates a response's stream, or its document."""
 
     def add(self, part: Any) -> None:
         kind = text(field(part, "type"))
@@ -56,35 +52,35 @@ class Response(anthropic_messages.Response):
             self._read_response(part)
 
     def _add_item(self, index: int | None, item: Any) -> None:
-        if index is None:  # Codex does not need it.
-            index = max(self._blocks, default=-1) // _PARTS + 1
-        self._parts.pop((index * _PARTS, "text"), None)
-        for number, block in enumerate(_message(item)["content"][:_PARTS]):
-            self._start_block(index * _PARTS + number, block)
+        if index is None:  # Codex accepts items without an index.
+            index = max(self._blocks, default=-1) // _BLOCKS_PER_ITEM + 1
+        self._parts.pop((index * _BLOCKS_PER_ITEM, "text"), None)
+        for number, block in enumerate(_message(item)["content"][:_BLOCKS_PER_ITEM]):
+            self._start_block(index * _BLOCKS_PER_ITEM + number, block)
 
     def _add_text(self, index: int | None, delta: Any) -> None:
-        """Add a part of a text, which is used until the item is complete."""
+        """Add a part of a text, until the complete item replaces it."""
         if index is not None and isinstance(delta, str):
-            self._blocks.setdefault(index * _PARTS, {"type": "text", "text": ""})
-            self._parts.setdefault((index * _PARTS, "text"), []).append(delta)
+            self._blocks.setdefault(index * _BLOCKS_PER_ITEM, {"type": "text", "text": ""})
+            self._parts.setdefault((index * _BLOCKS_PER_ITEM, "text"), []).append(delta)
 
     def _read_response(self, response: Any) -> None:
         self._identify(response)
         output = field(response, "output")
         for index, item in enumerate(output if isinstance(output, list) else []):
             self._add_item(index, item)
-        self._is_complete = True
+        self.is_complete = True
 
 
-def _message(item: Any) -> Message:
-    """An item as a message; without content if it is neither a text nor a call."""
+def _message(item: Any) -> JsonObject:
+    """Translate an item; the message is empty for items other than texts and calls."""
     kind = text(field(item, "type")) or "message"
     if kind == "message":
         role = _ROLES.get(str(field(item, "role")), "system")
         return {"role": role, "content": content_blocks(field(item, "content"))}
     if kind in _COMPACTIONS:
         summary = digest(text(field(item, "encrypted_content")) or "")
-        return {"role": "user", "content": content_blocks(codex_text.COMPACTED + summary)}
+        return {"role": "user", "content": content_blocks(COMPACTED + summary)}
     if kind.endswith("_output"):
         return {"role": "user", "content": [_result(field(item, "call_id"), field(item, "output"))]}
     if kind == "reasoning":
@@ -94,12 +90,12 @@ def _message(item: Any) -> Message:
     return {"role": "system", "content": []}
 
 
-def _result(call_id: Any, output: Any) -> Block:
+def _result(call_id: Any, output: Any) -> JsonObject:
     return {"type": "tool_result", "tool_use_id": call_id, "content": content_blocks(output)}
 
 
-def _call(kind: str, item: Any) -> Iterator[Block]:
-    """A call; if the provider runs the tool, the call contains its result."""
+def _call(kind: str, item: Any) -> Iterator[JsonObject]:
+    """Yield a call, and the result that it contains if the provider runs the tool."""
     call_id = text(field(item, "call_id"))
     yield {
         "type": "tool_use",
@@ -126,16 +122,14 @@ def _input(item: Any) -> Any:
         return event_data.parsed_arguments(arguments)
     if arguments is None:
         arguments = field(item, "input")
-    return (
-        arguments
-        if arguments is not None
-        else next(filter(None, (field(item, name) for name in _INPUTS)), {})
-    )
+    if arguments is None:
+        return next(filter(None, (field(item, name) for name in _INPUTS)), {})
+    return arguments
 
 
 def _has_tools(body: Mapping[str, Any], items: Sequence[Any]) -> bool:
-    """Return whether the request, or one of its first items, offers tools of the agent."""
+    """Return whether the request, or one of its first items, offers tools that the agent runs."""
     types = (text(field(tool, "type")) for tool in sequence(body, "tools"))
-    return any(each in _CLIENT_TOOLS for each in types) or any(
+    return any(kind in _CLIENT_TOOLS for kind in types) or any(
         field(item, "type") == "additional_tools" for item in items[:_OPENING_ITEMS]
     )

@@ -1,4 +1,4 @@
-"""The turns of a conversation in Anthropic's Messages API."""
+"""A conversation's turns in Anthropic's Messages API."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rules.events.envelopes import field, text
 
-# The last two run at the provider; their results are in the response itself.
+# The last two types run at the provider; the response contains their results.
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 IMAGE = "[image]"
 
@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
     @classmethod
     def read(cls, block: Any) -> "Call | None":
-        """The call in a content block; None if the block is something else."""
+        """Return a content block's call; None for other blocks."""
         call_id, name = text(field(block, "id")), text(field(block, "name"))
         if text(field(block, "type")) not in _CALL_TYPES or not call_id or name is None:
             return None
@@ -28,26 +28,26 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The result of a tool call, as the model sees it."""
+    """A tool call's result, as the model receives it."""
 
     text: str
     is_error: bool | None
 
 
 class Turn:
-    """A response, with the results and texts that follow it. The first turn of a conversation has no response.
+    """A response, with the results and texts that follow it. A conversation's first turn has no response.
 
-    number -- turns are counted from the latest
+    number -- counted from the latest turn
     """
 
     def __init__(self, number: int, messages: Sequence[Any]):
         self.number = number
-        self._blocks = [(text(field(each, "role")), block) for each in messages for block in _blocks(each)]
-        self.is_opening = not any(field(each, "role") == "assistant" for each in messages)
+        self._blocks = [(text(_role(message)), block) for message in messages for block in _blocks(message)]
+        self.is_opening = not any(_role(message) == "assistant" for message in messages)
 
     @cached_property
     def response(self) -> str:
-        """The text of the response."""
+        """The response's text."""
         return "".join(block_text(block) for role, block in self._blocks if role == "assistant")
 
     @cached_property
@@ -57,7 +57,7 @@ class Turn:
 
     @cached_property
     def results(self) -> dict[str, Result]:
-        """The results by the id of their call."""
+        """The results by call id."""
         return {
             call_id: _result(block)
             for _, block in self._blocks
@@ -69,21 +69,21 @@ class Turn:
     def texts(self) -> list[str]:
         """The texts of the user's messages after the response."""
         texts = (block_text(block) or _image(block) for role, block in self._blocks if role == "user")
-        return [each for each in texts if each]
+        return [text for text in texts if text]
 
     @cached_property
     def system_texts(self) -> list[str]:
         """The texts of the system's messages after the response."""
-        return [each for role, block in self._blocks if role == "system" and (each := block_text(block))]
+        return [text for role, block in self._blocks if role == "system" and (text := block_text(block))]
 
     @cached_property
     def added_texts(self) -> list[str]:
         """All texts after the response."""
-        return [each for role, block in self._blocks if role != "assistant" and (each := block_text(block))]
+        return [text for role, block in self._blocks if role != "assistant" and (text := block_text(block))]
 
 
 def turns_of(messages: Sequence[Any]) -> Iterator[Turn]:
-    """The turns of a conversation, latest first. Messages are read lazily."""
+    """Yield a conversation's turns, latest first. Messages are read lazily."""
     number, end = 0, len(messages)
     current: list[Any] = []
     for position in range(end - 1, -1, -1):
@@ -114,8 +114,8 @@ def _blocks(message: Any) -> list[Any]:
 def _result(block: Any) -> Result:
     content, is_error = field(block, "content"), field(block, "is_error")
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    texts = [block_text(each) or _image(each) for each in blocks] if isinstance(blocks, list) else []
-    return Result("\n".join(each for each in texts if each), is_error if isinstance(is_error, bool) else None)
+    texts = [block_text(block) or _image(block) for block in blocks] if isinstance(blocks, list) else []
+    return Result("\n".join(filter(None, texts)), is_error if isinstance(is_error, bool) else None)
 
 
 def _image(block: Any) -> str:

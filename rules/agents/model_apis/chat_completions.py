@@ -3,24 +3,21 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rules.agents import anthropic_messages, event_data
-from rules.agents.anthropic_messages import Request
-from rules.agents.known_agents import sequence
-from rules.agents.translated import Block, Message, TranslatedMessages, content_blocks, messages_body
+from rules.agents import event_data
+from rules.agents.model_apis import anthropic_messages
+from rules.agents.model_apis.anthropic_messages import Request
+from rules.agents.model_apis.translated import JsonObject, TranslatedMessages, content_blocks, messages_body
+from rules.agents.unknown_agent import sequence
 from rules.events.envelopes import field, integer, text
 
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "user", "function": "user"}
-# The data of a stream's last event, which is not JSON.
+# A stream's last event, which is not JSON.
 DONE = "[DONE]"
 _TEXT = 0
 
 
 def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request:
-    """Read a request lazily.
-
-    headers -- their names in lower case
-    body -- as parsed; its arrays can parse their elements when they are read
-    """
+    """Read a request lazily."""
     messages = TranslatedMessages(sequence(body, "messages"), _message)
     has_tools = bool(sequence(body, "tools") or sequence(body, "functions"))
     max_tokens = body.get("max_completion_tokens", body.get("max_tokens"))
@@ -28,7 +25,7 @@ def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request
 
 
 class Response(anthropic_messages.Response):
-    """Accumulates the first choice of a response: its stream, or its document."""
+    """Accumulates a response's first choice: its stream, or its document."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,14 +33,14 @@ class Response(anthropic_messages.Response):
 
     def add(self, part: Any) -> None:
         if part == DONE:
-            self._is_complete = True
+            self.is_complete = True
             return
         self._identify(part)
         for choice in _items(field(part, "choices")):
             if field(choice, "index") in (0, None):
                 self._add_choice(choice)
-        # A choice is complete after its end; the stream's last object has the usage, if the request asks for it.
-        self._is_complete = self._is_complete or (self._has_ended and field(part, "usage") is not None)
+        # If the request asks for the usage, the stream's last object contains it.
+        self.is_complete = self.is_complete or (self._has_ended and field(part, "usage") is not None)
 
     def _add_choice(self, choice: Any) -> None:
         message = field(choice, "message")
@@ -51,21 +48,21 @@ class Response(anthropic_messages.Response):
         self._append(_TEXT, {"type": "text", "text": ""}, "text", field(delta, "content"))
         for call in _items(field(delta, "tool_calls")):
             index = integer(field(call, "index"))
-            self._add_call(self._number_of(call) if index is None else index, call)
+            self._add_call(self._infer_index(call) if index is None else index, call)
         self._has_ended = self._has_ended or text(field(choice, "finish_reason")) is not None
-        self._is_complete = self._is_complete or message is not None
+        self.is_complete = self.is_complete or message is not None
 
-    def _number_of(self, call: Any) -> int:
-        """The number of a call that has none: a part with an id starts the next call."""
+    def _infer_index(self, call: Any) -> int:
+        """Return the index of a call without one: a part with an id starts the next call."""
         last = max(self._blocks, default=_TEXT)
         return last if text(field(call, "id")) else max(last - 1, 0)
 
-    def _add_call(self, number: int, call: Any) -> None:
+    def _add_call(self, index: int, call: Any) -> None:
         call_id, name = text(field(call, "id")), text(field(call, "function", "name"))
-        block: Block = {"type": "tool_use", "id": call_id, "name": name or "", "input": {}}
-        self._append(number + 1, block, "partial_json", field(call, "function", "arguments"))
+        block: JsonObject = {"type": "tool_use", "id": call_id, "name": name or "", "input": {}}
+        self._append(index + 1, block, "partial_json", field(call, "function", "arguments"))
 
-    def _append(self, index: int, block: Block, name: str, part: Any) -> None:
+    def _append(self, index: int, block: JsonObject, name: str, part: Any) -> None:
         """Add a part to a block; the first part creates it."""
         if block["type"] == "tool_use" or part:
             self._blocks.setdefault(index, block)
@@ -73,7 +70,7 @@ class Response(anthropic_messages.Response):
             self._parts.setdefault((index, name), []).append(part)
 
 
-def _message(message: Any) -> Message:
+def _message(message: Any) -> JsonObject:
     role = text(field(message, "role")) or ""
     content = content_blocks(field(message, "content"))
     if role == "tool":
@@ -83,7 +80,7 @@ def _message(message: Any) -> Message:
     return {"role": _ROLES.get(role, "system"), "content": content}
 
 
-def _calls(message: Any) -> Iterator[Block]:
+def _calls(message: Any) -> Iterator[JsonObject]:
     for call in _items(field(message, "tool_calls")):
         function = field(call, "function")
         arguments = event_data.parsed_arguments(text(field(function, "arguments")) or "")

@@ -1,7 +1,7 @@
-"""Scripts of Codex's code mode: the tool calls that certainly ran, with their literal arguments.
+"""Codex's code mode: a script's tool calls that certainly ran, with their literal arguments.
 
-In code mode the model writes JavaScript for one tool, and the request has neither the calls that the script made nor
-their results. A call is certain if the script ran to its end and has no control flow.
+In code mode the model writes JavaScript for one tool. The request contains neither the script's calls nor their
+results. A call is certain if the script ran to its end and has no control flow.
 """
 
 import re
@@ -43,16 +43,16 @@ class _Token(NamedTuple):
 
 
 class _NotLiteral(Exception):
-    """A value that is not a literal in the script."""
+    """A value is not a literal in the script."""
 
 
 def calls(script: str) -> list[ScriptCall]:
-    """The calls of a script that ran to its end, in order; empty if it has control flow."""
+    """Return the calls of a script that ran to its end, in order; empty if it has control flow."""
     return list(_Reader(_straight_tokens(script)).calls())
 
 
 def _straight_tokens(script: str) -> list[_Token]:
-    """The tokens of a script without control flow; empty for any other script."""
+    """Return the tokens of a script without control flow; empty for other scripts."""
     tokens: list[_Token] = []
     for match in _TOKEN.finditer(script):
         token = _Token(match.lastgroup or "", match[0])
@@ -134,7 +134,7 @@ class _Reader:
         return self._named(token)
 
     def _named(self, token: _Token) -> Any:
-        """A constant, a variable with a known value, or a string without escapes."""
+        """Return a constant, a variable's known value, or a raw string."""
         if token.text == "String" and self._is(self._position, ".", "raw"):
             self._position += 2
             raw = self._take()
@@ -155,16 +155,16 @@ class _Reader:
                 yield name, self._value(depth - 1)
             else:
                 yield name, self._named(key)
-            self._end_of_part("}")
+            self._expect_separator("}")
         self._position += 1
 
     def _elements(self, depth: int) -> Iterator[Any]:
         while self._next() != "]":
             yield self._value(depth - 1)
-            self._end_of_part("]")
+            self._expect_separator("]")
         self._position += 1
 
-    def _end_of_part(self, closing: str) -> None:
+    def _expect_separator(self, closing: str) -> None:
         if self._next() == ",":
             self._position += 1
         elif self._next() != closing:

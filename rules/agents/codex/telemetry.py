@@ -1,19 +1,20 @@
-"""Log records of Codex as events."""
+"""Codex's log records as events."""
 
 from collections.abc import Callable, Iterator
 
-from rules.agents import codex_calls
-from rules.agents.event_data import preview
-from rules.agents.log_events import LogEvent, agent_error, permission_decision
-from rules.agents.values import named
+from rules.agents.codex.tools import TOOLS
+from rules.agents.event_data import parsed_arguments, preview
+from rules.agents.log_records import LogEvent, agent_error, permission_decision
+from rules.agents.tools import Outcome
+from rules.agents.values import without_none
 from rules.events.recorded_events import RecordedEvent
 
-# Its argument is a script. The calls that the script makes have their own records.
+# Ignored: each call that its script makes has a record.
 _CODE_MODE = "exec"
 
 
 def _start(event: LogEvent) -> Iterator[RecordedEvent]:
-    data = named(
+    data = without_none(
         ideSessionId=event.text("conversation.id"),
         cliVersion=event.text("app.version"),
         model=event.text("model"),
@@ -29,12 +30,12 @@ def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _usage(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A response's usage, from the one record of its stream that has it. Its input includes what the cache has."""
+    """Yield a response's usage, from its stream's last record. The input includes cached tokens."""
     tokens, cached = event.integer("input_token_count"), event.integer("cached_token_count")
     written = event.integer("cache_write_token_count")
     if event.text("event.kind") != "response.completed" or tokens is None:
         return
-    data = named(
+    data = without_none(
         model=event.text("model"),
         usageScope="request",
         inputTokens=max(tokens - (cached or 0) - (written or 0), 0),
@@ -53,39 +54,42 @@ def _error(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
-    """The call, and the decision of the person or a rule about it."""
+    """Yield the call, and the user's or a rule's decision about it."""
     call_id, name = event.text("call_id"), event.text("tool_name")
     if not call_id or not name or name == _CODE_MODE:
         return
     yield _intent(name, None, call_id)
-    decision, is_person = event.text("decision") or "", event.text("source") == "User"
-    if not decision.startswith("approved") and is_person:
+    decision, is_user = event.text("decision") or "", event.text("source") == "User"
+    if not decision.startswith("approved") and is_user:
         data = {"variant": "tool_use", "subtype": "action", "cutTool": name, "toolUseId": call_id}
         yield RecordedEvent("interrupt", data, call_id)
-    elif not decision.startswith("approved") or is_person:
-        yield permission_decision(decision, event.text("source"), name, call_id, is_person=is_person)
+    elif not decision.startswith("approved") or is_user:
+        yield permission_decision(decision, event.text("source"), name, call_id, is_user=is_user)
 
 
 def _result(event: LogEvent) -> Iterator[RecordedEvent]:
-    """The call, unless its decision has announced it, and its outcome."""
+    """Yield the call, which a decision can have announced already, and its outcome."""
     call_id, name = event.text("call_id"), event.text("tool_name")
     if not call_id or not name or name == _CODE_MODE:
         return
-    arguments, output = event.text("arguments"), event.text("output")
+    arguments, output = event.text("arguments"), event.text("output") or ""
     yield _intent(name, arguments, call_id)
-    is_cut = event.is_true("output_truncated") or None
-    common = named(durationMs=event.integer("duration_ms"), isOutputTruncated=is_cut, toolUseId=call_id)
+    is_truncated = event.is_true("output_truncated") or None
+    duration = event.integer("duration_ms")
+    common = without_none(durationMs=duration, isOutputTruncated=is_truncated, toolUseId=call_id)
     if event.text("mcp_server"):
         yield RecordedEvent("mcp_call", common | {"tool": name, "argsPreview": preview(arguments)}, call_id)
         return
-    outcomes = codex_calls.record_outcomes(call_id, name, arguments, output or "", event.is_true("success"))
-    for index, (kind, data) in enumerate(outcomes):
+    parsed = parsed_arguments(arguments or "")
+    outcome = Outcome(call_id, name, parsed, output, not event.is_true("success"))
+    for index, (kind, data) in enumerate(TOOLS.read(outcome)):
         yield RecordedEvent(kind, data | common, call_id, index)
 
 
 def _intent(name: str, arguments: str | None, call_id: str) -> RecordedEvent:
-    shown = preview(arguments) if arguments else None
-    return RecordedEvent("tool_intent", named(toolName=name, inputPreview=shown, toolUseId=call_id), call_id)
+    input_preview = preview(arguments) if arguments else None
+    data = without_none(toolName=name, inputPreview=input_preview, toolUseId=call_id)
+    return RecordedEvent("tool_intent", data, call_id)
 
 
 READERS: dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]] = {

@@ -1,30 +1,29 @@
-"""A request of another dialect as one of Anthropic's Messages."""
+"""OpenAI's requests, translated to Anthropic's Messages."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
-from rules.agents.messages_turns import IMAGE
+from rules.agents.model_apis.turns import IMAGE
 from rules.events.envelopes import field, text
 
-Block = dict[str, Any]
-Message = dict[str, Any]
+JsonObject = dict[str, Any]
 _TEXTS = frozenset({"text", "input_text", "output_text", "refusal"})
 
 
-class TranslatedMessages(Sequence[Message]):
-    """The messages of a conversation, each translated when it is read."""
+class TranslatedMessages(Sequence[JsonObject]):
+    """A conversation's messages, each translated when it is read."""
 
-    def __init__(self, elements: Sequence[Any], translate: Callable[[Any], Message]):
+    def __init__(self, elements: Sequence[Any], translate: Callable[[Any], JsonObject]):
         self._elements = elements
         self._translate = translate
 
     @overload
-    def __getitem__(self, index: int) -> Message: ...
+    def __getitem__(self, index: int) -> JsonObject: ...
 
     @overload
-    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: slice) -> list[JsonObject]: ...
 
-    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+    def __getitem__(self, index: int | slice) -> JsonObject | list[JsonObject]:
         if isinstance(index, slice):
             return [self._translate(element) for element in self._elements[index]]
         return self._translate(self._elements[index])
@@ -34,9 +33,9 @@ class TranslatedMessages(Sequence[Message]):
 
 
 def messages_body(
-    messages: Sequence[Message], instructions: Any, has_tools: bool, max_tokens: Any
+    messages: Sequence[JsonObject], instructions: Any, has_tools: bool, max_tokens: Any
 ) -> dict[str, Any]:
-    """The body of a request, as far as it is read."""
+    """Return the fields of a request's body that are read."""
     return {
         "system": instructions,
         "messages": messages,
@@ -45,17 +44,17 @@ def messages_body(
     }
 
 
-def content_blocks(content: Any) -> list[Block]:
-    """The blocks of a message's content: a string, or parts of several types."""
+def content_blocks(content: Any) -> list[JsonObject]:
+    """Return the blocks of a message's content: a string, or parts of several types."""
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     return [block for part in parts if (block := _block(part)) is not None]
 
 
-def _block(part: Any) -> Block | None:
+def _block(part: Any) -> JsonObject | None:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     kind = text(field(part, "type"))
     if kind in _TEXTS:
-        words = text(field(part, "text")) or text(field(part, "refusal"))
-        return {"type": "text", "text": words} if words else None
+        content = text(field(part, "text")) or text(field(part, "refusal"))
+        return {"type": "text", "text": content} if content else None
     return {"type": "text", "text": IMAGE} if "image" in (kind or "") else None

@@ -1,12 +1,10 @@
-"""Codex's user messages: the person's input, and texts added by the program (measured with 0.169.0)."""
+"""Codex's user messages: the user's input, and texts added by the program (verified with 0.169.0)."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from rules.agents.messages_turns import IMAGE
-
-Said = tuple[str, dict[str, Any]]  # an event's kind and data
+from rules.agents.model_apis.turns import IMAGE
+from rules.agents.values import Event
 
 # The start of the text that represents an encrypted summary.
 COMPACTED = "<compaction>"
@@ -18,7 +16,7 @@ _REQUEST = "## My request for Codex:"
 _IDE_CONTEXT = "# Context from my IDE setup:"
 _INTERRUPT = "<turn_aborted>"
 _IMAGE_TAG = re.compile(r"</?image\b[^>]{0,1000}>")
-# Every text that Codex adds is in a tag, whose name has an underscore or is one of these.
+# Codex wraps the texts that it adds in tags. Their names contain an underscore or are listed here.
 _ADDED = re.compile(r"<(\w{1,40}_\w{1,40}|skill|tools|goal|memory)(?:\s[^>]{0,1000})?>")
 _INSTRUCTIONS = "# AGENTS.md instructions"
 _SHELL = "<user_shell_command>"
@@ -27,27 +25,39 @@ _SHELL_RESULT = re.compile(
 )
 
 
-def said(texts: Sequence[str]) -> list[Said]:
-    """The person's input in the texts between two responses, in order.
+def user_events(texts: Sequence[str]) -> list[Event]:
+    """Return the user's input in the texts between two responses, in order.
 
     Texts before a summary were recorded before the conversation was compacted.
     """
     summaries = [number for number, text in enumerate(texts) if is_summary(text)]
-    events = [_read(text) for text in texts[summaries[-1] + 1 if summaries else 0 :]]
-    return _with_images([event for event in events if event is not None])
+    events: list[Event] = []
+    for text in texts[summaries[-1] + 1 if summaries else 0 :]:
+        event = _read(text)
+        if event is None:
+            continue
+        kind, data = event
+        if (
+            kind == "prompt"
+            and events
+            and events[-1][0] == "prompt"
+            and events[-1][1]["text"].endswith(IMAGE)
+        ):
+            _, image = events.pop()
+            data = {"text": f"{image['text']}\n{data['text']}"}
+        events.append((kind, data))
+    return events
 
 
 def is_summary(text: str) -> bool:
-    """Return whether a text is the summary with which a compacted conversation starts."""
     return text.startswith((_SUMMARY, COMPACTED))
 
 
 def is_side_call(text: str) -> bool:
-    """Return whether the program asks for a summary."""
     return text.startswith(_COMPACT)
 
 
-def _read(text: str) -> Said | None:
+def _read(text: str) -> Event | None:
     text = text.strip()
     if text.startswith(_SHELL):
         return _shell_command(text)
@@ -60,8 +70,8 @@ def _read(text: str) -> Said | None:
     return ("prompt", {"text": text}) if text else None
 
 
-def _shell_command(text: str) -> Said | None:
-    """A command of the person, with its output."""
+def _shell_command(text: str) -> Event | None:
+    """Return a command that the user ran, with its output."""
     result = _SHELL_RESULT.search(text)
     if result is None:
         return None
@@ -83,15 +93,3 @@ def _is_added(text: str) -> bool:
         or _IMAGE_TAG.fullmatch(text) is not None
         or (tag is not None and text.endswith(f"</{tag[1]}>"))
     )
-
-
-def _with_images(events: Sequence[Said]) -> list[Said]:
-    """The events, with images merged into the prompt that follows."""
-    merged: list[Said] = []
-    for kind, data in events:
-        last_kind, last = merged[-1] if merged else (None, {})
-        if kind == last_kind == "prompt" and last["text"].endswith(IMAGE):
-            merged.pop()
-            data = {"text": f"{last['text']}\n{data['text']}"}
-        merged.append((kind, data))
-    return merged

@@ -1,6 +1,6 @@
-"""Claude Code's user messages: the person's input, and texts added by the program.
+"""Claude Code's user messages: the user's input, and texts added by the program.
 
-Measured with 2.1.197 and 2.1.332.
+Verified with 2.1.197 and 2.1.332.
 """
 
 import re
@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rules.agents.event_data import shortened
-from rules.agents.known_files import Lost, Shown, Touch, read_numbered_lines
-from rules.agents.messages_turns import IMAGE
-
-Said = tuple[str, dict[str, Any]]  # an event's kind and data
+from rules.agents.files.known_files import FileUpdate, Invalidation, Snapshot, read_numbered_lines
+from rules.agents.model_apis.turns import IMAGE
+from rules.agents.values import Event, without_none
 
 # Texts that the program writes into the conversation.
 _TAGS = (
@@ -33,7 +32,7 @@ _ADDED_START = (
 )
 _ADDED_TEXTS = frozenset({IMAGE, "Continue from where you left off.", "(no content)", "Tool loaded."})
 _SUMMARY = "This session is being continued from a previous conversation"
-# The last message of calls that the program makes for its own purposes, after the person's conversation.
+# The last message of calls that the program makes for its own purposes, such as a summary or a suggestion.
 _SIDE_CALLS = (
     "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.",
     "[SUGGESTION MODE:",
@@ -62,48 +61,46 @@ MAX_COMMAND_CHARACTERS = 500
 
 
 class _Reader(NamedTuple):
-    """The reader of texts with this start; `read` returns None if the text is something else."""
+    """Reads texts with this start. `read` returns None for a text in a different format."""
 
     start: str
-    read: Callable[[str], list[Said] | None]
+    read: Callable[[str], list[Event] | None]
 
 
-def said(texts: Sequence[str]) -> list[Said]:
-    """The person's input in the texts between two responses, in order."""
-    events: list[Said] = []
+def user_events(texts: Sequence[str]) -> list[Event]:
+    """Return the user's input in the texts between two responses, in order."""
+    events: list[Event] = []
     is_expansion = False
     for text in texts:
-        some, starts_expansion = _read_text(text)
-        if not (is_expansion and any(kind == "prompt" for kind, _ in some)):
-            _append(events, some)
+        text_events, starts_expansion = _read_text(text)
+        if not (is_expansion and any(kind == "prompt" for kind, _ in text_events)):
+            _append(events, text_events)
         is_expansion = starts_expansion
-    return _with_images(events, sum(text == IMAGE for text in texts))
-
-
-def _with_images(events: list[Said], count: int) -> list[Said]:
-    """Count images in the last prompt; without one, they become a prompt."""
+    image_count = sum(text == IMAGE for text in texts)
     prompts = [data for kind, data in events if kind == "prompt"]
-    if count and prompts:
-        prompts[-1]["images"] = count
-    return [*events, ("prompt", {"text": IMAGE, "images": count})] if count and not prompts else events
+    if image_count and prompts:
+        prompts[-1]["images"] = image_count
+    elif image_count:
+        events.append(("prompt", {"text": IMAGE, "images": image_count}))
+    return events
 
 
-def _append(events: list[Said], some: list[Said]) -> None:
-    """Add events; the output of a command completes it."""
-    for kind, data in some:
+def _append(events: list[Event], text_events: list[Event]) -> None:
+    """Append events; a command's output is merged into the command."""
+    for kind, data in text_events:
         if kind != "output":
             events.append((kind, data))
         elif events and events[-1][0] == "command":
             events[-1][1].update(data)
 
 
-def _read_text(text: str) -> tuple[list[Said], bool]:
-    """The events of one text, and whether the next text is the prompt of a slash command."""
-    queued = said_while_working(text)
+def _read_text(text: str) -> tuple[list[Event], bool]:
+    """Return a text's events, and whether the next text is a slash command's prompt."""
+    queued = queued_prompts(text)
     for opening, closing in _ADDED_SPANS:
         text = _without_spans(text, opening, closing)
     text = text.strip()
-    if queued or not text or is_added(text):
+    if queued or not text or _is_added(text):
         return queued, False
     if text.startswith(("<command-message>", "<command-name>")):
         return _slash_command(text), text.startswith("<command-message>")
@@ -113,8 +110,8 @@ def _read_text(text: str) -> tuple[list[Said], bool]:
     return [("prompt", {"text": text})], False
 
 
-def said_while_working(text: str) -> list[Said]:
-    """The prompt in a text that the program added because the agent was working when the person sent it."""
+def queued_prompts(text: str) -> list[Event]:
+    """Return the prompt that the user sent while the agent was working, from the text that quotes it."""
     opening, closing = _QUEUED
     start = 0 if text.removeprefix("<system-reminder>\n").startswith(opening) else text.find(f"\n{opening}")
     prompt = _between(text[start:], opening, closing) if start >= 0 else None
@@ -122,27 +119,27 @@ def said_while_working(text: str) -> list[Said]:
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:
-    """The text between the first opening and the next closing; None without both."""
+    """Return the text between the first opening and the next closing; None if one is missing."""
     start = text.find(opening)
     end = text.find(closing, start + len(opening)) if start >= 0 else -1
     return text[start + len(opening) : end] if end >= 0 else None
 
 
 def _without_spans(text: str, opening: str, closing: str) -> str:
-    """The text outside of spans, which can be nested."""
+    """Return the text outside of spans, which can be nested."""
     text = text.strip()
     if text.startswith(opening) and text.endswith(closing):
         return ""  # A file in the text can contain these tags, too.
-    kept, depth, position = [], 0, 0
+    outside, depth, position = [], 0, 0
     for match in re.finditer(f"{opening}|{closing}", text):
         if not depth:
-            kept.append(text[position : match.start()])
+            outside.append(text[position : match.start()])
         depth = max(0, depth + (1 if match[0] == opening else -1))
         position = match.end()
-    return "".join(kept) + (opening if depth else "") + text[position:]
+    return "".join(outside) + (opening if depth else "") + text[position:]
 
 
-def is_added(text: str) -> bool:
+def _is_added(text: str) -> bool:
     """Return whether the program wrote the text."""
     return (
         text in _ADDED_TEXTS
@@ -155,54 +152,48 @@ def is_added(text: str) -> bool:
 
 
 def is_summary(text: str) -> bool:
-    """Return whether a text is the summary with which a compacted conversation starts."""
     return text.startswith(_SUMMARY)
 
 
 def is_side_call(text: str) -> bool:
-    """Return whether the program makes the request for its own purposes, such as a summary or a suggestion."""
     return text.startswith(_SIDE_CALLS)
 
 
-def is_placeholder(response: str) -> bool:
-    """Return whether the program inserted the response: a conversation was resumed where one was missing."""
-    return response.strip() == "No response requested."
-
-
-def _slash_command(text: str) -> list[Said]:
+def _slash_command(text: str) -> list[Event]:
     name = _between(text, "<command-name>", "</command-name>")
     arguments = _between(text, "<command-args>", "</command-args>") or ""
     command = f"/{(name or '').strip().removeprefix('/')} {arguments.strip()}".rstrip()
-    shown = shortened(command, MAX_COMMAND_CHARACTERS)
-    data = {"toolName": "SlashCommand", "inputPreview": shown, "human": True}
+    preview = shortened(command, MAX_COMMAND_CHARACTERS)
+    data = {"toolName": "SlashCommand", "inputPreview": preview, "human": True}
     return [("tool_intent", data)] if name else []
 
 
-def _bash_input(text: str) -> list[Said] | None:
+def _bash_input(text: str) -> list[Event] | None:
     command = _between(text, "<bash-input>", "</bash-input>")
-    return (
-        None if command is None else [("command", {"command": command, "human": True, **_bash_fields(text)})]
-    )
+    if command is None:
+        return None
+    return [("command", {"command": command, "human": True, **_bash_fields(text)})]
 
 
-def _bash_output(text: str) -> list[Said] | None:
+def _bash_output(text: str) -> list[Event] | None:
     return [("output", _bash_fields(text))]
 
 
 def _bash_fields(text: str) -> dict[str, Any]:
     tags = {"stdout": "bash-stdout", "stderr": "bash-stderr", "exitCode": "bash-exit-code"}
-    found = {name: _between(text, f"<{tag}>", f"</{tag}>") for name, tag in tags.items()}
-    fields: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
+    fields: dict[str, Any] = without_none(
+        **{name: _between(text, f"<{tag}>", f"</{tag}>") for name, tag in tags.items()}
+    )
     code = fields.pop("exitCode", "").strip()
     return fields | ({"exitCode": int(code)} if re.fullmatch(r"-?[0-9]{1,9}", code) else {})
 
 
-def _interrupt(text: str) -> list[Said] | None:
+def _interrupt(text: str) -> list[Event] | None:
     match = _INTERRUPT.fullmatch(text)
     if match is None:
         return None
-    variant = "tool_use" if match[1] else "generation"
-    return [("interrupt", {"variant": variant, "subtype": "action" if match[1] else "generation"})]
+    variant, subtype = ("tool_use", "action") if match[1] else ("generation", "generation")
+    return [("interrupt", {"variant": variant, "subtype": subtype})]
 
 
 _READERS = (
@@ -213,15 +204,15 @@ _READERS = (
 )
 
 
-def touches(text: str) -> Iterator[Touch]:
-    """The contents of files in a text that the program added: files that the person named or changed."""
+def file_updates(text: str) -> Iterator[FileUpdate]:
+    """Yield the files that the user named or changed, from a text that the program added."""
     for match in _READ_CALL.finditer(text):
-        content = read_numbered_lines(text[match.end() :], is_cut=match[2] != "}")
+        content = read_numbered_lines(text[match.end() :], is_truncated=match[2] != "}")
         if content is not None:
             path = re.sub(r"\\(.)", r"\1", match[1])
-            yield Shown(path, content)
+            yield Snapshot(path, content)
     for match in _MODIFIED.finditer(text):
-        yield Lost(match[1])
-        content = read_numbered_lines(text[match.end() :], is_cut=True)
+        yield Invalidation(match[1])
+        content = read_numbered_lines(text[match.end() :], is_truncated=True)
         if content is not None:
-            yield Shown(match[1], content)
+            yield Snapshot(match[1], content)

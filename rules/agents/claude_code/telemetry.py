@@ -1,27 +1,26 @@
-"""Log records of Claude Code as events."""
+"""Claude Code's log records as events."""
 
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rules.agents import claude_code_calls
-from rules.agents.dialect import Outcome
+from rules.agents.claude_code.tools import TOOLS
 from rules.agents.event_data import preview
-from rules.agents.log_events import LogEvent, agent_error, permission_decision
-from rules.agents.values import named, object_in
+from rules.agents.log_records import LogEvent, agent_error, permission_decision
+from rules.agents.tools import Outcome
+from rules.agents.values import Event, object_in, without_none
 from rules.events.recorded_events import RecordedEvent
 
-# Sources of responses to the person. All others are subagents, titles and similar calls.
+# Sources of responses to the user. All others are subagents, titles and similar calls.
 _MAIN = frozenset({"sdk", "repl_main_thread"})
-_REJECTED_BY_PERSON = frozenset({"user_reject", "user_abort"})
+_REJECTED_BY_USER = frozenset({"user_reject", "user_abort"})
 # The end of a truncated string in a tool's input.
 _TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
 
 
 def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A prompt. A built-in slash command is not one: it has a name."""
     text = event.text("prompt")
-    if text and event.text("command_name") is None:
+    if text and event.text("command_name") is None:  # not a built-in slash command
         yield RecordedEvent("prompt", {"text": text}, event.identity)
 
 
@@ -31,9 +30,9 @@ def _is_main(event: LogEvent) -> bool:
 
 
 def _usage(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A response's usage. Its text is in another record, so it becomes another event, without usage."""
+    """Yield a response's usage. Its text is in a record without usage."""
     is_main = _is_main(event)
-    data = named(
+    data = without_none(
         model=event.text("model"),
         requestId=event.text("request_id"),
         usageScope="request",
@@ -57,7 +56,9 @@ def _text(event: LogEvent) -> Iterator[RecordedEvent]:
             "model": event.text("model"),
             "requestId": event.text("request_id"),
         }
-        yield RecordedEvent("ai_response", named(**data), event.text("request_id") or event.identity, index=1)
+        yield RecordedEvent(
+            "ai_response", without_none(**data), event.text("request_id") or event.identity, index=1
+        )
 
 
 def _error(event: LogEvent) -> Iterator[RecordedEvent]:
@@ -65,29 +66,29 @@ def _error(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
-    """The call, and the decision of the person or a rule about it."""
+    """Yield the call, and the user's or a rule's decision about it."""
     tool_use_id, name = event.text("tool_use_id"), event.text("tool_name")
     if not tool_use_id or not name:
         return
     arguments = object_in(event.text("tool_parameters"))
-    shown = preview(arguments) if arguments else None
-    intent = named(toolName=name, inputPreview=shown, toolUseId=tool_use_id)
+    input_preview = preview(arguments) if arguments else None
+    intent = without_none(toolName=name, inputPreview=input_preview, toolUseId=tool_use_id)
     yield RecordedEvent("tool_intent", intent, tool_use_id)
     decision, source = event.text("decision"), event.text("source") or ""
-    is_person = source.startswith("user_")
-    if decision == "reject" and source in _REJECTED_BY_PERSON:
+    is_user = source.startswith("user_")
+    if decision == "reject" and source in _REJECTED_BY_USER:
         yield _rejection(name, arguments, tool_use_id)
-    elif decision == "reject" or is_person:
-        yield permission_decision(decision, source, name, tool_use_id, is_person=is_person)
+    elif decision == "reject" or is_user:
+        yield permission_decision(decision, source, name, tool_use_id, is_user=is_user)
 
 
 def _rejection(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:
-    """The person rejected a call, which therefore has no result."""
+    """Return the event of a call that the user rejected, which therefore has no result."""
     if name == "ExitPlanMode":
         data = {"responsePreview": "rejected", "toolUseId": tool_use_id}
         return RecordedEvent("plan_decision", data, tool_use_id)
-    cut = arguments.get("full_command")
-    data = named(cutToolInput=cut if isinstance(cut, str) else None)
+    command = arguments.get("full_command")
+    data = without_none(cutToolInput=command if isinstance(command, str) else None)
     data |= {"variant": "tool_use", "subtype": "action", "cutTool": name, "toolUseId": tool_use_id}
     return RecordedEvent("interrupt", data, tool_use_id)
 
@@ -96,22 +97,25 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
     tool_use_id, name = event.text("tool_use_id"), event.text("tool_name")
     if not tool_use_id or not name:
         return
-    outcomes = [_command(event)] if name == "Bash" else _outcomes(event, tool_use_id, name)
-    for index, (kind, data) in enumerate(outcomes):
-        data = named(**data, durationMs=event.integer("duration_ms"), toolUseId=tool_use_id)
+    events = [_command(event)] if name == "Bash" else _table_events(event, tool_use_id, name)
+    for index, (kind, data) in enumerate(events):
+        data = without_none(**data, durationMs=event.integer("duration_ms"), toolUseId=tool_use_id)
         yield RecordedEvent(kind, data, tool_use_id, index)
 
 
-def _command(event: LogEvent) -> tuple[str, dict[str, Any]]:
-    """A command without an exit code: a success is not always 0, and only successes would distort the fail rate."""
+def _command(event: LogEvent) -> Event:
+    """Return a command without an exit code.
+
+    A success is not always exit code 0, and exit codes of successes alone would distort the fail rate.
+    """
     parameters, arguments = object_in(event.text("tool_parameters")), object_in(event.text("tool_input"))
     command = parameters.get("full_command", arguments.get("command"))
     text = command if isinstance(command, str) else None
     return "command", {"command": text, "ok": event.is_true("success")}
 
 
-def _outcomes(event: LogEvent, tool_use_id: str, name: str) -> list[tuple[str, dict[str, Any]]]:
-    """The call's outcomes. For a changed file only the path is certain: the record truncates texts and has no base."""
+def _table_events(event: LogEvent, tool_use_id: str, name: str) -> list[Event]:
+    """Return the events of a call, without its truncated arguments."""
     arguments = object_in(event.text("tool_input"))
     complete = {
         key: value
@@ -120,14 +124,12 @@ def _outcomes(event: LogEvent, tool_use_id: str, name: str) -> list[tuple[str, d
     }
     is_error = not event.is_true("success")
     outcome = Outcome(tool_use_id, name, complete, event.text("error") or "", is_error)
-    outcomes = claude_code_calls.by_table(outcome)
-    if len(complete) == len(arguments):
-        return outcomes
-    return [(kind, data | {"isPartial": True}) for kind, data in outcomes]
+    is_partial = {} if len(complete) == len(arguments) else {"isPartial": True}
+    return [(kind, data | is_partial) for kind, data in TOOLS.read(outcome)]
 
 
 def _mode(event: LogEvent) -> Iterator[RecordedEvent]:
-    data = named(
+    data = without_none(
         fromMode=event.text("from_mode"),
         toMode=event.text("to_mode"),
         trigger=event.text("trigger"),

@@ -1,17 +1,17 @@
-"""Log records of Gemini CLI as events."""
+"""Gemini CLI's log records as events."""
 
 from collections.abc import Callable, Iterator
 
 from rules.agents.event_data import preview
-from rules.agents.log_events import LogEvent
-from rules.agents.values import digest, integer_of, named, object_in, text_of
+from rules.agents.log_records import LogEvent
+from rules.agents.values import digest, integer_of, object_in, text_of, without_none
 from rules.events.recorded_events import RecordedEvent
 
 _SHELL = "run_shell_command"
 
 
 def _identity(event: LogEvent, *parts: str | None) -> str:
-    """A record's identity. It has neither a number nor a call's id: two in one millisecond differ in these texts."""
+    """Identify a record by its time and texts, since it has neither a number nor a call's id."""
     return f"{event.identity}:{digest(*(part or '' for part in parts))}"
 
 
@@ -21,9 +21,9 @@ def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _response(event: LogEvent) -> Iterator[RecordedEvent]:
-    """A response. Its input includes tokens read from the cache."""
+    """Yield a response. The reported input includes cached tokens."""
     tokens, cached = event.integer("input_token_count"), event.integer("cached_content_token_count")
-    data = named(
+    data = without_none(
         lastAssistantMessage=event.text("response_text"),
         model=event.text("model"),
         usageScope="request",
@@ -42,11 +42,11 @@ def _call(event: LogEvent) -> Iterator[RecordedEvent]:
         return
     arguments, identity = object_in(text), _identity(event, name, text)
     yield RecordedEvent("tool_intent", {"toolName": name, "inputPreview": preview(arguments)}, identity)
-    duration = named(durationMs=event.integer("duration_ms"))
+    duration = without_none(durationMs=event.integer("duration_ms"))
     if name == _SHELL:
-        # `success` is true of a command that failed.
+        # `success` is true even if the command failed.
         code = integer_of(object_in(event.text("metadata")).get("exitCode"))
-        data = named(command=text_of(arguments.get("command")), exitCode=code)
+        data = without_none(command=text_of(arguments.get("command")), exitCode=code)
         yield RecordedEvent("command", data | duration, identity)
     else:
         data = {"toolName": name, "inputPreview": preview(arguments), "ok": event.is_true("success")}

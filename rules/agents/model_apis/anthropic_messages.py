@@ -4,42 +4,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from rules.agents import event_data, known_agents
-from rules.agents.messages_conversation import Conversation, intent
-from rules.agents.messages_turns import Call, block_text
+from rules.agents import event_data
+from rules.agents.known_agents import recognize
+from rules.agents.model_apis.conversation import Conversation, tool_intent
+from rules.agents.model_apis.turns import Call, block_text
+from rules.agents.unknown_agent import has_tools
 from rules.events.envelopes import field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
-# A call without tools and with no more output is a probe or a title (R36).
+# A call without tools and with at most this output is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16
 
 
-def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> "Request":
-    """Read a request lazily.
+class Request:
+    """A Messages API request, read lazily.
 
     headers -- their names in lower case
     body -- as parsed; its arrays can parse their elements when they are read
     """
-    return Request(headers, body)
-
-
-class Request:
-    """A request of the Messages API."""
 
     def __init__(self, headers: Mapping[str, str], body: Mapping[str, Any]):
         self._body = body
-        self._known_agent = known_agents.recognize(headers)
+        self._known_agent = recognize(headers)
         self.agent = self._known_agent.identify(headers, body)
-        self.has_tools = known_agents.has_tools(body)
+        self.has_tools = has_tools(body)
         self.conversation = Conversation(body, self._known_agent, self.agent.agent_id)
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Return whether it is the agent's own call. It is recorded as usage, with the start of its texts."""
-        if (
-            not self.has_tools
-            and integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
-        ):
+        """Return whether the agent makes the call for its own purposes. Only its usage and a preview are recorded."""
+        is_short = integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
+        if is_short and not self.has_tools:
             return True
         return self._known_agent.is_side_call(self._body, self._latest_texts)
 
@@ -54,9 +49,15 @@ class Request:
         return latest.texts if latest else []
 
     def limit(self, has_time: Callable[[], bool]) -> None:
+        """Read only generic events of calls once `has_time` returns False."""
         self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
+        """Yield each turn's events, latest turn first; the events of a turn are in order.
+
+        A turn is a response and everything up to the next response: the response's text and tool intents, then the
+        tools' outcomes and the prompts. The caller stops at the first turn that is stored already.
+        """
         for turn in self.conversation.turns():
             if turn.number == 0 and turn.is_opening and self.is_side_call:
                 return
@@ -64,17 +65,21 @@ class Request:
                 yield events
 
 
+read_request = Request
+
+
 class Response:
-    """Accumulates the stream of a response, or its document."""
+    """Accumulates a response's stream, or its document."""
 
     def __init__(self) -> None:
         self._id: str | None = None
         self._model: str | None = None
         self._blocks: dict[int, dict[str, Any]] = {}
         self._parts: dict[tuple[int, str], list[str]] = {}
-        self._is_complete = False
+        self.is_complete = False
 
     def add(self, part: Any) -> None:
+        """Add the data of one stream event, or the whole document."""
         kind = text(field(part, "type"))
         if kind == "message_start":
             self._identify(field(part, "message"))
@@ -83,32 +88,26 @@ class Response:
         elif kind == "content_block_delta":
             self._add_delta(integer(field(part, "index")), field(part, "delta"))
         elif kind == "message_stop":
-            self._is_complete = True
+            self.is_complete = True
         elif kind == "message":
             self._read_document(part)
 
-    @property
-    def is_complete(self) -> bool:
-        return self._is_complete
-
     def events(self, request: Request, measured: ResponseUsage) -> list[RecordedEvent]:
+        """Return the model's text with its usage, and an intent for each tool call."""
         if self._id is None and not self._blocks and not measured.counts:
             return []
         if request.is_side_call:
             return [self._usage(request, measured)]
         calls = [call for block in self._in_order() if (call := Call.read(block)) is not None]
-        response = (
-            self._usage(request, measured)
-            if request.agent.agent_id
-            else self._answer(request, measured, calls)
-        )
-        return [response, *(intent(call, request.agent.agent_id) for call in calls)]
+        is_subagent = bool(request.agent.agent_id)
+        response = self._usage(request, measured) if is_subagent else self._answer(request, measured, calls)
+        return [response, *(tool_intent(call, request.agent.agent_id) for call in calls)]
 
     def _usage(self, request: Request, measured: ResponseUsage) -> RecordedEvent:
         identity = self._id or measured.request_id or request.conversation.response_identity(-1, self._text())
         data = self._usage_fields(measured) | {"sidechain": True}
         if measured.counts.get("output", 0) > MAX_PROBE_TOKENS:
-            # A call that the agent labels a title or a summary could be a conversation of the person.
+            # A call that looks like a title or a summary could be the user's conversation.
             data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
@@ -116,18 +115,12 @@ class Response:
         answer, data = self._text(), self._usage_fields(measured)
         if answer:
             data["lastAssistantMessage"] = answer
-        return RecordedEvent("ai_response", data, self._answer_identity(request, measured, answer, calls))
-
-    def _answer_identity(
-        self, request: Request, measured: ResponseUsage, answer: str, calls: Sequence[Call]
-    ) -> str:
-        """The identity of the same response in a later request; an incomplete text has its id instead."""
+        identity = self._id or measured.request_id
         if calls:
-            return calls[0].id
-        unique = self._id or measured.request_id
-        if unique is not None and not (self._is_complete and answer.strip()):
-            return unique
-        return request.conversation.response_identity(-1, answer)
+            identity = calls[0].id
+        elif identity is None or (self.is_complete and answer.strip()):
+            identity = request.conversation.response_identity(-1, answer)
+        return RecordedEvent("ai_response", data, identity)
 
     def _usage_fields(self, measured: ResponseUsage) -> dict[str, Any]:
         return {**({"model": self._model} if self._model else {}), **event_data.usage(measured)}
@@ -140,7 +133,7 @@ class Response:
             yield self._blocks[index] | self._streamed(index)
 
     def _streamed(self, index: int) -> dict[str, Any]:
-        """The fields that were streamed in parts."""
+        """Return the fields that were streamed in parts."""
         fields: dict[str, Any] = {}
         if parts := self._parts.get((index, "text")):
             fields["text"] = "".join([block_text(self._blocks[index]), *parts])
@@ -167,4 +160,4 @@ class Response:
         content = field(message, "content")
         for index, block in enumerate(content if isinstance(content, list) else []):
             self._start_block(index, block)
-        self._is_complete = True
+        self.is_complete = True

@@ -1,18 +1,18 @@
-"""Unified diffs of one file, as `git apply` and `patch` read them."""
+"""Unified diffs in the format of `git apply` and `patch`."""
 
 import re
 from typing import NamedTuple
 
 from rules.events.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
 
-# Texts with more lines are not split: millions of short lines take a hundred times the memory of their text.
+# Longer texts are not split: millions of short lines take a hundred times their text's memory.
 MAX_SPLIT_LINES = 100_000
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Change(NamedTuple):
-    """A diff, and the numbers of its added and removed lines."""
+    """A diff with its line counts."""
 
     diff: str
     lines_added: int
@@ -20,14 +20,14 @@ class Change(NamedTuple):
 
 
 def unified_diff(path: str, before: str | None, after: str | None, first_line: int = 1) -> Change:
-    """The change from one text of a file to another; None for a file that does not exist.
+    """Compare two versions of a file; None for a file that does not exist.
 
-    first_line -- the number of the text's first line, if it is only a part of the file
+    first_line -- the text's first line number in the file
     """
     old, new = before or "", after or ""
     if _is_large(old, new):
-        skipped, old, new = _differing_parts(old, new)
-        first_line += skipped
+        line_count, old, new = _differing_parts(old, new)
+        first_line += line_count
     change = (_replaced if _is_large(old, new) else _compared)(old, new, first_line)
     return change._replace(diff=_header(path, before is None, after is None) + change.diff)
 
@@ -38,11 +38,11 @@ def count_lines(text: str) -> int:
 
 def _compared(old_text: str, new_text: str, first_line: int) -> Change:
     old, new = split_lines(old_text), split_lines(new_text)
-    found = changes(old, new)
+    differences = changes(old, new)
     return Change(
-        "".join(hunks(old, new, found, first_line)),
-        sum(change.new_end - change.new_start for change in found),
-        sum(change.old_end - change.old_start for change in found),
+        "".join(hunks(old, new, differences, first_line)),
+        sum(difference.new_end - difference.new_start for difference in differences),
+        sum(difference.old_end - difference.old_start for difference in differences),
     )
 
 
@@ -50,7 +50,7 @@ def _header(path: str, is_new: bool, is_deleted: bool) -> str:
     name = _UNPRINTABLE.sub("?", path).removeprefix("/")
     old = "/dev/null" if is_new else f"a/{name}"
     new = "/dev/null" if is_deleted else f"b/{name}"
-    # A tab ends a name that contains blanks.
+    # A tab ends a name that contains spaces.
     end = "\t" if " " in name else ""
     return f"--- {old}{'' if is_new else end}\n+++ {new}{'' if is_deleted else end}\n"
 
@@ -60,25 +60,25 @@ def _is_large(old: str, new: str) -> bool:
 
 
 def _replaced(old: str, new: str, first_line: int) -> Change:
-    """One hunk that replaces the text between the common lines, without a list of its lines."""
+    """Return one hunk that replaces the text between the common lines, without splitting it into lines."""
     start = _common_start(old, new)
     end = _common_end(old, new, start)
     removed, added = old[start : len(old) - end], new[start : len(new) - end]
     ranges = (f"{first_line - (not text)},{count_lines(text)}" for text in (old, new))
-    lines = [f"@@ -{next(ranges)} +{next(ranges)} @@\n", _marked(" ", old[:start])]
-    lines += [_marked("-", removed), _marked("+", added), _marked(" ", old[len(old) - end :])]
+    lines = [f"@@ -{next(ranges)} +{next(ranges)} @@\n", _prefixed(" ", old[:start])]
+    lines += [_prefixed("-", removed), _prefixed("+", added), _prefixed(" ", old[len(old) - end :])]
     return Change("".join(lines), count_lines(added), count_lines(removed))
 
 
-def _marked(mark: str, text: str) -> str:
+def _prefixed(sign: str, text: str) -> str:
     if not text:
         return ""
-    marked = mark + text.replace("\n", f"\n{mark}")
-    return marked.removesuffix(mark) if text.endswith("\n") else f"{marked}\n{NO_NEWLINE}"
+    lines = sign + text.replace("\n", f"\n{sign}")
+    return lines.removesuffix(sign) if text.endswith("\n") else f"{lines}\n{NO_NEWLINE}"
 
 
 def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
-    """The texts between their common lines, with context; and the number of lines before them."""
+    """Return the number of lines before the first context line, and both texts from there to the last one."""
     start = _common_start(old, new)
     end = _common_end(old, new, start)
     for _ in range(CONTEXT_LINES):
@@ -88,7 +88,7 @@ def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
 
 
 def _common_start(old: str, new: str) -> int:
-    """The length of the lines that both texts start with."""
+    """Return the length of the lines that both texts start with."""
     low, high = 0, min(len(old), len(new))
     while low < high:
         middle = (low + high + 1) // 2
@@ -97,12 +97,12 @@ def _common_start(old: str, new: str) -> int:
 
 
 def _common_end(old: str, new: str, start: int) -> int:
-    """The length of the lines that both texts end with, after their common start."""
+    """Return the length of the lines that both texts end with, after their common start."""
     low, high = 0, min(len(old), len(new)) - start
     while low < high:
         middle = (low + high + 1) // 2
-        is_same = old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]
-        low, high = (middle, high) if is_same else (low, middle - 1)
+        are_equal = old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]
+        low, high = (middle, high) if are_equal else (low, middle - 1)
     if all(low == len(text) or text[len(text) - low - 1] == "\n" for text in (old, new)):
         return low
     return len(old) - (old.find("\n", len(old) - low) + 1 or len(old))

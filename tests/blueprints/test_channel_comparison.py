@@ -1,4 +1,4 @@
-"""Differences between channels, as findings of a session's integrity (docs/integrity.md#channels)."""
+"""Channel comparison: differences between channels are integrity findings (docs/integrity.md#channels)."""
 
 from datetime import timedelta
 
@@ -36,31 +36,29 @@ def findings(reviewer, session):
     return {finding["code"]: (finding["count"], finding["eventIds"]) for finding in body["findings"]}
 
 
-def id_of(channel, kind):
-    """The id of the latest event of this kind and channel."""
+def latest_id(channel, kind):
     events = Event.select().where(Event.channel == channel, Event.kind == kind)
     return events.order_by(Event.seq.desc()).first().event_id
 
 
-def test_channels_that_agree_give_no_findings(reviewer, session):
+def test_matching_channels_have_no_findings(reviewer, session):
     record(session, "proxy", prompt(), response(), intent(), command())
     record(session, "http-hook", prompt(), intent(), command())
     record(session, "otlp", response(), command(exit_code=None))
     assert findings(reviewer, session) == {}
 
 
-def test_an_agent_session_without_hooks_after_hooks(clock, reviewer, session):
+def test_agent_session_without_hooks_is_a_finding_once_hooks_have_worked(clock, reviewer, session):
     record(session, "proxy", prompt("Before any hook"), agent_session="agent-0")
     record(session, "http-hook", prompt())
     clock.fixed += timedelta(minutes=1)
     record(session, "proxy", prompt(), agent_session="agent-1")
     assert findings(reviewer, session) == {}
     record(session, "proxy", response(), prompt("Again"), agent_session="agent-2")
-    (found,) = findings(reviewer, session).items()
-    assert found == ("hooks_missing", (1, [id_of("proxy", "ai_response")]))
+    assert findings(reviewer, session) == {"hooks_missing": (1, [latest_id("proxy", "ai_response")])}
 
 
-def test_an_agent_without_hooks_after_hooks_of_another_one(clock, reviewer, session):
+def test_hooks_of_one_agent_are_not_expected_of_a_different_agent(clock, reviewer, session):
     record(session, "http-hook", prompt())
     clock.fixed += timedelta(minutes=1)
     record(session, "proxy", prompt(), agent_session="agent-1")
@@ -69,26 +67,26 @@ def test_an_agent_without_hooks_after_hooks_of_another_one(clock, reviewer, sess
 
 
 @pytest.mark.parametrize("channel", ["http-hook", "otlp"])
-def test_a_call_that_the_proxy_never_carried(reviewer, session, channel):
+def test_call_without_a_proxied_response_is_a_finding(reviewer, session, channel):
     record(session, "proxy", intent(), command())
     record(session, channel, intent("toolu_2"), command(call="toolu_2"), command())
-    assert findings(reviewer, session) == {"call_not_proxied": (1, [id_of(channel, "tool_intent")])}
+    assert findings(reviewer, session) == {"call_not_proxied": (1, [latest_id(channel, "tool_intent")])}
 
 
-def test_a_response_of_a_call_whose_recording_failed_was_carried(reviewer, session):
+def test_proxied_response_counts_even_if_recording_it_failed(reviewer, session):
     record(session, "otlp", response(request="req_7"), response(request="req_8"))
     make_model_call(session, "claude-sonnet-5", {"output": 42}, request_id="req_7")
-    assert findings(reviewer, session) == {"call_not_proxied": (1, [id_of("otlp", "ai_response")])}
+    assert findings(reviewer, session) == {"call_not_proxied": (1, [latest_id("otlp", "ai_response")])}
 
 
-def test_a_call_that_was_only_in_the_history(reviewer, session):
+def test_call_found_only_in_the_history_is_a_finding(reviewer, session):
     record(session, "proxy", intent("toolu_0"))
     restored = RecordedEvent("tool_intent", {"toolUseId": "toolu_1", "fromHistory": True}, "toolu_1")
     record(session, "proxy", restored, command())
-    assert findings(reviewer, session) == {"call_from_history": (1, [id_of("proxy", "tool_intent")])}
+    assert findings(reviewer, session) == {"call_from_history": (1, [latest_id("proxy", "tool_intent")])}
 
 
-def test_calls_in_a_script_of_codex_are_not_in_the_proxys_requests(reviewer, session):
+def test_calls_in_codex_scripts_are_not_expected_in_the_proxy(reviewer, session):
     record(session, "otlp", command(call="exec-1"))
     assert findings(reviewer, session)["call_not_proxied"][0] == 1
     record(session, "proxy", intent("call_9", "exec"))
@@ -96,44 +94,40 @@ def test_calls_in_a_script_of_codex_are_not_in_the_proxys_requests(reviewer, ses
 
 
 @pytest.mark.parametrize("other", [command(exit_code=0), command(command="make lint")])
-def test_different_results_of_one_call(reviewer, session, other):
+def test_different_results_of_a_call_are_a_finding(reviewer, session, other):
     record(session, "proxy", intent(), command())
     record(session, "http-hook", other)
-    assert findings(reviewer, session) == {"result_differs": (1, [id_of("http-hook", "command")])}
+    assert findings(reviewer, session) == {"result_differs": (1, [latest_id("http-hook", "command")])}
 
 
-def test_different_white_space_and_an_unknown_exit_code_are_no_difference(reviewer, session):
+def test_whitespace_and_unknown_exit_codes_are_ignored(reviewer, session):
     record(session, "proxy", intent(), command(command="make  test\n"))
     record(session, "otlp", command(exit_code=None))
     assert findings(reviewer, session) == {}
 
 
-def test_other_usage_than_the_providers(reviewer, session):
+def test_usage_that_differs_from_the_providers_is_a_finding(reviewer, session):
     record(session, "proxy", response(output=42))
     record(session, "otlp", response(output=41))
-    assert findings(reviewer, session) == {"usage_differs": (1, [id_of("otlp", "ai_response")])}
+    assert findings(reviewer, session) == {"usage_differs": (1, [latest_id("otlp", "ai_response")])}
 
 
-def test_a_prompt_that_the_client_did_not_report(reviewer, session):
+def test_prompt_missing_from_the_client_is_a_finding(reviewer, session):
     record(session, "proxy", prompt("Fix  the queue"), prompt("Delete the tests"))
     add_event(session, envelope(kind="prompt", data={"text": "Fix the queue\n"}))
-    assert findings(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
+    assert findings(reviewer, session) == {"prompt_not_reported": (1, [latest_id("proxy", "prompt")])}
 
 
-def test_a_client_that_reports_no_prompt_at_all(reviewer, session):
-    """One event of a client is enough for its record to count instead of the channels'."""
+def test_client_without_any_prompts_is_a_finding(reviewer, session):
     record(session, "proxy", prompt("Fix the queue"))
     assert findings(reviewer, session) == {}
     add_event(session, envelope(kind="session_start"))
-    assert findings(reviewer, session) == {"prompt_not_reported": (1, [id_of("proxy", "prompt")])}
+    assert findings(reviewer, session) == {"prompt_not_reported": (1, [latest_id("proxy", "prompt")])}
 
 
-def test_malformed_fields_are_compared_as_missing(reviewer, session):
-    odd = {"toolUseId": ["x"], "exitCode": "1", "command": {}, "requestId": 7, "text": None, "meta": []}
+def test_malformed_fields_are_ignored(reviewer, session):
+    malformed = {"toolUseId": ["x"], "exitCode": "1", "command": {}, "requestId": 7, "text": None, "meta": []}
+    events = [RecordedEvent(kind, malformed, kind) for kind in ("command", "ai_response", "prompt")]
     for channel in ("proxy", "http-hook", "otlp"):
-        record(
-            session,
-            channel,
-            *(RecordedEvent(kind, odd, kind) for kind in ("command", "ai_response", "prompt")),
-        )
+        record(session, channel, *events)
     assert findings(reviewer, session) == {}

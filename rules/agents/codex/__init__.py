@@ -1,0 +1,1 @@
+"""Codex: its tools, the texts of its conversations, its hooks and its telemetry."""

@@ -1,0 +1,1 @@
+"""Changed files: their known content, diffs and patches."""

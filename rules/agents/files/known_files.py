@@ -1,0 +1,216 @@
+"""Files' contents, as far as a conversation shows them: the base for diffs of an agent's edits."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+# Since a file was last read or written. After more edits its content is unknown.
+MAX_REPLAYED_EDITS = 500
+# A longer file is not tracked: replacing each occurrence can make a short text arbitrarily long.
+MAX_FILE_CHARACTERS = 2_000_000
+_DOUBLE_QUOTES = "\u201c\u201d"
+_SINGLE_QUOTES = "\u2018\u2019"
+_STRAIGHT = str.maketrans(_DOUBLE_QUOTES + _SINGLE_QUOTES, "\"\"''")
+# Characters before an opening quote.
+_BEFORE_OPENING = " \t\n\r([{\u2014\u2013"
+# A line in the format of `cat -n` and Claude Code's Read: the number, then a tab or an arrow.
+_NUMBERED = re.compile(r" *(\d{1,9})(\t|→)")
+
+
+class FileText(NamedTuple):
+    """A file's text, or its lines from `first_line` on.
+
+    has_end -- whether the text ends where the file ends
+    """
+
+    text: str
+    first_line: int = 1
+    has_end: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        return self.first_line == 1 and self.has_end
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file was read or written."""
+
+    path: str
+    content: FileText
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text in a file was replaced: its only occurrence, or every occurrence.
+
+    removes_line_end -- whether an empty `new` also removes the line end after `old`
+    ignores_quotes -- whether straight quotes in `old` match typographic quotes, which `new` then gets, too
+    """
+
+    path: str
+    old: str
+    new: str
+    replaces_all: bool = False
+    removes_line_end: bool = False
+    ignores_quotes: bool = False
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A file was changed by a function of its whole text, which returns None for an unexpected text."""
+
+    path: str
+    change: Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Invalidation:
+    """A file was changed in a way that the conversation does not show."""
+
+    path: str
+
+
+FileUpdate = Snapshot | Edit | Rewrite | Invalidation
+
+
+def no_limit() -> bool:
+    return True
+
+
+class Workspace(NamedTuple):
+    """The agent's files before one of its calls, as far as the conversation shows them.
+
+    directory -- the working directory; None if it is unknown
+    content -- returns a file's content, None if it is unknown
+    earlier -- returns the outcomes of earlier calls, latest first
+    """
+
+    directory: str | None = None
+    content: Callable[[str], FileText | None] = lambda path: None
+    earlier: Callable[[], Iterator[Any]] = lambda: iter(())
+
+    def relative(self, path: str) -> str:
+        """Return the path relative to the working directory if the file is inside it."""
+        return path.removeprefix(self.directory.rstrip("/") + "/") if self.directory else path
+
+
+def replay(updates: Sequence[FileUpdate], has_time: Callable[[], bool]) -> FileText | None:
+    """Return a file's content after updates, oldest first; None if it is unknown or no time is left."""
+    start = next(_snapshots(updates), None)
+    if start is None or len(updates) - start > MAX_REPLAYED_EDITS:
+        return None
+    content = _replay_from(updates, start, has_time)
+    if content is None or content.is_whole:
+        return content
+    for earlier in _snapshots(updates[:start]):
+        if updates[earlier].content.is_whole:  # type: ignore[union-attr]
+            return _replay_from(updates, earlier, has_time) or content
+    return content
+
+
+def _snapshots(updates: Sequence[FileUpdate]) -> Iterator[int]:
+    """Yield the positions of snapshots since the content was last invalidated, latest first."""
+    for position in range(len(updates) - 1, -1, -1):
+        if isinstance(updates[position], Invalidation):
+            return
+        if isinstance(updates[position], Snapshot):
+            yield position
+
+
+def _replay_from(updates: Sequence[FileUpdate], start: int, has_time: Callable[[], bool]) -> FileText | None:
+    content: FileText | None = None
+    for update in updates[start:]:
+        if not has_time():
+            return None
+        if isinstance(update, Edit):
+            content = content and apply_edit(content, update)
+        elif isinstance(update, Rewrite):
+            text = update.change(content.text) if content and content.is_whole else None
+            content = None if text is None else FileText(text)
+        elif isinstance(update, Snapshot):
+            content = _merged(content, update.content) if content else update.content
+    return content
+
+
+def _merged(known: FileText, snapshot: FileText) -> FileText:
+    """Return the known content if it contains the snapshot's lines, else the snapshot."""
+    if snapshot.is_whole or not known.is_whole:
+        return snapshot
+    first = snapshot.first_line - 1
+    lines = snapshot.text.removesuffix("\n").split("\n")
+    known_lines = known.text.split("\n")[first : first + len(lines)]
+    return known if [line.rstrip("\r") for line in known_lines] == lines else snapshot
+
+
+def apply_edit(content: FileText, edit: Edit) -> FileText | None:
+    """Return the content after an edit; None if the edit's position is unknown or the content too long."""
+    has_crlf = "\r\n" in content.text
+    text, old, new = content.text, edit.old, edit.new
+    if has_crlf:
+        text, old, new = (value.replace("\r\n", "\n") for value in (text, old, new))
+    if old not in text and edit.ignores_quotes:
+        old, new = _with_quotes_of(text, old, new)
+    if edit.removes_line_end and not new and not old.endswith("\n") and f"{old}\n" in text:
+        old += "\n"
+    count = text.count(old) if old else 0
+    if not count or (edit.replaces_all and not content.is_whole) or (count > 1 and not edit.replaces_all):
+        return None
+    if len(text) + count * (len(new) - len(old)) > MAX_FILE_CHARACTERS:
+        return None
+    text = text.replace(old, new)
+    return content._replace(text=text.replace("\n", "\r\n") if has_crlf else text)
+
+
+def _with_quotes_of(text: str, old: str, new: str) -> tuple[str, str]:
+    """Replace straight quotes in `old` and `new` with the file's typographic quotes."""
+    start = text.translate(_STRAIGHT).find(old.translate(_STRAIGHT))
+    if start < 0:
+        return old, new
+    actual = text[start : start + len(old)]
+    for straight, typographic in (('"', _DOUBLE_QUOTES), ("'", _SINGLE_QUOTES)):
+        if any(quote in actual for quote in typographic):
+            new = "".join(_quotes(new, straight, typographic))
+    return actual, new
+
+
+def _quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
+    """Yield a text's characters, with typographic quotes."""
+    opening, closing = typographic[0], typographic[1]
+    before = " "
+    for character in text:
+        quote = opening if before in _BEFORE_OPENING else closing
+        yield quote if character == straight else character
+        before = character
+
+
+def read_numbered_lines(
+    text: str, *, limit: int | None = None, is_truncated: bool = False
+) -> FileText | None:
+    """Read the numbered lines at the start of a text; None if there are none.
+
+    After tabs, an empty last line represents the previous line's end. After arrows, the text does not show whether the
+    file ends with a line end; most files do.
+
+    limit -- the maximum number of lines, if there is one
+    """
+    lines = list(_numbered_lines(text))
+    if not lines:
+        return None
+    first, separator, _ = lines[0]
+    content = "\n".join(line for _, _, line in lines)
+    has_end = not is_truncated and (limit is None or len(lines) < limit)
+    is_exact = separator == "\t" and (has_end or not lines[-1][2])
+    return FileText(content if is_exact else content + "\n", first, has_end)
+
+
+def _numbered_lines(text: str) -> Iterator[tuple[int, str, str]]:
+    expected: int | None = None
+    for line in text.split("\n"):
+        match = _NUMBERED.match(line)
+        number = int(match[1]) if match else None
+        if match is None or number is None or number != (expected or number):
+            return
+        yield number, match[2], line[match.end() :]
+        expected = number + 1

@@ -1,0 +1,94 @@
+"""The files changed by an apply_patch: their events, and their new contents."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rules.agents import event_data
+from rules.agents.files.diffs import unified_diff
+from rules.agents.files.known_files import FileText, FileUpdate, Invalidation, Rewrite, Snapshot, Workspace
+from rules.agents.files.patches import FileChange, apply, parse
+
+Data = dict[str, Any]
+
+
+def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[Data]:
+    """Return the data of each file's event, and two for a moved file; empty if the text is not a patch.
+
+    directory -- where the patch is applied; empty for the working directory
+    """
+    return [data for change in _changes(patch, directory) for data in _events(change, workspace)]
+
+
+def file_updates(patch: str, directory: str = "") -> list[FileUpdate]:
+    return [update for change in _changes(patch, directory) for update in _updates(change)]
+
+
+def _changes(patch: str, directory: str) -> Iterator[FileChange]:
+    for change in parse(patch):
+        move_to = change.move_to and posixpath.join(directory, change.move_to)
+        yield replace(change, path=posixpath.join(directory, change.path), move_to=move_to)
+
+
+def _events(change: FileChange, workspace: Workspace) -> Iterator[Data]:
+    path = workspace.relative(change.path)
+    if change.action == "Add":
+        yield event_data.file_created(path, change.content)
+    elif change.action == "Delete":
+        yield {"kind": "file_delete", "path": path}
+    elif change.move_to is not None:
+        yield {"kind": "file_delete", "path": path, "movePath": workspace.relative(change.move_to)}
+        yield _moved(change, workspace)
+    else:
+        yield _updated(change, workspace)
+
+
+def _moved(change: FileChange, workspace: Workspace) -> Data:
+    path = workspace.relative(change.move_to or "")
+    before = workspace.content(change.path)
+    after = apply(before.text, change.chunks) if before and before.is_whole else None
+    if after is None:
+        return {**_partial(change, path), "kind": "file_create"}
+    return event_data.file_created(path, after)
+
+
+def _updated(change: FileChange, workspace: Workspace) -> Data:
+    path, before = workspace.relative(change.path), workspace.content(change.path)
+    changes_end = any(chunk.is_at_end or not chunk.old for chunk in change.chunks)
+    is_applicable = before is not None and (before.is_whole or not changes_end)
+    after = apply(before.text, change.chunks) if before and is_applicable else None
+    if before is None or after is None:
+        return _partial(change, path)
+    return event_data.file_changed(path, before, after)
+
+
+def _partial(change: FileChange, path: str) -> Data:
+    """Return a change with an unknown position: its chunks' lines are numbered consecutively."""
+    diffs, first_line = [], 1
+    for chunk in change.chunks:
+        diffs.append(unified_diff(path, _lines(chunk.old), _lines(chunk.new), first_line))
+        first_line += len(chunk.old)
+    headers_and_hunks = [diff.diff.partition("\n@@ ") for diff in diffs]
+    header = "".join(header + "\n" for header, _, _ in headers_and_hunks[:1])
+    return event_data.partial_change(path, "", "") | {
+        "diff": header + "".join("@@ " + hunk for _, _, hunk in headers_and_hunks if hunk),
+        "linesAdded": sum(diff.lines_added for diff in diffs),
+        "linesRemoved": sum(diff.lines_removed for diff in diffs),
+    }
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _updates(change: FileChange) -> Iterator[FileUpdate]:
+    if change.action == "Add":
+        yield Snapshot(change.path, FileText(change.content))
+    elif change.action == "Delete":
+        yield Invalidation(change.path)
+    elif change.move_to is not None:
+        yield Invalidation(change.path)
+        yield Invalidation(change.move_to)
+    else:
+        yield Rewrite(change.path, lambda text: apply(text, change.chunks))

@@ -1,0 +1,112 @@
+"""Tables that map an agent's tools to events, and readers that several tables share."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, preview, shortened
+from rules.agents.files.known_files import FileUpdate, Workspace
+from rules.agents.values import Event
+from rules.events.envelopes import field, text
+
+_MATCH_COUNT = re.compile(r"Found ([0-9]{1,9}) ")
+
+
+class Outcome(NamedTuple):
+    """A tool call and its result.
+
+    name, arguments -- the call's, as parsed
+    result -- the text that the model receives
+    is_error -- whether the tool reported an error; None if the dialect does not say
+    workspace -- its state before the call
+    """
+
+    tool_use_id: str
+    name: str
+    arguments: Any
+    result: str
+    is_error: bool | None
+    workspace: Workspace = Workspace()
+
+
+def tool_use(outcome: Outcome) -> dict[str, Any]:
+    """Return the data of a failed call, or of a tool without its own event kind."""
+    data = {"kind": "tool_use", "toolName": outcome.name, "inputPreview": preview(outcome.arguments)}
+    if outcome.is_error:
+        return data | {"ok": False, "error": shortened(outcome.result, MAX_PREVIEW_CHARACTERS)}
+    return data | {"ok": True}
+
+
+def generic(outcome: Outcome) -> list[dict[str, Any]]:
+    return [tool_use(outcome)]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A table's row: the kind of a call's events, and the functions that read their data.
+
+    read -- returns the data of each event; a `kind` in the data has priority over the row's
+    file_updates -- returns what the call shows about files' contents
+    reads_errors -- whether `read` also reads failed calls; otherwise they become a `tool_use` with `ok` false
+    """
+
+    kind: str
+    read: Callable[[Outcome], list[dict[str, Any]]]
+    file_updates: Callable[[Outcome], Sequence[FileUpdate]] = lambda outcome: ()
+    reads_errors: bool = False
+
+
+@dataclass(frozen=True)
+class ToolTable:
+    """An agent's tools by name.
+
+    mcp -- the row of MCP servers' tools, if the agent prefixes their names with `mcp__`
+    other -- the row of unknown tools
+    """
+
+    rows: Mapping[str, Tool]
+    mcp: Tool | None = None
+    other: Tool = Tool("tool_use", generic)
+
+    def row(self, name: str) -> Tool:
+        if name not in self.rows and self.mcp and name.startswith("mcp__"):
+            return self.mcp
+        return self.rows.get(name, self.other)
+
+    def read(self, outcome: Outcome) -> list[Event]:
+        """Return the events of a finished call."""
+        row = self.row(outcome.name)
+        read = row.read if row.reads_errors or not outcome.is_error else generic
+        return [(data.pop("kind", row.kind), data) for data in map(dict, read(outcome))]
+
+
+def argument(outcome: Outcome, name: str) -> str:
+    """Return a string argument; empty if it is missing or of another type."""
+    return text(field(outcome.arguments, name)) or ""
+
+
+def arguments(outcome: Outcome, *names: str) -> dict[str, str]:
+    """Return the arguments with these names that are nonempty strings."""
+    return {name: value for name in names if (value := argument(outcome, name))}
+
+
+def search(outcome: Outcome) -> list[dict[str, Any]]:
+    data: dict[str, Any] = {"toolName": outcome.name, "pattern": argument(outcome, "pattern")}
+    matches = _MATCH_COUNT.match(outcome.result)
+    return [data | ({"resultsCount": int(matches[1])} if matches else {})]
+
+
+def todos(outcome: Outcome) -> list[dict[str, Any]]:
+    todos = field(outcome.arguments, "todos")
+    todos = todos if isinstance(todos, list) else []
+    return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
+
+
+def path(outcome: Outcome) -> list[dict[str, Any]]:
+    return [{"path": outcome.workspace.relative(argument(outcome, "path"))}]
+
+
+def with_arguments(*names: str) -> Callable[[Outcome], list[dict[str, Any]]]:
+    """Build a reader of the tool's name and these arguments."""
+    return lambda outcome: [{"toolName": outcome.name, **arguments(outcome, *names)}]

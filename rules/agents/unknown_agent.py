@@ -1,0 +1,135 @@
+"""The base class of agents: rules to recognize an agent and to read its requests.
+
+Requests of all dialects are translated to Anthropic's Messages first.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from rules.agents.files.known_files import FileUpdate
+from rules.agents.model_apis.turns import block_text
+from rules.agents.tools import Outcome, ToolTable
+from rules.agents.values import Event, digest
+from rules.events.envelopes import field, label
+
+_SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
+_DIRECTORY = "orking directory: "
+# The system's first messages name the working directory; after a compaction, they follow the remaining responses.
+OPENING_MESSAGES = 40
+
+
+class Agent(NamedTuple):
+    """The calling agent; see `rules.events.recorded_events.EventSource`. Only subagents have an `agent_id`."""
+
+    tool: str | None
+    version: str | None
+    session: str
+    agent_id: str | None = None
+
+
+class UnknownAgent:
+    """An unknown agent: prompts, responses and generic tool events. Base class of the known agents.
+
+    name -- the agent's name in events
+    user_agent -- matches the start of its User-Agent, with the version as a group
+    """
+
+    name: str | None = None
+    user_agent = re.compile(r"(?!)")
+    tools = ToolTable({})
+
+    def recognizes(self, headers: Mapping[str, str]) -> bool:
+        """Return whether the agent sends these headers."""
+        return self.user_agent.match(headers.get("user-agent", "")) is not None
+
+    def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
+        version = self.user_agent.match(headers.get("user-agent", ""))
+        session = next((label(headers[name]) for name in _SESSION_HEADERS if headers.get(name)), None)
+        return Agent(self.name, version[1] if version else None, session or self.session(body))
+
+    def session(self, body: Mapping[str, Any]) -> str:
+        """Derive a session's name from the first user message, for an agent that sends no name."""
+        opening = sequence(body, "messages")[:OPENING_MESSAGES]
+        first = next((message for message in opening if field(message, "role") == "user"), None)
+        content = field(first, "content")
+        if isinstance(content, str):
+            return f"conversation-{digest(content)}"
+        return f"conversation-{digest(*map(block_text, content if isinstance(content, list) else ()))}"
+
+    def user_events(self, texts: Sequence[str]) -> list[Event]:
+        """Return the user's input in the texts between two responses; for an unknown agent, one prompt."""
+        prompt = "\n".join(texts).strip()
+        return [("prompt", {"text": prompt})] if prompt else []
+
+    def queued_prompts(self, text: str) -> list[Event]:
+        """Return the user's input in a system message."""
+        return []
+
+    def is_summary(self, text: str) -> bool:
+        """Return whether a compacted conversation starts with this text."""
+        return False
+
+    def asks_for_summary(self, text: str) -> bool:
+        """Return whether the response to this text is the summary that continues a compacted conversation."""
+        return False
+
+    def is_placeholder(self, response: str) -> bool:
+        """Return whether the program wrote the response, not the model."""
+        return False
+
+    def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
+        """Return whether the agent makes the call for its own purposes, such as a title.
+
+        texts -- after the last response
+        """
+        return False
+
+    def rejection(self, outcome: Outcome) -> list[Event] | None:
+        """Return the events of a call that the user rejected; None for other calls."""
+        return None
+
+    def file_updates(self, text: str) -> Iterator[FileUpdate]:
+        """Yield what a text that the program added shows about files' contents."""
+        return iter(())
+
+    def directory(self, body: Mapping[str, Any]) -> str | None:
+        """Return the working directory; None if it is unknown."""
+        return None
+
+
+def has_tools(body: Mapping[str, Any]) -> bool:
+    """Return whether the request offers tools that the agent runs; the provider's tools have other types."""
+    return any(
+        isinstance(tool, dict) and tool.get("type") in (None, "custom") for tool in sequence(body, "tools")
+    )
+
+
+def sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:
+    value = body.get(name)
+    return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
+
+
+def block_texts(content: Any) -> Iterator[str]:
+    blocks: Iterable[Any] = content if isinstance(content, list) else [content]
+    for block in blocks:
+        yield block if isinstance(block, str) else block_text(block)
+
+
+def system_directory(body: Mapping[str, Any]) -> str | None:
+    """Return the directory in which the agent was started; a later change names it as the previous one."""
+    for text in _system_texts(body):
+        _, _, rest = text.partition(_DIRECTORY)
+        line = rest.split("\n", 1)[0].strip()
+        if line:
+            return line.rpartition(" (was ")[2].removesuffix(")" if " (was " in line else "")
+    return None
+
+
+def _system_texts(body: Mapping[str, Any]) -> Iterator[str]:
+    system = body.get("system")
+    yield from block_texts(system if isinstance(system, str) else list(sequence(body, "system")))
+    for message in islice(sequence(body, "messages"), OPENING_MESSAGES):
+        if field(message, "role") == "system":
+            yield from block_texts(field(message, "content"))

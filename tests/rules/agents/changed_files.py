@@ -1,0 +1,15 @@
+"""Apply recorded changes to files."""
+
+import subprocess
+
+
+def apply_changes(folder, events):
+    """Apply exact changes, given as kind and data, with git; return the files by path."""
+    for kind, data in events:
+        assert "isPartial" not in data
+        if kind in ("file_diff", "file_create"):
+            subprocess.run(["git", "apply", "-"], input=data["diff"].encode(), cwd=folder, check=True)
+        elif kind == "file_delete":
+            (folder / data["path"]).unlink()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes().decode() for path in files}
