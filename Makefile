@@ -12,7 +12,7 @@ rounds ?= 20
 seed ?= 1
 database ?= both
 # Slow tests that measure time or memory, stop shared processes, or run real tools.
-alone := tests/agents/ $(patsubst %,tests/live/test_%.py,bundle_memory concurrency connections \
+alone := tests/agents/ $(patsubst %,tests/live/test_%.py,concurrency connections \
 	database_outage disk_full erased_files ingest_during_close locked_address memory monitoring pgbouncer \
 	slow_clients stop_under_load tools)
 

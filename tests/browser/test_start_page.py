@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
-from tests.live.cast import make_assessment, make_keys, start_session
+from tests.live.cast import agree_to_recording, make_assessment, make_keys, start_session
 from tests.live.service import Service
 
 COMMAND = "[data-part=workspace] pre:visible >> nth=0"
@@ -18,8 +18,7 @@ TITLE = "Backend API Challenge"
 @pytest.fixture
 def agreed_key(website, key) -> str:
     """A key whose candidate has agreed to the current disclosure."""
-    disclosure_hash = website.candidate(key).get("/v1/candidate/consent")["disclosureHash"]
-    website.anonymous.post("/v1/candidate/consent", {"key": key, "disclosureHash": disclosure_hash})
+    agree_to_recording(website, key)
     return key
 
 

@@ -49,6 +49,13 @@ def give_consent(service: Service, key: str) -> None:
     assert service.anonymous.post("/v1/candidate/consent", {"key": key}).status == 200
 
 
+def agree_to_recording(service: Service, key: str) -> None:
+    """Consent to the current disclosure."""
+    disclosure = service.anonymous.get(f"/v1/candidate/consent?key={key}")
+    body = {"key": key, "disclosureHash": disclosure["disclosureHash"]}
+    assert service.anonymous.post("/v1/candidate/consent", body).status == 200
+
+
 def start_session(service: Service, key: str) -> str:
     """Give consent, redeem the key, and return the session's id."""
     give_consent(service, key)

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from tests import postgres
-from tests.live.cast import make_assessment, make_keys, start_session
+from tests.live.cast import agree_to_recording, make_assessment, make_keys, start_session
 from tests.live.service import HOST, Service
 from tests.proxy.upstream import MESSAGES, Upstream, event, text_delta
 from tools.benchmarks import processes, report
@@ -133,8 +133,7 @@ def _start_sessions(service: Service) -> dict[str, str]:
     """Start a session without consent to recording and one with it, and return their keys."""
     reviewer = service.organization("Recording Ltd")
     off, on = (key["key"] for key in make_keys(reviewer, make_assessment(reviewer), 2))
-    disclosure_hash = service.anonymous.get(f"/v1/candidate/consent?key={on}")["disclosureHash"]
-    service.anonymous.post("/v1/candidate/consent", {"key": on, "disclosureHash": disclosure_hash})
+    agree_to_recording(service, on)
     for key in (off, on):
         start_session(service, key)
     return {"off": off, "on": on}
