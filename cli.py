@@ -68,18 +68,22 @@ def register(commands: click.Group) -> None:
         commands.add_command(command)
 
 
-def _name(text: str) -> str:
-    try:
-        return Line(255).deserialize(text)
-    except marshmallow.ValidationError:
-        raise click.BadParameter("must have 1 to 255 characters and no control characters.") from None
+class Field(click.ParamType):
+    """An argument that is validated like a field of the API."""
+
+    name = "text"
+
+    def __init__(self, field: marshmallow.fields.Field):
+        self._field = field
+
+    def convert(self, value: str, param: Any, context: Any) -> Any:
+        try:
+            return self._field.deserialize(value)
+        except marshmallow.ValidationError as error:
+            self.fail(" ".join(error.messages))
 
 
-def _email(text: str) -> str:
-    try:
-        return Email().deserialize(text)
-    except marshmallow.ValidationError:
-        raise click.BadParameter("must be a valid email address.") from None
+NAME, EMAIL = Field(Line(255)), Field(Email())
 
 
 @database.command("upgrade")
@@ -100,7 +104,7 @@ def status() -> None:
 
 
 @orgs.command("create")
-@click.argument("name", type=_name)
+@click.argument("name", type=NAME)
 @click.option("--plan", type=PLAN, default="self_hosted", show_default=True)
 def create_org(name: str, plan: str) -> None:
     """Create an organization and print its first token."""
@@ -152,8 +156,8 @@ def change_subscription(organization: Organization, state: str, until: datetime 
 
 @persons.command("create")
 @ORGANIZATION
-@click.argument("email", type=_email)
-@click.option("--name", required=True, type=_name, help="Name, shown with scores and decisions.")
+@click.argument("email", type=EMAIL)
+@click.option("--name", required=True, type=NAME, help="Name, shown with scores and decisions.")
 @click.option("--role", type=click.Choice(roles.ROLES), default="admin", show_default=True)
 def create_person(organization: Organization, email: str, name: str, role: str) -> None:
     """Add a person to an organization and invite them by email."""
@@ -173,7 +177,7 @@ def list_persons(organization: Organization) -> None:
 @tokens.command("create")
 @ORGANIZATION
 @click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
-@click.option("--name", default="Created on the command line", show_default=True, type=_name)
+@click.option("--name", default="Created on the command line", show_default=True, type=NAME)
 @click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="Days until it expires.")
 @click.option("--person", "email", metavar="EMAIL", help="The token's owner. Default: a service account.")
 def create_token(

@@ -10,8 +10,6 @@ from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("proofstone")
 
-DISK_RETRY_SECONDS = 60  # an operator must free disk space first
-
 
 class ApiError(HTTPException):
     """An error response: `code` is the HTTP status, `reason` the machine code, `sentence` the message."""
@@ -62,16 +60,12 @@ Incomplete = _error(400, "incomplete", "The body ended before its Content-Length
 NotFound = _error(404, "not_found", "Not found.")  # also for another organization's rows (R2)
 LengthRequired = _error(411, "length_required", "The upload requires the `Content-Length` header.")
 PreconditionFailed = _error(
-    412,
-    "precondition_failed",
-    "The object has changed. Get it again, and repeat the change with its new ETag.",
+    412, "precondition_failed", "The object has changed. Get it again and retry with its new ETag."
 )
 TooLarge = _error(413, "too_large", "The body is too large for this operation.")
 
 # Access
-InsufficientScope = _error(
-    403, "insufficient_scope", "This operation requires a token with the `write` scope."
-)
+InsufficientScope = _error(403, "insufficient_scope", "This operation requires a token with `write` scope.")
 InsufficientRole = _error(403, "insufficient_role", "Your role does not allow this operation.")
 ForeignOrigin = _error(
     403,
@@ -82,25 +76,19 @@ HttpsRequired = _error(
     403, "https_required", "Signing in requires HTTPS. Set BASE_URL to an https URL, or use http://localhost."
 )
 SignInExpired = _error(
-    410, "sign_in_expired", "This sign-in link has expired or was already used. Request a new one."
+    410, "sign_in_expired", "This link has expired or was already used. Request a new one."
 )
 UploadRejected = _error(
-    403, "upload_rejected", "This upload URL is invalid or has expired. Request a new one."
+    403, "upload_rejected", "The upload URL is invalid or has expired. Request a new one."
 )
-TooManyRequests = _error(
-    429,
-    "too_many_requests",
-    "Too many requests. Retry after the number of seconds in the `Retry-After` header.",
-)
+TooManyRequests = _error(429, "too_many_requests", "Too many requests. Retry after `Retry-After` seconds.")
 LastWriteToken = _error(
     409,
     "last_write_token",
     "This is the organization's last token with the `write` scope. Create another one before revoking it.",
 )
 KeyReused = _error(
-    422,
-    "idempotency_key_reused",
-    "This Idempotency-Key was used for a different request. Use a new key for a new request.",
+    422, "idempotency_key_reused", "This Idempotency-Key was used for a different request. Use a new key."
 )
 InProgress = _error(
     409, "in_progress", "A request with this Idempotency-Key is still running. Retry in a few seconds.", 5
@@ -119,9 +107,7 @@ AlreadyStarted = _error(
 )
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
-RubricChanged = _error(
-    409, "rubric_changed", "The rubric has a newer version. Get it and score by its criteria."
-)
+RubricChanged = _error(409, "rubric_changed", "The rubric has changed. Get it and score by the new criteria.")
 ScoreChanged = _error(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
 Conflict = _error(409, "conflict", "The request conflicts with the stored state.")
 
@@ -147,8 +133,7 @@ NoEmailAddress = _error(409, "no_email_address", "This candidate has no email ad
 EmailLimit = _error(
     429,
     "email_limit",
-    "This address has reached its limit of 5 messages about this assessment in 24 hours. "
-    "Retry after the number of seconds in the `Retry-After` header.",
+    "This address has reached the limit of 5 messages per assessment in 24 hours. Retry after `Retry-After` seconds.",
 )
 NotFailed = _error(409, "not_failed", "Only a failed delivery can be retried.")
 
@@ -170,21 +155,15 @@ SessionFull = _error(
 )
 SessionEnded = _error(409, "session_ended", "The candidate's session has ended.")
 AssessmentClosed = _error(409, "assessment_closed", "This assessment has been submitted and is closed.")
-NotFinished = _error(
-    409,
-    "not_finished",
-    "The candidate's session must be completed or expired before they can be marked as hired.",
-)
-NoTimeLimit = _error(
-    409, "no_time_limit", "The assessment has no time limit to add to. Set its `timeLimitMinutes` first."
-)
+NotFinished = _error(409, "not_finished", "Only a candidate whose session has ended can be marked as hired.")
+NoTimeLimit = _error(409, "no_time_limit", "The assessment has no time limit. Set `timeLimitMinutes` first.")
 TimeLimitPassed = _error(
     409,
     "time_limit_passed",
     "With this accommodation, the time limit would already have passed. Add more minutes.",
 )
 BundleChanged = _error(
-    409, "bundle_changed", "The stored bundle was overwritten after the candidate submitted it."
+    409, "bundle_changed", "The stored bundle has changed since the candidate submitted it."
 )
 NotASubmission = _error(
     400, "not_a_submission", "The body must be a git bundle or a zip archive, as its Content-Type says."
@@ -231,17 +210,12 @@ class UnknownSealKey(ApiError):
     retry_after = 2
 
 
+# An operator has to free disk space first.
 DatabaseFull = _error(
-    503,
-    "database_full",
-    "The database is out of disk space. Nothing was stored. Retry in a few minutes.",
-    DISK_RETRY_SECONDS,
+    503, "database_full", "The database is out of disk space. Nothing was stored. Retry in a few minutes.", 60
 )
 DiskFull = _error(
-    507,
-    "disk_full",
-    "The service's disk is full. Nothing was stored. Retry in a few minutes.",
-    DISK_RETRY_SECONDS,
+    507, "disk_full", "The service's disk is full. Nothing was stored. Retry in a few minutes.", 60
 )
 
 

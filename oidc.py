@@ -63,8 +63,7 @@ def start() -> Response:
         endpoint, flow["state"], flow["verifier"], nonce=flow["nonce"]
     )
     response = _redirect(url)
-    options: dict[str, Any] = {"path": "/", "secure": True, "httponly": True, "samesite": "Lax"}
-    response.set_cookie(COOKIE, _signer().dumps(flow), FLOW_SECONDS, **options)
+    response.set_cookie(COOKIE, _signer().dumps(flow), FLOW_SECONDS, **console.COOKIE_OPTIONS)
     return response
 
 
@@ -80,7 +79,7 @@ def callback() -> Response:
     else:
         grant = SignInGrant.issue(address, "oidc", clock.now() + sign_ins.OIDC_LIFETIME)
         response = console.set_grant_cookie(_to_console(grant=grant), grant)
-    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
+    response.delete_cookie(COOKIE, **console.COOKIE_OPTIONS)
     return response
 
 

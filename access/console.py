@@ -6,7 +6,6 @@ Browsers send it with every request to this service, even from other sites' page
 
 import hmac
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -21,6 +20,7 @@ from web.unknown_names import check_query
 COOKIE = "__Host-proofstone"
 # The sign-in grant that was issued to this browser.
 GRANT_COOKIE = "__Host-proofstone-grant"
+COOKIE_OPTIONS: dict[str, Any] = {"path": "/", "secure": True, "httponly": True, "samesite": "Lax"}
 HEADER = "X-Proofstone-Console"
 OWN_SITE = ("same-origin", "none")  # `none`: the user entered the address
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -37,7 +37,7 @@ def is_from_console() -> bool:
         return False
     if request.method in SAFE_METHODS:
         return True
-    origin = sign_ins.origin_of(current_app.config["BASE_URL"])
+    origin = sign_ins.get_origin(current_app.config["BASE_URL"])
     return request.headers.get("Origin") == origin and request.headers.get(HEADER) == "1"
 
 
@@ -63,24 +63,20 @@ def only(view: Callable) -> Callable:
 
 
 def set_cookie(response: Response, secret: str) -> Response:
-    return _set_cookie(response, COOKIE, secret, sign_ins.LIFETIME)
+    response.set_cookie(COOKIE, secret, sign_ins.LIFETIME, **COOKIE_OPTIONS)
+    return response
 
 
 def set_grant_cookie(response: Response, grant: str) -> Response:
     """Bind a grant to the browser. The grant's link then cannot sign in anyone else."""
-    return _set_cookie(response, GRANT_COOKIE, grant, sign_ins.OIDC_LIFETIME)
+    response.set_cookie(GRANT_COOKIE, grant, sign_ins.OIDC_LIFETIME, **COOKIE_OPTIONS)
+    return response
 
 
 def has_grant(grant: str) -> bool:
     return hmac.compare_digest(request.cookies.get(GRANT_COOKIE, "").encode(), grant.encode())
 
 
-def _set_cookie(response: Response, name: str, value: str, lifetime: timedelta) -> Response:
-    seconds = int(lifetime.total_seconds())
-    response.set_cookie(name, value, seconds, path="/", secure=True, httponly=True, samesite="Lax")
-    return response
-
-
 def delete_cookie(response: Response) -> Response:
-    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
+    response.delete_cookie(COOKIE, **COOKIE_OPTIONS)
     return response

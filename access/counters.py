@@ -63,15 +63,6 @@ class Counters:
         key = limit.key_for("proofstone", *ids)
         return self._call(lambda store: (store.get(key), store.get_expiry(key)))
 
-    def clear(self, limit: RateLimitItem, *ids: str) -> None:
-        key = limit.key_for("proofstone", *ids)
-        self._call(lambda store: store.clear(key))
-
-    @property
-    def is_shared(self) -> bool:
-        """Return whether all processes share a store."""
-        return self._shared is not None
-
     def _call(self, operation: Callable[[Any], Any]) -> Any:
         if self._shared is None or time.monotonic() < self._down_until:
             return operation(self._local)
@@ -107,10 +98,6 @@ class LocalCounters:
 
     def get(self, key: str) -> int:
         return self._window(key)[0]
-
-    def clear(self, key: str) -> None:
-        with self._lock:
-            self._windows.pop(key, None)
 
     def get_expiry(self, key: str) -> float:
         now = time.monotonic()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import current_app, g, request
 from limits import RateLimitItem, parse
@@ -17,7 +17,6 @@ from access.addresses import Network, database_errors_ignored, networks_of
 from access.counters import Counters, Usage, fingerprint
 from errors import KeyExpired, KeyNotFound, SignInExpired, Unauthenticated
 from models import AcceptedSender, AccessHour, clock
-from models.accepted_senders import RETENTION, sender_fingerprint
 from rules import candidate_keys
 from web.access_log import record_invalid_credential
 
@@ -25,9 +24,8 @@ INVALID_CREDENTIALS, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
 INVALID_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
 # A client may repeat a revoked key hundreds of times, which must not lock out its neighbors.
 ONE_ATTEMPT = parse("1 per hour")
-# Without a limit, a client with a large network could fill the store.
+# Without a limit, a client with a large network could fill the table.
 SHARED_NETWORKS = parse("50 per day")
-SHARED_SENDER = parse(f"1 per {RETENTION.days} days")
 MAX_ACCEPTED = 10_000
 MAX_UNWRITTEN = 250
 WRITE_SECONDS = 60
@@ -116,14 +114,13 @@ class CredentialThrottle:
 
 
 class AcceptedSenders:
-    """Senders of accepted credentials. Processes share them in the rate limit store, or without one in the database.
+    """Senders of accepted credentials. Processes share them in the database.
 
     Each process writes a sender once a day, and reads only senders that it has not accepted itself.
     """
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._shared: Any = SendersInStore(counters) if counters.is_shared else AcceptedSender
         self._written: dict[Sender, date] = {}
 
     def is_known_here(self, sender: Sender) -> bool:
@@ -132,8 +129,7 @@ class AcceptedSenders:
 
     def find(self, sender: Sender) -> bool:
         """Return whether any process accepted the sender."""
-        is_accepted = self._shared.is_recorded(*sender)
-        if is_accepted:
+        if is_accepted := AcceptedSender.is_recorded(*sender):
             self._written[sender] = date.min
         return is_accepted
 
@@ -147,32 +143,13 @@ class AcceptedSenders:
         networks, _ = self._counters.hit(SHARED_NETWORKS, ACCEPTED, fingerprint(sender.credential))
         if networks <= SHARED_NETWORKS.amount:
             with database_errors_ignored():
-                self._shared.record(*sender)
+                AcceptedSender.record(*sender)
 
     def remove(self, sender: Sender) -> None:
         """Delete a sender whose credential is no longer valid, if this process knows the sender."""
         if self._written.pop(sender, None) is not None:
             with database_errors_ignored():
-                self._shared.delete_sender(*sender)
-
-
-class SendersInStore:
-    """Accepted senders in the rate limit store, with the methods of AcceptedSender."""
-
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-
-    def record(self, network: str, credential: str) -> None:
-        # A second hit would not extend the first one's window.
-        self.delete_sender(network, credential)
-        self._counters.hit(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
-
-    def is_recorded(self, network: str, credential: str) -> bool:
-        count, _ = self._counters.get(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
-        return count > 0
-
-    def delete_sender(self, network: str, credential: str) -> None:
-        self._counters.clear(SHARED_SENDER, ACCEPTED, sender_fingerprint(network, credential))
+                AcceptedSender.delete_sender(*sender)
 
 
 class InvalidCredentialTotal:

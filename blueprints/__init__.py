@@ -1,4 +1,4 @@
-"""Endpoints, one module per resource; here Blueprint, the id converter, and helpers for rows, pages and files."""
+"""Endpoints, one module per resource, and their shared helpers."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class IdConverter(BaseConverter):
 
 
 def find(model: Any, row_id: uuid.UUID | None, among: Any = None) -> Any:
-    """Return the row if the caller can see it. Raises NotFound (R2).
+    """Return the row if the caller can see it, or raise NotFound (R2).
 
     among -- the query to search; by default `model.visible_to(caller)`
     """
@@ -74,10 +74,8 @@ def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False
 def cursor_page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
     """Return a page of rows as `{<noun>, next}`; without a limit, all rows after the query's cursor."""
     columns = (rows.model.created_at, rows.model.id)
-    if query.get("order", "desc" if newest_first else "asc") == "asc":
-        rows = batches.after(rows, columns, query.get("after"))
-    else:
-        rows = batches.before(rows, columns, query.get("after"))
+    is_descending = query.get("order", "desc" if newest_first else "asc") == "desc"
+    rows = batches.after(rows, columns, query.get("after"), is_descending)
     limit = query.get("limit")
     listed, next_cursor = split_page(list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit)
     return {noun: listed, "next": next_cursor}

@@ -12,7 +12,7 @@ from rules.agents import hooks
 from schemas.agent_hooks import AgentHook, HookResponse
 from web.json import MAX_EVENT_BYTES, body_limit
 
-blp = Blueprint("Agents", __name__, description="Hooks of coding agents.")
+blp = Blueprint("Agents", __name__, description="Coding agents' hooks.")
 
 
 @blp.post("/hooks/claude-code")

@@ -34,11 +34,15 @@ def get_analytics(session_id):
         }
         for episode in analysis.error_episodes
     ]
-    return (analysis._asdict() | analysis.times._asdict()) | {
-        "tools": [{"name": name, "calls": count} for name, count in calls],
-        "proxy_usage": ModelUsage.by_model(session),
-        "error_episodes": episodes,
-    }
+    return (
+        analysis._asdict()
+        | analysis.times._asdict()
+        | {
+            "tools": [{"name": name, "calls": count} for name, count in calls],
+            "proxy_usage": ModelUsage.by_model(session),
+            "error_episodes": episodes,
+        }
+    )
 
 
 @blp.get("/sessions/<id:session_id>/cohort-stats")

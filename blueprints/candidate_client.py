@@ -141,10 +141,8 @@ def receive_bundle(object_key):
     needed. The upload is atomic and can be repeated.
     """
     folder = store()
-    expires, signature = request.args.get("expires", ""), request.args.get("signature", "")
-    if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(
-        object_key, expires, signature, clock.now()
-    ):
+    query = (request.args.get("expires", ""), request.args.get("signature", ""))
+    if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(object_key, *query, clock.now()):
         raise errors.UploadRejected()
     upload, max_bytes = BundleUpload.find(object_key), setting("SESSION_MAX_BYTES")
     upload.require_space(request.content_length or 0, max_bytes)

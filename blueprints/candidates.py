@@ -153,8 +153,8 @@ def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[li
     if "after" in query:
         candidates = candidates.after(_position(query["after"]), newest_first)
     if "limit" not in query:
-        return candidates.all(newest_first), None
-    rows = candidates.page(query["limit"] + 1, query.get("offset", 0), newest_first)
+        return candidates.rows(newest_first=newest_first), None
+    rows = candidates.rows(query["limit"] + 1, query.get("offset", 0), newest_first)
     return split_page(rows, query["limit"])
 
 

@@ -7,7 +7,7 @@ from schemas.cohort_stats import CohortQuery, CohortStatistics
 from schemas.fairness import FairnessReport, NewFairnessReport
 from schemas.fields import parse_id
 
-blp = Blueprint("Cohort statistics", __name__, description="Statistics of sessions and decisions.")
+blp = Blueprint("Cohort statistics", __name__, description="Session statistics and selection rates.")
 
 
 @blp.get("/assessments/<id:assessment_id>/cohort-stats")

@@ -83,7 +83,7 @@ def page_file(name):
 
 @blp.get("/start")
 def start():
-    """Serve the invitation's link. The key follows the `#`, so it never reaches the service's logs."""
+    """Serve the page that invitations link to. The key follows the `#`, so it never reaches the service's logs."""
     install = {
         "client_install": setting("CLIENT_INSTALL"),
         "script_command": script_command(setting("BASE_URL")),
@@ -103,7 +103,7 @@ def workspace_script():
 
 @blp.get("/replay/<session_id>")
 def replay(session_id):
-    """Serve the link that the candidate's client prints (docs/candidate-client.md#2-after-submission)."""
+    """Serve the page that the candidate's client links to (docs/candidate-client.md#2-after-submission)."""
     return _page("replay.html")
 
 
@@ -131,6 +131,6 @@ def static_file(folder: Path, name: str, served: set[str]) -> Response:
 @cache
 def _contents(file: Path, is_compressed: bool) -> tuple[bytes, str]:
     """Return a file's bytes and their ETag."""
-    # Without the time, all processes have the same ETag.
+    # mtime=0, or each process would have a different ETag.
     body = gzip.compress(file.read_bytes(), mtime=0) if is_compressed else file.read_bytes()
     return body, hashlib.sha256(body).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The feed of events: an alternative to webhooks for receivers without an open port."""
+"""The event feed: an alternative to webhooks for receivers without an open port."""
 
 from access import auth, caller, raises
 from blueprints import Blueprint
@@ -6,7 +6,7 @@ from errors import CursorExpired
 from models import ApiToken, read_feed, visibility
 from schemas.feed import FeedPage, FeedQuery
 
-blp = Blueprint("Feed", __name__, description="The same events as webhooks, to poll.")
+blp = Blueprint("Feed", __name__, description="Webhook events, for polling.")
 
 
 @blp.get("/events")

@@ -13,7 +13,7 @@ from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
 from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
 
-blp = Blueprint("Events", __name__, description="Events of a candidate's work.")
+blp = Blueprint("Events", __name__, description="Events from a candidate's client.")
 
 ENVELOPE = Envelope()
 
@@ -26,7 +26,7 @@ ENVELOPE = Envelope()
 @raises(NotFound, NotRedeemed, SessionClosed, SessionFull)
 @blp.arguments(Envelope)
 @blp.response(201, Ingested)
-@blp.alt_response(200, schema=Ingested, description="The event's id already exists; nothing is stored.")
+@blp.alt_response(200, schema=Ingested, description="The event's id already exists. The event is not stored.")
 def ingest_event(envelope):
     """Ingest an event
 

@@ -39,14 +39,13 @@ class Paths(FlaskPlugin):
         return re.sub(r"\{\w+\}", lambda name: camel(name[0]), FlaskPlugin.flaskpath2openapi(path))
 
     def rule_to_params(self, rule: Any) -> list[dict[str, Any]]:
-        return [_describe(parameter) for parameter in super().rule_to_params(rule)]
-
-
-def _describe(parameter: dict[str, Any]) -> dict[str, Any]:
-    name = parameter["name"]
-    noun = name.removesuffix("_id").replace("_", " ")
-    description = f"The {noun}'s id." if name.endswith("_id") else f"The {noun}."
-    return parameter | {"name": camel(name), "description": description}
+        parameters = super().rule_to_params(rule)
+        for parameter in parameters:
+            name = parameter["name"]
+            noun = name.removesuffix("_id").replace("_", " ")
+            parameter["description"] = f"The {noun}'s id." if name.endswith("_id") else f"The {noun}."
+            parameter["name"] = camel(name)
+        return parameters
 
 
 def operations_of(app: Flask) -> dict[str, tuple[str, str]]:

@@ -66,7 +66,7 @@ def export_results(query, assessment_id):
 def _find_results(query: dict[str, Any], assessment_id: Any) -> ResultList:
     assessment = find(Assessment, assessment_id)
     if query["sort"] == "candidateName" and assessment.blind and caller.user_id:
-        raise invalid("sort", "Names are hidden in a blind assessment. Sort by another field.")
+        raise invalid("sort", "Names are hidden in a blind assessment. Sort by a different field.")
     sessions.close_all_due(assessment_id=assessment.id)
     filters: dict[str, Any] = {
         name: query[name] for name in ("status", "decision", "external_id") if name in query

@@ -1,4 +1,4 @@
-"""Scores of a session, by rubric criterion."""
+"""A session's scores, by rubric criterion."""
 
 from access import audit, auth, caller, raises
 from access.idempotency import idempotent
@@ -7,7 +7,7 @@ from errors import Erased, NoRubric, RubricChanged, ScoreChanged
 from models import ApiToken, Score, Session, scores, visibility
 from schemas.scores import NewScore, OneScore, ScoreQuery, Scores, Withdrawal, WithdrawnScore
 
-blp = Blueprint("Scores", __name__, description="Reviewers' scores of a session, by criterion.")
+blp = Blueprint("Scores", __name__, description="Reviewers' scores for sessions, by criterion.")
 
 
 @blp.get("/sessions/<id:session_id>/scores")

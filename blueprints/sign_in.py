@@ -30,11 +30,15 @@ def get_sign_in_methods():
         "email": setting("SMTP_URL"),
         "token": True,
     }
+    try:
+        me = caller_response(auth.authenticate(ApiToken))
+    except (ForeignOrigin, Unauthenticated):
+        me = None
     return {
         "methods": [name for name, is_configured in methods.items() if is_configured],
         "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
         "console_url": f"{setting('BASE_URL')}/console",
-        "me": _me(),
+        "me": me,
     }
 
 
@@ -73,16 +77,7 @@ def create_sign_in(data):
         if not people:
             raise SignInExpired()
         if "person_id" not in data:
-            choices = [
-                {
-                    "person_id": person.id,
-                    "email": person.email,
-                    "org_name": person.organization.name,
-                    "role": person.role,
-                }
-                for person in people.values()
-            ]
-            return {"sign_in": None, "choices": choices}
+            return {"sign_in": None, "choices": list(people.values())}
         if data["person_id"] not in people:
             raise invalid("personId", "No such active person with this mailbox.")
         row, secret = grant.use(people[data["person_id"]], **audit.origin())
@@ -130,13 +125,6 @@ def sign_out_everywhere():
     ended = SignIn.end_all(caller, **audit.origin())
     after_this_request(console.delete_cookie)
     return {"ended": ended}
-
-
-def _me():
-    try:
-        return caller_response(auth.authenticate(ApiToken))
-    except (ForeignOrigin, Unauthenticated):
-        return None
 
 
 def _token(text):

@@ -26,7 +26,6 @@ from schemas.submissions import BundleListing, FinalDiff, ReceivedSubmission, Su
 from storage import (
     CONTENT_TYPE,
     MAX_BUNDLE_BYTES,
-    HashedStream,
     bundle_listing,
     checked_length,
     new_object_key,
@@ -44,16 +43,14 @@ FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @raises(
-    errors.NotASubmission,
-    errors.SubmissionType,
-    errors.NotRedeemed,
-    errors.AssessmentClosed,
-    errors.LengthRequired,
-    errors.Incomplete,
-    errors.TooLarge,
-    errors.SessionFull,
-    errors.StoreUnavailable,
-    errors.Erased,
+    *(
+        errors.NotASubmission,
+        errors.SubmissionType,
+        errors.NotRedeemed,
+        errors.AssessmentClosed,
+        errors.Erased,
+    ),
+    *(errors.LengthRequired, errors.Incomplete, errors.TooLarge, errors.SessionFull, errors.StoreUnavailable),
 )
 @blp.response(200, ReceivedSubmission)
 def receive_submission():
@@ -73,11 +70,11 @@ def receive_submission():
         submission.require_space(length, max_bytes)
         release_connection()
         request.max_content_length = MAX_BUNDLE_BYTES
-        stream = HashedStream(_Body(request.stream, FIRST_BYTES[format]))
+        body = _Body(request.stream, FIRST_BYTES[format])
         store().prepare()
-        store().receive(submission.object_key, stream, length)
+        sha256 = store().receive(submission.object_key, body, length)
         with db.atomic():
-            submission.record(length, stream.sha256, max_bytes)
+            submission.record(length, sha256, max_bytes)
             audit.record_candidate(caller, "receiveSubmission")
     except Exception:
         submission.delete_with_object()

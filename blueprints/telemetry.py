@@ -28,10 +28,6 @@ _ERRORS: tuple[type[errors.ApiError], ...] = (
     errors.DatabaseFull,
 )
 _UNSUPPORTED_TYPE = "Send OTLP in JSON, uncompressed or with gzip (OTEL_EXPORTER_OTLP_PROTOCOL=http/json)."
-_BODY = {
-    "required": True,
-    "content": {"application/json": {"schema": {"type": "object"}, "example": {"resourceLogs": []}}},
-}
 
 
 def _responses() -> dict[int, Any]:
@@ -40,15 +36,15 @@ def _responses() -> dict[int, Any]:
     for error in _ERRORS:
         sentences.setdefault(error.code, []).append(error.sentence)
     responses: dict[int, Any] = {
-        status: _response("\n\n".join(listed), otlp.error(status, listed[0]))
+        status: {"description": "\n\n".join(listed), "content": _content(otlp.error(status, listed[0]))}
         for status, listed in sentences.items()
     }
-    return responses | {200: _response("The number of rejected records, if any; otherwise empty.", {})}
+    success = "The number of rejected records, if any; otherwise empty."
+    return responses | {200: {"description": success, "content": _content({})}}
 
 
-def _response(description: str, example: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
-    return {"description": description, "content": content}
+def _content(example: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"type": "object"}, "example": example}}
 
 
 def otlp_operation(view: Any) -> Any:
@@ -58,7 +54,7 @@ def otlp_operation(view: Any) -> Any:
     view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
     view = rate_limits.limit(rate_limits.INGEST)(view)
     view.responses = _responses()
-    return blp.doc(requestBody=_BODY)(view)
+    return blp.doc(requestBody={"required": True, "content": _content({"resourceLogs": []})})(view)
 
 
 @blp.post("/otlp/v1/logs")
@@ -70,10 +66,10 @@ def record_logs():
     without a matching event are ignored.
     """
     session = Session.of_key(caller)
-    batch = otlp.read_logs()
-    recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
+    records, rejected = otlp.read_logs()
+    recorded = telemetry.read(records, clock.now(), session.redeemed_at)
     sessions.record(session, *recorded, quota=session_quota())
-    return otlp.success(batch.rejected)
+    return otlp.success(rejected)
 
 
 @blp.post("/otlp/v1/metrics")

@@ -62,9 +62,9 @@ def create_webhook(data):
 
     Each new event is sent as a POST of `{id, type, timestamp, data}`, signed according to Standard Webhooks 1.0.0, at
     least once and with the same `webhook-id` in every attempt. A 2xx response within 10 seconds counts as delivered.
-    Anything else is retried for about three days; 410 disables the webhook. A URL that must not be reached is rejected.
-    A host name that cannot be resolved is accepted and reported in `lastError`. The secret is shown in this response
-    only.
+    Other responses are retried for about three days; 410 disables the webhook. A URL that must not be reached is
+    rejected. A host name that cannot be resolved is accepted and reported in `lastError`. The secret is shown in this
+    response only.
     """
     hook = receivers.create(caller.organization, **data)
     return {"webhook": hook, "secret": hook.secret}

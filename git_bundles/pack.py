@@ -19,7 +19,7 @@ from git_bundles import (
 )
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
-MAX_TAGS = 5  # a tag can refer to a tag
+MAX_TAGS = 5  # tags can be nested
 CACHE_BYTES = 32 * MEGABYTE
 VERSIONS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 # `@filter` omits objects, which is detected when one is needed.

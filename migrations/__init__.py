@@ -10,21 +10,14 @@ from models.base import db
 from models.database import is_postgres, process_lock
 
 FOLDER = Path(__file__).parent
-POSTGRESQL_TYPES = {
-    "boolean": "BOOLEAN",
-    "bytes": "BYTEA",
-    "json": "JSONB",
-    "serial": "BIGSERIAL",
-    "timestamp": "TIMESTAMPTZ",
-    "uuid": "UUID",
-}
-SQLITE_TYPES = {
-    "boolean": "BOOLEAN",
-    "bytes": "BLOB",
-    "json": "TEXT",
-    "serial": "INTEGER",
-    "timestamp": "TIMESTAMPTZ",
-    "uuid": "TEXT",
+# On PostgreSQL and on SQLite.
+TYPES = {
+    "boolean": ("BOOLEAN", "BOOLEAN"),
+    "bytes": ("BYTEA", "BLOB"),
+    "json": ("JSONB", "TEXT"),
+    "serial": ("BIGSERIAL", "INTEGER"),
+    "timestamp": ("TIMESTAMPTZ", "TIMESTAMPTZ"),
+    "uuid": ("UUID", "TEXT"),
 }
 
 
@@ -34,7 +27,8 @@ class IncompatibleDatabase(click.ClickException):
 
 def execute(statements: str) -> None:
     """Run a migration's SQL statements; placeholders such as `{uuid}` are replaced by the database's types."""
-    for statement in statements.format(**(POSTGRESQL_TYPES if is_postgres() else SQLITE_TYPES)).split(";\n"):
+    types = {name: postgresql if is_postgres() else sqlite for name, (postgresql, sqlite) in TYPES.items()}
+    for statement in statements.format(**types).split(";\n"):
         if statement.strip():
             db.execute_sql(statement)
 

@@ -30,17 +30,17 @@ class AcceptedSender(Model):
     @classmethod
     def record(cls, network: str, credential: str) -> None:
         """Create the sender, or update its `seen_at`."""
-        insert = cls.insert(fingerprint=sender_fingerprint(network, credential), credential=_hmac(credential))
+        insert = cls.insert(fingerprint=_fingerprint(network, credential), credential=_hmac(credential))
         insert.on_conflict(conflict_target=[cls.fingerprint], preserve=[cls.seen_at]).execute()
 
     @classmethod
     def is_recorded(cls, network: str, credential: str) -> bool:
-        is_sender = cls.fingerprint == sender_fingerprint(network, credential)
+        is_sender = cls.fingerprint == _fingerprint(network, credential)
         return cls.select().where(is_sender, cls.seen_at > clock.now() - RETENTION).exists()
 
     @classmethod
     def delete_sender(cls, network: str, credential: str) -> None:
-        cls.delete().where(cls.fingerprint == sender_fingerprint(network, credential)).execute()
+        cls.delete().where(cls.fingerprint == _fingerprint(network, credential)).execute()
 
     @classmethod
     def delete_expired(cls) -> int:
@@ -55,7 +55,7 @@ class AcceptedSender(Model):
         return cls.delete().where(cls.credential == _hmac(key.key)).execute()
 
 
-def sender_fingerprint(network: str, credential: str) -> str:
+def _fingerprint(network: str, credential: str) -> str:
     return _hmac(f"{network} {credential}")
 
 

@@ -57,22 +57,15 @@ def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) 
     return list(rows)
 
 
-def after(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
-    """The rows after these values, in order; all rows if the values are None."""
+def after(
+    query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None, reverse: bool = False
+) -> Query:
+    """The rows after these values in order, or before them in reverse order; all rows if the values are None."""
     if values is not None:
-        query = query.where(peewee.Tuple(*order) > _bound(order, values))
-    return query.order_by(*order)
-
-
-def before(query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None) -> Query:
-    """The rows before these values, in reverse order; all rows if the values are None."""
-    if values is not None:
-        query = query.where(peewee.Tuple(*order) < _bound(order, values))
-    return query.order_by(*(field.desc() for field in order))
-
-
-def _bound(order: Sequence[peewee.Field], values: Sequence[Any]) -> peewee.Tuple:
-    return peewee.Tuple(*(field.db_value(value) for field, value in zip(order, values, strict=True)))
+        last = peewee.Tuple(*(field.db_value(value) for field, value in zip(order, values, strict=True)))
+        position = peewee.Tuple(*order)
+        query = query.where(position < last if reverse else position > last)
+    return query.order_by(*(field.desc() if reverse else field for field in order))
 
 
 def split(items: Iterable[Any], size_of: Callable[[Any], int]) -> Iterator[list]:

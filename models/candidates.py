@@ -72,17 +72,18 @@ class CandidateList:
         ((count,),) = sql.rows(sql.count_candidates(frozenset(self._values)), **self._values)
         return int(count)
 
-    def page(self, limit: int, offset: int = 0, newest_first: bool = False) -> list[CandidateRow]:
-        text = sql.candidates(frozenset(self._values), is_page=True, newest_first=newest_first)
-        return self._rows(text, limit=limit, offset=offset)
-
-    def all(self, newest_first: bool = False) -> list[CandidateRow]:
-        return self._rows(sql.candidates(frozenset(self._values), False, newest_first))
+    def rows(
+        self, limit: int | None = None, offset: int = 0, newest_first: bool = False
+    ) -> list[CandidateRow]:
+        text = sql.candidates(frozenset(self._values), limit is not None, newest_first)
+        page = {} if limit is None else {"limit": limit, "offset": offset}
+        rows = [CandidateRow(*row) for row in sql.rows(text, **self._values, **page)]
+        return redact_candidates(self._viewer, rows)
 
     def batches(self) -> Iterator[list[CandidateRow]]:
         """Yield all candidates, BATCH_SIZE at a time."""
         rest = self
-        while batch := rest.page(BATCH_SIZE):
+        while batch := rest.rows(BATCH_SIZE):
             yield batch
             rest = rest.after(batch[-1])
 
@@ -93,10 +94,6 @@ class CandidateList:
         rest._values = self._values | position
         return rest
 
-    def _rows(self, text: str, **values: Any) -> list[CandidateRow]:
-        rows = [CandidateRow(*row) for row in sql.rows(text, **self._values, **values)]
-        return redact_candidates(self._viewer, rows)
-
 
 def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:
-    return next(iter(CandidateList(caller.organization_id, caller, key_id=key_id).all()), None)
+    return next(iter(CandidateList(caller.organization_id, caller, key_id=key_id).rows()), None)

@@ -1,6 +1,5 @@
 """The organization's event feed. Events are published in the caller's transaction; the worker numbers them."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -59,12 +58,12 @@ class FeedEvent(Model):
         (self.data, *others), self.position = self.payloads, position
         require_change(self, self.save(only=[FeedEvent.data, FeedEvent.position]))
         shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
-        split = [
+        rows = [
             FeedEvent(id=new_id(), data=data, position=number, **shared)
             for number, data in enumerate(others, position + 1)
         ]
-        FeedEvent.bulk_create(split)
-        return [self, *split]
+        FeedEvent.bulk_create(rows)
+        return [self, *rows]
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
@@ -99,20 +98,12 @@ class Feed(Sequence):
         """Number the next events in the caller's transaction; returns them."""
         feed = cls.locked_for(organization_id)
         numbered: list[FeedEvent] = []
-        for row in _next_rows(organization_id):
-            numbered += row.number(feed.position + len(numbered) + 1)
+        rows = FeedEvent.unnumbered().where(FeedEvent.organization == organization_id)
+        for row in list(rows.order_by(FeedEvent.id).limit(BATCH_SIZE)):
+            if len(numbered) < BATCH_SIZE:
+                numbered += row.number(feed.position + len(numbered) + 1)
         require_change(feed, feed.update_columns(position=feed.position + len(numbered)))
         return numbered
-
-
-def _next_rows(organization_id: Any) -> Iterator[FeedEvent]:
-    """Yield the next unnumbered rows, until they have BATCH_SIZE events."""
-    rows = FeedEvent.unnumbered().where(FeedEvent.organization == organization_id)
-    count = 0
-    for row in list(rows.order_by(FeedEvent.id).limit(BATCH_SIZE)):
-        if count < BATCH_SIZE:
-            yield row
-            count += len(row.payloads)
 
 
 def read_feed(

@@ -21,7 +21,7 @@ RETENTION = timedelta(days=1)
 class Heartbeat(Model):
     """The latest run of a task in a worker, updated at most every INTERVAL.
 
-    `is_continuous` is false for `flask worker --once`, whose runs on a machine share their rows.
+    `is_continuous` is false for `flask worker --once`; all its runs on a machine share the same rows.
     """
 
     personal_data = None

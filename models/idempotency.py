@@ -22,18 +22,8 @@ WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
 # The fields of an erased candidate that remain in responses.
 IMPERSONAL_FIELDS = {
-    *(
-        "id",
-        "key",
-        "assessmentId",
-        "candidateId",
-        "orgId",
-        "sessionId",
-        "status",
-        "decision",
-        "kind",
-        "state",
-    ),
+    *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId"),
+    *("status", "decision", "kind", "state"),
     *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt", "decidedAt"),
 }
 # Other fields become null, except these.

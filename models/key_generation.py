@@ -77,7 +77,10 @@ def _generate(
 ) -> list[CandidateRow]:
     if any(each["email"] or each.get("external_id") is not None for each in candidates):
         limit.lock(assessment_id)
-    assessment = _lock_assessment(organization, assessment_id)
+    is_theirs = (Assessment.id == assessment_id) & (Assessment.organization == organization)
+    assessment = for_update(Assessment.alive().where(is_theirs), "FOR SHARE").get_or_none()
+    if assessment is None:
+        raise NotFound()
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
     if on_duplicate == "reject":
         _reject_duplicates(candidates, open_keys)
@@ -101,16 +104,8 @@ def _generate(
     rows = _insert(assessment, list(new.values()), days, invitation_data)
     by_slot = dict(zip(missing, rows, strict=True))
     for address, key_id in open_keys.items():
-        (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).all()
+        (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).rows()
     return [by_slot[slot] for slot in slots]
-
-
-def _lock_assessment(organization: Organization, assessment_id: Any) -> Assessment:
-    """Lock the assessment against changes and deletion. Raises NotFound."""
-    is_theirs = (Assessment.id == assessment_id) & (Assessment.organization == organization)
-    if assessment := for_update(Assessment.alive().where(is_theirs), "FOR SHARE").get_or_none():
-        return assessment
-    raise NotFound()
 
 
 def _address(candidate: Candidate) -> str | None:
@@ -143,15 +138,19 @@ def _insert(
     """Insert keys with their invitations, which have `data`, and publish them."""
     if not candidates:
         return []
-    now = clock.now()
-    shared = {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
-    shared |= {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
+    now, ids = clock.now(), {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
+    shared = ids | {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
     keys = [_new_key(**each) for each in candidates]
     sql.insert(CandidateKey, keys, **shared)
-    invitations = _invitations(assessment.id, keys)
+    invited = [key for key in keys if key["address"]]
+    columns = limit.columns(assessment.id, [key["address"] for key in invited]) if invited else []
+    invitations = {
+        key["id"]: {"id": key["invitation_id"], "subject_id": key["id"]} | each
+        for key, each in zip(invited, columns, strict=True)
+    }
     outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), data)
-    ids = {"assessmentId": assessment.id, "status": "pending"}
-    payloads = [{"candidateId": key["id"]} | ids for key in keys]
+    payload = {"assessmentId": assessment.id, "status": "pending"}
+    payloads = [{"candidateId": key["id"]} | payload for key in keys]
     FeedEvent.publish(assessment.organization_id, "key.created", *payloads)
     return [_candidate_row(key | shared, invitations.get(key["id"], {})) for key in keys]
 
@@ -166,18 +165,6 @@ def _new_key(
     key = {"id": new_id(), "key": candidate_keys.generate(), "invitation_id": new_id() if email else None}
     key |= {"metadata": metadata, "extra_minutes": extra_minutes}
     return key | CandidateKey.identity(name, email, external_id)
-
-
-def _invitations(assessment_id: Any, keys: list[Row]) -> dict[Any, Row]:
-    """Build the invitation of each key with an address, by key id."""
-    invited = [key for key in keys if key["address"]]
-    if not invited:
-        return {}
-    columns = limit.columns(assessment_id, [key["address"] for key in invited])
-    return {
-        key["id"]: {"id": key["invitation_id"], "subject_id": key["id"]} | each
-        for key, each in zip(invited, columns, strict=True)
-    }
 
 
 def _candidate_row(key: Row, invitation: Row) -> CandidateRow:

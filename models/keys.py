@@ -161,14 +161,8 @@ class CandidateKey(Model):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name, address and other personal data, and revoke the locked key."""
         now = clock.now()
-        names = (
-            "invitation_data",
-            "metadata",
-            "decision_reason",
-            "extra_minutes",
-            "time_multiplier_thousandths",
-        )
-        columns = cls.identity(None, None) | dict.fromkeys(names)
+        names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths"
+        columns = cls.identity(None, None) | dict.fromkeys(names.split())
         columns |= {"revoked_at": key.revoked_at or now, "erased_at": now}
         return cls.update(**columns).where(cls.id == key.id).execute()
 

@@ -61,7 +61,7 @@ class RoundRobin:
 class Leased:
     """For tables of messages with the columns `state`, `attempts` and `due_at`.
 
-    A message is waiting while its state is `queued`. `attempts` counts claims, including those that crashed the worker.
+    A message is waiting while its state is `queued`. `attempts` counts claims, even if the worker crashed.
     """
 
     # The statement that selects the lanes with a due message, and the column with the lane's id.

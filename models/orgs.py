@@ -222,7 +222,7 @@ class ApiToken(Model, RecordsUse):
 
     @property
     def sees_keys(self) -> bool:
-        """Return whether responses contain full candidate keys, which allow impersonating candidates (R33)."""
+        """True if responses contain full candidate keys, which allow impersonating candidates (R33)."""
         return "write" in self.scopes
 
     @property

@@ -19,7 +19,7 @@ S, K, A = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a")
 
 
 def sessions(organization: Organization, **filters: Any) -> Query:
-    """Select the organization's sessions as dictionaries, oldest first, except those of deleted assessments.
+    """Select the organization's sessions as dictionaries, oldest first, excluding deleted assessments.
 
     filters -- `assessment_id`, `status`, `external_id`, `redeemed_from`, `redeemed_to`, `created_after`,
         `updated_after`; all optional
@@ -86,13 +86,11 @@ def top(
         *(column.alias("value"), rank.alias("rank"), n.alias("n")),
     )
     by_value = column.asc() if order == "asc" else column.desc()
-    rows: Any = query.order_by(by_value, S.created_at, S.id).limit(limit).dicts()
-    return [
-        row
-        | {"value": api_value(row["value"], metric)}
-        | {"percentile": percentile(row["rank"] - 1, row["n"], True)}
-        for row in rows
-    ]
+    rows: Any = list(query.order_by(by_value, S.created_at, S.id).limit(limit).dicts())
+    for row in rows:
+        row["value"] = api_value(row["value"], metric)
+        row["percentile"] = percentile(row["rank"] - 1, row["n"], True)
+    return rows
 
 
 def _status() -> Any:

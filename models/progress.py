@@ -12,18 +12,13 @@ def by_assessment(reviewer: ApiToken) -> list[dict[str, Any]]:
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(reviewer.organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})
-    to_score = todo.by_assessment(todo.without_total(reviewer))
-    disagreements = todo.by_assessment(todo.disagreements(reviewer))
-    failed = todo.by_assessment(todo.failed_messages(reviewer))
+    waiting = {
+        "to_score": todo.by_assessment(todo.without_total(reviewer)),
+        "disagreements": todo.by_assessment(todo.disagreements(reviewer)),
+        "failed_messages": todo.by_assessment(todo.failed_messages(reviewer)),
+    }
     return [
-        {
-            "assessment_id": row_id,
-            "funnel": funnel,
-            "waiting": {
-                "to_score": to_score[row_id],
-                "disagreements": disagreements[row_id],
-                "failed_messages": failed[row_id],
-            },
-        }
+        {"assessment_id": row_id, "funnel": funnel}
+        | {"waiting": {name: counts[row_id] for name, counts in waiting.items()}}
         for row_id, funnel in funnels.items()
     ]

@@ -92,7 +92,7 @@ class ResultList:
 
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
-    filters -- `status`, `decision`, `external_id`, and those of `search_filters`
+    filters -- `status`, `decision`, `external_id`, and the result of `search_filters`
     scorer_id -- the user, if they only see the scores of sessions that they have scored
     """
 

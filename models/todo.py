@@ -41,33 +41,34 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     limit -- maximum number of entries
     """
     is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
+    expiring = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
     queries: dict[str, Any] = {
-        "unscored": _sessions(_unscored(reviewer), limit),
-        "disagreements": _sessions(disagreements(reviewer), limit),
-        "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id).limit(limit),
-        "expiring_keys": _expiring_keys(reviewer, limit),
+        "unscored": _unscored(reviewer).order_by(_CLOSED_AT, S.id),
+        "disagreements": disagreements(reviewer).order_by(_CLOSED_AT, S.id),
+        "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id),
+        "expiring_keys": expiring.order_by(K.expires_at, K.id),
     }
     if "write" not in reviewer.scopes:
         queries = dict.fromkeys(queries)
     queries |= {
-        "erasure_requests": _erasure_requests(reviewer, limit) if is_admin else None,
-        "failing_webhooks": _failing_webhooks(reviewer, limit) if is_admin else None,
+        "erasure_requests": _erasure_requests(reviewer) if is_admin else None,
+        "failing_webhooks": _failing_webhooks(reviewer) if is_admin else None,
     }
-    lists = {name: None if query is None else list(query.dicts()) for name, query in queries.items()}
-    ids = [row.get("candidate_id") for rows in lists.values() for row in rows or ()]
+    lists = {name: list(query.limit(limit).dicts()) for name, query in queries.items() if query is not None}
+    ids = [row.get("candidate_id") for rows in lists.values() for row in rows]
     hidden = visibility.hidden_candidates(reviewer, ids)
-    return {name: rows if rows is None else _visible(rows, hidden) for name, rows in lists.items()}
 
+    def visible(row: dict[str, Any]) -> dict[str, Any]:
+        return visibility.without_identity(row) if row_id(row.get("candidate_id")) in hidden else row
 
-def _visible(rows: list[dict[str, Any]], hidden: set[Any]) -> dict[str, Any]:
-    entries = [
-        visibility.without_identity(row) if row_id(row.get("candidate_id")) in hidden else row for row in rows
-    ]
-    return {"count": rows[0]["total"] if rows else 0, "entries": entries}
+    response: dict[str, Any] = dict.fromkeys(queries)
+    for name, rows in lists.items():
+        response[name] = {"count": rows[0]["total"] if rows else 0, "entries": [visible(row) for row in rows]}
+    return response
 
 
 def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
-    """The organization's candidates, except erased candidates and those in deleted assessments."""
+    """The organization's candidates, excluding erased candidates and deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), *columns).join(A, on=(A.id == K.assessment))
     return query.where(
         K.organization == reviewer.organization_id, K.erased_at.is_null(), A.deleted_at.is_null()
@@ -79,10 +80,6 @@ def _undecided(reviewer: ApiToken) -> Query:
     columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"))
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     return query.where(_IS_UNDECIDED)
-
-
-def _sessions(query: Query, limit: int) -> Query:
-    return query.order_by(_CLOSED_AT, S.id).limit(limit)
 
 
 def _unscored(reviewer: ApiToken) -> Query:
@@ -126,20 +123,15 @@ def by_assessment(query: Query) -> Counter:
     return Counter(dict(counts))
 
 
-def _expiring_keys(reviewer: ApiToken, limit: int) -> Query:
-    query = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
-    return query.order_by(K.expires_at, K.id).limit(limit)
-
-
-def _erasure_requests(reviewer: ApiToken, limit: int) -> Query:
+def _erasure_requests(reviewer: ApiToken) -> Query:
     """Candidates who requested erasure, including those with revoked keys or deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), K.erasure_requested_at)
     query = query.join(A, on=(A.id == K.assessment)).where(K.organization == reviewer.organization_id)
     query = query.where(K.erasure_requested_at.is_null(False), K.erased_at.is_null())
-    return query.order_by(K.erasure_requested_at, K.id).limit(limit)
+    return query.order_by(K.erasure_requested_at, K.id)
 
 
-def _failing_webhooks(reviewer: ApiToken, limit: int) -> Query:
+def _failing_webhooks(reviewer: ApiToken) -> Query:
     """Webhooks whose latest attempts failed or that the service disabled."""
     since = peewee.fn.COALESCE(Webhook.failing_since, Webhook.disabled_at)
     query = Webhook.visible_to(reviewer).select(
@@ -149,4 +141,4 @@ def _failing_webhooks(reviewer: ApiToken, limit: int) -> Query:
     )
     was_disabled = Webhook.disabled_reason.in_(("gone", "failing"))
     is_failing = Webhook.disabled_reason.is_null() & Webhook.failing_since.is_null(False)
-    return query.where(was_disabled | is_failing).order_by(since, Webhook.id).limit(limit)
+    return query.where(was_disabled | is_failing).order_by(since, Webhook.id)

@@ -103,7 +103,9 @@ def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
             if archive.manifest["bundlesInFolder"] and target.bundles:
                 changed = [key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)]
                 _extract_bundles(archive, folder, changed)
-                _delete_other_bundles(folder, set(archive.bundles))
+                for path in folder.glob("*"):
+                    if is_object_key(path.name) and path.name not in archive.bundles:
+                        path.unlink()
         return len(archive.bundles)
 
 
@@ -154,12 +156,6 @@ def _extract_bundles(archive: Archive, folder: Path, keys: list[str]) -> None:
             archive.extract_bundle(key, file)
     if keys:
         _sync_folder(folder)
-
-
-def _delete_other_bundles(folder: Path, keys: set[str]) -> None:
-    for path in folder.iterdir() if folder.exists() else ():
-        if is_object_key(path.name) and path.name not in keys:
-            path.unlink()
 
 
 def _check_database(database: Path) -> None:

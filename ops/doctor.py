@@ -13,7 +13,6 @@ from limits.storage import storage_from_string
 
 import config
 import migrations
-from config import is_local_url
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, transport_from
 from errors import ApiError, first_line
@@ -34,7 +33,7 @@ MAX_INVALID_CREDENTIALS_PER_HOUR = 1_000
 MAX_FAILURES = 5
 MIN_FREE_BYTES = 1024**3
 MIN_FREE_SHARE = 0.05
-MAIL_TIMEOUT_SECONDS = 5
+EMAIL_TIMEOUT_SECONDS = 5
 STORE_TIMEOUT_SECONDS = 2
 QUEUES = {
     "delivery": "Emails and removals",
@@ -51,7 +50,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
         yield WARNING, "settings", text
     if not advice:
         yield OK, "settings", "All settings are suitable for production."
-    yield _mail(settings)
+    yield _email(settings)
     yield from _storage(storage)
     yield from _permissions()
     yield _rate_limits(settings["RATELIMIT_STORAGE_URL"])
@@ -65,7 +64,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
 def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     base_url = urlsplit(settings["BASE_URL"])
     is_https = base_url.scheme == "https"
-    if is_local_url(settings["BASE_URL"]):
+    if config.is_local_url(settings["BASE_URL"]):
         yield "BASE_URL is a local address: links in emails only work on this machine. Set the public URL."
     elif not is_https:
         yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
@@ -93,12 +92,12 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"{error} The web process will not start."
 
 
-def _mail(settings: Mapping[str, Any]) -> Finding:
+def _email(settings: Mapping[str, Any]) -> Finding:
     transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
     if not isinstance(transport, SmtpTransport):
         return WARNING, "email", "SMTP_URL is not set: invitations are saved as files, not sent."
     try:
-        transport.check(MAIL_TIMEOUT_SECONDS)
+        transport.check(EMAIL_TIMEOUT_SECONDS)
     except DeliveryFailure as failure:
         return ERROR, "email", f"{failure.reason.rstrip('.')}. Check SMTP_URL."
     return OK, "email", "The email server accepts the login. No email was sent."
@@ -235,11 +234,7 @@ def _invalid_credentials() -> Finding:
 
 def _addresses() -> Finding:
     if address := AccessHour.sole_private_address():
-        text = (
-            f"All requests in the last day came from the private address {address}, so all clients share one"
-        )
-        advice = (
-            "limit for invalid credentials. If it is a proxy, set TRUSTED_PROXIES to the number of proxies."
-        )
+        text = f"All requests came from the private address {address}, so all clients share one limit."
+        advice = "If it is a proxy, set TRUSTED_PROXIES to the number of proxies."
         return WARNING, "addresses", f"{text} {advice}"
     return OK, "addresses", "Requests do not all come from one private address."

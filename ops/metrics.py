@@ -7,6 +7,7 @@ it counts in this process or, under gunicorn (gunicorn.conf.py), in files that a
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -28,42 +29,27 @@ class Monitoring:
 
     def __init__(self, pool: int | None):
         # A registry per application: one process can have several.
-        self._registry = registry = CollectorRegistry()
-        summed: Any = {"registry": registry, "multiprocess_mode": "livesum"}
-        self._requests = Counter(
-            "proofstone_http_requests",
-            "Finished requests.",
-            ["operation", "method", "status"],
-            registry=registry,
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        self._requests = counter(
+            "proofstone_http_requests", "Finished requests.", ["operation", "method", "status"]
         )
-        self._durations = Histogram(
-            "proofstone_http_request_duration_seconds",
-            "Time from the start of a request to the last byte of its response.",
-            ["operation"],
-            buckets=DURATION_BUCKETS_SECONDS,
-            registry=registry,
-        )
-        self._late_events = Counter(
-            "proofstone_late_events", "Events received too late for the metrics.", registry=registry
-        )
-        self._recording_failures = Counter(
-            "proofstone_recording_failures",
-            "Model calls whose events could not be stored when they ended.",
-            registry=registry,
-        )
-        self._invalid_credentials = Counter(
-            "proofstone_invalid_credentials",
-            "Distinct invalid credentials of each address, and credentials rejected in a locked network.",
-            registry=registry,
-        )
-        self._connections = Gauge(
-            "proofstone_database_connections_in_use",
-            "Database connections in use, as of the latest request of each process.",
-            **summed,
-        )
+        text = "Time from the start of a request to the last byte of its response."
+        options: Any = {"registry": self._registry, "buckets": DURATION_BUCKETS_SECONDS}
+        name = "proofstone_http_request_duration_seconds"
+        self._durations = Histogram(name, text, ["operation"], **options)
+        text = "Events received too late for the metrics."
+        self._late_events = counter("proofstone_late_events", text)
+        text = "Model calls whose events could not be stored when they ended."
+        self._recording_failures = counter("proofstone_recording_failures", text)
+        text = "Distinct invalid credentials of each address, and credentials rejected in a locked network."
+        self._invalid_credentials = counter("proofstone_invalid_credentials", text)
+        options = {"registry": self._registry, "multiprocess_mode": "livesum"}
+        text = "Database connections in use, as of the latest request of each process."
+        self._connections = Gauge("proofstone_database_connections_in_use", text, **options)
         if pool:
             text = "Maximum number of database connections of all web processes."
-            Gauge("proofstone_database_connections_max", text, **summed).set(pool)
+            Gauge("proofstone_database_connections_max", text, **options).set(pool)
 
     def measure(self, request: RequestRecord, operation: str | None) -> None:
         name = operation or "unmatched"

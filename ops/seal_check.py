@@ -126,7 +126,7 @@ def _session_difference(data: dict[str, Any]) -> str | None:
         return "the session is missing"
     stored = Seal.head_at(session, data["count"])
     if data["count"] and not session.is_erased and (stored is None or stored.hex() != data["head"]):
-        return "the events end in another head"
+        return "the events have a different head"
     return None
 
 
@@ -143,4 +143,4 @@ def _audit_difference(data: dict[str, Any]) -> str | None:
         return None
     is_anchored = (AuditEntry.organization == data["organizationId"]) & (AuditEntry.position == data["count"])
     head: Any = AuditEntry.select(AuditEntry.hash).where(is_anchored).scalar()
-    return None if head is not None and head.hex() == data.get("head") else "the row has another hash"
+    return None if head is not None and head.hex() == data.get("head") else "the row has a different hash"

@@ -53,7 +53,12 @@ class Importer:
         """
         with db.atomic(), file.open("rb") as lines:
             assessment = self.assessment or self._create_assessment()
-            session = _start_session(assessment, file.stem)
+            candidate = {"email": None, "name": file.stem}
+            (row,) = models.generate_keys(self.organization, assessment.id, [candidate])
+            key = models.CandidateKey.get_by_id(row.id)
+            models.Consent.record(key, None, None)
+            session = sessions.redeem(key.key)
+            sessions.remove_time_limit(session)
             for number, line in enumerate(lines, start=1):
                 try:
                     _append(session, line.strip(), self.quota)
@@ -74,15 +79,6 @@ class Importer:
         assessment = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
         admin.record(self.organization, "createAssessment", "assessment", assessment.id)
         return assessment
-
-
-def _start_session(assessment: Assessment, name: str) -> Session:
-    (row,) = models.generate_keys(assessment.organization, assessment.id, [{"email": None, "name": name}])
-    key = models.CandidateKey.get_by_id(row.id)
-    models.Consent.record(key, None, None)
-    session = sessions.redeem(key.key)
-    sessions.remove_time_limit(session)
-    return session
 
 
 def _append(session: Session, line: bytes, quota: Quota) -> None:

@@ -176,7 +176,7 @@ class BilledCall(Observer):
 def _recorder(
     endpoint: Endpoint, session: Session, model_request: ModelRequest, received_at: datetime
 ) -> Recorder | None:
-    """Return None if the candidate has not agreed to recording (R38), or without rules/agents/."""
+    """Return a recorder, or None without the candidate's consent (R38) or without rules/agents/."""
     dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
     if dialect is None or not sessions.may_record(session, CHANNEL):
         return None

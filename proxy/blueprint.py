@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -10,12 +11,12 @@ from flask import Response, current_app, request
 
 from access import auth, caller
 from blueprints import Blueprint, release_connection
-from errors import NotFound
+from errors import NotFound, SessionClosed
 from models import CandidateKey, Session, clock
-from proxy import endpoints, error_responses
-from proxy.admission import admit
+from proxy import budget, endpoints, error_responses
 from proxy.billed_call import BilledCall
 from proxy.endpoints import Endpoint
+from proxy.errors import AccessExpired, AgentRejected, NoProviderKey
 from proxy.forwarding import Call, ModelProxy
 from proxy.request_body import RequestBody
 from proxy.response import Observer
@@ -25,6 +26,10 @@ from web.json import body_limit
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 RESPONSES_PATH = "/v1/proxy/openai/v1/responses"
 EXCESS_WAIT_SECONDS = 1
+# For sessions without a time limit, from their start.
+MODEL_ACCESS_PERIOD = timedelta(hours=24)
+# The provider's agent in `allowedTools`.
+AGENTS = {"anthropic": "claude", "openai": "codex"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
@@ -48,8 +53,8 @@ def _register(state: Any) -> None:
     }
     streams = settings["PROXY_STREAMS"]
     other_threads = settings["WEB_THREADS"] - streams
-    # One candidate's calls, running and waiting, must leave a thread for other requests. Claude Code counts the tokens
-    # of 20 texts at the same time. These calls are fast, so those beyond `max_waiting` wait for a short time.
+    # One candidate's calls, running and waiting, must leave a thread for other requests. Claude Code makes 20 fast
+    # token-counting calls at the same time, so free calls beyond `max_waiting` can also wait, for a short time.
     half = max(1, other_threads // 2)
     slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=half)
     free_slots = StreamSlots(
@@ -79,7 +84,7 @@ def answer_probes() -> Response | None:
     if request.method == "HEAD" and request.path.startswith("/v1/proxy/anthropic/"):
         return probe()
     if request.path == RESPONSES_PATH and request.headers.get("Upgrade", "").lower() == "websocket":
-        # Codex then falls back to requests, immediately and without a message.
+        # Codex then falls back to HTTP requests, immediately and silently.
         return Response("WebSocket is not supported. Use POST.\n", 426, mimetype="text/plain")
     return None
 
@@ -105,7 +110,7 @@ def anthropic_messages():
 @blp.doc(requestBody=JSON_BODY)
 @proxied("anthropic")
 def anthropic_count_tokens():
-    """Count the tokens of a message"""
+    """Count tokens in a message"""
     return _forward(endpoints.COUNT_TOKENS)
 
 
@@ -144,8 +149,8 @@ def openai_responses():
 def openai_chat_completions():
     """Call an OpenAI model with Chat Completions
 
-    For tools that do not use the Responses API, and forwarded and recorded in the same way. A stream's usage is
-    estimated unless `stream_options.include_usage` is set.
+    For tools that do not support the Responses API. Calls are forwarded and recorded in the same way. A stream's usage
+    is estimated unless `stream_options.include_usage` is set.
     """
     return _forward(endpoints.CHAT_COMPLETIONS)
 
@@ -163,12 +168,25 @@ def other_path(provider, path):
     raise NotFound()
 
 
+def _check_access(session: Session, proxy: ModelProxy, provider: str) -> None:
+    now, allowed = clock.now(), session.assessment.allowed_agents
+    if session.closed_as_of(now):
+        raise SessionClosed()
+    if session.closes_at is None and now >= session.redeemed_at + MODEL_ACCESS_PERIOD:
+        raise AccessExpired()
+    if allowed is not None and AGENTS[provider] not in allowed:
+        raise AgentRejected(provider)
+    if not proxy.has_key(provider):
+        raise NoProviderKey(provider)
+    budget.require_left(session)
+
+
 def _forward(endpoint: Endpoint) -> Response:
     received_at = clock.now()
     proxy = current_app.extensions["proxy"]
     session = Session.of_key(caller)
     session.assessment = caller.assessment
-    admit(session, proxy, endpoint.provider)
+    _check_access(session, proxy, endpoint.provider)
     # Reading the body can take seconds, and a stream minutes.
     release_connection()
     with ExitStack() as undo, ExitStack() as resources:

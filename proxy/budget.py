@@ -14,7 +14,7 @@ POLL_SECONDS = 0.25
 
 
 def limit_nano_usd(session: Session) -> int | None:
-    """The assessment's budget, or the default; None for no limit."""
+    """Return the assessment's budget or the default, or None for no limit."""
     default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
     limit = session.assessment.token_budget_nano_usd
     return limit if limit is not None else default or None

@@ -22,7 +22,7 @@ def pool(base_url: str, size: int, timeout: urllib3.Timeout) -> urllib3.HTTPConn
 def urlopen(
     pool: urllib3.HTTPConnectionPool, watch: Watch, method: str, target: str, **options: Any
 ) -> urllib3.BaseHTTPResponse:
-    """Send a request and return the response once its headers have arrived; no retries, no redirects."""
+    """Send a request and return the response once its headers have arrived. Do not retry or redirect."""
     _current.watch = watch
     options |= {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
     return pool.urlopen(method, target, **options)

@@ -66,7 +66,7 @@ def register(blp: Blueprint) -> None:
 
 def _respond(error: HTTPException) -> Any:
     body, status, headers = errors.response_of(error)
-    # Other endpoints' message names X-API-Key, and makes Claude Code say "Please run /login".
+    # The default message names X-API-Key, which makes Claude Code say "Please run /login".
     message = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
     is_final = isinstance(error, FINAL) or (status != 429 and status < 500)
     if is_final:
@@ -92,7 +92,7 @@ def _provider_error(provider: str, status: int, code: str, message: str) -> dict
 
 
 def documented(provider: str) -> dict[int, Any]:
-    """Return an operation's responses for OpenAPI: the provider's own, and each error in its format."""
+    """Return an operation's responses for OpenAPI: the provider's response, and each error in its format."""
     responses: dict[int, Any] = {200: {"description": "The provider's response or error, unchanged."}}
     for status, code, message in _api_errors(provider):
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}

@@ -65,8 +65,6 @@ class AccessExpired(ApiError):
 
 
 class HostedToolRejected(ApiError):
-    """The call needs a hosted tool that the assessment does not allow."""
-
     code = 403
     reason = "hosted_tool_not_allowed"
 
@@ -134,8 +132,6 @@ class ProviderRejectedKey(ApiError):
 
 
 class ProviderRedirects(ApiError):
-    """The configured base URL is wrong, so a retry cannot succeed."""
-
     code = 502
     reason = "provider_redirects"
     sentence = "The model provider responded with a redirect. Please tell the person who invited you."

@@ -19,7 +19,7 @@ Text = bytes | mmap.mmap
 MAX_BRACKETS = 200_000
 MAX_CHILDREN = 20_000
 STEP_TOKENS = 1000
-STEP_BRACKETS = 200  # a match without a bracket counts as this many
+STEP_BRACKETS = 200  # the cost of a match without a bracket
 # Longer than any field that the proxy reads. Larger values are not parsed.
 MAX_PARSED_BYTES = 65_536
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'

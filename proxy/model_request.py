@@ -25,7 +25,7 @@ _MAX_OUTPUT_FIELDS = {
     "responses": ("max_output_tokens",),
     "chat_completions": ("max_completion_tokens", "max_tokens"),
 }
-# References to data that the provider stores. Candidates share one account, so it could belong to someone else.
+# References to data stored by the provider. Candidates share one account, so it could be another candidate's data.
 _STORED_STATE = {
     "messages": ("container",),
     "responses": ("previous_response_id", "conversation"),

@@ -90,7 +90,7 @@ class Recorder:
             self.fail()
 
     def prepare(self) -> None:
-        """Collect the request's events while the client waits for the model anyway. Never raises."""
+        """Collect the request's events while the model generates. Never raises."""
         if not self._is_prepared:
             self._is_prepared = True
             with suppress(Exception), connection():
@@ -195,7 +195,7 @@ class Recorder:
 
 
 def _from_history(event: RecordedEvent, at: datetime) -> RecordedEvent:
-    """Return an event of the request's history. A new tool call's response was not recorded: flag it."""
+    """Return an event from the request's history. Flag tool calls, whose response was not recorded."""
     data = event.data | {"fromHistory": True} if event.kind == "tool_intent" else event.data
     return replace(event, data=data, at=at)
 

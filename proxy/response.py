@@ -164,6 +164,6 @@ class ProviderResponse:
 
 
 def log_failure(provider: str, error: Exception, watch: Watch) -> None:
-    # Candidates interrupt models all the time.
+    # Candidates often interrupt models.
     level = logging.INFO if watch.client_left else logging.WARNING
     log.log(level, "A call to %s failed: %s", provider, type(error).__name__)

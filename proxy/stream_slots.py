@@ -7,9 +7,9 @@ from functools import partial
 
 
 class StreamSlots:
-    """`total` slots. Each key can have `per_key` slots, and more while enough slots are free.
+    """`total` slots. A key can use `per_key` slots, and more while enough slots are free.
 
-    max_waiting -- the maximum number of calls that wait for a slot, each in its thread
+    max_waiting -- the maximum number of calls that wait for a slot. A waiting call occupies a thread.
     excess_wait_seconds -- the maximum wait of calls beyond `max_waiting`
     """
 

@@ -56,7 +56,7 @@ _LAST_EVENTS = {
     "messages": ("message_stop",),
     "responses": ("response.completed", "response.incomplete", "response.failed"),
 }
-# A quick check for them. Quotes in the model's text are escaped, so it does not match.
+# A quick check for these types. Quotes in the model's text are escaped, so it does not match.
 _LAST_EVENT = re.compile(rb'"(?:message_stop|response\.(?:completed|incomplete|failed))"')
 # The data of Chat Completions' last event, which is not JSON.
 END_OF_CHAT = b"[DONE]"
@@ -174,17 +174,12 @@ class UsageReader:
         return field(_parsed(data), "type") in _LAST_EVENTS[self._dialect]
 
     def _read_event(self, data: bytes) -> None:
-        if data == END_OF_CHAT:
-            self.is_complete = True
-            self._on_data(data)
-            return
+        is_last = self._is_last(data)
         # Parse only events with usage: most contain only text.
-        is_last = self._dialect in _LAST_EVENTS and _LAST_EVENT.search(data) is not None
         document = _parsed(data) if is_last or b'"usage"' in data else None
         if not self._read(document):
             self._output_bytes += sum(map(len, _OUTPUT[self._dialect].findall(data)))
-        if is_last and field(document, "type") in _LAST_EVENTS[self._dialect]:
-            self.is_complete = True
+        self.is_complete = self.is_complete or is_last
         self._on_data(data)
 
     def _read(self, document: Any) -> bool:

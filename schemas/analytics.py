@@ -39,13 +39,13 @@ class Verification(Schema):
     event_id = common.EVENT_ID
     ts = EventTime("Event time.", attribute="time_ns")
     kind = Choice(commands.KINDS, "Kind of verification.", example="test")
-    passed = Flag("True if it passed; null if unknown.", example=False, null=True)
+    passed = Flag("True if the verification passed; null if unknown.", example=False, null=True)
 
 
 class Segment(Schema):
     """Part of a session: a work period, or the work after one prompt."""
 
-    event_id = String("Id of the first event.", example=common.EXAMPLE_EVENT_ID)
+    event_id = String("First event's id.", example=common.EXAMPLE_EVENT_ID)
     began_at = EventTime("Time of the first event.", attribute="start_ns")
     ended_at = EventTime("Time of the last event.", attribute="end_ns")
     duration_ms = Integer("First to last event, in ms.", example=3600000)
@@ -79,9 +79,7 @@ class ModelUse(Schema):
     model = String("Model.", example="claude-opus-4-5-20251101")
     responses = Integer("Responses that reported their usage.", example=140)
     tokens = Nested(ModelTokens, "Tokens.")
-    cost_usd = Dollars(
-        "Cost in USD; null without a price.", attribute="cost_nano_usd", example=6.42, null=True
-    )
+    cost_usd = Dollars("Cost; null without a price.", attribute="cost_nano_usd", example=6.42, null=True)
 
 
 class ProxyUse(Schema):
@@ -165,7 +163,7 @@ class Analytics(Schema):
 
 
 class OverviewQuery(Filter):
-    """Filter for the overview."""
+    """Overview filter."""
 
     assessment_id = Id("Only candidates of this assessment.")
 
@@ -256,13 +254,13 @@ class TopCandidate(Schema):
     """A candidate's value for the chosen metric."""
 
     session_id = Id("Session id.")
-    candidate_id = Id("Id of the candidate key.")
+    candidate_id = Id("Candidate key id.")
     external_id = common.EXTERNAL_ID
     candidate_name = common.CANDIDATE_NAME
     candidate_email = common.CANDIDATE_EMAIL
     assessment_id = Id("Assessment id.")
     assessment_title = common.ASSESSMENT_TITLE
-    status = Choice(SESSION_STATUSES, "Status of the candidate.", example="completed")
+    status = Choice(SESSION_STATUSES, "Candidate's status.", example="completed")
     completed_at = Timestamp("Time when the candidate completed.", null=True)
     value = Raw("number", "Metric value. Times are in ms, ratios have three decimals.", example=1.25)
     percentile = Number(

@@ -23,7 +23,7 @@ from schemas.fields import (
     Text,
 )
 from schemas.issues import Issue
-from schemas.queries import CursorPageQuery, created_after, updated_after
+from schemas.queries import CREATED_AFTER, UPDATED_AFTER, CursorPageQuery
 from schemas.timestamps import Timestamp
 
 _REMINDER = (
@@ -102,7 +102,7 @@ def _is_blank(value: Any) -> bool:
 
 
 class AssessmentChange(Body):
-    """Changes of an assessment; null clears a field."""
+    """Changes to an assessment; null clears a field."""
 
     is_change = True
 
@@ -125,10 +125,10 @@ class AssessmentChange(Body):
 
 
 class AssessmentQuery(CursorPageQuery):
-    """Filters of assessments."""
+    """Filters for assessments."""
 
-    created_after = created_after()
-    updated_after = updated_after()
+    created_after = CREATED_AFTER
+    updated_after = UPDATED_AFTER
 
 
 class Assessment(Schema):  # R9

@@ -12,7 +12,7 @@ ACTORS = ("person", "apiToken", "candidate", "command", "worker", "service")
 
 
 class AuditFilter(Filter):
-    """Filters of the audit log."""
+    """Filters for the audit log."""
 
     action = String("Only this operation, by its operationId.", max=255)
     actor_id = Id("Only actions by this person, service account's token or candidate.")
@@ -22,7 +22,7 @@ class AuditFilter(Filter):
 
 
 class AuditQuery(AuditFilter, PageQuery):
-    """Filters and paging of the audit log."""
+    """Filters and paging for the audit log."""
 
 
 class HexString(String):
@@ -43,11 +43,11 @@ class AuditEntry(Schema):
         example="person",
     )
     actor_id = Id("Id of the person, the service account's token or the candidate.", null=True)
-    actor_name = String("Name of the person or token at that time.", example="Hiring team", null=True)
+    actor_name = String("The person's or token's name at the time.", example="Hiring team", null=True)
     subject_kind = String(
         "Kind of object that was created, changed or read.", example="assessment", null=True
     )
-    subject_id = Id("Id of that object.", null=True)
+    subject_id = Id("The object's id.", null=True)
     further_ids = ListOf(String(), "Ids of other objects created, such as keys.", example=[])
     body_fields = ListOf(String(), "Names of the body's fields.", example=["title"])
     came_from = String("The reviewer's network address.", example="203.0.113.7", null=True)

@@ -38,12 +38,12 @@ class VersionQuery(Filter):
 
 
 class VersionCheck(Schema):
-    """Result of the version check."""
+    """Version check result."""
 
     update_required = Flag("True if the client must be updated first.", example=False)
     update_recommended = Flag("True if a newer client is available.", example=False)
-    latest_version = String("Latest version, if it is configured.", example="1.10.0")
-    min_version = String("Oldest supported version, if it is configured.", example="1.9.0")
+    latest_version = String("Latest version, if configured.", example="1.10.0")
+    min_version = String("Oldest supported version, if configured.", example="1.9.0")
     message = String("Message for the candidate; empty if no update is needed.", example="")
 
 
@@ -68,9 +68,7 @@ def check_fingerprint(fingerprint: dict[str, Any]) -> None:
 class DeviceCheck(Body):
     """The candidate's machine."""
 
-    checkpoint = Choice(
-        ["start", "done"], "Point in the session at which the check ran.", example="start", required=True
-    )
+    checkpoint = Choice(["start", "done"], "Time of the check.", example="start", required=True)
     fingerprint = Dict(
         "Operating system, processor and memory. Names are hashed. At most 64 KiB.",
         validate=check_fingerprint,
@@ -82,10 +80,10 @@ class DeviceCheck(Body):
 class HostedBoot(Body):
     """A hosted workspace's start."""
 
-    prebuilt = Flag("True if it was prebuilt.", example=True, null=True)
-    on_create_completed = Flag("True if its setup completed.", example=True, null=True)
+    prebuilt = Flag("True if the workspace was prebuilt.", example=True, null=True)
+    on_create_completed = Flag("True if the setup completed.", example=True, null=True)
     boot_seconds = Number("Start time in seconds.", validate=IS_BOOT_TIME, example=41.5, null=True)
-    tree_matches = Flag("True if its files are as expected.", example=True, null=True)
+    tree_matches = Flag("True if the files are as expected.", example=True, null=True)
 
 
 Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
@@ -101,7 +99,7 @@ class OpenUpload(Schema):
     upload_url = String("URL to PUT the bundle to.", example="https://assess.example.com/v1/bundles/...")
     object_key = String("Value for `bundleKey`.", example="2f0c.../01a2....tar.gz")
     token = String("Unused.", null=True)
-    expires_at = Timestamp("Expiry of the URL.")
+    expires_at = Timestamp("URL expiry.")
 
 
 class SourceText(String):
@@ -152,7 +150,7 @@ class SubmittedCode(SessionReference):
 
 
 class SubmissionVerdict(Schema):
-    """Result of a submission."""
+    """Submission result."""
 
     ok = Flag("Always true: the submission is recorded.", example=True)
     verified = Flag("True if the stored bundle matches and the submission counts.", example=True)

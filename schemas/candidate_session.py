@@ -30,7 +30,7 @@ class ConsentQuery(Filter):
 
 
 class Disclosure(Schema):
-    """Texts of the disclosure."""
+    """Disclosure texts."""
 
     version = String("Version.", example="2026-11")
     captures = ListOf(String(), "Recorded data.", example=["Commands, with their exit codes"])
@@ -39,7 +39,7 @@ class Disclosure(Schema):
     )
     evaluated = ListOf(String(), "Evaluation criteria.", example=["How you understand, plan and check"])
     data_use = ListOf(String(), "Purposes of the data.", example=["To assess this application"])
-    tos_url = String("URL of the terms; empty if it is not configured.", example="https://example.com/terms")
+    tos_url = String("URL of the terms; empty if not configured.", example="https://example.com/terms")
 
 
 class ConsentState(Schema):
@@ -51,8 +51,8 @@ class ConsentState(Schema):
     assessment_title = common.ASSESSMENT_TITLE
     org_name = common.ORG_NAME
     time_limit_minutes = common.TIME_LIMIT_MINUTES
-    status = Choice(STATUSES, "Status of the key.", example="pending")
-    expires_at = Timestamp("Expiry of the key.")
+    status = Choice(STATUSES, "Key status.", example="pending")
+    expires_at = Timestamp("Key expiry.")
 
 
 class NewConsent(Body):
@@ -69,7 +69,7 @@ class NewSession(Body):
     """Key to redeem."""
 
     key = KEY
-    signing_pub_key = String("Base64 of an Ed25519 public key.", example=EXAMPLE_PUBLIC_KEY)
+    signing_pub_key = String("Ed25519 public key, in base64.", example=EXAMPLE_PUBLIC_KEY)
 
     @ma.validates("signing_pub_key")
     def check_public_key(self, value: str, **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class RedeemedSession(Schema):
     """The key's session, and its task."""
 
     session_id = Id("Session id.")
-    session_token = String("Value for X-API-Key from now on.", example=EXAMPLE_KEY)
+    session_token = String("Value for the `X-API-Key` header.", example=EXAMPLE_KEY)
     assessment_id = Id("Assessment id.")
     assessment_title = common.ASSESSMENT_TITLE
     org_name = common.ORG_NAME
@@ -101,7 +101,7 @@ class RedeemedSession(Schema):
 
 
 class Completion(Body):
-    """Completion of a session."""
+    """Session to complete."""
 
     key = KEY
     session_id = common.SESSION_ID
@@ -111,7 +111,7 @@ class Completed(Schema):
     """The session is closed."""
 
     ok = common.ALWAYS_TRUE
-    completed_at = Timestamp("Time when it was completed.")
+    completed_at = Timestamp("Completion time.")
 
 
 class Nanoseconds(String):
@@ -130,7 +130,7 @@ class Envelope(Body):
     verbatim = ("data", "rawPayload")
 
     id = String("Event id, unique in the session.", min=1, max=255, example=EXAMPLE_EVENT_ID, required=True)
-    kind = String("Kind of event.", min=1, example="command", required=True)
+    kind = String("Event kind.", min=1, example="command", required=True)
     ts = Nanoseconds("Time: RFC 3339 with up to 9 fractional digits.", example=EXAMPLE_TIME, required=True)
     v = Integer("Envelope version.", example=1, required=True)
     data = Dict("Fields of this kind of event.", example=EXAMPLE_DATA, required=True)
@@ -177,4 +177,4 @@ class Ingested(Schema):
 
     ok = common.ALWAYS_TRUE
     skipped = Flag("True if the id already exists.", example=False, optional=True)
-    late = Flag("True if it is too late to count in the metrics.", example=False, optional=True)
+    late = Flag("True if the event arrived too late to count.", example=False, optional=True)

@@ -7,36 +7,34 @@ from schemas import common
 from schemas.base import Body, PageOf, shape
 from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
 from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
-from schemas.queries import After, Filter, PageQuery, created_after, updated_after
+from schemas.queries import CREATED_AFTER, UPDATED_AFTER, After, Filter, PageQuery
 
 
 class AfterCandidate(After):
     """A cursor, or the id of the last candidate of the previous page."""
-
-    description = (
-        "The previous page's `next`, or the id of the last candidate read. Revocations between pages neither skip nor "
-        "repeat a candidate."
-    )
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         return parse_id(value) or super()._deserialize(value, attr, data, **kwargs)
 
 
 class CandidateFilter(Filter):
-    """Filters of candidates."""
+    """Filters for candidates."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
     assessment_id = Id("Only this assessment's candidates.")
     external_id = Line(255, "Only candidates with this `externalId`.")
     q = String("Only candidates whose name, address or `externalId` contains this, ignoring case.", max=255)
-    created_after = created_after()
-    updated_after = updated_after()
+    created_after = CREATED_AFTER
+    updated_after = UPDATED_AFTER
 
 
 class CandidateQuery(CandidateFilter, PageQuery):
-    """Filters and paging of candidates."""
+    """Filters and paging for candidates."""
 
-    after = AfterCandidate()
+    after = AfterCandidate(
+        "The previous page's `next`, or the id of the last candidate read. Revocations between pages neither skip nor "
+        "repeat a candidate."
+    )
 
 
 class Candidate(Key):
@@ -55,7 +53,7 @@ Candidates = shape(
 
 
 class CandidateChange(Body):
-    """Changes of a candidate; null clears a field."""
+    """Changes to a candidate; null clears a field."""
 
     is_change = True
 

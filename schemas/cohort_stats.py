@@ -22,7 +22,7 @@ class CohortMetrics(Schema):
     avg_manual_edit_ratio = Number(
         "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
     )
-    avg_first_change_latency_ms = Integer("First event to first change.", example=180000, null=True)
+    avg_first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
     test_pass_rate = Integer("Percentage of all sessions whose tests passed.", example=75)
 
 
@@ -86,7 +86,7 @@ class CohortStats(Schema):
     open = Integer("Open sessions, excluded from the statistics.", example=2)
     empty = Integer("Sessions without events, counted with zeros.", example=0)
     small = Flag(f"True if the cohort has fewer than {SMALL_COHORT} sessions.", example=False)
-    small_note = String("Explanation of `small`; null if it is false.", example=SMALL_NOTE, null=True)
+    small_note = String("Explanation of `small`; null if false.", example=SMALL_NOTE, null=True)
     percentiles = Nested(Percentiles, "Only with `sessionId` and at least two sessions.", optional=True)
 
 

@@ -1,4 +1,4 @@
-"""Fields that several schemas share. marshmallow copies them for each schema."""
+"""Fields that several schemas share; marshmallow copies them."""
 
 from rules.hosted_tools import ALLOWABLE
 from schemas.base import Schema

@@ -1,4 +1,4 @@
-"""The feed of events."""
+"""The event feed."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class FeedEvent(Schema):
 
     id = Id("Unique id; the `webhook-id` of a webhook's request.")
     type = Choice(EVENT_TYPES, _MEANINGS, example="session.completed")
-    timestamp = Timestamp("Time of the event.", attribute="created_at")
+    timestamp = Timestamp("Event time.", attribute="created_at")
     data = Dict(
         "Ids and states. `candidateId` comes with the candidate's current `externalId`.",
         attribute="public_data",

@@ -19,8 +19,8 @@ SEAL_REASONS = (
     "erased",
 )
 EXAMPLE_MAC = "9f86d081" * 8
-_HEAD = String("Head of the hash chain, in hex.", example=EXAMPLE_MAC, null=True)
-_KEY_ID = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
+_HEAD = String("Hash chain head, in hex.", example=EXAMPLE_MAC, null=True)
+_KEY_ID = String("Seal key id; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
 
 
 class NamedCandidate(Schema):
@@ -33,7 +33,7 @@ class NamedCandidate(Schema):
 class CandidatePayload(Schema):
     """Fields of all payloads about a candidate."""
 
-    candidate_id = Id("Id of the candidate key.")
+    candidate_id = Id("Candidate key id.")
     external_id = common.EXTERNAL_ID
     candidate = Nested(NamedCandidate, "Only in webhooks with `includePersonal`.", optional=True)
 
@@ -42,7 +42,7 @@ class KeyPayload(CandidatePayload):
     """A candidate key."""
 
     assessment_id = Id("Assessment id.")
-    status = Choice(STATUSES, "Status of the candidate.", example="pending")
+    status = Choice(STATUSES, "Candidate's status.", example="pending")
 
 
 class SessionIds(CandidatePayload):
@@ -55,7 +55,7 @@ class SessionIds(CandidatePayload):
 class SessionPayload(SessionIds):
     """A session and its status."""
 
-    status = Choice(SESSION_STATUSES, "Status of the session.", example="completed")
+    status = Choice(SESSION_STATUSES, "Session status.", example="completed")
 
 
 class AssessmentPayload(Schema):
@@ -67,7 +67,7 @@ class AssessmentPayload(Schema):
 class InvitePayload(CandidatePayload):
     """An invitation."""
 
-    invite_id = Id("Id of the delivery.")
+    invite_id = Id("Delivery id.")
     state = Choice(
         ["sent", "saved", "failed"], "`saved`: to a file, without an email server.", example="sent"
     )
@@ -85,13 +85,13 @@ class DecisionPayload(CandidatePayload):
 class ScorePayload(SessionIds):
     """A score for one criterion."""
 
-    criterion = String("Key of the criterion.", example="quality")
+    criterion = String("Criterion key.", example="quality")
     value = Number(
         "Level value; null in the feed for people who have not scored every criterion.",
         example=3,
         null=True,
     )
-    rubric_version = Integer("Version of the rubric.", example=1)
+    rubric_version = Integer("Rubric version.", example=1)
 
 
 class ErasurePayload(CandidatePayload):
@@ -99,14 +99,14 @@ class ErasurePayload(CandidatePayload):
 
     assessment_id = Id("Assessment id.")
     session_id = Id("Session id; null if never started.", null=True)
-    kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
+    kind = Choice(["reviewer", "retention"], "Cause.", example="reviewer")
 
 
 class SealPayload(SessionIds):
     """A session's final seal, to archive as an anchor."""
 
     organization_id = Id("Organization id.")
-    number = Integer("Number of the seal.", example=1)
+    number = Integer("Seal number.", example=1)
     reason = Choice(SEAL_REASONS, "Reason.", example="closed")
     status = Choice(SESSION_STATUSES, "Sealed status.", example="completed", null=True)
     count = Integer("Number of sealed events.", example=214)
@@ -160,7 +160,7 @@ def _event(event_type: str, meaning: str) -> type[Schema]:
         meaning,
         id=Id("Unique id; the `webhook-id` of a webhook's request."),
         type=Choice([event_type], "Event type.", example=event_type),
-        timestamp=Timestamp("Time of the event."),
+        timestamp=Timestamp("Event time."),
         data=Nested(PAYLOADS[event_type], "Ids and states."),
     )
 

@@ -15,7 +15,7 @@ class EventCounts(Schema):
 
     events = Integer("Stored events, including late ones.", example=214)
     valid = Integer("Signed by one of the session's keys.", example=200)
-    invalid = Integer("Signed by none of the session's keys.", example=0)
+    invalid = Integer("Signature matches none of the session's keys.", example=0)
     unsigned = Integer("Unsigned. The editor extension never signs.", example=14)
     unknown_key = Integer("Signed, but the session has no public key.", example=0)
     not_judged = Integer("Not verified yet. The worker verifies large events.", example=0)
@@ -37,7 +37,7 @@ class NewestSeal(Schema):
 
     number = Integer("Seal number. Each legitimate change appends one.", example=1)
     reason = Choice(SEAL_REASONS, "Reason.", example="closed")
-    key_id = String("Id of the seal key; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
+    key_id = String("Seal key id; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
     sealed_at = Timestamp("Time when the seal was appended.", attribute="created_at")
 
 
@@ -46,7 +46,7 @@ class Integrity(Schema):
 
     counts = Nested(EventCounts, "Event counts by verdict and seal.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
-    seal = Nested(SealHead, "State of the server's seal.")
+    seal = Nested(SealHead, "The server's seal.")
     final_seal = Nested(NewestSeal, "Newest final seal; null until ten minutes after the close.", null=True)
     findings = ListOf(Finding, "Findings.")
 

@@ -5,8 +5,8 @@ from typing import Any
 import marshmallow as ma
 
 from schemas.base import Body, PageOf, Schema, shape
-from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested, String
-from schemas.keys import INVITE_STATES, STATE_DESCRIPTION
+from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested
+from schemas.keys import INVITE_STATES, Invite
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
@@ -86,23 +86,19 @@ OneAccommodation = shape(
 )
 
 
-class Delivery(Schema):
+class Delivery(Invite):
     """A message to a candidate."""
 
     id = Id("Unique id.")
     kind = Choice(KINDS, "Kind of message.", example="invitation")
     candidate_id = Id("Id of the candidate key.", attribute="subject_id")
-    state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="failed")
-    attempts = Integer("Number of attempts.", example=1)
-    last_error = String("The email server's last error.", example="550 5.1.1 No such user", null=True)
     next_try_at = Timestamp("Time of the next attempt; null if none is due.", null=True)
-    sent_at = Timestamp("Time when the email server accepted it.", null=True)
     created_at = Timestamp("Time when the message was queued.")
 
 
 DeliveryQuery = shape(
     "DeliveryQuery",
-    "Filters and paging of messages.",
+    "Filters and paging for messages.",
     PageQuery,
     state=Choice(INVITE_STATES, "Only messages in this state."),
 )

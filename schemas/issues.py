@@ -40,10 +40,10 @@ class Issue(Schema):  # R3
     labels = ListOf(String(), "Labels.", example=["concurrency"])
     task_brief = common.TASK_BRIEF
     setup_instructions = common.SETUP_INSTRUCTIONS
-    test_command = String("Command that runs the tests.", example="go test ./...", null=True)
-    reference_sha = String("Commit of the solution.", example=EXAMPLE_SHA, null=True)
-    sources = ListOf(String(), "Sources of the problem.", example=EXAMPLE_SOURCES, null=True)
-    license = String("License of the repository.", example="MIT", null=True)
+    test_command = String("Test command.", example="go test ./...", null=True)
+    reference_sha = String("Solution commit.", example=EXAMPLE_SHA, null=True)
+    sources = ListOf(String(), "Sources.", example=EXAMPLE_SOURCES, null=True)
+    license = String("Repository license.", example="MIT", null=True)
     is_catalog = Flag(
         "True if it is in the catalog, which all organizations share.", example=False, dump_only=True
     )
@@ -64,14 +64,14 @@ class NewIssue(Body):
     language = Line(100, "Programming language.", example="Go", null=True)
     labels = TextList(100, "Labels.", example=["concurrency"])
     setup_instructions = Text(10_000, "Setup instructions.", example="go mod download", null=True)
-    test_command = Text(1000, "Command that runs the tests.", example="go test ./...", null=True)
-    reference_sha = Pattern(*SHA, "Commit of the solution.", example=EXAMPLE_SHA, null=True)
-    sources = TextList(2048, "Sources of the problem.", example=EXAMPLE_SOURCES)
-    license = Line(100, "License of the repository.", example="MIT", null=True)
+    test_command = Text(1000, "Test command.", example="go test ./...", null=True)
+    reference_sha = Pattern(*SHA, "Solution commit.", example=EXAMPLE_SHA, null=True)
+    sources = TextList(2048, "Sources.", example=EXAMPLE_SOURCES)
+    license = Line(100, "Repository license.", example="MIT", null=True)
 
 
 class IssueChange(NewIssue):
-    """Changes of an issue; null clears a field."""
+    """Changes to an issue; null clears a field."""
 
     is_change = True
 
@@ -92,7 +92,7 @@ class Catalog(Schema):
 
 
 class IssueQuery(PageQuery):
-    """Filters and paging of issues."""
+    """Filters and paging for issues."""
 
     language = String("Only issues in this language, ignoring case.")
     difficulty = Choice(DIFFICULTIES, "Only issues of this difficulty.")

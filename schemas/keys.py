@@ -16,9 +16,6 @@ STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 EXTERNAL_ID = "Your own id for the candidate, unique in the assessment."
 MASKED_KEY = candidate_keys.MASKED
-STATE_DESCRIPTION = (
-    "`queued`: also between attempts. `saved`: written to a file. `suppressed`: over the limit per address."
-)
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
 
 
@@ -47,16 +44,11 @@ class Metadata(Described):
 class NewCandidate(Body):
     """A candidate to generate a key for."""
 
-    email = Email("Email address. Receives an invitation.", example="alice@example.com")
-    name = Line(255, "Display name.", example="Alice")
-    external_id = Line(255, EXTERNAL_ID, example="applicant-4711")
+    email = Email("Email address. Receives an invitation.", load_default=None, example="alice@example.com")
+    name = Line(255, "Display name.", load_default=None, example="Alice")
+    external_id = Line(255, EXTERNAL_ID, load_default=None, example="applicant-4711")
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
     extra_minutes = Integer("Minutes added to the assessment's time limit.", min=1, max=43_200, example=30)
-
-    @ma.post_load
-    def complete(self, data: dict, **kwargs: Any) -> dict:
-        """Set missing fields to None, as `generate_keys` expects."""
-        return dict.fromkeys(self.fields) | data
 
 
 class NewKeys(Body):
@@ -94,22 +86,21 @@ class NewKeys(Body):
 
     @ma.post_load
     def pair_candidates(self, data: dict, **kwargs: Any) -> dict:
-        """Build one entry per candidate, as `generate_keys` expects."""
-        missing = [None] * data["count"]
-        emails, names = (data.get(name) or missing for name in ("candidate_emails", "candidate_names"))
+        """Build the arguments of `generate_keys`."""
+        missing = [None] * data.pop("count")
+        emails, names = (data.pop(name, missing) for name in ("candidate_emails", "candidate_names"))
         paired = [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)]
-        return {
-            "candidates": data.get("candidates") or paired,
-            "org_name": data.get("org_name"),
-            "expires_in_days": data.get("expires_in_days"),
-            "on_duplicate": data["on_duplicate"],
-        }
+        return {"candidates": paired} | data
 
 
 class Invite(Schema):
     """The latest invitation's delivery."""
 
-    state = Choice(INVITE_STATES, STATE_DESCRIPTION, example="sent")
+    state = Choice(
+        INVITE_STATES,
+        "`queued`: also between attempts. `saved`: written to a file. `suppressed`: over the limit per address.",
+        example="sent",
+    )
     attempts = Integer("Number of attempts.", example=1)
     last_error = String("The email server's last error.", example="450 4.2.0 Greylisted", null=True)
     sent_at = Timestamp("Time when the email server accepted it.", null=True)

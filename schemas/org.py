@@ -13,7 +13,6 @@ from schemas.timestamps import Timestamp
 
 SCOPES = ("read", "write")
 MAX_USAGE_MONTHS = 36
-EXAMPLE_SECRET = "psk_live_" + "0" * 36
 
 
 class Subscription(Schema):
@@ -55,7 +54,7 @@ class DisclosureAdditions(Body):
 
 
 class SettingsChange(Body):
-    """Changes of the settings; null clears a field."""
+    """Changes to the settings; null clears a field."""
 
     is_change = True
 
@@ -83,8 +82,6 @@ class Settings(SettingsChange):
 
 
 OneSettings = shape("OneSettings", "The organization's settings.", settings=Nested(Settings, "The settings."))
-
-
 OneDisclosure = shape(
     "OneDisclosure",
     "The disclosure that candidates consent to.",
@@ -163,7 +160,7 @@ class CreatedToken(Schema):
     replayed = ReplayedToken
 
     token = Nested(Token, "Details of the token.")
-    secret = String("The token.", example=EXAMPLE_SECRET)
+    secret = String("The token.", example="psk_live_" + "0" * 36)
 
 
 Tokens = shape(

@@ -1,4 +1,4 @@
-"""People of an organization."""
+"""An organization's people."""
 
 from rules.roles import ROLES
 from schemas.base import Body, Deleted, PageOf, Schema, shape
@@ -21,7 +21,7 @@ class NewPerson(Body):
 
 
 class PersonChange(Body):
-    """Changes of a person."""
+    """Changes to a person."""
 
     is_change = True
 

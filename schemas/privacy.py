@@ -39,9 +39,7 @@ class CandidateData(Schema):
     consents = ListOf(Consent, "Consents, oldest first.")
     stored_data = ListOf(StoredData, "Stored data by kind, without empty kinds.")
     retention_days = Integer(
-        "Days to keep the data after the end; null if unlimited.",
-        example=180,
-        null=True,
+        "Days to keep the data after the end; null if unlimited.", example=180, null=True
     )
     retained_until = Timestamp("Time when the data will be erased; null if not set.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)

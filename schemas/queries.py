@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import marshmallow as ma
-
 from rules.cursors import Cursor
 from schemas.base import Schema
 from schemas.fields import Choice, Described, Integer
@@ -59,33 +57,23 @@ class After(Described):
 
     openapi = {"type": "string"}
     default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
-
-    description = "The previous page's `next`. Takes constant time per page, regardless of the list's length."
-
-    def __init__(self) -> None:
-        super().__init__(self.description)
+    cursor: Any = Cursor
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         try:
-            return Cursor.parse(value)
+            return self.cursor.parse(value)
         except ValueError:
             raise self.make_error("invalid") from None
-
-
-class Order(Choice):
-    """Order of a list by creation time."""
-
-    def __init__(self) -> None:
-        description = "By creation time. `asc`: oldest first, `desc`: newest first."
-        super().__init__(["asc", "desc"], description)
 
 
 class CursorPageQuery(Filter):
     """Optional paging of a list."""
 
     limit = Limit(None)
-    after = After()
-    order = Order()
+    after = After(
+        "The previous page's `next`. Takes constant time per page, regardless of the list's length."
+    )
+    order = Choice(["asc", "desc"], "By creation time. `asc`: oldest first, `desc`: newest first.")
 
 
 class PageQuery(CursorPageQuery):
@@ -95,11 +83,5 @@ class PageQuery(CursorPageQuery):
     offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)
 
 
-def created_after() -> ma.fields.Field:
-    """A filter by creation time."""
-    return TimestampInput("Only results created after this time.")
-
-
-def updated_after() -> ma.fields.Field:
-    """A filter by time of last change."""
-    return TimestampInput("Only results with an `updatedAt` after this time.")
+CREATED_AFTER = TimestampInput("Only results created after this time.")
+UPDATED_AFTER = TimestampInput("Only results with an `updatedAt` after this time.")

@@ -1,4 +1,4 @@
-"""Results of an assessment's candidates."""
+"""An assessment's results."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from rules.result_cursors import ResultCursor
 from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
-from schemas import common
+from schemas import common, queries
 from schemas.base import Schema, shape
-from schemas.fields import Choice, Described, Flag, Id, Integer, Line, ListOf, Nested, Number, String
+from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import STATUSES
 from schemas.queries import Filter, Limit
 from schemas.timestamps import Timestamp
@@ -26,24 +26,17 @@ CSV_COLUMNS = (
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
 
-class After(Described):
+class After(queries.After):
     """A results page's cursor."""
 
-    openapi = {"type": "string"}
-    default_error_messages = {"invalid": "Must be the `next` of an earlier page."}
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> ResultCursor:
-        try:
-            return ResultCursor.parse(value)
-        except ValueError:
-            raise self.make_error("invalid") from None
+    cursor = ResultCursor
 
 
 class ResultFilter(Filter):
     """Filter and order."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
-    decision = Choice(DECISIONS, "Only candidates with this decision.")
+    decision = Choice(DECISIONS, "Only candidates with this hiring decision.")
     external_id = Line(255, "Only the candidate with this `externalId`.")
     q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
     sort = Choice(SORTS, "Sort field.", load_default="redeemedAt")
@@ -68,7 +61,7 @@ class ResultMetrics(common.MetricFields):
 class CriterionScore(Schema):
     """Scores for one criterion."""
 
-    key = String("Key of the criterion.", example="problem-solving")
+    key = String("Criterion key.", example="problem-solving")
     mean = Number("Mean score with 3 decimals; null without a score.", example=2.5, null=True)
     reviewers = Integer("Number of reviewers who scored the criterion.", example=2)
 
@@ -108,12 +101,8 @@ class Result(Schema):
     metrics = Nested(ResultMetrics, "Metrics; null while the session is open.", null=True)
     tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
     score = Nested(ResultScore, "Reviewers' scores.")
-    integrity_findings = Nested(
-        IntegrityFindings,
-        "Findings of the latest check; null before the first check.",
-        null=True,
-    )
-    decision = Choice(DECISIONS, "Latest decision about the candidate.", example="advanced")
+    integrity_findings = Nested(IntegrityFindings, "Latest findings; null before the first check.", null=True)
+    decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced")
 
 
 Results = shape(
@@ -155,14 +144,18 @@ def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
     result = result_of(row)
     score, passed = result["score"], result["testsPassed"]
     findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
-    cells = (result | (result["metrics"] or {})) | {
-        "testsPassed": None if passed is None else str(bool(passed)).lower(),
-        "scoreTotal": score["total"],
-        "scoreHighestTotal": score["highestTotal"],
-        "scoreSpread": score["spread"],
-        "integrityFindings": " ".join(findings["codes"]),
-        "integrityCheckedAt": findings["checkedAt"],
-    }
+    cells = (
+        result
+        | (result["metrics"] or {})
+        | {
+            "testsPassed": None if passed is None else str(bool(passed)).lower(),
+            "scoreTotal": score["total"],
+            "scoreHighestTotal": score["highestTotal"],
+            "scoreSpread": score["spread"],
+            "integrityFindings": " ".join(findings["codes"]),
+            "integrityCheckedAt": findings["checkedAt"],
+        }
+    )
     means = {criterion["key"]: criterion["mean"] for criterion in score["criteria"]}
     return [*(cells.get(name) for name in CSV_COLUMNS), *(means.get(key) for key in criteria)]
 
@@ -188,7 +181,7 @@ def _criteria(session: Any) -> list[dict[str, Any]]:
 
 
 def _list(value: Any) -> list:
-    """The list in a JSON column; empty for any other value."""
+    """Return the list in a JSON column, or an empty list for other values."""
     return value if isinstance(value, list) else []
 
 

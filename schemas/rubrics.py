@@ -43,7 +43,7 @@ class NewRubric(Body):
 
 
 class RubricChange(Body):
-    """Changes of a rubric, saved as its next version. New criteria replace all existing ones."""
+    """Changes to a rubric, saved as its next version. New criteria replace all existing ones."""
 
     is_change = True
 

@@ -1,4 +1,4 @@
-"""Scores of a session."""
+"""A session's scores."""
 
 from schemas.base import Author, Body, Deleted, Schema, shape
 from schemas.common import EXAMPLE_EVENT_ID
@@ -73,8 +73,8 @@ WithdrawnScore = shape("WithdrawnScore", "The score is withdrawn but stays in th
 class ScoredCriterion(Criterion):
     """A criterion with the reviewers' current scores, their mean and history."""
 
-    lowest = Integer("Lowest value of the scale.", example=1)
-    highest = Integer("Highest value of the scale.", example=3)
+    lowest = Integer("The scale's lowest value.", example=1)
+    highest = Integer("The scale's highest value.", example=3)
     mean = Number("Mean of the current values, with 3 decimals; null without scores.", example=2.5, null=True)
     spread = Integer("Highest minus lowest current value; null without scores.", example=1, null=True)
     disagreement = Flag("True if current values are at least 2 levels apart.", example=False)

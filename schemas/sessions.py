@@ -14,19 +14,19 @@ EXAMPLE_TOKENS = {"input": 1200, "output": 52000, "cacheRead": 4100000, "cacheWr
 
 
 class SealHead(Schema):
-    """State of the server's seal."""
+    """The server's seal."""
 
-    head = String("Head of the hash chain, in hex.", example="9f86d081" * 8, null=True)
+    head = String("Hash chain head, in hex.", example="9f86d081" * 8, null=True)
     count = Integer("Number of sealed events.", example=214)
     is_whole = Flag("True if all stored events are sealed.", example=True)
 
 
 class SessionBase(Schema):
-    """Fields of every session object."""
+    """Fields of all sessions."""
 
     id = Id("Unique id.")
     assessment_id = Id("Assessment id.")
-    candidate_id = Id("Id of the candidate key.")
+    candidate_id = Id("Candidate key id.")
     key_id = Id("Equal to `candidateId`.")
     org_name = common.ORG_NAME
     assessment_title = common.ASSESSMENT_TITLE
@@ -108,7 +108,7 @@ class ChannelCoverage(Schema):
 class ToolCoverage(Schema):
     """A tool that the candidate used."""
 
-    tool = String("Tool, or another source of events.", example="claude-code")
+    tool = String("Tool, or a different event source.", example="claude-code")
     prompts = Integer("Prompts that count.", example=12)
     commands = Integer("Commands that count.", example=31)
     changes = Integer("File changes that count.", example=17)
@@ -148,7 +148,7 @@ class ReviewedSession(Session):
     """A session with fields for reviewers. Candidates' responses omit them."""
 
     blind = Flag(
-        "True if the assessment hides name and address from people who have not scored the session.",
+        "True if names are hidden from people who have not scored the session.",
         example=False,
         optional=True,
     )
@@ -162,7 +162,7 @@ class ReviewedSession(Session):
     test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced", optional=True)
     decision_reason = String(
-        "Reason for the decision.", example="Careful, well tested fix.", null=True, optional=True
+        "Reason for the decision.", example="Careful, well-tested fix.", null=True, optional=True
     )
     decided_at = Timestamp("Time of the decision; null before the first.", null=True, optional=True)
     decided_by = Nested(

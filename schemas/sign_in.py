@@ -59,9 +59,9 @@ class SignIn(Schema):
 class SignInChoice(Schema):
     """A person with the grant's mailbox."""
 
-    person_id = Id("Person id.")
+    person_id = Id("Person id.", attribute="id")
     email = String("Email address.", example="bob@example.com")
-    org_name = common.ORG_NAME
+    org_name = String("Organization name.", attribute="organization.name", example="Example Ltd")
     role = Choice(ROLES, "Role in that organization.", example="reviewer")
 
 

@@ -21,7 +21,7 @@ class Submission(Schema):
 
     received_at = Timestamp("Time when the submission was received.", attribute="created_at")
     format = Choice(FORMATS, "Git bundle, zip archive, or a client's gzip-compressed tar.", example="git")
-    size = Integer("Size in bytes; null if nothing arrived.", example=20480, null=True)
+    size = Integer("Size in bytes; null if missing.", example=20480, null=True)
     sha256 = String("SHA-256 of the file.", example="e3b0c442" * 8, null=True)
     state = Choice(
         STATES,
@@ -62,7 +62,7 @@ class ReadSubmission(Submission):
 
 
 class BundleFile(Schema):
-    """One entry of a bundle."""
+    """A bundle entry."""
 
     name = String("Name, made safe to display.", example="src/orders.py")
     type = Choice(FILE_TYPES, "Type.", example="file")
@@ -74,7 +74,7 @@ class DiffFile(Schema):
     """A file in the final diff."""
 
     path = String("Path in the repository.", example="orders.py")
-    old_path = String("Earlier path of a renamed file.", null=True)
+    old_path = String("Previous path of a renamed file.", null=True)
     status = Choice(FILE_STATUSES, "Kind of change.", example="modified")
     old_mode = String("Git file mode before. 120000: symbolic link, 160000: submodule.", null=True)
     new_mode = String("Git file mode after.", example="100644", null=True)
@@ -94,7 +94,7 @@ class BundleListing(Schema):
     """A client bundle's files."""
 
     submission = Nested(ListedSubmission, "The bundle's submission.")
-    files = ListOf(BundleFile, "Entries of the bundle, up to the limits.")
+    files = ListOf(BundleFile, "Entries, up to the limits.")
     problem = String("Reason why the list is incomplete; null if complete.", null=True)
 
 

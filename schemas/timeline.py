@@ -12,7 +12,7 @@ from schemas.candidate_session import Envelope
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, String, Verbatim
 from schemas.keys import SESSION_STATUSES
-from schemas.queries import Filter, Limit, PageQuery, QueryInteger, created_after, updated_after
+from schemas.queries import CREATED_AFTER, UPDATED_AFTER, Filter, Limit, PageQuery, QueryInteger
 from schemas.sessions import ListedSession
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
@@ -38,8 +38,8 @@ class SessionQuery(PageQuery):
         "Only sessions started at this time or later.", data_key="from", round_up=True
     )
     redeemed_to = TimestampInput("Only sessions started before this time.", data_key="to", round_up=True)
-    created_after = created_after()
-    updated_after = updated_after()
+    created_after = CREATED_AFTER
+    updated_after = UPDATED_AFTER
 
 
 Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(ListedSession, "Sessions."))
@@ -81,17 +81,19 @@ class TimelineQuery(CursorQuery):
     event_id = String("Only the event with this id. Accepts ids that a path cannot contain, such as `..`.")
     source = String("Only events from this source.", max=255)
     actor = String("Only events by this actor: `human`, `ai` or `system`.", max=255)
-    channel = Choice([CLIENT, *CHANNELS], "Only events that this channel or the client recorded.")
+    channel = Choice(
+        [CLIENT, *CHANNELS], "Only events from this channel; `client` is the candidate's client."
+    )
     detail = Choice(["summary", "full"], "`full` includes the events as sent.", load_default="summary")
 
 
 class TimelineEvent(Schema):
-    """One event of a session."""
+    """A session's event."""
 
     id = String("Event id, as sent by the client.", attribute="event_id", example=EXAMPLE_EVENT_ID)
     ts = common.EVENT_TIME
     received_at = Timestamp("Time when the event was received.")
-    kind = String("Kind of event.", example="command")
+    kind = String("Event kind.", example="command")
     source = SOURCE
     actor = ACTOR
     attribution = ATTRIBUTION
@@ -99,7 +101,7 @@ class TimelineEvent(Schema):
     channel = CHANNEL
     counts = COUNTS
     summary = String("Summary and result, on one line.", example="go test ./... · exit 1")
-    size_bytes = Integer("Size of the event as sent, in bytes.", attribute="size", example=1840)
+    size_bytes = Integer("Event size as sent, in bytes.", attribute="size", example=1840)
     envelope = Verbatim(Envelope, "The event as sent. Only with `detail=full`.", optional=True)
 
 
@@ -128,7 +130,7 @@ class Decision(Schema):
     tradeoffs = String("Trade-offs.", example="Polling every second", null=True)
     context = String("Preceding activity, as reported by the client.", example="2 files changed", null=True)
     impact_score = Integer("Importance to the candidate, 1 to 5.", example=3, null=True)
-    trigger_event_id = String("Id of the related event.", example=EXAMPLE_EVENT_ID, null=True)
+    trigger_event_id = String("Related event id.", example=EXAMPLE_EVENT_ID, null=True)
     plan = String("Start of the agent's plan.", example="1. Read the tests", null=True)
     response = String("The candidate's reply to the plan.", example="Start with 2", null=True)
 
@@ -153,7 +155,7 @@ class ArtifactEvent(Schema):
 class FileChange(ArtifactEvent):
     """A file change."""
 
-    kind = String("Kind of event.", example="file_diff")
+    kind = String("Event kind.", example="file_diff")
     lines_added = Integer("Lines added.", example=12)
     lines_removed = Integer("Lines removed.", example=3)
 
@@ -182,11 +184,11 @@ class RunCommand(ArtifactEvent):
     command = String("Command.", example="go test ./...", null=True)
     verifies = Choice(commands.KINDS, "Kind of verification, if any.", example="test", null=True)
     exit_code = Integer("Exit code; null if unknown.", example=1, null=True)
-    duration_ms = Integer("Duration in milliseconds, if reported.", example=2000, null=True)
+    duration_ms = Integer("Duration in ms, if reported.", example=2000, null=True)
 
 
 class PlanStep(Schema):
-    """A step of a plan."""
+    """A plan step."""
 
     step = String("Task.", example="Add a test for empty queues", null=True)
     status = String("Last status.", example="completed", null=True)

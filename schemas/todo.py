@@ -104,7 +104,7 @@ class Todo(Schema):
     )
     failed_messages = _waiting(
         "FailedMessages",
-        "Undelivered latest invitations and reminders for keys that can still be redeemed.",
+        "Latest invitations and reminders that could not be delivered, for keys that can still be redeemed.",
         FailedMessage,
     )
     expiring_keys = _waiting("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)

@@ -124,7 +124,7 @@ class HookDelivery(Schema):
     attempted_at = Timestamp("Time when the last attempt ended.", null=True)
     request = String("Request body.", attribute="body", example='{"type":"session.completed"}')
     status = Integer("Status of the last response.", example=200, null=True)
-    duration_ms = Integer("Duration of the last attempt in milliseconds.", example=84, null=True)
+    duration_ms = Integer("Duration of the last attempt, in ms.", example=84, null=True)
     answer = String("Last response body, truncated to 1 KiB.", example="ok", null=True)
     error = String(
         "Last error.", attribute="last_error", example="The receiver responded with 500.", null=True

@@ -38,7 +38,7 @@ class WorkspaceState(Schema):
     """The state of a candidate's workspace."""
 
     session_id = Id("Session id.")
-    status = Choice(SESSION_STATUSES, "Status of the session.", example="active")
+    status = Choice(SESSION_STATUSES, "Session status.", example="active")
     responded_at = Timestamp("Time of the response, by the service's clock.")
     started_at = Timestamp("Time when the session started.")
     ends_at = Timestamp("End of the time limit; null without a limit.", null=True)

@@ -10,7 +10,6 @@ from typing import Any
 from storage.base import (
     CONTENT_TYPE,
     MAX_BUNDLE_BYTES,
-    HashedStream,
     Storage,
     checked_length,
     is_object_key,

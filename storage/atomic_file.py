@@ -1,4 +1,4 @@
-"""Files that appear complete and durable, or not at all."""
+"""Atomic, durable file writes."""
 
 import os
 import secrets

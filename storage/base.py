@@ -1,5 +1,6 @@
 """The storage interface, and the format of object keys."""
 
+import errno
 import hashlib
 import re
 import secrets
@@ -7,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-from errors import Incomplete, LengthRequired, StoreUnavailable, TooLarge
+from errors import ApiError, DiskFull, Incomplete, LengthRequired, StoreUnavailable, TooLarge
 
 MAX_BUNDLE_BYTES = 128 * 1024 * 1024
 CONTENT_TYPE = "application/gzip"
@@ -37,12 +38,12 @@ def new_object_key(session_id: str, suffix: str = "tar.gz") -> str:
 
 
 def is_object_key(text: str) -> bool:
-    """Check the format, before the text becomes a path or an object name."""
+    """Return whether the text has the format of an object key."""
     return _OBJECT_KEY.fullmatch(text) is not None
 
 
 class Storage(ABC):
-    """Bundles by object key. Raises NotFound for a missing object or a malformed key, and StoreUnavailable."""
+    """Bundles by object key. Methods raise NotFound for missing objects and malformed keys, and StoreUnavailable."""
 
     @abstractmethod
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
@@ -53,8 +54,10 @@ class Storage(ABC):
         """Create what the first upload needs. Raises DiskFull or StoreUnavailable."""
 
     @abstractmethod
-    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
-        """Store a request's body completely or not at all. The last concurrent request to finish wins.
+    def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
+        """Store a request's body completely or not at all, and return its SHA-256.
+
+        The last concurrent request to finish wins.
 
         Raises LengthRequired or TooLarge before reading, and Incomplete, DiskFull or StoreUnavailable while storing.
 
@@ -122,24 +125,8 @@ def _read_chunks(stream: Readable) -> Iterator[bytes]:
             raise StoreUnavailable("The bundle cannot be read.") from error
 
 
-class HashedStream:
-    """A stream that computes its content's SHA-256 while it is read."""
-
-    def __init__(self, stream: Any):
-        self._stream = stream
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._stream.read(size)
-        self._digest.update(data)
-        return data
-
-    def close(self) -> None:
-        """Do nothing: the stream belongs to the request."""
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
+def store_error(error: OSError) -> ApiError:
+    return DiskFull() if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable()
 
 
 def checked_length(content_length: int | None) -> int:
@@ -151,8 +138,9 @@ def checked_length(content_length: int | None) -> int:
     return content_length
 
 
-def read_body(stream: Readable, length: int) -> Iterator[bytes]:
-    """Yield exactly `length` bytes of a request's body. Raises Incomplete if it is shorter."""
+def copy_body(stream: Any, length: int, file: IO[bytes]) -> str:
+    """Copy a request's body to a file and return its SHA-256. Raises Incomplete if the body is shorter."""
+    digest = hashlib.sha256()
     while length:
         try:
             chunk = stream.read(min(length, CHUNK_BYTES))
@@ -160,5 +148,7 @@ def read_body(stream: Readable, length: int) -> Iterator[bytes]:
             raise Incomplete() from None
         if not chunk:
             raise Incomplete()
-        yield chunk
+        file.write(chunk)
+        digest.update(chunk)
         length -= len(chunk)
+    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """Storage in a local folder, with signed upload URLs to this service."""
 
-import errno
 import hashlib
 import hmac
 import os
@@ -11,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from errors import DiskFull, NotFound, StoreUnavailable
+from errors import NotFound, StoreUnavailable
 from storage.atomic_file import atomic_file
-from storage.base import Readable, Storage, checked_length, is_object_key, read_body
+from storage.base import Readable, Storage, checked_length, copy_body, is_object_key, store_error
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
@@ -50,11 +50,10 @@ class FolderStorage(Storage):
         with self._translated_errors():
             self._create_folder()
 
-    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+    def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
         length = checked_length(content_length)
         with self._translated_errors(), atomic_file(self._path(object_key)) as file:
-            for chunk in read_body(stream, length):
-                file.write(chunk)
+            return copy_body(stream, length, file)
 
     def open(self, object_key: str) -> Readable:
         with self._translated_errors():
@@ -121,6 +120,4 @@ class FolderStorage(Storage):
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.is_dir():
                 raise NotFound() from None
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull() from error
-            raise StoreUnavailable() from error
+            raise store_error(error) from error

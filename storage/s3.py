@@ -1,6 +1,5 @@
 """Storage in an S3-compatible store."""
 
-import errno
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -10,8 +9,16 @@ from functools import cached_property
 from time import monotonic
 from typing import Any
 
-from errors import DiskFull, NotFound, StoreUnavailable
-from storage.base import CONTENT_TYPE, Readable, Storage, checked_length, is_object_key, read_body
+from errors import NotFound, StoreUnavailable
+from storage.base import (
+    CONTENT_TYPE,
+    Readable,
+    Storage,
+    checked_length,
+    copy_body,
+    is_object_key,
+    store_error,
+)
 
 # A request that waits for the store occupies a server thread.
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
@@ -45,15 +52,17 @@ class S3Storage(Storage):
     def prepare(self) -> None:
         """Do nothing: the bucket exists."""
 
-    def receive(self, object_key: str, stream: Readable, content_length: int | None) -> None:
+    def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
         length = checked_length(content_length)
         # The store needs the body's digest before the body. A retry needs the body again.
         with tempfile.TemporaryFile() as file:
-            with _translated_disk_errors():
-                for chunk in read_body(stream, length):
-                    file.write(chunk)
+            try:
+                sha256 = copy_body(stream, length, file)
+            except OSError as error:
+                raise store_error(error) from error
             file.seek(0)
             self._call("put_object", object_key, Body=file)
+        return sha256
 
     def open(self, object_key: str) -> Readable:
         return _Body(self._call("get_object", object_key)["Body"])
@@ -69,7 +78,7 @@ class S3Storage(Storage):
             self._call("delete_object", object_key)
 
     def check_writable(self) -> None:
-        """Write a fixed empty object, which requires write permission."""
+        """Write an empty object with a fixed name, to check the write permission."""
         with _translated_errors():
             self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 
@@ -155,16 +164,6 @@ def _is_outage(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError
 
     return isinstance(error, BotoCoreError) or _status(error) >= 500
-
-
-@contextmanager
-def _translated_disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull() from error
-        raise StoreUnavailable() from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Storages and uploads for the tests of storage/."""
+"""Bundle stores and uploads for the storage tests."""
 
 import io
 import urllib.request
@@ -13,7 +13,7 @@ ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG"
 
 
 class Zeros:
-    """A stream of zeros that takes no memory."""
+    """A stream of zeros that uses no memory."""
 
     def __init__(self, length: int):
         self.length = self.remaining = length
@@ -29,7 +29,7 @@ def folder_at(path) -> FolderStorage:
 
 
 def use_folder(app, folder, monkeypatch) -> FolderStorage:
-    """Let the application store bundles in a folder, which is created."""
+    """Create a folder and let the application store bundles in it."""
     folder.mkdir()
     monkeypatch.setitem(app.extensions, "storage", folder_at(folder))
     return app.extensions["storage"]
@@ -51,7 +51,7 @@ def soon() -> datetime:
 
 
 def upload(store, key: str, content: bytes | Zeros) -> None:
-    """Upload to the store's URL as a client does, or as the service does for a folder."""
+    """Upload to the store's URL as a client does, or into the folder as the service does."""
     length = content.length if isinstance(content, Zeros) else len(content)
     if isinstance(store, FolderStorage):
         store.receive(key, content if isinstance(content, Zeros) else io.BytesIO(content), length)

@@ -1,4 +1,4 @@
-"""Clients of the API with a credential."""
+"""API clients with a credential."""
 
 from typing import Any
 
@@ -13,10 +13,7 @@ CONSOLE_HEADERS = {"Origin": "http://localhost:8000", "X-Proofstone-Console": "1
 
 
 class Caller:
-    """Calls the application: `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`.
-
-    Each response is read and closed at once, as a server does.
-    """
+    """Calls the application: `caller.get("/v1/me")`, `caller.post("/v1/assessments", {...})`."""
 
     def __init__(self, app: Flask, row: Any = None, **headers: str):
         self.client, self.row, self.headers = app.test_client(), row, headers
@@ -30,16 +27,16 @@ class Caller:
 
     @classmethod
     def person(cls, app: Flask, person: User, scope: str = "write") -> "Caller":
-        """A person with a token."""
+        """Return a person with a token."""
         row, token = ApiToken.issue(person.organization, f"Token of {person.name}", scope, user=person)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod
     def signed_in(cls, app: Flask, person: User, **headers: str) -> "Caller":
-        """A person who is signed in to the console, whose pages send the request; `headers` replace theirs."""
+        """Return a person who is signed in to the console; `headers` override the console's."""
         row, secret = SignIn.start(ApiToken.for_sign_ins(person), "email")
         caller = cls(app, row, **(CONSOLE_HEADERS | headers), Cookie=f"{COOKIE}={secret}")
-        # The test client would send the cookies of earlier responses instead.
+        # Otherwise the test client would send the cookies of earlier responses.
         caller.client = app.test_client(use_cookies=False)
         return caller
 
@@ -71,7 +68,7 @@ class Caller:
 
 def use_grant(caller: Caller, grant: str) -> TestResponse:
     """Sign in with a grant, as its first person."""
-    shown = caller.post("/v1/sign-in", {"grant": grant})
-    if shown.status_code != 200:
-        return shown
-    return caller.post("/v1/sign-in", {"grant": grant, "personId": shown.json["choices"][0]["personId"]})
+    response = caller.post("/v1/sign-in", {"grant": grant})
+    if response.status_code != 200:
+        return response
+    return caller.post("/v1/sign-in", {"grant": grant, "personId": response.json["choices"][0]["personId"]})

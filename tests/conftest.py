@@ -1,4 +1,4 @@
-"""The application, its callers and its rows. A test that uses `app` runs on both databases and is rolled back."""
+"""Fixtures. A test that uses `app` runs on both databases and is rolled back."""
 
 import os
 from datetime import UTC, datetime
@@ -17,18 +17,18 @@ from delivery.worker import Worker
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = Path(__file__).parent
-# These start real processes, or are many: slow. A quick run does not even import them.
+# Modules that start processes or have many cases. Quick runs do not import them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
     *("hostile/test_logs.py", "hostile/test_schemathesis.py", "hostile/test_sockets.py"),
 )
 QUICK_MODULES = ("live/test_concurrency.py", "live/test_idempotency.py")
-# Where the database matters: the quick tests run these on PostgreSQL too, a parametrized test with its first case.
+# Tests that depend on the database. Quick runs include them on PostgreSQL, with the first case of a parametrized test.
 ON_POSTGRESQL = (
     *QUICK_MODULES,
     "test_conventions.py",
     "test_lifecycle.py",
-    "access/test_access.py::test_who_may_call",
+    "access/test_access.py::test_each_caller_gets_the_expected_status",
     "access/test_etags.py",
     "access/test_idempotency.py",
     "blueprints/test_cohort_stats.py",
@@ -65,7 +65,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the slow tests; on PostgreSQL, those that the quick tests run only on SQLite."""
+    """Mark slow tests, including most tests on PostgreSQL."""
     with_quick_case = set()
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
@@ -120,7 +120,7 @@ def app_on_database(database_url, tmp_path_factory):
 
 @pytest.fixture
 def app(app_on_database):
-    """The application; what the test does is rolled back."""
+    """The application; the test's changes are rolled back."""
     models.db.connect(reuse_if_open=True)
     models.seal_keys.use(app_on_database.config["SEAL_KEYS"])
     try:
@@ -133,8 +133,21 @@ def app(app_on_database):
 
 
 @pytest.fixture
+def app_with(app, database_url):
+    """Create applications with other settings, on the test's database connection."""
+
+    def create(**settings):
+        connection = models.db.obj
+        created = create_app(config.load({"DATABASE_URL": database_url} | settings))
+        models.db.initialize(connection)
+        return created
+
+    return create
+
+
+@pytest.fixture
 def clock(app):
-    """The service's clock, stopped at 2026-04-01 09:00 UTC; a test moves it with `clock.fixed += ...`."""
+    """The service's clock, stopped at 2026-04-01 09:00 UTC. Advance it with `clock.fixed += ...`."""
     models.clock.fixed = datetime(2026, 4, 1, 9, tzinfo=UTC)
     return models.clock
 
@@ -153,13 +166,13 @@ def organization(app):
 
 @pytest.fixture
 def reviewer(app, organization):
-    """A reviewer of the organization who may write."""
+    """A reviewer with write scope."""
     return Caller.reviewer(app, organization)
 
 
 @pytest.fixture
 def reader(app, organization):
-    """A reviewer of the organization who may only read."""
+    """A reviewer with read scope."""
     return Caller.reviewer(app, organization, scope="read")
 
 
@@ -181,7 +194,7 @@ def assessment(organization):
 
 @pytest.fixture
 def key(assessment):
-    """A pending key to `assessment`."""
+    """A pending key for `assessment`."""
     return factories.make_key(assessment)
 
 
@@ -198,7 +211,7 @@ def session(key):
 
 @pytest.fixture
 def flask(app):
-    """Run a `flask` command and return its output; with `fails` one that fails without a traceback."""
+    """Run a `flask` command and return its output. With `fails`, expect an error without a traceback."""
 
     def run(*arguments, fails=False):
         result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])

@@ -1,4 +1,4 @@
-"""Rows for tests, created by the service's own verbs with defaults for what a test does not name."""
+"""Rows for tests, created by the models' methods with default values."""
 
 import json
 import uuid
@@ -23,7 +23,7 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 def make_person(
     organization: Organization, role: str = "reviewer", name: str = "Bob", email: str | None = None
 ) -> User:
-    """Add a person, which queues their invitation; another person of the organization needs another name or email."""
+    """Add a person and queue their invitation. Names or emails must differ within an organization."""
     return users.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
 
 
@@ -33,11 +33,11 @@ def make_assessment(organization: Organization, **values: Any) -> Assessment:
 
 
 def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:
-    """An issue of the organization, or one of the catalog."""
+    """Add an issue to the organization, or to the catalog."""
     values = {"title": "Orders are lost", "task_brief": "Find the lost orders."} | values
     if organization is not None:
         return models.Issue.add(organization, values)
-    # Ids ascend, or two of one millisecond would have no order.
+    # Ids created in the same millisecond must ascend.
     values.setdefault("id", new_id())
     models.Issue.upsert(values)
     return models.Issue.get_by_id(values["id"])
@@ -70,13 +70,13 @@ def make_key(
 
 
 def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
-    """An open session: the candidate has consented and redeemed."""
+    """Open a session: the candidate consents and redeems the key."""
     models.Consent.record(key, None, None)
     return sessions.redeem(key.key, public_key)
 
 
 def make_recorded_session(key: CandidateKey, channels: Iterable[str] = CHANNELS) -> Session:
-    """An open session whose candidate consented to a disclosure that names these channels."""
+    """Open a session whose candidate consents to these recording channels."""
     models.Consent.record(key, "2026-11-26", "0" * 64, list(channels))
     return sessions.redeem(key.key)
 
@@ -88,12 +88,12 @@ def record(
     agent_session: str = "agent-1",
     tool: str = "claude-code",
 ) -> int:
-    """Store events that a channel recorded of a session of an agent."""
+    """Store events that a channel recorded in an agent's session."""
     return sessions.record(session, (EventSource(channel, tool, "2.1.197", agent_session), events))
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
-    """A completed session of a new candidate with these events."""
+    """Complete a new candidate's session with these events."""
     session = make_session(make_key(assessment))
     for event in envelopes:
         add_event(session, event)
@@ -106,7 +106,7 @@ def mark_hired(session: Session, is_hired: bool = True) -> None:
 
 
 def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **fields: Any) -> dict[str, Any]:
-    """An event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
+    """Build an event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
     time = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)
     ts = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     event = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal"}
@@ -119,11 +119,6 @@ def add_event(session: Session, event: dict[str, Any]) -> str:
     )[0]
 
 
-# For the tests that call every operation: who may call it, hostile requests, two organizations, erasure. Both return
-# the ids by path parameter. Rows that a POST with the documented example creates are made with it instead
-# (`create_missing` in tests/hostile/operations.py).
-
-
 def make_model_call(
     session: Session,
     model: str | None = "claude-opus-4-8",
@@ -132,7 +127,7 @@ def make_model_call(
     started_at: datetime | None = None,
     **columns: Any,
 ) -> None:
-    """A call through the model proxy that has just ended."""
+    """Record a call through the model proxy that has just ended."""
     started_at, used = started_at or models.clock.now(), ReportedUsage(model, counts or {})
     cost = call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), sessions.prices())
     call = {"provider": provider, "started_at": started_at, "cost_nano_usd": cost}
@@ -140,7 +135,10 @@ def make_model_call(
 
 
 def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:
-    """Rows of an organization, with `word` in its text columns."""
+    """Add an organization's rows with `word` in their texts, and return their ids by path parameter.
+
+    For tests that call every operation; `create_missing` (tests/hostile/operations.py) creates the other rows.
+    """
     webhook = make_webhook(organization, description=f"Webhook {word}")
     person = make_person(organization, name=f"Person{word}")
     sign_in = {"token": models.ApiToken.for_sign_ins(person), "fingerprint": word + str(person.id)}
@@ -155,7 +153,7 @@ def make_settings(organization: Organization, word: str = "one") -> dict[str, An
 
 
 def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") -> dict[str, Any]:
-    """Rows of a session, with `word` in its text columns; its assessment has a rubric."""
+    """Add a session's rows like `make_settings`; the assessment must have a rubric."""
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})

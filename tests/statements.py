@@ -1,4 +1,4 @@
-"""Record the statements that a call sends to the database, and read their plans."""
+"""Record SQL statements and read their query plans."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from models.base import db, is_postgres
 
 
 class Statement(str):
-    """A statement's text, with its values."""
+    """A statement's text and values."""
 
     values: Any
 
@@ -27,7 +27,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def counted() -> Iterator[list[Statement]]:
-    """The statements sent within the block, as peewee logs them."""
+    """Collect the statements that peewee logs within the block."""
     log, collector = logging.getLogger("peewee"), _Collector()
     level = log.level
     log.addHandler(collector)
@@ -40,11 +40,11 @@ def counted() -> Iterator[list[Statement]]:
 
 
 def plans(call: Callable[[], Any]) -> list[str]:
-    """The plan of each query that the call sends, as for large tables."""
+    """Return the plan of each query that the call sends."""
     with counted() as statements:
         call()
     if is_postgres():
-        # PostgreSQL reads small tables as a whole and ignores their indexes.
+        # PostgreSQL ignores the indexes of small tables.
         db.execute_sql("SET LOCAL enable_seqscan = off")
         db.execute_sql("SET LOCAL enable_bitmapscan = off")
     explain = "EXPLAIN" if is_postgres() else "EXPLAIN QUERY PLAN"

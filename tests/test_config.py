@@ -1,4 +1,4 @@
-"""Settings: defaults, valid values, and a clear message for an invalid one."""
+"""Settings: defaults, valid values and messages for invalid ones."""
 
 from dataclasses import fields
 from decimal import Decimal
@@ -22,7 +22,7 @@ def test_every_setting_has_a_default_and_a_description():
         assert (sentence[0].isupper(), sentence[-1]) == (True, "."), setting.name
 
 
-def test_an_empty_value_counts_as_not_set():
+def test_an_empty_value_counts_as_unset():
     assert config.load({setting.name.upper(): "  " for setting in SETTINGS}) == config.load({})
 
 
@@ -74,7 +74,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
     ],
 )  # fmt: skip
-def test_an_invalid_value_stops_the_start_with_one_sentence(name, values):
+def test_an_invalid_value_is_rejected_with_one_sentence(name, values):
     for value in values:
         with pytest.raises(config.InvalidSetting) as error:
             config.load({name: value})
@@ -84,12 +84,13 @@ def test_an_invalid_value_stops_the_start_with_one_sentence(name, values):
         assert "\n" not in message
 
 
-def test_the_s3_secret_needs_the_access_key():
+@pytest.mark.parametrize("name", ["S3_SECRET_ACCESS_KEY", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
+def test_incomplete_credentials_are_rejected(name):
     with pytest.raises(config.InvalidSetting):
-        config.load({"S3_SECRET_ACCESS_KEY": "alone"})
+        config.load({name: "alone"})
 
 
-def test_the_message_names_the_expected_value_and_does_not_repeat_a_secret():
+def test_the_message_names_the_expected_value_without_secrets():
     with pytest.raises(config.InvalidSetting) as error:
         config.load({"SMTP_URL": "http://user:secret@mail.example.com"})
     assert str(error.value) == "SMTP_URL is invalid: expected a URL that starts with smtp:// or smtps://."
@@ -100,7 +101,7 @@ def test_the_message_names_the_expected_value_and_does_not_repeat_a_secret():
 KEY = f"a:{'s' * 32}"
 
 
-def test_seal_keys_come_from_the_setting_or_from_the_file_beside_the_data(tmp_path):
+def test_seal_keys_are_read_from_the_setting_or_from_a_file_beside_the_data(tmp_path):
     environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
     assert config.load(environment).seal_keys is None
     (tmp_path / "proofstone.db.seal-keys").write_text(f"{KEY}\n")
@@ -108,13 +109,13 @@ def test_seal_keys_come_from_the_setting_or_from_the_file_beside_the_data(tmp_pa
     assert config.load(environment | {"SEAL_KEYS": f"b:{'t' * 32}"}).seal_keys == {"b": b"t" * 32}
 
 
-def test_on_postgresql_the_file_is_beside_the_bundles(tmp_path):
+def test_with_postgresql_the_seal_key_file_is_beside_the_bundles(tmp_path):
     (tmp_path / "seal-keys").write_text(KEY)
     environment = {"DATABASE_URL": "postgres://host/name", "BUNDLE_FOLDER": f"{tmp_path}/bundles"}
     assert config.load(environment).seal_keys == {"a": b"s" * 32}
 
 
-def test_an_unusable_file_stops_the_start_and_names_no_secret(tmp_path):
+def test_an_invalid_seal_key_file_is_rejected_without_showing_the_secret(tmp_path):
     (tmp_path / "proofstone.db.seal-keys").write_text("a:too-short-secret")
     with pytest.raises(config.InvalidSetting, match="seal-keys is invalid: expected id:secret") as error:
         config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"})

@@ -1,4 +1,4 @@
-"""Conventions of the console's files: nothing parses HTML, every text exists and is used, every module is served."""
+"""Conventions of the console's files."""
 
 import posixpath
 import re
@@ -12,7 +12,7 @@ CONSOLE = Path(__file__).parent.parent / "console"
 SCRIPTS = sorted(CONSOLE.rglob("*.js"))
 MAX_LINES = {"texts.js": 1500, "plots.js": 400}
 DEFAULT_MAX_LINES = 500
-# Each lets a text become markup or code, or is forbidden by the content security policy.
+# Code that turns text into markup or code, or violates the content security policy
 FORBIDDEN = (
     *(r"\.innerHTML\b", r"\.outerHTML\b", r"\binsertAdjacentHTML\b", r"\bsetHTML\w*", r"\bdocument\.write"),
     *(r"\bDOMParser\b", r"\bcreateContextualFragment\b", r"\bsrcdoc\b", r"\beval\(", r"\bnew Function\b"),
@@ -23,29 +23,29 @@ FORBIDDEN = (
     ),
     *(r"\bjavascript:", r"\bdebugger\b", r"\bconsole\.(?:log|debug|info)\b", r"\balert\("),
 )
-# A path of texts.js, also one that is chosen: `t(isNew ? "form.create" : "form.edit")`.
+# Paths in texts.js, including alternatives: `t(isNew ? "form.create" : "form.edit")`
 TEXT_PATH = r"[\"`]([a-z]\w*(?:\.\w+)+)[\"`]"
 
 PLURALS = {"one", "other"}
 
 
 def code(file: Path) -> str:
-    """A script without its comments."""
+    """Return a script without its comments."""
     text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
     return re.sub(r"(^|\s)//.*$", "", text, flags=re.MULTILINE)
 
 
 NAMES = {file: file.relative_to(CONSOLE).as_posix() for file in SCRIPTS}
 CODE = {NAMES[file]: code(file) for file in SCRIPTS}
-# Module and chapter of each entry of PAGES.
-PAGES_OF_THE_FRAME = re.findall(
+# The module and the guide chapter of each entry in PAGES
+PAGES = re.findall(
     r"\[\"/[^\"]*\", \"([\w/]+)\", \"([\w-]+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]
 )
 HIRING_TEAMS = CONSOLE.parent / "docs" / "hiring-teams.md"
 
 
 def all_texts() -> set[str]:
-    """Every path of texts.js: `common.save`."""
+    """Return every path in texts.js, such as `common.save`."""
     paths, parents = set(), []
     for line in CODE["shared/texts.js"].partition("const texts = {")[2].partition("\n};")[0].splitlines():
         if opened := re.fullmatch(r"\s*\"?([\w-]+)\"?: \{", line):
@@ -61,14 +61,14 @@ def all_texts() -> set[str]:
     return paths
 
 
-def test_nothing_makes_markup_or_code_of_a_text():
-    found = [
+def test_scripts_do_not_turn_text_into_markup_or_code():
+    unsafe = [
         f"{name}: {match[0]}"
         for name, text in CODE.items()
         for pattern in FORBIDDEN
         for match in re.finditer(pattern, text)
     ]
-    assert found == [], "Use h() and svg() of console/shared/dom.js, and classes of console.css."
+    assert unsafe == [], "Use h() and svg() of console/shared/dom.js, and classes of console.css."
 
 
 def test_the_page_has_no_inline_script_or_style():
@@ -76,32 +76,27 @@ def test_the_page_has_no_inline_script_or_style():
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", html)
 
 
-def test_styles_load_nothing():
+def test_styles_do_not_load_files():
     for file in CONSOLE.glob("*.css"):
         assert not re.search(r"@import|url\((?!['\"]?data:)", file.read_text(encoding="utf-8")), file.name
 
 
-def test_files_have_a_first_line_and_a_readable_size():
+def test_files_have_a_description_and_a_maximum_size():
     for file in (*SCRIPTS, *CONSOLE.glob("*.css")):
         lines = file.read_text(encoding="utf-8").splitlines()
         assert re.match(r"(//|/\*) [A-Z].*\.(?: |$)", lines[0]), (
-            f"{file}: say on the first line what it is for."
+            f"{file}: describe the file on its first line."
         )
         limit = MAX_LINES.get(file.name, DEFAULT_MAX_LINES if file.suffix == ".js" else 1500)
         assert len(lines) <= limit, f"Split {file}."
 
 
-def test_pages_with_a_style_of_their_own_exist():
+def test_pages_with_styles_exist():
     (named,) = re.findall(r"\.page:is\(([^)]*)\)", (CONSOLE / "console.css").read_text(encoding="utf-8"))
-    pages = re.findall(
-        r"""^  \["/[^"]*", "(?:\w+/)?(\w+)",""",
-        (CONSOLE / "app.js").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    assert set(re.findall(r"\w+", named)) <= set(pages)
+    assert set(re.findall(r"\w+", named)) <= {module.rpartition("/")[2] for module, _ in PAGES}
 
 
-def test_every_text_that_is_used_exists():
+def test_every_used_text_exists():
     texts = all_texts()
     groups = {path.split(".")[0] for path in texts}
     missing = [
@@ -131,16 +126,16 @@ def test_every_text_is_used():
     assert unused == [], "Delete these from console/shared/texts.js."
 
 
-def test_every_page_links_its_chapter_of_the_guide():
-    chapters = {chapter for _, chapter in PAGES_OF_THE_FRAME}
+def test_every_page_links_to_a_chapter_of_the_guide():
+    chapters = {chapter for _, chapter in PAGES}
     headings = re.findall(r"^#+ (.+)$", HIRING_TEAMS.read_text(encoding="utf-8"), re.MULTILINE)
     assert chapters - {slug(heading) for heading in headings} == set()
 
 
-def test_every_page_of_the_frame_has_a_module_and_every_import_exists():
-    pages = {module for module, _ in PAGES_OF_THE_FRAME}
+def test_every_page_and_import_has_a_module():
+    pages = {module for module, _ in PAGES}
     assert pages
-    assert {f"{page}.js" for page in pages} <= CODE.keys(), "PAGES in console/app.js names these."
+    assert {f"{page}.js" for page in pages} <= CODE.keys(), "Correct PAGES in console/app.js."
     imported = {
         (name, posixpath.normpath(posixpath.join(posixpath.dirname(name), module)))
         for name, text in CODE.items()
@@ -148,21 +143,20 @@ def test_every_page_of_the_frame_has_a_module_and_every_import_exists():
     }
     assert [(name, module) for name, module in imported if module not in CODE] == []
     loaded = set(re.findall(r"\bload\(\"([\w/]+)\"\)", CODE["app.js"]))
-    parts = re.findall(
-        r"\w+", CODE["organization/organization.js"].partition("const PARTS = [")[2].partition("]")[0]
-    )
+    organization = CODE["organization/organization.js"]
+    parts = re.findall(r"\w+", organization.partition("const PARTS = [")[2].partition("]")[0])
     used = {module for _, module in imported} | {f"{page}.js" for page in pages | loaded} | {"app.js"}
     used |= {f"organization/{part}.js" for part in parts}
-    assert CODE.keys() - used == set(), "Nothing imports these."
+    assert CODE.keys() - used == set(), "Delete these unused modules."
 
 
-def test_the_page_preloads_what_the_frame_imports(app):
+def test_the_page_preloads_the_imports_of_app_js(app):
     assert sorted(re.findall(r"from \"\./([\w./]+)\"", CODE["app.js"])) == sorted(PRELOADED)
     html = Caller(app).get("/console").text
     assert re.findall(r"modulepreload\" href=\"/console/([\w./]+)\"", html) == list(PRELOADED)
 
 
-def test_every_file_is_served_under_the_strict_policy(app):
+def test_every_file_is_served_with_a_strict_policy(app):
     anonymous = Caller(app)
     for file in [*SCRIPTS, *CONSOLE.glob("*.css")]:
         response = anonymous.get(f"/console/{file.relative_to(CONSOLE).as_posix()}")

@@ -1,4 +1,4 @@
-"""Conventions: import order, module size, descriptions, and documents and models that match the code."""
+"""Code and document conventions."""
 
 import ast
 import json
@@ -31,10 +31,9 @@ MODULES = sorted(
     if not any(part.startswith(".") or part == "var" for part in file.relative_to(ROOT).parts)
 )
 SOURCES = [file for file in MODULES if "tests" not in file.relative_to(ROOT).parts]
-# Without the changelog, whose commands and settings may be gone.
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 
-# From the bottom up: a module may import from its own package and from earlier lines.
+# A module may import from its own package and from earlier lines.
 LAYERS = (
     ("rules",),
     ("errors", "git_bundles"),
@@ -53,9 +52,11 @@ EXCEPTIONS = {("cli", "tools")}
 MAY_IMPORT_REQUEST = {"access", "app", "blueprints", "oidc", "proxy", "web"}
 MAY_USE = {"rules": {"cryptography"}, "schemas": {"marshmallow"}, "git_bundles": {"dulwich"}}
 MAX_LINES = 500
-# Fields of the API that are older than the rule: other times end in `At`.
+# Exceptions: other times end in `At`.
 OTHER_TIMES = {"ts", "timestamp", "since", "until", "retained_until", "failing_since"}
-MAY_IMPORT = "tests/test_conventions.py says what each package may import: move the code, or change the list."
+MAY_IMPORT = (
+    "tests/test_conventions.py lists what each package may import: move the code, or change the list."
+)
 
 
 def read(*parts: str) -> str:
@@ -63,12 +64,12 @@ def read(*parts: str) -> str:
 
 
 def top(file: Path) -> str:
-    """The top-level module or package of a file."""
+    """Return a file's top-level module or package."""
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imports(file: Path) -> Iterator[tuple[str, list[str]]]:
-    """Every import of a file: the module, and the names imported from it."""
+    """Yield each imported module with the names imported from it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, []) for alias in node.names)
@@ -84,41 +85,41 @@ def documented(pattern: str) -> list:
 def test_imports_go_from_upper_to_lower_layers():
     unknown = {top(file) for file in SOURCES} - LAYER_OF.keys()
     assert not unknown, "Add these packages to LAYERS in tests/test_conventions.py."
-    wrong = [
+    upward = [
         f"{file.relative_to(ROOT)} imports {name}"
         for file in SOURCES
         for name, _ in imports(file)
-        if (there := name.split(".")[0]) in LAYER_OF
-        and there != (here := top(file))
-        and LAYER_OF[there] >= LAYER_OF[here]
-        and (here, there) not in EXCEPTIONS
+        if (imported := name.split(".")[0]) in LAYER_OF
+        and imported != (package := top(file))
+        and LAYER_OF[imported] >= LAYER_OF[package]
+        and (package, imported) not in EXCEPTIONS
     ]
-    assert wrong == [], f"Imports must go from later to earlier lines of LAYERS. {MAY_IMPORT}"
+    assert upward == [], f"Import only from earlier lines of LAYERS. {MAY_IMPORT}"
 
 
-def test_packages_import_only_what_they_may():
-    wrong = []
+def test_packages_import_only_allowed_libraries():
+    forbidden = []
     for file in SOURCES:
-        here = top(file)
-        may_use = sys.stdlib_module_names | MAY_USE.get(here, set()) | {here, "rules"}
+        package = top(file)
+        may_use = sys.stdlib_module_names | MAY_USE.get(package, set()) | {package, "rules"}
         for name, imported in imports(file):
-            if here in MAY_USE and name.split(".")[0] not in may_use:
-                wrong.append(f"{file.relative_to(ROOT)} imports {name}")
-            if name == "flask" and "request" in imported and here not in MAY_IMPORT_REQUEST:
-                wrong.append(f"{file.relative_to(ROOT)} imports the request")
-    assert wrong == [], MAY_IMPORT
+            if package in MAY_USE and name.split(".")[0] not in may_use:
+                forbidden.append(f"{file.relative_to(ROOT)} imports {name}")
+            if name == "flask" and "request" in imported and package not in MAY_IMPORT_REQUEST:
+                forbidden.append(f"{file.relative_to(ROOT)} imports flask.request")
+    assert forbidden == [], MAY_IMPORT
 
 
 def imported_modules(file: Path, modules: set[str]) -> set[str]:
-    """The project's modules that a file imports, also within functions."""
-    found = set()
-    for name, members in imports(file):
-        submodules = {f"{name}.{field}" for field in members} & modules
-        found |= submodules if len(submodules) == len(members) > 0 else submodules | {name}
-    return found & modules
+    """Return the project's modules that a file imports, including those imported within functions."""
+    imported = set()
+    for module, names in imports(file):
+        submodules = {f"{module}.{name}" for name in names} & modules
+        imported |= submodules if len(submodules) == len(names) > 0 else submodules | {module}
+    return imported & modules
 
 
-def test_modules_do_not_import_each_other():
+def test_there_are_no_import_cycles():
     names = {file: ".".join(file.relative_to(ROOT).with_suffix("").parts) for file in SOURCES}
     modules = {name.removesuffix(".__init__"): file for file, name in names.items()}
     graph = {name: imported_modules(file, set(modules)) for name, file in modules.items()}
@@ -128,9 +129,9 @@ def test_modules_do_not_import_each_other():
         pytest.fail(f"Cut this cycle: {' -> '.join(error.args[1])}")
 
 
-def test_models_are_imported_at_the_top():
-    """An import within a function would hide a cycle."""
-    within = [
+def test_models_have_no_nested_imports():
+    """An import within a function could hide a cycle."""
+    nested = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for file in SOURCES
         if top(file) == "models"
@@ -139,13 +140,13 @@ def test_models_are_imported_at_the_top():
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert within == [], (
-        "Move these to the top, and the function above what it needs; "
-        "rows that refer to one need no import (`assessment.session_set`)."
+    assert nested == [], (
+        "Move these to the top, and code that would import upward to the higher module. "
+        "Back references need no import (`assessment.session_set`)."
     )
 
 
-def test_modules_have_a_docstring_a_name_of_their_own_and_a_readable_size():
+def test_modules_have_a_docstring_a_unique_name_and_at_most_500_lines():
     lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in MODULES}
     assert [file for file in MODULES if lines[file] > MAX_LINES] == [], "Split these files."
     undescribed = [file for file in SOURCES if not ast.get_docstring(ast.parse(file.read_text("utf-8")))]
@@ -161,23 +162,20 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def shapes() -> list:
-    """Every schema class of the API."""
     for file in (ROOT / "schemas").glob("[!_]*.py"):
         __import__(f"schemas.{file.stem}")
-    found = [kind for kind in subclasses(schemas.base.Schema) if kind.__module__.startswith("schemas.")]
-    assert len(found) > 100
-    return found
+    kinds = [kind for kind in subclasses(schemas.base.Schema) if kind.__module__.startswith("schemas.")]
+    assert len(kinds) > 100
+    return kinds
 
 
 def test_every_schema_and_field_is_described():
     for schema in shapes():
-        name = f"{schema.__module__}.{schema.__name__}"
-        assert (schema.__doc__ or "").strip().endswith("."), (
-            f"{name}: write a docstring ending with a period."
-        )
-        for field, field in schema._declared_fields.items():
+        path = f"{schema.__module__}.{schema.__name__}"
+        assert (schema.__doc__ or "").strip().endswith("."), f"{path}: end the docstring with a period."
+        for name, field in schema._declared_fields.items():
             description = field.metadata.get("description", "")
-            assert re.match(r"[A-Z`].*\.$", description), f"{name}.{field}: describe the field in a sentence."
+            assert re.match(r"[A-Z`].*\.$", description), f"{path}.{name}: describe the field in a sentence."
 
 
 def test_ids_in_request_bodies_are_references():
@@ -187,19 +185,16 @@ def test_ids_in_request_bodies_are_references():
         for field in body.load_fields.values()
         if type(field) is field_types.Id
     }
-    # A reviewer's own score: 409 `score_changed` if it is another one.
+    # Checked by `score_changed`.
     assert ids == {"NewScore.seen_score"}, "Use Reference, and find_referenced() in models/base.py."
 
 
-def test_fields_of_one_meaning_have_one_name():
+def test_fields_with_the_same_meaning_have_the_same_name():
     for schema in shapes():
-        members = schema._declared_fields
-        names_candidate = "Id of the candidate key." in [
-            field.metadata["description"] for name, field in members.items() if name != "candidate_id"
-        ]
-        assert not names_candidate, f"{schema}: call the candidate's id `candidate_id`."
-        for name, field in members.items():
+        for name, field in schema._declared_fields.items():
             where = f"{schema.__name__}.{name}"
+            if field.metadata["description"] == "Id of the candidate key.":
+                assert name == "candidate_id", f"{where}: call the candidate's id `candidate_id`."
             choices = set(field.validate.choices) if isinstance(field, field_types.Choice) else set()
             if choices and choices <= set(STATUSES):
                 assert name == "status", f"{where}: call a candidate's or session's state `status`."
@@ -207,9 +202,7 @@ def test_fields_of_one_meaning_have_one_name():
                 assert name == "state", f"{where}: call the state of work in progress `state`."
             is_time = isinstance(field, Timestamp | EventTime | TimestampInput)
             if is_time and not issubclass(schema, Filter):
-                assert name.endswith("_at") or name in OTHER_TIMES, (
-                    f"{where}: let a time's name end in `_at`."
-                )
+                assert name.endswith("_at") or name in OTHER_TIMES, f"{where}: end a time's name in `_at`."
 
 
 def test_every_error_has_a_code_and_a_sentence():
@@ -219,13 +212,13 @@ def test_every_error_has_a_code_and_a_sentence():
 
 
 def anchors(file: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub creates them."""
+    """Return the anchors that GitHub creates for a document's headings."""
     headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def references() -> Iterator[tuple[Path, Path, str]]:
-    """(file, target, anchor) of every link in a document and every document named in the code."""
+    """Yield (file, target, anchor) of each link in a document and each document named in code."""
     for file in [*DOCUMENTS, ROOT / "CHANGELOG.md"]:
         for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", file.read_text(encoding="utf-8")):
             if "://" not in target:
@@ -235,7 +228,7 @@ def references() -> Iterator[tuple[Path, Path, str]]:
             yield file, ROOT / target, anchor
 
 
-def test_every_link_and_every_document_named_in_the_code_exists():
+def test_links_and_documents_named_in_code_exist():
     missing = [
         f"{file.relative_to(ROOT)}: {target.name}#{anchor}"
         for file, target, anchor in references()
@@ -254,40 +247,37 @@ def test_settings_are_documented_with_default_and_description():
         assert f"{entry} " in reference, f"Describe {name} in docs/settings.md."
 
 
-def test_no_document_names_a_setting_that_does_not_exist():
+def test_documents_name_only_existing_settings():
     named = set(re.findall(r"^([A-Z0-9_]+)=", read(".env.example"), re.MULTILINE))
     settings = {setting.name.upper() for setting in fields(config.Config)}
     assert named - settings <= {"PORT", "WEB_CONCURRENCY"}, "Correct .env.example; gunicorn reads these two."
     assert json.loads(read("app.json"))["env"].keys() <= named, "Correct app.json."
 
 
-def test_commands_and_documents_agree(app_on_database):
+def test_documented_commands_match_existing_ones(app_on_database):
     existing = set()
     for name in app_on_database.cli.list_commands(None):
         command = app_on_database.cli.get_command(None, name)
-        existing |= (
-            {f"{name} {child}" for child in command.commands} if isinstance(command, Group) else {name}
-        )
-    # `flask org list|show` names two commands, and `make demo` runs one.
+        children = command.commands if isinstance(command, Group) else ()
+        existing |= {f"{name} {child}" for child in children} or {name}
+    # `flask org list|show` names two commands. `make demo` names `flask demo`.
     named = documented(r"(?:flask|make) ([a-z]+)(?: ([a-z|]+))?")
     names = {group for group, _ in named}
     names |= {f"{group} {child}" for group, children in named for child in children.split("|")}
     assert existing <= names, "Add these commands to docs/administration.md."
     code = "\n".join(documented(r"(?s)```.*?```|`[^`\n]+`"))
     for group, child in re.findall(r"\bflask ([a-z]+)(?: ([a-z]+))?", code):
-        assert existing & {group, f"{group} {child}"}, (
-            f"`flask {group} {child}` is documented; it does not exist."
-        )
+        assert existing & {group, f"{group} {child}"}, f"Documented but missing: `flask {group} {child}`."
 
 
 def test_documented_make_targets_exist_and_have_a_help_text():
-    explained = set(re.findall(r"^([a-z]+):.*## ", read("Makefile"), re.MULTILINE))
-    assert set(documented(r"`?make ([a-z]+)")) <= explained, (
+    targets = set(re.findall(r"^([a-z]+):.*## ", read("Makefile"), re.MULTILINE))
+    assert set(documented(r"`?make ([a-z]+)")) <= targets, (
         "Correct the document, or add `## help` in the Makefile."
     )
 
 
-def test_the_guide_for_contributors_names_every_package():
+def test_contributing_names_every_package():
     names = {f"{top(file)}/" if file.parent != ROOT else file.name for file in MODULES}
     missing = {name for name in names if f"`{name}`" not in read("CONTRIBUTING.md")}
     assert not missing, "Add these to the layout in CONTRIBUTING.md."
@@ -301,19 +291,21 @@ def test_the_security_page_names_code_and_tests_for_each_threat():
     assert parts[::2] == [f"API{number}" for number in range(1, 11)], "Add the threat to docs/security.md."
     for name, text in zip(parts[::2], parts[1::2], strict=True):
         assert "::test_" in text, f"Name a test for {name} in docs/security.md."
-        missing = [
-            module for module in re.findall(r"`((?:\w+/)*\w+\.py)`", text) if not (ROOT / module).exists()
-        ]
+        modules = re.findall(r"`((?:\w+/)*\w+\.py)`", text)
+        missing = [module for module in modules if not (ROOT / module).exists()]
         assert missing == [], f"Correct the modules of {name} in docs/security.md."
 
 
-def test_every_resource_is_registered():
-    unregistered = {
-        f"blueprints.{file.stem}"
-        for file in (ROOT / "blueprints").glob("*.py")
-        if re.search(r"^blp = Blueprint\(", file.read_text(encoding="utf-8"), re.MULTILINE)
-    } - {*API_BLUEPRINTS, "blueprints.docs", "blueprints.metrics"}
-    assert unregistered == set(), "Add these to API_BLUEPRINTS in app.py."
+def test_blueprints_are_registered():
+    files = [
+        file
+        for file in SOURCES
+        if top(file) == "blueprints" and "\nblp = Blueprint(" in file.read_text("utf-8")
+    ]
+    registered = {*API_BLUEPRINTS, "blueprints.docs", "blueprints.metrics"}
+    assert {f"blueprints.{file.stem}" for file in files} <= registered, (
+        "Add these to API_BLUEPRINTS in app.py."
+    )
 
 
 def test_models_equal_migrations(app):
@@ -325,11 +317,11 @@ def test_models_equal_migrations(app):
             assert nullable is column.null, f"Correct `null` of {table.__name__}.{column.name}."
 
 
-def test_tables_are_those_of_the_database_parents_before_children(app):
+def test_tables_match_the_database_in_dependency_order(app):
     stored = set(models.db.get_tables()) - {"migrations"}
     assert {table._meta.table_name for table in models.TABLES} == stored, (
         "Import the model in models/__init__.py, or add a migration."
     )
     for position, table in enumerate(models.TABLES):
         parents = {foreign_key.rel_model for foreign_key in table._meta.refs}
-        assert parents <= set(models.TABLES[:position])
+        assert parents <= set(models.TABLES[:position]), f"Import {table.__name__} after its parents."

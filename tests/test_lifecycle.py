@@ -1,4 +1,4 @@
-"""Random actions on assessments, keys and sessions, compared with a model."""
+"""Random actions on assessments, keys and sessions match a model."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,15 +6,9 @@ import factories
 import hypothesis
 import pytest
 from callers import Caller
+from hypothesis import stateful
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    invariant,
-    multiple,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import Bundle, invariant, multiple, rule
 from lifecycle_model import CREATED, NOT_FOUND, OK, Assessment, Key
 
 import models
@@ -24,7 +18,7 @@ from rules.timestamps import format_timestamp
 
 DUPLICATE = (409, "duplicate_candidates")
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
-# Before and after each limit: grace, flush, late events, expiry.
+# Before and after each limit: grace period, late events, expiry
 PAUSE_MINUTES = [1, 5, 10, 11, 30, 60, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 30 * 24 * 60]
 EMAILS = ["alice@example.com", "Alice@Example.com", "bob@example.com"]
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -32,7 +26,7 @@ assessments, keys = Bundle("assessments"), Bundle("keys")
 
 
 def action(verb, method, path, field=None, values=()):
-    """A rule that sends a reviewer's request about a key, with one of the values as the body's field."""
+    """Build a rule that sends a reviewer's request about a key, with one of the values in the body."""
 
     @rule(key=keys, value=st.sampled_from([*values] or [None]))
     def act(self, key, value):
@@ -46,8 +40,8 @@ def action(verb, method, path, field=None, values=()):
     return act
 
 
-class Lifecycle(RuleBasedStateMachine):
-    """One organization with its reviewer and candidates; rolled back at the end."""
+class Lifecycle(stateful.RuleBasedStateMachine):
+    """One organization with its reviewer and candidates, rolled back after each run."""
 
     def __init__(self, app):
         super().__init__()
@@ -121,16 +115,18 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _generate(self, assessment, emails, body, expected):
         response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
-        shown = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
-        new = [self._new_key(assessment, email, entry) for email, entry in zip(emails, shown, strict=False)]
+        created = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
+        new = [self._new_key(assessment, email, entry) for email, entry in zip(emails, created, strict=False)]
         return multiple(*filter(None, new))
 
-    def _new_key(self, assessment, email, shown):
-        """The new key; None for an existing one, which must be the model's open key."""
-        if any(key.id == shown["id"] for key in assessment.keys):
-            assert assessment.open_key(email, self.now).id == shown["id"]
+    def _new_key(self, assessment, email, created):
+        """Return the new key, or None for an existing one, which must be the model's open key."""
+        if any(key.id == created["id"] for key in assessment.keys):
+            assert assessment.open_key(email, self.now).id == created["id"]
             return None
-        key = Key(shown["id"], shown["key"], assessment, email, self.now + timedelta(days=assessment.days))
+        key = Key(
+            created["id"], created["key"], assessment, email, self.now + timedelta(days=assessment.days)
+        )
         assessment.keys.append(key)
         self.known_keys.append(key)
         return key
@@ -145,7 +141,7 @@ class Lifecycle(RuleBasedStateMachine):
     change_address = action("change_address", "PATCH", "{candidate}", "candidateEmail", [None, *EMAILS])
     erase = action("erase", "DELETE", "{candidate}/data")
     close = action("close", "POST", "{session}/close")
-    score = action("give_score", "PUT", "{session}/scores/quality", "value", [1, 2])
+    score = action("submit_score", "PUT", "{session}/scores/quality", "value", [1, 2])
 
     @rule(key=keys)
     def consent(self, key):
@@ -154,14 +150,14 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(key=keys)
     def redeem(self, key):
         response = self.anonymous.post("/v1/candidate/redeem", {"key": key.text})
-        shown = self.check(response, key.redeem(self.now))
-        if "sessionId" in shown:
-            assert key.session_id in (None, shown["sessionId"])
-            key.session_id = shown["sessionId"]
+        body = self.check(response, key.redeem(self.now))
+        if "sessionId" in body:
+            assert key.session_id in (None, body["sessionId"])
+            key.session_id = body["sessionId"]
 
     @rule(key=keys)
     def start_session(self, key):
-        """Consent and redeem together, so that more runs reach the later actions."""
+        """Consent and redeem in one step; more runs then reach later actions."""
         self.consent(key)
         self.redeem(key)
 
@@ -173,11 +169,11 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(key=keys)
     def complete(self, key):
-        body = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
-        shown = self.check(self.anonymous.post("/v1/candidate/complete", body), key.complete(self.now))
-        if "completedAt" in shown:
+        request = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
+        body = self.check(self.anonymous.post("/v1/candidate/complete", request), key.complete(self.now))
+        if "completedAt" in body:
             completed_at = key.session.completed_at or key.session.closed_at
-            assert shown["completedAt"] == format_timestamp(completed_at)
+            assert body["completedAt"] == format_timestamp(completed_at)
 
     @rule(minutes=st.sampled_from(PAUSE_MINUTES))
     def let_time_pass(self, minutes):
@@ -195,12 +191,12 @@ class Lifecycle(RuleBasedStateMachine):
         if key.session is None or key.assessment.deleted:
             assert response.status_code == 404
             return
-        shown, session = response.json, key.session
-        assert shown["status"] == session.status(self.now)
-        assert (shown["eventCount"], shown["lateEventCount"]) == (session.count(False), session.count(True))
-        assert (shown["metrics"] is not None) == (session.closed_as_of(self.now) is not None)
-        if shown["metrics"]:
-            assert shown["metrics"]["promptCount"] == session.count(late=False)
+        body, session = response.json, key.session
+        assert body["status"] == session.status(self.now)
+        assert (body["eventCount"], body["lateEventCount"]) == (session.count(False), session.count(True))
+        assert (body["metrics"] is not None) == (session.closed_as_of(self.now) is not None)
+        if body["metrics"]:
+            assert body["metrics"]["promptCount"] == session.count(late=False)
         score = self.reviewer.get(f"/v1/sessions/{key.session_id}/scores").json["criteria"][0]["score"]
         assert (score and score["value"]) == session.score
 
@@ -213,21 +209,21 @@ class Lifecycle(RuleBasedStateMachine):
         stats = response.json["cohortStats"]
         assert (stats["sessionCount"] if stats else 0) == assessment.cohort_size(self.now)
 
-    # Checked after each action; lists write nothing, so they cannot repair a wrong state
+    # Checked after each action
 
     @invariant()
     def assessments_are_listed(self):
-        shown = self.reviewer.get("/v1/assessments").json["assessments"]
+        rows = self.reviewer.get("/v1/assessments").json["assessments"]
         alive = [(row.id, row.title) for row in self.known_assessments if not row.deleted]
-        assert sorted((row["id"], row["title"]) for row in shown) == sorted(alive)
+        assert sorted((row["id"], row["title"]) for row in rows) == sorted(alive)
 
     @invariant()
     def candidates_are_listed_and_their_statuses_counted(self):
         alive = {key.id: key for key in self.known_keys if key.is_alive()}
-        shown = self.reviewer.get("/v1/candidates", limit=100).json
-        assert shown["total"] == len(shown["candidates"])
+        body = self.reviewer.get("/v1/candidates", limit=100).json
+        assert body["total"] == len(body["candidates"])
         names = ("status", "candidateEmail", "sessionId", "expiresAt", "redeemedAt", "completedAt")
-        listed = {row["id"]: tuple(row[name] for name in names) for row in shown["candidates"]}
+        listed = {row["id"]: tuple(row[name] for name in names) for row in body["candidates"]}
         assert listed == {key_id: self._known(key) for key_id, key in alive.items()}
         status = STATUSES[len(self.known_keys) % 5]
         total = self.reviewer.get("/v1/candidates", status=status, limit=1).json["total"]
@@ -235,14 +231,14 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _known(self, key):
         times = (key.session.redeemed_at, key.session.completed_at) if key.session else (None, None)
-        shown = (time and format_timestamp(time) for time in (key.expires_at, *times))
-        return (key.status(self.now), key.email, key.session_id, *shown)
+        timestamps = (time and format_timestamp(time) for time in (key.expires_at, *times))
+        return (key.status(self.now), key.email, key.session_id, *timestamps)
 
     @invariant()
     def sessions_are_listed(self):
-        shown = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
+        rows = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
         known = [key for key in self.known_keys if key.session and not key.assessment.deleted]
-        assert {row["id"]: (row["status"], row["candidateEmail"]) for row in shown} == {
+        assert {row["id"]: (row["status"], row["candidateEmail"]) for row in rows} == {
             key.session_id: (key.session.status(self.now), key.email) for key in known
         }
 
@@ -257,10 +253,8 @@ class Lifecycle(RuleBasedStateMachine):
         assert audit.verify(self.organization).broken is None
 
 
-@pytest.mark.parametrize(
-    ("examples", "steps"), [(4, 15), pytest.param(40, 50, marks=pytest.mark.slow)], ids=["short", "long"]
-)
-def test_random_lifecycles_equal_the_model(app, examples, steps):
+@pytest.mark.parametrize(("examples", "steps"), [(4, 15), pytest.param(40, 50, marks=pytest.mark.slow)])
+def test_random_lifecycles_match_the_model(app, examples, steps):
     checks = hypothesis.HealthCheck
     settings = hypothesis.settings(
         max_examples=examples,
@@ -270,4 +264,4 @@ def test_random_lifecycles_equal_the_model(app, examples, steps):
         database=None,
         suppress_health_check=[checks.too_slow, checks.data_too_large, checks.filter_too_much],
     )
-    run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)
+    stateful.run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)

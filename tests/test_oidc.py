@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider, against oidc-provider-mock in a process of its own."""
+"""Signing in with OpenID Connect, against oidc-provider-mock."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from access.rate_limits import RateLimiter
 from models import SignInGrant
 from rules.delivery.email_addresses import is_exact
 from tests.live.service import wait_until
-from tests.oidc_provider import provider
+from tests.servers import oidc_provider
 
 EMAIL = "bob@people.example"
 USERS = (
@@ -32,7 +32,7 @@ USERS = (
 
 @pytest.fixture(scope="module")
 def issuer():
-    with provider(*USERS) as issuer:
+    with oidc_provider(*USERS) as issuer:
         yield issuer
 
 
@@ -47,7 +47,7 @@ def browser(app, issuer, organization, monkeypatch):
 
 
 def authorize(browser, sub="bob", **changed):
-    """Go to the provider and sign in there; returns the query of the callback."""
+    """Sign in at the provider and return the callback's query."""
     url = urlsplit(browser.get("/sign-in/oidc").headers["Location"])
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     assert (query["code_challenge_method"], query["scope"]) == ("S256", "openid email")
@@ -55,12 +55,12 @@ def authorize(browser, sub="bob", **changed):
     response = requests.post(address, data={"sub": sub}, allow_redirects=False, timeout=5)
     callback = urlsplit(response.headers["Location"])
     assert callback.path == "/sign-in/oidc/callback"
-    answered = {name: values[0] for name, values in parse_qs(callback.query).items()}
-    return answered | {"challenge": query["code_challenge"]}
+    parameters = {name: values[0] for name, values in parse_qs(callback.query).items()}
+    return parameters | {"challenge": query["code_challenge"]}
 
 
-def answer(browser, query):
-    """The query that the callback passes to the console."""
+def call_back(browser, query):
+    """Request the callback and return the query that it passes to the console."""
     response = browser.get("/sign-in/oidc/callback", **query)
     assert response.status_code == 302
     address, _, fragment = response.headers["Location"].partition("#/sign-in?")
@@ -68,8 +68,8 @@ def answer(browser, query):
     return {name: values[0] for name, values in parse_qs(fragment).items()}
 
 
-def test_a_person_signs_in_once_with_their_account(browser):
-    passed = answer(browser, authorize(browser))
+def test_a_person_signs_in_once_per_grant(browser):
+    passed = call_back(browser, authorize(browser))
     assert passed["grant"].startswith("psb_")
     response = use_grant(browser, passed["grant"])
     assert response.json["signIn"]["method"] == "oidc"
@@ -81,48 +81,48 @@ def test_a_person_signs_in_once_with_their_account(browser):
     ("unverified", "oidc_unverified"), ("silent", "oidc_unverified"), ("stranger", "oidc_unknown"),
     ("foreign", "oidc_domain"), ("lookalike", "oidc_unknown"), ("unstorable", "oidc_unknown"),
 ])  # fmt: skip
-def test_other_accounts_do_not_sign_in(browser, sub, code):
-    assert answer(browser, authorize(browser, sub)) == {"error": code}
+def test_other_accounts_cannot_sign_in(browser, sub, code):
+    assert call_back(browser, authorize(browser, sub)) == {"error": code}
     assert SignInGrant.select().count() == 0
 
 
-def test_an_id_token_with_another_nonce_is_rejected(browser):
-    assert answer(browser, authorize(browser, nonce="another")) == {"error": "oidc_invalid"}
+def test_an_id_token_with_a_different_nonce_is_rejected(browser):
+    assert call_back(browser, authorize(browser, nonce="different")) == {"error": "oidc_invalid"}
 
 
-def test_an_id_token_for_another_audience_is_rejected(browser, app, monkeypatch):
+def test_an_id_token_for_a_different_audience_is_rejected(browser, app, monkeypatch):
     query = authorize(browser)
-    # The provider issues the token, to the client that asked for the code.
+    # The provider issues the token to the client that requested the code.
     with app.app_context():
         client = oidc._client()
     monkeypatch.setattr(oidc, "_client", lambda: client)
-    monkeypatch.setitem(app.config, "OIDC_CLIENT_ID", "another")
-    assert answer(browser, query) == {"error": "oidc_invalid"}
+    monkeypatch.setitem(app.config, "OIDC_CLIENT_ID", "different")
+    assert call_back(browser, query) == {"error": "oidc_invalid"}
 
 
-def test_the_provider_can_check_that_the_code_comes_back_from_who_asked(browser, monkeypatch):
-    """PKCE; the provider of these tests does not check it."""
+def test_the_pkce_verifier_matches_the_challenge(browser, monkeypatch):
+    """The mock does not check it."""
     query = authorize(browser)
     sent = []
     post = requests.Session.request
     monkeypatch.setattr(
         requests.Session, "request", lambda *args, **options: sent.append(options) or post(*args, **options)
     )
-    answer(browser, query)
+    call_back(browser, query)
     verifier = next(options["data"]["code_verifier"] for options in sent if options.get("data"))
     assert len(verifier) == 43
     assert create_s256_code_challenge(verifier) == query["challenge"]
 
 
-def test_an_answer_to_another_browser_or_state_is_rejected(browser, app):
+def test_a_response_for_a_different_browser_or_state_is_rejected(browser, app):
     query = authorize(browser)
-    assert answer(Caller(app), query) == {"error": "oidc_state"}
-    assert answer(browser, query | {"state": "another"}) == {"error": "oidc_state"}
+    assert call_back(Caller(app), query) == {"error": "oidc_state"}
+    assert call_back(browser, query | {"state": "different"}) == {"error": "oidc_state"}
 
 
-def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
-    """Otherwise attackers could sign others in to the attacker's account, with a link."""
-    passed = answer(browser, authorize(browser))
+def test_a_grant_works_only_in_its_browser(browser, app):
+    """Otherwise an attacker's link could sign other people in to the attacker's account."""
+    passed = call_back(browser, authorize(browser))
     other = Caller(app, **CONSOLE_HEADERS)
     assert use_grant(other, passed["grant"]).status_code == 410
     assert use_grant(browser, passed["grant"]).status_code == 200
@@ -131,19 +131,18 @@ def test_an_address_with_a_grant_signs_in_nobody_else(browser, app):
 def test_a_code_works_once(browser, app):
     query = authorize(browser)
     cookie = browser.client.get_cookie(oidc.COOKIE).value
-    assert "grant" in answer(browser, query)
+    assert "grant" in call_back(browser, query)
     replay = Caller(app, Cookie=f"{oidc.COOKIE}={cookie}")
     replay.client = app.test_client(use_cookies=False)
-    assert answer(replay, query) == {"error": "oidc_invalid"}
+    assert call_back(replay, query) == {"error": "oidc_invalid"}
 
 
-def test_an_error_of_the_provider_is_passed_on(browser):
+def test_a_providers_error_is_passed_to_the_console(browser):
     state = authorize(browser)["state"]
-    assert answer(browser, {"state": state, "error": "access_denied"}) == {"error": "oidc_denied"}
+    assert call_back(browser, {"state": state, "error": "access_denied"}) == {"error": "oidc_denied"}
 
 
 def test_attempts_are_limited_by_network(browser, app, monkeypatch):
-    """With a page that says so: a browser shows what it gets."""
     limiter = RateLimiter(app.config | {"RATELIMIT_SIGN_IN_EMAILS": "1 per hour"}, Counters(None))
     monkeypatch.setitem(app.extensions, "rate_limiter", limiter)
     for path in ("/sign-in/oidc", "/sign-in/oidc/callback"):
@@ -152,13 +151,12 @@ def test_attempts_are_limited_by_network(browser, app, monkeypatch):
         assert locations[20].endswith("/console#/sign-in?error=oidc_limited")
 
 
-def test_a_silent_provider_holds_a_quarter_of_the_threads(browser, app, monkeypatch):
-    """And others only until it was found to be unavailable."""
-    is_over, reads = threading.Event(), []
+def test_a_silent_provider_blocks_a_quarter_of_the_threads(browser, app, monkeypatch):
+    released, reads = threading.Event(), []
 
     def read(url):
         reads.append(url)
-        is_over.wait(30)
+        released.wait(30)
         raise requests.Timeout
 
     monkeypatch.setattr(oidc, "_read", read)
@@ -169,34 +167,28 @@ def test_a_silent_provider_holds_a_quarter_of_the_threads(browser, app, monkeypa
         ]
         wait_until(lambda: len(reads) == len(waiting), "The requests do not wait for the provider.")
         assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
-        is_over.set()
+        released.set()
     assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
     assert len(reads) == len(waiting)
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "{issuer}/nowhere"])
-def test_an_unavailable_provider_is_an_error_page(browser, app, issuer, monkeypatch, address):
-    monkeypatch.setitem(app.config, "OIDC_ISSUER", address.format(issuer=issuer))
+@pytest.mark.parametrize("fault", ["unreachable", "not found", "different issuer", "too large"])
+def test_an_unusable_provider_redirects_to_an_error_page(browser, app, issuer, monkeypatch, fault):
+    read = oidc._read
+    if fault == "different issuer":
+        monkeypatch.setattr(oidc, "_read", lambda url: read(url) | {"issuer": "http://different.example"})
+    elif fault == "too large":
+        monkeypatch.setattr(oidc, "MAX_RESPONSE_BYTES", 100)
+    else:
+        url = "http://127.0.0.1:9" if fault == "unreachable" else f"{issuer}/nowhere"
+        monkeypatch.setitem(app.config, "OIDC_ISSUER", url)
     response = browser.get("/sign-in/oidc")
     assert response.headers["Location"].endswith("/console#/sign-in?error=oidc_unavailable")
-
-
-def test_a_provider_that_names_another_issuer_is_rejected(browser, monkeypatch):
-    real = oidc._read
-    monkeypatch.setattr(oidc, "_read", lambda url: real(url) | {"issuer": "http://another.example"})
-    response = browser.get("/sign-in/oidc")
-    assert response.headers["Location"].endswith("?error=oidc_unavailable")
-
-
-def test_a_huge_answer_is_rejected(browser, monkeypatch):
-    monkeypatch.setattr(oidc, "MAX_RESPONSE_BYTES", 100)
-    response = browser.get("/sign-in/oidc")
-    assert response.headers["Location"].endswith("?error=oidc_unavailable")
 
 
 @pytest.mark.parametrize(("address", "exact"), [
     ("Bob@Example.com", True), ("m\u00fcller@example.com", True), ("bob@m\u00fcller.de", True),
     ("gro\u00df@example.com", False), ("jac\u212a@example.com", False), ("bob@stra\u00dfe.de", False),
 ])  # fmt: skip
-def test_an_address_that_another_person_may_have_is_not_exact(address, exact):
+def test_an_ambiguous_address_is_not_exact(address, exact):
     assert is_exact(address) == exact

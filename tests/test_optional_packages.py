@@ -1,4 +1,4 @@
-"""Optional packages can be deleted with their lines in app.py, and the rest still works."""
+"""The application works without its optional packages."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ with app.app_context():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["console", "oidc.py", "proxy", "rules/agents"])
-def test_the_application_works_without(package, tmp_path):
+def test_the_application_works_without_the_package(package, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=NOT_COPIED)
     (tree / package).unlink() if package.endswith(".py") else shutil.rmtree(tree / package)
@@ -40,8 +40,8 @@ def test_the_application_works_without(package, tmp_path):
         f"The application needs {package}, which is optional. Import it only from its own modules and name it "
         f"only in its line of app.py; move shared code elsewhere.\n{started.stderr}"
     )
-    ways, *paths = started.stdout.splitlines()
-    assert ways == ("token" if module == "oidc" else "oidc token")
+    methods, *paths = started.stdout.splitlines()
+    assert methods == ("token" if module == "oidc" else "oidc token")
     assert "/v1/assessments" in paths
     prefixes = ("/sign-in/oidc",) if module == "oidc" else (f"/v1/{package}", f"/{package}")
     assert not [path for path in paths if path.startswith(prefixes)]

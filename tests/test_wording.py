@@ -1,4 +1,4 @@
-"""Texts for people use one word for one thing, in plain modern English."""
+"""User-facing texts use consistent terms and plain English."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 from tests.hostile.operations import DOCUMENT
 
 ROOT = Path(__file__).parent.parent
-# What texts must not say, and what to say instead.
+# Banned words and their replacements
 WORDS = {
     # One word for one thing
     r"witness\w*": "duplicate",
@@ -39,7 +39,6 @@ WORDS = {
     r"Codex'(?!s)": "Codex's",
 }
 PATTERN = re.compile("|".join(rf"\b(?:{word})(?!\w)" for word in WORDS), re.IGNORECASE)
-# No clause starts a label or a description.
 CLAUSE = re.compile(r"(What|Who|Whose|Where|When|How|Whether|Which|Why) (?![^.]*\?)")
 
 Texts = Iterator[tuple[str, str]]
@@ -49,7 +48,7 @@ def read(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def console_texts() -> Texts:
+def console() -> Texts:
     for name in re.findall(r"\"((?:[^\"\\]|\\.)*)\"", read(ROOT / "console/shared/texts.js")):
         yield "console/shared/texts.js", name
 
@@ -71,7 +70,7 @@ def emails() -> Texts:
 
 
 def strings(file: str) -> Texts:
-    """The texts of a module, without its docstrings."""
+    """Yield a module's texts, without its docstrings."""
     tree = ast.parse(read(ROOT / file))
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -90,7 +89,7 @@ def errors() -> Texts:
 
 
 def commands() -> Texts:
-    """Output and help; the docstrings are the commands' help."""
+    """Yield output and help; the docstrings are the commands' help."""
     for node in ast.walk(ast.parse(read(ROOT / "cli.py"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield f"cli.py:{node.lineno}", node.value
@@ -121,33 +120,25 @@ def guides() -> Texts:
             yield f"{file.name}:{number}", line
 
 
-SOURCES = {
-    "console": console_texts,
-    "pages": pages,
-    "emails": emails,
-    "errors": errors,
-    "commands": commands,
-    "settings": settings,
-    "openapi": openapi,
-    "guides": guides,
-}
+FUNCTIONS = (console, pages, emails, errors, commands, settings, openapi, guides)
+SOURCES = {function.__name__: function for function in FUNCTIONS}
 
 
-def instead_of(word: str) -> str:
-    return next(say for pattern, say in WORDS.items() if re.fullmatch(pattern, word, re.IGNORECASE))
+def replacement_for(word: str) -> str:
+    return next(term for pattern, term in WORDS.items() if re.fullmatch(pattern, word, re.IGNORECASE))
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_texts_say_one_word_for_one_thing(source):
-    found = [
-        f"{where}: {match[0]!r} -> {instead_of(match[0])}"
+def test_texts_use_the_terms(source):
+    banned = [
+        f"{where}: {match[0]!r} -> {replacement_for(match[0])}"
         for where, text in SOURCES[source]()
         for match in PATTERN.finditer(re.sub(r"`[^`]*`", "`", text))
     ]
-    assert found == [], "Use the other word, or change WORDS if the text means something else."
+    assert banned == [], "Use the replacement, or change WORDS if the text means something else."
 
 
 @pytest.mark.parametrize("source", ["console", "settings", "openapi"])
-def test_no_clause_starts_a_label_or_description(source):
-    found = [f"{where}: {text[:80]!r}" for where, text in SOURCES[source]() if CLAUSE.match(text)]
-    assert found == [], 'Start with the noun: "The receiver\'s response", not "What a receiver answered".'
+def test_labels_and_descriptions_do_not_start_with_a_clause(source):
+    clauses = [f"{where}: {text[:80]!r}" for where, text in SOURCES[source]() if CLAUSE.match(text)]
+    assert clauses == [], 'Start with the noun: "The receiver\'s response", not "What a receiver answered".'

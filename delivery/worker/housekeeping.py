@@ -62,7 +62,7 @@ DAILY_TASKS: tuple[Task, ...] = (
 
 
 def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> None:
-    """Run all tasks. If the database was unavailable for one of them, raise its error at the end."""
+    """Run all tasks. If the database was unavailable for a task, raise its error at the end."""
     outage: Exception | None = None
     for name, function in tasks:
         try:

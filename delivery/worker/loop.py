@@ -30,7 +30,7 @@ class Loop:
         self.is_stopped = True
 
     def run(self, tasks: Sequence[Callable[[], None]], ready_fd: int | None) -> None:
-        """Repeat each task in a thread until `stop` is called; close `ready_fd` first."""
+        """Close `ready_fd`, and repeat each task in a thread until `stop` is called."""
         log.info("The worker is ready.")
         if ready_fd is not None:
             os.close(ready_fd)

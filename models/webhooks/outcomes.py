@@ -21,14 +21,10 @@ def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
     Does nothing if the delivery was claimed again. A failed test pauses the webhook, but disables it only with 410.
     """
     now = clock.now()
-    update = WebhookDelivery.update(
-        attempted_at=now,
-        status=reply.status,
-        duration_ms=reply.duration_ms,
-        answer=peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.body),
-        last_error=reply.error,
-        **_next_state(delivery, reply, now),
-    )
+    columns = {"attempted_at": now, "status": reply.status, "duration_ms": reply.duration_ms}
+    columns |= {"last_error": reply.error} | _next_state(delivery, reply, now)
+    answer = peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.body)
+    update = WebhookDelivery.update(answer=answer, **columns)
     with db.atomic():
         hook = delivery.webhook.lock()
         if update.where(delivery.is_current_claim()).execute():

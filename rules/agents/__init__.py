@@ -1,4 +1,4 @@
-"""Coding agents' model calls, hooks and telemetry, read as events. Optional: can be deleted with its lines in app.py.
+"""Coding agents' model calls, hooks and telemetry, read as events. Optional: delete it with its lines in app.py.
 
 To add an agent, see CONTRIBUTING.md#adding-a-coding-agent.
 

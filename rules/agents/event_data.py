@@ -66,7 +66,7 @@ def file_created(path: str, content: str) -> dict[str, Any]:
 
 
 def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
-    """Return a change with a known base. It is partial if the diff lacks context, at the edge of a known part."""
+    """Return a change with a known base. It is partial if the diff lacks context."""
     data = _changed(path, unified_diff(path, before.text, after, before.first_line))
     has_start = before.first_line == 1 or _first_line(before.text) == _first_line(after)
     has_end = before.has_end or _last_line(before.text) == _last_line(after)

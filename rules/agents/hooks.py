@@ -62,7 +62,7 @@ def read(
 
 
 def _as_stop(notice: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert the argument of Codex's `notify` to the Stop hook, with which it becomes one event."""
+    """Convert Codex's `notify` argument to a Stop hook, which has the same event id."""
     return {
         "hook_event_name": "Stop",
         "session_id": notice.get("thread-id"),

@@ -43,7 +43,7 @@ class LogEvent(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """The id of a record that names no id. A sequence restarts when a session is resumed (R36)."""
+        """An id for records without one. The sequence restarts when a session is resumed (R36)."""
         return f"{self.time_ns}:{self.sequence}"
 
     def text(self, name: str) -> str | None:
@@ -64,13 +64,13 @@ class LogEvent(NamedTuple):
 def permission_decision(
     decision: str | None, source: str | None, name: str, call_id: str, *, is_user: bool
 ) -> RecordedEvent:
-    """Return the user's or a rule's decision about a call."""
+    """Build the event of the user's or a rule's decision about a call."""
     fields = {"decision": decision, "source": source, "toolName": name, "toolUseId": call_id}
     return RecordedEvent("permission_decision", without_none(**fields, human=is_user or None), call_id)
 
 
 def agent_error(event: LogEvent, error: str | None, status: int | None) -> RecordedEvent:
-    """Return a failed model call."""
+    """Build the event of a failed model call."""
     model, attempt = event.text("model"), event.integer("attempt")
     data = without_none(error=error, statusCode=status, model=model, attempt=attempt)
     return RecordedEvent("agent_error", data, event.identity)

@@ -72,7 +72,7 @@ def _read(outcome: Outcome) -> list[Data]:
 
 
 def _content(result: str) -> FileText | None:
-    """Read a file's content. The result does not show whether the file ends with a line end; most files do."""
+    """Read a file's content. The result does not show whether the file ends with a newline. Most files do."""
     _, _, content = result.partition(_CONTENT)
     end = _CONTENT_END.search(content)
     lines = [_LINE.fullmatch(line) for line in content[: end.start()].split("\n")] if end else []
@@ -182,7 +182,7 @@ _ROWS = {
 
 
 class OpenCode(UnknownAgent):
-    """opencode. It names MCP servers' tools like its own, so these tools are unknown."""
+    """opencode. Its MCP tools have no prefix, so they are unknown tools."""
 
     name = "opencode"
     user_agent = re.compile(r"opencode/([\w.+-]{1,40})")

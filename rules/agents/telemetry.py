@@ -1,4 +1,4 @@
-"""Coding agents' telemetry, log records, as events (R36, R37).
+"""Log records that coding agents send as telemetry, read as events (R36, R37).
 
 Only the attributes named in the tools' modules are used. They exclude the user's email, account, organization and
 machine.
@@ -41,29 +41,12 @@ TOOLS = (
 )
 
 
-class Clock(NamedTuple):
-    """Shifts a request's times: the newest record gets the time at which the request was received (R37).
-
-    earliest -- the session's start
-    """
-
-    received_at: datetime
-    newest_ns: int
-    earliest: datetime
-
-    def at_ns(self, time_ns: int | None) -> int:
-        """Return a record's time. A record without a time is treated as the newest."""
-        return self.newest_ns if time_ns is None else time_ns
-
-    def at(self, time_ns: int | None) -> datetime:
-        age = timedelta(microseconds=(self.newest_ns - self.at_ns(time_ns)) // 1000)
-        return max(self.received_at - age, self.earliest)
-
-
 def read(
     records: Sequence[LogRecord], received_at: datetime, earliest: datetime
 ) -> list[tuple[EventSource, list[RecordedEvent]]]:
     """Return a request's events in order, by agent session.
+
+    The newest record gets the time at which the request was received. Earlier records keep their distance to it (R37).
 
     earliest -- the session's start
     """
@@ -73,9 +56,13 @@ def read(
         tool = next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
         if tool:
             logged.append((tool, LogEvent.of(name.removeprefix(tool.prefix), record)))
-    times = [event.time_ns for _, event in logged if event.time_ns is not None]
-    clock = Clock(received_at, max(times, default=0), earliest)
-    logged.sort(key=lambda entry: (clock.at_ns(entry[1].time_ns), entry[1].sequence))
+    newest_ns = max((event.time_ns for _, event in logged if event.time_ns is not None), default=0)
+
+    def time_ns(event: LogEvent) -> int:
+        """Return the event's time. An event without a time is treated as the newest."""
+        return newest_ns if event.time_ns is None else event.time_ns
+
+    logged.sort(key=lambda entry: (time_ns(entry[1]), entry[1].sequence))
     events: dict[EventSource, list[RecordedEvent]] = {}
     for tool, event in logged:
         reader = tool.readers.get(event.name)
@@ -83,12 +70,14 @@ def read(
         if reader and session:
             version = text_of(event.record.resource.get("service.version"))
             source = EventSource(CHANNEL, tool.name, version, session)
-            events.setdefault(source, []).extend(_timed(recorded, event, clock) for recorded in reader(event))
+            age = timedelta(microseconds=(newest_ns - time_ns(event)) // 1000)
+            at = max(received_at - age, earliest)
+            events.setdefault(source, []).extend(_timed(recorded, event, at) for recorded in reader(event))
     return [(source, recorded) for source, recorded in events.items() if recorded]
 
 
-def _timed(recorded: RecordedEvent, event: LogEvent, clock: Clock) -> RecordedEvent:
+def _timed(recorded: RecordedEvent, event: LogEvent, at: datetime) -> RecordedEvent:
     data = recorded.data
     if event.time_ns is not None:
         data = data | {"originalTs": format_timestamp(timestamp_from_ns(event.time_ns))}
-    return replace(recorded, data=data, at=clock.at(event.time_ns))
+    return replace(recorded, data=data, at=at)

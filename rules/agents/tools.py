@@ -47,7 +47,7 @@ class Tool:
     """A table's row: the kind of a call's events, and the functions that read their data.
 
     read -- returns the data of each event; a `kind` in the data has priority over the row's
-    file_updates -- returns what the call shows about files' contents
+    file_updates -- returns the call's updates of known files
     reads_errors -- whether `read` also reads failed calls; otherwise they become a `tool_use` with `ok` false
     """
 

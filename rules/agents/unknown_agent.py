@@ -50,7 +50,7 @@ class UnknownAgent:
         return Agent(self.name, version[1] if version else None, session or self.session(body))
 
     def session(self, body: Mapping[str, Any]) -> str:
-        """Derive a session's name from the first user message, for an agent that sends no name."""
+        """Derive the session's name from the first user message, if the headers do not name it."""
         opening = sequence(body, "messages")[:OPENING_MESSAGES]
         first = next((message for message in opening if field(message, "role") == "user"), None)
         content = field(first, "content")
@@ -91,7 +91,7 @@ class UnknownAgent:
         return None
 
     def file_updates(self, text: str) -> Iterator[FileUpdate]:
-        """Yield what a text that the program added shows about files' contents."""
+        """Yield the file updates in a text that the program added."""
         return iter(())
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
@@ -118,7 +118,7 @@ def block_texts(content: Any) -> Iterator[str]:
 
 
 def system_directory(body: Mapping[str, Any]) -> str | None:
-    """Return the directory in which the agent was started; a later change names it as the previous one."""
+    """Return the initial working directory. After a change, the text names it as the previous directory."""
     for text in _system_texts(body):
         _, _, rest = text.partition(_DIRECTORY)
         line = rest.split("\n", 1)[0].strip()

@@ -23,7 +23,7 @@ def text_of(value: Any) -> str | None:
 
 
 def integer_of(value: Any) -> int | None:
-    """Return an integer, which agents also send as text; `true` is not an integer."""
+    """Return an integer, including one sent as text; `true` is not an integer."""
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 19:
         return int(value)
     return integer(value, INT64)

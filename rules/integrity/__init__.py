@@ -1,1 +1,1 @@
-"""Signatures, seals and findings about a session's recording (docs/integrity.md)."""
+"""Signatures, seals and integrity findings (docs/integrity.md)."""

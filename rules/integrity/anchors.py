@@ -1,4 +1,4 @@
-"""Read archived anchors from log lines or webhook bodies (docs/integrity.md#anchors)."""
+"""Archived anchors, read from log lines or webhook bodies (docs/integrity.md#anchors)."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ TYPES = (SESSION, AUDIT)
 
 
 class Anchor(NamedTuple):
-    """One anchor; `data` is its payload, whose fields have been checked."""
+    """An anchor with its checked payload."""
 
     type: str
     data: dict[str, Any]
@@ -23,11 +23,11 @@ class Anchor(NamedTuple):
 
 
 def read(lines: Iterable[str]) -> Iterator[Anchor]:
-    """The anchors in log lines (text or JSON) or in webhook bodies, one per line; other lines are skipped."""
+    """Yield the anchors in log lines (text or JSON) or webhook bodies, one per line; skip other lines."""
     for line in lines:
         value = _parse(line)
         if isinstance(value, dict) and isinstance(value.get("message"), str):
-            # A line of a JSON log.
+            # A JSON log line.
             value = _parse(value["message"])
         if isinstance(value, dict) and value.get("type") in TYPES and _is_complete(value):
             yield Anchor(value["type"], value["data"])

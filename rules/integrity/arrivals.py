@@ -1,7 +1,6 @@
-"""The MAC of an event at its arrival, before the worker seals it (docs/integrity.md#arrival).
+"""The arrival MAC, which proves that the service accepted an event (docs/integrity.md#arrival).
 
-It proves that the service accepted the event: a row that was written directly into the database has no valid MAC. The
-text is `<key id>:<32 hex digits>`.
+An event written directly into the database has no valid MAC. Its text is `<key id>:<32 hex digits>`.
 """
 
 from hashlib import sha256
@@ -15,10 +14,10 @@ _VERSION = "PROOFSTONE-ARRIVAL-V1"
 class AcceptedEvent(NamedTuple):
     """The values that an event's MAC covers.
 
-    candidate_key -- the candidate key in its stored form; binds the event to the session
+    candidate_key -- in its stored form; binds the event to the session
     received_at -- in the API's format (R25)
-    verdict -- None for an event too large to verify at its arrival
-    channel -- None for an event of the candidate's client
+    verdict -- None for an event too large to verify on arrival
+    channel -- None for the candidate's client
     """
 
     candidate_key: str
@@ -39,11 +38,11 @@ class AcceptedEvent(NamedTuple):
         return values if self.channel is None else (*values, self.channel)
 
     def sign(self, key_id: str | None, secret: bytes | None) -> str | None:
-        """The MAC's text; None without a key."""
+        """Return the MAC's text; None without a key."""
         return None if secret is None else f"{key_id}:{self._mac(secret)}"
 
     def matches(self, text: str, keys: Keys) -> bool:
-        """Compare with the MAC's text; False if its key is unknown."""
+        """Verify the MAC's text; return False if its key is unknown."""
         key_id, _, digits = text.rpartition(":")
         # Not in constant time: no caller can measure this comparison.
         return key_id in keys and digits == self._mac(keys[key_id])
@@ -52,6 +51,6 @@ class AcceptedEvent(NamedTuple):
         return mac(secret, _VERSION, *self._signed_fields)[:16].hex()
 
 
-def key_id_of(text: str) -> str:
-    """The id of the key of a MAC's text."""
+def get_key_id(text: str) -> str:
+    """Return the key id in a MAC's text."""
     return text.rpartition(":")[0]

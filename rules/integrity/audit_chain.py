@@ -13,7 +13,7 @@ ENTRY_VERSION = "PROOFSTONE-AUDIT-ENTRY-V1"
 
 
 class ChainedEntry(NamedTuple):
-    """An entry as stored now; `hash` has 32 bytes, `key_id` is None for an entry chained without a key."""
+    """A stored entry; `key_id` is None for an entry chained without a key."""
 
     position: int
     content: dict[str, Any]
@@ -29,18 +29,17 @@ class Break(NamedTuple):
 
 
 def initial_hash(organization_id: str) -> bytes:
-    """The hash before the first entry; it binds the chain to the organization."""
+    """Return the hash before the first entry, which binds the chain to the organization."""
     return sha256(f"{_VERSION}\n{organization_id}".encode()).digest()
 
 
 def next_hash(previous: bytes, position: int, content: dict[str, Any], secret: bytes | None = None) -> bytes:
-    """The hash after `previous`."""
     version = _KEYED_VERSION if secret else _VERSION
     return mac(secret, version, previous.hex(), str(position), content_text(content))
 
 
 def content_text(content: dict[str, Any]) -> str:
-    """An entry's content as the MACs cover it; it has only strings, lists of strings and None."""
+    """Return an entry's content in the form that the MACs cover."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -52,14 +51,14 @@ def find_break(
     keys: Keys | None = None,
     key_id: str | None = None,
 ) -> Break | None:
-    """The first break of an organization's log, or None.
+    """Return the first break in an organization's log, or None.
 
     entries -- ordered by position
-    head, count, key_id -- the organization's last hash and number of entries (None and 0 before the first), and the key
-        that signs them
-    keys -- the known keys; an entry with an unknown one is not checked
+    head, count, key_id -- the organization's last hash (None before the first entry), its number of entries, and the
+        key that signs them
+    keys -- the known keys; entries with unknown keys are not checked
 
-    An entry with an unknown key between known ones is a break: otherwise, a new key id would hide any change.
+    An entry with an unknown key between entries with known keys is a break: any other key id could hide a change.
     """
     previous, position, is_keyed = initial_hash(organization_id), 0, False
     unknown = UnknownKeys(keys or {})

@@ -1,11 +1,11 @@
 """Canonical JSON of an event's data, as signed by the client (contract 7).
 
-The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. An
-envelope leaves two questions open, so a server has to try all VARIANTS:
+The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. The
+envelope does not show two details, so the server tries all VARIANTS:
 
-- Did the client escape `<`, `>` and `&`? It does now and may stop.
-- Had the client parsed the value from JSON, as masking of secrets does? Then each number is a double, and each
-  broken character is U+FFFD. Otherwise integers have 64 bits, and a broken character (left by truncation) is spelled
+- The client can escape `<`, `>` and `&`. It does now, and may stop.
+- The client may have parsed the value from JSON, which it does to mask secrets. If so, each number is a double, and
+  each broken character is U+FFFD. Otherwise, integers have 64 bits, and a broken character (left by truncation) is
   `\\ufffd` in the envelope and in the canonical form.
 """
 
@@ -20,17 +20,15 @@ from rules.events.envelopes import INT64
 
 
 class Variant(NamedTuple):
-    """One way in which the client may have canonicalized; see above."""
-
     escapes_html: bool
     read_from_json: bool
 
 
 VARIANTS = (Variant(True, False), Variant(False, False), Variant(True, True), Variant(False, True))
-MAX_PARTS = 200_000  # some 100,000 values: a limit for hostile input, far above any client's event
+MAX_PARTS = 200_000  # about 100,000 values, more than any client sends
 
-# Marks a literal U+FFFD while parsing, to distinguish it from a spelled `\ufffd`. Lone surrogates that were sent become
-# U+FFFD too, as in Go.
+# Replaces a literal U+FFFD while parsing, to distinguish it from an escaped one (`\ufffd`). Lone surrogates also become
+# U+FFFD, as in Go.
 _LITERAL_REPLACEMENT = "\udfff"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HTML = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"))
@@ -38,22 +36,22 @@ _ALWAYS_ESCAPED = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
 
 def parse(text: str) -> Any:
-    """The value of a JSON text, for `canonicalize` and `replace_surrogates`.
+    """Parse a JSON text for `canonicalize`.
 
-    Raises ValueError if the text is not JSON, RecursionError if it is nested too deep.
+    Raises ValueError if the text is not JSON, and RecursionError if it is nested too deep.
     """
     return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_reject_constant)
 
 
 def replace_surrogates(text: str) -> str:
-    """A text returned by `parse` as any JSON parser would return it."""
+    """Replace the surrogates in a text from `parse` with U+FFFD."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def canonicalize(value: Any, variant: Variant = VARIANTS[0]) -> bytes:
-    """The canonical form of a value returned by `parse`, in UTF-8.
+    """Return the canonical form of a value from `parse`, in UTF-8.
 
-    Raises ValueError if a number exceeds a double's range, and for more than MAX_PARTS parts.
+    Raises ValueError if a number exceeds a double's range, or there are more than MAX_PARTS parts.
     """
     parts: list[str] = []
 
@@ -75,7 +73,7 @@ def _write(value: Any, variant: Variant, write: Callable[[str], None]) -> None:
         write(_string(value, variant))
     elif isinstance(value, dict):
         before = "{"
-        # Code points have the same order as the bytes of their UTF-8.
+        # Code points sort like their UTF-8 bytes.
         for name in sorted(value, key=replace_surrogates):
             write(f"{before}{_string(name, variant)}:")
             _write(value[name], variant, write)
@@ -95,7 +93,6 @@ def _write(value: Any, variant: Variant, write: Callable[[str], None]) -> None:
 
 
 def _string(text: str, variant: Variant) -> str:
-    # A pattern with a replacement function would take seconds on megabytes of text.
     escaped = json.dumps(text, ensure_ascii=False)
     if not variant.read_from_json:
         escaped = escaped.replace("\ufffd", "\\ufffd")
@@ -105,7 +102,7 @@ def _string(text: str, variant: Variant) -> str:
 
 
 def _number(number: int | float, variant: Variant) -> str:
-    """An integer without a fraction, or the shortest digits of the double."""
+    """Format an integer without a fraction, or a double with its shortest digits."""
     if isinstance(number, int) and (variant.read_from_json or number not in INT64):
         try:
             number = float(number)

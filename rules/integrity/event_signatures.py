@@ -1,8 +1,8 @@
-"""Verify the client's signatures of events (contract 7).
+"""Verify the client's event signatures (contract 7).
 
 A signature covers the envelope's `id`, `sessionId`, `ts`, `kind`, `source`, `v`, `data` and, through `prevSig`, the
-whole chain before it (rules/integrity/signature_chain.py). It does not cover `actor`, `provenance`, `rawPayload` and
-`relatedEventIds`; changes of those are detected by the server's seals only (rules/integrity/seals.py).
+chain before it (rules/integrity/signature_chain.py). It does not cover `actor`, `provenance`, `rawPayload` and
+`relatedEventIds`: only the server's seals detect changes of these fields (rules/integrity/seals.py).
 """
 
 import base64
@@ -25,18 +25,17 @@ _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
 
 
 class SignatureCheck(NamedTuple):
-    """The result for one event.
+    """An event's result.
 
     verdict --
         `valid`: one of the session's keys signed this content.
         `unsigned`: `sig` is missing, null or empty.
         `unknown_key`: signed, but the session has no usable key.
-        `invalid`: none of the session's keys signed this content. It was changed, or the key was never registered
-        (an Ed25519 signature does not name its key). Also a malformed `sig`, a `prevSig` longer than a signature, and
-        an envelope without a `signed_message`.
-    event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of
-        the message in the client's current variant; None if there is no `sig`, or one longer than a signature
-    public_key -- the registered key that made a valid signature, else None
+        `invalid`: none of the session's keys signed this content, or a field that the signature covers is malformed.
+            An Ed25519 signature does not name its key, so the key may be unregistered.
+    event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of the
+        message in the client's current variant. None if `sig` is missing or too long
+    public_key -- the registered key that made a valid signature
     """
 
     verdict: str
@@ -45,7 +44,7 @@ class SignatureCheck(NamedTuple):
 
 
 def is_public_key(text: str) -> bool:
-    """True for padded base64 of a 32-byte Ed25519 public key."""
+    """Return whether the text is padded base64 of a 32-byte Ed25519 public key."""
     return _load_key(text) is not None
 
 
@@ -60,9 +59,9 @@ def has_long_signature(envelope: dict[str, Any]) -> bool:
 
 
 def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
-    """Verify an envelope as it was sent; never raises.
+    """Verify an envelope as sent. Never raises.
 
-    public_keys -- the session's keys, most likely first; unusable ones are skipped
+    public_keys -- the session's keys, most likely first; unusable keys are skipped
     """
     try:
         envelope = parse(text)
@@ -77,19 +76,20 @@ def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
 
 
 def signed_message(envelope: Any, variant: Variant = VARIANTS[0]) -> bytes:
-    """The ten fields that a signature covers, joined by line feeds.
+    """Return the ten fields that a signature covers, joined by line feeds.
 
-    envelope -- as rules.canonical_json.parse returns it
-    Raises ValueError if a field is missing or of another type, if `data` has no canonical form, or if a field contains
-    a line feed, since the same message would then fit two different events.
+    envelope -- from `canonical_json.parse`
+
+    Raises ValueError if a field is missing or malformed, if `data` has no canonical form, or if a field contains a line
+    feed, which would let two different events have the same message.
     """
-    if not isinstance(envelope, dict):
-        raise ValueError("The envelope is not an object.")
+    if not isinstance(envelope, dict) or type(envelope.get("v")) is not int:
+        raise ValueError("The envelope is not an object with an integer version.")
     fields = [
         _VERSION,
         *(_text(envelope.get(name)) for name in ("id", "sessionId", "ts", "kind")),
         _source(envelope.get("source")),
-        _version(envelope.get("v")),
+        str(envelope["v"]),
         sha256(canonicalize(envelope.get("data"), variant)).hexdigest(),
         _text(envelope.get("prevSig") or ""),
         "",
@@ -130,14 +130,8 @@ def _text(value: Any) -> str:
 
 
 def _source(value: Any) -> str:
-    """The string, or the first string among an object's names; else ""."""
+    """Return the string, or the first string among an object's names; else ""."""
     if isinstance(value, dict):
         names = (value.get(name) for name in ("integration", "emitter", "channel"))
         value = next((name for name in names if isinstance(name, str)), "")
     return replace_surrogates(value) if isinstance(value, str) else ""
-
-
-def _version(value: Any) -> str:
-    if type(value) is not int:
-        raise ValueError("The version is not an integer.")
-    return str(value)

@@ -1,7 +1,7 @@
 """The order of a session's signed events (contract 7 and 3.15).
 
-Each signed event names the signature of its predecessor in `prevSig`. Arrival order and event times are no
-substitute: the client's processes race, and the clock is the candidate's.
+Each signed event names its predecessor's signature in `prevSig`. Arrival order and event times can differ from this
+order: the client's processes race, and the candidate can change the clock.
 """
 
 from array import array
@@ -17,9 +17,9 @@ DIGEST_BYTES = 16
 class SignedLink(NamedTuple):
     """A signed event in its chain.
 
-    seq -- its arrival number, unique within a chain
-    time_ns -- its `ts` in nanoseconds since 1970
-    sig, prev_sig -- digests of these fields, which have any length; `prev_sig` is None at a start
+    seq -- the arrival number, unique within a chain
+    time_ns -- `ts` in nanoseconds since 1970
+    sig, prev_sig -- digests of these fields; `prev_sig` is None at a start
     """
 
     seq: int
@@ -29,7 +29,6 @@ class SignedLink(NamedTuple):
 
     @classmethod
     def of(cls, seq: int, time_ns: int, sig: str, prev_sig: str | None) -> "SignedLink":
-        """The link of an event with these signatures, as the client sent them."""
         return cls(seq, time_ns, _digest(sig), _digest(prev_sig) if prev_sig else None)
 
 
@@ -38,15 +37,15 @@ def _digest(signature: str) -> bytes:
 
 
 class SignatureChain(NamedTuple):
-    """A session's signed events in chain order, and the anomalies of the chain; events are arrival numbers.
+    """A session's signed events in chain order, and the chain's anomalies, by arrival number.
 
-    order -- each event once
+    order -- all events
     starts -- events without a predecessor
-    gaps -- events whose predecessor is missing
+    gaps -- events with a missing predecessor
     forks -- groups of events with the same predecessor
     repeats -- groups of events with the same signature
     cycles -- the first event of each cycle
-    clock_jumps -- (predecessor, event) where the clock went back by more than CLOCK_TOLERANCE_NS
+    clock_jumps -- pairs of (predecessor, event) between which the clock went back by more than CLOCK_TOLERANCE_NS
     """
 
     order: Sequence[int]
@@ -59,15 +58,15 @@ class SignatureChain(NamedTuple):
 
 
 def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
-    """Put the signed events of one session in chain order.
+    """Put a session's signed events in chain order.
 
-    Runs from each start come first, then those after gaps. Among runs and at forks the earliest link comes first, ties
-    by arrival.
+    Runs from a start precede runs after a gap. The earliest link comes first, among runs and at forks; ties are in
+    arrival order.
     """
     links = _Links(signed_links)
     starts = [link for link in links if not links.prev_sigs[link]]
     gaps = [link for link in links if links.prev_sigs[link] and links.predecessor(link) is None]
-    forks = [links.seqs_of(group) for group in links.by_prev_sig.groups()]
+    forks = [links.to_seqs(group) for group in links.by_prev_sig.groups()]
     order = array("i")
     is_placed = bytearray(len(links))
     for head in starts + gaps:
@@ -78,13 +77,13 @@ def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
             cycles.append(link)
             _follow(link, links, order, is_placed)
     return SignatureChain(
-        order=links.seqs_of(order),
-        starts=links.seqs_of(starts),
-        gaps=links.seqs_of(gaps),
+        order=links.to_seqs(order),
+        starts=links.to_seqs(starts),
+        gaps=links.to_seqs(gaps),
         forks=forks,
-        repeats=[links.seqs_of(group) for group in links.by_sig.groups()],
-        cycles=links.seqs_of(cycles),
-        clock_jumps=[links.seqs_of(pair) for pair in _clock_jumps(links, order)],
+        repeats=[links.to_seqs(group) for group in links.by_sig.groups()],
+        cycles=links.to_seqs(cycles),
+        clock_jumps=[links.to_seqs(pair) for pair in _clock_jumps(links, order)],
     )
 
 
@@ -107,9 +106,9 @@ def _clock_jumps(links: "_Links", order: Iterable[int]) -> Iterator[tuple[int, i
 
 
 class _Links:
-    """The links of a session by their number in the order of time. Columns take a tenth of the memory of objects.
+    """A session's links, numbered by time. Columns take a tenth of the memory of objects.
 
-    Signatures are numbered too; `prev_sigs` is 0 at a start.
+    Signatures are numbered, too; `prev_sigs` is 0 at a start.
     """
 
     def __init__(self, links: Iterable[SignedLink]):
@@ -137,15 +136,15 @@ class _Links:
         return iter(range(len(self._seqs)))
 
     def predecessor(self, link: int) -> int | None:
-        """The first link with the signature that this one names."""
+        """Return the first link with the signature that this link names."""
         return self.by_sig.first(self.prev_sigs[link]) if self.prev_sigs[link] else None
 
-    def seqs_of(self, links: Iterable[int]) -> Sequence[int]:
+    def to_seqs(self, links: Iterable[int]) -> Sequence[int]:
         return array("q", (self._seqs[link] for link in links))
 
 
 class _Groups:
-    """The links with the same number, as linked lists in the order of time."""
+    """Groups of links with the same number, as linked lists ordered by time."""
 
     def __init__(self, numbers: array, count: int):
         self._numbers = numbers
@@ -164,7 +163,7 @@ class _Groups:
         return links
 
     def groups(self) -> Iterator[Iterator[int]]:
-        """The groups of several links, except those with the number 0."""
+        """Yield the groups of several links, except number 0."""
         for link, number in enumerate(self._numbers):
             if number and self._first[number] == link and self._next[link] != -1:
                 yield self._from(link)

@@ -1,4 +1,4 @@
-"""Compare a stored event with its envelope and its arrival, for the findings of docs/integrity.md#findings."""
+"""Compare a stored event with its envelope and its arrival MAC (docs/integrity.md#findings)."""
 
 import itertools
 import json
@@ -9,25 +9,25 @@ from typing import Any, NamedTuple
 from rules.events import duplicates, envelopes
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
-from rules.integrity.arrivals import AcceptedEvent, key_id_of
+from rules.integrity.arrivals import AcceptedEvent, get_key_id
 from rules.integrity.seal_keys import Keys
 from rules.session_close import COUNTED_AFTER_CLOSE
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
 
-# The editor extension resends an event for up to an hour (contract 6), and a clock may be an hour off.
+# The editor extension resends an event for up to an hour (contract 6), and a clock can be an hour off.
 ARRIVAL_TOLERANCE = timedelta(hours=2)
 
-# Kinds of the editor extension, which does not sign (contract 5.7). All other kinds come from signing clients.
+# The editor extension's kinds, which are unsigned (contract 5.7). Only signing clients send other kinds.
 EDITOR_KINDS = frozenset(
     {"session_start", "editor_focus", "editor_edit", "editor_idle", "command", "file_create", "file_delete"}
 )
 
 
 class Context(NamedTuple):
-    """The values that the events of one session are compared with.
+    """The values with which a session's events are compared.
 
     has_signing_key -- whether the client registered a public key
-    requires_mac -- whether the service signs every event at its arrival
+    requires_mac -- whether the service signs every event on arrival
     """
 
     candidate_key: str
@@ -38,9 +38,9 @@ class Context(NamedTuple):
 
 
 def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """The codes of the findings about one stored event.
+    """Yield the codes of the findings about a stored event.
 
-    row -- its columns, and the `key_id` of its seal if it is sealed
+    row -- its columns, and its seal's `key_id` if it is sealed
     """
     try:
         envelope = json.loads(row["envelope"])
@@ -48,25 +48,22 @@ def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         envelope, differs = {}, True
     yield from {*_arrival(row, context)} | ({"column_changed"} if differs else set())
-    # The service's own channels do not sign, and have the service's time.
+    # The service's own channels do not sign, and use the service's time.
     if context.has_signing_key and isinstance(envelope, dict) and row["channel"] is None:
         yield from _claims(row, envelope)
 
 
 def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context: Context) -> bool:
     channel = row["channel"]
-    recorded = duplicates.columns(None if channel is None else envelope)
-    expected = (
-        envelopes.columns(envelope, channel)
-        | recorded
-        | {
-            "event_id": envelope["id"],
-            "time_ns": parse_timestamp_ns(envelope["ts"]),
-            "size": len(row["envelope"].encode()),
-        }
-    )
+    expected = {
+        **envelopes.columns(envelope, channel),
+        **duplicates.columns(None if channel is None else envelope),
+        "event_id": envelope["id"],
+        "time_ns": parse_timestamp_ns(envelope["ts"]),
+        "size": len(row["envelope"].encode()),
+    }
     if row["arrival_mac"] is None:
-        # A MAC covers `late`, which cannot be derived again if the clock was set back.
+        # Otherwise, the MAC covers `late`, which cannot be recomputed if the clock was set back.
         closed_at = context.closed_at
         expected["late"] = closed_at is not None and row["received_at"] > closed_at + COUNTED_AFTER_CLOSE
     if channel is not None and channel != envelopes.field(envelope, "source", "channel"):
@@ -78,18 +75,18 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
 
 
 def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """Codes of findings about the event's arrival MAC."""
+    """Yield the codes of findings about the event's arrival MAC."""
     is_sealed_without_key = "key_id" in row and row["key_id"] is None
     if row["arrival_mac"] is None:
         if context.requires_mac and not is_sealed_without_key:
             yield "event_inserted"
         return
-    # The worker verifies a large event later.
+    # The worker verifies large events later.
     if _has_arrived(row, context, [row["late"]], [row["verdict"], None], [row["channel"]]):
         return
-    # An unknown key id is trusted only if the event's seal has one too: then a key is missing in SEAL_KEYS.
+    # If the key ids of both MAC and seal are unknown, a key is missing in SEAL_KEYS.
     is_sealed_with_unknown_key = row.get("key_id") is not None and row["key_id"] not in context.keys
-    if is_sealed_with_unknown_key and key_id_of(row["arrival_mac"]) not in context.keys:
+    if is_sealed_with_unknown_key and get_key_id(row["arrival_mac"]) not in context.keys:
         yield "seal_key_unknown"
     else:
         channels = [row["channel"], None, *CHANNELS]
@@ -104,7 +101,7 @@ def _has_arrived(
     verdicts: Iterable[str | None],
     channels: Iterable[str | None],
 ) -> bool:
-    """Return whether the MAC matches the event with one of these values."""
+    """Return whether the MAC matches the event with a combination of these values."""
     accepted = AcceptedEvent.of(
         row["envelope"],
         candidate_key=context.candidate_key,
@@ -112,17 +109,15 @@ def _has_arrived(
         late=False,
         verdict=None,
     )
-    variants = itertools.product(late, verdicts, channels)
-    return any(
-        accepted._replace(late=late, verdict=verdict, channel=channel).matches(
-            row["arrival_mac"], context.keys
-        )
-        for late, verdict, channel in variants
-    )
+    for is_late, verdict, channel in itertools.product(late, verdicts, channels):
+        variant = accepted._replace(late=is_late, verdict=verdict, channel=channel)
+        if variant.matches(row["arrival_mac"], context.keys):
+            return True
+    return False
 
 
 def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
-    """Codes of findings about the claims of a signing client."""
+    """Yield the codes of findings about a signing client's claims."""
     is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
     if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
         yield "unsigned_event"

@@ -91,7 +91,8 @@ def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool =
     details -- read the fields that only the analysis needs
     recognizes -- read a command's text
     """
-    kind = _kind(field(envelope, "kind"))
+    kind = label(field(envelope, "kind")) or ""
+    kind = sys.intern(kind) if len(kind) <= MAX_KIND_CHARACTERS else ""
     source = source_name(field(envelope, "source"))
     event = AnalyzedEvent(
         time_ns,
@@ -110,11 +111,6 @@ def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool =
         event.failure_output = _failure_output(field(envelope, "data")) if event.failed else None
         event.is_read_only = recognizes and is_read_only(_command_text(envelope))
     return event
-
-
-def _kind(value: Any) -> str:
-    kind = label(value) or ""
-    return sys.intern(kind) if len(kind) <= MAX_KIND_CHARACTERS else ""
 
 
 def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:

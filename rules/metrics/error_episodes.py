@@ -56,6 +56,6 @@ def _episode(
 
 
 def _subject(check: AnalyzedEvent) -> tuple[str, str | None]:
-    """All tests have the same subject, and so do all builds."""
+    """Return a check's subject. All tests share one subject, as do all builds."""
     kind = "test" if check.kind == "test_run" else check.command_kind
     return ("command", check.subject) if kind is None else (kind, None)

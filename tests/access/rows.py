@@ -1,6 +1,6 @@
-"""Expected status of every route for each caller, from what the route declares (R1 to R3, R41).
+"""Each caller's expected status for every route, computed from its declarations (R1 to R3, R41).
 
-A new route needs no line here, unless it needs no credential or its valid request is rejected in the tests.
+A new route needs a line only if it is public, or if the tests' rows make its request fail.
 """
 
 from typing import Any, NamedTuple
@@ -10,54 +10,46 @@ from werkzeug.test import TestResponse
 from models import db
 from tests.hostile.operations import APP, Operation, every_operation, fill, route_of
 
-# `outsider` is a candidate of another assessment. Those in the second line send the cookie of a sign-in
-# (docs/sign-in.md): a person of each role from the console, and an admin's browser from a page of another origin.
+# `outsider` is a candidate of another assessment. The second line has sign-in cookies (docs/sign-in.md): a person of
+# each role in the console, and an admin on another site's page.
 CALLERS = (
     *("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous"),
     *("admin by cookie", "reviewer by cookie", "observer by cookie", "foreign origin"),
 )
 ALL = "200 200 200 200 200 200 200 | 200 200 200 200"
-CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 | 404 404 403 403"  # the score is the service's
-END_SIGN_IN = "404 404 401 401 404 401 401 | 200 200 200 403"  # a token has no sign-in to end
-WRONG_TOKEN = "403 403 403 403 403 403 403 | 401 401 401 403"  # only the console signs in
+CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 | 404 404 403 403"  # the service account's score
+END_SIGN_IN = "404 404 401 401 404 401 401 | 200 200 200 403"  # a token is not a sign-in
+INVALID_TOKEN = "403 403 403 403 403 403 403 | 401 401 401 403"  # only the console can sign in
 EMAIL_LINK = "403 403 403 403 403 403 403 | 202 202 202 403"
 NOT_SIGNED = "403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
-NO_PROVIDER = "404 404 404 404 404 404 404 | 404 404 404 404"  # none is configured
-UNKNOWN_TO_PROXY = "401 401 404 404 401 401 401 | 401 401 401 401"
+NO_PROVIDER = "404 404 404 404 404 404 404 | 404 404 404 404"
+WITHOUT_PROVIDER = "401 401 404 404 401 401 401 | 401 401 401 401"
 PROXIES = [f"{method} /v1/proxy/<provider>/<path>" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
 
-# Routes that need no credential; the key in the body or the query authorizes those of candidates.
-PUBLIC = {
-    **dict.fromkeys(
-        (
-            *(
-                "GET /",
-                "GET /console",
-                "GET /console/<name>",
-                "GET /start",
-                "GET /workspace.sh",
-                "GET /pages/<name>",
-            ),
-            *(
-                "GET /docs",
-                "GET /docs/<name>",
-                "GET /docs/<name>.md",
-                "GET /docs/images/<name>",
-                "GET /openapi.json",
-            ),
-            *("GET /replay/<session_id>", "GET /v1/health", "GET /v1/ready", "GET /v1/cli/version-check"),
-            *("GET /v1/candidate/consent", "POST /v1/candidate/consent", "POST /v1/candidate/redeem"),
-            *("POST /v1/candidate/complete", "GET /v1/sign-in"),
-        ),
-        ALL,
+# Routes that require no credential. Candidates' routes authenticate the key in the body or the query.
+PUBLIC_PATHS = (
+    *("/", "/console", "/console/<name>", "/start", "/workspace.sh", "/pages/<name>", "/replay/<session_id>"),
+    *(
+        "/docs",
+        "/docs/<name>",
+        "/docs/<name>.md",
+        "/docs/images/<name>",
+        "/openapi.json",
+        "/v1/health",
+        "/v1/ready",
     ),
+    *("/v1/cli/version-check", "/v1/candidate/consent", "/v1/sign-in"),
+)
+PUBLIC = {
+    **{f"GET {path}": ALL for path in PUBLIC_PATHS},
+    **{f"POST /v1/candidate/{name}": ALL for name in ("consent", "redeem", "complete")},
     "GET /sign-in/oidc": NO_PROVIDER,
     "GET /sign-in/oidc/callback": NO_PROVIDER,
-    "POST /v1/sign-in": WRONG_TOKEN,
+    "POST /v1/sign-in": INVALID_TOKEN,
     "POST /v1/sign-in/email": EMAIL_LINK,
     "PUT /v1/bundles/<object_key>": NOT_SIGNED,
 }
-# Other statuses than the documented success, in the state of the fixture `names`.
+# Statuses other than the documented success, with the `names` fixture's rows
 SERVED = {
     "POST /v1/hooks/ingest": 201,
     "PATCH /v1/candidates/<candidate_id>": 409,
@@ -73,22 +65,22 @@ OTHERWISE = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,
     "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": CHANGE_OWN_SCORE,
     "DELETE /v1/sign-in/session": END_SIGN_IN,
-    **dict.fromkeys(PROXIES, UNKNOWN_TO_PROXY),
+    **dict.fromkeys(PROXIES, WITHOUT_PROVIDER),
 }
-# Changes of a caller's own sign-ins, and a comparison that stores nothing.
+# Changes of the caller's own sign-ins, and a comparison that stores nothing
 CHANGES_FOR_READERS = {
     "DELETE /v1/sign-in/session",
     "DELETE /v1/sign-in/sessions",
     "POST /v1/assessments/<assessment_id>/fairness",
 }
-# What candidates can call as well as reviewers (R3).
+# Reviewer operations that candidates can call (R3)
 SHARED = {
     *("GET /v1/assessments/<assessment_id>", "GET /v1/issues/<issue_id>", "GET /v1/me"),
     *("GET /v1/sessions/<session_id>", "GET /v1/sessions/<session_id>/recent-activity"),
     "GET /v1/sessions/<session_id>/signed-log",
 }
 FOR_CANDIDATES = ("/v1/candidate/", "/v1/hooks/", "/v1/otlp/", "/v1/proxy/")
-# Valid in the state of the fixture `names`, unlike the documented example.
+# Bodies for operations whose documented example is invalid with the `names` fixture's rows
 BODIES = {
     "PATCH /v1/assessments/<assessment_id>": {"expiresInDays": 14},  # a candidate has started
     "POST /v1/candidate/redeem": {"key": "<fresh_key>"},
@@ -102,7 +94,7 @@ FILES = {
 
 
 class Row(NamedTuple):
-    """The statuses in the order of CALLERS, and the request, in which `<name>` is replaced by an id or a key."""
+    """A request, with `<name>` for ids and keys, and the expected statuses in CALLERS order."""
 
     statuses: str
     body: dict[str, Any] | None = None
@@ -114,7 +106,7 @@ class Row(NamedTuple):
 
 
 def expected_statuses(operation: Operation) -> str:
-    """The statuses of an operation that needs a credential."""
+    """Return the statuses of an operation that requires a credential."""
     served = SERVED.get(operation.route, 403 if "/proxy/" in operation.route else operation.status)
     has_row = "_id>" in operation.route
     statuses = dict.fromkeys(CALLERS, 401)
@@ -123,7 +115,7 @@ def expected_statuses(operation: Operation) -> str:
         allowed += ["reviewer by cookie"] if operation.scope != "admin" else []
         allowed += ["reader", "observer by cookie"] if operation.scope == "read" else []
         statuses |= dict.fromkeys(["reader", *CALLERS[-4:]], 403) | dict.fromkeys(allowed, served)
-        # The rows are another organization's: 404 in the path (R2), 400 in the body (R8).
+        # Another organization's rows: 404 in the path (R2), 400 in the body (R8)
         statuses["neighbour"] = 404 if has_row else 400 if operation.references else served
     if "candidateKey" in operation.callers:
         is_own = has_row or "sessionId" in (operation.body or ())
@@ -156,15 +148,13 @@ ROWS = _rows()
 def call(
     caller: Any, route: str, names: dict[str, Any], query: dict[str, Any] | None = None, **fields: Any
 ) -> TestResponse:
-    """The response to a valid request, with further parameters and fields; its changes are undone."""
+    """Send a valid request with more parameters and fields, and roll back its changes."""
     row = ROWS[route]
     method, path = fill(route, names | {"name": FILES.get(route, "start.js")}).split(" ")
-    body = fill(row.body, names)
+    body, parameters = fill(row.body, names), fill(row.query, names) | (query or {})
     if fields:
         body = (body or {}) | fields
-    with db.atomic() as undone:
-        response = caller.request(
-            method, path, query_string=fill(row.query, names) | (query or {}), json=body
-        )
-        undone.rollback()
+    with db.atomic() as transaction:
+        response = caller.request(method, path, query_string=parameters, json=body)
+        transaction.rollback()
     return response

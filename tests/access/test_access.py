@@ -1,4 +1,4 @@
-"""Every route, called by every kind of caller (tests/access/rows.py)."""
+"""Each caller's status for every route (tests/access/rows.py)."""
 
 import re
 from collections import defaultdict
@@ -31,7 +31,7 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, *cookies, foreign
 
 
-def test_who_may_call(names, callers):
+def test_each_caller_gets_the_expected_status(names, callers):
     by_name = dict(zip(CALLERS, callers, strict=True))
     statuses = {
         route: {name: str(call(caller, route, names).status_code) for name, caller in by_name.items()}
@@ -40,8 +40,7 @@ def test_who_may_call(names, callers):
     assert statuses == {route: row.by_caller for route, row in ROWS.items()}
 
 
-def test_a_sign_in_may_do_what_the_persons_token_may(app, names, organization):
-    """The cookie is one more credential of the same person: it adds no permission and loses none."""
+def test_a_sign_in_has_the_permissions_of_the_persons_token(app, names, organization):
     expected = {route: row.by_caller for route, row in ROWS.items()}
     del expected["DELETE /v1/sign-in/session"]  # a token has no sign-in to end
     for role in ROLES:
@@ -54,32 +53,31 @@ def test_a_sign_in_may_do_what_the_persons_token_may(app, names, organization):
                 assert response.json["code"] == "insufficient_role", (role, route)
 
 
-def test_only_tokens_that_may_write_see_keys(names, reader, reviewer, key):
-    """R33: with the key, a reader could act as the candidate."""
+def test_only_tokens_with_write_scope_see_keys(names, reader, reviewer, key):
+    """With the key, a reader could act as the candidate (R33)."""
     publish_new()
-    shows = {
+    expected = {
         "GET /v1/assessments/<assessment_id>/keys",
         *("GET /v1/candidates", "GET /v1/candidates/export", "GET /v1/candidates/<candidate_id>"),
     }
     reads = {route: row for route, row in ROWS.items() if route.startswith("GET") and "consent" not in route}
-    shown = {reader: set(), reviewer: set()}
+    routes_with_key = {reader: set(), reviewer: set()}
     for route, row in reads.items():
         _, path = fill(route, names | {"name": "start.js"}).split(" ")
         query = fill(row.query, names)
-        for caller, routes in shown.items():
+        for caller, routes in routes_with_key.items():
             if key.key in caller.get(path, **query).text:
                 routes.add(route)
-    assert shown == {reader: set(), reviewer: shows}
+    assert routes_with_key == {reader: set(), reviewer: expected}
 
 
-def test_changes_are_for_tokens_that_may_write():
+def test_changes_require_write_scope():
     changes = [each for each in every_operation() if "reviewerToken" in each.callers and each.method != "GET"]
     for_readers = {operation.route for operation in changes if operation.scope == "read"}
     assert for_readers == CHANGES_FOR_READERS, "Set `scope` of these operations to `write` or `admin`."
 
 
-def test_changes_of_one_resource_are_for_the_same_roles():
-    """R41: what admins change, only admins change."""
+def test_all_changes_of_a_resource_require_the_same_scope():
     by_resource = defaultdict(set)
     for operation in every_operation():
         if operation.scope in ("write", "admin") and operation.route != ERASURE:
@@ -90,13 +88,13 @@ def test_changes_of_one_resource_are_for_the_same_roles():
     assert for_admins >= {"org", "webhooks"}
 
 
-def test_candidates_call_their_own_operations_and_few_of_reviewers():
+def test_candidates_can_call_few_reviewer_operations():
     routes = {operation.route for operation in every_operation() if "candidateKey" in operation.callers}
     assert {route for route in routes if not route.split(" ")[1].startswith(FOR_CANDIDATES)} == SHARED
 
 
-def test_a_row_that_a_body_refers_to_is_checked_after_the_ids_in_the_path(names, reviewer, neighbour):
-    """R5, R8: unknown rows in the path are 404, then unknown and foreign rows in the body 400 with the field."""
+def test_references_in_the_body_are_checked_after_the_path(names, reviewer, neighbour):
+    """Unknown rows in the path are 404, then unknown and foreign rows in the body 400 (R5, R8)."""
     referring = [each for each in operations() if each.references and "reviewerToken" in each.callers]
     assert len(referring) >= 3
     named = {each.body[field].strip("<>") for each in referring for field in each.references}

@@ -1,4 +1,4 @@
-"""Blind and independent scoring: people see who a candidate is, and what others scored, once they have scored (R41)."""
+"""Blind scoring: people see the candidate's identity and other scores only after scoring (R41)."""
 
 import re
 
@@ -23,7 +23,6 @@ from tests.access.rows import ROWS
 from tests.hostile.operations import LEVELS, fill
 
 NAME, EMAIL = "Zebulon Quartermain", "zq@quartermain.example"
-# With one of them, or with the key, a person would know who the candidate is.
 TRACES = ("zebulon", "quartermain")
 
 
@@ -35,7 +34,7 @@ def key(organization):
 
 @pytest.fixture
 def names(names, organization, key, session):
-    """The ids of one of each resource, about a candidate whose name is everywhere."""
+    """One row of each resource; the candidate's name is in as many as possible."""
     hook = make_webhook(organization, include_personal=True)
     for second in (1, 2):
         add_event(session, envelope(at=second))
@@ -58,7 +57,7 @@ def shows(response, *traces):
 
 
 def texts(caller, names):
-    """The text of the response to each GET, by route; in lower case."""
+    """Return each GET's response text in lowercase, by route."""
     reads = {route: row.query for route, row in ROWS.items() if route.startswith("GET /v1/")}
     return {
         route: caller.get(fill(route.split(" ")[1], names), **fill(query, names)).text.casefold()
@@ -67,13 +66,12 @@ def texts(caller, names):
     }
 
 
-def routes_with(traces, found):
-    """The routes whose response has one of the texts."""
-    return {route for route, text in found.items() if any(trace in text for trace in traces)}
+def routes_with(traces, texts):
+    return {route for route, text in texts.items() if any(trace in text for trace in traces)}
 
 
-# Where services see names, and keys: a control of the test.
-SHOWN = {
+# Routes that show a service account names, keys and scores, as a control
+WITH_NAME = {
     "GET /v1/assessments/<assessment_id>/keys",
     "GET /v1/assessments/<assessment_id>/results",
     "GET /v1/assessments/<assessment_id>/results/export",
@@ -93,7 +91,7 @@ WITH_KEY = {
     "GET /v1/candidates/<candidate_id>",
 }
 
-SHOW_SCORES = {
+WITH_SCORES = {
     "GET /v1/assessments/<assessment_id>/results",
     "GET /v1/assessments/<assessment_id>/results/export",
     "GET /v1/events",
@@ -103,12 +101,12 @@ SHOW_SCORES = {
 
 
 @pytest.mark.slow
-def test_no_read_shows_a_person_who_the_candidate_is(reviewer, person, names, key):
+def test_no_read_identifies_the_candidate(reviewer, person, names, key):
     key_text = key.key.casefold()
     assert routes_with((*TRACES, key_text), texts(person, names)) == set()
-    shown = texts(reviewer, names)
-    assert routes_with(TRACES, shown) >= SHOWN
-    assert routes_with((key_text,), shown) >= WITH_KEY
+    service_texts = texts(reviewer, names)
+    assert routes_with(TRACES, service_texts) >= WITH_NAME
+    assert routes_with((key_text,), service_texts) >= WITH_KEY
 
 
 @pytest.mark.slow
@@ -116,14 +114,14 @@ def test_a_person_sees_the_candidate_after_scoring_every_criterion(reviewer, per
     path = f"/v1/sessions/{names['session_id']}/scores/quality"
     assert person.put(path, {"value": 1}).status_code == 200
     assert routes_with(TRACES, texts(person, names)) == routes_with(TRACES, texts(reviewer, names))
-    # They know the name now.
+    # The name stays visible.
     assert person.delete(path).status_code == 200
     assert shows(person.get("/v1/candidates"), *TRACES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["admin", "reviewer"])
-def test_no_read_shows_a_person_what_others_scored(app, organization, reviewer, names, session, role):
+def test_no_read_shows_other_scores(app, organization, reviewer, names, session, role):
     levels = [{"value": value, "label": "Level"} for value in (1, 1_000)]
     criteria = [{"key": key, "title": key, "weight": 1, "levels": levels} for key in ("quality", "tests")]
     session.assessment.rubric.change({"criteria": criteria})
@@ -134,11 +132,8 @@ def test_no_read_shows_a_person_what_others_scored(app, organization, reviewer, 
     publish_new()
     # Value or mean, total, comment and reason.
     scored = re.compile(r"\b987\b|\b1974\b|xylophone")
-    shown = {caller: texts(caller, names).items() for caller in (bob, reviewer)}
-    routes = {
-        caller: {route for route, text in found if scored.search(text)} for caller, found in shown.items()
-    }
-    assert routes == {bob: set(), reviewer: SHOW_SCORES}
+    for caller, expected in ((bob, set()), (reviewer, WITH_SCORES)):
+        assert {route for route, text in texts(caller, names).items() if scored.search(text)} == expected
 
 
 def test_other_sessions_and_people_stay_blind(app, organization, person, key, session):
@@ -156,7 +151,7 @@ def test_other_sessions_and_people_stay_blind(app, organization, person, key, se
 
 
 @pytest.mark.usefixtures("session")
-def test_a_search_does_not_find_hidden_names(reviewer, person):
+def test_search_ignores_hidden_names(reviewer, person):
     for text, total in (("zebulon", 0), ("@", 0), ("", 0)):
         assert person.get("/v1/candidates", q=text).json["total"] == total
     assert reviewer.get("/v1/candidates", q="zebulon").json["total"] == 1
@@ -175,9 +170,8 @@ def test_hidden_names_cannot_be_changed(person, reviewer, key):
     path = f"/v1/candidates/{key.id}"
     for field, value in (("candidateEmail", "mine@example.com"), ("candidateName", "Mine")):
         assert error_paths(person.patch(path, {field: value})) == [[field]]
-    # The object as it was shown, with nulls for name and address.
-    shown = person.get(path).json["candidate"]
-    assert person.patch(path, shown | {"metadata": {"stage": "2"}}).status_code == 200
+    blind = person.get(path).json["candidate"]  # name and address are null
+    assert person.patch(path, blind | {"metadata": {"stage": "2"}}).status_code == 200
     candidate = reviewer.get(path).json["candidate"]
     fields = ("candidateName", "candidateEmail", "metadata")
     assert [candidate[field] for field in fields] == [NAME, EMAIL, {"stage": "2"}]
@@ -190,7 +184,7 @@ def test_every_role_is_blind(app, organization, key, session, role):
         assert not shows(caller.get(path), *TRACES, key.key.casefold())
 
 
-def test_blind_is_set_shown_and_changed(reviewer, candidate, key, person, session):
+def test_blind_can_be_set_and_changed(reviewer, candidate, key, person, session):
     path = f"/v1/assessments/{key.assessment_id}"
     assert reviewer.get(path).json["assessment"]["blind"] is True
     assert "blind" not in candidate.get(path).json["assessment"]

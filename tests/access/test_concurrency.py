@@ -1,4 +1,4 @@
-"""Expensive requests share the process: one of each credential at a time, and a few of each kind."""
+"""Limits on concurrent expensive requests."""
 
 import queue
 import threading
@@ -21,7 +21,7 @@ def no_waiting(monkeypatch):
 
 
 def start(requests: ExpensiveRequests, words: str) -> str:
-    """Start requests such as `ra` (a read of the credential a) and `bc` (a body of c); returns 1 or 0 for each."""
+    """Start requests such as `ra` (a read by credential a) or `bc` (a body from c); return 1 or 0 for each."""
     outcomes = ""
     for kind, credential in words.split():
         try:
@@ -33,25 +33,25 @@ def start(requests: ExpensiveRequests, words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("places", "words", "outcomes"),
+    ("slots", "words", "outcomes"),
     [
-        (2, "ra ra ba rb rc", "10010"),  # one of each credential, whatever its kind
-        (2, "ra rb rc bc bd be", "110110"),  # reads leave the places of bodies free
+        (2, "ra ra ba rb rc", "10010"),  # one per credential, of any kind
+        (2, "ra rb rc bc bd be", "110110"),  # reads and bodies have separate slots
         (1, "ra rb bb bc", "1010"),
     ],
 )
-def test_each_credential_has_one_place_and_each_kind_its_own(no_waiting, places, words, outcomes):
-    assert start(ExpensiveRequests(places, max_waiting=1), words) == outcomes
+def test_credentials_and_kinds_have_separate_slots(no_waiting, slots, words, outcomes):
+    assert start(ExpensiveRequests(slots, max_waiting=1), words) == outcomes
 
 
-@pytest.mark.parametrize("second", ["ra", "rb"], ids=["same credential", "another one"])
-def test_one_request_waits_until_another_one_finishes(second):
+@pytest.mark.parametrize("second", ["ra", "rb"], ids=["same credential", "different credential"])
+def test_a_request_waits_until_another_one_finishes(second):
     requests, outcomes = ExpensiveRequests(1, max_waiting=1), queue.Queue()
     finish = requests.start(LONG_READ, "a")
     threads = [threading.Thread(target=lambda: outcomes.put(start(requests, second))) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert outcomes.get(timeout=5) == "0"  # at once, since the other one waits already
+    assert outcomes.get(timeout=5) == "0"  # rejected immediately: the other request is waiting
     assert outcomes.empty()
     finish()
     assert outcomes.get(timeout=5) == "1"
@@ -87,7 +87,7 @@ def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organiz
         assert reviewer.request("GET", f"{path}/{name}".rstrip("/")).status_code in (200, 404), name
 
 
-def test_a_candidate_reads_their_large_session_once_at_a_time(no_waiting, candidate, session):
+def test_a_candidate_makes_one_large_read_at_a_time(no_waiting, candidate, session):
     paths = [f"/v1/{path.format(id=session.id)}" for path in OWN_READS]
     enlarge(session)
     first = candidate.request("GET", paths[0], buffered=False)  # not read yet
@@ -117,6 +117,6 @@ def test_a_credential_sends_one_large_body_at_a_time(app, no_waiting, candidate,
     export.close()
     for path, (small, more) in bodies.items():
         assert candidate.post(f"/v1/{path}", small | more).status_code in (200, 201), path
-    # A rejected request releases its place as well.
+    # A rejected request releases its slot.
     for _ in range(2):
         assert error_of(candidate.post("/v1/hooks/ingest", large)) == (400, "invalid_request")

@@ -1,4 +1,4 @@
-"""Idempotent requests: with an `Idempotency-Key` a request runs once, and its first response is replayed."""
+"""With an `Idempotency-Key`, a request runs once and its first response is replayed."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from callers import Caller
 from response_checks import error_of, error_paths
 
 from delivery.worker import Worker
-from models import ApiToken, Assessment, CandidateKey, Delivery, IdempotentRequest
+from models import ApiToken, Assessment, CandidateKey, IdempotentRequest
 from models.ledger.audit import AuditEntry
 from tests.access.rows import ROWS
 from tests.hostile.operations import fill, operations
@@ -17,7 +17,7 @@ PATH = "/v1/assessments"
 NEW = {"title": "Backend", "role": "Engineer", "taskBrief": "Fix it."}
 
 
-# A comparison of groups stores nothing, not even its response.
+# Not idempotent: it stores nothing
 FAIRNESS = "POST /v1/assessments/<assessment_id>/fairness"
 POSTS = {each.route for each in operations() if each.method == "POST" and "reviewerToken" in each.callers}
 REPEATABLE = sorted(route for route in POSTS - {FAIRNESS} if ROWS[route].statuses.startswith("20"))
@@ -28,7 +28,7 @@ def post(caller, path=PATH, body=NEW, key="one"):
 
 
 @pytest.mark.parametrize("route", REPEATABLE)
-def test_request_runs_once_and_its_response_is_replayed(reviewer, names, route):
+def test_a_request_runs_once_and_its_response_is_replayed(reviewer, names, route):
     path, audited = fill(route, names).removeprefix("POST "), AuditEntry.select().count()
     first, replay = (post(reviewer, path, fill(ROWS[route].body, names)) for _ in range(2))
     assert first.status_code == replay.status_code in (200, 201, 202)
@@ -40,7 +40,7 @@ def test_request_runs_once_and_its_response_is_replayed(reviewer, names, route):
     assert without_secret[0] == without_secret[1]
 
 
-def test_every_post_of_a_reviewer_takes_a_key(anonymous):
+def test_reviewers_posts_accept_a_key(anonymous):
     document = anonymous.get("/openapi.json").json
     posts = {
         path: [parameter["name"] for parameter in item["post"].get("parameters", [])]
@@ -51,8 +51,7 @@ def test_every_post_of_a_reviewer_takes_a_key(anonymous):
     assert without == ["/v1/assessments/{assessmentId}/fairness"], "Decorate the view with @idempotent."
 
 
-def test_a_change_runs_once(reviewer, assessment):
-    """Without the key, each of these would change twice."""
+def test_extend_and_reopen_run_once(reviewer, assessment):
     pending, expired = factories.make_key(assessment), factories.make_key(assessment)
     path = f"/v1/candidates/{pending.id}/extend"
     first = post(reviewer, path, {"days": 2}).json["candidate"]["expiresAt"]
@@ -63,20 +62,13 @@ def test_a_change_runs_once(reviewer, assessment):
     assert [post(reviewer, path, {}, key="two").status_code for _ in range(2)] == [200, 200]
 
 
-def test_keys_are_generated_and_sent_once(reviewer, assessment):
-    body = {"count": 1, "candidateEmails": ["alice@example.com"]}
-    for _ in range(2):
-        post(reviewer, f"{PATH}/{assessment.id}/keys", body)
-    assert CandidateKey.select().count() == Delivery.select().count() == 1
-
-
-def test_without_a_key_requests_run_each_time_and_nothing_is_stored(reviewer):
+def test_without_a_key_each_request_runs_and_is_not_stored(reviewer):
     ids = {reviewer.post(PATH, NEW).json["assessment"]["id"] for _ in range(2)}
     assert len(ids) == 2
     assert not IdempotentRequest.select().exists()
 
 
-def test_replay_is_the_first_response_whatever_has_changed(reviewer, organization):
+def test_a_replay_returns_the_first_response_even_after_changes(reviewer, organization):
     first = post(reviewer).json
     reviewer.patch(f"{PATH}/{first['assessment']['id']}", {"title": "Other"})
     organization.subscribe(None)
@@ -88,7 +80,7 @@ def test_replay_is_the_first_response_whatever_has_changed(reviewer, organizatio
 @pytest.mark.parametrize(
     ("path", "body"), [(PATH, NEW | {"title": "Other"}), ("/v1/issues", NEW), (PATH, None)]
 )
-def test_key_of_a_different_request_is_422(reviewer, path, body):
+def test_a_key_cannot_be_reused_for_a_different_request(reviewer, path, body):
     post(reviewer)
     assert error_of(post(reviewer, path, body)) == (422, "idempotency_key_reused")
     assert Assessment.select().count() == 1
@@ -100,7 +92,7 @@ def test_each_credential_has_its_own_keys(app, reviewer, neighbour, organization
     assert len({response.json["assessment"]["id"] for response in responses}) == 3
 
 
-def test_response_with_keys_is_not_replayed_to_a_reader(reviewer, reader, assessment):
+def test_a_reader_gets_no_replay_with_keys(reviewer, reader, assessment):
     path, body = f"{PATH}/{assessment.id}/keys", {"count": 1}
     first = post(reviewer, path, body).json
     assert first["keys"][0]["key"] == CandidateKey.get().key
@@ -109,22 +101,21 @@ def test_response_with_keys_is_not_replayed_to_a_reader(reviewer, reader, assess
 
 
 def test_errors_are_not_stored(reviewer, reader, anonymous):
-    statuses = [
-        post(caller, body=NEW | {"title": ""}).status_code for caller in (reviewer, reader, anonymous)
-    ]
+    invalid = NEW | {"title": ""}
+    statuses = [post(caller, body=invalid).status_code for caller in (reviewer, reader, anonymous)]
     assert statuses == [400, 403, 401]
     assert not IdempotentRequest.select().exists()
     assert post(reviewer).status_code == 201
 
 
-def test_key_is_1_to_255_visible_ascii_characters(reviewer):
+def test_a_key_has_1_to_255_visible_ascii_characters(reviewer):
     for key in ("", "x" * 256, "two words", "naïve", "tab\there"):
         assert error_paths(post(reviewer, key=key)) == [["Idempotency-Key"]], key
     assert not Assessment.select().exists()
     assert post(reviewer, key="!~" * 127 + "x").status_code == 201
 
 
-def test_secret_is_in_the_first_response_only(reviewer):
+def test_only_the_first_response_has_the_secret(reviewer):
     first, replay = (post(reviewer, "/v1/org/tokens", {"name": "One"}).json for _ in range(2))
     assert first["secret"].startswith("psk_live_")
     assert "note" not in first
@@ -139,7 +130,7 @@ def test_only_a_fingerprint_of_the_key_is_stored(reviewer):
     assert "alice" not in str(IdempotentRequest.select().dicts().get())
 
 
-def test_key_can_be_reused_after_24_hours(reviewer, clock):
+def test_a_key_can_be_reused_after_24_hours(reviewer, clock):
     first = post(reviewer).json
     clock.fixed += timedelta(hours=24, milliseconds=-1)
     assert post(reviewer).json == first
@@ -147,7 +138,7 @@ def test_key_can_be_reused_after_24_hours(reviewer, clock):
     assert post(reviewer).json != first
 
 
-def test_worker_deletes_responses_after_a_day(app, reviewer, clock):
+def test_the_worker_deletes_responses_after_a_day(app, reviewer, clock):
     post(reviewer, key="old")
     clock.fixed += timedelta(hours=20)
     post(reviewer, key="recent")
@@ -156,7 +147,7 @@ def test_worker_deletes_responses_after_a_day(app, reviewer, clock):
     assert IdempotentRequest.select().count() == 1
 
 
-def test_erased_candidate_is_removed_from_stored_responses(reviewer, assessment):
+def test_an_erased_candidate_is_removed_from_stored_responses(reviewer, assessment):
     path, body = f"{PATH}/{assessment.id}/keys", {"count": 2, "candidateNames": ["Alice", "Bob"]}
     alice, bob = post(reviewer, path, body).json["keys"]
     assert reviewer.delete(f"/v1/candidates/{alice['id']}/data").status_code == 200

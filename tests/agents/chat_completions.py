@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions API, from the provider's side."""
+"""The Chat Completions API, as a provider serves it."""
 
 import json
 from collections.abc import Iterator
@@ -7,10 +7,11 @@ from typing import Any
 from tests.agents.script import Answer, End
 
 
-def end_of(body: dict[str, Any]) -> End:
-    """The end of the request's conversation."""
+def read_end(body: dict[str, Any]) -> End:
     messages = body["messages"]
-    last = max((number for number, each in enumerate(messages, 1) if each["role"] == "assistant"), default=0)
+    last = max(
+        (number for number, message in enumerate(messages, 1) if message["role"] == "assistant"), default=0
+    )
     ids = {message["tool_call_id"] for message in messages[last:] if message["role"] == "tool"}
     return End(ids, _texts(messages[last:]), _texts(messages[:last]))
 
@@ -25,7 +26,6 @@ def _content(content: str | list[dict[str, Any]]) -> list[str]:
 
 
 def stream(served: Any, answer: Answer) -> Iterator[bytes]:
-    """The chunks of a streamed response."""
     yield _chunk(served, {"role": "assistant", "content": ""})
     if answer.text:
         yield _chunk(served, {"content": answer.text})

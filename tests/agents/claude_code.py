@@ -7,15 +7,13 @@ from typing import Any
 
 from tests.agents.scenario import Access, Scenario
 from tests.agents.script import Answer, Call, Conversation, Event, Prompt
-from tests.agents.terminal import ENTER, ESCAPE, SECONDS, Terminal
+from tests.agents.terminal import ENTER, ESCAPE, TIMEOUT_SECONDS, Terminal
 from tests.agents.tools import Machine
-from tests.agents.workspace import ADD_MULTIPLY, RUN_TESTS, Workspace
+from tests.agents.workspace import FIX, MULTIPLY, RUN_TESTS, Workspace, fix_and_multiply
 from tests.live.service import wait_until
 
 MODEL = ("--model", "claude-opus-4-8")
 
-FIX = "add() in calc.py gives wrong results. Find out why and fix it."
-MULTIPLY = "Now add multiply() with a test."
 AGAIN = "Run the tests again."
 PLAN = "Plan a function power()."
 LONG_PLAN, SHORT_PLAN = "1. Write power()\n2. Write a test\n", "1. Write power()\n"
@@ -23,7 +21,6 @@ REMARK = "Better without tests."
 WAIT = "Wait for the deployment."
 EXPLAIN = "Explain the code."
 BYE = "That's all, thanks."
-COUNT = "Count the functions in calc.py and report the number."
 
 
 class Tools(Workspace):
@@ -31,8 +28,8 @@ class Tools(Workspace):
 
     def read(self, name: str) -> Call:
         content = self.files[name]
-        shown = Event("file_read", path=name, numLines=len(content.splitlines()))
-        return Call("Read", {"file_path": self.path(name)}, shown)
+        outcome = Event("file_read", path=name, numLines=len(content.splitlines()))
+        return Call("Read", {"file_path": self.path(name)}, outcome)
 
     def bash(self, command: str, exit_code: int = 0) -> Call:
         done = Event("command", command=command, exitCode=exit_code)
@@ -45,15 +42,15 @@ class Tools(Workspace):
     def write_call(self, name: str, content: str) -> Call:
         return Call("Write", {"file_path": self.path(name), "content": content}, self.write(name, content))
 
-    def new_task(self, subject: str) -> Call:
-        task = {"subject": subject, "description": f"{subject}.", "activeForm": subject}
-        return Call("TaskCreate", task, Event("planning", subject=subject))
+    def start_tasks(self) -> list[Call]:
+        tasks = [{"subject": subject, "description": subject} for subject in ("Reproduce", "Fix")]
+        return [Call("TaskCreate", task, Event("planning", **task)) for task in tasks]
 
-    def finish_task(self, number: int) -> Call:
-        task = {"taskId": str(number), "status": "completed"}
-        return Call("TaskUpdate", task, Event("planning", **task))
+    def finish_tasks(self) -> list[Call]:
+        tasks = [{"taskId": number, "status": "completed"} for number in ("1", "2")]
+        return [Call("TaskUpdate", task, Event("planning", **task)) for task in tasks]
 
-    def agent(self, prompt: str, *conversation: Answer) -> Call:
+    def subagent(self, prompt: str, *conversation: Answer) -> Call:
         arguments = {"description": "Count functions", "prompt": prompt, "subagent_type": "general-purpose"}
         return Call("Agent", arguments, Event("task_dispatch"), conversation=[Prompt(prompt), *conversation])
 
@@ -69,43 +66,16 @@ class Tools(Workspace):
     def ask_for_approval(self, **decision: Any) -> Call:
         return Call("ExitPlanMode", {}, Event("plan_decision", **decision))
 
-    def cut(self, name: str, arguments: dict[str, str]) -> Call:
-        """A call that the person rejects or interrupts."""
+    def interrupted(self, name: str, arguments: dict[str, str]) -> Call:
+        """Return a call that the user rejects or interrupts."""
         return Call(name, arguments, Event("interrupt", variant="tool_use", cutTool=name))
 
 
 def headless(folder: Path) -> Scenario:
-    """`claude -p`, resumed three times, with a subagent, parallel calls, and one rejected model call.
-
-    The conversation is compacted before the last two prompts, which are identical.
-    """
+    """`claude -p`, resumed three times, and compacted before the last two prompts, which are identical."""
     tools = Tools(folder)
     conversation: Conversation = [
-        Prompt(FIX),
-        Answer("I'll read the code and its test.", tools.read("calc.py"), tools.read("test_calc.py")),
-        Answer(tools.new_task("Reproduce the fault"), tools.new_task("Fix add")),
-        Answer("The test shows the fault.", tools.bash(RUN_TESTS, exit_code=1)),
-        Answer(tools.finish_task(1)),
-        Answer("add subtracts.", tools.edit_call("calc.py", "return a - b", "return a + b")),
-        Answer(tools.bash(RUN_TESTS), rejected_with=529),
-        Answer(
-            "An agent counts the functions.",
-            tools.agent(COUNT, Answer(tools.read("calc.py")), Answer("There are 2 functions.")),
-        ),
-        Answer(tools.write_call("CHANGES.md", "# Changes\n\n- add() adds.\n")),
-        Answer(tools.read("README.md"), tools.read("notes.txt")),
-        Answer(
-            "Three changes at once.",
-            tools.write_call("README.md", "# Calc\n\nAdds numbers correctly.\n"),
-            tools.edit_call("notes.txt", "größer als null", "≥ 0", every=True),
-            tools.bash("sleep 0.2; exit 3", exit_code=3),
-        ),
-        Answer(tools.finish_task(2)),
-        Answer("add() now adds."),
-        Prompt(MULTIPLY),
-        *[Answer(tools.edit_call(*edit)) for edit in ADD_MULTIPLY],
-        Answer("Both are written.", tools.bash(RUN_TESTS)),
-        Answer("multiply() works."),
+        *fix_and_multiply(tools, "notes.txt"),
         Prompt(AGAIN),
         Answer(tools.bash(RUN_TESTS)),
         Answer("All tests pass."),
@@ -132,7 +102,7 @@ def configure(machine: Machine, access: Access) -> None:
 def in_a_terminal(folder: Path) -> Scenario:
     """`claude` in a terminal, initially in plan mode.
 
-    The person rejects a plan with a comment, approves the next plan, rejects a new file, and interrupts a command and a
+    The user rejects a plan with a comment, approves the next plan, rejects a new file, and interrupts a command and a
     response.
     """
     tools = Tools(folder)
@@ -143,13 +113,14 @@ def in_a_terminal(folder: Path) -> Scenario:
         Answer(tools.ask_for_approval(responsePreview=REMARK, approved=False)),
         Answer(tools.plan(SHORT_PLAN, Event("file_diff", linesAdded=0, linesRemoved=1))),
         Answer(tools.ask_for_approval(planPreview=SHORT_PLAN, approved=True)),
-        Answer(tools.cut("Write", {"file_path": tools.path("power.py"), "content": "power = pow\n"})),
+        Answer(tools.interrupted("Write", {"file_path": tools.path("power.py"), "content": "power = pow\n"})),
         Prompt(WAIT),
         Answer(
-            "I'll wait.", tools.cut("Bash", {"command": "touch ~/waiting; sleep 60", "description": "Wait"})
+            "I'll wait.",
+            tools.interrupted("Bash", {"command": "touch ~/waiting; sleep 60", "description": "Wait"}),
         ),
         Prompt(EXPLAIN),
-        Answer("This explanation takes long.\n\nFirst, calc.py", never_ends=True),
+        Answer("This is a long explanation.\n\nFirst, calc.py", never_ends=True),
         Prompt(BYE),
         Answer("Goodbye."),
     ]
@@ -176,15 +147,14 @@ def play_in_a_terminal(machine: Machine, access: Access) -> None:
         ask(screen, WAIT)
         screen.wait_for("Do you want to proceed?")
         screen.type("1")  # Yes
-        wait_until((machine.home / "waiting").exists, "The command does not start.")
+        wait_until((machine.home / "waiting").exists, "The command did not start.")
         screen.type(ESCAPE, is_animated=True)
         screen.wait_for("Interrupted")
         ask(screen, EXPLAIN)
-        screen.wait_for("This explanation takes long.")
+        screen.wait_for("This is a long explanation.")
         screen.type(ESCAPE, is_animated=True)
         screen.wait_for("Interrupted")
-        # The service detects the interruption within seconds, before a person could type the next prompt.
-        access.cut.wait(SECONDS)
+        access.disconnected.wait(TIMEOUT_SECONDS)
         ask(screen, BYE)
         screen.wait_for("Goodbye.")
         ask(screen, "/exit")
@@ -192,7 +162,6 @@ def play_in_a_terminal(machine: Machine, access: Access) -> None:
 
 
 def ask(screen: Terminal, text: str) -> None:
-    """Type the text, wait until it is on the screen, and submit it."""
     screen.type(text)
     screen.wait_for(text)
     screen.type(ENTER)

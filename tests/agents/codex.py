@@ -1,4 +1,4 @@
-"""A scenario of Codex."""
+"""A Codex scenario."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,10 @@ from typing import Any
 from tests.agents.scenario import Access, Scenario
 from tests.agents.script import Answer, Call, Conversation, Event, Prompt
 from tests.agents.tools import Machine
-from tests.agents.workspace import RUN_TESTS, Workspace
+from tests.agents.workspace import COUNT, FIX, RUN_TESTS, Workspace
 
-FIX = "add() in calc.py gives wrong results. Find out why and fix it."
 MULTIPLY = "Now add multiply() with a test, and remove the notes."
-COUNT = "Count the functions in calc.py and report the number."
-AGENTS = "multi_agent_v1"  # the namespace of the tools for subagents
+SUBAGENTS = "multi_agent_v1"  # the namespace of tools for subagents
 CONFIG = """
 model = "gpt-5.5"
 model_provider = "proofstone"
@@ -35,17 +33,19 @@ class Tools(Workspace):
         return Call("exec_command", {"cmd": command}, Event("command", command=command, exitCode=exit_code))
 
     def spawn(self, task: str, *conversation: Answer) -> Call:
-        """Start a subagent, which works while its parent goes on."""
+        """Start a subagent, which works in parallel."""
         arguments, started = {"message": task}, Event("task_dispatch", taskPreview=task)
-        return Call(f"{AGENTS}.spawn_agent", arguments, started, conversation=[Prompt(task), *conversation])
+        return Call(
+            f"{SUBAGENTS}.spawn_agent", arguments, started, conversation=[Prompt(task), *conversation]
+        )
 
     def wait(self) -> Call:
-        """Wait for the subagent. Its id is in the result of the call that started it."""
+        """Wait for the subagent, whose id is in the spawn call's result."""
 
         def arguments(request: str) -> dict[str, Any]:
             return {"targets": [re.findall(r"agent_id\W+([0-9a-f-]{36})", request)[-1]], "timeout_ms": 20_000}
 
-        return Call(f"{AGENTS}.wait_agent", arguments, Event("tool_use", toolName="wait_agent", ok=True))
+        return Call(f"{SUBAGENTS}.wait_agent", arguments, Event("tool_use", toolName="wait_agent", ok=True))
 
     def patch(self, *hunks: str, changes: list[Event]) -> Call:
         text = "\n".join(["*** Begin Patch", *hunks, "*** End Patch"])
@@ -53,14 +53,14 @@ class Tools(Workspace):
 
 
 def headless(folder: Path) -> Scenario:
-    """`codex exec`, resumed once, with a subagent, patches of several files, and a model call that is rejected once."""
+    """`codex exec`, resumed once, with a subagent, multi-file patches, and a model call that is rejected once."""
     tools = Tools(folder)
     conversation: Conversation = [
         Prompt(FIX),
         Answer("I'll read the code and its test.", tools.run("cat calc.py"), tools.run("cat test_calc.py")),
-        Answer("The test shows the fault.", tools.run(RUN_TESTS, exit_code=1)),
+        Answer("The test reproduces the bug.", tools.run(RUN_TESTS, exit_code=1)),
         Answer(
-            "add subtracts.",
+            "add() subtracts.",
             tools.patch(
                 "*** Update File: calc.py",
                 "@@ def add(a, b):",
@@ -80,7 +80,7 @@ def headless(folder: Path) -> Scenario:
             )
         ),
         Answer(
-            "An agent counts the functions.",
+            "A subagent counts the functions.",
             tools.spawn(COUNT, Answer(tools.run("cat calc.py")), Answer("Two.")),
         ),
         Answer(tools.wait()),
@@ -89,7 +89,7 @@ def headless(folder: Path) -> Scenario:
         Prompt(MULTIPLY),
         Answer(tools.run("cat calc.py"), tools.run("cat notes.txt"), tools.run("cat README.md")),
         Answer(
-            "Several files in one patch.",
+            "One patch changes several files.",
             tools.patch(
                 "*** Update File: calc.py",
                 "@@",

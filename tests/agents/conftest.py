@@ -1,4 +1,4 @@
-"""A service on each database with a scripted provider, and one recording of each scenario."""
+"""A service on each database with a scripted provider, and a recording of each scenario."""
 
 import pytest
 
@@ -16,9 +16,7 @@ SCENARIOS = {
     "messages": opencode.over_messages,
     "chat": opencode.over_chat_completions,
 }
-
-
-# opencode is slow, and what it does differs by dialect and not by database.
+# opencode is slow, and its requests do not depend on the database.
 ON_ONE_DATABASE = {"messages": "sqlite", "chat": "postgresql"}
 
 
@@ -32,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database_url(request, tmp_path_factory):
-    """A database of its own: what the service stores is not rolled back."""
+    """Create a separate database: the service's transactions are not rolled back."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('agents')}/proofstone.db"
     return request.getfixturevalue("postgres_server").create_database("proofstone_agents")
@@ -48,8 +46,8 @@ def provider():
 def service(database_url, provider, tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
     settings = {
-        "ANTHROPIC_BASE_URL": provider.address, "ANTHROPIC_API_KEY": "sk-ant-ours",
-        "OPENAI_BASE_URL": f"{provider.address}/v1", "OPENAI_API_KEY": "sk-ours",
+        "ANTHROPIC_BASE_URL": provider.address, "ANTHROPIC_API_KEY": "sk-ant-service",
+        "OPENAI_BASE_URL": f"{provider.address}/v1", "OPENAI_API_KEY": "sk-service",
     }  # fmt: skip
     with Service(folder, database_url, **settings).start(processes=2) as service:
         yield service
@@ -64,4 +62,4 @@ def reviewer(service):
 def recording(request, provider, service, reviewer, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     scenario = SCENARIOS[request.param](folder / "workspace")
-    return record(scenario, Machine(folder, FILES, {}), provider, service, reviewer)
+    return record(scenario, Machine(folder, FILES), provider, service, reviewer)

@@ -1,4 +1,4 @@
-"""The recording that the service must have, computed from the script and from what the provider sent."""
+"""The expected recording, computed from the script and the provider's responses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,15 +8,18 @@ from tests.agents.provider import Served
 from tests.agents.script import Answer, Call, Conversation, Event, Script
 
 RESPONSES = ("ai_response", "subagent_usage")
-# In the order of the script; outcomes of parallel calls come in any order.
+# In script order. Outcomes of parallel calls can be in any order.
 ORDERED = ("prompt", "tool_intent", "interrupt", *RESPONSES)
 
 
 def timelines(script: Script, served: list[Served]) -> list[list[Event]]:
-    """The events of the conversation, then those of each subagent; without side calls such as titles."""
+    """Return the conversation's events, then each subagent's, without side calls such as titles."""
     by_answer = {id(call.answer): call for call in served if call.answer}
     main, *subagents = script.conversations
-    return [list(_events(main, by_answer)), *(list(_subagent(each, by_answer)) for each in subagents)]
+    return [
+        list(_events(main, by_answer)),
+        *(list(_subagent(conversation, by_answer)) for conversation in subagents),
+    ]
 
 
 def _events(conversation: Conversation, served: dict[int, Served]) -> Iterator[Event]:
@@ -28,7 +31,7 @@ def _events(conversation: Conversation, served: dict[int, Served]) -> Iterator[E
 
 
 def _subagent(conversation: Conversation, served: dict[int, Served]) -> Iterator[Event]:
-    """An agent's task for its subagent is no prompt, and the subagent's text no answer to the person."""
+    """Yield a subagent's events. Its task is not recorded as a prompt, nor its text as an answer."""
     for step in conversation:
         if isinstance(step, Answer):
             usage = usage_of(served[id(step)])
@@ -54,7 +57,7 @@ def _response(answer: Answer, served: Served) -> Event:
 
 
 def usage_of(served: Served) -> dict[str, Any]:
-    """The fields with the usage that the provider sent."""
+    """Return the event fields for the usage that the provider sent."""
     usage = served.usage
     return {
         "requestId": served.request_id,
@@ -72,35 +75,35 @@ def _outcome(call: Call) -> Iterator[Event]:
         yield Event(event.kind, **event.data, toolUseId=call.id)
 
 
-def recorded(events: list[dict[str, Any]], wanted: list[list[Event]]) -> list[list[Event]]:
-    """The recorded events in the form of `timelines`."""
+def recorded(events: list[dict[str, Any]], expected: list[list[Event]]) -> list[list[Event]]:
+    """Group the recorded events like `timelines`."""
     requests = {
-        event.data["requestId"] for timeline in wanted for event in timeline if "requestId" in event.data
+        event.data["requestId"] for timeline in expected for event in timeline if "requestId" in event.data
     }
     conversations: dict[str | None, list[Event]] = {None: []}
     for event in events:
         if not _is_side_call(event, requests):
             agent = event["data"]["meta"].get("agentId")
             conversations.setdefault(agent, []).append(Event(event["kind"], **event["data"]))
-    return [_in_order_of_calls(timeline) for timeline in conversations.values()]
+    return [_in_call_order(timeline) for timeline in conversations.values()]
 
 
 def _is_side_call(event: dict[str, Any], requests: set[str]) -> bool:
     return event["kind"] == "subagent_usage" and event["data"].get("requestId") not in requests
 
 
-def _in_order_of_calls(events: list[Event]) -> list[Event]:
-    """Put the outcomes of parallel calls into the order of the calls, which is that of their ids."""
-    found: list[Event] = []
+def _in_call_order(events: list[Event]) -> list[Event]:
+    """Sort the outcomes of parallel calls by call id, which is the call order."""
+    ordered: list[Event] = []
     outcomes: list[Event] = []
     for event in events:
         if event.kind in ORDERED and "cutTool" not in event.data:
-            found += sorted(outcomes, key=_call_id)
+            ordered += sorted(outcomes, key=_call_id)
             outcomes = []
-            found.append(event)
+            ordered.append(event)
         else:
             outcomes.append(event)
-    return found + sorted(outcomes, key=_call_id)
+    return ordered + sorted(outcomes, key=_call_id)
 
 
 def _call_id(event: Event) -> str:
@@ -108,6 +111,6 @@ def _call_id(event: Event) -> str:
 
 
 def label(event: Event) -> tuple[str, Any, Any]:
-    """The kind, the tool call and the file of an event; paths outside the workspace are not known beforehand."""
+    """Return an event's kind, tool call and path. Paths outside the workspace are unpredictable."""
     path = event.data.get("path")
     return event.kind, event.data.get("toolUseId"), path if path and not path.startswith("/") else None

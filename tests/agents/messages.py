@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, from the provider's side."""
+"""The Messages API, as a provider serves it."""
 
 import json
 from collections.abc import Iterator
@@ -7,17 +7,20 @@ from typing import Any
 from tests.agents.script import Answer, End
 
 
-def end_of(body: dict[str, Any]) -> End:
-    """The end of the request's conversation."""
+def read_end(body: dict[str, Any]) -> End:
     messages = body["messages"]
-    last = max((number for number, each in enumerate(messages, 1) if each["role"] == "assistant"), default=0)
+    last = max(
+        (number for number, message in enumerate(messages, 1) if message["role"] == "assistant"), default=0
+    )
     blocks = [block for message in messages[last:] for block in _blocks(message["content"])]
     ids = {block["tool_use_id"] for block in blocks if block["type"] == "tool_result"}
     return End(ids, _texts(messages[last:]), _texts(messages[:last]))
 
 
 def _texts(messages: list[dict[str, Any]]) -> list[str]:
-    blocks = [block for each in messages if each["role"] == "user" for block in _blocks(each["content"])]
+    blocks = [
+        block for message in messages if message["role"] == "user" for block in _blocks(message["content"])
+    ]
     return [block["text"] for block in blocks if block["type"] == "text"]
 
 
@@ -26,7 +29,7 @@ def _blocks(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def stream(served: Any, answer: Answer) -> Iterator[bytes]:
-    """The events of a streamed response, without the last ones if it never ends."""
+    """Yield a streamed response's events, without the last events if it never ends."""
     usage = {
         "input_tokens": served.usage.input,
         "cache_read_input_tokens": served.usage.cache_read,

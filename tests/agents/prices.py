@@ -1,4 +1,4 @@
-"""The cost of a call, from data/pricing.yaml, without the service's code."""
+"""A call's cost, computed from data/pricing.yaml without the service's code."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 PRICES = yaml.safe_load((Path(__file__).parents[2] / "data" / "pricing.yaml").read_text("utf-8"))
-NANO_USD_PER_TOKEN = 1000  # of a price of 1 USD per million tokens
+NANO_USD_PER_TOKEN = 1000  # at 1 USD per million tokens
 
 
 def cost_nano_usd(model: str, usage: Any) -> int:
-    """The cost of a call; a model without a price costs the highest of OpenAI's (R42)."""
+    """Return a call's cost. A model without a price has OpenAI's highest price (R42)."""
     entry = next((entry for entry in PRICES if model.startswith(entry["model"] + "-20")), None)
     entry = next((entry for entry in PRICES if entry["model"] == model), entry)
     prices = entry or {name: _highest(name) for name in ("input", "output", "cacheRead")}

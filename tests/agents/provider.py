@@ -1,6 +1,6 @@
-"""A model provider that follows a script. It streams its answers as Anthropic's and OpenAI's APIs do.
+"""A model provider that follows a script, with Anthropic's and OpenAI's APIs.
 
-Each response has its own request id and its own token counts, which `provider.served` keeps for the test.
+Each response has a unique request id and unique token counts, which `provider.served` contains for the tests.
 """
 
 import json
@@ -17,13 +17,13 @@ DIALECTS = {
     "/v1/responses": responses,
     "/v1/chat/completions": chat_completions,
 }
-# Output of a call for a title or a summary.
+# The output of a call for a title or a summary.
 SIDE_CALL_TOKENS = 9
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one response. `input` excludes what was read from or written to the cache."""
+    """A response's tokens. `input` excludes cache reads and writes."""
 
     input: int
     output: int
@@ -32,14 +32,14 @@ class Usage:
 
     @classmethod
     def of_call(cls, number: int, *, is_side_call: bool, writes_cache: bool) -> "Usage":
-        """Numbers that differ for each call, and whose sums do too."""
+        """Return counts that differ for each call, as do their sums."""
         output = SIDE_CALL_TOKENS if is_side_call else 40 + number**2
         return cls(100 + 3 * number, output, 2000 + 7 * number, 50 + number if writes_cache else 0)
 
 
 @dataclass(frozen=True)
 class Served:
-    """One response that was sent. `answer` is None for a side call, such as one for a title or a summary."""
+    """A sent response. `answer` is None for a side call, such as a title or a summary."""
 
     request: Request
     path: str
@@ -49,18 +49,17 @@ class Served:
     answer: Answer | None
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return not (self.answer and self.answer.never_ends)
 
 
 class Provider(Upstream):
     """A provider on this machine.
 
-    requests -- every request
     served -- every response with usage
     rejected -- ids of the answers whose first attempt was rejected
-    unexpected -- requests that the script has no answer to
-    cut -- set when the stream of an answer that never ends was closed
+    unexpected -- requests without an answer in the script
+    disconnected -- set when the stream of an answer that never ends was closed
     """
 
     def __init__(self) -> None:
@@ -70,18 +69,18 @@ class Provider(Upstream):
         self.play("empty", [])
 
     def play(self, name: str, conversation: Conversation) -> None:
-        """Follow another script from now on."""
+        """Start a new script."""
         self.script = Script(name, conversation)
         self.requests.clear()
         self.served: list[Served] = []
         self.rejected: set[int] = set()
         self.unexpected: list[str] = []
-        self.cut = threading.Event()
+        self.disconnected = threading.Event()
 
     def serve(self, request: Request) -> Served | int:
-        """Choose the answer to a request; returns a status instead if it is rejected or unexpected."""
+        """Choose the answer to a request; return a status if it is rejected or unexpected."""
         path, body = path_of(request), json.loads(request.body)
-        end = DIALECTS[path].end_of(body)
+        end = DIALECTS[path].read_end(body)
         is_side_call = not body.get("tools") or end.asks_for_summary
         answer = None if is_side_call else self.script.next_answer(end)
         with self.lock:
@@ -102,7 +101,7 @@ class Provider(Upstream):
 
 
 class ModelCall(Exchange):
-    """One request to the provider."""
+    """A request to the provider."""
 
     server: Provider
 
@@ -140,11 +139,10 @@ class ModelCall(Exchange):
             self.chunk(chunk)
         if stays_open:
             self.wait_for_disconnect()
-            self.server.cut.set()
+            self.server.disconnected.set()
         else:
             self.end_stream()
 
 
 def path_of(request: Request) -> str:
-    """The path without the query."""
     return request.target.partition("?")[0]

@@ -1,4 +1,4 @@
-"""Play a scenario against a running service, and read what it recorded."""
+"""Play a scenario against a running service, and read the recording."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ from tests.live.client import Client
 from tests.live.service import HOST, TIMEOUT_SECONDS, Service
 from tests.proxy.upstream import Request
 
-# Headers of the connection from the service to the provider, with the service's own key.
+# Headers that the service sets on its connection to the provider.
 FROM_SERVICE = (
     "authorization", "x-api-key", "host", "connection", "content-length", "transfer-encoding", "accept-encoding",
 )  # fmt: skip
@@ -26,15 +26,15 @@ FROM_SERVICE = (
 
 @dataclass(frozen=True)
 class Recording:
-    """The result of a scenario.
+    """A scenario's result.
 
-    served -- the provider's responses; `all_served` has those to the repeated requests too
+    served -- the provider's responses; `all_served` includes the responses to repeated requests
     rejected -- ids of the answers whose first attempt was rejected
-    unexpected -- requests that the script has no answer to
+    unexpected -- requests without an answer in the script
     calls -- rows of `model_usage`: request id, cost, whether it is recorded, and the tool
-    files -- in the workspace at the end
-    session -- as reviewers get it, with `events`
-    repeated -- the same after each request was sent again and the session was completed
+    files -- the workspace at the end
+    session -- the exported session with its `events`
+    repeated -- the exported session after each request was repeated and the session completed
     """
 
     scenario: Scenario
@@ -49,9 +49,9 @@ class Recording:
     repeated: dict[str, Any]
 
     @property
-    def cut(self) -> set[str]:
+    def interrupted(self) -> set[str]:
         """The request ids of interrupted responses."""
-        return {call.request_id for call in self.served if not call.is_whole}
+        return {call.request_id for call in self.served if not call.is_complete}
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -65,11 +65,11 @@ def record(
     provider.play(scenario.name, scenario.conversation)
     key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
     session_id = consent_and_redeem(service, key)
-    scenario.play(machine, Access(f"http://{HOST}:{service.port}", key, provider.cut))
+    scenario.play(machine, Access(f"http://{HOST}:{service.port}", key, provider.disconnected))
     files, served = machine.files(), list(provider.served)
     first, calls = read_session(reviewer, session_id), read_calls(service, session_id)
     for call in served:
-        if call.is_whole:
+        if call.is_complete:
             repeat(service, key, call.request)
     service.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
     last = read_session(reviewer, session_id)
@@ -80,22 +80,22 @@ def record(
 
 
 def consent_and_redeem(service: Service, key: str) -> str:
-    """Agree to the disclosure that is shown; returns the session's id."""
-    shown = service.anonymous.get(f"/v1/candidate/consent?key={key}")
-    body = {"key": key, "disclosureHash": shown["disclosureHash"]}
+    """Agree to the current disclosure, and start the session; return the session's id."""
+    consent = service.anonymous.get(f"/v1/candidate/consent?key={key}")
+    body = {"key": key, "disclosureHash": consent["disclosureHash"]}
     assert service.anonymous.post("/v1/candidate/consent", body).status == 200
     return service.anonymous.post("/v1/candidate/redeem", {"key": key})["sessionId"]
 
 
 def read_session(reviewer: Client, session_id: str) -> dict[str, Any]:
-    """The session with its metrics, and its `events`."""
+    """Return the exported session with its `events`."""
     exported = reviewer.get(f"/v1/sessions/{session_id}/export").text.splitlines()
     session, *events = [json.loads(line) for line in exported]
     return session["session"] | {"events": events}
 
 
 def read_calls(service: Service, session_id: str) -> list[dict[str, Any]]:
-    """The model calls of the session, without those that the provider rejected."""
+    """Return the session's model calls, excluding rejected calls."""
     names = ("request_id", "cost_nano_usd", "is_recorded", "tool")
     statement = f"SELECT {', '.join(names)} FROM model_usage WHERE session_id = %s AND status_code = 200"
     rows = service.execute(statement, service.stored_id(session_id))
@@ -103,7 +103,7 @@ def read_calls(service: Service, session_id: str) -> list[dict[str, Any]]:
 
 
 def repeat(service: Service, key: str, request: Request) -> None:
-    """Send a request that the provider has received again, as after a lost response."""
+    """Send a request to the service again, as after a lost response."""
     provider = "anthropic" if path_of(request) == "/v1/messages" else "openai"
     headers = {name: value for name, value in request.headers.items() if name.lower() not in FROM_SERVICE}
     target = f"/v1/proxy/{provider}{request.target}"
@@ -115,7 +115,7 @@ def repeat(service: Service, key: str, request: Request) -> None:
 
 
 def apply_changes(folder: Path, events: list[dict[str, Any]]) -> dict[str, str]:
-    """Apply recorded changes to the files that the workspace had at first; returns the files."""
+    """Apply recorded changes to the workspace's initial files; return the files."""
     for name, content in FILES.items():
         (folder / name).write_bytes(content.encode())
     for event in events:
@@ -127,7 +127,7 @@ def apply_changes(folder: Path, events: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def apply_diff(folder: Path, diff: str) -> None:
-    """Apply a diff with git. Fails if a line number is wrong."""
+    """Apply a diff with git; fail if a line number is wrong."""
     command = ["git", "apply", "--verbose", "-"]
     done = subprocess.run(command, cwd=folder, input=diff.encode(), capture_output=True)
     assert done.returncode == 0, (done.stderr.decode(), diff)

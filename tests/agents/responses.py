@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, from the provider's side."""
+"""The Responses API, as a provider serves it."""
 
 import json
 from collections.abc import Iterator
@@ -9,13 +9,12 @@ from tests.agents.script import Answer, Call, End
 OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 
-def end_of(body: dict[str, Any]) -> End:
-    """The end of the request's conversation."""
+def read_end(body: dict[str, Any]) -> End:
     items = body["input"]
-    own = [
-        number for number, item in enumerate(items, 1) if item.get("role") != "user" and not _is_output(item)
-    ]
-    last = max(own, default=0)
+    last = 0
+    for number, item in enumerate(items, 1):
+        if item.get("role") != "user" and not _is_output(item):
+            last = number
     ids = {item["call_id"] for item in items[last:] if _is_output(item)}
     return End(ids, _texts(items[last:]), _texts(items[:last]))
 
@@ -33,20 +32,19 @@ def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def stream(served: Any, answer: Answer) -> Iterator[bytes]:
-    """The events of a streamed response."""
     response = {"id": f"resp_{served.request_id}", "object": "response", "model": served.model, "error": None}
     yield _event("response.created", response=response | {"status": "in_progress", "output": []})
     items = list(_items(served, answer))
     for index, item in enumerate(items):
-        opened = item | ({"content": []} if item["type"] == "message" else {})
-        yield _event("response.output_item.added", output_index=index, item=opened)
+        added = item | ({"content": []} if item["type"] == "message" else {})
+        yield _event("response.output_item.added", output_index=index, item=added)
         if item["type"] == "message":
-            place = {"item_id": item["id"], "output_index": index, "content_index": 0}
+            position = {"item_id": item["id"], "output_index": index, "content_index": 0}
             empty = {"type": "output_text", "text": "", "annotations": []}
-            yield _event("response.content_part.added", **place, part=empty)
-            yield _event("response.output_text.delta", **place, delta=answer.text)
-            yield _event("response.output_text.done", **place, text=answer.text)
-            yield _event("response.content_part.done", **place, part=empty | {"text": answer.text})
+            yield _event("response.content_part.added", **position, part=empty)
+            yield _event("response.output_text.delta", **position, delta=answer.text)
+            yield _event("response.output_text.done", **position, text=answer.text)
+            yield _event("response.content_part.done", **position, part=empty | {"text": answer.text})
         yield _event("response.output_item.done", output_index=index, item=item)
     usage = {
         "input_tokens": served.usage.input + served.usage.cache_read,

@@ -1,4 +1,4 @@
-"""A scenario: what happens in a run of an agent, and how the agent is started."""
+"""A scenario: the conversation of an agent's run, and how the agent is started."""
 
 import threading
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from tests.agents.workspace import Workspace
 
 @dataclass(frozen=True)
 class Access:
-    """All that an agent gets: the service's address and the candidate's key.
+    """An agent's access: the service's address and the candidate's key.
 
-    cut -- set when the service has closed the stream of an answer that never ends
+    disconnected -- set when the service has closed the stream of an answer that never ends
     """
 
     address: str
     key: str
-    cut: threading.Event
+    disconnected: threading.Event
 
     @property
     def anthropic(self) -> str:
@@ -31,11 +31,11 @@ class Access:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A run of an agent.
+    """An agent's run.
 
-    name -- also part of the ids of its tool calls
-    tool -- in the source of its events
-    workspace -- with the files as they must be at the end
+    name -- also the prefix of its tool calls' ids
+    tool -- its name in the events' source
+    workspace -- the expected files at the end
     play -- configures the agent and runs it
     """
 

@@ -1,4 +1,4 @@
-"""The steps of a scenario: what the person asks, what the model answers, and what its tools do.
+"""A scenario's steps: the user's prompts, the model's answers, and the tools' outcomes.
 
     conversation = [
         Prompt("Fix add in calc.py."),
@@ -10,46 +10,32 @@ The scripted provider sends the answers, the agent executes the calls, and the s
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 # Part of Claude Code's request for a summary, which replaces the conversation.
 COMPACTION = "Your task is to create a detailed summary"
 
 
-@dataclass(frozen=True)
 class Event:
-    """An event that the service records; `data` has the fields that must be equal."""
-
-    kind: str
-    data: dict[str, Any]
+    """An event that the service records. `data` has the fields that must be equal."""
 
     def __init__(self, kind: str, **data: Any):
-        object.__setattr__(self, "kind", kind)
-        object.__setattr__(self, "data", data)
+        self.kind, self.data = kind, data
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A text that the person writes."""
+class Prompt(NamedTuple):
+    """The user's input."""
 
     text: str
 
 
-@dataclass
 class Call:
-    """A tool call, and the events of its outcome.
+    """A tool call, and its outcome's events.
 
     arguments -- an object, a text (OpenAI's custom tools), or a function of the request's text
-    conversation -- of the subagent that the call starts
+    conversation -- the subagent's, if the call starts one
     """
-
-    name: str
-    arguments: Any
-    outcome: tuple[Event, ...]
-    conversation: "Conversation"
-    id: str
 
     def __init__(
         self, name: str, arguments: Any, *outcome: Event, conversation: "Conversation | None" = None
@@ -58,18 +44,12 @@ class Call:
         self.conversation, self.id = conversation or [], ""
 
 
-@dataclass
 class Answer:
-    """One response of the model: a text, tool calls, or both.
+    """A response of the model: a text, tool calls, or both.
 
     rejected_with -- the status of the first attempt's response, such as 529
     never_ends -- the stream stays open after the text until the client disconnects
     """
-
-    text: str
-    calls: list[Call]
-    rejected_with: int | None
-    never_ends: bool
 
     def __init__(
         self, text: str | Call, *calls: Call, rejected_with: int | None = None, never_ends: bool = False
@@ -83,7 +63,7 @@ Conversation = list[Prompt | Answer]
 
 
 class Script:
-    """A conversation and those of its subagents; gives each call its id."""
+    """A conversation and its subagents' conversations. Gives each call its id."""
 
     def __init__(self, name: str, conversation: Conversation):
         self.conversations = list(_with_subagents(conversation))
@@ -99,25 +79,24 @@ class Script:
             yield from answer.calls
 
     def next_answer(self, end: "End") -> Answer | None:
-        """The answer to the end of a request: to its prompt or, without one, to the outcomes of tools."""
+        """Find the answer to a request's last prompt or, without one, to its tool outcomes."""
         steps = [pair for conversation in self.conversations for pair in pairwise(conversation)]
         prompts = [(step.text, answer) for step, answer in steps if isinstance(step, Prompt)]
         for text in reversed(end.texts):
             answers = [answer for prompt, answer in prompts if prompt == text.strip()]
             if answers:
-                # The same text may be a prompt several times.
+                # A prompt can be repeated.
                 return answers[end.earlier_texts.count(text)]
         outcomes = [answer for step, answer in steps if isinstance(step, Answer) and end.has_outcome_of(step)]
         return outcomes[0] if outcomes else None
 
 
-@dataclass(frozen=True)
-class End:
+class End(NamedTuple):
     """The end of a request's conversation, after the model's last answer.
 
-    tool_ids -- of the calls whose outcomes it has
-    texts -- by the person or by the agent itself
-    earlier_texts -- those before the model's last answer
+    tool_ids -- the ids of the calls with an outcome
+    texts -- the user messages, including texts that the agent adds
+    earlier_texts -- the user messages before the model's last answer
     """
 
     tool_ids: set[str]

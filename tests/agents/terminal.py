@@ -1,4 +1,4 @@
-"""A program in a terminal, and a person who reads its screen and types."""
+"""A program in a terminal, with a user who reads its screen and types."""
 
 import fcntl
 import os
@@ -19,9 +19,9 @@ ROWS, COLUMNS = 50, 160
 CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[=>()][0-9A-B]?")
 READ_BYTES = 65_536
 ESCAPE, ENTER = "\x1b", "\r"
-SECONDS = 20
-QUIET_SECONDS = 0.5
-SHOWN_CHARACTERS = 2000
+TIMEOUT_SECONDS = 20
+IDLE_SECONDS = 0.5
+NOTE_CHARACTERS = 2000
 
 
 class Terminal:
@@ -44,33 +44,33 @@ class Terminal:
                 self.output += data
                 self.drawn_at = time.monotonic()
         except OSError:
-            pass  # the program has exited
+            pass  # The program has exited.
 
     def wait_for(self, text: str) -> None:
-        """Wait until the text appears. Blanks do not matter: programs move the cursor instead of writing them."""
-        wanted = "".join(text.split())
+        """Wait until the text appears, ignoring spaces, which programs replace with cursor movements."""
+        expected = "".join(text.split())
         try:
-            wait_until(lambda: wanted in self._new_text(), f"{text!r} does not appear.", SECONDS)
+            wait_until(lambda: expected in self._new_text(), f"{text!r} did not appear.", TIMEOUT_SECONDS)
         except AssertionError as missing:
-            missing.add_note(f"The end of the screen: {self._new_text()[-SHOWN_CHARACTERS:]}")
+            missing.add_note(f"The end of the screen: {self._new_text()[-NOTE_CHARACTERS:]}")
             raise
 
     def type(self, keys: str, *, is_animated: bool = False) -> None:
-        """Press keys once the program has drawn its screen; before that it ignores them.
-
-        `wait_for` then finds only what appears afterwards.
+        """Press keys once the screen is idle: while it draws, a program ignores them. Clears the output.
 
         is_animated -- whether the program keeps drawing
         """
         if not is_animated:
             wait_until(
-                lambda: time.monotonic() - self.drawn_at > QUIET_SECONDS, "The screen changes.", SECONDS
+                lambda: time.monotonic() - self.drawn_at > IDLE_SECONDS,
+                "The screen kept changing.",
+                TIMEOUT_SECONDS,
             )
         self.output, self.drawn_at = b"", time.monotonic()
         os.write(self.master, keys.encode())
 
     def wait_for_exit(self) -> None:
-        self.process.wait(SECONDS)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def _new_text(self) -> str:
         return "".join(CONTROL.sub("", self.output.decode(errors="replace")).split())

@@ -1,4 +1,4 @@
-"""Calls through the model proxy change no number of a session with the candidate's client (R36)."""
+"""Recorded model calls do not change the metrics of a session with the candidate's client (R36)."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -28,13 +28,13 @@ def cli(service, provider, reviewer, tmp_path):
     return cli
 
 
-def test_calls_through_the_proxy_change_no_number_of_a_session_with_the_client(cli, reviewer):
+def test_model_calls_do_not_change_the_metrics_of_a_session_with_the_client(cli, reviewer):
     with ThreadPoolExecutor(1) as thread:
         calls = thread.submit(call_model, cli)
         sent = work(cli)
         calls.result()
     cli.complete()
-    session, wanted = read_session(reviewer, cli.session_id), recompute(sent)
+    session, recomputed = read_session(reviewer, cli.session_id), recompute(sent)
     recorded = [
         event for event in session["events"] if "proxy" in event.get("provenance", {}).get("methods", [])
     ]
@@ -44,13 +44,13 @@ def test_calls_through_the_proxy_change_no_number_of_a_session_with_the_client(c
     assert session["eventCount"] == len(sent)
     metrics = session["metrics"]
     integers = ("durationMs", "promptCount", "commandCount", "fileChangeCount", "errorEpisodes", "toolUsage")
-    assert {name: metrics[name] for name in integers} == {name: wanted[name] for name in integers}
-    assert metrics["commandFailRate"] == wanted["commandFailRate"] / BILLION == 0.5
+    assert {name: metrics[name] for name in integers} == {name: recomputed[name] for name in integers}
+    assert metrics["commandFailRate"] == recomputed["commandFailRate"] / BILLION == 0.5
     assert metrics["totalCostUsd"] is None or metrics["totalCostUsd"] == 0
 
 
 def work(cli):
-    """Send what the client's hooks see of the same work; returns the events."""
+    """Send the events that the client's hooks report for the same work; return them."""
     sent = []
     for kind, data in (
         ("prompt", {"text": PROMPT}),
@@ -64,7 +64,7 @@ def work(cli):
 
 
 def call_model(cli):
-    """Make the calls of the conversation as Claude Code does, each with the whole history."""
+    """Make the conversation's model calls like Claude Code, each with the complete history."""
     use = {"type": "tool_use", "id": CALL.id, "name": CALL.name, "input": CALL.arguments}
     result = {
         "type": "tool_result",

@@ -1,4 +1,4 @@
-"""The coding agents: the locked npm packages, and a folder in which one of them works."""
+"""The coding agents: the locked npm packages, and the machine on which an agent runs."""
 
 import os
 import shutil
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-# Kept between runs: the packages are large.
+# Not deleted between runs: the packages are large.
 CACHE = HERE.parents[1] / "var" / "agents"
 INSTALL_SECONDS = 300
 RUN_SECONDS = 90
 PACKAGES = ("package.json", "package-lock.json")
-# In the cache, a copy of the lock file after a complete installation.
+# The lock file's copy in the cache after a complete installation.
 INSTALLED = "installed.json"
 
 
 def install() -> Path:
-    """Install the locked packages; returns the folder of their commands. Skips the test if that is impossible."""
+    """Install the locked packages; return their commands' folder. Skip the test if the installation fails."""
     for program in ("node", "npm", "git"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed.")
@@ -28,7 +28,7 @@ def install() -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         for name in PACKAGES:
             shutil.copy(HERE / name, CACHE)
-        # `npm ci` wants opencode's packages for every platform, which not every registry has.
+        # `npm ci` requires opencode's packages for every platform, which some registries lack.
         _run_npm("install", "--no-audit", "--no-fund")
         installed.write_text(lock)
     return CACHE / "node_modules" / ".bin"
@@ -45,15 +45,14 @@ def _run_npm(*arguments: str) -> None:
 
 
 class Machine:
-    """A candidate's machine: a home folder, a workspace in git, and nothing of this process's environment."""
+    """A candidate's machine: a home folder, a git workspace, and a clean environment."""
 
-    def __init__(self, folder: Path, files: dict[str, str], environment: dict[str, str]):
+    def __init__(self, folder: Path, files: dict[str, str]):
         self.home, self.workspace = folder / "home", folder / "workspace"
         self.home.mkdir()
         self.workspace.mkdir()
         path = os.pathsep.join([str(install()), os.environ["PATH"]])
         self.environment = {"HOME": str(self.home), "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
-        self.environment |= environment
         for name, content in files.items():
             (self.workspace / name).write_bytes(content.encode())
         self.run("git", "init", "--quiet")
@@ -62,7 +61,7 @@ class Machine:
         self.run("git", *author, "commit", "--quiet", "-m", "Start")
 
     def run(self, *command: str) -> str:
-        """Run a command in the workspace; returns its output. Fails if the command does."""
+        """Run a command in the workspace; return its output, or fail if the command fails."""
         done = subprocess.run(
             command, cwd=self.workspace, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=RUN_SECONDS,
@@ -71,7 +70,7 @@ class Machine:
         return done.stdout
 
     def files(self) -> dict[str, str]:
-        """The content of each file in the workspace, without git's own."""
+        """Return the content of each file in the workspace, excluding git's."""
         paths = self.run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
         existing = [path for path in paths if path and (self.workspace / path).exists()]
         return {path: (self.workspace / path).read_bytes().decode() for path in existing}

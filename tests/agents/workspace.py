@@ -1,9 +1,17 @@
-"""The files that a scenario works on, changed in memory as the script's calls change them on the disk."""
+"""A scenario's files, and the conversation that several scenarios share.
+
+The script's calls change the files on the disk; the methods here change them in memory.
+"""
 
 import difflib
 from pathlib import Path
+from typing import Any
 
-from tests.agents.script import Event
+from tests.agents.script import Answer, Conversation, Event, Prompt
+
+FIX = "add() in calc.py gives wrong results. Find out why and fix it."
+MULTIPLY = "Now add multiply() with a test."
+COUNT = "Count the functions in calc.py and report the number."
 
 CALC = '''"""Sums."""
 
@@ -34,7 +42,7 @@ FILES = {
     "terms.txt": "größer als null\nSumme: größer als null\n",
     "notes.txt": "größer als null\nSumme: größer als null",  # without a final newline
 }
-# Edits: the file, the text before, the text after.
+# Edits: the file, the old text, the new text.
 ADD_MULTIPLY = (
     ("calc.py", "def total", "def multiply(a, b):\n    return a * b\n\n\ndef total"),
     (
@@ -48,18 +56,17 @@ RUN_TESTS = "python3 -B -m unittest -q test_calc"
 
 
 class Workspace:
-    """`files` after the calls so far; each method returns the event of a change."""
+    """`files` after the calls so far. Each method returns a change's event."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.files = dict(FILES)
-        self.names = set(FILES)  # of all files that there were
+        self.names = set(FILES)  # including deleted files
 
     def path(self, name: str) -> str:
         return str(self.folder / name)
 
     def write(self, name: str, content: str) -> Event:
-        """Write a whole file."""
         if name not in self.files:
             self.files[name] = content
             self.names.add(name)
@@ -67,7 +74,6 @@ class Workspace:
         return self._change(name, content)
 
     def edit(self, name: str, old: str, new: str, *, every: bool = False) -> Event:
-        """Replace a text in a file."""
         assert old in self.files[name]
         return self._change(name, self.files[name].replace(old, new, -1 if every else 1))
 
@@ -80,3 +86,36 @@ class Workspace:
         lines = list(difflib.ndiff(before.splitlines(keepends=True), content.splitlines(keepends=True)))
         added, removed = (len([line for line in lines if line.startswith(sign)]) for sign in "+-")
         return Event("file_diff", path=name, linesAdded=added, linesRemoved=removed)
+
+
+def fix_and_multiply(tools: Any, notes: str) -> Conversation:
+    """Return a conversation with a subagent, parallel calls, and a model call that is rejected once.
+
+    notes -- the file that an edit changes at two positions
+    """
+    return [
+        Prompt(FIX),
+        Answer("I'll read the code and its test.", tools.read("calc.py"), tools.read("test_calc.py")),
+        Answer("I'll plan the work.", *tools.start_tasks()),
+        Answer("The test reproduces the bug.", tools.bash(RUN_TESTS, exit_code=1)),
+        Answer("add() subtracts.", tools.edit_call("calc.py", "return a - b", "return a + b")),
+        Answer(tools.bash(RUN_TESTS), rejected_with=529),
+        Answer(
+            "A subagent counts the functions.",
+            tools.subagent(COUNT, Answer(tools.read("calc.py")), Answer("There are 2 functions.")),
+        ),
+        Answer(tools.write_call("CHANGES.md", "# Changes\n\n- add() adds.\n")),
+        Answer(tools.read("README.md"), tools.read(notes)),
+        Answer(
+            "I will make three changes.",
+            tools.write_call("README.md", "# Calc\n\nAdds numbers correctly.\n"),
+            tools.edit_call(notes, "größer als null", "≥ 0", every=True),
+            tools.bash("sleep 0.2; exit 3", exit_code=3),
+        ),
+        Answer("Both tasks are done.", *tools.finish_tasks()),
+        Answer("add() now adds."),
+        Prompt(MULTIPLY),
+        *[Answer(tools.edit_call(*edit)) for edit in ADD_MULTIPLY],
+        Answer("Both are done.", tools.bash(RUN_TESTS)),
+        Answer("multiply() works."),
+    ]

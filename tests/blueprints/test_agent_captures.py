@@ -40,7 +40,7 @@ def session(clock, file, key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    """Return the session's events as kind and data. Fails if they contain private data."""
+    """Return a function that reads the session's events as kind and data, and rejects private data."""
 
     def read():
         events = exported(reviewer, session)
@@ -129,11 +129,11 @@ def test_claude_code_telemetry_is_recorded(candidate, clock, session, recorded, 
         each["tool_use_id"] for name, each in sent if name == "tool_decision" and each["decision"] == "reject"
     }
     assert results == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | rejected
-    requests = [each for name, each in sent if name == "api_request"]
+    api_requests = [each for name, each in sent if name == "api_request"]
     responses = of_kind(events, "ai_response", "subagent_usage")
     for field, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
         total = sum(data.get(field, 0) for data in responses)
-        assert total == pytest.approx(sum(each[attribute] for each in requests))
+        assert total == pytest.approx(sum(each[attribute] for each in api_requests))
     assert [data["toMode"] for data in of_kind(events, "mode_change")] == [
         each["to_mode"] for name, each in sent if name == "permission_mode_changed"
     ]

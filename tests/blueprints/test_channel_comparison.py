@@ -48,7 +48,7 @@ def test_matching_channels_have_no_findings(reviewer, session):
     assert findings(reviewer, session) == {}
 
 
-def test_agent_session_without_hooks_is_a_finding_once_hooks_have_worked(clock, reviewer, session):
+def test_missing_hooks_are_a_finding_after_hooks_have_worked(clock, reviewer, session):
     record(session, "proxy", prompt("Before any hook"), agent_session="agent-0")
     record(session, "http-hook", prompt())
     clock.fixed += timedelta(minutes=1)
@@ -58,7 +58,7 @@ def test_agent_session_without_hooks_is_a_finding_once_hooks_have_worked(clock, 
     assert findings(reviewer, session) == {"hooks_missing": (1, [latest_id("proxy", "ai_response")])}
 
 
-def test_hooks_of_one_agent_are_not_expected_of_a_different_agent(clock, reviewer, session):
+def test_hooks_are_expected_separately_for_each_agent(clock, reviewer, session):
     record(session, "http-hook", prompt())
     clock.fixed += timedelta(minutes=1)
     record(session, "proxy", prompt(), agent_session="agent-1")
@@ -67,7 +67,7 @@ def test_hooks_of_one_agent_are_not_expected_of_a_different_agent(clock, reviewe
 
 
 @pytest.mark.parametrize("channel", ["http-hook", "otlp"])
-def test_call_without_a_proxied_response_is_a_finding(reviewer, session, channel):
+def test_call_missing_from_the_proxy_is_a_finding(reviewer, session, channel):
     record(session, "proxy", intent(), command())
     record(session, channel, intent("toolu_2"), command(call="toolu_2"), command())
     assert findings(reviewer, session) == {"call_not_proxied": (1, [latest_id(channel, "tool_intent")])}

@@ -71,7 +71,7 @@ def test_call_counts_once(reviewer, session):
     assert Session.get_by_id(session.id).event_count == get(reviewer, session)["eventCount"] == 5
 
 
-def test_analytics_artifacts_and_recent_activity_exclude_duplicates(reviewer, session):
+def test_analytics_artifacts_and_activity_exclude_duplicates(reviewer, session):
     record_everywhere(session, *EVENTS, PLAN)
     assert get(reviewer, session, "analytics")["tools"] == [{"name": "Bash", "calls": 1}]
     artifacts = get(reviewer, session, "artifacts")
@@ -85,9 +85,8 @@ def test_analytics_artifacts_and_recent_activity_exclude_duplicates(reviewer, se
 
 def test_all_channels_are_duplicates_of_the_client(reviewer, session):
     alone = factories.make_session(factories.make_key(session.key.assessment))
-    client_events = [
-        envelope("command", at=second, data={"command": "make", "exitCode": 0}) for second in (1, 3)
-    ]
+    data = {"command": "make", "exitCode": 0}
+    client_events = [envelope("command", at=second, data=data) for second in (1, 3)]
     for event in client_events:
         add_event(alone, event)
     record_everywhere(session, *EVENTS)
@@ -121,7 +120,7 @@ def test_timeline_marks_duplicates_and_filters_by_channel(reviewer, session):
     assert {event["source"] for event in rows.values()} == {"claude-code"}
     one = get(reviewer, session, "timeline", rows["otlp", "prompt"]["id"])["event"]
     assert (one["channel"], one["counts"]) == ("otlp", False)
-    add_event(session, envelope(id="own"))
+    add_event(session, envelope(id="client"))
     for channel, count in [("otlp", 2), ("proxy", 1), ("http-hook", 0), ("client", 1)]:
         assert len(get(reviewer, session, "timeline", channel=channel)["events"]) == count
     compact = reviewer.get(f"/v1/sessions/{session.id}/timeline/compact").text.splitlines()
@@ -136,7 +135,7 @@ def test_decisions_mark_duplicates(reviewer, session):
     assert counting == {"proxy": True, "http-hook": False, "otlp": False}
 
 
-def test_client_session_requires_no_statement_for_duplicates(reviewer, session):
+def test_client_session_requires_no_search_for_duplicates(reviewer, session):
     add_event(session, envelope())
     for path, events in (["timeline"], 1), (["timeline", "compact"], 2):
         with statements.counted() as sent:
@@ -151,19 +150,19 @@ def test_client_session_requires_no_statement_for_duplicates(reviewer, session):
 def test_client_cannot_forge_a_channel(candidate, reviewer, key, channel):
     sent = envelope(source={"channel": channel, "tool": "claude-code"}, provenance={"methods": [channel]})
     Consent.record(key, "1", "1" * 64, list(CHANNELS))
-    own = sessions.redeem(key.key)
+    session = sessions.redeem(key.key)
     assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
     assert candidate.post("/v1/hooks/ingest/batch", {"events": [sent | {"id": "2"}]}).status_code == 200
     assert [event.channel for event in Event.select()] == [None, None]
-    factories.record(own, channel, PROMPT)
-    assert get(reviewer, own)["eventCount"] == 2
+    factories.record(session, channel, PROMPT)
+    assert get(reviewer, session)["eventCount"] == 2
     # The client did not report the proxy's prompt.
-    assert finding_codes(reviewer, own) == (["prompt_not_reported"] if channel == "proxy" else [])
+    assert finding_codes(reviewer, session) == (["prompt_not_reported"] if channel == "proxy" else [])
 
 
 def test_client_cannot_replace_a_recorded_event(candidate, key):
-    own = factories.make_recorded_session(key)
-    factories.record(own, "proxy", PROMPT)
+    session = factories.make_recorded_session(key)
+    factories.record(session, "proxy", PROMPT)
     sent = envelope(id=Event.get().event_id, data={"text": "forged"})
     assert candidate.post("/v1/hooks/ingest", sent).status_code == 200
     assert json.loads(Event.get().envelope)["data"]["text"] == "Fix it"
@@ -184,18 +183,15 @@ def test_manipulated_channel_is_a_finding(reviewer, session, columns):
     factories.record(session, "proxy", FAILED)
     assert finding_codes(reviewer, session) == []
     Event.update(columns).execute()
-    is_telemetry = columns == {"channel": "otlp"}
-    assert finding_codes(reviewer, session) == [
-        "column_changed",
-        *(["call_not_proxied"] if is_telemetry else []),
-    ]
+    comparison = ["call_not_proxied"] if columns == {"channel": "otlp"} else []
+    assert finding_codes(reviewer, session) == ["column_changed", *comparison]
 
 
-def test_recorded_events_need_no_signature_of_a_signing_client(clock, reviewer, key):
+def test_recorded_events_require_no_signature(clock, reviewer, key):
     Consent.record(key, "1", "1" * 64, list(CHANNELS))
-    own = sessions.redeem(key.key, Signer().public_key)
-    factories.record(own, "proxy", PROMPT)
-    assert finding_codes(reviewer, own) == []
+    session = sessions.redeem(key.key, Signer().public_key)
+    factories.record(session, "proxy", PROMPT)
+    assert finding_codes(reviewer, session) == []
 
 
 @pytest.mark.parametrize("column", ["channel", "agent_session", "joins", "source"])
@@ -205,16 +201,9 @@ def test_malformed_columns_can_be_read(reviewer, session, column, value):
         value = value.replace("x'ff'", "'1'")
     record_everywhere(session, *EVENTS)
     db.execute_sql(f"UPDATE events SET {column} = {value} WHERE seq = (SELECT MIN(seq) FROM events)")
-    for resource in (
-        "timeline",
-        "timeline/compact",
-        "artifacts",
-        "analytics",
-        "decisions",
-        "recent-activity",
-    ):
-        assert reviewer.get(f"/v1/sessions/{session.id}/{resource}").status_code == 200, resource
-    assert get(reviewer, session)
+    resources = "timeline timeline/compact artifacts analytics decisions recent-activity"
+    for resource in ("", *resources.split()):
+        assert reviewer.get(f"/v1/sessions/{session.id}/{resource}".rstrip("/")).status_code == 200, resource
     assert finding_codes(reviewer, session)
     sessions.complete(session)
 
@@ -224,13 +213,11 @@ def test_malformed_columns_can_be_read(reviewer, session, column, value):
 
 def test_recorded_event_is_not_the_first_event(anonymous, session):
     factories.record(session, "proxy", PROMPT)
-    again = {"key": session.key.key, "signingPubKey": Signer().public_key}
-    assert anonymous.post("/v1/candidate/redeem", again).status_code == 200
+    body = {"key": session.key.key, "signingPubKey": Signer().public_key}
+    assert anonymous.post("/v1/candidate/redeem", body).status_code == 200
     add_event(session, envelope())
-    assert error_of(anonymous.post("/v1/candidate/redeem", again)) == (409, "already_redeemed")
+    assert error_of(anonymous.post("/v1/candidate/redeem", body)) == (409, "already_redeemed")
 
-
-# An independent computation
 
 KINDS = [
     *("prompt", "ai_response", "subagent_usage", "tool_intent"),

@@ -21,7 +21,7 @@ def assessment(organization):
 
 @pytest.fixture
 def people(app, organization):
-    """Two reviewers, and an admin."""
+    """Two reviewers and an admin."""
     people = [("Ann", "reviewer"), ("Bob", "reviewer"), ("Carol", "admin")]
     return [Caller.person(app, make_person(organization, role, name=name)) for name, role in people]
 
@@ -49,7 +49,7 @@ def values(caller, session):
     return {criterion["key"]: [score["value"] for score in criterion["scores"]] for criterion in criteria}
 
 
-def test_other_scores_appear_after_the_person_scored_every_criterion(people, scored):
+def test_other_scores_appear_after_a_person_has_scored_every_criterion(people, scored):
     ann, bob, carol = people
     for caller in (bob, carol):
         card = scorecard(caller, scored)

@@ -11,7 +11,7 @@ from response_checks import error_of, error_paths
 from models import Event, Session, sessions
 
 PATH = "/v1/hooks/ingest"
-NOWHERE = "00000000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 OK, SKIPPED = (201, {"ok": True}), (200, {"ok": True, "skipped": True})
 LATE = (201, {"ok": True, "late": True})
 
@@ -101,14 +101,14 @@ def test_event_ids_are_unique_only_within_a_session(app, candidate, assessment, 
 def test_session_id_must_be_the_keys_session(candidate, assessment, session):
     for text in (str(session.id), str(session.id).upper()):
         assert ingest(candidate, envelope(sessionId=text)) == OK
-    for foreign in (NOWHERE, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
+    for foreign in (UNKNOWN_ID, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
         assert error_of(candidate.post(PATH, envelope(sessionId=foreign))) == (404, "not_found"), foreign
     assert Event.select().count() == 2
 
 
 def test_key_must_be_redeemed(candidate):
     assert error_of(candidate.post(PATH, envelope())) == (409, "not_redeemed")
-    for unknown in ("nonsense", NOWHERE):
+    for unknown in ("nonsense", UNKNOWN_ID):
         assert error_of(candidate.post(PATH, envelope(sessionId=unknown))) == (404, "not_found")
     assert Event.select().count() == 0
 
@@ -124,8 +124,8 @@ def test_errors_have_a_fixed_precedence(app, clock, anonymous, reviewer, candida
     gzipped = {"json": envelope(), "headers": {"Content-Encoding": "gzip"}}
     for sent in (plain, gzipped):
         assert error_of(candidate.request("POST", PATH, **sent)) == (415, "unsupported_media_type")
-    assert error_of(candidate.post(PATH, {"id": 7, "sessionId": NOWHERE})) == (400, "invalid_request")
-    assert error_of(candidate.post(PATH, envelope(sessionId=NOWHERE))) == (404, "not_found")
+    assert error_of(candidate.post(PATH, {"id": 7, "sessionId": UNKNOWN_ID})) == (400, "invalid_request")
+    assert error_of(candidate.post(PATH, envelope(sessionId=UNKNOWN_ID))) == (404, "not_found")
     assert error_of(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 
@@ -156,9 +156,7 @@ def counts(reviewer, session):
     return body["eventCount"], body["lateEventCount"], body["metrics"]["promptCount"]
 
 
-def test_events_count_for_ten_minutes_and_are_stored_for_a_day_after_the_close(
-    clock, reviewer, candidate, session
-):
+def test_windows_start_at_the_close(clock, reviewer, candidate, session):
     sessions.complete(session)
     assert counts(reviewer, session) == (0, 0, 0)
     clock.fixed += timedelta(minutes=10, milliseconds=-1)

@@ -105,13 +105,12 @@ def test_parsing_stops_after_500_events(candidate, session, rest):
     assert Event.select().count() == 0
 
 
-def event_with(values):
-    """Return an event with this number of values."""
-    return EVENT.replace("{}", f'{{"a": [{"0," * (values - 8)} 0]}}').replace('"x"', f'"{values}"')
+def event_with_values(count):
+    return EVENT.replace("{}", f'{{"a": [{"0," * (count - 8)} 0]}}').replace('"x"', f'"{count}"')
 
 
 def test_event_with_too_many_values_is_rejected(candidate, session):
-    response = post_text(candidate, f'{{"events": [{event_with(100_001)}, {EVENT}]}}')
+    response = post_text(candidate, f'{{"events": [{event_with_values(100_001)}, {EVENT}]}}')
     error = "The JSON has more than 100000 values."
     assert response.json["results"] == [
         {"id": "100001", "status": "rejected", "error": error},
@@ -120,7 +119,7 @@ def test_event_with_too_many_values_is_rejected(candidate, session):
 
 
 def test_batch_with_too_many_values_is_rejected(candidate, session):
-    events = [event_with(values) for values in (66_664, 66_665, 66_666)]
+    events = [event_with_values(count) for count in (66_664, 66_665, 66_666)]
     assert statuses(post_text(candidate, f'{{"events": [{", ".join(events)}]}}')) == ["created"] * 3
     response = post_text(candidate, f'{{"events": [{", ".join([*events, EVENT])}]}}')
     assert error_of(response) == (400, "too_many_values")

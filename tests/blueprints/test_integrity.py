@@ -103,11 +103,9 @@ def test_all_changed_and_missing_events_are_named(reviewer, signed, chained):
     overwrite(second, fourth.envelope)
     overwrite(fourth, second.envelope)
     Event.delete().where(Event.event_id.in_(ids[::2])).execute()
-    expected = [*(("event_missing", [event_id]) for event_id in ids[::2])]
-    expected += [("event_changed", [event_id]) for event_id in ids[1::2]]
-    assert sorted(each for each in findings(reviewer, signed) if each[0] in dict(expected)) == sorted(
-        expected
-    )
+    reported = findings(reviewer, signed)
+    assert [named for code, named in reported if code == "event_missing"] == [[ids[0]], [ids[2]], [ids[4]]]
+    assert [named for code, named in reported if code == "event_changed"] == [[ids[1]], [ids[3]]]
 
 
 def test_event_lost_in_transit_is_a_gap(reviewer, signed, signer):
@@ -198,7 +196,7 @@ def test_candidate_sees_the_seal_of_a_closed_session(app, reviewer, signed, chai
 
 
 def test_signed_log_has_signed_events_in_chain_order(app, signed, signer):
-    events = [signer.event(signed, at=second, data={"text": f"{second}"}) for second in (3, 1, 2)]
+    events = [signer.event(signed, at=second) for second in (3, 1, 2)]
     add(signed, *reversed(events), envelope())
     log = signed_log(app, signed)
     assert (log["sessionId"], log["signingPubkey"]) == (str(signed.id), signer.public_key)

@@ -84,15 +84,6 @@ def test_candidates_see_only_their_assessments_issue(app, organization):
     assert error_of(candidate.get(f"{PATH}/{other.id}")) == (404, "not_found")
 
 
-def test_issues_are_listed_by_creation_time(clock, reviewer):
-    for number in range(5):
-        reviewer.post(PATH, BODY | {"title": f"Issue {number}"})
-        clock.fixed += timedelta(seconds=number % 2)
-    assert titles(reviewer, limit=2, offset=1) == ["Issue 1", "Issue 2"]
-    page = reviewer.get(PATH, limit=0, offset=9)
-    assert page.json == {"issues": [], "next": None, "total": 5, "limit": 1, "offset": 9}
-
-
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

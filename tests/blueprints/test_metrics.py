@@ -8,9 +8,7 @@ from callers import Caller
 from prometheus_client.parser import text_string_to_metric_families
 from response_checks import error_of
 
-import config
 import models
-from app import create_app
 from models import Delivery, sessions
 from models.deliveries import outcomes
 
@@ -18,13 +16,8 @@ TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture
-def monitored(app, database_url):
-    """The application with a METRICS_TOKEN, on the test's database."""
-    bound = models.db.obj
-    settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": TOKEN, "RATELIMIT_ENABLED": "false"}
-    created = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
-    models.db.initialize(bound)
-    return created
+def monitored(app_with):
+    return app_with(METRICS_TOKEN=TOKEN, RATELIMIT_ENABLED="false")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Lists are paged by cursor, in either order, in constant time per page."""
+"""Lists are ordered by creation time and paged by cursor, in constant time per page."""
 
 from datetime import timedelta
 
@@ -63,12 +63,14 @@ def read_all(reviewer, path, **query):
         after = page["next"] and {"after": page["next"]}
 
 
-def test_cursors_read_every_entry_once_in_either_order(reviewer, lists):
+def test_lists_are_ordered_by_creation_time_and_read_completely_by_cursor(reviewer, lists):
     for name, path in lists.items():
         page = body_of(reviewer.get(path, limit=200))
         ids = [entry["id"] for entry in entries_of(page)]
         assert len(ids) >= COUNT, name
         assert page["next"] is None, name
+        times = [entry.get("createdAt") or entry["redeemedAt"] for entry in entries_of(page)]
+        assert times == sorted(times, reverse=name in NEWEST_FIRST), name
         default, other = ("desc", "asc") if name in NEWEST_FIRST else ("asc", "desc")
         for query, expected in (({}, ids), ({"order": default}, ids), ({"order": other}, ids[::-1])):
             assert [entry["id"] for entry in read_all(reviewer, path, limit=2, **query)] == expected, name

@@ -91,7 +91,7 @@ def test_the_total_requires_a_score_for_every_criterion(reviewer, scored):
     assert scorecard(reviewer, scored)["total"] == 9.5
 
 
-def test_the_latest_score_counts_and_earlier_ones_stay_in_the_history(
+def test_the_latest_score_counts_and_earlier_scores_stay_in_the_history(
     clock, app, organization, reviewer, scored
 ):
     other = Caller.reviewer(app, organization)

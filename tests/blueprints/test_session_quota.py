@@ -37,14 +37,13 @@ def statuses(results):
 
 
 def stored(session):
-    """Return the session, whose stored bytes must equal the events' size."""
+    """Return the session's row. Its stored bytes must equal the events' size."""
     row = Session.get_by_id(session.id)
-    sizes = [len(event.envelope.encode()) for event in Event.select()]
-    assert sessions.stored_bytes(row) == sum(sizes)
+    assert sessions.stored_bytes(row) == sum(len(event.envelope.encode()) for event in Event.select())
     return row
 
 
-def finding(reviewer, session):
+def rejected_events(reviewer, session):
     findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
     return next((finding["count"] for finding in findings if finding["code"] == "session_full"), None)
 
@@ -53,12 +52,12 @@ def test_number_of_events_is_limited(reviewer, candidate, session, limit):
     limit(events=3)
     events = [envelope() for _ in range(3)]
     assert post(candidate, *events) == [201] * 3
-    assert finding(reviewer, session) is None
+    assert rejected_events(reviewer, session) is None
     assert error_of(candidate.post(PATH, envelope())) == (413, "session_full")
     assert post(candidate, envelope(), events[0]) == [413, 200]
     assert Event.select().count() == 3
     assert stored(session).stored_event_count == 3
-    assert finding(reviewer, session) == 2
+    assert rejected_events(reviewer, session) == 2
 
 
 def test_bytes_are_limited(reviewer, candidate, session, limit):
@@ -70,7 +69,7 @@ def test_bytes_are_limited(reviewer, candidate, session, limit):
     more = [event | {"id": event["id"][:-1] + last} for last in "xy"]
     assert post(candidate, *more, event) == [201, 413, 200]
     assert stored(session).stored_event_bytes == 2 * size
-    assert finding(reviewer, session) == 1
+    assert rejected_events(reviewer, session) == 1
 
 
 def test_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
@@ -87,7 +86,7 @@ def test_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
     events = [envelope() for _ in range(3)]
     assert statuses(post_batch(candidate, *events, first)) == ["created", "created", "rejected", "skipped"]
     assert stored(session).stored_event_count == 4
-    assert finding(reviewer, session) == 3
+    assert rejected_events(reviewer, session) == 3
 
 
 def test_rejected_id_can_be_sent_again(candidate, session, limit):

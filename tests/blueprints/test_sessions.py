@@ -12,11 +12,11 @@ from models import Event, Session, TaskFailure, db, sessions
 from models.sessions import metrics
 from models.sessions.session import METRIC_COLUMNS
 
-FOR_ALL = {
+CANDIDATE_FIELDS = {
     "id", "assessmentId", "keyId", "orgName", "assessmentTitle", "status", "eventCount", "lateEventCount",
     "redeemedAt", "closesAt", "closedAt", "completedAt", "retainedUntil", "erasureRequestedAt",
 }  # fmt: skip
-FOR_REVIEWERS = {
+REVIEWER_FIELDS = {
     *("candidateName", "candidateEmail", "hiredAt", "metrics", "coverage", "erasedAt", "testResult"),
     *("decision", "decisionReason", "decidedAt", "decidedBy"),
 }
@@ -46,10 +46,10 @@ def put_result(reviewer, session, **result):
     return reviewer.put(f"/v1/sessions/{session.id}/test-result", result)
 
 
-def test_open_session(reviewer, limited):
+def test_open_session_fields(reviewer, limited):
     add_event(limited, envelope())
     body = read(reviewer, limited)
-    nulls = (
+    null = (
         "closedAt",
         "completedAt",
         "retainedUntil",
@@ -58,7 +58,7 @@ def test_open_session(reviewer, limited):
         "metrics",
         "erasedAt",
     )
-    assert body == body | dict.fromkeys(nulls) | {
+    assert body == body | dict.fromkeys(null) | {
         "id": str(limited.id),
         "assessmentId": str(limited.assessment_id),
         "keyId": str(limited.key_id),
@@ -75,14 +75,14 @@ def test_open_session(reviewer, limited):
     }
 
 
-def test_completed_session(clock, reviewer, session):
+def test_completed_session_fields(clock, reviewer, session):
     add_event(session, envelope("session_start"))
     add_event(session, envelope("prompt", at=90))
     clock.fixed += timedelta(minutes=3)
     sessions.complete(session)
     session.key.revoke()
     body = read(reviewer, session)
-    assert set(body) >= FOR_ALL | FOR_REVIEWERS
+    assert set(body) >= CANDIDATE_FIELDS | REVIEWER_FIELDS
     assert (body["status"], body["closesAt"]) == ("completed", None)
     assert body["closedAt"] == body["completedAt"] == "2026-04-01T09:03:00.000Z"
     assert set(body["metrics"]) >= METRICS
@@ -113,8 +113,8 @@ def test_metrics_are_rounded_only_in_responses(reviewer, assessment):
 def test_reviewers_fields_are_hidden_from_candidates(candidate, session):
     for status in ("active", "completed"):
         body = read(candidate, session)
-        assert set(body) >= FOR_ALL
-        assert not set(body) & FOR_REVIEWERS
+        assert set(body) >= CANDIDATE_FIELDS
+        assert not set(body) & REVIEWER_FIELDS
         assert body["status"] == status
         sessions.complete(session)
 
@@ -132,12 +132,12 @@ def test_session_expires_five_minutes_after_its_limit(clock, reviewer, limited):
 def test_expired_session_closes_at_its_limit(app, clock, reviewer, limited, first):
     add_event(limited, envelope("prompt"))
     clock.fixed += timedelta(days=30)
-    read_by = {
+    actions = {
         "candidate": lambda: read(Caller.candidate(app, limited.key), limited),
         "reviewer": lambda: read(reviewer, limited),
         "close": lambda: close(reviewer, limited),
     }
-    assert read_by[first]()["closedAt"] == LIMIT
+    assert actions[first]()["closedAt"] == LIMIT
     assert read(reviewer, limited)["metrics"]["promptCount"] == 1
 
 
@@ -194,7 +194,7 @@ def test_metrics_are_kept_when_the_events_are_deleted(reviewer, assessment):
     assert after["eventCount"] == 2
 
 
-# Deriving a large session's metrics takes long
+# Concurrent requests while metrics are derived
 
 
 def complete(reviewer, session):

@@ -192,8 +192,9 @@ def test_submission_that_arrives_after_the_erasure_is_deleted(candidate, session
     receive = store.receive
 
     def receive_and_erase(*arguments):
-        receive(*arguments)
+        sha256 = receive(*arguments)
         privacy.erase(session.key)
+        return sha256
 
     monkeypatch.setattr(store, "receive", receive_and_erase)
     assert error_of(submit_work(candidate)) == (409, "erased")

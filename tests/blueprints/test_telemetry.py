@@ -193,14 +193,10 @@ def completed(reviewer, session):
 
 def test_codex_response_counts_once_with_proxy_and_telemetry(candidate, reviewer, session):
     """Codex's telemetry has no request id, and includes cached tokens in the input."""
-    counts = {"inputTokens": 400, "outputTokens": 42, "cacheReadTokens": 6500, "cacheWriteTokens": 100}
-    response = {
-        "model": "gpt-5.5",
-        "requestId": "r1",
-        "usageScope": "request",
-        "lastAssistantMessage": "Done",
-    }
-    event = RecordedEvent("ai_response", response | counts, "r1")
+    response = {"model": "gpt-5.5", "requestId": "r1", "lastAssistantMessage": "Done"}
+    usage = {"usageScope": "request", "inputTokens": 400, "outputTokens": 42}
+    usage |= {"cacheReadTokens": 6500, "cacheWriteTokens": 100}
+    event = RecordedEvent("ai_response", response | usage, "r1")
     factories.record(session, "proxy", event, agent_session="c1", tool="codex")
     tokens = {"input_token_count": "7000", "output_token_count": "42"}
     tokens |= {"cached_token_count": "6500", "cache_write_token_count": "100"}
@@ -208,11 +204,11 @@ def test_codex_response_counts_once_with_proxy_and_telemetry(candidate, reviewer
     assert_accepted(post(candidate, batch(record("codex.sse_event", **common, **tokens))))
     body = completed(reviewer, session)
     assert (body["eventCount"], body["duplicateEventCount"]) == (1, 1)
-    expected = {"input": 400, "output": 42, "cacheRead": 6500, "cacheWrite": 100}
-    assert body["metrics"]["tokens"] == {"gpt-5.5": expected}
+    tokens = {"input": 400, "output": 42, "cacheRead": 6500, "cacheWrite": 100}
+    assert body["metrics"]["tokens"] == {"gpt-5.5": tokens}
 
 
-def test_claude_code_response_counts_once_with_hooks_and_telemetry(candidate, reviewer, session):
+def test_claude_code_response_counts_once_with_hook_and_telemetry(candidate, reviewer, session):
     """The hook has the text, and the telemetry has the usage."""
     text = {"response": "Fixed.", "request_id": "req_1", "model": "claude-opus-4-8"}
     hook = {"hook_event_name": "Stop", "session_id": "s1", "last_assistant_message": "Fixed."}

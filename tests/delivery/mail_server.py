@@ -1,6 +1,5 @@
 """A local SMTP server."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +7,8 @@ from dataclasses import dataclass, field
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-HOST = "127.0.0.1"
+from tests.servers import HOST, free_port
+
 HANG_UP = "hang up"
 
 
@@ -63,9 +63,3 @@ def accepts(user: str, password: str):
     return lambda server, session, envelope, mechanism, login: AuthResult(
         success=login == expected, handled=False
     )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]

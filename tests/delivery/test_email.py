@@ -79,7 +79,7 @@ HEADERS = {
 }
 
 
-def test_headers():
+def test_the_headers_are_complete():
     headers = dict(received().items())
     assert headers.pop("Content-Type").startswith("multipart/alternative")
     assert headers == HEADERS
@@ -108,6 +108,7 @@ def test_text_and_html_have_the_same_content():
             "./submit",
         ):
             assert part in " ".join(text.split())
+        assert text.lower().index("how to start") < text.index("Two workers claim")
 
 
 def test_client_commands_are_included_only_if_client_install_is_set():
@@ -122,12 +123,6 @@ def test_client_commands_are_included_only_if_client_install_is_set():
             "$env:PROMPTSTER_API_URL='https://assess.example'",
         ):
             assert part in text
-
-
-def test_the_instructions_precede_the_task():
-    for text in texts_of(received()):
-        lowered = text.lower()
-        assert lowered.index("how to start") < lowered.index("two workers claim")
 
 
 def test_a_base_url_with_a_quote_is_escaped_for_each_shell():

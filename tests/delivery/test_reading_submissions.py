@@ -66,12 +66,12 @@ def change(path, diff="", kind="file_diff", attribution="likely_ai", at=0, **dat
     return envelope(kind, at, {"path": path, "diff": diff} | data, provenance={"attribution": attribution})
 
 
-def shown(reviewer, session):
+def get_session(reviewer, session):
     return body_of(reviewer.get(f"/v1/sessions/{session.id}"))
 
 
 def manual_line_ratio(reviewer, session):
-    return shown(reviewer, session)["metrics"]["manualLineRatio"]
+    return get_session(reviewer, session)["metrics"]["manualLineRatio"]
 
 
 def final_diff(reviewer, session, **query):
@@ -147,7 +147,7 @@ def test_a_new_submission_replaces_an_unreadable_submission(start, submit, read,
     for content in (b"# v2 git bundle\n", ONE_LINE):
         submit(content, session)
         read()
-    assert shown(reviewer, session)["submission"]["state"] == "read"
+    assert get_session(reviewer, session)["submission"]["state"] == "read"
     assert "submission_unreadable" not in codes(reviewer, session)
 
 
@@ -271,7 +271,7 @@ def test_a_failing_process_is_tried_three_times(submit, read, reviewer, clock, m
         read()  # too early
         assert Submission.get().attempts == attempt
         clock.fixed += RETRY_PAUSE
-    assert shown(reviewer, session)["submission"]["state"] == "unreadable"
+    assert get_session(reviewer, session)["submission"]["state"] == "unreadable"
     assert TaskFailure.select().count() == 0
 
 

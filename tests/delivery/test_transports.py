@@ -14,9 +14,10 @@ from delivery import PermanentFailure, TemporaryFailure
 from delivery.email import compose
 from delivery.transports import SmtpTransport, transport_from
 from rules.delivery.smtp_url import parse_smtp_url
-from tests.delivery.mail_server import HANG_UP, HOST, Mailbox, accepts, free_port, smtp_server
+from tests.delivery.mail_server import HANG_UP, Mailbox, accepts, smtp_server
 from tests.delivery.receiver import raw_server
 from tests.delivery.test_email import INVITATION, NOW, SENDER, texts_of
+from tests.servers import HOST, free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 

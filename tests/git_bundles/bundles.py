@@ -55,8 +55,8 @@ def bundle(folder: Path, *references: str) -> bytes:
 
 
 def object_name(kind: int, content: bytes) -> bytes:
-    word = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}[kind]
-    return hashlib.sha1(word + b" %d\0" % len(content) + content).digest()
+    type_name = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}[kind]
+    return hashlib.sha1(type_name + b" %d\0" % len(content) + content).digest()
 
 
 class Pack:

@@ -50,40 +50,23 @@ def with_claimed_size(size):
 
 def with_claimed_count(count):
     pack = Pack()
-    tree = pack.add_tree()
-    head = pack.add_commit(tree)
     pack.count = count
-    return pack.bundle(head)
+    return bundle_of_tree(pack, pack.add_tree())
 
 
-def cycle_of_references():
-    """Two deltas based on each other."""
+def with_delta(content):
     pack = Pack()
-    head = pack.add_commit(pack.add_tree((*FILE, b"\1" * 20)))
-    pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\1" * 20)
-    pack.add(REF_DELTA, varint(1) + varint(1) + b"\1a", base=b"\2" * 20)
-    return pack.bundle(head)
+    offset = pack.add(BLOB, b"base\n")
+    pack.add(OFS_DELTA, content, base=offset_to(pack.size - offset))
+    return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, b"base\n"))))
 
 
-def delta(content, base=b"base\n", **options):
+def with_bases(kind, *bases):
+    """A bundle with a delta for each base."""
     pack = Pack()
-    at = pack.add(BLOB, base)
-    pack.add(OFS_DELTA, content, base=offset_to(pack.size - at), **options)
-    return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, base))))
-
-
-def delta_of_itself():
-    pack = Pack()
-    head = pack.add_commit(pack.add_tree())
-    pack.add(OFS_DELTA, varint(1) + varint(1), base=b"\0")
-    return pack.bundle(head)
-
-
-def delta_before_the_pack():
-    pack = Pack()
-    head = pack.add_commit(pack.add_tree())
-    pack.add(OFS_DELTA, varint(1) + varint(1), base=offset_to(2**40))
-    return pack.bundle(head)
+    for base in bases:
+        pack.add(kind, varint(1) + varint(1) + b"\1a", base=base)
+    return bundle_of_tree(pack, pack.add_tree())
 
 
 def folders_in_folders(depth, width):
@@ -111,13 +94,6 @@ def many_files(count):
     return bundle_of_tree(pack, pack.add_tree(*(("100644", b"%06d" % n, blob) for n in range(count))))
 
 
-def many_objects(count):
-    pack = Pack()
-    for number in range(count):
-        pack.add(BLOB, b"%d" % number)
-    return bundle_of_tree(pack, pack.add_tree())
-
-
 def header(*lines):
     return b"\n".join([b"# v2 git bundle", *lines, b"", b""])
 
@@ -137,14 +113,14 @@ CASES = {
     "size too small": (with_claimed_size(1), DAMAGED),
     "size too large": (with_claimed_size(100), DAMAGED),
     "size of many bytes": (with_claimed_size(2**70), DAMAGED),
-    "cyclic deltas": (cycle_of_references(), DAMAGED),
-    "delta of itself": (delta_of_itself(), DAMAGED),
-    "delta before the pack": (delta_before_the_pack(), DAMAGED),
-    "delta with a false size": (delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
-    "delta beyond its base": (delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
-    "delta with an endless number": (delta(b"\x80" * 40), "A delta in the bundle is damaged."),
-    "empty delta": (delta(b""), DAMAGED),
-    "delta to a large object": (delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
+    "cyclic deltas": (with_bases(REF_DELTA, b"\1" * 20, b"\2" * 20), DAMAGED),
+    "delta of itself": (with_bases(OFS_DELTA, b"\0"), DAMAGED),
+    "delta before the pack": (with_bases(OFS_DELTA, offset_to(2**40)), DAMAGED),
+    "delta with a false size": (with_delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
+    "delta beyond its base": (with_delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
+    "delta with an endless number": (with_delta(b"\x80" * 40), "A delta in the bundle is damaged."),
+    "empty delta": (with_delta(b""), DAMAGED),
+    "delta to a large object": (with_delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
     "missing file": (with_tree((*FILE, b"\1" * 20)), LACKS),
     "missing folder": (with_tree(("40000", b"a", b"\1" * 20)), LACKS),
     "missing commit": (Pack().bundle(b"\1" * 20), LACKS),
@@ -214,7 +190,7 @@ def inflating_to(size, count=1):
             lambda: inflating_to(MAX_OBJECT_BYTES, MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
             "The objects in the bundle are larger than 200 MiB in total.",
         ),
-        (lambda: many_objects(100_001), "The bundle has more than 100,000 objects."),
+        (lambda: inflating_to(8, 100_001), "The bundle has more than 100,000 objects."),
     ],
     ids=["object size", "larger object", "memory", "total size", "objects"],
 )

@@ -173,9 +173,3 @@ def test_a_file_can_become_a_folder(repository, base, tmp_path):
     files = by_path(read(bundle(repository), tmp_path, base))
     statuses = {name: file["status"] for name, file in files.items()}
     assert statuses == {"old.txt": "deleted", "old.txt/inside.txt": "added"}
-
-
-def test_the_output_is_deterministic(repository, base, tmp_path):
-    commit(repository, {f"{number}.txt": f"{number}\n" for number in range(30)})
-    content = bundle(repository)
-    assert read(content, tmp_path, base) == read(content, tmp_path, base)

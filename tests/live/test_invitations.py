@@ -6,10 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.delivery.mail_server import HOST, Mailbox, free_port, smtp_server
+from tests.delivery.mail_server import Mailbox, smtp_server
 from tests.live.cast import invite, list_keys, make_assessment
 from tests.live.mailboxes import WaitingMailbox
 from tests.live.service import stop_process, wait_until
+from tests.servers import HOST, free_port
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 

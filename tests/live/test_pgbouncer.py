@@ -9,10 +9,10 @@ import psycopg2
 import pytest
 
 from models.database import process_lock
-from tests.delivery.mail_server import free_port
 from tests.live.cast import Candidate, event, invite, make_assessment
 from tests.live.client import run_concurrently
 from tests.live.service import HOST, Service, stop_process, wait_until
+from tests.servers import free_port
 from tools.scripts.run_with_parent import with_parent
 
 CONNECTIONS = 2

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivery.mail_server import free_port
 from tests.live.client import Client
 from tests.live.service import HOST, ROOT, Service, children, is_running, stop_process, wait_until
+from tests.servers import free_port
 
 
 def test_connections_queued_at_sigterm_are_served(tmp_path):

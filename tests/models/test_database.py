@@ -15,7 +15,7 @@ class RolledBackError(Exception):
     pass
 
 
-def test_a_transaction_opens_a_connection(app_on_database):
+def test_transactions_open_a_connection(app_on_database):
     assert db.is_closed()
     with db.atomic():
         assert FeedEvent.select().count() == 0
@@ -25,7 +25,7 @@ def test_a_transaction_opens_a_connection(app_on_database):
     db.close()
 
 
-def test_a_snapshot_sees_one_state_and_blocks_no_writer(app_on_database):
+def test_snapshots_see_one_state_and_do_not_block_writers(app_on_database):
     with db.connection_context(), snapshot():
         if is_postgres():
             assert db.execute_sql("SHOW transaction_isolation").fetchone() == ("repeatable read",)
@@ -36,14 +36,14 @@ def test_a_snapshot_sees_one_state_and_blocks_no_writer(app_on_database):
             other.rollback()
 
 
-def test_threads_of_a_process_write_one_at_a_time_on_sqlite(app_on_database):
+def test_threads_write_one_at_a_time_on_sqlite(app_on_database):
     if is_postgres():
         pytest.skip("PostgreSQL locks rows.")
     order = []
 
     def write():
         with db.connection_context():
-            # SQLite does not wait, so only the process' own lock can.
+            # Without SQLite's waiting, only the process's own lock can wait.
             db.pragma("busy_timeout", 0)
             try:
                 with db.atomic():

@@ -1,4 +1,4 @@
-"""Requests with the key of an erased candidate."""
+"""Requests with an erased candidate's key."""
 
 import pytest
 from factories import add_event, envelope
@@ -9,7 +9,7 @@ from storage import new_object_key
 
 
 @pytest.mark.usefixtures("session")
-def test_the_key_stops_working(reviewer, key, candidate, anonymous):
+def test_erased_keys_stop_working(reviewer, key, candidate, anonymous):
     assert reviewer.delete(f"/v1/candidates/{key.id}/data").status_code == 200
     assert candidate.get("/v1/candidate/me").status_code == 401
     assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 401
@@ -18,8 +18,7 @@ def test_the_key_stops_working(reviewer, key, candidate, anonymous):
     assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
 
 
-def test_a_request_that_waited_for_the_lock_is_rejected(reviewer, key, session):
-    """A request that was authenticated before the erasure and got the lock after it."""
+def test_requests_authenticated_before_the_erasure_are_rejected(reviewer, key, session):
     assert reviewer.delete(f"/v1/candidates/{key.id}/data").status_code == 200
     with pytest.raises(Unauthenticated):
         add_event(session, envelope())

@@ -1,4 +1,4 @@
-"""An erasure removes the person from every table, the bundle store and the email folder, and changes no statistic.
+"""Erasures remove candidates from every table, the bundle store and the email folder, but not from statistics.
 
 A new table needs `personal_data` on its model, and a row: from a POST, or in `make_record` or `make_settings`
 (tests/factories.py).
@@ -61,13 +61,13 @@ from tests.hostile.operations import create_missing, fill
 
 NAME, EMAIL, WORD = "Zebulon Quartermain", "zq@quartermain.example", "zqmarker"
 PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
-# In lower case: the search ignores the letter case.
+# In lower case, because the search is case-insensitive.
 TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
 MAX_BYTES = 2**29
-# An erasure deletes these rows although they have no free text.
+# Rows with personal data, but without free text.
 WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
-# Written by the service, or restricted to a few values.
+# The service writes these, or allows only a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
     "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.decision", "CandidateKey.key",
     "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
@@ -95,14 +95,9 @@ def emails(app, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def rubric(organization):
-    return make_rubric(organization)
-
-
-@pytest.fixture
-def cohort(organization, rubric, clock):
-    """An assessment with three closed sessions of other candidates."""
-    assessment = make_assessment(organization, rubric_id=rubric.id)
+def cohort(organization, clock):
+    """An assessment with three other candidates' closed sessions."""
+    assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     for number in range(3):
         make_closed_session(assessment, *make_events("other", prompts=number))
         clock.fixed += timedelta(minutes=7)
@@ -110,7 +105,7 @@ def cohort(organization, rubric, clock):
 
 
 def make_events(word, prompts):
-    """Events with the word in every field that a client can fill."""
+    """Yield events with the word in every field that a client can set."""
     yield envelope("session_start", data={word: word}, source=word, actor={"type": word}) | {
         "id": f"{word}-start"
     }
@@ -148,16 +143,8 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     submit_bundle(session, bundles, ids["object_key"])
     BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES)
     submit_work(session, bundles)
-    make_model_call(
-        session,
-        "gpt-5.5",
-        provider="openai",
-        request_id=WORD,
-        tool=WORD,
-        agent_session=WORD,
-        first_token_ms=120,
-        is_recorded=True,
-    )
+    traces = {"request_id": WORD, "tool": WORD, "agent_session": WORD}
+    make_model_call(session, "gpt-5.5", provider="openai", first_token_ms=120, is_recorded=True, **traces)
     ModelReservation.reserve(session, 1, 10**9)
     sessions.complete(session)
     sessions.submit_test_result(session, 3, 1, None, f"{NAME}'s clone")
@@ -178,7 +165,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
 
 
 def store_response(reviewer, key, session):
-    """Store a response about the candidate and about another candidate's key."""
+    """Store a response about the candidate and another key."""
     entry = {"id": str(key.id), "candidateName": NAME, "candidateEmail": EMAIL, "metadata": {WORD: WORD}}
     about_session = {"id": "another", "sessionId": str(session.id), "text": NAME}
     other = {"id": "other", "candidateName": "Alice"}
@@ -243,19 +230,14 @@ def test_no_table_has_traces_after_an_erasure(reviewer, person):
     assert tables_with_traces() == set()
 
 
-def test_no_response_with_an_idempotency_key_has_traces_after_an_erasure(reviewer, person):
+def test_no_idempotent_response_has_traces_after_an_erasure(reviewer, person):
     session = Session.get(Session.key == person)
     Delivery.update(state="failed").where(Delivery.subject_id == person.id).execute()
     message = WebhookDelivery.get(WebhookDelivery.candidate_id == person.id)
     ids = {"assessment_id": person.assessment_id, "candidate_id": person.id, "session_id": session.id}
     ids |= {"delivery_id": person.invitation_id, "webhook_id": message.webhook_id, "message_id": message.id}
-    texts = {
-        "candidateName": NAME,
-        "candidateNames": [NAME],
-        "candidateEmails": [EMAIL],
-        "note": WORD,
-        "count": 1,
-    }
+    texts = {"candidateName": NAME, "candidateNames": [NAME], "candidateEmails": [EMAIL]}
+    texts |= {"note": WORD, "count": 1}
     for route, row in ROWS.items():
         method, path = route.split(" ")
         if method in ("POST", "PUT", "PATCH") and set(re.findall(r"<(\w+)>", path)) <= ids.keys():
@@ -263,20 +245,18 @@ def test_no_response_with_an_idempotency_key_has_traces_after_an_erasure(reviewe
             headers = {"Idempotency-Key": f"{method}{path}"}
             body = {name: value for name, value in (row.body or {}).items() if not str(value).startswith("<")}
             response = reviewer.request(method, path, json=body | texts, headers=headers)
-            if response.status_code == 400:  # the operation does not know the texts
+            if response.status_code == 400:  # the operation has no such fields
                 reviewer.request(method, path, json=body, headers=headers)
-    stored = IdempotentRequest.select().where(
-        IdempotentRequest.answer.contains(NAME) | IdempotentRequest.answer.contains(EMAIL)
-    )
+    answer = IdempotentRequest.answer
+    stored = IdempotentRequest.select().where(answer.contains(NAME) | answer.contains(EMAIL))
     assert {row.path.rpartition("/")[2] for row in stored} >= {"keys", "close", "redeliver", "retry"}
-    for key in CandidateKey.select().where(
-        (CandidateKey.candidate_name == NAME) | (CandidateKey.id == person)
-    ):
+    is_theirs = (CandidateKey.candidate_name == NAME) | (CandidateKey.id == person)
+    for key in CandidateKey.select().where(is_theirs):
         erase(reviewer, key)
     assert tables_with_traces() == set()
 
 
-def test_a_response_is_found_by_its_path(reviewer, person):
+def test_responses_are_found_by_their_path(reviewer, person):
     session = Session.get(Session.key == person)
     body = {"note": {"text": NAME, "count": 3, "seen": True, "tags": [NAME]}}
     with IdempotentRequest.claim(reviewer.row, "one", f"/v1/sessions/{session.id}/notes", "digest") as first:
@@ -302,7 +282,7 @@ def test_the_fixture_fills_every_table_and_every_free_text_column():
     )
 
 
-def test_an_erasure_keeps_the_data_of_others(reviewer, person):
+def test_other_candidates_data_remains(reviewer, person):
     others = Event.select().join(Session).where(Session.key != person)
     before = list(others.order_by(Event.seq).dicts())
     erase(reviewer, person)
@@ -310,43 +290,35 @@ def test_an_erasure_keeps_the_data_of_others(reviewer, person):
     assert CandidateKey.select().where(CandidateKey.candidate_name == "Alice").count() == 3
 
 
-def test_the_worker_deletes_bundles_and_emails_after_an_erasure(app, reviewer, person, bundles, emails):
+def test_the_worker_deletes_bundles_and_emails(app, clock, reviewer, person, bundles, emails):
     submission = Submission.current(Session.get(key=person), TAR)
+    clock.fixed = submission.expires_at - timedelta(seconds=1)
     erase(reviewer, person)
     assert bundles.size(submission.object_key)
     Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
     assert EMAIL not in email_texts(emails)
     assert NAME not in email_texts(emails)
-
-
-def test_a_bundle_uploaded_after_the_erasure_is_deleted(app, clock, reviewer, person, bundles):
-    submission = Submission.current(Session.get(key=person), TAR)
-    clock.fixed = submission.expires_at - timedelta(seconds=1)
-    erase(reviewer, person)
-    Worker(app.config, bundles).run_once()
+    # An upload that started before its URL expired.
     bundles.receive(submission.object_key, io.BytesIO(b"late"), 4)
     clock.fixed = submission.expires_at + MAX_UPLOAD_DURATION
     Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
 
 
-def test_a_failing_removal_is_retried_without_limit(app, clock, reviewer, person, bundles):
+def test_failing_removals_are_retried_without_limit(app, clock, reviewer, person, bundles):
     erase(reviewer, person)
-    for _ in range(12):
-        Worker(app.config, None).run_once()
+    for storage in (*[None] * 12, bundles, bundles):
+        Worker(app.config, storage).run_once()
         clock.fixed += timedelta(days=1)
-    Worker(app.config, bundles).run_once()
-    clock.fixed += timedelta(days=1)
-    Worker(app.config, bundles).run_once()
     assert list(bundles.folder.iterdir()) == []
 
 
 # Statistics
 
 
-def statistics(reviewer, assessment):
-    """The statistics of the cohort, of each of its sessions, and of the organization."""
+def get_statistics(reviewer, assessment):
+    """Get the statistics of the cohort, of each session, and of the organization."""
     path = f"/v1/assessments/{assessment.id}/cohort-stats"
     sessions = Session.select().where(Session.assessment == assessment).order_by(Session.id)
     return [
@@ -356,14 +328,14 @@ def statistics(reviewer, assessment):
     ]
 
 
-def test_an_erasure_changes_no_statistic(reviewer, cohort, person):
-    before = statistics(reviewer, cohort)
+def test_erasures_do_not_change_statistics(reviewer, cohort, person):
+    before = get_statistics(reviewer, cohort)
     erase(reviewer, person)
-    assert statistics(reviewer, cohort) == before
+    assert get_statistics(reviewer, cohort) == before
     assert reviewer.get(f"/v1/assessments/{cohort.id}/cohort-stats").json["cohortStats"]["sessionCount"] == 4
 
 
-def test_an_erased_session_keeps_its_metrics_when_rederived(reviewer, cohort, person):
+def test_rederiving_erased_sessions_keeps_their_metrics(reviewer, cohort, person):
     session = Session.get(Session.key == person)
     erase(reviewer, person)
     before = reviewer.get(f"/v1/sessions/{session.id}").json
@@ -373,20 +345,24 @@ def test_an_erased_session_keeps_its_metrics_when_rederived(reviewer, cohort, pe
     assert reviewer.get(f"/v1/sessions/{session.id}").json == before
 
 
-def test_an_open_session_is_closed_and_counts_its_events(clock, reviewer, cohort):
+def test_open_sessions_are_closed_and_count_their_events(clock, reviewer, cohort):
     session = make_session(make_key(cohort))
-    for event in make_events("somebody", prompts=9):
+    for event in make_events("other", prompts=9):
         add_event(session, event)
     erase(reviewer, session.key)
-    shown = reviewer.get(f"/v1/sessions/{session.id}").json
-    assert (shown["status"], shown["metrics"]["promptCount"], shown["eventCount"]) == ("expired", 9, 15)
-    assert (shown["candidateName"], shown["candidateEmail"]) == (None, None)
+    response = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert (response["status"], response["metrics"]["promptCount"], response["eventCount"]) == (
+        "expired",
+        9,
+        15,
+    )
+    assert (response["candidateName"], response["candidateEmail"]) == (None, None)
     now = clock.fixed.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    assert (shown["erasedAt"], shown["closedAt"]) == (now, now)
+    assert (response["erasedAt"], response["closedAt"]) == (now, now)
 
 
-def test_events_after_the_close_count_before_they_are_erased(clock, reviewer, cohort):
-    session = make_closed_session(cohort, *make_events("somebody", prompts=1))
+def test_late_metrics_are_derived_before_the_erasure(clock, reviewer, cohort):
+    session = make_closed_session(cohort, *make_events("other", prompts=1))
     clock.fixed += timedelta(minutes=9)
     add_event(session, envelope("prompt", 100))
     erase(reviewer, session.key)
@@ -396,7 +372,7 @@ def test_events_after_the_close_count_before_they_are_erased(clock, reviewer, co
 # Receipt
 
 
-def test_the_receipt_counts_the_erased_rows(clock, reviewer, person):
+def test_receipts_count_the_erased_rows(clock, reviewer, person):
     session = Session.get(Session.key == person)
     receipt = erase(reviewer, person)
     assert receipt == {
@@ -411,33 +387,28 @@ def test_the_receipt_counts_the_erased_rows(clock, reviewer, person):
     }
 
 
-def test_a_second_erasure_returns_the_same_receipt(app, clock, organization, reviewer, session):
+def test_erasures_are_idempotent(app, clock, organization, reviewer, session):
     receipt = erase(reviewer, session.key)
     clock.fixed += timedelta(days=1)
     assert erase(Caller.reviewer(app, organization), session.key) == receipt
     assert Erasure.select().count() == 1
 
 
-def test_a_key_that_was_never_redeemed_can_be_erased(reviewer, assessment):
-    key = make_key(assessment, EMAIL, NAME)
-    receipt = erase(reviewer, key)
-    assert receipt["sessionId"] is None
-    assert tables_with_traces() == set()
-    assert Delivery.get(Delivery.subject_id == key.id).state == "canceled"
-    assert reviewer.get("/v1/candidates").json["total"] == 0
-
-
-def test_revoked_keys_and_keys_of_deleted_assessments_can_be_erased(reviewer, organization, assessment):
-    revoked, deleted = make_key(assessment, EMAIL, NAME), make_key(make_assessment(organization), EMAIL, NAME)
+def test_unredeemed_and_revoked_keys_can_be_erased(reviewer, organization, assessment):
+    unredeemed, revoked = make_key(assessment, EMAIL, NAME), make_key(assessment, EMAIL, NAME)
+    deleted = make_key(make_assessment(organization), EMAIL, NAME)
     make_session(revoked)
     revoked.revoke()
     deleted.assessment.soft_delete()
+    assert erase(reviewer, unredeemed)["sessionId"] is None
+    assert Delivery.get(Delivery.subject_id == unredeemed.id).state == "canceled"
     for key in (revoked, deleted):
         erase(reviewer, key)
     assert tables_with_traces() == set()
+    assert reviewer.get("/v1/candidates").json["total"] == 0
 
 
-def test_an_erasure_does_not_change_the_funnel(clock, reviewer, assessment):
+def test_erasures_do_not_change_the_funnel(clock, reviewer, assessment):
     first, second, revoked = (make_key(assessment) for _ in range(3))
     revoked.revoke()
     clock.fixed += timedelta(hours=1)

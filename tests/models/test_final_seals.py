@@ -1,4 +1,4 @@
-"""Final seals: the changes that append one, and seal keys (R43)."""
+"""Final seals and seal keys (R43)."""
 
 import json
 from datetime import timedelta
@@ -14,7 +14,6 @@ from models import (
     Event,
     FeedEvent,
     FinalSeal,
-    Organization,
     ReceivedEvent,
     Seal,
     Session,
@@ -39,9 +38,23 @@ def closed(clock, assessment):
 
 @pytest.fixture
 def sealed(clock, closed, worker):
+    seal_closed(clock, worker)
+    return Session.get_by_id(closed.id)
+
+
+@pytest.fixture
+def assert_valid(flask, reviewer):
+    def check(*sessions):
+        assert [codes(reviewer, session) for session in sessions] == [[] for _ in sessions]
+        assert flask("seals", "verify") == "No differences.\n"
+        assert flask("audit", "verify")
+
+    return check
+
+
+def seal_closed(clock, worker):
     clock.fixed += timedelta(minutes=11)
     worker.run_once()
-    return Session.get_by_id(closed.id)
 
 
 def integrity(reviewer, session):
@@ -53,10 +66,15 @@ def codes(reviewer, session):
 
 
 def reasons(session):
-    return [
-        seal.reason
-        for seal in FinalSeal.select().where(FinalSeal.session == session).order_by(FinalSeal.number)
-    ]
+    return [seal.reason for seal in FinalSeal.of(session)]
+
+
+def received_event():
+    return ReceivedEvent.of(event := envelope(), 0, json.dumps(event))
+
+
+def event_keys(session):
+    return [seal.key_id for seal in Seal.select().where(Seal.session == session).order_by(Seal.position)]
 
 
 def test_a_session_is_sealed_ten_minutes_after_its_close(clock, reviewer, closed, worker):
@@ -92,17 +110,11 @@ def erase(reviewer, session):
 
 
 @pytest.mark.parametrize(
-    ("change", "reason", "findings"),
-    [
-        (hire, "hired", []),
-        (submit_tests, "tests_submitted", []),
-        (send_late_event, "late_events", []),
-        (erase, "erased", ["erased"]),
-    ],
+    ("change", "reason"),
+    [(hire, "hired"), (submit_tests, "tests_submitted"), (send_late_event, "late_events"), (erase, "erased")],
 )
-def test_a_legitimate_change_appends_a_seal_with_its_reason(
-    clock, reviewer, sealed, worker, change, reason, findings
-):
+def test_a_legitimate_change_appends_a_seal_with_its_reason(reviewer, sealed, worker, change, reason):
+    findings = ["erased"] if change == erase else []
     change(reviewer, sealed)
     assert codes(reviewer, sealed) == findings
     worker.run_once()
@@ -110,13 +122,11 @@ def test_a_legitimate_change_appends_a_seal_with_its_reason(
     assert reasons(sealed) == ["closed", reason]
 
 
-def test_metrics_are_not_derived_from_events_written_after_an_erasure(reviewer, sealed):
-    """The forged events are removed before anybody checks the record."""
+def test_metrics_ignore_events_forged_after_an_erasure(reviewer, sealed):
+    """The forged events are deleted before the next integrity check."""
     erase(reviewer, sealed)
-    before, forged = reasons(sealed), [envelope() for _ in range(3)]
-    events = [ReceivedEvent.of(event, number, json.dumps(event)) for number, event in enumerate(forged)]
-    columns = {"session": sealed, "received_at": sealed.closed_at, "late": False}
-    Event.insert_many([Event.row(event, []) | columns for event in events]).execute()
+    before, forged = reasons(sealed), Event.row(received_event(), [])
+    Event.insert(forged | {"session": sealed, "received_at": sealed.closed_at, "late": False}).execute()
     Session.update(metrics_due=True).where(Session.id == sealed.id).execute()
     sessions.close_all_due()
     Event.delete().where(Event.session == sealed).execute()
@@ -126,7 +136,6 @@ def test_metrics_are_not_derived_from_events_written_after_an_erasure(reviewer, 
 
 
 def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
-    """An erasure removes the events, which could prove that the metrics are wrong."""
     changed = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 0', '"exitCode": 1'))
     restored = Event.update(envelope=peewee.fn.REPLACE(Event.envelope, '"exitCode": 1', '"exitCode": 0'))
     changed.where(Event.session == sealed).execute()
@@ -139,12 +148,12 @@ def test_metrics_of_changed_events_are_not_sealed(reviewer, sealed):
 
 
 def test_events_rejected_after_the_final_seal_are_not_counted(reviewer, sealed):
-    event = ReceivedEvent.of(envelope(), 0, json.dumps(envelope()))
-    assert sessions.append(sealed, event, quota=Quota(max_bytes=0, max_events=0)) == ["full"]
+    quota = Quota(max_bytes=0, max_events=0)
+    assert sessions.append(sealed, received_event(), quota=quota) == ["full"]
     assert codes(reviewer, sealed) == []
 
 
-def test_a_seal_without_the_parts_of_later_versions_stays_valid(flask, reviewer, sealed):
+def test_seals_of_earlier_versions_stay_valid(reviewer, sealed, assert_valid):
     seal = FinalSeal.newest(sealed)
     parts = {name: part for name, part in seal.parts.items() if name not in ("owner", "client", "previous")}
     seal.content = json.dumps(parts)
@@ -152,22 +161,20 @@ def test_a_seal_without_the_parts_of_later_versions_stays_valid(flask, reviewer,
     seal.update_columns(content=seal.content, mac=mac)
     Session.update(**final_seals.sign_record(sealed, seal)).where(Session.id == sealed.id).execute()
     hire(reviewer, sealed)
-    assert codes(reviewer, sealed) == []
-    assert flask("seals", "verify") == "No differences.\n"
+    assert_valid(sealed)
     assert "owner" not in FinalSeal.newest(sealed).parts
     assert FinalSeal.newest(sealed).parts["previous"] == {"mac": mac.hex()}
 
 
-def test_a_new_derivation_appends_a_seal(clock, reviewer, closed, worker):
+def test_recomputing_metrics_appends_a_seal(clock, reviewer, closed, worker):
     Session.update(prompt_count=9, derivation_version=0).where(Session.id == closed.id).execute()
-    clock.fixed += timedelta(minutes=11)
-    worker.run_once()
+    seal_closed(clock, worker)
     assert admin.rederive(closed)["promptCount"] == (9, 1)
     assert reasons(closed) == ["closed", "rederived"]
     assert codes(reviewer, closed) == []
 
 
-def test_hiring_and_undoing_it_are_two_seals(reviewer, sealed):
+def test_hiring_and_undoing_it_appends_two_seals(reviewer, sealed):
     hire(reviewer, sealed)
     hire(reviewer, sealed)
     body_of(reviewer.patch(f"/v1/candidates/{sealed.key_id}", {"hired": False}))
@@ -183,7 +190,7 @@ def test_the_worker_closes_and_seals_an_expired_session(clock, reviewer, organiz
     assert codes(reviewer, session) == []
 
 
-def test_a_session_without_a_final_seal_is_a_finding_after_an_hour(clock, reviewer, closed):
+def test_a_missing_final_seal_is_a_finding_after_an_hour(clock, reviewer, closed):
     Seal.seal_new()
     clock.fixed += timedelta(minutes=70)
     assert codes(reviewer, closed) == []
@@ -191,22 +198,17 @@ def test_a_session_without_a_final_seal_is_a_finding_after_an_hour(clock, review
     assert codes(reviewer, closed) == ["seal_missing"]
 
 
-def test_an_erasure_leaves_numbers_only(reviewer, sealed, worker):
+def test_after_an_erasure_the_seal_has_no_names(sealed):
     privacy.erase(sealed.key)
-    worker.run_once()
     parts = FinalSeal.newest(sealed).parts
     assert parts["erasure"] == {"erased": True}
     assert parts["metrics"]["further"]["tool_usage"] == {}
 
 
-# Keys
-
-
 def test_without_keys_the_chain_still_detects_careless_changes(clock, reviewer, assessment, worker):
     forget_keys()
     session = make_closed_session(assessment, envelope(), envelope())
-    clock.fixed += timedelta(minutes=11)
-    worker.run_once()
+    seal_closed(clock, worker)
     assert codes(reviewer, session) == []
     assert integrity(reviewer, session)["finalSeal"]["keyId"] is None
     Session.update(duration_ms=1).where(Session.id == session.id).execute()
@@ -214,37 +216,37 @@ def test_without_keys_the_chain_still_detects_careless_changes(clock, reviewer, 
 
 
 def forget_keys():
-    """Turn the installation into one that has never had a key."""
     seal_keys.use(None)
     AuditChain.update(key_id=None, mac=None).execute()
 
 
-def test_seals_from_before_the_first_key_keep_their_rule(clock, flask, reviewer, assessment, worker):
+@pytest.fixture
+def keyless(clock, assessment, worker):
+    """A sealed session, and an open session with an unsealed event, both from before the first key."""
     forget_keys()
     closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
     add_event(opened, envelope())
-    clock.fixed += timedelta(minutes=11)
-    worker.run_once()
+    seal_closed(clock, worker)
     add_event(opened, envelope())
     seal_keys.use(KEYS)
+    return closed, opened
+
+
+def test_seals_from_before_the_first_key_stay_valid(reviewer, keyless, worker, assert_valid):
+    closed, opened = keyless
     assert codes(reviewer, closed) == codes(reviewer, opened) == []
-    assert flask("audit", "verify")
     hire(reviewer, closed)
     worker.run_once()
     add_event(opened, envelope())
     worker.run_once()
-    assert codes(reviewer, closed) == codes(reviewer, opened) == []
-    assert flask("seals", "verify") == "No differences.\n"
-    assert flask("audit", "verify")
-    keys = Seal.select(Seal.key_id).where(Seal.session == opened).order_by(Seal.position).tuples()
-    assert list(keys) == [(None,), (None,), ("one",)]
+    assert_valid(closed, opened)
+    assert event_keys(opened) == [None, None, "one"]
 
 
-def test_nothing_is_signed_before_the_first_key_is_adopted(clock, flask, reviewer, assessment, worker):
+def test_nothing_is_signed_before_the_first_key_is_adopted(clock, reviewer, assessment, worker, assert_valid):
     forget_keys()
     closed = make_closed_session(assessment, envelope())
-    clock.fixed += timedelta(minutes=11)
-    worker.run_once()
+    seal_closed(clock, worker)
     add_event(make_session(make_key(assessment)), envelope())
     seal_keys.use(KEYS)
     hire(reviewer, closed)
@@ -252,18 +254,11 @@ def test_nothing_is_signed_before_the_first_key_is_adopted(clock, flask, reviewe
     assert not AuditChain.is_keyed()
     Seal.seal_skipped()
     assert AuditChain.is_keyed()
-    assert codes(reviewer, closed) == []
-    assert flask("seals", "verify") == "No differences.\n"
-    assert flask("audit", "verify")
+    assert_valid(closed)
 
 
-def test_an_interrupted_adoption_continues(clock, flask, reviewer, assessment, worker, monkeypatch):
-    forget_keys()
-    closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
-    clock.fixed += timedelta(minutes=11)
-    worker.run_once()
-    add_event(opened, envelope())
-    seal_keys.use(KEYS)
+def test_an_interrupted_adoption_continues(reviewer, keyless, worker, monkeypatch, assert_valid):
+    closed, opened = keyless
     monkeypatch.setattr(seals, "ADOPTION_BATCH_SIZE", 1)
 
     def crash_at_the_second(session, newest, sign=final_seals.sign_record):
@@ -282,30 +277,23 @@ def test_an_interrupted_adoption_continues(clock, flask, reviewer, assessment, w
     assert not AuditChain.is_keyed()
     for _ in range(2):
         worker.run_once()
-        assert codes(reviewer, closed) == codes(reviewer, opened) == []
-        assert flask("seals", "verify") == "No differences.\n"
-        assert flask("audit", "verify")
+        assert_valid(closed, opened)
         add_event(opened, envelope())
-    assert list(Seal.select(Seal.key_id).where(Seal.session == opened).order_by(Seal.position).tuples()) == [
-        (None,),
-        ("one",),
-    ]
+    assert event_keys(opened) == [None, None, "one"]
 
 
-def test_after_a_rotation_both_keys_verify_and_the_first_signs(flask, reviewer, session, worker):
+def test_after_a_rotation_both_keys_verify_and_the_first_signs(session, worker, assert_valid):
     seal_keys.use({"one": KEYS["one"]} | seal_keys.known())
     add_event(session, envelope())
     worker.run_once()
     seal_keys.use({"two": KEYS["two"]} | seal_keys.known())
     add_event(session, envelope())
     worker.run_once()
-    assert codes(reviewer, session) == []
-    assert [seal.key_id for seal in Seal.select().order_by(Seal.position)] == ["one", "two"]
-    assert flask("audit", "verify")
+    assert_valid(session)
+    assert event_keys(session) == ["one", "two"]
 
 
-def test_a_process_without_the_key_of_a_record_waits(clock, flask, reviewer, sealed, session, worker):
-    """A rotation in one step: some processes have the new key already, others do not."""
+def test_a_process_without_the_new_key_waits(clock, reviewer, sealed, session, worker, assert_valid):
     old = seal_keys.known()
     new = {"one": KEYS["one"]} | old
     seal_keys.use(new)
@@ -327,12 +315,10 @@ def test_a_process_without_the_key_of_a_record_waits(clock, flask, reviewer, sea
     body_of(reviewer.patch(path, {"hired": False}))
     worker.run_once()
     assert TaskFailure.select().count() == 0
-    assert codes(reviewer, sealed) == codes(reviewer, session) == []
-    assert flask("seals", "verify") == "No differences.\n"
-    assert flask("audit", "verify")
+    assert_valid(sealed, session)
 
 
-def test_a_session_waits_for_a_key_that_was_removed(clock, flask, reviewer, organization, session, worker):
+def test_sealing_waits_for_a_removed_key(clock, organization, session, worker, assert_valid):
     both = {"one": KEYS["one"]} | seal_keys.known()
     seal_keys.use(both)
     audit.AuditEntry.record(organization.id, "anything", audit.COMMAND)
@@ -340,14 +326,12 @@ def test_a_session_waits_for_a_key_that_was_removed(clock, flask, reviewer, orga
     seal_keys.use({"one": KEYS["one"]})
     add_event(session, envelope())
     worker.run_once()
-    assert list(TaskFailure.select(TaskFailure.task, TaskFailure.owner).tuples()) == [
-        ("seal", str(session.id))
-    ]
+    failures = TaskFailure.select(TaskFailure.task, TaskFailure.owner).tuples()
+    assert list(failures) == [("seal", str(session.id))]
     seal_keys.use(both)
     clock.fixed += timedelta(minutes=1)
     worker.run_once()
-    assert codes(reviewer, session) == []
-    assert flask("seals", "verify") == "No differences.\n"
+    assert_valid(session)
 
 
 def test_an_erasure_succeeds_without_the_key(reviewer, sealed):
@@ -356,20 +340,13 @@ def test_an_erasure_succeeds_without_the_key(reviewer, sealed):
     assert reasons(sealed) == ["closed"]
 
 
-def test_an_unknown_key_is_a_finding_and_no_break(flask, reviewer, sealed):
+def test_an_unknown_key_is_a_finding_but_not_a_break(flask, reviewer, sealed):
     seal_keys.use(KEYS)
     assert codes(reviewer, sealed) == ["seal_key_unknown"]
     assert "signed with an unknown key" in flask("seals", "verify", fails=True)
 
 
-def test_a_new_organization_is_signed_from_its_start(organization):
-    chain = AuditChain.get(AuditChain.organization == organization)
-    assert chain.is_intact
-    assert AuditChain.select().count() == Organization.select().count()
-    assert sessions.seal_due() == 0
-
-
-def test_a_session_is_sealed_once_its_metrics_are_derived(clock, closed):
+def test_a_session_is_only_sealed_after_its_metrics_are_computed(clock, closed):
     clock.fixed += timedelta(minutes=11)
     closed.update_columns(metrics_due=True)
     assert sessions.seal_due() == 0

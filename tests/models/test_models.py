@@ -1,4 +1,4 @@
-"""Verbs and queries of the models that the API does not cover: outbox, worker, imports, timestamps."""
+"""Model code that the API does not cover: outbox, worker, imports, timestamps."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +9,11 @@ import pytest
 from factories import (
     add_event,
     envelope,
-    make_assessment,
     make_closed_session,
     make_issue,
     make_key,
     make_keys,
     make_model_call,
-    make_organization,
     make_session,
 )
 
@@ -23,7 +21,6 @@ import errors
 from models import (
     ApiToken,
     CandidateKey,
-    Consent,
     Delivery,
     Event,
     Issue,
@@ -32,7 +29,6 @@ from models import (
     Session,
     batches,
     db,
-    generate_keys,
     sessions,
 )
 from models.base import case_folded, new_id
@@ -50,7 +46,7 @@ def delivery(clock, assessment):
     return Delivery.get()
 
 
-def test_a_claimed_message_is_leased(clock, delivery):
+def test_claimed_messages_are_leased(clock, delivery):
     assert Delivery.claim().id == delivery.id
     assert Delivery.claim() is None
     clock.fixed += timedelta(minutes=5)
@@ -58,7 +54,7 @@ def test_a_claimed_message_is_leased(clock, delivery):
     assert (second_claim.id, second_claim.attempts) == (delivery.id, 2)
 
 
-def test_a_claim_takes_one_message_despite_outdated_statistics(clock, assessment):
+def test_claims_take_one_message_despite_outdated_statistics(clock, assessment):
     make_keys(assessment, 1, email="a@example.com")
     db.execute_sql("ANALYZE deliveries")
     make_keys(assessment, 3, email="a@example.com")
@@ -72,39 +68,34 @@ def test_messages_are_claimed_in_due_order(clock, assessment):
     assert [Delivery.claim().id for _ in range(3)] == ids
 
 
-@pytest.mark.parametrize("state", ["sent", "saved"])
-def test_a_delivered_message_is_not_claimed_again(clock, delivery, state):
-    outcomes.succeed(Delivery.claim(), state)
+@pytest.mark.parametrize("state", ["sent", "saved", "failed"])
+def test_finished_messages_are_not_claimed_again(clock, delivery, state):
+    if state == "failed":
+        outcomes.fail(Delivery.claim(), "550 no such user")
+    else:
+        outcomes.succeed(Delivery.claim(), state)
     row = Delivery.get()
     assert (row.state, row.sent_at) == (state, clock.now() if state == "sent" else None)
+    assert row.last_error == ("550 no such user" if state == "failed" else None)
     clock.fixed += timedelta(days=1)
     assert Delivery.claim() is None
 
 
-def test_a_postponed_message_has_its_error_and_next_attempt(clock, delivery):
+def test_postponed_messages_are_retried_for_about_three_days(clock, delivery):
+    started_at = clock.now()
     outcomes.postpone(Delivery.claim(), "451 try later")
     row = Delivery.get()
     assert (row.state, row.last_error) == ("queued", "451 try later")
-    assert row.due_at == clock.now() + RETRY_DELAYS[0]
-
-
-def test_an_undeliverable_message_fails_after_about_three_days(clock, delivery):
-    started = clock.now()
-    while claimed := Delivery.claim():
-        outcomes.postpone(claimed, "451 try later")
+    assert row.due_at == started_at + RETRY_DELAYS[0]
+    clock.fixed = row.due_at
+    while message := Delivery.claim():
+        outcomes.postpone(message, "451 try later")
         clock.fixed = Delivery.get().due_at
-    row = Delivery.get()
-    assert (row.state, row.last_error) == ("failed", "451 try later")
-    assert timedelta(days=2.5) < clock.now() - started < timedelta(days=4)
+    assert Delivery.get().state == "failed"
+    assert timedelta(days=2.5) < clock.now() - started_at < timedelta(days=4)
 
 
-def test_a_rejected_message_fails_at_once(delivery):
-    outcomes.fail(Delivery.claim(), "550 no such user")
-    row = Delivery.get()
-    assert (row.state, row.last_error, row.attempts) == ("failed", "550 no such user", 1)
-
-
-def test_a_worker_cannot_record_a_result_after_its_lease(clock, delivery):
+def test_results_after_the_lease_are_ignored(clock, delivery):
     expired_claim = Delivery.claim()
     clock.fixed += timedelta(minutes=6)
     outcomes.succeed(Delivery.claim(), "sent")
@@ -112,7 +103,7 @@ def test_a_worker_cannot_record_a_result_after_its_lease(clock, delivery):
     assert Delivery.get().state == "sent"
 
 
-def test_keys_and_their_invitations_are_created_together_or_not_at_all(assessment):
+def test_keys_are_created_atomically_with_their_invitations(assessment):
     db.execute_sql("ALTER TABLE deliveries RENAME TO missing")
     with pytest.raises(peewee.DatabaseError), db.atomic():
         make_keys(assessment, 5, email="a@example.com")
@@ -122,32 +113,8 @@ def test_keys_and_their_invitations_are_created_together_or_not_at_all(assessmen
 # Worker
 
 
-def test_the_worker_closes_only_sessions_past_their_limit(clock, organization):
-    limited = make_assessment(organization, time_limit_minutes=30)
-    expired, unlimited = (
-        make_session(make_key(limited)),
-        make_session(make_key(make_assessment(organization))),
-    )
-    add_event(expired, envelope("prompt"))
-    clock.fixed += timedelta(minutes=35)
-    assert sessions.close_all_due() == 1
-    row = Session.get_by_id(expired.id)
-    assert (row.closed_at, row.closed_by, row.completed_at) == (clock.now(), "limit", None)
-    assert row.prompt_count == 1
-    assert Session.get_by_id(unlimited.id).closed_at is None
-    assert sessions.close_all_due() == 0
-
-
-def test_the_worker_rederives_due_metrics(assessment):
-    session = make_closed_session(assessment)
-    add_event(session, envelope("prompt"))
-    assert sessions.close_all_due() == 1
-    row = Session.get_by_id(session.id)
-    assert (row.prompt_count, row.metrics_due) == (1, False)
-
-
 def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
-    """Otherwise, one candidate's requests could occupy all threads while a large session is derived."""
+    # Otherwise, one candidate's requests could occupy all threads while a large session is derived.
     session = Session(id=new_id())
     derived = []
 
@@ -167,7 +134,7 @@ def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
     assert derived == [True]
 
 
-def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessment, monkeypatch):
+def test_metrics_remain_due_while_another_thread_derives_them(assessment, monkeypatch):
     session = make_closed_session(assessment)
     add_event(session, envelope("prompt"))
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 0.01)
@@ -176,80 +143,36 @@ def test_the_stored_metrics_are_shown_while_another_thread_derives_them(assessme
         assert sessions.close_all_due() == 0
         assert Session.get_by_id(session.id).metrics_due
     assert sessions.close_all_due() == 1
+    row = Session.get_by_id(session.id)
+    assert (row.prompt_count, row.metrics_due) == (1, False)
 
 
-def test_rederived_metrics_are_the_same(assessment):
-    session = make_closed_session(
-        assessment, envelope("prompt"), envelope("command", at=9, data={"exitCode": 1})
-    )
-    before = Session.get_by_id(session.id).__data__
-    Session.update(metrics_due=True).where(Session.id == session.id).execute()
-    sessions.close_due(session)
-    assert Session.get_by_id(session.id).__data__ == before
-
-
-def test_a_timeline_is_read_completely_by_time_in_batches(assessment, monkeypatch):
+def test_timelines_are_read_by_time_in_batches_without_late_events(clock, assessment, monkeypatch):
     monkeypatch.setattr(batches, "MAX_ROWS", 3)
-    session = make_session(make_key(assessment))
     events = [envelope("prompt", at=-number) for number in range(10)]
-    for event in events:
-        add_event(session, event)
-    assert [read["id"] for _, read in Event.timeline(session)] == [event["id"] for event in reversed(events)]
-
-
-def test_late_events_are_not_in_the_timeline(clock, assessment):
-    session = make_closed_session(assessment, envelope())
+    session = make_closed_session(assessment, *events)
     clock.fixed += timedelta(hours=1)
     add_event(session, envelope())
-    assert len(list(Event.timeline(session))) == 1
-    assert Event.select().count() == 2
+    assert [event["id"] for _, event in Event.timeline(session)] == [
+        event["id"] for event in reversed(events)
+    ]
+    assert Event.select().count() == 11
 
 
-# Tokens, organizations, consent
+# Organizations
 
 
-def test_the_last_write_token_is_revoked_only_if_forced(organization):
-    (first,) = ApiToken.select()
-    with pytest.raises(errors.LastWriteToken):
-        first.revoke()
-    first.revoke(allow_last=True)
-    assert ApiToken.get().revoked_at is not None
-
-
-def test_a_subscription_ends_the_trial(clock, organization):
+def test_subscriptions_end_the_trial(clock, organization):
     organization.subscribe("trialing")
     assert organization.trial_ends_at == clock.now() + timedelta(days=14)
     organization.subscribe("active")
     assert Organization.get().trial_ends_at is None
 
 
-@pytest.mark.parametrize(
-    ("plan", "state"),
-    [("self_hosted", "active"), ("trial", "trialing"), ("starter", "active"), ("growth", "active")],
-)
-def test_a_new_organization_has_a_valid_subscription(app, plan, state):
-    organization = make_organization("New", plan)
-    organization.require_subscription()
-    assert organization.subscription == state
-
-
-def test_a_revoked_key_cannot_consent(key):
-    key.revoke()
-    with pytest.raises(errors.KeyNotFound):
-        Consent.record(key, None, None)
-    assert Consent.select().count() == 0
-
-
-def test_no_keys_are_generated_for_a_deleted_assessment(assessment):
-    assessment.soft_delete()
-    with pytest.raises(errors.NotFound):
-        generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
-
-
 # Catalog
 
 
-def test_a_repeated_import_updates_and_restores_an_issue(app):
+def test_repeated_imports_update_and_restore_issues(app):
     entry = {"id": new_id(), "title": "Before", "task_brief": "Fix it.", "language": "Go"}
     Issue.upsert(entry)
     Issue.get().soft_delete()
@@ -259,7 +182,7 @@ def test_a_repeated_import_updates_and_restores_an_issue(app):
     assert (issue.language, issue.deleted_at) == (None, None)
 
 
-def test_an_import_does_not_change_an_organizations_issue(organization):
+def test_imports_do_not_change_organizations_issues(organization):
     own = make_issue(organization, title="Ours")
     Issue.upsert({"id": own.id, "title": "Catalog", "task_brief": "x"})
     (issue,) = Issue.select()
@@ -278,7 +201,7 @@ def test_an_import_does_not_change_an_organizations_issue(organization):
         datetime(1999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
     ],
 )
-def test_a_timestamp_is_stored_in_utc(organization, timestamp):
+def test_timestamps_are_stored_in_utc(organization, timestamp):
     organization.subscribe("trialing", timestamp)
     stored = Organization.get().trial_ends_at
     assert stored == timestamp
@@ -290,20 +213,20 @@ def test_the_clock_has_millisecond_precision(clock):
     assert clock.now().microsecond == 123_000
 
 
-def test_a_model_call_does_not_end_before_it_started(assessment, clock):
+def test_model_calls_do_not_end_before_they_start(assessment, clock):
     session, started_at = make_session(make_key(assessment)), clock.now()
     clock.fixed -= timedelta(hours=1)  # the clock was set back
     make_model_call(session, started_at=started_at)
     assert ModelUsage.get().ended_at == started_at
 
 
-def test_ids_are_ascending_uuids_of_version_7():
+def test_ids_are_ascending_version_7_uuids():
     ids = [new_id() for _ in range(10_000)]
     assert ids == sorted(ids)
     assert {row_id.version for row_id in ids} == {7}
 
 
-def test_case_folding_joins_text_in_one_letter_case():
+def test_case_folding_covers_non_ascii_letters():
     expected = "zoë strasse\na@b.de"
     assert case_folded("Zoë STRASSE", None, "A@B.de") == expected
     assert case_folded("ZOË Straße", "", "a@b.DE") == expected

@@ -1,4 +1,4 @@
-"""Events that the service's channels record: ids, order, consent, masking (R36 to R38)."""
+"""Events recorded by the service's channels: ids, order, consent, masking (R36 to R38)."""
 
 import json
 from datetime import timedelta
@@ -7,7 +7,7 @@ import factories
 import pytest
 
 from errors import SessionClosed
-from models import Event, privacy, sessions
+from models import Event, sessions
 from rules.events.recorded_events import EventSource, RecordedEvent
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix the queue"}, "prompt-1")
@@ -19,22 +19,17 @@ def session(key):
     return factories.make_recorded_session(key)
 
 
-@pytest.fixture
-def key(organization):
-    return factories.make_key(factories.make_assessment(organization))
-
-
-def stored(session):
+def stored_envelopes(session):
     rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
     return [json.loads(row.envelope) for row in rows]
 
 
-def test_an_event_is_stored_once_with_its_envelope(clock, session):
+def test_events_are_stored_once_with_their_envelope(clock, session):
     event_source = EventSource("proxy", "claude-code", "2.1.197", "agent-1")
     assert sessions.record(session, (event_source, [PROMPT, COMMAND])) == 2
     clock.fixed += timedelta(minutes=1)
     assert sessions.record(session, (event_source, [PROMPT, COMMAND])) == 0
-    prompt, command = stored(session)
+    prompt, command = stored_envelopes(session)
     assert prompt == {
         "id": prompt["id"],
         "sessionId": str(session.id),
@@ -50,7 +45,7 @@ def test_an_event_is_stored_once_with_its_envelope(clock, session):
     assert command["data"]["toolUseId"] == "toolu_1"
 
 
-def test_stored_positions_are_those_of_stored_events(session):
+def test_stored_positions_depend_on_the_agent_session(session):
     event_source = EventSource("proxy", None, None, "agent-1")
     sessions.record(session, (event_source, [COMMAND]))
     assert sessions.stored_positions(session, event_source, [PROMPT, COMMAND]) == {1}
@@ -59,17 +54,17 @@ def test_stored_positions_are_those_of_stored_events(session):
     assert sessions.stored_positions(session, event_source, []) == set()
 
 
-def test_the_order_of_the_list_is_kept_across_batches(clock, session):
+def test_list_order_is_kept_across_batches(clock, session):
     events = [RecordedEvent("tool_use", {"n": number}, f"id-{number}") for number in range(450)]
     assert factories.record(session, "otlp", *events) == 450
-    assert [event["data"]["n"] for event in stored(session)] == list(range(450))
+    assert [event["data"]["n"] for event in stored_envelopes(session)] == list(range(450))
 
 
-def test_an_event_can_have_its_own_time(clock, session):
+def test_events_can_have_an_explicit_time(clock, session):
     factories.record(session, "otlp", COMMAND, RecordedEvent("prompt", {"text": "x"}, "1", at=clock.now()))
     early = RecordedEvent("prompt", {"text": "y"}, "2", at=clock.now() - timedelta(milliseconds=1500))
     factories.record(session, "otlp", early)
-    assert [event["ts"] for event in stored(session)] == [
+    assert [event["ts"] for event in stored_envelopes(session)] == [
         "2026-04-01T08:59:58.500Z",
         "2026-04-01T09:00:00.000Z",
         "2026-04-01T09:00:00.000000001Z",
@@ -77,21 +72,21 @@ def test_an_event_can_have_its_own_time(clock, session):
 
 
 @pytest.mark.parametrize("channels", [None, [], ["otlp"]])
-def test_nothing_is_stored_without_a_consent_that_names_the_channel(key, channels):
-    session = (
-        factories.make_session(key) if channels is None else factories.make_recorded_session(key, channels)
-    )
+def test_channels_require_consent(key, channels):
+    session = factories.make_session(key)
+    if channels is not None:
+        factories.make_recorded_session(key, channels)
     assert factories.record(session, "proxy", PROMPT) == 0
-    assert not stored(session)
+    assert not stored_envelopes(session)
 
 
-def test_a_later_consent_allows_recording(key):
+def test_later_consents_allow_recording(key):
     session = factories.make_session(key)
     factories.make_recorded_session(key)
     assert factories.record(session, "proxy", PROMPT) == 1
 
 
-def test_nothing_is_stored_a_day_after_the_close(clock, session):
+def test_recording_ends_a_day_after_the_close(clock, session):
     sessions.complete(session)
     clock.fixed += timedelta(minutes=20)
     assert factories.record(session, "proxy", PROMPT) == 1
@@ -99,13 +94,6 @@ def test_nothing_is_stored_a_day_after_the_close(clock, session):
     clock.fixed += timedelta(hours=25)
     with pytest.raises(SessionClosed):
         factories.record(session, "proxy", COMMAND)
-
-
-def test_an_erasure_deletes_recorded_events(session):
-    factories.record(session, "proxy", PROMPT)
-    receipt = privacy.erase(session.key)
-    assert receipt.counts["events"] == 1
-    assert not stored(session)
 
 
 def test_secrets_are_masked_before_they_are_stored(session):
@@ -127,6 +115,6 @@ HOSTILE = [
 
 @pytest.mark.parametrize("data", HOSTILE)
 @pytest.mark.parametrize("kind", ["prompt", "command", "file_diff", "ai_response"])
-def test_any_content_is_stored(session, kind, data):
+def test_hostile_content_is_stored(session, kind, data):
     assert factories.record(session, "proxy", RecordedEvent(kind, data, "\ud800\0")) == 1
-    assert stored(session)[0]["data"]["meta"] == {"ideSessionId": "agent-1"}
+    assert stored_envelopes(session)[0]["data"]["meta"] == {"ideSessionId": "agent-1"}

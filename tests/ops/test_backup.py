@@ -1,4 +1,4 @@
-"""Backup and restore on SQLite: complete, and all or nothing. tests/live/test_backup.py adds concurrent writers."""
+"""Backup and restore on SQLite; tests/live/test_backup.py adds concurrent writers."""
 
 import io
 import os
@@ -30,7 +30,7 @@ SESSION = "11111111-1111-4111-8111-111111111111"
 
 @pytest.fixture
 def empty(tmp_path):
-    """The location of another installation, without any files."""
+    """An installation without files."""
     return make_empty(tmp_path / "empty")
 
 
@@ -46,7 +46,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def backup(installation, file):
-    """A backup with the organization Acme and one bundle, both changed since; returns the bundle's key."""
+    """Back up the organization Acme and a bundle, then change both; returns the bundle's key."""
     add(installation, "Acme")
     key = upload(installation, b"code")
     back_up(installation, file)
@@ -93,7 +93,7 @@ def fill(installation, megabytes):
 
 
 def upload(installation, content, key=None, table="submissions"):
-    """Store a bundle under a new key that the database knows, or under `key`; returns the key."""
+    """Store a bundle under `key`, or under a new key in the database; returns the key."""
     if key is None:
         key = new_object_key(SESSION)
         execute(installation, f"INSERT INTO {table} VALUES (?)", key)
@@ -110,7 +110,7 @@ def temporary_files(folder):
     return [path.name for path in folder.rglob("*.part")]
 
 
-def test_a_private_backup_restores_what_the_database_knows(installation, empty, file, tmp_path):
+def test_private_backups_restore_the_installation(installation, empty, file, tmp_path):
     add(installation, "Acme")
     key = upload(installation, b"code")
     (installation.bundles / upload(installation, b"never arrived", table="uploads")).unlink()
@@ -127,16 +127,7 @@ def test_a_private_backup_restores_what_the_database_knows(installation, empty, 
     assert temporary_files(tmp_path) == []
 
 
-def test_an_existing_file_is_only_replaced_with_overwrite(installation, file):
-    file.write_bytes(b"last year's")
-    with pytest.raises(OperationError, match="--overwrite"):
-        back_up(installation, file)
-    assert file.read_bytes() == b"last year's"
-    back_up(installation, file, overwrite=True)
-    assert tarfile.is_tarfile(file)
-
-
-def test_a_damaged_database_is_not_backed_up(installation, file, tmp_path):
+def test_damaged_databases_are_not_backed_up(installation, file, tmp_path):
     fill(installation, megabytes=1)
     with open(installation.database, "r+b") as database:
         database.seek(40_960)
@@ -156,19 +147,19 @@ def test_a_damaged_database_is_not_backed_up(installation, file, tmp_path):
         ("DROP TABLE organizations", "not a Proofstone database"),
     ],
 )
-def test_a_database_of_another_program_or_a_newer_version_is_rejected(installation, file, change, reason):
+def test_incompatible_databases_are_rejected(installation, file, change, reason):
     execute(installation, change)
     with pytest.raises(click.ClickException, match=reason):
         back_up(installation, file)
 
 
-def test_without_a_database_there_is_no_backup(empty, file):
+def test_missing_databases_are_rejected(empty, file):
     with pytest.raises(OperationError, match="No such database"):
         back_up(empty, file)
     assert not empty.database.exists()
 
 
-def test_with_an_object_store_only_the_database_is_backed_up(installation, empty, file):
+def test_bundles_in_an_object_store_are_not_backed_up(installation, empty, file):
     add(installation, "Acme")
     upload(installation, b"code")
     assert back_up(installation._replace(bundles=None), file) == 0
@@ -187,7 +178,7 @@ def test_existing_data_is_only_replaced_with_overwrite(installation, file, backu
     assert bundles(installation) == {backup: b"code", "notes.txt": b"not a bundle"}
 
 
-def test_tables_of_another_program_count_as_data_but_not_the_empty_schema(empty, file, backup, tmp_path):
+def test_other_programs_tables_are_data_but_the_empty_schema_is_not(empty, file, backup, tmp_path):
     execute(empty, "CREATE TABLE recipes (name TEXT)")
     with pytest.raises(OperationError, match="--overwrite"):
         restore(empty, file)
@@ -196,7 +187,7 @@ def test_tables_of_another_program_count_as_data_but_not_the_empty_schema(empty,
     assert names(new) == ["Acme"]
 
 
-def test_nothing_is_restored_while_another_process_has_the_database_open(installation, file, backup):
+def test_open_databases_are_not_replaced(installation, file, backup):
     with connect(installation) as other:
         other.execute("SELECT * FROM organizations").fetchall()
         with pytest.raises(OperationError, match="Another process uses"):
@@ -205,7 +196,7 @@ def test_nothing_is_restored_while_another_process_has_the_database_open(install
     restore(installation, file, overwrite=True)
 
 
-def test_bundles_of_a_folder_are_not_restored_to_an_object_store(empty, file, backup):
+def test_bundles_cannot_be_restored_to_an_object_store(empty, file, backup):
     with pytest.raises(OperationError, match="S3_BUCKET"):
         restore(empty._replace(bundles=None), file)
     assert not empty.database.exists()
@@ -221,14 +212,14 @@ DAMAGES = {
     "no tar": lambda content: b"no tar" * 999,
     "truncated": lambda content: content[: len(content) // 2],
     "no manifest": drop_last_member,
-    # SQLite cannot detect this one.
+    # SQLite does not detect this change.
     "changed row": lambda content: content.replace(b"Acme", b"Acne"),
     "path out of the folder": lambda content: content.replace(b"bundles/1", b"../dles/1"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_backup_is_rejected_and_changes_nothing(installation, file, backup, damage):
+def test_damaged_backups_are_rejected_without_changes(installation, file, backup, damage):
     content = file.read_bytes()
     file.write_bytes(damage(content))
     assert file.read_bytes() != content
@@ -239,7 +230,7 @@ def test_a_damaged_backup_is_rejected_and_changes_nothing(installation, file, ba
     assert temporary_files(installation.database.parent) == []
 
 
-def test_an_unreadable_database_has_to_be_moved_away_first(installation, file, backup):
+def test_unreadable_databases_must_be_moved_away(installation, file, backup):
     installation.database.write_bytes(b"no database" * 1000)
     with pytest.raises(OperationError, match="Move it away"):
         restore(installation, file, overwrite=True)
@@ -248,7 +239,7 @@ def test_an_unreadable_database_has_to_be_moved_away_first(installation, file, b
     assert names(installation) == ["Acme"]
 
 
-# Restores and kills itself before the given number of file operations.
+# Restore, but kill the process before a file operation, by number.
 RESTORE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
@@ -267,7 +258,7 @@ backup.restore(backup.Installation(Path(folder, "proofstone.db"), Path(folder, "
 
 
 @pytest.mark.slow
-def test_a_restore_killed_at_any_step_leaves_the_old_or_the_new_state(installation, file, backup):
+def test_interrupted_restores_leave_the_old_or_the_new_state(installation, file, backup):
     states, number, status = set(), 0, None
     while status != 0:
         before = bundles(installation)
@@ -284,7 +275,7 @@ def test_a_restore_killed_at_any_step_leaves_the_old_or_the_new_state(installati
 
 
 @pytest.mark.slow
-def test_a_restore_killed_while_it_copies_leaves_the_old_state(installation, file, tmp_path):
+def test_restores_interrupted_while_copying_leave_the_old_state(installation, file, tmp_path):
     fill(installation, megabytes=30)
     back_up(installation, file)
     target = make_installation(tmp_path / "target")
@@ -300,7 +291,7 @@ def test_a_restore_killed_while_it_copies_leaves_the_old_state(installation, fil
     assert names(target) == names(installation)
 
 
-def test_the_seal_key_beside_the_database_is_not_in_the_backup(installation, file):
+def test_seal_keys_are_not_backed_up(installation, file):
     key_file = installation.database.with_name(f"{installation.database.name}.seal-keys")
     key_file.write_text("id:a-secret-that-must-stay-on-this-machine")
     back_up(installation, file)

@@ -1,6 +1,6 @@
-"""Values that the service never writes: they are reported, and fail neither a request nor the check of other sessions.
+"""Malformed values are reported, and do not break requests or the checks of other sessions.
 
-SQLite stores any value in any column. PostgreSQL stores years that Python does not have, and any JSON.
+SQLite stores any value in any column. PostgreSQL stores any JSON, and years that Python does not have.
 """
 
 from datetime import timedelta
@@ -14,7 +14,7 @@ from models import Event, FinalSeal, Seal, Session, SigningKey, db, sessions
 from models.base import BytesField, TimestampField
 from models.database import is_postgres
 
-# SQL values by kind of column. SQLite reports all of them as malformed.
+# SQL values by column type, which are malformed on SQLite.
 MALFORMED = (
     (TimestampField, ["'abc'", "'2026-04-01'", "CAST(x'ff' AS TEXT)", "9e999"]),
     (BytesField, ["1000000000000"]),
@@ -29,9 +29,9 @@ UNUSUAL = (
     (peewee.JSONField, ["'null'", "'[]'", "'{}'", f"'{'[' * 3000}{']' * 3000}'"]),
 )
 TEXTS = ["'{'", "'[1]'", """'{"id": "\\ud800", "ts": 1, "sig": "\\ud800"}'""", f"'{'[' * 3000}{']' * 3000}'"]
-# Without these, a request does not find the row.
+# Requests look up rows by these.
 IDS = {"id", "session_id", "organization_id", "assessment_id", "key_id"}
-# No seal covers these.
+# Not covered by seals.
 UNSEALED = {"score_criteria", "integrity_codes"}
 LISTS = ["results", "results/export", "cohort-stats"]
 PATHS = ["integrity", "signed-log", "timeline", ""]
@@ -47,7 +47,7 @@ def values_for(field):
 
 
 def write(table, session, column, value):
-    """Write a value into the session's row, or into its first row of another table."""
+    """Write a value into the session's row, or into its first row in a different table."""
     if not is_postgres():
         db.execute_sql("PRAGMA defer_foreign_keys = ON")
     owner = table.id if table is Session else table.session
@@ -58,8 +58,8 @@ def write(table, session, column, value):
 
 
 @pytest.fixture
-def records(clock, assessment, worker):
-    """A session with a final seal, another whose final seal was changed, and an open one."""
+def three_sessions(clock, assessment, worker):
+    """A session with a final seal, a session with a changed final seal, and an open session."""
     signer = Signer()
     session = make_session(make_key(assessment), signer.public_key)
     for second in range(3):
@@ -72,8 +72,8 @@ def records(clock, assessment, worker):
     return session, other, make_session(make_key(assessment))
 
 
-def check(app, reviewer, worker, records, table, field, value):
-    session, other, third = records
+def check(app, reviewer, worker, three_sessions, table, field, value):
+    session, other, third = three_sessions
     column = field.column_name
     is_malformed = not is_postgres() and value not in TEXTS
     result = app.test_cli_runner().invoke(args=["seals", "verify"])
@@ -98,10 +98,10 @@ def check(app, reviewer, worker, records, table, field, value):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", [Event, Seal, FinalSeal, Session, SigningKey])
-def test_a_malformed_value_is_reported_and_the_others_are_checked(app, reviewer, worker, records, table):
+def test_malformed_values_are_reported(app, reviewer, worker, three_sessions, table):
     for field in table._meta.sorted_fields:
         for value in values_for(field):
             with db.atomic() as transaction:
-                write(table, records[0], field.column_name, value)
-                check(app, reviewer, worker, records, table, field, value)
+                write(table, three_sessions[0], field.column_name, value)
+                check(app, reviewer, worker, three_sessions, table, field, value)
                 transaction.rollback()

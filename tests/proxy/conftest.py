@@ -1,5 +1,7 @@
 """An upstream that acts as both providers, and an application that forwards to it."""
 
+import threading
+
 import pytest
 import urllib3
 from callers import Caller
@@ -8,8 +10,7 @@ from models import ModelUsage
 from proxy import disconnect, forwarding
 from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
-from tests.live.service import Service
-from tests.proxy.upstream import MESSAGE, STREAMING_BODY, Upstream, documents
+from tests.proxy.upstream import MESSAGE, MESSAGES, STREAMING_BODY, TIMEOUT_SECONDS, Upstream, documents
 
 STREAMS = 2
 
@@ -38,19 +39,16 @@ def forward_to(app, monkeypatch):
 
     def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
+        slots, free_slots = StreamSlots(STREAMS, STREAMS), StreamSlots(STREAMS, STREAMS)
         timeout = urllib3.Timeout(connect=2, read=read_seconds)
-        monkeypatch.setitem(
-            app.extensions,
-            "proxy",
-            ModelProxy(providers, *(StreamSlots(STREAMS, STREAMS) for _ in range(2)), timeout),
-        )
+        monkeypatch.setitem(app.extensions, "proxy", ModelProxy(providers, slots, free_slots, timeout))
 
     return forward_to
 
 
 @pytest.fixture
 def candidate(app, key, session, upstream, forward_to):
-    """The holder of an open session's key; calls are forwarded to `upstream`."""
+    """A candidate with an open session, whose calls are forwarded to `upstream`."""
     forward_to(upstream.address)
     return Caller.candidate(app, key)
 
@@ -68,26 +66,33 @@ def call(candidate):
 
 
 @pytest.fixture
+def disconnect_after(candidate, upstream):
+    """Make a call, read these events, and disconnect. Then the provider sends the rest, if any."""
+
+    def disconnect_after(events, rest=(), path=MESSAGES, data="{}"):
+        has_left, sent = threading.Event(), b"".join(events)
+
+        def respond(exchange):
+            exchange.start_stream()
+            exchange.chunk(sent)
+            if not rest:
+                exchange.wait_for_disconnect()
+            elif has_left.wait(TIMEOUT_SECONDS):
+                exchange.chunk(b"".join(rest))
+                exchange.end_stream()
+
+        upstream.respond = respond
+        response = candidate.request("POST", path, buffered=False, data=data)
+        received, chunks = b"", iter(response.response)
+        while received != sent:
+            received += next(chunks)
+        has_left.set()
+        response.close()
+
+    return disconnect_after
+
+
+@pytest.fixture
 def usage(session):
     """Get the session's stored calls."""
     return lambda: list(ModelUsage.select().where(ModelUsage.session == session).order_by(ModelUsage.id))
-
-
-@pytest.fixture(scope="session")
-def service_upstream():
-    with Upstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture(scope="session")
-def service(service_upstream, tmp_path_factory):
-    """A process with few threads that forwards to `service_upstream`."""
-    folder = tmp_path_factory.mktemp("proxy")
-    address = service_upstream.address
-    settings = {
-        "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "sk-ant-ours",
-        "OPENAI_BASE_URL": f"{address}/v1", "OPENAI_API_KEY": "sk-ours",
-        "WEB_THREADS": "8", "PROXY_STREAMS": "3",
-    }  # fmt: skip
-    with Service(folder, f"sqlite:///{folder}/proofstone.db", **settings).start(processes=1) as service:
-        yield service

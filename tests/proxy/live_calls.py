@@ -1,9 +1,22 @@
-"""Calls to the proxies of a running service."""
+"""A running service that forwards to an upstream, and calls to its proxies."""
 
 import http.client
 from contextlib import contextmanager
 
-from tests.proxy.upstream import MESSAGES, STREAMING_BODY, TIMEOUT_SECONDS
+from tests.live.service import Service
+from tests.proxy.upstream import MESSAGES, STREAMING_BODY, TIMEOUT_SECONDS, Upstream
+
+
+@contextmanager
+def proxy_service(folder, database_url, processes=1, **settings):
+    """Run a service. Its `upstream` plays both providers."""
+    with Upstream() as upstream:
+        address = upstream.address
+        keys = {"ANTHROPIC_API_KEY": "sk-ant-ours", "OPENAI_API_KEY": "sk-ours"}
+        urls = {"ANTHROPIC_BASE_URL": address, "OPENAI_BASE_URL": f"{address}/v1"}
+        with Service(folder, database_url, **keys, **urls, **settings).start(processes) as service:
+            service.upstream = upstream
+            yield service
 
 
 @contextmanager

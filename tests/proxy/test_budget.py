@@ -2,7 +2,6 @@
 
 import json
 import queue
-import threading
 from datetime import timedelta
 
 import pytest
@@ -12,9 +11,12 @@ from factories import make_key, make_model_call, make_session
 from models import ModelReservation, ModelUsage
 from models.sessions.model_usage import RESERVATION_LIFETIME
 from proxy import billed_call, budget, disconnect
+from proxy.model_request import MAX_CHOICES
 from proxy.renewals import Renewals, renewals
 from tests.proxy.test_error_responses import BOTH, error_of
 from tests.proxy.upstream import (
+    CHAT_COMPLETIONS,
+    COMPLETION_EVENTS,
     MESSAGE,
     MESSAGE_EVENTS,
     MESSAGE_NANO_USD,
@@ -79,6 +81,16 @@ def test_a_call_is_rejected_while_the_budget_is_reserved(call, start, assessment
         (RESPONSES, {"model": "gpt-5", "max_output_tokens": None}, 1.25, 128_000, 10),
         (RESPONSES, {"model": "gpt-next", "max_output_tokens": 16}, 30, 16, 180),
         (RESPONSES, {"model": "o1-pro-2025-03-19", "max_output_tokens": 16}, 150, 16, 600),
+        *(
+            (CHAT_COMPLETIONS, {"model": "gpt-5"} | fields, 1.25, output_tokens, 10)
+            for fields, output_tokens in [
+                ({}, 128_000),
+                ({"max_tokens": 10, "max_completion_tokens": 20}, 20),
+                ({"max_tokens": 10, "n": 3}, 30),
+                ({"max_tokens": 10, "n": None}, 10),
+                *(({"max_tokens": 10, "n": n}, 10 * MAX_CHOICES) for n in (0, 3.0, "many")),
+            ]
+        ),
     ],
 )
 def test_a_call_reserves_one_token_per_byte_plus_its_maximum_output(
@@ -190,27 +202,8 @@ def test_an_unlisted_models_name_from_the_request_is_not_stored(call, upstream, 
     assert [(used.model, used.input_tokens) for used in usage()] == [(None, 11)]
 
 
-def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
-    """Read these events and disconnect. Then the provider sends the rest, if any."""
-    has_stopped = threading.Event()
-
-    def respond(exchange):
-        exchange.start_stream()
-        exchange.chunk(b"".join(events))
-        if rest is None:
-            exchange.wait_for_disconnect()
-        elif has_stopped.wait(TIMEOUT_SECONDS):
-            exchange.chunk(b"".join(rest))
-            exchange.end_stream()
-
-    upstream.respond = respond
-    body = {"model": "gpt-5", "input": "x" * 260} | fields
-    response = candidate.request("POST", path, buffered=False, data=json.dumps(body))
-    received, chunks = b"", iter(response.response)
-    while len(received) < len(b"".join(events)):
-        received += next(chunks)
-    has_stopped.set()
-    response.close()
+def body(**fields):
+    return json.dumps({"model": "gpt-5", "input": "x" * 260} | fields)
 
 
 @pytest.mark.parametrize(
@@ -218,39 +211,50 @@ def stop_before_the_end(candidate, upstream, path, events, rest=None, **fields):
     [(MESSAGES, MESSAGE_EVENTS, (1000, 200)), (RESPONSES, RESPONSE_EVENTS, (600, 200))],
 )
 def test_a_disconnect_shortly_before_the_usage_costs_the_reported_usage(
-    candidate, upstream, usage, monkeypatch, path, events, counts
+    disconnect_after, usage, monkeypatch, path, events, counts
 ):
     monkeypatch.setattr(disconnect, "GRACE_SECONDS", TIMEOUT_SECONDS)
-    stop_before_the_end(candidate, upstream, path, events[:2], events[2:])
+    disconnect_after(events[:2], events[2:], path)
     (used,) = usage()
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (*counts, True)
 
 
 @pytest.mark.parametrize(("path", "maximum"), [(MESSAGES, "max_tokens"), (RESPONSES, "max_output_tokens")])
 def test_a_disconnect_costs_the_possible_hidden_reasoning(
-    candidate, upstream, usage, monkeypatch, path, maximum
+    disconnect_after, usage, monkeypatch, path, maximum
 ):
     monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 1000)
-    stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1])
+    disconnect_after(RESPONSE_EVENTS[:1], path=path, data=body())
     monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
-    stop_before_the_end(candidate, upstream, path, RESPONSE_EVENTS[:1], **{maximum: 64_000})
+    disconnect_after(RESPONSE_EVENTS[:1], path=path, data=body(**{maximum: 64_000}))
     by_time, by_maximum = (used.output_tokens for used in usage())
     # The first call took at least the 0.1 seconds after the disconnect.
     assert 100 <= by_time < TIMEOUT_SECONDS * 1000
     assert by_maximum == 64_000
 
 
-def test_a_disconnect_costs_the_received_output(candidate, upstream, usage):
+def test_a_disconnect_costs_the_received_output(disconnect_after, usage):
     events = [*MESSAGE_EVENTS[:2], text_delta("a" * 600), text_delta('"usage" and ü')]
-    stop_before_the_end(candidate, upstream, MESSAGES, events)
+    disconnect_after(events)
     (used,) = usage()
     # The input was reported. In JSON, the text has 620 bytes: "ü" is an escape of six bytes, and a quote of two.
     assert (used.input_tokens, used.output_tokens, used.is_whole) == (1000, 207, False)
 
 
-def test_openais_input_is_estimated_unless_it_was_reported(candidate, upstream, usage):
+def test_a_completions_unreported_usage_is_estimated(call, upstream, usage, monkeypatch):
+    # The stream does not contain the reasoning: assume the maximum output that the model can have generated.
+    monkeypatch.setattr(billed_call, "OUTPUT_TOKENS_PER_SECOND", 10**9)
+    upstream.respond = streams([part for part in COMPLETION_EVENTS if b"completion_tokens" not in part])
+    body = json.dumps({"model": "gpt-5", "stream": True, "max_completion_tokens": 50})
+    call(CHAT_COMPLETIONS, data=body)
+    (used,) = usage()
+    assert (used.input_tokens, used.output_tokens) == (-(-len(body) // 3), 50)
+    assert (used.model, used.is_whole) == ("gpt-5-2025-08-07", True)
+
+
+def test_openais_input_is_estimated_unless_it_was_reported(disconnect_after, usage):
     delta = event({"type": "response.output_text.delta", "delta": "b" * 300, "obfuscation": "c" * 50})
-    stop_before_the_end(candidate, upstream, RESPONSES, [RESPONSE_EVENTS[0], delta])
+    disconnect_after([RESPONSE_EVENTS[0], delta], path=RESPONSES, data=body())
     (used,) = usage()
     # The request has 291 bytes, the output 300.
     assert (used.model, used.input_tokens, used.output_tokens) == ("gpt-5-2025-08-07", 97, 100)

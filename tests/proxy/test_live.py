@@ -32,6 +32,14 @@ MAX_BODY_BYTES = 32 * 1024 * 1024 - 20
 
 
 @pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("proxy")
+    settings = {"WEB_THREADS": "8", "PROXY_STREAMS": "3"}
+    with live_calls.proxy_service(folder, f"sqlite:///{folder}/proofstone.db", **settings) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
 def reviewer(service):
     return service.organization("Acme")
 
@@ -74,7 +82,7 @@ def raw_request(key):
     ("path", "chunks"),
     [(MESSAGES, MESSAGE_EVENTS), (RESPONSES, RESPONSE_EVENTS), (MESSAGES, [b'{"a"', b":1}"])],
 )
-def test_streams_and_documents_are_not_buffered(service_upstream, calling, path, chunks):
+def test_streams_and_documents_are_not_buffered(service, calling, path, chunks):
     # The upstream sends a chunk only when the client waits for it.
     waits = threading.Semaphore(0)
 
@@ -90,7 +98,7 @@ def test_streams_and_documents_are_not_buffered(service_upstream, calling, path,
         if is_stream:
             exchange.end_stream()
 
-    service_upstream.respond = respond
+    service.upstream.respond = respond
     with calling(path) as response:
         assert response.status == 200
         for chunk in chunks:
@@ -99,18 +107,18 @@ def test_streams_and_documents_are_not_buffered(service_upstream, calling, path,
         assert response.read() == b""
 
 
-def test_chunked_requests_share_one_upstream_connection(service_upstream, calling, stored_calls):
-    service_upstream.respond = streams(MESSAGE_EVENTS)
+def test_chunked_requests_share_one_upstream_connection(service, calling, stored_calls):
+    service.upstream.respond = streams(MESSAGE_EVENTS)
     for _ in range(3):
         with calling(body=iter([b'{"model"', b': "m"}'])) as response:
             assert response.read() == b"".join(MESSAGE_EVENTS)
     assert stored_calls() == [True] * 3
-    assert {request.body for request in service_upstream.requests[-3:]} == {b'{"model": "m"}'}
-    assert len({request.client for request in service_upstream.requests[-3:]}) == 1
+    assert {request.body for request in service.upstream.requests[-3:]} == {b'{"model": "m"}'}
+    assert len({request.client for request in service.upstream.requests[-3:]}) == 1
 
 
 @pytest.mark.parametrize("has_started", [False, True])
-def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_request, has_started):
+def test_a_disconnected_client_ends_the_call(service, raw_request, has_started):
     received, ended = threading.Event(), threading.Event()
 
     def respond(exchange):
@@ -122,14 +130,14 @@ def test_a_disconnected_client_ends_the_call(service, service_upstream, raw_requ
         exchange.wait_for_disconnect()
         ended.set()
 
-    service_upstream.respond = respond
+    service.upstream.respond = respond
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         client.sendall(raw_request)
         assert received.wait(TIMEOUT_SECONDS)
     assert ended.wait(TIMEOUT_SECONDS / 2)
 
 
-def test_a_pipelined_request_is_not_a_disconnect(service, service_upstream, raw_request):
+def test_a_pipelined_request_is_not_a_disconnect(service, raw_request):
     received, pipelined = threading.Event(), threading.Event()
 
     def respond(exchange):
@@ -137,7 +145,7 @@ def test_a_pipelined_request_is_not_a_disconnect(service, service_upstream, raw_
         assert pipelined.wait(TIMEOUT_SECONDS)
         exchange.document(200, b"{}")
 
-    service_upstream.respond = respond
+    service.upstream.respond = respond
     with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT_SECONDS) as client:
         client.sendall(raw_request)
         assert received.wait(TIMEOUT_SECONDS)
@@ -159,15 +167,13 @@ def test_a_pipelined_request_is_not_a_disconnect(service, service_upstream, raw_
         ({"Content_Length": "100"}, b"abc"),
     ],
 )
-def test_the_client_notices_an_interrupted_response(
-    service, service_upstream, calling, stored_calls, headers, body
-):
+def test_the_client_notices_an_interrupted_response(service, calling, stored_calls, headers, body):
     def respond(exchange):
         exchange.head(200, Content_Type="text/event-stream", **headers)
         exchange.wfile.write(body)
         exchange.disconnect()
 
-    service_upstream.respond = respond
+    service.upstream.respond = respond
     with calling() as response, pytest.raises(http.client.IncompleteRead) as interrupted:
         response.read()
     assert interrupted.value.partial == b"abc"
@@ -175,8 +181,8 @@ def test_the_client_notices_an_interrupted_response(
     assert "Traceback" not in service.log()
 
 
-def test_ingest_is_fast_while_all_stream_slots_are_in_use(service, service_upstream, keys, calling):
-    service_upstream.respond = stay_open
+def test_ingest_is_fast_while_all_stream_slots_are_in_use(service, keys, calling):
+    service.upstream.respond = stay_open
     key, other = keys
     with (
         calling() as one,
@@ -194,8 +200,8 @@ def test_ingest_is_fast_while_all_stream_slots_are_in_use(service, service_upstr
         assert run_concurrently(calls) == [201] * 40
 
 
-def test_keys_prompts_and_responses_are_not_logged(service, service_upstream, key, calling):
-    service_upstream.respond = streams(MESSAGE_EVENTS)
+def test_keys_prompts_and_responses_are_not_logged(service, key, calling):
+    service.upstream.respond = streams(MESSAGE_EVENTS)
     with calling(body=b'{"prompt": "a secret question"}') as response:
         response.read()
     log = service.log()
@@ -209,8 +215,8 @@ def memory_kib(service):
     return sum(int(re.search(r"VmHWM:\s+(\d+)", file.read_text())[1]) for file in files)
 
 
-def test_hostile_bodies_take_little_memory_and_time(service, service_upstream, keys):
-    service_upstream.respond = documents(200, {})
+def test_hostile_bodies_take_little_memory_and_time(service, keys):
+    service.upstream.respond = documents(200, {})
     bodies = [
         b'{"input": [%b1]}' % (item * (MAX_BODY_BYTES // len(item))) for item in (b"{},", b'"",', b"1,")
     ]

@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.live.cast import ASSESSMENT, event, make_keys, start_session
-from tests.live.service import Service, wait_until
-from tests.proxy.live_calls import calling, raw_request
+from tests.live.service import wait_until
+from tests.proxy.live_calls import calling, proxy_service, raw_request
 from tests.proxy.upstream import (
     MESSAGE,
     MESSAGE_NANO_USD,
     START,
     TIMEOUT_SECONDS,
-    Upstream,
     documents,
     stay_open,
 )
@@ -27,15 +26,10 @@ BODY = b'{"model": "claude-haiku-4-5", "stream": true}'
 @pytest.fixture
 def service(postgres_server, tmp_path):
     """Two processes, each with a single database connection."""
-    with Upstream() as upstream:
-        settings = {
-            "ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours",
-            "WEB_THREADS": "16", "PROXY_STREAMS": "4", "PROXY_STREAMS_PER_KEY": "4", "DATABASE_POOL": "1",
-        }  # fmt: skip
-        url = postgres_server.create_database("proofstone_proxy_budget")
-        with Service(tmp_path, url, **settings).start(processes=2) as service:
-            service.upstream = upstream
-            yield service
+    settings = {"WEB_THREADS": "16", "PROXY_STREAMS": "4", "PROXY_STREAMS_PER_KEY": "4", "DATABASE_POOL": "1"}
+    url = postgres_server.create_database("proofstone_proxy_budget")
+    with proxy_service(tmp_path, url, processes=2, **settings) as service:
+        yield service
 
 
 @pytest.fixture

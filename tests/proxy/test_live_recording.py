@@ -11,14 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.live.cast import make_assessment, make_keys
-from tests.live.service import Service, wait_until
-from tests.proxy.live_calls import calling
+from tests.live.service import wait_until
+from tests.proxy.live_calls import calling, proxy_service
 from tests.proxy.upstream import (
     MESSAGE,
     MESSAGE_EVENTS,
     MESSAGES,
     TIMEOUT_SECONDS,
-    Upstream,
     documents,
     streams,
 )
@@ -37,14 +36,9 @@ def service(request, tmp_path):
     if request.param == "postgresql":
         server = request.getfixturevalue("postgres_server")
         url = server.create_database("proofstone_recording_test")
-    with Upstream() as upstream:
-        settings = {
-            "ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours", "WEB_THREADS": "12",
-            "PROXY_STREAMS": "6", "PROXY_STREAMS_PER_KEY": "6", "SESSION_DEFAULT_BUDGET_USD": "100",
-        }  # fmt: skip
-        with Service(tmp_path, url, **settings).start(processes=1) as service:
-            service.upstream = upstream
-            yield service
+    settings = {"WEB_THREADS": "12", "PROXY_STREAMS": "6", "PROXY_STREAMS_PER_KEY": "6"}
+    with proxy_service(tmp_path, url, SESSION_DEFAULT_BUDGET_USD="100", **settings) as service:
+        yield service
 
 
 @pytest.fixture

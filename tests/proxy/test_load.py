@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.live.cast import event, make_assessment, make_keys, start_session
-from tests.live.service import Service
-from tests.proxy.upstream import MESSAGE_EVENTS, MESSAGES, START, Upstream, text_delta
+from tests.proxy.live_calls import proxy_service
+from tests.proxy.upstream import MESSAGE_EVENTS, MESSAGES, START, text_delta
 
 PROCESSES, STREAMS = 2, 50
 CALLS = PROCESSES * STREAMS
@@ -40,18 +40,13 @@ class Provider:
 
 @pytest.fixture
 def service(postgres_server, tmp_path):
-    with Upstream() as upstream:
-        upstream.respond = Provider()
-        settings = {
-            "ANTHROPIC_BASE_URL": upstream.address, "ANTHROPIC_API_KEY": "sk-ant-ours",
-            "WEB_THREADS": str(STREAMS + SENDERS), "PROXY_STREAMS": str(STREAMS),
-            # Fewer than streams, which do not occupy connections.
-            "DATABASE_POOL": str(SENDERS + 2),
-        }  # fmt: skip
-        url = postgres_server.create_database("proofstone_proxy_load")
-        with Service(tmp_path, url, **settings).start(PROCESSES) as service:
-            service.provider = upstream.respond
-            yield service
+    settings = {"WEB_THREADS": str(STREAMS + SENDERS), "PROXY_STREAMS": str(STREAMS)}
+    # Streams do not occupy database connections.
+    settings["DATABASE_POOL"] = str(SENDERS + 2)
+    url = postgres_server.create_database("proofstone_proxy_load")
+    with proxy_service(tmp_path, url, PROCESSES, **settings) as service:
+        service.provider = service.upstream.respond = Provider()
+        yield service
 
 
 def read_stream(port, key, number):

@@ -5,14 +5,18 @@ import json
 import pytest
 
 from proxy.json_text import MAX_BRACKETS, MAX_CHILDREN
-from tests.proxy.test_error_responses import BOTH, error_of, typed
-from tests.proxy.upstream import MESSAGES, RESPONSES
+from tests.proxy.test_error_responses import BOTH, error_of
+from tests.proxy.upstream import CHAT_COMPLETIONS, MESSAGES, RESPONSES
 
 OWN = '{"name": "Bash", "input_schema": {"type": "object"}}'
 OWN_FUNCTION = '{"type":"function","name":"exec"}'
 WEB_SEARCH = '{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}'
 FILE = {"type": "input_file", "file_id": "file-1"}
 CODEX_SEARCH = '{"type":"web_search","external_web_access":true}'
+
+
+def user_message(part):
+    return {"messages": [{"role": "user", "content": [part]}]}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,7 @@ CODEX_SEARCH = '{"type":"web_search","external_web_access":true}'
         (MESSAGES, f'{{"tools":[{WEB_SEARCH},{OWN},{WEB_SEARCH},{OWN}]}}', f'{{"tools":[{OWN},{OWN}]}}'),
         (MESSAGES, f'{{"to\\u006fls":[{WEB_SEARCH},{OWN}]}}', f'{{"to\\u006fls":[{OWN}]}}'),
         (RESPONSES, f'{{"tools":[{OWN_FUNCTION},{CODEX_SEARCH}]}}', f'{{"tools":[{OWN_FUNCTION}]}}'),
+        (CHAT_COMPLETIONS, f'{{"tools":[{OWN_FUNCTION},{CODEX_SEARCH}]}}', f'{{"tools":[{OWN_FUNCTION}]}}'),
         (
             RESPONSES,
             f'{{"tools":[{{"type":"namespace","tools":[{CODEX_SEARCH},{OWN_FUNCTION}]}},{CODEX_SEARCH}]}}',
@@ -89,19 +94,19 @@ def test_client_side_tools_are_kept(call, upstream, path, tools):
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed", "tool"),
+    ("path", "allowed", "body"),
     [
-        (MESSAGES, ["claude", "web_search"], {"type": "web_search_20250305"}),
-        (MESSAGES, ["claude", "code_execution"], {"type": "code_execution_20250825"}),
-        (RESPONSES, ["codex", "web_search", "mcp"], {"type": "web_search"}),
-        (RESPONSES, ["codex", "code_execution"], {"type": "code_interpreter"}),
+        (MESSAGES, ["claude", "web_search"], {"tools": [{"type": "web_search_20250305"}]}),
+        (MESSAGES, ["claude", "code_execution"], {"tools": [{"type": "code_execution_20250825"}]}),
+        (RESPONSES, ["codex", "web_search", "mcp"], {"tools": [{"type": "web_search"}]}),
+        (RESPONSES, ["codex", "code_execution"], {"tools": [{"type": "code_interpreter"}]}),
+        (CHAT_COMPLETIONS, ["codex", "web_search"], {"model": "gpt-5-search-api", "web_search_options": {}}),
     ],
 )
-def test_an_allowed_hosted_tool_is_kept(call, upstream, assessment, path, allowed, tool):
+def test_an_allowed_hosted_tool_is_kept(call, upstream, assessment, path, allowed, body):
     assessment.update_columns(allowed_tools=allowed)
-    body = json.dumps({"tools": [tool]}).encode()
-    call(path, data=body)
-    assert upstream.requests[0].body == body
+    call(path, data=json.dumps(body))
+    assert json.loads(upstream.requests[0].body) == body
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,10 @@ def test_an_allowed_hosted_tool_is_kept(call, upstream, assessment, path, allowe
             f'{{"tools":[{OWN_FUNCTION},{CODEX_SEARCH}],'
             '"tool_choice":{"type":"allowed_tools","tools":[{"type":"web_search"}]}}',
         ),
+        (CHAT_COMPLETIONS, '{"web_search_options": {}}'),
+        (CHAT_COMPLETIONS, '{"model": "gpt-4o-search-preview"}'),
+        (CHAT_COMPLETIONS, '{"model": "gpt-5-search-api"}'),
+        (CHAT_COMPLETIONS, f'{{"tools": [{CODEX_SEARCH}]}}'),
     ],
 )
 def test_a_call_that_requires_a_hosted_tool_is_rejected(call, upstream, path, body):
@@ -133,123 +142,104 @@ def test_a_choice_of_an_allowed_tool_is_forwarded(call, upstream, choice):
     assert upstream.requests[0].body.decode() == f'{{"tools":[{OWN}],"tool_choice":{choice}}}'
 
 
-def test_background_responses_are_rejected(call, upstream):
-    rejected = call(RESPONSES, data='{"model": "gpt-5", "background": true}')
-    assert error_of(rejected) == (400, "invalid_request_error", "background_not_supported")
-    assert upstream.requests == []
-    assert call(RESPONSES, data='{"background": false}').status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("path", "fields"),
-    [
-        (RESPONSES, {"previous_response_id": "resp_1"}),
-        (RESPONSES, {"conversation": {"id": "conv_1"}}),
-        (RESPONSES, {"prompt": {"id": "pmpt_1"}}),
-        (RESPONSES, {"input": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_1"}]}),
-        (RESPONSES, {"input": [{"id": "msg_1"}]}),
-        (RESPONSES, {"input": [{"id": "msg_1", "role": None}]}),
-        (RESPONSES, {"input": [{"id": "msg_1", "role": ""}]}),
-        (RESPONSES, {"input": [FILE]}),
-        (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}, FILE]}]}),
-        (RESPONSES, {"input": [{"type": "function_call_output", "output": [FILE]}]}),
-        (RESPONSES, {"input": [{"type": "computer_call_output", "output": FILE}]}),
-        (MESSAGES, {"messages": [{"content": [{"type": "image", "source": FILE}]}]}),
-        (MESSAGES, {"messages": [{"content": [{"type": "container_upload", "file_id": "file_1"}]}]}),
-        (MESSAGES, {"messages": [{"content": [{"content": [{"source": {"content": [{"source": FILE}]}}]}]}]}),
-        (MESSAGES, {"container": "container_1"}),
-    ],
-)
-def test_references_to_stored_data_are_rejected(call, upstream, path, fields):
-    response = call(path, data=json.dumps(fields))
-    assert error_of(response) == (400, "invalid_request_error", "stored_state_not_supported")
-    assert upstream.requests == []
-
-
-REMOTE = "https://example.com/a.png"
-IMAGE = {"type": "input_image", "image_url": REMOTE}
-SOURCE = {"type": "image", "source": {"type": "url", "url": REMOTE}}
-
-
-@pytest.mark.parametrize(
-    ("path", "fields", "field"),
-    [
-        (RESPONSES, {"input": [{"role": "user", "content": [IMAGE]}]}, "image_url"),
-        (
-            RESPONSES,
-            {"input": [{"role": "user", "content": [IMAGE | {"image_url": {"url": REMOTE}}]}]},
-            "image_url",
-        ),
-        (RESPONSES, {"input": [{"content": [{"type": "input_file", "file_url": REMOTE}]}]}, "file_url"),
-        (RESPONSES, {"input": [{"type": "function_call_output", "output": [IMAGE]}]}, "image_url"),
-        (RESPONSES, {"input": [{"type": "computer_call_output", "output": IMAGE}]}, "image_url"),
-        (RESPONSES, {"input": {"content": [IMAGE]}}, "image_url"),
-        (MESSAGES, {"messages": [{"content": [SOURCE]}]}, "source.url"),
-        (MESSAGES, {"system": [SOURCE]}, "source.url"),
-        (MESSAGES, {"messages": [{"content": [{"type": "tool_result", "content": [SOURCE]}]}]}, "source.url"),
-        (MESSAGES, {"messages": [{"content": [{"source": {"content": [SOURCE]}}]}]}, "source.url"),
-    ],
-)
-def test_input_from_a_url_is_rejected(call, upstream, path, fields, field):
-    response = call(path, data=json.dumps(fields))
-    assert error_of(response) == (400, "invalid_request_error", "remote_input_not_supported")
-    assert f"`{field}`" in response.json["error"]["message"]
-    assert upstream.requests == []
-
-
-@pytest.mark.parametrize(
-    ("path", "fields"),
-    [
-        (RESPONSES, {"service_tier": "priority"}),
-        (RESPONSES, {"service_tier": "fast"}),
-        (RESPONSES, {"service_tier": ["priority"]}),
-        (MESSAGES, {"service_tier": "priority"}),
-        (MESSAGES, {"inference_geo": "us"}),
-        (MESSAGES, {"speed": "fast"}),
-    ],
-)
-def test_modes_with_a_surcharge_are_rejected(call, upstream, path, fields):
-    response = call(path, data=json.dumps(fields))
-    assert error_of(response) == (400, "invalid_request_error", "surcharge_not_supported")
+URL = "https://example.com/a.png"
+IMAGE = {"type": "input_image", "image_url": URL}
+SOURCE = {"type": "image", "source": {"type": "url", "url": URL}}
+STORED_STATE = [
+    (RESPONSES, {"previous_response_id": "resp_1"}),
+    (RESPONSES, {"conversation": {"id": "conv_1"}}),
+    (RESPONSES, {"prompt": {"id": "pmpt_1"}}),
+    (RESPONSES, {"input": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_1"}]}),
+    (RESPONSES, {"input": [{"id": "msg_1"}]}),
+    (RESPONSES, {"input": [{"id": "msg_1", "role": None}]}),
+    (RESPONSES, {"input": [{"id": "msg_1", "role": ""}]}),
+    (RESPONSES, {"input": [FILE]}),
+    (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}, FILE]}]}),
+    (RESPONSES, {"input": [{"type": "function_call_output", "output": [FILE]}]}),
+    (RESPONSES, {"input": [{"type": "computer_call_output", "output": FILE}]}),
+    (MESSAGES, {"messages": [{"content": [{"type": "image", "source": FILE}]}]}),
+    (MESSAGES, {"messages": [{"content": [{"type": "container_upload", "file_id": "file_1"}]}]}),
+    (MESSAGES, {"messages": [{"content": [{"content": [{"source": {"content": [{"source": FILE}]}}]}]}]}),
+    (MESSAGES, {"container": "container_1"}),
+    (CHAT_COMPLETIONS, user_message({"type": "file", "file": {"file_id": "file-1"}})),
+    (CHAT_COMPLETIONS, {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}),
+]
+REMOTE_INPUT = [
+    (RESPONSES, {"input": [{"role": "user", "content": [IMAGE]}]}, "`image_url`"),
+    (RESPONSES, {"input": [{"content": [IMAGE | {"image_url": {"url": URL}}]}]}, "`image_url`"),
+    (RESPONSES, {"input": [{"content": [{"type": "input_file", "file_url": URL}]}]}, "`file_url`"),
+    (RESPONSES, {"input": [{"type": "function_call_output", "output": [IMAGE]}]}, "`image_url`"),
+    (RESPONSES, {"input": [{"type": "computer_call_output", "output": IMAGE}]}, "`image_url`"),
+    (RESPONSES, {"input": {"content": [IMAGE]}}, "`image_url`"),
+    (MESSAGES, {"messages": [{"content": [SOURCE]}]}, "`source.url`"),
+    (MESSAGES, {"system": [SOURCE]}, "`source.url`"),
+    (MESSAGES, {"messages": [{"content": [{"type": "tool_result", "content": [SOURCE]}]}]}, "`source.url`"),
+    (MESSAGES, {"messages": [{"content": [{"source": {"content": [SOURCE]}}]}]}, "`source.url`"),
+    (CHAT_COMPLETIONS, user_message({"type": "file", "file": {"file_url": URL}}), "`file_url`"),
+    (CHAT_COMPLETIONS, user_message({"type": "image_url", "image_url": {"url": URL}}), "`image_url`"),
+    (CHAT_COMPLETIONS, user_message({"type": "image_url", "image_url": URL}), "`image_url`"),
+]
+SURCHARGES = [
+    (RESPONSES, {"service_tier": "priority"}, "`service_tier`"),
+    (RESPONSES, {"service_tier": "fast"}, "`service_tier`"),
+    (RESPONSES, {"service_tier": ["priority"]}, "`service_tier`"),
+    (MESSAGES, {"service_tier": "priority"}, "`service_tier`"),
+    (MESSAGES, {"inference_geo": "us"}, "`inference_geo`"),
     # Claude Code then continues at the standard speed.
-    assert response.json["error"]["message"].startswith("Fast mode is not enabled") == ("speed" in fields)
-    assert upstream.requests == []
+    (MESSAGES, {"speed": "fast"}, "Fast mode is not enabled"),
+    (CHAT_COMPLETIONS, {"modalities": ["text", "audio"]}, "`modalities`"),
+    (CHAT_COMPLETIONS, {"audio": {"voice": "alloy"}}, "`audio`"),
+    (CHAT_COMPLETIONS, {"service_tier": "priority"}, "`service_tier`"),
+]
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("code", "path", "fields", "message"),
     [
-        (
-            RESPONSES,
-            {"service_tier": "flex", "input": [{"content": [{"image_url": "data:image/png;base64,AA=="}]}]},
-        ),
+        ("background_not_supported", RESPONSES, {"background": True}, "`background`"),
+        *(("stored_state_not_supported", *case, "References to data") for case in STORED_STATE),
+        *(("remote_input_not_supported", *case) for case in REMOTE_INPUT),
+        *(("surcharge_not_supported", *case) for case in SURCHARGES),
+    ],
+)
+def test_unsupported_requests_are_rejected(call, upstream, code, path, fields, message):
+    response = call(path, data=json.dumps(fields))
+    assert error_of(response) == (400, "invalid_request_error", code)
+    assert message in response.json["error"]["message"]
+    assert upstream.requests == []
+
+
+DATA_URL = "data:image/png;base64,AA=="
+STANDARD = {"service_tier": "auto", "speed": "standard", "inference_geo": "global"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (RESPONSES, {"background": False, "service_tier": "flex", "input": [{"content": [{"image_url": DATA_URL}]}]}),
         (RESPONSES, {"service_tier": None, "input": [{"content": [{"image_url": None, "file_url": None}]}]}),
-        (
-            MESSAGES,
-            {
-                "service_tier": "auto",
-                "speed": "standard",
-                "inference_geo": "global",
-                "messages": [
-                    {"content": [{"source": {"type": "base64"}, "url": REMOTE}, {"source": REMOTE}]}
-                ],
-            },
-        ),
         (RESPONSES, {"input": [{"id": "msg_1", "role": "assistant", "content": "file_id"}]}),
         (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": None}]}]}),
+        (MESSAGES, STANDARD | {"messages": [{"content": [{"source": {"type": "base64"}, "url": URL}]}]}),
+        (MESSAGES, {"messages": [{"content": [{"source": URL}]}]}),
         (MESSAGES, {"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "a"}}]}]}),
-        (
-            MESSAGES,
-            {"messages": [{"content": "file_id"}, {"content": [{"type": "text", "text": "file_id"}]}]},
-        ),
+        (MESSAGES, {"messages": [{"content": "file_id"}, {"content": [{"type": "text", "text": "file_id"}]}]}),
+        (CHAT_COMPLETIONS, {"model": "gpt-5", "n": 2, "stream_options": {"include_usage": True}, "store": True}),
+        (CHAT_COMPLETIONS, {"modalities": ["text"], "audio": None, "web_search_options": None, "service_tier": "flex"}),
+        (CHAT_COMPLETIONS, user_message({"type": "image_url", "image_url": {"url": DATA_URL}})),
+        (CHAT_COMPLETIONS, user_message({"type": "file", "file": {"file_data": DATA_URL, "filename": "a"}})),
+        (CHAT_COMPLETIONS, {"messages": [{"role": "assistant", "content": None}, {"role": "tool", "content": "x"}]}),
+        (CHAT_COMPLETIONS, {"messages": [{"role": "user", "content": "web_search_options"}]}),
+        (CHAT_COMPLETIONS, {"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom"}]}),
     ],
-)
-def test_supported_content_and_modes_are_forwarded(call, upstream, path, body):
-    assert call(path, data=json.dumps(body)).status_code == 200
-    assert json.loads(upstream.requests[0].body) == body
+)  # fmt: skip
+def test_supported_requests_are_forwarded_unchanged(call, upstream, path, fields):
+    body = json.dumps(fields)
+    assert call(path, data=body).status_code == 200
+    assert upstream.requests[0].body.decode() == body
 
 
-@typed("invalid_request_error", "invalid_request_error")
+@BOTH
 @pytest.mark.parametrize(
     "body",
     [
@@ -258,8 +248,8 @@ def test_supported_content_and_modes_are_forwarded(call, upstream, path, body):
         b'{"a": [}', b'{"a": [1}]', b'{"a": "\n"}', b'{:1}', b'{"model": "\\x"}',
     ],
 )  # fmt: skip
-def test_invalid_json_is_rejected(call, upstream, path, error_type, body):
-    assert error_of(call(path, data=body)) == (400, error_type, "invalid_json")
+def test_invalid_json_is_rejected(call, upstream, path, body):
+    assert error_of(call(path, data=body)) == (400, "invalid_request_error", "invalid_json")
     assert upstream.requests == []
 
 

@@ -109,12 +109,11 @@ def session(key):
 
 
 @APIS
-@pytest.mark.parametrize("chunks", ["one", "bytes"])
 def test_a_conversation_is_recorded_once(
-    call, upstream, session, usage, path, build_request, history, stream, chunks
+    call, upstream, session, usage, path, build_request, history, stream
 ):
     body = b"".join(stream)
-    upstream.respond = streams([body] if chunks == "one" else [bytes([byte]) for byte in body])
+    upstream.respond = streams([bytes([byte]) for byte in body])
     headers = {"Session-Id": "agent-1", "X-Claude-Code-Session-Id": "agent-1"}
     for later_messages in ([], history, history):
         response = call(path, data=json.dumps(build_request(*later_messages)), headers=headers)

@@ -9,9 +9,6 @@ import pytest
 from callers import Caller
 from factories import make_recorded_session
 
-import config
-import models
-from app import create_app
 from models import Consent, Event, privacy, sessions
 from proxy import recording
 from tests.proxy import tiny_dialect
@@ -180,11 +177,9 @@ def test_the_next_call_restores_a_call_that_was_not_recorded(
     assert [used.is_recorded for used in usage()] == [False, True]
 
 
-def test_metrics_count_recording_failures(candidate, key, app, database_url, monkeypatch):
-    database, token = models.db.obj, "metrics-token-for-tests"
-    settings = {"DATABASE_URL": database_url, "METRICS_TOKEN": token, "RATELIMIT_ENABLED": "false"}
-    monitored = create_app(config.load(settings | {"LOG_LEVEL": "ERROR"}))
-    models.db.initialize(database)
+def test_metrics_count_recording_failures(candidate, key, app, app_with, monkeypatch):
+    token = "metrics-token-for-tests"
+    monitored = app_with(METRICS_TOKEN=token, RATELIMIT_ENABLED="false")
     for name in ("proxy", "dialects"):
         monitored.extensions[name] = app.extensions[name]
     monkeypatch.setattr(tiny_dialect, "read_request", lambda headers, body: body["missing"])
@@ -248,21 +243,9 @@ def test_free_calls_are_not_stored(call, recorded, usage):
     ids=["in the middle", "after the last event"],
 )
 def test_a_response_is_recorded_up_to_the_disconnect(
-    candidate, upstream, recorded, usage, events, is_whole, answer
+    disconnect_after, recorded, usage, events, is_whole, answer
 ):
-    sent = b"".join(events)
-
-    def respond(exchange):
-        exchange.start_stream()
-        exchange.chunk(sent)
-        exchange.wait_for_disconnect()
-
-    upstream.respond = respond
-    response = candidate.request("POST", MESSAGES, buffered=False, data=FIRST)
-    received, chunks = b"", iter(response.response)
-    while received != sent:
-        received += next(chunks)
-    response.close()
+    disconnect_after(events, data=FIRST)
     assert recorded() == [PROMPT, answer]
     assert [used.is_whole for used in usage()] == [is_whole]
 

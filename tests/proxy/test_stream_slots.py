@@ -32,16 +32,6 @@ def test_a_key_has_its_own_slots_and_shares_the_rest(total, keys, acquired):
     assert acquire(StreamSlots(total, 2), keys) == acquired
 
 
-def test_a_released_slot_is_free_again():
-    slots = StreamSlots(2, 2)
-    releases = [slots.acquire("a"), slots.acquire("a")]
-    assert slots.acquire("b") is None
-    releases[0]()
-    assert slots.acquire("b")
-    releases[1]()
-    assert slots.acquire("c")
-
-
 def test_a_call_waits_until_a_slot_is_released():
     slots = StreamSlots(1, 1, max_waiting=1)
     release = slots.acquire("a")

@@ -1,4 +1,4 @@
-"""API tokens: prefix, at least 160 random bits in base 62, a checksum."""
+"""API tokens: a prefix, at least 160 random bits in base 62, and a checksum."""
 
 import hashlib
 import math
@@ -8,7 +8,7 @@ from rules.api_tokens import PREFIX, fingerprint, generate, is_well_formed
 CHECKSUM_LENGTH = 6
 
 
-def test_generated_tokens_are_well_formed_unique_and_long_enough():
+def test_generated_tokens_are_valid_unique_and_long_enough():
     tokens = {generate() for _ in range(2_000)}
     assert len(tokens) == 2_000
     assert all(map(is_well_formed, tokens))
@@ -18,7 +18,7 @@ def test_generated_tokens_are_well_formed_unique_and_long_enough():
     assert (length - len(PREFIX) - CHECKSUM_LENGTH) * math.log2(62) >= 160
 
 
-def test_a_single_wrong_or_two_swapped_characters_are_detected():
+def test_the_checksum_detects_wrong_and_swapped_characters():
     token = generate()
     for index in range(len(PREFIX), len(token)):
         other = "a" if token[index] != "a" else "b"

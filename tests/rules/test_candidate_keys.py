@@ -7,7 +7,7 @@ import pytest
 from rules.candidate_keys import ALPHABET, generate, normalize
 
 
-def test_generated_keys_are_valid_unique_and_evenly_distributed_over_distinct_letters():
+def test_generated_keys_are_valid_unique_and_evenly_distributed():
     keys = {generate() for _ in range(3_750)}
     assert len(keys) == 3_750
     assert all(normalize(key) == key for key in keys)

@@ -1,4 +1,4 @@
-"""Text for people: durations, dates, one line, excerpts."""
+"""Text for people: durations, dates, single lines, excerpts."""
 
 import tracemalloc
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
     ("minutes", "text"),
     [(1, "1 minute"), (45, "45 minutes"), (60, "1 hour"), (61, "1 hour 1 minute"), (150, "2 hours 30 minutes")],
 )  # fmt: skip
-def test_minutes_are_formatted_in_words(minutes, text):
+def test_minutes_are_formatted_as_hours_and_minutes(minutes, text):
     assert format_minutes(minutes) == text
 
 
@@ -37,13 +37,13 @@ def test_an_excerpt_ends_at_a_paragraph_line_or_word(text, limit, expected):
     assert excerpt(text, limit) == (expected, expected.endswith("..."))
 
 
-def test_one_line_has_no_control_or_direction_characters():
+def test_one_line_removes_control_and_direction_characters():
     for character in "\0\x1b\x7f\x9f\u2028\u202a\u202e\u2066\u2069\ud800":
         assert one_line(f"Acme{character}Ltd", 20) == "Acme Ltd", ascii(character)
 
 
 @given(text=st.text(), limit=st.integers(min_value=10, max_value=50))
-def test_one_line_is_one_printable_line_within_its_limit(text, limit):
+def test_one_line_returns_one_printable_line_within_the_limit(text, limit):
     line = one_line(text, limit)
     assert len(line) <= limit
     assert len(line.splitlines()) <= 1
@@ -53,11 +53,11 @@ def test_one_line_is_one_printable_line_within_its_limit(text, limit):
 
 
 @given(st.text() | st.text(" \n\t\x1f\x85\u2003\u3000ab", max_size=30))
-def test_single_spaced_text_has_the_same_words(text):
+def test_single_spaced_keeps_the_words(text):
     assert single_spaced(text) == " ".join(text.split())
 
 
-def test_many_words_take_little_memory():
+def test_single_spaced_uses_little_memory():
     text = "a \n" * 500_000
     tracemalloc.start()
     single_spaced(text)

@@ -4,26 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rules.session_close import close_deadline, effective_close, extra_minutes, intake_window
+from rules.session_close import effective_close, intake_window
 
 REDEEMED = datetime(2026, 4, 1, 9, tzinfo=UTC)
 CLOSE = datetime(2026, 4, 1, 10, 35, tzinfo=UTC)
 MILLISECOND, MINUTE, DAY = timedelta(milliseconds=1), timedelta(minutes=1), timedelta(days=1)
-
-
-@pytest.mark.parametrize(("limit", "extra", "close"), [(90, 0, CLOSE), (60, 30, CLOSE), (None, 30, None)])
-def test_the_deadline_is_the_limit_with_extra_time_and_five_minutes_of_grace(limit, extra, close):
-    assert close_deadline(REDEEMED, limit, extra * MINUTE) == close
-
-
-@pytest.mark.parametrize(
-    ("limit", "minutes", "multiplier", "extra"),
-    [
-        (90, None, None, 0), (90, 15, None, 15), (90, None, 1500, 45), (7, None, 1001, 1), (None, None, 1500, 0),
-    ],
-)  # fmt: skip
-def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier, extra):
-    assert extra_minutes(limit, minutes, multiplier) == extra
 
 
 @pytest.mark.parametrize(
@@ -34,7 +19,7 @@ def test_a_multiplier_is_rounded_up_to_whole_minutes(limit, minutes, multiplier,
         (CLOSE, REDEEMED, None, REDEEMED), (CLOSE + 9 * DAY, REDEEMED, CLOSE, REDEEMED),
     ],
 )  # fmt: skip
-def test_the_effective_close_does_not_depend_on_when_it_is_read(now, closed_at, closes_at, close):
+def test_the_effective_close_is_constant_once_reached(now, closed_at, closes_at, close):
     assert effective_close(now, closed_at, closes_at) == close
 
 
@@ -42,7 +27,7 @@ def test_the_effective_close_does_not_depend_on_when_it_is_read(now, closed_at, 
     ("boundary", "before", "after"),
     [(0 * MINUTE, "flush", "flush"), (10 * MINUTE, "flush", "late"), (DAY, "late", "over")],
 )
-def test_the_window_depends_on_the_time_since_the_close(boundary, before, after):
+def test_intake_windows_end_to_the_millisecond(boundary, before, after):
     assert intake_window(CLOSE + boundary, CLOSE) == before
     assert intake_window(CLOSE + boundary + MILLISECOND, CLOSE) == after
     assert intake_window(CLOSE + boundary, None) == "open"

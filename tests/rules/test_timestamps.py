@@ -17,7 +17,7 @@ NEW_YEAR_2026 = 1_767_225_600 * 10**9  # 2026-01-01T00:00:00Z
         ("1677-09-21T00:12:43.145224192Z", -(2**63)), ("2262-04-11T23:47:16.854775807Z", 2**63 - 1),
     ],
 )  # fmt: skip
-def test_a_timestamp_is_exact_to_the_nanosecond(text, nanoseconds):
+def test_timestamps_are_exact_to_the_nanosecond(text, nanoseconds):
     assert parse_timestamp_ns(text) == nanoseconds
 
 
@@ -29,7 +29,7 @@ def test_a_timestamp_is_exact_to_the_nanosecond(text, nanoseconds):
         "2026-01-01t00:00:00z", "2026-01-01T00:00:00.000000000Z", "2025-12-31T23:59:60Z", "2026-01-01T00:59:60+01:00",
     ],
 )  # fmt: skip
-def test_one_time_can_be_written_in_many_ways(text):
+def test_equal_times_in_different_spellings(text):
     assert parse_timestamp_ns(text) == NEW_YEAR_2026
 
 
@@ -46,6 +46,6 @@ def test_one_time_can_be_written_in_many_ways(text):
         "9999-12-31T23:59:59Z", "1677-09-21T00:12:43.145224191Z", "2262-04-11T23:47:16.854775808Z",
     ],
 )  # fmt: skip
-def test_invalid_timestamps_are_rejected_with_a_message(text):
+def test_invalid_timestamps_raise_a_sentence(text):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
         parse_timestamp_ns(text)

@@ -1,4 +1,4 @@
-"""The files of a workspace: what they contain for each tool, and what they leave out."""
+"""The files of a workspace, for each tool."""
 
 import io
 import json
@@ -36,15 +36,13 @@ def task(**values):
         (["codex", "claude"], BOTH, ["claude", "codex"]),
     ],
 )
-def test_tools_are_those_that_are_allowed_and_have_a_model(allowed, providers, tools):
+def test_tools_must_be_allowed_and_have_a_model(allowed, providers, tools):
     workspace = WORKSPACE._replace(allowed=allowed, providers=frozenset(providers))
     assert workspace.tools == tools
     files = build_files(workspace, task())
     assert files["tools"].split() == tools
-    settings = {"claude": "claude.json", "codex": "codex.toml", "opencode": "opencode.json"}
-    assert {name for name in settings.values() if name in files} == {
-        settings[tool] for tool in tools if tool in settings
-    }
+    for tool, name in (("claude", "claude.json"), ("codex", "codex.toml"), ("opencode", "opencode.json")):
+        assert (name in files) == (tool in tools)
 
 
 def test_only_files_outside_the_workspace_contain_the_key():
@@ -52,7 +50,7 @@ def test_only_files_outside_the_workspace_contain_the_key():
     assert {name for name, text in files.items() if KEY in text} == {"otel.json", "codex.toml"}
 
 
-def test_claude_code_reads_its_key_from_a_file_and_not_from_the_environment():
+def test_claude_code_reads_its_key_from_a_file():
     settings = json.loads(build_files(WORKSPACE, task())["claude.json"])
     assert settings["apiKeyHelper"] == f'cat "$HOME/.proofstone/{SESSION}/key"'
     environment = settings["env"]
@@ -65,20 +63,20 @@ def test_claude_code_reads_its_key_from_a_file_and_not_from_the_environment():
         assert f'-H @"$HOME/.proofstone/{SESSION}/header"' in hook["command"]
 
 
-def test_claude_code_keeps_the_candidates_own_model_if_the_service_has_none():
+def test_without_a_provider_claude_code_uses_the_candidates_model():
     settings = workspace_files.claude_settings(WORKSPACE._replace(providers=frozenset()))
     assert "apiKeyHelper" not in settings
     assert not [name for name in settings["env"] if name.startswith("ANTHROPIC")]
     assert settings["hooks"]
 
 
-def test_claude_code_waits_only_for_the_hooks_that_it_would_not_send_otherwise():
+def test_claude_code_only_waits_for_the_last_hooks():
     hooks = workspace_files.claude_settings(WORKSPACE)["hooks"]
     waited = {event for event, (group,) in hooks.items() if not group["hooks"][0].get("async")}
     assert waited == {"Stop", "StopFailure", "SessionEnd"}
 
 
-def test_codex_settings_are_toml_also_with_unusual_characters():
+def test_codex_settings_are_valid_toml():
     workspace = WORKSPACE._replace(base_url='https://assess.example/a"b\\c')
     settings = tomllib.loads(workspace_files.codex_settings(workspace))
     provider = settings["model_providers"][settings["model_provider"]]
@@ -88,27 +86,20 @@ def test_codex_settings_are_toml_also_with_unusual_characters():
     assert exporter["endpoint"] == 'https://assess.example/a"b\\c/v1/otlp/v1/logs'
 
 
-def test_opencode_has_the_providers_of_the_service():
-    settings = json.loads(
-        build_files(WORKSPACE._replace(providers=frozenset({"openai"})), task())["opencode.json"]
-    )
-    assert settings["provider"] == {
-        "openai": {
-            "options": {
-                "baseURL": "https://assess.example/v1/proxy/openai/v1",
-                "apiKey": f"{{file:~/.proofstone/{SESSION}/key}}",
-            }
-        }
-    }
+def test_opencode_uses_the_services_providers():
+    workspace = WORKSPACE._replace(providers=frozenset({"openai"}))
+    settings = json.loads(build_files(workspace, task())["opencode.json"])
+    options = {"baseURL": "https://assess.example/v1/proxy/openai/v1"}
+    options["apiKey"] = f"{{file:~/.proofstone/{SESSION}/key}}"
+    assert settings["provider"] == {"openai": {"options": options}}
 
 
-def test_a_base_url_is_quoted_for_the_shell():
+def test_base_urls_are_quoted_for_the_shell():
     workspace = WORKSPACE._replace(base_url="https://assess.example/$(touch x)'y")
     command = workspace_files.claude_settings(workspace)["hooks"]["Stop"][0]["hooks"][0]["command"]
     assert """'https://assess.example/$(touch x)'"'"'y/v1/hooks/claude-code'""" in command
-    assert workspace_files.script_command(workspace.base_url) == (
-        """curl -fsSL 'https://assess.example/$(touch x)'"'"'y/workspace.sh' | sh"""
-    )
+    script = workspace_files.script_command(workspace.base_url)
+    assert script == """curl -fsSL 'https://assess.example/$(touch x)'"'"'y/workspace.sh' | sh"""
 
 
 @pytest.mark.parametrize(
@@ -125,7 +116,7 @@ def test_a_base_url_is_quoted_for_the_shell():
         ({"repo_url": "https://git.example/o", "repo_commit": "$(touch x)"}, {"repository"}),
     ],
 )  # fmt: skip
-def test_the_repository_is_named_only_by_values_that_git_does_not_misread(values, names):
+def test_repository_files_have_no_values_that_git_could_misread(values, names):
     files = build_files(WORKSPACE, task(**values))
     assert files.keys() & {"repository", "commit", "subdir"} == names
     assert all(len(files[name].splitlines()) == 1 for name in names)
@@ -139,11 +130,11 @@ def test_the_repository_is_named_only_by_values_that_git_does_not_misread(values
         (".git/hooks", False), ("a/.git", False),
     ],
 )  # fmt: skip
-def test_a_folder_stays_below_the_repository(path, is_below):
+def test_folders_outside_the_repository_are_detected(path, is_below):
     assert workspace_files.is_folder_below(path) is is_below
 
 
-def test_the_task_has_the_brief_and_its_sections():
+def test_the_task_contains_the_brief():
     brief = {
         "scenario": "Orders disappear.",
         "codebase": {"name": "orders", "testCommand": "make test", "stack": ["Go", "PostgreSQL"]},
@@ -158,7 +149,7 @@ def test_the_task_has_the_brief_and_its_sections():
     )
 
 
-def test_the_archive_has_private_files_and_survives_any_text():
+def test_archived_files_are_private_and_can_contain_any_text():
     packed = workspace_files.archive({"TASK.md": "# Größe \ud800\n", "session": f"{SESSION}\n"})
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"TASK.md": 0o600, "session": 0o600}

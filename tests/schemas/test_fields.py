@@ -1,4 +1,4 @@
-"""Fields: accepted values, and messages that name them."""
+"""Fields: accepted values and error messages."""
 
 from uuid import UUID
 
@@ -66,7 +66,7 @@ def test_rejected_values(field, value, message):
 
 
 @pytest.mark.parametrize("entry", [fields.Email(), fields.Line(10)], ids=["email", "line"])
-def test_list_reports_every_invalid_entry_as_the_field_does(entry):
+def test_a_list_reports_every_invalid_entry(entry):
     def read(value):
         try:
             return entry.deserialize(value)
@@ -81,11 +81,11 @@ def test_list_reports_every_invalid_entry_as_the_field_does(entry):
     assert rejected.value.messages == messages
 
 
-def test_response_has_every_field_that_is_not_optional():
+def test_response_fields_are_required_unless_optional():
     shape = Schema.from_dict({"always": fields.String(), "at_times": fields.String(optional=True)})()
     assert [field.required for field in shape.fields.values()] == [True, False]
 
 
-def test_filter_shows_no_examples():
+def test_filters_have_no_examples():
     shape = Filter.from_dict({"assessment_id": fields.Id("Only candidates of this assessment.")})()
     assert shape.fields["assessment_id"].metadata == {"description": "Only candidates of this assessment."}

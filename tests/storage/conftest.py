@@ -1,9 +1,9 @@
 import boto3
 import pytest
 from bundle_stores import REGION, SESSION, folder_at, s3_at
-from s3_server import s3_server
 
 from storage import new_object_key
+from tests.servers import s3_server
 
 
 @pytest.fixture(scope="session")

@@ -70,25 +70,12 @@ def test_names_types_and_sizes_are_listed(format):
         ("README.md", b"hello"),
         ("app.py", b"x" * 513),
         ("empty", b""),
-        (f"{'d' * 80}/{'f' * 90}", b"y"),
+        (f"{'d' * 80}/{'é' * 45}", b"y"),
     ]
     bundle = listing(tar(*files, field("src", tarfile.DIRTYPE), format=format))
     listed = [Entry(name, len(contents), "file", None) for name, contents in files]
     assert bundle == ([*listed, Entry("src", 0, "directory", None)], None)
     assert listing(tar()) == ([], None)
-
-
-def test_the_listing_equals_tarfiles_listing():
-    rng = random.Random(3)
-    for _ in range(40):
-        lengths = [rng.randint(1, 600) for _ in range(rng.randint(0, 12))]
-        random_names = ["".join(rng.choices("ab/é€😀 .", k=length)).strip("/. ") or "x" for length in lengths]
-        files = [(name, bytes(rng.randint(0, 3000))) for name in random_names]
-        content = tar(*files, format=rng.choice([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            expected = [(entry.name, entry.size) for entry in archive]
-        bundle = listing(content)
-        assert ([(entry.name, entry.size) for entry in bundle.entries], bundle.problem) == (expected, None)
 
 
 def test_a_source_can_return_few_bytes_at_a_time():
@@ -132,16 +119,6 @@ def test_other_types_are_unsafe():
     for entry in sparse:
         assert (entry.type, entry.unsafe) == ("sparse file", unsafe.format("sparse file"))
     assert after == Entry("after", 1, "file", None)
-
-
-def test_a_global_header_can_name_all_entries():
-    bundle = listing(tar(("safe", b""), ("safe too", b""), path="/etc/passwd"))
-    assert bundle.entries == [Entry("/etc/passwd", 0, "file", "Name is an absolute path.")] * 2
-
-
-def test_an_oversized_header_ends_the_listing():
-    bundle = listing(tar(("before", b"1"), field("x", comment="c" * 5 * MIB), ("after", b"1")))
-    assert (names(bundle), bundle.problem) == (["before"], LARGE_HEADER)
 
 
 ONE, TAR = tar(("a", b"1")), tar(("after", b"1"))

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from bundle_stores import SECRET, SESSION, Zeros, contents, upload
+from bundle_stores import SECRET, SESSION, contents, upload
 
-from errors import Incomplete, LengthRequired, NotFound, StoreUnavailable, TooLarge
+from errors import Incomplete, StoreUnavailable, TooLarge
 from storage import MAX_BUNDLE_BYTES, new_object_key
 
 NOW = datetime(2026, 4, 1, 9, tzinfo=UTC)
@@ -40,16 +40,6 @@ def test_an_upload_url_is_signed_and_valid_until_it_expires(folder, object_key):
     }.items():
         for value in values:
             assert not folder.is_signed(**signed | {parameter: value}, now=NOW), (parameter, value)
-
-
-@pytest.mark.parametrize(
-    ("length", "error"), [(None, LengthRequired), (-1, LengthRequired), (MAX_BUNDLE_BYTES + 1, TooLarge)]
-)
-def test_an_invalid_length_is_rejected_before_reading(folder, object_key, length, error):
-    stream = Zeros(MAX_BUNDLE_BYTES + 1)
-    with pytest.raises(error):
-        folder.receive(object_key, stream, length)
-    assert stream.remaining == MAX_BUNDLE_BYTES + 1
 
 
 def test_an_upload_is_read_up_to_its_length_into_a_private_file(folder, object_key):
@@ -95,13 +85,6 @@ def test_concurrent_uploads_leave_one_complete_object(folder, object_key):
         thread.join()
     assert contents(folder, object_key) in bodies
     assert files(folder) == [object_key]
-
-
-def test_a_malformed_key_is_never_written(folder):
-    with pytest.raises(NotFound):
-        folder.receive("../outside", io.BytesIO(b"x"), 1)
-    assert files(folder) == []
-    assert os.listdir(folder.folder.parent) == [folder.folder.name]
 
 
 def test_a_bundle_above_the_limit_is_not_read(folder, object_key):

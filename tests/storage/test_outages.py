@@ -1,9 +1,7 @@
 """During an outage, requests that need the store are 503, and all other requests work."""
 
-import hashlib
 import socket
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import factories
 import pytest
@@ -15,8 +13,7 @@ from errors import NotFound, StoreUnavailable
 from models import Delivery, Submission
 from tests.delivery.mail_server import free_port
 from tests.delivery.receiver import receiving
-
-BUNDLE = b"\x1f\x8b a bundle of code"
+from tests.storage.test_submissions import BUNDLE, put, start_upload, submit
 
 
 def test_an_unusable_store_is_unavailable(object_key, s3_url, tmp_path, monkeypatch):
@@ -55,27 +52,11 @@ def outage(tmp_path):
     return folder_at(tmp_path / "missing")
 
 
-def start_upload(candidate, session):
-    return candidate.post("/v1/candidate/upload-url", {"sessionId": str(session.id)})
-
-
-def put(candidate, upload):
-    url = urlsplit(upload["uploadUrl"])
-    headers = {"Content-Type": "application/gzip"}
-    return candidate.client.put(f"{url.path}?{url.query}", data=BUNDLE, headers=headers)
-
-
-def submit(candidate, session, upload):
-    digest = hashlib.sha256(BUNDLE).hexdigest()
-    bundle = {"bundleKey": upload["objectKey"], "bundleSize": len(BUNDLE), "bundleSha256": digest}
-    return candidate.post("/v1/candidate/submit-code", {"sessionId": str(session.id)} | bundle)
-
-
 @pytest.fixture
 def uploaded(candidate, session, bundles):
     """An upload whose bundle is in the store."""
-    upload = start_upload(candidate, session).json
-    assert put(candidate, upload).status_code == 200
+    upload = start_upload(candidate, session)
+    assert put(bundles, candidate, upload) is None
     return upload
 
 

@@ -14,7 +14,7 @@ from bundle_stores import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SESSION, Zer
 
 import storage
 from errors import Incomplete, LengthRequired, NotFound, TooLarge
-from storage import HashedStream, build_storage, is_object_key, new_object_key
+from storage import build_storage, is_object_key, new_object_key
 
 MIB = 1024 * 1024
 UNKNOWN_KEY = f"{SESSION}.{'0' * 32}.tar.gz"
@@ -35,13 +35,15 @@ def test_a_bundle_is_returned_unchanged(store, object_key):
 def test_a_received_body_is_stored_completely_or_not_at_all(store):
     object_key = new_object_key(SESSION, "bundle")
     content = random.Random(1).randbytes(700_000)
-    stream = HashedStream(io.BytesIO(content))
-    store.receive(object_key, stream, len(content))
+    sha256 = store.receive(object_key, io.BytesIO(content), len(content))
     assert contents(store, object_key) == content
-    assert stream.sha256 == hashlib.sha256(content).hexdigest()
-    for length, error in [(None, LengthRequired), (128 * MIB + 1, TooLarge), (700_001, Incomplete)]:
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    invalid = {None: LengthRequired, -1: LengthRequired, 128 * MIB + 1: TooLarge, 700_001: Incomplete}
+    for length, error in invalid.items():
+        stream = io.BytesIO(content)
         with pytest.raises(error):
-            store.receive(object_key, io.BytesIO(content), length)
+            store.receive(object_key, stream, length)
+        assert (stream.tell() > 0) == (error is Incomplete)
     assert contents(store, object_key) == content
 
 
@@ -76,6 +78,9 @@ def test_an_unknown_or_malformed_key_is_not_found(store):
         for call in (store.open, store.size, store.size_and_sha256, store.chunks):
             with pytest.raises(NotFound):
                 call(name)
+    for name in MALFORMED_KEYS:
+        with pytest.raises(NotFound):
+            store.receive(name, io.BytesIO(b"x"), 1)
 
 
 @pytest.mark.slow

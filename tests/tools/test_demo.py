@@ -14,9 +14,9 @@ import pytest
 
 from rules.integrity import event_signatures
 from schemas.candidate_session import Envelope
-from tests.delivery.mail_server import free_port
 from tests.live.client import Client
 from tests.live.service import children, is_running, wait_until
+from tests.servers import free_port
 from tools.demo import cast, client_events, reviews, tasks
 from tools.demo.repository import History
 from tools.demo.work import Plan, Work

@@ -1,4 +1,4 @@
-"""Compressed responses, which only operations without secrets have."""
+"""Compressed responses."""
 
 import gzip
 
@@ -10,13 +10,12 @@ from response_checks import body_of
 
 @pytest.fixture
 def browser(app, organization):
-    """Reads gzip, as browsers do."""
     caller = Caller.reviewer(app, organization)
     caller.headers["Accept-Encoding"] = "gzip, br"
     return caller
 
 
-def test_a_streamed_response_is_compressed_for_clients_that_accept_it(
+def test_a_streamed_response_is_compressed_for_clients_that_accept_gzip(
     browser, reviewer, assessment, monkeypatch
 ):
     monkeypatch.setattr("models.sessions.timeline.COMPACT_ROWS", 3)
@@ -24,23 +23,23 @@ def test_a_streamed_response_is_compressed_for_clients_that_accept_it(
     for number in range(10):
         add_event(session, envelope(id=str(number)))
     path = f"/v1/sessions/{session.id}/timeline/compact"
-    plain, packed = reviewer.get(path), browser.get(path)
+    plain, compressed = reviewer.get(path), browser.get(path)
     assert "Content-Encoding" not in plain.headers
-    assert packed.headers["Content-Encoding"] == "gzip"
+    assert compressed.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in plain.headers["Vary"]
-    assert "Accept-Encoding" in packed.headers["Vary"]
-    assert gzip.decompress(packed.data) == plain.data
+    assert "Accept-Encoding" in compressed.headers["Vary"]
+    assert gzip.decompress(compressed.data) == plain.data
     assert browser.get(f"/v1/sessions/{assessment.id}/timeline/compact").status_code == 404
 
 
-def test_results_have_a_weak_tag_when_they_are_compressed(browser, reviewer, assessment):
+def test_compressed_results_have_a_weak_etag(browser, reviewer, assessment):
     make_keys(assessment, 10)
     path = f"/v1/assessments/{assessment.id}/results"
-    plain, packed = reviewer.get(path), browser.get(path)
-    assert gzip.decompress(packed.data) == plain.data
-    assert len(packed.data) == packed.content_length < len(plain.data) / 3
-    assert packed.get_etag() == (plain.get_etag()[0], True)
-    browser.headers["If-None-Match"] = packed.headers["ETag"]
+    plain, compressed = reviewer.get(path), browser.get(path)
+    assert gzip.decompress(compressed.data) == plain.data
+    assert len(compressed.data) == compressed.content_length < len(plain.data) / 3
+    assert compressed.get_etag() == (plain.get_etag()[0], True)
+    browser.headers["If-None-Match"] = compressed.headers["ETag"]
     unchanged = browser.get(path)
     assert (unchanged.status_code, unchanged.data) == (304, b"")
     assert "Content-Encoding" not in unchanged.headers

@@ -1,4 +1,4 @@
-"""Keys, tokens and webhook secrets are masked anywhere in a log line."""
+"""Keys, tokens and secrets are masked in log lines."""
 
 import logging
 

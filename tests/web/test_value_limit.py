@@ -1,4 +1,4 @@
-"""The number of values of a JSON text."""
+"""The number of values in a JSON text."""
 
 import json
 import time
@@ -22,19 +22,19 @@ def count(value) -> int:
 
 
 @given(VALUES, st.sampled_from([None, 1]))
-def test_every_value_on_every_level_counts(value, indent):
+def test_values_are_counted_at_every_level(value, indent):
     text, number = json.dumps([value], indent=indent), count([value])
     assert find_excess(text, number) is None
     assert find_excess(text, number - 1) is not None
 
 
-def test_the_text_up_to_the_excess_has_few_values():
+def test_the_excess_position_is_before_the_first_value_too_many():
     text = '{"events": [{}, {}, [1, "2,3"], {"a": 4}]}'
     assert text[: find_excess(text, 5)] == '{"events": [{}, {}, ['
 
 
 @pytest.mark.parametrize("text", ["", "x", '"', '"\\', "[1, 2", '["a', "[" * 9, "]" * 9])
-def test_a_text_that_is_not_json_is_left_to_the_parser(text):
+def test_invalid_json_is_left_to_the_parser(text):
     assert find_excess(text, 10) is None
 
 
@@ -48,7 +48,7 @@ def test_a_text_that_is_not_json_is_left_to_the_parser(text):
     ],
     ids=["escapes", "unterminated", "quotes", "nested"],
 )
-def test_the_time_is_linear(text):
+def test_counting_takes_linear_time(text):
     started_at = time.process_time()
     find_excess(text, 100_000)
     assert time.process_time() - started_at < 1

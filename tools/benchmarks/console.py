@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import models
 from models import Assessment
-from tests.delivery.mail_server import free_port
 from tests.live.cast import Candidate, event, make_assessment, make_keys, send_copies
 from tests.live.client import Client
 from tests.live.service import Service
+from tests.servers import free_port
 from tools.benchmarks import data, report
 
 ROUNDS = 5

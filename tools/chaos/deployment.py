@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests import postgres
-from tests.delivery.mail_server import HOST, free_port
 from tests.live.service import TIMEOUT_SECONDS, Service, children, is_running, kill, wait_until
+from tests.servers import HOST, free_port
 from tools.chaos.client import ApiClient, Headers, Outages, Violation
 from tools.chaos.receivers import Receivers
 from tools.chaos.scenario import CRITERIA, LEVELS

@@ -10,8 +10,9 @@ from typing import Any
 from aiosmtpd.smtp import Envelope
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.delivery.mail_server import HOST, Mailbox, free_port, smtp_server
+from tests.delivery.mail_server import Mailbox, smtp_server
 from tests.delivery.receiver import Receiver, receiving
+from tests.servers import HOST, free_port
 
 
 def digest(event: dict[str, Any]) -> bytes:

@@ -1,1 +1,1 @@
-"""Claude Code: its tools, the texts of its conversations, its hooks and its telemetry."""
+"""Claude Code: tools, conversation texts, hooks and telemetry."""

@@ -36,7 +36,7 @@ class ClaudeCode(UnknownAgent):
         return super().identify(headers, body)._replace(agent_id=agent_id)
 
     def session(self, body: Mapping[str, Any]) -> str:
-        """Read the session's id in `metadata`: JSON, or in older versions a part of a name."""
+        """Read the session's id from `metadata`: JSON, or part of a name in older versions."""
         user_id = text(field(body.get("metadata"), "user_id")) or ""
         if older := _OLDER_USER_ID.search(user_id):
             return older[1]

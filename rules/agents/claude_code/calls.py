@@ -1,4 +1,4 @@
-"""Outcomes of Claude Code's calls, read from hooks and log records.
+"""Claude Code's calls, read from hooks.
 
 A hook has two things that the model does not receive: every command's exit code, and a file before its change. Other
 calls are read by the table for model calls (rules/agents/claude_code/tools.py).
@@ -32,7 +32,7 @@ def hook_events(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[Ev
 
 
 def _outcome(tool_use_id: str, name: str, hook: Mapping[str, Any], has_failed: bool) -> Outcome:
-    """Return the call as the table reads it, with the file before its change."""
+    """Build the outcome that the table reads, with the file before its change."""
     response, before = hook.get("tool_response"), field(hook.get("tool_response"), "originalFile")
     content = FileText(before) if isinstance(before, str) else None
     workspace = Workspace(text_of(hook.get("cwd")), lambda path: content)
@@ -93,7 +93,7 @@ def _arguments(arguments: Any, response: Any) -> Any:
 
 
 def _result(name: str, response: Any) -> str:
-    """Return the part of the model's result that the table reads."""
+    """Build the part of the model's result that the table reads."""
     if name == "Write":
         return "File created successfully" if field(response, "type") == "create" else ""
     if name == "TaskCreate":

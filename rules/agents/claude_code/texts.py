@@ -5,7 +5,7 @@ Verified with 2.1.197 and 2.1.332.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rules.agents.event_data import shortened
 from rules.agents.files.known_files import FileUpdate, Invalidation, Snapshot, read_numbered_lines
@@ -60,13 +60,6 @@ _MODIFIED = re.compile(
 MAX_COMMAND_CHARACTERS = 500
 
 
-class _Reader(NamedTuple):
-    """Reads texts with this start. `read` returns None for a text in a different format."""
-
-    start: str
-    read: Callable[[str], list[Event] | None]
-
-
 def user_events(texts: Sequence[str]) -> list[Event]:
     """Return the user's input in the texts between two responses, in order."""
     events: list[Event] = []
@@ -104,14 +97,14 @@ def _read_text(text: str) -> tuple[list[Event], bool]:
         return queued, False
     if text.startswith(("<command-message>", "<command-name>")):
         return _slash_command(text), text.startswith("<command-message>")
-    for reader in _READERS:
-        if text.startswith(reader.start) and (events := reader.read(text)) is not None:
+    for start, read in _READERS:
+        if text.startswith(start) and (events := read(text)) is not None:
             return events, False
     return [("prompt", {"text": text})], False
 
 
 def queued_prompts(text: str) -> list[Event]:
-    """Return the prompt that the user sent while the agent was working, from the text that quotes it."""
+    """Extract a prompt that the user sent while the agent was working."""
     opening, closing = _QUEUED
     start = 0 if text.removeprefix("<system-reminder>\n").startswith(opening) else text.find(f"\n{opening}")
     prompt = _between(text[start:], opening, closing) if start >= 0 else None
@@ -196,16 +189,17 @@ def _interrupt(text: str) -> list[Event] | None:
     return [("interrupt", {"variant": variant, "subtype": subtype})]
 
 
-_READERS = (
-    _Reader("<bash-input>", _bash_input),
-    _Reader("<bash-stdout>", _bash_output),
-    _Reader("<bash-stderr>", _bash_output),
-    _Reader("[Request interrupted by user", _interrupt),
+# By the start of the text. A reader returns None for a text in a different format.
+_READERS: tuple[tuple[str, Callable[[str], list[Event] | None]], ...] = (
+    ("<bash-input>", _bash_input),
+    ("<bash-stdout>", _bash_output),
+    ("<bash-stderr>", _bash_output),
+    ("[Request interrupted by user", _interrupt),
 )
 
 
 def file_updates(text: str) -> Iterator[FileUpdate]:
-    """Yield the files that the user named or changed, from a text that the program added."""
+    """Yield updates of files that the user attached or changed."""
     for match in _READ_CALL.finditer(text):
         content = read_numbered_lines(text[match.end() :], is_truncated=match[2] != "}")
         if content is not None:

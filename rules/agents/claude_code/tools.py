@@ -1,4 +1,4 @@
-"""Claude Code's tools: each call's events, by the tool's name (verified with 2.1.197)."""
+"""Claude Code's table of tools (verified with 2.1.197)."""
 
 import re
 from typing import Any
@@ -89,7 +89,7 @@ def _edits(outcome: Outcome) -> list[Edit]:
             text(field(edit, "old_string")) or "",
             text(field(edit, "new_string")) or "",
             field(edit, "replace_all") is True,
-            removes_line_end=True,
+            removes_newline=True,
             ignores_quotes=True,
         )
         for edit in (edits if isinstance(edits, list) else [outcome.arguments])

@@ -1,1 +1,1 @@
-"""Codex: its tools, the texts of its conversations, its hooks and its telemetry."""
+"""Codex: tools, conversation texts, hooks and telemetry."""

@@ -28,7 +28,7 @@ class Codex(UnknownAgent):
         return headers.get("originator", "").startswith("codex") or super().recognizes(headers)
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        """A subagent has a thread of its own."""
+        """A subagent has a separate thread."""
         agent, thread = super().identify(headers, body), label(headers.get("thread-id"))
         return agent._replace(agent_id=thread) if thread and thread != agent.session else agent
 

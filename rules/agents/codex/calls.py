@@ -1,4 +1,4 @@
-"""Outcomes of Codex's calls, read from hooks by the table in rules/agents/codex/tools.py."""
+"""Codex's calls, read from hooks."""
 
 from collections.abc import Mapping
 from typing import Any

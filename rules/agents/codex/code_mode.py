@@ -1,4 +1,4 @@
-"""Codex's code mode: a script's tool calls that certainly ran, with their literal arguments.
+"""Extract the tool calls that certainly ran from a script of Codex's code mode.
 
 In code mode the model writes JavaScript for one tool. The request contains neither the script's calls nor their
 results. A call is certain if the script ran to its end and has no control flow.
@@ -43,7 +43,7 @@ class _Token(NamedTuple):
 
 
 class _NotLiteral(Exception):
-    """A value is not a literal in the script."""
+    """The value is not a literal."""
 
 
 def calls(script: str) -> list[ScriptCall]:
@@ -65,7 +65,7 @@ def _straight_tokens(script: str) -> list[_Token]:
 
 
 class _Reader:
-    """Reads the literals of a script."""
+    """Reads a script's calls and literals."""
 
     def __init__(self, tokens: Sequence[_Token]):
         self._tokens = tokens

@@ -1,4 +1,4 @@
-"""Codex's tools: each call's events, by the tool's name (verified with 0.169.0)."""
+"""Codex's table of tools (verified with 0.169.0)."""
 
 import posixpath
 import re
@@ -84,7 +84,7 @@ def _command(outcome: Outcome) -> list[Data]:
 
 
 def _input(outcome: Outcome) -> list[Data]:
-    """Return the input to a running command; if the command ended, its exit code and complete output."""
+    """Return the input to a running command, or the command with its complete output once it ended."""
     exit_code = _EXIT_CODE.search(_split(outcome.result).head)
     if not exit_code:
         return [_generic(outcome)] if argument(outcome, "chars") else []
@@ -157,11 +157,8 @@ def _patch_text(outcome: Outcome) -> str:
 
 
 def _patch(outcome: Outcome) -> list[Data]:
-    events = (
-        patch_events.file_events(_patch_text(outcome), outcome.workspace)
-        if _PATCHED in outcome.result
-        else []
-    )
+    patch = _patch_text(outcome) if _PATCHED in outcome.result else ""
+    events = patch_events.file_events(patch, outcome.workspace)
     return events or [tool_use(outcome._replace(is_error=True))]
 
 
@@ -169,18 +166,18 @@ def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
     patch = _patch_text(outcome)
     if _PATCHED in outcome.result:
         return patch_events.file_updates(patch)
-    # A patch that failed can have changed some of its files.
+    # A failed patch can have changed some of its files.
     has_run = not _NOT_RUN.match(outcome.result)
     return [Invalidation(change.path) for change in parse(patch)] if has_run else []
 
 
 def _script(outcome: Outcome) -> list[Data]:
-    """Return a code mode script, and the calls that it certainly made."""
+    """Return a code mode script and the calls that certainly ran."""
     return [_generic(outcome), *_script_calls(outcome, outcome)]
 
 
 def _script_end(outcome: Outcome) -> list[Data]:
-    """Return a wait for a script, and the calls of the script if it completed."""
+    """Return a wait for a script, and the script's calls if it completed."""
     cell = argument(outcome, "cell_id")
     scripts = (earlier for earlier in outcome.workspace.earlier() if cell and _running_cell(earlier) == cell)
     script = next(scripts, None)
@@ -220,11 +217,7 @@ def _printed_result(source: str, output: str) -> Data | None:
 
 
 def _printed_command(arguments: Any, result: Data) -> Data:
-    data = {
-        "command": command_text(arguments),
-        "exitCode": result["exit_code"],
-        "stdout": result["output"],
-    }
+    data = {"command": command_text(arguments), "exitCode": result["exit_code"], "stdout": result["output"]}
     seconds = result.get("wall_time_seconds")
     if isinstance(seconds, float) and 0 <= seconds < MAX_SECONDS:
         data["durationMs"] = round(seconds * 1000)
@@ -232,7 +225,7 @@ def _printed_command(arguments: Any, result: Data) -> Data:
 
 
 def _script_updates(outcome: Outcome) -> list[FileUpdate]:
-    """Return the updates of a script's patches. A script that failed can have made some of them."""
+    """Return the updates of a script's patches. A failed script can have applied some of them."""
     source = text(outcome.arguments) or ""
     calls = code_mode.calls(source) if "apply_patch" in source else []
     patches = [

@@ -78,7 +78,7 @@ def _prefixed(sign: str, text: str) -> str:
 
 
 def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
-    """Return the number of lines before the first context line, and both texts from there to the last one."""
+    """Remove common lines beyond the context; return the number of lines removed at the start, and both texts."""
     start = _common_start(old, new)
     end = _common_end(old, new, start)
     for _ in range(CONTEXT_LINES):
@@ -88,7 +88,7 @@ def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
 
 
 def _common_start(old: str, new: str) -> int:
-    """Return the length of the lines that both texts start with."""
+    """Return the length of the common leading lines."""
     low, high = 0, min(len(old), len(new))
     while low < high:
         middle = (low + high + 1) // 2
@@ -97,7 +97,7 @@ def _common_start(old: str, new: str) -> int:
 
 
 def _common_end(old: str, new: str, start: int) -> int:
-    """Return the length of the lines that both texts end with, after their common start."""
+    """Return the length of the common trailing lines after the common start."""
     low, high = 0, min(len(old), len(new)) - start
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Files' contents, as far as a conversation shows them: the base for diffs of an agent's edits."""
+"""The known contents of files, the base for diffs of an agent's edits."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r" *(\d{1,9})(\t|→)")
 
 
 class FileText(NamedTuple):
-    """A file's text, or its lines from `first_line` on.
+    """A file's text, complete or starting at `first_line`.
 
     has_end -- whether the text ends where the file ends
     """
@@ -45,7 +45,7 @@ class Snapshot:
 class Edit:
     """A text in a file was replaced: its only occurrence, or every occurrence.
 
-    removes_line_end -- whether an empty `new` also removes the line end after `old`
+    removes_newline -- whether an empty `new` also removes the newline after `old`
     ignores_quotes -- whether straight quotes in `old` match typographic quotes, which `new` then gets, too
     """
 
@@ -53,13 +53,13 @@ class Edit:
     old: str
     new: str
     replaces_all: bool = False
-    removes_line_end: bool = False
+    removes_newline: bool = False
     ignores_quotes: bool = False
 
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A file was changed by a function of its whole text, which returns None for an unexpected text."""
+    """A file's complete text was changed by a function, which returns None for an unexpected text."""
 
     path: str
     change: Callable[[str], str | None]
@@ -75,12 +75,8 @@ class Invalidation:
 FileUpdate = Snapshot | Edit | Rewrite | Invalidation
 
 
-def no_limit() -> bool:
-    return True
-
-
 class Workspace(NamedTuple):
-    """The agent's files before one of its calls, as far as the conversation shows them.
+    """The agent's files before a tool call.
 
     directory -- the working directory; None if it is unknown
     content -- returns a file's content, None if it is unknown
@@ -152,7 +148,7 @@ def apply_edit(content: FileText, edit: Edit) -> FileText | None:
         text, old, new = (value.replace("\r\n", "\n") for value in (text, old, new))
     if old not in text and edit.ignores_quotes:
         old, new = _with_quotes_of(text, old, new)
-    if edit.removes_line_end and not new and not old.endswith("\n") and f"{old}\n" in text:
+    if edit.removes_newline and not new and not old.endswith("\n") and f"{old}\n" in text:
         old += "\n"
     count = text.count(old) if old else 0
     if not count or (edit.replaces_all and not content.is_whole) or (count > 1 and not edit.replaces_all):
@@ -191,7 +187,7 @@ def read_numbered_lines(
     """Read the numbered lines at the start of a text; None if there are none.
 
     After tabs, an empty last line represents the previous line's end. After arrows, the text does not show whether the
-    file ends with a line end; most files do.
+    file ends with a newline. Most files do.
 
     limit -- the maximum number of lines, if there is one
     """

@@ -1,4 +1,4 @@
-"""The files changed by an apply_patch: their events, and their new contents."""
+"""Events and new contents of the files that apply_patch changed."""
 
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ Data = dict[str, Any]
 
 
 def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[Data]:
-    """Return the data of each file's event, and two for a moved file; empty if the text is not a patch.
+    """Return the data of one event per file, or two for a moved file; empty if the text is not a patch.
 
     directory -- where the patch is applied; empty for the working directory
     """

@@ -1,4 +1,4 @@
-"""Patches in Codex's apply_patch format, applied like Codex 0.169 and opencode 1.18 do."""
+"""Patches in Codex's apply_patch format (verified with Codex 0.169 and opencode 1.18)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -119,7 +119,7 @@ def _read_changed_line(change: FileChange, line: str) -> bool:
 
 
 def apply(text: str, chunks: Sequence[Chunk]) -> str | None:
-    """Return the text after an update, with a line end at its end; None if it lacks the expected lines."""
+    """Return the updated text, ending with a newline; None if it lacks the expected lines."""
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -160,7 +160,7 @@ def _replacement(lines: Sequence[str], chunk: Chunk, position: int) -> _Replacem
         return _Replacement(len(lines) - (bool(lines) and not lines[-1]), 0, new)
     start = _find(lines, old, position, chunk.is_at_end)
     if start is None and not old[-1]:
-        # An empty last line can represent the file's line end.
+        # An empty last line can represent the file's newline.
         old, new = old[:-1], new[:-1] if new and not new[-1] else new
         start = _find(lines, old, position, chunk.is_at_end)
     return None if start is None else _Replacement(start, len(old), new)

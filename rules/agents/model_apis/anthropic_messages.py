@@ -49,7 +49,7 @@ class Request:
         return latest.texts if latest else []
 
     def limit(self, has_time: Callable[[], bool]) -> None:
-        """Read only generic events of calls once `has_time` returns False."""
+        """Read calls as generic events once `has_time` returns False."""
         self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:

@@ -15,7 +15,6 @@ from rules.agents.files.known_files import (
     Invalidation,
     Snapshot,
     Workspace,
-    no_limit,
     replay,
 )
 from rules.agents.model_apis.turns import Call, Turn, turns_of
@@ -58,7 +57,7 @@ class Conversation:
     has_time: Callable[[], bool]
 
     def __init__(self, body: Mapping[str, Any], agent: UnknownAgent, agent_id: str | None):
-        self.has_time = no_limit
+        self.has_time = lambda: True
         self._body = body
         self._unread = turns_of(sequence(body, "messages"))
         self._turns: list[Turn] = []

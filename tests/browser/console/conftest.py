@@ -9,10 +9,10 @@ from playwright.sync_api import BrowserContext
 
 from tests.browser.conftest import DESKTOP, TIMEOUT_MS, Visit
 from tests.browser.console.organization import Organization, add_person, fill
-from tests.delivery.mail_server import free_port
 from tests.live.cast import ASSESSMENT
 from tests.live.client import Client
 from tests.live.service import Service
+from tests.servers import free_port
 
 LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Strong"))]
 RUBRIC = {"name": "Engineers", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}

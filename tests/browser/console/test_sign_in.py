@@ -6,10 +6,9 @@ import pytest
 
 from tests.browser.conftest import Visit
 from tests.browser.console.test_every_page import violations
-from tests.delivery.mail_server import free_port
 from tests.live.client import Client
 from tests.live.service import Service
-from tests.oidc_provider import provider
+from tests.servers import free_port, oidc_provider
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_another_persons_link_shows_the_current_sign_in(site, visit, team):
 def test_a_company_account_signs_in_and_returns_to_the_requested_page(browser, tmp_path):
     port, email = free_port(), "bob@northwind.example"
     address = f"http://localhost:{port}"
-    with provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
+    with oidc_provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
         settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
         with Service(tmp_path, BASE_URL=address, **settings) as service:
             service.start(processes=1, port=port)

@@ -45,7 +45,7 @@ def continued(arguments, index=0):
 
 
 def response(*parts):
-    collected = chat_completions.Response()
+    accumulated = chat_completions.Response()
     for part in parts:
-        collected.add(part)
-    return collected
+        accumulated.add(part)
+    return accumulated

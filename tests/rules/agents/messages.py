@@ -50,9 +50,9 @@ def request(*messages, headers=HEADERS, **fields):
 
 
 def response(*blocks):
-    collected = anthropic_messages.Response()
-    collected.add({"type": "message", "id": "msg_1", "model": "model-1"} | assistant(*blocks))
-    return collected
+    accumulated = anthropic_messages.Response()
+    accumulated.add({"type": "message", "id": "msg_1", "model": "model-1"} | assistant(*blocks))
+    return accumulated
 
 
 def events(*messages, **fields):

@@ -81,10 +81,10 @@ def stream(*items):
 
 
 def response(*items):
-    collected = openai_responses.Response()
+    accumulated = openai_responses.Response()
     for part in stream(*items):
-        collected.add(part)
-    return collected
+        accumulated.add(part)
+    return accumulated
 
 
 def outcomes(*items, **fields):

@@ -146,7 +146,7 @@ def test_each_request_adds_only_new_events():
     assert [event.kind for event in recorded].count("command") == 1
 
 
-def test_event_ids_survive_the_changes_of_a_resumed_conversation():
+def test_event_ids_survive_resuming_a_conversation():
     before = [user(REMINDER, "one\n"), SYSTEM_NOTE]
     before += [
         assistant({"type": "thinking", "thinking": "hm"}, "answer", LS),
@@ -272,9 +272,19 @@ def test_paths_are_relative_to_the_initial_working_directory():
 
 
 def test_the_working_directory_can_follow_a_compaction():
-    place = {"role": "system", "content": "# Environment\n - Primary working directory: /home/x\n - Git: yes"}
+    directory = {
+        "role": "system",
+        "content": "# Environment\n - Primary working directory: /home/x\n - Git: yes",
+    }
     read = call("t1", "Read", file_path="/home/x/a.py")
-    messages = [user(SUMMARY), assistant("c"), user("go"), place, assistant(read), user(result("t1", "1\tx"))]
+    messages = [
+        user(SUMMARY),
+        assistant("c"),
+        user("go"),
+        directory,
+        assistant(read),
+        user(result("t1", "1\tx")),
+    ]
     assert events(*messages, system=[])[-1].data["path"] == "a.py"
 
 
@@ -294,15 +304,15 @@ def stream(answer, *calls):
 
 
 def test_a_stream_is_complete_after_its_last_event():
-    collected = anthropic_messages.Response()
+    streamed = anthropic_messages.Response()
     *parts, last = stream("I look.", LS)
     for part in parts:
-        collected.add(part)
-        collected.add({"type": "ping"})
-        assert not collected.is_complete
-    collected.add(last)
-    assert collected.is_complete
-    answer, intent = collected.events(request(user("a")), MEASURED)
+        streamed.add(part)
+        streamed.add({"type": "ping"})
+        assert not streamed.is_complete
+    streamed.add(last)
+    assert streamed.is_complete
+    answer, intent = streamed.events(request(user("a")), MEASURED)
     assert answer.data["lastAssistantMessage"] == "I look."
     document = response("I look.", LS).events(request(user("a")), MEASURED)
     assert identities([answer, intent]) == identities(document)
@@ -310,7 +320,7 @@ def test_a_stream_is_complete_after_its_last_event():
 
 
 def test_an_error_is_not_recorded():
-    collected = anthropic_messages.Response()
-    collected.add({"type": "error", "error": {"type": "overloaded_error"}})
-    assert collected.events(request(user("a")), MEASURED._replace(counts={})) == []
-    assert not collected.is_complete
+    streamed = anthropic_messages.Response()
+    streamed.add({"type": "error", "error": {"type": "overloaded_error"}})
+    assert streamed.events(request(user("a")), MEASURED._replace(counts={})) == []
+    assert not streamed.is_complete

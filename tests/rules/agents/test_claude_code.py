@@ -15,8 +15,8 @@ def numbered(content):
     return "\n".join(f"{number}\t{line}" for number, line in enumerate(content.split("\n"), 1))
 
 
-def single(name, arguments, content, is_error=None, **before):
-    (event,) = outcomes((name, arguments, content, is_error), **before)
+def one_event(name, arguments, content, is_error=None):
+    (event,) = outcomes((name, arguments, content, is_error))
     assert event.identity == event.data["toolUseId"]
     return event.kind, {key: value for key, value in event.data.items() if key != "toolUseId"}
 
@@ -49,14 +49,17 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("content", "is_error", "data"), COMMANDS)
 def test_a_command_has_its_output_and_exit_code(content, is_error, data):
-    assert single("Bash", {"command": "make"}, content, is_error) == ("command", {"command": "make", **data})
+    assert one_event("Bash", {"command": "make"}, content, is_error) == (
+        "command",
+        {"command": "make", **data},
+    )
 
 
 @pytest.mark.parametrize(
     "error", ["<tool_use_error>Blocked</tool_use_error>", "Permission to use Bash was denied."]
 )
 def test_a_denied_command_is_a_failed_tool_use(error):
-    kind, data = single("Bash", {"command": "x"}, error, True)
+    kind, data = one_event("Bash", {"command": "x"}, error, True)
     assert (kind, data["toolName"], data["ok"], data["error"]) == ("tool_use", "Bash", False, error)
 
 
@@ -152,14 +155,14 @@ OTHER_TOOLS = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "content", "kind", "data"), OTHER_TOOLS)
-def test_other_tools_have_their_kinds(name, arguments, content, kind, data):
-    assert single(name, arguments, content) == (kind, data)
+def test_each_tool_has_an_event_kind(name, arguments, content, kind, data):
+    assert one_event(name, arguments, content) == (kind, data)
 
 
 def test_a_rejected_call_is_an_interrupt():
-    kind, data = single("Bash", {"command": "rm a"}, REJECTED, True)
-    cut = {"cutTool": "Bash", "cutToolInput": '{"command": "rm a"}'}
-    assert (kind, data) == ("interrupt", {"variant": "tool_use", "subtype": "action"} | cut)
+    kind, data = one_event("Bash", {"command": "rm a"}, REJECTED, True)
+    call = {"cutTool": "Bash", "cutToolInput": '{"command": "rm a"}'}
+    assert (kind, data) == ("interrupt", {"variant": "tool_use", "subtype": "action"} | call)
 
 
 def test_feedback_in_a_rejection_is_a_prompt():
@@ -171,7 +174,7 @@ def test_feedback_in_a_rejection_is_a_prompt():
 
 def test_a_rejected_plan_is_a_plan_decision():
     data = {"planPreview": "1. Do it", "responsePreview": "rejected", "approved": False}
-    assert single("ExitPlanMode", {"plan": "1. Do it"}, REJECTED, True) == ("plan_decision", data)
+    assert one_event("ExitPlanMode", {"plan": "1. Do it"}, REJECTED, True) == ("plan_decision", data)
 
 
 def edit(old, new, **options):
@@ -332,6 +335,6 @@ def test_an_attached_file_is_known(texts):
 
 def test_a_notebook_edit_is_a_partial_change():
     arguments = {"notebook_path": "/shop/n.ipynb", "new_source": "print(2)", "cell_id": "c1"}
-    kind, data = single("NotebookEdit", arguments, "Updated cell c1 with print(2)")
+    kind, data = one_event("NotebookEdit", arguments, "Updated cell c1 with print(2)")
     assert (kind, data["path"], data["newString"]) == ("file_diff", "n.ipynb", "print(2)")
     assert data["isPartial"]

@@ -38,7 +38,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize(("script", "expected"), SCRIPTS.values(), ids=SCRIPTS)
-def test_only_certain_calls_are_returned(script, expected):
+def test_only_calls_that_certainly_ran_are_returned(script, expected):
     assert [(call.name, call.argument) for call in calls(script)] == expected
 
 

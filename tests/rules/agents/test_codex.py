@@ -204,7 +204,7 @@ OTHER_TOOLS = {
 
 
 @pytest.mark.parametrize(("item", "event"), OTHER_TOOLS.values(), ids=OTHER_TOOLS)
-def test_other_tools_have_their_kinds(item, event):
+def test_each_tool_has_an_event_kind(item, event):
     assert recorded(item, result("c", "fine")) == [event]
 
 
@@ -256,7 +256,7 @@ def test_user_texts_are_prompts(text, prompt):
     assert recorded(user(text)) == [("prompt", {"text": prompt})]
 
 
-def test_a_prompt_marks_its_image():
+def test_a_prompt_contains_an_image_placeholder():
     item = user("<image name=[Image #1]>", "</image>", "What is it?")
     item["content"].insert(1, {"type": "input_image", "image_url": "data:image/png;base64,AA=="})
     assert recorded(item) == [("prompt", {"text": "[image]\nWhat is it?"})]
@@ -282,7 +282,7 @@ COMPLETED = "Script completed\nWall time 0.1 seconds\nOutput:\n"
 
 def script(call_id, source, output, *printed):
     """Return a code mode script and its result."""
-    parts = [{"type": "input_text", "text": each} for each in (output, *printed)]
+    parts = [{"type": "input_text", "text": part} for part in (output, *printed)]
     return [
         {"type": "custom_tool_call", "name": "exec", "input": source, "call_id": call_id},
         {"type": "custom_tool_call_output", "call_id": call_id, "output": parts},

@@ -12,14 +12,13 @@ from tests.rules.agents.messages import MEASURED, identities
 
 
 class Dialect(NamedTuple):
-    """How to build conversations in a dialect.
+    """Builds conversations in a dialect.
 
     subagent -- a subagent's headers
     tool -- a tool that runs a command, and its argument's name
-    call -- builds an answer with a call
-    outcome, ran -- build the result of a call and of a command
-    live, document -- a complete response with a text, streamed or not
-    broken -- the start of a stream
+    call -- an answer with a call
+    response, document -- a complete response; the data of an unstreamed response
+    partial_stream -- the start of a stream
     title -- fields of a request for a title
     """
 
@@ -31,16 +30,16 @@ class Dialect(NamedTuple):
     user: Callable
     assistant: Callable
     call: Callable
-    outcome: Callable
-    ran: Callable
+    result: Callable
+    command_result: Callable
     request: Callable
-    live: Callable
-    broken: list[Any]
+    response: Callable
+    partial_stream: list[Any]
     document: Callable
     title: dict[str, Any]
 
 
-def collected(module, *parts):
+def accumulate(module, *parts):
     response = module.Response()
     for part in parts:
         response.add(part)
@@ -60,11 +59,11 @@ MESSAGES = Dialect(
     user=messages.user,
     assistant=messages.assistant,
     call=answer_with_call(messages.assistant, messages.call),
-    outcome=lambda *args: messages.user(messages.result(*args)),
-    ran=lambda *args: messages.user(messages.result(*args)),
+    result=lambda *args: messages.user(messages.result(*args)),
+    command_result=lambda *args: messages.user(messages.result(*args)),
     request=messages.request,
-    live=messages.response,
-    broken=[
+    response=messages.response,
+    partial_stream=[
         {"type": "message_start", "message": {"id": "msg_1", "model": "model-1"}},
         {"type": "content_block_start", "index": 0, "content_block": messages.text("")},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "I lo"}},
@@ -84,11 +83,11 @@ RESPONSES = Dialect(
     user=responses_items.user,
     assistant=responses_items.assistant,
     call=lambda text, *args, **data: [responses_items.assistant(text), responses_items.call(*args, **data)],
-    outcome=responses_items.result,
-    ran=responses_items.ended,
+    result=responses_items.result,
+    command_result=responses_items.ended,
     request=responses_items.request,
-    live=lambda text: responses_items.response(responses_items.assistant(text)),
-    broken=[
+    response=lambda text: responses_items.response(responses_items.assistant(text)),
+    partial_stream=[
         {"type": "response.created", "response": {"id": "resp_1"}},
         {"type": "response.output_text.delta", "output_index": 0, "delta": "I lo"},
     ],
@@ -104,11 +103,11 @@ COMPLETIONS = Dialect(
     user=completions.user,
     assistant=completions.assistant,
     call=answer_with_call(completions.assistant, completions.call),
-    outcome=completions.result,
-    ran=completions.result,
+    result=completions.result,
+    command_result=completions.result,
     request=completions.request,
-    live=lambda text: completions.response(completions.chunk(content=text), chat_completions.DONE),
-    broken=[completions.chunk(content="I lo")],
+    response=lambda text: completions.response(completions.chunk(content=text), chat_completions.DONE),
+    partial_stream=[completions.chunk(content="I lo")],
     document=lambda text: {"choices": [{"index": 0, "message": completions.assistant(text)}]},
     title={"messages": [completions.user("Generate a title for this conversation:\n")], "tools": []},
 )
@@ -131,7 +130,7 @@ def conversation(dialect):
     """Return a prompt, an answer with a command, and the command's outcome."""
     tool, argument = dialect.tool
     run = dialect.call("I look.", "call_1", tool, **{argument: "ls"})
-    return [dialect.user("Fix it."), *run, dialect.ran("call_1", "a.py\n")]
+    return [dialect.user("Fix it."), *run, dialect.command_result("call_1", "a.py\n")]
 
 
 def test_the_agent_and_its_session_are_read_from_the_headers(dialect):
@@ -140,7 +139,7 @@ def test_the_agent_and_its_session_are_read_from_the_headers(dialect):
     assert dialect.request(dialect.user("Hi"), headers={}).agent[:2] == (None, None)
 
 
-def test_a_turn_has_the_response_its_calls_their_outcomes_and_the_next_prompt(dialect):
+def test_a_turn_contains_the_response_its_calls_and_the_next_prompt(dialect):
     latest, first = dialect.request(*conversation(dialect), dialect.user("Go on.")).turns()
     assert [(event.kind, event.data) for event in first] == [("prompt", {"text": "Fix it."})]
     assert kinds(latest) == ["ai_response", "tool_intent", "command", "prompt"]
@@ -154,7 +153,7 @@ def test_a_turn_has_the_response_its_calls_their_outcomes_and_the_next_prompt(di
 
 
 def test_a_response_has_its_text_and_usage(dialect):
-    live = dialect.live("I look.")
+    live = dialect.response("I look.")
     (answer,) = live.events(dialect.request(dialect.user("Fix it.")), MEASURED)
     assert live.is_complete
     assert (answer.kind, answer.data) == (
@@ -167,21 +166,21 @@ def test_a_response_has_its_text_and_usage(dialect):
     )  # fmt: skip
 
 
-def test_a_document_is_a_response(dialect):
-    document = collected(dialect.module, dialect.document("Done."))
+def test_an_unstreamed_response_has_its_text(dialect):
+    document = accumulate(dialect.module, dialect.document("Done."))
     (answer,) = document.events(dialect.request(dialect.user("Fix it.")), MEASURED)
     assert (document.is_complete, answer.data["lastAssistantMessage"]) == (True, "Done.")
 
 
 def test_a_broken_stream_records_its_received_text(dialect):
-    broken = collected(dialect.module, *dialect.broken)
-    (answer,) = broken.events(dialect.request(dialect.user("Fix it.")), MEASURED)
-    assert (broken.is_complete, answer.data["lastAssistantMessage"]) == (False, "I lo")
+    response = accumulate(dialect.module, *dialect.partial_stream)
+    (answer,) = response.events(dialect.request(dialect.user("Fix it.")), MEASURED)
+    assert (response.is_complete, answer.data["lastAssistantMessage"]) == (False, "I lo")
 
 
 def test_a_response_is_the_same_event_in_the_next_request(dialect):
     earlier = [dialect.user("One."), dialect.assistant("First."), dialect.user("Two.")]
-    (live,) = dialect.live("Done.").events(dialect.request(*earlier), MEASURED)
+    (live,) = dialect.response("Done.").events(dialect.request(*earlier), MEASURED)
     later = dialect.request(*earlier, dialect.assistant("Done."), dialect.user("Three."))
     assert (live.kind, live.identity, live.index) == request_identities(later)[0]
 
@@ -202,12 +201,12 @@ def test_a_resumed_conversation_has_the_same_events(dialect):
     assert resumed[-len(first) :] == first
 
 
-def test_a_subagent_has_no_prompts_and_its_responses_no_text(dialect):
+def test_a_subagents_prompts_and_answers_are_not_recorded(dialect):
     task = dialect.request(*conversation(dialect), headers=dialect.subagent)
     events = [event for turn in task.turns() for event in turn]
     assert kinds(events) == ["tool_intent", "command"]
     assert {event.agent_id for event in events} == {"child"}
-    (usage,) = dialect.live("Two lines.").events(task, MEASURED)
+    (usage,) = dialect.response("Two lines.").events(task, MEASURED)
     assert (usage.kind, usage.agent_id) == ("subagent_usage", "child")
     assert "lastAssistantMessage" not in usage.data
 
@@ -215,14 +214,14 @@ def test_a_subagent_has_no_prompts_and_its_responses_no_text(dialect):
 def test_a_title_request_records_only_usage(dialect):
     title = dialect.request(dialect.user("Fix it."), **dialect.title)
     assert list(title.turns()) == []
-    (usage,) = dialect.live("A title").events(title, MEASURED)
+    (usage,) = dialect.response("A title").events(title, MEASURED)
     assert (usage.kind, usage.data["outputTokens"]) == ("subagent_usage", 34)
     assert "lastAssistantMessage" not in usage.data
 
 
 def test_an_unknown_agent_has_generic_events(dialect):
     call = dialect.call("I look.", "call_1", "peek", at=1)
-    messages = [dialect.user("Fix it."), *call, dialect.outcome("call_1", "fine")]
+    messages = [dialect.user("Fix it."), *call, dialect.result("call_1", "fine")]
     unknown = dialect.request(*messages, headers={"user-agent": "some-tool/1.0"})
     latest, first = unknown.turns()
     assert kinds(first) == ["prompt"]
@@ -251,7 +250,7 @@ PARTS = (
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_no_value_raises(dialect, value):
+def test_arbitrary_values_do_not_raise(dialect, value):
     roles = ("user", "assistant", "tool", value)
     blocks = [
         value,
@@ -273,4 +272,4 @@ def test_no_value_raises(dialect, value):
         for headers in ({}, dialect.headers):
             request = dialect.module.read_request(headers, body)
             assert all(isinstance(event.data, dict) for event in chain(*request.turns()))
-    assert collected(dialect.module, *parts).events(request, MEASURED) is not None
+    assert accumulate(dialect.module, *parts).events(request, MEASURED) is not None

@@ -29,7 +29,7 @@ CHANGES = {
     "carriage returns": ("a\r\nb\r\nc\r\n", "a\r\nB\r\nc\r\n"),
     "to carriage returns": ("a\nb\n", "a\r\nb\r\n"),
     "a carriage return in a line": ("a\rb\nc\n", "a\rb\nd\n"),
-    "other separators": ("a\u2028b\x0bc\x0cd\x85e\nf\n", "a\u2028b\x0bc\x0cd\x85e\ng\n"),
+    "non-newline separators": ("a\u2028b\x0bc\x0cd\x85e\nf\n", "a\u2028b\x0bc\x0cd\x85e\ng\n"),
     "unicode": ("Grüße\n日本\n🙂\n", "Grüße\n日本語\n🙂\n"),
     "looks like a diff": ("--- a\n+++ b\n@@ -1 +1 @@\n", "--- a\n+++ c\n@@ -1 +1 @@\n-x\n"),
     "large and all different": (NUMBERS * 20, "x" + NUMBERS.replace("\n", "\nx") * 20),
@@ -52,14 +52,14 @@ def test_an_applied_diff_yields_the_new_text(before, after, split_lines, tmp_pat
     assert (result.returncode, file.read_bytes() if file.exists() else b"") == (0, after.encode())
 
 
-def test_a_new_file(tmp_path):
+def test_a_new_file_is_created(tmp_path):
     change = unified_diff("folder/new file.py", None, "a\nb")
     assert git_apply(tmp_path, change.diff).returncode == 0
     assert (tmp_path / "folder/new file.py").read_bytes() == b"a\nb"
     assert (change.lines_added, change.lines_removed) == (2, 0)
 
 
-def test_a_deleted_file(tmp_path):
+def test_a_deleted_file_is_removed(tmp_path):
     (tmp_path / "old.py").write_bytes(b"a\nb\n")
     change = unified_diff("old.py", "a\nb\n", None)
     assert git_apply(tmp_path, change.diff).returncode == 0
@@ -77,7 +77,7 @@ def test_equal_texts_have_no_hunks():
     assert unified_diff("a", "x\n", "x\n") == ("--- a/a\n+++ b/a\n", 0, 0)
 
 
-def test_a_newline_in_a_path_is_escaped():
+def test_a_newline_in_a_path_is_replaced():
     assert unified_diff("a\n@@ b", "x\n", "y\n").diff.startswith(
         "--- a/a?@@ b\t\n+++ b/a?@@ b\t\n@@ -1 +1 @@\n"
     )

@@ -108,7 +108,7 @@ def test_a_successful_command_has_its_exit_code_if_known(response, data):
         ("It printed\nExit code 3\n", {}, {"error": "It printed\nExit code 3\n"}),
     ],
 )
-def test_a_failed_command_has_the_exit_code_of_its_error(error, fields, data):
+def test_a_failed_command_has_the_exit_code_in_its_error(error, fields, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
     assert only(failed("Bash", {"command": "make test"}, error, **fields)) == ("command", expected)
 
@@ -195,7 +195,7 @@ def test_writing_to_an_empty_file_is_an_exact_change():
         (("Skill", {"skill": "x"}, {}), "tool_use", {"toolName": "Skill", "ok": True}),
     ],
 )
-def test_tools_have_their_kinds(call, kind, data):
+def test_each_tool_has_an_event_kind(call, kind, data):
     recorded_kind, recorded = only(succeeded(*call))
     assert recorded_kind == kind
     assert recorded | data | {"durationMs": 7, "toolUseId": "toolu_1"} == recorded
@@ -273,7 +273,7 @@ TOOLS = "Bash Read Edit Write NotebookEdit TodoWrite TaskCreate Agent Grep apply
 
 @pytest.mark.parametrize("tool", ["claude-code", "codex"])
 @pytest.mark.parametrize("value", VALUES, ids=str)
-def test_no_value_raises(tool, value):
+def test_arbitrary_values_do_not_raise(tool, value):
     fields = FIELDS.split()
     for name in hooks._READERS:
         for field in fields:

@@ -23,7 +23,7 @@ SUBAGENT = HEADERS | {"thread-id": "child", "x-openai-subagent": "collab_spawn"}
 RUN = [call("call_1", "exec_command", cmd="ls"), ended("call_1", "a.py\n")]
 
 
-def test_a_string_is_a_prompt():
+def test_string_input_is_a_prompt():
     [[prompt]] = request(input="Fix it.").turns()
     assert (prompt.kind, prompt.data) == ("prompt", {"text": "Fix it."})
 
@@ -76,21 +76,21 @@ def test_the_first_prompt_identifies_an_unknown_tools_session():
 
 
 def test_streamed_parts_do_not_repeat_the_complete_text():
-    collected = openai_responses.Response()
+    streamed = openai_responses.Response()
     first, *rest = stream(assistant("I look."))
     for part in (first, {"type": "response.output_text.delta", "output_index": 0, "delta": "I lo"}, *rest):
-        collected.add(part)
-    [answer] = collected.events(request(user("Fix it.")), MEASURED)
+        streamed.add(part)
+    [answer] = streamed.events(request(user("Fix it.")), MEASURED)
     assert answer.data["lastAssistantMessage"] == "I look."
 
 
 def test_items_do_not_need_an_index():
-    collected = openai_responses.Response()
+    streamed = openai_responses.Response()
     items = [assistant("I look."), call("call_1", "exec_command", cmd="ls")]
     for item in items:
-        collected.add({"type": "response.output_item.done", "item": item})
-    collected.add({"type": "response.completed", "response": {"id": "resp_1", "output": items}})
-    answer, intent = collected.events(request(user("Fix it.")), MEASURED)
+        streamed.add({"type": "response.output_item.done", "item": item})
+    streamed.add({"type": "response.completed", "response": {"id": "resp_1", "output": items}})
+    answer, intent = streamed.events(request(user("Fix it.")), MEASURED)
     assert answer.data["lastAssistantMessage"] == "I look."
     assert intent.data["toolUseId"] == "call_1"
 

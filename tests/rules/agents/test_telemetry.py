@@ -266,7 +266,7 @@ def test_a_codex_patch_has_one_event_per_file():
     assert (created.identity, created.index) != (changed.identity, changed.index)
 
 
-def test_a_codex_server_call_is_an_mcp_call():
+def test_a_codex_mcp_server_call_is_an_mcp_call():
     _, (kind, data) = kinds_and_data(result("{}", tool_name="query", mcp_server="db", arguments="{}"))
     assert (kind, data["tool"]) == ("mcp_call", "query")
 
@@ -294,7 +294,7 @@ def test_gemini_cli_records_are_events():
     ]
 
 
-def test_the_newest_record_is_at_the_received_time():
+def test_the_newest_record_gets_the_received_time():
     """R37: the candidate's clock is three hours fast."""
     times = ["2026-04-01T13:00:10.000Z", "2026-04-01T13:00:00.500Z", "2026-04-01T13:00:07Z"]
     events = read(*(claude("user_prompt", time, prompt=time) for time in times))
@@ -373,7 +373,7 @@ ATTRIBUTES = (
 
 
 @pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
-def test_no_value_raises(value):
+def test_arbitrary_values_do_not_raise(value):
     attributes = ATTRIBUTES.split()
     valid = dict.fromkeys(attributes, "1") | {"session.id": "1", "conversation.id": "1"}
     for name in NAMES:

@@ -14,7 +14,7 @@ ATTEMPTS = range(1, len(RETRY_DELAYS) + 1)
 HOUR = timedelta(hours=1)
 
 
-def test_delays_grow_from_a_minute_to_three_days_in_total_and_end():
+def test_retries_start_after_a_minute_and_end_after_three_days():
     delays = [retry_delay(attempts) for attempts in ATTEMPTS]
     assert delays[0] <= timedelta(minutes=1)
     assert all(shorter <= longer for shorter, longer in pairwise(delays))
@@ -24,7 +24,7 @@ def test_delays_grow_from_a_minute_to_three_days_in_total_and_end():
     assert retry_delay(last) is webhook_retry_delay(last, FAILED, NOW, 0.5) is None
 
 
-def test_webhooks_have_a_jitter_of_a_fifth():
+def test_webhook_retries_have_20_percent_jitter():
     delays = [webhook_retry_delay(4, FAILED, NOW, random) for random in (0, 0.5, 1)]
     assert delays == [HOUR * 0.8, HOUR, HOUR * 1.2]
 
@@ -37,7 +37,7 @@ def test_a_receiver_is_disabled_between_the_last_two_retries(random):
 
 
 @pytest.mark.parametrize("status", [None, 199, 200, 204, 299, 302, 410, 500])
-def test_only_2xx_is_a_success_and_410_is_gone(status):
+def test_only_2xx_is_a_success_and_only_410_is_gone(status):
     response = WebhookResponse(status)
     assert response.is_success == (response.error is None) == (status in (200, 204, 299))
     assert response.is_gone == (status == 410)
@@ -51,11 +51,11 @@ def test_only_2xx_is_a_success_and_410_is_gone(status):
         ("Fri, 01 Apr 2050 08:00:00 GMT", 86400), (None, 0),
     ],
 )  # fmt: skip
-def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(retry_after, seconds):
+def test_retry_after_is_in_seconds_or_a_date_and_at_most_a_day(retry_after, seconds):
     assert retries.parse_retry_after(retry_after, NOW) == timedelta(seconds=seconds)
 
 
-def test_the_longer_of_delay_and_retry_after_is_used():
+def test_the_longer_delay_is_used():
     soon, late = WebhookResponse(429, retry_after="5"), WebhookResponse(503, retry_after="3600")
     assert [webhook_retry_delay(4, soon, NOW, 0.5), webhook_retry_delay(1, late, NOW, 0.5)] == [HOUR, HOUR]
     assert retries.receiver_pause(soon, NOW) == timedelta(seconds=30)

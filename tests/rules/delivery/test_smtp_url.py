@@ -1,4 +1,4 @@
-"""SMTP_URL: accepted forms and the messages for others."""
+"""SMTP_URL: valid formats and error messages."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from rules.delivery.smtp_url import SmtpServer, parse_smtp_url
         ("smtp://bücher.example", SmtpServer("xn--bcher-kva.example", 587, "offered")),
     ],
 )
-def test_each_form_is_parsed(url, server):
+def test_smtp_urls_are_parsed(url, server):
     assert parse_smtp_url(url) == server
     assert "password" not in repr(server)
 
@@ -40,7 +40,7 @@ def test_each_form_is_parsed(url, server):
         ("readable cafile", ["smtps://mail.example?cafile=/not/there.pem", "smtps://mail.example?cafile=setup.cfg"]),
     ],
 )  # fmt: skip
-def test_an_invalid_url_is_rejected_with_the_expected_format_and_no_secret(expected, urls):
+def test_errors_name_the_expected_format_but_no_secret(expected, urls):
     for url in urls:
         with pytest.raises(ValueError, match=expected) as error:
             parse_smtp_url(url)

@@ -1,4 +1,4 @@
-"""A session's artifacts: files, commands, plans."""
+"""Artifacts: files, commands and plans."""
 
 import pytest
 
@@ -10,9 +10,8 @@ EDITOR = {"channel": "ide-extension", "integration": "vscode"}
 
 
 def event(kind, data, at=0, source="claude-code", attribution="likely_ai"):
-    name = source if isinstance(source, str) else "vscode"
     envelope = {"kind": kind, "source": source, "data": data}
-    return ArtifactEvent(f"{kind} at {at}", at, kind, name, "ai", attribution, envelope)
+    return ArtifactEvent(f"{kind} at {at}", at, kind, "claude-code", "ai", attribution, envelope)
 
 
 def edit(path, diff, at=0, **more):
@@ -35,7 +34,7 @@ def pick(rows, *names):
     return [tuple(row[name] for name in names) for row in rows]
 
 
-def test_files_are_sorted_by_path_with_all_their_changes():
+def test_files_are_sorted_by_path_and_list_their_changes():
     edits = [edit("b", "1", 0), edit("a", "2", 1), edit("b", "3", 2, attribution=None)]
     first, second = collect(*edits).files
     assert (first["path"], second["path"]) == ("a", "b")
@@ -52,7 +51,7 @@ def test_a_file_has_its_latest_content_or_diff():
 
 
 @pytest.mark.parametrize(("kind", "data"), [("file_delete", {}), ("file_diff", {"changeType": "delete"})])
-def test_a_deleted_file_is_deleted_until_it_is_written_again(kind, data):
+def test_a_file_is_deleted_until_it_is_written_again(kind, data):
     deletion = event(kind, {"path": "a"} | data)
     assert pick(collect(edit("a", "x"), deletion).files, "is_deleted") == [(True,)]
     assert pick(collect(deletion, edit("a", "x")).files, "is_deleted") == [(False,)]
@@ -66,38 +65,35 @@ def test_a_deleted_file_is_deleted_until_it_is_written_again(kind, data):
         ([("a", 21)], [(20, True)]),
     ],
 )
-def test_the_content_of_a_file_and_of_all_files_is_limited(edits, lengths, monkeypatch):
+def test_file_contents_are_truncated(edits, lengths, monkeypatch):
     monkeypatch.setattr(artifacts, "MAX_CONTENT_CHARACTERS", 20)
     monkeypatch.setattr(artifacts, "MAX_TOTAL_CONTENT_CHARACTERS", 25)
     files = collect(*(edit(path, "x" * length) for path, length in edits)).files
     assert [(len(file["diff"] or ""), file["is_cut"]) for file in files] == lengths
 
 
-def test_the_editors_events_count_only_without_those_of_another_channel():
-    editor = [
-        event(kind, {"path": "b", "command": "b"}, source=EDITOR) for kind in ("file_create", "command")
-    ]
-    others = [event(kind, {"path": "a", "command": "a"}) for kind in ("file_create", "command")]
+def test_other_channels_replace_the_editors_events():
+    kinds = ("file_create", "command")
+    editor = [event(kind, {"path": "b", "command": "b"}, source=EDITOR) for kind in kinds]
+    others = [event(kind, {"path": "a", "command": "a"}) for kind in kinds]
     for collected, name in ((collect(*editor), "b"), (collect(*editor, *others), "a")):
         assert pick(collected.files, "path") == pick(collected.commands, "command") == [(name,)]
 
 
-def test_commands_have_their_verification_kind_exit_code_and_duration():
+def test_commands_have_verification_kind_exit_code_and_duration():
     tested = {"command": "go test", "exitCode": 1, "durationMs": 2000}
-    collected = collect(
-        *(event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70}))
-    )
-    rows = pick(collected.commands, "command", "verifies", "exit_code", "duration_ms")
+    events = [event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70})]
+    rows = pick(collect(*events).commands, "command", "verifies", "exit_code", "duration_ms")
     assert rows == [("go test", "test", 1, 2000), ("ls", None, None, None), (None, None, None, None)]
 
 
-def test_of_a_session_commands_up_to_a_limit_are_recognized(monkeypatch):
+def test_verification_stops_at_a_total_command_length(monkeypatch):
     monkeypatch.setattr(commands, "MAX_SESSION_CHARACTERS", 2 * len("npm test"))
     collected = collect(*(event("command", {"command": "npm test"}, at) for at in range(3)))
     assert pick(collected.commands, "verifies") == [("test",), ("test",), (None,)]
 
 
-def test_a_plan_has_its_last_state():
+def test_a_plan_has_its_latest_state():
     codex = event("planning", {"todos": [{"step": "A", "status": "pending"}]}, source="codex")
     assert collect(codex).plans[0]["steps"] == [{"step": "A", "status": "pending", "task_id": None}]
     last = [("A", "completed"), ("B", "in_progress"), ("C", "pending")]
@@ -107,12 +103,12 @@ def test_a_plan_has_its_last_state():
 
 
 @pytest.mark.parametrize(("step", "agent"), [("B", "x"), ("A", "y")])
-def test_lists_without_a_common_step_or_of_two_agents_are_two_plans(step, agent):
+def test_lists_with_different_steps_or_agents_are_separate_plans(step, agent):
     lists = todos(0, ("A", "completed"), ideSessionId="x"), todos(1, (step, "pending"), ideSessionId=agent)
     assert pick(collect(*lists).plans, "versions") == [(1,), (1,)]
 
 
-def test_tasks_added_one_by_one_are_one_plan():
+def test_single_tasks_form_one_plan():
     data = [
         {"toolName": "TaskCreate", "subject": "A"},
         {"toolName": "TaskCreate", "subject": "B"},
@@ -133,5 +129,5 @@ def test_a_plan_has_at_most_200_steps():
 
 @pytest.mark.parametrize("data", [{}, {"path": 5}, {"todos": [None, {}, 7]}, {"todos": {}}, {"command": []}])
 @pytest.mark.parametrize("kind", sorted(artifacts.KINDS))
-def test_any_field_may_be_missing_or_of_any_type(kind, data):
+def test_malformed_fields_are_accepted(kind, data):
     collect(event(kind, data))

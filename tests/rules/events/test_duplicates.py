@@ -1,4 +1,4 @@
-"""Which events of several channels are the same call (R36)."""
+"""Duplicates: several channels' events about the same call (R36)."""
 
 import hashlib
 
@@ -21,7 +21,7 @@ def call(kind, tool_use_id="toolu_1", agent_session="s1"):
 
 
 def inner(tool_use_id, command, agent_session="s1"):
-    """A command of a script."""
+    """A command that a script runs."""
     parent = {} if tool_use_id.startswith("exec-") else {"parentToolUseId": tool_use_id.partition(":")[0]}
     return event("command", agent_session, toolUseId=tool_use_id, command=command, **parent)
 
@@ -43,14 +43,13 @@ def codex(kind, agent_session="s1", agent_id=None, **data):
 
 
 def superseded(*seen):
-    """The positions of the superseded ones among (channel, envelope)."""
-    rows = [
-        ChannelEvent(seq, channel, duplicates.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)
-    ]
-    return sorted(duplicates.superseded(rows))
+    """Return the positions of superseded events; `seen` are pairs of (channel, envelope)."""
+    rows = [(channel, duplicates.joins(envelope)) for channel, envelope in seen]
+    return sorted(duplicates.superseded(ChannelEvent(seq, *row) for seq, row in enumerate(rows)))
 
 
 PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
+LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("session_start")
 
 
 @pytest.mark.parametrize(
@@ -58,17 +57,17 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
     [
         ([], []),
         ([(PROXY, call("command"))], []),
-        # A call counts from the best channel, in any order of arrival.
+        # A call counts from the best channel, in any arrival order.
         ([(HOOK, call("command")), (PROXY, call("command"))], [0]),
         ([(OTLP, call("command")), (HOOK, call("command")), (PROXY, call("command"))], [0, 1]),
         ([(OTLP, call("command")), (HOOK, call("command"))], [0]),
         ([(PROXY, call("command")), (HOOK, call("command", "toolu_2"))], []),
-        # Codex's telemetry names neither the request nor the text: as many responses with the same usage are the same.
+        # Codex's telemetry names neither the request nor the text. Responses with the same usage are paired.
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(42, cacheWriteTokens=0)), (OTLP, usage(42))], [1]),
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
         ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
         ([(PROXY, event("ai_response")), (OTLP, event("ai_response"))], []),
-        # Codex's telemetry has a subagent as a session of its own.
+        # Codex's telemetry reports a subagent in a separate session.
         (
             [
                 (PROXY, codex("subagent_usage", "s1", "s2", outputTokens=42)),
@@ -88,79 +87,46 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
             ],
             [1],
         ),
-        # Telemetry cannot call the person's own session a subagent.
-        (
-            [(PROXY, codex("prompt", "s1", text="Fix.")), (OTLP, codex("task_dispatch", "s1", agentId="s1"))],
-            [],
-        ),
+        # Telemetry cannot declare the person's session a subagent.
+        ([(PROXY, codex("prompt", text="Fix.")), (OTLP, codex("task_dispatch", agentId="s1"))], []),
         ([(PROXY, codex("subagent_usage", "s1", "s2")), (HOOK, codex("subagent_usage", "s1", "s2"))], []),
-        # The intent and the outcome are different, whatever the outcome's kind.
+        # An intent and an outcome of any kind are different events.
         ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),
         ([(PROXY, call("tool_use")), (HOOK, call("command"))], [1]),
         ([(PROXY, call("command")), (OTLP, call("permission_decision"))], []),
         ([(HOOK, call("permission_decision")), (OTLP, call("permission_decision"))], [1]),
         ([(PROXY, call("tool_intent")), (HOOK, call("tool_intent", agent_session="s2"))], [1]),
         # One patch changes several files.
-        (
-            [
-                (PROXY, call("file_diff")),
-                (PROXY, call("file_diff")),
-                (HOOK, call("file_diff")),
-                (HOOK, call("file_diff")),
-            ],
-            [2, 3],
-        ),
-        ([(HOOK, call("file_diff")), (HOOK, call("file_diff")), (OTLP, call("file_diff"))], [2]),
-        # A channel that is repeated in itself supersedes nothing.
-        ([(HOOK, call("command")), (HOOK, call("command"))], []),
-        # Calls in a script, one by one: the proxy does not see their ids.
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
-        (
-            [(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))],
-            [1],
-        ),
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "make"))], []),
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls", "s2"))], []),
+        ([(PROXY, call("file_diff"))] * 2 + [(HOOK, call("file_diff"))] * 2, [2, 3]),
+        ([(HOOK, call("file_diff"))] * 2 + [(OTLP, call("file_diff"))], [2]),
+        # A channel does not supersede its own events.
+        ([(HOOK, call("command"))] * 2, []),
+        # Calls in a script are paired, because the proxy does not see their ids.
+        ([(PROXY, LS), (OTLP, inner("exec-1", "ls"))], [1]),
+        ([(PROXY, LS), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
+        ([(PROXY, LS), (OTLP, inner("exec-1", "make"))], []),
+        ([(PROXY, LS), (OTLP, inner("exec-1", "ls", "s2"))], []),
         ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, event("command", toolUseId="call_1", command="ls")), (OTLP, inner("exec-1", "ls"))], []),
-        # Prompts are matched one by one.
+        # Prompts are paired.
         ([(PROXY, prompt("continue")), (HOOK, prompt(" continue\n"))], [1]),
         ([(PROXY, prompt("continue")), (HOOK, prompt("continue")), (HOOK, prompt("continue"))], [1]),
         ([(PROXY, prompt("continue")), (PROXY, prompt("continue")), (HOOK, prompt("continue"))], [2]),
-        (
-            [
-                (HOOK, prompt("go")),
-                (OTLP, prompt("go")),
-                (PROXY, prompt("go")),
-                (HOOK, prompt("go")),
-                (OTLP, prompt("go")),
-            ],
-            [0, 1, 4],
-        ),
+        ([(channel, prompt("go")) for channel in (HOOK, OTLP, PROXY, HOOK, OTLP)], [0, 1, 4]),
         ([(PROXY, prompt("continue")), (HOOK, prompt("continue", "s2"))], []),
         ([(PROXY, prompt("")), (HOOK, prompt(""))], []),
-        # Responses by their request, or by their text.
-        ([(PROXY, response("Done", "req_1")), (OTLP, response("", "req_1"))], [1]),
-        (
-            [
-                (PROXY, response("Done", "req_1")),
-                (HOOK, response("Done ")),
-                (OTLP, response("Done", "req_1")),
-            ],
-            [1, 2],
-        ),
+        # Responses with the same request or text.
+        ([(PROXY, DONE), (OTLP, response("", "req_1"))], [1]),
+        ([(PROXY, DONE), (HOOK, response("Done ")), (OTLP, DONE)], [1, 2]),
         ([(HOOK, response("Done")), (OTLP, response("", "req_1"))], []),
-        ([(HOOK, response("Done")), (OTLP, response("Done", "req_1")), (OTLP, response("", "req_1"))], [1]),
+        ([(HOOK, response("Done")), (OTLP, DONE), (OTLP, response("", "req_1"))], [1]),
         ([(PROXY, response("", "req_1", "subagent_usage")), (OTLP, response("", "req_1"))], [1]),
         ([(PROXY, response("Done")), (HOOK, response("Done", agent_session="s2"))], []),
-        # The start and the end of an agent session.
-        (
-            [(PROXY, event("session_start")), (HOOK, event("session_start")), (HOOK, event("session_end"))],
-            [1],
-        ),
-        # Nothing else is joined.
+        # An agent session's start and end.
+        ([(PROXY, START), (HOOK, START), (HOOK, event("session_end"))], [1]),
+        # Other events are never duplicates.
         ([(PROXY, event("context_compact")), (HOOK, event("context_compact"))], []),
-        # A channel that the service does not write.
+        # An unknown channel.
         ([("x", call("command")), (PROXY, call("command"))], []),
     ],
 )
@@ -177,16 +143,14 @@ def test_malformed_fields_have_no_keys(kind, data):
 
 
 @pytest.mark.parametrize("envelope", [None, [], {}, {"kind": "session_start", "data": {}}])
-def test_any_envelope_has_keys_or_none(envelope):
+def test_malformed_envelopes_are_accepted(envelope):
     assert duplicates.joins(envelope) is None or duplicates.joins(envelope).startswith("session_start:")
 
 
 def test_keys_are_digests():
-    """They stay the same in all versions, and contain nothing of the text."""
-    assert (
-        duplicates.joins(call("tool_intent", "toolu_1"))
-        == "intent:" + hashlib.sha256(b"toolu_1").hexdigest()[:24]
-    )
+    """They never change, and do not contain the text."""
+    digest = hashlib.sha256(b"toolu_1").hexdigest()[:24]
+    assert duplicates.joins(call("tool_intent", "toolu_1")) == f"intent:{digest}"
     assert duplicates.joins(prompt("x\ud800 y")).startswith("prompt:")
     keys = duplicates.joins(response("Done", "req_1")).split()
     assert [key.partition(":")[0] for key in keys] == ["request", "response"]

@@ -1,4 +1,4 @@
-"""Fields of an envelope; any may be missing or of any type (contract 5.1)."""
+"""An envelope's fields; any can be missing or of any type (contract 5.1)."""
 
 import pytest
 
@@ -8,18 +8,18 @@ ODD = [None, True, 7, 1.5, "x", [], ["x"], {}, {"type": {"type": "x"}}]
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_a_field_of_any_value_is_found_or_none(value):
+def test_field_returns_none_for_missing_fields(value):
     assert field(value, "missing") is field({"a": value}, "a", "missing", "deeper") is None
     assert field({"a": {"b": value}}, "a", "b") == field(value) == value
 
 
-def test_only_integers_in_the_allowed_range_are_integers():
+def test_integer_accepts_only_integers_in_range():
     assert [integer(value) for value in (7, -1, 10**30, 0)] == [7, -1, 10**30, 0]
     assert [integer(value, range(1, 3)) for value in (0, 1, 2, 3)] == [None, 1, 2, None]
     assert {integer(value) for value in (True, False, 1.0, "1", None)} == {None}
 
 
-def test_a_label_is_a_string_that_can_be_stored_in_a_column():
+def test_labels_are_truncated_and_storable():
     assert label("a\0b\ud800c\udfff Zoë 👩") == "a\ufffdb\ufffdc\ufffd Zoë 👩"
     assert len(label("x" * 5000)) == 200
     for value in (None, True, 7, 1.5, [], {}):
@@ -34,11 +34,11 @@ def test_a_label_is_a_string_that_can_be_stored_in_a_column():
         ({"integration": "vscode", "emitter": "e", "channel": "c"}, "vscode"),
     ],
 )  # fmt: skip
-def test_a_source_has_one_name(source, name):
+def test_source_names(source, name):
     assert source_name(source) == name
 
 
-def test_columns_are_read_from_the_envelope_or_none():
+def test_columns_are_read_from_the_envelope():
     fields = {"actor": {"type": "ai", "role": "assistant"}, "provenance": {"attribution": "likely_ai"}}
     expected = {"kind": "command", "source": "claude-code", "actor": "ai", "attribution": "likely_ai"}
     assert columns({"kind": "command", "source": "claude-code"} | fields) == expected

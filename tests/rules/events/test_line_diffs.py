@@ -1,4 +1,4 @@
-"""Unified diffs: they apply, they are small, and large texts take bounded time."""
+"""Unified diffs: they apply, are small, and take bounded time."""
 
 import random
 import re
@@ -15,7 +15,7 @@ def diff(old, new):
 
 
 def apply(old, text):
-    """Apply a diff as `patch` does, strictly: every line number and every context line must be right."""
+    """Apply a diff like `patch`, but require correct line numbers and context."""
     lines, result, at = split_lines(old), [], 0
     for header, body in re.findall(r"(@@ .+? @@)\n(.*?)(?=^@@|\Z)", text, re.DOTALL | re.MULTILINE):
         start, length, new_start, new_length = (
@@ -52,14 +52,12 @@ def test_small_diffs(old, new, expected):
     assert diff(old, new) == expected
 
 
-def test_changes_with_separate_contexts_are_separate_hunks():
+def test_distant_changes_are_separate_hunks():
     old = "".join(f"{n}\n" for n in range(1, 30))
-    near, far = (
-        old.replace("9\n", "x\n", 1).replace("15\n", "y\n"),
-        old.replace("20\n", "y\n").replace("9\n", "x\n", 1),
-    )
-    assert diff(old, near).count("@@ -") == 1
-    assert re.findall(r"@@.*@@", diff(old, far)) == ["@@ -6,7 +6,7 @@", "@@ -17,7 +17,7 @@"]
+    new = old.replace("9\n", "x\n", 1)
+    assert diff(old, new.replace("15\n", "y\n")).count("@@ -") == 1
+    far = diff(old, new.replace("20\n", "y\n"))
+    assert re.findall(r"@@.*@@", far) == ["@@ -6,7 +6,7 @@", "@@ -17,7 +17,7 @@"]
 
 
 def test_random_diffs_apply():
@@ -75,7 +73,7 @@ def test_random_diffs_apply():
         assert apply(old, diff(old, new)) == new, seed
 
 
-def test_a_large_file_is_split_at_its_unique_lines():
+def test_large_files_are_compared_by_their_unique_lines():
     old = [f"line {number}" for number in range(3 * MAX_COMPARED_LINES)]
     new = ["first", *old[:MAX_COMPARED_LINES], "between", *old[MAX_COMPARED_LINES + 1 :], "last"]
     texts = ["".join(line + "\n" for line in lines) for lines in (old, new)]
@@ -87,7 +85,7 @@ def test_a_large_file_is_split_at_its_unique_lines():
 
 
 @pytest.mark.parametrize("unique", [True, False])
-def test_a_large_file_without_order_takes_bounded_time(unique):
+def test_large_random_files_take_bounded_time(unique):
     chance = random.Random(1)
     words = [str(number) for number in range(100_000)] if unique else ["a", "b"]
     old, new = ([chance.choice(words) + "\n" for _ in range(100_000)] for _ in range(2))
@@ -97,7 +95,7 @@ def test_a_large_file_without_order_takes_bounded_time(unique):
     assert found
 
 
-def test_a_file_of_repeated_lines_takes_bounded_time():
+def test_repeated_lines_take_bounded_time():
     old, new = ["a\n", "x\n"] * 990, ["a\n", "y\n"] * 990
     started_at = perf_counter()
     text = diff("first\n" + "".join(old), "other\n" + "".join(new))

@@ -1,4 +1,4 @@
-"""One-line summaries of events."""
+"""One-line event summaries."""
 
 import pytest
 
@@ -39,18 +39,18 @@ def summary(kind, data, **fields):
          "B · 1 done, 1 in progress"),
     ],
 )  # fmt: skip
-def test_a_summary_has_subject_and_note(kind, data, expected):
+def test_summaries_have_subject_and_note(kind, data, expected):
     assert summary(kind, data) == expected
 
 
-def test_exit_codes_of_hooks_and_running_totals_of_codex_are_left_out():
+def test_summaries_omit_hook_exit_codes_and_codex_totals():
     assert summary("command", {"command": "ls", "exitCode": 0}, provenance={"methods": ["hook"]}) == "ls"
     data = {"lastAssistantMessage": "Done", "outputTokens": 5}
     assert summary("ai_response", data, source="codex") == "Done"
 
 
 @pytest.mark.parametrize("kind", ["tool_use", "planning"])
-def test_a_summary_is_short(kind):
+def test_summaries_are_truncated(kind):
     names = {"subject": "x", "toolName": "y ", "inputPreview": "z", "status": "s"}
     subject, note = summarize({"kind": kind, "data": {name: text * 10**6 for name, text in names.items()}})
     assert (len(subject), len(note)) == (MAX_SUBJECT_CHARACTERS, MAX_NOTE_CHARACTERS)
@@ -65,12 +65,12 @@ def test_a_summary_is_short(kind):
     ],
     ids=["NUL", "surrogate", "escape code", "line separator", "whitespace"],
 )  # fmt: skip
-def test_a_summary_is_one_line_that_columns_and_terminals_can_show(text, expected):
+def test_summaries_are_one_printable_line(text, expected):
     assert summary("prompt", {"text": text}) == expected
 
 
 @pytest.mark.parametrize(
     "envelope", [None, [], {}, {"kind": 5, "data": []}, {"kind": "command", "data": {"command": {}}}]
 )
-def test_an_event_without_content_has_an_empty_summary(envelope):
+def test_events_without_content_have_empty_summaries(envelope):
     assert summarize(envelope) == (None, None)

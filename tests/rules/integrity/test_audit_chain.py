@@ -36,12 +36,12 @@ def test_the_first_break_is_found(entries, expected):
     assert find_break(ORG, entries, C.hash, 3) == expected
 
 
-def test_the_hash_of_stored_entries_never_changes():
+def test_entry_hashes_never_change():
     content = {"action": "a", "members": ["title"], "actor_name": "Zoë"}
     expected = "359538d3ca549b52de8382cb7bb1d29aa77d0275887e8ae0db87cca11d458951"
     assert next_hash(initial_hash(ORG), 1, content).hex() == expected
 
 
-def test_a_chain_belongs_to_one_organization_and_may_be_empty():
+def test_a_chain_belongs_to_one_organization():
     assert find_break("another", ENTRIES, C.hash, 3) == Break(1, "changed")
     assert find_break(ORG, [], None, 0) is None

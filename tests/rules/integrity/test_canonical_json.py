@@ -1,4 +1,4 @@
-"""Canonical JSON, from contract 7 and the documentation of Go's encoding/json."""
+"""Canonical JSON, from contract 7 and Go's encoding/json documentation."""
 
 import json
 import struct
@@ -7,19 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.integrity.canonical_json import (
-    MAX_PARTS,
-    VARIANTS,
-    Variant,
-    canonicalize,
-    parse,
-    replace_surrogates,
-)
+from rules.integrity.canonical_json import MAX_PARTS, VARIANTS, canonicalize, parse, replace_surrogates
 
 CURRENT, UNESCAPED, REREAD, UNESCAPED_REREAD = VARIANTS
 
 
-def canonical(text: str, variant: Variant = CURRENT) -> str:
+def canonical(text, variant=CURRENT):
     return canonicalize(parse(text), variant).decode()
 
 
@@ -32,7 +25,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_number_has_one_canonical_form(variant):
+def test_numbers_have_one_canonical_form(variant):
     assert {sent: canonical(sent, variant) for sent in NUMBERS} == NUMBERS
 
 
@@ -44,25 +37,25 @@ def test_a_number_has_one_canonical_form(variant):
         # A double of 2^60 is sent with its shortest digits, and signed with all of them.
         ("1152921504606847000", "1152921504606847000", "1152921504606846976"),
         ("-9223372036854775808", "-9223372036854775808", "-9223372036854775808"),
-        # More than 64 bits: a double in any case.
+        # Above 64 bits, a double in every variant.
         ("18446744073709551615", "18446744073709552000", "18446744073709552000"),
     ],
 )
-def test_a_large_integer_is_exact_or_a_double_depending_on_the_variant(sent, exact, double):
+def test_variants_read_large_integers_as_integers_or_doubles(sent, exact, double):
     assert (canonical(sent, CURRENT), canonical(sent, REREAD)) == (exact, double)
 
 
 @settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_every_double_has_its_shortest_exact_form(number):
+def test_doubles_have_their_shortest_exact_form(number):
     text = canonical(repr(number))
     assert struct.pack("d", float(text) + 0.0) == struct.pack("d", number + 0.0)
     if not number.is_integer():
         assert ("e" in text) == (not 1e-6 <= abs(number) < 1e21)
         digits, shortest = (
-            number_text.partition("e")[0].replace(".", "") for number_text in (text, repr(number))
+            each.partition("e")[0].replace(".", "").strip("-0") for each in (text, repr(number))
         )
-        assert digits.strip("-0") == shortest.strip("-0")
+        assert digits == shortest
 
 
 @pytest.mark.parametrize(
@@ -75,7 +68,7 @@ def test_every_double_has_its_shortest_exact_form(number):
         (r'"a < b && c > d"', r'"a \u003c b \u0026\u0026 c \u003e d"', CURRENT),
         (r'"\\u003c \\ufffd"', r'"\\u003c \\ufffd"', CURRENT),
         (r'{"<":"\u003c&>\u2028"}', r'{"<":"<&>\u2028"}', UNESCAPED),
-        # Go spells a byte that is not UTF-8 as the six characters \ufffd, unless the text was read from JSON.
+        # Go writes an invalid UTF-8 byte as the six characters \ufffd, unless the text was read from JSON.
         (r'"cut \ufffd"', r'"cut \ufffd"', CURRENT),
         (r'"cut \uFFFD"', r'"cut \ufffd"', UNESCAPED),
         (r'"cut \ufffd"', '"cut \ufffd"', REREAD),
@@ -84,18 +77,18 @@ def test_every_double_has_its_shortest_exact_form(number):
         (r'"\ud83d\ufffd"', '"\ufffd\ufffd"', REREAD),
     ],
 )
-def test_a_string_has_one_canonical_form_per_variant(sent, signed, variant):
+def test_strings_have_one_canonical_form_per_variant(sent, signed, variant):
     assert canonical(sent, variant) == signed
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("sent", ['"\ufffd"', r'"\ud800"', r'"\udfff"', r'"\udc00"'])
-def test_replacement_characters_and_lone_surrogates_are_read_as_in_go(sent, variant):
+def test_lone_surrogates_become_replacement_characters(sent, variant):
     assert canonical(sent, variant) == '"\ufffd"'
     assert replace_surrogates(parse(sent)) == "\ufffd"
 
 
-def test_fields_are_sorted_by_the_bytes_of_their_names_and_arrays_keep_their_order():
+def test_fields_are_sorted_by_utf_8_bytes_but_arrays_are_not():
     names = ["b", "a", "é", "Z", "a.b", "10", "9", "\uffee", "😀", "", "a<"]
     inner = dict.fromkeys(names, 1)
     outer = json.loads(canonical(json.dumps({"z": [inner], "a": inner})))
@@ -109,12 +102,12 @@ def test_fields_are_sorted_by_the_bytes_of_their_names_and_arrays_keep_their_ord
     "text", ["", "{", "NaN", "[Infinity]", "1e400", "[-1e400]", "9" * 400, "9" * 5000, "{'a': 1}"]
 )
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_invalid_json_and_numbers_out_of_range_raise_a_value_error(text, variant):
+def test_invalid_json_and_out_of_range_numbers_raise_value_error(text, variant):
     with pytest.raises(ValueError, match=r".+"):
         canonical(text, variant)
 
 
-def test_too_many_values_raise_a_value_error():
+def test_too_many_values_raise_value_error():
     assert canonical("[" + "0," * 50_000 + "0]")
     with pytest.raises(ValueError, match="too many"):
         canonical("[" + "0," * MAX_PARTS + "0]")

@@ -1,4 +1,4 @@
-"""Client signatures, with the test vectors of contract 7."""
+"""Client signatures, with contract 7's test vectors."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ DATA_2 = '{"inputTokens":1,"outputTokens":1,"totalCost":0.000018}'
 HASH_1 = "bd2d0e9bdb57fba6038a360683b70dea93a5366b1b18b082d4a1bdf01fc23bce"
 HASH_2 = "6eb17952a1c448d6a86c9d6900b7fd18b52332d688bf3e6771bd4baefed8cc74"
 
-# Fields in another order, other forms of numbers and escapes, and fields that no signature covers.
+# With a different field order, different number and escape spellings, and fields that signatures do not cover.
 EVENT_1 = (
     f'{{"id":"00000000-0000-4000-8000-000000000001","sessionId":"{SESSION}",'
     '"ts":"2026-01-02T03:04:05.123456789Z","kind":"command","source":"terminal","v":1,'
@@ -48,7 +48,7 @@ PLAIN = {"id": "e", "sessionId": "s", "ts": "t", "kind": "k", "source": "x", "v"
 
 
 def sign(data: str, variant=VARIANTS[0], key=SEED) -> str:
-    """An envelope with `data` as this text, signed by a variant."""
+    """Return an envelope with this `data` text, signed in a variant."""
     text = json.dumps(PLAIN).replace("{}", data)
     signature = key.sign(signed_message(parse(text), variant)).hex()
     return text[:-1] + f', "sig": "{signature}"}}'
@@ -65,7 +65,7 @@ def verdict(text: str, keys=(PUBLIC_KEY,)) -> str:
 @pytest.mark.parametrize(
     ("event", "data", "digest", "sig"), [(EVENT_1, DATA_1, HASH_1, SIG_1), (EVENT_2, DATA_2, HASH_2, SIG_2)]
 )
-def test_the_contracts_vectors_are_valid(event, data, digest, sig):
+def test_the_contracts_test_vectors_are_valid(event, data, digest, sig):
     assert public_key(SEED) == PUBLIC_KEY
     assert canonicalize(parse(event)["data"]).decode() == data
     assert sha256(data.encode()).hexdigest() == digest
@@ -81,7 +81,7 @@ def test_the_event_hash_covers_the_ten_fields():
 
 
 def test_the_clients_own_test_event_is_valid():
-    # Fixed in the client's tests, with another seed.
+    # From the client's tests, with a different seed.
     seed = "0102030405060708091011121314151617181920212223242526272829303132"
     envelope = {
         "id": "01234567-89ab-cdef-0123-456789abcdef", "sessionId": "sess-abc", "ts": "2026-01-01T00:00:00.000Z",
@@ -95,7 +95,7 @@ def test_the_clients_own_test_event_is_valid():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_each_variant_of_the_data_is_valid(variant):
+def test_each_canonical_variant_is_valid(variant):
     text = sign(r'{"a < b":"<&>","cut":"\ufffd","raw":"€","big":9007199254740993,"x":0.5}', variant)
     event_hash = sha256(signed_message(parse(text), variant)).hexdigest()
     assert verify(text, [PUBLIC_KEY]) == ("valid", event_hash, PUBLIC_KEY)
@@ -115,7 +115,7 @@ def test_an_event_without_a_signature_is_unsigned(sig, keys):
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["bm8ga2V5"], [PUBLIC_KEY[:-1]], [PUBLIC_KEY + "\n"], ["é"]])
-def test_without_a_usable_key_the_key_is_unknown(keys):
+def test_unusable_keys_are_unknown_keys(keys):
     assert verdict(EVENT_1, keys) == "unknown_key"
     assert not any(map(is_public_key, keys))
     assert is_public_key(PUBLIC_KEY)
@@ -135,7 +135,7 @@ def test_a_changed_event_is_invalid(old, new):
     assert verdict(EVENT_1.replace(old, new, 1)) == "invalid"
 
 
-def test_every_byte_of_the_data_is_signed_but_not_the_actor():
+def test_the_signature_covers_the_data_but_not_the_actor():
     assert verdict(EVENT_1.replace("human", "ai")) == "valid"
     start, end = EVENT_1.index('"data"'), EVENT_1.index(',"actor"')
     for index in range(start, end):
@@ -152,7 +152,7 @@ def test_every_byte_of_the_data_is_signed_but_not_the_actor():
         ({"channel": "c", "emitter": "e", "integration": None}, "e"), ({"integration": "", "channel": "c"}, ""),
     ],
 )  # fmt: skip
-def test_the_source_is_a_string_or_the_first_name_of_an_object(source, field):
+def test_the_signed_source_is_a_string_or_an_objects_first_name(source, field):
     assert signed_message(PLAIN | {"source": source}).decode().split("\n")[5] == field
 
 

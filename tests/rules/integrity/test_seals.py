@@ -1,4 +1,4 @@
-"""The server's seals: any change of sealed events is detected."""
+"""The server's seals detect any change of sealed events."""
 
 from hashlib import sha256
 
@@ -26,12 +26,12 @@ def breaks(rows, session=SESSION) -> list[tuple]:
     return [tuple(broken) for broken in find_breaks(session, rows, E.head, len(SEALED))]
 
 
-def test_unchanged_events_of_the_same_session_have_no_break():
+def test_unchanged_events_have_no_break():
     assert breaks(SEALED) == list(find_breaks(SESSION, [], None, 0)) == []
     assert breaks(SEALED, "22222222-2222-4222-8222-222222222222") == [(1, 7, "changed", 1)]
 
 
-def test_a_head_is_the_hash_that_docs_integrity_md_describes():
+def test_a_head_is_the_documented_hash():
     first = sha256(f"PROOFSTONE-SEAL-V1\n{SESSION}".encode()).hexdigest()
     fields = ("PROOFSTONE-SEAL-V1", first, "7", "2026-04-01T09:00:01.000Z", sha256(b"one").hexdigest())
     assert A.head == sha256("\n".join(fields).encode()).digest()
@@ -57,11 +57,11 @@ def test_a_changed_event_is_detected(change):
         ([A, B, C._replace(received_at=None, envelope_sha256=None), D, E], (3, 21, "missing", 1)),
         # Added twice.
         ([A, B, C, C, D, E], (3, 21, "changed", 1)),
-        # Recomputed: the chain does not end in the known head.
+        # Recomputed: the chain does not end in the stored head.
         (seal("one", "two", "THREE", "four", "five"), (5, None, "head", 1)),
     ],
 )
-def test_a_removed_added_or_recomputed_event_is_detected(rows, expected):
+def test_removed_added_and_recomputed_events_are_detected(rows, expected):
     assert breaks(rows) == [expected]
 
 
@@ -74,9 +74,9 @@ def test_a_removed_added_or_recomputed_event_is_detected(rows, expected):
         ([A, C._replace(position=2), B._replace(position=3), D, E], (2, 21, "changed", 1)),
         # Appended.
         ([*SEALED, E._replace(position=6)], (6, 35, "changed", 1)),
-        # A changed head, together with the event after it.
+        # A changed head also breaks the event after it.
         ([A, B, C._replace(head=bytes(32)), D, E], (3, 21, "changed", 1)),
     ],
 )
-def test_the_first_of_several_breaks_is_reported(rows, first):
+def test_the_first_break_is_reported(rows, first):
     assert breaks(rows)[0] == first

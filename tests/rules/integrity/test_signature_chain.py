@@ -1,4 +1,4 @@
-"""The order of signed events, and irregularities in it."""
+"""The order of signed events, and its anomalies."""
 
 import random
 import time
@@ -9,15 +9,14 @@ from rules.integrity.signature_chain import CLOCK_TOLERANCE_NS, SignedLink, orde
 
 
 def links(pairs: str, times=None) -> list[SignedLink]:
-    """Links from words such as `ba` (b after a) and `a` (a start), by default a second apart."""
-    return [
-        SignedLink(seq, (times[seq] if times else seq) * 10**9, pair[:1].encode(), pair[1:].encode() or None)
-        for seq, pair in enumerate(pairs.split())
-    ]
+    """Build links from pairs such as `ba` (b after a) and `a` (a start), by default a second apart."""
+    signed = [(pair[:1].encode(), pair[1:].encode() or None) for pair in pairs.split()]
+    times = times or range(len(signed))
+    return [SignedLink(seq, times[seq] * 10**9, *signatures) for seq, signatures in enumerate(signed)]
 
 
 def names(chain, seqs) -> str:
-    """The signatures of events; the chain's links are in the order of their arrival."""
+    """Return the events' signatures; `chain` is in arrival order."""
     return b"".join(chain[seq].sig for seq in seqs).decode()
 
 
@@ -26,24 +25,24 @@ def names(chain, seqs) -> str:
     [
         (links(""), "", "", "", []),
         (links("a ba cb"), "abc", "a", "", []),
-        # Neither times nor arrival change the order of the chain.
+        # Times and arrival order do not matter.
         (links("cb a dc ba", times=[3, 9, 1, 2]), "abcd", "a", "", []),
-        # After gaps the earliest run goes first.
+        # After gaps, the earliest run comes first.
         (links("xw a yx ml ba", times=[5, 1, 6, 4, 2]), "abmxy", "a", "mx", []),
-        # Ties go by arrival.
+        # Ties are in arrival order.
         (links("xw ml a", times=[5, 5, 9]), "axm", "a", "xm", []),
-        # A fork: one branch follows the other.
+        # At a fork, one branch follows the other.
         (links("a ba pa cb qp"), "abcpq", "a", "", ["bp"]),
         (links("a xw yw"), "axy", "a", "xy", ["xy"]),
         # Two starts are not a fork.
         (links("a m ba nm"), "abmn", "am", "", []),
     ],
 )
-def test_the_order_does_not_depend_on_the_input_order(chain, order, starts, gaps, forks):
+def test_the_chain_does_not_depend_on_input_order(chain, order, starts, gaps, forks):
     for seed in range(10):
         chain_order = order_chain(random.Random(seed).sample(chain, len(chain)))
-        found = (chain_order.order, chain_order.starts, chain_order.gaps, *chain_order.forks)
-        assert [names(chain, seqs) for seqs in found] == [order, starts, gaps, *forks]
+        groups = (chain_order.order, chain_order.starts, chain_order.gaps, *chain_order.forks)
+        assert [names(chain, seqs) for seqs in groups] == [order, starts, gaps, *forks]
         assert (chain_order.repeats, list(chain_order.cycles)) == ([], [])
 
 
@@ -58,7 +57,7 @@ def test_links_with_the_same_signature_are_grouped():
 @pytest.mark.parametrize(
     ("pairs", "first"), [("aa", "a"), ("ab ba", "a"), ("a xz yx zy ba", "x"), ("ty xy yx", "t")]
 )
-def test_a_cycle_ends_and_no_link_is_lost(pairs, first):
+def test_a_cycle_loses_no_links(pairs, first):
     chain = links(pairs)
     chain_order = order_chain(chain)
     assert sorted(chain_order.order) == list(range(len(chain)))
@@ -66,7 +65,7 @@ def test_a_cycle_ends_and_no_link_is_lost(pairs, first):
     assert list(chain_order.starts) == [link.seq for link in chain if not link.prev_sig]
 
 
-def test_a_clock_set_back_by_more_than_the_tolerance_is_reported_but_not_across_a_gap():
+def test_clock_jumps_are_reported_except_across_gaps():
     back = CLOCK_TOLERANCE_NS // 10**9
     chain = links("a ba cb dc xw", times=[1000, 1000 - back, 1001, 1001 - back - 1, 1])
     assert [names(chain, pair) for pair in order_chain(chain).clock_jumps] == ["cd"]
@@ -77,7 +76,7 @@ def test_a_clock_set_back_by_more_than_the_tolerance_is_reported_but_not_across_
     [("{0}", "{1}"), ("{0}", "missing"), ("{0}", "{2}"), ("same", "same")],
     ids=["chain", "comb", "cycle", "copies"],
 )
-def test_ten_thousand_links_take_less_than_a_second(sig, prev_sig):
+def test_long_chains_take_linear_time(sig, prev_sig):
     chain = []
     for seq in range(10_000):
         numbers = (seq, seq - 1 if seq else "", (seq - 1) % 10_000)

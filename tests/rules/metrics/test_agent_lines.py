@@ -1,4 +1,4 @@
-"""The lines that agents added, and the lines of the final diff that they explain."""
+"""Lines of the final diff, matched with the lines that agents added."""
 
 import pytest
 
@@ -32,9 +32,9 @@ def event(kind="file_diff", attribution="likely_ai", **data):
         (event("file_create"), []),
     ],
 )
-def test_the_added_lines_of_an_agents_change(envelope, lines):
-    path, found = added_lines(envelope)
-    assert (path, sorted(found)) == ("a.py", sorted(lines))
+def test_an_agents_change_has_its_added_lines(envelope, lines):
+    path, added = added_lines(envelope)
+    assert (path, sorted(added)) == ("a.py", sorted(lines))
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_the_added_lines_of_an_agents_change(envelope, lines):
         {"kind": ["file_diff"], "data": 1, "provenance": 2},
     ],
 )
-def test_other_events_add_nothing(envelope):
+def test_other_events_have_no_added_lines(envelope):
     assert added_lines(envelope) is None
 
 
 @pytest.mark.parametrize("diff", [7, None, "@@", "@@ -1,999999999 +1 @@\n-", "@@ -0 +0 @@\n+a", "+\n" * 3])
-def test_no_diff_raises(diff):
+def test_an_invalid_diff_does_not_raise(diff):
     assert added_lines(event(diff=diff)) is not None
 
 
@@ -67,9 +67,9 @@ def manual(lines, path, added):
     ("agents", "added", "expected"),
     [
         (["a", "b"], ["a", "b"], []),
-        (["a"], ["a", "a"], [2]),  # each added line explains one
-        (["a"], ["  a\r"], []),  # neither indentation nor line ends matter
-        ([], ["", "  ", "a"], [3]),  # blank lines never count
+        (["a"], ["a", "a"], [2]),  # Each added line explains one line.
+        (["a"], ["  a\r"], []),  # Surrounding whitespace is ignored.
+        ([], ["", "  ", "a"], [3]),  # Blank lines are never counted.
         (["a b"], ["ab"], [1]),
     ],
 )
@@ -80,31 +80,31 @@ def test_lines_are_compared_without_surrounding_whitespace(agents, added, expect
 
 
 @pytest.mark.parametrize(
-    ("of_event", "expected"),
+    ("event_path", "expected"),
     [
         ("src/a.py", []),
         ("./src/a.py", []),
         ("/home/alice/orders/src/a.py", []),
         ("C:\\orders\\src\\a.py", []),
         ("lib/a.py", [1]),
-        ("a.py", []),  # several files have this name: it explains a line in any
-        ("b.py", []),  # an agent that works in the folder src
+        ("a.py", []),  # Ambiguous: it explains a line of any path.
+        ("b.py", []),  # The agent works in src/.
     ],
 )
-def test_paths_are_found_from_absolute_ones_and_from_folders(of_event, expected):
+def test_an_events_path_can_be_absolute_or_relative_to_a_folder(event_path, expected):
     lines = AgentLines(["src/a.py", "test/a.py", "src/b.py", "lib/a.py"])
-    lines.add(of_event, ["x"])
-    assert manual(lines, "src/b.py" if of_event == "b.py" else "src/a.py", ["x"]) == expected
+    lines.add(event_path, ["x"])
+    assert manual(lines, "src/b.py" if event_path == "b.py" else "src/a.py", ["x"]) == expected
 
 
-def test_lines_of_a_path_that_no_longer_exists_explain_others():
+def test_lines_of_a_removed_path_explain_any_path():
     lines = AgentLines(["new.py", "other.py"])
     lines.add("old.py", ["x", "y"])
     assert manual(lines, "new.py", ["x"]) == []
     assert manual(lines, "other.py", ["x", "y"]) == [1]
 
 
-def test_ranges_of_numbers():
+def test_line_numbers_and_digests_are_packed():
     assert ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
     assert list(numbers([[1, 3], [7, 7]])) == [1, 2, 3, 7]
     assert list(split_digests(line_digest("a") + line_digest(""))) == [line_digest("a"), "0" * 24]

@@ -1,4 +1,4 @@
-"""Verification kinds, by the steps of rules/metrics/command-recognition.md."""
+"""Command recognition, by the steps of rules/metrics/command-recognition.md."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rules.metrics import commands
 from rules.metrics.commands import verification_kind
 
-# Within each kind in the order of the steps.
+# Ordered by step within each kind.
 COMMANDS = {
     "test": [
         "cat <<EOF\nnpm test\n", "cat <<<EOF\nnpm test\nEOF", "cat <<1A\nnpm test\n1A",
@@ -72,13 +72,12 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def test_a_command_is_classified_by_the_definition():
+def test_commands_are_classified():
     expected = {text: kind for kind, texts in COMMANDS.items() for text in texts}
     assert {text: verification_kind(text) for text in expected} == expected
 
 
 def test_every_pattern_is_anchored_at_the_start():
-    # They are compiled into one alternation that is matched once, at the start.
     lists = json.loads(Path(commands.__file__).with_name("verifications.json").read_text(encoding="utf-8"))
     assert all(tool["pattern"].startswith("^") for tool in lists["tools"])
 
@@ -89,7 +88,7 @@ def test_any_text_is_classified(command):
 
 
 @given(st.lists(st.sampled_from([*"'\"\\\n A#>2&", "<<", "$(", "bash -c ", "--"])))
-def test_any_mixture_of_special_characters_is_classified(pieces):
+def test_any_mix_of_special_characters_is_classified(pieces):
     assert verification_kind("".join(pieces)) is None
 
 
@@ -102,7 +101,7 @@ def test_any_mixture_of_special_characters_is_classified(pieces):
         "a#", "$(", "test", "test_", "a:", "\0",
     ],
 )  # fmt: skip
-def test_256_kib_of_hostile_text_take_less_than_three_seconds(start, unit):
+def test_256_kib_of_hostile_text_take_under_three_seconds(start, unit):
     text = start + unit * (256 * 1024 // len(unit)) + "-"
     before = time.process_time()
     verification_kind(text)

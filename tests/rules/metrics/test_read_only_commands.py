@@ -1,4 +1,4 @@
-"""Commands that only read."""
+"""Read-only commands."""
 
 import pytest
 
@@ -17,10 +17,10 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("command", READING)
-def test_a_command_that_only_reads(command):
+def test_reading_commands_are_read_only(command):
     assert is_read_only(command)
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_command_that_writes_or_reads_nothing(command):
+def test_other_commands_are_not_read_only(command):
     assert not is_read_only(command)

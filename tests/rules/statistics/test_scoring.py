@@ -1,4 +1,4 @@
-"""Means of reviewers, and total scores: exact, rounded once, and only when every criterion has a score."""
+"""Reviewers' means and total scores."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def criterion(key, weight=1, values=(1, 2, 5)):
     return {"key": key, "weight": weight, "levels": levels}
 
 
-def test_a_range_is_that_of_the_levels_in_any_order():
+def test_ranges_do_not_depend_on_level_order():
     assert value_range(criterion("quality", values=(3, 0, 7))) == (0, 7)
     assert total_score_range([criterion("a", 2, (0, 3)), criterion("b", 1, (1, 5))]) == (1, 11)
 
@@ -19,21 +19,21 @@ def test_a_range_is_that_of_the_levels_in_any_order():
     ("values", "total"),
     [({"a": 5, "b": 3}, 11.5), ({"a": 5, "b": 3, "old": 1000}, 11.5), ({"a": 5}, None), ({}, None)],
 )
-def test_a_total_needs_a_score_for_every_current_criterion(values, total):
+def test_a_total_requires_every_current_criterion(values, total):
     assert total_score([criterion("a", 2), criterion("b", 0.5)], values) == total
 
 
 @pytest.mark.parametrize(
     ("weights", "value", "total"),
     [
-        ([0.1, 0.2], 1, 0.3),  # in floats 0.30000000000000004
+        ([0.1, 0.2], 1, 0.3),  # 0.30000000000000004 in floats
         ([0.0005], 1, 0.001),  # half away from zero
         ([0.0004], 1, 0.0),
         ([1.0005], 1, 1.001),  # the float is below its decimal form
         ([1_000_000] * 50, 1000, 50_000_000_000.0),
     ],
 )
-def test_the_sum_is_exact_and_rounded_once(weights, value, total):
+def test_totals_are_exact_and_rounded_once(weights, value, total):
     criteria = [criterion(f"c{number}", weight) for number, weight in enumerate(weights)]
     assert total_score(criteria, {criterion["key"]: value for criterion in criteria}) == total
 
@@ -53,6 +53,6 @@ def test_the_sum_is_exact_and_rounded_once(weights, value, total):
         ((1, 2, 3, 4), [2, 3, 4, 2], 2.75, 2, True),
     ],
 )
-def test_reviewers_disagree_from_two_levels_on(levels, values, mean, spread, disagreement):
+def test_reviewers_disagree_two_levels_apart(levels, values, mean, spread, disagreement):
     expected = {"mean": mean, "spread": spread, "disagreement": disagreement}
     assert summarize(criterion("quality", values=levels), values) == expected

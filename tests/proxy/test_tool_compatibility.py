@@ -1,6 +1,6 @@
 """What the tools expect beyond model calls: probes, and errors that they do not retry (R39)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -40,37 +40,22 @@ def test_a_websocket_upgrade_is_426_without_a_credential(anonymous, candidate, u
     assert upstream.requests == []
 
 
-def spend(assessment, session, clock):
-    assessment.update_columns(token_budget_nano_usd=0)
+DAY_BEFORE = datetime(2026, 3, 31, tzinfo=UTC)
+CAUSES = {
+    "token_budget_spent": lambda session: session.assessment.update_columns(token_budget_nano_usd=0),
+    "session_closed": sessions.complete,
+    "model_access_expired": lambda session: session.update_columns(created_at=DAY_BEFORE, closes_at=None),
+    "agent_not_allowed": lambda session: session.assessment.update_columns(allowed_tools=["web_search"]),
+}
 
 
-def close(assessment, session, clock):
-    sessions.complete(session)
-
-
-def expire(assessment, session, clock):
-    session.update_columns(created_at=clock.fixed - timedelta(hours=25), closes_at=None)
-
-
-def forbid(assessment, session, clock):
-    assessment.update_columns(allowed_tools=["web_search"])
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (spend, "token_budget_spent"),
-        (close, "session_closed"),
-        (expire, "model_access_expired"),
-        (forbid, "agent_not_allowed"),
-    ],
-)
+@pytest.mark.parametrize(("code", "cause"), CAUSES.items(), ids=CAUSES)
 @pytest.mark.parametrize(
     ("path", "agent"),
     [(MESSAGES, CLAUDE_CODE), (MESSAGES, OPENCODE), (CHAT_COMPLETIONS, OPENCODE), (RESPONSES, CODEX)],
 )
-def test_no_tool_retries_a_final_error(call, assessment, session, clock, upstream, change, code, path, agent):
-    change(assessment, session, clock)
+def test_no_tool_retries_a_final_error(call, session, clock, upstream, code, cause, path, agent):
+    cause(session)
     response = call(path, headers=agent)
     assert_is_final(response, agent)
     if agent is not CODEX:

@@ -1,0 +1,54 @@
+"""Servers in separate processes: an S3-compatible store and an OpenID provider."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.live.service import HOST, wait_until
+from tools.scripts.run_with_parent import with_parent
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def serve(port: int, *command: str) -> Iterator[subprocess.Popen]:
+    """Run a server; yield its process once it listens on the port."""
+    with subprocess.Popen(
+        with_parent([*command]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_until(lambda: _is_open(port) or process.poll() is not None, f"{command} does not start.")
+            assert process.poll() is None, f"{command} exited."
+            yield process
+        finally:
+            process.kill()
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((HOST, port)) == 0
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """Run moto; yield the URL of an empty store without buckets."""
+    port = free_port()
+    with serve(port, sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)):
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def oidc_provider(*users: dict[str, Any]) -> Iterator[str]:
+    """Run oidc-provider-mock with these users' claims; yield its issuer."""
+    port = free_port()
+    claims = [part for user in users for part in ("--user-claims", json.dumps(user))]
+    with serve(port, sys.executable, "-m", "oidc_provider_mock", "-p", str(port), *claims):
+        yield f"http://{HOST}:{port}"
