@@ -67,15 +67,12 @@ class Commands(AppGroup):
 
 
 class App(Flask):
-    """Flask without host matching or async views."""
+    """Flask without host matching, which would reject WebSocket upgrades before a view can respond 426."""
 
     def create_url_adapter(self, request: Any) -> Any:
         if request is None:
             return None
         return self.url_map.bind("", path_info=request.path, default_method=request.method)
-
-    def ensure_sync(self, func: Any) -> Any:
-        return func
 
 
 def create_app(settings: config.Config | None = None) -> Flask:

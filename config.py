@@ -250,9 +250,7 @@ class Config:
         positive,
     )
     session_max_events: int = _setting(
-        DEFAULT_QUOTA.max_events,
-        "Maximum events that one session stores. More are rejected.",
-        positive,
+        DEFAULT_QUOTA.max_events, "Maximum events that one session stores. More are rejected.", positive
     )
     web_threads: int = _setting(8, "Number of requests that one web process serves concurrently.", positive)
     proxy_streams: int = _setting(
@@ -301,9 +299,7 @@ class Config:
     oidc_client_id: str | None = _setting(None, "Client ID at the OpenID provider.", secret)
     oidc_client_secret: str | None = _setting(None, "Client secret for OIDC_CLIENT_ID.", secret)
     oidc_allowed_domains: tuple[str, ...] | None = _setting(
-        None,
-        "Email domains that can sign in with OpenID, separated by commas. Unset allows all.",
-        domains,
+        None, "Email domains that can sign in with OpenID, separated by commas. Unset allows all.", domains
     )
     cors_origins: tuple[str, ...] | None = _setting(
         None,
@@ -327,9 +323,7 @@ class Config:
         parse_keys,
     )
     metrics_token: str | None = _setting(
-        None,
-        "Bearer token for GET /metrics, at least 16 characters. Unset disables /metrics.",
-        metrics_token,
+        None, "Bearer token for GET /metrics, at least 16 characters. Unset disables /metrics.", metrics_token
     )
 
 

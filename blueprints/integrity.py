@@ -28,7 +28,7 @@ def get_integrity(session_id):
     (`flask seals verify --anchors`) detects a rewrite of the whole recording.
     """
     session = find(Session, session_id)
-    verdicts, public_keys = signed_log.count_verdicts(session), SigningKey.of(session)
+    verdicts = signed_log.count_verdicts(session)
     return {
         "counts": {name: verdicts[name] for name in ("valid", "invalid", "unsigned", "unknown_key")}
         | {
@@ -37,10 +37,10 @@ def get_integrity(session_id):
             "sealed": session.sealed_count,
             "unsealed": max(0, verdicts.total() - session.sealed_count),
         },
-        "public_keys": public_keys,
+        "public_keys": SigningKey.of(session),
         "seal": session.seal(verdicts.total()),
         "final_seal": FinalSeal.newest(session),
-        "findings": collect_findings(session, has_signing_key=bool(public_keys)),
+        "findings": collect_findings(session),
     }
 
 

@@ -66,10 +66,10 @@ def record_logs():
     without a matching event are ignored.
     """
     session = Session.of_key(caller)
-    batch = otlp.read_logs()
-    recorded = telemetry.read(batch.records, clock.now(), session.redeemed_at)
+    records, rejected = otlp.read_logs()
+    recorded = telemetry.read(records, clock.now(), session.redeemed_at)
     sessions.record(session, *recorded, quota=session_quota())
-    return otlp.success(batch.rejected)
+    return otlp.success(rejected)
 
 
 @blp.post("/otlp/v1/metrics")

@@ -137,7 +137,7 @@ def _concrete_subclasses(table: Any) -> Iterator[Any]:
 def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiError] | None = None) -> None:
     """Declare a named index, optionally partial or unique; plain indexes are in `Meta.indexes`.
 
-    conflict -- the error for a request that violates the index, which it makes unique
+    conflict -- makes the index unique; the error for requests that violate it
     """
     model = columns[0].model
     model.add_index(model.index(*columns, where=where, name=name, unique=conflict is not None))

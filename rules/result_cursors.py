@@ -53,10 +53,6 @@ def _is_integer(value: Any) -> bool:
     return integer(value, INT64) is not None
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and replace_unstorable(value) == value
-
-
 def _is_time(value: Any) -> bool:
     try:
         return format_timestamp(timestamp_from_ns(parse_timestamp_ns(value))) == value
@@ -68,6 +64,6 @@ def _is_time(value: Any) -> bool:
 FITS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "integer": _is_integer,
-    "text": _is_text,
+    "text": lambda value: isinstance(value, str) and replace_unstorable(value) == value,
     "time": _is_time,
 }

@@ -17,13 +17,13 @@ from delivery.worker import Worker
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = Path(__file__).parent
-# Start real processes, or have many cases. A quick run does not import them.
+# Modules that start processes or have many cases. Quick runs do not import them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
     *("hostile/test_logs.py", "hostile/test_schemathesis.py", "hostile/test_sockets.py"),
 )
 QUICK_MODULES = ("live/test_concurrency.py", "live/test_idempotency.py")
-# Depend on the database: quick runs include them on PostgreSQL, a parametrized test with its first case.
+# Tests that depend on the database. Quick runs include them on PostgreSQL, with the first case of a parametrized test.
 ON_POSTGRESQL = (
     *QUICK_MODULES,
     "test_conventions.py",

@@ -135,9 +135,9 @@ def make_model_call(
 
 
 def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:
-    """Add an organization's rows, with `word` in their texts, for tests that call every operation.
+    """Add an organization's rows with `word` in their texts, and return their ids by path parameter.
 
-    Returns ids by path parameter. `create_missing` in tests/hostile/operations.py creates the other rows.
+    For tests that call every operation; `create_missing` (tests/hostile/operations.py) creates the other rows.
     """
     webhook = make_webhook(organization, description=f"Webhook {word}")
     person = make_person(organization, name=f"Person{word}")

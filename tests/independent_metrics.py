@@ -68,7 +68,7 @@ def recompute(envelopes):
 
 
 def counted(stored):
-    """Return the envelopes that are counted (R36), from pairs of channel and envelope; the client's channel is None."""
+    """Return the counted envelopes (R36) from (channel, envelope) pairs; the client's channel is None."""
     from_client = [envelope for channel, envelope in stored if channel is None]
     if from_client:
         return from_client
@@ -116,11 +116,11 @@ def nanoseconds(text):
     if not match:
         raise ValueError(f"not a time: {text!r}")
     day, clock, fraction, sign, hours, minutes = match.groups()
-    whole = datetime.fromisoformat(f"{day}T{clock}+00:00") - EPOCH
+    elapsed = datetime.fromisoformat(f"{day}T{clock}+00:00") - EPOCH
     if sign:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
-        whole = whole - offset if sign == "+" else whole + offset
-    return (whole.days * 86_400 + whole.seconds) * BILLION + int((fraction or "0").ljust(9, "0"))
+        elapsed = elapsed - offset if sign == "+" else elapsed + offset
+    return (elapsed.days * 86_400 + elapsed.seconds) * BILLION + int((fraction or "0").ljust(9, "0"))
 
 
 def milliseconds_between(first, last):

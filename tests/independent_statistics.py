@@ -17,7 +17,7 @@ QUARTILES = ("minimum", "lowerQuartile", "median", "upperQuartile", "maximum")
 
 
 def check(stats, sessions, own=None):
-    """Check `cohortStats` against the sessions' columns; `own` is the row of the `sessionId` parameter, if any."""
+    """Check `cohortStats` against the sessions' columns; `own` is the requested session's row, if any."""
     assert stats["sessionCount"] == len(sessions)
     assert stats["empty"] == sum(session["event_count"] == 0 for session in sessions)
     assert stats["small"] is (len(sessions) < 10)

@@ -59,7 +59,7 @@ class Session:
     score: int | None = None
 
     def closed_as_of(self, now):
-        """Return the time of the close; a close at the limit does not depend on the time of reading (R17)."""
+        """Return the time of the close. The limit closes the session even if it is read later (R17)."""
         if self.closed_at is None and self.closes_at is not None and self.closes_at <= now:
             self.closed_at, self.closed_by_limit = self.closes_at, True
         return self.closed_at

@@ -85,7 +85,7 @@ def test_an_invalid_value_is_rejected_with_one_sentence(name, values):
 
 
 @pytest.mark.parametrize("name", ["S3_SECRET_ACCESS_KEY", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
-def test_an_incomplete_pair_of_settings_is_rejected(name):
+def test_incomplete_credentials_are_rejected(name):
     with pytest.raises(config.InvalidSetting):
         config.load({name: "alone"})
 

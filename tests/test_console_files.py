@@ -12,7 +12,7 @@ CONSOLE = Path(__file__).parent.parent / "console"
 SCRIPTS = sorted(CONSOLE.rglob("*.js"))
 MAX_LINES = {"texts.js": 1500, "plots.js": 400}
 DEFAULT_MAX_LINES = 500
-# Turns text into markup or code, or violates the content security policy
+# Code that turns text into markup or code, or violates the content security policy
 FORBIDDEN = (
     *(r"\.innerHTML\b", r"\.outerHTML\b", r"\binsertAdjacentHTML\b", r"\bsetHTML\w*", r"\bdocument\.write"),
     *(r"\bDOMParser\b", r"\bcreateContextualFragment\b", r"\bsrcdoc\b", r"\beval\(", r"\bnew Function\b"),

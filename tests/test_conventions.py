@@ -129,7 +129,7 @@ def test_there_are_no_import_cycles():
         pytest.fail(f"Cut this cycle: {' -> '.join(error.args[1])}")
 
 
-def test_models_are_imported_at_the_top():
+def test_models_have_no_nested_imports():
     """An import within a function could hide a cycle."""
     nested = [
         f"{file.relative_to(ROOT)}:{node.lineno}"

@@ -58,7 +58,7 @@ def full_database(app):
         return
     db.execute_sql("PRAGMA max_page_count = 1")
     yield
-    # SQLite has ended the test's transaction, but the `app` fixture rolls it back.
+    # SQLite has ended the transaction that the `app` fixture will roll back.
     db.execute_sql("BEGIN")
     db.execute_sql("PRAGMA max_page_count = 1073741823")
 
@@ -73,7 +73,7 @@ def test_a_full_database_is_reported_with_retry_after(reviewer, full_database):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("is_upgraded", [False, True])
-def test_a_missing_table_is_503_before_an_upgrade_and_500_after_it(
+def test_a_missing_table_is_503_before_an_upgrade_and_500_after(
     app, reviewer, monkeypatch, caplog, is_upgraded
 ):
     monkeypatch.setitem(app.extensions, "readiness", readiness.Readiness(app.extensions["storage"]))

@@ -115,16 +115,18 @@ class Lifecycle(stateful.RuleBasedStateMachine):
 
     def _generate(self, assessment, emails, body, expected):
         response = self.reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
-        shown = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
-        new = [self._new_key(assessment, email, entry) for email, entry in zip(emails, shown, strict=False)]
+        created = self.check(response, NOT_FOUND if assessment.deleted else expected).get("keys", [])
+        new = [self._new_key(assessment, email, entry) for email, entry in zip(emails, created, strict=False)]
         return multiple(*filter(None, new))
 
-    def _new_key(self, assessment, email, shown):
+    def _new_key(self, assessment, email, created):
         """Return the new key, or None for an existing one, which must be the model's open key."""
-        if any(key.id == shown["id"] for key in assessment.keys):
-            assert assessment.open_key(email, self.now).id == shown["id"]
+        if any(key.id == created["id"] for key in assessment.keys):
+            assert assessment.open_key(email, self.now).id == created["id"]
             return None
-        key = Key(shown["id"], shown["key"], assessment, email, self.now + timedelta(days=assessment.days))
+        key = Key(
+            created["id"], created["key"], assessment, email, self.now + timedelta(days=assessment.days)
+        )
         assessment.keys.append(key)
         self.known_keys.append(key)
         return key
@@ -148,10 +150,10 @@ class Lifecycle(stateful.RuleBasedStateMachine):
     @rule(key=keys)
     def redeem(self, key):
         response = self.anonymous.post("/v1/candidate/redeem", {"key": key.text})
-        shown = self.check(response, key.redeem(self.now))
-        if "sessionId" in shown:
-            assert key.session_id in (None, shown["sessionId"])
-            key.session_id = shown["sessionId"]
+        body = self.check(response, key.redeem(self.now))
+        if "sessionId" in body:
+            assert key.session_id in (None, body["sessionId"])
+            key.session_id = body["sessionId"]
 
     @rule(key=keys)
     def start_session(self, key):
@@ -167,11 +169,11 @@ class Lifecycle(stateful.RuleBasedStateMachine):
 
     @rule(key=keys)
     def complete(self, key):
-        body = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
-        shown = self.check(self.anonymous.post("/v1/candidate/complete", body), key.complete(self.now))
-        if "completedAt" in shown:
+        request = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
+        body = self.check(self.anonymous.post("/v1/candidate/complete", request), key.complete(self.now))
+        if "completedAt" in body:
             completed_at = key.session.completed_at or key.session.closed_at
-            assert shown["completedAt"] == format_timestamp(completed_at)
+            assert body["completedAt"] == format_timestamp(completed_at)
 
     @rule(minutes=st.sampled_from(PAUSE_MINUTES))
     def let_time_pass(self, minutes):
@@ -189,12 +191,12 @@ class Lifecycle(stateful.RuleBasedStateMachine):
         if key.session is None or key.assessment.deleted:
             assert response.status_code == 404
             return
-        shown, session = response.json, key.session
-        assert shown["status"] == session.status(self.now)
-        assert (shown["eventCount"], shown["lateEventCount"]) == (session.count(False), session.count(True))
-        assert (shown["metrics"] is not None) == (session.closed_as_of(self.now) is not None)
-        if shown["metrics"]:
-            assert shown["metrics"]["promptCount"] == session.count(late=False)
+        body, session = response.json, key.session
+        assert body["status"] == session.status(self.now)
+        assert (body["eventCount"], body["lateEventCount"]) == (session.count(False), session.count(True))
+        assert (body["metrics"] is not None) == (session.closed_as_of(self.now) is not None)
+        if body["metrics"]:
+            assert body["metrics"]["promptCount"] == session.count(late=False)
         score = self.reviewer.get(f"/v1/sessions/{key.session_id}/scores").json["criteria"][0]["score"]
         assert (score and score["value"]) == session.score
 
@@ -211,17 +213,17 @@ class Lifecycle(stateful.RuleBasedStateMachine):
 
     @invariant()
     def assessments_are_listed(self):
-        shown = self.reviewer.get("/v1/assessments").json["assessments"]
+        rows = self.reviewer.get("/v1/assessments").json["assessments"]
         alive = [(row.id, row.title) for row in self.known_assessments if not row.deleted]
-        assert sorted((row["id"], row["title"]) for row in shown) == sorted(alive)
+        assert sorted((row["id"], row["title"]) for row in rows) == sorted(alive)
 
     @invariant()
     def candidates_are_listed_and_their_statuses_counted(self):
         alive = {key.id: key for key in self.known_keys if key.is_alive()}
-        shown = self.reviewer.get("/v1/candidates", limit=100).json
-        assert shown["total"] == len(shown["candidates"])
+        body = self.reviewer.get("/v1/candidates", limit=100).json
+        assert body["total"] == len(body["candidates"])
         names = ("status", "candidateEmail", "sessionId", "expiresAt", "redeemedAt", "completedAt")
-        listed = {row["id"]: tuple(row[name] for name in names) for row in shown["candidates"]}
+        listed = {row["id"]: tuple(row[name] for name in names) for row in body["candidates"]}
         assert listed == {key_id: self._known(key) for key_id, key in alive.items()}
         status = STATUSES[len(self.known_keys) % 5]
         total = self.reviewer.get("/v1/candidates", status=status, limit=1).json["total"]
@@ -229,14 +231,14 @@ class Lifecycle(stateful.RuleBasedStateMachine):
 
     def _known(self, key):
         times = (key.session.redeemed_at, key.session.completed_at) if key.session else (None, None)
-        shown = (time and format_timestamp(time) for time in (key.expires_at, *times))
-        return (key.status(self.now), key.email, key.session_id, *shown)
+        timestamps = (time and format_timestamp(time) for time in (key.expires_at, *times))
+        return (key.status(self.now), key.email, key.session_id, *timestamps)
 
     @invariant()
     def sessions_are_listed(self):
-        shown = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
+        rows = self.reviewer.get("/v1/sessions", limit=100).json["sessions"]
         known = [key for key in self.known_keys if key.session and not key.assessment.deleted]
-        assert {row["id"]: (row["status"], row["candidateEmail"]) for row in shown} == {
+        assert {row["id"]: (row["status"], row["candidateEmail"]) for row in rows} == {
             key.session_id: (key.session.status(self.now), key.email) for key in known
         }
 

@@ -167,20 +167,20 @@ def test_inputs_and_outputs_of_the_same_name_have_the_same_values():
         if name.endswith(".status") and "string" in schema.get("type", ())
     }
     without_values = {name for name, schema in texts.items() if "enum" not in schema}
-    assert without_values == {"PlanStep.status"}  # a candidate's text
+    assert without_values == {"PlanStep.status"}  # free text
 
 
 def test_replays_without_a_secret_have_their_own_schema(reviewer):
     webhook = {"url": "https://93.184.216.34/hooks"}
     for route, body in (("POST /v1/org/tokens", {"name": "One"}), ("POST /v1/webhooks", webhook)):
         response = OPERATIONS[route]["responses"]["201"]
-        shown = response["content"]["application/json"]["schema"]
-        name = shown["$ref"].rpartition("/")[2]
+        schema = response["content"]["application/json"]["schema"]
+        name = schema["$ref"].rpartition("/")[2]
         assert DOCUMENT["components"]["schemas"][name]["properties"]["secret"]["type"] == "string"
         path, headers = route.removeprefix("POST "), {"Idempotency-Key": route.replace(" ", "")}
-        for schema in (shown, response["x-replayed"]):
+        for expected in (schema, response["x-replayed"]):
             created = reviewer.request("POST", path, json=body, headers=headers)
-            check(schema, created.json)
+            check(expected, created.json)
 
 
 def test_every_success_has_a_valid_example():

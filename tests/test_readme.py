@@ -25,7 +25,7 @@ COMMAND |= {"data": {"command": "pytest", "exitCode": 0}}
 SCORE = {"value": 3, "comment": "Found the race.", "evidence": ["2"]}
 # Fields whose values changed on purpose.
 CHANGED = {"tosUrl": "", "disclosure": {}}
-# Method and path, body, and a value that later requests use: its name and its position in the response.
+# Method and path, body, and a value for later requests: its name and its path in the response.
 REQUESTS = [
     ("POST /assessments", ASSESSMENT | {"timeLimitMinutes": 90}, "ASSESSMENT assessment id"),
     ("POST /assessments/$ASSESSMENT/keys", KEYS, "KEY keys 0 key"),

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from rules.timestamps import format_timestamp
-from web import access_log, log_masking
+from web import access_log
 from web.access_log import LogFields
+from web.log_masking import MaskingFormatter
 
 
 class TextFormatter(logging.Formatter):
@@ -54,7 +55,7 @@ def _json(line: dict[str, Any]) -> str:
 
 def formatter(log_format: str) -> logging.Formatter:
     """Build the formatter for `json` or `text`; it masks secrets."""
-    return log_masking.MaskingFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    return MaskingFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
 
 
 def configure(level: str, log_format: str) -> None:
@@ -62,6 +63,8 @@ def configure(level: str, log_format: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(log_format))
     logging.basicConfig(level=level, handlers=[handler])
-    log_masking.mask_handlers(logging.getLogger())
+    for existing in logging.getLogger().handlers:
+        if not isinstance(existing.formatter, MaskingFormatter):
+            existing.setFormatter(MaskingFormatter(existing.formatter or logging.Formatter()))
     # peewee's debug lines contain candidate keys.
     logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))

@@ -30,10 +30,3 @@ class MaskingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(self._formatter.format(record))
-
-
-def mask_handlers(logger: logging.Logger) -> None:
-    """Mask secrets in the output of the logger's handlers."""
-    for handler in logger.handlers:
-        if not isinstance(handler.formatter, MaskingFormatter):
-            handler.setFormatter(MaskingFormatter(handler.formatter or logging.Formatter()))

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -26,16 +26,6 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 # google.rpc.Code by HTTP status.
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 9, 413: 3, 415: 3, 429: 8, 503: 14}
 _INTERNAL = 13
-
-
-class Batch(NamedTuple):
-    """One request's records.
-
-    rejected -- the number of invalid records, and of records after the first MAX_RECORDS
-    """
-
-    records: list[LogRecord]
-    rejected: int
 
 
 def require_json() -> None:
@@ -72,8 +62,10 @@ def _receive_start() -> bytes:
     return start
 
 
-def read_logs() -> Batch:
-    """Read the request's log records.
+def read_logs() -> tuple[list[LogRecord], int]:
+    """Read the request's log records. Returns the accepted ones and the number of rejected ones.
+
+    Rejects invalid records and records after the first MAX_RECORDS.
 
     Raises InvalidTelemetry, TooManyValues, 413 for more than 16 MiB before or after decompression, and 415.
     """
@@ -84,7 +76,7 @@ def read_logs() -> Batch:
     entries = _entries(_parse(_decompress(body)))
     records = [_record(*entry) for entry in islice(entries, MAX_RECORDS)]
     valid = [record for record in records if record is not None]
-    return Batch(valid, len(records) - len(valid) + sum(1 for _ in entries))
+    return valid, len(records) - len(valid) + sum(1 for _ in entries)
 
 
 def _encoding() -> str:

@@ -1,1 +1,1 @@
-"""Evidence of what the service accepted: seals, anchors, and the audit log."""
+"""Seals, anchors, and the audit log."""

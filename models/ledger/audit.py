@@ -1,4 +1,4 @@
-"""The audit log: append-only, written with the change, chained by the worker (rules/integrity/audit_chain.py)."""
+"""The append-only audit log, chained by the worker (rules/integrity/audit_chain.py)."""
 
 import logging
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ COMMAND, WORKER, SERVICE = Actor("command"), Actor("worker"), Actor("service")
 
 
 class AuditEntry(Model):
-    """A change, or a reading of a candidate's data. Has no candidate's name or address.
+    """A change, or a read of candidate data. Never contains a candidate's name or address.
 
     `subject_id` is the changed or created row, `further_ids` are other rows created with it. `body_fields` are the
     names of the request's fields. `came_from` is a reviewer's network address. `recorded_mac` covers the entry
@@ -220,7 +220,7 @@ class AuditChain(Sequence):
 
 
 class ChainMissing(RuntimeError):
-    """Raised if the organization's row was deleted. Creating it again would cover up the deletion."""
+    """The organization's row was deleted. Creating it again would cover up the deletion."""
 
 
 def chain_new() -> int:

@@ -43,34 +43,28 @@ def check_sealed() -> int:
 
 def _check(session_id: Any) -> bool:
     session = Session.get_by_id(session_id)
-    findings = collect_findings(session, bool(SigningKey.of(session)))
-    codes = list(dict.fromkeys(finding.code for finding in findings))
+    codes = list(dict.fromkeys(finding.code for finding in collect_findings(session)))
     # If a seal was appended during the check, the session is due again.
     checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
     session.update_columns(integrity_codes=codes, **checked)
     return True
 
 
-def collect_findings(session: Session, has_signing_key: bool) -> list[Finding]:
-    """Return all findings about a session's recording, most serious first.
-
-    has_signing_key -- whether the client registered a public key
-    """
-    findings = _check_recording(session, has_signing_key).sorted_by_severity()
+def collect_findings(session: Session) -> list[Finding]:
+    """Return all findings about a session's recording, most serious first."""
+    findings = _check_recording(session).sorted_by_severity()
     if session.key.erased_at is not None:
         return [Finding("erased"), *findings]
     findings += signed_log.signature_findings(session)
     findings += channel_comparison.differences(session)
-    counts = {
-        "call_not_recorded": ModelUsage.not_recorded(session),
-        "session_full": session.rejected_event_count,
-    }
-    findings += [Finding(code, count=count) for code, count in counts.items() if count]
-    findings += Submission.findings(session)
-    return findings
+    if count := ModelUsage.not_recorded(session):
+        findings.append(Finding("call_not_recorded", count=count))
+    if session.rejected_event_count:
+        findings.append(Finding("session_full", count=session.rejected_event_count))
+    return [*findings, *Submission.findings(session)]
 
 
-def _check_recording(session: Session, has_signing_key: bool) -> Findings:
+def _check_recording(session: Session) -> Findings:
     """Compare a session's recording with its seals, and look for implausible claims of its client.
 
     Reads the events in batches. Ignores events that arrive during the check.
@@ -82,6 +76,7 @@ def _check_recording(session: Session, has_signing_key: bool) -> Findings:
         final = list(FinalSeal.of(session))
         is_erased = session.key.erased_at is not None
         has_receipt = Erasure.select().where(Erasure.key == session.key_id).exists()
+        has_signing_key = bool(SigningKey.of(session))
     newest = final[-1] if final else None
     _check_types(session, findings)
     _check_final_seal(session, final, findings, is_erased)
@@ -113,21 +108,21 @@ def _check_events(
 ) -> None:
     for event_id in Event.repeated_ids(session):
         findings.add("event_inserted", event_id)
-    walk = _Walk(session, findings, has_signing_key)
-    rows = walk.read(Seal.sealed(session, max(last, session.sealed_count)))
+    checker = _EventChecker(session, findings, has_signing_key)
+    rows = checker.read(Seal.sealed(session, max(last, session.sealed_count)))
     keys = seal_keys.known()
     # The final seal and the session's row were signed after the events' seals. One known key is enough.
     key_id = newest.key_id if newest and newest.key_id in keys else session.seal_key_id
     record = (session.seal_head, session.sealed_count, keys, key_id)
     for broken in seals.find_breaks(str(session.id), rows, *record):
-        walk.add_break(broken)
+        checker.add_break(broken)
     waiting = unsealed().select(Event.seq, *EVENT_COLUMNS).where(Event.session == session)
     for row in batches.read_wide(waiting, [Event.seq], Event.size):
-        walk.inspect(row)
+        checker.inspect(row)
         del row
 
 
-class _Walk:
+class _EventChecker:
     """Read a session's events once, and check both their seals and their columns.
 
     Reports an event's findings after checking its seal: a changed event is one finding, not several.

@@ -1,4 +1,4 @@
-"""Find values that the service never writes, such as values of another type than their column's.
+"""Find values that the service never writes, such as text in an integer column.
 
 SQLite stores them, PostgreSQL rejects them. Comparisons do not match them: an event copied with a BLOB as its session
 id belongs to no session.

@@ -58,9 +58,8 @@ class Seal(Model, ErasedWithSession):
     @classmethod
     def search_start(cls) -> int:
         # In a changed database, the column may contain text, or a number beyond all events.
-        last = Event.select(peewee.fn.MAX(Event.seq))
-        sealed = cls.select(peewee.fn.MAX(cls.event_seq)).where(cls.event_seq <= last)
-        return (sealed.scalar() or 0) - SEARCH_MARGIN
+        is_event = cls.event_seq <= Event.select(peewee.fn.MAX(Event.seq))
+        return (cls.select(peewee.fn.MAX(cls.event_seq)).where(is_event).scalar() or 0) - SEARCH_MARGIN
 
     @classmethod
     def last_position(cls, session: Session) -> int:

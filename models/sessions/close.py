@@ -102,7 +102,7 @@ def close_due_locked(
 
 
 def close_at_limit(session: Session, derivation: Derivation | None = None) -> bool:
-    """Close a locked session if its limit has passed; return whether it had."""
+    """Close a locked session if its limit has passed; return whether it was closed."""
     if session.closed_at is not None or not session.closed_as_of(clock.now()):
         return False
     _close(session, session.closes_at, "limit", derivation)

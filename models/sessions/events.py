@@ -18,7 +18,7 @@ from rules.events.duplicates import ChannelEvent
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
 
-# Larger events are verified by the worker, so that ingest responds in time.
+# The worker verifies larger events, because ingest must respond in time.
 MAX_VERIFIED_BYTES = 256 * 1024
 # A signature does not name its key, so each event is verified with all of them.
 MAX_SIGNING_KEYS = 20
@@ -76,15 +76,10 @@ class SigningKey(Model, ErasedWithSession):
         return [row.public_key for row in rows]
 
     @classmethod
-    def of_candidate_key(cls, key: str, session_id: Any) -> list[str]:
-        """Return the public keys of a normalized candidate key's session, if it has this id or `session_id` is None."""
-        return [public_key for (public_key,) in sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id)]
-
-    @classmethod
     def add(cls, session: Session, public_key: str | None) -> None:
         """Add a public key; before the client's first event, keep only the latest MAX_SIGNING_KEYS.
 
-        Later, each new key needs a reviewer's permission (R31), and none is deleted: it may have signed events.
+        Later, each new key needs a reviewer's permission (R31), and no key is deleted: it may have signed events.
         """
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
@@ -97,11 +92,11 @@ class SigningKey(Model, ErasedWithSession):
 class Event(Table, ErasedWithSession):
     """An event as received, with columns for lists and filters.
 
-    The envelope is text, because its signature covers the spelling of numbers. It is the last column, so reading the
-    others skips it; `size` is its length in bytes. `seq` is the arrival number; `subject` and `note` are the summary.
-    For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is None for the candidate's client, else the channel
-    whose route stored the event. Only a channel's events have `agent_session`, the tool's session id, and `joins`, the
-    keys of rules/events/duplicates.py.
+    The envelope is text, because its signature covers the spelling of numbers. It is the last column, so reading other
+    columns skips it; `size` is its length in bytes. `seq` is the arrival number; `subject` and `note` are the summary.
+    For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is the service's channel that recorded the event, None
+    for the candidate's client. Only channels' events have `agent_session`, the tool's session id, and `joins`, the keys
+    of rules/events/duplicates.py.
     """
 
     personal_data = PersonalData(
@@ -191,11 +186,6 @@ class Event(Table, ErasedWithSession):
         return rows.get()
 
     @classmethod
-    def counts_after(cls, session: Session, seq: int) -> bool:
-        """Return whether an event on time follows `seq`."""
-        return cls.select().where(cls.session == session, cls.seq > seq, ~cls.late).exists()
-
-    @classmethod
     def envelopes(cls, seqs: list[int]) -> dict[int, str]:
         """Return the envelopes by arrival number."""
         rows: Any = cls.select(cls.seq, cls.envelope).where(cls.seq.in_(seqs)).tuples()
@@ -235,7 +225,7 @@ class Event(Table, ErasedWithSession):
     def counts(cls, session: Session, counted: "CountedEvents | None" = None) -> dict[str, int]:
         """Return `event_count`, `duplicate_event_count` and `late_event_count`.
 
-        Duplicates are events on time that do not count (R36). Erased events are counted by the stored metrics.
+        Duplicates are events on time that do not count (R36). After an erasure, `event_count` is the stored metric.
         """
         counted = counted or CountedEvents(session)
         on_time = Counter(counted.on_time)

@@ -129,8 +129,17 @@ def append(session: Session, reason: str, *parts: str) -> None:
     if newest is not None and content == newest.parts:
         return
     content["previous"] = {"mac": newest.mac.hex() if newest else None}
-    number = max(session.final_seal_count, newest.number if newest else 0) + 1
-    seal = _create(session, number, reason, json.dumps(content, sort_keys=True, separators=(",", ":")))
+    seal = FinalSeal(
+        session=session,
+        organization=session.organization_id,
+        created_at=clock.now(),
+        number=max(session.final_seal_count, newest.number if newest else 0) + 1,
+        reason=reason,
+        content=json.dumps(content, sort_keys=True, separators=(",", ":")),
+    )
+    seal.key_id, secret = seal_keys.signing()
+    seal.mac = mac(secret, *seal.signed_fields)
+    seal.save(force_insert=True)
     update_record(session, newest, seal, final_seal_count=session.final_seal_count + 1)
     AuditChain.add(session.organization_id, final_seals=1)
     FeedEvent.publish(session.organization_id, anchors.SESSION, payload(session, seal))
@@ -149,15 +158,6 @@ def broken_links(seals: Iterable[FinalSeal]) -> Iterator[FinalSeal]:
         if seal.is_intact and final_seals.names_wrong_predecessor(seal.parts, before.mac if before else None):
             yield seal
         before = seal
-
-
-def _create(session: Session, number: int, reason: str, content: str) -> FinalSeal:
-    key_id, secret = seal_keys.signing()
-    columns = {"session": session, "organization": session.organization_id, "created_at": clock.now()}
-    seal = FinalSeal(number=number, reason=reason, content=content, key_id=key_id, **columns)
-    seal.mac = mac(secret, *seal.signed_fields)
-    seal.save(force_insert=True)
-    return seal
 
 
 def payload(session: Session, seal: FinalSeal) -> dict[str, Any]:
@@ -219,11 +219,8 @@ def update_record(
     for name, value in columns.items():
         setattr(session, name, value)
     if is_adopted:
-        signed = sign_record(session, newest)
-        broken = [
-            name
-            for name, matches in zip(("seal_mac", "final_seal_mac"), verdicts, strict=True)
-            if not matches
-        ]
-        columns |= signed | dict.fromkeys(broken, b"")
+        columns |= sign_record(session, newest)
+        for name, matches in zip(("seal_mac", "final_seal_mac"), verdicts, strict=True):
+            if not matches:
+                columns[name] = b""
     session.update_columns(**columns)

@@ -1,7 +1,7 @@
 """Store events (R18, R29) within the session's quota, with a lock against its close."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from errors import SessionClosed, Unauthenticated
 from models import sql
@@ -25,11 +25,6 @@ _LOCKED = sql.Columns(
 )
 
 
-class _NewEvent(NamedTuple):
-    seq: int
-    size: int
-
-
 def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
     """Store an event of a candidate key's open session under a shared lock; return the key's id.
 
@@ -40,19 +35,19 @@ def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id:
     key = candidate_keys.normalize(key_text)
     if key is None or quotas.requires_count(key, event):
         return None
-    key_id = _store_under_shared_lock(key, event, quota, session_id)
+    signing_keys = sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id) if event.is_signed else []
+    row = Event.row(event, [public_key for (public_key,) in signing_keys])
+    now = clock.now()
+    row |= {"received_at": now, "late": False}
+    row["arrival_mac"] = _arrival_mac(key, row)
+    key_id = _store_under_shared_lock(key, row, quota, session_id)
     if key_id is not None:
         quotas.record_uncounted(key)
     return key_id
 
 
-def _store_under_shared_lock(key: str, event: ReceivedEvent, quota: Quota, session_id: Any) -> Any:
-    public_keys = SigningKey.of_candidate_key(key, session_id) if event.is_signed else []
-    row = Event.row(event, public_keys)
-    now = clock.now()
-    row |= {"received_at": now, "late": False}
-    row["arrival_mac"] = _arrival_mac(key, row)
-    search = {"key": key, "session_id": session_id, "now": now, "size": row["size"]}
+def _store_under_shared_lock(key: str, row: Row, quota: Quota, session_id: Any) -> Any:
+    search = {"key": key, "session_id": session_id, "now": row["received_at"], "size": row["size"]}
     search |= quotas.under_shared_lock(quota)._asdict()
     if is_postgres():
         stored = sql.rows(sql.STORE_EVENT, **(search | row))
@@ -78,8 +73,14 @@ def append(session: Session, *events: ReceivedEvent, quota: Quota = DEFAULT_QUOT
     rows = [Event.row(event, public_keys) for event in events]
     # Part of the caller's transaction, if there is one, without a savepoint.
     with db.transaction():
-        locked, key = _lock_with_key(session)
-        now = clock.now()
+        lock = "FOR NO KEY UPDATE OF s" if is_postgres() else ""
+        locked_rows = sql.rows(
+            sql.LOCK_SESSION.format(session=_LOCKED.text, lock=lock), session_id=session.id
+        )
+        if not locked_rows:
+            raise Unauthenticated()
+        *columns, key = locked_rows[0]
+        locked, now = _LOCKED.build(columns), clock.now()
         window = session_close.intake_window(now, locked.closed_as_of(now))
         # An erasure closes the session first, so an open one needs no check.
         if window == "over" or (window != "open" and locked.is_erased):
@@ -101,16 +102,6 @@ def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
     return AcceptedEvent.of(row["envelope"], candidate_key=key, **fields).sign(key_id, secret)
 
 
-def _lock_with_key(session: Session) -> tuple[Session, str]:
-    """Lock the session; return it with the columns that `_store` reads, and its candidate key."""
-    lock = "FOR NO KEY UPDATE OF s" if is_postgres() else ""
-    rows = sql.rows(sql.LOCK_SESSION.format(session=_LOCKED.text, lock=lock), session_id=session.id)
-    if not rows:
-        raise Unauthenticated()
-    *columns, key = rows[0]
-    return _LOCKED.build(columns), key
-
-
 def _store(
     session: Session, key: str, rows: list[Row], now: datetime, window: str, quota: Quota
 ) -> list[str]:
@@ -122,7 +113,7 @@ def _store(
         row["arrival_mac"] = _arrival_mac(key, row)
     new = _insert([row for row, fits in zip(rows, has_space, strict=True) if fits])
     if new or not all(has_space):
-        new_bytes = sum(event.size for event in new.values())
+        new_bytes = sum(size for _, size in new.values())
         # The final seal covers the number. Late events do not count (R18).
         rejected = 0 if session.final_seal_count else has_space.count(False)
         sql.execute(
@@ -130,7 +121,7 @@ def _store(
             session_id=session.id,
             stored_event_count=usage.events + len(new),
             stored_event_bytes=usage.bytes - session.stored_bundle_bytes + new_bytes,
-            counted_seq=max([session.counted_seq, *(event.seq for event in new.values())]),
+            counted_seq=max([session.counted_seq, *(seq for seq, _ in new.values())]),
             rejected_event_count=session.rejected_event_count + rejected,
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),
         )
@@ -151,9 +142,9 @@ def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) ->
     return session_quota.admitted(sizes, {event.event_id for event in stored}, usage, quota)
 
 
-def _insert(rows: list[Row]) -> dict[str, _NewEvent]:
-    """Insert events; return the new ones by id."""
+def _insert(rows: list[Row]) -> dict[str, tuple[int, int]]:
+    """Insert events; return the arrival number and size of each new one by id."""
     if not rows:
         return {}
     new = sql.rows(sql.insert_events(len(rows)), **sql.event_parameters(rows))
-    return {event_id: _NewEvent(seq, size) for event_id, seq, size in new}
+    return {event_id: (seq, size) for event_id, seq, size in new}

@@ -49,10 +49,9 @@ class Derivation(NamedTuple):
 
     def covers_all_events(self, session: Session) -> bool:
         """Return whether no counted event has come or gone since; for a locked session."""
+        new = Event.select().where(Event.session == session, Event.seq > self.last_seq, ~Event.late)
         # On PostgreSQL, an event can become visible after one with a higher number.
-        return Event.extent(session, self.last_seq)[0] == self.stored_events and not Event.counts_after(
-            session, self.last_seq
-        )
+        return Event.extent(session, self.last_seq)[0] == self.stored_events and not new.exists()
 
 
 def derive_before_lock(session: Session) -> Derivation | None:

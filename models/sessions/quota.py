@@ -4,8 +4,8 @@ A session's row has the counts of its events up to `counted_seq`. Concurrent eve
 can only read the counts. A process counts events under the exclusive lock: for every large event, after COUNT_INTERVAL
 small ones, and for each event once the session is close to its quota.
 
-The quota is exact while all web processes together store less than RESERVE between two counts. Ten processes cannot
-store more. With more processes, each additional one can exceed the quota by COUNT_INTERVAL events.
+The quota is exact with up to ten web processes, which store at most RESERVE between two counts. Each additional process
+can exceed it by COUNT_INTERVAL events.
 """
 
 from collections import Counter

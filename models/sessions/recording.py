@@ -21,7 +21,9 @@ _STORED = frozenset({"created", "late"})
 
 def may_record(session: Session, channel: str) -> bool:
     """Return whether the candidate agreed to a disclosure that names this channel (R38)."""
-    return Consent.names_channel(session.key_id, channel)
+    rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=session.key_id)
+    consented = [Consent.channels.python_value(channels) for (channels,) in rows]
+    return any(isinstance(channels, list) and channel in channels for channels in consented)
 
 
 def record(
@@ -31,8 +33,8 @@ def record(
 ) -> int:
     """Store a channel's events of one or more agent sessions in order; return how many are new.
 
-    Stores nothing without a consent that names the channel. Masks secrets. Skips stored events and events beyond the
-    quota. Raises the same errors as `append`, but none for an event's content.
+    Requires a consent that names the channel; without it, returns 0. Masks secrets. Skips stored events and events
+    beyond the quota. Raises the same errors as `append`.
     """
     if not recorded or not may_record(session, recorded[0][0].channel):
         return 0

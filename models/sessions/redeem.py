@@ -24,7 +24,7 @@ def find_key(text: str) -> CandidateKey:
 
 
 def redeem(key_text: str, public_key: str | None = None) -> Session:
-    """Start the session of a key, or return it if the client lost the response (R31).
+    """Start the key's session, or return it if the client lost the response (R31).
 
     Raises KeyNotFound, KeyExpired, ConsentRequired and AlreadyRedeemed.
     """

@@ -54,13 +54,6 @@ class Consent(Model):
         return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}{channels}"
 
     @classmethod
-    def names_channel(cls, key_id: Any, channel: str) -> bool:
-        """Return whether the candidate consented to a disclosure that names this channel (R38)."""
-        rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=key_id)
-        consented = [cls.channels.python_value(channels) for (channels,) in rows]
-        return any(isinstance(channels, list) and channel in channels for channels in consented)
-
-    @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
         """Return whether the candidate consented to this exact text."""
         has_hash = (
@@ -96,7 +89,7 @@ def lock_key(key: CandidateKey) -> None:
 
 
 class Session(Model):
-    """One candidate's work on an assessment, from redeem to close, with the metrics derived from its events.
+    """A candidate's work on an assessment, from redeem to close, with its metrics.
 
     `created_at` is the time of the redeem. `closes_at` is the end of the time limit (None without a limit), `closed_at`
     the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md); `manual_line_ratio` also

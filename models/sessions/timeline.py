@@ -126,11 +126,8 @@ def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
 
 def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
     """Yield all events in order, in lists of dictionaries of COMPACT_COLUMNS and `counts`."""
-    query, counted, last = (
-        Event.select(*COMPACT_COLUMNS).where(Event.session == session),
-        CountedEvents(session),
-        None,
-    )
+    query = Event.select(*COMPACT_COLUMNS).where(Event.session == session)
+    counted, last = CountedEvents(session), None
     while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).dicts()):
         yield [row | {"counts": counted.includes(row)} for row in rows]
         last = Cursor(rows[-1]["time_ns"], rows[-1]["seq"])

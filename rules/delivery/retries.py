@@ -11,7 +11,7 @@ TASK_RETRY_DELAYS = RETRY_DELAYS[:3]
 # Spreads webhooks that failed at the same time.
 JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
-# After a failure the receiver's other webhooks wait too.
+# After a failure, the receiver's other webhooks also wait.
 RECEIVER_PAUSE = timedelta(seconds=30)
 # Between the last two retries of the first failed webhook, with any jitter.
 DISABLE_AFTER = timedelta(hours=56)

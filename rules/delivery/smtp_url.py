@@ -41,7 +41,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
     user, password = _credentials(parts)
     options = _options(parts)
     encryption = _encryption(parts.scheme, options.get("tls"), has_login=user is not None)
-    server = SmtpServer(_host(parts), _port(parts), encryption, user, password, options.get("cafile"))
+    server = SmtpServer(*_host_and_port(parts), encryption, user, password, options.get("cafile"))
     try:
         server.tls_context()
     except OSError:  # includes ssl.SSLError
@@ -63,23 +63,20 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _host(parts: SplitResult) -> str:
+def _host_and_port(parts: SplitResult) -> tuple[str, int]:
     if not parts.hostname:
         raise ValueError("a URL with a host")
     try:
-        return parts.hostname.encode("idna").decode("ascii")
+        host = parts.hostname.encode("idna").decode("ascii")
     except UnicodeError:
         raise ValueError("a valid host name") from None
-
-
-def _port(parts: SplitResult) -> int:
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port == 0:
         raise ValueError(f"a port from 1 to 65535; {ENCODING_HINT}")
-    return port or DEFAULT_PORTS[parts.scheme]
+    return host, port or DEFAULT_PORTS[parts.scheme]
 
 
 def _credentials(parts: SplitResult) -> tuple[str, str] | tuple[None, None]:

@@ -112,13 +112,13 @@ def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def mask_text(text: str) -> str:
     """Replace each secret in the text with MARKER."""
-    for known in _FORMATS:
-        if known.hint in text:
-            text = known.pattern.sub(MARKER, text)
+    for hint, pattern in _FORMATS:
+        if hint in text:
+            text = pattern.sub(MARKER, text)
     lower = text.lower()
-    for known in _FORMATS_IN_ANY_CASE:
-        if known.hint in lower:
-            text = known.pattern.sub(MARKER, text)
+    for hint, pattern in _FORMATS_IN_ANY_CASE:
+        if hint in lower:
+            text = pattern.sub(MARKER, text)
     return text
 
 

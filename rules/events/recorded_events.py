@@ -83,29 +83,26 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
     provenance = {"methods": [event_source.channel], "observability": observability}
     if event.kind in CHANGE_KINDS:
         provenance["attribution"] = "likely_ai"
+    is_slash_command = event.kind == "tool_intent" and event.data.get("toolName") == "SlashCommand"
+    is_human = event.kind in _HUMAN_KINDS or is_slash_command or event.data.get("human") is True
     return {
         **ids,
         "v": 1,
         "kind": label(event.kind) or "",
         "source": {name: masking.mask(label(value)) for name, value in source.items() if value is not None},
-        "actor": {"type": "human" if _is_human(event) else "ai"},
+        "actor": {"type": "human" if is_human else "ai"},
         "provenance": provenance,
         "data": data,
     }
-
-
-def _is_human(event: RecordedEvent) -> bool:
-    is_slash_command = event.kind == "tool_intent" and event.data.get("toolName") == "SlashCommand"
-    return event.kind in _HUMAN_KINDS or is_slash_command or event.data.get("human") is True
 
 
 def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
     """Add nanoseconds to a time; return an event's `ts`, and the nanoseconds since 1970."""
     time_ns = (time - _EPOCH) // _MICROSECOND * 1000 + nanoseconds
     seconds, fraction = divmod(time_ns, 10**9)
-    whole = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
     digits = f"{fraction:09}"
-    return f"{whole}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
+    return f"{text}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
 
 
 def serialize(value: dict[str, Any]) -> str:

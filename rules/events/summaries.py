@@ -122,10 +122,6 @@ def _editor(data: Fields, envelope: Any) -> tuple[Any, Any]:
     return next((path for path in paths if isinstance(path, str)), None), note
 
 
-def _web_lookup(data: Fields, envelope: Any) -> tuple[Any, Any]:
-    return data.get("query") or data.get("url"), None
-
-
 _READERS: dict[str, Reader] = {
     "prompt": _prompt,
     "ai_response": _response,
@@ -139,7 +135,7 @@ _READERS: dict[str, Reader] = {
     "planning_read": _fields("toolName"),
     "plan_decision": _fields("planPreview", "responsePreview"),
     "decision_event": _fields("title", "chosenOption"),
-    "web_lookup": _web_lookup,
+    "web_lookup": lambda data, envelope: (data.get("query") or data.get("url"), None),
     "task_dispatch": _fields("taskPreview"),
     "test_run": _test_run,
     **dict.fromkeys(("tool_intent", "tool_use"), _tool("toolName", "inputPreview")),

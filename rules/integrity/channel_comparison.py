@@ -69,13 +69,13 @@ def differences(
     for event in events:
         by_channel[event.channel].append(event)
     proxied, hooks = by_channel["proxy"], by_channel["http-hook"]
-    others = [*hooks, *by_channel["otlp"]]
+    local_events = [*hooks, *by_channel["otlp"]]
     differing: dict[str, Iterable[ComparedEvent]] = {
         "hooks_missing": _sessions_without_hooks(proxied, hooks),
-        "call_not_proxied": _not_proxied(proxied, others, proxied_requests),
+        "call_not_proxied": _not_proxied(proxied, local_events, proxied_requests),
         "call_from_history": (event for event in proxied if event.is_from_history),
-        "result_differs": _different_results([*proxied, *others]),
-        "usage_differs": _different_usage(proxied, others),
+        "result_differs": _different_results([*proxied, *local_events]),
+        "usage_differs": _different_usage(proxied, local_events),
     }
     if has_client:
         reported = {event.prompt for event in by_channel[None]}
@@ -105,14 +105,14 @@ def _sessions_without_hooks(
 
 
 def _not_proxied(
-    proxied: list[ComparedEvent], others: list[ComparedEvent], proxied_requests: Collection[str]
+    proxied: list[ComparedEvent], local_events: list[ComparedEvent], proxied_requests: Collection[str]
 ) -> Iterator[ComparedEvent]:
     """Yield tool calls and responses that did not pass through the proxy."""
     calls = {event.tool_use_id for event in proxied}
     requests = {event.request_id for event in proxied} | set(proxied_requests)
     scripted = {event.agent_session for event in proxied if event.tool == _SCRIPT_TOOL}
     reported: set[str] = set()
-    for event in others:
+    for event in local_events:
         call = event.tool_use_id or event.request_id
         if call is None or call in reported or call in calls or call in requests:
             continue
@@ -134,12 +134,14 @@ def _different_results(events: list[ComparedEvent]) -> Iterator[ComparedEvent]:
             yield event
 
 
-def _different_usage(proxied: list[ComparedEvent], others: list[ComparedEvent]) -> Iterator[ComparedEvent]:
+def _different_usage(
+    proxied: list[ComparedEvent], local_events: list[ComparedEvent]
+) -> Iterator[ComparedEvent]:
     """Yield responses with token counts that differ from the provider's."""
     by_request: dict[str | None, Mapping[str, int]] = {
         event.request_id: _counts(event) for event in proxied if event.request_id is not None
     }
-    for event in others:
+    for event in local_events:
         expected, reported = by_request.get(event.request_id, {}), _counts(event)
         if any(reported[name] != expected[name] for name in expected.keys() & reported.keys()):
             yield event

@@ -83,13 +83,13 @@ def signed_message(envelope: Any, variant: Variant = VARIANTS[0]) -> bytes:
     Raises ValueError if a field is missing or malformed, if `data` has no canonical form, or if a field contains a line
     feed, which would let two different events have the same message.
     """
-    if not isinstance(envelope, dict):
-        raise ValueError("The envelope is not an object.")
+    if not isinstance(envelope, dict) or type(envelope.get("v")) is not int:
+        raise ValueError("The envelope is not an object with an integer version.")
     fields = [
         _VERSION,
         *(_text(envelope.get(name)) for name in ("id", "sessionId", "ts", "kind")),
         _source(envelope.get("source")),
-        _version(envelope.get("v")),
+        str(envelope["v"]),
         sha256(canonicalize(envelope.get("data"), variant)).hexdigest(),
         _text(envelope.get("prevSig") or ""),
         "",
@@ -135,9 +135,3 @@ def _source(value: Any) -> str:
         names = (value.get(name) for name in ("integration", "emitter", "channel"))
         value = next((name for name in names if isinstance(name, str)), "")
     return replace_surrogates(value) if isinstance(value, str) else ""
-
-
-def _version(value: Any) -> str:
-    if type(value) is not int:
-        raise ValueError("The version is not an integer.")
-    return str(value)

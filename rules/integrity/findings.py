@@ -138,14 +138,14 @@ def chain_groups(chain: SignatureChain) -> Iterator[tuple[str, Sequence[int]]]:
 
     Beyond MAX_FINDINGS_PER_CODE findings of a code, the last one has the remaining events.
     """
-    yield "chain_restart", chain.starts[1:]  # the first start is not a restart
-    yield "chain_gap", chain.gaps
-    yield from (("chain_fork", group) for group in _merge_last(chain.forks))
-    yield from (("signature_repeated", group) for group in _merge_last(chain.repeats))
-    yield "chain_circle", chain.cycles
-    yield from (("clock_jump", pair) for pair in _merge_last(chain.clock_jumps))
-
-
-def _merge_last(groups: Sequence[Sequence[int]]) -> list[Sequence[int]]:
-    first, rest = groups[: MAX_FINDINGS_PER_CODE - 1], groups[MAX_FINDINGS_PER_CODE - 1 :]
-    return [*first, list(concatenate(*rest))] if rest else list(first)
+    anomalies: dict[str, list[Sequence[int]]] = {
+        "chain_restart": [chain.starts[1:]],  # the first start is not a restart
+        "chain_gap": [chain.gaps],
+        "chain_fork": chain.forks,
+        "signature_repeated": chain.repeats,
+        "chain_circle": [chain.cycles],
+        "clock_jump": chain.clock_jumps,
+    }
+    for code, groups in anomalies.items():
+        yield from ((code, group) for group in groups[: MAX_FINDINGS_PER_CODE - 1])
+        yield code, list(concatenate(*groups[MAX_FINDINGS_PER_CODE - 1 :]))

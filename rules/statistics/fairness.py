@@ -50,7 +50,7 @@ def find_suppressed(groups: list[Group]) -> set[Group]:
     """Return the groups with fewer than MIN_DECIDED candidates, and the smallest other groups that would reveal them.
 
     A reader can know the totals and subtract. The suppressed candidates must therefore be in at least two groups, and
-    be at least MIN_DECIDED.
+    there must be at least MIN_DECIDED of them.
     """
     by_size = sorted(groups, key=lambda group: (group.decided, group.name))
     suppressed = [group for group in by_size if group.decided < MIN_DECIDED]

@@ -7,7 +7,7 @@ KEYS = [f"PST-AAAA-AAA{letter}" for letter in "ABCD"]
 
 
 def on(app, caller):
-    """Return the caller with another application."""
+    """Return the same caller for another application."""
     return Caller(app, **caller.headers)
 
 

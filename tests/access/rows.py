@@ -49,7 +49,7 @@ PUBLIC = {
     "POST /v1/sign-in/email": EMAIL_LINK,
     "PUT /v1/bundles/<object_key>": NOT_SIGNED,
 }
-# Expected statuses with the rows of the `names` fixture, if not the documented success
+# Statuses other than the documented success, with the `names` fixture's rows
 SERVED = {
     "POST /v1/hooks/ingest": 201,
     "PATCH /v1/candidates/<candidate_id>": 409,
@@ -80,7 +80,7 @@ SHARED = {
     "GET /v1/sessions/<session_id>/signed-log",
 }
 FOR_CANDIDATES = ("/v1/candidate/", "/v1/hooks/", "/v1/otlp/", "/v1/proxy/")
-# Used instead of the documented example, which is invalid with the rows of the `names` fixture
+# Bodies for operations whose documented example is invalid with the `names` fixture's rows
 BODIES = {
     "PATCH /v1/assessments/<assessment_id>": {"expiresInDays": 14},  # a candidate has started
     "POST /v1/candidate/redeem": {"key": "<fresh_key>"},
@@ -94,7 +94,7 @@ FILES = {
 
 
 class Row(NamedTuple):
-    """The request, with `<name>` for ids and keys, and its statuses in the order of CALLERS."""
+    """A request, with `<name>` for ids and keys, and the expected statuses in CALLERS order."""
 
     statuses: str
     body: dict[str, Any] | None = None

@@ -12,7 +12,7 @@ def test_hits_are_counted_per_key_until_the_window_ends():
     assert [counters.incr("brief", 0) for _ in range(2)] == [1, 1]
 
 
-def test_no_unreachable_store_is_logged_without_a_store(caplog):
+def test_without_a_store_no_warning_is_logged(caplog):
     counters = Counters(None)
     assert [counters.hit(parse("9 per minute"), "one")[0] for _ in range(2)] == [1, 2]
     assert caplog.text == ""

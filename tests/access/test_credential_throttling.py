@@ -21,7 +21,7 @@ def token(number):
     return {"Authorization": f"Bearer psk_live_{number:036}"}
 
 
-# Each sends an invalid key, beside a token that is not looked up, and gets a 404.
+# Send an invalid key next to a token that is not looked up; the response is 404.
 KEY_REQUESTS = {
     "consent, header": lambda caller, key: caller.request(
         "GET", "/v1/candidate/consent", headers={"X-API-Key": key}
@@ -218,7 +218,7 @@ def test_many_invalid_credentials_are_a_finding(clock, doctor, app_with):
     assert "guessing" not in doctor()
 
 
-def test_the_metric_counts_invalid_and_rejected_credentials_without_repetitions(app_with, candidate):
+def test_the_metric_counts_invalid_and_rejected_credentials_once(app_with, candidate):
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour", METRICS_TOKEN="a-token-that-nobody-guesses")
     assert statuses(on(app, candidate), 3) == [200] * 3
     assert statuses(Caller(app, **token(0)), 3) == [401] * 3

@@ -68,7 +68,7 @@ def test_every_patch_is_conditional(reviewer, names):
             assert response.headers.get("ETag") == (tag if status == 200 else None), (operation, header)
 
 
-def test_a_decision_is_not_overwritten_unseen(reviewer, key):
+def test_a_stale_change_of_a_decision_is_rejected(reviewer, key):
     path = f"/v1/candidates/{key.id}"
     tag = reviewer.get(path).headers["ETag"]
     decide = partial(reviewer.request, "PUT", f"{path}/decision", headers={"If-Match": tag})

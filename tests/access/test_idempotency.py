@@ -17,7 +17,7 @@ PATH = "/v1/assessments"
 NEW = {"title": "Backend", "role": "Engineer", "taskBrief": "Fix it."}
 
 
-# Stores nothing
+# Not idempotent: it stores nothing
 FAIRNESS = "POST /v1/assessments/<assessment_id>/fairness"
 POSTS = {each.route for each in operations() if each.method == "POST" and "reviewerToken" in each.callers}
 REPEATABLE = sorted(route for route in POSTS - {FAIRNESS} if ROWS[route].statuses.startswith("20"))

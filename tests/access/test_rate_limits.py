@@ -10,7 +10,7 @@ from callers import Caller
 from models import CandidateKey
 from tests.access.limited import KEYS, PUBLIC, guess, on, redeem, statuses
 
-# Counters are not in the database, so one database is enough.
+# Counters are not stored in the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
 ROUTER, OTHER_ADDRESS = "203.0.113.7", "198.51.100.9"
 
@@ -100,7 +100,7 @@ def test_a_public_operation_does_not_accept_a_made_up_credential(app_with):
     assert statuses(made_up, 1, PUBLIC) == [200]
 
 
-def test_a_valid_credential_does_not_vouch_for_another_key(app_with, candidate):
+def test_invalid_keys_in_bodies_are_counted_for_an_accepted_caller(app_with, candidate):
     caller = on(app_with(RATELIMIT_INVALID_CREDENTIALS="3 per hour"), candidate)
     assert statuses(caller, 1) == [200]
     assert redeem(caller, *KEYS) == [404, 404, 404, 429]
@@ -109,8 +109,8 @@ def test_a_valid_credential_does_not_vouch_for_another_key(app_with, candidate):
 def test_fifty_candidates_behind_one_address_can_each_mistype_once(app_with, assessment):
     caller = Caller(app_with())
     for number, key in enumerate(factories.make_keys(assessment, 50)):
-        wrong = f"PST-WRNG-{number:04}".replace("0", "Z").replace("1", "Y")
-        assert redeem(caller, wrong) == [404]
+        mistyped = f"PST-WRNG-{number:04}".replace("0", "Z").replace("1", "Y")
+        assert redeem(caller, mistyped) == [404]
         assert caller.post("/v1/candidate/consent", {"key": key.key}).status_code == 200
         assert redeem(caller, key.key) == [200]
     assert CandidateKey.select().count() == 50

@@ -116,7 +116,7 @@ def test_a_sign_in_is_not_a_token(app, reviewer, organization):
     assert error_of(admin.delete(f"/v1/org/tokens/{reviewer.row.id}")) == (409, "last_write_token")
 
 
-def test_deactivation_and_time_end_a_sign_in(clock, app, signed_in, reviewer, bob):
+def test_deactivation_or_expiry_ends_a_sign_in(clock, app, signed_in, reviewer, bob):
     path = f"/v1/org/people/{bob.id}"
     assert reviewer.patch(path, {"active": False}).status_code == 200
     assert error_of(signed_in.get("/v1/me")) == SIGNED_OUT
@@ -164,16 +164,16 @@ def test_a_grant_expires(clock, page, bob):
 def test_a_grant_shows_the_person_before_signing_in(page, bob):
     """An attacker may have sent the link."""
     secret = grant_for(bob.address)
-    shown = page.post("/v1/sign-in", {"grant": secret})
-    assert body_of(shown, 200) == {
+    response = page.post("/v1/sign-in", {"grant": secret})
+    assert body_of(response, 200) == {
         "signIn": None,
         "choices": [{"personId": str(bob.id), "email": bob.email, "orgName": "Acme", "role": "reviewer"}],
     }
-    assert "Set-Cookie" not in shown.headers
+    assert "Set-Cookie" not in response.headers
     assert use_grant(page, secret).status_code == 200
 
 
-def test_a_person_of_several_organizations_chooses_one(page, bob):
+def test_a_person_in_several_organizations_chooses_one(page, bob):
     other = make_person(make_organization("Beta"), "admin", email=bob.email)
     secret = grant_for(bob.address)
     choices = body_of(page.post("/v1/sign-in", {"grant": secret}), 200)["choices"]

@@ -240,10 +240,10 @@ def test_failing_check_does_not_block_other_sessions(reviewer, clock, assessment
     monkeypatch.setattr(integrity, "MAX_CHECKED", 2)
     check = integrity.collect_findings
 
-    def fail(session, has_signing_key):
+    def fail(session):
         if session.id in {each.id for each in sessions[:2]}:
             raise ValueError
-        return check(session, has_signing_key)
+        return check(session)
 
     monkeypatch.setattr(integrity, "collect_findings", fail)
     worker = Worker(reviewer.client.application.config)

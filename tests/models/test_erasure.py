@@ -394,7 +394,7 @@ def test_erasures_are_idempotent(app, clock, organization, reviewer, session):
     assert Erasure.select().count() == 1
 
 
-def test_keys_can_be_erased_in_every_state(reviewer, organization, assessment):
+def test_unredeemed_and_revoked_keys_can_be_erased(reviewer, organization, assessment):
     unredeemed, revoked = make_key(assessment, EMAIL, NAME), make_key(assessment, EMAIL, NAME)
     deleted = make_key(make_assessment(organization), EMAIL, NAME)
     make_session(revoked)

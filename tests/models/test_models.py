@@ -85,11 +85,8 @@ def test_postponed_messages_are_retried_for_about_three_days(clock, delivery):
     started_at = clock.now()
     outcomes.postpone(Delivery.claim(), "451 try later")
     row = Delivery.get()
-    assert (row.state, row.last_error, row.due_at) == (
-        "queued",
-        "451 try later",
-        started_at + RETRY_DELAYS[0],
-    )
+    assert (row.state, row.last_error) == ("queued", "451 try later")
+    assert row.due_at == started_at + RETRY_DELAYS[0]
     clock.fixed = row.due_at
     while message := Delivery.claim():
         outcomes.postpone(message, "451 try later")
@@ -223,7 +220,7 @@ def test_model_calls_do_not_end_before_they_start(assessment, clock):
     assert ModelUsage.get().ended_at == started_at
 
 
-def test_ids_are_ascending_uuids_of_version_7():
+def test_ids_are_ascending_version_7_uuids():
     ids = [new_id() for _ in range(10_000)]
     assert ids == sorted(ids)
     assert {row_id.version for row_id in ids} == {7}

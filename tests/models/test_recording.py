@@ -60,7 +60,7 @@ def test_list_order_is_kept_across_batches(clock, session):
     assert [event["data"]["n"] for event in stored_envelopes(session)] == list(range(450))
 
 
-def test_events_can_have_a_time(clock, session):
+def test_events_can_have_an_explicit_time(clock, session):
     factories.record(session, "otlp", COMMAND, RecordedEvent("prompt", {"text": "x"}, "1", at=clock.now()))
     early = RecordedEvent("prompt", {"text": "y"}, "2", at=clock.now() - timedelta(milliseconds=1500))
     factories.record(session, "otlp", early)

@@ -1,4 +1,4 @@
-"""Recorded timelines, imported by command or sent over HTTP, have independently computed metrics.
+"""Recorded timelines, imported or sent over HTTP, match independently computed metrics.
 
 RECORDINGS is the folder of the recordings.
 """

@@ -4,21 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rules.session_close import effective_close, extra_minutes, intake_window
+from rules.session_close import effective_close, intake_window
 
 REDEEMED = datetime(2026, 4, 1, 9, tzinfo=UTC)
 CLOSE = datetime(2026, 4, 1, 10, 35, tzinfo=UTC)
 MILLISECOND, MINUTE, DAY = timedelta(milliseconds=1), timedelta(minutes=1), timedelta(days=1)
-
-
-@pytest.mark.parametrize(
-    ("limit", "minutes", "multiplier", "extra"),
-    [
-        (90, None, None, 0), (90, 15, None, 15), (90, None, 1500, 45), (7, None, 1001, 1), (None, None, 1500, 0),
-    ],
-)  # fmt: skip
-def test_extra_time_is_rounded_up_to_whole_minutes(limit, minutes, multiplier, extra):
-    assert extra_minutes(limit, minutes, multiplier) == extra
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,8 @@ def test_tools_must_be_allowed_and_have_a_model(allowed, providers, tools):
     assert workspace.tools == tools
     files = build_files(workspace, task())
     assert files["tools"].split() == tools
-    settings = {"claude": "claude.json", "codex": "codex.toml", "opencode": "opencode.json"}
-    assert {name for name in settings.values() if name in files} == {
-        settings[tool] for tool in tools if tool in settings
-    }
+    for tool, name in (("claude", "claude.json"), ("codex", "codex.toml"), ("opencode", "opencode.json")):
+        assert (name in files) == (tool in tools)
 
 
 def test_only_files_outside_the_workspace_contain_the_key():
@@ -89,26 +87,19 @@ def test_codex_settings_are_valid_toml():
 
 
 def test_opencode_uses_the_services_providers():
-    settings = json.loads(
-        build_files(WORKSPACE._replace(providers=frozenset({"openai"})), task())["opencode.json"]
-    )
-    assert settings["provider"] == {
-        "openai": {
-            "options": {
-                "baseURL": "https://assess.example/v1/proxy/openai/v1",
-                "apiKey": f"{{file:~/.proofstone/{SESSION}/key}}",
-            }
-        }
-    }
+    workspace = WORKSPACE._replace(providers=frozenset({"openai"}))
+    settings = json.loads(build_files(workspace, task())["opencode.json"])
+    options = {"baseURL": "https://assess.example/v1/proxy/openai/v1"}
+    options["apiKey"] = f"{{file:~/.proofstone/{SESSION}/key}}"
+    assert settings["provider"] == {"openai": {"options": options}}
 
 
 def test_base_urls_are_quoted_for_the_shell():
     workspace = WORKSPACE._replace(base_url="https://assess.example/$(touch x)'y")
     command = workspace_files.claude_settings(workspace)["hooks"]["Stop"][0]["hooks"][0]["command"]
     assert """'https://assess.example/$(touch x)'"'"'y/v1/hooks/claude-code'""" in command
-    assert workspace_files.script_command(workspace.base_url) == (
-        """curl -fsSL 'https://assess.example/$(touch x)'"'"'y/workspace.sh' | sh"""
-    )
+    script = workspace_files.script_command(workspace.base_url)
+    assert script == """curl -fsSL 'https://assess.example/$(touch x)'"'"'y/workspace.sh' | sh"""
 
 
 @pytest.mark.parametrize(

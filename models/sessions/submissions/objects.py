@@ -32,7 +32,7 @@ class StoredObject(ErasedWithSession):
         return self.created_at + UPLOAD_URL_LIFETIME
 
     def delete_with_object(self: Any) -> None:
-        """Delete the row, and its object from the store, even if the object arrives later."""
+        """Delete the row and its object, including an object that arrives later."""
         with db.atomic():
             session = self.session.lock()
             self.remove_object()
@@ -47,7 +47,7 @@ class StoredObject(ErasedWithSession):
 
     @classmethod
     def erase_personal_data(cls: Any, key: Any, session: Session | None) -> int:
-        """Delete the rows, and their objects from the store, even if the objects arrive later."""
+        """Delete the rows and their objects, including objects that arrive later."""
         if session is None:
             return 0
         rows = cls.select(cls.id, cls.session, cls.object_key, cls.created_at).where(cls.session == session)

@@ -32,7 +32,7 @@ def due() -> list[Submission]:
     return list(query.order_by(Submission.retry_at, Submission.id).limit(MAX_DUE))
 
 
-def is_matched(submission: Submission) -> bool:
+def is_up_to_date(submission: Submission) -> bool:
     """Return whether the bundle was read and compared with all counted events."""
     return submission.state == READ and submission.matched_event_count == submission.session.event_count
 

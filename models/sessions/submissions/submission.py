@@ -46,7 +46,7 @@ class Submission(Model, StoredObject):
 
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `base_verified` is true if it
     contains the assessment's commit. `counted_lines` is the number of nonblank lines added in the final diff;
-    `manual_lines` is how many of these none of the first `matched_event_count` counted events added.
+    `manual_lines` of them were not added by the first `matched_event_count` counted events.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -111,8 +111,8 @@ class Submission(Model, StoredObject):
 
     def require_space(self, size: int, max_bytes: int) -> None:
         """Raise SessionFull if the session has no space for this size after replacing the current submission."""
-        session = Session.get_by_id(self.session_id)
-        replaced = sum(row.stored_bytes for row in self._replaced())
+        session, current = Session.get_by_id(self.session_id), self._current()
+        replaced = current.stored_bytes if current else 0
         if stored_bytes(session) - replaced + size > max_bytes:
             raise SessionFull()
 
@@ -166,18 +166,16 @@ class Submission(Model, StoredObject):
 
     def _keep(self, max_bytes: int, **columns: Any) -> None:
         """Make this the current submission. Raises SessionFull."""
-        for earlier in self._replaced():
-            earlier._drop(REPLACED)
+        if current := self._current():
+            current._drop(REPLACED)
         self.update_columns(**columns)
         recount(self.session)
         if stored_bytes(self.session) > max_bytes:
             raise SessionFull()
 
-    def _replaced(self) -> list["Submission"]:
-        """Return the submissions that this one replaces, at most one."""
+    def _current(self) -> "Submission | None":
         formats = (TAR,) if self.format == TAR else (GIT, ZIP)
-        current = Submission.current(self.session, *formats)
-        return [current] if current else []
+        return Submission.current(self.session, *formats)
 
     def _drop(self, state: str, **columns: Any) -> None:
         """Remove the object and the content, and delete the oldest rows without an object."""

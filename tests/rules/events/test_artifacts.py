@@ -10,9 +10,8 @@ EDITOR = {"channel": "ide-extension", "integration": "vscode"}
 
 
 def event(kind, data, at=0, source="claude-code", attribution="likely_ai"):
-    name = source if isinstance(source, str) else "vscode"
     envelope = {"kind": kind, "source": source, "data": data}
-    return ArtifactEvent(f"{kind} at {at}", at, kind, name, "ai", attribution, envelope)
+    return ArtifactEvent(f"{kind} at {at}", at, kind, "claude-code", "ai", attribution, envelope)
 
 
 def edit(path, diff, at=0, **more):
@@ -74,20 +73,17 @@ def test_file_contents_are_truncated(edits, lengths, monkeypatch):
 
 
 def test_other_channels_replace_the_editors_events():
-    editor = [
-        event(kind, {"path": "b", "command": "b"}, source=EDITOR) for kind in ("file_create", "command")
-    ]
-    others = [event(kind, {"path": "a", "command": "a"}) for kind in ("file_create", "command")]
+    kinds = ("file_create", "command")
+    editor = [event(kind, {"path": "b", "command": "b"}, source=EDITOR) for kind in kinds]
+    others = [event(kind, {"path": "a", "command": "a"}) for kind in kinds]
     for collected, name in ((collect(*editor), "b"), (collect(*editor, *others), "a")):
         assert pick(collected.files, "path") == pick(collected.commands, "command") == [(name,)]
 
 
 def test_commands_have_verification_kind_exit_code_and_duration():
     tested = {"command": "go test", "exitCode": 1, "durationMs": 2000}
-    collected = collect(
-        *(event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70}))
-    )
-    rows = pick(collected.commands, "command", "verifies", "exit_code", "duration_ms")
+    events = [event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70})]
+    rows = pick(collect(*events).commands, "command", "verifies", "exit_code", "duration_ms")
     assert rows == [("go test", "test", 1, 2000), ("ls", None, None, None), (None, None, None, None)]
 
 

@@ -44,13 +44,12 @@ def codex(kind, agent_session="s1", agent_id=None, **data):
 
 def superseded(*seen):
     """Return the positions of superseded events; `seen` are pairs of (channel, envelope)."""
-    rows = [
-        ChannelEvent(seq, channel, duplicates.joins(envelope)) for seq, (channel, envelope) in enumerate(seen)
-    ]
-    return sorted(duplicates.superseded(rows))
+    rows = [(channel, duplicates.joins(envelope)) for channel, envelope in seen]
+    return sorted(duplicates.superseded(ChannelEvent(seq, *row) for seq, row in enumerate(rows)))
 
 
 PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
+LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("session_start")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(OTLP, call("command")), (HOOK, call("command")), (PROXY, call("command"))], [0, 1]),
         ([(OTLP, call("command")), (HOOK, call("command"))], [0]),
         ([(PROXY, call("command")), (HOOK, call("command", "toolu_2"))], []),
-        # Codex's telemetry names neither the request nor the text. Each response with the same usage is a duplicate.
+        # Codex's telemetry names neither the request nor the text. Responses with the same usage are paired.
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(42, cacheWriteTokens=0)), (OTLP, usage(42))], [1]),
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
         ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
@@ -89,10 +88,7 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
             [1],
         ),
         # Telemetry cannot declare the person's session a subagent.
-        (
-            [(PROXY, codex("prompt", "s1", text="Fix.")), (OTLP, codex("task_dispatch", "s1", agentId="s1"))],
-            [],
-        ),
+        ([(PROXY, codex("prompt", text="Fix.")), (OTLP, codex("task_dispatch", agentId="s1"))], []),
         ([(PROXY, codex("subagent_usage", "s1", "s2")), (HOOK, codex("subagent_usage", "s1", "s2"))], []),
         # An intent and an outcome of any kind are different events.
         ([(PROXY, call("tool_intent")), (HOOK, call("command"))], []),
@@ -101,66 +97,36 @@ PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
         ([(HOOK, call("permission_decision")), (OTLP, call("permission_decision"))], [1]),
         ([(PROXY, call("tool_intent")), (HOOK, call("tool_intent", agent_session="s2"))], [1]),
         # One patch changes several files.
-        (
-            [
-                (PROXY, call("file_diff")),
-                (PROXY, call("file_diff")),
-                (HOOK, call("file_diff")),
-                (HOOK, call("file_diff")),
-            ],
-            [2, 3],
-        ),
-        ([(HOOK, call("file_diff")), (HOOK, call("file_diff")), (OTLP, call("file_diff"))], [2]),
+        ([(PROXY, call("file_diff"))] * 2 + [(HOOK, call("file_diff"))] * 2, [2, 3]),
+        ([(HOOK, call("file_diff"))] * 2 + [(OTLP, call("file_diff"))], [2]),
         # A channel does not supersede its own events.
-        ([(HOOK, call("command")), (HOOK, call("command"))], []),
-        # Each call in a script: the proxy does not see its id.
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
-        (
-            [(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))],
-            [1],
-        ),
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "make"))], []),
-        ([(PROXY, inner("call_1:0", "ls")), (OTLP, inner("exec-1", "ls", "s2"))], []),
+        ([(HOOK, call("command"))] * 2, []),
+        # Calls in a script are paired, because the proxy does not see their ids.
+        ([(PROXY, LS), (OTLP, inner("exec-1", "ls"))], [1]),
+        ([(PROXY, LS), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
+        ([(PROXY, LS), (OTLP, inner("exec-1", "make"))], []),
+        ([(PROXY, LS), (OTLP, inner("exec-1", "ls", "s2"))], []),
         ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, event("command", toolUseId="call_1", command="ls")), (OTLP, inner("exec-1", "ls"))], []),
-        # Each prompt.
+        # Prompts are paired.
         ([(PROXY, prompt("continue")), (HOOK, prompt(" continue\n"))], [1]),
         ([(PROXY, prompt("continue")), (HOOK, prompt("continue")), (HOOK, prompt("continue"))], [1]),
         ([(PROXY, prompt("continue")), (PROXY, prompt("continue")), (HOOK, prompt("continue"))], [2]),
-        (
-            [
-                (HOOK, prompt("go")),
-                (OTLP, prompt("go")),
-                (PROXY, prompt("go")),
-                (HOOK, prompt("go")),
-                (OTLP, prompt("go")),
-            ],
-            [0, 1, 4],
-        ),
+        ([(channel, prompt("go")) for channel in (HOOK, OTLP, PROXY, HOOK, OTLP)], [0, 1, 4]),
         ([(PROXY, prompt("continue")), (HOOK, prompt("continue", "s2"))], []),
         ([(PROXY, prompt("")), (HOOK, prompt(""))], []),
         # Responses with the same request or text.
-        ([(PROXY, response("Done", "req_1")), (OTLP, response("", "req_1"))], [1]),
-        (
-            [
-                (PROXY, response("Done", "req_1")),
-                (HOOK, response("Done ")),
-                (OTLP, response("Done", "req_1")),
-            ],
-            [1, 2],
-        ),
+        ([(PROXY, DONE), (OTLP, response("", "req_1"))], [1]),
+        ([(PROXY, DONE), (HOOK, response("Done ")), (OTLP, DONE)], [1, 2]),
         ([(HOOK, response("Done")), (OTLP, response("", "req_1"))], []),
-        ([(HOOK, response("Done")), (OTLP, response("Done", "req_1")), (OTLP, response("", "req_1"))], [1]),
+        ([(HOOK, response("Done")), (OTLP, DONE), (OTLP, response("", "req_1"))], [1]),
         ([(PROXY, response("", "req_1", "subagent_usage")), (OTLP, response("", "req_1"))], [1]),
         ([(PROXY, response("Done")), (HOOK, response("Done", agent_session="s2"))], []),
         # An agent session's start and end.
-        (
-            [(PROXY, event("session_start")), (HOOK, event("session_start")), (HOOK, event("session_end"))],
-            [1],
-        ),
+        ([(PROXY, START), (HOOK, START), (HOOK, event("session_end"))], [1]),
         # Other events are never duplicates.
         ([(PROXY, event("context_compact")), (HOOK, event("context_compact"))], []),
-        # A channel that the service does not write.
+        # An unknown channel.
         ([("x", call("command")), (PROXY, call("command"))], []),
     ],
 )

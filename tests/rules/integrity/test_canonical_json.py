@@ -1,4 +1,4 @@
-"""Canonical JSON, from contract 7 and the documentation of Go's encoding/json."""
+"""Canonical JSON, from contract 7 and Go's encoding/json documentation."""
 
 import json
 import struct
@@ -7,19 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.integrity.canonical_json import (
-    MAX_PARTS,
-    VARIANTS,
-    Variant,
-    canonicalize,
-    parse,
-    replace_surrogates,
-)
+from rules.integrity.canonical_json import MAX_PARTS, VARIANTS, canonicalize, parse, replace_surrogates
 
 CURRENT, UNESCAPED, REREAD, UNESCAPED_REREAD = VARIANTS
 
 
-def canonical(text: str, variant: Variant = CURRENT) -> str:
+def canonical(text, variant=CURRENT):
     return canonicalize(parse(text), variant).decode()
 
 

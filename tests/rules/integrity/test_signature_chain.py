@@ -10,10 +10,9 @@ from rules.integrity.signature_chain import CLOCK_TOLERANCE_NS, SignedLink, orde
 
 def links(pairs: str, times=None) -> list[SignedLink]:
     """Build links from pairs such as `ba` (b after a) and `a` (a start), by default a second apart."""
-    return [
-        SignedLink(seq, (times[seq] if times else seq) * 10**9, pair[:1].encode(), pair[1:].encode() or None)
-        for seq, pair in enumerate(pairs.split())
-    ]
+    signed = [(pair[:1].encode(), pair[1:].encode() or None) for pair in pairs.split()]
+    times = times or range(len(signed))
+    return [SignedLink(seq, times[seq] * 10**9, *signatures) for seq, signatures in enumerate(signed)]
 
 
 def names(chain, seqs) -> str:
@@ -26,7 +25,7 @@ def names(chain, seqs) -> str:
     [
         (links(""), "", "", "", []),
         (links("a ba cb"), "abc", "a", "", []),
-        # Neither times nor arrival change the order of the chain.
+        # Times and arrival order do not matter.
         (links("cb a dc ba", times=[3, 9, 1, 2]), "abcd", "a", "", []),
         # After gaps, the earliest run comes first.
         (links("xw a yx ml ba", times=[5, 1, 6, 4, 2]), "abmxy", "a", "mx", []),

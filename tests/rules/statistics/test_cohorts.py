@@ -1,11 +1,11 @@
-"""A cohort's averages and percentiles (R19 to R22)."""
+"""A cohort's averages and pass rate (R19, R21)."""
 
 from fractions import Fraction
 
 import pytest
 
 from rules.metrics.derivation import Metrics
-from rules.statistics.cohorts import METRICS, average, pass_rate, percentile, quartiles
+from rules.statistics.cohorts import METRICS, average, pass_rate
 from rules.statistics.rounding import round_half_away
 
 METRIC_BY_NAME = {metric.name: metric for metric in METRICS}
@@ -46,26 +46,6 @@ def test_an_average_is_exact_and_rounded_once(name, total, count, expected):
     result = average(total, count, METRIC_BY_NAME[name])
     assert (result, type(result)) == (expected, type(expected))
     assert average(0, 0, METRIC_BY_NAME[name]) is None
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"), [([3], 3.0), ([1, 2, 9], 2.0), ([1, 1, 4, 9], 2.5), ([], None)]
-)
-def test_medians(values, expected):
-    assert quartiles(values, METRIC_BY_NAME["promptCount"])["median"] == expected
-
-
-@pytest.mark.parametrize(
-    ("worse", "n", "expected"),
-    # In the specification's example, with a cohort of 12, every percentile is k/11.
-    [
-        (8, 12, 0.727), (5, 12, 0.455), (9, 12, 0.818), (7, 12, 0.636), (4, 12, 0.364), (0, 2, 0.0), (1, 2, 1.0),
-        (1, 3, 0.5), (1, 17, 0.063), (11, 12, 1.0), (0, 12, 0.0), (0, 1, None),
-    ],
-)  # fmt: skip
-def test_a_percentile_is_the_share_of_beaten_sessions(worse, n, expected):
-    assert percentile(worse, n, has_value=True) == expected
-    assert percentile(worse, n, has_value=False) is None
 
 
 @pytest.mark.parametrize(
