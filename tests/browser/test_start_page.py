@@ -8,18 +8,11 @@ import zipfile
 import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
-from tests.live.cast import agree_to_recording, make_assessment, make_keys, start_session
+from tests.live.cast import make_assessment, make_keys, start_session
 from tests.live.service import Service
 
 COMMAND = "[data-part=workspace] pre:visible >> nth=0"
 TITLE = "Backend API Challenge"
-
-
-@pytest.fixture
-def agreed_key(website, key) -> str:
-    """A key whose candidate has agreed to the current disclosure."""
-    agree_to_recording(website, key)
-    return key
 
 
 @pytest.fixture
@@ -194,12 +187,6 @@ def test_page_updates_after_the_session_is_completed_elsewhere(open_visit, websi
     website.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
     visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert visit.shows("You have submitted this assessment. Thank you!")
-
-
-def test_client_is_hidden_without_installation_command(open_visit, agreed_key):
-    visit = open_visit(f"/start#{agreed_key}")
-    visit.page.get_by_role("button", name="Start", exact=True).wait_for()
-    assert "promptster" not in visit.page.content().lower()
 
 
 def test_client_has_commands_for_each_system(browser, tmp_path):

@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 import uuid_utils.compat
+from callers import CONSOLE_HEADERS
 
+from rules import sign_ins
 from tests.live.cast import (
     ASSESSMENT,
     event,
@@ -23,6 +25,10 @@ from tests.live.client import Client, run_concurrently
 from tests.live.service import wait_until
 
 QUOTA = 10  # of the starter plan
+INSERT_GRANT = """
+    INSERT INTO sign_in_grants (id, created_at, address, method, fingerprint, expires_at)
+    VALUES (%s, %s, 'ann@example.com', 'mail', %s, %s)
+"""
 
 
 def test_concurrent_creates_never_exceed_the_quota(service):
@@ -226,6 +232,22 @@ def test_concurrent_upgrades_apply_each_migration_once(installation):
     (upgrade,) = [output for output in outputs if output != "Nothing to apply.\n"]
     assert upgrade.splitlines()[0] == "0001_tables"
     assert "missing" not in installation.flask("db", "status")
+
+
+@pytest.mark.slow
+def test_a_grant_signs_in_once(service):
+    service.organization("Signing in")
+    service.flask("person", "create", "Signing in", "ann@example.com", "--name", "Ann")
+    page = Client(service.port, **CONSOLE_HEADERS)
+    for signed_in in range(1, 6):
+        secret, now, expiry = sign_ins.generate(), service.stored_time(0), service.stored_time(-600)
+        grant_id = service.stored_id(str(uuid.uuid4()))
+        service.execute(INSERT_GRANT, grant_id, now, sign_ins.fingerprint(secret), expiry)
+        (ann,) = page.post("/v1/sign-in", {"grant": secret})["choices"]
+        body = {"grant": secret, "personId": ann["personId"]}
+        responses = run_concurrently([lambda body=body: page.post("/v1/sign-in", body)] * 16)
+        assert Counter(response.status for response in responses) == {200: 1, 410: 15}
+        assert service.execute("SELECT count(*) FROM sign_ins") == [(signed_in,)]
 
 
 # Erasure

@@ -7,7 +7,6 @@ import unicodedata
 import pytest
 from pypdf import PdfReader
 
-from tests.browser.conftest import PHONE
 from tests.browser.console.conftest import RUBRIC
 from tests.browser.console.organization import add_person
 from tests.git_bundles.bundles import bundle, make_repository
@@ -91,13 +90,6 @@ def test_the_pdf_is_complete_on_every_paper_size(open_console, team, decided, pa
     assert all(len(page) > 40 for page in pages), "A page is blank."
     assert [f"{n + 1} / {len(pages)}" in page for n, page in enumerate(pages)] == [True] * len(pages)
     assert [float(side) for side in pdf.pages[0].mediabox[2:]] == pytest.approx(POINTS[paper], abs=2)
-    assert visit.is_clean()
-
-
-def test_the_page_fits_a_phone(open_console, team, decided):
-    visit = open_console(team, f"/sessions/{decided}/print", width=PHONE)
-    assert visit.shows("Found the race by reading.")
-    assert visit.page.get_by_role("button", name="Print or save as PDF").is_enabled()
     assert visit.is_clean()
 
 

@@ -24,13 +24,6 @@ EVENTS = {
 }
 
 
-EMBED = """async (sessionId) => {
-    const { timelineView } = await import("/console/session/timeline.js");
-    const onPick = (event) => (window.picked = event.id);
-    document.querySelector("main").replaceChildren(timelineView({ sessionId, onPick }));
-}"""
-
-
 def work():
     """Build an event of each kind, ten seconds apart."""
     for number, (kind, (data, actor, attribution)) in enumerate(EVENTS.items()):
@@ -180,18 +173,6 @@ def test_duplicates_are_hidden_and_late_events_are_marked(site, candidate, open_
     visit.page.get_by_role("tab", name="Conversation").click()
     assert visit.shows("One duplicate message is hidden")
     assert visit.is_clean()
-
-
-def test_other_pages_can_embed_the_event_list(candidate, open_report):
-    record(candidate, *work())
-    page = open_report().page
-    page.locator(".event-list [role=option]").first.wait_for()
-    page.evaluate(EMBED, candidate.session_id)
-    page.get_by_role("option", name="pytest -q").click()
-    assert page.evaluate("window.picked") == "command"
-    page.keyboard.press("ArrowUp")
-    page.keyboard.press("Enter")
-    assert page.evaluate("window.picked") == "file_create"
 
 
 def test_a_running_session_can_be_refreshed(candidate, open_report):
