@@ -16,7 +16,7 @@ from models.webhooks import outcomes
 from rules.delivery.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 
-# Events are a record of their own, sealed and signed (docs/integrity.md).
+# Events are not audited, because they are sealed and signed themselves (docs/integrity.md).
 EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook"}
 # Statistics are not a candidate's data. Bundles are not found, because none was submitted.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadSubmission"}

@@ -63,7 +63,7 @@ def test_rejected_bodies_change_nothing(world, operation):
 
 
 @pytest.mark.slow
-def test_rejected_candidates_of_new_keys_change_nothing(world):
+def test_rejected_candidates_in_key_generation_change_nothing(world):
     (operation,) = [each for each in WITH_BODY if str(each) == "POST /v1/assessments/{assessmentId}/keys"]
     candidate, before = example_of(NewCandidate()), snapshot()
     body = {"count": 2, "candidates": [candidate | {"extraMinutes": None}, {}]}

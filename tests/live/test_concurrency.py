@@ -27,7 +27,7 @@ from tests.live.service import wait_until
 QUOTA = 10  # of the starter plan
 INSERT_GRANT = """
     INSERT INTO sign_in_grants (id, created_at, address, method, fingerprint, expires_at)
-    VALUES (%s, %s, 'ann@example.com', 'mail', %s, %s)
+    VALUES (%s, %s, 'ann@example.com', 'email', %s, %s)
 """
 
 

@@ -10,6 +10,7 @@ where SQL `PREPARE` does not work.
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -32,9 +33,6 @@ HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Cache-Control", "no-store"),
 ]
-REASONS = {
-    200: "200 OK", 201: "201 Created", 401: "401 Unauthorized", 404: "404 Not Found", 409: "409 Conflict",
-}  # fmt: skip
 ASSESSMENT_FIELDS = ("id", "orgId", "title", "role", "taskBrief", "repoUrl", "issueId", "rubricId",
                      "timeLimitMinutes", "expiresInDays")  # fmt: skip
 
@@ -61,7 +59,8 @@ pool = psycopg2.pool.ThreadedConnectionPool(
 def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
     response = route(environ)
     body = orjson.dumps(response.body)
-    start_response(REASONS[response.status], [*HEADERS, ("Content-Length", str(len(body)))])
+    status = f"{response.status} {HTTPStatus(response.status).phrase}"
+    start_response(status, [*HEADERS, ("Content-Length", str(len(body)))])
     return [body]
 
 
