@@ -1,4 +1,4 @@
-"""Concurrent sign-ins with one grant, in several processes."""
+"""Concurrent sign-ins with one grant."""
 
 import uuid
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Small git repositories, and the bundles that candidates submit. The same files always give the same commits."""
+"""Small git repositories and bundles. Equal files give equal commits."""
 
 from io import BytesIO
 from typing import NamedTuple
@@ -13,13 +13,13 @@ Files = dict[str, str]
 
 
 class History(NamedTuple):
-    """Commits one after the other, with their objects."""
+    """A branch and all its git objects."""
 
     head: ObjectID | None = None
     objects: tuple[ShaFile, ...] = ()
 
     def commit(self, files: Files, message: str) -> "History":
-        """Add a commit with these files and no others."""
+        """Add a commit with exactly these files."""
         tree, objects = _tree({path: text.encode() for path, text in files.items()})
         commit = Commit()
         commit.tree, commit.parents = tree.id, [self.head] if self.head else []
@@ -35,7 +35,7 @@ class History(NamedTuple):
         return self.head.decode()
 
     def bundle(self) -> bytes:
-        """A git bundle of the whole history."""
+        """Pack all commits into a git bundle."""
         assert self.head
         unique = {each.id: each for each in self.objects}
         pack = BytesIO()
