@@ -99,7 +99,7 @@ def candidates(environ: dict[str, Any]) -> Response:
         return UNAUTHORIZED
     keys = [format_key(row) | {"assessmentTitle": row[25]} for row in rows[:limit] if row[0]]
     last = rows[limit - 1] if len(rows) > limit else None
-    page = {"next": last and str(Cursor(last[11], UUID(last[0]))), "total": rows[0][26]}
+    page = {"next": last and str(Cursor(last[11], UUID(str(last[0])))), "total": rows[0][26]}
     return Response(200, {"candidates": keys, **page, "limit": limit, "offset": offset})
 
 
