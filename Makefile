@@ -3,7 +3,7 @@
 .PHONY: help run test quick slow agents check lint types demo bench chaos lock clean ready ready-dev
 
 export PYTHON
-# Without its bytecode, each of the tests' many processes compiles the project again.
+# Without bytecode files, each of the tests' many processes would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
 python := .venv/bin/python
 tests ?=
@@ -11,8 +11,8 @@ options ?=
 rounds ?= 20
 seed ?= 1
 database ?= both
-# Slow tests that measure time or memory, stop what they use, or run real tools.
-alone := tests/agents/ $(patsubst %,tests/live/test_%.py,bundle_memory concurrency connections \
+# Slow tests that measure time or memory, stop shared processes, or run real tools.
+alone := tests/agents/ $(patsubst %,tests/live/test_%.py,concurrency connections \
 	database_outage disk_full erased_files ingest_during_close locked_address memory monitoring pgbouncer \
 	slow_clients stop_under_load tools)
 
@@ -28,10 +28,10 @@ demo: ready ## Start a service with sample data; Ctrl-C deletes it (PORT=8000)
 test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects some)
 	$(python) -m pytest -n auto -m "not slow" $(tests)
 
-quick: ready-dev ## Run the conventions, the rules, and the quick tests of what you changed
+quick: ready-dev ## Run the conventions, the rules, and the quick tests of your changes
 	$(python) -m pytest -n auto -m "not slow" tests/test_conventions.py tests/rules $$($(python) -m tools.scripts.changed_tests)
 
-slow: ready-dev ## Run the slow tests: first those that can share the processor, then those that measure it
+slow: ready-dev ## Run the slow tests: first in parallel, then those that measure time or memory
 	$(if $(tests),,$(python) -m pytest -n auto -m slow $(filter-out $(alone) tests/live/,$(wildcard tests/*/ tests/live/test_*.py tests/test_*.py)))
 	$(python) -m pytest -m slow $(or $(tests),$(alone))
 

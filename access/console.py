@@ -37,7 +37,7 @@ def is_from_console() -> bool:
         return False
     if request.method in SAFE_METHODS:
         return True
-    origin = sign_ins.origin_of(current_app.config["BASE_URL"])
+    origin = sign_ins.get_origin(current_app.config["BASE_URL"])
     return request.headers.get("Origin") == origin and request.headers.get(HEADER) == "1"
 
 

@@ -12,7 +12,7 @@ from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
 from rules import workspace_files
 from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
-from rules.workspace_files import OTHER, PROVIDER_OF, Workspace
+from rules.workspace_files import OTHER, PROVIDER_BY_TOOL, Workspace
 from schemas.workspace import WorkspaceState
 
 blp = Blueprint("Workspace", __name__, description="A candidate's workspace.")
@@ -45,7 +45,7 @@ def get_workspace():
         "completed_at": session.completed_at,
         "org_name": caller.organization.public_name,
         "tools": [
-            {"name": name, "has_model": PROVIDER_OF.get(name) in (None, *workspace.providers)}
+            {"name": name, "has_model": PROVIDER_BY_TOOL.get(name) in (None, *workspace.providers)}
             for name in workspace.tools
         ],
         "models": _models(workspace),

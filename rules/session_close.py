@@ -7,9 +7,7 @@ COUNTED_AFTER_CLOSE = timedelta(minutes=10)
 STORED_AFTER_CLOSE = timedelta(hours=24)
 
 
-def close_deadline(
-    redeemed_at: datetime, limit_minutes: int | None, extra: timedelta = timedelta()
-) -> datetime | None:
+def close_deadline(redeemed_at: datetime, limit_minutes: int | None, extra: timedelta) -> datetime | None:
     """Return the end of the time limit, including extra time and GRACE; None without a limit."""
     return None if limit_minutes is None else redeemed_at + timedelta(minutes=limit_minutes) + extra + GRACE
 

@@ -31,7 +31,7 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def origin_of(url: str) -> str:
+def get_origin(url: str) -> str:
     """Return a URL's origin as browsers send it: lowercase, and without a default port."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

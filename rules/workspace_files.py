@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
-PROVIDER_OF = {CLAUDE: "anthropic", CODEX: "openai"}
+PROVIDER_BY_TOOL = {CLAUDE: "anthropic", CODEX: "openai"}
 # They report what the proxy does not see, such as rejected tools and durations (docs/recording.md#recorded-events).
 CLAUDE_HOOKS = (
     "SessionStart",
@@ -55,7 +55,7 @@ class Workspace(NamedTuple):
 
         Claude Code can use the candidate's own model, because its hooks and telemetry record it.
         """
-        usable = [CLAUDE, CODEX] if PROVIDER_OF[CODEX] in self.providers else [CLAUDE]
+        usable = [CLAUDE, CODEX] if PROVIDER_BY_TOOL[CODEX] in self.providers else [CLAUDE]
         if self.allowed is not None:
             return [tool for tool in usable if tool in self.allowed]
         return usable + ([OPENCODE, OTHER] if self.providers else [])
@@ -164,7 +164,7 @@ def claude_settings(workspace: Workspace) -> dict[str, Any]:
         "OTEL_LOG_TOOL_DETAILS": "1",
     }
     settings = {"otelHeadersHelper": f"cat {workspace.path('otel.json')}", "env": environment}
-    if PROVIDER_OF[CLAUDE] in workspace.providers:
+    if PROVIDER_BY_TOOL[CLAUDE] in workspace.providers:
         settings["apiKeyHelper"] = f"cat {workspace.path('key')}"
         # Empty: the candidate's own key would be sent to this service.
         own_keys = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": ""}

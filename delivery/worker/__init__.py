@@ -28,7 +28,7 @@ class Worker:
         self._storage = storage
         self._loop = Loop()
         self._heart = Heart(is_continuous=False)
-        self._senders = settings["WORKER_SENDERS"]
+        self._sender_count = settings["WORKER_SENDERS"]
         transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         deliver = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
         self._emails = self._new_senders(Delivery, deliver, "emails")
@@ -44,13 +44,13 @@ class Worker:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
     def _new_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
-        return Senders(self._loop, queue, deliver, self._senders, lambda: self._heart.beat(task))
+        return Senders(self._loop, queue, deliver, self._sender_count, lambda: self._heart.beat(task))
 
     def run(self, ready_fd: int | None = None) -> None:
         """Work until `stop` is called. Close `ready_fd` when the worker is ready."""
         self._heart = Heart(is_continuous=True)
         # Separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
-        senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._senders
+        senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._sender_count
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
         self._emails.release_claimed()

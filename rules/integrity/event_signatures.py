@@ -35,12 +35,10 @@ class SignatureCheck(NamedTuple):
             An Ed25519 signature does not name its key, so the key may be unregistered.
     event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of the
         message in the client's current variant. None if `sig` is missing or too long
-    public_key -- the registered key that made a valid signature
     """
 
     verdict: str
     event_hash: str | None = None
-    public_key: str | None = None
 
 
 def is_public_key(text: str) -> bool:
@@ -103,16 +101,16 @@ def _verify(envelope: Any, public_keys: Sequence[str]) -> SignatureCheck:
     event_hash = sha256(signed_message(envelope)).hexdigest()
     if not _SIGNATURE.fullmatch(_text(envelope["sig"])):
         return SignatureCheck(INVALID, event_hash)
-    keys = [(text, key) for text in public_keys if (key := _load_key(text))]
+    keys = [key for text in public_keys if (key := _load_key(text))]
     if not keys:
         return SignatureCheck(UNKNOWN_KEY, event_hash)
     signature = bytes.fromhex(envelope["sig"])
     for variant in VARIANTS:
         message = signed_message(envelope, variant)
-        for text, key in keys:
+        for key in keys:
             with suppress(InvalidSignature):
                 key.verify(signature, message)
-                return SignatureCheck(VALID, sha256(message).hexdigest(), text)
+                return SignatureCheck(VALID, sha256(message).hexdigest())
     return SignatureCheck(INVALID, event_hash)
 
 

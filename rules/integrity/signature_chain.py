@@ -66,7 +66,7 @@ def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
     links = _Links(signed_links)
     starts = [link for link in links if not links.prev_sigs[link]]
     gaps = [link for link in links if links.prev_sigs[link] and links.predecessor(link) is None]
-    forks = [links.seqs_of(group) for group in links.by_prev_sig.groups()]
+    forks = [links.to_seqs(group) for group in links.by_prev_sig.groups()]
     order = array("i")
     is_placed = bytearray(len(links))
     for head in starts + gaps:
@@ -77,13 +77,13 @@ def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
             cycles.append(link)
             _follow(link, links, order, is_placed)
     return SignatureChain(
-        order=links.seqs_of(order),
-        starts=links.seqs_of(starts),
-        gaps=links.seqs_of(gaps),
+        order=links.to_seqs(order),
+        starts=links.to_seqs(starts),
+        gaps=links.to_seqs(gaps),
         forks=forks,
-        repeats=[links.seqs_of(group) for group in links.by_sig.groups()],
-        cycles=links.seqs_of(cycles),
-        clock_jumps=[links.seqs_of(pair) for pair in _clock_jumps(links, order)],
+        repeats=[links.to_seqs(group) for group in links.by_sig.groups()],
+        cycles=links.to_seqs(cycles),
+        clock_jumps=[links.to_seqs(pair) for pair in _clock_jumps(links, order)],
     )
 
 
@@ -139,7 +139,7 @@ class _Links:
         """Return the first link with the signature that this link names."""
         return self.by_sig.first(self.prev_sigs[link]) if self.prev_sigs[link] else None
 
-    def seqs_of(self, links: Iterable[int]) -> Sequence[int]:
+    def to_seqs(self, links: Iterable[int]) -> Sequence[int]:
         return array("q", (self._seqs[link] for link in links))
 
 

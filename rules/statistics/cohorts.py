@@ -90,7 +90,7 @@ def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple
 def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:
     """Return a session's place by value among the other sessions; all fields are None without a value.
 
-    beaten -- number of sessions with a strictly worse value
+    beaten, equal -- numbers of other sessions with a strictly worse or equal value
     n -- number of sessions with a value, including this session
     """
     if not has_value:
@@ -102,13 +102,12 @@ def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> d
     return {"below": below, "equal": equal, "above": above, "rank": rank}
 
 
-def percentile(worse: int, n: int, has_value: bool) -> float | None:
-    """Return the share of other sessions that a session beats, with 3 decimals (R20).
+def percentile(beaten: int, n: int, has_value: bool) -> float | None:
+    """Return the share of other sessions with a strictly worse value, with 3 decimals (R20).
 
-    worse -- number of sessions with a strictly worse value: lower, or higher where lower is better
     n -- number of sessions with a value, including this session
     """
-    return ratio(worse, n - 1) if has_value and n >= 2 else None
+    return ratio(beaten, n - 1) if has_value and n >= 2 else None
 
 
 def pass_rate(passed: int, sessions: int) -> int:

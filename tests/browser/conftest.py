@@ -1,6 +1,6 @@
-"""A real browser against the running service: chromium, driven by Playwright.
+"""A running service in a real browser, Chromium driven by Playwright.
 
-Without chromium these tests skip; `apt-get install chromium` installs it.
+These tests are skipped if Chromium is not installed (`apt-get install chromium`).
 """
 
 import shutil
@@ -15,16 +15,16 @@ from tests.live.client import Client
 from tests.live.service import Service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Unreachable: shows that pages print BASE_URL and not the address they were loaded from.
+# Unreachable, so pages must print BASE_URL instead of the address they were loaded from.
 PUBLIC_ADDRESS = "https://proofstone.example.com"
 DESKTOP, PHONE = 1280, 320
 TIMEOUT_MS = 30_000
 
 
 class Visit:
-    """One browser window, with its console messages and its requests.
+    """A browser window, with its console messages and requests.
 
-    cookies -- the names of those that it may have
+    cookies -- names of allowed cookies
     """
 
     cookies: frozenset[str] = frozenset()
@@ -40,7 +40,7 @@ class Visit:
         self.page.on("request", lambda request: self.requests.append(request.url))
 
     def heading(self) -> str:
-        """The heading of the state that the page shows once it has loaded."""
+        """Return the heading of the loaded page."""
         return self.page.locator("h1:visible").inner_text()
 
     def shows(self, text: str) -> bool:
@@ -49,7 +49,7 @@ class Visit:
         return True
 
     def is_clean(self) -> bool:
-        """No console messages, foreign requests, cookies but that of a sign-in, or horizontal scrolling."""
+        """Check for console messages, foreign requests, other cookies, and horizontal scrolling."""
         assert self.messages == []
         assert [url for url in self.requests if not url.startswith((self.address, "data:"))] == []
         assert {cookie["name"] for cookie in self.page.context.cookies()} <= self.cookies
@@ -60,7 +60,7 @@ class Visit:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed; install it with `apt-get install chromium`.")
+        pytest.skip("Chromium is not installed. Install it with `apt-get install chromium`.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -93,7 +93,7 @@ def key(reviewer, assessment) -> str:
 
 @pytest.fixture
 def session_id(website, key) -> str:
-    """The session of `key`, with two events."""
+    """`key`'s session, with two events."""
     session_id = start_session(website, key)
     for second in range(2):
         assert website.candidate(key).post("/v1/hooks/ingest", event(second=second)).status == 201
@@ -102,7 +102,7 @@ def session_id(website, key) -> str:
 
 @pytest.fixture
 def open_visit(browser, website):
-    """`open_visit(path)`: a new window in Berlin's time zone, sharing nothing with other windows."""
+    """`open_visit(path)`: a new, isolated window in Berlin's time zone."""
     contexts = []
 
     def open_visit(path: str, width: int = DESKTOP, **options: Any) -> Visit:

@@ -1,4 +1,4 @@
-"""The docs page lists every group of operations, and either credential can try one."""
+"""The docs page lists every operation, and can call one with either credential."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ ME = "#operations-Organization-getMe"
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "reviewerToken"), (PHONE, "candidateKey")])
-def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, reviewer, key, width, scheme):
+def test_docs_page_lists_operations_and_can_call_one(open_visit, website, reviewer, key, width, scheme):
     visit = open_visit("/docs", width)
     page = visit.page
     page.wait_for_selector(".opblock-tag")
@@ -35,7 +35,7 @@ def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, re
     assert operation.locator("tr.response").count() >= 3
 
     token = reviewer.headers["Authorization"].removeprefix("Bearer ")
-    credential, shown = (token, "Northwind Traders") if scheme == "reviewerToken" else (key, '"candidate"')
+    credential, text = (token, "Northwind Traders") if scheme == "reviewerToken" else (key, '"candidate"')
     page.locator(".btn.authorize").click()
     form = page.locator(".auth-container", has_text=scheme)
     form.locator("input").fill(credential)
@@ -45,11 +45,11 @@ def test_docs_page_lists_every_operation_and_can_try_one(open_visit, website, re
         page.locator(f"{ME} {button}").click()
     response = page.locator(f"{ME} .live-responses-table tbody").inner_text()
     assert "200" in response
-    assert shown in response
+    assert text in response
     assert visit.is_clean()
 
 
-def test_link_opens_its_operation(open_visit):
+def test_links_open_their_operation(open_visit):
     page = open_visit("/docs#/Scores/putScore").page
     page.locator("#operations-Scores-putScore .parameters").first.wait_for()
     page.wait_for_function(
@@ -63,7 +63,7 @@ def test_link_opens_its_operation(open_visit):
 
 def test_policy_blocks_injected_scripts(open_visit):
     visit = open_visit("/start")
-    script = "Object.assign(document.createElement('script'), {textContent: 'window.intruded = 1'})"
+    script = "Object.assign(document.createElement('script'), {textContent: 'window.hacked = 1'})"
     visit.page.evaluate(f"document.body.append({script})")
-    assert visit.page.evaluate("window.intruded") is None
+    assert visit.page.evaluate("window.hacked") is None
     assert "Content Security Policy" in visit.messages[0]

@@ -1,4 +1,4 @@
-"""The page after submission: the session's status and the retention of its data."""
+"""The page after submission: the session's status and its data's retention."""
 
 import pytest
 
@@ -11,7 +11,9 @@ def complete(website, session_id, key):
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_submitted_session_is_shown_and_key_leaves_the_address(open_visit, website, session_id, key, width):
+def test_submitted_session_is_shown_and_key_is_removed_from_the_address(
+    open_visit, website, session_id, key, width
+):
     complete(website, session_id, key)
     visit = open_visit(f"/replay/{session_id}?key={key}", width)
     assert visit.heading() == "Thank you. We have received your work."
@@ -32,7 +34,7 @@ def test_retention_date_is_shown(open_visit, reviewer, website, session_id, key)
     reviewer.request("PATCH", "/v1/org/settings", {"retentionDays": None})
 
 
-def test_open_and_closed_sessions_are_shown_as_such(open_visit, reviewer, session_id, key):
+def test_open_and_expired_sessions_are_shown(open_visit, reviewer, session_id, key):
     path = f"/replay/{session_id}?key={key}"
     assert open_visit(path, PHONE).heading() == "Your session is still open"
     assert reviewer.post(f"/v1/sessions/{session_id}/close").status == 200
@@ -40,7 +42,7 @@ def test_open_and_closed_sessions_are_shown_as_such(open_visit, reviewer, sessio
 
 
 @pytest.mark.parametrize("path", ["{}?key=PST-AAAA-AAAA", "{}", "{}?key=", "nonsense?key={}"])
-def test_wrong_key_or_unknown_session_shows_nothing(open_visit, session_id, key, path):
+def test_invalid_key_or_unknown_session_is_not_found(open_visit, session_id, key, path):
     path = "/replay/" + path.format(key if "nonsense" in path else session_id)
     visit = open_visit(path, PHONE)
     assert visit.heading() == "Session not found"

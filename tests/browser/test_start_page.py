@@ -1,4 +1,4 @@
-"""The page behind an invitation's link: from key to consent, start, workspace and submission."""
+"""The invitation's page: consent, start, workspace and submission."""
 
 import io
 import json
@@ -16,16 +16,8 @@ TITLE = "Backend API Challenge"
 
 
 @pytest.fixture
-def agreed_key(website, key) -> str:
-    """A key whose candidate has agreed to the current disclosure."""
-    shown = website.candidate(key).get("/v1/candidate/consent")["disclosureHash"]
-    website.anonymous.post("/v1/candidate/consent", {"key": key, "disclosureHash": shown})
-    return key
-
-
-@pytest.fixture
 def started_key(website, key) -> str:
-    """The key of a session without events."""
+    """A key with a session without events."""
     start_session(website, key)
     return key
 
@@ -39,16 +31,21 @@ def start_command(key) -> str:
 
 
 def set_time(website, key, column, seconds_ago) -> None:
-    """Set a time of the key's session."""
-    website.execute(f"UPDATE sessions SET {column} = %s WHERE key_id = (SELECT id FROM candidate_keys "
-                    "WHERE key = %s)", website.stored_time(seconds_ago), key)  # fmt: skip
+    """Set a timestamp of the key's session."""
+    condition = "key_id = (SELECT id FROM candidate_keys WHERE key = %s)"
+    statement = f"UPDATE sessions SET {column} = %s WHERE {condition}"
+    website.execute(statement, website.stored_time(seconds_ago), key)
 
 
-def submit_zip(visit) -> None:
+def zip_file() -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("orders.py", "print(1)\n")
-    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    return packed.getvalue()
+
+
+def submit(visit, content: bytes) -> None:
+    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": content}
     visit.page.get_by_label("Or submit a zip of the folder").set_input_files(file)
     visit.page.get_by_role("button", name="Submit and end the session").click()
 
@@ -58,7 +55,7 @@ def is_started(website, key) -> bool:
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, website, key, width):
+def test_consent_start_and_workspace(open_visit, website, key, width):
     visit = open_visit(f"/start#{key}", width)
     page = visit.page
     assert visit.heading() == TITLE
@@ -89,7 +86,7 @@ def test_page_leads_from_key_to_consent_to_start_to_workspace(open_visit, websit
     assert page.locator(COMMAND).is_visible()
 
 
-def test_page_works_with_the_keyboard_alone(open_visit, website, key):
+def test_page_works_with_the_keyboard(open_visit, website, key):
     page = open_visit(f"/start#{key}").page
     page.locator("h1:visible").wait_for()
     while page.evaluate("document.activeElement.type") != "checkbox":
@@ -124,7 +121,7 @@ def test_script_can_be_read_first(open_visit, session_id, key):
     assert "Prepares a folder for a Proofstone assessment" in popup.value.locator("body").inner_text()
 
 
-def test_workspace_shows_what_has_arrived(open_visit, session_id, key):
+def test_workspace_shows_received_events(open_visit, session_id, key):
     visit = open_visit(f"/start#{key}", PHONE)
     assert visit.shows("Last event:")
     assert [row.split("\t") for row in visit.page.locator("[data-received] tr").all_inner_texts()] == [
@@ -133,7 +130,7 @@ def test_workspace_shows_what_has_arrived(open_visit, session_id, key):
     assert visit.is_clean()
 
 
-def test_workspace_warns_if_nothing_has_arrived(open_visit, website, started_key):
+def test_workspace_warns_if_no_events_arrive(open_visit, website, started_key):
     set_time(website, started_key, "created_at", 200)
     visit = open_visit(f"/start#{started_key}")
     assert visit.shows("Nothing has arrived from your tools")
@@ -141,33 +138,33 @@ def test_workspace_warns_if_nothing_has_arrived(open_visit, website, started_key
     assert not visit.page.get_by_text("Your session has started").is_visible()
 
 
-def test_workspace_says_when_the_time_is_up(open_visit, website, started_key):
+def test_workspace_shows_that_the_time_is_up(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", -120)
     visit = open_visit(f"/start#{started_key}")
     assert visit.shows("The time is up. Submit now: the session closes at")
     assert visit.page.locator("[role=timer]").inner_text() == "0:00"
 
 
-def test_work_can_be_submitted_for_ten_minutes_after_the_close(open_visit, website, started_key):
+def test_zip_can_be_submitted_until_ten_minutes_after_the_close(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", 60)
     visit = open_visit(f"/start#{started_key}", PHONE)
     assert visit.shows("The time is up and your session is closed. You can still submit until")
-    submit_zip(visit)
+    submit(visit, zip_file())
     assert visit.shows("You have submitted this assessment. Thank you!")
     assert website.candidate(started_key).get("/v1/candidate/workspace")["submission"]["format"] == "zip"
     assert visit.is_clean()
 
 
-def test_work_cannot_be_submitted_later(open_visit, website, started_key):
+def test_zip_cannot_be_submitted_later(open_visit, website, started_key):
     set_time(website, started_key, "closes_at", 11 * 60)
     visit = open_visit(f"/start#{started_key}")
     assert visit.shows("The time for this assessment is up")
     assert not visit.page.locator("[data-submission]").is_visible()
 
 
-def test_a_zip_can_be_submitted(open_visit, website, started_key):
+def test_submitting_a_zip_completes_the_session(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
-    submit_zip(visit)
+    submit(visit, zip_file())
     assert visit.shows("You have submitted this assessment. Thank you!")
     assert visit.shows("Submitted")
     state = website.candidate(started_key).get("/v1/candidate/workspace")
@@ -177,16 +174,14 @@ def test_a_zip_can_be_submitted(open_visit, website, started_key):
     assert visit.shows("Submitted")
 
 
-def test_a_file_that_is_no_zip_keeps_the_session_open(open_visit, website, started_key):
+def test_invalid_zip_keeps_the_session_open(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
-    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": b"not a zip"}
-    visit.page.get_by_label("Or submit a zip of the folder").set_input_files(file)
-    visit.page.get_by_role("button", name="Submit and end the session").click()
+    submit(visit, b"not a zip")
     visit.page.locator("[data-part=submit-failed]").wait_for()
     assert is_started(website, started_key)
 
 
-def test_page_follows_a_session_that_is_completed_elsewhere(open_visit, website, session_id, key):
+def test_page_updates_after_the_session_is_completed_elsewhere(open_visit, website, session_id, key):
     visit = open_visit(f"/start#{key}")
     assert visit.shows("Your session has started")
     website.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
@@ -194,13 +189,7 @@ def test_page_follows_a_session_that_is_completed_elsewhere(open_visit, website,
     assert visit.shows("You have submitted this assessment. Thank you!")
 
 
-def test_client_is_shown_only_if_its_installation_is_set(open_visit, agreed_key):
-    visit = open_visit(f"/start#{agreed_key}")
-    visit.page.get_by_role("button", name="Start", exact=True).wait_for()
-    assert "promptster" not in visit.page.content().lower()
-
-
-def test_the_clients_way_has_the_commands_for_each_system(browser, tmp_path):
+def test_client_has_commands_for_each_system(browser, tmp_path):
     with Service(tmp_path, BASE_URL=PUBLIC_ADDRESS, CLIENT_INSTALL="npm install -g ./client.tgz") as service:
         service.start(processes=1)
         reviewer = service.organization("Northwind Traders")
@@ -221,7 +210,7 @@ def test_the_clients_way_has_the_commands_for_each_system(browser, tmp_path):
         visit.page.context.close()
 
 
-def test_missing_key_can_be_typed_in_in_lower_case(open_visit, key):
+def test_key_can_be_entered_in_lower_case(open_visit, key):
     visit = open_visit("/start", PHONE)
     assert visit.heading() == "Your key is missing"
     assert visit.is_clean()
@@ -231,13 +220,13 @@ def test_missing_key_can_be_typed_in_in_lower_case(open_visit, key):
     assert visit.page.locator("dd code").inner_text() == key
 
 
-def test_unknown_or_expired_key_is_reported(open_visit, website, key):
+def test_unknown_and_expired_keys_are_reported(open_visit, website, key):
     assert open_visit("/start#PST-AAAA-AAAA", PHONE).heading() == "Unknown key"
     website.execute("UPDATE candidate_keys SET expires_at = %s WHERE key = %s", website.stored_time(60), key)
     assert open_visit(f"/start#{key}", PHONE).heading() == "This invitation has expired"
 
 
-def test_offline_page_can_retry(open_visit, key):
+def test_page_can_retry_after_being_offline(open_visit, key):
     page = open_visit("/start").page
     page.context.set_offline(True)
     page.evaluate(f"location.hash = '{key}'")
@@ -247,7 +236,7 @@ def test_offline_page_can_retry(open_visit, key):
     page.get_by_role("heading", name=TITLE).wait_for()
 
 
-def test_changed_disclosure_is_shown_again_and_not_agreed_to(open_visit, website, key):
+def test_changed_disclosure_requires_new_consent(open_visit, website, key):
     visit = open_visit("/start")
     visit.page.route("**/v1/candidate/consent", with_outdated_hash, times=1)
     visit.page.evaluate(f"location.hash = '{key}'")
@@ -263,12 +252,12 @@ def with_outdated_hash(route):
     route.fulfill(response=response, body=json.dumps(response.json() | {"disclosureHash": "yesterday"}))
 
 
-def test_page_explains_itself_without_javascript(open_visit, key):
+def test_page_without_javascript_shows_a_message(open_visit, key):
     visit = open_visit(f"/start#{key}", java_script_enabled=False)
     assert visit.heading() == "This page needs JavaScript"
 
 
-def test_paper_is_light_also_with_dark_colors(open_visit, key):
+def test_print_is_light_in_dark_mode(open_visit, key):
     page = open_visit(f"/start#{key}", color_scheme="dark").page
     page.emulate_media(media="print", color_scheme="dark")
     colors = "(element) => [getComputedStyle(element).color, getComputedStyle(element).backgroundColor]"

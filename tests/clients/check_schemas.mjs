@@ -1,4 +1,4 @@
-// Compile every schema of an OpenAPI document: node check_schemas.mjs openapi.json
+// Compile an OpenAPI document's schemas: node check_schemas.mjs openapi.json
 import { readFileSync } from "node:fs";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

@@ -1,4 +1,4 @@
-"""A webhook receiver on a loopback address, which verifies signatures as docs/webhooks.md shows."""
+"""A webhook receiver that verifies signatures with the function in docs/webhooks.md."""
 
 import json
 import queue
@@ -10,7 +10,7 @@ from verify import verify
 
 
 class Receiver(ThreadingHTTPServer):
-    """Collects messages; `wait_for` verifies and returns the first one of a type."""
+    """Collects messages. `wait_for` verifies them, and returns the first event of a type."""
 
     daemon_threads = True
 

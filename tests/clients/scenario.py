@@ -1,4 +1,4 @@
-"""A whole assessment with the generated Python client: python scenario.py URL TOKEN."""
+"""A complete assessment with the generated Python client: python scenario.py URL TOKEN."""
 
 import sys
 import time
@@ -38,10 +38,9 @@ assert len(keys) == 12
 
 def work(key: str) -> models.RedeemedSession:
     """Act as a candidate: consent, redeem, send events, complete."""
-    shown = get_consent.sync(client=anonymous, key=key)
-    give_consent.sync(
-        client=anonymous, body=models.NewConsent(key=key, disclosure_hash=shown.disclosure_hash)
-    )
+    disclosure_hash = get_consent.sync(client=anonymous, key=key).disclosure_hash
+    consent = models.NewConsent(key=key, disclosure_hash=disclosure_hash)
+    give_consent.sync(client=anonymous, body=consent)
     session = redeem_key.sync(client=anonymous, body=models.NewSession(key=key))
     candidate = AuthenticatedClient(url, key, prefix="", auth_header_name="X-API-Key")
     data = models.EnvelopeData.from_dict({"command": "pytest", "exitCode": 0})

@@ -1,4 +1,4 @@
-// A whole assessment with the generated TypeScript client: node scenario.js URL TOKEN
+// A complete assessment with the generated TypeScript client: node scenario.js URL TOKEN
 import assert from "node:assert/strict";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,4 +1,4 @@
-"""Clients generated as docs/clients.md says compile, and run a whole assessment."""
+"""Generated clients (docs/clients.md) compile and run a complete assessment."""
 
 import re
 import shutil
@@ -17,14 +17,14 @@ SECONDS = 120
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """A service with a worker that publishes events at once."""
+    """A service with a worker."""
     with Service(tmp_path_factory.mktemp("service")).start(processes=1) as service, service.worker():
         yield service
 
 
 @pytest.fixture(scope="module")
 def document(service, tmp_path_factory):
-    """The OpenAPI document of the running service, as a file."""
+    """The running service's OpenAPI document, as a file."""
     file = tmp_path_factory.mktemp("document") / "openapi.json"
     file.write_bytes(service.anonymous.get("/openapi.json").text)
     return file
@@ -44,7 +44,7 @@ def node(document, tmp_path_factory):
 
 
 def run(folder, *command):
-    """Run a command in a folder; returns its output."""
+    """Run a command in a folder and return its output."""
     done = subprocess.run(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS
     )
@@ -58,7 +58,7 @@ def arguments(service, organization):
 
 
 def snippet(language):
-    """The function in docs/webhooks.md that verifies a message."""
+    """Return the verification function in docs/webhooks.md."""
     return re.search(rf"```{language}\n(.*?)```", WEBHOOKS.read_text("utf-8"), re.DOTALL)[1]
 
 
@@ -67,16 +67,8 @@ def test_python_client(service, document, tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     locked = ("--require-hashes", "--no-deps", "-r", HERE / "requirements.txt")
     run(tmp_path, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *locked)
-    options = (
-        "--path",
-        document,
-        "--config",
-        HERE / "python.yml",
-        "--meta",
-        "none",
-        "--output-path",
-        "proofstone_client",
-    )
+    options = ("--path", document, "--config", HERE / "python.yml", "--meta", "none")
+    options += ("--output-path", "proofstone_client")
     generated = run(tmp_path, python, "-m", "openapi_python_client", "generate", *options)
     assert not re.search("WARNING|Unable", generated), generated
     (tmp_path / "verify.py").write_text(snippet("python"), encoding="utf-8")

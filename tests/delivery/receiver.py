@@ -19,7 +19,7 @@ class Message(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Responds with the next (status, headers, body) from `responses`, or else with `status`."""
+    """Responds with the next (status, headers, body) in `responses`, or with `status`."""
 
     daemon_threads = True
     status = 200

@@ -1,4 +1,4 @@
-"""Two organizations with one of every resource, and a real service with verbose logs."""
+"""Two organizations with one row of every resource, and a real service with verbose logs."""
 
 import os
 
@@ -44,7 +44,7 @@ def live_reviewer(service):
 
 @pytest.fixture(scope="session")
 def raw(service, live_reviewer):
-    """A client for raw bytes, with a token and the key of an open session."""
+    """A raw client with a token and an open session's key."""
     (key,) = cast.make_keys(live_reviewer, cast.make_assessment(live_reviewer), 1)
     session_id = cast.start_session(service, key["key"])
     token = live_reviewer.headers["Authorization"].split()[1]

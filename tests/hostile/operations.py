@@ -1,6 +1,6 @@
-"""All operations of the OpenAPI document, so the tests cover new endpoints automatically.
+"""The OpenAPI document's operations, so the tests cover new endpoints automatically.
 
-A valid request of each is made of the examples in its schemas, and of ids by path parameter.
+Valid requests are built from the schemas' examples, and from ids by path parameter.
 """
 
 import re
@@ -18,7 +18,7 @@ from schemas.fields import Reference, Text
 
 OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
 METHODS = ("get", "post", "put", "patch", "delete")
-# Examples for fields without one in the document.
+# Examples for fields that have none in the document.
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 LEVELS = [{"value": 1, "label": "Weak", "description": "Guesses."}, {"value": 2, "label": "Strong"}]
 EXAMPLES: dict[str, Any] = {
@@ -37,14 +37,14 @@ BY_TYPE: dict[str, Any] = {"string": "A text", "integer": 1, "number": 1, "boole
 class Operation:
     """One method of one path.
 
-    route -- method and path as in Flask, with `<name>` for each path parameter
-    query -- the required query parameters and a candidate's key, with examples
-    body -- a valid one with every documented field, and `<name>` for ids and keys; None without a body
-    texts, references -- the fields of the body that are a Text and a Reference
-    callers -- the credentials that it accepts; none if it needs none
-    scope -- of `auth.required`, or None
-    status -- of a success
-    rejects_unknown -- whether it rejects unknown names (R35)
+    route -- method and Flask path, with `<name>` for each path parameter
+    query -- examples of required query parameters, and a candidate's key
+    body -- a valid body with every documented field and `<name>` for ids and keys, or None
+    texts, references -- the body's Text and Reference fields
+    callers -- accepted credentials; empty if public
+    scope -- required scope, or None
+    status -- success status
+    rejects_unknown -- whether unknown names are rejected (R35)
     """
 
     method: str
@@ -68,7 +68,7 @@ class Operation:
 # Created on import, before a test binds the models to its database.
 APP = create_app(config.load({}))
 DOCUMENT: dict[str, Any] = openapi.document_of(APP)
-# What a body names by `<name>`: the path parameters, and the key of a candidate.
+# Fields that refer to rows: path parameters, and a candidate's key.
 _PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}
 _PLACEHOLDERS = {
     camel(name): f"<{name}>" for name in {*_PARAMETERS, "key"} - {"name", "model", "path", "provider"}
@@ -76,7 +76,7 @@ _PLACEHOLDERS = {
 
 
 def route_of(rule: Any, method: str) -> str:
-    """A route such as `GET /v1/rubrics/<rubric_id>`."""
+    """Return a route such as `GET /v1/rubrics/<rubric_id>`."""
     return f"{method} {re.sub('<[^<>]+:', '<', rule.rule)}"
 
 
@@ -93,19 +93,19 @@ def every_operation() -> list[Operation]:
 
 @cache
 def operations() -> list[Operation]:
-    """All operations except the model proxies and OTLP, which respond in their protocols' formats."""
+    """Return all operations except the model proxies and OTLP, which use their protocols' formats."""
     return [operation for operation in every_operation() if not operation.path.startswith(OTHER_FORMATS)]
 
 
 def request_bodies() -> dict[str, Any]:
-    """The schemas of the request bodies, by their classes' names."""
+    """Return the request bodies' schemas by class name."""
     arguments = [getattr(view, "arguments", {}) for view in APP.view_functions.values()]
     bodies = [by_location["json"] for by_location in arguments if "json" in by_location]
     return {type(body).__name__: body for body in bodies}
 
 
 def fill(template: Any, names: dict[str, Any]) -> Any:
-    """The template with the names' values in place of `<name>`."""
+    """Replace each `<name>` in the template."""
     if isinstance(template, dict):
         return {name: fill(value, names) for name, value in template.items()}
     if not isinstance(template, str):
@@ -116,9 +116,9 @@ def fill(template: Any, names: dict[str, Any]) -> Any:
 
 
 def create_missing(reviewer: Any, names: dict[str, Any], word: str = "one", theirs: str = "one") -> Any:
-    """The names, and for each further path parameter the id of a row, created with the POST of its collection.
+    """Create a row for each path parameter that is not in `names`, and return all names with their ids.
 
-    word, theirs -- in the texts of an organization's rows, and of a candidate's or session's
+    word, theirs -- added to the texts of the organization's rows, and of rows below a candidate or session
     """
     names = names.copy()
     routes = {operation.route.split(" ")[1] for operation in operations()}
@@ -128,12 +128,10 @@ def create_missing(reviewer: Any, names: dict[str, Any], word: str = "one", thei
         for name in (route.rpartition("<")[2].rstrip(">") for route in created):
             if name not in names:
                 body = fill(operation.body, names)
-                mark = theirs if path.startswith(("/v1/sessions/", "/v1/candidates/")) else word
-                body |= {text: f"{body[text]} {mark}" for text in operation.texts if body[text] is not None}
+                suffix = theirs if path.startswith(("/v1/sessions/", "/v1/candidates/")) else word
+                body |= {text: f"{body[text]} {suffix}" for text in operation.texts if body[text] is not None}
                 response = reviewer.post(fill(path, names), body)
-                assert response.status_code == 201, (
-                    f"{operation} with the examples of its body: {response.text}"
-                )
+                assert response.status_code == 201, f"{operation} with its example body: {response.text}"
                 (row, *_) = response.json.values()
                 names[name] = row["id"]
     return names

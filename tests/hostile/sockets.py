@@ -1,4 +1,4 @@
-"""A client that sends raw bytes and parses the responses as strictly as a proxy would."""
+"""A client that sends raw bytes and parses responses as strictly as a proxy."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ class Response:
 
 @dataclass(frozen=True)
 class RawClient:
-    """The service's port, and credentials: a reviewer's token and the key of an open session."""
+    """The service's port, a reviewer's token, and an open session with its key."""
 
     port: int
     token: str
@@ -41,12 +41,12 @@ class RawClient:
         return HOST + f"X-API-Key: {self.key}\r\n".encode()
 
     def event(self) -> bytes:
-        """Build the body of a new event."""
+        """Build a new event's body."""
         event = {"kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "data": {}}
         return json.dumps(event | {"id": str(uuid.uuid4()), "sessionId": self.session_id}).encode()
 
     def ingest(self, headers: bytes, body: bytes) -> bytes:
-        """Build an ingest request of the candidate."""
+        """Build a candidate's ingest request."""
         first = b"POST /v1/hooks/ingest HTTP/1.1\r\n"
         return first + self.candidate + JSON_TYPE + headers + b"\r\n" + body
 
@@ -56,7 +56,7 @@ class RawClient:
     def send(self, sent: bytes) -> list[Response]:
         """Send the bytes, close the sending side, and return all responses."""
         with self.connect() as connection:
-            with suppress(OSError):  # The service may close early; its response can still be read.
+            with suppress(OSError):  # If the service closes early, its response can still be read.
                 connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
             return parse_responses(receive_all(connection))
@@ -70,7 +70,7 @@ class RawClient:
 
 
 def with_length(request: bytes, body: bytes) -> bytes:
-    """Complete a request line and headers with Content-Length and body."""
+    """Add Content-Length and a body to a request line and headers."""
     return request + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
@@ -103,7 +103,7 @@ def parse_responses(received: bytes) -> list[Response]:
 
 
 def check(response: Response) -> None:
-    """Check the rules for every response, from gunicorn or the application (R26)."""
+    """Check the rules for all responses of gunicorn and the application (R26)."""
     assert response.status < 500, response.body
     assert not 300 <= response.status < 400
     if response.status >= 200:

@@ -1,4 +1,4 @@
-"""Every operation or command that changes data, and every read of a candidate's record, has one audit entry.
+"""Every change, and every read of a candidate's data, has one audit entry.
 
 The lists below name the exceptions.
 """
@@ -16,15 +16,15 @@ from models.webhooks import outcomes
 from rules.delivery.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 
-# Events are a record of their own, sealed and signed (docs/integrity.md).
+# Events are not audited, because they are sealed and signed themselves (docs/integrity.md).
 EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook"}
-# Statistics are not a candidate's record. Bundles are not found here: nobody has submitted one.
+# Statistics are not a candidate's data. Bundles are not found, because none was submitted.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadSubmission"}
-# Reads of a record outside /v1/sessions/{id} and /v1/candidates/{id}.
+# Reads of candidates' data outside /v1/sessions/{id} and /v1/candidates/{id}.
 EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults"}
 CHANGING = [operation for operation in operations() if operation.method != "GET"]
 READING = [operation for operation in operations() if operation.method == "GET"]
-# Whoever asks for a link is unknown; signing out everywhere records each sign-in that it ends, and the world has none.
+# A link's requester is unknown. Signing out everywhere records each ended sign-in, and the world has none.
 SIGN_IN = {"requestSignInEmail", "signOutEverywhere"}
 
 
@@ -38,7 +38,7 @@ def entries():
 
 
 def recorded_actions(world, operation):
-    """The actions that one call records. The call is rolled back."""
+    """Return the actions that one call records. The call is rolled back."""
     with db.atomic() as savepoint:
         before = entries()
         world.send(operation).get_data()
@@ -62,18 +62,14 @@ def test_every_changing_operation_is_recorded_once(world):
         )
 
 
-def test_every_read_of_a_record_is_recorded_once_and_no_other_read(world):
+def test_only_reads_of_candidates_data_are_recorded(world):
     for operation in READING:
         action = action_of(operation)
-        is_record = (
-            operation.path.startswith(("/v1/sessions/{", "/v1/candidates/{"))
-            and "reviewerToken" in operation.callers
-        )
-        is_recorded = (is_record and action not in NOT_RECORDED) or action in EXPORTS
-        expected = [action] if is_recorded else []
-        assert recorded_actions(world, operation) == expected, (
-            f"{operation}: use @audit.reading for reads of a candidate's data, and only for those."
-        )
+        is_of_candidate = operation.path.startswith(("/v1/sessions/{", "/v1/candidates/{"))
+        is_review = is_of_candidate and "reviewerToken" in operation.callers
+        expected = [action] if (is_review and action not in NOT_RECORDED) or action in EXPORTS else []
+        message = f"{operation}: use @audit.reading for reads of a candidate's data, and only for those."
+        assert recorded_actions(world, operation) == expected, message
 
 
 def test_rejected_requests_are_not_recorded(world):
@@ -94,11 +90,11 @@ def test_a_bundle_upload_is_recorded(app, candidate, session, anonymous):
     assert (entry.actor_kind, entry.actor_id, entry.came_from) == ("candidate", candidate.row.id, None)
 
 
-# Actions of the service
+# The service's own actions
 
 
 @pytest.mark.parametrize("trigger", ["worker", "reviewer"])
-def test_a_close_at_the_limit_is_an_action_of_the_service(app, clock, reviewer, organization, trigger):
+def test_closing_at_the_time_limit_is_recorded(app, clock, reviewer, organization, trigger):
     session = make_session(make_key(make_assessment(organization, time_limit_minutes=30)))
     clock.fixed += timedelta(minutes=36)
     if trigger == "worker":
@@ -109,13 +105,13 @@ def test_a_close_at_the_limit_is_an_action_of_the_service(app, clock, reviewer, 
     assert (entry.actor_kind, entry.actor_id, entry.subject_id) == ("service", None, session.id)
 
 
-def test_disabling_a_webhook_after_410_is_an_action_of_the_service(world):
+def test_disabling_a_webhook_after_410_is_recorded(world):
     outcomes.record(WebhookDelivery.claim(), WebhookResponse(status=410))
     entry = AuditEntry.get(AuditEntry.action == "disableWebhook")
     assert (entry.actor_kind, entry.subject_id) == ("service", world.own.ids["webhookId"])
 
 
-def test_removing_an_unused_upload_is_an_action_of_the_worker(app, clock, session):
+def test_removing_an_unused_upload_is_recorded(app, clock, session):
     upload = BundleUpload.open(session, "unused.tar.gz", max_bytes=1)
     clock.fixed += timedelta(hours=26)
     Worker(app.config).run_once()
@@ -125,7 +121,7 @@ def test_removing_an_unused_upload_is_an_action_of_the_worker(app, clock, sessio
 
 # Commands
 
-# Arguments and recorded actions of each changing command; `<name>` is a value of the fixture `arguments`.
+# Arguments and recorded actions of each changing command. The `values` fixture replaces `<name>`.
 COMMANDS = {
     "org create": (["Other Ltd"], ["createOrg"]),
     "org plan": (["<org>", "trial"], ["changePlan"]),
@@ -139,7 +135,7 @@ COMMANDS = {
     "deliveries bounce": (["alice@example.com"], ["markBounced"]),
     "retention run": (["--apply"], ["eraseCandidate"]),
 }
-# Commands that only read, or that change no organization's data.
+# Commands that only read, or do not change an organization's data.
 UNRECORDED_COMMANDS = {
     "db upgrade", "db status", "org list", "org show", "person list", "token list", "audit verify", "seals verify",
     "worker", "demo", "backup", "restore", "doctor", "run", "shell", "routes",
@@ -148,7 +144,7 @@ UNRECORDED_COMMANDS = {
 
 @pytest.fixture
 def values(app, clock, organization, reviewer, tmp_path):
-    """Values of the arguments; one organization with an overdue candidate and outdated metrics."""
+    """Values for the arguments: an organization with an overdue candidate and outdated metrics."""
     organization.update_columns(retention_days=30)
     session = make_closed_session(make_assessment(organization), envelope())
     clock.fixed += timedelta(days=31)
@@ -165,7 +161,7 @@ def values(app, clock, organization, reviewer, tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_changing_command_is_recorded(app, values, command):
+def test_changing_commands_are_recorded(app, values, command):
     arguments, actions = COMMANDS[command]
     before = entries()
     parameters = [values.get(argument, argument) for argument in arguments]

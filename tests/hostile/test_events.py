@@ -1,4 +1,4 @@
-"""Any JSON in `data` and `rawPayload` is accepted, and the session can still be closed and read."""
+"""`data` and `rawPayload` accept any JSON, and the session can still be closed and read."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.hostile.values import JSON_VALUES
 KINDS = (
     "prompt", "ai_response", "command", "file_diff", "tool_intent", "mcp_call", "test_run", "session_start", "odd",
 )  # fmt: skip
-MEMBERS = (
+DATA_FIELDS = (
     "exitCode", "command", "path", "toolName", "tool", "inputTokens", "outputTokens", "cacheReadTokens", "totalCost",
     "model", "passed", "failed", "ideSessionId", "meta", "attribution",
 )  # fmt: skip
@@ -30,10 +30,12 @@ def complete(candidate, session):
     return candidate.post("/v1/candidate/complete", {"key": candidate.row.key, "sessionId": str(session.id)})
 
 
-def test_hostile_data_is_stored_as_sent_and_the_session_can_be_closed_and_read(reviewer, candidate, session):
+def test_hostile_data_is_stored_unchanged_and_the_session_can_be_closed_and_read(
+    reviewer, candidate, session
+):
     sent = []
     for turn, value in enumerate(JSON_VALUES.values()):
-        data = b",".join(b'"%s": %s' % (field.encode(), value) for field in MEMBERS)
+        data = b",".join(b'"%s": %s' % (field.encode(), value) for field in DATA_FIELDS)
         for kind in KINDS[turn % 3 :: 3]:
             body = envelope(len(sent), kind, data)
             assert ingest(candidate, body).status_code == 201, (kind, value)
@@ -53,7 +55,7 @@ ODD = (
 
 
 @pytest.mark.parametrize("field", ["source", "actor", "provenance", "relatedEventIds", "anything"])
-def test_other_fields_of_an_envelope_may_be_of_any_type(candidate, session, field):
+def test_optional_envelope_fields_accept_any_type(candidate, session, field):
     for number, value in enumerate(ODD):
         body = envelope(number, "command", b'"command": "ls", "exitCode": 0', **{field: value})
         assert ingest(candidate, body).status_code == 201, value

@@ -49,7 +49,7 @@ def test_responses_match_the_document(world, who, mode):
 
 
 def check_operation(operation, mode, caller, ids):
-    """Call the operation with generated values; half of the calls use existing ids."""
+    """Call the operation with generated values. Half of the calls use existing ids."""
 
     @SETTINGS
     @hypothesis.given(operation.as_strategy(generation_mode=mode), strategies.booleans())
@@ -62,6 +62,6 @@ def check_operation(operation, mode, caller, ids):
             savepoint.rollback()
         case.validate_response(response, checks=CHECKS)
 
-    # An operation without parameters has no invalid requests.
+    # Operations without parameters have no invalid requests.
     with suppress(hypothesis.errors.Unsatisfiable):
         call()

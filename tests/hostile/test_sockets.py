@@ -1,4 +1,4 @@
-"""Hostile bytes against the real service: each request gets one error in the API's shape, others are served."""
+"""Malformed requests to the real service get one API error each, and other clients are still served."""
 
 import random
 from collections import Counter
@@ -15,7 +15,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 HEALTH = b"GET /v1/health HTTP/1.1\r\n" + HOST
 ANONYMOUS_INGEST = b"POST /v1/hooks/ingest HTTP/1.1\r\n" + HOST + JSON_TYPE
 
-# Each is not exactly one well-formed request: (bytes, the status of its only response).
+# Bytes, and the status of their only response.
 MALFORMED = {
     "noise": (bytes(range(128, 256)) + b"\r\n\r\n", 400),
     "NULs": (b"\x00" * 100 + b"\r\n\r\n", 400),
@@ -50,7 +50,7 @@ MALFORMED = {
 }  # fmt: skip
 
 INVALID_CHUNKS = {
-    "a size in other letters": b"zz\r\n{}\r\n0\r\n\r\n",
+    "a size that is not hexadecimal": b"zz\r\n{}\r\n0\r\n\r\n",
     "a negative size": b"-2\r\n{}\r\n0\r\n\r\n",
     "a size with 0x": b"0x2\r\n{}\r\n0\r\n\r\n",
     "no size": b"\r\n{}\r\n0\r\n\r\n",
@@ -66,7 +66,7 @@ INVALID_CHUNKS = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_request_gets_one_error(raw, name):
+def test_malformed_requests_get_one_error(raw, name):
     sent, status = MALFORMED[name]
     assert raw.statuses(sent) == [status]
 
@@ -77,7 +77,7 @@ def test_invalid_chunks_get_one_error(raw, name):
 
 
 @pytest.mark.parametrize("name", INVALID_CHUNKS)
-def test_invalid_chunks_are_not_read_without_a_credential(raw, name):
+def test_chunks_are_not_read_without_a_credential(raw, name):
     assert raw.statuses(ANONYMOUS_INGEST + CHUNKED + b"\r\n" + INVALID_CHUNKS[name]) == [401]
 
 
@@ -86,7 +86,7 @@ def test_valid_chunks_are_accepted(raw, size):
     assert raw.statuses(raw.ingest(CHUNKED, chunked(raw.event(), size))) == [201]
 
 
-def test_chunks_may_have_extensions_and_trailers(raw):
+def test_chunk_extensions_and_trailers_are_accepted(raw):
     event = raw.event()
     body = b"%x;name=value\r\n%s\r\n0\r\nX-Checksum: 1\r\n\r\n" % (len(event), event)
     assert raw.statuses(raw.ingest(CHUNKED, body)) == [201]
@@ -97,19 +97,20 @@ def test_the_size_limit_applies_to_chunked_bodies(raw):
     assert raw.statuses(first + chunked(b" " * (MEBIBYTE + 1), 65536)) == [413]
 
 
-def test_a_length_over_the_limit_is_rejected_before_the_body_arrives(raw):
+def test_a_too_large_length_is_rejected_before_the_body_arrives(raw):
     assert raw.statuses(raw.ingest(b"Content-Length: 99999999999\r\n", b"{")) == [413]
 
 
-def test_a_large_body_can_be_sent_to_its_end_although_it_is_rejected(raw):
+def test_a_rejected_large_body_can_be_sent_completely(raw):
     """Otherwise many clients report a broken pipe instead of the response."""
     head = b"POST /v1/assessments HTTP/1.1\r\n" + HOST + b"Connection: close\r\n"
+    # Larger than the kernel's buffers.
     request = with_length(head, b" " * 12 * MEBIBYTE)
-    # More than the kernel buffers. On a busy machine, sending it can take longer than the service waits.
-    assert any(is_rejected_after_its_end(raw, request) for _ in range(5))
+    # On a busy machine, sending it can take longer than the service waits.
+    assert any(is_rejected_after_complete_body(raw, request) for _ in range(5))
 
 
-def is_rejected_after_its_end(raw, request):
+def is_rejected_after_complete_body(raw, request):
     with raw.connect() as connection:
         try:
             connection.sendall(request)
@@ -124,7 +125,7 @@ def test_a_truncated_body_is_rejected(raw):
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b""])
-def test_with_a_short_or_missing_length_body_and_rest_are_rejected(raw, length):
+def test_a_short_or_missing_length_rejects_the_body_and_its_rest(raw, length):
     assert raw.statuses(raw.ingest(length, raw.event() + b"\r\n\r\n")) == [400, 400]
 
 
@@ -180,7 +181,7 @@ def test_unknown_methods_are_rejected(raw, method):
 
 
 @pytest.mark.parametrize("host", [b"", b"Host: \r\n", b"Host: a b\r\n", b"Host: <x>\r\n", b"Host: [::1\r\n"])
-def test_no_host_header_breaks_a_response(raw, host):
+def test_host_headers_do_not_cause_server_errors(raw, host):
     for target in (b"/v1/health", b"/", b"/openapi.json", b"/docs", b"/nowhere"):
         assert raw.statuses(b"GET %s HTTP/1.1\r\n%s\r\n" % (target, host))[0] in (200, 400, 404)
 
@@ -191,7 +192,7 @@ def test_expect_100_continue_is_answered(raw):
     assert raw.statuses(raw.ingest(headers, event)) == [100, 201]
 
 
-def test_others_are_served_while_requests_never_end(raw):
+def test_other_requests_are_served_during_unfinished_requests(raw):
     unfinished = [
         HEALTH,
         HEALTH[:10],
@@ -213,8 +214,7 @@ def test_a_body_that_never_arrives_is_rejected(raw):
     assert response.status == 400
 
 
-def test_mutated_requests_break_nothing(service, raw):
-    """Afterwards exactly the rows exist whose requests were answered with 201."""
+def test_mutated_requests_only_store_acknowledged_rows(service, raw):
     rng = random.Random(SEED)
     before, created = count_rows(service), Counter()
     for _ in range(2000):
@@ -235,9 +235,9 @@ def requests(raw):
     """Build valid requests, some for resources that do not exist."""
     event = raw.event()
     assessment = b'{"title": "Orders", "role": "Engineer", "taskBrief": "Fix it.", "timeLimitMinutes": 90}'
-    foreign = b"01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
-    keys = b"POST /v1/assessments/%s/keys HTTP/1.1\r\n" % foreign
-    stats = b"GET /v1/assessments/%s/cohort-stats?sessionId=%s HTTP/1.1\r\n" % (foreign, foreign)
+    unknown = b"01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+    keys = b"POST /v1/assessments/%s/keys HTTP/1.1\r\n" % unknown
+    stats = b"GET /v1/assessments/%s/cohort-stats?sessionId=%s HTTP/1.1\r\n" % (unknown, unknown)
     consent = b"GET /v1/candidate/consent?key=%s HTTP/1.1\r\n" % raw.key.encode()
     reviewer = raw.reviewer + JSON_TYPE
     return [

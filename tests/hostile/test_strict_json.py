@@ -1,4 +1,4 @@
-"""The strict JSON parser and the splitting of batches, on plain bytes (R27)."""
+"""Strict JSON parsing and splitting of batches (R27)."""
 
 import json
 
@@ -20,12 +20,12 @@ def test_invalid_bodies_are_rejected(name):
 
 
 def nested(levels, innermost=b"1"):
-    """Build an object with this many levels, itself included."""
+    """Build an object with this many levels, including itself."""
     return b'{"data":' + b"[" * (levels - 1) + innermost + b"]" * (levels - 1) + b"}"
 
 
 @pytest.mark.parametrize("verbatim", [(), VERBATIM])
-def test_32_levels_are_accepted_and_33_rejected_even_in_data(verbatim):
+def test_more_than_32_levels_are_rejected_even_in_data(verbatim):
     assert strict_object(nested(MAX_DEPTH), verbatim)
     assert strict_object(nested(MAX_DEPTH - 1, b"{}"), verbatim)
     for body in (nested(MAX_DEPTH + 1), nested(MAX_DEPTH, b"{}"), nested(MAX_DEPTH, b"[]"), nested(50_000)):
@@ -34,7 +34,7 @@ def test_32_levels_are_accepted_and_33_rejected_even_in_data(verbatim):
         assert "32 levels" in rejected.value.sentence
 
 
-def test_sibling_brackets_and_brackets_in_strings_are_not_levels():
+def test_siblings_and_brackets_in_strings_are_not_levels():
     assert strict_object(b'{"a": [' + b"[[]]," * 1000 + b'"' + b"[{" * 1000 + b'"]}')
 
 
@@ -83,7 +83,7 @@ def test_only_the_outermost_data_is_exempt(body):
         strict_object(body, VERBATIM)
 
 
-def test_surrogate_pairs_and_escaped_control_characters_are_text():
+def test_surrogate_pairs_and_escaped_control_characters_are_accepted():
     assert strict_object(rb'{"a": "\ud83d\udca9", "b": "\u0001\u001b\u007f\u2028"}')["a"] == "\U0001f4a9"
 
 
@@ -116,8 +116,8 @@ fragments = st.sampled_from(
 
 @settings(deadline=None, max_examples=100)
 @given(batches, st.data())
-def test_a_split_batch_has_the_entries_of_the_whole_as_they_were_sent(text, data):
-    """Also after random damage, unless the batch is rejected."""
+def test_splitting_preserves_the_entries_text(text, data):
+    """Even after random damage, unless the batch is rejected."""
     start = data.draw(st.integers(0, len(text)))
     damaged = text[:start] + data.draw(fragments) + text[start + data.draw(st.integers(0, 3)) :]
     for body in (text, damaged):
@@ -126,17 +126,16 @@ def test_a_split_batch_has_the_entries_of_the_whole_as_they_were_sent(text, data
             strict_object(rest.encode())
         except (NotJson, Invalid):
             continue
-        whole = json.loads(body)
-        assert repr([json.loads(entry) for entry in entries]) == repr(
-            whole["events"]
-        )  # NaN is not equal to itself.
-        assert json.loads(rest) == whole | {"events": []}
+        batch = json.loads(body)
+        # NaN is not equal to itself.
+        assert repr([json.loads(entry) for entry in entries]) == repr(batch["events"])
+        assert json.loads(rest) == batch | {"events": []}
         position = 0
         for entry in entries:
             position = body.index(entry, position) + len(entry)
 
 
-def test_no_intact_batch_is_rejected():
+def test_splitting_accepts_any_entry():
     entries = ['{"n" : 1.50}', '"\\u0000\\ud800"', "NaN", "9" * 5000, '{"a":1,"a":2}', "[]", "null"]
     text = ' { "other" : [[]], "events" :\n[ ' + " ,\t".join(entries) + '] , "more": {"events": [1]} } '
     assert split_array(text, "events", 500) == (

@@ -1,6 +1,6 @@
-"""Callers of one organization send every id of another one to every operation, in path, query and body.
+"""Callers send another organization's ids to every operation, in path, query and body.
 
-They find, change and learn nothing.
+They cannot read, change or detect its rows.
 """
 
 import json
@@ -21,11 +21,10 @@ from tests.hostile.world import (
     snapshot,
 )
 
-# The quick tests send the matching ids of the other organization as a permitted caller, the slow ones every id as
-# every caller.
+# Quick tests send the matching ids as a permitted caller. Slow tests send every id as every caller.
 EXTENTS = pytest.mark.parametrize("extent", ["matching", pytest.param("every", marks=pytest.mark.slow)])
 CALLERS = ("writer", "reader", "candidate", "finished")
-# Fields that name a row or an object. `evidence` names events.
+# Fields that refer to a row or an object. `evidence` refers to events.
 REFERENCES = {name for operation in every_operation() for name in operation.references}
 REFERENCES |= {"sessionId", "evidence", "bundleKey"}
 
@@ -38,9 +37,8 @@ class Walk:
         own = world.own
         finished = Caller.candidate(world.app, own.finished.key)
         self.callers = dict(zip(CALLERS, (own.reviewer, own.reader, own.candidate, finished), strict=True))
-        self.foreign = [
-            *dict.fromkeys(map(str, [*world.foreign.ids.values(), world.foreign.organization.id]))
-        ]
+        ids = [*world.foreign.ids.values(), world.foreign.organization.id]
+        self.foreign = [*dict.fromkeys(map(str, ids))]
         self.foreign.remove("quality")  # both organizations have this criterion
 
     def call(self, caller_name, operation, path=None, body=None, query=None):
@@ -53,7 +51,7 @@ class Walk:
         }
         caller = self.callers[caller_name]
         send = partial(caller.request, operation.method, "/", headers, data=body, environ_overrides=environ)
-        # These respond in their protocols' formats. No proxy is configured, and no telemetry is in the body.
+        # These operations use their protocols' formats. No proxy is configured, and the body has no telemetry.
         return send() if operation.path.startswith(OTHER_FORMATS) else rolled_back(send)
 
     def callers_of(self, operation, extent):
@@ -62,7 +60,7 @@ class Walk:
         return ("writer",) if "reviewerToken" in operation.callers else ("candidate",)
 
     def foreign_ids_in_path(self, operation, extent):
-        """Path parameters: all with the matching foreign ids, and each with every foreign id."""
+        """Yield path parameters with the matching foreign ids, and each parameter with every foreign id."""
         matching = {name: self.world.foreign.ids[name] for name in operation.path_parameters}
         if set(matching) - {"criterion"}:
             yield matching
@@ -77,7 +75,7 @@ class Walk:
         return [str(ids[{"evidence": "eventId", "bundleKey": "objectKey"}.get(field, field)])]
 
     def check_error(self, caller_name, operation, response):
-        """Check an error of a foreign id: it depends on the caller, never on whether the row exists."""
+        """Check that the error depends on the caller, not on whether the row exists."""
         credential = "reviewerToken" if caller_name in ("writer", "reader") else "candidateKey"
         if not operation.callers:
             assert response.status_code in (403, 404), (caller_name, operation)
@@ -108,7 +106,7 @@ def test_foreign_ids_in_a_path_are_not_found(walk, extent):
 
 
 @EXTENTS
-def test_queries_return_nothing_of_another_organization(walk, extent):
+def test_queries_return_no_foreign_data(walk, extent):
     before = snapshot()
     every = [*walk.foreign, "open@example.com"]
     for operation in every_operation():
@@ -122,7 +120,7 @@ def test_queries_return_nothing_of_another_organization(walk, extent):
 
 @EXTENTS
 def test_foreign_ids_in_a_body_are_rejected(walk, extent):
-    """As unknown ids are: 400 with the field's name for what a reviewer refers to (R8), else 404."""
+    """Like unknown ids: 400 with the field's name for a reviewer's reference (R8), otherwise 404."""
     before = snapshot()
     accepted = set()
     for operation in every_operation():
@@ -151,8 +149,7 @@ def test_a_foreign_bundle_is_not_verified(walk):
 
 
 @pytest.mark.slow
-def test_every_operation_is_called_by_every_caller(walk):
-    """With own ids, no response contains foreign data."""
+def test_responses_to_own_ids_contain_no_foreign_data(walk):
     for operation in every_operation():
         for caller_name in CALLERS:
             response = walk.call(caller_name, operation)

@@ -1,4 +1,4 @@
-"""Hostile paths, queries, methods and credentials, on every operation."""
+"""Hostile paths, queries, methods and credentials for every operation."""
 
 from functools import partial
 
@@ -8,10 +8,9 @@ from tests.hostile.operations import operations
 from tests.hostile.values import INVALID_CREDENTIALS, INVALID_IDS, QUERY_VALUES
 from tests.hostile.world import NOT_FOUND, UNAUTHENTICATED, rolled_back, snapshot
 
-# Every operation with every value.
 pytestmark = pytest.mark.slow
 
-# A changed upload URL is rejected as a whole, since all of it is signed.
+# A changed upload URL is rejected, because it is signed.
 WITH_IDS = [operation for operation in operations() if {*operation.path_parameters} - {"objectKey"}]
 WITH_QUERY = [operation for operation in operations() if operation.query_parameters]
 PROTECTED = [operation for operation in operations() if operation.callers]
@@ -38,9 +37,9 @@ def test_ids_of_other_resources_are_not_found(world):
     before = snapshot()
     for operation in WITH_IDS:
         for parameter in operation.path_parameters:
-            # A candidate has the id of the key.
-            same = {"keyId", "candidateId"} if parameter in ("keyId", "candidateId") else {parameter}
-            for row_id in (row_id for name, row_id in world.own.ids.items() if name not in same):
+            # A candidate's id is the key's id.
+            names = {"keyId", "candidateId"} if parameter in ("keyId", "candidateId") else {parameter}
+            for row_id in (row_id for name, row_id in world.own.ids.items() if name not in names):
                 response = world.call(operation, world.path(operation, **{parameter: row_id}))
                 assert response.json == NOT_FOUND, (operation, parameter)
     assert snapshot() == before
@@ -54,7 +53,7 @@ def test_ids_are_case_insensitive(world):
 
 
 @pytest.mark.parametrize("operation", WITH_QUERY, ids=str)
-def test_hostile_queries_break_no_operation(world, operation):
+def test_rejected_queries_change_nothing(world, operation):
     before = snapshot()
     for parameter in operation.query_parameters:
         for value in QUERY_VALUES:
@@ -64,7 +63,7 @@ def test_hostile_queries_break_no_operation(world, operation):
     assert snapshot() == before
 
 
-def test_a_query_that_is_not_utf_8_is_rejected(world):
+def test_queries_with_nul_or_invalid_utf_8_are_rejected(world):
     for operation in WITH_QUERY:
         for parameter in operation.query_parameters:
             for hostile in ("%00", "a%00", "\xff", "%ED%A0%80%00"):
@@ -72,7 +71,7 @@ def test_a_query_that_is_not_utf_8_is_rejected(world):
                 assert response.status_code == 400, (operation, parameter, hostile)
 
 
-def test_every_invalid_credential_gets_the_same_401(world):
+def test_all_invalid_credentials_get_the_same_401(world):
     before = snapshot()
     for operation in PROTECTED:
         for headers in INVALID_CREDENTIALS:
@@ -87,7 +86,7 @@ def test_every_invalid_credential_gets_the_same_401(world):
 def test_unsupported_methods_are_rejected_with_allow(world):
     before = snapshot()
     for operation in operations():
-        # As an id, `export` is not found.
+        # `export` also matches {candidateId}.
         paths = {operation.path, operation.path.replace("/candidates/export", "/candidates/{candidateId}")}
         known = {other.method for other in operations() if other.path in paths}
         known |= {"OPTIONS"} | ({"HEAD"} if "GET" in known else set())
@@ -114,7 +113,7 @@ def test_options_lists_the_methods_and_has_no_body(world):
         assert (response.status_code, response.data, response.content_type) == (200, b"", None)
 
 
-def test_unknown_urls_get_an_error_in_the_common_shape(world):
+def test_unknown_urls_get_an_api_error(world):
     before = snapshot()
     for path in UNKNOWN:
         for method in ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "FOO"):
@@ -123,9 +122,9 @@ def test_unknown_urls_get_an_error_in_the_common_shape(world):
     assert snapshot() == before
 
 
-def test_doubled_leading_and_trailing_slashes_are_served_directly(world):
+def test_leading_and_trailing_slashes_are_ignored_without_a_redirect(world):
     for operation in world.served():
-        # An event's id may contain slashes, so another one changes the id.
+        # An event id can contain slashes, so a trailing slash changes the id.
         for form in ("/{}", "//{}", *([] if "eventId" in operation.path_parameters else ["{}/"])):
             assert world.call(operation, form.format(world.path(operation))).status_code < 300, operation
 
@@ -137,7 +136,7 @@ def test_a_doubled_slash_inside_a_path_is_not_found(world):
 
 
 def test_no_response_sets_a_cookie_or_allows_other_origins(world):
-    # The cookie of signing in: tests/access/test_sign_ins.py.
+    # tests/access/test_sign_ins.py tests the sign-in's cookie.
     for operation in (each for each in operations() if not each.path.startswith("/v1/sign-in")):
         response = world.call(operation, **{"Origin": "https://other.example", "Cookie": "session=x"})
         preflight = {"Origin": "https://other.example", "Access-Control-Request-Method": operation.method}

@@ -1,10 +1,10 @@
-"""Input from hostile or broken clients. JSON values are raw bytes, since some are not valid JSON."""
+"""Hostile and malformed input. JSON values are raw bytes, because some are not valid JSON."""
 
 DEEP = 10_000
 LONG = 70_000
 SOME_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 
-# Values of a field: valid JSON.
+# Field values that are valid JSON.
 JSON_VALUES: dict[str, bytes] = {
     "null": b"null",
     "true": b"true",
@@ -27,7 +27,7 @@ JSON_VALUES: dict[str, bytes] = {
     "lone surrogate": rb'"\ud800"',
     "surrogates in the wrong order": rb'"\udc00\ud800"',
     "control characters": rb'"a\u0001\u001b[31m\u007f\u0085"',
-    "header injection": rb'"a\r\nBcc: somebody@example.com"',
+    "header injection": rb'"a\r\nBcc: mallory@example.com"',
     "emoji": '"\U0001f469\u200d\U0001f4bb\U0001f3f4"'.encode(),
     "right to left": '"\u202egpj.exe \u0627\u0644"'.encode(),
     "combining": ('"' + "e\u0301" * 300 + '"').encode(),
@@ -50,7 +50,7 @@ JSON_VALUES: dict[str, bytes] = {
     "list of 1,000": b"[" + b",".join([b'"x"'] * 1000) + b"]",
 }
 
-# Values of a field: not strict JSON.
+# Field values that are not strict JSON.
 INVALID_JSON_VALUES: dict[str, bytes] = {
     "5,000 digits": b"9" * 5000,
     "NaN": b"NaN",
@@ -71,7 +71,7 @@ INVALID_JSON_VALUES: dict[str, bytes] = {
     "two values": b"1, 2",
 }
 
-# Values of a query parameter, percent-encoded.
+# Percent-encoded query parameters.
 QUERY_VALUES: tuple[str, ...] = (
     "", "%20", "0", "-1", "-9999", "9999", "1.0", "1e3", "0x10", "1_000", "%2B5", "+5", "- 5", "null", "true", "NaN",
     "%D9%A1%D9%A2", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "9" * 100, "9" * 5000,
@@ -80,7 +80,7 @@ QUERY_VALUES: tuple[str, ...] = (
     SOME_ID.upper(), "PST-ABCD-EFGH", "pst-", "csv", "pending",
 )  # fmt: skip
 
-# Values of a path parameter, decoded, a byte per character.
+# Decoded path parameters, one byte per character.
 INVALID_IDS: tuple[str, ...] = (
     "1", "-1", "0", "null", "undefined", "not-a-uuid", ".", "..", " ", "%", "'", "\\", "*", "9" * 5000, "x" * 100_000,
     "%00", "\x00", "a\x00b", "\xff\xfe", "\xed\xa0\x80", "\xc0\xae", "\r\nX: y", "\xf0\x9f\x91\xa9", "\xe2\x80\xae",
@@ -100,15 +100,15 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "single quotes": (b"{'a': 1}", JSON_TYPE, 400),
     "a comment": (b"{} // no comment", JSON_TYPE, 400),
     "two objects": (b"{}{}", JSON_TYPE, 400),
-    "half an object": (b'{"title": "x', JSON_TYPE, 400),
+    "a truncated object": (b'{"title": "x', JSON_TYPE, 400),
     "a byte-order mark": (b"\xef\xbb\xbf{}", JSON_TYPE, 400),
     "UTF-16": ('{"title": "x"}'.encode("utf-16"), JSON_TYPE, 400),
     "UTF-32": ('{"title": "x"}'.encode("utf-32-le"), JSON_TYPE, 400),
     "invalid UTF-8": (b'{"\xff": 1}', JSON_TYPE, 400),
     "NUL in a name": (rb'{"a\u0000": 1}', JSON_TYPE, 400),
     "a surrogate in a name": (rb'{"x": {"\udfff": 1}}', JSON_TYPE, 400),
-    "the same name, escaped": (rb'{"x": 1, "\u0078": 1}', JSON_TYPE, 400),
-    "a name twice, deep inside": (b'{"x": [[{"y": 1, "y": 2}]]}', JSON_TYPE, 400),
+    "an escaped duplicate name": (rb'{"x": 1, "\u0078": 1}', JSON_TYPE, 400),
+    "a nested duplicate name": (b'{"x": [[{"y": 1, "y": 2}]]}', JSON_TYPE, 400),
     "33 levels": (b'{"x":' + b"[" * 32 + b"]" * 32 + b"}", JSON_TYPE, 400),
     "10,000 levels": (b'{"x":' * DEEP + b"1" + b"}" * DEEP, JSON_TYPE, 400),
     "a huge number in an unknown field": (b'{"x": 9223372036854775808}', JSON_TYPE, 400),

@@ -1,4 +1,4 @@
-"""Two organizations with one of every resource, and the rules for every response."""
+"""Two organizations with one row of every resource, and the rules for all responses."""
 
 import json
 import uuid
@@ -19,19 +19,19 @@ from schemas.base import camel
 from tests.hostile.operations import Operation, create_missing, fill, operations
 from tests.hostile.values import SOME_ID
 
-# Part of every name in the other organization; no hostile value contains it.
+# In every name of the other organization, and in no hostile value.
 FOREIGN_MARK = "Zanzibar"
 INTERNALS = (
     "Traceback", "peewee", "psycopg", "sqlite", "werkzeug", "marshmallow", "SELECT", "UPDATE", ".py", "0x7f", "<html",
 )  # fmt: skip
 NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
 UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
-# Fields that an error may have in addition to those of R26.
-MORE_MEMBERS = {"used", "quota", "assessments", "entries", "parts"}
+# Optional fields of an error, in addition to R26.
+OPTIONAL_ERROR_FIELDS = {"used", "quota", "assessments", "entries", "parts"}
 
 
 class Tenant:
-    """An organization with one of every resource, keys in each state, and an assessment without keys."""
+    """An organization with one row of every resource, keys in each state, and an assessment without keys."""
 
     def __init__(self, app: Flask, name: str):
         self.organization: Organization = factories.make_organization(name)
@@ -62,23 +62,18 @@ class Tenant:
         ids = create_missing(self.reviewer, ids, name, name)
         self.names = ids | {"session_id": self.session.id}
         del ids["key"]
-        self._ids = {camel(parameter): row_id for parameter, row_id in ids.items()}
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """The ids by path parameter."""
-        return self._ids.copy()
+        self.ids = {camel(parameter): row_id for parameter, row_id in ids.items()}
 
 
 class World:
-    """Calls use the credentials of `own`; nothing of `foreign` may appear in a response."""
+    """Sends requests with `own`'s credentials. No response may contain data of `foreign`."""
 
     def __init__(self, app: Flask):
         self.app = app
         self.own = Tenant(app, "Acme")
         self.foreign = Tenant(app, FOREIGN_MARK)
         self.anonymous = Caller(app)
-        # Record the first use now, so no call changes the token's row. The clock is stopped.
+        # Record the tokens' first use now, so later calls do not change their rows. The clock is stopped.
         for reviewer in (self.own.reviewer, self.own.reader):
             reviewer.get("/v1/me")
 
@@ -88,7 +83,7 @@ class World:
         return self.own.candidate if operation.callers else self.anonymous
 
     def path(self, operation: Operation, **ids: Any) -> str:
-        own = self.own.ids
+        own = self.own.ids.copy()
         if (operation.method, operation.path) == ("PATCH", "/v1/assessments/{assessmentId}"):
             own["assessmentId"] = self.own.fresh.id
         if operation.path.endswith("/allow-redeem"):
@@ -101,28 +96,21 @@ class World:
         return operation.path.format(**unknown | own | ids)
 
     def served(self) -> list[Operation]:
-        """The operations that succeed with the ids and bodies of this world."""
+        """Return the operations that succeed with this world's ids and bodies."""
         return [operation for operation in operations() if self.call(operation).status_code < 300]
 
     def body(self, operation: Operation) -> dict[str, Any] | None:
-        """A valid body with every field of the operation."""
+        """Build a valid body with all of the operation's fields."""
         body = fill(operation.body, self.own.names)
         return body | {"groups": {str(self.own.key.id): "Group A"}} if "groups" in (body or ()) else body
 
     def query(self, operation: Operation) -> str:
-        """The required parameters."""
+        """Build the required query parameters."""
         return urlencode(fill(operation.query, self.own.names))
 
-    def call(
-        self,
-        operation: Operation,
-        path: str | None = None,
-        body: bytes | None = None,
-        query: str | None = None,
-        **headers: str,
-    ) -> TestResponse:
-        """Call as a permitted caller and roll back. Path and query are sent unescaped, a byte per character."""
-        return rolled_back(lambda: self.send(operation, path, body, query, **headers))
+    def call(self, *arguments: Any, **options: Any) -> TestResponse:
+        """Like `send`, but check the response and roll back."""
+        return rolled_back(lambda: self.send(*arguments, **options))
 
     def send(
         self,
@@ -132,7 +120,7 @@ class World:
         query: str | None = None,
         **headers: str,
     ) -> TestResponse:
-        """Call without checks and rollback."""
+        """Send a request as a permitted caller. Path and query are not escaped: one byte per character."""
         if body is None and operation.body is not None:
             body = json.dumps(self.body(operation)).encode()
         caller = self.caller(operation)
@@ -147,7 +135,7 @@ class World:
 
 
 def rolled_back(call: Callable[[], TestResponse]) -> TestResponse:
-    """Call, check the response and return it. Rolls back only a success: an error must not change anything."""
+    """Send a request and check the response. Roll back only a success: an error must not change anything."""
     with db.atomic() as savepoint:
         response = call()
         response.get_data()
@@ -158,7 +146,7 @@ def rolled_back(call: Callable[[], TestResponse]) -> TestResponse:
 
 
 def check(response: TestResponse) -> None:
-    """Check the rules for every response (R26, R32)."""
+    """Check the rules for all responses (R26, R32)."""
     assert response.status_code < 500, response.text
     assert not 300 <= response.status_code < 400
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -174,7 +162,7 @@ def check_error(response: TestResponse) -> None:
     error = response.json
     assert error["error"]
     assert error["code"]
-    assert set(error) <= {"error", "code", "details"} | MORE_MEMBERS
+    assert set(error) <= {"error", "code", "details"} | OPTIONAL_ERROR_FIELDS
     assert ("details" in error) == (error["code"] == "invalid_request")
     for detail in error.get("details", ()):
         assert set(detail) == {"path", "message"}
@@ -184,13 +172,13 @@ def check_error(response: TestResponse) -> None:
 
 
 def snapshot() -> dict[str, list[tuple]]:
-    """Every row of every table."""
+    """Return all rows of all tables."""
     tables = [model._meta.table_name for model in models.TABLES]
     return {table: sorted(db.execute_sql(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables}
 
 
 def field_paths(value: Any, path: tuple = ()) -> Iterator[tuple]:
-    """The path of every field of a body, at any depth, with the first entry of each list."""
+    """Yield the path of every field at any depth, with only the first entry of each list."""
     children = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         children = enumerate(value[:1])
@@ -200,7 +188,7 @@ def field_paths(value: Any, path: tuple = ()) -> Iterator[tuple]:
 
 
 def body_with(body: Any, path: tuple, value: bytes) -> bytes:
-    """The body as JSON with the raw bytes `value` at a path."""
+    """Serialize the body with raw bytes at a path."""
     placeholder = uuid.uuid4().hex
     text = json.dumps(_replace(body, path, placeholder)).encode()
     return text.replace(f'"{placeholder}"'.encode(), value)

@@ -1,14 +1,16 @@
-"""Reviewers' and candidates' steps over HTTP."""
+"""Reviewers' and candidates' requests."""
 
+import hashlib
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.live.client import Client, Response
+from tests.live.client import Client, Response, call
 from tests.live.service import Service
 
 MAX_KEYS_PER_REQUEST = 50
-# Copies of the session's event NUMBER, which differ in that word.
-MULTIPLY = """
+# Copy the session's event, and replace NUMBER in each copy.
+COPY_EVENT = """
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)
     INSERT INTO events (session_id, event_id, kind, source, time_ns, received_at, late, subject, size, verdict,
         envelope)
@@ -47,8 +49,15 @@ def give_consent(service: Service, key: str) -> None:
     assert service.anonymous.post("/v1/candidate/consent", {"key": key}).status == 200
 
 
+def agree_to_recording(service: Service, key: str) -> None:
+    """Consent to the current disclosure."""
+    disclosure = service.anonymous.get(f"/v1/candidate/consent?key={key}")
+    body = {"key": key, "disclosureHash": disclosure["disclosureHash"]}
+    assert service.anonymous.post("/v1/candidate/consent", body).status == 200
+
+
 def start_session(service: Service, key: str) -> str:
-    """Give consent and redeem the key; returns the session's id."""
+    """Give consent, redeem the key, and return the session's id."""
     give_consent(service, key)
     return service.anonymous.post("/v1/candidate/redeem", {"key": key})["sessionId"]
 
@@ -65,6 +74,24 @@ class Candidate(Client):
         """Send an event, by default a new prompt."""
         return self.post("/v1/hooks/ingest", event() if sent is None else sent)
 
+    def open_upload(self) -> dict[str, Any]:
+        return self.post("/v1/candidate/upload-url", {"sessionId": self.session_id}).json
+
+    def upload(self, upload: dict[str, Any], bundle: bytes) -> Response:
+        url, headers = urlsplit(upload["uploadUrl"]), {"Content-Type": "application/gzip"}
+        return call(self.port, "PUT", f"{url.path}?{url.query}", bundle, headers=headers, seconds=60)
+
+    def submit(self, upload: dict[str, Any], bundle: bytes, **fields: Any) -> Response:
+        """Submit an uploaded bundle."""
+        details = {"bundleSize": len(bundle), "bundleSha256": hashlib.sha256(bundle).hexdigest()}
+        body = {"sessionId": self.session_id, "bundleKey": upload["objectKey"]} | details | fields
+        return self.post("/v1/candidate/submit-code", body)
+
+    def submit_git_bundle(self, bundle: bytes) -> None:
+        headers = self.headers | {"Content-Type": "application/x-git-bundle"}
+        response = call(self.port, "PUT", "/v1/candidate/submission", bundle, headers=headers, seconds=60)
+        assert response.status == 200, response.text
+
     def complete(self) -> Response:
         return self.post("/v1/candidate/complete", {"key": self.key, "sessionId": self.session_id})
 
@@ -74,13 +101,13 @@ def make_candidate(service: Service, reviewer: Client, assessment: dict[str, Any
 
 
 def send_copies(service: Service, candidate: Candidate, sent: dict[str, Any], count: int) -> None:
-    """Send an event with the id NUMBER, and store copies of it, `count` in total."""
+    """Send an event with NUMBER in its id, and copy it `count` - 1 times in the database."""
     assert candidate.ingest(sent).status == 201
-    service.execute(MULTIPLY, count - 1, service.stored_id(candidate.session_id))
+    service.execute(COPY_EVENT, count - 1, service.stored_id(candidate.session_id))
 
 
 def event(kind: str = "prompt", second: int = 0, **fields: Any) -> dict[str, Any]:
-    """Build an event as a client sends it."""
+    """Build an event."""
     ts = f"2026-04-01T09:{second // 60:02}:{second % 60:02}.000Z"
     body = {"id": str(uuid.uuid4()), "kind": kind, "ts": ts, "v": 1, "source": "terminal", "data": {}}
     return body | fields

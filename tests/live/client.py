@@ -1,4 +1,4 @@
-"""An HTTP client, and ways to send requests concurrently."""
+"""An HTTP client, and helpers for concurrent requests."""
 
 import http.client
 import json
@@ -23,16 +23,15 @@ class Response:
         return json.loads(self.text)
 
     def __getitem__(self, name: str) -> Any:
-        """A field of the JSON object."""
         return self.json[name]
 
 
 def call(
     port: int, method: str, path: str, body: bytes | None, *, headers: dict[str, str], seconds: float
 ) -> Response:
-    """Send one request over a new connection. Raises one of CONNECTION_ERRORS without a complete response.
+    """Send a request over a new connection. Raise one of CONNECTION_ERRORS without a complete response.
 
-    seconds -- how long to wait for each part of the response
+    seconds -- timeout for each part of the response
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
@@ -44,7 +43,7 @@ def call(
 
 
 class Client:
-    """Client of a service on this machine, for any number of threads."""
+    """A thread-safe client of a service on this machine."""
 
     def __init__(self, port: int, timeout: float = 60, **headers: str):
         self.port = port
@@ -71,7 +70,7 @@ class Client:
 
 
 def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Start all calls at the same time, each in a thread; returns their results."""
+    """Start all calls at the same time, each in a thread, and return their results."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
@@ -83,7 +82,7 @@ def run_concurrently(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 class Load:
-    """Repeats each call in a thread until the `with` block ends, which raises the first failure."""
+    """Repeats each call in a thread during the `with` block, and raises the first failure at its end."""
 
     def __init__(self, calls: Sequence[Callable[[], Any]]):
         self._stopped = threading.Event()

@@ -1,6 +1,6 @@
-"""Services on each database, shared by a test run, and installations of a test's own.
+"""Services on each database: one for all tests, and separate installations.
 
-Nothing is rolled back in a shared service: each test uses its own assessment.
+The shared service is not rolled back: each test uses its own assessment.
 """
 
 import os
@@ -13,7 +13,7 @@ from tests.live.cast import make_assessment, make_candidate
 from tests.live.service import Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-# The memory of the web process: on SQLite it includes the database's.
+# On SQLite, the web process's memory includes the database's.
 ON_SQLITE_ONLY = ("test_memory.py",)
 
 
@@ -64,16 +64,16 @@ def installation(request, tmp_path):
 
 @pytest.fixture
 def own_server():
-    """A PostgreSQL server that the test may stop, fill and replicate."""
+    """A PostgreSQL server that the test can stop, fill and replicate."""
     with postgres.start(tcp=True) as server:
         if not server.can_restart:
-            pytest.skip("The server of TEST_DATABASE_URL is not controlled by the tests.")
+            pytest.skip("The tests do not control TEST_DATABASE_URL's server.")
         yield server
 
 
 @pytest.fixture
 def bind():
-    """Bind the models of this process to a database for the test."""
+    """Bind this process's models to a database for the test."""
     before = models.db.obj
     yield models.bind
     models.db.close_all()
@@ -86,6 +86,6 @@ def pytest_collection_modifyitems(items):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         if item.path.name in ON_SQLITE_ONLY and parameters.get("installation") == "postgresql":
             items.remove(item)
-        # PostgreSQL, which allows more concurrency, is enough for the quick tests.
+        # Quick tests only use PostgreSQL, which allows more concurrency.
         if parameters.get("live_database_url") == "sqlite":
             item.add_marker(pytest.mark.slow)

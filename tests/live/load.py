@@ -9,7 +9,7 @@ from tests.live.service import Service, wait_until
 
 
 class Exchange(NamedTuple):
-    """A request with its response; times are of the monotonic clock."""
+    """A request's response and monotonic times."""
 
     started_at: float
     ended_at: float
@@ -44,17 +44,17 @@ class Callers:
 
     def wait_for_successes(self) -> None:
         target = self._succeeded() + 200
-        wait_until(lambda: self._succeeded() > target, "Requests do not succeed.")
+        wait_until(lambda: self._succeeded() > target, "Requests did not succeed.")
 
     def assert_worker_delivers(self) -> None:
         invite(self.reviewer, self.assessment, "alice@example.com")
-        wait_until(lambda: "saved" in self._invitation_states(), "The worker delivers nothing.")
+        wait_until(lambda: "saved" in self._invitation_states(), "The worker did not deliver.")
 
     def _invitation_states(self) -> list[str]:
         return [key["invite"]["state"] for key in list_keys(self.reviewer, self.assessment) if key["invite"]]
 
     def assert_rejected_with_503_and_nothing_lost(self) -> None:
-        """A request that was committed as its connection broke is stored without having been acknowledged."""
+        """Requests whose connection broke during the commit can be stored without a response."""
         for exchange in self.rejected:
             assert_unavailable(exchange.response)
         created = [exchange.response for exchange in self.exchanges if exchange.response.status == 201]

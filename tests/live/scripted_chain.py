@@ -1,6 +1,6 @@
-"""Sign and verify events as the candidate's client does (docs/candidate-client.md, section 7).
+"""Sign and verify events like the candidate's client (docs/candidate-client.md, section 7).
 
-Shares no code with the service: it is the other side of the same contract.
+Independent of the service's code, because it tests the contract from the other side.
 """
 
 import base64
@@ -19,7 +19,7 @@ SIGNATURE_DIGITS = 128
 
 
 class Chain:
-    """The signatures of a session's events, in a file that all processes of the client share and lock."""
+    """A session's signature chain, in a file that the client's processes share and lock."""
 
     def __init__(self, log: Path, seed: bytes):
         self.log = log
@@ -34,22 +34,22 @@ class Chain:
         with self.log.open("a+") as log:
             fcntl.flock(log, fcntl.LOCK_EX)
             log.seek(0)
-            before = log.read()[-SIGNATURE_DIGITS - 1 :].strip()
-            sig = self.key.sign(message(event, before)).hex()
+            previous = log.read()[-SIGNATURE_DIGITS - 1 :].strip()
+            sig = self.key.sign(message(event, previous)).hex()
             log.write(sig + "\n")
-        # The first event of a chain has no `prevSig`.
-        return event | {"sig": sig} | ({"prevSig": before} if before else {})
+        # A chain's first event has no `prevSig`.
+        return event | {"sig": sig} | ({"prevSig": previous} if previous else {})
 
 
-def message(event: dict[str, Any], before: str) -> bytes:
-    """The ten fields that a signature covers."""
+def message(event: dict[str, Any], previous: str) -> bytes:
+    """Build the text that a signature covers."""
     data = hashlib.sha256(canonical(event["data"]).encode()).hexdigest()
-    names = [event[name] for name in ("id", "sessionId", "ts", "kind", "source")]
-    return "\n".join(["PST-EVT-V1", *names, str(event["v"]), data, before, ""]).encode()
+    fields = [event[name] for name in ("id", "sessionId", "ts", "kind", "source")]
+    return "\n".join(["PST-EVT-V1", *fields, str(event["v"]), data, previous, ""]).encode()
 
 
 def canonical(value: Any) -> str:
-    """Canonical JSON."""
+    """Format canonical JSON."""
     if isinstance(value, dict):
         ordered = sorted(value, key=lambda name: name.encode())
         return "{" + ",".join(f"{text(name)}:{canonical(value[name])}" for name in ordered) + "}"
@@ -74,20 +74,19 @@ def text(value: str) -> str:
 
 
 def encode(fields: dict[str, Any]) -> bytes:
-    """A request body: the fields in their order, their values in canonical form."""
-    return (
-        "{" + ",".join(f"{text(name)}:{canonical(value)}" for name, value in fields.items()) + "}"
-    ).encode()
+    """Serialize a request body in field order, with canonical values."""
+    members = (f"{text(name)}:{canonical(value)}" for name, value in fields.items())
+    return f"{{{','.join(members)}}}".encode()
 
 
 def verify(signed_log: dict[str, Any]) -> int:
-    """Check the chain and the signatures of a signed log; returns the number of events."""
+    """Verify a signed log's chain and signatures, and return the number of events."""
     public_key = Ed25519PublicKey.from_public_bytes(base64.b64decode(signed_log["signingPubkey"]))
-    before = ""
+    previous = ""
     for row in signed_log["events"]:
-        assert (row["prevSig"] or "") == before
-        signed = message(row["payload"], before)
+        assert (row["prevSig"] or "") == previous
+        signed = message(row["payload"], previous)
         public_key.verify(bytes.fromhex(row["sig"]), signed)
         assert row["eventHash"] == hashlib.sha256(signed).hexdigest()
-        before = row["sig"]
+        previous = row["sig"]
     return len(signed_log["events"])

@@ -1,11 +1,11 @@
-"""The candidate's two programs, written from docs/candidate-client.md without any of their code.
+"""The candidate's two programs, reimplemented from docs/candidate-client.md.
 
     cli = Cli(port, "pst-abcd-efgh", tmp_path)
     cli.start()
     cli.send(cli.event("prompt", {"text": "Why are orders lost?"}))
     cli.done(bundle)
 
-A response that the real program could not decode fails the test.
+Responses that the real program could not decode fail the test.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from tests.live.scripted_responses import (
     COMPLETED,
     CONSENT,
     HOSTED_BOOT,
-    PROVIDER_REFUSAL,
+    PROVIDER_ERROR,
     REDEEMED,
     SESSION,
     SIGNED_LOG,
@@ -36,13 +36,13 @@ from tests.live.scripted_responses import (
 )
 
 VERSION = "1.10.0"
-# The programs' timeouts (section 1), five times as long, since tests share the machine.
+# Five times the programs' timeouts (section 1), because tests share the machine.
 HOOK_SECONDS, CALL_SECONDS, PUT_SECONDS = 5 * 3, 5 * 15, 5 * 300
 JSON = {"Content-Type": "application/json"}
 
 
 class Cli:
-    """The command line program on a candidate's machine, with the key as the candidate typed it."""
+    """The command line program, with the key as the candidate typed it."""
 
     def __init__(self, port: int, typed_key: str, folder: Path):
         self.port = port
@@ -53,7 +53,7 @@ class Cli:
 
     @classmethod
     def resumed(cls, port: int, folder: Path) -> Self:
-        """Another process of the same client, such as a hook, with the state in the folder."""
+        """Create another process of the same client, such as a hook, from the saved state."""
         saved = json.loads((folder / "session.json").read_text())
         cli = cls(port, saved["key"], folder)
         cli.session, cli.seed = saved["session"], bytes.fromhex(saved["seed"])
@@ -73,27 +73,18 @@ class Cli:
         """`start KEY --accept-tos`."""
         path = f"/v1/cli/version-check?version={VERSION}"
         assert self.fetch("GET", path, VERSION_CHECK, token=False)["updateRequired"] is False
-        shown = self.get_consent()
-        assert shown["disclosure"]["captures"]
-        assert self.consent(shown["disclosureHash"]).status == 200
+        consent = self.fetch("GET", f"/v1/candidate/consent?key={quote(self.key)}", CONSENT, token=False)
+        assert consent["disclosure"]["captures"]
+        body = {"key": self.key, "disclosureHash": consent["disclosureHash"]}
+        assert self.call("POST", "/v1/candidate/consent", body, token=False).status == 200
         self.redeem()
         self.start_work()
 
-    def get_consent(self) -> dict[str, Any]:
-        return self.fetch("GET", f"/v1/candidate/consent?key={quote(self.key)}", CONSENT, token=False)
-
-    def consent(self, disclosure_hash: str | None = None) -> Response:
-        body = {"key": self.key} | ({"disclosureHash": disclosure_hash} if disclosure_hash else {})
-        return self.call("POST", "/v1/candidate/consent", body, token=False)
-
-    def try_to_redeem(self) -> Response:
-        """Redeem with a new key pair."""
+    def redeem(self) -> None:
+        """Redeem with a new key pair, and save the session."""
         self.seed = os.urandom(32)
         body = {"key": self.key, "signingPubKey": self.chain.public_key}
-        return self.call("POST", "/v1/candidate/redeem", body, token=False)
-
-    def redeem(self) -> None:
-        self.session = decode(self.try_to_redeem(), REDEEMED)
+        self.session = self.fetch("POST", "/v1/candidate/redeem", REDEEMED, body, token=False)
         assert all(self.session[name] for name in ("sessionId", "sessionToken", "assessmentId"))
         # An empty list would stop `start`.
         assert self.session["allowedTools"] is None or self.session["allowedTools"]
@@ -101,27 +92,23 @@ class Cli:
         (self.folder / "session.json").write_text(json.dumps(state))
 
     def start_work(self) -> None:
-        """The part of `start` that a later `start` without a key repeats."""
+        """Do what `start` without a key repeats later."""
         commit = {"sessionId": self.session_id, "commitSha": "4b825dc"}
         self.fetch("POST", "/v1/candidate/workspace-commit", ANYTHING, commit)
-        token, provider = self.session["sessionToken"], "/v1/proxy"
-        message = {
-            "model": "claude-haiku-4-5",
-            "max_tokens": 4,
-            "messages": [{"role": "user", "content": "ping"}],
-        }
-        self.probe(f"{provider}/anthropic/v1/messages", message, {"X-API-Key": token})
-        question = {"model": "gpt-4o-mini", "input": "ping", "max_output_tokens": 16, "stream": False}
-        self.probe(f"{provider}/openai/v1/responses", question, {"Authorization": f"Bearer {token}"})
-        capture = {"status": "installed", "installed": ["vscode"], "extensionVersion": "0.3.1"}
-        data = {"editorVersion": "promptster-cli", "editorCapture": capture}
+        token, messages = self.session["sessionToken"], [{"role": "user", "content": "ping"}]
+        body = {"model": "claude-haiku-4-5", "max_tokens": 4, "messages": messages}
+        self.probe("/v1/proxy/anthropic/v1/messages", body, {"X-API-Key": token})
+        body = {"model": "gpt-4o-mini", "input": "ping", "max_output_tokens": 16, "stream": False}
+        self.probe("/v1/proxy/openai/v1/responses", body, {"Authorization": f"Bearer {token}"})
+        editor = {"status": "installed", "installed": ["vscode"], "extensionVersion": "0.3.1"}
+        data = {"editorVersion": "promptster-cli", "editorCapture": editor}
         assert self.send(self.event("session_start", data, "cli"), in_foreground=True).status < 300
         self.check_device("start")
 
     def probe(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
-        """Try a provider's proxy. The service has no provider key, so it rejects in the provider's format."""
+        """Try a model proxy. Without a provider key, the service rejects it in the provider's format."""
         response = self.call("POST", path, body, token=False, headers=headers)
-        assert decode(response, PROVIDER_REFUSAL, 403)["error"]["message"]
+        assert decode(response, PROVIDER_ERROR, 403)["error"]["message"]
 
     def check_device(self, checkpoint: str) -> None:
         digests = dict.fromkeys(("hostnameHash", "usernameHash"), hashlib.sha256(b"name").hexdigest())
@@ -137,7 +124,7 @@ class Cli:
     # While working (section 4.2)
 
     def event(self, kind: str, data: dict[str, Any], source: str = "claude-code", **fields: Any) -> dict:
-        """The next signed event of the session, with nine fractional digits in its time."""
+        """Build and sign the session's next event, with nanoseconds in its time."""
         ts = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "123Z")
         head = {"id": str(uuid.uuid4()), "sessionId": self.session_id, "ts": ts, "kind": kind}
         return self.chain.append({**head, "source": source, "v": 1, "data": data, **fields})
@@ -151,7 +138,7 @@ class Cli:
         return self.call("POST", "/v1/candidate/upload-url", {"sessionId": self.session_id})
 
     def put(self, upload: dict[str, Any], bundle: bytes) -> Response:
-        # The URL has the public host; the service listens on this machine. It needs no other credential.
+        # The URL has the public host, but the service listens on this machine. No other credential is needed.
         url = urlsplit(upload["uploadUrl"])
         assert url.scheme in ("http", "https")
         headers = {"Content-Type": "application/gzip", "Content-Length": str(len(bundle))}
@@ -174,7 +161,7 @@ class Cli:
         return self.fetch("GET", f"/v1/sessions/{self.session_id}", SESSION)
 
     def explain(self, rationale: str) -> dict[str, Any]:
-        """Record a decision with the recent activity; returns the activity."""
+        """Record a decision with the recent activity, and return the activity."""
         path = f"/v1/sessions/{self.session_id}/recent-activity?minutes=20"
         activity = self.fetch("GET", path, ACTIVITY)
         decision = {"decisionId": str(uuid.uuid4()), "title": "Decision rationale", "rationale": rationale}
@@ -188,7 +175,7 @@ class Cli:
     # done (section 4.3)
 
     def done(self, bundle: bytes) -> dict[str, Any]:
-        """`done`; returns the response to complete."""
+        """`done`. Return the response to `complete`."""
         self.check_device("done")
         assert self.submit(self.upload(bundle), bundle).status < 300
         return self.complete()
@@ -202,7 +189,7 @@ class Cli:
     def fetch(
         self, method: str, path: str, shape: Any, body: dict[str, Any] | None = None, **options: Any
     ) -> Any:
-        """Send a request that must succeed; returns the decoded response."""
+        """Send a request that must succeed, and return the decoded response."""
         return decode(self.call(method, path, body, **options), shape)
 
     def call(
@@ -219,7 +206,7 @@ class Cli:
 
 
 class Extension:
-    """The editor's extension: it has the candidate key, signs nothing, and retries what got no 2xx."""
+    """The editor's extension. It has the candidate key, does not sign, and retries requests without a 2xx."""
 
     def __init__(self, port: int, key: str, session_id: str):
         self.port = port
@@ -235,7 +222,7 @@ class Extension:
         return {**head, **author, "v": 1, "kind": kind, "data": data}
 
     def flush(self, events: list[dict[str, Any]]) -> list[Response]:
-        """Send events, three at a time; returns the responses in their order."""
+        """Send events, three at a time, and return their responses in order."""
         with ThreadPoolExecutor(3) as threads:
             return list(threads.map(self._send, events))
 

@@ -1,10 +1,10 @@
-"""The types into which the candidate's programs decode responses (docs/candidate-client.md), checked as strictly."""
+"""The candidate's programs' response types (docs/candidate-client.md), checked as strictly as they do."""
 
 from typing import Any
 
 from tests.live.client import Response
 
-# Null, absent fields and further fields fit everywhere.
+# Null, absent fields and unknown fields are always valid.
 TEXTS = [str]
 ANYTHING: dict[str, Any] = {}
 BRIEF = {
@@ -52,11 +52,11 @@ SIGNED_LOG = {
     "events": [SIGNED_EVENT | {"sigVerified": bool, "payload": ANYTHING}],
 }
 ERROR = {"error": str, "code": str, "completedAt": str}
-PROVIDER_REFUSAL = {"error": {"message": str, "type": str}}
+PROVIDER_ERROR = {"error": {"message": str, "type": str}}
 
 
 def decode(response: Response, shape: Any, status: int = 200) -> Any:
-    """The JSON of a response with this status and shape."""
+    """Check a response's status and shape, and return its JSON."""
     assert response.status == status, response.text
     check(response.json, shape, "response")
     return response.json
@@ -74,5 +74,5 @@ def check(value: Any, shape: Any, path: str) -> None:
         for item in value:
             check(item, shape[0], f"{path}[]")
     else:
-        # An integer has no fraction, and true is no number.
+        # Not isinstance, because a bool is an int.
         assert type(value) is shape, f"{path}: {value!r}"

@@ -36,10 +36,12 @@ WORKER_READY = "The worker is ready."
 class Service:
     """One installation: a database, a web process, workers, and one log.
 
-    folder -- for the log, mail and bundles
-    database_url -- by default a SQLite file in `folder`
-    settings -- by environment name, for all processes
+    folder -- for the log, emails and bundles
+    database_url -- defaults to a SQLite file in `folder`
+    settings -- environment variables of all processes
     """
+
+    web: subprocess.Popen
 
     def __init__(self, folder: Path, database_url: str | None = None, **settings: str):
         self.folder = folder
@@ -53,36 +55,34 @@ class Service:
             "WEBHOOK_ALLOWED_NETWORKS": f"{HOST}/32",
         } | settings
         self.port = 0
-        self.web: subprocess.Popen | None = None
 
     # Processes
 
     def start(self, processes: int = 2, port: int = 0, application: str = "app:create_app()") -> Self:
-        """Upgrade the database and start the web process; returns when it responds. Port 0 is any free one."""
+        """Upgrade the database, start the web process and wait until it responds. Port 0 is any free port."""
         self.flask("db", "upgrade")
-        # Passing the open socket keeps the port from being taken by another process.
+        # gunicorn inherits the open socket, so no other process can take the port.
         with socket.create_server((HOST, port)) as listener:
             self.port, descriptor = listener.getsockname()[1], listener.fileno()
             options = f"--bind fd://{descriptor} --workers {processes}"
             command = ["-m", "gunicorn", application]
             web = self.web = self.spawn(command, pass_fds=[descriptor], GUNICORN_CMD_ARGS=options)
-        wait_until(lambda: self._is_running(web) and self.responds(), "The service does not respond.")
+        wait_until(lambda: self._is_running(web) and self.responds(), "The service did not respond.")
         return self
 
     def stop(self) -> int:
-        """Stop the web process gracefully; returns its exit status."""
-        assert self.web is not None
+        """Stop the web process gracefully, and return its exit status."""
         return stop_process(self.web)
 
     @contextmanager
     def worker(self, **settings: str) -> Iterator[subprocess.Popen]:
-        """Run a worker; stopped gracefully at the end if it is still running."""
+        """Run a worker, and stop it gracefully at the end of the block."""
         ready_before = self.log().count(WORKER_READY)
         process = self.spawn(["-m", "flask", "worker"], **settings)
         try:
             wait_until(
                 lambda: self._is_running(process) and self.log().count(WORKER_READY) > ready_before,
-                "The worker does not start.",
+                "The worker did not start.",
             )
             yield process
         finally:
@@ -97,20 +97,15 @@ class Service:
             )  # fmt: skip
 
     def flask(self, *arguments: str) -> str:
-        """Run a `flask` command; returns its output."""
+        """Run a `flask` command and return its output."""
         command = [sys.executable, "-m", "flask", *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=self._environment({}), check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def web_processes(self) -> list[int]:
-        """The ids of gunicorn's running worker processes."""
-        assert self.web is not None
+        """Return the ids of gunicorn's running worker processes."""
         return [pid for pid in children(self.web.pid) if is_running(pid)]
-
-    def kill_web_process(self) -> None:
-        """Kill one of gunicorn's worker processes (kill -9); gunicorn starts another one."""
-        kill(self.web_processes()[0])
 
     def responds(self, within_seconds: float = 5) -> bool:
         try:
@@ -119,23 +114,23 @@ class Service:
             return False
 
     def log(self) -> str:
-        """The output of all processes."""
+        """Return the output of all processes."""
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
-        # Without the developer's own settings.
+        # Excludes the developer's own settings.
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return inherited | {"PYTHON_DOTENV_DISABLED": "1", "PYTHONUNBUFFERED": "1"} | self.settings | settings
 
     def _is_running(self, process: subprocess.Popen) -> bool:
-        assert process.poll() is None, f"A process ended at its start:\n{self.log()}"
+        assert process.poll() is None, f"A process exited during startup:\n{self.log()}"
         return True
 
     # Callers
 
     def organization(self, name: str, plan: str = "self_hosted") -> Client:
-        """Create an organization; returns a reviewer with the scope `write`."""
+        """Create an organization, and return a client with a `write` token."""
         token = self.flask("org", "create", name, "--plan", plan).split()[-1]
         return Client(self.port, Authorization=f"Bearer {token}")
 
@@ -149,18 +144,18 @@ class Service:
     # Direct access to the database
 
     def execute(self, statement: str, *values: Any) -> list[tuple]:
-        """Run one statement (`%s` for a value) in its own transaction; returns its rows, if any."""
+        """Run a statement with `%s` parameters in its own transaction, and return its rows."""
         with closing(self.connect()) as connection, connection:
             cursor = connection.cursor()
             cursor.execute(statement if self.is_postgres else statement.replace("%s", "?"), values)
             return cursor.fetchall() if cursor.description else []
 
     def stored_id(self, text: str) -> str:
-        """An id as stored in the database: SQLite has no dashes."""
+        """Format an id as stored in the database: without dashes in SQLite."""
         return text if self.is_postgres else text.replace("-", "")
 
     def stored_time(self, seconds_ago: float) -> Any:
-        """A past time as stored in the database."""
+        """Format a past time as stored in the database."""
         time = datetime.now(UTC) - timedelta(seconds=seconds_ago)
         return time if self.is_postgres else format_timestamp(time)
 
@@ -181,7 +176,7 @@ class Service:
 
 
 def stop_process(process: subprocess.Popen) -> int:
-    """Terminate the process and wait for it; returns its exit status."""
+    """Terminate the process, wait for it, and return its exit status."""
     if process.poll() is None:
         process.terminate()
     try:
@@ -192,18 +187,18 @@ def stop_process(process: subprocess.Popen) -> int:
 
 
 def kill(pid: int) -> None:
-    """Kill the process (kill -9) and wait until it is gone."""
+    """Kill the process (kill -9) and wait until it has exited."""
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not is_running(pid), f"The process {pid} was not killed.")
 
 
 def children(pid: int) -> list[int]:
-    """The ids of a process's children (Linux)."""
+    """Return the ids of a process's children (Linux)."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:
-    """Check that the process exists and is not a zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -212,7 +207,7 @@ def is_running(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], Any], failure: str, seconds: float = TIMEOUT_SECONDS) -> Any:
-    """Poll until the condition is true; returns its value, or fails with the message."""
+    """Wait until the condition is true and return its value, or fail with the message."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, failure

@@ -13,18 +13,18 @@ class Standby(EmbeddedServer):
         super().__init__(tcp=True)
 
     def url_of_both(self, database: str) -> str:
-        """The URL that finds the database on whichever server accepts writes."""
+        """Return a URL that connects to the server that accepts writes."""
         ports = f"{self.primary.port},{self.port}"
         query = f"host=127.0.0.1,127.0.0.1&port={ports}&target_session_attrs=read-write"
         return f"postgresql://postgres@/{database}?{query}"
 
     def promote(self) -> None:
-        """Become the primary; returns when it accepts writes."""
+        """Become the primary, and wait until it accepts writes."""
         assert self._popen([self.programs / "pg_ctl", "promote", "-w", "-D", "data"]).wait() == 0
 
     def wait_until_synchronized(self) -> None:
         positions = "SELECT pg_current_wal_lsn() = replay_lsn FROM pg_stat_replication"
-        wait_until(lambda: self.primary.query(positions) == [(True,)], "The standby does not catch up.")
+        wait_until(lambda: self.primary.query(positions) == [(True,)], "The standby did not catch up.")
 
     def _initialize(self) -> None:
         options = ["-D", "data", "-R", "-c", "fast", "--no-sync", "-d", self.primary.address]

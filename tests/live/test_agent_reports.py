@@ -1,4 +1,4 @@
-"""Hooks and telemetry as agents send them to a real server: chunked, slow, over one connection."""
+"""Hooks and telemetry sent to a real server: chunked, slow, over one connection."""
 
 import http.client
 import json
@@ -7,33 +7,28 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.live.cast import make_keys
-from tests.live.client import Client
+from tests.live.cast import Candidate, agree_to_recording, make_keys
 
 LOGS = "/v1/otlp/v1/logs"
-SLOW_SECONDS = 3
+MAX_SECONDS = 3
 
 
 @pytest.fixture
 def candidate(service, reviewer, assessment):
-    """A candidate who agreed to the current disclosure and has a session."""
+    """A candidate who has agreed to the recording, with an open session."""
     (key,) = make_keys(reviewer, assessment, 1)
-    shown = service.anonymous.get(f"/v1/candidate/consent?key={key['key']}")
-    consent = {"key": key["key"], "disclosureHash": shown["disclosureHash"]}
-    assert service.anonymous.post("/v1/candidate/consent", consent).status == 200
-    client = Client(service.port, **{"X-API-Key": key["key"]})
-    client.session_id = service.anonymous.post("/v1/candidate/redeem", {"key": key["key"]})["sessionId"]
-    return client
+    agree_to_recording(service, key["key"])
+    return Candidate(service, key)
 
 
 @pytest.fixture
 def prompts(reviewer, candidate):
-    """Return the number of the session's prompts."""
+    """Count the session's prompts."""
     return lambda: len(reviewer.get(f"/v1/sessions/{candidate.session_id}/timeline?kind=prompt")["events"])
 
 
 def logs(*texts):
-    """A batch with a prompt for each text, as JSON."""
+    """Build a JSON batch with a prompt for each text."""
     records = [
         {
             "timeUnixNano": "1775030400000000000",
@@ -55,7 +50,7 @@ def parts(body, size=60_000, pause=0.0):
 
 
 def send_chunked(connection, candidate, body, path=LOGS, **options):
-    """Send a body without its size, as Claude Code does; return status and body of the response."""
+    """Send a chunked body, like Claude Code, and return the response's status and body."""
     headers = candidate.headers | {"Content-Type": "application/json"}
     connection.request("POST", path, parts(body, **options), headers, encode_chunked=True)
     response = connection.getresponse()
@@ -72,19 +67,18 @@ def connect(candidate):
 
 
 @pytest.mark.parametrize("size", [10, 900_000, 3_000_000])
-def test_a_body_without_its_size_is_read_to_its_end(connect, candidate, prompts, size):
+def test_chunked_bodies_are_read_completely(connect, candidate, prompts, size):
     assert send_chunked(connect(), candidate, logs("x" * size, "Last")) == (200, b"{}")
     assert prompts() == 2
 
 
-def test_a_body_without_its_size_is_bounded(connect, candidate, prompts):
+def test_chunked_bodies_have_a_size_limit(connect, candidate, prompts):
     status, body = send_chunked(connect(), candidate, logs("x" * 17_000_000))
     assert (status, json.loads(body)["code"]) == (413, 3)
     assert prompts() == 0
 
 
-def test_one_connection_carries_many_requests(connect, candidate, prompts):
-    """Of metrics and traces the body is not read."""
+def test_a_connection_is_reused_after_unread_metrics_and_traces(connect, candidate, prompts):
     connection = connect()
     for signal in ("metrics", "traces", "logs"):
         body = logs("x" * 100_000)
@@ -92,8 +86,8 @@ def test_one_connection_carries_many_requests(connect, candidate, prompts):
     assert prompts() == 1
 
 
-def test_a_slow_body_does_not_delay_others(connect, candidate, prompts):
-    """Each process parses few large bodies at a time. A body of unknown size is none until 1 MiB of it has come."""
+def test_slow_bodies_do_not_delay_other_requests(connect, candidate, prompts):
+    """Each process parses few large bodies at a time. A chunked body is not large until 1 MiB has arrived."""
     slow = [connect() for _ in range(6)]
     for connection in slow:
         headers = candidate.headers | {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
@@ -105,11 +99,11 @@ def test_a_slow_body_does_not_delay_others(connect, candidate, prompts):
     started = time.monotonic()
     for _ in range(4):
         assert send_chunked(connect(), candidate, logs("Go on"))[0] == 200
-    assert time.monotonic() - started < SLOW_SECONDS
+    assert time.monotonic() - started < MAX_SECONDS
     assert prompts() == 1
 
 
-def test_a_hook_is_answered_over_a_kept_connection(connect, candidate, prompts):
+def test_hooks_reuse_a_connection(connect, candidate, prompts):
     connection = connect()
     for number in range(5):
         hook = {

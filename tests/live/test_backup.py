@@ -22,7 +22,7 @@ def test_a_backup_during_writes_has_every_acknowledged_event(tmp_path):
 
         def wait_for_more():
             target = len(acknowledged) + 20
-            wait_until(lambda: len(acknowledged) >= target, "No more events are acknowledged.")
+            wait_until(lambda: len(acknowledged) >= target, "No more events were acknowledged.")
 
         with Load([ingest] * 3):
             wait_for_more()

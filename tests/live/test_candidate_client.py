@@ -1,7 +1,4 @@
-"""The scripted client against a running service (docs/candidate-client.md, section 4), also when something fails.
-
-Times are set back in the database rather than waited for.
-"""
+"""The scripted client against a running service (docs/candidate-client.md, section 4), including failures."""
 
 import http.client
 import io
@@ -29,7 +26,7 @@ GRACE_SECONDS = 5 * MINUTE  # after the limit (R17)
 INTEGERS = ("durationMs", "promptCount", "firstChangeLatencyMs", "commandCount", "fileChangeCount")
 CREATED, SKIPPED = (201, '{"ok":true}'), (200, '{"ok":true,"skipped":true}')
 LATE = (201, '{"late":true,"ok":true}')
-# JSON that parsing and writing it again would change: escapes, order of names, spelling of numbers.
+# JSON that does not survive parsing and serialization: escapes, field order, number formats.
 FRAGILE_DATA = {
     "text": 'a <b> & "c" \\ € \u2028 \u0000 \x1f \x7f \U0001f600',
     "é": 1,
@@ -66,7 +63,7 @@ def reviewer(service):
 
 @pytest.fixture
 def assessment(reviewer):
-    """An assessment with all fields that candidates see."""
+    """An assessment with all fields that are visible to candidates."""
     issue = reviewer.post("/v1/issues", {"title": "Orders are lost", "taskBrief": "Find them.", **REPOSITORY})
     fields = {"issueId": issue["issue"]["id"], "brief": BRIEF, "setupInstructions": "make setup"}
     fields |= {"timeLimitMinutes": LIMIT_MINUTES, "allowedTools": ["claude"]}
@@ -75,7 +72,7 @@ def assessment(reviewer):
 
 @pytest.fixture
 def cli(service, reviewer, assessment, tmp_path):
-    """The program of a candidate who types the key in lower case."""
+    """The program of a candidate who entered the key in lower case."""
     (key,) = make_keys(reviewer, assessment, 1)
     return Cli(service.port, key["key"].lower(), tmp_path)
 
@@ -93,13 +90,13 @@ def extension(started):
 
 @pytest.fixture
 def view(reviewer, started):
-    """The session as the reviewer gets it."""
+    """Get the session, or something below its path, as a reviewer."""
     return lambda part="": reviewer.get(f"/v1/sessions/{started.session_id}{part}")
 
 
 @pytest.fixture
 def set_back(service, started):
-    """Set a timestamp of the session to a number of seconds ago."""
+    """Set one of the session's timestamps to a number of seconds ago."""
 
     def set_back(column, seconds):
         statement = f"UPDATE sessions SET {column} = %s WHERE id = %s"
@@ -109,7 +106,7 @@ def set_back(service, started):
 
 
 def bundle(content):
-    """A gzip-compressed tar with one file."""
+    """Build a gzipped tar with one file."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         entry = tarfile.TarInfo("orders.py")
@@ -118,14 +115,14 @@ def bundle(content):
     return packed.getvalue()
 
 
-def count(responses):
+def count_responses(responses):
     return Counter((response.status, canonical(response.json)) for response in responses)
 
 
 # start
 
 
-def test_a_redeem_returns_all_fields_of_the_assessment(cli, assessment):
+def test_redeem_returns_all_fields_of_the_assessment(cli, assessment):
     before = datetime.now().astimezone()
     cli.start()
     session = cli.session
@@ -141,7 +138,7 @@ def test_a_redeem_returns_all_fields_of_the_assessment(cli, assessment):
     assert cli.report_boot()["verdict"]["state"]
 
 
-def test_a_client_starts_an_assessment_without_optional_fields(service, reviewer, tmp_path):
+def test_redeem_returns_null_for_missing_optional_fields(service, reviewer, tmp_path):
     (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
     cli = Cli(service.port, key["key"], tmp_path)
     cli.start()
@@ -159,13 +156,13 @@ def test_a_second_start_without_a_key_continues_the_session(started, view):
 
 
 @pytest.mark.parametrize(("hooks", "repetitions"), [(1, 2), (4, 40)])
-def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repetitions):
+def test_concurrent_hooks_extend_one_signature_chain(extension, started, view, hooks, repetitions):
     edits = [extension.event("editor_edit", {"subKind": "paste", "charCount": 3})] * 2
     edits += [extension.event("file_create", {"path": f"{number}.py"}) for number in range(repetitions)]
     with ThreadPoolExecutor(1 + hooks) as threads:
         unsigned = threads.submit(extension.flush, edits)
         runs = [threads.submit(run_hook, started, repetitions) for _ in range(hooks)]
-    assert count(unsigned.result()) == {CREATED: repetitions + 1, SKIPPED: 1}
+    assert count_responses(unsigned.result()) == {CREATED: repetitions + 1, SKIPPED: 1}
     signed = [started.signed_log()["events"][0]["payload"]]
     signed += [event for run in runs for event in run.result()]
     assert view()["eventCount"] == started.status()["eventCount"] == len(signed) + repetitions + 1
@@ -180,7 +177,7 @@ def test_concurrent_hooks_sign_one_chain(extension, started, view, hooks, repeti
 
 
 def run_hook(cli, repetitions):
-    """Repeatedly sign four events into one chain and send them concurrently with an upload request."""
+    """Repeatedly sign four events, and send them concurrently with an upload request."""
     sent = []
     for number in range(repetitions):
         events = [
@@ -197,7 +194,7 @@ def run_hook(cli, repetitions):
     return sent
 
 
-def test_snapshots_may_be_interrupted_at_any_stage(started, view):
+def test_an_interrupted_snapshot_can_be_repeated(started, view):
     snapshot, later = bundle(b"a snapshot"), bundle(b"a later snapshot")
     started.request_upload()
     started.upload(later)
@@ -214,7 +211,7 @@ def test_snapshots_may_be_interrupted_at_any_stage(started, view):
 
 
 def put_half(port, upload, content):
-    """Send half of a PUT, as a hook whose process ends."""
+    """Send half of a PUT and disconnect, like a killed hook."""
     url = urlsplit(upload["uploadUrl"])
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.putrequest("PUT", f"{url.path}?{url.query}")
@@ -224,8 +221,8 @@ def put_half(port, upload, content):
     connection.close()
 
 
-def test_a_diff_is_accepted_as_git_writes_it(started):
-    """Git diffs may contain NUL bytes far from the start of a file, and a rewritten file has a long diff."""
+def test_large_diffs_with_nul_bytes_are_accepted(started):
+    """Git diffs can contain NUL bytes far from the start of a file."""
     code = bundle(b"code")
     upload = started.upload(code)
     assert started.submit(upload, code, diff="+\0\n" + "+x\n" * MEBIBYTE, fileTree=["\ufffd.py"])["verified"]
@@ -247,22 +244,23 @@ def test_explain_records_a_decision_with_the_recent_activity(started, view):
 # The extension
 
 
-def test_an_event_that_the_extension_repeats_counts_once(started, extension, view):
+def test_repeated_events_are_counted_once(started, extension, view):
     events = [extension.event("editor_focus", {"subKind": "file_open", "filePath": "a.py"}) for _ in range(7)]
     events += [extension.event("editor_idle", {"subKind": "idle_start", "lastActiveFile": None})]
-    assert count(extension.flush(events[:4])) == {CREATED: 4}
+    assert count_responses(extension.flush(events[:4])) == {CREATED: 4}
     random.shuffle(events)
-    assert count(extension.flush(events + events)) == {CREATED: 4, SKIPPED: 12}
+    assert count_responses(extension.flush(events + events)) == {CREATED: 4, SKIPPED: 12}
     started.complete()
-    assert count(extension.flush([*events, extension.event("editor_edit", {})])) == {SKIPPED: 8, CREATED: 1}
-    # The CLI's session_start counts too.
+    responses = extension.flush([*events, extension.event("editor_edit", {})])
+    assert count_responses(responses) == {SKIPPED: 8, CREATED: 1}
+    # Includes the CLI's session_start.
     assert (view()["eventCount"], view()["lateEventCount"]) == (10, 0)
 
 
 # done
 
 
-def test_done_submits_the_work_and_events_still_arrive(started, view, set_back):
+def test_done_submits_the_work_and_events_are_still_accepted(started, view, set_back):
     code = bundle(b"the work")
     completed_at = started.done(code)["completedAt"]
     assert view("/bundle").text == code
@@ -271,7 +269,7 @@ def test_done_submits_the_work_and_events_still_arrive(started, view, set_back):
     assert started.status().items() >= {"status": "completed", "eventCount": 2}.items()
     assert verify(started.signed_log()) == 2
     set_back("closed_at", 11 * MINUTE)
-    assert count([started.send(started.event("prompt", {"text": "later"}))]) == {LATE: 1}
+    assert count_responses([started.send(started.event("prompt", {"text": "later"}))]) == {LATE: 1}
     assert verify(started.signed_log()) == 3
     for response in (started.request_upload(), started.submit({"objectKey": "none"}, code)):
         error = decode(response, ERROR, 409)
@@ -281,13 +279,13 @@ def test_done_submits_the_work_and_events_still_arrive(started, view, set_back):
     assert (session["eventCount"], session["lateEventCount"], session["metrics"]["promptCount"]) == (2, 1, 1)
 
 
-def test_concurrent_completions_agree(started):
+def test_concurrent_completions_return_one_timestamp(started):
     responses = run_concurrently([started.complete] * 8)
     assert len({response["completedAt"] for response in responses}) == 1
 
 
-def test_a_client_whose_clock_is_behind_still_submits_after_the_limit(started, view, set_back):
-    """`done --auto` runs by the candidate's clock, which may be later than the service's close."""
+def test_a_client_with_a_slow_clock_can_submit_after_the_limit(started, view, set_back):
+    """`done --auto` uses the candidate's clock."""
     set_back("closes_at", GRACE_SECONDS)
     assert started.status()["status"] == "expired"
     assert started.send(started.event("prompt", {"text": "one more"})).status == 201

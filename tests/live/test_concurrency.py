@@ -1,4 +1,4 @@
-"""Concurrent requests to several processes: nothing is counted twice, nothing is lost."""
+"""Concurrent requests to several processes do not lose or repeat writes."""
 
 import base64
 import uuid
@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 import uuid_utils.compat
+from callers import CONSOLE_HEADERS
 
+from rules import sign_ins
 from tests.live.cast import (
     ASSESSMENT,
     event,
@@ -22,7 +24,11 @@ from tests.live.cast import (
 from tests.live.client import Client, run_concurrently
 from tests.live.service import wait_until
 
-QUOTA = 10  # of the plan `starter`
+QUOTA = 10  # of the starter plan
+INSERT_GRANT = """
+    INSERT INTO sign_in_grants (id, created_at, address, method, fingerprint, expires_at)
+    VALUES (%s, %s, 'ann@example.com', 'email', %s, %s)
+"""
 
 
 def test_concurrent_creates_never_exceed_the_quota(service):
@@ -36,7 +42,7 @@ def test_concurrent_creates_never_exceed_the_quota(service):
 
 
 @pytest.mark.slow
-def test_two_admins_who_demote_each_other_leave_one(service):
+def test_admins_cannot_demote_each_other_concurrently(service):
     service.organization("People")
     admins = {}
     for name in ("ada", "bob"):
@@ -49,13 +55,13 @@ def test_two_admins_who_demote_each_other_leave_one(service):
         for actor, other in (("ada", "bob"), ("bob", "ada"))
     ]
     statuses = sorted(response.status for response in run_concurrently(calls))
-    # The second one is rejected by the lock, or because they are no longer an admin.
+    # 409 because they are the last admin, or 403 because they no longer are one.
     assert statuses in ([200, 403], [200, 409])
     roles = [person["role"] for person in admins["ada"].get("/v1/org/people")["people"]]
     assert sorted(roles) == ["admin", "reviewer"]
 
 
-def test_concurrent_batches_of_keys_have_no_key_in_common(reviewer, assessment):
+def test_concurrently_generated_keys_are_unique(reviewer, assessment):
     batches = run_concurrently([lambda: make_keys(reviewer, assessment, 10)] * 32)
     keys = [key["key"] for batch in batches for key in batch]
     assert len(set(keys)) == 320
@@ -63,7 +69,7 @@ def test_concurrent_batches_of_keys_have_no_key_in_common(reviewer, assessment):
 
 
 @pytest.mark.slow
-def test_of_concurrent_changes_with_one_etag_one_is_made(reviewer, assessment):
+def test_one_of_several_concurrent_changes_with_an_etag_succeeds(reviewer, assessment):
     level = {"value": 0, "label": "Weak"}
     rubric = {"name": "0", "criteria": [{"key": "a", "title": "A", "levels": [level, level | {"value": 1}]}]}
     (key,) = make_keys(reviewer, assessment, 1)
@@ -75,12 +81,11 @@ def test_of_concurrent_changes_with_one_etag_one_is_made(reviewer, assessment):
     }
     for path, field in fields.items():
         tag = reviewer.request("PATCH", path, {field: "0"}).headers["ETag"]
-        changes_at_once = [partial(change, reviewer, path, tag, {field: str(n)}) for n in range(1, 17)]
-        responses = run_concurrently(changes_at_once)
+        changes = [partial(change, reviewer, path, tag, {field: str(n)}) for n in range(1, 17)]
+        responses = run_concurrently(changes)
         assert Counter(response.status for response in responses) == {200: 1, 412: 15}, path
-        (made,) = (response for response in responses if response.status == 200)
-        # Its tag is the present state's.
-        assert change(reviewer, path, made.headers["ETag"], {field: "17"}).status == 200
+        (successful,) = (response for response in responses if response.status == 200)
+        assert change(reviewer, path, successful.headers["ETag"], {field: "17"}).status == 200
 
 
 def change(reviewer, path, tag, body):
@@ -111,7 +116,7 @@ def test_concurrent_consents_are_recorded_once(service, reviewer, assessment):
     assert service.execute(statement, key["key"]) == [(1,)]
 
 
-def test_an_event_sent_concurrently_counts_once(reviewer, candidate):
+def test_an_event_sent_concurrently_is_stored_once(reviewer, candidate):
     sent = event()
     responses = run_concurrently([lambda: candidate.ingest(sent)] * 32)
     assert Counter((response.status, str(response.json)) for response in responses) == {
@@ -122,7 +127,7 @@ def test_an_event_sent_concurrently_counts_once(reviewer, candidate):
 
 
 @pytest.mark.slow
-def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(reviewer, candidate):
+def test_concurrent_batches_in_different_order_store_each_event_once(reviewer, candidate):
     for _ in range(4):
         events = [event() for _ in range(100)]
         batches = [{"events": events}, {"events": events[::-1]}] * 4
@@ -136,7 +141,7 @@ def test_concurrent_batches_of_the_same_events_in_another_order_store_each_once(
 
 
 @pytest.mark.slow
-def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessment):
+def test_concurrent_invitations_to_an_address_create_one_key(reviewer, assessment):
     for on_duplicate, status in [("return", 201), ("reject", 409)]:
         send = partial(invite, reviewer, assessment, "a@example.com", onDuplicate=on_duplicate)
         responses = run_concurrently([send] * 16)
@@ -145,19 +150,19 @@ def test_concurrent_invitations_of_an_address_create_one_key(reviewer, assessmen
 
 
 @pytest.mark.slow
-def test_one_candidate_gets_an_external_id_from_concurrent_requests(reviewer, assessment):
-    """New keys and changes of two other candidates compete; invitations only wait for the same locks."""
+def test_concurrent_requests_give_an_external_id_to_one_candidate(reviewer, assessment):
+    """New keys and two other candidates' changes compete. Invitations only wait for the same locks."""
     path, others = f"/v1/assessments/{assessment['id']}/keys", make_keys(reviewer, assessment, 2)
     for number in range(4):
         external_id, address = f"applicant-{number}", f"erin{number}@example.com"
         body = {"count": 1, "candidates": [{"email": address, "externalId": external_id}]}
         change = {"externalId": external_id}
-        rivals = [partial(reviewer.post, path, body)] * 8
-        rivals += [
+        requests = [partial(reviewer.post, path, body)] * 8
+        requests += [
             partial(reviewer.request, "PATCH", f"/v1/candidates/{key['id']}", change) for key in others
         ]
         invitations = [partial(invite, reviewer, assessment, address, onDuplicate="return")] * 4
-        responses = run_concurrently(rivals + invitations)
+        responses = run_concurrently(requests + invitations)
         rejected = [response for response in responses[:10] if response.status == 409]
         assert [response["code"] for response in rejected] == ["duplicate_external_id"] * 9
         assert [response.status for response in responses[10:]] == [201] * 4
@@ -166,7 +171,7 @@ def test_one_candidate_gets_an_external_id_from_concurrent_requests(reviewer, as
 
 
 @pytest.mark.slow
-def test_an_address_gets_five_messages_from_concurrent_requests(reviewer, assessment):
+def test_concurrent_invitations_send_at_most_five_emails_to_an_address(reviewer, assessment):
     for number in range(5):
         address = f"dave{number}@example.com"
         calls = [lambda address=address: invite(reviewer, assessment, address, address)] * 16
@@ -175,7 +180,7 @@ def test_an_address_gets_five_messages_from_concurrent_requests(reviewer, assess
     assert states == {"queued": 5 * 5, "suppressed": 5 * 27}
 
 
-def test_an_assessment_changes_before_the_first_redeem_or_not_at_all(service, reviewer, assessment):
+def test_an_assessment_cannot_change_after_the_first_redeem(service, reviewer, assessment):
     path = f"/v1/assessments/{assessment['id']}"
     keys = [key["key"] for key in make_keys(reviewer, assessment, 8)]
     for key in keys:
@@ -183,8 +188,8 @@ def test_an_assessment_changes_before_the_first_redeem_or_not_at_all(service, re
     changes = [lambda: reviewer.request("PATCH", path, {"taskBrief": "Changed."})] * 4
     redeems = [lambda key=key: service.anonymous.post("/v1/candidate/redeem", {"key": key}) for key in keys]
     responses = run_concurrently([*redeems[:2], *changes, *redeems[2:]])
-    shown = {response["taskBrief"] for response in responses if "taskBrief" in response.json}
-    assert shown == {reviewer.get(path)["assessment"]["taskBrief"]}
+    briefs = {response["taskBrief"] for response in responses if "taskBrief" in response.json}
+    assert briefs == {reviewer.get(path)["assessment"]["taskBrief"]}
 
 
 @pytest.mark.slow
@@ -192,14 +197,14 @@ def test_the_audit_log_is_complete_after_concurrent_writes(service):
     reviewer = service.organization("Gamma")
     run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
     run_concurrently([lambda: service.flask("worker", "--once")] * 2)
-    # One more for the organization itself.
+    # Includes the organization's creation.
     assert "Gamma: 33 rows chained, 0 waiting" in service.flask("audit", "verify", "Gamma")
 
 
 @pytest.mark.slow
-def test_a_feed_event_committed_after_later_ones_is_not_skipped(service):
+def test_a_feed_event_committed_late_is_not_skipped(service):
     if not service.is_postgres:
-        pytest.skip("SQLite allows one write at a time.")
+        pytest.skip("SQLite has a single writer.")
     reviewer, late = service.organization("Late"), str(uuid_utils.compat.uuid7())
     cursor = 0
 
@@ -216,17 +221,33 @@ def test_a_feed_event_committed_after_later_ones_is_not_skipped(service):
             (late,),
         )
         make_assessment(reviewer)
-        assert late not in wait_until(read, "The event is not in the feed.")
+        assert late not in wait_until(read, "The event was not published.")
         connection.commit()
-        assert wait_until(read, "The late event is not in the feed.") == [late]
+        assert wait_until(read, "The late event was not published.") == [late]
 
 
 @pytest.mark.slow
-def test_one_of_several_concurrent_upgrades_does_the_work(installation):
+def test_concurrent_upgrades_apply_each_migration_once(installation):
     outputs = run_concurrently([lambda: installation.flask("db", "upgrade")] * 4)
     (upgrade,) = [output for output in outputs if output != "Nothing to apply.\n"]
     assert upgrade.splitlines()[0] == "0001_tables"
     assert "missing" not in installation.flask("db", "status")
+
+
+@pytest.mark.slow
+def test_a_grant_signs_in_once(service):
+    service.organization("Signing in")
+    service.flask("person", "create", "Signing in", "ann@example.com", "--name", "Ann")
+    page = Client(service.port, **CONSOLE_HEADERS)
+    for signed_in in range(1, 6):
+        secret, now, expiry = sign_ins.generate(), service.stored_time(0), service.stored_time(-600)
+        grant_id = service.stored_id(str(uuid.uuid4()))
+        service.execute(INSERT_GRANT, grant_id, now, sign_ins.fingerprint(secret), expiry)
+        (ann,) = page.post("/v1/sign-in", {"grant": secret})["choices"]
+        body = {"grant": secret, "personId": ann["personId"]}
+        responses = run_concurrently([lambda body=body: page.post("/v1/sign-in", body)] * 16)
+        assert Counter(response.status for response in responses) == {200: 1, 410: 15}
+        assert service.execute("SELECT count(*) FROM sign_ins") == [(signed_in,)]
 
 
 # Erasure
@@ -236,7 +257,7 @@ TABLES = ("events", "signing_keys", "client_reports", "seals")
 
 
 @pytest.mark.slow
-def test_nothing_is_stored_after_an_erasure(service, reviewer, assessment):
+def test_concurrent_requests_store_no_data_after_an_erasure(service, reviewer, assessment):
     for _ in range(CANDIDATES):
         candidate = make_candidate(service, reviewer, assessment)
         receipts, ingested = erase_during_work(reviewer, candidate)
@@ -252,7 +273,7 @@ def test_nothing_is_stored_after_an_erasure(service, reviewer, assessment):
 
 
 @pytest.mark.slow
-def test_no_replayed_response_names_an_erased_candidate(service, reviewer, assessment):
+def test_replayed_responses_do_not_name_an_erased_candidate(service, reviewer, assessment):
     path = f"/v1/assessments/{assessment['id']}/keys"
     for number in range(CANDIDATES):
         body = {"count": 1, "candidateEmails": [f"{uuid.uuid4()}@example.com"], "onDuplicate": "return"}
@@ -261,13 +282,13 @@ def test_no_replayed_response_names_an_erased_candidate(service, reviewer, asses
         posts = [lambda sender=sender, body=body: sender.post(path, body) for sender in senders]
         *_, receipt = run_concurrently([*posts, lambda key=key: erase(reviewer, key["id"])])
         assert receipt.status == 200
-        # A request after the erasure created another key.
+        # A request after the erasure creates a new key.
         replayed = [entry for post in posts for entry in post()["keys"] if entry["id"] == key["id"]]
         assert {entry["candidateEmail"] for entry in replayed} <= {None}
 
 
 def erase_during_work(reviewer, candidate):
-    """Erase twice while events, a report and the completion arrive; returns both receipts and the events' responses."""
+    """Erase twice during events, a report and the completion, and return both receipts and the events' responses."""
     device_check = {"checkpoint": "done", "fingerprint": {}}
     responses = run_concurrently(
         [

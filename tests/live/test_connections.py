@@ -1,4 +1,4 @@
-"""With fewer database connections than threads, requests wait, and no connection leaks."""
+"""More threads than database connections: requests wait, and connections do not leak."""
 
 import socket
 
@@ -14,11 +14,9 @@ LONG_NAME = "Alice " * 40
 
 @pytest.fixture(scope="module")
 def service(postgres_server, tmp_path_factory):
-    """A process of eight threads with two connections."""
-    folder, url = (
-        tmp_path_factory.mktemp("small_pool"),
-        postgres_server.create_database("proofstone_small_pool"),
-    )
+    """A process with eight threads and two connections."""
+    folder = tmp_path_factory.mktemp("small_pool")
+    url = postgres_server.create_database("proofstone_small_pool")
     with Service(folder, url, DATABASE_POOL="2", WEB_THREADS="8").start(processes=1) as service:
         yield service
     postgres_server.drop_database("proofstone_small_pool")
@@ -34,12 +32,12 @@ def reviewer(service):
     return reviewer
 
 
-def test_more_threads_than_connections_wait_for_each_other(reviewer):
+def test_requests_wait_for_a_connection(reviewer):
     responses = run_concurrently([lambda: reviewer.get("/v1/candidates?limit=200")] * 32)
     assert {response.status for response in responses} == {200}
 
 
-def test_clients_that_disconnect_during_an_export_release_their_connection(service, reviewer):
+def test_disconnecting_during_an_export_releases_the_connection(service, reviewer):
     for _ in range(8):
         disconnect_early(service.port, reviewer)
     responses = run_concurrently([lambda: reviewer.get("/v1/candidates?limit=1")] * 8)

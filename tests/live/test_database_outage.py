@@ -1,4 +1,4 @@
-"""The database becomes unavailable, recovers or fails over: 503 meanwhile, and no process needs a restart."""
+"""Database outages and failovers cause 503s, and no process needs a restart afterwards."""
 
 import subprocess
 import threading
@@ -7,6 +7,7 @@ from contextlib import closing
 
 import peewee
 import pytest
+from postgres import EmbeddedServer
 
 import errors
 import models
@@ -29,10 +30,10 @@ def test_requests_are_503_during_an_outage_and_succeed_after_it(own_service, own
         callers.wait_for_successes()
         before = time.monotonic()
         own_server.kill()
-        # At first requests wait some seconds for a restart; later no thread waits.
+        # Requests first wait some seconds for a restart.
         wait_until(
             lambda: sum(request.ended_at - request.started_at < 0.5 for request in callers.rejected) > 20,
-            "Requests are not rejected immediately.",
+            "Requests were not rejected immediately.",
         )
         assert callers.reviewer.get("/v1/health").status == 200
         own_server.start()
@@ -49,7 +50,7 @@ def test_the_service_is_not_ready_until_the_database_is_back(own_service, own_se
 
     assert readiness().status == 200
     own_server.kill()
-    wait_until(lambda: readiness().status == 503, "The service says that it is ready.")
+    wait_until(lambda: readiness().status == 503, "The service is still ready.")
     response = readiness()
     assert response["parts"] == {"database": "unavailable", "migrations": "unknown", "storage": "ok"}
     assert int(response.headers["Retry-After"]) > 0
@@ -57,10 +58,10 @@ def test_the_service_is_not_ready_until_the_database_is_back(own_service, own_se
         own_service.flask("doctor")
     assert "\nerror   database: " in failed.value.stdout
     own_server.start()
-    wait_until(lambda: readiness().status == 200, "The service does not get ready.")
+    wait_until(lambda: readiness().status == 200, "The service did not get ready.")
 
 
-def test_writes_are_503_while_another_program_locks_the_sqlite_file(tmp_path):
+def test_writes_are_503_during_another_programs_lock_on_the_sqlite_file(tmp_path):
     with Service(tmp_path).start() as service:
         reviewer = service.organization("Acme")
         assessment = make_assessment(reviewer)
@@ -78,17 +79,13 @@ def test_writes_are_503_while_another_program_locks_the_sqlite_file(tmp_path):
 
 
 def set_read_only(server, is_read_only=True):
-    # Not in a transaction, which would be rejected while it is on.
+    # Outside a transaction, because a read-only server rejects a transaction.
     server.query(f"ALTER SYSTEM SET default_transaction_read_only = {is_read_only}")
     server.query("SELECT pg_reload_conf()")
 
 
-def shut_down(server):
-    server.shut_down()
-
-
-@pytest.mark.parametrize("end", [set_read_only, shut_down])
-def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_server, tmp_path, end):
+@pytest.mark.parametrize("stop", [set_read_only, EmbeddedServer.shut_down], ids=["read-only", "shut down"])
+def test_a_failover_under_load_loses_no_acknowledged_write(own_server, tmp_path, stop):
     own_server.create_database("proofstone")
     with Standby(own_server) as standby:
         url = standby.url_of_both("proofstone")
@@ -96,9 +93,9 @@ def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_se
             callers = Callers(service)
             with service.worker(), Load(callers.calls):
                 callers.wait_for_successes()
-                end(own_server)
-                wait_until(lambda: callers.rejected, "Nothing is rejected.")
-                if end is set_read_only:
+                stop(own_server)
+                wait_until(lambda: callers.rejected, "No request was rejected.")
+                if stop is set_read_only:
                     standby.wait_until_synchronized()
                 standby.promote()
                 callers.wait_for_successes()
@@ -106,7 +103,7 @@ def test_a_standby_takes_over_under_load_and_nothing_acknowledged_is_lost(own_se
             callers.assert_rejected_with_503_and_nothing_lost()
 
 
-def test_a_read_only_server_rejects_writers_alone(own_server, tmp_path):
+def test_a_read_only_server_only_rejects_writes(own_server, tmp_path):
     with Service(tmp_path, own_server.create_database("proofstone")).start(processes=1) as service:
         reviewer = service.organization("Acme")
 
@@ -114,50 +111,50 @@ def test_a_read_only_server_rejects_writers_alone(own_server, tmp_path):
             return reviewer.post("/v1/assessments", ASSESSMENT)
 
         set_read_only(own_server)
-        # The server's processes reload the setting one after the other.
-        wait_until(lambda: create().status == 503, "Nothing is rejected.")
+        # The server's processes reload the setting one by one.
+        wait_until(lambda: create().status == 503, "No request was rejected.")
         assert_unavailable(create())
         assert reviewer.get("/v1/assessments").status == 200
         set_read_only(own_server, False)
-        wait_until(lambda: create().status == 201, "The service does not write again.")
+        wait_until(lambda: create().status == 201, "The service did not recover.")
         assert "Traceback" not in service.log()
 
 
-# The driver's real errors
+# The driver's errors
 
 
 @pytest.fixture
 def database(postgres_server, bind):
-    """The models' PostgreSQL database with a table of two seats, without a transaction around the test."""
+    """A PostgreSQL database with a table of two counters, without a surrounding transaction."""
     bind(postgres_server.create_database("proofstone_errors"))
-    models.db.execute_sql("CREATE TABLE seats AS SELECT id, 0 AS taken FROM generate_series(1, 2) id")
+    models.db.execute_sql("CREATE TABLE counters AS SELECT id, 0 AS value FROM generate_series(1, 2) id")
     yield models.db
     models.db.close_all()
     postgres_server.drop_database("proofstone_errors")
 
 
-def take(seat):
-    models.db.execute_sql("UPDATE seats SET taken = taken + 1 WHERE id = %s", (seat,))
+def increment(counter):
+    models.db.execute_sql("UPDATE counters SET value = value + 1 WHERE id = %s", (counter,))
 
 
 def backend_id():
     return models.db.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
 
 
-def test_one_of_two_deadlocked_transactions_is_busy(database):
+def test_a_deadlock_is_reported_as_busy(database):
     both_locked, raised = threading.Barrier(2), []
 
-    def take_both(first, second):
+    def increment_both(first, second):
         try:
             with database.atomic():
-                take(first)
+                increment(first)
                 both_locked.wait(30)
-                take(second)
+                increment(second)
         except peewee.OperationalError as error:
             raised.append(error)
         database.close()
 
-    run_concurrently([lambda: take_both(1, 2), lambda: take_both(2, 1)])
+    run_concurrently([lambda: increment_both(1, 2), lambda: increment_both(2, 1)])
     assert [(errors.sqlstate(error), errors.error_for(error)) for error in raised] == [("40P01", errors.Busy)]
 
 
@@ -167,7 +164,7 @@ def test_a_connection_to_a_read_only_server_is_not_reused(database):
     def write():
         with database.atomic():
             database.execute_sql("SET TRANSACTION READ ONLY")
-            take(1)
+            increment(1)
 
     with pytest.raises(peewee.InternalError) as raised:
         write()

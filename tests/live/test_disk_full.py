@@ -1,4 +1,4 @@
-"""The disk is full: writes are rejected whole, reads continue, and writes continue as soon as there is space."""
+"""A full disk: writes are rejected completely, reads work, and writes work again when there is space."""
 
 import json
 import shutil
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.live.cast import ASSESSMENT, event, list_keys, make_assessment, make_candidate
-from tests.live.client import call
 from tests.live.service import Service
 
 BRIEF = "Fix it. " * 400
@@ -50,7 +49,7 @@ def disk():
 
 
 class Writers:
-    """A reviewer and a candidate who write until the disk is full, and the acknowledged writes."""
+    """A reviewer and a candidate, and their acknowledged writes."""
 
     def __init__(self, service):
         self.reviewer = service.organization("Acme")
@@ -83,12 +82,12 @@ class Writers:
         assert [response.status for response in self.write()] == [201, 201, 201]
 
     def write_until_rejected(self):
-        """Write until every write is rejected; returns the last responses."""
+        """Write until every write is rejected, and return the last responses."""
         for _ in range(2000):
             responses = self.write()
             if all(response.status >= 500 for response in responses):
                 return responses
-        raise AssertionError("The disk does not fill.")
+        raise AssertionError("The disk was not filled.")
 
     def assert_stored_exactly_what_was_acknowledged(self):
         assert {row["id"] for row in self.reviewer.get("/v1/assessments")["assessments"]} == self.assessments
@@ -116,17 +115,17 @@ def check_full_database(service, disk, status, code):
     assert "Traceback" not in service.log()
 
 
-def test_sqlite_on_a_full_disk_responds_507(disk, tmp_path):
+def test_sqlite_on_a_full_disk_returns_507(disk, tmp_path):
     url = f"sqlite:///{disk.folder}/proofstone.db"
     with Service(tmp_path, url).start() as service, service.worker():
         check_full_database(service, disk, 507, "disk_full")
         assert service.execute("PRAGMA integrity_check") == [("ok",)]
-        # The log names the reason, not the rollback that fails after it.
+        # The log has the reason, not the failed rollback.
         assert "(disk_full): database or disk is full" in service.log()
         assert "rollback" not in service.log()
 
 
-def test_postgresql_without_space_for_tables_responds_503(own_server, disk, tmp_path):
+def test_postgresql_on_a_full_disk_returns_503(own_server, disk, tmp_path):
     folder = disk.folder / "tables"
     folder.mkdir()
     if own_server.user != "-":
@@ -141,17 +140,11 @@ def test_a_bundle_on_a_full_disk_is_rejected_with_507(disk, tmp_path):
     bundles, bundle = disk.folder / "bundles", b"x" * 300_000
     with Service(tmp_path, BUNDLE_FOLDER=str(bundles)).start() as service:
         candidate = Writers(service).candidate
-        upload = candidate.post("/v1/candidate/upload-url", {"sessionId": candidate.session_id})
-        path = "/v1/" + upload["uploadUrl"].partition("/v1/")[2]
-
-        def put(content):
-            headers = {"Content-Type": "application/gzip"}
-            return call(service.port, "PUT", path, content, headers=headers, seconds=60)
-
-        assert put(bundle).status == 200
+        upload = candidate.open_upload()
+        assert candidate.upload(upload, bundle).status == 200
         disk.fill()
-        assert_rejected(put(bundle + b"more"), 507, "disk_full")
+        assert_rejected(candidate.upload(upload, bundle + b"more"), 507, "disk_full")
         assert [file.read_bytes() for file in bundles.iterdir()] == [bundle]
         disk.clear()
-        assert put(bundle + b"more").status == 200
+        assert candidate.upload(upload, bundle + b"more").status == 200
         assert [file.read_bytes() for file in bundles.iterdir()] == [bundle + b"more"]

@@ -1,4 +1,4 @@
-"""Idempotency-Key over several processes: a request sent concurrently runs once."""
+"""Concurrent requests with one Idempotency-Key run once, even in several processes."""
 
 import hashlib
 import time
@@ -15,10 +15,10 @@ from tests.live.service import wait_until
 
 CALLERS = 50
 ADDRESSES = [f"candidate{number}@example.com" for number in range(5)]
-WAIT_SECONDS = 10  # of a request for another one with its key
+WAIT_SECONDS = 10  # for a request in progress with the same key
 
 
-def test_an_assessment_requested_concurrently_is_created_once(reviewer):
+def test_concurrent_requests_create_one_assessment(reviewer):
     created = send_concurrently(reviewer, "/v1/assessments", ASSESSMENT | {"title": "Once"})["assessment"]
     titles = [row["title"] for row in reviewer.get("/v1/assessments")["assessments"]]
     assert titles.count("Once") == 1
@@ -27,18 +27,19 @@ def test_an_assessment_requested_concurrently_is_created_once(reviewer):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("empty_outbox")
-def test_keys_requested_concurrently_are_created_once_and_sent_once(service, reviewer, assessment):
+def test_concurrent_requests_create_each_key_and_email_once(service, reviewer, assessment):
     mailbox, body = Mailbox(), {"count": len(ADDRESSES), "candidateEmails": ADDRESSES}
     created = send_concurrently(reviewer, f"/v1/assessments/{assessment['id']}/keys", body)["keys"]
     with smtp_server(mailbox) as port, service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):
-        wait_until(lambda: not queued(service), "Not every mail is sent.")
+        queued = "SELECT id FROM deliveries WHERE state = 'queued'"
+        wait_until(lambda: not service.execute(queued), "Some emails were not sent.")
     assert Counter(envelope.rcpt_tos[0] for envelope in mailbox.envelopes) == dict.fromkeys(ADDRESSES, 1)
     assert [key["id"] for key in list_keys(reviewer, assessment)] == [key["id"] for key in created]
     assert audited_actions(reviewer, assessment) == ["issueKeys", "createAssessment"]
 
 
 @pytest.mark.slow
-def test_a_request_that_waited_too_long_is_rejected_and_can_be_retried(service, reviewer):
+def test_a_request_that_waits_too_long_is_rejected_and_can_be_retried(service, reviewer):
     sender, body = reviewer.with_idempotency_key("stuck"), ASSESSMENT | {"title": "Stuck"}
     with request_in_progress(service, reviewer, "stuck"):
         started_at = time.monotonic()
@@ -52,7 +53,7 @@ def test_a_request_that_waited_too_long_is_rejected_and_can_be_retried(service, 
 
 
 def send_concurrently(reviewer, path, body):
-    """Send a request many times under one key; returns the response that all of them got."""
+    """Send a request many times with one key, and return the common response."""
     sender = reviewer.with_idempotency_key(str(uuid.uuid4()))
     responses = run_concurrently([lambda: sender.post(path, body)] * CALLERS)
     assert {(response.status, response.text) for response in responses} == {(201, responses[0].text)}
@@ -61,18 +62,14 @@ def send_concurrently(reviewer, path, body):
     return responses[0]
 
 
-def queued(service):
-    return service.execute("SELECT id FROM deliveries WHERE state = 'queued'")
-
-
 def audited_actions(reviewer, assessment):
     return [entry["action"] for entry in reviewer.get(f"/v1/audit?subjectId={assessment['id']}")["entries"]]
 
 
 @contextmanager
 def request_in_progress(service, reviewer, key):
-    """Leave a request with the key unfinished; on SQLite any write transaction."""
-    # This also records the token's use, which would wait for the transaction.
+    """Leave a request with the key, or on SQLite any write transaction, in progress."""
+    # Also records the token's use, which would otherwise wait for the transaction.
     token_id = reviewer.get("/v1/me")["id"]
     connection = service.connect()
     if service.is_postgres:

@@ -1,4 +1,4 @@
-"""Events that arrive while a session closes: each one with a 201 is in the metrics (R18), and none waits long."""
+"""Events during a session's close: acknowledged events are in the metrics (R18), and requests do not wait long."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +21,12 @@ def test_the_metrics_include_every_acknowledged_event(service, reviewer, assessm
         candidates = list(threads.map(lambda key: Candidate(service, key), keys))
         sent = list(threads.map(complete_while_ingesting, candidates))
         paths = [f"/v1/sessions/{candidate.session_id}" for candidate in candidates]
-        shown = list(threads.map(lambda path: reviewer.get(path).json, paths))
-        # Rederiving gives the same metrics.
+        before = list(threads.map(lambda path: reviewer.get(path).json, paths))
+        # Recomputing gives the same metrics.
         statement = "UPDATE sessions SET metrics_due = %s WHERE assessment_id = %s"
         service.execute(statement, True, service.stored_id(assessment["id"]))
-        assert list(threads.map(lambda path: reviewer.get(path).json, paths)) == shown
-    for events, session in zip(sent, shown, strict=True):
+        assert list(threads.map(lambda path: reviewer.get(path).json, paths)) == before
+    for events, session in zip(sent, before, strict=True):
         assert (session["status"], session["eventCount"], session["lateEventCount"]) == ("completed", 4, 0)
         expected = recompute(events)
         assert {name: session["metrics"][name] for name in INTEGERS} == {
@@ -35,7 +35,7 @@ def test_the_metrics_include_every_acknowledged_event(service, reviewer, assessm
 
 
 def complete_while_ingesting(candidate):
-    """Send four events and the completion concurrently; returns the events."""
+    """Send four events and the completion concurrently, and return the events."""
     sent = [
         event("prompt", 0),
         event("prompt", 60),
@@ -49,7 +49,7 @@ def complete_while_ingesting(candidate):
     return sent
 
 
-def test_events_around_the_end_of_the_window_count_or_are_late(service, reviewer, candidate):
+def test_events_at_the_end_of_the_window_are_counted_or_late(service, reviewer, candidate):
     candidate.complete()
     candidate.ingest()
     # The window of ten minutes ends in half a second.
@@ -65,8 +65,8 @@ def test_events_around_the_end_of_the_window_count_or_are_late(service, reviewer
     assert session["metrics"]["promptCount"] == counted
 
 
-def test_events_of_others_do_not_wait_while_a_large_session_closes(service, reviewer, assessment, candidate):
-    """Each of the commands takes some milliseconds to read."""
+def test_other_sessions_events_do_not_wait_for_a_large_close(service, reviewer, assessment, candidate):
+    # Parsing such a command takes some milliseconds.
     command = {"command": "a;" * 2000, "exitCode": 1}
     send_copies(service, candidate, event("command", data=command) | {"id": "NUMBER"}, COMMANDS)
     neighbour = make_candidate(service, reviewer, assessment)

@@ -1,4 +1,4 @@
-"""Invitations with real workers and a real email server that fails in many ways (R15)."""
+"""Invitations with real workers and failing email servers (R15)."""
 
 import re
 from collections import Counter
@@ -19,18 +19,18 @@ pytestmark = pytest.mark.usefixtures("empty_outbox")
 
 @pytest.fixture
 def invitations(reviewer, assessment):
-    """The invitations by address."""
+    """Get the invitations by address."""
     return lambda: {key["candidateEmail"]: key["invite"] for key in list_keys(reviewer, assessment)}
 
 
 @pytest.fixture
 def wait_for(invitations):
-    """Wait until the invitation to an address has these fields; returns it."""
+    """Wait until the invitation to an address has these fields, and return it."""
 
     def wait_for(address, **fields):
         wait_until(
             lambda: invitations()[address].items() >= fields.items(),
-            f"The invitation to {address} does not have {fields}.",
+            f"The invitation to {address} did not get {fields}.",
         )
         return invitations()[address]
 
@@ -58,11 +58,11 @@ def recipients(mailbox):
 
 
 def make_due(service):
-    """Skip pauses and leases."""
+    """End all pauses and leases."""
     service.execute("UPDATE deliveries SET due_at = created_at WHERE state = 'queued'")
 
 
-def test_an_unavailable_mail_server_delays_no_key_and_loses_no_email(service, reviewer, assessment, wait_for):
+def test_emails_are_sent_after_an_email_server_outage(service, reviewer, assessment, wait_for):
     port, mailbox = free_port(), Mailbox()
     issued = invite(reviewer, assessment, ALICE)
     assert issued.status == 201
@@ -86,7 +86,7 @@ def test_two_workers_send_each_email_once(service, reviewer, assessment, invitat
     with smtp_server(mailbox) as port, worker(service, port, 1), worker(service, port, 1):
         wait_until(
             lambda: {invitation["state"] for invitation in invitations().values()} == {"sent"},
-            "Not every mail is sent.",
+            "Some emails were not sent.",
         )
     assert Counter(recipients(mailbox)) == dict.fromkeys(addresses, 1)
     assert {invitation["attempts"] for invitation in invitations().values()} == {1}
@@ -96,24 +96,24 @@ def test_a_stopped_worker_finishes_its_claimed_email(reviewer, assessment, invit
     mailbox = WaitingMailbox()
     with mailing(mailbox, senders=1) as process:
         invite(reviewer, assessment, ALICE, BOB)
-        wait_until(lambda: mailbox.arrived, "No mail arrived.")
+        wait_until(lambda: mailbox.waiting, "No email arrived.")
         process.terminate()
-        mailbox.take()
+        mailbox.accept()
         assert stop_process(process) == 0
     assert recipients(mailbox) == [ALICE]
     assert [invitations()[address]["state"] for address in (ALICE, BOB)] == ["sent", "queued"]
 
 
-def test_a_slow_mail_server_delays_nothing_else(service, reviewer, assessment, mailing):
+def test_a_slow_email_server_does_not_delay_the_feed(service, reviewer, assessment, mailing):
     mailbox = WaitingMailbox()
-    unnumbered = "SELECT id FROM feed_events WHERE position IS NULL"
+    unpublished = "SELECT id FROM feed_events WHERE position IS NULL"
     with mailing(mailbox):
         invite(reviewer, assessment, ALICE)
-        wait_until(lambda: mailbox.arrived, "No mail arrived.")
+        wait_until(lambda: mailbox.waiting, "No email arrived.")
         make_assessment(reviewer)
-        wait_until(lambda: not service.execute(unnumbered), "The event is not in the feed.")
+        wait_until(lambda: not service.execute(unpublished), "The event was not published.")
         assert mailbox.envelopes == []
-        mailbox.take()
+        mailbox.accept()
 
 
 def test_revoked_and_expired_keys_get_no_email(service, reviewer, assessment, wait_for, mailing):
@@ -130,7 +130,7 @@ def test_revoked_and_expired_keys_get_no_email(service, reviewer, assessment, wa
     assert service.execute(statement, service.stored_id(revoked["id"])) == [("canceled",)]
 
 
-def test_an_undeliverable_email_blocks_no_other(service, reviewer, assessment, wait_for, mailing):
+def test_an_undeliverable_email_does_not_block_others(service, reviewer, assessment, wait_for, mailing):
     invite(reviewer, assessment, ALICE)
     service.execute("UPDATE deliveries SET data = '{}', attempts = 9")
     mailbox = Mailbox()
@@ -143,10 +143,10 @@ def test_an_undeliverable_email_blocks_no_other(service, reviewer, assessment, w
     assert recipients(mailbox) == [BOB]
 
 
-def test_without_a_mail_server_emails_are_saved(service, reviewer, assessment, wait_for):
+def test_emails_are_saved_without_an_email_server(service, reviewer, assessment, wait_for):
     invite(reviewer, assessment, "dave@example.com")
     with service.worker():
         wait_for("dave@example.com", state="saved", attempts=1, lastError=None, sentAt=None)
     assert f"emails are saved in {service.mail_folder}, not sent." in service.log()
-    saved = [mail.read_text() for mail in service.mail_folder.glob("*.eml")]
-    assert sum("To: dave@example.com" in mail for mail in saved) == 1
+    emails = [file.read_text() for file in service.mail_folder.glob("*.eml")]
+    assert sum("To: dave@example.com" in email for email in emails) == 1

@@ -1,4 +1,4 @@
-"""At a locked address, every process serves the credentials that any of them accepted from it, also after a restart."""
+"""At a locked address, every process accepts credentials that were used from there before, even after a restart."""
 
 import itertools
 
@@ -7,18 +7,18 @@ from tests.live.client import Client, run_concurrently
 from tests.live.service import Service, wait_until
 
 PROCESSES = 3
-LIMIT = 5  # invalid credentials for each process
+LIMIT = 5  # invalid credentials per process
 REQUESTS = 40
 
 
 def statuses(caller: Client) -> set[int]:
-    """The statuses of enough requests to reach every process."""
+    """Send enough requests to reach every process, and return their statuses."""
     responses = run_concurrently([lambda: caller.get("/v1/me")] * REQUESTS)
     return {response.status for response in responses}
 
 
 def lock_address(service: Service) -> None:
-    """Guess until the processes reject to look up another token."""
+    """Guess tokens until all processes lock the address."""
     numbers, results = itertools.count(), []
 
     def guess() -> int:
@@ -29,14 +29,12 @@ def lock_address(service: Service) -> None:
         results.extend(run_concurrently([guess] * REQUESTS))
         return results.count(401) >= PROCESSES * LIMIT and set(results[-REQUESTS:]) == {429}
 
-    wait_until(is_locked, "The address is not locked.")
+    wait_until(is_locked, "The address was not locked.")
 
 
-def test_all_processes_serve_known_credentials_at_a_locked_address(installation):
-    installation.settings |= {
-        "RATELIMIT_ENABLED": "true",
-        "RATELIMIT_INVALID_CREDENTIALS": f"{LIMIT} per hour",
-    }
+def test_known_credentials_work_at_a_locked_address(installation):
+    limit = f"{LIMIT} per hour"
+    installation.settings |= {"RATELIMIT_ENABLED": "true", "RATELIMIT_INVALID_CREDENTIALS": limit}
     with installation.start(PROCESSES) as service:
         reviewer = service.organization("Acme")
         candidate = make_candidate(service, reviewer, make_assessment(reviewer))

@@ -1,7 +1,9 @@
-"""Candidates' requests, and reading what candidates stored, take little memory and time."""
+"""Candidates' requests, and reading their data, use little memory and time."""
 
 import http.client
+import io
 import json
+import tarfile
 import time
 import uuid
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.live.service import Service
 MAX_MIB = 300
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 MAX_EVENTS = 200_000
+WEB_THREADS = 8
 READS = ["integrity", "analytics", "signed-log", "export", "artifacts"]
 START = '{"id": "x", "kind": "prompt", "ts": "2026-04-01T09:00:00Z", "v": 1, "source": "terminal", '
 
@@ -36,14 +39,14 @@ def candidate(service, reviewer):
 
 
 def peak_mib(service: Service) -> float:
-    """The highest resident memory of the web process so far."""
+    """Return the web process's highest resident memory so far."""
     (pid,) = service.web_processes()
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def send(candidate, path: str, text: str):
-    """Send a body; returns the response, and how long it took."""
+    """Send a body, and return the response and its duration."""
     headers = candidate.headers | {"Content-Type": "application/json"}
     started_at = time.monotonic()
     response = call(candidate.port, "POST", path, text.encode(), headers=headers, seconds=60)
@@ -51,7 +54,7 @@ def send(candidate, path: str, text: str):
 
 
 def drain(client, path: str) -> int:
-    """Read a response piece by piece; returns its length."""
+    """Read a response in pieces, and return its length."""
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=300)
     connection.request("GET", path, headers=client.headers)
     response = connection.getresponse()
@@ -64,14 +67,14 @@ def drain(client, path: str) -> int:
 
 
 def read_all(candidate, reviewer) -> None:
-    """Complete the session, and read what is derived from its events."""
+    """Complete the session, and read data derived from its events."""
     assert candidate.complete().status == 200
     for name in ("integrity", "analytics", "signed-log"):
         drain(reviewer, f"/v1/sessions/{candidate.session_id}/{name}")
 
 
 def repeated(start: str, unit: str, end: str, size: int = MAX_EVENT_BYTES) -> str:
-    """A text of nearly `size` bytes, mostly repetitions of `unit`."""
+    """Build a text of nearly `size` bytes, mostly repetitions of `unit`."""
     return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
 
 
@@ -90,7 +93,7 @@ def repeated(start: str, unit: str, end: str, size: int = MAX_EVENT_BYTES) -> st
     ],
     ids=lambda value: value[:40].strip(),
 )
-def test_a_body_of_many_values_is_rejected_at_once(service, candidate, path, text, code):
+def test_bodies_with_many_values_are_rejected_immediately(service, candidate, path, text, code):
     response, seconds = send(candidate, f"/v1/{path}", text)
     assert (response.status, response["code"]) == (400, code)
     assert seconds < 2
@@ -98,13 +101,13 @@ def test_a_body_of_many_values_is_rejected_at_once(service, candidate, path, tex
 
 
 def large_event(text: str) -> str:
-    """An event of nearly MAX_EVENT_BYTES, which starts with a character that takes Python four bytes for each other."""
+    """Build an event of nearly MAX_EVENT_BYTES. Because of its emoji, Python stores each character in four bytes."""
     start = START.replace("x", str(uuid.uuid4())) + '"data": {"text": "\U0001f600'
     return repeated(start, text, '"}}', MAX_EVENT_BYTES // len(text.encode()) * len(text) - 3)
 
 
 @pytest.mark.parametrize("text", ["x", "\U0001f600", "\\n"], ids=["ascii", "wide", "escapes"])
-def test_the_largest_events_are_stored_and_read_with_little_memory(service, reviewer, candidate, text):
+def test_large_events_use_little_memory(service, reviewer, candidate, text):
     for _ in range(3):
         assert send(candidate, "/v1/hooks/ingest", large_event(text))[0].status == 201
     batch = f'{{"events": [{large_event(text)[: -len(text) * 20 - 3]}"}}}}]}}'
@@ -114,10 +117,8 @@ def test_the_largest_events_are_stored_and_read_with_little_memory(service, revi
 
 
 @pytest.mark.parametrize("names", [["large"] * 8, ["large", "signed-log", "export"] * 3, READS * 2], ids=str)
-def test_simultaneous_requests_of_a_credential_take_as_little_memory_as_one(
-    service, reviewer, candidate, names
-):
-    """One of them is served, another one waits, and the others are rejected. Small events are stored meanwhile."""
+def test_simultaneous_large_requests_use_little_memory(service, reviewer, candidate, names):
+    """One is served, one waits, and the rest are rejected. Small events are still stored."""
     assert send(candidate, "/v1/hooks/ingest", large_event("x"))[0].status == 201
     caller = candidate if "large" in names else reviewer
     paths = {"export": "/v1/candidate/me/export"} if caller is candidate else {}
@@ -128,7 +129,7 @@ def test_simultaneous_requests_of_a_credential_take_as_little_memory_as_one(
                 return send(caller, "/v1/hooks/ingest", large_event("x"))[0].status
             return caller.get(paths.get(name, f"/v1/sessions/{candidate.session_id}/{name}")).status
         except CONNECTION_ERRORS:
-            return 429  # rejected before its body was read
+            return 429  # rejected before the body was read
 
     calls = [lambda name=name: request(name) for name in names]
     outcomes = run_concurrently([*calls, *[lambda: candidate.ingest().status] * 4])
@@ -137,7 +138,7 @@ def test_simultaneous_requests_of_a_credential_take_as_little_memory_as_one(
     assert peak_mib(service) < MAX_MIB
 
 
-def test_events_of_the_most_values_are_read_with_little_memory(service, reviewer, candidate):
+def test_events_with_many_values_use_little_memory(service, reviewer, candidate):
     for number in range(3):
         start = START.replace("x", str(number)) + '"data": {"a": ['
         body = repeated(start, '{"":{}},', "0]}}", 49_000 * len('{"":{}},'))
@@ -146,7 +147,7 @@ def test_events_of_the_most_values_are_read_with_little_memory(service, reviewer
     assert peak_mib(service) < MAX_MIB
 
 
-def test_long_signatures_take_little_memory(service, reviewer, candidate):
+def test_long_signatures_use_little_memory(service, reviewer, candidate):
     signature = "a" * (MAX_EVENT_BYTES // 2 - 200)
     for _ in range(12):
         assert candidate.ingest(event(sig=signature, prevSig=signature)).status == 201
@@ -167,31 +168,41 @@ def test_long_signatures_take_little_memory(service, reviewer, candidate):
     ],
     ids=["prompts", "failures", "responses", "gaps", "forks"],
 )
-def test_a_full_session_is_read_with_little_memory(service, reviewer, candidate, fields):
+def test_full_sessions_use_little_memory(service, reviewer, candidate, fields):
     send_copies(service, candidate, event() | {"id": "NUMBER"} | fields, MAX_EVENTS)
     read_all(candidate, reviewer)
     assert peak_mib(service) < MAX_MIB
 
 
-def test_reports_and_unverified_submissions_are_read_with_little_memory(service, reviewer, candidate):
+def test_reports_and_unverified_submissions_use_little_memory(service, reviewer, candidate):
     body = {"checkpoint": "start", "fingerprint": {"a": [{}] * 20_000}}
-    details = {"repoUrl": "r" * 8_000_000, "baseSha": "s" * 7_000_000}
-    submission = {
-        "sessionId": candidate.session_id,
-        "bundleKey": "x",
-        "bundleSize": 1,
-        "bundleSha256": "0" * 64,
-    }
     for _ in range(110):
         assert send(candidate, "/v1/candidate/device-check", json.dumps(body))[0].status == 200
     for _ in range(10):
-        assert send(candidate, "/v1/candidate/submit-code", json.dumps(submission | details))[0].status == 200
+        upload, repo_url, base_sha = {"objectKey": "x"}, "r" * 8_000_000, "s" * 7_000_000
+        assert candidate.submit(upload, b"x", repoUrl=repo_url, baseSha=base_sha).status == 200
     drain(candidate, "/v1/candidate/me/export")
     assert drain(reviewer, f"/v1/sessions/{candidate.session_id}/submissions") < 100_000
     assert peak_mib(service) < MAX_MIB
 
 
-def test_many_invalid_values_take_little_memory(service, candidate):
+def test_long_names_in_a_bundle_use_little_memory(service, reviewer, candidate):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for _ in range(20_000):
+            archive.addfile(tarfile.TarInfo("\U0001f600" * 1_000))
+    assert len(file.getvalue()) < 1024 * 1024
+    upload = candidate.open_upload()
+    assert candidate.upload(upload, file.getvalue()).status == 200
+    assert candidate.submit(upload, file.getvalue())["verified"]
+    path = f"/v1/sessions/{candidate.session_id}/bundle/files"
+    for listing in run_concurrently([lambda: reviewer.get(path)] * WEB_THREADS):
+        assert listing["problem"] == "The bundle's names are too long to list all of them."
+        assert len(listing["files"]) > 1_000
+    assert peak_mib(service) < MAX_MIB
+
+
+def test_many_invalid_values_use_little_memory(service, candidate):
     start = f'{{"sessionId": "{candidate.session_id}", "bundleKey": "x", "bundleSize": 1, "fileTree": ['
     body = repeated(start, "1,", "1]}", len(start) + 2 * 499_000)
     response, seconds = send(candidate, "/v1/candidate/submit-code", body)

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode (docs/scaling.md): no session state is needed, and none is left behind."""
+"""PgBouncer in transaction mode (docs/scaling.md): the service neither needs nor leaves session state."""
 
 import os
 import shutil
@@ -32,20 +32,20 @@ default_pool_size = {size}
 
 @pytest.fixture
 def url(own_server, tmp_path):
-    """The URL of a database behind a PgBouncer with few connections to it."""
+    """The URL of a database behind a PgBouncer with few connections."""
     if not shutil.which("pgbouncer"):
         pytest.skip("PgBouncer is not installed.")
     own_server.create_database("proofstone")
     port, file = free_port(), tmp_path / "pgbouncer.ini"
     file.write_text(SETTINGS.format(server=own_server.port, port=port, size=CONNECTIONS))
-    # PgBouncer does not run as root; another user cannot open the file, but can read it as standard input.
+    # PgBouncer does not run as root. Another user cannot open the file, but can read it as standard input.
     user = "nobody" if os.getuid() == 0 else "-"
     command = with_parent([shutil.which("pgbouncer"), "/dev/stdin"], user=user)
     with open(file) as settings, open(tmp_path / "pgbouncer.log", "ab") as log:
         process = subprocess.Popen(command, stdin=settings, stdout=log, stderr=log, cwd="/")
     url = f"postgresql://postgres@{HOST}:{port}/proofstone"
     try:
-        wait_until(lambda: can_connect(url), "PgBouncer does not respond.")
+        wait_until(lambda: can_connect(url), "PgBouncer did not respond.")
         yield url
     finally:
         stop_process(process)
@@ -63,7 +63,7 @@ def test_a_process_lock_is_released(own_server, url, bind):
     bind(url)
     with closing(psycopg2.connect(url)) as other:
         with process_lock("something"):
-            # Its transaction gets the connection that was in use last, if that is free.
+            # Its transaction gets the last used connection, if that is free.
             other.cursor().execute("SELECT 1")
         assert own_server.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
@@ -77,9 +77,8 @@ def test_many_threads_share_few_connections(own_server, url, tmp_path):
         run_concurrently([lambda candidate=candidate: work(candidate) for candidate in candidates])
         sessions = [reviewer.get(f"/v1/sessions/{candidate.session_id}") for candidate in candidates]
         assert [session["eventCount"] for session in sessions] == [EVENTS] * len(candidates)
-        wait_until(
-            lambda: reviewer.get("/v1/deliveries?state=queued")["total"] == 0, "The invitations are not sent."
-        )
+        queued = "/v1/deliveries?state=queued"
+        wait_until(lambda: reviewer.get(queued)["total"] == 0, "The invitations were not sent.")
         backends = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'proofstone'"
         assert own_server.query(backends)[0][0] <= CONNECTIONS
 

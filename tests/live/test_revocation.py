@@ -1,4 +1,4 @@
-"""A revoked credential is rejected by every process from the next request on."""
+"""Every process rejects a revoked credential immediately."""
 
 from collections import Counter
 
@@ -44,7 +44,7 @@ def test_a_revoked_key_is_rejected_by_another_process(reviewer, assessment, cand
     assert candidate.get(f"/v1/assessments/{assessment['id']}").status == 200
     assert reviewer.delete(path.format(assessment=assessment["id"], key=candidate.id)).status == 200
     assert candidate.get(f"/v1/assessments/{assessment['id']}").status == 401
-    # Also where the response would not need the key, or be a different error.
+    # Even if the response would not need the key, or would be a different error.
     invalid = [event(sessionId=EXAMPLE_ID), event(sessionId=candidate.session_id, v="one"), {}]
     for body in (event(sessionId=candidate.session_id), sent[0], *invalid):
         assert candidate.ingest(body).status == 401
@@ -52,7 +52,7 @@ def test_a_revoked_key_is_rejected_by_another_process(reviewer, assessment, cand
 
 
 @pytest.mark.parametrize("kind", ["key", "token", "assessment", "issue", "webhook", "rubric"])
-def test_one_of_several_concurrent_deletions_succeeds_and_is_recorded(service, reviewer, port, kind):
+def test_concurrent_deletions_succeed_and_are_recorded_once(service, reviewer, port, kind):
     path, deleted_id = make_deletable(reviewer, kind)
     other = Client(port, **reviewer.headers)
     responses = run_concurrently([lambda: reviewer.delete(path), lambda: other.delete(path)] * 8)
@@ -63,7 +63,7 @@ def test_one_of_several_concurrent_deletions_succeeds_and_is_recorded(service, r
 
 
 def make_deletable(reviewer, kind):
-    """Create a row; returns its path and its id."""
+    """Create a row, and return its path and id."""
     assessment = make_assessment(reviewer)
     path = f"/v1/assessments/{assessment['id']}"
     if kind == "assessment":

@@ -9,7 +9,7 @@ from tests.live.cast import event, make_assessment, make_candidate
 from tests.live.client import run_concurrently
 from tests.live.service import Service
 
-# Stored without being counted at first, then counted one by one.
+# At first stored without counting, then counted one by one.
 MAX_EVENTS = RESERVE.events + 2 * COUNT_INTERVAL
 SENDERS = 8
 
@@ -38,7 +38,7 @@ def test_concurrent_events_and_batches_fill_a_session_exactly(service: Service):
     outcomes = run_concurrently([send_events] * SENDERS + [send_batches] * 2)
     counts = Counter(outcome for each in outcomes for outcome in each)
     assert counts["created"] == MAX_EVENTS
-    record = reviewer.get(f"/v1/sessions/{candidate.session_id}/integrity")
-    assert record["counts"]["events"] == MAX_EVENTS
-    (finding,) = [finding for finding in record["findings"] if finding["code"] == "session_full"]
+    integrity = reviewer.get(f"/v1/sessions/{candidate.session_id}/integrity")
+    assert integrity["counts"]["events"] == MAX_EVENTS
+    (finding,) = [finding for finding in integrity["findings"] if finding["code"] == "session_full"]
     assert finding["count"] == counts["rejected"] == counts.total() - MAX_EVENTS

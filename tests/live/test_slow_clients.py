@@ -1,4 +1,4 @@
-"""A few silent clients do not keep a process busy: threads and accept loop (docs/operating.md#put-a-proxy-in-front)."""
+"""Silent clients do not block a process (docs/operating.md#put-a-proxy-in-front)."""
 
 import socket
 import threading
@@ -27,12 +27,12 @@ SENT = {
 
 @contextmanager
 def silent_clients(port, sent, count):
-    """Clients that send these bytes, then nothing."""
+    """Run clients that send these bytes, then nothing."""
     ended = threading.Event()
 
     def run():
         with suppress(OSError), socket.socket() as connection:
-            # With a larger buffer the kernel would read for the client.
+            # With a larger buffer, the kernel would read for the client.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect((HOST, port))
             connection.sendall(sent)
@@ -59,16 +59,18 @@ def service(tmp_path):
 @pytest.mark.parametrize("kind", SENT)
 def test_silent_clients_are_disconnected_without_a_traceback(service, kind):
     with silent_clients(service.port, SENT[kind], THREADS):
-        wait_until(lambda: not service.responds(within_seconds=1), "The clients do not occupy all threads.")
-        # The kernel still accepts some bytes of a response for a while, each of which restarts the clock.
-        wait_until(lambda: service.responds(within_seconds=2), "They stay occupied.", 6 * SILENCE_SECONDS)
+        wait_until(lambda: not service.responds(within_seconds=1), "The clients did not occupy all threads.")
+        # The kernel accepts more of the response for a while. Each byte restarts the timeout.
+        wait_until(
+            lambda: service.responds(within_seconds=2), "The threads stayed occupied.", 6 * SILENCE_SECONDS
+        )
     assert "Traceback" not in service.log()
 
 
-def test_clients_that_do_not_close_their_connection_block_no_other(service):
+def test_clients_that_do_not_close_their_connection_do_not_block_others(service):
     with ExitStack() as stack:
         for _ in range(10):
             client = stack.enter_context(socket.create_connection((HOST, service.port)))
             client.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        # gunicorn's loop would wait two seconds for each.
+        # gunicorn's own loop would wait two seconds for each connection.
         assert service.responds(within_seconds=8)

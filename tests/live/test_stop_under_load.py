@@ -1,4 +1,4 @@
-"""SIGTERM under load: requests that a process has accepted get a response, and all processes end within 20 seconds."""
+"""SIGTERM under load: accepted requests get a response, and all processes exit within 20 seconds."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ UNFINISHED = (
 
 
 class EventStream:
-    """Sends events, each on a new connection, and records how each ended."""
+    """Sends events, each over a new connection, and records their outcomes."""
 
     def __init__(self, service, key):
         self.port = service.port
@@ -39,9 +39,9 @@ class EventStream:
             connection.request("POST", "/v1/hooks/ingest", json.dumps(body), self.headers)
             status = connection.getresponse().status
             (self.acknowledged if status == 201 else self.failures).append((body["id"], status))
-        except http.client.RemoteDisconnected as error:  # accepted, and closed without a response
+        except http.client.RemoteDisconnected as error:  # accepted and closed without a response
             self.failures.append((body["id"], repr(error)))
-        except ConnectionError:  # rejected; or reset, because it arrived just before the listener closed
+        except ConnectionError:  # refused, or reset because it arrived just before the listener closed
             self.rejected.append(body["id"])
             time.sleep(0.01)
         finally:
@@ -49,7 +49,7 @@ class EventStream:
 
 
 def stream_until_disconnected(exchange):
-    """Behave as a model provider whose response never ends."""
+    """Stream a response that never ends."""
     exchange.start_stream()
     try:
         while True:
@@ -61,7 +61,7 @@ def stream_until_disconnected(exchange):
 
 @contextmanager
 def slow_upload(service, key):
-    """A client that sends its body one byte at a time."""
+    """Run a client that sends its body one byte at a time."""
     with socket.create_connection((HOST, service.port)) as client:
         client.sendall(UNFINISHED % key.encode())
 
@@ -76,7 +76,7 @@ def slow_upload(service, key):
 
 @contextmanager
 def model_stream(service, key):
-    """A model call whose response has started and does not end."""
+    """Run a model call whose response does not end."""
     connection = http.client.HTTPConnection(HOST, service.port, timeout=60)
     headers = {"X-API-Key": key, "Content-Type": "application/json"}
     connection.request("POST", "/v1/proxy/anthropic/v1/messages", b'{"stream": true}', headers)
@@ -86,7 +86,7 @@ def model_stream(service, key):
 
 
 def stop(process):
-    """Stop the process; return how many seconds it took."""
+    """Stop the process, and return the duration in seconds."""
     started = time.monotonic()
     assert stop_process(process) == 0
     return time.monotonic() - started
@@ -100,8 +100,8 @@ def start_service(tmp_path):
         )
 
 
-def begin_session(service):
-    """Return the key and the ID of a new session."""
+def open_session(service):
+    """Start a session, and return its key and id."""
     reviewer = service.organization("Acme")
     (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
     return key["key"], start_session(service, key["key"])
@@ -109,26 +109,23 @@ def begin_session(service):
 
 def test_accepted_requests_get_a_response_and_new_connections_are_rejected(start_service):
     service = start_service()
-    key, session_id = begin_session(service)
+    key, session_id = open_session(service)
     events = EventStream(service, key)
     with Load([events.send] * CALLERS):
-        wait_until(lambda: len(events.acknowledged) > 100, "No event gets a response.")
+        wait_until(lambda: len(events.acknowledged) > 100, "Events did not get a response.")
         assert stop(service.web) < 10
-        wait_until(lambda: len(events.rejected) > CALLERS, "It still accepts connections.")
-    stored = service.execute(
-        "SELECT count(*) FROM events WHERE session_id = %s", service.stored_id(session_id)
-    )
+        wait_until(lambda: len(events.rejected) > CALLERS, "The service still accepts connections.")
+    count = "SELECT count(*) FROM events WHERE session_id = %s"
     assert events.failures == []
-    # Nothing that was rejected is stored.
-    assert stored == [(len(events.acknowledged),)]
+    assert service.execute(count, service.stored_id(session_id)) == [(len(events.acknowledged),)]
     assert "Traceback" not in service.log()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_connections_are_rejected_immediately_while_a_request_delays_the_stop(start_service, number):
-    """Also when the master is killed: its successor needs the port."""
+def test_connections_are_rejected_immediately_even_if_a_request_delays_the_stop(start_service, number):
+    """Even if the master is killed, because its successor needs the port."""
     service = start_service()
-    key, _ = begin_session(service)
+    key, _ = open_session(service)
     processes = service.web_processes()
     with slow_upload(service, key):
         service.web.send_signal(number)
@@ -136,7 +133,9 @@ def test_connections_are_rejected_immediately_while_a_request_delays_the_stop(st
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((HOST, service.port))
         assert any(map(is_running, processes))
-        wait_until(lambda: not any(map(is_running, processes)), "They do not end.", MAX_STOP_SECONDS)
+        wait_until(
+            lambda: not any(map(is_running, processes)), "A process is still running.", MAX_STOP_SECONDS
+        )
 
 
 def test_unused_connections_do_not_delay_the_stop(start_service):
@@ -146,17 +145,17 @@ def test_unused_connections_do_not_delay_the_stop(start_service):
         assert stop(service.web) < 10
 
 
-def test_streams_are_cut_in_time_to_record_their_usage(start_service):
+def test_streams_are_interrupted_in_time_to_record_their_usage(start_service):
     with Upstream() as upstream:
         upstream.respond = stream_until_disconnected
         service = start_service(ANTHROPIC_BASE_URL=upstream.address, ANTHROPIC_API_KEY="sk-ant-ours")
-        key, _ = begin_session(service)
+        key, _ = open_session(service)
         with model_stream(service, key), slow_upload(service, key):
             assert stop(service.web) < MAX_STOP_SECONDS
         assert service.execute("SELECT is_whole FROM model_usage") in ([(0,)], [(False,)])
 
 
-def test_a_worker_releases_an_email_that_the_mail_server_does_not_accept(start_service):
+def test_a_stopped_worker_releases_an_email_that_is_not_accepted(start_service):
     mailbox = WaitingMailbox()
     with smtp_server(mailbox) as port:
         service = start_service(processes=1)
@@ -164,14 +163,14 @@ def test_a_worker_releases_an_email_that_the_mail_server_does_not_accept(start_s
         assessment = make_assessment(reviewer)
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}") as worker:
             invite(reviewer, assessment, "alice@example.com")
-            wait_until(lambda: mailbox.arrived, "No email arrived.")
+            wait_until(lambda: mailbox.waiting, "No email arrived.")
             assert stop(worker) < MAX_STOP_SECONDS
         assert "Released delivery" in service.log()
-        mailbox.take()
+        mailbox.accept()
         # The next worker does not wait for the lease to expire.
         with service.worker(SMTP_URL=f"smtp://{HOST}:{port}"):
             wait_until(
                 lambda: list_keys(reviewer, assessment)[0]["invite"]["state"] == "sent",
-                "The next worker does not send it.",
+                "The next worker did not send it.",
                 seconds=30,
             )

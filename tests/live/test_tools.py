@@ -1,4 +1,4 @@
-"""The benchmarks and `make chaos` run."""
+"""The benchmarks and `make chaos`."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def run(*command):
     return result.stdout
 
 
-def test_the_benchmarks_bare_application_responds_as_the_service_does():
+def test_the_benchmarks_bare_application_responds_like_the_service():
     run("tools.benchmarks", "--check")
 
 
@@ -24,8 +24,7 @@ def test_the_benchmarks_bare_application_responds_as_the_service_does():
     ("database", "faults"),
     [("sqlite", KILLS), ("postgresql", [*KILLS, "restart database", "crash database"])],
 )
-def test_faults_under_load_lose_nothing_acknowledged(database, faults):
-    """Batches are atomic, feed and webhooks have each event, emails keep their Message-ID, 503s are brief."""
+def test_faults_under_load_lose_no_acknowledged_write(database, faults):
     output = run("tools.chaos", "--database", database, "--rounds", "2", "--seed", "20")
     assert "losses 0" in output
     assert [fault for fault in faults if f" {fault} after" not in output] == []

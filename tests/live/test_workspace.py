@@ -1,4 +1,4 @@
-"""The script of a workspace and its `submit`, in a real shell: with git, curl and the running service."""
+"""The workspace script and its `submit` in a real shell, with git, curl and the running service."""
 
 import io
 import os
@@ -21,7 +21,7 @@ MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 REPOSITORY = "https://git.example.com/orders.git"
 SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 KEY = "PST-ABCD-2345"
-# Programs that the script starts; each records its arguments and its environment.
+# Programs that the script starts. Wrappers record their arguments and environment.
 RECORDED = (
     "curl",
     "git",
@@ -50,10 +50,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 class Machine:
-    """A candidate's machine: a home, a folder to work in, and what the shell knows.
-
-    `git clone` of REPOSITORY reads the folder `origin` instead.
-    """
+    """A candidate's machine with a home and a working folder. REPOSITORY is cloned from the folder `origin`."""
 
     def __init__(self, folder: Path, service_url: str):
         self.home, self.folder, self.origin = folder / "home", folder / "work", folder / "origin"
@@ -66,7 +63,7 @@ class Machine:
         git(self.origin, "config", "uploadpack.allowAnySHA1InWant", "true")
 
     def commit(self, **files: str) -> str:
-        """Commit files to the repository; `_` in a name stands for a dot. Returns the commit."""
+        """Commit files to the repository, with `_` for `.` in names, and return the commit."""
         for name, text in files.items():
             (self.origin / name.replace("_", ".")).write_text(text)
         git(self.origin, "add", "--all")
@@ -88,7 +85,7 @@ class Machine:
         )  # fmt: skip
 
     def prepare(self, text: str = "", /, *, cwd: Path | None = None, **variables: str):
-        """Run the script as the page says, from standard input; `text` is the key."""
+        """Run the script from standard input, as the page says, with a key."""
         piped = f"sh <{self.script}"
         return self.run("sh", "-c", piped, cwd=cwd, **({"PROOFSTONE_KEY": text} if text else {}), **variables)
 
@@ -103,7 +100,7 @@ def machine(service, tmp_path) -> Machine:
 
 @pytest.fixture
 def key(service, reviewer, machine) -> str:
-    """The key of a started session on REPOSITORY."""
+    """A started session's key, with REPOSITORY."""
     sha = machine.commit(orders_py="print(1)\n", _gitignore="build/\n")
     machine.commit(orders_py="later\n")
     body = {"title": "Orders", "taskBrief": "Fix it.", "repoUrl": REPOSITORY, "repoCommit": sha}
@@ -116,27 +113,23 @@ def key(service, reviewer, machine) -> str:
 
 @pytest.fixture
 def empty_key(service, reviewer, assessment) -> str:
-    """The key of a started session without a repository."""
+    """A started session's key, without a repository."""
     key = make_keys(reviewer, assessment, 1)[0]["key"]
     start_session(service, key)
     return key
 
 
 def files_with(text: str, folder: Path) -> set[str]:
-    """The names of the files below a folder that contain the text."""
+    """Return the names of files below a folder that contain the text."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.name for path in files if text.encode() in path.read_bytes()}
-
-
-def submitted(service, key: str) -> dict:
-    return service.candidate(key).get("/v1/candidate/workspace")["submission"]
 
 
 def status_of(service, key: str) -> str:
     return service.candidate(key).get("/v1/candidate/workspace")["status"]
 
 
-def test_script_prepares_the_commit_the_task_and_the_settings(machine, key):
+def test_script_prepares_commit_task_and_settings(machine, key):
     prepared = machine.prepare(key)
     assert prepared.returncode == 0, prepared.stderr
     workspace = machine.workspace
@@ -149,7 +142,7 @@ def test_script_prepares_the_commit_the_task_and_the_settings(machine, key):
     assert "./submit" in prepared.stdout
 
 
-def test_key_is_only_in_private_files_outside_the_workspace(machine, key):
+def test_key_is_stored_only_in_private_files_outside_the_workspace(machine, key):
     assert machine.prepare(key).returncode == 0
     (state,) = (machine.home / ".proofstone").iterdir()
     assert files_with(key, machine.folder) == set()
@@ -158,7 +151,7 @@ def test_key_is_only_in_private_files_outside_the_workspace(machine, key):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_no_program_gets_the_key_as_argument_or_variable(machine, key, tmp_path):
+def test_key_is_not_passed_to_programs_as_argument_or_variable(machine, key, tmp_path):
     record, bin = tmp_path / "record", tmp_path / "bin"
     bin.mkdir()
     for name in RECORDED:
@@ -172,26 +165,26 @@ def test_no_program_gets_the_key_as_argument_or_variable(machine, key, tmp_path)
     assert key not in recorded
 
 
-def test_key_is_asked_for_on_the_terminal_without_showing_it(machine, key):
+def test_key_is_read_from_the_terminal_without_echo(machine, key):
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(machine.folder)
         os.execvpe("sh", ["sh", "-c", f"sh <{machine.script}"], machine.environment(TERM="dumb"))
-    shown = b""
-    while b"it is not shown): " not in shown:
-        shown += os.read(terminal, 1000)
+    output = b""
+    while b"it is not shown): " not in output:
+        output += os.read(terminal, 1000)
     os.write(terminal, f"  {key.lower()}\n".encode())
     try:
-        while part := os.read(terminal, 1000):
-            shown += part
-    except OSError:  # the script has ended
+        while chunk := os.read(terminal, 1000):
+            output += chunk
+    except OSError:  # The script has exited.
         pass
     _, status = os.waitpid(child, 0)
-    assert (status, b"Your workspace is ready" in shown) == (0, True)
-    assert key.lower().encode() not in shown.lower()
+    assert (status, b"Your workspace is ready" in output) == (0, True)
+    assert key.lower().encode() not in output.lower()
 
 
-def test_running_it_again_repairs_without_a_key_and_keeps_the_work(machine, key):
+def test_running_the_script_again_repairs_the_workspace_and_keeps_the_work(machine, key):
     machine.prepare(key)
     (machine.workspace / "orders.py").write_text("print(2)\n")
     (machine.workspace / "submit").unlink()
@@ -204,7 +197,7 @@ def test_running_it_again_repairs_without_a_key_and_keeps_the_work(machine, key)
     assert [path.name for path in machine.folder.iterdir()] == ["assessment"]
 
 
-def test_a_failed_clone_is_completed_by_the_next_run(machine, key):
+def test_the_next_run_completes_a_failed_clone(machine, key):
     hidden = machine.origin.rename(machine.origin.with_name("hidden"))
     failed = machine.prepare(key)
     assert (failed.returncode, "Could not fetch" in failed.stderr) == (1, True)
@@ -213,12 +206,12 @@ def test_a_failed_clone_is_completed_by_the_next_run(machine, key):
     assert (machine.workspace / "orders.py").exists()
 
 
-def test_files_of_the_repository_are_kept(machine, key, service, reviewer):
+def test_the_repositorys_files_are_not_overwritten(machine, key, service):
     (machine.origin / ".claude").mkdir()
     (machine.origin / ".claude/settings.local.json").write_text("{}")
     sha = machine.commit(TASK_md="Ours\n", submit="Ours\n")
-    service.execute("UPDATE assessments SET repo_commit = %s WHERE id IN (SELECT assessment_id FROM candidate_keys "
-                    "WHERE key = %s)", sha, key)  # fmt: skip
+    condition = "id IN (SELECT assessment_id FROM candidate_keys WHERE key = %s)"
+    service.execute(f"UPDATE assessments SET repo_commit = %s WHERE {condition}", sha, key)
     prepared = machine.prepare(key)
     assert prepared.returncode == 0, prepared.stderr
     assert (machine.workspace / "TASK.md").read_text() == "Ours\n"
@@ -229,7 +222,7 @@ def test_files_of_the_repository_are_kept(machine, key, service, reviewer):
     assert git(machine.workspace, "status", "--porcelain") == ""
 
 
-def test_another_folder_is_never_written_to(machine, key, empty_key):
+def test_a_folder_with_other_content_is_not_changed(machine, key, empty_key):
     machine.workspace.mkdir()
     (machine.workspace / "mine").write_text("mine")
     rejected = machine.prepare(key)
@@ -240,7 +233,7 @@ def test_another_folder_is_never_written_to(machine, key, empty_key):
     assert (other.returncode, "belongs to another assessment" in other.stderr) == (1, True)
 
 
-def test_variables_of_the_shell_do_not_lead_elsewhere(machine, key, tmp_path):
+def test_the_shells_variables_are_ignored(machine, key, tmp_path):
     (tmp_path / "elsewhere/assessment").mkdir(parents=True)
     elsewhere = str(tmp_path / "elsewhere")
     variables = {"CDPATH": elsewhere, "GIT_DIR": elsewhere, "GIT_INDEX_FILE": f"{elsewhere}/index"}
@@ -250,7 +243,7 @@ def test_variables_of_the_shell_do_not_lead_elsewhere(machine, key, tmp_path):
     assert list((tmp_path / "elsewhere").rglob("*")) == [tmp_path / "elsewhere/assessment"]
 
 
-def test_a_wrong_or_unused_key_is_explained(machine, reviewer, assessment):
+def test_invalid_and_unused_keys_are_explained(machine, reviewer, assessment):
     for text, sentence in (("PST-AAAA", "looks like PST-ABCD-EFGH"), (KEY, "key is invalid")):
         assert sentence in machine.prepare(text).stderr
     unused = make_keys(reviewer, assessment, 1)[0]["key"]
@@ -262,7 +255,7 @@ def test_a_wrong_or_unused_key_is_explained(machine, reviewer, assessment):
 # submit
 
 
-def test_submit_sends_everything_but_ignored_files_and_completes(machine, key, service):
+def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, key, service):
     machine.prepare(key)
     workspace = machine.workspace
     (workspace / "build").mkdir()
@@ -283,8 +276,8 @@ def test_submit_sends_everything_but_ignored_files_and_completes(machine, key, s
     ]
     assert git(workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
     assert git(workspace, "rev-parse", "refs/proofstone/submission^") == before[1]
-    assert status_of(service, key) == "completed"
-    assert submitted(service, key)["format"] == "git"
+    state = service.candidate(key).get("/v1/candidate/workspace")
+    assert (state["status"], state["submission"]["format"]) == ("completed", "git")
 
 
 def test_submit_can_be_repeated(machine, empty_key, service):
@@ -298,16 +291,16 @@ def test_submit_can_be_repeated(machine, empty_key, service):
 def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
     machine.prepare(empty_key)
     submit = machine.workspace / "submit"
-    works = submit.read_text()
-    submit.write_text(works.replace(f":{service.port}", ":1").replace("--retry 3", ""))
+    script = submit.read_text()
+    submit.write_text(script.replace(f":{service.port}", ":1").replace("--retry 3", ""))
     failed = machine.submit()
     assert (failed.returncode, "Run this again" in failed.stderr) == (1, True)
     assert status_of(service, empty_key) == "active"
-    submit.write_text(works)
+    submit.write_text(script)
     assert machine.submit().returncode == 0
 
 
-def test_a_submission_contains_the_start_even_after_the_history_was_replaced(machine, key):
+def test_a_submission_contains_the_base_commit_even_with_a_new_history(machine, key):
     machine.prepare(key)
     start = git(machine.workspace, "rev-parse", "HEAD")
     git(machine.workspace, "checkout", "-q", "--orphan", "fresh")
@@ -316,7 +309,7 @@ def test_a_submission_contains_the_start_even_after_the_history_was_replaced(mac
     assert start in git(machine.workspace, "rev-list", "refs/proofstone/submission").split()
 
 
-# A service that sends anything
+# A hostile service
 
 
 @pytest.fixture
@@ -376,7 +369,7 @@ def hostile(tmp_path) -> Iterator[tuple[Machine, dict[str, str]]]:
     ],
     ids=lambda values: repr(values)[:60],
 )  # fmt: skip
-def test_hostile_data_is_only_data(hostile, values):
+def test_hostile_data_is_not_executed(hostile, values):
     machine, files = hostile
     (machine.origin / "link").symlink_to(machine.home)
     machine.commit(orders_py="print(1)\n")
@@ -396,7 +389,7 @@ def test_a_linked_settings_folder_is_not_followed(hostile):
     assert not (machine.home / "settings.local.json").exists()
 
 
-def test_settings_are_placed_in_the_folder_to_work_in(hostile):
+def test_settings_are_placed_in_the_subfolder(hostile):
     machine, files = hostile
     (machine.origin / "services/[a] b").mkdir(parents=True)
     (machine.origin / "services/[a] b/x").write_text("x")
@@ -409,7 +402,7 @@ def test_settings_are_placed_in_the_folder_to_work_in(hostile):
     assert git(machine.workspace, "status", "--porcelain") == ""
 
 
-def test_no_tool_is_announced_where_there_is_none(hostile):
+def test_no_tool_is_suggested_if_none_is_allowed(hostile):
     machine, files = hostile
     machine.commit(orders_py="print(1)\n")
     files |= {"repository": REPOSITORY, "tools": ""}
@@ -418,7 +411,7 @@ def test_no_tool_is_announced_where_there_is_none(hostile):
     assert "Start a tool" not in prepared.stdout
 
 
-def test_an_interrupted_download_runs_nothing(hostile):
+def test_a_truncated_script_does_nothing(hostile):
     machine, _ = hostile
     text = machine.script.read_text()
     for length in range(0, text.rindex("main "), 97):

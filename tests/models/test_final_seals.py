@@ -222,7 +222,7 @@ def forget_keys():
 
 @pytest.fixture
 def keyless(clock, assessment, worker):
-    """A sealed and an open session from before the first key; the latter has an unsealed event."""
+    """A sealed session, and an open session with an unsealed event, both from before the first key."""
     forget_keys()
     closed, opened = make_closed_session(assessment, envelope()), make_session(make_key(assessment))
     add_event(opened, envelope())

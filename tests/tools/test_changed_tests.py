@@ -1,4 +1,4 @@
-"""The tests that `make quick` chooses for a change."""
+"""The tests that `make quick` selects for a changed file."""
 
 import pytest
 
@@ -16,9 +16,9 @@ from tools.scripts.changed_tests import find_tests
         ("docs/errors.md", {"tests/blueprints/test_docs.py"}),
     ],
 )
-def test_a_change_is_tested_by_modules_of_its_name_and_what_imports_it(path, tests):
+def test_tests_are_selected_by_name_and_import(path, tests):
     assert find_tests([path]) >= tests
 
 
-def test_a_file_without_tests_has_none():
+def test_other_files_select_no_tests():
     assert find_tests(["LICENSE", "tests/factories.py"]) == set()

@@ -1,4 +1,4 @@
-"""The parts of `make chaos`: repeatable plans, the search for tracebacks, outages."""
+"""`make chaos`: repeatable plans, tracebacks in the log, outages."""
 
 import pytest
 
@@ -18,21 +18,21 @@ OTHER_ERROR = CONNECTION_LOST.replace("peewee.OperationalError: server closed", 
 
 
 @pytest.mark.parametrize("has_server", [True, False])
-def test_the_same_seed_gives_the_same_plan(has_server):
+def test_a_seed_always_gives_the_same_plan(has_server):
     assert plan.rounds(7, 50, has_server) == plan.rounds(7, 50, has_server)
     assert plan.rounds(7, 50, has_server) != plan.rounds(8, 50, has_server)
     assert plan.rounds(7, 100, has_server)[:50] == plan.rounds(7, 50, has_server)
 
 
 @pytest.mark.parametrize("has_server", [True, False])
-def test_each_round_starts_with_a_kill_and_a_long_plan_has_all_faults(has_server):
+def test_each_round_starts_with_a_kill_and_long_plans_have_all_faults(has_server):
     rounds = plan.rounds(7, 100, has_server)
     assert {faults[0].name for faults in rounds} == set(plan.KILLS)
     expected = {*plan.KILLS, *plan.STOPS, *(plan.OUTAGES if has_server else ())}
     assert {fault.name for faults in rounds for fault in faults} == expected
 
 
-def test_only_a_lost_connection_to_a_server_is_no_violation():
+def test_tracebacks_are_violations_except_for_lost_connections_to_a_server():
     assert log_violations(CONNECTION_LOST, has_server=True) == []
     assert len(log_violations(CONNECTION_LOST, has_server=False)) == 1
     assert len(log_violations(OTHER_ERROR, has_server=True)) == 1
@@ -42,7 +42,7 @@ def test_only_a_lost_connection_to_a_server_is_no_violation():
     ("start", "end", "overlaps"),
     [(1, 9, False), (1, 11, True), (12, 13, True), (19, 25, True), (21, 29, False), (21, 31, True)],
 )
-def test_a_request_can_overlap_with_an_outage(start, end, overlaps):
+def test_requests_overlap_with_outages(start, end, overlaps):
     outages = Outages()
     outages.spans = [[10, 20], [30, float("inf")]]
     assert outages.overlap(start, end) == overlaps

@@ -1,4 +1,4 @@
-"""Packages are installed only with the hashes of the lock files, and images contain no secrets."""
+"""Installations require the lock files' hashes, and images contain no secrets."""
 
 import re
 from fnmatch import fnmatch
@@ -11,7 +11,7 @@ INSTALLERS = ("tools/scripts/setup.sh", "Dockerfile", "README.md", "docs/operati
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_every_locked_package_has_hashes(name):
+def test_locked_packages_have_hashes(name):
     text = (ROOT / name).read_text().replace("\\\n", "")
     packages = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     assert packages

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def prepare(tmp_path):
-    """Run the step for a database in a folder of its own; returns what it printed."""
+    """Run the step for a database in a temporary folder, and return its output."""
     folder = tmp_path / "data"
 
     def run(**settings):
@@ -38,12 +38,12 @@ def test_make_run_creates_a_private_seal_key_once(prepare):
     assert prepare.file.read_text() == before
 
 
-def test_make_run_creates_no_key_beside_the_setting(prepare):
+def test_make_run_creates_no_seal_key_if_the_setting_has_one(prepare):
     prepare(SEAL_KEYS="s" * 64)
     assert not prepare.file.exists()
 
 
-def test_make_run_creates_no_second_key_for_a_restored_database(prepare):
+def test_make_run_creates_no_seal_key_for_a_restored_database(prepare):
     prepare()
     prepare.file.unlink()
     assert f"put {prepare.file} back" in prepare()

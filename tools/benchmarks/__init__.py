@@ -1,1 +1,1 @@
-"""Benchmarks: frequent operations compared with a bare WSGI application and hand-written SQL (`make bench`)."""
+"""Benchmarks: compare frequent operations with a bare WSGI application and hand-written SQL (`make bench`)."""

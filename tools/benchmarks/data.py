@@ -1,10 +1,9 @@
-"""Test data: an organization with a long history, which does not change, and one that receives all writes."""
+"""Test data: an organization with a long history that does not change, and one that receives all writes."""
 
 import random
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import migrations
@@ -24,15 +23,14 @@ from models import (
 from models.base import clock, is_postgres, new_id
 from tools.demo.client_events import Signer
 
-ASSESSMENTS, KEYS, SMALL = 10, 100_000, 1_000
+ASSESSMENTS, KEYS, FEW_KEYS = 10, 100_000, 1_000
 BATCH = 500
 OPEN_SESSIONS = 64
 SAMPLES = 1_000
-SEEDS = count(1)
 
 
 class OpenSession(NamedTuple):
-    """A session that accepts events, and the signatures of its client."""
+    """A session that accepts events, with its client's signer."""
 
     key: str
     id: str
@@ -44,14 +42,14 @@ class Targets(NamedTuple):
 
     keys: int
     token: str
-    candidates: list[tuple[str, str]]  # key, id of its assessment
+    candidates: list[tuple[str, str]]  # key, assessment id
     growing_token: str
     growing_assessment: str
     open_sessions: list[OpenSession]
 
 
 def fill(keys: int) -> Targets:
-    """Migrate the empty database that the models are bound to, and fill it."""
+    """Migrate and fill the empty database that the models are bound to."""
     migrations.upgrade()
     history, token = open_organization("History Ltd")
     growing, growing_token = open_organization("Growing Ltd")
@@ -59,12 +57,12 @@ def fill(keys: int) -> Targets:
     for number in range(ASSESSMENTS):
         assessment = open_assessment(history, f"Assessment {number}")
         added = add_keys(assessment, keys // ASSESSMENTS)
-        complete(assessment, added[::2])
+        add_completed_sessions(assessment, added[::2])
         ids += added
     Delivery.update(state="sent", attempts=1, sent_at=clock.now()).execute()
     sample = CandidateKey.select().where(CandidateKey.id.in_(random.Random(2).sample(ids, SAMPLES)))
     assessment = open_assessment(growing, "Growing")
-    open_sessions = [open_session(assessment) for _ in range(OPEN_SESSIONS)]
+    open_sessions = [open_session(assessment, seed) for seed in range(OPEN_SESSIONS)]
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
     return Targets(
         keys=keys,
@@ -84,7 +82,7 @@ def open_assessment(organization: Organization, title: str) -> Assessment:
 
 
 def add_keys(assessment: Assessment, size: int) -> list[UUID]:
-    """Generate keys with invitations; returns their ids."""
+    """Generate keys with invitations, and return their ids."""
     ids: list[UUID] = []
     while len(ids) < size:
         numbers = range(len(ids), min(len(ids) + BATCH, size))
@@ -96,34 +94,32 @@ def add_keys(assessment: Assessment, size: int) -> list[UUID]:
     return ids
 
 
-def complete(assessment: Assessment, key_ids: Sequence[UUID]) -> None:
-    """Add a completed session for each key. As in real ones, some metrics are missing and many are equal."""
-    rows = [_session(assessment, key_id, number) for number, key_id in enumerate(key_ids)]
+def add_completed_sessions(assessment: Assessment, key_ids: Sequence[UUID]) -> None:
+    """Add a completed session for each key. Some metrics are missing and many are equal, as in real cohorts."""
+    rows = []
+    for number, key_id in enumerate(key_ids):
+        started_at = clock.now() - timedelta(seconds=10_000 + number)
+        duration_ms = 600_000 + number * 104_729 % 9_000_000
+        closed_at = started_at + timedelta(milliseconds=duration_ms)
+        rows.append({
+            "id": new_id(), "created_at": started_at, "organization": assessment.organization_id,
+            "assessment": assessment, "key": key_id, "closed_at": closed_at, "completed_at": closed_at,
+            "closed_by": "candidate", "derivation_version": 1, "event_count": 200, "duration_ms": duration_ms,
+            "prompt_count": number * 7_919 % 80 + 1, "command_fail_rate": (0, 50_000_000, 142_857_143)[number % 3],
+            "verify_intensity": number * 15_485_863 % 2_000_000_001,
+            "manual_edit_ratio": number * 32_452_843 % 1_000_000_001,
+            "first_change_latency_ms": number * 49_979_687 % 895_001 if number % 5 else None,
+            "tests_passed": (True, False, None)[number % 3], "known_exit_code_count": 40, "file_change_count": 30,
+            "attributed_change_count": 20, "further_metrics": {},
+        })  # fmt: skip
     for start in range(0, len(rows), BATCH):
         Session.insert_many(rows[start : start + BATCH]).execute()
 
 
-def _session(assessment: Assessment, key_id: UUID, number: int) -> dict[str, Any]:
-    started = clock.now() - timedelta(seconds=10_000 + number)
-    duration_ms = 600_000 + number * 104_729 % 9_000_000
-    closed = started + timedelta(milliseconds=duration_ms)
-    return {
-        "id": new_id(), "created_at": started, "organization": assessment.organization_id, "assessment": assessment,
-        "key": key_id, "closed_at": closed, "completed_at": closed, "closed_by": "candidate",
-        "derivation_version": 1, "event_count": 200, "duration_ms": duration_ms,
-        "prompt_count": number * 7_919 % 80 + 1, "command_fail_rate": (0, 50_000_000, 142_857_143)[number % 3],
-        "verify_intensity": number * 15_485_863 % 2_000_000_001,
-        "manual_edit_ratio": number * 32_452_843 % 1_000_000_001,
-        "first_change_latency_ms": number * 49_979_687 % 895_001 if number % 5 else None,
-        "tests_passed": (True, False, None)[number % 3], "known_exit_code_count": 40, "file_change_count": 30,
-        "attributed_change_count": 20, "further_metrics": {},
-    }  # fmt: skip
-
-
-def open_session(assessment: Assessment) -> OpenSession:
-    """Redeem a new key, and register a signing key with the session."""
+def open_session(assessment: Assessment, seed: int) -> OpenSession:
+    """Redeem a new key with a client's public key."""
     (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
     key = CandidateKey.get_by_id(row.id)
     Consent.record(key, None, None)
-    signer = Signer(next(SEEDS))
+    signer = Signer(seed)
     return OpenSession(key.key, str(sessions.redeem(key.key, signer.public_key).id), signer)

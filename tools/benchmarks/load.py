@@ -1,7 +1,4 @@
-"""Generate load with wrk over 16 connections, each with one request at a time.
-
-Install it with `apt-get install wrk` or `brew install wrk`.
-"""
+"""Generate load with wrk over 16 connections, each with one request at a time."""
 
 import json
 import shutil
@@ -21,7 +18,7 @@ SCRIPT = Path(__file__).with_name("wrk.lua")
 
 
 class Outcome(NamedTuple):
-    """The result of a run: successful responses per second, their median time, and failed requests."""
+    """Successful responses per second, their median time, and the number of failed requests."""
 
     per_second: float
     median_ms: float
@@ -34,18 +31,18 @@ def require_wrk() -> None:
 
 
 def run(port: int, requests: Sequence[Request], seconds: int) -> Outcome:
-    """Send the requests one after another, starting over at the end."""
+    """Send the requests in order, starting over at the end."""
     options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", f"--timeout={TIMEOUT_SECONDS}s"]
     with tempfile.NamedTemporaryFile() as file:
-        Path(file.name).write_bytes(b"\0".join(map(_bytes_of, requests)))
+        Path(file.name).write_bytes(b"\0".join(map(_encode, requests)))
         command = ["wrk", *options, f"--script={SCRIPT}", f"http://{HOST}:{port}", "--", file.name]
-        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    result = json.loads(printed.splitlines()[-1])
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    result = json.loads(output.splitlines()[-1])
     succeeded = result["responses"] - result["errors"]
     return Outcome(succeeded / result["seconds"], result["median_ms"], result["errors"])
 
 
-def _bytes_of(request: Request) -> bytes:
+def _encode(request: Request) -> bytes:
     lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {HOST}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if request.body:

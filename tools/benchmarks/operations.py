@@ -9,8 +9,8 @@ from typing import NamedTuple
 from tools.benchmarks.data import Targets
 
 PAGE = 50
-DIFFERENT = 1_000
-# Must exceed the throughput, since an event that is sent twice is skipped.
+RANDOM_REQUESTS = 1_000
+# Must exceed the throughput, because an event sent twice is skipped.
 UNIQUE_PER_SECOND = 3_000
 JSON = {"Content-Type": "application/json"}
 
@@ -25,10 +25,10 @@ class Request(NamedTuple):
 class Operation(NamedTuple):
     """A measured operation.
 
-    target -- the lowest accepted ratio of throughput, product / limit
+    target -- the lowest accepted throughput ratio, product / limit
     request -- builds a random request
-    is_unique -- whether each request may be sent only once
-    has_random_response -- whether the same request gets a different response each time
+    is_unique -- whether each request can be sent only once
+    has_random_response -- whether repeated requests get different responses
     """
 
     name: str
@@ -39,9 +39,9 @@ class Operation(NamedTuple):
     has_random_response: bool = False
 
     def requests(self, targets: Targets, seconds: int) -> list[Request]:
-        """Build new random requests, enough for a load of `seconds`."""
+        """Build enough random requests for `seconds` of load."""
         rng = random.Random(uuid.uuid4().int)
-        count = UNIQUE_PER_SECOND * seconds if self.is_unique else DIFFERENT
+        count = UNIQUE_PER_SECOND * seconds if self.is_unique else RANDOM_REQUESTS
         return [self.request(targets, rng) for _ in range(count)]
 
 
@@ -51,7 +51,6 @@ def _assessment(targets: Targets, rng: random.Random) -> Request:
 
 
 def _page(targets: Targets, rng: random.Random) -> Request:
-    """A random page: all pages of the list are equally likely."""
     offset = rng.randrange(0, targets.keys, PAGE)
     return Request("GET", f"/v1/candidates?limit={PAGE}&offset={offset}", _bearer(targets.token))
 
@@ -69,7 +68,7 @@ def _event(targets: Targets, rng: random.Random) -> Request:
 
 
 def _keys(targets: Targets, rng: random.Random) -> Request:
-    # Other candidates each time: few messages go to the same address (models/deliveries/limit.py).
+    # New addresses each time: emails to one address are limited (models/deliveries/limit.py).
     group = rng.getrandbits(64)
     body = {
         "count": 50,

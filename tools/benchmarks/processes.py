@@ -1,4 +1,4 @@
-"""Processor time and memory of processes and their descendants, from Linux' /proc."""
+"""Processor time and memory of processes and their descendants, from Linux's /proc."""
 
 import os
 from collections import defaultdict
@@ -9,8 +9,8 @@ PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def family(pid: int) -> list[int]:
-    """The process and its descendants."""
+def process_tree(pid: int) -> list[int]:
+    """Return the ids of a process and its descendants."""
     children = defaultdict(list)
     for child, fields in _stats():
         children[int(fields[1])].append(child)
@@ -21,19 +21,19 @@ def family(pid: int) -> list[int]:
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """The processor time of the processes and their descendants so far, including those that have exited."""
-    members = {member for pid in pids for member in family(pid)}
+    """Return the processor time that the processes and their descendants have used, exited ones included."""
+    members = {member for pid in pids for member in process_tree(pid)}
     return sum(sum(map(int, fields[11:15])) for pid, fields in _stats() if pid in members) / TICKS
 
 
 def memory(pids: Iterable[int]) -> float:
-    """The resident memory of exactly these processes in MiB; shared pages count in each."""
+    """Return the processes' resident memory in MiB. Shared pages are counted once per process."""
     lines = [line for pid in pids for line in (PROC / str(pid) / "status").read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def _stats() -> Iterable[tuple[int, list[str]]]:
-    """(process id, fields of /proc/<pid>/stat from the state on) of every process."""
+    """Yield each process's id and its fields in /proc/<pid>/stat, starting with the state."""
     for folder in PROC.glob("[0-9]*"):
         try:
             text = folder.joinpath("stat").read_text()

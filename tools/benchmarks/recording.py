@@ -1,8 +1,7 @@
-"""Measure what recording adds to a model call: time to the first byte, time of the whole call, memory.
+"""Measure what recording adds to a model call: time to the first byte, total time, processor time and memory.
 
-A provider in a process of its own streams an answer, faster than models do. Two candidates call it in turns, one of
-whom has not agreed to the recording. Each request repeats the conversation and adds the result of the tool call before
-it.
+A provider in a separate process streams responses faster than models do. Two candidates take turns calling it; one has
+not consented to recording. Each request repeats the conversation and adds the previous tool call's result.
 """
 
 import http.client
@@ -18,14 +17,14 @@ from statistics import median
 from typing import Any
 
 from tests import postgres
-from tests.live.cast import make_assessment, make_keys, start_session
+from tests.live.cast import agree_to_recording, make_assessment, make_keys, start_session
 from tests.live.service import HOST, Service
 from tests.proxy.upstream import MESSAGES, Upstream, event, text_delta
 from tools.benchmarks import processes, report
 
 SIZES = {"30 KB": 30_000, "1 MB": 1_000_000}
 TURNS = 9
-# In turns of BLOCK calls of each candidate.
+# The candidates take turns after BLOCK calls.
 WARM_UP, CALLS, BLOCK = 20, 200, 20
 WORDS = [f"word {number} " for number in range(100)]
 EVENTS_PER_CHUNK, PAUSE_SECONDS = 10, 0.005
@@ -44,7 +43,7 @@ def measure() -> None:
             tempfile.TemporaryDirectory() as folder,
             Service(Path(folder), url, **settings).start(1) as service,
         ):
-            keys = _keys(service)
+            keys = _start_sessions(service)
             text = _document([_measure_size(service, keys, size) for size in SIZES])
     report.write("recording", text)
     print(text)
@@ -52,7 +51,7 @@ def measure() -> None:
 
 @contextmanager
 def _provider() -> Iterator[str]:
-    """The address of a provider in another process."""
+    """Run a provider in another process, and yield its address."""
     ready: Any = multiprocessing.Queue()
     process = multiprocessing.Process(target=_serve, args=(ready,), daemon=True)
     process.start()
@@ -71,22 +70,19 @@ def _serve(ready: Any) -> None:
 
 
 def _respond(exchange: Any) -> None:
-    """Stream a text and a tool call whose id the next request has."""
+    """Stream a text and a tool call."""
     call = exchange.headers["X-Call"]
-    headers = {
-        "Content_Type": "text/event-stream",
-        "Transfer_Encoding": "chunked",
-        "Request_Id": f"req_{call}",
-    }
-    exchange.head(200, **headers)
-    parts = _answer(call)
-    for start in range(0, len(parts), EVENTS_PER_CHUNK):
+    exchange.head(
+        200, Content_Type="text/event-stream", Transfer_Encoding="chunked", Request_Id=f"req_{call}"
+    )
+    events = _response_events(call)
+    for start in range(0, len(events), EVENTS_PER_CHUNK):
         time.sleep(PAUSE_SECONDS)
-        exchange.chunk(b"".join(parts[start : start + EVENTS_PER_CHUNK]))
+        exchange.chunk(b"".join(events[start : start + EVENTS_PER_CHUNK]))
     exchange.end_stream()
 
 
-def _answer(call: str) -> list[bytes]:
+def _response_events(call: str) -> list[bytes]:
     usage = {"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 10_000}
     message = {
         "id": f"msg_{call}",
@@ -113,45 +109,38 @@ def _command(call: str) -> dict[str, str]:
     return {"command": f"pytest -q  # {call}", "description": "Run the tests"}
 
 
-def _turn(call: str, result: str) -> list[dict[str, Any]]:
-    use = {"type": "tool_use", "id": f"toolu_{call}", "name": "Bash", "input": _command(call)}
-    answer = {"role": "assistant", "content": [{"type": "text", "text": "".join(WORDS)}, use]}
-    outcome = {"type": "tool_result", "tool_use_id": f"toolu_{call}", "content": result}
-    return [answer, {"role": "user", "content": [outcome]}]
-
-
-def _body(size: int, name: str, number: int) -> bytes:
-    """A conversation; its last turn has the tool call of the call before."""
-    line = "src/module.py:12: a line of a file or of a test's output\n"
+def _request_body(size: int, name: str, number: int) -> bytes:
+    """Build a conversation whose last turn has the previous response's tool call."""
+    line = "src/module.py:12: a line of a file or a test's output\n"
     result = line * max(1, size // TURNS // len(line) - 20)
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Fix the failing tests, please."}]
     for call in (*(f"{name}-start-{turn}" for turn in range(TURNS - 1)), f"{name}-{number - 1}"):
-        messages += _turn(call, result)
-    system = [{"type": "text", "text": "You are an agent.\nPrimary working directory: /workspace\n"}]
-    tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
+        tool_use = {"type": "tool_use", "id": f"toolu_{call}", "name": "Bash", "input": _command(call)}
+        tool_result = {"type": "tool_result", "tool_use_id": f"toolu_{call}", "content": result}
+        messages += [
+            {"role": "assistant", "content": [{"type": "text", "text": "".join(WORDS)}, tool_use]},
+            {"role": "user", "content": [tool_result]},
+        ]
     request = {
-        "model": "claude-haiku-4-5",
-        "max_tokens": 8000,
-        "stream": True,
-        "tools": tools,
-        "system": system,
-    }
-    return json.dumps(request | {"messages": messages}).encode()
+        "model": "claude-haiku-4-5", "max_tokens": 8000, "stream": True, "messages": messages,
+        "tools": [{"name": "Bash", "input_schema": {"type": "object"}}],
+        "system": [{"type": "text", "text": "You are an agent.\nPrimary working directory: /workspace\n"}],
+    }  # fmt: skip
+    return json.dumps(request).encode()
 
 
-def _keys(service: Service) -> dict[str, str]:
-    """The keys of two open sessions: without consent to the recording, and with it."""
+def _start_sessions(service: Service) -> dict[str, str]:
+    """Start a session without consent to recording and one with it, and return their keys."""
     reviewer = service.organization("Recording Ltd")
     off, on = (key["key"] for key in make_keys(reviewer, make_assessment(reviewer), 2))
-    shown = service.anonymous.get(f"/v1/candidate/consent?key={on}")["disclosureHash"]
-    service.anonymous.post("/v1/candidate/consent", {"key": on, "disclosureHash": shown})
+    agree_to_recording(service, on)
     for key in (off, on):
         start_session(service, key)
     return {"off": off, "on": on}
 
 
 def _measure_size(service: Service, keys: dict[str, str], size: str) -> list[str]:
-    """A row of the table."""
+    """Measure requests of one size, and return their row in the table."""
     (web,) = service.web_processes()
     times: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
     used = dict.fromkeys(MODES, 0.0)
@@ -161,17 +150,18 @@ def _measure_size(service: Service, keys: dict[str, str], size: str) -> list[str
             numbers = range(start, start + BLOCK)
             times[mode] += [_call(service.port, keys[mode], size, mode, number) for number in numbers]
             used[mode] += (processes.processor_seconds([web]) - before) if start >= WARM_UP else 0
-    medians = {mode: [median(each) for each in zip(*times[mode][WARM_UP:], strict=True)] for mode in MODES}
-    (first_off, whole_off), (first_on, whole_on) = medians["off"], medians["on"]
-    row = [f"{value:.2f}" for value in (first_off, first_on, whole_off, whole_on, whole_on - whole_off)]
+    (first_off, total_off), (first_on, total_on) = (
+        [median(values) for values in zip(*times[mode][WARM_UP:], strict=True)] for mode in MODES
+    )
+    row = [f"{value:.2f}" for value in (first_off, first_on, total_off, total_on, total_on - total_off)]
     row += [f"{used[mode] * 1000 / CALLS:.1f}" for mode in MODES]
     return [size, *row, f"{processes.memory([web]):.0f}"]
 
 
 def _call(port: int, key: str, size: str, mode: str, number: int) -> tuple[float, float]:
-    """Make a call; returns the milliseconds to the first byte of the body, and to the last."""
+    """Make a call, and return the milliseconds to the body's first and last byte."""
     name = f"{size}-{mode}"
-    body = _body(SIZES[size], name, number)
+    body = _request_body(SIZES[size], name, number)
     headers = {
         "X-API-Key": key, "X-Call": f"{name}-{number}", "User-Agent": "claude-cli/2.1.197 (external, cli)",
         "X-Claude-Code-Session-Id": f"benchmark-{name}",
@@ -190,15 +180,15 @@ def _call(port: int, key: str, size: str, mode: str, number: int) -> tuple[float
 
 
 def _document(rows: list[list[str]]) -> str:
-    head = ["request", "first byte, off", "on", "whole call, off", "on", "added"]
+    head = ["request", "first byte, off", "on", "total, off", "on", "added"]
     head += ["processor, off", "on", "RSS MiB"]
     return f"""## Recording model calls
 
 `make bench options=--recording`. Calls through the proxy with and without recording, one process, on one durable
 PostgreSQL. The provider sends {len(WORDS) + 8} events, {EVENTS_PER_CHUNK} every {PAUSE_SECONDS * 1000:.0f} ms,
-which is faster than any model. Each request has {2 * TURNS + 1} messages with tool results. Times are medians of
-{CALLS} calls in ms. Processor time is the web process's for a call, in ms; other work on the machine changes
-it less. Memory is the web process's after all of them. The target is less than 3 ms a call.
+faster than any model. Each request has {2 * TURNS + 1} messages with tool results. Times are medians of {CALLS} calls
+in ms. Processor time is the web process's per call, in ms; other work on the machine affects it less. Memory is the web
+process's at the end. Recording should add less than 3 ms to a call.
 
 {report.markdown(head, rows)}
 

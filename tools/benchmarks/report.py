@@ -12,17 +12,9 @@ from tools.benchmarks.operations import Operation
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = (
-    *(
-        "operation",
-        "by throughput",
-        "from - to",
-        "target",
-        "by processor time",
-        "product CPU ms",
-        "limit CPU ms",
-    ),
-    *("product /s", "limit /s", "product ms", "limit ms", "errors of product, limit"),
-)
+    "operation", "by throughput", "from - to", "target", "by processor time", "product CPU ms", "limit CPU ms",
+    "product /s", "limit /s", "product ms", "limit ms", "errors of product, limit",
+)  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -51,18 +43,18 @@ class Result(NamedTuple):
         return [sum(run.errors for run in runs) for runs in zip(*self.rounds, strict=True)]
 
     def cells(self) -> list[str]:
-        product, limit = (list(runs) for runs in zip(*self.rounds, strict=True))
-        ratios = [one.per_second / other.per_second for one, other in self.rounds]
-        by_processor = [other.processor_ms / one.processor_ms for one, other in self.rounds]
+        contenders = [list(runs) for runs in zip(*self.rounds, strict=True)]
+        ratios = [product.per_second / limit.per_second for product, limit in self.rounds]
+        by_processor = median(limit.processor_ms / product.processor_ms for product, limit in self.rounds)
         return [
             self.operation.name,
             f"{median(ratios):.2f}",
             f"{min(ratios):.2f} - {max(ratios):.2f}",
             f">= {self.operation.target:.2f}",
-            f"{median(by_processor):.2f}",
-            *(f"{median(run.processor_ms for run in runs):.2f}" for runs in (product, limit)),
-            *(f"{median(run.per_second for run in runs):.0f}" for runs in (product, limit)),
-            *(f"{median(run.median_ms for run in runs):.1f}" for runs in (product, limit)),
+            f"{by_processor:.2f}",
+            *(f"{median(run.processor_ms for run in runs):.2f}" for runs in contenders),
+            *(f"{median(run.per_second for run in runs):.0f}" for runs in contenders),
+            *(f"{median(run.median_ms for run in runs):.1f}" for runs in contenders),
             ", ".join(map(str, self.errors)),
         ]
 
@@ -72,49 +64,45 @@ def table(results: Sequence[Result]) -> str:
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns."""
+    """Format a Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
-    return "\n".join([_line(head, widths), rule, *(_line(row, widths) for row in body)])
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-    return "| " + " | ".join([row[0].ljust(widths[0]), *numbers]) + " |"
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = []
+    for first, *numbers in (head, rule, *body):
+        cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
+        lines.append("| " + " | ".join([first.ljust(widths[0]), *cells]) + " |")
+    return "\n".join(lines)
 
 
 def comparison(results: Sequence[Result], conditions: str, memory: float) -> str:
     return f"""## Comparison with the limit
 
 `make bench`. The product and a bare WSGI application (`limit/`) with hand-written SQL on the same tables, both under
-gunicorn with the same settings, on one durable PostgreSQL. The product has its default settings, with authentication,
-limits, audit, event feed, validation and log. The two take turns; numbers are medians of the rounds.
+gunicorn with the same settings, on one durable PostgreSQL. The product has its default settings, including
+authentication, limits, audit, event feed, validation and log. Runs alternate; numbers are medians of the rounds.
 
-- "By throughput" is product / limit, of requests per second; "from - to" is its smallest and largest value in a round.
-- "By processor time" is limit / product, of the service's and the database's processor time per request. Other work on
-  the machine changes it less.
+- "By throughput" is the product's requests per second divided by the limit's; "from - to" is the range over the rounds.
+- "By processor time" is the limit's processor time per request divided by the product's, both including the database.
+  Other work on the machine affects it less.
 - "Product ms" and "limit ms" are response times.
 
 {table(results)}
 
-- {conditions}. The product's web process then needs {memory:.0f} MiB (RSS).
+- {conditions}. The product's web process needs {memory:.0f} MiB (RSS) at the end.
 - PostgreSQL with fsync; Python {platform.python_version()}; {machine()}; {date.today().isoformat()}.
-- Load, services and database share the machine, so the absolute numbers mean little elsewhere; compare the ratios.
+- Load generator, services and database share the machine: compare the ratios, not the absolute numbers.
 """
 
 
 def write(name: str, text: str, file: Path = RESULTS) -> None:
-    """Write a section of the file, replacing its earlier version."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    document = file.read_text() if file.exists() else "# Benchmark results\n"
-    if begin not in document:
-        document += f"\n{begin}{end}"
-    before, _, rest = document.partition(begin)
-    file.write_text(before + begin + text + end + rest.partition(end)[2])
+    """Replace a section of the file."""
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = file.read_text().partition(start)
+    file.write_text(before + start + text + end + rest.partition(end)[2])
 
 
 def machine() -> str:
-    """Processor, cores, memory and system, without the machine's name."""
+    """Return processor, cores, memory and system, but not the machine's name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     info = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]

@@ -1,5 +1,5 @@
--- Sends the requests of a file, separated by NUL, one after another: wrk ... -- FILE. Starts over at the end of the
--- file. Prints the outcome as one line of JSON.
+-- Sends the NUL-separated requests in a file in order, starting over at its end: wrk ... -- FILE.
+-- Prints the outcome as one line of JSON.
 
 local requests, sent = {}, 0
 

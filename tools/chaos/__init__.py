@@ -1,4 +1,1 @@
-"""Fault injection into real processes under load, and a check that no acknowledged write is lost.
-
-`python -m tools.chaos` (`make chaos`) kills, stops and restarts the web process, the worker and PostgreSQL.
-"""
+"""Inject faults into real processes under load, and check that no acknowledged write is lost (`make chaos`)."""

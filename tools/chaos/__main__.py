@@ -1,8 +1,9 @@
 """Faults under load: `python -m tools.chaos [--database both] [--rounds 20] [--seed 1] [--check-every 5]`.
 
-Each round injects up to three faults, at least one kill -9, while writers create, invite, redeem, ingest, complete,
-score, revoke and erase. After every few rounds, and at the end, the data is compared with the acknowledged writes.
-The same seed gives the same faults and the same choices; only the timing differs. Exits with status 1 on a violation.
+Each round kills, stops or restarts processes up to three times, including at least one kill -9, while writers create,
+invite, redeem, ingest, complete, score, revoke and erase. After every few rounds and at the end, the data is compared
+with the acknowledged writes. A seed always gives the same faults and choices; only the timing differs. Exits with
+status 1 on a violation.
 """
 
 import argparse
@@ -24,7 +25,7 @@ DATABASES = ("sqlite", "postgresql")
 
 
 class Run:
-    """All rounds on one database."""
+    """All rounds against one database."""
 
     def __init__(self, deployment: Deployment, seed: int, check_every: int):
         self.deployment = deployment
@@ -41,8 +42,8 @@ class Run:
             with self.writers:
                 for number, faults in enumerate(rounds[first : first + self.check_every], first + 1):
                     self._round(number, faults)
-                # Audit log and stored numbers are right while they are written, too.
-                self.results.add_violations(*checks.command_violations(self.deployment))
+                # The audit log must also verify during writes.
+                self.results.add_violations(*checks.audit_violations(self.deployment))
             if first + self.check_every < len(rounds):
                 self.verifier.verify(self.writers.scenarios[verified:])
                 verified = len(self.writers.scenarios)
@@ -72,13 +73,14 @@ def main() -> None:
     parser.add_argument("--check-every", type=int, default=5, help="rounds between checks (%(default)s)")
     options = parser.parse_args()
     databases = DATABASES if options.database == "both" else (options.database,)
-    # Both run, even if the first has violations.
-    passed = [_passes(database, options) for database in databases]
+    # Run both even if the first has violations.
+    passed = [_run(database, options) for database in databases]
     if not all(passed):
         sys.exit(f"Found violations. Repeat with --seed {options.seed} --rounds {options.rounds}")
 
 
-def _passes(database: str, options: argparse.Namespace) -> bool:
+def _run(database: str, options: argparse.Namespace) -> bool:
+    """Run all rounds, print the report, and return whether there were no violations."""
     title = f"{database}, seed {options.seed}, {options.rounds} rounds"
     print(title, flush=True)
     start = time.monotonic()
@@ -91,7 +93,7 @@ def _passes(database: str, options: argparse.Namespace) -> bool:
             LOGS.mkdir(exist_ok=True)
             log = LOGS / f"chaos-{database}-{options.seed}.log"
             log.write_text(deployment.service.log())
-            print(f"The log of the processes is in {log}")
+            print(f"The processes' log is in {log}.")
     return not run.results.violations
 
 

@@ -1,4 +1,4 @@
-"""Compare the data with the expected state through the API: no losses, no duplicates, no partial writes."""
+"""Compare the data with the expected state through the API: no lost, duplicate or partial writes."""
 
 import hashlib
 import json
@@ -25,8 +25,8 @@ CONNECTION_LOST = re.compile(r"(OperationalError|InterfaceError|AdminShutdown|Da
 class Checks:
     """Checks of complete scenarios.
 
-    checked -- number of acknowledged writes that were found
-    recovered -- number of writes that were found although their outcome was unknown
+    checked -- number of acknowledged writes that are stored
+    recovered -- number of stored writes whose outcome was unknown
     """
 
     def __init__(self, deployment: Deployment, feed: FeedReader):
@@ -37,26 +37,25 @@ class Checks:
         self._lock = threading.Lock()
 
     def violations(self, scenarios: list[Scenario]) -> list[str]:
-        # An incomplete scenario has a violation already.
+        # Incomplete scenarios already have a violation.
         complete = [scenario for scenario in scenarios if scenario.is_complete]
         with ThreadPoolExecutor(THREADS) as threads:
-            return [message for messages in threads.map(self._scenario, complete) for message in messages]
+            return [
+                violation
+                for violations in threads.map(lambda each: list(self._scenario(each)), complete)
+                for violation in violations
+            ]
 
-    def _scenario(self, scenario: Scenario) -> list[str]:
-        messages = []
+    def _scenario(self, scenario: Scenario) -> Iterator[str]:
+        label = f"{scenario.label} (assessment {scenario.assessment_id})"
         try:
-            for message in self._all(scenario):
-                messages.append(message)
+            for message in (*self._keys(scenario), *self._feed(scenario)):
+                yield f"{label}: {message}"
+            for session in scenario.sessions:
+                for message in self._session(session):
+                    yield f"{label}: session {session.session_id}: {message}"
         except (Violation, AssertionError, KeyError) as error:
-            messages.append(repr(error))
-        return [f"{scenario.label} (assessment {scenario.assessment_id}): {message}" for message in messages]
-
-    def _all(self, scenario: Scenario) -> Iterator[str]:
-        yield from self._keys(scenario)
-        yield from self._feed(scenario)
-        for session in scenario.sessions:
-            for message in self._session(session):
-                yield f"session {session.session_id}: {message}"
+            yield f"{label}: {error!r}"
 
     def _count(self, kind: str, checked: int = 1, recovered: int = 0) -> None:
         with self._lock:
@@ -89,7 +88,7 @@ class Checks:
         for batch in scenario.batches:
             yield from self._batch(batch, by_batch[batch.name], scenario.deleted_keys)
         for key in stored:
-            yield from self._mail(key)
+            yield from self._email(key)
 
     def _batch(self, batch: KeyBatch, stored: list[dict[str, Any]], deleted: set[str]) -> Iterator[str]:
         if batch.keys is None:
@@ -103,7 +102,7 @@ class Checks:
             yield f"{batch.name} has the keys {stored_keys} instead of {expected}"
         self._count("key", len(expected))
 
-    def _mail(self, key: dict[str, Any]) -> Iterator[str]:
+    def _email(self, key: dict[str, Any]) -> Iterator[str]:
         received = self.deployment.receivers.emails.received.get(key["candidateEmail"], Counter())
         if key["invite"]["state"] != "sent":
             yield f"the invitation to {key['candidateEmail']} is {key['invite']}"
@@ -118,19 +117,24 @@ class Checks:
         path = f"/v1/sessions/{session.session_id}"
         lines = self._get(f"{path}/export").text.splitlines()[1:]
         stored = [json.loads(line)["id"] for line in lines]
-        shown = self._get(path).json
-        if shown["completedAt"] != session.completed_at:
-            yield f"completed at {shown['completedAt']} instead of {session.completed_at}"
+        fields = self._get(path).json
+        if fields["completedAt"] != session.completed_at:
+            yield f"completed at {fields['completedAt']} instead of {session.completed_at}"
         yield from self._integrity(session, len(stored))
         self._count("redemption")
         self._count("completion")
         if session.is_erased:
             self._count("erasure")
-            yield from _erasure(session, shown, stored)
+            if stored:
+                yield f"events remain after the erasure: {stored}"
+            if fields["candidateName"] or fields["candidateEmail"]:
+                yield "a name remains after the erasure"
+            if not len(session.acknowledged) <= fields["eventCount"] <= len(session.sent):
+                yield f"eventCount after the erasure is {fields['eventCount']}"
             return
         yield from self._events(session, stored)
-        if shown["eventCount"] + shown["lateEventCount"] != len(stored):
-            yield f"eventCount is {shown['eventCount']} instead of {len(stored)}"
+        if fields["eventCount"] + fields["lateEventCount"] != len(stored):
+            yield f"eventCount is {fields['eventCount']} instead of {len(stored)}"
         yield from self._consent(session)
         yield from self._scores(session)
         yield from self._bundle(session)
@@ -141,7 +145,7 @@ class Checks:
 
     def _events(self, session: ExpectedSession, stored: list[str]) -> Iterator[str]:
         if len(set(stored)) != len(stored):
-            yield f"repeated events: {[it for it, count in Counter(stored).items() if count > 1]}"
+            yield f"repeated events: {[each for each, count in Counter(stored).items() if count > 1]}"
         if lost := session.acknowledged - set(stored):
             yield f"lost events: {sorted(lost)}"
         if unknown := set(stored) - session.sent.keys():
@@ -158,10 +162,8 @@ class Checks:
             yield f"its integrity findings are {integrity['findings']}"
         counts = integrity["counts"]
         problems = ("unsealed", "invalid", "unknownKey", "notJudged")
-        is_whole = counts["events"] == counts["sealed"] == count and not any(
-            counts[name] for name in problems
-        )
-        if not is_whole and not session.is_erased:
+        is_intact = counts["events"] == counts["sealed"] == count
+        if not session.is_erased and (not is_intact or any(counts[name] for name in problems)):
             yield f"its integrity counts are {counts}"
 
     def _consent(self, session: ExpectedSession) -> Iterator[str]:
@@ -216,17 +218,7 @@ class Checks:
             yield f"the feed has {times} events {' '.join(step)}"
 
 
-def _erasure(session: ExpectedSession, shown: dict[str, Any], stored: list[str]) -> Iterator[str]:
-    if stored:
-        yield f"events remain after the erasure: {stored}"
-    if shown["candidateName"] or shown["candidateEmail"]:
-        yield "a name remains after the erasure"
-    if not len(session.acknowledged) <= shown["eventCount"] <= len(session.sent):
-        yield f"eventCount before the erasure was {shown['eventCount']}"
-
-
-def command_violations(deployment: Deployment) -> list[str]:
-    """Verify the audit log."""
+def audit_violations(deployment: Deployment) -> list[str]:
     try:
         deployment.service.flask("audit", "verify")
     except subprocess.CalledProcessError as error:
@@ -235,28 +227,17 @@ def command_violations(deployment: Deployment) -> list[str]:
 
 
 def key_violations(deployment: Deployment) -> list[str]:
-    """Find repeated keys in the database, because the API hides revoked ones."""
+    """Find repeated keys in the database, because the API hides revoked keys."""
     query = "SELECT key, count(*) FROM candidate_keys GROUP BY key HAVING count(*) > 1"
     return [f"The key {key} exists {count} times." for key, count in deployment.service.execute(query)]
 
 
 def log_violations(log: str, has_server: bool) -> list[str]:
-    """Find tracebacks in the log, except for connections that were lost with the database."""
+    """Find tracebacks in the log, except for lost connections to a database server."""
+    # From the first line to the unindented line that names the error.
+    tracebacks = re.findall(r"^Traceback \(most recent call last\):\n(?:\s.*\n|\n)*.*", log, re.MULTILINE)
     return [
-        "Traceback in the log: " + " | ".join(lines[-6:])
-        for lines in _tracebacks(log)
-        if not (has_server and CONNECTION_LOST.search(lines[-1]))
+        "Traceback in the log: " + " | ".join(traceback.splitlines()[-6:])
+        for traceback in tracebacks
+        if not (has_server and CONNECTION_LOST.search(traceback.splitlines()[-1]))
     ]
-
-
-def _tracebacks(log: str) -> Iterator[list[str]]:
-    """Find all tracebacks, each up to the line that names the error."""
-    block: list[str] = []
-    for line in log.splitlines():
-        if line.startswith("Traceback (most recent call last):"):
-            block = [line]
-        elif block:
-            block.append(line)
-            if line and not line[0].isspace():
-                yield block
-                block = []

@@ -1,4 +1,4 @@
-"""HTTP client of the load: requests with a known outcome, and those whose outcome is unknown."""
+"""The load's HTTP client, for requests with known and unknown outcomes."""
 
 import json
 import threading
@@ -49,9 +49,9 @@ class LostRequest(NamedTuple):
 
 
 class ApiClient:
-    """Client of the service, shared by all writers, with a connection for each request.
+    """The service's client, shared by all writers, with a connection for each request.
 
-    has_single_writer -- whether the database can be busy with another write (SQLite), which is a valid 503
+    has_single_writer -- whether a concurrent write is a valid reason for 503 (SQLite)
     """
 
     def __init__(self, port: int, outages: Outages, has_single_writer: bool):
@@ -72,10 +72,10 @@ class ApiClient:
     def try_once(
         self, method: str, path: str, body: Any = None, headers: Headers | None = None
     ) -> Response | None:
-        """Send a request; returns the response, or None if the outcome is unknown.
+        """Send a request, and return the response, or None if the outcome is unknown.
 
-        It is unknown without a complete response, after a valid 503, and while a request with the same
-        `Idempotency-Key` is in progress. Raises Violation for any other 5xx.
+        The outcome is unknown without a complete response, after a valid 503, and while a request with the same
+        `Idempotency-Key` is in progress. Raise Violation for any other 5xx.
         """
         start = time.monotonic()
         try:
@@ -103,13 +103,13 @@ class ApiClient:
         headers: Headers | None = None,
         expected: tuple[int, ...] = SUCCESS,
     ) -> Response:
-        """Retry until the outcome is known; raises Violation for an unexpected status, or after a minute."""
+        """Retry until the outcome is known. Raise Violation for an unexpected status, or after a minute."""
         return self.request_with_retries(method, path, body, headers, expected)[0]
 
     def request_with_retries(
         self, method: str, path: str, body: Any, headers: Headers | None, expected: tuple[int, ...] = SUCCESS
     ) -> tuple[Response, int]:
-        """Like `request`; returns also the number of retries."""
+        """Like `request`, and also return the number of retries."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         retries = 0
         while (response := self.try_once(method, path, body, headers)) is None:

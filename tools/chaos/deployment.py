@@ -2,7 +2,6 @@
 
 import os
 import select
-import signal
 import subprocess
 import tempfile
 import time
@@ -11,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests import postgres
-from tests.delivery.mail_server import HOST, free_port
-from tests.live.service import TIMEOUT_SECONDS, Service, children, is_running, wait_until
+from tests.live.service import TIMEOUT_SECONDS, Service, children, is_running, kill, wait_until
+from tests.servers import HOST, free_port
 from tools.chaos.client import ApiClient, Headers, Outages, Violation
 from tools.chaos.receivers import Receivers
 from tools.chaos.scenario import CRITERIA, LEVELS
@@ -23,7 +22,7 @@ STOP_SECONDS = 20
 
 
 class Deployment:
-    """A running deployment, and the ways to break it.
+    """A running deployment, and its faults.
 
     database -- `sqlite` or `postgresql`
     """
@@ -41,14 +40,17 @@ class Deployment:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run everything, with a reviewer, a rubric and a webhook, until the block ends."""
+        """Run all processes, with a reviewer, a rubric and a webhook, until the block ends."""
         with self._stack:
             temporary = tempfile.TemporaryDirectory(prefix="proofstone-chaos-", ignore_cleanup_errors=True)
             folder = Path(self._stack.enter_context(temporary))
             url = self._start_database(folder)
             self.receivers.start()
             self._stack.callback(self.receivers.stop)
-            self.service = Service(folder, url, **self._settings())
+            self.service = Service(
+                folder, url, SMTP_URL=f"smtp://{HOST}:{self.receivers.mail_port}",
+                WEBHOOK_ALLOWED_NETWORKS=f"{HOST}/32", BASE_URL=f"http://{HOST}:{self.client.port}",
+            )  # fmt: skip
             self.service.port = self.client.port
             self.service.flask("db", "upgrade")
             self._stack.callback(self._stop_processes)
@@ -65,13 +67,6 @@ class Deployment:
         self.server = server if isinstance(server, postgres.EmbeddedServer) else None
         return server.create_database("proofstone_chaos")
 
-    def _settings(self) -> dict[str, str]:
-        return {
-            "SMTP_URL": f"smtp://{HOST}:{self.receivers.mail_port}",
-            "WEBHOOK_ALLOWED_NETWORKS": f"{HOST}/32",
-            "BASE_URL": f"http://{HOST}:{self.client.port}",
-        }
-
     def _create_fixtures(self) -> None:
         token = self.service.flask("org", "create", "Acme", "--plan", "self_hosted").split()[-1]
         self.reviewer = {"Authorization": f"Bearer {token}"}
@@ -86,14 +81,14 @@ class Deployment:
     # Processes
 
     def start_web(self) -> None:
-        """Start the web process on its fixed port; returns when it responds."""
+        """Start the web process on its fixed port and wait until it responds."""
         options = f"--bind {HOST}:{self.client.port} --workers {WEB_PROCESSES}"
         command = ["-m", "gunicorn", "app:create_app()"]
         self.service.web = self.service.spawn(command, GUNICORN_CMD_ARGS=options)
-        wait_until(self.service.responds, "The web process does not start.")
+        wait_until(self.service.responds, "The web process did not start.")
 
     def start_worker(self) -> None:
-        """Start another worker; returns when it is ready."""
+        """Start a worker and wait until it is ready."""
         ready, worker_end = os.pipe()
         command = ["-m", "flask", "worker", "--ready-fd", str(worker_end)]
         worker = self.service.spawn(command, pass_fds=[worker_end])
@@ -101,22 +96,17 @@ class Deployment:
         is_ready = select.select([ready], [], [], TIMEOUT_SECONDS)[0] and worker.poll() is None
         os.close(ready)
         if not is_ready:
-            raise Violation("A worker does not start.")
+            raise Violation("A worker did not start.")
         self.workers.append(worker)
 
-    @property
-    def web(self) -> subprocess.Popen:
-        assert self.service.web is not None
-        return self.service.web
-
     def restart_web(self) -> None:
-        """Stop the web process with SIGTERM, and start it again.
+        """Stop the web process with SIGTERM and start it again.
 
-        Raises Violation if it takes too long, or if an accepted request gets no response.
+        Raise Violation if it takes too long, or if an accepted request gets no response.
         """
         try:
             start, lost_before = time.monotonic(), len(self.client.lost)
-            _stop(self.web, "The web process")
+            _stop(self.service.web, "The web process")
             end = time.monotonic()
             lost = [
                 request
@@ -130,26 +120,26 @@ class Deployment:
             self.start_web()
 
     def restart_worker(self) -> None:
-        """Stop a worker with SIGTERM, and start another."""
+        """Stop a worker with SIGTERM and start another."""
         try:
             _stop(self.workers.pop(0), "A worker")
         finally:
             self.start_worker()
 
     def kill_web_process(self) -> None:
-        """Kill one of the master's processes, which the master replaces."""
-        pid = self.service.web_processes()[0]
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_running(pid), "The killed process is still running.")
-        if self.web.poll() is not None:
-            raise Violation("The master ended with one of its processes.")
+        """Kill one of the master's processes. The master replaces it."""
+        kill(self.service.web_processes()[0])
+        if self.service.web.poll() is not None:
+            raise Violation("The master exited with one of its processes.")
 
     def kill_web_master(self) -> None:
         """Kill the master, wait until its processes have freed the port, and start it again."""
-        orphans = children(self.web.pid)
-        self.web.kill()
-        self.web.wait()
-        wait_until(lambda: not any(map(is_running, orphans)), "Processes outlive their master.", STOP_SECONDS)
+        master = self.service.web
+        orphans = children(master.pid)
+        master.kill()
+        master.wait()
+        failure = "A process outlived its master."
+        wait_until(lambda: not any(map(is_running, orphans)), failure, STOP_SECONDS)
         self.start_web()
 
     def kill_worker(self) -> None:
@@ -159,10 +149,9 @@ class Deployment:
         self.start_worker()
 
     def _stop_processes(self) -> None:
-        processes = [process for process in (self.service.web, *self.workers) if process is not None]
-        for process in processes:
+        for process in (self.service.web, *self.workers):
             process.terminate()
-        for process in processes:
+        for process in (self.service.web, *self.workers):
             process.wait(2 * STOP_SECONDS)
 
     # Database
@@ -179,12 +168,12 @@ class Deployment:
             self.server.start()
 
     def kill_postmaster(self) -> None:
-        """Kill PostgreSQL's first process; it can start again once the others have ended."""
+        """Kill PostgreSQL's first process. It can only start again after the others have exited."""
         assert self.server is not None
         with self.outages.during():
             self.server.process.kill()
             self.server.process.wait()
-            wait_until(self._try_start_server, "PostgreSQL does not start again.")
+            wait_until(self._try_start_server, "PostgreSQL did not start again.")
 
     def _try_start_server(self) -> bool:
         assert self.server is not None

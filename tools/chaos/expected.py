@@ -1,4 +1,4 @@
-"""The expected state: writes that were acknowledged, and writes whose outcome is unknown."""
+"""The expected state: acknowledged writes, and writes whose outcome is unknown."""
 
 import threading
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class KeyBatch:
-    """Keys of one request; `keys` is None if its outcome is unknown: all of them exist, or none."""
+    """Keys of one request. `keys` is None if its outcome is unknown: all keys exist or none."""
 
     name: str
     addresses: list[str]
@@ -19,8 +19,8 @@ class ExpectedSession:
     """One candidate's session.
 
     sent -- event ids, each with whether it was acknowledged
-    unknown_batches -- event ids of batches whose outcome is unknown: all of a batch exist, or none
-    scores -- by criterion: the last acknowledged value, and the number of retries, each of which may have written it
+    unknown_batches -- event ids of batches whose outcome is unknown: all of a batch's events exist or none
+    scores -- by criterion: the last acknowledged value, and the number of retries. Each retry can have written it.
     """
 
     key: dict[str, str]
@@ -39,7 +39,7 @@ class ExpectedSession:
 
 
 class Results:
-    """Numbers of writes by all writers, and all violations."""
+    """The number of writes by kind, and all violations."""
 
     def __init__(self) -> None:
         self.acknowledged: Counter[str] = Counter()

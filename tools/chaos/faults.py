@@ -1,4 +1,4 @@
-"""The fault injector: break something while requests are in flight, then bring it back."""
+"""Inject faults while requests are in flight."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ class FaultInjector:
         }
 
     def inject(self, fault: Fault) -> None:
-        """Wait for load, inject the fault, and return when everything is running again."""
+        """Wait for load, inject the fault, and wait until all processes run again."""
         client, receivers = self.deployment.client, self.deployment.receivers
         responses = client.responses + fault.after_responses
         wait_until(lambda: client.responses >= responses, "The service stopped responding.")

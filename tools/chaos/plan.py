@@ -1,4 +1,4 @@
-"""The fault plan: the same seed gives the same faults."""
+"""Plan faults. A seed always gives the same plan."""
 
 import random
 from typing import NamedTuple
@@ -9,11 +9,11 @@ OUTAGES = ("restart database", "crash database", "kill postmaster")
 
 # Other faults take longer to recover from.
 WEIGHTS = {"kill web process": 3, "kill worker": 2}
-MAX_FURTHER_FAULTS = 2
+MAX_MORE_FAULTS = 2
 
 
 class Fault(NamedTuple):
-    """A fault to inject after that many more responses, and a short delay."""
+    """A fault to inject after a number of responses and a short delay."""
 
     name: str
     after_responses: int
@@ -21,18 +21,17 @@ class Fault(NamedTuple):
 
 
 def rounds(seed: int, count: int, has_server: bool) -> list[list[Fault]]:
-    """Plan the faults of each round: a kill -9, then up to two of any kind.
+    """Plan each round's faults: a kill -9, then up to two of any kind.
 
     has_server -- whether there is a PostgreSQL to restart
     """
     rng = random.Random(f"plan {seed} {has_server}")
-    return [_round(rng, has_server) for _ in range(count)]
-
-
-def _round(rng: random.Random, has_server: bool) -> list[Fault]:
     names = KILLS + STOPS + (OUTAGES if has_server else ())
-    further = [_fault(rng, names) for _ in range(rng.randint(0, MAX_FURTHER_FAULTS))]
-    return [_fault(rng, KILLS), *further]
+    plan = []
+    for _ in range(count):
+        more = [_fault(rng, names) for _ in range(rng.randint(0, MAX_MORE_FAULTS))]
+        plan.append([_fault(rng, KILLS), *more])
+    return plan
 
 
 def _fault(rng: random.Random, names: tuple[str, ...]) -> Fault:

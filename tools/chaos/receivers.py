@@ -1,4 +1,4 @@
-"""The receivers of emails and webhooks: real servers that record data for the checks."""
+"""Email and webhook servers that record their messages for the checks."""
 
 import hashlib
 import json
@@ -10,8 +10,9 @@ from typing import Any
 from aiosmtpd.smtp import Envelope
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.delivery.mail_server import HOST, Mailbox, free_port, smtp_server
+from tests.delivery.mail_server import Mailbox, smtp_server
 from tests.delivery.receiver import Receiver, receiving
+from tests.servers import HOST, free_port
 
 
 def digest(event: dict[str, Any]) -> bytes:
@@ -19,7 +20,7 @@ def digest(event: dict[str, Any]) -> bytes:
 
 
 class EmailRecorder(Mailbox):
-    """Counts the emails to each address by their Message-ID."""
+    """Counts the emails to each address by Message-ID."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,10 +36,7 @@ class EmailRecorder(Mailbox):
 
 
 class WebhookRecorder:
-    """Verifies webhooks with the library `standardwebhooks`; records the digest of each body by its `webhook-id`.
-
-    Digests only, because a long run has hundreds of thousands of webhooks.
-    """
+    """Verifies webhooks with the `standardwebhooks` library, and records body digests by `webhook-id`."""
 
     def __init__(self) -> None:
         self.digests: dict[str, bytes] = {}
@@ -47,7 +45,7 @@ class WebhookRecorder:
         self.secret = ""
 
     def process(self, receiver: Receiver) -> None:
-        """Verify the new messages; call it at least every five minutes, while the signatures are valid."""
+        """Verify the new messages. Signatures are valid for five minutes."""
         messages, receiver.messages = receiver.messages, []
         for message in messages:
             self.count += 1
@@ -62,7 +60,7 @@ class WebhookRecorder:
 
 
 class Receivers:
-    """Both servers, on ports that they keep when they are restarted."""
+    """Both servers, on fixed ports."""
 
     def __init__(self) -> None:
         self.emails, self.webhooks = EmailRecorder(), WebhookRecorder()

@@ -1,4 +1,4 @@
-"""Text report of a chaos run."""
+"""A chaos run's text report."""
 
 from typing import Any
 
@@ -24,20 +24,13 @@ def report(run: Any, title: str, seconds: float) -> str:
         lines.append(f"  {kind:12}{acknowledged:14}{verified:>10}{unknown:9}{recovered:17}")
     webhooks = receivers.webhooks
     lines += [
-        f"emails: {checks.checked['mail']} invitations received, {checks.recovered['repeated mail']} repeated "
+        f"emails: {checks.checked['email']} invitations received, {checks.recovered['repeated email']} repeated "
         "with the same Message-ID",
         f"webhooks: {len(webhooks.digests)} events received, {webhooks.count - len(webhooks.digests)} repeated "
         f"with the same webhook-id; the feed has {len(feed.digests)}",
     ]
-    return "\n".join(lines + _violations(results.violations))
-
-
-def _violations(violations: list[str]) -> list[str]:
+    violations = results.violations
     if not violations:
-        return ["losses 0, duplicates 0, incomplete batches 0, broken chains 0"]
-    lines = [
-        f"VIOLATIONS: {len(violations)}",
-        *(f"  {violation}" for violation in violations[:MAX_VIOLATIONS]),
-    ]
-    hidden = len(violations) - MAX_VIOLATIONS
-    return [*lines, f"... and {hidden} more"] if hidden > 0 else lines
+        return "\n".join([*lines, "losses 0, duplicates 0, incomplete batches 0, broken chains 0"])
+    lines.append(f"VIOLATIONS: {len(violations)}, the first {MAX_VIOLATIONS} are:")
+    return "\n".join([*lines, *(f"  {violation}" for violation in violations[:MAX_VIOLATIONS])])

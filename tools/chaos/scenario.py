@@ -1,7 +1,7 @@
-"""The scenario of one writer: an assessment with its candidates, sessions, scores, a revocation and an erasure.
+"""A writer's scenario: an assessment with candidates, sessions, scores, a revocation and an erasure.
 
-All choices come from the scenario's random generator, so the same seed repeats them. Most writes are retried until
-acknowledged, with the same `Idempotency-Key` or ids. Some are sent once, so their outcome can be unknown.
+A seed always gives the same choices. Most writes are retried with the same `Idempotency-Key` or ids until they are
+acknowledged. Some are sent only once, so their outcome can be unknown.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ READS = (
 
 
 class Scenario:
-    """One assessment and the expected state of everything in it."""
+    """One assessment and its expected state."""
 
     def __init__(self, label: str, client: ApiClient, results: Results, reviewer: Headers, rubric_id: str):
         self.label = label
@@ -46,7 +46,7 @@ class Scenario:
         self.is_complete = False
 
     def run(self) -> None:
-        """Run all steps; raises Violation if the service breaks a guarantee."""
+        """Run all steps. Raise Violation if the service breaks a guarantee."""
         self._create_assessment()
         self._issue_keys(self.rng.randint(4, 12), retry=True)
         self._issue_keys(self.rng.randint(2, 20), retry=False)
@@ -92,7 +92,7 @@ class Scenario:
             self.results.add("score")
 
     def _revoke(self, key: dict[str, str]) -> None:
-        # A retry after a lost response gets 404.
+        # A retry after a lost response returns 404.
         path = f"{self._keys}/{key['id']}"
         self.client.request("DELETE", path, headers=self.reviewer, expected=(200, 404))
         self.deleted_keys.add(key["id"])
@@ -138,7 +138,7 @@ class Scenario:
         self.results.add("redemption")
 
     def _send_event(self, session: ExpectedSession, second: int, signer: "EventSigner | None") -> None:
-        # Signed events are a chain, so each has to arrive.
+        # Signed events form a chain, so each must arrive.
         must_arrive = signer is not None or self.rng.random() < 0.7
         body = self._event(session, second, signer)
         self._ingest(session, "/v1/hooks/ingest", body, [body["id"]], must_arrive)
@@ -153,7 +153,7 @@ class Scenario:
     def _ingest(
         self, session: ExpectedSession, path: str, body: dict[str, Any], ids: list[str], must_arrive: bool
     ) -> bool:
-        """Send events; returns whether they were acknowledged."""
+        """Send events, and return whether they were acknowledged."""
         send = self.client.request if must_arrive else self.client.try_once
         is_acknowledged = send("POST", path, body, _credential(session)) is not None
         session.sent |= dict.fromkeys(ids, is_acknowledged)
@@ -169,7 +169,7 @@ class Scenario:
         return signer.sign(envelope) if signer else envelope
 
     def _check_integrity(self, session: ExpectedSession) -> None:
-        """Check the integrity of a session that is being written and sealed."""
+        """Check the integrity during writes and sealing."""
         path = f"/v1/sessions/{session.session_id}/integrity"
         if findings := self.client.request("GET", path, headers=self.reviewer)["findings"]:
             raise Violation(f"The integrity of the open session {session.session_id} is {findings}")
@@ -192,10 +192,10 @@ class Scenario:
 
 
 class EventSigner:
-    """Signs a session's events one after the other, like the candidate's client."""
+    """Signs a session's events in order, like the candidate's client."""
 
     def __init__(self, seed: bytes):
-        # The chain's log is for clients with several processes.
+        # Only a client with several processes needs the chain's log.
         self.chain = Chain(Path(os.devnull), seed)
         self.previous = ""
 

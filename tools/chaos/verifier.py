@@ -1,4 +1,4 @@
-"""The verifier: drain the deployment, then compare it with the expected state."""
+"""Drain the deployment's queues, then compare it with the expected state."""
 
 import time
 
@@ -21,8 +21,8 @@ QUEUES = {
         "SELECT count(*) FROM events e LEFT JOIN seals s ON s.event_seq = e.seq WHERE s.id IS NULL"
     ),
 }
-# Deliveries of a killed worker are due again when their lease ends after five minutes. Expiring all leases every few
-# seconds saves the wait; deliveries of running workers are done by then.
+# A killed worker's deliveries are due again when their lease ends after five minutes. Expire all leases every few
+# seconds instead of waiting. Running workers finish their deliveries before that.
 LEASE_SECONDS = 3
 EXPIRE_LEASES = (
     "UPDATE deliveries SET due_at = created_at WHERE state = 'queued' AND kind <> 'removal'",
@@ -31,7 +31,7 @@ EXPIRE_LEASES = (
 
 
 class Verifier:
-    """Verifies scenarios again and again, as more are added; adds violations to the results."""
+    """Verifies scenarios, and adds violations to the results."""
 
     def __init__(self, deployment: Deployment, results: Results):
         self.deployment = deployment
@@ -45,11 +45,23 @@ class Verifier:
         try:
             drain(self.deployment.service)
         except Violation as violation:
-            # All other differences would follow from this one.
+            # It would cause all other differences.
             self.results.add_violations(str(violation))
             return
         drained = time.monotonic()
-        self._compare(scenarios)
+        receivers = self.deployment.receivers
+        receivers.process()
+        log = self.deployment.service.log()
+        new_log, self._log_position = log[self._log_position :], len(log)
+        self.results.add_violations(
+            *receivers.webhooks.violations,
+            *self.feed.read_new(),
+            *self.checks.violations(scenarios),
+            *checks.audit_violations(self.deployment),
+            *checks.key_violations(self.deployment),
+            *checks.log_violations(new_log, self.deployment.server is not None),
+        )
+        receivers.webhooks.violations.clear()
         print(
             f"verified {len(scenarios)} scenarios: drained in {drained - start:.1f} s, "
             f"checked in {time.monotonic() - drained:.1f} s, {len(self.results.violations)} violations",
@@ -57,33 +69,15 @@ class Verifier:
         )
 
     def verify_all(self, scenarios: list[Scenario]) -> None:
-        """Verify all scenarios from scratch, because verified data may have been lost later."""
+        """Verify all scenarios again, because verified data can be lost later."""
         self.checks.checked.clear()
         self.checks.recovered.clear()
         self.verify(scenarios)
         self.results.add_violations(*self.feed.reread())
 
-    def _compare(self, scenarios: list[Scenario]) -> None:
-        receivers = self.deployment.receivers
-        receivers.process()
-        self.results.add_violations(
-            *receivers.webhooks.violations,
-            *self.feed.read_new(),
-            *self.checks.violations(scenarios),
-            *checks.command_violations(self.deployment),
-            *checks.key_violations(self.deployment),
-            *self._log_violations(),
-        )
-        receivers.webhooks.violations.clear()
-
-    def _log_violations(self) -> list[str]:
-        log = self.deployment.service.log()
-        new, self._log_position = log[self._log_position :], len(log)
-        return checks.log_violations(new, self.deployment.server is not None)
-
 
 def drain(service: Service) -> None:
-    """Return when nothing is queued; raises Violation if there is no progress for DRAIN_SECONDS."""
+    """Wait until nothing is queued. Raise Violation if there is no progress for DRAIN_SECONDS."""
     now = time.monotonic()
     fewest, deadline, next_expiry = float("inf"), now + DRAIN_SECONDS, now + LEASE_SECONDS
     while remaining := queued(service):
@@ -100,6 +94,6 @@ def drain(service: Service) -> None:
 
 
 def queued(service: Service) -> dict[str, int]:
-    """Lengths of the queues that are not empty."""
+    """Return the lengths of the queues that are not empty."""
     lengths = {name: service.execute(query)[0][0] for name, query in QUEUES.items()}
     return {name: length for name, length in lengths.items() if length}

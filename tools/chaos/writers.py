@@ -1,4 +1,4 @@
-"""Threads that run one scenario after the other until stopped."""
+"""Threads that run scenarios until stopped."""
 
 import threading
 import traceback
@@ -15,7 +15,7 @@ THREADS = 6
 
 
 class Writers:
-    """Writers that run while the `with` block does, and then finish their last scenario."""
+    """Writers that run during the `with` block, and finish their last scenario at its end."""
 
     def __init__(self, deployment: Deployment, results: Results, seed: int):
         self.deployment = deployment
@@ -37,10 +37,12 @@ class Writers:
         self._threads.shutdown()
 
     def _write(self, thread: int) -> None:
-        it = self.deployment
+        deployment = self.deployment
         while not self._stopped.is_set():
             label = f"{self.seed}-{thread}-{next(self._numbers[thread])}"
-            scenario = Scenario(label, it.client, self.results, it.reviewer, it.rubric_id)
+            scenario = Scenario(
+                label, deployment.client, self.results, deployment.reviewer, deployment.rubric_id
+            )
             self.scenarios.append(scenario)
             try:
                 scenario.run()

@@ -1,6 +1,6 @@
-"""Work as what Claude Code sends from a candidate's workspace: hooks, telemetry and model calls (docs/recording.md).
+"""Send work as Claude Code does: hooks, telemetry and model calls (docs/recording.md).
 
-Commands and changes by hand are in none of them: they show only in the submission.
+Manual commands and changes are not sent. They are only visible in the submission.
 """
 
 import hashlib
@@ -17,57 +17,54 @@ FOLDER = "/home/dev/assessment"
 VERSION = "2.1.197"
 SYSTEM = f"You are Claude Code, Anthropic's official CLI.\n\nWorking directory: {FOLDER}"
 TOOLS = ("Bash", "Edit", "Grep", "Read", "TodoWrite", "Write")
-# A response with a call of a tool is short; the answer to the person has its own usage.
 CALL_USAGE = {"inputTokens": 400, "outputTokens": 120, "cacheReadTokens": 21_000}
 
 
 class Request(NamedTuple):
-    """One request; a model call comes with the answer that the model gives."""
+    """A request. A model call also has the model's response."""
 
     path: str
     body: dict[str, Any]
-    answer: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
     request_id: str = ""
 
 
 class Agent:
-    """One session of Claude Code in a candidate's workspace.
+    """A Claude Code session in a candidate's workspace.
 
-    is_proxied -- whether its model calls go through the service; else it uses the candidate's own account
+    is_proxied -- whether its model calls go through the service instead of the candidate's own account
     """
 
     def __init__(self, seed: int, model: str, is_proxied: bool):
         self.model, self.is_proxied = model, is_proxied
         self._seed, self._number, self._prompt_id = seed, 0, ""
         self._messages: list[dict[str, Any]] = []
-        self.session = self._name("session")
+        self.session = self._new_id("session")
 
     def requests(self, action: Action, at: datetime) -> Iterator[Request]:
-        """The request of an action."""
-        read = getattr(self, f"_{action.kind}", None)
-        if read:
-            yield from read(at=at, **action.data)
+        """Build an action's requests."""
+        build = getattr(self, f"_{action.kind}", None)
+        if build:
+            yield from build(at=at, **action.data)
 
     def _start(self, at):
         yield self._hook("SessionStart", source="startup", model=self.model)
 
     def _prompt(self, at, text):
-        self._prompt_id = self._name("prompt")
+        self._prompt_id = self._new_id("prompt")
         self._messages.append({"role": "user", "content": text})
         yield self._hook("UserPromptSubmit", prompt=text, permission_mode="default")
 
     def _todo(self, at, names, done):
-        listed = todos(names, done)
-        yield from self._call(
-            at, "TodoWrite", {"todos": listed}, {"newTodos": listed}, "Todos have been modified"
-        )
+        entries = todos(names, done)
+        arguments, response = {"todos": entries}, {"newTodos": entries}
+        yield from self._call(at, "TodoWrite", arguments, response, "Todos have been modified")
 
     def _read(self, at, path, content):
         file = {"filePath": f"{FOLDER}/{path}", "content": content, "numLines": content.count("\n")}
         lines = "\n".join(f"{number}\t{line}" for number, line in enumerate(content.split("\n"), start=1))
-        yield from self._call(
-            at, "Read", {"file_path": file["filePath"]}, {"type": "text", "file": file}, lines
-        )
+        response = {"type": "text", "file": file}
+        yield from self._call(at, "Read", {"file_path": file["filePath"]}, response, lines)
 
     def _search(self, at, pattern, count):
         response = {"mode": "files_with_matches", "numFiles": count}
@@ -75,17 +72,19 @@ class Agent:
 
     def _change(self, at, path, before, after, old, new):
         file = f"{FOLDER}/{path}"
+        result = (
+            f"File created successfully at: {file}"
+            if before is None
+            else f"The file {file} has been updated."
+        )
+        response = {"filePath": file, "originalFile": before}
         if before is None or old is None:
-            is_new = before is None
-            response = {"type": "create" if is_new else "update", "filePath": file, "originalFile": before}
-            result = (
-                f"File created successfully at: {file}" if is_new else f"The file {file} has been updated."
-            )
-            yield from self._call(at, "Write", {"file_path": file, "content": after}, response, result)
-            return
-        arguments = {"file_path": file, "old_string": old, "new_string": new}
-        response = {"filePath": file, "oldString": old, "newString": new, "originalFile": before}
-        yield from self._call(at, "Edit", arguments, response, f"The file {file} has been updated.")
+            name, arguments = "Write", {"content": after}
+            response["type"] = "create" if before is None else "update"
+        else:
+            name, arguments = "Edit", {"old_string": old, "new_string": new}
+            response |= {"oldString": old, "newString": new}
+        yield from self._call(at, name, {"file_path": file, **arguments}, response, result)
 
     def _run(self, at, command, code, output):
         if code:
@@ -102,66 +101,54 @@ class Agent:
     def _call(
         self, at: datetime, name: str, arguments: dict, response: Any, result: str, failed: bool = False
     ) -> Iterator[Request]:
-        """The model calls a tool, and the agent runs it."""
-        tool_use_id = f"toolu_{self._name('call')}"
-        called = {"type": "tool_use", "id": tool_use_id, "name": name, "input": arguments}
-        yield from self._respond(at, [called], CALL_USAGE)
+        """Let the model call a tool, and the agent run it."""
+        tool_use_id = f"toolu_{self._new_id('call')}"
+        tool_use = {"type": "tool_use", "id": tool_use_id, "name": name, "input": arguments}
+        yield from self._respond(at, [tool_use], CALL_USAGE)
         call = {"tool_name": name, "tool_input": arguments, "tool_use_id": tool_use_id}
         yield self._hook("PreToolUse", **call)
         if failed:
             yield self._hook("PostToolUseFailure", **call, error=result)
         else:
             yield self._hook("PostToolUse", **call, tool_response=response)
-        outcome = {"type": "tool_result", "tool_use_id": tool_use_id, "content": result, "is_error": failed}
-        self._messages.append({"role": "user", "content": [outcome]})
+        tool_result = {
+            "type": "tool_result",
+            "tool_use_id": tool_use_id,
+            "content": result,
+            "is_error": failed,
+        }
+        self._messages.append({"role": "user", "content": [tool_result]})
 
     def _respond(
         self, at: datetime, content: list[dict[str, Any]], usage: dict[str, int]
     ) -> Iterator[Request]:
-        """The model responds; the agent reports the usage."""
-        request_id = f"req_{self._name('request')}"
+        """Let the model respond, and the agent report the usage."""
+        request_id = f"req_{self._new_id('request')}"
+        tokens = {"input_tokens": usage["inputTokens"], "output_tokens": usage["outputTokens"]}
         if self.is_proxied:
-            counts = {
-                "input_tokens": usage["inputTokens"],
-                "output_tokens": usage["outputTokens"],
-                "cache_read_input_tokens": usage["cacheReadTokens"],
-            }
-            answer: dict[str, Any] = {
-                "type": "message",
-                "id": f"msg_{self._name('message')}",
-                "role": "assistant",
-            }
-            answer |= {"model": self.model, "content": content, "usage": counts}
-            body = {"model": self.model, "max_tokens": 32_000, "messages": [*self._messages]}
-            body |= {
-                "system": [{"type": "text", "text": SYSTEM}],
-                "tools": [{"name": name} for name in TOOLS],
-            }
-            body["metadata"] = {"user_id": json.dumps({"session_id": self.session})}
-            yield Request(MODEL, body, answer, request_id)
+            body = {
+                "model": self.model, "max_tokens": 32_000, "messages": [*self._messages],
+                "system": [{"type": "text", "text": SYSTEM}], "tools": [{"name": name} for name in TOOLS],
+                "metadata": {"user_id": json.dumps({"session_id": self.session})},
+            }  # fmt: skip
+            response = {
+                "type": "message", "id": f"msg_{self._new_id('message')}", "role": "assistant", "model": self.model,
+                "content": content, "usage": tokens | {"cache_read_input_tokens": usage["cacheReadTokens"]},
+            }  # fmt: skip
+            yield Request(MODEL, body, response, request_id)
         self._messages.append({"role": "assistant", "content": content})
-        yield self._usage(at, request_id, usage)
-
-    def _usage(self, at: datetime, request_id: str, usage: dict[str, int]) -> Request:
         attributes = {
-            "event.name": "api_request",
-            "event.timestamp": format_timestamp(at),
-            "event.sequence": self._number,
-            "session.id": self.session,
-            "model": self.model,
-            "request_id": request_id,
-            "query_source": "repl_main_thread",
-            "input_tokens": usage["inputTokens"],
-            "output_tokens": usage["outputTokens"],
-            "cache_read_tokens": usage["cacheReadTokens"],
-        }
-        return Request(TELEMETRY, _logs(attributes))
+            "event.name": "api_request", "event.timestamp": format_timestamp(at), "event.sequence": self._number,
+            "session.id": self.session, "model": self.model, "request_id": request_id,
+            "query_source": "repl_main_thread", "cache_read_tokens": usage["cacheReadTokens"], **tokens,
+        }  # fmt: skip
+        yield Request(TELEMETRY, _logs(attributes))
 
     def _hook(self, name: str, **fields: Any) -> Request:
         common = {"hook_event_name": name, "session_id": self.session, "cwd": FOLDER}
         return Request(HOOKS, common | {"prompt_id": self._prompt_id} | fields)
 
-    def _name(self, kind: str) -> str:
+    def _new_id(self, kind: str) -> str:
         self._number += 1
         return hashlib.sha256(f"{self._seed} {kind} {self._number}".encode()).hexdigest()[:24]
 

@@ -1,4 +1,4 @@
-"""The people of the demo: the hiring team of an invented company, and 61 candidates (tasks/cast.yaml)."""
+"""The demo's people: an invented company's hiring team, and 61 candidates (tasks/cast.yaml)."""
 
 import unicodedata
 from typing import NamedTuple
@@ -12,21 +12,21 @@ PEOPLE = {
     "reviewer 2": ("Tomás Herrera", "tomas.herrera@meridian.example"),
     "observer": ("Jonas Adeyemi", "jonas.adeyemi@meridian.example"),
 }
-# Candidates with a session, and why to look at them first.
-PLACES_TO_START = {
-    "Siddharth Iyer": "a tampered record: a failed test run was changed in the database to one that passed",
-    "Zoë van den Berg": "two reviewers disagree by two levels, and one has revised a score",
-    "Mei-Lin Chou": "a very long session of about 2,000 events",
-    "Aoife Brennan": "hired; model proxy, hooks and telemetry recorded the same calls",
-    "Leila Farahani": "used their own account: recorded by hooks and telemetry, not by the model proxy",
-    "Emeka Obi": "is working right now",
-    "Hye-jin Park": "asks for erasure",
+# Candidates whose sessions `make demo` recommends.
+HIGHLIGHTS = {
+    "Siddharth Iyer": "tampered recording: a failed test run was changed to a passed one in the database",
+    "Zoë van den Berg": "reviewers disagree by two levels; one has revised a score",
+    "Mei-Lin Chou": "very long session with about 2,000 events",
+    "Aoife Brennan": "hired; the model proxy, hooks and telemetry recorded the same calls",
+    "Leila Farahani": "used their own account: hooks and telemetry recorded the calls, the model proxy did not",
+    "Emeka Obi": "in progress",
+    "Hye-jin Park": "requested erasure",
 }
 SOURCES = {"c": "careers page", "r": "referral", "a": "agency"}
 
 
 class Candidate(NamedTuple):
-    """A candidate; `number` is unique and seeds everything random about them."""
+    """A candidate. `number` is unique and seeds their random choices."""
 
     number: int
     task: str
@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
     level: int
     days: float
     source: str
-    note: str
+    note: str = ""
 
     @property
     def email(self) -> str:
@@ -54,7 +54,7 @@ class Candidate(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
-        """Return whether the list of candidates shows them; the results also show the erased one."""
+        """Whether the list of candidates includes them. The results also include the erased candidate."""
         return self.fate not in ("revoked", "erased")
 
     @property
@@ -63,18 +63,8 @@ class Candidate(NamedTuple):
 
 
 def candidates() -> list[Candidate]:
-    """61 candidates, one of them erased, and one whose key is revoked."""
     rows = [(task, row) for task, rows in read("cast.yaml").items() for row in rows]
-    return [_candidate(number, task, *row) for number, (task, row) in enumerate(rows, start=1)]
-
-
-def groups(task: str) -> dict[str, str]:
-    """Sources of the candidates of a task, by their external ids, as for a fairness report."""
-    listed = (each for each in candidates() if each.task == task and each.is_listed)
-    return {each.external_id: each.source for each in listed}
-
-
-def _candidate(
-    number: int, task: str, name: str, fate: str, level: int, days: float, source: str, note: str = ""
-) -> Candidate:
-    return Candidate(number, task, name, fate, level, days, SOURCES[source], note)
+    return [
+        Candidate(number, task, name, fate, level, days, SOURCES[source], *note)
+        for number, (task, (name, fate, level, days, source, *note)) in enumerate(rows, start=1)
+    ]

@@ -1,4 +1,4 @@
-"""Work as the events of the candidate's client, signed (docs/candidate-client.md, sections 5 and 7)."""
+"""Send work as the candidate's client does: signed events (docs/candidate-client.md, sections 5 and 7)."""
 
 import base64
 import difflib
@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 
 class Signer:
-    """The key pair of a client, and the chain of its signatures."""
+    """A client's key pair and signature chain."""
 
     def __init__(self, seed: int):
         self._key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"demo {seed}".encode()).digest())
@@ -31,18 +31,18 @@ class Signer:
         return base64.b64encode(self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def sign(self, event: Event) -> Event:
-        """The event with its signature, as the next one of the chain."""
+        """Sign the event as the chain's next one."""
         # The service also accepts a signature over unescaped text.
         data = json.dumps(event["data"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        named = [event[name] for name in ("id", "sessionId", "ts", "kind", "source")]
+        fields = [event[name] for name in ("id", "sessionId", "ts", "kind", "source")]
         digest = hashlib.sha256(data.encode()).hexdigest()
-        message = "\n".join(["PST-EVT-V1", *named, "1", digest, self._last, ""])
+        message = "\n".join(["PST-EVT-V1", *fields, "1", digest, self._last, ""])
         previous, self._last = self._last, self._key.sign(message.encode()).hex()
         return event | {"sig": self._last} | ({"prevSig": previous} if previous else {})
 
 
 class Client:
-    """The client of one session, with a coding agent as its `tool`."""
+    """One session's client, with a coding agent as its `tool`."""
 
     def __init__(self, session_id: str, signer: Signer, tool: str, model: str, seed: int):
         self.session_id, self.signer, self.tool, self.model = session_id, signer, tool, model
@@ -50,20 +50,14 @@ class Client:
         self._totals = {"inputTokens": 0, "outputTokens": 0, "cacheReadTokens": 0}
 
     def events(self, action: Action, at: datetime) -> Iterator[Event]:
-        """The events of one action, signed."""
-        for number, (kind, source, actor, data, more) in enumerate(
-            getattr(self, f"_{action.kind}")(**action.data)
-        ):
+        """Build and sign an action's events."""
+        build = getattr(self, f"_{action.kind}")
+        for number, (kind, source, actor, data, more) in enumerate(build(**action.data)):
             event = {
-                "id": str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
-                "sessionId": self.session_id,
-                "ts": format_timestamp(at + timedelta(milliseconds=number)),
-                "kind": kind,
-                "v": 1,
-                "source": source,
-                "actor": {"type": actor},
-                "data": data,
-            }
+                "id": str(uuid.UUID(int=self._random.getrandbits(128), version=4)), "sessionId": self.session_id,
+                "ts": format_timestamp(at + timedelta(milliseconds=number)), "kind": kind, "v": 1,
+                "source": source, "actor": {"type": actor}, "data": data,
+            }  # fmt: skip
             yield self.signer.sign(event | more)
 
     def _start(self):
@@ -71,17 +65,12 @@ class Client:
         yield "session_start", self.tool, "system", {"model": self.model, "source": "startup"}, {}
 
     def _prompt(self, text):
-        yield "prompt", self.tool, "human", {"text": text}, _made("likely_human", "hook")
+        yield "prompt", self.tool, "human", {"text": text}, _provenance("likely_human", "hook")
 
     def _todo(self, names, done):
         yield self._intent("TodoWrite", f"{len(names)} steps")
-        yield (
-            "planning",
-            self.tool,
-            "ai",
-            {"toolName": "TodoWrite", "todos": todos(names, done)},
-            _made("likely_ai", "hook"),
-        )
+        data = {"toolName": "TodoWrite", "todos": todos(names, done)}
+        yield "planning", self.tool, "ai", data, _provenance("likely_ai", "hook")
 
     def _read(self, path, content):
         yield self._intent("Read", path)
@@ -94,39 +83,38 @@ class Client:
     def _change(self, path, before, after, old, new):
         yield self._intent("Write" if before is None else "Edit", path)
         kind = "file_create" if before is None else "file_diff"
-        yield kind, self.tool, "ai", change(path, before, after), _made("likely_ai", "hook")
+        yield kind, self.tool, "ai", _diff(path, before, after), _provenance("likely_ai", "hook")
 
-    def _change_by_hand(self, path, before, after, old, new):
-        data = change(path, before, after) | {"_gitPoll": True}
-        yield "file_diff", "cli", "human", data, _made("likely_human", "git-poll")
+    def _manual_change(self, path, before, after, old, new):
+        data = _diff(path, before, after) | {"_gitPoll": True}
+        yield "file_diff", "cli", "human", data, _provenance("likely_human", "git-poll")
 
     def _run(self, command, code, output):
         yield self._intent("Bash", command)
         data = _command(command, code, output, self._random.randint(300, 2500))
-        yield "command", self.tool, "ai", data, _made("likely_ai", "transcript-jsonl")
+        yield "command", self.tool, "ai", data, _provenance("likely_ai", "transcript-jsonl")
 
-    def _run_by_hand(self, command, code, output):
+    def _manual_run(self, command, code, output):
         data = _command(command, code, output, self._random.randint(300, 2500)) | {"human": True}
-        yield "command", "terminal", "human", data, _made("likely_human", "shell")
+        yield "command", "terminal", "human", data, _provenance("likely_human", "shell")
 
     def _say(self, text, usage):
         data = {"lastAssistantMessage": text, "turnDurationMs": self._random.randint(4000, 60_000)}
-        if self.tool == "codex":  # running totals, without a model
+        if self.tool == "codex":  # reports running totals and no model
             self._totals = {name: count + usage[name] for name, count in self._totals.items()}
             data |= self._totals
         else:
             data |= usage | {"model": self.model, "usageScope": "request"}
-        yield "ai_response", self.tool, "ai", data, _made("likely_ai", "transcript-jsonl")
+        yield "ai_response", self.tool, "ai", data, _provenance("likely_ai", "transcript-jsonl")
 
     def _decision(self, **decision):
-        yield "decision_event", "cli", "human", decision, _made("likely_human", "explain")
+        yield "decision_event", "cli", "human", decision, _provenance("likely_human", "explain")
 
     def _intent(self, tool, preview):
         return "tool_intent", self.tool, "ai", {"toolName": tool, "inputPreview": preview}, {}
 
 
-def change(path: str, before: str | None, after: str) -> dict[str, Any]:
-    """The fields of a change that describe it."""
+def _diff(path: str, before: str | None, after: str) -> dict[str, Any]:
     old, new = (before or "").splitlines(keepends=True), after.splitlines(keepends=True)
     name = "/dev/null" if before is None else f"a/{path}"
     lines = list(difflib.unified_diff(old, new, name, f"b/{path}"))
@@ -139,5 +127,5 @@ def _command(command: str, code: int, output: str, duration: int) -> dict[str, A
     return {"command": command, "exitCode": code, "durationMs": duration, "stdout": output, "stderr": ""}
 
 
-def _made(attribution: str, method: str) -> Event:
+def _provenance(attribution: str, method: str) -> Event:
     return {"provenance": {"attribution": attribution, "methods": [method]}}

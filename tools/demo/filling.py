@@ -1,46 +1,34 @@
-"""Fill a database: `python -m tools.demo.filling RECEIVERS`, with the settings of the service; prints the result.
+"""Fill an empty database: `python -m tools.demo.filling RECEIVERS`, with the service's settings.
 
-RECEIVERS is the base URL of the webhook receivers. Stop the worker first: it would close sessions that are in the past.
+RECEIVERS is the base URL of the webhook receivers. Prints the tokens and session ids as JSON. The worker must not run:
+it would close sessions in the past.
 """
 
 import json
 import os
 import sys
-from typing import Any
 
 from app import create_app
 from models.base import clock
 from ops import admin
-from tools.demo import cast
 from tools.demo.organization import Organization
 from tools.demo.past import Past
-from tools.demo.servers import Neighbour, neighbour
+from tools.demo.servers import DemoServers
 from tools.demo.story import Story
 
 
 def main(receivers: str) -> None:
-    with neighbour() as model:
-        os.environ |= {"ANTHROPIC_BASE_URL": model.address, "ANTHROPIC_API_KEY": "sk-ant-demo"}
-        print(json.dumps(fill(Past(create_app()), model, receivers)))
-
-
-def fill(past: Past, model: Neighbour, receivers: str) -> dict[str, Any]:
-    end = clock.now()
-    if "Nothing" not in past.flask("db", "upgrade"):
+    with DemoServers() as servers:
+        os.environ |= {"ANTHROPIC_BASE_URL": servers.address, "ANTHROPIC_API_KEY": "sk-ant-demo"}
+        past, end = Past(create_app()), clock.now()
+        past.flask("db", "upgrade")
         past.flask("issues", "import", str(admin.CATALOG))
-    organization = Organization(past, receivers)
-    story = Story(past, organization, model, end)
-    clock.fixed = story.start
-    try:
+        organization = Organization(past, receivers)
+        story = Story(past, organization, servers, end)
+        clock.fixed = story.start
         organization.set_up()
         past.run(story.scripts(), story.start, end)
-    finally:
-        clock.fixed = None
-    names = {candidate.number: candidate.name for candidate in cast.candidates()}
-    return {
-        "tokens": organization.tokens,
-        "sessions": {names[number]: session_id for number, session_id in story.sessions.items()},
-    }
+    print(json.dumps({"tokens": organization.tokens, "sessions": story.sessions}))
 
 
 if __name__ == "__main__":

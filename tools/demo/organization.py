@@ -1,4 +1,4 @@
-"""The demo's organization: people with their tokens, settings, rubrics, assessments and webhooks."""
+"""The demo's organization: people and their tokens, settings, rubrics, assessments and webhooks."""
 
 from typing import Any
 
@@ -16,15 +16,18 @@ SETTINGS = {
     "displayName": cast.COMPANY,
     "replyTo": "hiring@meridian.example",
     "retentionDays": 180,
-    "disclosureAdditions": {"dataUse": ["We delete the record 180 days after our decision"]},
+    "disclosureAdditions": {"dataUse": ["We delete the recording 180 days after our decision"]},
 }
 CHAT_TYPES = ["session.completed", "session.expired", "candidate.decided"]
 
 
 class Organization:
-    """An organization. `tokens` by person and for a `service`; ids of `assessments` by task.
+    """An organization.
 
-    receivers -- base URL of the demo's webhook receivers
+    receivers -- base URL of the webhook receivers
+    tokens -- by person; `service` is the service account's
+    assessments -- ids by task
+    repositories -- the code that candidates start with, by task
     """
 
     def __init__(self, past: Past, receivers: str):
@@ -32,54 +35,52 @@ class Organization:
         self.tokens: dict[str, str] = {}
         self.assessments: dict[str, str] = {}
         self.tasks = {name: tasks.load(name) for name in tasks.NAMES}
-        self.starts = {
+        self.repositories = {
             name: History().commit(task.files, "The orders service") if task.files else History()
             for name, task in self.tasks.items()
         }
 
     def set_up(self) -> None:
-        """Create the organization with its people, and the assessments."""
+        """Create the organization with its people and assessments."""
         self.tokens["service"] = self.past.flask("org", "create", cast.COMPANY).split()[-1]
-        self._add_admin()
-        for who in ("reviewer", "reviewer 2", "observer"):
-            self.tokens[who] = self._add_person(who)
-        self.call("admin", "PATCH", "/v1/org/settings", SETTINGS)
-        self._add_webhook("/ats", "Applicant tracking", [])
-        rubrics = {key: self._add_rubric(rubric) for key, rubric in reviews.rubrics().items()}
-        for name, task in self.tasks.items():
-            self.assessments[name] = self._add_assessment(task, self.starts[name], rubrics[task["rubric"]])
-
-    def add_failing_webhook(self) -> None:
-        self._add_webhook("/chat", "Messages to #hiring", CHAT_TYPES)
-
-    def call(self, who: str, method: str, path: str, body: Any = None) -> Any:
-        """Call the API with the token of one of the people, or of the service."""
-        return self.past.call(method, path, body, Authorization=f"Bearer {self.tokens[who]}")
-
-    def _add_admin(self) -> None:
-        """Only a command adds the first admin."""
+        # The API cannot add the first admin.
         name, email = cast.PEOPLE["admin"]
         self.past.flask("person", "create", cast.COMPANY, email, "--name", name, "--role", "admin")
         output = self.past.flask("token", "create", cast.COMPANY, "--person", email, "--name", "Sign in")
         self.tokens["admin"] = output.split()[-1]
+        for person in ("reviewer", "reviewer 2", "observer"):
+            self.tokens[person] = self._add_person(person)
+        self.call("admin", "PATCH", "/v1/org/settings", SETTINGS)
+        self._add_webhook("/ats", "Applicant tracking", [])
+        rubrics = {
+            key: self.call("admin", "POST", "/v1/rubrics", body)["rubric"]["id"]
+            for key, body in reviews.rubrics().items()
+        }
+        for name, task in self.tasks.items():
+            rubric_id = rubrics[task["rubric"]]
+            self.assessments[name] = self._add_assessment(task, self.repositories[name], rubric_id)
 
-    def _add_person(self, who: str) -> str:
-        """Add a person; returns their token."""
-        (name, email), role = cast.PEOPLE[who], who.split()[0]
+    def add_failing_webhook(self) -> None:
+        self._add_webhook("/chat", "Messages to #hiring", CHAT_TYPES)
+
+    def call(self, person: str, method: str, path: str, body: Any = None) -> Any:
+        """Call the API with a person's or the service account's token."""
+        return self.past.call(method, path, body, Authorization=f"Bearer {self.tokens[person]}")
+
+    def _add_person(self, person: str) -> str:
+        """Add a person and return their token."""
+        (name, email), role = cast.PEOPLE[person], person.split()[0]
         body = {"name": name, "email": email, "role": role}
-        person = self.call("admin", "POST", "/v1/org/people", body)["person"]
+        user_id = self.call("admin", "POST", "/v1/org/people", body)["person"]["id"]
         scopes = ["read"] if role == "observer" else ["read", "write"]
-        token = {"name": "Sign in", "personId": person["id"], "scopes": scopes}
+        token = {"name": "Sign in", "personId": user_id, "scopes": scopes}
         return self.call("admin", "POST", "/v1/org/tokens", token)["secret"]
 
-    def _add_rubric(self, body: dict[str, Any]) -> str:
-        return self.call("admin", "POST", "/v1/rubrics", body)["rubric"]["id"]
-
-    def _add_assessment(self, task: tasks.Task, start: History, rubric_id: str) -> str:
-        body = {name: task.members[name] for name in ASSESSMENT if task.members.get(name) is not None}
-        if start.head:
+    def _add_assessment(self, task: tasks.Task, repository: History, rubric_id: str) -> str:
+        body = {name: task.fields[name] for name in ASSESSMENT if task.fields.get(name) is not None}
+        if repository.head:
             issue = {name: task[name] for name in ISSUE} | {"language": "Python", "license": "MIT"}
-            issue |= {"repoUrl": REPOSITORY, "repoCommit": start.commit_id}
+            issue |= {"repoUrl": REPOSITORY, "repoCommit": repository.commit_id}
             body["issueId"] = self.call("admin", "POST", "/v1/issues", issue)["issue"]["id"]
         body["rubricId"] = rubric_id
         return self.call("admin", "POST", "/v1/assessments", body)["assessment"]["id"]

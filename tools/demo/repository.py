@@ -1,10 +1,12 @@
-"""Small git repositories, and the bundles that candidates submit. The same files always give the same commits."""
+"""Small git repositories and bundles. Equal files give equal commits."""
 
 from io import BytesIO
 from typing import NamedTuple
 
+from dulwich.index import commit_tree
 from dulwich.object_format import SHA1
-from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
+from dulwich.object_store import MemoryObjectStore
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile
 from dulwich.pack import write_pack_objects
 
 AUTHOR = b"Orders team <orders@meridian.example>"
@@ -13,21 +15,24 @@ Files = dict[str, str]
 
 
 class History(NamedTuple):
-    """Commits one after the other, with their objects."""
+    """A branch and all its git objects."""
 
     head: ObjectID | None = None
     objects: tuple[ShaFile, ...] = ()
 
     def commit(self, files: Files, message: str) -> "History":
-        """Add a commit with these files and no others."""
-        tree, objects = _tree({path: text.encode() for path, text in files.items()})
+        """Add a commit with exactly these files."""
+        store = MemoryObjectStore()
+        blobs = {path.encode(): Blob.from_string(text.encode()) for path, text in files.items()}
+        store.add_objects([(blob, None) for blob in blobs.values()])
         commit = Commit()
-        commit.tree, commit.parents = tree.id, [self.head] if self.head else []
+        commit.tree = commit_tree(store, [(path, blob.id, 0o100644) for path, blob in blobs.items()])
+        commit.parents = [self.head] if self.head else []
         commit.author = commit.committer = AUTHOR
         commit.author_time = commit.commit_time = TIME
         commit.author_timezone = commit.commit_timezone = 0
         commit.message = message.encode()
-        return History(commit.id, (*self.objects, *objects, commit))
+        return History(commit.id, (*self.objects, *(store[each] for each in store), commit))
 
     @property
     def commit_id(self) -> str:
@@ -35,28 +40,9 @@ class History(NamedTuple):
         return self.head.decode()
 
     def bundle(self) -> bytes:
-        """A git bundle of the whole history."""
+        """Pack all commits into a git bundle."""
         assert self.head
         unique = {each.id: each for each in self.objects}
         pack = BytesIO()
         write_pack_objects(pack, list(unique.values()), SHA1)
         return b"# v2 git bundle\n" + self.head + b" HEAD\n\n" + pack.getvalue()
-
-
-def _tree(files: dict[str, bytes]) -> tuple[Tree, list[ShaFile]]:
-    tree = Tree()
-    objects: list[ShaFile] = []
-    folders: dict[str, dict[str, bytes]] = {}
-    for path, content in files.items():
-        name, _, rest = path.partition("/")
-        if rest:
-            folders.setdefault(name, {})[rest] = content
-            continue
-        blob = Blob.from_string(content)
-        tree.add(name.encode(), 0o100644, blob.id)
-        objects.append(blob)
-    for name, contained in folders.items():
-        folder, inner = _tree(contained)
-        tree.add(name.encode(), 0o040000, folder.id)
-        objects += inner
-    return tree, [*objects, tree]

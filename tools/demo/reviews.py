@@ -1,7 +1,6 @@
 """Reviews of a session: rubrics, scores with comments and evidence, decisions with reasons."""
 
 import random
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tools.demo.cast import Candidate
@@ -12,8 +11,8 @@ _CRITERIA: dict[str, dict[str, Any]] = {each["key"]: each for each in _TEXTS["cr
 REASONS: dict[str, list[str]] = _TEXTS["reasons"]
 
 
-class Given(NamedTuple):
-    """A reviewer's score of one criterion."""
+class Score(NamedTuple):
+    """A reviewer's score for one criterion."""
 
     criterion: str
     value: int
@@ -21,7 +20,7 @@ class Given(NamedTuple):
 
 
 def rubrics() -> dict[str, dict[str, Any]]:
-    """The bodies with which the rubrics are created, by their keys."""
+    """Build the rubrics' request bodies, by key."""
     return {
         key: {
             "name": rubric["name"],
@@ -43,25 +42,28 @@ def comment(criterion: str, value: int) -> str:
     return _CRITERIA[criterion]["comments"][value - 1]
 
 
-def scores(candidate: Candidate, rubric: str, reviewer: int) -> list[Given]:
-    """The scores of the first or the second reviewer (0 or 1), by the candidate's level and fate."""
-    given, rng = [], random.Random(f"scores {candidate.number} {reviewer}")
+def scores(candidate: Candidate, rubric: str, reviewer: int) -> list[Score]:
+    """Choose a reviewer's scores by the candidate's level and fate.
+
+    reviewer -- 0 or 1
+    """
+    chosen, rng = [], random.Random(f"scores {candidate.number} {reviewer}")
     for position, criterion in enumerate(_TEXTS["rubrics"][rubric]["criteria"]):
         common = random.Random(f"scores {candidate.number} {criterion}").choice((0, 0, 1))
         value = candidate.level + common + (rng.random() < 0.25) * (1 if candidate.level < 3 else -1)
         if candidate.fate == "disagreed" and position in (0, 2):
             value = (1, 3)[reviewer] if position == 0 else (4, 2)[reviewer]
         value = min(max(value, 1), 4)
-        given.append(Given(criterion, value, comment(criterion, value)))
-    return given
+        chosen.append(Score(criterion, value, comment(criterion, value)))
+    return chosen
 
 
 def reason(candidate: Candidate, decision: str) -> str:
     return REASONS[decision][candidate.number % len(REASONS[decision])]
 
 
-def evidence(events: list[dict[str, Any]], criterion: str, reviewer: int) -> Iterator[str]:
-    """The ids of up to two events of the kinds that the criterion is about: early ones, or the last."""
-    fitting = [event["id"] for event in events if event["kind"] in _CRITERIA[criterion]["evidence"]]
-    chosen = fitting[:1] if criterion == "understanding" else fitting[-1:]
-    yield from dict.fromkeys([*chosen, *fitting[reviewer : reviewer + 1]])
+def evidence(events: list[dict[str, Any]], criterion: str, reviewer: int) -> list[str]:
+    """Choose up to two events of the criterion's kinds, and return their ids."""
+    ids = [event["id"] for event in events if event["kind"] in _CRITERIA[criterion]["evidence"]]
+    chosen = ids[:1] if criterion == "understanding" else ids[-1:]
+    return [*dict.fromkeys([*chosen, *ids[reviewer : reviewer + 1]])]

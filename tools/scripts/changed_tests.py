@@ -1,7 +1,7 @@
-"""Print the quick tests of what has changed since the last commit, for `make quick`.
+"""Print the quick tests of the files that differ from the last commit, for `make quick`.
 
 A module's tests have its name, such as `tests/blueprints/test_rubrics.py` for `rubrics.py` in `blueprints/`, `models/`
-and `schemas/`, or import it. A change of the API also runs the tests that call every operation.
+and `schemas/`, or import it. API changes also run the tests that call every operation.
 """
 
 import re
@@ -12,8 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 API = ("access/", "blueprints/", "models/", "proxy/", "schemas/")
 EVERY_OPERATION = ("tests/access/test_access.py", "tests/hostile/test_tenant_isolation.py")
-# Files without a module: their tests, by the start of the path.
-OTHERS = {
+TESTS_BY_PATH_PREFIX = {
     "console/": "tests/test_console_files.py",
     "docs/": "tests/blueprints/test_docs.py",
     "README.md": "tests/test_readme.py",
@@ -22,14 +21,14 @@ OTHERS = {
 
 
 def find_tests(changed: Iterable[str]) -> set[str]:
-    """The test modules of these files, by their paths from the root."""
+    """Return the paths of the files' test modules."""
     modules = {str(file.relative_to(ROOT)): file for file in (ROOT / "tests").rglob("test_*.py")}
     return {name for path in changed for name in _tests_of(path, modules)} & modules.keys()
 
 
 def _tests_of(path: str, modules: dict[str, Path]) -> Iterator[str]:
     yield path
-    yield from (test for start, test in OTHERS.items() if path.startswith(start))
+    yield from (test for prefix, test in TESTS_BY_PATH_PREFIX.items() if path.startswith(prefix))
     if path.startswith(API):
         yield from EVERY_OPERATION
     if not path.endswith(".py") or path.startswith("tests/"):
@@ -44,15 +43,11 @@ def _tests_of(path: str, modules: dict[str, Path]) -> Iterator[str]:
 
 
 def changed_files() -> list[str]:
-    """The files that differ from the last commit, new ones included."""
-    commands = (["diff", "--name-only", "HEAD"], ["ls-files", "--others", "--exclude-standard"])
-    return [
-        line
-        for command in commands
-        for line in subprocess.run(
-            ["git", *command], cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout.splitlines()
-    ]
+    """Return the files that differ from the last commit, including new ones."""
+    files = []
+    for command in (["diff", "--name-only", "HEAD"], ["ls-files", "--others", "--exclude-standard"]):
+        files += subprocess.check_output(["git", *command], cwd=ROOT, text=True).splitlines()
+    return files
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""First step of `make run`: upgrade the database and print the first token of a new installation."""
+"""First step of `make run`: upgrade the database and print a new installation's first token."""
 
 import sys
 
@@ -33,18 +33,17 @@ def create_seal_keys(settings: config.Config) -> None:
     if settings.seal_keys:
         return
     file = config.seal_keys_file(settings)
-    if _has_signed_records():
-        # Restored without its key. Records extended with a new key could not be verified with the old one.
-        print(f"Records are signed with another key: put {file} back, or set SEAL_KEYS.", file=sys.stderr)
+    if AuditChain.table_exists() and AuditChain.select().where(AuditChain.key_id.is_null(False)).exists():
+        # Restored without its key. The old key could not verify entries signed with a new one.
+        print(
+            f"The audit log is signed with a different key: put {file} back, or set SEAL_KEYS.",
+            file=sys.stderr,
+        )
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic_file(file) as stream:
         stream.write(f"{seal_keys.generate()}\n".encode())
     models.seal_keys.use(config.load_or_exit().seal_keys)
-
-
-def _has_signed_records() -> bool:
-    return AuditChain.table_exists() and AuditChain.select().where(AuditChain.key_id.is_null(False)).exists()
 
 
 if __name__ == "__main__":

@@ -1,28 +1,28 @@
-"""`make run`: the web process and the worker on this machine, until Ctrl-C.
+"""`make run`: upgrade the database, then run the web process and the worker until Ctrl-C.
 
-Settings come from the environment and `.env`, as for `flask` commands. The database is upgraded first.
+Settings come from the environment and `.env`, as for `flask` commands.
 """
 
 import os
-import socket
 import sys
 
 from dotenv import load_dotenv
 
 import config
-from tools.scripts.service import Service, Stopped, handle_stop_signals
-
-# Only local: other machines connect through a TLS proxy.
-HOST = "127.0.0.1"
+from tools.scripts.service import Service, Stopped, handle_stop_signals, require_free
 
 
 def main() -> None:
     load_dotenv(".env")
-    port = _port()
-    _require_free(port)
+    os.environ["PORT"] = os.environ.get("PORT") or "8000"
+    try:
+        port = config.parse("PORT", os.environ["PORT"], config.port)
+    except config.InvalidSetting as error:
+        sys.exit(str(error))
+    require_free(port, "make run")
     os.environ["BASE_URL"] = os.environ.get("BASE_URL") or f"http://localhost:{port}"
     handle_stop_signals()
-    service = Service(HOST, port, os.environ)
+    service = Service(port, os.environ)
     try:
         service.prepare()
         service.start()
@@ -36,24 +36,6 @@ def main() -> None:
         print("\nStopping ...", flush=True)
     finally:
         service.stop()
-
-
-def _port() -> int:
-    os.environ["PORT"] = os.environ.get("PORT") or "8000"
-    try:
-        return config.parse("PORT", os.environ["PORT"], config.port)
-    except config.InvalidSetting as error:
-        sys.exit(str(error))
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            sys.exit(f"Cannot use port {port} ({reason}). Choose another one: make run PORT={port + 1}")
 
 
 if __name__ == "__main__":

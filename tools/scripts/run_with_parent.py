@@ -1,9 +1,9 @@
 """Run a command that ends with its parent: python run_with_parent.py PARENT_PID SIGNAL USER COMMAND ...
 
-On Linux the command receives SIGNAL (such as SIGTERM) when the process PARENT_PID dies, even by kill -9. COMMAND
-starts with an absolute path. USER is the user to run it as; `-` keeps the current one.
+On Linux, COMMAND receives SIGNAL (such as SIGTERM) when the process PARENT_PID dies, even by kill -9. Its path is
+absolute. It runs as USER; `-` keeps the current user.
 
-A separate program, because a function between fork and exec (`preexec_fn`) is not safe in a parent with threads.
+A separate program, because `preexec_fn` is not safe in a parent with threads.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def with_parent(command: list, signal_name: str = "SIGKILL", user: str = "-") -> list:
-    """Return the command line that runs `command` at most as long as this process."""
+    """Return the command line that runs `command` no longer than this process."""
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), signal_name, user, *command]
 
 
@@ -26,10 +26,10 @@ def main(parent: str, signal_name: str, user: str, *command: str) -> None:
     if sys.platform == "linux":
         # After switch_user, because a change of user clears the setting.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.Signals[signal_name])
-        # The parent may have died before.
+        # The parent can have died earlier.
         if os.getppid() != int(parent):
             sys.exit(1)
-    # execvp could import more of Python, from folders that USER may not read.
+    # execvp could import Python modules from folders that USER cannot read.
     os.execv(command[0], command)
 
 

@@ -4,16 +4,17 @@ import http.client
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import IO
 
 from tools.scripts.run_with_parent import with_parent
 
-APPLICATION = "app:create_app()"
+# Only local: other machines connect through a TLS proxy.
+HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 18  # longer than gunicorn's graceful_timeout and the worker's STOP_SECONDS
 POLL_SECONDS = 0.05
@@ -24,7 +25,7 @@ class Stopped(BaseException):
 
 
 def handle_stop_signals() -> None:
-    """Raise Stopped on these signals."""
+    """Raise Stopped on SIGINT, SIGTERM and SIGHUP."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped
@@ -33,43 +34,35 @@ def handle_stop_signals() -> None:
         signal.signal(number, stop)
 
 
+def require_free(port: int, command: str) -> None:
+    """Exit with a message if the port is in use."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        sys.exit(f"Cannot use port {port} ({reason}). Choose another one: {command} PORT={port + 1}")
+
+
 class Service:
-    """Child processes to prepare, start, watch and stop; a failure ends this process with a message.
+    """Child processes to prepare, start, watch and stop. A failure ends this process with a message."""
 
-    log -- where the children write their log instead of stderr
-    """
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        environment: Mapping[str, str],
-        application: str = APPLICATION,
-        has_worker: bool = True,
-        log: IO | None = None,
-    ):
-        self.host, self.port, self.application, self.has_worker = host, port, application, has_worker
-        self.log = log
-        arguments = f"--bind {host}:{port} {environment.get('GUNICORN_CMD_ARGS', '')}"
+    def __init__(self, port: int, environment: Mapping[str, str]):
+        self.port = port
+        arguments = f"--bind {HOST}:{port} {environment.get('GUNICORN_CMD_ARGS', '')}"
         self.environment = {**environment, "GUNICORN_CMD_ARGS": arguments}
         self.children: dict[str, subprocess.Popen] = {}
 
-    def prepare(self, stdout: int | None = None) -> str | None:
-        """Upgrade the database; returns the output if `stdout` is subprocess.PIPE."""
-        preparation = self._popen(["-m", "tools.scripts.prepare"], stdout)
-        output, _ = preparation.communicate()
-        if preparation.returncode != 0:
+    def prepare(self) -> None:
+        if self._popen(["-m", "tools.scripts.prepare"]).wait() != 0:
             sys.exit(1)
-        return output
 
     def start(self) -> None:
-        """Start the children; returns when they are ready."""
+        """Start the children and wait until they are ready."""
         ready, worker_end = os.pipe()
-        self.children["web process"] = self._popen(["-m", "gunicorn", self.application])
-        if self.has_worker:
-            command = ["-m", "flask", "worker", "--ready-fd", str(worker_end)]
-            self.children["worker"] = self._popen(command, pass_fds=[worker_end])
-        # Only the worker has this end of the pipe now, and closes it when it is ready.
+        self.children["web process"] = self._popen(["-m", "gunicorn", "app:create_app()"])
+        command = ["-m", "flask", "worker", "--ready-fd", str(worker_end)]
+        self.children["worker"] = self._popen(command, pass_fds=[worker_end])
+        # The worker closes its copy of this end when it is ready.
         os.close(worker_end)
         self._wait_until(lambda: bool(select.select([ready], [], [], 0)[0]), "worker")
         self._wait_until(self._is_healthy, "web process")
@@ -82,7 +75,7 @@ class Service:
             time.sleep(10 * POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop the children gracefully; after STOP_SECONDS or a second Ctrl-C, kill them."""
+        """Stop the children gracefully. Kill them after STOP_SECONDS or a second Ctrl-C."""
         deadline = time.monotonic() + STOP_SECONDS
         try:
             for child in self.children.values():
@@ -101,22 +94,15 @@ class Service:
             time.sleep(POLL_SECONDS)
             self._exit_if_child_ended()
 
-    def _popen(
-        self, command: list[str], stdout: int | None = None, pass_fds: Sequence[int] = ()
-    ) -> subprocess.Popen:
+    def _popen(self, command: list[str], pass_fds: Sequence[int] = ()) -> subprocess.Popen:
         # A separate process group does not receive Ctrl-C, so children can finish their work.
         return subprocess.Popen(
             with_parent([sys.executable, *command], "SIGTERM"),
-            env=self.environment,
-            process_group=0,
-            pass_fds=pass_fds,
-            stdout=stdout or self.log,
-            stderr=self.log,
-            text=True,
-        )
+            env=self.environment, process_group=0, pass_fds=pass_fds,
+        )  # fmt: skip
 
     def _is_healthy(self) -> bool:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
         try:
             connection.request("GET", "/v1/health")
             return connection.getresponse().status == 200

@@ -1,4 +1,4 @@
-"""The console in a real browser, against a service whose BASE_URL is the address that the browser opens."""
+"""The console in a real browser. The service's BASE_URL is the address that the browser opens."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,16 +8,16 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.browser.conftest import DESKTOP, TIMEOUT_MS, Visit
-from tests.browser.console.organization import Organization, fill
+from tests.browser.console.organization import Organization, add_person, fill
 from tests.live.cast import ASSESSMENT
 from tests.live.client import Client
 from tests.live.service import Service
 from tests.servers import free_port
 
+LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Strong"))]
+RUBRIC = {"name": "Engineers", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}
 SEAL_KEYS = f"test:{'0' * 64}"
-# The page has its heading, and nothing is loading.
-# Not a promise: `wait_for_function` would take it for true at once.
-CLOSED_STATUS = """() => Boolean(document.querySelector("main h1"))
+IS_SETTLED = """() => Boolean(document.querySelector("main h1"))
   && !document.querySelector("[aria-busy=true], main .loading")"""
 TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 
@@ -27,25 +27,25 @@ class ConsoleVisit(Visit):
 
     def __init__(self, context: BrowserContext, address: str):
         super().__init__(context, address)
-        self.waiting: set[Any] = set()
-        self.page.on("request", lambda request: self.waiting.add(request))
-        self.page.on("requestfinished", lambda request: self.waiting.discard(request))
-        self.page.on("requestfailed", lambda request: self.waiting.discard(request))
+        self.pending: set[Any] = set()
+        self.page.on("request", lambda request: self.pending.add(request))
+        self.page.on("requestfinished", lambda request: self.pending.discard(request))
+        self.page.on("requestfailed", lambda request: self.pending.discard(request))
 
     def go(self, path: str) -> "ConsoleVisit":
-        """Open a page of the console."""
+        """Open a console page."""
         self.page.goto(f"{self.address}/console#{path}")
         return self
 
     def settle(self) -> "ConsoleVisit":
-        """Wait until the page shows what it has loaded."""
+        """Wait until nothing is loading."""
         deadline = time.monotonic() + TIMEOUT_MS / 1000
         while True:
-            self.page.wait_for_function(CLOSED_STATUS)
+            self.page.wait_for_function(IS_SETTLED)
             self.page.evaluate(TWO_FRAMES)
-            if not self.waiting and self.page.evaluate(CLOSED_STATUS):
+            if not self.pending and self.page.evaluate(IS_SETTLED):
                 return self
-            assert time.monotonic() < deadline, [request.url for request in self.waiting]
+            assert time.monotonic() < deadline, [request.url for request in self.pending]
 
 
 @pytest.fixture(scope="session")
@@ -59,23 +59,20 @@ def site(tmp_path_factory) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def hostile(site) -> Organization:
-    """An organization with everything that the console shows, whose texts are hostile. Do not change it."""
+    """An organization with everything that the console shows, with hostile texts. Do not change it."""
     return fill(site)
 
 
 @pytest.fixture
 def team(site) -> Client:
-    """A new organization's service token with the scope `write`."""
+    """The service account of a new organization."""
     return site.organization("Northwind Traders")
 
 
 @pytest.fixture
-def bob(site, team) -> Client:
-    """A person with the role reviewer."""
-    body = {"name": "Bob", "email": "bob@example.com", "role": "reviewer"}
-    bob = team.post("/v1/org/people", body)["person"]
-    token = team.post("/v1/org/tokens", {"name": "Laptop", "scopes": ["write"], "personId": bob["id"]})
-    return Client(site.port, Authorization=f"Bearer {token['secret']}")
+def bob(team) -> Client:
+    """A person with the reviewer role."""
+    return add_person(team, "Bob")
 
 
 @pytest.fixture
@@ -83,9 +80,10 @@ def assessment(team) -> dict[str, Any]:
     return team.post("/v1/assessments", ASSESSMENT | {"timeLimitMinutes": 90})["assessment"]
 
 
-def add_rubric(team: Client, assessment: dict[str, Any], criteria: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give an assessment a new rubric."""
-    rubric = team.post("/v1/rubrics", {"name": "Engineers", "criteria": criteria})["rubric"]
+def add_rubric(
+    team: Client, assessment: dict[str, Any], criteria: list[dict[str, Any]] = RUBRIC["criteria"]
+) -> dict[str, Any]:
+    rubric = team.post("/v1/rubrics", RUBRIC | {"criteria": criteria})["rubric"]
     path = f"/v1/assessments/{assessment['id']}"
     assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
     return rubric
@@ -93,10 +91,10 @@ def add_rubric(team: Client, assessment: dict[str, Any], criteria: list[dict[str
 
 @pytest.fixture
 def open_console(browser, site) -> Iterator[Callable[..., ConsoleVisit]]:
-    """`open_console(client, "/todo")`: a window of the console that sends the client's token with each request.
+    """`open_console(client, "/todo")`: a console window that sends the client's token with each request.
 
-    client -- None to send none
-    before -- called with the Playwright page before anything is loaded
+    client -- None to send no token
+    before -- called with the Playwright page before it loads
     """
     contexts = []
 

@@ -1,26 +1,26 @@
-"""An organization with everything that the console shows, made through the API. Texts are hostile where possible."""
+"""An organization with everything that the console shows, created through the API, with hostile texts."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from tests.git_bundles.bundles import bundle_of_blobs
 from tests.live.cast import Candidate, event, make_keys
-from tests.live.client import Client, call
+from tests.live.client import Client
 from tests.live.service import Service, wait_until
 
-# A script that runs sets window.hacked; a text that is parsed as HTML loads an image.
+# If it runs, a script sets window.hacked. If it is parsed as HTML, a text loads an image.
 MARKUP = '<img src=/hostile.png onerror="window.hacked=1"><script>window.hacked=2</script>'
 CLOSING = "</textarea></title></script></style>--><svg onload=window.hacked=3>"
 ADDRESS = "javascript:window.hacked=4"
 REVERSED = "invoice\u202egpj.exe\u202c \u2067right\u2069 to left"
-# As a terminal shows it, and with each character that JSON escapes.
+# Terminal escape sequences, and characters that JSON escapes.
 CONTROL = "\u001b[2J\u001b]0;title\u0007\u0000\u0008 \u2028\u2029\ufeff"
 EMOJI = "👩🏽‍💻 🏳️‍🌈 z\u0335\u0353a\u0337l\u0338g\u0335o\u0336"
 TEMPLATE = "{n} {{7*7}} ${7*7} %s constructor"
 UNBROKEN = "x" * 10_000
 NAMES = (MARKUP, CLOSING, ADDRESS, REVERSED, EMOJI, TEMPLATE, "W" * 255, "Ada O'Neill & Söhne")
 TEXTS = (*NAMES, CONTROL, UNBROKEN)
-# Names that every object in JavaScript has.
+# Properties of all JavaScript objects.
 INHERITED = ("constructor", "__proto__", "toString", "hasOwnProperty")
 
 LEVELS = [
@@ -55,7 +55,7 @@ BUNDLE = bundle_of_blobs(
 
 @dataclass
 class Organization:
-    """Callers by role, and candidates by their history."""
+    """Callers by role, and sessions by state."""
 
     service: Client
     admin: Client
@@ -78,27 +78,25 @@ def post(client: Client, path: str, body: Any = None) -> Any:
     return response
 
 
-def people(site: Service, service: Client, name: str) -> tuple[Client, Client, Client]:
-    """Tokens of an admin, a reviewer and an observer."""
-    address = f"ada@{name}.example.com"
-    organization = service.get("/v1/me")["orgId"]
-    site.flask("person", "create", organization, address, "--name", f"Ada {EMOJI}")
+def add_person(team: Client, name: str, role: str = "reviewer") -> Client:
+    """Add a person, and return a client with their token."""
+    body = {"name": name, "email": f"{name.split()[0].lower()}@northwind.example", "role": role}
+    user_id = post(team, "/v1/org/people", body)["person"]["id"]
+    scopes = ["read"] if role == "observer" else ["read", "write"]
+    secret = post(team, "/v1/org/tokens", {"name": "Laptop", "personId": user_id, "scopes": scopes})["secret"]
+    return Client(team.port, Authorization=f"Bearer {secret}")
+
+
+def create_admin(site: Service, team: Client, name: str) -> Client:
+    """Create the organization's first admin, and return a client with their token."""
+    organization, address = team.get("/v1/me")["orgId"], "admin@northwind.example"
+    site.flask("person", "create", organization, address, "--name", name)
     token = site.flask("token", "create", organization, "--person", address).split()[-1]
-    admin = Client(site.port, Authorization=f"Bearer {token}")
-
-    def add(who: str, role: str) -> Client:
-        body = {"name": who, "email": f"{role}@{name}.example.com", "role": role}
-        person = post(admin, "/v1/org/people", body)["person"]
-        scopes = ["read"] if role == "observer" else ["read", "write"]
-        body = {"name": f"Token of {role}", "personId": person["id"], "scopes": scopes}
-        secret = post(admin, "/v1/org/tokens", body)["secret"]
-        return Client(site.port, Authorization=f"Bearer {secret}")
-
-    return admin, add(f"Bob {MARKUP}", "reviewer"), add(f"Olga {REVERSED}", "observer")
+    return Client(site.port, Authorization=f"Bearer {token}")
 
 
 def hostile_events() -> list[dict[str, Any]]:
-    """Each text in each field that a page could show, and fields that are missing or of another type."""
+    """Build events with each text in each visible field, with missing fields, and with fields of unexpected types."""
     texts = [
         *({"kind": "prompt", "data": {"text": text}} for text in TEXTS),
         *(
@@ -126,7 +124,10 @@ def hostile_events() -> list[dict[str, Any]]:
             for text in TEXTS
         ),
         {"kind": "test_run", "data": {"passed": 7, "failed": 1, "command": MARKUP}},
-        {"kind": "decision_event", "data": dict.fromkeys(("title", "chosenOption", "rationale"), MARKUP)},
+        *(
+            {"kind": "decision_event", "data": dict.fromkeys(("title", "chosenOption", "rationale"), text)}
+            for text in (MARKUP, REVERSED)
+        ),
         {
             "kind": "decision_event",
             "data": {"title": ["a", "list"], "rationale": 7, "options": {MARKUP: None}},
@@ -142,7 +143,7 @@ def hostile_events() -> list[dict[str, Any]]:
 
 
 def work(site: Service, service: Client, assessment: dict[str, Any], fields: dict[str, Any]) -> Candidate:
-    """A candidate with a session of a few plain events."""
+    """Start a session with a few plain events."""
     body = {"count": 1, "candidates": [fields]}
     key = post(service, f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0]
     candidate = Candidate(site, key)
@@ -157,12 +158,6 @@ def work(site: Service, service: Client, assessment: dict[str, Any], fields: dic
     return candidate
 
 
-def submit_work(site: Service, candidate: Candidate) -> None:
-    headers = {"X-API-Key": candidate.key, "Content-Type": "application/x-git-bundle"}
-    response = call(site.port, "PUT", "/v1/candidate/submission", BUNDLE, headers=headers, seconds=30)
-    assert response.status == 200, response.text
-
-
 def score(client: Client, session_id: str, **values: int) -> None:
     for criterion, value in values.items():
         body = {"value": value, "comment": f"{MARKUP} {EMOJI} {'x' * 3_000}", "evidence": []}
@@ -170,9 +165,10 @@ def score(client: Client, session_id: str, **values: int) -> None:
 
 
 def fill(site: Service) -> Organization:
-    """Two assessments, ten candidates in every state, scores of two reviewers, a tampered record."""
+    """Create two assessments, ten candidates in every state, two reviewers' scores, and a tampered recording."""
     service = site.organization(f"Hostile {MARKUP}")
-    admin, bob, observer = people(site, service, "hostile")
+    admin = create_admin(site, service, f"Ada {EMOJI}")
+    bob, observer = add_person(admin, f"Bob {MARKUP}"), add_person(admin, f"Olga {REVERSED}", "observer")
     settings = {"displayName": REVERSED, "disclosureAdditions": {"captures": [MARKUP, CLOSING]}}
     assert service.request("PATCH", "/v1/org/settings", settings).status == 200
     post(
@@ -198,7 +194,7 @@ def fill(site: Service) -> Organization:
         if state == "hostile":
             sent = post(candidate, "/v1/hooks/ingest/batch", {"events": hostile_events()})
             assert {entry["status"] for entry in sent["results"]} == {"created"}, sent.text
-            submit_work(site, candidate)
+            candidate.submit_git_bundle(BUNDLE)
         if state == "expired":
             post(service, f"/v1/sessions/{candidate.session_id}/close")
         elif state != "running":
@@ -215,16 +211,16 @@ def fill(site: Service) -> Organization:
             score(client, sessions[state], quality=value, constructor=value)
     decision = {"decision": "advanced", "reason": f"{MARKUP} {REVERSED} {'x' * 1_500}"}
     candidates = service.get(f"/v1/candidates?assessmentId={assessment['id']}")["candidates"]
-    key_of = {candidate["sessionId"]: candidate["id"] for candidate in candidates}
-    put(admin, f"/v1/candidates/{key_of[sessions['agreed']]}/decision", decision)
-    put(admin, f"/v1/candidates/{key_of[sessions['hired']]}/decision", decision | {"decision": "hired"})
+    ids = {candidate["sessionId"]: candidate["id"] for candidate in candidates}
+    put(admin, f"/v1/candidates/{ids[sessions['agreed']]}/decision", decision)
+    put(admin, f"/v1/candidates/{ids[sessions['hired']]}/decision", decision | {"decision": "hired"})
 
     site.flask("worker", "--once")
     wait_until(
         lambda: service.get(f"/v1/sessions/{sessions['hostile']}")["submission"]["state"] == "read",
         "The worker did not read the submission.",
     )
-    # Only after the worker has sealed the record.
+    # After the worker has sealed the recording.
     statement = "UPDATE events SET envelope = replace(envelope, 'pytest', 'rm -rf') WHERE session_id = %s"
     site.execute(statement, site.stored_id(sessions["tampered"]))
     return Organization(service, admin, bob, observer, assessment, empty, sessions)

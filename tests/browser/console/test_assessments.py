@@ -1,21 +1,15 @@
-"""The console's assessments: the list, and creating and editing one."""
+"""The console's assessment list, and creating and editing an assessment."""
 
 import re
 
+from tests.browser.console.conftest import RUBRIC
+from tests.browser.console.organization import add_person
 from tests.live.cast import ASSESSMENT, Candidate, invite, make_candidate
 
-LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
-RUBRIC = {"name": "Engineers", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}
 PROBLEM = {"title": "Orders are lost", "taskBrief": "Find the lost orders.", "description": "A race."}
 
 
-def reader_of(site, team):
-    """A service token with the scope `read`."""
-    secret = team.post("/v1/org/tokens", {"name": "Reader", "scopes": ["read"]})["secret"]
-    return type(team)(site.port, Authorization=f"Bearer {secret}")
-
-
-def test_the_first_start_explains_what_to_do(open_console, team):
+def test_an_empty_list_explains_the_first_steps(open_console, team):
     visit = open_console(team)
     assert visit.shows("Create your first assessment")
     assert visit.page.locator(".first-start li h3").all_inner_texts() == ["Create", "Invite", "Review"]
@@ -24,7 +18,7 @@ def test_the_first_start_explains_what_to_do(open_console, team):
     assert visit.is_clean()
 
 
-def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_rejected(site, open_console, team):
+def test_the_list_shows_funnel_and_tasks_and_hides_forbidden_actions(site, open_console, team):
     rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
     assessment = team.post("/v1/assessments", ASSESSMENT | {"rubricId": rubric["id"]})["assessment"]
     keys = invite(team, assessment, *[f"{name}@example.com" for name in ("alice", "bob", "carol")])["keys"]
@@ -39,7 +33,7 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_rejected
     requests = [url for url in visit.requests if "/v1/" in url]
     assert len(requests) == 3, requests
     assert visit.is_clean()
-    visit = open_console(reader_of(site, team), width=390)
+    visit = open_console(add_person(team, "Olga", "observer"), width=390)
     visit.page.locator(".assessment-row").wait_for()
     assert visit.page.get_by_role("button", name="Invite").count() == 0
     assert visit.page.get_by_role("link", name=re.compile("Edit|New assessment")).count() == 0
@@ -51,7 +45,7 @@ def test_the_list_has_the_funnel_what_waits_and_no_button_that_would_be_rejected
     assert visit.is_clean()
 
 
-def test_an_assessment_is_created_from_the_library_with_a_rubric_and_a_preview(open_console, team):
+def test_create_an_assessment_from_a_problem_with_a_rubric_and_a_preview(open_console, team):
     team.post("/v1/issues", PROBLEM)
     visit = open_console(team, "/assessments/new")
     page = visit.page
@@ -84,9 +78,7 @@ def test_an_assessment_is_created_from_the_library_with_a_rubric_and_a_preview(o
     assert visit.is_clean()
 
 
-def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task(
-    open_console, team, assessment
-):
+def test_a_draft_is_restored_and_a_copy_is_prefilled(open_console, team, assessment):
     visit = open_console(team, "/assessments/new")
     page = visit.page
     page.get_by_label("Role").fill("Data engineer")
@@ -108,9 +100,7 @@ def test_a_draft_survives_leaving_the_page_and_a_copy_starts_with_the_other_task
     assert visit.is_clean()
 
 
-def test_the_draft_of_an_edit_is_restored_unless_the_assessment_has_changed(
-    site, open_console, team, assessment
-):
+def test_an_edits_draft_is_restored_unless_the_assessment_has_changed(site, open_console, team, assessment):
     make_candidate(site, team, assessment)
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page, days = visit.page, visit.page.get_by_label("Invitation valid for (days)")
@@ -126,7 +116,7 @@ def test_the_draft_of_an_edit_is_restored_unless_the_assessment_has_changed(
     assert visit.is_clean()
 
 
-def test_a_structured_brief_is_saved_and_only_changes_are_sent(open_console, team, assessment):
+def test_saving_a_structured_brief_sends_only_changes(open_console, team, assessment):
     path = f"/v1/assessments/{assessment['id']}"
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page = visit.page
@@ -149,7 +139,7 @@ def test_a_structured_brief_is_saved_and_only_changes_are_sent(open_console, tea
     assert visit.is_clean()
 
 
-def test_a_change_by_someone_else_is_not_overwritten(open_console, team, assessment):
+def test_a_concurrent_change_is_not_overwritten(open_console, team, assessment):
     path = f"/v1/assessments/{assessment['id']}"
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page = visit.page
@@ -164,7 +154,7 @@ def test_a_change_by_someone_else_is_not_overwritten(open_console, team, assessm
     assert visit.is_clean()
 
 
-def test_what_candidates_have_seen_cannot_change_but_the_rest_can(site, open_console, team, assessment):
+def test_fields_that_candidates_have_seen_are_disabled(site, open_console, team, assessment):
     Candidate(site, invite(team, assessment, "alice@example.com")["keys"][0])
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page = visit.page
@@ -177,7 +167,7 @@ def test_what_candidates_have_seen_cannot_change_but_the_rest_can(site, open_con
     assert visit.is_clean()
 
 
-def test_archiving_can_be_undone_and_deleting_asks_first(open_console, team, assessment):
+def test_archiving_can_be_undone_and_deleting_is_confirmed(open_console, team, assessment):
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page = visit.page
     page.get_by_role("button", name="Archive").click()

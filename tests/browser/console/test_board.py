@@ -1,9 +1,8 @@
-"""The board of an assessment: its candidates in one table, below the distribution of each metric."""
+"""The assessment's board: a table of candidates below each metric's distribution."""
 
 import csv
 import json
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from tests.browser.conftest import PHONE
 from tests.browser.console.conftest import add_rubric
 from tests.live.cast import Candidate, event, invite, make_candidate, make_keys
-from tests.live.client import Client
 
 CONSOLE = Path(__file__).parents[3] / "console"
 NAMES = [
@@ -23,8 +21,6 @@ LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3, 4)]
 
 
 class Board:
-    """The page of a caller."""
-
     def __init__(self, visit: Any):
         self.visit, self.page = visit, visit.page
         self.page.locator(".table:not([aria-busy]) tbody tr, .table-empty .empty").first.wait_for()
@@ -32,9 +28,10 @@ class Board:
     def names(self) -> list[str]:
         return self.page.locator("tbody th [data-name]").all_inner_texts()
 
-    def waits_for_names(self, names: list[str]) -> None:
-        shown = "[...document.querySelectorAll('tbody th [data-name]')].map(cell => cell.textContent)"
-        self.page.wait_for_function(f"names => JSON.stringify({shown}) === names", arg=_json(names))
+    def wait_for_names(self, names: list[str]) -> None:
+        actual = "[...document.querySelectorAll('tbody th [data-name]')].map(cell => cell.textContent)"
+        expected = json.dumps(names, separators=(",", ":"), ensure_ascii=False)
+        self.page.wait_for_function(f"names => JSON.stringify({actual}) === names", arg=expected)
 
     def sort(self, label: str) -> None:
         self.page.get_by_role("columnheader").get_by_role("button", name=label).click()
@@ -43,13 +40,9 @@ class Board:
         return self.page.locator("tbody tr").filter(has_text=name)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
 @pytest.fixture
 def cohort(site, team, assessment) -> dict[str, str]:
-    """Twelve people who completed, in order, and one who has not started; session ids by name."""
+    """Session ids by name: twelve candidates have completed, and one has not started."""
     addresses = [f"{name.lower().replace(' ', '.')}@example.com" for name in NAMES]
     keys = invite(team, assessment, *addresses, candidateNames=NAMES)["keys"]
     sessions = {}
@@ -67,29 +60,27 @@ def open_board(open_console, team, assessment, query: str = "", **options: Any) 
     return Board(open_console(team, f"/assessments/{assessment['id']}{query}", **options))
 
 
-def test_the_board_sorts_filters_and_searches_and_keeps_it_in_the_address(
-    open_console, team, assessment, cohort
-):
+def test_sorting_filters_and_search_are_kept_in_the_address(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment)
     assert board.visit.heading() == assessment["title"]
     assert board.names() == [*reversed(NAMES), "Zoe Late"]
     assert board.visit.shows("13 candidates")
 
     board.sort("Prompts")
-    board.waits_for_names([*NAMES, "Zoe Late"])
+    board.wait_for_names([*NAMES, "Zoe Late"])
     board.sort("Prompts")
-    board.waits_for_names([*reversed(NAMES), "Zoe Late"])
+    board.wait_for_names([*reversed(NAMES), "Zoe Late"])
     assert "sort=promptCount&order=desc" in board.page.url
 
     board.page.get_by_label("Search").fill("BERG")
-    board.waits_for_names([name for name in reversed(NAMES) if "Berg" in name])
+    board.wait_for_names([name for name in reversed(NAMES) if "Berg" in name])
     assert board.visit.shows("4 of 13 candidates")
     board.page.reload()
-    board.waits_for_names([name for name in reversed(NAMES) if "Berg" in name])
+    board.wait_for_names([name for name in reversed(NAMES) if "Berg" in name])
     board.page.get_by_label("Search").fill("nobody")
     board.page.get_by_role("button", name="Clear filters").click()
     board.page.get_by_label("Status").select_option("Pending")
-    board.waits_for_names(["Zoe Late"])
+    board.wait_for_names(["Zoe Late"])
     with board.page.expect_download() as download:
         board.page.get_by_role("button", name="Export table as CSV").click()
     with open(download.value.path(), newline="") as file:
@@ -97,9 +88,7 @@ def test_the_board_sorts_filters_and_searches_and_keeps_it_in_the_address(
     assert board.visit.is_clean()
 
 
-def test_plots_and_rows_mark_the_same_candidates_and_two_can_be_compared(
-    open_console, team, assessment, cohort
-):
+def test_plots_and_rows_select_the_same_candidates_for_comparison(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment)
     plot = board.page.get_by_role("group", name="Prompts of 12 sessions")
     assert board.visit.shows("n = 12 · No preferred direction")
@@ -119,7 +108,9 @@ def test_plots_and_rows_mark_the_same_candidates_and_two_can_be_compared(
     board.page.wait_for_url(f"**/compare/{cohort[NAMES[0]]}/{cohort[NAMES[-1]]}")
 
 
-def test_a_small_cohort_has_a_warning_and_an_empty_one_says_what_to_do(open_console, site, team, assessment):
+def test_an_empty_cohort_suggests_inviting_and_a_small_cohort_shows_a_warning(
+    open_console, site, team, assessment
+):
     board = open_board(open_console, team, assessment)
     assert board.visit.shows("No candidates yet")
     assert board.page.get_by_role("button", name="Invite").count() == 2
@@ -137,20 +128,18 @@ def test_the_board_fits_a_phone(open_console, team, assessment, cohort):
     assert board.visit.is_clean()
 
 
-def test_equal_scores_differ_by_how_far_the_reviewers_are_apart(open_console, site, team, assessment):
+def test_candidates_are_sorted_by_the_spread_of_their_scores(open_console, site, team, bob, assessment):
     add_rubric(team, assessment, [{"key": "quality", "title": "Quality", "levels": LEVELS}])
-    token = team.post("/v1/org/tokens", {"name": "Second", "scopes": ["write"]})["secret"]
-    second = Client(site.port, Authorization=f"Bearer {token}")
     names = {"Ann Agreed": (3, 3), "Dan Disputed": (2, 4), "Sue Single": (3, None)}
     for name, values in names.items():
         candidate = make_candidate(site, team, assessment)
         team.request("PATCH", f"/v1/candidates/{candidate.id}", {"candidateName": name})
-        for client, value in zip((team, second), values, strict=True):
+        for client, value in zip((team, bob), values, strict=True):
             score = f"/v1/sessions/{candidate.session_id}/scores/quality"
             assert value is None or client.request("PUT", score, {"value": value}).status == 200
     board = open_board(open_console, team, assessment)
     board.sort("Spread")
-    board.waits_for_names(["Dan Disputed", "Ann Agreed", "Sue Single"])
+    board.wait_for_names(["Dan Disputed", "Ann Agreed", "Sue Single"])
     for name, spread in {"Ann": "agree", "Dan": "2 apart to discuss", "Sue": "\u2013"}.items():
         cells = [" ".join(text.split()) for text in board.row(name).locator("td").all_inner_texts()]
         score = next(n for n, text in enumerate(cells) if text.startswith("3 of 4"))
@@ -160,21 +149,22 @@ def test_equal_scores_differ_by_how_far_the_reviewers_are_apart(open_console, si
     assert board.visit.is_clean()
 
 
-def test_two_candidates_are_compared_although_a_filter_hides_one(open_console, site, team, assessment):
-    keys = invite(team, assessment, "ann@example.com", "ben@example.com", candidateNames=["Ann", "Ben"])[
-        "keys"
-    ]
+def test_candidates_hidden_by_a_filter_can_be_compared(open_console, site, team, assessment):
+    invited = invite(team, assessment, "ann@example.com", "ben@example.com", candidateNames=["Ann", "Ben"])
+    keys = invited["keys"]
     first, second = (Candidate(site, key).session_id for key in keys)
     board = open_board(open_console, team, assessment, "?q=ann")
     for name in ("Ann", "Ben"):
         board.page.get_by_label("Search").fill(name)
-        board.waits_for_names([name])
+        board.wait_for_names([name])
         board.row(name).get_by_role("checkbox").check()
     board.page.get_by_role("button", name="Compare").click()
     board.page.wait_for_url(f"**/compare/{first}/{second}")
 
 
-def test_a_candidate_without_a_name_has_the_address_also_after_a_filter(open_console, site, team, assessment):
+def test_an_unnamed_candidates_address_is_shown_after_clearing_the_search(
+    open_console, site, team, assessment
+):
     invite(team, assessment, "ann@example.com", candidateNames=["Ann"])
     Candidate(site, invite(team, assessment, "nameless@example.com")["keys"][0])
     board = open_board(open_console, team, assessment, "?q=ann")
@@ -183,35 +173,35 @@ def test_a_candidate_without_a_name_has_the_address_also_after_a_filter(open_con
     board.page.get_by_text("nameless@example.com").wait_for()
 
 
-def test_more_candidates_are_added_once_and_not_to_other_filters(open_console, team, assessment, cohort):
+def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, team, assessment, cohort):
     source = (CONSOLE / "assessment" / "board_rows.js").read_text()
-    small = re.sub(r"(FIRST_PAGE|PAGE|MAX_ROWS) = \d+", r"\1 = 4", source)
-    few = partial(few_rows, small)
-    board = open_board(open_console, team, assessment, "?sort=candidateName&order=asc", before=few)
+    script = re.sub(r"(FIRST_PAGE|PAGE|MAX_ROWS) = \d+", r"\1 = 4", source)
+
+    def serve_script(page):
+        page.route(
+            "**/console/assessment/board_rows.js",
+            lambda route: route.fulfill(body=script, content_type="text/javascript"),
+        )
+
+    query = "?sort=candidateName&order=asc"
+    board = open_board(open_console, team, assessment, query, before=serve_script)
     names = [*sorted(NAMES), "Zoe Late"]
     more = board.page.get_by_role("button", name="Show more")
     more.dblclick()
-    board.waits_for_names(names[:8])
-    held = []
-    board.page.route("**/results?*after=*", lambda route: held.append(route))
+    board.wait_for_names(names[:8])
+    delayed = []
+    board.page.route("**/results?*after=*", lambda route: delayed.append(route))
     with board.page.expect_request("**/results?*after=*"):
         more.click()
     board.page.get_by_label("Search").fill("Zoe")
-    board.waits_for_names(["Zoe Late"])
-    for route in held:
+    board.wait_for_names(["Zoe Late"])
+    for route in delayed:
         route.continue_()
     board.visit.settle()
     assert board.names() == ["Zoe Late"]
 
 
-def few_rows(script, page):
-    page.route(
-        "**/console/assessment/board_rows.js",
-        lambda route: route.fulfill(body=script, content_type="text/javascript"),
-    )
-
-
-def test_a_board_that_cannot_be_loaded_says_so_once(open_console, team, assessment):
+def test_a_failed_load_is_reported_once(open_console, team, assessment):
     def reject(page):
         for path in ("results*", "cohort-stats"):
             page.route(f"**/v1/assessments/*/{path}", lambda route: route.abort())
@@ -222,7 +212,7 @@ def test_a_board_that_cannot_be_loaded_says_so_once(open_console, team, assessme
     assert visit.page.locator(".toast").count() == 0
 
 
-def test_the_focus_stays_with_a_candidate_who_was_changed(open_console, team, assessment):
+def test_the_focus_stays_on_a_changed_candidate(open_console, team, assessment):
     invite(team, assessment, "ann@example.com", candidateNames=["Ann"])
     board = open_board(open_console, team, assessment)
     actions = board.page.get_by_role("button", name="Actions for Ann")

@@ -1,4 +1,4 @@
-"""Two sessions side by side in the console."""
+"""The comparison of two sessions."""
 
 import pytest
 
@@ -6,10 +6,8 @@ from tests.browser.conftest import PHONE
 from tests.browser.console.conftest import add_rubric
 from tests.live.cast import ASSESSMENT, event, make_candidate
 
-LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Solid"))]
 
-
-def finished_session(site, team, assessment):
+def completed_session(site, team, assessment):
     candidate = make_candidate(site, team, assessment)
     for second in (0, 30):
         assert candidate.ingest(event(second=second, data={"prompt": "Why?"})).status == 201
@@ -19,17 +17,17 @@ def finished_session(site, team, assessment):
 
 @pytest.fixture
 def rubric(team, assessment):
-    add_rubric(team, assessment, [{"key": "quality", "title": "Quality", "levels": LEVELS}])
+    add_rubric(team, assessment)
 
 
 def rows(visit):
-    """The rows of the summary by their name, of the first and of the second session."""
+    """Return the summary's rows by name."""
     lines = visit.page.locator(".compare-top .compare-table tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in lines}
 
 
-def test_two_scored_sessions_are_compared(site, team, assessment, rubric, open_console):
-    first, second = (finished_session(site, team, assessment) for _ in range(2))
+def test_scored_sessions_can_be_compared_and_swapped(site, team, assessment, rubric, open_console):
+    first, second = (completed_session(site, team, assessment) for _ in range(2))
     for session_id, value in ((first, 1), (second, 3)):
         path = f"/v1/sessions/{session_id}/scores/quality"
         assert team.request("PUT", path, {"value": value}).status == 200
@@ -43,16 +41,16 @@ def test_two_scored_sessions_are_compared(site, team, assessment, rubric, open_c
     assert visit.is_clean()
 
 
-def test_sessions_of_other_assessments_say_what_cannot_be_compared(site, team, assessment, open_console):
+def test_comparing_sessions_of_different_assessments_shows_a_warning(site, team, assessment, open_console):
     other = team.post("/v1/assessments", ASSESSMENT)["assessment"]
-    ids = [finished_session(site, team, each) for each in (assessment, other)]
+    ids = [completed_session(site, team, each) for each in (assessment, other)]
     visit = open_console(team, f"/compare/{ids[0]}/{ids[1]}", width=PHONE)
     assert visit.shows("The sessions belong to different assessments")
     assert visit.is_clean()
 
 
-def test_a_scored_session_is_compared_with_a_running_one(site, team, assessment, rubric, open_console):
-    first, running = finished_session(site, team, assessment), make_candidate(site, team, assessment)
+def test_a_scored_session_can_be_compared_with_a_running_one(site, team, assessment, rubric, open_console):
+    first, running = completed_session(site, team, assessment), make_candidate(site, team, assessment)
     candidate_id = team.get(f"/v1/sessions/{first}")["candidateId"]
     decision = {"decision": "advanced", "reason": "Careful fix."}
     for path, body in (

@@ -1,6 +1,6 @@
-"""Each page in each state: no violation of WCAG 2.2 AA, nothing hostile runs, no foreign request, no sideways scroll.
+"""Each page in each state: no WCAG 2.2 AA violations, injected scripts, foreign requests or horizontal scrolling.
 
-The texts are those of `organization.py`, hostile where the API allows it.
+The texts are `organization.py`'s hostile texts.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.browser.console.conftest import ConsoleVisit
 from tests.browser.console.organization import Organization
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# 320: a window of 1280 pixels at 400 % (WCAG 1.4.10).
+# 320 is a window of 1280 pixels at 400 % (WCAG 1.4.10).
 WIDTHS = (320, 390, 1280, 2560)
 PAGES: dict[str, Callable[[Organization], str]] = {
     "assessments": lambda org: "/assessments",
@@ -37,7 +37,7 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     },
     "missing": lambda org: "/no/such/page",
 }
-# The colors of notices and forms are checked where pages are filled.
+# Filled pages check dark colors, too.
 LIGHT = ("light",)
 EMPTY = [
     "assessments",
@@ -48,21 +48,21 @@ EMPTY = [
 
 
 def violations(visit: ConsoleVisit, schemes: tuple[str, ...]) -> list[str]:
-    """The violations that axe finds."""
-    found = []
+    """Return the violations that axe reports."""
+    messages = []
     for scheme in schemes:
         visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         results = Axe().run(visit.page, options={"runOnly": RULES, "resultTypes": ["violations"]})
-        found += [
+        messages += [
             f"{scheme}: {violation['id']}: {node['html'][:200]} ({node['failureSummary']})"
             for violation in results.response["violations"]
             for node in violation["nodes"]
         ]
-    return found
+    return messages
 
 
 def check(visit: ConsoleVisit, schemes: tuple[str, ...] = ("light", "dark")) -> None:
-    """Check what every page promises in every state."""
+    """Check the rules for all pages in all states."""
     assert violations(visit, schemes) == []
     assert visit.page.locator("h1").count() == 1
     assert visit.page.title().endswith("· Proofstone")
@@ -74,18 +74,18 @@ def check(visit: ConsoleVisit, schemes: tuple[str, ...] = ("light", "dark")) -> 
 
 
 def tabs(visit: ConsoleVisit) -> Iterator[str]:
-    """Open each tab of the page."""
+    """Open each tab."""
     for tab in visit.page.get_by_role("tab").all():
         tab.click()
         visit.settle()
         yield tab.inner_text()
 
 
-def only_me(answer: Callable[[Any], None]) -> Callable[[Page], None]:
-    """Answer each request of the API, except for who is signed in."""
+def intercept(respond: Callable[[Any], None]) -> Callable[[Page], None]:
+    """Intercept all API requests except the sign-in's."""
 
     def before(page: Page) -> None:
-        page.route(lambda url: "/v1/" in url and not url.endswith("/v1/sign-in"), answer)
+        page.route(lambda url: "/v1/" in url and not url.endswith("/v1/sign-in"), respond)
 
     return before
 
@@ -95,7 +95,7 @@ def path(request, hostile) -> str:
     return PAGES[request.param](hostile)
 
 
-def test_filled(open_console, hostile, path):
+def test_filled_page(open_console, hostile, path):
     visit = open_console(hostile.admin, path).settle()
     check(visit)
     for _ in tabs(visit):
@@ -103,31 +103,29 @@ def test_filled(open_console, hostile, path):
     assert visit.is_clean()
 
 
-def test_without_permission(open_console, hostile, path):
+def test_page_without_permission(open_console, hostile, path):
     visit = open_console(hostile.observer, path).settle()
     assert [message for message in visit.messages if "403" not in message] == []
     check(visit, LIGHT)
 
 
-def test_loading(open_console, hostile, path):
-    visit = open_console(hostile.admin, path, before=only_me(lambda route: None))
+def test_loading_page(open_console, hostile, path):
+    visit = open_console(hostile.admin, path, before=intercept(lambda route: None))
     visit.page.locator("main h1").wait_for(state="attached")
     check(visit, LIGHT)
     assert visit.is_clean()
 
 
-def test_failed(open_console, hostile, path):
+def test_failed_page(open_console, hostile, path):
     body = {"error": "Something failed.", "code": "internal"}
-    visit = open_console(
-        hostile.admin, path, before=only_me(lambda route: route.fulfill(status=500, json=body))
-    )
-    visit.settle()
+    before = intercept(lambda route: route.fulfill(status=500, json=body))
+    visit = open_console(hostile.admin, path, before=before).settle()
     check(visit, LIGHT)
     assert [message for message in visit.messages if "500" not in message] == []
 
 
 @pytest.mark.parametrize("path", ["/assessments", "/sign-in", "/sign-in?error=oidc_denied"])
-def test_signed_out(open_console, path):
+def test_signed_out_page(open_console, path):
     visit = open_console(None, path)
     visit.page.get_by_role("button", name="Sign in").wait_for()
     check(visit.settle())
@@ -135,7 +133,7 @@ def test_signed_out(open_console, path):
 
 
 @pytest.mark.parametrize("name", EMPTY)
-def test_empty(open_console, hostile, team, name):
+def test_empty_page(open_console, hostile, team, name):
     visit = open_console(team, PAGES[name](hostile)).settle()
     check(visit)
     assert visit.is_clean()

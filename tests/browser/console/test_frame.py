@@ -1,9 +1,8 @@
-"""The console's frame and its shared modules: addresses, focus, failures, dialogs, and links."""
+"""The console's frame and shared modules: addresses, focus, failures, dialogs and links."""
 
 import pytest
 
 SESSION_ID = "019d5ca3-79c7-7552-9a53-4a3e0b34ff02"
-# Runs in the page, which allows scripts of the service only.
 LINKS = """async () => {
   const {h, outsideLink} = await import("./console/shared/dom.js");
   const links = [
@@ -16,10 +15,10 @@ LINKS = """async () => {
 SLOW_THEN_FAST = """async () => {
   const {loaded} = await import("./console/shared/states.js");
   const container = document.querySelector("main");
-  let answer;
-  const slow = loaded(container, () => new Promise((resolve) => (answer = resolve)), (text) => text);
+  let respond;
+  const slow = loaded(container, () => new Promise((resolve) => (respond = resolve)), (text) => text);
   await loaded(container, async () => "second", (text) => text);
-  answer("first");
+  respond("first");
   await slow;
   return [container.innerText, container.hasAttribute("aria-busy")];
 }"""
@@ -28,7 +27,7 @@ SLOW_DIALOG = """async () => {
   const {h} = await import("./console/shared/dom.js");
   const {ApiError} = await import("./console/shared/api.js");
   const input = h("input", {name: "title"});
-  window.saved = new Promise((resolve) => (window.answer = resolve));
+  window.saved = new Promise((resolve) => (window.respond = resolve));
   window.reject = new ApiError(422, {error: "Wrong.", details: [{path: ["title"], message: "Too long."}]});
   window.result = ask({title: "Rename", content: field("Title", input, "Shown to all."), save: async () => {
     if (input.value === "long") throw window.reject;
@@ -42,7 +41,7 @@ COUNTS = """async () => {
 }"""
 
 
-def test_the_navigation_names_the_pages_and_the_organization(open_console, team):
+def test_the_navigation_shows_the_pages_and_the_organization(open_console, team):
     visit = open_console(team)
     assert visit.heading() == "Assessments"
     links = visit.page.locator("nav a").all_inner_texts()
@@ -62,7 +61,7 @@ def test_the_navigation_names_the_pages_and_the_organization(open_console, team)
         "/sessions/..",
     ],
 )
-def test_an_unknown_address_says_so(open_console, team, address):
+def test_unknown_addresses_are_not_found(open_console, team, address):
     visit = open_console(team, address)
     assert visit.heading() == "Not found"
     paths = [url.removeprefix(visit.address) for url in visit.requests if "/v1/" in url]
@@ -70,7 +69,7 @@ def test_an_unknown_address_says_so(open_console, team, address):
     assert visit.is_clean()
 
 
-def test_the_focus_moves_to_the_heading_of_the_next_page(open_console, team):
+def test_the_focus_moves_to_the_next_pages_heading(open_console, team):
     visit = open_console(team)
     visit.shows("Northwind Traders")
     assert visit.page.evaluate("document.activeElement.tagName") == "BODY"
@@ -82,7 +81,7 @@ def test_the_focus_moves_to_the_heading_of_the_next_page(open_console, team):
     assert visit.is_clean()
 
 
-def test_a_service_that_cannot_be_reached_is_tried_again(open_console, team):
+def test_an_unreachable_service_can_be_retried(open_console, team):
     visit = open_console(team)
     visit.heading()
     visit.page.route("**/v1/sign-in", lambda route: route.abort())
@@ -96,7 +95,7 @@ def test_a_service_that_cannot_be_reached_is_tried_again(open_console, team):
 
 
 @pytest.mark.parametrize("body", ["<h1>Bad gateway</h1>", "null", '{"error": null}'])
-def test_an_answer_of_a_proxy_is_a_failure_of_the_service(open_console, team, body):
+def test_a_proxys_error_page_is_reported_as_a_service_error(open_console, team, body):
     visit = open_console(team)
     visit.heading()
     visit.page.route("**/v1/sign-in", lambda route: route.fulfill(status=502, body=body))
@@ -115,14 +114,14 @@ def test_links_never_run_scripts(open_console, team):
     assert visit.is_clean()
 
 
-def test_of_two_loads_the_last_one_is_shown(open_console, team):
+def test_a_slow_load_does_not_replace_a_later_one(open_console, team):
     visit = open_console(team)
     visit.heading()
     assert visit.page.evaluate(SLOW_THEN_FAST) == ["second", False]
     assert visit.is_clean()
 
 
-def test_a_dialog_shows_an_error_beside_its_field_and_keeps_the_hint(open_console, team):
+def test_a_dialog_shows_an_error_next_to_its_field_and_keeps_the_hint(open_console, team):
     visit = open_console(team)
     visit.heading()
     visit.page.evaluate(SLOW_DIALOG)
@@ -138,23 +137,23 @@ def test_a_dialog_shows_an_error_beside_its_field_and_keeps_the_hint(open_consol
     title.fill("short")
     title.press("Enter")
     assert title.get_attribute("aria-invalid") is None
-    visit.page.evaluate("window.answer('saved')")
+    visit.page.evaluate("window.respond('saved')")
     assert visit.page.evaluate("window.result") == "saved"
     assert visit.is_clean()
 
 
-def test_a_dialog_that_is_closed_while_it_saves_still_tells_the_result(open_console, team):
+def test_a_dialog_closed_while_saving_still_returns_the_result(open_console, team):
     visit = open_console(team)
     visit.heading()
     visit.page.evaluate(SLOW_DIALOG)
     visit.page.get_by_role("textbox", name="Title").press("Enter")
     visit.page.keyboard.press("Escape")
     visit.page.get_by_role("dialog").wait_for(state="hidden")
-    visit.page.evaluate("window.answer('saved')")
+    visit.page.evaluate("window.respond('saved')")
     assert visit.page.evaluate("window.result") == "saved"
     assert visit.is_clean()
 
 
-def test_a_text_has_the_plural_and_the_form_of_its_number(open_console, team):
+def test_texts_use_plurals_and_format_numbers(open_console, team):
     visit = open_console(team).settle()
     assert visit.page.evaluate(COUNTS) == ["1 candidate", "2 candidates", "1,234 candidates"]

@@ -1,38 +1,36 @@
-"""Records that mislead reviewers, stop the page, or link to other sites."""
+"""Recordings that try to mislead reviewers, break the page, or link to other sites."""
 
 from urllib.parse import quote
 
 import pytest
 
-from tests.browser.console.hostile import MARKS, REVERSED
+from tests.browser.console.conftest import add_rubric
 from tests.browser.console.organization import INHERITED
-from tests.browser.console.test_report import record, submit
-from tests.browser.console.test_todo import RUBRIC
-from tests.live.cast import ASSESSMENT, Candidate, event, make_candidate
+from tests.browser.console.test_report import record, submit_files
+from tests.live.cast import Candidate, event, make_candidate
 
+REVERSED = "report\u202excod.exe\u2066 \u200binvisible\u200f"
+COMBINING = "a" + "\u0323\u0301" * 50
 ZERO_WIDTH = "\u200b"
 MAX_ELEMENTS = 30_000
 ANY_ID = ("..", ".", "compact", "/", "../scores", "a/b", "%2e%2e", "?x#y", " ")
 
 
 @pytest.fixture
-def candidate(site, team):
-    rubric = team.post("/v1/rubrics", RUBRIC)["rubric"]
-    assessment = team.post("/v1/assessments", ASSESSMENT | {"rubricId": rubric["id"]})["assessment"]
+def candidate(site, team, assessment):
+    add_rubric(team, assessment)
     return make_candidate(site, team, assessment)
 
 
 @pytest.fixture
 def open_part(open_console, team, candidate):
-    """`open_part("?tab=usage")`: the candidate's report, with what follows its address."""
+    """`open_part("?tab=usage")`: the candidate's report at this address."""
     return lambda part="": open_console(team, f"/sessions/{candidate.session_id}{part}")
 
 
-def test_an_event_opens_and_is_printed_whatever_its_id_is(team, candidate, open_part):
-    record(
-        candidate,
-        *(event("command", n, id=name, data={"command": f"run {n}"}) for n, name in enumerate(ANY_ID)),
-    )
+def test_events_with_any_id_can_be_opened_and_printed(team, candidate, open_part):
+    for n, name in enumerate(ANY_ID):
+        record(candidate, event("command", n, id=name, data={"command": f"run {n}"}))
     score = {"value": 3, "evidence": list(ANY_ID)}
     team.request("PUT", f"/v1/sessions/{candidate.session_id}/scores/quality", score)
     visit = open_part()
@@ -46,7 +44,7 @@ def test_an_event_opens_and_is_printed_whatever_its_id_is(team, candidate, open_
     assert visit.is_clean()
 
 
-def test_a_large_session_is_read_printed_and_compared(candidate, open_part):
+def test_a_session_with_large_events_can_be_opened_printed_and_compared(candidate, open_part):
     for second in range(10):
         record(candidate, event(second=second, data={"text": "x" * 900_000}))
     for tab in ("timeline", "conversation", "changes", "usage"):
@@ -60,7 +58,7 @@ def test_a_large_session_is_read_printed_and_compared(candidate, open_part):
     assert visit.is_clean()
 
 
-def test_names_that_every_object_has_are_names_like_others(candidate, open_part):
+def test_names_of_object_properties_are_ordinary_names(candidate, open_part):
     record(candidate, event(data={"text": "Where are orders written?"}))
     named = [
         event("file_diff", n, actor={"type": name}, data={"path": name})
@@ -76,11 +74,11 @@ def test_names_that_every_object_has_are_names_like_others(candidate, open_part)
     assert visit.is_clean()
 
 
-def test_very_many_files_lines_and_invisible_characters_are_shown_in_steps(candidate, open_part):
+def test_many_files_lines_and_invisible_characters_are_shown_in_steps(candidate, open_part):
     file = "diff --git a/x b/x\n@@ -1 +1 @@\n"
     invisible = file + ("+" + f"a{ZERO_WIDTH}" * 1_000 + "\n") * 100
     diff = invisible + file + "+x\n" * 400_000 + (file + "+x\n") * 100_000
-    submit(candidate, {"a": b"a"}, "https://example.com@evil.example.net/", diff)
+    submit_files(candidate, {"a": b"a"}, "https://example.com@evil.example.net/", diff)
     record(candidate, *(event("decision_event", n, data={"title": f"Decision {n}"}) for n in range(60)))
     visit = open_part("?tab=changes")
     page = visit.page
@@ -100,21 +98,21 @@ def test_very_many_files_lines_and_invisible_characters_are_shown_in_steps(candi
     assert visit.is_clean()
 
 
-def test_a_name_does_not_change_what_is_around_it(site, team, candidate, open_console):
-    assessment = team.get(f"/v1/sessions/{candidate.session_id}")["assessmentId"]
-    body = {"count": 1, "candidates": [{"name": REVERSED + MARKS[:100]}]}
-    named = Candidate(site, team.post(f"/v1/assessments/{assessment}/keys", body)["keys"][0])
+def test_a_name_does_not_affect_the_surrounding_text(site, team, assessment, open_console):
+    add_rubric(team, assessment)
+    body = {"count": 1, "candidates": [{"name": REVERSED + COMBINING}]}
+    named = Candidate(site, team.post(f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0])
     named.complete()
-    for path in (f"/assessments/{assessment}", "/todo", f"/sessions/{named.session_id}"):
+    for path in (f"/assessments/{assessment['id']}", "/todo", f"/sessions/{named.session_id}"):
         visit = open_console(team, path).settle()
         assert visit.shows("U+202E")
         text = visit.page.locator("body").inner_text()
         assert "\u202e" not in text
-        assert MARKS[:7] not in text
+        assert COMBINING[:7] not in text
         assert visit.is_clean()
 
 
-def test_a_name_keeps_the_joiners_of_its_language(site, team, assessment, open_console):
+def test_a_name_keeps_its_zero_width_joiners(site, team, assessment, open_console):
     name = "رضا\u200cپور"
     body = {"count": 1, "candidates": [{"name": name}]}
     candidate = Candidate(site, team.post(f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0])

@@ -1,4 +1,4 @@
-"""Inviting candidates, and what can be done with each of them."""
+"""Inviting candidates, and the actions in their menus."""
 
 import json
 
@@ -39,7 +39,7 @@ PEOPLE = [
     (" \n\n", []),
 ]  # fmt: skip
 READ = "async (text) => (await import('/console/shared/csv.js')).readPeople(text)"
-# A page with the menus of all candidates of an assessment; the board has them in its rows.
+# Shows only the menus that the board has in its rows.
 MENUS = """async ([assessmentId, canWrite]) => {
     const api = await import("/console/shared/api.js");
     const { actionsMenu } = await import("/console/assessment/candidate_actions.js");
@@ -53,7 +53,7 @@ MENUS = """async ([assessmentId, canWrite]) => {
 
 @pytest.fixture
 def menus(open_console, team, assessment):
-    """`menus()`: a window with the menus of the assessment's candidates; `menus(False)` for readers."""
+    """`menus()`: a window with the candidates' menus for writers, or `menus(False)` for readers."""
 
     def open_menus(can_write=True):
         visit = open_console(team)
@@ -69,7 +69,7 @@ def choose(visit, name, action):
     visit.page.get_by_role("menuitem", name=action).click()
 
 
-def offered(visit, name):
+def menu_items(visit, name):
     visit.page.get_by_role("button", name=f"Actions for {name}").click()
     items = visit.page.locator("[role=menuitem]:visible:not([aria-disabled])")
     items.first.wait_for()
@@ -78,16 +78,16 @@ def offered(visit, name):
     return texts
 
 
-def test_lists_are_read_in_the_forms_that_people_paste(open_console, team):
+def test_pasted_lists_are_parsed(open_console, team):
     visit = open_console(team)
     for text, people in PEOPLE:
-        read = [(each["name"], each["email"], each["externalId"]) for each in visit.page.evaluate(READ, text)]
-        assert read == people, text
+        rows = visit.page.evaluate(READ, text)
+        assert [(row["name"], row["email"], row["externalId"]) for row in rows] == people, text
     assert visit.is_clean()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
-def test_a_file_is_read_in_the_encodings_of_spreadsheets(open_console, team, assessment, encoding):
+def test_files_are_read_in_common_encodings(open_console, team, assessment, encoding):
     visit = open_console(team)
     page = visit.page
     page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
@@ -100,7 +100,7 @@ def test_a_file_is_read_in_the_encodings_of_spreadsheets(open_console, team, ass
     assert visit.is_clean()
 
 
-def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, assessment):
+def test_a_list_is_checked_before_it_is_sent(site, open_console, team, assessment):
     invite(team, assessment, "bob@example.com")
     visit = open_console(team)
     page = visit.page
@@ -132,7 +132,7 @@ def test_a_list_is_checked_before_anything_is_sent(site, open_console, team, ass
     assert visit.is_clean()
 
 
-def test_keys_without_email_are_shown_to_copy(open_console, team, assessment):
+def test_links_without_email_can_be_copied(open_console, team, assessment):
     visit = open_console(team)
     page = visit.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -147,22 +147,21 @@ def test_keys_without_email_are_shown_to_copy(open_console, team, assessment):
     assert visit.is_clean()
 
 
-def test_a_lost_response_is_sent_again_without_inviting_anyone_twice(open_console, team, assessment):
+def test_retrying_after_a_lost_response_invites_nobody_twice(open_console, team, assessment):
     visit = open_console(team)
     page, sent = visit.page, []
 
-    def lose_the_first_response(route):
+    def lose_first_response(route):
         if route.request.method != "POST":
             return route.continue_()
         sent.append(route.request)
         response = route.fetch()
         return route.abort() if len(sent) == 1 else route.fulfill(response=response)
 
-    page.route("**/keys", lose_the_first_response)
+    page.route("**/keys", lose_first_response)
     page.get_by_role("button", name=f"Invite: {assessment['title']}").click()
-    page.get_by_role("textbox", name="Candidates").fill(
-        "\n".join(f"person{n}@example.com" for n in range(60))
-    )
+    people = "\n".join(f"person{n}@example.com" for n in range(60))
+    page.get_by_role("textbox", name="Candidates").fill(people)
     page.get_by_role("button", name="Check the list").click()
     page.get_by_role("button", name="Invite 60 candidates").click()
     visit.shows("60 failed.")
@@ -176,25 +175,30 @@ def test_a_lost_response_is_sent_again_without_inviting_anyone_twice(open_consol
     assert visit.is_clean()
 
 
-def test_a_menu_offers_what_the_status_and_the_scope_allow(site, team, assessment, menus):
+def test_menus_depend_on_status_and_scope(site, team, assessment, menus):
     _, active, done = invite(team, assessment, *[f"{name}@example.com" for name in ("p", "a", "d")])["keys"]
     Candidate(site, active)
     Candidate(site, done).complete()
     visit = menus()
     both = ["Copy link", "Copy key", "Show emails", "Resend invitation", "Change name or email"]
     ending = ["Revoke invitation", "Erase data"]
-    assert offered(visit, "p@example.com") == [*both, "Extend invitation", "Change time limit", *ending]
-    assert offered(visit, "a@example.com") == [*both, "Change time limit", "Allow another computer", *ending]
-    assert offered(visit, "d@example.com") == ["Show emails", "Change name or email", *ending]
+    assert menu_items(visit, "p@example.com") == [*both, "Extend invitation", "Change time limit", *ending]
+    assert menu_items(visit, "a@example.com") == [
+        *both,
+        "Change time limit",
+        "Allow another computer",
+        *ending,
+    ]
+    assert menu_items(visit, "d@example.com") == ["Show emails", "Change name or email", *ending]
     site.execute("UPDATE candidate_keys SET expires_at = created_at WHERE candidate_email = 'p@example.com'")
-    assert "Reopen invitation" in offered(visit, "p@example.com")
+    assert "Reopen invitation" in menu_items(visit, "p@example.com")
     reader = menus(False)
-    assert offered(reader, "d@example.com") == ["Show emails"]
+    assert menu_items(reader, "d@example.com") == ["Show emails"]
     assert visit.is_clean()
     assert reader.is_clean()
 
 
-def test_an_extension_and_more_time_are_undone(team, assessment, menus):
+def test_an_extension_and_a_time_limit_can_be_undone(team, assessment, menus):
     (key,) = invite(team, assessment, "alice@example.com")["keys"]
     path = f"/v1/candidates/{key['id']}"
     visit = menus()
@@ -219,7 +223,7 @@ def test_an_extension_and_more_time_are_undone(team, assessment, menus):
     assert visit.is_clean()
 
 
-def test_a_menu_is_used_by_keyboard_and_erasing_asks_for_the_name(team, assessment, menus):
+def test_menus_work_with_the_keyboard_and_erasing_is_confirmed_with_the_name(team, assessment, menus):
     invite(team, assessment, "alice@example.com", candidateNames=["Alice"])
     visit = menus()
     page = visit.page
@@ -246,7 +250,7 @@ def test_a_menu_is_used_by_keyboard_and_erasing_asks_for_the_name(team, assessme
     assert visit.is_clean()
 
 
-def test_an_email_that_cannot_be_sent_again_says_so(site, team, assessment, menus):
+def test_a_failed_retry_of_an_email_is_reported(site, team, assessment, menus):
     invite(team, assessment, "alice@example.com", candidateNames=["Alice"])
     site.execute("UPDATE deliveries SET state = 'failed', last_error = 'Rejected.' WHERE state = 'queued'")
     visit = menus()

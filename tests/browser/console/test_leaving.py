@@ -1,8 +1,8 @@
-"""A page is left while something on it runs, or can be undone: the next page does not notice."""
+"""Leaving a page with pending requests, input or undo does not affect the next page."""
 
 from tests.live.cast import invite
 
-# A link changes the address at once, but the page only notices later.
+# A link changes the address before the page handles it.
 LINK_AND_LOADED = """async () => {
   const {keepInAddress} = await import("./console/shared/address.js");
   location.hash = "/todo";
@@ -14,7 +14,7 @@ def follow(visit, name):
     visit.page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
 
 
-def test_an_undo_after_leaving_its_page_is_no_error(open_console, site, team, assessment):
+def test_undo_works_after_leaving_the_page(open_console, site, team, assessment):
     (key,) = invite(team, assessment, "alice@example.com")["keys"]
     expiry = "UPDATE candidate_keys SET expires_at = %s WHERE id = %s"
     site.execute(expiry, site.stored_time(seconds_ago=-3600), site.stored_id(key["id"]))
@@ -33,7 +33,7 @@ def test_an_undo_after_leaving_its_page_is_no_error(open_console, site, team, as
     assert visit.is_clean()
 
 
-def test_a_search_that_was_being_typed_does_not_change_the_next_address(open_console, team, assessment):
+def test_a_pending_search_does_not_change_the_next_pages_address(open_console, team, assessment):
     board = f"/assessments/{assessment['id']}"
     visit = open_console(team, board, before=lambda page: page.clock.install()).settle()
     visit.page.get_by_label("Search").fill("ada")
@@ -44,7 +44,7 @@ def test_a_search_that_was_being_typed_does_not_change_the_next_address(open_con
     assert visit.is_clean()
 
 
-def test_a_page_that_has_just_loaded_does_not_undo_a_click_on_a_link(open_console, team):
+def test_a_loading_page_does_not_undo_a_click_on_a_link(open_console, team):
     visit = open_console(team).settle()
     visit.page.evaluate(LINK_AND_LOADED)
     assert visit.shows("All done")

@@ -1,4 +1,4 @@
-"""The console's numbers: right, explained, and the same on every page. Expectations are computed from what was sent."""
+"""The console's numbers are correct, explained, and the same on every page."""
 
 import csv
 import re
@@ -7,15 +7,14 @@ from fractions import Fraction
 import numpy
 import pytest
 
-from tests.browser.console.conftest import add_rubric
+from tests.browser.console.conftest import LEVELS, add_rubric
+from tests.browser.console.organization import add_person
 from tests.browser.console.test_board import open_board
 from tests.live.cast import Candidate, event, invite, make_candidate
-from tests.live.client import Client
 
 MARGIN = 14
 PROMPTS = [1, 1, 1, 2, 3, 3, 5, 8, 9, 9, 9, 10]
 WITHOUT_CHANGE = 3
-LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
 CRITERIA = [
     {"key": key, "title": key, "levels": LEVELS, "weight": weight} for key, weight in (("a", 1), ("b", 0.5))
 ]
@@ -44,7 +43,7 @@ TEXTS = """async () => {
 }"""
 
 
-def finish(site, team, assessment, *events):
+def complete_with(site, team, assessment, *events):
     candidate = make_candidate(site, team, assessment)
     for each in events:
         assert candidate.ingest(each).status == 201
@@ -52,7 +51,7 @@ def finish(site, team, assessment, *events):
     return candidate
 
 
-def give(client, candidate, **values):
+def score(client, candidate, **values):
     for key, value in values.items():
         path = f"/v1/sessions/{candidate.session_id}/scores/{key}"
         assert client.request("PUT", path, {"value": value}).status == 200
@@ -60,23 +59,20 @@ def give(client, candidate, **values):
 
 @pytest.fixture
 def cohort(site, team, assessment):
-    """Candidates with so many PROMPTS, a minute apart, and a change, which some have not."""
+    """Completed candidates with PROMPTS, one minute apart. All but the first WITHOUT_CHANGE also have a change."""
     candidates = []
     for number, count in enumerate(PROMPTS):
         sent = [event(second=60 * n) for n in range(count)]
         if number >= WITHOUT_CHANGE:
             sent.append(event("file_diff", second=10 * number, data={"path": "a.py"}))
-        candidates.append(finish(site, team, assessment, *sent))
+        candidates.append(complete_with(site, team, assessment, *sent))
     return candidates
 
 
 @pytest.fixture
-def services(site, team):
-    """Three services that score."""
-    tokens = [
-        team.post("/v1/org/tokens", {"name": f"Service {n}", "scopes": ["write"]})["secret"] for n in range(3)
-    ]
-    return [Client(site.port, Authorization=f"Bearer {token}") for token in tokens]
+def reviewers(team):
+    """Three people who score."""
+    return [add_person(team, name) for name in ("Ann", "Bob", "Cem")]
 
 
 @pytest.fixture
@@ -84,47 +80,48 @@ def rubric(team, assessment):
     return add_rubric(team, assessment, CRITERIA)
 
 
-def test_a_plot_has_dots_box_and_median_where_its_axis_says(open_console, team, assessment, cohort):
+def test_a_plots_dots_box_and_median_match_its_axis(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment)
     figure = board.page.locator("figure.plot", has_text="Prompts of 12 sessions")
     drawing = figure.evaluate(DRAWING)
 
-    def x(values):
+    def positions(values):
         share = (numpy.array(values) - min(PROMPTS)) / (max(PROMPTS) - min(PROMPTS))
         return pytest.approx(MARGIN + share * (drawing["width"] - 2 * MARGIN), abs=0.06)
 
     # R21: one decimal.
     lower, median, upper = numpy.floor(numpy.quantile(PROMPTS, [0.25, 0.5, 0.75]) * 10 + 0.5) / 10
-    assert sorted(float(at) for at in re.findall(r"M([\d.]+) ", drawing["dots"])) == x(PROMPTS)
-    assert drawing["box"] == x([lower, upper])
-    assert [drawing["median"]] == x([median])
+    dots = sorted(float(x) for x in re.findall(r"M([\d.]+) ", drawing["dots"]))
+    assert dots == positions(PROMPTS)
+    assert drawing["box"] == positions([lower, upper])
+    assert [drawing["median"]] == positions([median])
     assert drawing["texts"] == [f"Median {median:g}", str(min(PROMPTS)), str(max(PROMPTS))]
     assert board.visit.is_clean()
 
 
-def test_the_axis_of_equal_values_has_one_end(open_console, site, team, assessment):
-    finish(site, team, assessment, event(), event(second=90))
+def test_the_axis_of_a_single_value_has_one_label(open_console, site, team, assessment):
+    complete_with(site, team, assessment, event(), event(second=90))
     board = open_board(open_console, team, assessment)
     drawing = board.page.locator("figure.plot", has_text="Duration of 1 session").evaluate(DRAWING)
     assert drawing["texts"] == ["Median 1 min 30 s", "1 min 30 s"]
 
 
-def test_a_rank_says_how_many_are_equal_and_is_missing_below_ten_values(open_console, team, cohort):
+def test_ranks_count_ties_and_require_ten_values(open_console, team, cohort):
     own = cohort[4]
     for path in (f"/sessions/{own.session_id}?tab=metrics", f"/sessions/{own.session_id}/print"):
         visit = open_console(team, path).settle()
         assert visit.shows("higher than 4, lower than 6 and the same as 1 of 11 others"), path
         ranks = re.findall(r"(?i)(?:higher|more failures) than \d+", visit.page.locator("main").inner_text())
-        assert len(ranks) == 4, path  # only 9 sessions have a duration and a first change
+        assert len(ranks) == 4, path  # Only 9 sessions have a duration and a first change.
 
 
-def test_the_table_the_export_and_the_page_of_a_session_agree(open_console, site, team, assessment):
+def test_table_export_and_session_page_agree(open_console, site, team, assessment):
     sent = [event(second=0)]
     sent += [
         event("command", second=n, data={"command": "make test", "exitCode": int(n < 3)}) for n in range(1, 9)
     ]
     sent += [event("file_diff", second=60 + n, data={"path": "a.py"}) for n in range(11)]
-    candidate = finish(site, team, assessment, *sent)
+    candidate = complete_with(site, team, assessment, *sent)
     board = open_board(open_console, team, assessment)
     with board.page.expect_download() as download:
         board.page.get_by_role("button", name="Export table as CSV").click()
@@ -142,33 +139,28 @@ def test_the_table_the_export_and_the_page_of_a_session_agree(open_console, site
         visit = open_console(team, f"/sessions/{candidate.session_id}{path}")
         for text in ("based on 8 commands", "based on 11 changes", "based on 0 attributed changes"):
             assert visit.shows(text), path
-        assert visit.page.get_by_text("Do not rely on it").count() == 2, (
-            path
-        )  # 8 commands, 0 attributed changes
+        # For 8 commands and 0 attributed changes.
+        assert visit.page.get_by_text("Do not rely on it").count() == 2, path
 
 
-def test_no_passed_test_is_a_failure_on_every_page(open_console, site, team, assessment):
-    one, other = (finish(site, team, assessment, event()) for _ in range(2))
+def test_zero_passed_tests_is_a_failure_on_every_page(open_console, site, team, assessment):
+    one, other = (complete_with(site, team, assessment, event()) for _ in range(2))
     path = f"/v1/sessions/{one.session_id}/test-result"
     assert team.request("PUT", path, {"passed": 0, "failed": 0}).status == 200
     board = open_board(open_console, team, assessment)
     assert board.page.locator("tbody .mark-bad").all_inner_texts() == ["Failed"]
     visit = open_console(team, f"/sessions/{one.session_id}")
-    assert (
-        visit.page.locator(".report-numbers", has_text="Tests")
-        .inner_text()
-        .count("Failed\n0 passed, 0 failed")
-        == 1
-    )
+    numbers = visit.page.locator(".report-numbers", has_text="Tests").inner_text()
+    assert numbers.count("Failed\n0 passed, 0 failed") == 1
     visit = open_console(team, f"/compare/{one.session_id}/{other.session_id}")
     assert visit.shows("Failed 0 passed, 0 failed")
 
 
-def test_a_total_has_the_same_digits_on_every_page(open_console, site, team, assessment, rubric, services):
-    one, other = (finish(site, team, assessment, event()) for _ in range(2))
-    for service, (a, b) in zip(services, ((1, 2), (2, 2), (2, 3)), strict=True):
-        give(service, one, a=a, b=b)
-    give(services[0], other, a=3, b=3)
+def test_a_total_has_the_same_digits_on_every_page(open_console, site, team, assessment, rubric, reviewers):
+    one, other = (complete_with(site, team, assessment, event()) for _ in range(2))
+    for reviewer, (a, b) in zip(reviewers, ((1, 2), (2, 2), (2, 3)), strict=True):
+        score(reviewer, one, a=a, b=b)
+    score(reviewers[0], other, a=3, b=3)
     exact = Fraction(5, 3) + Fraction(1, 2) * Fraction(7, 3)
     total = f"{float(exact):.3f} of {3 + 3 / 2}"
     board = open_board(open_console, team, assessment)
@@ -183,18 +175,18 @@ def test_a_total_has_the_same_digits_on_every_page(open_console, site, team, ass
     visit.page.get_by_role("cell", name="1.667", exact=True).wait_for()
 
 
-def test_totals_of_different_versions_of_a_rubric_say_so(
-    open_console, site, team, assessment, rubric, services
+def test_totals_with_different_rubric_versions_show_a_warning(
+    open_console, site, team, assessment, rubric, reviewers
 ):
-    one, other = (finish(site, team, assessment, event()) for _ in range(2))
-    for service in services:
-        give(service, one, a=1, b=3)
-        give(service, other, a=1, b=3)
+    one, other = (complete_with(site, team, assessment, event()) for _ in range(2))
+    for reviewer in reviewers:
+        score(reviewer, one, a=1, b=3)
+        score(reviewer, other, a=1, b=3)
     board = open_board(open_console, team, assessment)
     assert not board.page.get_by_text("Do not compare these totals").is_visible()
     criteria = [CRITERIA[0] | {"weight": 3}, CRITERIA[1]]
     assert team.request("PATCH", f"/v1/rubrics/{rubric['id']}", {"criteria": criteria}).status == 200
-    give(services[0], other, a=1, b=3)
+    score(reviewers[0], other, a=1, b=3)
     visit = open_console(team, f"/compare/{one.session_id}/{other.session_id}")
     assert visit.shows("2.5 of 4.5 (rubric version 1, current version 2)")
     assert visit.shows("4.5 of 10.5")
@@ -203,12 +195,14 @@ def test_totals_of_different_versions_of_a_rubric_say_so(
     assert board.page.get_by_text("Do not compare these totals").is_visible()
 
 
-def test_two_candidates_of_one_name_have_a_value_each(open_console, site, team, assessment, rubric, services):
+def test_candidates_with_the_same_name_are_told_apart(
+    open_console, site, team, assessment, rubric, reviewers
+):
     keys = invite(team, assessment, "a@example.com", "b@example.com", candidateNames=["Alex Kim"] * 2)["keys"]
     twins = [Candidate(site, key) for key in keys]
     for candidate, a in zip(twins, (1, 3), strict=True):
         candidate.complete()
-        give(services[0], candidate, a=a, b=2)
+        score(reviewers[0], candidate, a=a, b=2)
     visit = open_console(team, f"/compare/{twins[0].session_id}/{twins[1].session_id}")
     visit.page.get_by_text("Show as a table").first.click()
     row = visit.page.locator("figure table tbody tr").first
@@ -219,8 +213,8 @@ def test_two_candidates_of_one_name_have_a_value_each(open_console, site, team, 
 
 
 def test_a_candidate_has_the_same_shape_in_every_plot(open_console, site, team, assessment):
-    without_change = finish(site, team, assessment, event(), event(second=60))
-    with_change = finish(
+    without_change = complete_with(site, team, assessment, event(), event(second=60))
+    with_change = complete_with(
         site, team, assessment, event(), event("file_diff", second=60, data={"path": "a.py"})
     )
     visit = open_console(team, f"/compare/{without_change.session_id}/{with_change.session_id}")
@@ -231,9 +225,9 @@ def test_a_candidate_has_the_same_shape_in_every_plot(open_console, site, team, 
     assert plots.last.locator(".plot-marks .plot-series-0").count() == 0
 
 
-def test_times_of_several_days_name_the_day(open_console, site, team, assessment):
+def test_times_on_several_days_include_the_day(open_console, site, team, assessment):
     sent = [event(second=60 * n) for n in range(9)]
-    candidate = finish(site, team, assessment, *sent, event(ts="2026-04-02T22:30:00.000Z"))
+    candidate = complete_with(site, team, assessment, *sent, event(ts="2026-04-02T22:30:00.000Z"))
     visit = open_console(team, f"/sessions/{candidate.session_id}")
     visit.page.locator("[role=option]").first.wait_for()
     # In Berlin, two hours ahead of UTC.
@@ -242,8 +236,8 @@ def test_times_of_several_days_name_the_day(open_console, site, team, assessment
     assert visit.page.locator(".time-text").first.text_content().startswith("1 Apr, ")
 
 
-def test_what_every_page_says_about_a_cohort(open_console, site, team, assessment):
-    one, other = finish(site, team, assessment, event()), finish(site, team, assessment)
+def test_every_page_describes_the_cohort(open_console, site, team, assessment):
+    one, other = complete_with(site, team, assessment, event()), complete_with(site, team, assessment)
     make_candidate(site, team, assessment)
     path = f"/sessions/{one.session_id}"
     for page in (
@@ -261,9 +255,9 @@ def test_what_every_page_says_about_a_cohort(open_console, site, team, assessmen
             assert visit.shows(text), (page, text)
 
 
-def test_numbers_are_rounded_half_up_and_days_are_not_guessed(open_console, team):
-    shown = open_console(team).settle().page.evaluate(TEXTS)
-    assert shown == [
+def test_numbers_are_rounded_half_up_and_times_are_exact(open_console, team):
+    texts = open_console(team).settle().page.evaluate(TEXTS)
+    assert texts == [
         ["$0.00", "<$0.01", "$0.01", "$1.01", "$1,234.50"],
         ["0.045", "1.5", "2", "1,234.567"],
         ["14.5 %", "100 %", "0 %", "6.3 %", "12.4 %"],

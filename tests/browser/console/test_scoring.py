@@ -3,11 +3,8 @@
 import pytest
 
 from tests.browser.conftest import PHONE
-from tests.browser.console.conftest import add_rubric
+from tests.browser.console.conftest import LEVELS, add_rubric
 from tests.live.cast import event, make_candidate
-
-LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Solid"))]
-
 
 CRITERIA = [{"key": key, "title": key.title(), "levels": LEVELS} for key in ("quality", "tests")]
 
@@ -28,7 +25,7 @@ def form_of(visit, title):
     return visit.page.locator("form", has=visit.page.get_by_role("heading", name=title))
 
 
-def test_a_rubric_is_scored_with_evidence_and_the_keyboard(team, session_id, open_console):
+def test_score_with_evidence_by_keyboard(team, session_id, open_console):
     visit = open_console(team, f"/sessions/{session_id}/score")
     page = visit.page
     quality = form_of(visit, "Quality")
@@ -47,10 +44,10 @@ def test_a_rubric_is_scored_with_evidence_and_the_keyboard(team, session_id, ope
     assert visit.is_clean()
 
 
-def test_what_was_typed_survives_the_end_of_the_sign_in(team, bob, session_id, open_console):
+def test_input_is_restored_after_an_expired_sign_in(team, bob, session_id, open_console):
     visit = open_console(bob, f"/sessions/{session_id}/score")
     page, quality = visit.page, form_of(visit, "Quality")
-    quality.get_by_label("3 · Solid").check()
+    quality.get_by_label("3 · Strong").check()
     quality.get_by_label("Comment").fill("Read it first.")
     page.locator(".event-list [role=option]").first.click()
     page.get_by_role("button", name="Decide").click()
@@ -78,7 +75,7 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, ope
     assert team.request("PUT", path, {"value": 1}).status == 200
     visit = open_console(team, f"/sessions/{session_id}/score", width=PHONE)
     form = visit.page.locator("form").first
-    form.get_by_label("3 · Solid").check()
+    form.get_by_label("3 · Strong").check()
     form.get_by_label("Reason").fill("Read again.")
     assert team.request("PUT", path, {"value": 2}).status == 200
     form.get_by_role("button", name="Save revision").click()
@@ -91,7 +88,7 @@ def test_a_score_changed_in_another_tab_is_not_overwritten(team, session_id, ope
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, open_console):
+def test_other_scores_are_shown_after_the_last_criterion(team, bob, session_id, open_console):
     (sent,) = team.get(f"/v1/sessions/{session_id}/timeline")["events"]
     body = {"value": 3, "comment": "Solid work.", "evidence": [sent["id"]]}
     for key in ("quality", "tests"):
@@ -114,10 +111,10 @@ def test_others_scores_appear_after_the_last_criterion(team, bob, session_id, op
     assert visit.is_clean()
 
 
-def test_what_still_fits_a_changed_rubric_is_kept(team, session_id, rubric, open_console):
+def test_input_is_kept_if_it_fits_a_changed_rubric(team, session_id, rubric, open_console):
     visit = open_console(team, f"/sessions/{session_id}/score")
     quality, tests = (form_of(visit, title) for title in ("Quality", "Tests"))
-    quality.get_by_label("3 · Solid").check()
+    quality.get_by_label("3 · Strong").check()
     quality.get_by_label("Comment").fill("Read it first.")
     visit.page.locator(".event-list [role=option]").first.click()
     tests.get_by_label("2 · Fair").check()
@@ -131,7 +128,7 @@ def test_what_still_fits_a_changed_rubric_is_kept(team, session_id, rubric, open
     assert visit.shows("Tests: Wrote none.")
     assert quality.get_by_label("Comment").input_value() == "Read it first."
     assert quality.locator(".scoring-evidence li").count() == 1
-    assert quality.locator("input:checked").count() == 0  # the level means something else now
+    assert quality.locator("input:checked").count() == 0  # the level has changed
     quality.get_by_label("3 · Perfect").check()
     quality.get_by_role("button", name="Save score").click()
     assert visit.shows("You have scored 1 of 2 criteria.")
@@ -139,7 +136,7 @@ def test_what_still_fits_a_changed_rubric_is_kept(team, session_id, rubric, open
     assert [score[name] for name in ("value", "comment", "rubricVersion")] == [3, "Read it first.", 2]
 
 
-def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_id, open_console):
+def test_a_concurrent_decision_is_shown_before_it_is_replaced(team, session_id, open_console):
     candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
     path = f"/v1/candidates/{candidate_id}"
     visit = open_console(team, f"/sessions/{session_id}/score")
@@ -147,7 +144,7 @@ def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Rejected")
     dialog.get_by_label("Reason").fill("No tests.")
-    # Another change of the candidate does not matter.
+    # Other changes of the candidate do not conflict.
     assert team.request("PATCH", path, {"externalId": "applicant-1"}).status == 200
     other = {"decision": "advanced", "reason": "Careful fix."}
     assert team.request("PUT", f"{path}/decision", other).status == 200
@@ -161,7 +158,7 @@ def test_a_decision_made_meanwhile_is_shown_before_it_is_replaced(team, session_
     assert team.get(path)["candidate"]["decisionReason"] == "No tests."
 
 
-def test_an_erased_session_cannot_be_scored_and_is_not_called_empty(team, session_id, open_console):
+def test_an_erased_session_cannot_be_scored(team, session_id, open_console):
     candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
     assert team.delete(f"/v1/candidates/{candidate_id}/data").status == 200
     visit = open_console(team, f"/sessions/{session_id}/score")
@@ -174,7 +171,7 @@ def test_an_erased_session_cannot_be_scored_and_is_not_called_empty(team, sessio
     assert visit.is_clean()
 
 
-def test_evidence_opens_its_event_in_the_report(team, session_id, open_console):
+def test_evidence_links_to_its_event_in_the_report(team, session_id, open_console):
     (sent,) = team.get(f"/v1/sessions/{session_id}/timeline")["events"]
     body = {"value": 2, "evidence": [sent["id"]]}
     assert team.request("PUT", f"/v1/sessions/{session_id}/scores/quality", body).status == 200
@@ -186,7 +183,7 @@ def test_evidence_opens_its_event_in_the_report(team, session_id, open_console):
     assert report.url.endswith(f"/sessions/{session_id}?event={sent['id']}")
 
 
-def test_the_focus_stays_in_the_form_when_evidence_is_removed(team, session_id, open_console):
+def test_the_focus_stays_in_the_form_after_removing_evidence(team, session_id, open_console):
     visit = open_console(team, f"/sessions/{session_id}/score")
     quality = form_of(visit, "Quality")
     quality.get_by_label("1 · Weak").focus()

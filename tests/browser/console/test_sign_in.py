@@ -1,4 +1,4 @@
-"""Signing in and out in a real browser, and a page of another origin that tries to use the cookie."""
+"""Signing in and out in a real browser, and attacks from another origin."""
 
 import re
 
@@ -25,7 +25,7 @@ def sign_in(visit, team, path="/sign-in?to=/todo/"):
     visit.page.get_by_role("button", name="Sign out").wait_for()
 
 
-def test_sign_in_with_a_token_and_out(visit, team):
+def test_sign_in_with_a_token_and_sign_out(visit, team):
     sign_in(visit, team)
     (cookie,) = visit.page.context.cookies()
     assert (cookie["name"], cookie["httpOnly"], cookie["secure"]) == ("__Host-proofstone", True, True)
@@ -35,8 +35,8 @@ def test_sign_in_with_a_token_and_out(visit, team):
     assert visit.page.context.cookies() == []
 
 
-def test_all_tabs_show_whom_the_last_one_signed_in(visit, team, bob):
-    """Otherwise a person would score in another's name."""
+def test_a_new_sign_in_applies_to_all_tabs(visit, team, bob):
+    """Otherwise a person could score in another person's name."""
     sign_in(visit, team)
     assert visit.shows("First token · Northwind Traders")
     sign_in(Visit(visit.page.context, visit.address), bob, "/sign-in")
@@ -44,21 +44,21 @@ def test_all_tabs_show_whom_the_last_one_signed_in(visit, team, bob):
     assert visit.messages == []
 
 
-def test_a_wrong_token_is_an_error_that_says_so(visit, site):
+def test_an_invalid_token_is_rejected(visit, site):
     visit.page.goto(f"{visit.address}/console#/sign-in")
     visit.page.get_by_label("API token").fill("psk_live_wrong")
     visit.page.get_by_role("button", name="Sign in").click()
     assert visit.shows("This token is unknown, expired or revoked.")
 
 
-def test_a_used_link_leaves_no_secret_in_the_address(visit, site):
+def test_an_invalid_links_secret_is_removed_from_the_address(visit, site):
     visit.page.goto(f"{visit.address}/console#/sign-in?grant=pss_wrong")
     assert visit.shows("This sign-in link has expired or was already used.")
     assert "grant" not in visit.page.url
 
 
 def emailed_link(site, visit, email):
-    """The link that the service emails to an address."""
+    """Request a sign-in link, and return it from the email."""
     page = Client(site.port, Origin=visit.address, **{"X-Proofstone-Console": "1"})
     assert page.post("/v1/sign-in/email", {"email": email}).status == 202
     for _ in ("queue", "send"):
@@ -68,12 +68,12 @@ def emailed_link(site, visit, email):
     return link
 
 
-def add_person(team, email):
+def create_person(team, email):
     team.post("/v1/org/people", {"name": "Bob Sample", "email": email, "role": "reviewer"})
 
 
-def test_a_emailed_link_names_the_person_and_signs_in_after_a_click(site, visit, team):
-    add_person(team, "rose@northwind.example")
+def test_an_emailed_link_shows_the_person_and_signs_in_after_a_click(site, visit, team):
+    create_person(team, "rose@northwind.example")
     visit.page.goto(emailed_link(site, visit, "rose@northwind.example"))
     assert visit.shows("This browser will be signed in as rose@northwind.example for 12 hours.")
     assert "grant" not in visit.page.url
@@ -82,10 +82,10 @@ def test_a_emailed_link_names_the_person_and_signs_in_after_a_click(site, visit,
     assert visit.shows("Bob Sample · Northwind Traders")
 
 
-def test_another_persons_link_says_who_is_signed_in(site, visit, team):
-    """Attackers could email a link of their own, to have others work in their organization."""
+def test_another_persons_link_shows_the_current_sign_in(site, visit, team):
+    """An attacker could email their own link, so that others work in the attacker's organization."""
     sign_in(visit, team)
-    add_person(site.organization("Mallory Ltd"), "mallory@mallory.example")
+    create_person(site.organization("Mallory Ltd"), "mallory@mallory.example")
     visit.page.goto(emailed_link(site, visit, "mallory@mallory.example"))
     assert visit.shows("This browser will be signed in as mallory@mallory.example for 12 hours.")
     assert visit.shows("This browser is signed in as First token (Northwind Traders).")
@@ -95,14 +95,14 @@ def test_another_persons_link_says_who_is_signed_in(site, visit, team):
     assert visit.shows("Northwind Traders")
 
 
-def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tmp_path):
+def test_a_company_account_signs_in_and_returns_to_the_requested_page(browser, tmp_path):
     port, email = free_port(), "bob@northwind.example"
     address = f"http://localhost:{port}"
     with oidc_provider({"sub": "bob", "email": email, "email_verified": True}) as issuer:
         settings = {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
         with Service(tmp_path, BASE_URL=address, **settings) as service:
             service.start(processes=1, port=port)
-            add_person(service.organization("Northwind Traders"), email)
+            create_person(service.organization("Northwind Traders"), email)
             visit = Visit(browser.new_context(), address)
             visit.page.goto(f"{address}/console#/todo")
             visit.page.get_by_role("link", name="Sign in with your company account").click()
@@ -112,29 +112,29 @@ def test_the_company_account_signs_in_and_returns_to_the_wanted_page(browser, tm
             visit.page.context.close()
 
 
-def test_signing_in_returns_to_the_wanted_page_once(visit, team, assessment):
-    """Also if the address has lost it: a emailed link and the company's account come back without it."""
-    wanted = f"/assessments/{assessment['id']}?q=ada&sort=status&order=asc"
-    visit.page.goto(f"{visit.address}/console#{wanted}")
+def test_signing_in_returns_to_the_requested_page_once(visit, team, assessment):
+    """Even if the address no longer has it, as after an emailed link or a company account's sign-in."""
+    path = f"/assessments/{assessment['id']}?q=ada&sort=status&order=asc"
+    visit.page.goto(f"{visit.address}/console#{path}")
     visit.page.get_by_label("API token").wait_for()
     visit.page.goto(f"{visit.address}/")
     visit.page.goto(f"{visit.address}/console#/sign-in")
     visit.page.get_by_label("API token").fill(team.headers["Authorization"].removeprefix("Bearer "))
     visit.page.get_by_role("button", name="Sign in").click()
-    visit.page.wait_for_url(f"**/console#{wanted}")
+    visit.page.wait_for_url(f"**/console#{path}")
     visit.page.get_by_role("button", name="Sign out").click()
     sign_in(visit, team, "/sign-in")
     visit.page.wait_for_url("**/console#/assessments")
 
 
 @pytest.mark.parametrize("address", ["//foreign.example/", "https://foreign.example/", "javascript:alert(1)"])
-def test_signing_in_leads_to_no_foreign_page(visit, team, address):
+def test_signing_in_does_not_redirect_to_foreign_addresses(visit, team, address):
     sign_in(visit, team, f"/sign-in?to={address}")
     visit.page.wait_for_url("**/console#/assessments")
 
 
-def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
-    """The same host on another port is the same site, so that the browser does send the cookie."""
+def test_another_origin_cannot_use_the_sign_in(visit, site, team):
+    """A different port is the same site, so the browser sends the cookie."""
     sign_in(visit, team)
     before = team.get("/v1/audit")["total"]
     page = visit.page.context.new_page()
@@ -177,7 +177,7 @@ def test_a_page_of_another_origin_can_do_nothing(visit, site, team):
     assert team.get("/v1/audit")["total"] == before
 
 
-def test_signing_out_everywhere_ends_the_other_browsers_too_and_deletes_drafts(browser, visit, site, team):
+def test_signing_out_everywhere_signs_out_other_browsers_and_deletes_drafts(browser, visit, site, team):
     other = Visit(browser.new_context(), visit.address)
     sign_in(other, team)
     sign_in(visit, team)

@@ -62,7 +62,7 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([(OTLP, call("command")), (HOOK, call("command")), (PROXY, call("command"))], [0, 1]),
         ([(OTLP, call("command")), (HOOK, call("command"))], [0]),
         ([(PROXY, call("command")), (HOOK, call("command", "toolu_2"))], []),
-        # Codex's telemetry names neither the request nor the text. Each response with the same usage is a duplicate.
+        # Codex's telemetry names neither the request nor the text. Responses with the same usage are paired.
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(42, cacheWriteTokens=0)), (OTLP, usage(42))], [1]),
         ([(PROXY, usage(42, requestId="r1")), (OTLP, usage(43))], []),
         ([(PROXY, usage(42, "claude-code", requestId="r1")), (OTLP, usage(42, "claude-code"))], []),
@@ -101,14 +101,14 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([(HOOK, call("file_diff"))] * 2 + [(OTLP, call("file_diff"))], [2]),
         # A channel does not supersede its own events.
         ([(HOOK, call("command"))] * 2, []),
-        # Each call in a script: the proxy does not see its id.
+        # Calls in a script are paired, because the proxy does not see their ids.
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "make"))], []),
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls", "s2"))], []),
         ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, event("command", toolUseId="call_1", command="ls")), (OTLP, inner("exec-1", "ls"))], []),
-        # Each prompt.
+        # Prompts are paired.
         ([(PROXY, prompt("continue")), (HOOK, prompt(" continue\n"))], [1]),
         ([(PROXY, prompt("continue")), (HOOK, prompt("continue")), (HOOK, prompt("continue"))], [1]),
         ([(PROXY, prompt("continue")), (PROXY, prompt("continue")), (HOOK, prompt("continue"))], [2]),
@@ -126,7 +126,7 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([(PROXY, START), (HOOK, START), (HOOK, event("session_end"))], [1]),
         # Other events are never duplicates.
         ([(PROXY, event("context_compact")), (HOOK, event("context_compact"))], []),
-        # A channel that the service does not write.
+        # An unknown channel.
         ([("x", call("command")), (PROXY, call("command"))], []),
     ],
 )

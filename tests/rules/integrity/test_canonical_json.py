@@ -1,4 +1,4 @@
-"""Canonical JSON, from contract 7 and the documentation of Go's encoding/json."""
+"""Canonical JSON, from contract 7 and Go's encoding/json documentation."""
 
 import json
 import struct

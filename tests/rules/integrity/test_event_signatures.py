@@ -77,7 +77,7 @@ def test_the_event_hash_covers_the_ten_fields():
     fields = ["PST-EVT-V1", "00000000-0000-4000-8000-000000000002", SESSION, "2026-01-02T03:04:06Z"]
     fields += ["ai_response", "claude-code", "1", HASH_2, SIG_1, ""]
     event_hash = sha256("\n".join(fields).encode()).hexdigest()
-    assert verify(EVENT_2, [PUBLIC_KEY]) == ("valid", event_hash, PUBLIC_KEY)
+    assert verify(EVENT_2, [PUBLIC_KEY]) == ("valid", event_hash)
 
 
 def test_the_clients_own_test_event_is_valid():
@@ -98,13 +98,13 @@ def test_the_clients_own_test_event_is_valid():
 def test_each_canonical_variant_is_valid(variant):
     text = sign(r'{"a < b":"<&>","cut":"\ufffd","raw":"€","big":9007199254740993,"x":0.5}', variant)
     event_hash = sha256(signed_message(parse(text), variant)).hexdigest()
-    assert verify(text, [PUBLIC_KEY]) == ("valid", event_hash, PUBLIC_KEY)
+    assert verify(text, [PUBLIC_KEY]) == ("valid", event_hash)
 
 
 def test_any_of_the_sessions_keys_is_accepted():
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     text = sign("{}", key=key)
-    assert verify(text, [PUBLIC_KEY, "no key", public_key(key)]).public_key == public_key(key)
+    assert verdict(text, [PUBLIC_KEY, "no key", public_key(key)]) == "valid"
     assert verdict(text) == "invalid"
 
 

@@ -25,7 +25,7 @@ def names(chain, seqs) -> str:
     [
         (links(""), "", "", "", []),
         (links("a ba cb"), "abc", "a", "", []),
-        # Neither times nor arrival change the order of the chain.
+        # Times and arrival order do not matter.
         (links("cb a dc ba", times=[3, 9, 1, 2]), "abcd", "a", "", []),
         # After gaps, the earliest run comes first.
         (links("xw a yx ml ba", times=[5, 1, 6, 4, 2]), "abmxy", "a", "mx", []),

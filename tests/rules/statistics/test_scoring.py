@@ -26,7 +26,7 @@ def test_a_total_requires_every_current_criterion(values, total):
 @pytest.mark.parametrize(
     ("weights", "value", "total"),
     [
-        ([0.1, 0.2], 1, 0.3),  # in floats 0.30000000000000004
+        ([0.1, 0.2], 1, 0.3),  # 0.30000000000000004 in floats
         ([0.0005], 1, 0.001),  # half away from zero
         ([0.0004], 1, 0.0),
         ([1.0005], 1, 1.001),  # the float is below its decimal form

@@ -1,4 +1,1 @@
-"""The limit: the measured operations on the same tables with hand-written, prepared SQL, psycopg2's pool and orjson.
-
-It has no framework, no documentation, and only the validation that the tables need.
-"""
+"""The limit: a bare WSGI application for the measured operations, with psycopg2, orjson and hand-written SQL."""

@@ -1,16 +1,16 @@
-"""The bare WSGI application. It serves the measured requests, and only their happy path in full.
+"""The bare WSGI application.
 
-It does all the work of an operation: each request looks up its credential in the database, an event's signature is
-verified and the event is on disk before the response, and new keys come with all their visible rows. It leaves out
-what serves the operator or prevents abuse: rate limits, a log, validation, a token's last use.
+It looks up each request's credential in the database, verifies an event's signature, stores the event durably before
+it responds, and creates new keys with all their rows. It omits rate limits, logs, validation and a token's last use.
 
-Each connection prepares its statements once. The limit shows what is possible without PgBouncer: SQL `PREPARE` does
-not work behind PgBouncer in transaction mode, which the product supports.
+Each connection prepares its statements once. The product cannot, because it supports PgBouncer in transaction mode,
+where SQL `PREPARE` does not work.
 """
 
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -33,11 +33,8 @@ HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Cache-Control", "no-store"),
 ]
-REASONS = {
-    200: "200 OK", 201: "201 Created", 401: "401 Unauthorized", 404: "404 Not Found", 409: "409 Conflict",
-}  # fmt: skip
-ASSESSMENT_MEMBERS = ("id", "orgId", "title", "role", "taskBrief", "repoUrl", "issueId", "rubricId",
-                      "timeLimitMinutes", "expiresInDays")  # fmt: skip
+ASSESSMENT_FIELDS = ("id", "orgId", "title", "role", "taskBrief", "repoUrl", "issueId", "rubricId",
+                     "timeLimitMinutes", "expiresInDays")  # fmt: skip
 
 
 class Response(NamedTuple):
@@ -49,7 +46,7 @@ UNAUTHORIZED = Response(401, {"error": "A valid credential is required.", "code"
 CLOSED = Response(409, {"error": "This session is closed.", "code": "session_closed"})
 
 
-# gunicorn imports this after the fork. As many connections are kept open as there are threads.
+# gunicorn imports this after the fork. There is a connection for each thread.
 pool = psycopg2.pool.ThreadedConnectionPool(
     CONNECTIONS,
     CONNECTIONS,
@@ -62,7 +59,8 @@ pool = psycopg2.pool.ThreadedConnectionPool(
 def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
     response = route(environ)
     body = orjson.dumps(response.body)
-    start_response(REASONS[response.status], [*HEADERS, ("Content-Length", str(len(body)))])
+    status = f"{response.status} {HTTPStatus(response.status).phrase}"
+    start_response(status, [*HEADERS, ("Content-Length", str(len(body)))])
     return [body]
 
 
@@ -87,10 +85,10 @@ def assessment(environ: dict[str, Any], assessment_id: str) -> Response:
     if not rows:
         return UNAUTHORIZED
     (row,) = rows
-    shown = dict(zip(ASSESSMENT_MEMBERS, row, strict=False))
+    fields = dict(zip(ASSESSMENT_FIELDS, row, strict=False))
     # The measured assessments have no issue. The statement joins it anyway.
-    shown |= {"issue": None, "createdAt": format_timestamp(row[10]), "updatedAt": format_timestamp(row[11])}
-    return Response(200, {"assessment": shown})
+    fields |= {"issue": None, "createdAt": format_timestamp(row[10]), "updatedAt": format_timestamp(row[11])}
+    return Response(200, {"assessment": fields})
 
 
 def candidates(environ: dict[str, Any]) -> Response:
@@ -99,19 +97,14 @@ def candidates(environ: dict[str, Any]) -> Response:
     rows = fetch(statements.CANDIDATES, reviewer(environ) | {"limit": limit, "offset": offset})
     if not rows:
         return UNAUTHORIZED
-    shown = [shown_key(row) | {"assessmentTitle": row[25]} for row in rows[:limit] if row[0]]
+    keys = [format_key(row) | {"assessmentTitle": row[25]} for row in rows[:limit] if row[0]]
     last = rows[limit - 1] if len(rows) > limit else None
-    page = {"next": last and str(Cursor(last[11], UUID(last[0]))), "total": rows[0][26]}
-    return Response(200, {"candidates": shown, **page, "limit": limit, "offset": offset})
+    page = {"next": last and str(Cursor(last[11], UUID(str(last[0])))), "total": rows[0][26]}
+    return Response(200, {"candidates": keys, **page, "limit": limit, "offset": offset})
 
 
-def shown_key(row: Any) -> dict[str, Any]:
-    invite = {
-        "state": row[12],
-        "attempts": row[13],
-        "lastError": row[14],
-        "sentAt": format_timestamp(row[15]),
-    }
+def format_key(row: Any) -> dict[str, Any]:
+    invite = {"attempts": row[13], "lastError": row[14], "sentAt": format_timestamp(row[15])}
     return {
         "id": row[0], "key": row[1], "assessmentId": row[2], "orgId": row[3], "status": row[4],
         "candidateEmail": row[5], "candidateName": row[6], "sessionId": row[7], "expiresAt": format_timestamp(row[8]),
@@ -120,7 +113,7 @@ def shown_key(row: Any) -> dict[str, Any]:
         "externalId": row[17], "metadata": row[18] or {}, "decision": row[19], "decisionReason": row[20],
         "decidedAt": format_timestamp(row[21]),
         "decidedBy": row[22] and {"id": row[22], "name": row[23], "kind": "serviceAccount"},
-        "updatedAt": format_timestamp(row[24]), "invite": invite if row[12] is not None else None,
+        "updatedAt": format_timestamp(row[24]), "invite": {"state": row[12], **invite} if row[12] else None,
     }  # fmt: skip
 
 
@@ -172,21 +165,17 @@ def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]
         "fields": orjson.dumps(sorted(body)).decode(),
         "address": environ["REMOTE_ADDR"],
     }
-    try:
-        rows = fetch(statements.ISSUE_KEYS, values)
-    except psycopg2.errors.UniqueViolation:
-        # A generated key exists already.
-        return issue_keys(environ, assessment_id, body)
+    rows = fetch(statements.ISSUE_KEYS, values)
     if not rows:
         return UNAUTHORIZED
     ((organization, expires_at),) = rows
-    shown = [
-        shown_key((key_id, key, assessment_id, organization, "pending", email, name, None, expires_at, None, None,
-                   values["now"], "queued", 0, None, None, None, None, None, "undecided", None, None, None, None,
-                   values["now"]))
+    issued = [
+        format_key((key_id, key, assessment_id, organization, "pending", email, name, None, expires_at, None, None,
+                    values["now"], "queued", 0, None, None, None, None, None, "undecided", None, None, None, None,
+                    values["now"]))
         for key_id, key, email, name in zip(ids, keys, emails, names, strict=True)
     ]  # fmt: skip
-    return Response(201, {"keys": shown})
+    return Response(201, {"keys": issued})
 
 
 def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
@@ -199,7 +188,7 @@ def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
 
 
 def reviewer(environ: dict[str, Any]) -> dict[str, Any]:
-    """The values of the common table expression `reviewer`."""
+    """Return the parameters of the `reviewer` expression."""
     token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     return {"fingerprint": api_tokens.fingerprint(token), "now": now()}
 
@@ -214,7 +203,7 @@ def now() -> datetime:
 
 
 def format_timestamp(value: datetime | None) -> str | None:
-    """Format a timestamp in UTC as the API does."""
+    """Format a UTC timestamp as the API does."""
     return None if value is None else value.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

@@ -1,4 +1,4 @@
-"""Prepared statements for psycopg2, which has none of its own."""
+"""Prepared statements for psycopg2, which does not support them itself."""
 
 import re
 from typing import Any
@@ -14,22 +14,16 @@ class PreparingConnection(connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.autocommit = True
-        self.calls: dict[str, str] = {}  # EXECUTE by the statement that it runs
+        self.executes: dict[str, str] = {}  # by statement
 
     def fetch(self, sql: str, values: dict[str, Any]) -> list[tuple]:
         """Run a statement with `%(name)s` parameters and return its rows."""
         with self.cursor() as cursor:
-            if sql not in self.calls:
-                prepare, execute = prepared(f"statement_{len(self.calls)}", sql)
-                cursor.execute(prepare)
-                self.calls[sql] = execute
-            cursor.execute(self.calls[sql], values)
+            if sql not in self.executes:
+                name, parameters = f"statement_{len(self.executes)}", [*dict.fromkeys(PARAMETER.findall(sql))]
+                numbered = PARAMETER.sub(lambda match: f"${parameters.index(match[1]) + 1}", sql)
+                cursor.execute(f"PREPARE {name} AS {numbered}")
+                arguments = ", ".join(f"%({parameter})s" for parameter in parameters)
+                self.executes[sql] = f"EXECUTE {name} ({arguments})"
+            cursor.execute(self.executes[sql], values)
             return cursor.fetchall()
-
-
-def prepared(name: str, sql: str) -> tuple[str, str]:
-    """The PREPARE of a statement, with numbered parameters, and its EXECUTE, with named ones."""
-    parameters = list(dict.fromkeys(PARAMETER.findall(sql)))
-    numbered = PARAMETER.sub(lambda match: f"${parameters.index(match[1]) + 1}", sql)
-    values = ", ".join(f"%({parameter})s" for parameter in parameters)
-    return f"PREPARE {name} AS {numbered}", f"EXECUTE {name} ({values})"

@@ -1,8 +1,7 @@
 """The hand-written statements of the bare application.
 
-One statement does the whole operation, credential included, in autocommit: one round trip, one transaction. Ingest
-takes two, because Python verifies the signature in between. Parameters have a cast where PostgreSQL cannot infer the
-type of a prepared statement's parameter.
+Each operation is one statement in autocommit, including the credential: one round trip, one transaction. Ingest needs
+two, because Python verifies the signature between them. Parameters are cast where PostgreSQL cannot infer their type.
 """
 
 ASSESSMENT = """
@@ -27,7 +26,7 @@ _REVIEWER = """
 
 # Every row has the total; an empty page is one row without a key.
 CANDIDATES = f"""
-    WITH {_REVIEWER}, part AS (
+    WITH {_REVIEWER}, page AS (
         SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
         WHERE k.organization_id = (SELECT organization_id FROM reviewer) AND k.revoked_at IS NULL
           AND a.deleted_at IS NULL
@@ -49,8 +48,8 @@ CANDIDATES = f"""
            k.metadata, k.decision, k.decision_reason, k.decided_at, t.id, t.name,
            GREATEST(k.created_at, s.created_at, k.updated_at, s.updated_at), a.title, total.keys
     FROM reviewer CROSS JOIN total
-    LEFT JOIN (part
-        JOIN candidate_keys k ON k.id = part.id
+    LEFT JOIN (page
+        JOIN candidate_keys k ON k.id = page.id
         JOIN assessments a ON a.id = k.assessment_id
         LEFT JOIN sessions s ON s.key_id = k.id
         LEFT JOIN deliveries d ON d.id = k.invitation_id
@@ -66,9 +65,9 @@ SESSION = """
     WHERE k.key = %(key)s AND k.revoked_at IS NULL AND a.deleted_at IS NULL
 """
 
-# The lock keeps the session open until the event is stored. Without a row, the key is not valid.
+# The lock keeps the session open until the event is stored. An invalid key returns no row.
 INGEST = """
-    WITH held AS (
+    WITH session AS (
         SELECT s.id, s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > %(now)s) AS open
         FROM candidate_keys k
         JOIN assessments a ON a.id = k.assessment_id
@@ -79,17 +78,17 @@ INGEST = """
         INSERT INTO events
             (session_id, event_id, kind, source, actor, attribution, time_ns, received_at, late, subject, note, size,
              verdict, envelope)
-        SELECT held.id, %(event_id)s, %(kind)s, %(source)s, %(actor)s, %(attribution)s, %(time_ns)s, %(now)s,
+        SELECT session.id, %(event_id)s, %(kind)s, %(source)s, %(actor)s, %(attribution)s, %(time_ns)s, %(now)s,
                false, %(subject)s, %(note)s, %(size)s, %(verdict)s, %(envelope)s
-        FROM held WHERE held.open
+        FROM session WHERE session.open
         ON CONFLICT DO NOTHING RETURNING seq
     )
-    SELECT held.open, (SELECT count(*) FROM stored) FROM held
+    SELECT session.open, (SELECT count(*) FROM stored) FROM session
 """
 
-# Stores all visible results: the keys, the queued emails, the feed events and the audit entry.
+# Stores the keys, the queued emails, the feed events and the audit entry.
 ISSUE_KEYS = f"""
-    WITH {_REVIEWER}, held AS (
+    WITH {_REVIEWER}, assessment AS (
         SELECT a.id, a.organization_id, %(now)s + a.expires_in_days * interval '1 day' AS expires_at,
                reviewer.id AS reviewer_id, reviewer.name AS reviewer_name, reviewer.organization_name
         FROM reviewer JOIN assessments a ON a.organization_id = reviewer.organization_id
@@ -100,30 +99,30 @@ ISSUE_KEYS = f"""
             %(ids)s::text[]::uuid[], %(keys)s::text[], %(emails)s::text[], %(names)s::text[],
             %(addresses)s::text[], %(texts)s::text[], %(invitations)s::text[]::uuid[],
             %(feed_events)s::text[]::uuid[]
-        ) AS given(id, key, email, name, address, search_text, invitation_id, feed_event_id)
+        ) AS candidate(id, key, email, name, address, search_text, invitation_id, feed_event_id)
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
                                     candidate_name, address, search_text, invitation_id, expires_at, bounced, decision)
-        SELECT c.id, %(now)s, held.organization_id, held.id, c.key, c.email, c.name, c.address, c.search_text,
-               c.invitation_id, held.expires_at, false, 'undecided'
-        FROM held, candidates c
+        SELECT c.id, %(now)s, assessment.organization_id, assessment.id, c.key, c.email, c.name, c.address,
+               c.search_text, c.invitation_id, assessment.expires_at, false, 'undecided'
+        FROM assessment, candidates c
     ), emails AS (
         INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
-        SELECT c.invitation_id, %(now)s, held.organization_id, 'invitation', c.id,
-               jsonb_build_object('orgName', held.organization_name), 'queued', 0, %(now)s
-        FROM held, candidates c
+        SELECT c.invitation_id, %(now)s, assessment.organization_id, 'invitation', c.id,
+               jsonb_build_object('orgName', assessment.organization_name), 'queued', 0, %(now)s
+        FROM assessment, candidates c
     ), feed AS (
         INSERT INTO feed_events (id, created_at, organization_id, type, data)
-        SELECT c.feed_event_id, %(now)s, held.organization_id, 'key.created',
-               jsonb_build_object('candidateId', c.id, 'assessmentId', held.id, 'status', 'pending')
-        FROM held, candidates c
+        SELECT c.feed_event_id, %(now)s, assessment.organization_id, 'key.created',
+               jsonb_build_object('candidateId', c.id, 'assessmentId', assessment.id, 'status', 'pending')
+        FROM assessment, candidates c
     ), audit AS (
         INSERT INTO audit_entries (id, created_at, organization_id, action, actor_kind, actor_id, actor_name,
                                    subject_kind, subject_id, further_ids, body_fields, came_from, request_id)
-        SELECT %(audit)s, %(now)s, held.organization_id, 'issueKeys', 'apiToken', held.reviewer_id,
-               held.reviewer_name, 'assessment', held.id, to_jsonb(%(ids)s), %(fields)s, %(address)s,
+        SELECT %(audit)s, %(now)s, assessment.organization_id, 'issueKeys', 'apiToken', assessment.reviewer_id,
+               assessment.reviewer_name, 'assessment', assessment.id, to_jsonb(%(ids)s), %(fields)s, %(address)s,
                %(audit)s::uuid::text
-        FROM held
+        FROM assessment
     )
-    SELECT organization_id, expires_at FROM held
+    SELECT organization_id, expires_at FROM assessment
 """

@@ -1,4 +1,4 @@
-"""The demo's texts: the tasks with the steps of the work, who the candidates are, and what reviewers say."""
+"""The demo's texts: tasks with their steps, candidates, and reviews."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +12,23 @@ NAMES = ("retries", "search", "totals")
 
 @dataclass(frozen=True)
 class Task:
-    """A task; `members` are those of the file, `files` the code to start from by path."""
+    """A task.
+
+    files -- the code that candidates start with, by path
+    """
 
     name: str
-    members: dict[str, Any]
+    fields: dict[str, Any]
     files: dict[str, str]
 
     def __getitem__(self, name: str) -> Any:
-        return self.members[name]
-
-    @property
-    def steps(self) -> list[dict[str, Any]]:
-        return self.members["steps"]
+        return self.fields[name]
 
 
 def load(name: str) -> Task:
-    members = read(f"{name}.yaml")
-    files = members["files"] if "files" in members else read(members["repository"])["files"]
-    return Task(name, members, files)
+    fields = read(f"{name}.yaml")
+    files = fields["files"] if "files" in fields else read(fields["repository"])["files"]
+    return Task(name, fields, files)
 
 
 def read(file: str) -> Any:
