@@ -89,5 +89,8 @@ def test_a_missing_proxy_setting_is_logged_once_and_at_the_next_start(installati
         service.stop()
         service.start(processes=2)
         wait_until(lambda: service.log().count(warning) == 2, "No process logged the warning.")
-        assert "127.0.0.1. If it is a proxy's, set TRUSTED_PROXIES" in service.flask("doctor")
+        assert (
+            "127.0.0.1, so all clients share one limit. If it is a proxy, set TRUSTED_PROXIES"
+            in service.flask("doctor")
+        )
         assert service.log().count(warning) == 2
