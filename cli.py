@@ -376,7 +376,7 @@ def run_doctor() -> None:
 @click.command("demo")
 @click.option("--port", default=8000, show_default=True, envvar="PORT", type=click.IntRange(1, 65535))
 def run_demo(port: int) -> None:
-    """Start a service with sample data, until Ctrl-C."""
+    """Serve sample data until Ctrl-C."""
     from tools import demo
 
     demo.run(port)

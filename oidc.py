@@ -37,7 +37,7 @@ LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 blp = Blueprint("oidc", __name__)
-# By issuer, its metadata, or None if reading it failed, and the time until which it is cached.
+# Each issuer's metadata, or None after a failure, with the time at which the entry expires.
 _cache: dict[str, tuple[dict[str, Any] | None, float]] = {}
 
 

@@ -41,7 +41,7 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
 
 
 def change_by_verb(view: Callable) -> Callable:
-    """Pass the entry's columns as `audit_entry` to a view whose verb records it in its own statement."""
+    """Pass the entry's columns as `audit_entry` to a view that records it in its own statement."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,6 @@
 """Limit concurrent expensive requests, per process and per credential.
 
-Parsing and storing a large body takes up to 150 MiB. Reading a large session can take as much memory, and many seconds.
+Parsing and storing a large body takes up to 150 MiB. Reading a large session can take as much memory and many seconds.
 """
 
 import threading
@@ -17,7 +17,7 @@ from models.database import release_connection
 from web.json import MAX_BODY_BYTES
 
 LARGE_BODY, LONG_READ = "large body", "long read"
-# For each kind. More would take more memory but not less time: Python runs one thread at a time.
+# Per kind. More slots would use more memory without saving time: Python runs one thread at a time.
 MAX_SLOTS = 2
 WAIT_SECONDS = 10
 RETRY_SECONDS = 5
@@ -78,7 +78,7 @@ def register(app: Flask) -> None:
 def limited(kind: str, applies: Callable[..., bool]) -> Callable:
     """Limit an operation's expensive requests. Goes below the authentication.
 
-    applies -- whether a request is expensive; gets the path's parameters
+    applies -- returns whether a request is expensive, given the path's parameters
     """
 
     def decorate(view: Callable) -> Callable:

@@ -64,7 +64,7 @@ def lookup(credential: str) -> Iterator[None]:
 
 @contextmanager
 def lookup_secret(secret: str) -> Iterator[None]:
-    """Like `lookup`, for 256 random bits: nobody can guess them, so even a locked network may send valid ones."""
+    """Look up a secret of 256 random bits. A locked network can send valid ones, since they cannot be guessed."""
     try:
         yield
     except INVALID_CREDENTIAL:

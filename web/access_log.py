@@ -147,7 +147,18 @@ class RequestLog:
     def _finish(self, record: RequestRecord) -> None:
         record.milliseconds = (time.perf_counter() - record.started) * 1000
         operation, route = self.operations.get(record.endpoint or "", (None, None))
-        log.info(_fields(record, operation, route))
+        fields = LogFields(
+            request=record.id,
+            operation=operation,
+            method=record.method,
+            route=route,
+            status=record.status,
+            ms=round(record.milliseconds, 2),
+            bytes=record.bytes_sent,
+            credential=":".join(map(str, record.caller)) if record.caller else None,
+            address=record.address,
+        )
+        log.info(fields if record.is_complete else LogFields(fields, broken=True))
         if self.measure:
             self.measure(record, operation)
         _current.set(None)
@@ -187,18 +198,3 @@ def _request_id(header: str | None) -> str:
     if header and SAFE_REQUEST_ID.fullmatch(header) and masked(header) == header:
         return header
     return str(uuid_utils.uuid7())
-
-
-def _fields(record: RequestRecord, operation: str | None, route: str | None) -> LogFields:
-    fields = LogFields(
-        request=record.id,
-        operation=operation,
-        method=record.method,
-        route=route,
-        status=record.status,
-        ms=round(record.milliseconds, 2),
-        bytes=record.bytes_sent,
-        credential=":".join(map(str, record.caller)) if record.caller else None,
-        address=record.address,
-    )
-    return fields if record.is_complete else LogFields(fields, broken=True)

@@ -14,7 +14,7 @@ from flask import Response, make_response, request
 
 LEVEL = 1  # Higher levels take several times as long and compress JSON little better.
 MIN_BYTES = 2_000
-_GZIP = 31  # zlib's window size of gzip
+_GZIP = 31  # zlib's window size for gzip
 
 
 def compressed(view: Callable) -> Callable:

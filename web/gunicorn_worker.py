@@ -25,7 +25,7 @@ from web import access_log, log_format
 SILENCE_SECONDS = 10
 LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
-# Connections are shut down this long before gunicorn kills the process; their requests can then still be logged.
+# Connections are shut down this long before gunicorn kills the process, which leaves their requests time to finish.
 SHUTDOWN_SECONDS = 3
 
 
@@ -68,8 +68,8 @@ class WebWorker(ThreadWorker):
         finally:
             self.in_flight.discard(conn)
         if not stays_open:
-            # Wait for the client to close. gunicorn would wait in its accept loop, for two seconds per client, or after
-            # an exception not at all.
+            # Wait for the client to close. gunicorn would wait up to two seconds per client in its accept loop, and not
+            # at all after an exception.
             util.close_graceful(conn.sock.dup(), LINGER_SECONDS, MAX_DRAIN_BYTES)
             raise ConnectionAbortedError
         return stays_open

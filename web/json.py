@@ -76,7 +76,7 @@ def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int =
 
 def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
     if find_excess(text, max_values) is not None:
-        raise _too_many_values(max_values)
+        raise TooManyValues(f"The JSON has more than {max_values} values.")
     value = _parse(text)
     if not isinstance(value, dict):
         raise NotJson(NOT_AN_OBJECT)
@@ -95,10 +95,6 @@ def decode(body: bytes) -> str:
     if text.startswith("\ufeff"):
         raise NotJson("The body starts with a byte-order mark. Send UTF-8 without one.")
     return text
-
-
-def _too_many_values(max_values: int) -> ApiError:
-    return TooManyValues(f"The JSON has more than {max_values} values.")
 
 
 def _parse(text: str) -> Any:
@@ -161,7 +157,7 @@ def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]
     # The text before the excess is cheap to parse, and BatchTooLarge takes precedence.
     with suppress(NotJson):
         split_array(text[:excess], name, max_entries)
-    raise _too_many_values(MAX_BATCH_VALUES)
+    raise TooManyValues(f"The JSON has more than {MAX_BATCH_VALUES} values.")
 
 
 def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]:

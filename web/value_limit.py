@@ -24,7 +24,7 @@ def find_excess(text: str, max_values: int) -> int | None:
     if text.count(",") + text.count("[") + text.count("{") < max_values:
         return None
     at = 0
-    for _ in range(max_values):  # plus the outermost value: one too many
+    for _ in range(max_values):  # the outermost value makes one too many
         match = _NEXT_VALUE.match(text, at)
         if match is None:
             return None

@@ -104,11 +104,6 @@ def test_a_revoked_key_is_rejected_even_with_an_invalid_body(candidate, key, ses
     assert Event.counts(session)["event_count"] == 1
 
 
-def test_a_deleted_assessments_key_is_rejected(candidate, assessment):
-    assessment.soft_delete()
-    assert error_of(candidate.get("/v1/me")) == UNAUTHORIZED
-
-
 def test_a_pending_key_authenticates_until_it_expires(clock, candidate, key):
     clock.fixed = key.expires_at - timedelta(milliseconds=1)
     assert candidate.get("/v1/me").status_code == 200

@@ -125,25 +125,13 @@ def test_if_match_is_checked_before_read_only_fields(reviewer, key):
         assert error_of(response) == expected
 
 
-OBJECTS = {
-    "/v1/assessments/<assessment_id>": "assessment",
-    "/v1/candidates/<candidate_id>": "candidate",
-    "/v1/issues/<issue_id>": "issue",
-    "/v1/org/people/<person_id>": "person",
-    "/v1/rubrics/<rubric_id>": "rubric",
-    "/v1/webhooks/<webhook_id>": "webhook",
-    "/v1/org/settings": "settings",
-    "/v1/candidates/<candidate_id>/accommodation": "accommodation",
-}
-
-
-@pytest.mark.parametrize("template", OBJECTS)
-def test_an_object_can_be_sent_back_unchanged(reviewer, names, clock, template):
-    path, noun = fill(template, names), OBJECTS[template]
+@pytest.mark.parametrize("route", [*CHANGES, "PUT /v1/candidates/<candidate_id>/accommodation"])
+def test_an_object_can_be_sent_back_unchanged(reviewer, names, clock, route):
+    method, path = fill(route, names).split(" ")
     before = body_of(reviewer.get(path))
+    ((noun, row),) = before.items()
     clock.fixed = None
-    method = "PUT" if noun == "accommodation" else "PATCH"
-    for unchanged in (before[noun], {} if method == "PATCH" else before[noun]):
+    for unchanged in (row, {} if method == "PATCH" else row):
         body_of(reviewer.request(method, path, json=unchanged))
         assert body_of(reviewer.get(path)) == before
     assert error_paths(reviewer.request(method, path, json=before))[0] == [noun]
