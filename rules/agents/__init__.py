@@ -1,6 +1,6 @@
 """Coding agents' model calls, hooks and telemetry, read as events. Optional: delete it with its lines in app.py.
 
-To add an agent, see CONTRIBUTING.md#adding-a-coding-agent.
+To add an agent, see README.md in this folder.
 
 - Agents: known_agents.py, unknown_agent.py (the base class), claude_code/, codex/, opencode.py
 - Tables of tools: tools.py
