@@ -41,9 +41,9 @@ class Group(AppGroup):
         try:
             return super().invoke(context)
         except ApiError as error:
-            message = error.sentence
+            message = error.message
         except peewee.IntegrityError as error:
-            message = conflict_of(error).sentence
+            message = conflict_of(error).message
         except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
             advice = "Check DATABASE_URL and run `flask db upgrade`."
             message = f"The database is not usable: {first_line(error)}. {advice}"

@@ -12,40 +12,40 @@ log = logging.getLogger("proofstone")
 
 
 class ApiError(HTTPException):
-    """An error response: `code` is the HTTP status, `reason` the machine code, `sentence` the message."""
+    """An error response: `code` is the HTTP status, `reason` the machine code, `message` the text for people."""
 
     code = 400
     reason = "bad_request"
-    sentence = "The request cannot be processed."
+    message = "The request cannot be processed."
     retry_after: int | None = None  # seconds
 
     def __init__(
         self,
-        sentence: str | None = None,
+        message: str | None = None,
         *,
         details: list[dict] | None = None,
         retry_after: int | None = None,
         **fields: Any,
     ):
         super().__init__()
-        self.sentence = sentence or self.sentence
+        self.message = message or self.message
         self.details = details
         self.retry_after = retry_after or self.retry_after
         self.fields = fields
 
     def __str__(self) -> str:
-        return self.sentence
+        return self.message
 
     @property
     def payload(self) -> dict[str, Any]:
-        body = {"error": self.sentence, "code": self.reason, **self.fields}
+        body = {"error": self.message, "code": self.reason, **self.fields}
         return body | {"details": self.details} if self.details is not None else body
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         return [("Retry-After", str(self.retry_after))] if self.retry_after else []
 
 
-def _error(code: int, reason: str, sentence: str, retry_after: int | None = None) -> type[ApiError]:
+def _error(code: int, reason: str, message: str, retry_after: int | None = None) -> type[ApiError]:
     name = "".join(word.capitalize() for word in reason.split("_"))
     return type(name, (ApiError,), vars() | {"__module__": __name__})
 
@@ -192,7 +192,7 @@ Busy = _error(503, "unavailable", "The database is busy. Retry in a few seconds.
 class MetricsInProgress(Unavailable):  # type: ignore[misc, valid-type]
     """503: another thread is deriving the session's metrics; the worker retries."""
 
-    sentence = "The session's metrics are being derived. Retry in a few seconds."
+    message = "The session's metrics are being derived. Retry in a few seconds."
 
 
 StoreUnavailable = _error(
@@ -206,7 +206,7 @@ class UnknownSealKey(ApiError):
 
     code = 503
     reason = "unavailable"
-    sentence = "The data is signed with a key that this process does not have. Add the key to SEAL_KEYS."
+    message = "The data is signed with a key that this process does not have. Add the key to SEAL_KEYS."
     retry_after = 2
 
 
@@ -229,7 +229,7 @@ class Unauthenticated(ApiError):
 
     code = 401
     reason = "unauthorized"
-    sentence = (
+    message = (
         "A valid credential is required: an API token in `Authorization: Bearer`, or a key in `X-API-Key`."
     )
 
@@ -240,7 +240,7 @@ class Unauthenticated(ApiError):
 class MetricsTokenRequired(Unauthenticated):
     """401: /metrics needs the METRICS_TOKEN."""
 
-    sentence = "The service's METRICS_TOKEN is required as `Authorization: Bearer`."
+    message = "The service's METRICS_TOKEN is required as `Authorization: Bearer`."
 
 
 class SubscriptionRequired(ApiError):
@@ -248,14 +248,14 @@ class SubscriptionRequired(ApiError):
 
     code = 402
     reason = "subscription_inactive"
-    SENTENCES = {
+    MESSAGES = {
         "no_subscription": "The organization has no subscription.",
         "trial_expired": "The organization's trial has expired.",
         "subscription_inactive": "The organization's subscription is inactive.",
     }
 
     def __init__(self, reason: str = "subscription_inactive"):
-        super().__init__(self.SENTENCES[reason])
+        super().__init__(self.MESSAGES[reason])
         self.reason = reason
 
 
@@ -263,13 +263,13 @@ OTHER_HTTP_ERROR = "http_error"
 # Errors that Flask, Werkzeug and gunicorn raise, by status.
 HTTP_ERRORS = {
     400: ("bad_request", "The request is malformed."),
-    404: (NotFound.reason, NotFound.sentence),
+    404: (NotFound.reason, NotFound.message),
     405: ("method_not_allowed", "This method is not allowed here. See the `Allow` header."),
-    413: (TooLarge.reason, TooLarge.sentence),
+    413: (TooLarge.reason, TooLarge.message),
     414: ("uri_too_long", "The URL is too long."),
     415: ("unsupported_media_type", "The Content-Type must be application/json."),
     417: (OTHER_HTTP_ERROR, "The only supported expectation is 100-continue."),
-    429: (TooManyRequests.reason, TooManyRequests.sentence),
+    429: (TooManyRequests.reason, TooManyRequests.message),
     431: ("headers_too_large", "The headers are too large."),
     500: ("internal_error", "Internal error. The error has been logged."),
 }
@@ -280,9 +280,9 @@ def response_of(error: HTTPException) -> tuple[dict, int, list]:
     if isinstance(error, ApiError):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
-    reason, sentence = HTTP_ERRORS.get(status, (OTHER_HTTP_ERROR, "The request cannot be processed."))
+    reason, message = HTTP_ERRORS.get(status, (OTHER_HTTP_ERROR, "The request cannot be processed."))
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
-    return {"error": sentence, "code": reason}, status, headers
+    return {"error": message, "code": reason}, status, headers
 
 
 # Database errors, by SQLSTATE on PostgreSQL and by SQLite's error code. Other errors are bugs: SQLite's driver raises

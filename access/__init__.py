@@ -22,7 +22,7 @@ def raises(*api_errors: type[ApiError]) -> Callable:
     return decorate
 
 
-def reports_unknown(view: Any) -> Any:
+def reports_ignored_fields(view: Any) -> Any:
     """List unknown parameters and fields in X-Ignored instead of rejecting them (R35)."""
-    view.reports_unknown = True
+    view.reports_ignored_fields = True
     return view

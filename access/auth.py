@@ -73,7 +73,7 @@ def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LO
     """
 
     def decorate(view: Any) -> Callable:
-        is_reported = getattr(view, "reports_unknown", False)
+        is_reported = getattr(view, "reports_ignored_fields", False)
         arguments = getattr(view, "arguments", {})
         known = names_of(arguments["query"]) if "query" in arguments else []
 
@@ -91,7 +91,7 @@ def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LO
     return decorate
 
 
-def checked_by_statement(view: Callable) -> Callable:
+def checked_in_query(view: Callable) -> Callable:
     """Let the view check `presented_key()` in its own SQL statement.
 
     The credential is checked before a large body is read, and when the view raises an error: 401 takes precedence (R5).
@@ -173,7 +173,7 @@ def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", lookups
     if ApiToken in _each(kinds):
         schemes.append("signIn")
         api_errors.append(errors.ForeignOrigin)
-        if not hasattr(wrapper, "reports_unknown"):
+        if not hasattr(wrapper, "reports_ignored_fields"):
             api_errors.append(errors.UnknownParameter)
     if lookups is CANDIDATE_LOOKUPS:
         schemes.append("candidateBearer")

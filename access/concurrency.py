@@ -65,8 +65,8 @@ class ExpensiveRequests:
 
 
 def _error() -> ApiError:
-    sentence = f"Too many expensive requests are in progress. Retry after {RETRY_SECONDS} seconds."
-    return TooManyRequests(sentence, retry_after=RETRY_SECONDS)
+    message = f"Too many expensive requests are in progress. Retry after {RETRY_SECONDS} seconds."
+    return TooManyRequests(message, retry_after=RETRY_SECONDS)
 
 
 def register(app: Flask) -> None:

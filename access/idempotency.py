@@ -51,7 +51,7 @@ def idempotent(view: Any) -> Callable:
         digest = hashlib.sha256(content).hexdigest()
         with IdempotentRequest.claim(caller, key, request.path, digest) as first:
             if first.answer is not None:
-                if g.get("reports_unknown"):
+                if g.get("reports_ignored_fields"):
                     check_body(view.arguments["json"], orjson.loads(body))
                 replayed = {"Idempotent-Replayed": "true"}
                 return Response(first.answer, first.status, replayed, mimetype="application/json")

@@ -2,7 +2,7 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, etags, gates, raises, reports_unknown
+from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, located
 from errors import AlreadyStarted, NotFound, QuotaExceeded
@@ -15,13 +15,13 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 
 @blp.post("/assessments")
 @auth.required(ApiToken, scope="write")
-@reports_unknown
+@reports_ignored_fields
 @located
 @idempotent
 @gates.subscribed
 @raises(QuotaExceeded)
 @blp.arguments(schemas.NewAssessment)
-@blp.response(201, schemas.OneAssessment)
+@blp.response(201, schemas.AssessmentResponse)
 @audit.change(created="assessment")
 def create_assessment(data):
     """Create an assessment
@@ -35,7 +35,7 @@ def create_assessment(data):
 
 @blp.get("/assessments")
 @auth.required(ApiToken)
-@reports_unknown
+@reports_ignored_fields
 @blp.arguments(schemas.AssessmentQuery, location="query")
 @blp.response(200, schemas.Assessments)
 def list_assessments(query):
@@ -52,9 +52,9 @@ def list_assessments(query):
 
 @blp.get("/assessments/<id:assessment_id>")
 @auth.required(ApiToken | CandidateKey)
-@reports_unknown
+@reports_ignored_fields
 @etags.with_etag
-@blp.response(200, schemas.OneAssessment)
+@blp.response(200, schemas.AssessmentResponse)
 def get_assessment(assessment_id):
     """Get an assessment
 
@@ -72,7 +72,7 @@ def get_assessment(assessment_id):
 @blp.get("/assessments/<id:assessment_id>/task")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, schemas.OneTask)
+@blp.response(200, schemas.TaskResponse)
 def get_task(assessment_id):
     """Get an assessment's task
 
@@ -86,18 +86,18 @@ def get_task(assessment_id):
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
 @raises(AlreadyStarted)
-@blp.arguments(schemas.AssessmentChange)
-@blp.response(200, schemas.OneAssessment)
+@blp.arguments(schemas.AssessmentUpdate)
+@blp.response(200, schemas.AssessmentResponse)
 @audit.change()
-def change_assessment(data, assessment_id):
-    """Change an assessment
+def update_assessment(data, assessment_id):
+    """Update an assessment
 
     Omitted fields keep their values; null clears a field. Fields that candidates see can only be changed until the
     first key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
     be changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
     check = etags.precondition(
-        lambda: schemas.OneAssessment().dump({"assessment": find(Assessment, assessment_id)})
+        lambda: schemas.AssessmentResponse().dump({"assessment": find(Assessment, assessment_id)})
     )
     find(Assessment, assessment_id).change(caller, data, check)
     return {"assessment": find(Assessment, assessment_id)}
@@ -105,7 +105,7 @@ def change_assessment(data, assessment_id):
 
 @blp.delete("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
-@reports_unknown
+@reports_ignored_fields
 @blp.response(200, schemas.DeletedAssessment)
 @audit.change()
 def delete_assessment(assessment_id):

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, etags, raises, reports_unknown
+from access import audit, auth, caller, etags, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, filters_of, find, or_not_found, split_page
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
@@ -15,19 +15,19 @@ from models import ApiToken, CandidateKey, CandidateList, Session, find_candidat
 from models.candidates import CandidateRow
 from rules.cursors import Cursor
 from schemas.candidates import (
-    CandidateChange,
     CandidateFilter,
     CandidateQuery,
+    CandidateResponse,
     Candidates,
+    CandidateUpdate,
     NewDecision,
-    OneCandidate,
 )
 from schemas.keys import candidate_of
 
 blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
 
 # Spreadsheets run cells that start like this as formulas; a leading apostrophe keeps them as text.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CSV_COLUMNS = (
     *("id", "key", "candidateName", "candidateEmail", "status", "sessionId", "redeemedAt", "completedAt"),
     *("expiresAt", "createdAt", "assessmentId", "assessmentTitle", "externalId", "decision"),
@@ -36,7 +36,7 @@ CSV_COLUMNS = (
 
 @blp.get("/candidates")
 @auth.required(ApiToken)
-@reports_unknown
+@reports_ignored_fields
 @blp.arguments(CandidateQuery, location="query")
 @blp.response(200, Candidates)
 def list_candidates(query):
@@ -48,14 +48,14 @@ def list_candidates(query):
     candidates = CandidateList(caller.organization_id, caller, **filters_of(query))
     limit, offset = query["limit"], query["offset"]
     rows, next_cursor = candidate_page(candidates, query)
-    listed = [candidate_of(row, caller.sees_keys) for row in rows]
+    listed = [candidate_of(row, caller.can_view_keys) for row in rows]
     return jsonify(candidates=listed, next=next_cursor, total=candidates.count(), limit=limit, offset=offset)
 
 
 @blp.get("/candidates/<id:candidate_id>")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, OneCandidate)
+@blp.response(200, CandidateResponse)
 @audit.reading
 def get_candidate(candidate_id):
     """Get a candidate
@@ -82,18 +82,18 @@ def export_candidates(query):
     `PST-****-****`.
     """
     candidates = CandidateList(caller.organization_id, caller, **query)
-    return file_response("candidates.csv", _csv(candidates, caller.sees_keys), "text/csv")
+    return file_response("candidates.csv", _csv(candidates, caller.can_view_keys), "text/csv")
 
 
 @blp.patch("/candidates/<id:candidate_id>")
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
 @raises(NotFinished, DuplicateExternalId)
-@blp.arguments(CandidateChange)
-@blp.response(200, OneCandidate)
+@blp.arguments(CandidateUpdate)
+@blp.response(200, CandidateResponse)
 @audit.change()
-def change_candidate(data, candidate_id):
-    """Change a candidate
+def update_candidate(data, candidate_id):
+    """Update a candidate
 
     Name, email address, `externalId` and `metadata` can be changed at any time; null clears a field. `externalId` must
     be unique within the assessment. `hired` requires a completed or expired session. `hired: true` sets the decision
@@ -109,7 +109,7 @@ def change_candidate(data, candidate_id):
 @etags.with_if_match
 @raises(NotFinished)
 @blp.arguments(NewDecision)
-@blp.response(200, OneCandidate)
+@blp.response(200, CandidateResponse)
 @audit.change()
 def set_decision(data, candidate_id):
     """Set a candidate's hiring decision
@@ -127,7 +127,7 @@ def set_decision(data, candidate_id):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @raises(SessionClosed)
-@blp.response(200, OneCandidate)
+@blp.response(200, CandidateResponse)
 @audit.change()
 def allow_redeem(candidate_id):
     """Allow one more redeem
@@ -144,7 +144,7 @@ def allow_redeem(candidate_id):
 def candidate_response(candidate_id: Any) -> Response:
     """Build the response for one candidate."""
     row = or_not_found(find_candidate(caller, candidate_id))
-    return jsonify(candidate=candidate_of(row, caller.sees_keys))
+    return jsonify(candidate=candidate_of(row, caller.can_view_keys))
 
 
 def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[list[CandidateRow], str | None]:
@@ -168,10 +168,10 @@ def _position(after: Any) -> Any:
     return last
 
 
-def _csv(candidates: CandidateList, shows_key: bool) -> Iterator[str]:
+def _csv(candidates: CandidateList, reveals_key: bool) -> Iterator[str]:
     yield csv_lines([CSV_COLUMNS])
     for batch in candidates.batches():
-        rows = [candidate_of(row, shows_key) for row in batch]
+        rows = [candidate_of(row, reveals_key) for row in batch]
         yield csv_lines([csv_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
 
 
@@ -185,4 +185,4 @@ def csv_lines(rows: Iterable[Any]) -> str:
 def csv_cell(value: Any) -> str:
     """Format a value as a cell that spreadsheets do not run as a formula."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text

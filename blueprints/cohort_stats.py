@@ -1,6 +1,6 @@
 """An assessment's cohort statistics, and its groups' selection rates."""
 
-from access import audit, auth, reports_unknown
+from access import audit, auth, reports_ignored_fields
 from blueprints import Blueprint, find
 from models import ApiToken, Assessment, cohorts, fairness, sessions
 from schemas.cohort_stats import CohortQuery, CohortStatistics
@@ -12,7 +12,7 @@ blp = Blueprint("Cohort statistics", __name__, description="Session statistics a
 
 @blp.get("/assessments/<id:assessment_id>/cohort-stats")
 @auth.required(ApiToken)
-@reports_unknown
+@reports_ignored_fields
 @blp.arguments(CohortQuery, location="query")
 @blp.response(200, CohortStatistics)
 def get_cohort_stats(query, assessment_id):

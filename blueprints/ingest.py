@@ -20,7 +20,7 @@ ENVELOPE = Envelope()
 
 @blp.post("/hooks/ingest")
 @rate_limits.limit(rate_limits.INGEST)
-@auth.checked_by_statement
+@auth.checked_in_query
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @raises(NotFound, NotRedeemed, SessionClosed, SessionFull)
@@ -108,15 +108,15 @@ def _append(session, events):
     try:
         outcomes = sessions.append(session, *events, quota=session_quota()) if events else []
     except SessionClosed as error:
-        return [_rejected(event.event_id, error.sentence) for event in events]
+        return [_rejected(event.event_id, error.message) for event in events]
     record_late_events(outcomes.count("late"))
     return [
-        _rejected(event.event_id, SessionFull.sentence)
+        _rejected(event.event_id, SessionFull.message)
         if outcome == "full"
         else {"id": event.event_id, "status": outcome}
         for event, outcome in zip(events, outcomes, strict=True)
     ]
 
 
-def _rejected(event_id, sentence):
-    return {"id": event_id, "status": "rejected", "error": sentence}
+def _rejected(event_id, message):
+    return {"id": event_id, "status": "rejected", "error": message}

@@ -7,7 +7,7 @@ from blueprints import Blueprint, find, page
 from blueprints.candidates import candidate_response
 from models import ApiToken, CandidateKey, Delivery, invitations, visibility
 from schemas import invitations as schemas
-from schemas.candidates import OneCandidate
+from schemas.candidates import CandidateResponse
 from schemas.queries import PageQuery
 
 blp = Blueprint("Invitations", __name__, description="Candidates' invitations, reminders and accommodations.")
@@ -17,7 +17,7 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations, r
 @auth.required(ApiToken, scope="write")
 @idempotent
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
-@blp.response(200, OneCandidate)
+@blp.response(200, CandidateResponse)
 @audit.change()
 def resend_invitation(candidate_id):
     """Resend an invitation
@@ -34,10 +34,10 @@ def resend_invitation(candidate_id):
 @idempotent
 @raises(errors.KeyRedeemed, errors.InvitationExpired)
 @blp.arguments(schemas.NewExpiry)
-@blp.response(200, OneCandidate)
+@blp.response(200, CandidateResponse)
 @audit.change()
 def extend_key(data, candidate_id):
-    """Change a key's expiry
+    """Update a key's expiry
 
     Only for keys that have neither expired nor been redeemed. Does not send a message. Reminders follow the new expiry.
     """
@@ -50,7 +50,7 @@ def extend_key(data, candidate_id):
 @idempotent
 @raises(errors.KeyRedeemed, errors.KeyNotExpired)
 @blp.arguments(schemas.ReopenedExpiry)
-@blp.response(200, OneCandidate)
+@blp.response(200, CandidateResponse)
 @audit.change()
 def reopen_key(data, candidate_id):
     """Reopen an expired key
@@ -63,7 +63,7 @@ def reopen_key(data, candidate_id):
 
 @blp.get("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
-@blp.response(200, schemas.OneAccommodation)
+@blp.response(200, schemas.AccommodationResponse)
 @audit.reading
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
@@ -77,10 +77,10 @@ def get_accommodation(candidate_id):
 @auth.required(ApiToken, scope="write")
 @raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeLimitPassed)
 @blp.arguments(schemas.NewAccommodation)
-@blp.response(200, schemas.OneAccommodation)
+@blp.response(200, schemas.AccommodationResponse)
 @audit.change()
 def set_accommodation(data, candidate_id):
-    """Change a candidate's time limit
+    """Update a candidate's time limit
 
     Allowed before and during the session, if the assessment has a time limit. Updates the `closesAt` of an open
     session. An empty body removes the accommodation.
@@ -122,7 +122,7 @@ def list_deliveries(query):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @raises(errors.NotFailed, errors.EmailLimit)
-@blp.response(200, schemas.OneDelivery)
+@blp.response(200, schemas.DeliveryResponse)
 @audit.change()
 def retry_delivery(delivery_id):
     """Retry a failed message

@@ -4,7 +4,7 @@ from access import audit, auth, caller, etags
 from access.idempotency import idempotent
 from blueprints import Blueprint, filters_of, find, located, page
 from models import ApiToken, CandidateKey, Issue
-from schemas.issues import DeletedIssue, IssueChange, IssueQuery, Issues, NewIssue, OneIssue
+from schemas.issues import DeletedIssue, IssueQuery, IssueResponse, Issues, IssueUpdate, NewIssue
 
 blp = Blueprint("Issues", __name__, description="The problem library: real problems to base assessments on.")
 
@@ -26,7 +26,7 @@ def list_issues(query):
 @located
 @idempotent
 @blp.arguments(NewIssue)
-@blp.response(201, OneIssue)
+@blp.response(201, IssueResponse)
 @audit.change(created="issue")
 def create_issue(data):
     """Create an issue
@@ -40,7 +40,7 @@ def create_issue(data):
 @blp.get("/issues/<id:issue_id>")
 @auth.required(ApiToken | CandidateKey)
 @etags.with_etag
-@blp.response(200, OneIssue)
+@blp.response(200, IssueResponse)
 def get_issue(issue_id):
     """Get an issue
 
@@ -52,15 +52,15 @@ def get_issue(issue_id):
 @blp.patch("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
-@blp.arguments(IssueChange)
-@blp.response(200, OneIssue)
+@blp.arguments(IssueUpdate)
+@blp.response(200, IssueResponse)
 @audit.change()
-def change_issue(data, issue_id):
-    """Change an issue
+def update_issue(data, issue_id):
+    """Update an issue
 
     Only your organization's issues can be changed, not the catalog's. Existing assessments keep the previous content.
     """
-    check = etags.precondition(lambda: OneIssue().dump({"issue": find(Issue, issue_id)}))
+    check = etags.precondition(lambda: IssueResponse().dump({"issue": find(Issue, issue_id)}))
     find(Issue, issue_id, Issue.owned_by(caller)).change(data, check)
     return {"issue": find(Issue, issue_id)}
 

@@ -2,7 +2,7 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, gates, raises, reports_unknown
+from access import audit, auth, caller, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found
 from blueprints.candidates import candidate_page
@@ -16,7 +16,7 @@ blp = Blueprint("Candidate keys", __name__, description="Candidates' keys to ass
 
 @blp.post("/assessments/<id:assessment_id>/keys")
 @auth.required(ApiToken, scope="write")
-@reports_unknown
+@reports_ignored_fields
 @idempotent
 @gates.subscribed
 @raises(DuplicateCandidates, DuplicateExternalId, NoTimeLimit)
@@ -32,12 +32,12 @@ def issue_keys(data, assessment_id, audit_entry):
     """
     options = data | {"audit_entry": audit_entry, "viewer": caller}
     rows = generate_keys(caller.organization, or_not_found(assessment_id), **options)
-    return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows]), 201
+    return jsonify(keys=[key_of(row, caller.can_view_keys) for row in rows]), 201
 
 
 @blp.get("/assessments/<id:assessment_id>/keys")
 @auth.required(ApiToken)
-@reports_unknown
+@reports_ignored_fields
 @blp.arguments(CursorPageQuery, location="query")
 @blp.response(200, ListedKeys)
 def list_keys(query, assessment_id):
@@ -49,12 +49,12 @@ def list_keys(query, assessment_id):
     assessment = find(Assessment, assessment_id)
     keys = CandidateList(caller.organization_id, caller, assessment_id=assessment.id)
     rows, next_cursor = candidate_page(keys, query)
-    return jsonify(keys=[key_of(row, caller.sees_keys) for row in rows], next=next_cursor)
+    return jsonify(keys=[key_of(row, caller.can_view_keys) for row in rows], next=next_cursor)
 
 
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")
 @auth.required(ApiToken, scope="write")
-@reports_unknown
+@reports_ignored_fields
 @blp.response(200, RevokedKey)
 @audit.change()
 def revoke_key(assessment_id, key_id):

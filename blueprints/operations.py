@@ -123,15 +123,15 @@ def _responses(api_errors: Iterable[type[ApiError]]) -> dict[int, Any]:
 
 
 def _bodies(error: type[ApiError]) -> list[dict[str, Any]]:
-    """Return an error's possible bodies. Most errors have one code and one sentence."""
-    sentences = getattr(error, "SENTENCES", {error.reason: error.sentence})
+    """Return an error's possible bodies. Most errors have one code and one message."""
+    messages = getattr(error, "MESSAGES", {error.reason: error.message})
     fields = EXAMPLE_FIELDS.get(error, {})
-    return [{"error": sentence, "code": code, **fields} for code, sentence in sentences.items()]
+    return [{"error": message, "code": code, **fields} for code, message in messages.items()]
 
 
 def _plain(status: int) -> dict[str, Any]:
-    code, sentence = errors.HTTP_ERRORS[status]
-    return {"error": sentence, "code": code}
+    code, message = errors.HTTP_ERRORS[status]
+    return {"error": message, "code": code}
 
 
 def _response(bodies: list[dict[str, Any]]) -> dict[str, Any]:

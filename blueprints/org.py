@@ -17,7 +17,7 @@ blp = Blueprint("Organization", __name__, description="Your organization, its se
 @blp.get("/org")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, schemas.OneOrganization)
+@blp.response(200, schemas.OrganizationResponse)
 def get_org():
     """Get the organization
 
@@ -36,7 +36,7 @@ def get_org():
 @blp.get("/org/settings")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, schemas.OneSettings)
+@blp.response(200, schemas.SettingsResponse)
 def get_settings():
     """Get the settings
 
@@ -48,17 +48,17 @@ def get_settings():
 @blp.patch("/org/settings")
 @auth.required(ApiToken, scope="admin")
 @etags.with_if_match
-@blp.arguments(schemas.SettingsChange)
-@blp.response(200, schemas.OneSettings)
+@blp.arguments(schemas.SettingsUpdate)
+@blp.response(200, schemas.SettingsResponse)
 @audit.change()
-def change_settings(data):
-    """Change the settings
+def update_settings(data):
+    """Update the settings
 
     Omitted fields keep their values; null clears a field. New additions to the disclosure replace all earlier ones and
     create a new version: candidates who have not started must consent again.
     """
     check = etags.precondition(
-        lambda: schemas.OneSettings().dump(
+        lambda: schemas.SettingsResponse().dump(
             {"settings": _settings(Organization.get_by_id(caller.organization_id))}
         )
     )
@@ -68,7 +68,7 @@ def change_settings(data):
 @blp.get("/org/disclosure")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, schemas.OneDisclosure)
+@blp.response(200, schemas.DisclosureResponse)
 def get_disclosure():
     """Get the disclosure
 
@@ -146,10 +146,10 @@ def get_me():
 
     The API token or candidate key that authenticated the request. Use this to check a credential.
     """
-    return caller_response(caller)
+    return serialize_caller(caller)
 
 
-def caller_response(row):
+def serialize_caller(row):
     """Represent an ApiToken or CandidateKey to its holder."""
     is_reviewer = isinstance(row, ApiToken)
     return {

@@ -35,7 +35,7 @@ def list_people(query):
 @idempotent
 @raises(DuplicatePerson)
 @blp.arguments(schemas.NewPerson)
-@blp.response(201, schemas.OnePerson)
+@blp.response(201, schemas.PersonResponse)
 @audit.change(created="person")
 def create_person(data):
     """Add a person
@@ -50,7 +50,7 @@ def create_person(data):
 @blp.get("/org/people/<id:person_id>")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, schemas.OnePerson)
+@blp.response(200, schemas.PersonResponse)
 def get_person(person_id):
     """Get a person
 
@@ -63,16 +63,16 @@ def get_person(person_id):
 @auth.required(ApiToken, scope="admin")
 @etags.with_if_match
 @raises(DuplicatePerson, LastAdmin, LastWriteToken)
-@blp.arguments(schemas.PersonChange)
-@blp.response(200, schemas.OnePerson)
+@blp.arguments(schemas.PersonUpdate)
+@blp.response(200, schemas.PersonResponse)
 @audit.change()
-def change_person(data, person_id):
-    """Change a person
+def update_person(data, person_id):
+    """Update a person
 
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
     Only admins can change admins.
     """
-    check = etags.precondition(lambda: schemas.OnePerson().dump({"person": find_person(person_id)}))
+    check = etags.precondition(lambda: schemas.PersonResponse().dump({"person": find_person(person_id)}))
     users.change(find_person(person_id), caller, data, check)
     return {"person": find_person(person_id)}
 

@@ -11,7 +11,7 @@ from models import ApiToken, CandidateKey, Session, privacy
 from models.sessions import timeline
 from rules.timestamps import format_timestamp
 from schemas.base import camel
-from schemas.privacy import CandidateData, ErasureRequest, OneReceipt
+from schemas.privacy import CandidateData, ErasureRequest, ErasureResponse
 
 blp = Blueprint("Privacy", __name__, description="Retention and erasure of candidates' personal data.")
 
@@ -64,7 +64,7 @@ def request_erasure():
 
 @blp.delete("/candidates/<id:candidate_id>/data")
 @auth.required(ApiToken, scope="admin")
-@blp.response(200, OneReceipt)
+@blp.response(200, ErasureResponse)
 @audit.change(prepare=lambda candidate_id: privacy.derive_before_erasure(_find_key(candidate_id)))
 def erase_candidate(candidate_id, prepared):
     """Erase a candidate's data

@@ -61,7 +61,7 @@ def document(operation: dict[str, Any], view: Any, waiting: set[int]) -> None:
         if status < "400":
             names += getattr(view, "success_headers", ())
             names += ["Idempotent-Replayed"] * getattr(view, "is_idempotent", False)
-            names += [unknown_names.HEADER] * getattr(view, "reports_unknown", False)
+            names += [unknown_names.HEADER] * getattr(view, "reports_ignored_fields", False)
         else:
             names += documented
             names += ["Retry-After"] * (int(status) in {*waiting, TooManyRequests.code})

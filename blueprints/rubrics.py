@@ -6,7 +6,7 @@ from blueprints import Blueprint, find, located, page
 from errors import RubricInUse
 from models import ApiToken, Rubric
 from schemas.queries import PageQuery
-from schemas.rubrics import DeletedRubric, NewRubric, OneRubric, RubricChange, Rubrics
+from schemas.rubrics import DeletedRubric, NewRubric, RubricResponse, Rubrics, RubricUpdate
 
 blp = Blueprint("Rubrics", __name__, description="Criteria by which reviewers score sessions.")
 
@@ -28,7 +28,7 @@ def list_rubrics(query):
 @located
 @idempotent
 @blp.arguments(NewRubric)
-@blp.response(201, OneRubric)
+@blp.response(201, RubricResponse)
 @audit.change(created="rubric")
 def create_rubric(data):
     """Create a rubric
@@ -41,7 +41,7 @@ def create_rubric(data):
 @blp.get("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, OneRubric)
+@blp.response(200, RubricResponse)
 def get_rubric(rubric_id):
     """Get a rubric
 
@@ -53,15 +53,15 @@ def get_rubric(rubric_id):
 @blp.patch("/rubrics/<id:rubric_id>")
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
-@blp.arguments(RubricChange)
-@blp.response(200, OneRubric)
+@blp.arguments(RubricUpdate)
+@blp.response(200, RubricResponse)
 @audit.change()
-def change_rubric(data, rubric_id):
-    """Change a rubric
+def update_rubric(data, rubric_id):
+    """Update a rubric
 
     Saves a new version, unless nothing changes. Existing scores keep their version.
     """
-    check = etags.precondition(lambda: OneRubric().dump({"rubric": find(Rubric, rubric_id)}))
+    check = etags.precondition(lambda: RubricResponse().dump({"rubric": find(Rubric, rubric_id)}))
     return {"rubric": find(Rubric, rubric_id).change(data, check)}
 
 

@@ -5,7 +5,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased, NoRubric, RubricChanged, ScoreChanged
 from models import ApiToken, Score, Session, scores, visibility
-from schemas.scores import NewScore, OneScore, ScoreQuery, Scores, Withdrawal, WithdrawnScore
+from schemas.scores import NewScore, ScoreQuery, ScoreResponse, Scores, Withdrawal, WithdrawnScore
 
 blp = Blueprint("Scores", __name__, description="Reviewers' scores for sessions, by criterion.")
 
@@ -34,7 +34,7 @@ def get_scores(query, session_id):
 @auth.required(ApiToken, scope="write")
 @raises(NoRubric, Erased, RubricChanged, ScoreChanged)
 @blp.arguments(NewScore)
-@blp.response(200, OneScore)
+@blp.response(200, ScoreResponse)
 @audit.change()
 def put_score(data, session_id, criterion):
     """Score a criterion

@@ -5,7 +5,7 @@ from flask import after_this_request, current_app
 from access import audit, auth, caller, console, credential_throttling, raises, rate_limits
 from access.counters import fingerprint
 from blueprints import Blueprint, or_not_found, setting
-from blueprints.org import caller_response
+from blueprints.org import serialize_caller
 from errors import ForeignOrigin, NotFound, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
 from models.sign_ins import users_at
@@ -31,7 +31,7 @@ def get_sign_in_methods():
         "token": True,
     }
     try:
-        me = caller_response(auth.authenticate(ApiToken))
+        me = serialize_caller(auth.authenticate(ApiToken))
     except (ForeignOrigin, Unauthenticated):
         me = None
     return {

@@ -32,12 +32,12 @@ _UNSUPPORTED_TYPE = "Send OTLP in JSON, uncompressed or with gzip (OTEL_EXPORTER
 
 def _responses() -> dict[int, Any]:
     """Return an operation's responses for OpenAPI, with errors as google.rpc.Status."""
-    sentences: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
+    messages: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
     for error in _ERRORS:
-        sentences.setdefault(error.code, []).append(error.sentence)
+        messages.setdefault(error.code, []).append(error.message)
     responses: dict[int, Any] = {
         status: {"description": "\n\n".join(listed), "content": _content(otlp.error(status, listed[0]))}
-        for status, listed in sentences.items()
+        for status, listed in messages.items()
     }
     success = "The number of rejected records, if any; otherwise empty."
     return responses | {200: {"description": success, "content": _content({})}}
@@ -98,9 +98,9 @@ def ignore_traces():
 def _reject(error: HTTPException) -> Response:
     """Respond as google.rpc.Status. Exporters resend records after 429 and 503, and drop them after other errors."""
     body, status, headers = errors.response_of(error)
-    sentence = _UNSUPPORTED_TYPE if status == 415 else body["error"]
+    message = _UNSUPPORTED_TYPE if status == 415 else body["error"]
     status = 503 if status == 507 else status
-    return make_response(otlp.error(status, sentence), status, headers)
+    return make_response(otlp.error(status, message), status, headers)
 
 
 def _reject_database_error(error: Exception) -> Response:

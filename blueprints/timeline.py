@@ -97,7 +97,7 @@ def get_compact_timeline(session_id):
 @auth.required(ApiToken)
 @etags.with_etag
 @concurrency.long_read
-@blp.response(200, schemas.OneEvent)
+@blp.response(200, schemas.EventResponse)
 @audit.reading
 def get_event(session_id, event_id):
     """Get an event

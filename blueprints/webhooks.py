@@ -73,7 +73,7 @@ def create_webhook(data):
 @blp.get("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, schemas.OneWebhook)
+@blp.response(200, schemas.WebhookResponse)
 def get_webhook(webhook_id):
     """Get a webhook
 
@@ -85,17 +85,17 @@ def get_webhook(webhook_id):
 @blp.patch("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="admin")
 @etags.with_if_match
-@blp.arguments(schemas.WebhookChange)
-@blp.response(200, schemas.OneWebhook)
+@blp.arguments(schemas.WebhookUpdate)
+@blp.response(200, schemas.WebhookResponse)
 @destination_checked
 @audit.change()
-def change_webhook(data, webhook_id):
-    """Change a webhook
+def update_webhook(data, webhook_id):
+    """Update a webhook
 
     Changes its URL or event types, or enables or disables it. Events are not sent while it is disabled; read them from
     the feed (`GET /v1/events`).
     """
-    check = etags.precondition(lambda: schemas.OneWebhook().dump({"webhook": find(Webhook, webhook_id)}))
+    check = etags.precondition(lambda: schemas.WebhookResponse().dump({"webhook": find(Webhook, webhook_id)}))
     return {"webhook": receivers.change(find(Webhook, webhook_id), data, check)}
 
 
@@ -130,7 +130,7 @@ def rotate_secret(webhook_id):
 @blp.post("/webhooks/<id:webhook_id>/test")
 @auth.required(ApiToken, scope="admin")
 @idempotent
-@blp.response(202, schemas.OneHookDelivery)
+@blp.response(202, schemas.HookDeliveryResponse)
 @audit.change()
 def test_webhook(webhook_id):
     """Test a webhook
@@ -164,7 +164,7 @@ def list_webhook_deliveries(query, webhook_id):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @raises(WebhookDisabled)
-@blp.response(202, schemas.OneHookDelivery)
+@blp.response(202, schemas.HookDeliveryResponse)
 @audit.change()
 def redeliver_webhook_message(webhook_id, message_id):
     """Redeliver a message

@@ -11,7 +11,7 @@ from models import CandidateKey, Session, Submission, clock
 from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
 from rules import workspace_files
-from rules.session_close import COUNTED_AFTER_CLOSE, GRACE
+from rules.session_close import FLUSH_WINDOW, GRACE
 from rules.workspace_files import OTHER, PROVIDER_BY_TOOL, Workspace
 from schemas.workspace import WorkspaceState
 
@@ -41,7 +41,7 @@ def get_workspace():
         "started_at": session.redeemed_at,
         "ends_at": session.closes_at and session.closes_at - GRACE,
         "closes_at": session.closes_at,
-        "submission_closes_at": close and close + COUNTED_AFTER_CLOSE,
+        "submission_closes_at": close and close + FLUSH_WINDOW,
         "completed_at": session.completed_at,
         "org_name": caller.organization.public_name,
         "tools": [

@@ -56,7 +56,7 @@ function match(path) {
 }
 
 /** True if the caller has a scope: `read`, `write` or `admin`. Service accounts with `write` also have `admin`. */
-function may(scope) {
+function can(scope) {
   if (scope === "admin") return me.scopes.includes("write") && (!me.person || me.person.role === "admin");
   return me.scopes.includes(scope);
 }
@@ -150,7 +150,7 @@ async function show() {
     const page = await loading;
     if (signal.aborted) return;
     newMain(found.module.split("/").at(-1));
-    const shown = page.show(main, found.params, { me, may, signal, query, go, setTitle });
+    const shown = page.show(main, found.params, { me, can, signal, query, go, setTitle });
     focusHeading();
     await shown;
   } catch (error) {

@@ -221,7 +221,7 @@ class ApiToken(Model, RecordsUse):
         return ["read", "write"] if can_write else ["read"]
 
     @property
-    def sees_keys(self) -> bool:
+    def can_view_keys(self) -> bool:
         """True if responses contain full candidate keys, which allow impersonating candidates (R33)."""
         return "write" in self.scopes
 

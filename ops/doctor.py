@@ -108,7 +108,7 @@ def _storage(storage: Storage) -> Iterator[Finding]:
         storage.check_writable()
         yield OK, "storage", "Bundles can be stored."
     except ApiError as error:
-        yield ERROR, "storage", f"{error.sentence} Check BUNDLE_FOLDER or the S3 settings."
+        yield ERROR, "storage", f"{error.message} Check BUNDLE_FOLDER or the S3 settings."
     if not is_postgres() and (folder := Path(db.obj.database).parent).is_dir():
         yield _disk("disk of the database", folder)
     if isinstance(storage, FolderStorage) and storage.folder.is_dir():

@@ -119,4 +119,4 @@ def _api_errors(provider: str) -> list[tuple[int, str, str]]:
     api_errors += [RemoteInputRejected(remote_field), SurchargeRejected("service_tier")]
     api_errors += [TooManyStreams(provider)]
     plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
-    return plain + [(error.code, error.reason, error.sentence) for error in api_errors]
+    return plain + [(error.code, error.reason, error.message) for error in api_errors]

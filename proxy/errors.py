@@ -21,7 +21,7 @@ class NoProviderKey(ApiError):
 class BudgetSpent(ApiError):
     code = 402
     reason = "token_budget_spent"
-    sentence = (
+    message = (
         "This assessment's budget for AI models is used up. Your session continues: "
         "please finish your work without the model and submit it."
     )
@@ -36,7 +36,7 @@ class TooManyStreams(ApiError):
 
     code = 503
     reason = "too_many_streams"
-    sentence = "Too many model calls are running. Retry in a few seconds."
+    message = "Too many model calls are running. Retry in a few seconds."
     retry_after = 5
 
     def __init__(self, provider: str):
@@ -58,7 +58,7 @@ class AgentRejected(ApiError):
 class AccessExpired(ApiError):
     code = 403
     reason = "model_access_expired"
-    sentence = (
+    message = (
         "The AI models of this assessment were available for 24 hours after the start. Your session continues: "
         "please finish your work without the model and submit it."
     )
@@ -75,13 +75,13 @@ class HostedToolRejected(ApiError):
 class BackgroundRejected(ApiError):
     code = 400
     reason = "background_not_supported"
-    sentence = "Background responses are not supported. Send the request without `background`."
+    message = "Background responses are not supported. Send the request without `background`."
 
 
 class StoredStateRejected(ApiError):
     code = 400
     reason = "stored_state_not_supported"
-    sentence = (
+    message = (
         "References to data stored by the provider (responses, conversations, prompts, containers, files) are not "
         "supported. Send the whole conversation."
     )
@@ -117,7 +117,7 @@ class SurchargeRejected(ApiError):
 class ProviderUnreachable(ApiError):
     code = 502
     reason = "provider_unreachable"
-    sentence = "Could not reach the model provider. Please try again."
+    message = "Could not reach the model provider. Please try again."
 
 
 class ProviderRejectedKey(ApiError):
@@ -125,7 +125,7 @@ class ProviderRejectedKey(ApiError):
 
     code = 403
     reason = "provider_key_rejected"
-    sentence = (
+    message = (
         "The model provider rejected this service's key. Please tell the person who invited you. "
         "Your session continues: you can work without the model until it is fixed."
     )
@@ -134,7 +134,7 @@ class ProviderRejectedKey(ApiError):
 class ProviderRedirects(ApiError):
     code = 502
     reason = "provider_redirects"
-    sentence = "The model provider responded with a redirect. Please tell the person who invited you."
+    message = "The model provider responded with a redirect. Please tell the person who invited you."
 
 
 class ClientLeft(ProviderUnreachable):
@@ -144,7 +144,7 @@ class ClientLeft(ProviderUnreachable):
 class ProviderTimeout(ApiError):
     code = 504
     reason = "provider_timeout"
-    sentence = "The model provider did not respond in time. Please try again."
+    message = "The model provider did not respond in time. Please try again."
 
 
 class ResponseInterrupted(ConnectionResetError):

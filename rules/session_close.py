@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 GRACE = timedelta(minutes=5)
-COUNTED_AFTER_CLOSE = timedelta(minutes=10)
-STORED_AFTER_CLOSE = timedelta(hours=24)
+FLUSH_WINDOW = timedelta(minutes=10)
+LATE_WINDOW = timedelta(hours=24)
 
 
 def close_deadline(redeemed_at: datetime, limit_minutes: int | None, extra: timedelta) -> datetime | None:
@@ -33,6 +33,6 @@ def intake_window(now: datetime, close: datetime | None) -> str:
     """
     if close is None:
         return "open"
-    if now <= close + COUNTED_AFTER_CLOSE:
+    if now <= close + FLUSH_WINDOW:
         return "flush"
-    return "late" if now <= close + STORED_AFTER_CLOSE else "over"
+    return "late" if now <= close + LATE_WINDOW else "over"

@@ -101,7 +101,7 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-class AssessmentChange(Body):
+class AssessmentUpdate(Body):
     """Changes to an assessment; null clears a field."""
 
     is_change = True
@@ -197,8 +197,10 @@ class Task(Schema):
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
-OneTask = shape("OneTask", "An assessment's task.", task=Nested(Task, "The task."))
-OneAssessment = shape("OneAssessment", "One assessment.", assessment=Nested(Assessment, "The assessment."))
+TaskResponse = shape("TaskResponse", "An assessment's task.", task=Nested(Task, "The task."))
+AssessmentResponse = shape(
+    "AssessmentResponse", "One assessment.", assessment=Nested(Assessment, "The assessment.")
+)
 Assessments = shape(
     "Assessments",
     "Assessments, by default oldest first.",

@@ -52,7 +52,7 @@ Candidates = shape(
 )
 
 
-class CandidateChange(Body):
+class CandidateUpdate(Body):
     """Changes to a candidate; null clears a field."""
 
     is_change = True
@@ -73,4 +73,6 @@ class NewDecision(Body):
     reason = Text(2000, "Reason.", load_default=None, example="Careful, well tested fix.", null=True)
 
 
-OneCandidate = shape("OneCandidate", "One candidate.", candidate=Nested(Candidate, "The candidate."))
+CandidateResponse = shape(
+    "CandidateResponse", "One candidate.", candidate=Nested(Candidate, "The candidate.")
+)

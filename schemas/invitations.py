@@ -81,8 +81,8 @@ class Accommodation(Schema):
     time_limit_minutes = Integer("Resulting time limit in minutes.", example=120, null=True)
 
 
-OneAccommodation = shape(
-    "OneAccommodation", "A candidate's time limit.", accommodation=Nested(Accommodation, "Time limit.")
+AccommodationResponse = shape(
+    "AccommodationResponse", "A candidate's time limit.", accommodation=Nested(Accommodation, "Time limit.")
 )
 
 
@@ -103,4 +103,4 @@ DeliveryQuery = shape(
     state=Choice(INVITE_STATES, "Only messages in this state."),
 )
 Deliveries = shape("Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages."))
-OneDelivery = shape("OneDelivery", "One message.", delivery=Nested(Delivery, "The message."))
+DeliveryResponse = shape("DeliveryResponse", "One message.", delivery=Nested(Delivery, "The message."))

@@ -70,7 +70,7 @@ class NewIssue(Body):
     license = Line(100, "Repository license.", example="MIT", null=True)
 
 
-class IssueChange(NewIssue):
+class IssueUpdate(NewIssue):
     """Changes to an issue; null clears a field."""
 
     is_change = True
@@ -99,6 +99,6 @@ class IssueQuery(PageQuery):
     q = String("Only issues whose title or description contains this, ignoring case.", max=255)
 
 
-OneIssue = shape("OneIssue", "One issue.", issue=Nested(Issue, "The issue."))
+IssueResponse = shape("IssueResponse", "One issue.", issue=Nested(Issue, "The issue."))
 Issues = shape("Issues", "Issues, oldest first.", PageOf, issues=ListOf(Issue, "Issues."))
 DeletedIssue = shape("DeletedIssue", "The issue is deleted. Its assessments remain.", Deleted)

@@ -134,8 +134,8 @@ class Key(Schema):  # R16
     invite = Nested(Invite, "The latest invitation.", dump_only=True, null=True)
 
 
-def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
-    """Build a Key from a row of models.candidates, masked unless `shows_key` (R33)."""
+def key_of(row: Any, reveals_key: bool) -> dict[str, Any]:
+    """Build a Key from a row of models.candidates, masked unless `reveals_key` (R33)."""
     invite = {
         "state": row.invite_state,
         "attempts": row.invite_attempts,
@@ -151,7 +151,7 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
     changed_at = created_at, redeemed_at, row_time(row.updated_at), row_time(row.session_updated_at)
     return {
         "id": row_id(row.id),
-        "key": row.key if shows_key else MASKED_KEY,
+        "key": row.key if reveals_key else MASKED_KEY,
         "assessmentId": row_id(row.assessment_id),
         "orgId": row_id(row.organization_id),
         "status": row.status,
@@ -174,9 +174,9 @@ def key_of(row: Any, shows_key: bool) -> dict[str, Any]:
     }
 
 
-def candidate_of(row: Any, shows_key: bool) -> dict[str, Any]:
-    """Build a Candidate from a row of models.candidates, with its key masked unless `shows_key`."""
-    return key_of(row, shows_key) | {"assessmentTitle": row.assessment_title}
+def candidate_of(row: Any, reveals_key: bool) -> dict[str, Any]:
+    """Build a Candidate from a row of models.candidates, with its key masked unless `reveals_key`."""
+    return key_of(row, reveals_key) | {"assessmentTitle": row.assessment_title}
 
 
 Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))

@@ -41,7 +41,9 @@ class Organization(Schema):
     created_at = Timestamp("Time of creation.")
 
 
-OneOrganization = shape("OneOrganization", "One organization.", org=Nested(Organization, "The organization."))
+OrganizationResponse = shape(
+    "OrganizationResponse", "One organization.", org=Nested(Organization, "The organization.")
+)
 
 
 class DisclosureAdditions(Body):
@@ -53,7 +55,7 @@ class DisclosureAdditions(Body):
     data_use = TextList(500, "Other uses of the data.", example=["We delete it after 180 days"])
 
 
-class SettingsChange(Body):
+class SettingsUpdate(Body):
     """Changes to the settings; null clears a field."""
 
     is_change = True
@@ -72,7 +74,7 @@ class SettingsChange(Body):
     disclosure_additions = Nested(DisclosureAdditions, "Additions to the disclosure.", null=True)
 
 
-class Settings(SettingsChange):
+class Settings(SettingsUpdate):
     """The organization's settings."""
 
     always_complete = True
@@ -81,9 +83,11 @@ class Settings(SettingsChange):
     disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
 
 
-OneSettings = shape("OneSettings", "The organization's settings.", settings=Nested(Settings, "The settings."))
-OneDisclosure = shape(
-    "OneDisclosure",
+SettingsResponse = shape(
+    "SettingsResponse", "The organization's settings.", settings=Nested(Settings, "The settings.")
+)
+DisclosureResponse = shape(
+    "DisclosureResponse",
     "The disclosure that candidates consent to.",
     disclosure=Nested(Disclosure, "The text."),
 )

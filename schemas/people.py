@@ -20,7 +20,7 @@ class NewPerson(Body):
     role = Choice(ROLES, f"{_ROLE} Only an admin can add admins.", example="reviewer", required=True)
 
 
-class PersonChange(Body):
+class PersonUpdate(Body):
     """Changes to a person."""
 
     is_change = True
@@ -47,5 +47,5 @@ class Person(Schema):
 
 
 People = shape("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
-OnePerson = shape("OnePerson", "One person.", person=Nested(Person, "The person."))
+PersonResponse = shape("PersonResponse", "One person.", person=Nested(Person, "The person."))
 DeletedPerson = shape("DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted)

@@ -64,4 +64,6 @@ class Receipt(Schema):
     counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 
-OneReceipt = shape("OneReceipt", "The receipt for an erasure.", receipt=Nested(Receipt, "The receipt."))
+ErasureResponse = shape(
+    "ErasureResponse", "The receipt for an erasure.", receipt=Nested(Receipt, "The receipt.")
+)

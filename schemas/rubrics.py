@@ -42,7 +42,7 @@ class NewRubric(Body):
     criteria = ListOf(Criterion, "Criteria with distinct keys.", min=1, max=50, distinct="key", required=True)
 
 
-class RubricChange(Body):
+class RubricUpdate(Body):
     """Changes to a rubric, saved as its next version. New criteria replace all existing ones."""
 
     is_change = True
@@ -62,6 +62,6 @@ class Rubric(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-OneRubric = shape("OneRubric", "One rubric.", rubric=Nested(Rubric, "The rubric."))
+RubricResponse = shape("RubricResponse", "One rubric.", rubric=Nested(Rubric, "The rubric."))
 Rubrics = shape("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
 DeletedRubric = shape("DeletedRubric", "The rubric is deleted.", Deleted)

@@ -66,7 +66,7 @@ class Score(Schema):
     )
 
 
-OneScore = shape("OneScore", "One score.", score=Nested(Score, "The reviewer's current score."))
+ScoreResponse = shape("ScoreResponse", "One score.", score=Nested(Score, "The reviewer's current score."))
 WithdrawnScore = shape("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
 
 

@@ -112,7 +112,9 @@ class Timeline(Schema):
     next = Cursor("Value for `after`; null at the end. Later arrivals can precede it.", null=True)
 
 
-OneEvent = shape("OneEvent", "One event.", event=Nested(TimelineEvent, "The event, as with `detail=full`."))
+EventResponse = shape(
+    "EventResponse", "One event.", event=Nested(TimelineEvent, "The event, as with `detail=full`.")
+)
 
 
 class Decision(Schema):

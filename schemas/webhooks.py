@@ -47,7 +47,7 @@ class NewWebhook(Body):
     )
 
 
-class WebhookChange(Body):
+class WebhookUpdate(Body):
     """Changes to a webhook."""
 
     is_change = True
@@ -81,7 +81,7 @@ class Webhook(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-OneWebhook = shape("OneWebhook", "One webhook.", webhook=Nested(Webhook, "The webhook."))
+WebhookResponse = shape("WebhookResponse", "One webhook.", webhook=Nested(Webhook, "The webhook."))
 
 
 class ReplayedWebhook(Schema):
@@ -132,7 +132,9 @@ class HookDelivery(Schema):
     created_at = Timestamp("Time when the delivery was queued.")
 
 
-OneHookDelivery = shape("OneHookDelivery", "One delivery.", delivery=Nested(HookDelivery, "The delivery."))
+HookDeliveryResponse = shape(
+    "HookDeliveryResponse", "One delivery.", delivery=Nested(HookDelivery, "The delivery.")
+)
 HookDeliveries = shape(
     "HookDeliveries", "Deliveries, oldest first.", PageOf, deliveries=ListOf(HookDelivery, "Deliveries.")
 )

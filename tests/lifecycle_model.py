@@ -9,7 +9,7 @@ from functools import wraps
 
 OK, CREATED = (200, None), (201, None)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-GRACE, COUNTED_AFTER_CLOSE, STORED_AFTER_CLOSE = 5 * MINUTE, 10 * MINUTE, DAY
+GRACE, FLUSH_WINDOW, LATE_WINDOW = 5 * MINUTE, 10 * MINUTE, DAY
 MAX_EXPIRY = 365 * DAY
 OPEN = ("pending", "active")
 NOT_FOUND, KEY_NOT_FOUND, UNAUTHORIZED = (404, "not_found"), (404, "key_not_found"), (401, "unauthorized")
@@ -141,11 +141,11 @@ class Key:
         if self.session is None:
             return conflict("not_redeemed")
         closed = self.session.closed_as_of(now)
-        if closed and now > closed + STORED_AFTER_CLOSE:
+        if closed and now > closed + LATE_WINDOW:
             return conflict("session_closed")
         if event_id in self.session.events:
             return OK
-        self.session.events[event_id] = bool(closed and now > closed + COUNTED_AFTER_CLOSE)
+        self.session.events[event_id] = bool(closed and now > closed + FLUSH_WINDOW)
         return CREATED
 
     @for_candidates
@@ -156,7 +156,7 @@ class Key:
         closed = session.closed_as_of(now)
         if closed is None:
             session.closed_at = session.completed_at = now
-        elif session.closed_by_limit and not session.completed_at and now <= closed + COUNTED_AFTER_CLOSE:
+        elif session.closed_by_limit and not session.completed_at and now <= closed + FLUSH_WINDOW:
             session.completed_at = now
         return OK
 

@@ -26,7 +26,7 @@ class _Collector(logging.Handler):
 
 
 @contextmanager
-def counted() -> Iterator[list[Statement]]:
+def capture_queries() -> Iterator[list[Statement]]:
     """Collect the statements that peewee logs within the block."""
     log, collector = logging.getLogger("peewee"), _Collector()
     level = log.level
@@ -41,7 +41,7 @@ def counted() -> Iterator[list[Statement]]:
 
 def plans(call: Callable[[], Any]) -> list[str]:
     """Return the plan of each query that the call sends."""
-    with counted() as statements:
+    with capture_queries() as statements:
         call()
     if is_postgres():
         # PostgreSQL ignores the indexes of small tables.

@@ -208,7 +208,7 @@ def test_fields_with_the_same_meaning_have_the_same_name():
 def test_every_error_has_a_code_and_a_sentence():
     for error in subclasses(errors.ApiError):
         assert re.fullmatch(r"[a-z_]+", error.reason), f"{error}: give it a code in errors.py."
-        assert error.sentence.endswith("."), f"{error}: give it a sentence in errors.py."
+        assert error.message.endswith("."), f"{error}: give it a sentence in errors.py."
 
 
 def anchors(file: Path) -> set[str]:

@@ -28,7 +28,7 @@ def every_code():
             yield status, code
     for error_class in subclasses(errors.ApiError):
         if not error_class.__module__.startswith("proxy."):
-            codes = getattr(error_class, "SENTENCES", {error_class.reason: ""})
+            codes = getattr(error_class, "MESSAGES", {error_class.reason: ""})
             yield from ((error_class.code, code) for code in codes)
 
 

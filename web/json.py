@@ -40,7 +40,7 @@ class NotJson(ApiError):
     """400: the body is not one strict JSON object (R27)."""
 
     reason = "invalid_json"
-    sentence = "The body is not valid JSON."
+    message = "The body is not valid JSON."
 
 
 def body_limit(max_bytes: int) -> Callable:
@@ -294,7 +294,7 @@ def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
 def reasons(error: ApiError | ma.ValidationError) -> list[str]:
     """Return the reasons for an error, such as `ts: This is not an RFC 3339 time.`"""
     if isinstance(error, ApiError) and not error.details:
-        return [error.sentence]
+        return [error.message]
     details = error.details if isinstance(error, ApiError) else islice(flatten(error.messages), MAX_DETAILS)
     return [f"{'.'.join(map(str, detail['path']))}: {detail['message']}" for detail in details or ()]
 

@@ -32,7 +32,7 @@ _REPORTABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 def check_query(known: Collection[str], is_reported: bool) -> None:
     """Report unknown query parameters, or raise UnknownParameter. Sets the mode for `check_body`."""
-    g.reports_unknown = is_reported
+    g.reports_ignored_fields = is_reported
     names = [name for name in _parameters() if name not in known][:MAX_REJECTED]
     if is_reported:
         _report(names)
@@ -47,7 +47,7 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
 def check_body(schema: ma.Schema, body: dict) -> None:
     """Report unknown fields, including nested ones, or raise Invalid."""
     g.body_schema = schema
-    is_reported = g.get("reports_unknown")
+    is_reported = g.get("reports_ignored_fields")
     if is_reported is None:
         return
     unknown = list(islice(_unknown_fields(schema, body, []), MAX_REJECTED))

@@ -1,11 +1,11 @@
 // An assessment's candidates: a results table below a plot of each metric.
 
-import { keepInAddress } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/address.js";
 import * as api from "../shared/api.js";
 import { showCohort } from "./board_cohort.js";
-import { addressQuery, apiQuery, clearFilters, filterForm, isFiltered, readQuery } from "./board_filters.js";
+import { urlQuery, apiQuery, clearFilters, filterForm, isFiltered, readQuery } from "./board_filters.js";
 import { allResults, loadCandidates, MAX_ROWS, resultPages } from "./board_rows.js";
-import { columns, showCandidates } from "./board_table.js";
+import { columns, addCandidateDetails } from "./board_table.js";
 import { actionsMenu } from "./candidate_actions.js";
 import { runAction } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
@@ -27,8 +27,8 @@ export async function show(main, { assessmentId }, context) {
 }
 
 class Board {
-  constructor(assessment, { me, may, signal, query, go }) {
-    Object.assign(this, { assessment, may, go, left: signal, ...readQuery(query) });
+  constructor(assessment, { me, can, signal, query, go }) {
+    Object.assign(this, { assessment, can, go, left: signal, ...readQuery(query) });
     this.path = `/assessments/${assessment.id}`;
     this.rows = [];
     this.candidates = new Map();
@@ -74,7 +74,7 @@ class Board {
         "div",
         { class: "page-head" },
         h("div", {}, h("h1", { tabindex: "-1" }, assessment.title), h("p", { class: "quiet" }, assessment.role)),
-        h("div", { class: "actions" }, this.may("write") && this.headActions()),
+        h("div", { class: "actions" }, this.can("write") && this.headActions()),
       ),
       this.plots,
       h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, this.compareHint, this.compareButton, this.exportButton)),
@@ -109,7 +109,7 @@ class Board {
     const isNamed = this.isBlind || (!isFiltered(this) && this.rows.every(({ candidateName }) => candidateName));
     const status = isNamed ? "pending" : null;
     this.candidates = await loadCandidates(this.assessment.id, { status, signal: this.left });
-    this.showCandidates(this.rows);
+    this.addCandidateDetails(this.rows);
   }
 
   /** Show the first page, then append the rest. */
@@ -141,7 +141,7 @@ class Board {
       if (isFirst) this.showFirst(results);
       else addRows(this.table, results);
       isFirst = false;
-      this.showCandidates(results);
+      this.addCandidateDetails(results);
       if (!this.isLoading) break;
     }
     this.moreButton.hidden = this.next === null;
@@ -154,8 +154,8 @@ class Board {
     showRows(this.table, { rows: results, sort: this.sort, empty: this.emptyState() });
   }
 
-  showCandidates(rows) {
-    showCandidates(this.table, rows, this.candidates, this.name);
+  addCandidateDetails(rows) {
+    addCandidateDetails(this.table, rows, this.candidates, this.name);
   }
 
   async more() {
@@ -204,7 +204,7 @@ class Board {
       const clear = h("button", { type: "button", class: "secondary", onclick: () => clearFilters(this.filterForm) }, t("board.clear"));
       return empty(t("board.noneTitle"), t("board.none"), clear);
     }
-    const invite = this.may("write") && h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite"));
+    const invite = this.can("write") && h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite"));
     return empty(t("board.emptyTitle"), t("board.empty"), ...[invite].filter(Boolean));
   }
 
@@ -220,7 +220,7 @@ class Board {
   async change(changes) {
     if (this.left.aborted) return; // A search was being typed.
     Object.assign(this, changes);
-    keepInAddress(this.path, addressQuery(this));
+    updateUrlQuery(this.path, urlQuery(this));
     await this.loadRows().catch((error) => this.fail(error));
   }
 
@@ -268,6 +268,6 @@ class Board {
 
   menu(row) {
     const candidate = { candidateId: row.candidateId, candidateName: this.name(row) };
-    return actionsMenu(candidate, this.assessment, { may: this.may, onChange: () => this.load() });
+    return actionsMenu(candidate, this.assessment, { may: this.can, onChange: () => this.load() });
   }
 }

@@ -23,7 +23,7 @@ export function apiQuery({ filters, sort }) {
 }
 
 /** The address's query, excluding defaults. */
-export function addressQuery(state) {
+export function urlQuery(state) {
   const isDefault = state.sort.name === DEFAULT_SORT.name && state.sort.order === DEFAULT_SORT.order;
   return isDefault ? state.filters : apiQuery(state);
 }

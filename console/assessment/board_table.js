@@ -1,7 +1,7 @@
 // The board table's columns.
 
 import { fill, h } from "../shared/dom.js";
-import { findingsInWords } from "../shared/findings.js";
+import { describeFindings } from "../shared/findings.js";
 import { METRICS } from "../shared/metrics.js";
 import { spreadText, totalText } from "../shared/scores.js";
 import { rowElement } from "../shared/table.js";
@@ -19,12 +19,12 @@ export function columns({ name, isBlind, menu }) {
   return [
     { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
-    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.redeemedAt) },
-    { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, firstOrder: "desc", render: (row) => time(row.completedAt) },
+    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => time(row.redeemedAt) },
+    { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => time(row.completedAt) },
     ...METRICS.map(metricColumn),
-    { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, firstOrder: "desc", render: testsCell },
-    { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, firstOrder: "desc", render: scoreCell },
-    { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, firstOrder: "desc", render: spreadCell },
+    { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, initialOrder: "desc", render: testsCell },
+    { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
+    { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, initialOrder: "desc", render: spreadCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: integrityCell },
     { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
@@ -39,9 +39,9 @@ function metricColumn({ name, label, definition, format }) {
 const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
 
 function candidateCell(row, name, isBlind) {
-  const ownId = row.externalId && plainName(row.externalId);
-  const isShown = ownId && ownId !== name(row) && !(isBlind && !row.candidateName);
-  const details = isShown && h("span", { class: "quiet cell-note" }, ownId);
+  const externalId = row.externalId && plainName(row.externalId);
+  const isShown = externalId && externalId !== name(row) && !(isBlind && !row.candidateName);
+  const details = isShown && h("span", { class: "quiet cell-note" }, externalId);
   const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
   return [h("span", { "data-name": true }, name(row)), details, status];
 }
@@ -57,7 +57,7 @@ function time(text) {
 }
 
 function integrityCell(row) {
-  return row.metrics ? findingsInWords(row.integrityFindings) : dash();
+  return row.metrics ? describeFindings(row.integrityFindings) : dash();
 }
 
 function testsCell({ testsPassed }) {
@@ -88,18 +88,18 @@ function decisionCell({ decision }) {
 }
 
 /** Add names, and notes about keys and invitations, to a table's rows. */
-export function showCandidates(table, rows, candidates, name) {
+export function addCandidateDetails(table, rows, candidates, name) {
   for (const row of rows) {
     const candidate = candidates.get(row.candidateId);
     const element = candidate && rowElement(table, row.candidateId);
     if (!element) continue;
     if (!row.candidateName) fill(element.querySelector("[data-name]"), name(row));
-    const note = noteOf(row, candidate);
+    const note = candidateNote(row, candidate);
     if (note) fill(element.querySelector("[data-note]"), note);
   }
 }
 
-function noteOf(row, candidate) {
+function candidateNote(row, candidate) {
   if (candidate.erasureRequestedAt) return t("board.erasureRequested");
   if (row.status !== "pending") return null;
   if (candidate.invite?.state === "failed") return t("board.inviteFailed");

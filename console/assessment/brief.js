@@ -9,7 +9,7 @@ const LISTS = ["evaluation", "groundRules", "deliverables"];
 const PHASE_LISTS = ["tasks", "guidance"];
 
 /** Build a brief's fields, collapsed if there is no brief. */
-export function structuredBrief(brief) {
+export function briefFields(brief) {
   const phases = h("div", { class: "brief-phases" });
   const fieldset = h(
     "fieldset",

@@ -18,7 +18,7 @@ const MASKED = "PST-****-****";
  * candidate -- as in the API, or a row with `candidateId`; the menu reads the current state when it opens
  * onChange -- called after each change and each undo
  */
-export function actionsMenu(candidate, assessment, { may, onChange = () => {} }) {
+export function actionsMenu(candidate, assessment, { can, onChange = () => {} }) {
   const menuId = newId("menu");
   const id = candidate.candidateId ?? candidate.id;
   const label = t("actions.menu", { name: candidateName(candidate, assessment) });
@@ -63,7 +63,7 @@ export function actionsMenu(candidate, assessment, { may, onChange = () => {} })
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
-      const context = { candidate: current, assessment, may, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), done };
+      const context = { candidate: current, assessment, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), done };
       const offered = ACTIONS.filter(([, isOffered]) => isOffered(context));
       return offered.length ? offered.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {
@@ -130,7 +130,7 @@ function place(menu, button) {
 }
 
 const isOpen = ({ status }) => status === "pending" || status === "active";
-const writes = ({ may }) => may("write");
+const writes = ({ can }) => can("write");
 const showsKey = ({ key }) => key !== MASKED;
 
 // The actions in menu order: name, condition, function.
@@ -145,7 +145,7 @@ const ACTIONS = [
   ["accommodate", (context) => writes(context) && isOpen(context.candidate) && Boolean(context.assessment.timeLimitMinutes), dialogs.accommodate],
   ["allowRestart", (context) => writes(context) && context.candidate.status === "active", dialogs.allowRestart],
   ["revoke", writes, dialogs.revoke],
-  ["erase", ({ may }) => may("admin"), dialogs.erase],
+  ["erase", ({ can }) => can("admin"), dialogs.erase],
 ];
 
 async function copied(text, name) {

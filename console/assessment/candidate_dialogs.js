@@ -152,7 +152,7 @@ function simple(name, values, save, { text = "text", danger = false } = {}) {
 }
 
 /** Show the candidate's emails, newest first. Failed emails can be retried. */
-export async function showMessages({ path, name, may, done }) {
+export async function showMessages({ path, name, can, done }) {
   const list = h("div");
   const load = () => loaded(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
   await Promise.all([load(), dialog()]);
@@ -176,7 +176,7 @@ export async function showMessages({ path, name, may, done }) {
       h("p", {}, h("strong", {}, t(`actions.messages.kinds.${kind}`)), " · ", h("span", { class: `verdict ${state}` }, t(`actions.messages.states.${state}`)), " · ", h("span", { class: "quiet" }, formatDateTime(sentAt ?? createdAt))),
       lastError && h("p", { class: "quiet" }, t("actions.messages.error", { error: lastError, n: attempts })),
       nextTryAt && state === "queued" && attempts > 0 && h("p", { class: "quiet" }, t("actions.messages.next", { time: formatDateTime(nextTryAt) })),
-      state === "failed" && may("write") && retry,
+      state === "failed" && can("write") && retry,
     );
   }
 

@@ -1,6 +1,6 @@
 // The assessment form's fields and their values.
 
-import { readBrief, structuredBrief } from "./brief.js";
+import { readBrief, briefFields } from "./brief.js";
 import { field } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { createRubric } from "./rubric_form.js";
@@ -11,10 +11,10 @@ const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "ima
 const TEXTS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
 const NUMBERS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
 /** The fields that can change after a candidate has started. */
-export const UNSEEN = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
+export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
 
 /** Build the fields that candidates see. `problem` is the optional library field. */
-export function seenFields(values, problem) {
+export function candidateFields(values, problem) {
   return [
     section(
       "task",
@@ -24,7 +24,7 @@ export function seenFields(values, problem) {
       area("taskBrief", values, { maxlength: 50_000, rows: 12 }),
       text("repoUrl", values, { maxlength: 2048, inputmode: "url", placeholder: "https://github.com/example/orders" }),
       area("setupInstructions", values, { maxlength: 10_000, rows: 3 }),
-      structuredBrief(values.brief),
+      briefFields(values.brief),
     ),
     section(
       "tools",
@@ -35,7 +35,7 @@ export function seenFields(values, problem) {
 }
 
 /** Build the fields that only the team sees. */
-export function unseenFields(values, rubrics, { canWrite }) {
+export function teamFields(values, rubrics, { canWrite }) {
   return [
     section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
     section("scoring", rubricField(values.rubricId, rubrics, canWrite), checkLine("blind", values.blind, "blind")),
@@ -68,7 +68,7 @@ function readTools(form) {
 }
 
 /** Map each error path to a form field: `brief.phases.0.name` to `brief.phases`. */
-export function withNames(form, error) {
+export function mapErrorPaths(form, error) {
   if (!error.details) return error;
   const details = error.details.map((detail) => {
     const names = detail.path.map((_, n) => detail.path.slice(0, detail.path.length - n).join("."));

@@ -1,11 +1,11 @@
 // Create or edit an assessment, beside a preview of what candidates see.
 
 import * as api from "../shared/api.js";
-import { UNSEEN, isSame, readValues, seenFields, unseenFields, withNames } from "./fields.js";
+import { EDITABLE_AFTER_START, isSame, readValues, candidateFields, teamFields, mapErrorPaths } from "./fields.js";
 import { candidatePreview } from "./preview.js";
 import { confirm, onSubmit, showErrors, toast, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { draftOf, storeDraft } from "../shared/drafts.js";
+import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { problemField } from "./problem_library.js";
 import { loaded } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -16,8 +16,8 @@ const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
 /** Show the form. `/assessments/new?from=<id>` copies an existing assessment. */
 export async function show(main, params, context) {
   const { assessmentId } = params;
-  const { may, signal, query, setTitle } = context;
-  const canWrite = may("write");
+  const { can, signal, query, setTitle } = context;
+  const canWrite = can("write");
   const title = t(assessmentId ? (canWrite ? "assessmentForm.edit" : "assessmentForm.read") : "assessmentForm.new");
   setTitle(title);
   const body = h("div");
@@ -49,7 +49,7 @@ async function loadAssessment(assessmentId, signal) {
 
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
   const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
-  const stored = canWrite && !template && draftOf(me, draftName);
+  const stored = canWrite && !template && loadDraft(me, draftName);
   // A draft must not overwrite a later change to the assessment.
   const draft = stored && stored.etag === etag ? stored : null;
   const values = draft?.values ?? assessment ?? template ?? NEW;
@@ -65,8 +65,8 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(startOver),
     // Disabled after a candidate has seen them.
-    h("fieldset", { disabled: hasStarted || !canWrite }, seenFields(values, !assessment && problem.element)),
-    h("fieldset", { disabled: !canWrite }, unseenFields(values, rubrics, { canWrite })),
+    h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element)),
+    h("fieldset", { disabled: !canWrite }, teamFields(values, rubrics, { canWrite })),
     message,
     canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),
   );
@@ -107,7 +107,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 
   function failed(error) {
     if (error.status === 412) showConflict(message, reload);
-    else showErrors(form, message, withNames(form, error));
+    else showErrors(form, message, mapErrorPaths(form, error));
   }
 }
 
@@ -119,7 +119,7 @@ async function create(form, issue) {
 
 /** Send only changed fields, excluding fields that candidates have already seen. */
 async function change(form, assessment, { etag, hasStarted }) {
-  const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || UNSEEN.includes(name));
+  const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || EDITABLE_AFTER_START.includes(name));
   const body = Object.fromEntries(values.filter(([name, value]) => !isSame(value, assessment[name])));
   if (!Object.keys(body).length) return assessment;
   return (await api.patch(`/v1/assessments/${assessment.id}`, body, { headers: { "If-Match": etag } })).assessment;

@@ -34,11 +34,11 @@ export function issueKeys(assessment, people, { options, knownIds }) {
       try {
         await sendBatch(batch);
       } catch (error) {
-        const isOfOneBatch = error.details?.length > 0;
+        const isBatchError = error.details?.length > 0;
         // Other batches would fail for the same reason, such as a lost connection.
-        const failed = isOfOneBatch ? [batch] : batches.slice(n);
+        const failed = isBatchError ? [batch] : batches.slice(n);
         open.push(...failed.flatMap((each) => rejected(each, error)));
-        if (!isOfOneBatch) break;
+        if (!isBatchError) break;
       }
       done += batch.people.length;
       onProgress(Math.min(done, people.length));
@@ -47,7 +47,7 @@ export function issueKeys(assessment, people, { options, knownIds }) {
   }
 
   async function sendBatch(batch) {
-    const candidates = batch.people.map(candidateOf);
+    const candidates = batch.people.map(toRequestEntry);
     const body = { count: candidates.length, candidates, onDuplicate: "return", ...options };
     const { keys } = await api.post(path, body, { key: batch.key });
     const isNew = ({ id }) => !knownIds.has(id);
@@ -77,6 +77,6 @@ function chunks(people) {
 }
 
 /** A person as a request entry, excluding empty fields. */
-function candidateOf({ email, name, externalId }) {
+function toRequestEntry({ email, name, externalId }) {
   return Object.fromEntries(Object.entries({ email, name, externalId }).filter(([, value]) => value));
 }

@@ -1,6 +1,6 @@
 // The organization's assessments, with candidates' progress and open work.
 
-import { keepInAddress } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/address.js";
 import * as api from "../shared/api.js";
 import { toast, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
@@ -14,9 +14,9 @@ const NO_PROGRESS = {
   funnel: { invited: 0, redeemed: 0, completed: 0, reviewed: 0, hired: 0 },
   waiting: { toScore: 0, disagreements: 0, failedMessages: 0 },
 };
-const MIN_TO_SEARCH = 6;
+const MIN_ASSESSMENTS_FOR_SEARCH = 6;
 
-export async function show(main, params, { may, signal, query, setTitle }) {
+export async function show(main, params, { can, signal, query, setTitle }) {
   setTitle(t("assessments.title"));
   const list = h("div");
   const actions = h("div", { class: "actions", hidden: true }, newLink());
@@ -26,7 +26,7 @@ export async function show(main, params, { may, signal, query, setTitle }) {
       "div",
       { class: "page-head" },
       h("h1", { tabindex: "-1" }, t("assessments.title")),
-      may("write") && actions,
+      can("write") && actions,
     ),
     list,
   );
@@ -42,7 +42,7 @@ export async function show(main, params, { may, signal, query, setTitle }) {
 
   function shown(assessments) {
     actions.hidden = !assessments.length;
-    return assessmentList(assessments, { may, query, reload });
+    return assessmentList(assessments, { can, query, reload });
   }
 }
 
@@ -60,8 +60,8 @@ function newLink(className = "primary") {
   return h("a", { class: className, href: "#/assessments/new" }, t("assessments.new"));
 }
 
-function assessmentList(assessments, { may, query, reload }) {
-  if (!assessments.length) return firstStart(may("write"));
+function assessmentList(assessments, { can, query, reload }) {
+  if (!assessments.length) return gettingStarted(can("write"));
   const archivedCount = assessments.filter(({ archivedAt }) => archivedAt).length;
   const rows = h("ul", { class: "assessment-list" });
   const count = h("p", { class: "quiet", role: "status" });
@@ -74,13 +74,13 @@ function assessmentList(assessments, { may, query, reload }) {
       ({ title, role, archivedAt }) =>
         (archived.checked || !archivedAt) && `${title} ${role}`.toLowerCase().includes(wanted),
     );
-    fill(rows, shown.map((assessment) => assessmentRow(assessment, { may, reload })));
+    fill(rows, shown.map((assessment) => assessmentRow(assessment, { can, reload })));
     fill(count, shown.length ? t("assessments.count", { n: shown.length }) : t("assessments.noneFound"));
-    keepInAddress("/assessments", { q: search.value.trim(), archived: archived.checked ? "1" : "" });
+    updateUrlQuery("/assessments", { q: search.value.trim(), archived: archived.checked ? "1" : "" });
   }
 
   update();
-  const canSearch = assessments.length >= MIN_TO_SEARCH || search.value;
+  const canSearch = assessments.length >= MIN_ASSESSMENTS_FOR_SEARCH || search.value;
   return [
     h(
       "div",
@@ -93,13 +93,13 @@ function assessmentList(assessments, { may, query, reload }) {
   ];
 }
 
-function assessmentRow(assessment, { may, reload }) {
+function assessmentRow(assessment, { can, reload }) {
   const { id, title, role, archivedAt, blind, createdAt, funnel } = assessment;
   const steps = Object.entries(funnel).map(([name, value]) => ({ label: t(`assessments.funnel.${name}`), value }));
   const button = (name, run) => h("button", { type: "button", class: "secondary", "aria-label": named(name), onclick: run }, t(`assessments.${name}`));
   const named = (name) => t("assessments.actionOf", { action: t(`assessments.${name}`), title });
   const link = (name) => h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": named(name) }, t(`assessments.${name}`));
-  const canWrite = may("write");
+  const canWrite = can("write");
   const actions = [
     canWrite && (archivedAt ? button("restore", () => restore(assessment, reload)) : button("invite", () => invite(assessment, { onDone: reload }))),
     link(canWrite ? "edit" : "details"),
@@ -159,7 +159,7 @@ async function restore({ id, title }, reload) {
 }
 
 /** Show the steps to a first assessment. */
-function firstStart(canWrite) {
+function gettingStarted(canWrite) {
   if (!canWrite) return h("div", { class: "panel" }, empty(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
   const steps = ["create", "invite", "read"].map((name) =>
     h("li", {}, h("h3", {}, t(`assessments.start.${name}Title`)), h("p", {}, t(`assessments.start.${name}`))),

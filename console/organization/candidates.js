@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { field, onSubmit, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { onlyAdmins } from "./organization.js";
+import { adminOnlyNotice } from "./organization.js";
 import { t } from "../shared/texts.js";
 
 const LISTS = ["captures", "doesNotCapture", "evaluated", "dataUse"];
@@ -18,7 +18,7 @@ export async function load({ signal }) {
 
 export function render({ settings, disclosure }, context) {
   fill(context.actions);
-  const isAdmin = context.may("admin");
+  const isAdmin = context.can("admin");
   const inputs = Object.fromEntries(
     LISTS.map((list) => [list, h("textarea", { name: list, rows: 2 }, (settings.disclosureAdditions[list] ?? []).join("\n"))]),
   );
@@ -27,9 +27,9 @@ export function render({ settings, disclosure }, context) {
   const preview = h("div", { class: "preview", tabindex: "0", role: "group", "aria-labelledby": "preview-title" });
   const message = h("div", { class: "notice bad", role: "alert", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, t("common.save"));
-  const update = () => fill(preview, previewOf(disclosure, settings, additionsOf(inputs), name.value || context.me.orgName));
+  const update = () => fill(preview, renderPreview(disclosure, settings, readAdditions(inputs), name.value || context.me.orgName));
   const save = async () => {
-    const body = { displayName: name.value || null, replyTo: reply.value || null, disclosureAdditions: additionsOf(inputs) };
+    const body = { displayName: name.value || null, replyTo: reply.value || null, disclosureAdditions: readAdditions(inputs) };
     await api.patch("/v1/org/settings", body);
     toast(t("candidates.saved"));
     await context.refresh();
@@ -52,7 +52,7 @@ export function render({ settings, disclosure }, context) {
   onSubmit(form, { submit, message, save });
   update();
   return [
-    onlyAdmins(context),
+    adminOnlyNotice(context),
     h(
       "div",
       { class: "side-by-side" },
@@ -62,14 +62,14 @@ export function render({ settings, disclosure }, context) {
   ];
 }
 
-function additionsOf(inputs) {
+function readAdditions(inputs) {
   return Object.fromEntries(
     LISTS.map((list) => [list, inputs[list].value.split("\n").map((line) => line.trim()).filter(Boolean)]),
   );
 }
 
 /** Build the disclosure as candidates see it. Each list in `disclosure` ends with the saved additions. */
-function previewOf(disclosure, settings, additions, company) {
+function renderPreview(disclosure, settings, additions, company) {
   const items = (list) => {
     const saved = settings.disclosureAdditions[list]?.length ?? 0;
     const own = disclosure[list].slice(0, disclosure[list].length - saved);

@@ -51,6 +51,6 @@ async function reportFailure(run) {
 }
 
 /** Build a notice for people who cannot change a part. */
-export function onlyAdmins({ may }) {
-  return !may("admin") && h("p", { class: "notice" }, t("organization.onlyAdmins"));
+export function adminOnlyNotice({ can }) {
+  return !can("admin") && h("p", { class: "notice" }, t("organization.adminOnlyNotice"));
 }

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { onlyAdmins } from "./organization.js";
+import { adminOnlyNotice } from "./organization.js";
 import { empty } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
@@ -14,10 +14,10 @@ const ROLES = ["reviewer", "observer", "admin"];
 export const load = ({ signal }) => api.all("/v1/org/people", "people", { signal });
 
 export function render(people, context) {
-  const isAdmin = context.may("admin");
+  const isAdmin = context.can("admin");
   const addButton = h("button", { type: "button", class: "primary", onclick: () => add(context) }, t("people.add"));
   fill(context.actions, isAdmin && addButton);
-  const notes = [onlyAdmins(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdmin(context)];
+  const notes = [adminOnlyNotice(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdmin(context)];
   if (!people.length) return [empty(t("people.emptyTitle"), t("people.empty")), notes];
   const columns = [
     { name: "name", label: t("people.name"), value: ({ name }) => name, render: (each) => nameCell(each, context), sortable: true },

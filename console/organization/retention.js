@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { onlyAdmins } from "./organization.js";
+import { adminOnlyNotice } from "./organization.js";
 import { t } from "../shared/texts.js";
 
 const DEFAULT_DAYS = 180;
@@ -13,7 +13,7 @@ export const load = async ({ signal }) => (await api.get("/v1/org/settings", { s
 
 export function render({ retentionDays }, context) {
   fill(context.actions);
-  const isAdmin = context.may("admin");
+  const isAdmin = context.can("admin");
   const days = h("input", { type: "number", name: "retentionDays", min: 1, max: MAX_DAYS, value: retentionDays ?? DEFAULT_DAYS });
   const choice = (value, text) => {
     const input = h("input", { type: "radio", name: "kind", value, checked: (value === "after") === (retentionDays !== null) });
@@ -43,7 +43,7 @@ export function render({ retentionDays }, context) {
   );
   update();
   const now = retentionDays === null ? t("retention.nowNever") : t("retention.now", { n: retentionDays });
-  return [onlyAdmins(context), h("p", { class: "notice narrow" }, now), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
+  return [adminOnlyNotice(context), h("p", { class: "notice narrow" }, now), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
 }
 
 async function save(days, before, context) {

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { onlyAdmins } from "./organization.js";
+import { adminOnlyNotice } from "./organization.js";
 import { showSecret } from "../shared/secrets.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
@@ -20,7 +20,7 @@ export async function load({ signal }) {
 }
 
 export function render({ tokens, people }, context) {
-  const isAdmin = context.may("admin");
+  const isAdmin = context.can("admin");
   fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(people, context) }, t("tokens.create")));
   const columns = [
     { name: "name", label: t("tokens.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
@@ -32,7 +32,7 @@ export function render({ tokens, people }, context) {
     isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (token) => revokeButton(token, context) },
   ].filter(Boolean);
   return [
-    onlyAdmins(context),
+    adminOnlyNotice(context),
     h("p", { class: "quiet" }, t("tokens.text")),
     dataTable({ caption: t("organization.parts.tokens"), columns, rows: tokens, sort: { name: "created", order: "asc" }, count: (n) => t("tokens.count", { n }) }),
   ];

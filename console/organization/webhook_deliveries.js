@@ -43,7 +43,7 @@ function render(page, load, webhook, context) {
     { name: "attempts", label: t("deliveries.attempts"), value: ({ attempts }) => attempts, numeric: true },
     { name: "response", label: t("deliveries.response"), value: ({ status }) => status, render: ({ status, durationMs }) => (status ? `${status} · ${durationMs} ms` : "–") },
     { name: "details", label: t("deliveries.details"), value: () => null, render: details },
-    context.may("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (delivery) => again(delivery, webhook, context) },
+    context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (delivery) => again(delivery, webhook, context) },
   ].filter(Boolean);
   const table = dataTable({ caption: t("webhooks.deliveries"), columns, rows: page.deliveries, count: (n) => t("deliveries.count", { n }) });
   return [table, olderButton(page, { table, load, noun: "deliveries", reportFailure: context.reportFailure })];

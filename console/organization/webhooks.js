@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { ask, confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { onlyAdmins } from "./organization.js";
+import { adminOnlyNotice } from "./organization.js";
 import { showSecret } from "../shared/secrets.js";
 import { empty } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -16,12 +16,12 @@ const TRY_MS = 1000;
 export const load = ({ signal }) => api.all("/v1/webhooks", "webhooks", { signal });
 
 export function render(webhooks, context) {
-  const isAdmin = context.may("admin");
+  const isAdmin = context.can("admin");
   fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(context) }, t("webhooks.create")));
-  if (!webhooks.length) return [onlyAdmins(context), empty(t("webhooks.emptyTitle"), t("webhooks.empty"))];
+  if (!webhooks.length) return [adminOnlyNotice(context), empty(t("webhooks.emptyTitle"), t("webhooks.empty"))];
   const opened = context.query.get("webhook");
   return [
-    onlyAdmins(context),
+    adminOnlyNotice(context),
     h("p", { class: "quiet" }, t("webhooks.text")),
     webhooks.map((webhook) => panel(webhook, webhook.id === opened, context)),
   ];
@@ -33,7 +33,7 @@ function panel(webhook, isOpen, context) {
   const details = h("details", { open: isOpen }, h("summary", {}, t("webhooks.deliveries")), list);
   details.addEventListener("toggle", () => details.open && reload());
   const title = webhook.description ?? webhook.url;
-  const isAdmin = context.may("admin");
+  const isAdmin = context.can("admin");
   const button = (text, run) => h("button", { type: "button", class: "small", onclick: run, "aria-label": `${text}: ${title}` }, text);
   return h(
     "section",

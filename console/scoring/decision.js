@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { ask, field, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { draftOf, storeDraft } from "../shared/drafts.js";
+import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { plain } from "../shared/untrusted.js";
@@ -35,7 +35,7 @@ async function decide(session, me, show) {
   let seen = await load(session);
   show(seen.session);
   const draftName = `decision ${session.id}`;
-  const draft = draftOf(me, draftName) ?? { decision: seen.session.decision, reason: "" };
+  const draft = loadDraft(me, draftName) ?? { decision: seen.session.decision, reason: "" };
   const store = () => storeDraft(me, draftName, { decision: value.value, reason: reason.value });
   const value = h("select", { name: "decision", oninput: store }, DECISIONS.map((each) => h("option", { value: each, selected: each === draft.decision }, t(`scoring.decisions.${each}`))));
   const reason = h("textarea", { name: "reason", rows: 4, maxlength: 2000, required: true, oninput: store }, draft.reason);

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { draftOf, storeDraft } from "../shared/drafts.js";
+import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { decisionPanel } from "./decision.js";
 import { criterionForm } from "./form.js";
 import { totalText } from "../shared/scores.js";
@@ -14,13 +14,13 @@ import { t } from "../shared/texts.js";
 import { timelineView } from "../session/timeline.js";
 import { untrustedName } from "../shared/untrusted.js";
 
-export async function show(main, { sessionId }, { me, may, signal, setTitle }) {
+export async function show(main, { sessionId }, { me, can, signal, setTitle }) {
   setTitle(t("scoring.title"));
   await loadedPage(
     main,
     t("scoring.title"),
     () => load(sessionId, signal),
-    (data) => page({ ...data, me, mayWrite: may("write") && !data.session.erasedAt, sessionId, signal }),
+    (data) => page({ ...data, me, canWrite: can("write") && !data.session.erasedAt, sessionId, signal }),
   );
 }
 
@@ -64,7 +64,7 @@ function page(context) {
     state.views = views;
     state.selected = views.find(({ key }) => key === state.selected?.key) ?? views[0];
     fill(forms, views.map(({ element }) => element));
-    state.selected?.element.classList.toggle("selected", state.mayWrite);
+    state.selected?.element.classList.toggle("selected", state.canWrite);
   };
   const refresh = async (key) => {
     const before = state.scorecard;
@@ -88,7 +88,7 @@ function page(context) {
   }
   /** Restore input from before the person left the page or signed in again. */
   const restoreDrafts = () => {
-    const stored = state.mayWrite && draftOf(me, draftName);
+    const stored = state.canWrite && loadDraft(me, draftName);
     if (!stored) return render();
     keepDrafts(stored.drafts, stored.rubric !== rubricOf(state.scorecard));
     render();
@@ -105,13 +105,13 @@ function page(context) {
     "section",
     { class: "panel scoring-recording", "aria-label": t("scoring.recording") },
     h("h2", {}, t("scoring.recording")),
-    state.mayWrite && h("p", { class: "quiet" }, t("scoring.pick")),
+    state.canWrite && h("p", { class: "quiet" }, t("scoring.pick")),
     timelineView({ sessionId, signal: state.signal, onPick, onLoad }),
   );
   restoreDrafts();
   return [
     head,
-    session.erasedAt ? erasedNotice(session) : !state.mayWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
+    session.erasedAt ? erasedNotice(session) : !state.canWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
     h("div", { class: "scoring-columns" }, recording, h("section", { "aria-label": scorecard.rubricName }, summary, forms, decisionPanel(state))),
   ];
 }
@@ -141,13 +141,13 @@ function rubricChanged(lost) {
   );
 }
 
-function overview({ scorecard, me, mayWrite, lost }) {
+function overview({ scorecard, me, canWrite, lost }) {
   const id = api.callerId(me);
   const mine = scorecard.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
     lost && rubricChanged(lost),
     h("h2", {}, scorecard.rubricName, " ", h("span", { class: "quiet" }, t("scoring.version", { n: scorecard.rubricVersion }))),
-    mayWrite && h("p", {}, t("scoring.progress", { done: mine, n: scorecard.criteria.length })),
+    canWrite && h("p", {}, t("scoring.progress", { done: mine, n: scorecard.criteria.length })),
     scorecard.othersHidden
       ? h("p", { class: "quiet" }, t("scoring.alone"))
       : scorecard.total !== null && h("p", {}, t("scoring.total", { total: totalText(scorecard) })),

@@ -1,6 +1,6 @@
 // One session: header, then timeline, changes, costs and metrics.
 
-import { keepInAddress } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/address.js";
 import * as api from "../shared/api.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
@@ -46,7 +46,7 @@ function sourcesOf(sessionId, signal) {
   return { path, events, analytics: later("analytics"), integrity: later("integrity") };
 }
 
-function page(session, sources, { signal, query, setTitle, may }) {
+function page(session, sources, { signal, query, setTitle, can }) {
   const report = { session, signal, ...sources, eventId: query.get("event") };
   const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
@@ -54,7 +54,7 @@ function page(session, sources, { signal, query, setTitle, may }) {
   const view = h(
     "div",
     { onclick: (event) => followEvent(event, report, tabs) },
-    header(report, findings, { setTitle, may }),
+    header(report, findings, { setTitle, can }),
     tabs.element,
   );
   // The header has the page's heading: remove the loading heading.
@@ -160,5 +160,5 @@ async function fillPanel(panel, name, report) {
 /** Keep tab and event in the address, so the page can be shared and reloaded. */
 function rememberAddress(report, tab) {
   const query = tab === TABS[0] ? { event: report.eventId } : { tab };
-  keepInAddress(`/sessions/${report.session.id}`, query);
+  updateUrlQuery(`/sessions/${report.session.id}`, query);
 }

@@ -16,7 +16,7 @@ const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
 const MAX_EVENT_LINKS = 5;
 
 /** Build the header: name, assessment, status, integrity, times, results and links. */
-export function header(report, findings, { setTitle, may }) {
+export function header(report, findings, { setTitle, can }) {
   const { session } = report;
   const name = candidateName(session, session);
   setTitle(name);
@@ -52,7 +52,7 @@ export function header(report, findings, { setTitle, may }) {
         { class: "actions" },
         siblings,
         link(`/sessions/${session.id}/print`, t("report.print")),
-        link(`/sessions/${session.id}/score`, t(may("write") && !session.erasedAt ? "report.score" : "report.scores"), "primary"),
+        link(`/sessions/${session.id}/score`, t(can("write") && !session.erasedAt ? "report.score" : "report.scores"), "primary"),
       ),
     ),
     notices(session),

@@ -1,6 +1,6 @@
 // The timeline: swimlanes, the event list, and one event in full.
 
-import { keepInAddress } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/address.js";
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
 import { toast } from "../shared/dialogs.js";
@@ -29,7 +29,7 @@ export function render(events, report) {
   const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
   const pick = (event, { scroll = false } = {}) => {
     report.eventId = event.id;
-    keepInAddress(`/sessions/${report.session.id}`, { event: event.id });
+    updateUrlQuery(`/sessions/${report.session.id}`, { event: event.id });
     lanes.select(event.id);
     list.select(event.id);
     showEvent(detail, event, report);

@@ -3,7 +3,7 @@
 export const HOME = "/assessments";
 
 /** Store filters or the open part in the address, unless another page is already loading. */
-export function keepInAddress(path, query) {
+export function updateUrlQuery(path, query) {
   if ((location.hash.split("?")[0] || `#${HOME}`) !== `#${path}`) return;
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
   history.replaceState(null, "", `#${path}${parameters.size ? `?${parameters}` : ""}`);

@@ -3,7 +3,7 @@
 import { callerId } from "./api.js";
 
 /** The signed-in person's draft with this name, or null. */
-export function draftOf(me, name) {
+export function loadDraft(me, name) {
   return JSON.parse(sessionStorage.getItem(keyOf(me, name)));
 }
 

@@ -15,7 +15,7 @@ export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${co
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
 /** Describe a result's `integrityFindings`. */
-export function findingsInWords(findings) {
+export function describeFindings(findings) {
   if (!findings) return h("span", { class: "quiet" }, t("board.notChecked"));
   if (!findings.codes.length) return h("span", { class: "finding none" }, t("board.noFindings"));
   const list = h("ul", { class: "finding-list" }, findings.codes.map((code) => h("li", {}, findingText(code))));

@@ -12,7 +12,7 @@ const tables = new WeakMap();
  * caption -- what the table lists; the region's label
  * columns -- `[{name, label, value(row), render(row), sortable, numeric, wide, hint}]`. `render` returns nodes, and is
  *   `value` if omitted. The first column is the row header. Narrow screens hide `wide` columns.
- *   `firstOrder` is the order after the first click, by default `asc`
+ *   `initialOrder` is the order after the first click, by default `asc`
  * rows -- any objects
  * sort -- `{name, order}`; `order` is `asc` or `desc`
  * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
@@ -100,7 +100,7 @@ function headCell(element, state, column) {
   if (!column.sortable) return h("th", attributes, column.label);
   const change = () => {
     const isSame = state.sort?.name === column.name;
-    const order = isSame && state.sort.order === "asc" ? "desc" : isSame ? "asc" : (column.firstOrder ?? "asc");
+    const order = isSame && state.sort.order === "asc" ? "desc" : isSame ? "asc" : (column.initialOrder ?? "asc");
     state.sort = { name: column.name, order };
     if (state.onSort) {
       showOrder(element.querySelector("thead"), state);

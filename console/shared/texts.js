@@ -1009,7 +1009,7 @@ const texts = {
       usage: "Usage and cost",
       sign_ins: "Your sign-ins",
     },
-    onlyAdmins: "Only admins can change this.",
+    adminOnlyNotice: "Only admins can change this.",
   },
   signIns: {
     text: "Browsers that are signed in to the console as you. Each sign-in ends after 12 hours.",

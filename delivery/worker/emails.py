@@ -130,5 +130,5 @@ def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -
         try:
             storage.delete(delivery.data["objectKey"])
         except ApiError as error:
-            raise TemporaryFailure(error.sentence) from error
+            raise TemporaryFailure(error.message) from error
     outcomes.succeed(delivery, "done")

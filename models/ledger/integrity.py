@@ -23,7 +23,7 @@ from rules.integrity import final_seals as rules
 from rules.integrity import seals, stored_events
 from rules.integrity.findings import END_CODES, EVENT_CODES, Finding, Findings
 from rules.metrics import derivation
-from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.session_close import FLUSH_WINDOW
 from rules.timestamps import format_timestamp
 
 MAX_INSERTED = 1_000
@@ -240,5 +240,5 @@ def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) 
 def _is_too_long(session: Session) -> bool:
     if session.duration_ms is None or session.closed_at is None:
         return False
-    available = session.closed_at + COUNTED_AFTER_CLOSE - session.redeemed_at
+    available = session.closed_at + FLUSH_WINDOW - session.redeemed_at
     return timedelta(milliseconds=session.duration_ms) > available

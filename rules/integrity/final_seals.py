@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from rules.retention import anonymize_metrics
-from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.session_close import FLUSH_WINDOW
 
 VERSION = "PROOFSTONE-FINAL-SEAL-V1"
 
 # Events that arrive later do not count (R18).
-DELAY = COUNTED_AFTER_CLOSE
+DELAY = FLUSH_WINDOW
 # The worker seals within seconds, but may be down for a while.
 OVERDUE = timedelta(hours=1)
 

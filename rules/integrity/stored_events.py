@@ -11,7 +11,7 @@ from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
 from rules.integrity.arrivals import AcceptedEvent, get_key_id
 from rules.integrity.seal_keys import Keys
-from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.session_close import FLUSH_WINDOW
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
 
 # The editor extension resends an event for up to an hour (contract 6), and a clock can be an hour off.
@@ -65,7 +65,7 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
     if row["arrival_mac"] is None:
         # Otherwise, the MAC covers `late`, which cannot be recomputed if the clock was set back.
         closed_at = context.closed_at
-        expected["late"] = closed_at is not None and row["received_at"] > closed_at + COUNTED_AFTER_CLOSE
+        expected["late"] = closed_at is not None and row["received_at"] > closed_at + FLUSH_WINDOW
     if channel is not None and channel != envelopes.field(envelope, "source", "channel"):
         return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED

@@ -6,7 +6,7 @@ from datetime import timedelta
 import factories
 import pytest
 from callers import Caller
-from statements import counted
+from statements import capture_queries
 
 from access import addresses, credential_throttling
 from delivery.worker import Worker
@@ -153,7 +153,7 @@ def test_a_sender_is_written_once_a_day_and_read_only_in_a_locked_network(clock,
     one, other = processes(2)
 
     def requests(app):
-        with counted() as statements:
+        with capture_queries() as statements:
             assert statuses(at(HOME, app, reviewer), 3) == [200] * 3
         return [text for text in statements if "accepted_senders" in text]
 

@@ -74,13 +74,13 @@ def test_an_invalid_token_does_not_sign_in(page):
 
 @pytest.mark.parametrize("headers", FOREIGN_HEADERS)
 def test_a_foreign_page_cannot_change_anything(app, bob, signed_in, headers):
-    foreign = with_cookie(app, signed_in.headers["Cookie"], **headers)
+    cross_site = with_cookie(app, signed_in.headers["Cookie"], **headers)
     before = AuditEntry.select().count()
-    assert error_of(foreign.post("/v1/assessments", NEW)) == FOREIGN
-    assert error_of(foreign.post("/v1/sign-in", {"token": "x"})) == FOREIGN
-    assert error_of(foreign.delete("/v1/sign-in/sessions")) == FOREIGN
+    assert error_of(cross_site.post("/v1/assessments", NEW)) == FOREIGN
+    assert error_of(cross_site.post("/v1/sign-in", {"token": "x"})) == FOREIGN
+    assert error_of(cross_site.delete("/v1/sign-in/sessions")) == FOREIGN
     assert AuditEntry.select().count() == before
-    assert "Access-Control-Allow-Credentials" not in foreign.get("/v1/assessments").headers
+    assert "Access-Control-Allow-Credentials" not in cross_site.get("/v1/assessments").headers
 
 
 def test_a_header_takes_precedence_over_the_cookie(signed_in, reviewer):
@@ -206,9 +206,9 @@ def test_http_is_rejected_except_on_localhost(app, monkeypatch, page, url):
 def test_the_sign_in_methods_include_the_signed_in_caller(app, bob, reviewer, candidate, page):
     for caller in (reviewer, Caller.signed_in(app, bob)):
         assert caller.get("/v1/sign-in").json["me"] == caller.get("/v1/me").json
-    foreign = Caller.signed_in(app, bob, **{"Sec-Fetch-Site": "cross-site"})
+    cross_site = Caller.signed_in(app, bob, **{"Sec-Fetch-Site": "cross-site"})
     invalid = Caller(app, Authorization="Bearer psk_live_invalid")
-    for caller in (page, foreign, invalid, candidate, with_cookie(app, f"{COOKIE}=pss_invalid")):
+    for caller in (page, cross_site, invalid, candidate, with_cookie(app, f"{COOKIE}=pss_invalid")):
         assert caller.get("/v1/sign-in").json["me"] is None
 
 

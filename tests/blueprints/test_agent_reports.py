@@ -8,7 +8,7 @@ from callers import Caller
 from response_checks import exported
 
 from models import sessions
-from rules.session_close import STORED_AFTER_CLOSE
+from rules.session_close import LATE_WINDOW
 from tests.blueprints import test_agent_hooks as hooks
 from tests.blueprints import test_telemetry as telemetry
 
@@ -61,9 +61,9 @@ def test_key_must_be_redeemed(candidate, channel):
 
 def test_closed_session_accepts_late_reports_for_a_day(candidate, clock, reviewer, session, channel):
     sessions.complete(session)
-    clock.fixed += STORED_AFTER_CLOSE / 2
+    clock.fixed += LATE_WINDOW / 2
     hooks.assert_accepted(candidate.post(channel.path, channel.prompt))
-    clock.fixed += STORED_AFTER_CLOSE
+    clock.fixed += LATE_WINDOW
     assert candidate.post(channel.path, channel.other).status_code == 409
     assert len(exported(reviewer, session)) == 1
 

@@ -333,11 +333,11 @@ def test_progress_counts_failed_invitations_for_open_keys(reviewer, assessment):
 
 def test_progress_statements_do_not_grow_with_assessments(reviewer, organization, scored):
     progress(reviewer)  # records the token's use
-    with statements.counted() as with_one:
+    with statements.capture_queries() as with_one:
         progress(reviewer)
     for title in "ABC":
         make_closed_session(make_assessment(organization, title=title), *prompts(1))
-    with statements.counted() as with_many:
+    with statements.capture_queries() as with_many:
         assert len(progress(reviewer)) == 4
     assert len(with_many) == len(with_one)
 
@@ -418,7 +418,7 @@ def test_metric_must_be_known(reviewer):
 
 
 def test_only_closed_sessions_with_a_value_are_ranked(reviewer, neighbour, assessment):
-    close(make_assessment(neighbour.row.organization), "foreign", *prompts(2))
+    close(make_assessment(neighbour.row.organization), "other_org", *prompts(2))
     close(assessment, "no change", *prompts(2))
     make_session(make_key(assessment, name="open"))
     assert top(reviewer, "firstChangeLatencyMs") == []

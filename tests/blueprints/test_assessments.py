@@ -166,9 +166,9 @@ def test_commit_folder_and_setup_are_copied_only_with_the_repository(reviewer):
 
 @pytest.mark.parametrize(("field", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])
 def test_unknown_foreign_and_deleted_references_are_rejected(reviewer, organization, neighbour, field, make):
-    deleted, foreign = make(organization), make(neighbour.row.organization)
+    deleted, other_org = make(organization), make(neighbour.row.organization)
     deleted.soft_delete()
-    for invalid in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(foreign.id)):
+    for invalid in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(other_org.id)):
         assert [field] in error_paths(post(reviewer, **{field: invalid})), invalid
 
 

@@ -38,7 +38,7 @@ def test_a_change_has_one_entry(clock, reviewer, assessment):
     (entry,) = entries(reviewer)
     assert entry == {
         "id": entry["id"],
-        "action": "changeAssessment",
+        "action": "updateAssessment",
         "actorKind": "apiToken",
         "actorId": str(reviewer.row.id),
         "actorName": "A reviewer who may write",

@@ -291,8 +291,8 @@ def test_complete_requires_the_keys_session(anonymous, assessment, key):
     assert error_of(anonymous.post(COMPLETE, body | {"sessionId": UNKNOWN_ID})) == (409, "not_redeemed")
     make_session(key)
     other = make_session(make_key(assessment))
-    for foreign in (UNKNOWN_ID, "nonsense", "", str(other.id)):
-        assert error_of(anonymous.post(COMPLETE, body | {"sessionId": foreign})) == (404, "not_found")
+    for invalid_id in (UNKNOWN_ID, "nonsense", "", str(other.id)):
+        assert error_of(anonymous.post(COMPLETE, body | {"sessionId": invalid_id})) == (404, "not_found")
     for invalid in ({}, {"sessionId": None}, {"sessionId": 7}):
         assert error_paths(anonymous.post(COMPLETE, body | invalid)) == [["sessionId"]]
     assert Session.select().where(Session.closed_at.is_null()).count() == 2

@@ -120,10 +120,10 @@ def test_candidates_can_be_filtered_by_status(reviewer, assessment):
 def test_candidates_can_be_filtered_by_assessment(reviewer, organization, assessment, neighbour):
     make_key(assessment, name="Here")
     make_key(make_assessment(organization), name="There")
-    foreign = make_assessment(neighbour.row.organization)
-    make_key(foreign, name="Elsewhere")
+    other_org = make_assessment(neighbour.row.organization)
+    make_key(other_org, name="Elsewhere")
     assert column(reviewer, assessmentId=assessment.id) == ["Here"]
-    assert column(reviewer, assessmentId=foreign.id) == column(reviewer, assessmentId=NOWHERE) == []
+    assert column(reviewer, assessmentId=other_org.id) == column(reviewer, assessmentId=NOWHERE) == []
     assert error_paths(reviewer.get(PATH, assessmentId="nonsense")) == [["assessmentId"]]
 
 

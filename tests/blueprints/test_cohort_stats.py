@@ -292,8 +292,8 @@ def test_cohort_includes_revoked_keys_and_excludes_other_assessments(reviewer, o
 def test_session_must_belong_to_the_assessment(reviewer, organization, neighbour, assessment):
     owners = (organization, neighbour.row.organization)
     others = [make_closed_session(make_assessment(owner)).id for owner in owners]
-    for foreign in (UNKNOWN_ID, "nonsense", "", " ", "%", "0" * 32, *others):
-        response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=foreign)
-        assert error_of(response) == (404, "not_found"), foreign
+    for invalid_id in (UNKNOWN_ID, "nonsense", "", " ", "%", "0" * 32, *others):
+        response = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats", sessionId=invalid_id)
+        assert error_of(response) == (404, "not_found"), invalid_id
     rows = [make_closed_session(assessment, *prompts(number)) for number in range(2)]
     assert "percentiles" in statistics(reviewer, assessment, str(rows[0].id).upper())

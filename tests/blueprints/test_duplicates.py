@@ -15,7 +15,7 @@ from signing import Signer
 from models import Consent, Event, Session, db, sessions
 from models.database import is_postgres
 from rules.events.recorded_events import CHANNELS, RecordedEvent
-from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.session_close import FLUSH_WINDOW
 
 
 def call(kind, identity="toolu_1", **data):
@@ -101,7 +101,7 @@ def test_all_channels_are_duplicates_of_the_client(reviewer, session):
 def test_late_client_events_do_not_affect_the_channels(clock, reviewer, session):
     record_everywhere(session, PROMPT)
     sessions.complete(session)
-    clock.fixed += COUNTED_AFTER_CLOSE * 4
+    clock.fixed += FLUSH_WINDOW * 4
     add_event(session, envelope())
     assert counts(reviewer, session) == (1, 2, 1)
     assert get(reviewer, session)["metrics"]["promptCount"] == 1
@@ -138,7 +138,7 @@ def test_decisions_mark_duplicates(reviewer, session):
 def test_client_session_requires_no_search_for_duplicates(reviewer, session):
     add_event(session, envelope())
     for path, events in (["timeline"], 1), (["timeline", "compact"], 2):
-        with statements.counted() as sent:
+        with statements.capture_queries() as sent:
             reviewer.get("/".join(["/v1/sessions", str(session.id), *path]))
         assert len([text for text in sent if 'FROM "events"' in text]) == events
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import factories
 import pytest
 from response_checks import error_paths
-from statements import counted
+from statements import capture_queries
 
 from models import db
 from models.heartbeats import Heart
@@ -120,6 +120,6 @@ def test_deep_must_be_0_or_1(anonymous):
 
 
 def test_health_does_not_query_the_database(anonymous):
-    with counted() as statements:
+    with capture_queries() as statements:
         assert anonymous.get("/v1/health").json == {"status": "ok"}
     assert statements == []

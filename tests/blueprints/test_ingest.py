@@ -101,8 +101,10 @@ def test_event_ids_are_unique_only_within_a_session(app, candidate, assessment, 
 def test_session_id_must_be_the_keys_session(candidate, assessment, session):
     for text in (str(session.id), str(session.id).upper()):
         assert ingest(candidate, envelope(sessionId=text)) == OK
-    for foreign in (UNKNOWN_ID, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
-        assert error_of(candidate.post(PATH, envelope(sessionId=foreign))) == (404, "not_found"), foreign
+    for invalid_id in (UNKNOWN_ID, "nonsense", "", " ", str(make_session(make_key(assessment)).id)):
+        assert error_of(candidate.post(PATH, envelope(sessionId=invalid_id))) == (404, "not_found"), (
+            invalid_id
+        )
     assert Event.select().count() == 2
 
 

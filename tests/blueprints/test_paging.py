@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from factories import make_assessment, make_issue, make_keys, make_rubric, make_session, make_webhook
 from response_checks import body_of, error_paths
-from statements import counted, plans
+from statements import capture_queries, plans
 
 from models import ApiToken, CandidateKey, Delivery, Session, WebhookDelivery, db, sessions
 from models.base import is_postgres
@@ -86,7 +86,7 @@ def test_invalid_cursors_and_orders_are_rejected(reviewer, lists):
 def test_pages_by_cursor_have_no_total(reviewer, lists):
     page = body_of(reviewer.get(lists["sessions"], limit=2))
     assert page["total"] == COUNT
-    with counted() as statements:
+    with capture_queries() as statements:
         assert body_of(reviewer.get(lists["sessions"], limit=2, after=page["next"]))["total"] is None
     assert not [statement for statement in statements if "COUNT(" in statement.upper()]
 

@@ -168,9 +168,9 @@ def test_the_role_limits_a_tokens_scope(app, reviewer):
 
 
 def test_tokens_require_an_active_person_in_the_organization(reviewer):
-    inactive, foreign = add(reviewer), make_person(make_organization("Other"))
+    inactive, other_org = add(reviewer), make_person(make_organization("Other"))
     change(reviewer, inactive, active=False)
-    for person_id in (inactive["id"], foreign.id, ApiToken.get().id):
+    for person_id in (inactive["id"], other_org.id, ApiToken.get().id):
         body = {"name": "Laptop", "personId": str(person_id)}
         assert error_paths(reviewer.post(TOKENS, body)) == [["personId"]]
 

@@ -8,7 +8,7 @@ import pytest
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_closed_session, make_rubric, make_session
 from response_checks import body_of, error_of, error_paths
-from statements import counted
+from statements import capture_queries
 
 from models import CandidateKey, ClientReport, Consent, disclosure, sessions
 
@@ -242,7 +242,7 @@ def test_candidates_can_export_the_data_that_their_client_sent(clock, candidate,
 def test_the_export_reads_client_reports_in_batches(candidate, session):
     for number in range(25):
         ClientReport.record(session, "device_start", {"cpuCount": number})
-    with counted() as statements:
+    with capture_queries() as statements:
         _, *lines = export_lines(candidate)
     assert [json.loads(line)["clientReport"]["data"]["cpuCount"] for line in lines] == list(range(25))
     assert all("LIMIT" in text for text in statements if 'FROM "client_reports"' in text)

@@ -19,7 +19,7 @@ from factories import (
     make_session,
 )
 from response_checks import body_of, error_paths
-from statements import counted
+from statements import capture_queries
 
 from delivery.worker import Worker
 from models import Event, Session, TaskFailure, privacy
@@ -314,7 +314,7 @@ def test_page_requires_one_statement(clock, reviewer, cohort):
         query = {"sort": sort, "limit": 4}
         cursor = results(reviewer, cohort, **query)["next"]
         for page in (query, query | {"after": cursor}):
-            with counted() as statements:
+            with capture_queries() as statements:
                 reviewer.get(path, **page)
             # Token, assessment, sessions past their limit, page.
             assert len(statements) == 4

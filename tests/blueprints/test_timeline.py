@@ -137,11 +137,11 @@ def test_sessions_are_filtered_by_start(clock, reviewer, assessment):
 def test_session_list_statements_do_not_grow(reviewer, assessment):
     get(reviewer, LIST)  # records the token's use
     make_closed_session(assessment, envelope())
-    with statements.counted() as with_one:
+    with statements.capture_queries() as with_one:
         get(reviewer, LIST)
     for _ in range(5):
         make_closed_session(assessment, envelope())
-    with statements.counted() as with_many:
+    with statements.capture_queries() as with_many:
         assert len(ids(reviewer)) == 6
     assert len(with_many) == len(with_one)
 
@@ -198,7 +198,7 @@ def test_compact_timeline_has_one_event_per_line(reviewer, session, monkeypatch)
     monkeypatch.setattr("models.sessions.timeline.COMPACT_ROWS", 3)
     command = envelope("command", data={"command": "go test ./...", "exitCode": 1}, actor={"type": "human"})
     add(session, command, *(envelope(id=str(number), at=number // 4) for number in range(7)))
-    with statements.counted() as sent:
+    with statements.capture_queries() as sent:
         response = reviewer.get(path(session, "timeline", "compact"))
         events = read(reviewer, session, limit=200)["events"]
     assert response.headers["Content-Type"] == "application/x-ndjson"

@@ -16,7 +16,7 @@ from factories import (
 from response_checks import body_of
 
 from models import CandidateKey, Delivery, Webhook, clock, invitations, privacy, sessions
-from tests.statements import counted, plans
+from tests.statements import capture_queries, plans
 
 PATH = "/v1/todo"
 LEVELS = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
@@ -189,7 +189,7 @@ def test_lists_are_limited_but_count_all_entries(reviewer, scored):
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(reviewer, scored):
     def count_statements():
-        with counted() as statements:
+        with capture_queries() as statements:
             body_of(reviewer.get(PATH))
         return len(statements)
 

@@ -30,7 +30,7 @@ rubric = create_rubric.sync(
 ).rubric
 brief = models.NewAssessment(title="Backend", role="Engineer", task_brief="Find out why orders are lost.")
 assessment = create_assessment.sync(client=reviewer, body=brief).assessment
-change_assessment.sync(assessment.id, client=reviewer, body=models.AssessmentChange(rubric_id=rubric.id))
+change_assessment.sync(assessment.id, client=reviewer, body=models.AssessmentUpdate(rubric_id=rubric.id))
 people = [models.NewCandidate(name=f"Candidate {n}", external_id=f"applicant-{n}") for n in range(12)]
 keys = issue_keys.sync(assessment.id, client=reviewer, body=models.NewKeys(count=12, candidates=people)).keys
 assert len(keys) == 12

@@ -30,16 +30,16 @@ REFERENCES |= {"sessionId", "evidence", "bundleKey"}
 
 
 class Walk:
-    """Calls operations as each caller with own or foreign ids."""
+    """Calls operations as each caller with own or other_org ids."""
 
     def __init__(self, world):
         self.world = world
         own = world.own
         finished = Caller.candidate(world.app, own.finished.key)
         self.callers = dict(zip(CALLERS, (own.reviewer, own.reader, own.candidate, finished), strict=True))
-        ids = [*world.foreign.ids.values(), world.foreign.organization.id]
-        self.foreign = [*dict.fromkeys(map(str, ids))]
-        self.foreign.remove("quality")  # both organizations have this criterion
+        ids = [*world.other_org.ids.values(), world.other_org.organization.id]
+        self.other_org = [*dict.fromkeys(map(str, ids))]
+        self.other_org.remove("quality")  # both organizations have this criterion
 
     def call(self, caller_name, operation, path=None, body=None, query=None):
         if body is None and operation.body is not None:
@@ -60,18 +60,18 @@ class Walk:
         return ("writer",) if "reviewerToken" in operation.callers else ("candidate",)
 
     def foreign_ids_in_path(self, operation, extent):
-        """Yield path parameters with the matching foreign ids, and each parameter with every foreign id."""
-        matching = {name: self.world.foreign.ids[name] for name in operation.path_parameters}
+        """Yield path parameters with the matching other_org ids, and each parameter with every other_org id."""
+        matching = {name: self.world.other_org.ids[name] for name in operation.path_parameters}
         if set(matching) - {"criterion"}:
             yield matching
         if extent == "every":
             for name in set(matching) - {"criterion"}:
-                yield from ({name: foreign_id} for foreign_id in self.foreign)
+                yield from ({name: foreign_id} for foreign_id in self.other_org)
 
-    def foreign_ids_of(self, field, extent):
+    def other_org_ids(self, field, extent):
         if extent == "every":
-            return self.foreign
-        ids = self.world.foreign.ids
+            return self.other_org
+        ids = self.world.other_org.ids
         return [str(ids[{"evidence": "eventId", "bundleKey": "objectKey"}.get(field, field)])]
 
     def check_error(self, caller_name, operation, response):
@@ -108,7 +108,7 @@ def test_foreign_ids_in_a_path_are_not_found(walk, extent):
 @EXTENTS
 def test_queries_return_no_foreign_data(walk, extent):
     before = snapshot()
-    every = [*walk.foreign, "open@example.com"]
+    every = [*walk.other_org, "open@example.com"]
     for operation in every_operation():
         for parameter in operation.query_parameters:
             for value in (FOREIGN_MARK, *(every if extent == "every" else ())):
@@ -126,7 +126,7 @@ def test_foreign_ids_in_a_body_are_rejected(walk, extent):
     for operation in every_operation():
         body = walk.world.body(operation) or {}
         for path in (path for path in field_paths(body) if path[-1] in REFERENCES):
-            for foreign_id in walk.foreign_ids_of(path[-1], extent):
+            for foreign_id in walk.other_org_ids(path[-1], extent):
                 value = json.dumps([foreign_id] if path[-1] == "evidence" else foreign_id).encode()
                 for caller_name in walk.callers_of(operation, extent):
                     response = walk.call(caller_name, operation, body=body_with(body, path, value))
@@ -143,7 +143,7 @@ def test_foreign_ids_in_a_body_are_rejected(walk, extent):
 
 def test_a_foreign_bundle_is_not_verified(walk):
     (operation,) = (operation for operation in every_operation() if operation.path.endswith("/submit-code"))
-    body = walk.world.body(operation) | {"bundleKey": walk.world.foreign.ids["objectKey"]}
+    body = walk.world.body(operation) | {"bundleKey": walk.world.other_org.ids["objectKey"]}
     response = walk.call("candidate", operation, body=json.dumps(body).encode())
     assert response.json == {"ok": True, "verified": False}
 

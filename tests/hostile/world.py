@@ -24,8 +24,8 @@ FOREIGN_MARK = "Zanzibar"
 INTERNALS = (
     "Traceback", "peewee", "psycopg", "sqlite", "werkzeug", "marshmallow", "SELECT", "UPDATE", ".py", "0x7f", "<html",
 )  # fmt: skip
-NOT_FOUND = {"error": NotFound.sentence, "code": NotFound.reason}
-UNAUTHENTICATED = {"error": Unauthenticated.sentence, "code": Unauthenticated.reason}
+NOT_FOUND = {"error": NotFound.message, "code": NotFound.reason}
+UNAUTHENTICATED = {"error": Unauthenticated.message, "code": Unauthenticated.reason}
 # Optional fields of an error, in addition to R26.
 OPTIONAL_ERROR_FIELDS = {"used", "quota", "assessments", "entries", "parts"}
 
@@ -66,12 +66,12 @@ class Tenant:
 
 
 class World:
-    """Sends requests with `own`'s credentials. No response may contain data of `foreign`."""
+    """Sends requests with `own`'s credentials. No response may contain data of `other_org`."""
 
     def __init__(self, app: Flask):
         self.app = app
         self.own = Tenant(app, "Acme")
-        self.foreign = Tenant(app, FOREIGN_MARK)
+        self.other_org = Tenant(app, FOREIGN_MARK)
         self.anonymous = Caller(app)
         # Record the tokens' first use now, so later calls do not change their rows. The clock is stopped.
         for reviewer in (self.own.reviewer, self.own.reader):

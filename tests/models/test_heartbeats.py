@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from statements import counted
+from statements import capture_queries
 
 from delivery.worker import Worker, housekeeping
 from models import Heartbeat
@@ -13,7 +13,7 @@ def test_heartbeats_are_written_at_most_every_30_seconds(clock):
     heart = Heart(is_continuous=True)
     heart.beat("emails")
     clock.fixed += INTERVAL - timedelta(milliseconds=1)
-    with counted() as statements:
+    with capture_queries() as statements:
         heart.beat("emails")
     assert statements == []
     clock.fixed += timedelta(milliseconds=1)

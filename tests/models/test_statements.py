@@ -13,7 +13,7 @@ from factories import (
     make_keys,
     make_session,
 )
-from statements import counted
+from statements import capture_queries
 from statements import plans as plans_of
 
 from models import ApiToken, Assessment, CandidateList, db, external_ids, key_generation
@@ -24,7 +24,7 @@ from models.webhooks.outbox import publish_new
 def count_statements(call):
     """Count the statements of a request that has been sent before, so the caches are full."""
     assert call().status_code < 300
-    with counted() as statements:
+    with capture_queries() as statements:
         assert call().status_code < 300
     return len(statements)
 
@@ -156,7 +156,7 @@ def test_cohort_statistics_read_one_index(reviewer, assessment):
 def test_malformed_credentials_and_health_send_no_statements(app, organization, anonymous):
     _, token = ApiToken.issue(organization, "Tests", "read")
     mistyped = token[:-1] + ("a" if token[-1] != "a" else "b")
-    with counted() as statements:
+    with capture_queries() as statements:
         assert Caller(app, Authorization=f"Bearer {mistyped}").get("/v1/me").status_code == 401
         assert Caller(app, **{"X-API-Key": "PST-ABCD-1234"}).get("/v1/me").status_code == 401
         assert anonymous.get("/v1/health").json == {"status": "ok"}

@@ -16,7 +16,7 @@ def names_of(schema):
 def test_rows_have_the_documented_fields(assessment, email):
     make_session(make_key(assessment, email))
     (row,) = CandidateList(assessment.organization_id, None).rows()
-    assert list(key_of(row, shows_key=True)) == names_of(Key)
-    assert list(candidate_of(row, shows_key=True)) == names_of(Candidate)
-    invite = key_of(row, shows_key=True)["invite"]
+    assert list(key_of(row, reveals_key=True)) == names_of(Key)
+    assert list(candidate_of(row, reveals_key=True)) == names_of(Candidate)
+    invite = key_of(row, reveals_key=True)["invite"]
     assert (invite and list(invite)) == (names_of(Invite) if email else None)

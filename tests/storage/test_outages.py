@@ -92,7 +92,7 @@ def test_an_erasure_succeeds_and_deletes_the_bundle_after_the_outage(
     removals = Delivery.select().where(Delivery.kind == "removal")
     waiting = removals.order_by(Delivery.due_at).first()
     assert (waiting.state, waiting.attempts) == ("queued", 1)
-    assert waiting.last_error == StoreUnavailable.sentence
+    assert waiting.last_error == StoreUnavailable.message
     assert bundles.size(uploaded["objectKey"])
     clock.fixed += timedelta(hours=2)
     Worker(app.config, bundles).run_once()

@@ -14,7 +14,7 @@ from models.sessions.submissions.submission import (
     SubmissionFile,
     store_ratio,
 )
-from rules.session_close import COUNTED_AFTER_CLOSE
+from rules.session_close import FLUSH_WINDOW
 from rules.statistics.rounding import BILLION, half_up_ratio
 
 MAX_ATTEMPTS = 3
@@ -67,7 +67,7 @@ def finish(submission: Submission) -> None:
 
 def _finish(submission: Submission, session: Session) -> None:
     closed_at = session.closed_at
-    is_final = closed_at is not None and clock.now() > closed_at + COUNTED_AFTER_CLOSE
+    is_final = closed_at is not None and clock.now() > closed_at + FLUSH_WINDOW
     retry_at = None if is_final else clock.now() + (RETRY_PAUSE if closed_at else timedelta())
     submission.update_columns(attempts=0, retry_at=retry_at)
 

@@ -152,7 +152,7 @@ def test_the_audit_log_is_filtered_and_exported(open_console, team, assessment):
     with visit.page.expect_download() as download:
         press(visit, "Export")
     lines = Path(download.value.path()).read_text().splitlines()
-    assert [json.loads(line)["action"] for line in lines] == ["changeSettings"]
+    assert [json.loads(line)["action"] for line in lines] == ["updateSettings"]
     assert visit.is_clean()
 
 
