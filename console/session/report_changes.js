@@ -1,4 +1,4 @@
-// The submission's final diff.
+// The submission's final diff: a tab of the report.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
@@ -18,7 +18,7 @@ export async function load({ path, signal }) {
   return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
-/** True if the diff has an author for each line. Without a verified base, earlier lines would look like the candidate's. */
+/** True if each line's author is known. Without a verified base, earlier lines would be attributed to the candidate. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
 export function render({ submission, files, clientDiff }, { session }) {
@@ -28,7 +28,7 @@ export function render({ submission, files, clientDiff }, { session }) {
       section(
         files.length
           ? diffView(files, { attributed: isAttributed(submission) })
-          : empty(t("report.diff.none"), t("report.diff.noneWhy")),
+          : empty(t("report.diff.none"), t("report.diff.noneHint")),
       ),
     ];
   const state =
@@ -44,7 +44,7 @@ export function render({ submission, files, clientDiff }, { session }) {
       state,
       empty(
         t("report.diff.noSubmission"),
-        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionWhy"),
+        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionHint"),
       ),
     ];
   return [
@@ -68,7 +68,7 @@ function summary(submission, files) {
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
     isAttributed(submission) &&
       countedLines > 0 &&
-      t("report.diff.notRecordedOf", {
+      t("report.diff.notRecordedShare", {
         n: manualLines,
         all: countedLines,
         share: formatShare(manualLines, countedLines),

@@ -67,8 +67,8 @@ function notices(session) {
     session.erasureRequestedAt &&
     notice(
       "warn",
-      t("report.erasureAskedTitle"),
-      t("report.erasureAsked", { when: formatDateTime(session.erasureRequestedAt) }),
+      t("report.erasureRequestedTitle"),
+      t("report.erasureRequested", { when: formatDateTime(session.erasureRequestedAt) }),
     );
   if (session.status !== "active") return asked;
   const refresh = h(
@@ -113,7 +113,7 @@ function numbers(session, score) {
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), formatNumber(session.eventCount), others.join(", ")],
-    [t("report.tests"), ...testsOf(session)],
+    [t("report.tests"), ...describeTests(session)],
     [t("report.teamScore"), score, null],
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
@@ -150,7 +150,7 @@ function duration({ status, metrics }) {
 }
 
 /** Describe the test result; the detail can be null. */
-export function testsOf({ testResult, metrics }) {
+export function describeTests({ testResult, metrics }) {
   if (testResult) {
     const { passed, failed } = testResult;
     // As in the `testsPassed` metric: at least one test must have passed.
