@@ -268,6 +268,6 @@ class Board {
 
   menu(row) {
     const candidate = { candidateId: row.candidateId, candidateName: this.name(row) };
-    return actionsMenu(candidate, this.assessment, { may: this.can, onChange: () => this.load() });
+    return actionsMenu(candidate, this.assessment, { can: this.can, onChange: () => this.load() });
   }
 }

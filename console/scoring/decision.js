@@ -11,7 +11,7 @@ import { plain } from "../shared/untrusted.js";
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 
 /** Build a panel with the session's hiring decision and a button to change it. */
-export function decisionPanel({ session, me, mayWrite }) {
+export function decisionPanel({ session, me, canWrite }) {
   const text = h("p", {});
   const show = (decided) => fill(text, decisionText(decided));
   show(session);
@@ -21,7 +21,7 @@ export function decisionPanel({ session, me, mayWrite }) {
     { class: "panel" },
     h("h2", {}, t("scoring.decision")),
     text,
-    mayWrite && h("button", { type: "button", class: "secondary", onclick: change }, t("scoring.decide")),
+    canWrite && h("button", { type: "button", class: "secondary", onclick: change }, t("scoring.decide")),
   );
 }
 

@@ -26,7 +26,7 @@ export function criterionForm(criterion, { state, refresh }) {
   const titleId = newId("criterion");
   const evidence = h("ul", { class: "scoring-evidence" });
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
-  const comment = h("textarea", { name: "comment", rows: 2, maxlength: 5000, disabled: !state.mayWrite });
+  const comment = h("textarea", { name: "comment", rows: 2, maxlength: 5000, disabled: !state.canWrite });
   comment.value = draft.comment;
   comment.addEventListener("input", () => {
     draft.comment = comment.value;
@@ -54,7 +54,7 @@ export function criterionForm(criterion, { state, refresh }) {
   const others = h("div", { class: "scoring-results" });
   const showEvidence = () => {
     if (!state.scorecard.othersHidden) fill(others, results(criterion, own, state));
-    fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.mayWrite && (() => removeEvidence(id)))));
+    fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.canWrite && (() => removeEvidence(id)))));
     showState();
   };
   const setEvidence = (ids) => {
@@ -88,13 +88,13 @@ export function criterionForm(criterion, { state, refresh }) {
     { class: "panel scoring-criterion", "aria-labelledby": titleId },
     h("h3", { id: titleId }, criterion.title),
     criterion.description && h("p", { class: "quiet" }, criterion.description),
-    levels(criterion, draft, state.mayWrite, changed),
+    levels(criterion, draft, state.canWrite, changed),
     field(t("scoring.comment"), comment),
     h("p", { class: "quiet" }, t("scoring.evidence")),
     evidence,
     reasonField,
     message,
-    state.mayWrite && h("div", { class: "actions" }, submit, own && withdrawButton(path, criterion, refresh), status),
+    state.canWrite && h("div", { class: "actions" }, submit, own && withdrawButton(path, criterion, refresh), status),
     others,
     history(criterion),
   );
@@ -110,7 +110,7 @@ export function criterionForm(criterion, { state, refresh }) {
     showEvidence,
     showChanged: () => showErrors(form, message, new api.ApiError(409, { error: t("scoring.scoreChanged") })),
     addEvidence: (event) => {
-      if (state.mayWrite && !draft.evidence.includes(event.id)) setEvidence([...draft.evidence, event.id]);
+      if (state.canWrite && !draft.evidence.includes(event.id)) setEvidence([...draft.evidence, event.id]);
       toast(t("scoring.added", { title: criterion.title }));
     },
   };
@@ -122,11 +122,11 @@ export function criterionForm(criterion, { state, refresh }) {
   return view;
 }
 
-function levels(criterion, draft, mayWrite, onChange) {
+function levels(criterion, draft, canWrite, onChange) {
   const name = newId("level");
   return h(
     "fieldset",
-    { class: "scoring-levels", disabled: !mayWrite },
+    { class: "scoring-levels", disabled: !canWrite },
     h("legend", { class: "visually-hidden" }, criterion.title),
     criterion.levels.map((level) => {
       const choose = () => {

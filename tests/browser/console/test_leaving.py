@@ -4,9 +4,9 @@ from tests.live.cast import invite
 
 # A link changes the address before the page handles it.
 LINK_AND_LOADED = """async () => {
-  const {keepInAddress} = await import("./console/shared/address.js");
+  const {updateUrlQuery} = await import("./console/shared/address.js");
   location.hash = "/todo";
-  keepInAddress("/assessments", {q: "ada"});
+  updateUrlQuery("/assessments", {q: "ada"});
 }"""
 
 
