@@ -4,7 +4,7 @@ import { HOME } from "./shared/url_state.js";
 import * as api from "./shared/api.js";
 import { toast, toastError } from "./shared/dialogs.js";
 import { fill, h } from "./shared/dom.js";
-import { explain, failure } from "./shared/states.js";
+import { describeError, errorNotice } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 
 // [URL pattern, module, section of docs/hiring-teams.md]. Each module exports `show(main, params, context)`; see README.md.
@@ -179,8 +179,8 @@ function showNotFound() {
 
 function showFailure(error) {
   newMain("failed");
-  setTitle(explain(error)[0]);
-  fill(main, h("div", { class: "card" }, failure(error, show, { heading: "h1" })));
+  setTitle(describeError(error)[0]);
+  fill(main, h("div", { class: "card" }, errorNotice(error, show, { heading: "h1" })));
 }
 
 /** Navigate to a page: `go("/todo")`. `replace` replaces the current history entry. */
@@ -201,7 +201,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 api.signedOut.addEventListener("signed-out", ({ detail }) => {
-  if (me) toast(explain(detail).join(". "));
+  if (me) toast(describeError(detail).join(". "));
   goToSignIn();
 });
 // All tabs in a browser share one sign-in.

@@ -5,7 +5,7 @@ import * as api from "./shared/api.js";
 import { field, onSubmit } from "./shared/dialogs.js";
 import { fill, h, newId } from "./shared/dom.js";
 import { deleteDrafts } from "./shared/drafts.js";
-import { failure, renderAsync } from "./shared/states.js";
+import { errorNotice, renderAsync } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 
 const RETURN_PAGE_KEY = "proofstone.returnPage";
@@ -159,7 +159,7 @@ async function redeem(grant, personId) {
 
 function expiredNotice(error, go) {
   const button = h("button", { type: "button", class: "secondary", onclick: () => go("/sign-in", { replace: true }) }, t("signIn.otherMethod"));
-  return [failure(error, null), button];
+  return [errorNotice(error, null), button];
 }
 
 function otherAccountNotice(me) {

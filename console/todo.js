@@ -5,7 +5,7 @@ import { ask, confirm, field, runAction, toast } from "./shared/dialogs.js";
 import { fill, h } from "./shared/dom.js";
 import { candidateName } from "./shared/names.js";
 import { formatNumber } from "./shared/numbers.js";
-import { empty, renderAsync } from "./shared/states.js";
+import { emptyState, renderAsync } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 import { formatDateTime, formatRelative } from "./shared/time.js";
 
@@ -79,9 +79,9 @@ function render(todo, summary, reload) {
   const pending = allowed.filter(({ name }) => todo[name].count > 0);
   const total = pending.reduce((sum, { name }) => sum + todo[name].count, 0);
   summary.textContent = total ? t("todo.total", { n: total }) : "";
-  if (!allowed.length) return empty(t("todo.readOnlyTitle"), t("todo.readOnly"));
+  if (!allowed.length) return emptyState(t("todo.readOnlyTitle"), t("todo.readOnly"));
   if (!total) {
-    return empty(t("todo.doneTitle"), t("todo.done"), h("a", { class: "secondary", href: "#/assessments" }, t("todo.toAssessments")));
+    return emptyState(t("todo.doneTitle"), t("todo.done"), h("a", { class: "secondary", href: "#/assessments" }, t("todo.toAssessments")));
   }
   const emptyLists = allowed.filter(({ name }) => todo[name].count === 0);
   return [

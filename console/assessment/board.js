@@ -11,7 +11,7 @@ import { runAction } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { candidateName } from "../shared/names.js";
-import { empty, failure, renderPageAsync } from "../shared/states.js";
+import { emptyState, errorNotice, renderPageAsync } from "../shared/states.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
@@ -195,17 +195,17 @@ class Board {
     if (error.name === "AbortError") return;
     this.isLoading = false;
     if (!(error instanceof api.ApiError)) console.error(error);
-    fill(this.message, failure(error, () => this.load()));
+    fill(this.message, errorNotice(error, () => this.load()));
     this.table.removeAttribute("aria-busy");
   }
 
   emptyState() {
     if (isFiltered(this)) {
       const clear = h("button", { type: "button", class: "secondary", onclick: () => clearFilters(this.filterForm) }, t("board.clear"));
-      return empty(t("board.noneTitle"), t("board.none"), clear);
+      return emptyState(t("board.noneTitle"), t("board.none"), clear);
     }
     const inviteButton = this.can("write") && h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite"));
-    return empty(t("board.emptyTitle"), t("board.empty"), ...[inviteButton].filter(Boolean));
+    return emptyState(t("board.emptyTitle"), t("board.empty"), ...[inviteButton].filter(Boolean));
   }
 
   countText(n) {

@@ -7,7 +7,7 @@ import { fill, h, newId } from "../shared/dom.js";
 import * as dialogs from "./candidate_dialogs.js";
 import { keyLink } from "./invite_batches.js";
 import { candidateName, isHidden } from "../shared/names.js";
-import { explain } from "../shared/states.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 const MASKED_KEY = "PST-****-****";
@@ -67,7 +67,7 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
       const available = ACTIONS.filter(([, isAvailable]) => isAvailable(context));
       return available.length ? available.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {
-      return note(explain(error).join(". "));
+      return note(describeError(error).join(". "));
     }
   }
 

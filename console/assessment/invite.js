@@ -6,7 +6,7 @@ import { decode, isEmailAddress, readPeople } from "../shared/csv.js";
 import { field, showDialog } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { issueKeys, keyLink } from "./invite_batches.js";
-import { explain } from "../shared/states.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 
@@ -79,7 +79,7 @@ function enterStep(context) {
       context.existingIds = new Set(existingKeys.map(({ id }) => id));
       context.review(checkPeople(people, existingKeys));
     } catch (failure) {
-      fill(error, failure.status === 400 ? failure.message : explain(failure).join(". "));
+      fill(error, failure.status === 400 ? failure.message : describeError(failure).join(". "));
       error.hidden = false;
       next.disabled = false;
       input.focus();

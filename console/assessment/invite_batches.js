@@ -1,7 +1,7 @@
 // Create keys in batches. Retrying a batch never invites anyone twice.
 
 import * as api from "../shared/api.js";
-import { explain } from "../shared/states.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 const BATCH_SIZE = 50;
@@ -61,7 +61,7 @@ export function issueKeys(assessment, people, { options, existingIds }) {
   function batchesToRetry(batch, error) {
     const reasons = new Map((error.details ?? []).filter(({ path: [, n] }) => Number.isInteger(n)).map(({ path: [, n], message }) => [n, message]));
     for (const [n, person] of batch.people.entries()) {
-      const reason = reasons.get(n) ?? (reasons.size ? t("invite.batchRejected") : explain(error).join(". "));
+      const reason = reasons.get(n) ?? (reasons.size ? t("invite.batchRejected") : describeError(error).join(". "));
       run.failed.push({ person, reason, isFinal: reasons.has(n) });
     }
     const retryable = batch.people.filter((_, n) => !reasons.has(n));

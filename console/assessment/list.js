@@ -6,7 +6,7 @@ import { toast, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { funnelBar } from "../shared/plots.js";
-import { empty, renderAsync } from "../shared/states.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
 
@@ -160,7 +160,7 @@ async function restore({ id, title }, reload) {
 
 /** Render the getting-started steps. */
 function gettingStarted(canWrite) {
-  if (!canWrite) return h("div", { class: "panel" }, empty(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
+  if (!canWrite) return h("div", { class: "panel" }, emptyState(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
   const steps = ["create", "invite", "read"].map((name) =>
     h("li", {}, h("h3", {}, t(`assessments.start.${name}Title`)), h("p", {}, t(`assessments.start.${name}`))),
   );

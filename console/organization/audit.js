@@ -23,7 +23,7 @@ export async function load({ signal }) {
 export function render(actors, context) {
   const values = Object.fromEntries(FILTERS.map((name) => [name, context.query.get(name) ?? ""]));
   const list = h("div", {});
-  const download = () => context.reportFailure(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
+  const download = () => context.withErrorToast(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
   fill(context.actions, h("button", { type: "button", class: "secondary", onclick: download }, t("audit.export")));
   const request = (after) => api.get("/v1/audit", { query: { ...parameters(values), limit: PAGE_SIZE, after }, signal: context.signal });
   renderAsync(list, () => request(), (page) => table(page, request, values, context));
@@ -81,7 +81,7 @@ function actionName(text) {
   return text.replace(/^\w/, (letter) => letter.toLowerCase()).replace(/\s+(\w)/g, (whole, letter) => letter.toUpperCase());
 }
 
-function table(page, request, values, { reportFailure }) {
+function table(page, request, values, { withErrorToast }) {
   if (!page.entries.length) {
     const isFiltered = FILTERS.some((name) => values[name]);
     return h("p", { class: "panel" }, t(isFiltered ? "audit.noMatches" : "audit.empty"));
@@ -95,7 +95,7 @@ function table(page, request, values, { reportFailure }) {
     { name: "position", label: t("audit.position"), value: ({ position }) => position, render: positionCell, numeric: true },
   ];
   const element = dataTable({ caption: t("organization.parts.audit"), columns, rows: page.entries, count: (n) => t("audit.count", { n }) });
-  return [element, olderButton(page, { table: element, load: request, field: "entries", reportFailure })];
+  return [element, olderButton(page, { table: element, load: request, field: "entries", withErrorToast })];
 }
 
 function actorCell({ actorName, actorKind, actorId }) {

@@ -30,7 +30,7 @@ export async function show(main, { part = PARTS[0] }, context) {
   fill(main, h("div", { class: "with-parts" }, navigation, h("div", { class: "part-page" }, head, content)));
   if (!isKnown) return fill(content, h("div", { class: "panel" }, h("p", {}, t("errors.missing"))));
   const module = await import(`./${part}.js`);
-  const load = () => renderAsync(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, reportFailure }));
+  const load = () => renderAsync(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, withErrorToast }));
   // Replacing the content drops the focus.
   const refresh = async () => {
     await load();
@@ -40,7 +40,7 @@ export async function show(main, { part = PARTS[0] }, context) {
 }
 
 /** Run an action, and show its error. Resolves to true if it succeeded. */
-async function reportFailure(run) {
+async function withErrorToast(run) {
   try {
     await run();
     return true;

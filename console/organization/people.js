@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { adminOnlyNotice } from "./organization.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
@@ -18,7 +18,7 @@ export function render(people, context) {
   const addButton = h("button", { type: "button", class: "primary", onclick: () => add(context) }, t("people.add"));
   fill(context.actions, isAdmin && addButton);
   const notes = [adminOnlyNotice(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdminNotice(context)];
-  if (!people.length) return [empty(t("people.emptyTitle"), t("people.empty")), notes];
+  if (!people.length) return [emptyState(t("people.emptyTitle"), t("people.empty")), notes];
   const columns = [
     { name: "name", label: t("people.name"), value: ({ name }) => name, render: (person) => nameCell(person, context), sortable: true },
     { name: "role", label: t("people.role"), value: ({ role }) => t(`people.roles.${role}`), sortable: true },
@@ -105,7 +105,7 @@ async function setActive(person, active, context) {
     await api.patch(`/v1/org/people/${person.id}`, { active: value });
     await context.refresh();
   };
-  if (active) return context.reportFailure(() => set(true));
+  if (active) return context.withErrorToast(() => set(true));
   const title = t("people.deactivateTitle", { name: person.name });
   const isDone = await confirm({ title, text: t("people.deactivateText"), action: t("people.deactivate"), run: () => set(false) });
   if (isDone) toast(t("people.deactivated", { name: person.name }), { undo: () => set(true) });

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { fill, h, svg } from "../shared/dom.js";
 import { formatDollars, numberOrDash } from "../shared/numbers.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
@@ -25,7 +25,7 @@ export async function load({ signal }) {
 
 export function render({ org, usage }, { actions }) {
   fill(actions);
-  return [cards(org, usage), usage.length ? [months(usage), models(usage)] : empty(t("usage.emptyTitle"), t("usage.empty"))];
+  return [cards(org, usage), usage.length ? [months(usage), models(usage)] : emptyState(t("usage.emptyTitle"), t("usage.empty"))];
 }
 
 const sum = (entries, name) => entries.reduce((total, entry) => total + (entry[name] ?? 0), 0);

@@ -46,7 +46,7 @@ function render(page, load, webhook, context) {
     context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (delivery) => redeliverButton(delivery, webhook, context) },
   ].filter(Boolean);
   const table = dataTable({ caption: t("webhooks.deliveries"), columns, rows: page.deliveries, count: (n) => t("deliveries.count", { n }) });
-  return [table, olderButton(page, { table, load, field: "deliveries", reportFailure: context.reportFailure })];
+  return [table, olderButton(page, { table, load, field: "deliveries", withErrorToast: context.withErrorToast })];
 }
 
 function stateCell(delivery) {
@@ -88,5 +88,5 @@ function redeliverButton(delivery, webhook, context) {
   };
   const label = `${t("deliveries.redeliver")}: ${delivery.type}, ${formatDateTime(delivery.createdAt)}`;
   const isQueued = delivery.state === "queued";
-  return h("button", { type: "button", class: "small", disabled: isQueued || !webhook.enabled, "aria-label": label, onclick: () => context.reportFailure(run) }, t("deliveries.redeliver"));
+  return h("button", { type: "button", class: "small", disabled: isQueued || !webhook.enabled, "aria-label": label, onclick: () => context.withErrorToast(run) }, t("deliveries.redeliver"));
 }

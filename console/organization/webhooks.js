@@ -5,7 +5,7 @@ import { ask, confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { adminOnlyNotice } from "./organization.js";
 import { showSecret } from "../shared/secrets.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDay, formatRelative } from "../shared/time.js";
 import { deliveries } from "./webhook_deliveries.js";
@@ -18,7 +18,7 @@ export const load = ({ signal }) => api.all("/v1/webhooks", "webhooks", { signal
 export function render(webhooks, context) {
   const isAdmin = context.can("admin");
   fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(context) }, t("webhooks.create")));
-  if (!webhooks.length) return [adminOnlyNotice(context), empty(t("webhooks.emptyTitle"), t("webhooks.empty"))];
+  if (!webhooks.length) return [adminOnlyNotice(context), emptyState(t("webhooks.emptyTitle"), t("webhooks.empty"))];
   const openId = context.query.get("webhook");
   return [
     adminOnlyNotice(context),
@@ -136,7 +136,7 @@ async function setEnabled(webhook, enabled, context) {
     await api.patch(`/v1/webhooks/${webhook.id}`, { enabled: value });
     await context.refresh();
   };
-  if (enabled) return context.reportFailure(() => set(true));
+  if (enabled) return context.withErrorToast(() => set(true));
   const run = () => set(false);
   if (await confirm({ title: t("webhooks.disableTitle"), text: t("webhooks.disableText"), action: t("webhooks.disable"), run })) {
     toast(t("webhooks.disabled"), { undo: () => set(true) });

@@ -9,7 +9,7 @@ import { criterionForm } from "./form.js";
 import { totalText } from "../shared/scores.js";
 import { candidateName } from "../shared/names.js";
 import { erasedNotice } from "../session/report_head.js";
-import { empty, renderPageAsync } from "../shared/states.js";
+import { emptyState, renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { timelineView } from "../session/timeline.js";
 import { untrustedName } from "../shared/untrusted.js";
@@ -53,7 +53,7 @@ function page(context) {
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
   );
-  if (!scorecard.rubric) return [head, h("div", { class: "panel" }, empty(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
+  if (!scorecard.rubric) return [head, h("div", { class: "panel" }, emptyState(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
   const draftName = `scores ${sessionId}`;
   const forms = h("div", { class: "scoring-forms" });
   const summary = h("div", { class: "panel", role: "status" });

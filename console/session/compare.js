@@ -93,14 +93,14 @@ function chooser({ sides: [first, second], results }, go) {
 }
 
 function criteria([first, second]) {
-  const [one, other] = [first.scores, second.scores];
+  const [firstScores, secondScores] = [first.scores, second.scores];
   const hidden = [first, second].filter(({ scores }) => scores.othersHidden).map(({ name }) => h("p", { class: "notice" }, t("compare.hidden", { name })));
-  if (!one.rubric || one.rubricId !== other.rubricId) return h("p", { class: "notice" }, t("compare.differentRubrics"));
-  if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.differentVersions"))];
+  if (!firstScores.rubric || firstScores.rubricId !== secondScores.rubricId) return h("p", { class: "notice" }, t("compare.differentRubrics"));
+  if (firstScores.rubricVersion !== secondScores.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.differentVersions"))];
   if (hidden.length === 2) return hidden;
-  if (![one, other].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
+  if (![firstScores, secondScores].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
   // Criteria have different scales: one plot per scale.
-  const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
+  const scales = Map.groupBy(firstScores.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
   const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((criterion) => criterion.key === key).mean);
   const plots = [...scales.values()].map((group) =>
     dotPlot({
@@ -110,7 +110,7 @@ function criteria([first, second]) {
       min: group[0].lowest,
       max: group[0].highest,
       series: [first.name, second.name],
-      rows: group.map(({ key, title }) => ({ label: title, values: [mean(one, key), mean(other, key)] })),
+      rows: group.map(({ key, title }) => ({ label: title, values: [mean(firstScores, key), mean(secondScores, key)] })),
     }),
   );
   return [hidden, plots];

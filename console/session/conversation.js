@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { eventLink, isDuplicate, kindName, notCountedReason } from "../shared/events.js";
-import { empty, failure } from "../shared/states.js";
+import { emptyState, errorNotice } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatClock } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
@@ -43,7 +43,7 @@ export const load = (report) => report.events();
 
 export function render(events, report) {
   const hasMessages = events.some((event) => isVisible(event) && isMessage(event));
-  if (!hasMessages) return empty(t("report.conversation.none"), t("report.conversation.noneHint"));
+  if (!hasMessages) return emptyState(t("report.conversation.none"), t("report.conversation.noneHint"));
   const list = h("ol", { class: "conversation" });
   const foot = h("div", { class: "actions", "aria-live": "polite" });
   const pages = new Pages(events, report);
@@ -57,7 +57,7 @@ export function render(events, report) {
       if (!pages.hasMore) return fill(foot);
       fill(foot, h("button", { type: "button", class: "secondary", onclick: showNext }, t("report.conversation.more")));
     } catch (error) {
-      if (!report.signal.aborted) fill(foot, failure(error, showNext));
+      if (!report.signal.aborted) fill(foot, errorNotice(error, showNext));
     }
   };
   showNext();

@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { formatShare } from "../shared/numbers.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { untrusted } from "../shared/untrusted.js";
 
@@ -28,7 +28,7 @@ export function render({ submission, files, clientDiff }, { session }) {
       section(
         files.length
           ? diffView(files, { attributed: isAttributed(submission) })
-          : empty(t("report.diff.none"), t("report.diff.noneHint")),
+          : emptyState(t("report.diff.none"), t("report.diff.noneHint")),
       ),
     ];
   const state =
@@ -42,7 +42,7 @@ export function render({ submission, files, clientDiff }, { session }) {
   if (!clientDiff)
     return [
       state,
-      empty(
+      emptyState(
         t("report.diff.noSubmission"),
         t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionHint"),
       ),

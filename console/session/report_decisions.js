@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { eventLink, notCountedReason } from "../shared/events.js";
-import { empty, renderAsync } from "../shared/states.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
@@ -15,7 +15,7 @@ const FIELDS = ["chosenOption", "rationale", "tradeoffs", "context", "plan", "re
 export const load = ({ path, signal }, after = null) => api.get(`${path}/decisions`, { query: { limit: PAGE_SIZE, after }, signal });
 
 export function render(page, report) {
-  if (!page.decisions.length) return empty(t("report.decisions.none"), t("report.decisions.noneHint"));
+  if (!page.decisions.length) return emptyState(t("report.decisions.none"), t("report.decisions.noneHint"));
   const list = h("ol", { class: "decisions" });
   const foot = h("div", { class: "actions" });
   fill(foot, addPage(page));

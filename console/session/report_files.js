@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
 import { h, externalLink } from "../shared/dom.js";
-import { empty, explain } from "../shared/states.js";
+import { emptyState, describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { plain, untrusted } from "../shared/untrusted.js";
@@ -21,7 +21,7 @@ export async function load({ session, path, signal }) {
 
 export function render({ submission, bundles, verified, listing }, report) {
   if (!submission && !bundles.length) {
-    return empty(
+    return emptyState(
       t("report.files.none"),
       t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneHint"),
     );
@@ -96,7 +96,7 @@ function download(path, text) {
 }
 
 function fileList({ error, files, problem }) {
-  if (error) return h("p", {}, explain(error).join(". "));
+  if (error) return h("p", {}, describeError(error).join(". "));
   const unsafeCount = files.filter((file) => file.unsafe).length;
   const rows = files
     .slice(0, MAX_FILES)

@@ -5,7 +5,7 @@ import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { stripPlot } from "../shared/plots.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 export async function load({ session, path, signal }) {
@@ -17,7 +17,7 @@ export async function load({ session, path, signal }) {
 }
 
 export function render({ cohort, results }, { session }) {
-  if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneHint"));
+  if (!session.metrics && !cohort) return emptyState(t("report.metrics.none"), t("report.metrics.noneHint"));
   const notes = [!session.metrics && t("report.metrics.open"), ...(cohort ? cohortNotes(cohort) : [])].filter(Boolean);
   return [
     h(

@@ -7,7 +7,7 @@ import { toast } from "../shared/dialogs.js";
 import { linesTable, parseDiff } from "../shared/diff.js";
 import { fill, h } from "../shared/dom.js";
 import { channelName, eventLink, kindName, loadEvent, notCountedReason } from "../shared/events.js";
-import { empty, renderAsync } from "../shared/states.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { swimlanes } from "./swimlanes.js";
 import { has, t } from "../shared/texts.js";
 import { formatDateTime, formatClock } from "../shared/time.js";
@@ -22,7 +22,7 @@ export const load = (report) => report.events();
 
 export function render(events, report) {
   if (!events.length)
-    return empty(
+    return emptyState(
       t("report.noEvents"),
       t(report.session.status === "active" ? "report.noEventsYet" : "report.noEventsHint"),
     );

@@ -3,7 +3,7 @@
 import { h } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
 import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatClock, formatDuration } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
@@ -16,7 +16,7 @@ export const load = (report) => report.analytics();
 
 export function render(analytics, { session }) {
   if (!analytics.phases.some(({ events }) => events) && !analytics.models.length && !analytics.proxyUsage.length) {
-    return empty(t("report.usage.none"), t("report.noEventsHint"));
+    return emptyState(t("report.usage.none"), t("report.noEventsHint"));
   }
   return h(
     "div",

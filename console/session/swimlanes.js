@@ -205,7 +205,7 @@ class Chart {
 
   #phases() {
     const paths = {};
-    const texts = [];
+    const labels = [];
     const ends = {};
     for (const { name, ...span } of this.spans) {
       const [start, end] = [this.#x(span.start), this.#x(span.end)];
@@ -214,11 +214,11 @@ class Chart {
       const width = Math.max(0.5, end - start);
       (paths[name] ??= []).push(`M${start.toFixed(1)} 2h${width.toFixed(1)}v14h-${width.toFixed(1)}z`);
       if (width > MIN_PHASE_NAME_PX)
-        texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
+        labels.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
     }
     return [
       ...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })),
-      texts,
+      labels,
     ];
   }
 
@@ -264,7 +264,7 @@ class Chart {
   #times() {
     const y = this.height - AXIS_PX;
     const { times, step } = this.axis.ticks(Math.max(2, Math.floor(this.width / TICK_SPACING_PX)));
-    const texts = [];
+    const labels = [];
     let free = -Infinity;
     for (const time of times) {
       const x = this.#x(this.axis.at(time));
@@ -273,9 +273,9 @@ class Chart {
       const isTaken = this.pauseLabels.some((middle) => Math.abs(middle - x - width / 2) < (PAUSE_LABEL_PX + width) / 2);
       if (x < free || x > this.width - width || isTaken) continue;
       free = x + Math.max(LABEL_PX, width + GAP_PX);
-      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, label));
+      labels.push(svg("text", { class: "time-text", x, y: y + 15 }, label));
     }
-    return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), texts];
+    return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), labels];
   }
 
   // -- Cursor

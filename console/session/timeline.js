@@ -3,7 +3,7 @@
 import { fill, h, newId } from "../shared/dom.js";
 import { isDuplicate, kindName, loadEvents, notCountedReason } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
-import { empty, renderAsync } from "../shared/states.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { clockFormat } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
@@ -21,7 +21,7 @@ export function timelineView({ sessionId, signal, onPick, onLoad }) {
     () => loadEvents(sessionId, { signal }),
     (events) => {
       onLoad?.(events);
-      return events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsHint"));
+      return events.length ? eventList({ events, onPick }).element : emptyState(t("report.noEvents"), t("report.noEventsHint"));
     },
   );
   return container;

@@ -2,7 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { fill, h, newId } from "./dom.js";
-import { explain } from "./states.js";
+import { describeError } from "./states.js";
 import { t } from "./texts.js";
 
 const TOAST_MS = 8_000;
@@ -85,7 +85,7 @@ export function showErrors(form, message, error) {
   if (!(error instanceof ApiError)) console.error(error);
   clearErrors(form);
   const withoutField = (error.details ?? []).filter((detail) => !showFieldError(form, detail));
-  const [title, text] = explain({ __proto__: error, details: withoutField });
+  const [title, text] = describeError({ __proto__: error, details: withoutField });
   fill(message, h("strong", {}, title), h("p", {}, text));
   message.hidden = false;
   (form.querySelector("[aria-invalid]") ?? message).focus?.();
@@ -135,7 +135,7 @@ export function field(label, input, hint) {
 export function toastError(error) {
   if (error?.name === "AbortError") return;
   if (!(error instanceof ApiError)) console.error(error);
-  toast(explain(error).join(". "));
+  toast(describeError(error).join(". "));
 }
 
 /** Run an action with its button disabled. `onError` handles its error. */

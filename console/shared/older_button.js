@@ -10,14 +10,14 @@ import { t } from "./texts.js";
  * page -- the first page, with its cursor `next`
  * load -- `(after) => page`
  * field -- name of the page's field that contains the rows
- * reportFailure -- runs an action and shows its error
+ * withErrorToast -- runs an action and shows its error
  */
-export function olderButton(page, { table, load, field, reportFailure }) {
+export function olderButton(page, { table, load, field, withErrorToast }) {
   let { next } = page;
   const button = h("button", { type: "button", class: "secondary older", hidden: !next }, t("common.older"));
   button.addEventListener("click", async () => {
     button.disabled = true;
-    await reportFailure(async () => {
+    await withErrorToast(async () => {
       const older = await load(next);
       addRows(table, older[field]);
       next = older.next;

@@ -34,7 +34,7 @@ async function run(options) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiError)) console.error(error);
-    show(...heading, failure(error, () => retry(options)));
+    show(...heading, errorNotice(error, () => retry(options)));
   } finally {
     if (isLatest()) container.removeAttribute("aria-busy");
   }
@@ -49,8 +49,8 @@ function retry(options) {
 }
 
 /** Build an error notice. Its button calls `onRetry`; `heading` is the title's element name. */
-export function failure(error, onRetry, { heading = "strong" } = {}) {
-  const [title, text] = explain(error);
+export function errorNotice(error, onRetry, { heading = "strong" } = {}) {
+  const [title, text] = describeError(error);
   const canRetry = onRetry && ![403, 404].includes(error.status);
   return h(
     "div",
@@ -62,7 +62,7 @@ export function failure(error, onRetry, { heading = "strong" } = {}) {
 }
 
 /** Return a title and a message for an error. */
-export function explain(error) {
+export function describeError(error) {
   if (!(error instanceof ApiError)) return [t("errors.title"), t("errors.page")];
   if (error.status === 0) return [t("errors.unreachableTitle"), t("errors.unreachable")];
   if (error.code === SIGNED_OUT) return [t("errors.signedOutTitle"), t("errors.signedOut")];
@@ -75,6 +75,6 @@ export function explain(error) {
 }
 
 /** Build an empty state that says what to do. */
-export function empty(title, text, ...actions) {
+export function emptyState(title, text, ...actions) {
   return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "actions" }, ...actions));
 }
