@@ -108,8 +108,8 @@ def complete_over_http(app, assessment, work):
     candidate, body = Caller.candidate(app, key), {"key": key.key}
     assert candidate.post("/v1/candidate/consent", body).status_code == 200
     body["sessionId"] = candidate.post("/v1/candidate/redeem", body).json["sessionId"]
-    sent = candidate.post("/v1/hooks/ingest/batch", {"events": list(events_of(work))})
-    assert {result["status"] for result in sent.json["results"]} == {"created"}
+    response = candidate.post("/v1/hooks/ingest/batch", {"events": list(events_of(work))})
+    assert {result["status"] for result in response.json["results"]} == {"created"}
     assert candidate.post("/v1/candidate/complete", body).status_code == 200
     return body["sessionId"]
 
