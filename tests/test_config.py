@@ -18,8 +18,8 @@ def test_every_setting_has_a_default_and_a_description():
     assert (settings.smtp_url, settings.terms_url) == (None, None)
     assert settings.mail_folder == Path("var/mail")
     for setting in SETTINGS:
-        sentence = setting.metadata["sentence"]
-        assert (sentence[0].isupper(), sentence[-1]) == (True, "."), setting.name
+        description = setting.metadata["description"]
+        assert (description[0].isupper(), description[-1]) == (True, "."), setting.name
 
 
 def test_an_empty_value_counts_as_unset():

@@ -242,10 +242,10 @@ def test_links_and_documents_mentioned_in_code_exist():
 def test_settings_are_documented_with_default_and_description():
     example, reference = read(".env.example"), " ".join(read("docs", "settings.md").split())
     for setting in fields(config.Config):
-        name, sentence = setting.name.upper(), setting.metadata["sentence"]
+        name, description = setting.name.upper(), setting.metadata["description"]
         default = "" if setting.default is None else setting.default
-        assert f"# {sentence}\n{name}={default}\n" in example, f"Describe {name} in .env.example."
-        entry = f"- `{name}` (`{default}`): {sentence}" if default != "" else f"- `{name}`: {sentence}"
+        assert f"# {description}\n{name}={default}\n" in example, f"Describe {name} in .env.example."
+        entry = f"- `{name}` (`{default}`): {description}" if default != "" else f"- `{name}`: {description}"
         assert f"{entry} " in reference, f"Describe {name} in docs/settings.md."
 
 

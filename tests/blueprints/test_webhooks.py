@@ -427,7 +427,7 @@ def test_message_to_an_internal_address_is_not_sent(app, clock, hook, receiver, 
     (delivery,) = hook.deliveries()
     assert receiver.messages == []
     assert (delivery["state"], delivery["status"]) == ("failed", None)
-    assert delivery["error"] == "The webhook's address is in a network that webhooks must not reach."
+    assert delivery["error"] == "The webhook's address is in a network that webhooks cannot be sent to."
 
 
 def test_message_fails_after_too_many_interrupted_attempts(clock, worker, assessment_hook, organization):
