@@ -256,7 +256,7 @@ def test_documents_mention_only_existing_settings():
     assert json.loads(read("app.json"))["env"].keys() <= names, "Correct app.json."
 
 
-def test_documented_commands_match_existing_ones(app_on_database):
+def test_documented_commands_exist_and_are_complete(app_on_database):
     existing = set()
     for name in app_on_database.cli.list_commands(None):
         command = app_on_database.cli.get_command(None, name)
@@ -310,7 +310,7 @@ def test_blueprints_are_registered():
     )
 
 
-def test_models_equal_migrations(app):
+def test_models_match_migrations(app):
     difference = diff_models(models.db.obj, models.TABLES)
     assert not difference, f"Add a migration, or correct the model: {difference}"
     for table in models.TABLES:

@@ -151,7 +151,7 @@ def has_bare_object(schema):
     return is_bare or any(has_bare_object(schema) for schema in inner)
 
 
-def test_fields_with_named_values_are_enumerations():
+def test_fields_with_a_fixed_set_of_values_are_enumerations():
     for name, schema in fields(DOCUMENT["components"]["schemas"]):
         is_string = schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
         values = re.findall(r"`([a-z_]+)`(?=,| or|:)", schema["description"]) if is_string else []

@@ -201,7 +201,7 @@ def test_open_and_empty_sessions_and_small_cohorts_are_reported(reviewer, assess
 
 
 @pytest.mark.parametrize("size", [41, 1, 2, 9, 10, pytest.param(300, marks=pytest.mark.slow)])
-def test_statistics_equal_an_independent_computation(reviewer, assessment, size):
+def test_statistics_match_an_independent_implementation(reviewer, assessment, size):
     """Random cohorts with ties and nulls."""
     rows = random_cohort(assessment, size, random.Random(size))
     independent_statistics.check(statistics(reviewer, assessment), rows)

@@ -243,7 +243,7 @@ def random_events(source):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_metrics_equal_an_independent_computation(clock, reviewer, session, seed):
+def test_metrics_match_an_independent_implementation(clock, reviewer, session, seed):
     source = random.Random(seed)
     for _ in range(source.randrange(2, 8)):
         agent_session, channel = source.choice(["agent-1", "agent-2"]), source.choice(CHANNELS)
