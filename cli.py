@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 
 import migrations
 from delivery.worker import Worker
-from errors import ApiError, conflict_of, first_line
+from errors import ApiError, conflict_for, first_line
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
 from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
@@ -35,7 +35,7 @@ ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find
 
 
 class Group(AppGroup):
-    """Commands that report an API or database error in one sentence, without a traceback."""
+    """Commands that report an API or database error as one message, without a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -43,7 +43,7 @@ class Group(AppGroup):
         except ApiError as error:
             message = error.message
         except peewee.IntegrityError as error:
-            message = conflict_of(error).message
+            message = conflict_for(error).message
         except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
             advice = "Check DATABASE_URL and run `flask db upgrade`."
             message = f"The database is not usable: {first_line(error)}. {advice}"
@@ -69,7 +69,7 @@ def register(commands: click.Group) -> None:
 
 
 class Field(click.ParamType):
-    """An argument that is validated like a field of the API."""
+    """An argument that is validated like an API field."""
 
     name = "text"
 
@@ -241,7 +241,7 @@ def import_sessions(
 @sessions.command("rederive")
 @ASSESSMENT(help="Recompute only this assessment's sessions.")
 def rederive_sessions(assessment: Assessment | None) -> None:
-    """Recompute closed sessions' metrics from their events and print the changes."""
+    """Recompute the metrics of closed sessions from their events and print the changes."""
     closed = Session.select().where(Session.closed_at.is_null(False)).order_by(Session.id)
     if assessment:
         closed = closed.where(Session.assessment == assessment)
@@ -305,8 +305,8 @@ def verify_seals(file: Path | None) -> None:
 @retention.command("run")
 @click.option("--apply", is_flag=True, help="Erase the data. Default: only list the candidates.")
 def run_retention(apply: bool) -> None:
-    """List candidates whose retention period has ended, or erase their data, as the worker does daily."""
-    failed: list[Any] = []
+    """List candidates whose retention period has ended; with --apply, erase their data. The worker does this daily."""
+    remaining: list[Any] = []
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
         days, overdue = organization.retention_days, list(privacy.overdue(organization))
         click.echo(f"{organization.name}, retention {days} days: {len(overdue)} overdue")
@@ -314,9 +314,9 @@ def run_retention(apply: bool) -> None:
             click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
         if apply:
             privacy.erase_overdue(organization, audit.COMMAND, waits=False)
-            failed += list(privacy.overdue(organization))
-    if failed:
-        ids = ", ".join(str(key.id) for key in failed)
+            remaining += list(privacy.overdue(organization))
+    if remaining:
+        ids = ", ".join(str(key.id) for key in remaining)
         raise click.ClickException(f"Not erased: {ids}. Resolve the errors in the log, then run this again.")
     click.echo("Erased." if apply else "Nothing was erased. Run with `--apply` to erase the data.")
 
@@ -335,7 +335,7 @@ def run_backup(file: Path, overwrite: bool) -> None:
 
 @click.command("restore")
 @click.argument("file", type=FILE)
-@click.option("--overwrite", is_flag=True, help="Replace existing data, which is lost.")
+@click.option("--overwrite", is_flag=True, help="Overwrite existing data.")
 @with_appcontext
 def run_restore(file: Path, overwrite: bool) -> None:
     """Restore a backup and apply missing migrations (SQLite only). Stop the web process and the worker first."""

@@ -12,7 +12,7 @@ log = logging.getLogger("proofstone")
 
 
 class ApiError(HTTPException):
-    """An error response: `code` is the HTTP status, `reason` the machine code, `message` the text for people."""
+    """An error response: `code` is the HTTP status, `reason` the machine-readable code, `message` is for people."""
 
     code = 400
     reason = "bad_request"
@@ -184,7 +184,7 @@ TooManyWebhooks = _error(
     409, "too_many_webhooks", "The organization has the maximum number of webhooks. Delete one first."
 )
 
-# The service: the request can be retried
+# Availability: the request can be retried
 Unavailable = _error(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
 Busy = _error(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
 
@@ -244,7 +244,7 @@ class MetricsTokenRequired(Unauthenticated):
 
 
 class SubscriptionRequired(ApiError):
-    """402: the subscription does not allow new work; `reason` says why (R11)."""
+    """402: the subscription does not allow new work. `reason` is the cause (R11)."""
 
     code = 402
     reason = "subscription_inactive"
@@ -260,7 +260,7 @@ class SubscriptionRequired(ApiError):
 
 
 OTHER_HTTP_ERROR = "http_error"
-# Errors that Flask, Werkzeug and gunicorn raise, by status.
+# Codes and messages of Flask's, Werkzeug's and gunicorn's errors, by status.
 HTTP_ERRORS = {
     400: ("bad_request", "The request is malformed."),
     404: (NotFound.reason, NotFound.message),
@@ -275,8 +275,8 @@ HTTP_ERRORS = {
 }
 
 
-def response_of(error: HTTPException) -> tuple[dict, int, list]:
-    """Return body, status and headers for an HTTP error (R26)."""
+def build_response(error: HTTPException) -> tuple[dict, int, list]:
+    """Build the body, status and headers for an HTTP error (R26)."""
     if isinstance(error, ApiError):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
@@ -308,27 +308,27 @@ CONNECTION_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnecti
 
 
 def error_for(error: BaseException) -> type[ApiError] | None:
-    """Return the response to a database error, or None for a bug."""
-    # After SQLite has ended a transaction, its rollback fails and hides the reason.
-    if (context := error.__context__) and (of_context := error_for(context)):
-        return of_context
+    """Return the error response for a database error, or None if it is a bug."""
+    # If SQLite has already ended the transaction, the rollback fails and hides the cause.
+    if (context := error.__context__) and (context_response := error_for(context)):
+        return context_response
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(code & 0xFF)
-    by_state = POSTGRES_ERRORS.get(sqlstate(error) or "")
+    by_sqlstate = POSTGRES_ERRORS.get(sqlstate(error) or "")
     # psycopg2 raises a plain DatabaseError if a connection breaks during a response.
-    is_connection = isinstance(error, CONNECTION_ERRORS) or type(error) is peewee.DatabaseError
-    return by_state or (Unavailable if is_connection else None)
+    is_connection_error = isinstance(error, CONNECTION_ERRORS) or type(error) is peewee.DatabaseError
+    return by_sqlstate or (Unavailable if is_connection_error else None)
 
 
-# Responses to violated unique constraints, declared with `add_index` (models/base.py). The keys are constraint names,
-# and for SQLite the columns.
+# Error responses for violated unique constraints, by constraint name, or by columns on SQLite. Models declare them with
+# `add_index` (models/base.py).
 CONFLICTS: dict[str, type[ApiError]] = {}
 
 
-def conflict_of(error: peewee.IntegrityError) -> type[ApiError]:
-    """Return the response to a violated constraint."""
+def conflict_for(error: peewee.IntegrityError) -> type[ApiError]:
+    """Return the error response for a violated constraint."""
     cause: Any = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         constraint = str(cause).removeprefix("UNIQUE constraint failed: ")
@@ -348,7 +348,7 @@ def first_line(error: BaseException) -> str:
 
 
 def response_to_database_error(error: BaseException) -> ApiError:
-    """Log a database error and return the response to it. Re-raises a bug."""
+    """Log a database error and return its error response. Re-raises a bug."""
     response = error_for(error)
     if response is None:
         raise error

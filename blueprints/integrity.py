@@ -19,7 +19,7 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.response(200, Integrity)
-@audit.reading
+@audit.record_read
 def get_integrity(session_id):
     """Check a session's integrity
 
@@ -48,7 +48,7 @@ def get_integrity(session_id):
 @auth.required(ApiToken | CandidateKey)
 @concurrency.long_read
 @blp.response(200, SignedLog)
-@audit.reading
+@audit.record_read
 def get_signed_log(session_id):
     """Get the signed log
 

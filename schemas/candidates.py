@@ -1,4 +1,4 @@
-"""Candidates of all assessments."""
+"""Candidates across all assessments."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class CandidateQuery(CandidateFilter, PageQuery):
     """Filters and paging for candidates."""
 
     after = AfterCandidate(
-        "The previous page's `next`, or the id of the last candidate read. Revocations between pages neither skip nor "
+        "The previous page's `next`, or the id of its last candidate. Revocations between pages neither skip nor "
         "repeat a candidate."
     )
 
@@ -48,14 +48,14 @@ Candidates = shape(
     "Candidates, oldest first.",
     PageOf,
     candidates=ListOf(Candidate, "Candidates."),
-    total=Integer("Number of entries in the list.", example=47),
+    total=Integer("Total number of entries.", example=47),
 )
 
 
 class CandidateUpdate(Body):
     """Changes to a candidate; null clears a field."""
 
-    is_change = True
+    is_update = True
 
     hired = Flag("True if the candidate was hired; false restores the previous status.", example=True)
     candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
@@ -63,14 +63,16 @@ class CandidateUpdate(Body):
         "Email address, also for queued messages.", example="alice@example.com", null=True
     )
     external_id = Line(255, EXTERNAL_ID, example="applicant-4711", null=True)
-    metadata = Metadata("Your own data; replaces all of it.", example={"source": "careers page"}, null=True)
+    metadata = Metadata(
+        "Your own data. Replaces all existing metadata.", example={"source": "careers page"}, null=True
+    )
 
 
 class NewDecision(Body):
     """A hiring decision."""
 
     decision = Choice(DECISIONS, "Decision.", example="advanced", required=True)
-    reason = Text(2000, "Reason.", load_default=None, example="Careful, well tested fix.", null=True)
+    reason = Text(2000, "Reason.", load_default=None, example="Careful, well-tested fix.", null=True)
 
 
 CandidateResponse = shape(

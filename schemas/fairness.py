@@ -12,7 +12,7 @@ MAX_GROUPS = 100
 
 
 class NewFairnessReport(Body):
-    """The candidates' groups, which are neither stored nor logged."""
+    """Candidates' groups. They are neither stored nor logged."""
 
     groups = Dict(
         "Each candidate's group, by candidate id or `externalId`.",
@@ -46,11 +46,11 @@ class GroupComparison(Schema):
 
 FairnessReport = shape(
     "FairnessReport",
-    "Selection rates of groups.",
-    groups=ListOf(GroupComparison, "Groups by name, except suppressed ones."),
+    "Selection rates by group.",
+    groups=ListOf(GroupComparison, "Groups by name, excluding suppressed ones."),
     suppressed=ListOf(
         String(),
-        f"Groups with fewer than {MIN_DECIDED} decided candidates, and groups that would reveal their numbers.",
+        f"Groups with fewer than {MIN_DECIDED} decided candidates, and groups whose numbers would reveal theirs.",
         example=["Group C", "Group D"],
     ),
     unknown=Integer("The assessment's decided candidates without a group.", example=2),

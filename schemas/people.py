@@ -15,7 +15,7 @@ _ROLE = (
 class NewPerson(Body):
     """A new person, who is invited by email."""
 
-    name = Line(255, "Name, shown with scores and decisions.", example="Bob Sample", required=True)
+    name = Line(255, "Name that is shown with scores and decisions.", example="Bob Sample", required=True)
     email = Email("Email address.", example="bob@example.com", required=True)
     role = Choice(ROLES, f"{_ROLE} Only an admin can add admins.", example="reviewer", required=True)
 
@@ -23,13 +23,13 @@ class NewPerson(Body):
 class PersonUpdate(Body):
     """Changes to a person."""
 
-    is_change = True
+    is_update = True
 
     name = Line(255, "Name.", example="Bob Sample")
     email = Email("Email address.", example="bob@example.com")
     role = Choice(ROLES, _ROLE, example="reviewer")
     active = Flag(
-        "False disables all the person's tokens immediately; true enables them again.", example=True
+        "False disables all of the person's tokens immediately; true enables them again.", example=True
     )
 
 

@@ -18,9 +18,9 @@ class SignInMethods(Schema):
 
     methods = ListOf(Choice(METHODS, _METHOD), "Configured methods.", example=["email", "token"])
     https_required = Flag("True if signing in is impossible because BASE_URL is not https.", example=False)
-    console_url = String("The console's address.", example="https://assess.example.com/console")
+    console_url = String("The console's URL.", example="https://assess.example.com/console")
     me = Nested(
-        Me, "The caller, as in `GET /v1/me`, if this request has a valid sign-in or API token.", null=True
+        Me, "The caller, as in `GET /v1/me`, if the request contains a valid sign-in or API token.", null=True
     )
 
 
@@ -46,13 +46,13 @@ class NewSignIn(Body):
 
 
 class SignIn(Schema):
-    """A browser that is signed in."""
+    """A signed-in browser."""
 
     id = Id("Unique id.")
     method = Choice(METHODS, _METHOD, example="email")
-    is_current = Flag("True if it sent this request.", example=True)
-    created_at = Timestamp("Start.")
-    expires_at = Timestamp("End.")
+    is_current = Flag("True for the browser that sent the request.", example=True)
+    created_at = Timestamp("Time when the sign-in started.")
+    expires_at = Timestamp("Time when the sign-in expires.")
     last_used_at = Timestamp("Time when it was last used, to the minute.", null=True)
 
 
@@ -78,6 +78,6 @@ SignedOutEverywhere = shape(
 )
 SignInEmailQueued = shape(
     "SignInEmailQueued",
-    "The same whether or not the person exists.",
+    "The response is the same if no such person exists.",
     ok=common.ALWAYS_TRUE,
 )

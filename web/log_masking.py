@@ -17,7 +17,7 @@ _SECRET = re.compile(
 
 
 def masked(text: str) -> str:
-    """Replace the secret part of each candidate key, token and secret in `text`."""
+    """Mask the secret part of each candidate key, token and secret in `text`."""
     return _SECRET.sub(lambda match: f"{match[match.lastindex or 0]}****", text)
 
 

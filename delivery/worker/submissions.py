@@ -36,17 +36,17 @@ _COMMIT = re.compile("[0-9a-f]{4,40}", re.ASCII)
 INTERRUPTED = (
     f"Reading the bundle was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
 )
-CHANGED = "The stored bundle is missing, or was replaced."
+CHANGED = "The stored bundle is missing or was replaced."
 
 log = logging.getLogger("proofstone.worker")
 
 
 class Interrupted(Exception):
-    """The process crashed, was killed or timed out."""
+    """The reading process crashed, was killed or timed out."""
 
 
 def read_due(storage: Storage) -> int:
-    """Read the due submissions and return their number."""
+    """Read due submissions. Return the number of submissions read."""
     return run_each("submissions", reading.due(), lambda submission: _read(submission, storage))
 
 
@@ -61,7 +61,7 @@ def _read(submission: Submission, storage: Storage) -> int:
     except Unreadable as problem:
         reading.record_unreadable(submission, str(problem))
     except (StoreUnavailable, UnknownSealKey) as error:
-        log.warning("Submission %s is read later. %s", submission.id, error)
+        log.warning("Submission %s will be read later. %s", submission.id, error)
         reading.retry_later(submission, counts=False)
     except Interrupted:
         log.warning("Reading submission %s was interrupted.", submission.id)
@@ -112,7 +112,7 @@ def _copy(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
     """Read a bundle in a separate process without environment variables. Raises Interrupted or Unreadable.
 
-    output -- receives the JSON lines of `git_bundles`
+    output -- file for the JSON lines from `git_bundles`
     """
     arguments = [*COMMAND, *([base] if base else [])]
     options: Any = {"cwd": ROOT, "env": {}, "start_new_session": True, "stderr": subprocess.DEVNULL}
@@ -145,17 +145,17 @@ def _files(output: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
-    """Return the lines added by the session's agents in events that count."""
+    """Collect the lines that the session's agents added, from events that count."""
     lines = AgentLines(file["path"] for file in _files(output))
     for _, envelope in Event.timeline(session):
         if change := added_lines(envelope):
             lines.add(*change)
-        del envelope  # An envelope can be large. Free it before the next one is read.
+        del envelope  # Free a potentially large envelope before reading the next one.
     return lines
 
 
 def _columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
-    """Return the columns of models.SubmissionFile, including the counted and the manual lines."""
+    """Return the columns of models.SubmissionFile, including counted and manual lines."""
     digests = file.get("digests", "")
     added = zip(expand_ranges(file.get("added", [])), split_digests(digests), strict=True)
     manual = list(lines.unrecorded_lines(file["path"], added))
