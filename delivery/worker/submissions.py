@@ -20,7 +20,14 @@ from models.database import release_connection
 from models.sessions.submissions import reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS
 from models.task_failures import run_each
-from rules.metrics.agent_lines import BLANK, AgentLines, added_lines, numbers, ranges, split_digests
+from rules.metrics.agent_lines import (
+    BLANK,
+    AgentLines,
+    added_lines,
+    collapse_ranges,
+    expand_ranges,
+    split_digests,
+)
 from storage import Storage
 
 ROOT = Path(__file__).parents[2]
@@ -150,8 +157,8 @@ def _collect_agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
 def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
     """Return the columns of models.SubmissionFile, including counted and manual lines."""
     digests = file.get("digests", "")
-    added = zip(numbers(file.get("added", [])), split_digests(digests), strict=True)
-    manual = list(lines.manual_lines(file["path"], added))
+    added = zip(expand_ranges(file.get("added", [])), split_digests(digests), strict=True)
+    manual = list(lines.unrecorded_lines(file["path"], added))
     return {
         "path": file["path"],
         "old_path": file["oldPath"],
@@ -163,7 +170,7 @@ def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
         "lines_added": file.get("linesAdded", 0),
         "lines_removed": file.get("linesRemoved", 0),
         "diff": file.get("diff"),
-        "manual_ranges": ranges(manual),
+        "manual_ranges": collapse_ranges(manual),
         "counted_lines": sum(digest != BLANK for digest in split_digests(digests)),
         "manual_lines": len(manual),
     }
