@@ -25,7 +25,7 @@ from rules.integrity import anchors
 from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
 from schemas.fields import Email, Line
-from web.log_masking import masked
+from web.log_masking import mask_secrets
 
 PROGRESS_STEP_BYTES = 65_536
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -52,7 +52,7 @@ class Group(AppGroup):
 
 database = Group("db", help="Manage the database schema.")
 orgs = Group("org", help="Manage organizations.")
-persons = Group("person", help="Manage an organization's people.")
+people = Group("person", help="Manage an organization's people.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
@@ -60,7 +60,7 @@ deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
 seals = Group("seals", help="Verify session and organization seals.")
 retention = Group("retention", help="Erase candidates' data after their retention period.")
-GROUPS = (database, orgs, persons, tokens, library, sessions, deliveries, audits, seals, retention)
+GROUPS = (database, orgs, people, tokens, library, sessions, deliveries, audits, seals, retention)
 
 
 def register(commands: click.Group) -> None:
@@ -123,7 +123,7 @@ def list_orgs() -> None:
 @orgs.command("show")
 @ORGANIZATION
 def show_org(organization: Organization) -> None:
-    """Show an organization (id or name) and its tokens."""
+    """Show an organization (by id or name) and its tokens."""
     click.echo(_organization_line(organization))
     _echo_tokens(organization, indent="  ")
 
@@ -154,7 +154,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
         click.echo("No effect: the self_hosted plan needs no subscription. Change the plan first.", err=True)
 
 
-@persons.command("create")
+@people.command("create")
 @ORGANIZATION
 @click.argument("email", type=EMAIL)
 @click.option("--name", required=True, type=NAME, help="Name, shown with scores and decisions.")
@@ -165,9 +165,9 @@ def create_person(organization: Organization, email: str, name: str, role: str) 
     click.echo(f"Added {person.name} as {role}. For a token, run `flask token create ORG --person {email}`.")
 
 
-@persons.command("list")
+@people.command("list")
 @ORGANIZATION
-def list_persons(organization: Organization) -> None:
+def list_people(organization: Organization) -> None:
     """List an organization's people with their roles."""
     for person in User.of(organization.id).order_by(User.created_at, User.id):
         state = "active" if person.active else "inactive"
@@ -256,7 +256,7 @@ def rederive_sessions(assessment: Assessment | None) -> None:
 @deliveries.command("bounce")
 @click.argument("address")
 def bounce(address: str) -> None:
-    """Mark invitations to an address as failed and stop reminders to it."""
+    """Mark invitations to an address as failed and stop sending it reminders."""
     click.echo(f"Marked {admin.mark_bounced(address)} candidate keys with this address.")
 
 
@@ -367,7 +367,7 @@ def run_doctor() -> None:
     """Check this installation; exit with status 1 on an error. Sends no email."""
     states = set()
     for state, part, message in doctor.examine(current_app.config, current_app.extensions["storage"]):
-        click.echo(masked(f"{state:8}{part}: {message}"))
+        click.echo(mask_secrets(f"{state:8}{part}: {message}"))
         states.add(state)
     if doctor.ERROR in states:
         sys.exit(1)

@@ -48,7 +48,7 @@ def database_url(value: str) -> str:
     return value
 
 
-def validated(check: Callable[[str], Any], value: str) -> str:
+def validate(check: Callable[[str], Any], value: str) -> str:
     """Return the value unless `check` raises ValueError."""
     check(value)
     return value
@@ -191,10 +191,10 @@ class Config:
     smtp_url: str | None = _setting(
         None,
         "Email server, smtp://user:password@host:587 or smtps://host:465. If unset, emails are saved as files.",
-        partial(validated, parse_smtp_url),
+        partial(validate, parse_smtp_url),
     )
     mail_from: str = _setting(
-        "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(validated, parse_sender)
+        "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(validate, parse_sender)
     )
     mail_folder: Path = _setting(
         Path("var/mail"), "Folder for emails (.eml files) if SMTP_URL is not set.", Path
@@ -336,8 +336,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     values = {}
     for setting in fields(Config):
         name = setting.name.upper()
-        if text := environment.get(name, "").strip():
-            values[setting.name] = parse(name, text, setting.metadata["parse"])
+        if value := environment.get(name, "").strip():
+            values[setting.name] = parse(name, value, setting.metadata["parse"])
     if "seal_keys" not in values and (keys := _read_seal_keys(Config(**values))):
         values["seal_keys"] = keys
     settings = Config(**values)
@@ -377,9 +377,9 @@ def load_or_exit() -> Config:
         sys.exit(str(error))
 
 
-def parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
+def parse(name: str, value: str, parser: Callable[[str], Any]) -> Any:
     """Parse a setting's value. Raises InvalidSetting."""
     try:
-        return parser(text)
+        return parser(value)
     except ValueError as error:
         raise InvalidSetting(f"{name} is invalid: expected {error}.") from None

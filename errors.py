@@ -55,7 +55,7 @@ UnknownParameter = _error(400, "unknown_parameter", "Unknown query parameter.")
 ReadOnlyField = _error(400, "read_only_field", "This request cannot change `status`. Omit read-only fields.")
 TooManyValues = _error(400, "too_many_values", "The JSON has too many values.")
 BatchTooLarge = _error(400, "batch_too_large", "The batch has too many entries.")
-InvalidTelemetry = _error(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")
+InvalidTelemetry = _error(400, "invalid_telemetry", "The body is not a valid OTLP logs request.")
 Incomplete = _error(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
 NotFound = _error(404, "not_found", "Not found.")  # also for another organization's rows (R2)
 LengthRequired = _error(411, "length_required", "The upload requires the `Content-Length` header.")
@@ -95,7 +95,9 @@ InProgress = _error(
 )
 
 # People
-DuplicatePerson = _error(409, "duplicate_person", "The organization already has a person with this address.")
+DuplicatePerson = _error(
+    409, "duplicate_person", "The organization already has a person with this email address."
+)
 LastAdmin = _error(
     409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
@@ -107,7 +109,9 @@ AlreadyStarted = _error(
 )
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
-RubricChanged = _error(409, "rubric_changed", "The rubric has changed. Get it and score by the new criteria.")
+RubricChanged = _error(
+    409, "rubric_changed", "The rubric has changed. Get it and score with the new criteria."
+)
 ScoreChanged = _error(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
 Conflict = _error(409, "conflict", "The request conflicts with the stored state.")
 
@@ -119,12 +123,12 @@ KeyExpired = _error(410, "key_expired", "This candidate key has expired. Ask the
 DuplicateCandidates = _error(
     409,
     "duplicate_candidates",
-    "Some addresses already have an open key for this assessment, or appear twice. No key was generated.",
+    "Some email addresses already have an open key for this assessment, or appear twice. No key was generated.",
 )
 DuplicateExternalId = _error(
     409,
     "duplicate_external_id",
-    "Another candidate of this assessment has this `externalId`, or it appears twice. Nothing was stored.",
+    "Another candidate for this assessment has this `externalId`, or it appears twice. Nothing was stored.",
 )
 KeyRedeemed = _error(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
 KeyNotExpired = _error(409, "not_expired", "This key has not expired. Extend it instead.")
@@ -145,8 +149,8 @@ DisclosureOutdated = _error(
 AlreadyRedeemed = _error(
     409,
     "already_redeemed",
-    "This key has already started a session. If you changed computers or lost your workspace, "
-    "ask the hiring team to allow one more start.",
+    "This key has already started a session. If you switched computers or lost your workspace, "
+    "ask the hiring team to allow another start.",
 )
 NotRedeemed = _error(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
 SessionClosed = _error(409, "session_closed", "This session is closed.")

@@ -32,7 +32,7 @@ def record_change(created: str | None = None, prepare: Callable | None = None) -
             with db.atomic():
                 result = view(*args, **kwargs, **prepared)
                 subject = _subject(created, result[created].id) if created else _path_subject(kwargs)
-                AuditEntry.create(organization=caller.organization_id, **_columns(view), **subject)
+                AuditEntry.create(organization=caller.organization_id, **_build_columns(view), **subject)
             return result
 
         return wrapper
@@ -45,7 +45,7 @@ def prepare_entry(view: Callable) -> Callable:
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs, audit_entry=_columns(view))
+        return view(*args, **kwargs, audit_entry=_build_columns(view))
 
     return wrapper
 
@@ -57,7 +57,9 @@ def record_read(view: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = view(*args, **kwargs)
         if isinstance(caller, ApiToken):
-            AuditEntry.create(organization=caller.organization_id, **_columns(view), **_path_subject(kwargs))
+            AuditEntry.create(
+                organization=caller.organization_id, **_build_columns(view), **_path_subject(kwargs)
+            )
         return result
 
     return wrapper
@@ -69,16 +71,16 @@ def record_candidate(key: Any, action: str) -> None:
     AuditEntry.record(key.organization_id, action, Actor.of(key), **subject, request_id=current_id())
 
 
-def _columns(view: Callable) -> dict[str, Any]:
+def _build_columns(view: Callable) -> dict[str, Any]:
     return {
         "action": camel(view.__name__),
         **{f"actor_{name}": value for name, value in Actor.of(caller)._asdict().items()},
         "body_fields": known_fields(),
-        **origin(),
+        **request_origin(),
     }
 
 
-def origin() -> dict[str, Any]:
+def request_origin() -> dict[str, Any]:
     """Return the columns for the client's address and the request ID."""
     # A candidate's address is personal data, and audit entries cannot be erased.
     address = None if isinstance(g.get("caller"), CandidateKey) else request.remote_addr

@@ -46,10 +46,10 @@ def lookup(credential: str) -> Iterator[None]:
     is locked.
     """
     throttle = current_app.extensions.get("credential_throttle")
-    if throttle is None or not credential or credential == g.get("looked_up"):
+    if throttle is None or not credential or credential == g.get("looked_up_credential"):
         yield
         return
-    g.looked_up = credential
+    g.looked_up_credential = credential
     networks = get_networks(request.remote_addr or "")
     # Letter case and whitespace do not make it a different key.
     sender = Sender(networks[0].name, candidate_keys.normalize(credential) or credential)
@@ -89,7 +89,7 @@ class CredentialThrottle:
             return
         usages = (self._usage(network) for network in networks)
         locked = next((usage for usage in usages if usage.used >= usage.limit), None)
-        if locked and not self.accepted.find(sender):
+        if locked and not self.accepted.contains(sender):
             self._record()
             g.rate_limit = locked
             raise locked.error
@@ -127,11 +127,11 @@ class AcceptedSenders:
         """Return whether this process accepted the sender."""
         return sender in self._written
 
-    def find(self, sender: Sender) -> bool:
+    def contains(self, sender: Sender) -> bool:
         """Return whether any process accepted the sender."""
-        if is_accepted := AcceptedSender.is_recorded(*sender):
+        if is_recorded := AcceptedSender.is_recorded(*sender):
             self._written[sender] = date.min
-        return is_accepted
+        return is_recorded
 
     def add(self, sender: Sender) -> None:
         today = clock.now().date()

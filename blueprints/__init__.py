@@ -154,9 +154,9 @@ class Blueprint(flask_smorest.Blueprint):
         self, content: str, description: str, content_type: str = JSON_LINES, *, example: str
     ) -> Callable:
         """Document a file_response()."""
-        shape = {"type": "string", "description": content}
+        schema = {"type": "string", "description": content}
         options = {"content_type": content_type, "description": description, "example": example}
-        document = self.alt_response(200, schema=shape, **options)
+        document = self.alt_response(200, schema=schema, **options)
 
         def decorate(view: Any) -> Any:
             view.success_headers = (*getattr(view, "success_headers", ()), "Content-Disposition")

@@ -150,14 +150,14 @@ def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[li
     """Return a page's rows and the next cursor. Without a limit, return all rows after the query's cursor."""
     newest_first = query.get("order") == "desc"
     if "after" in query:
-        candidates = candidates.after(_position(query["after"]), newest_first)
+        candidates = candidates.after(_find_position(query["after"]), newest_first)
     if "limit" not in query:
         return candidates.rows(newest_first=newest_first), None
     rows = candidates.rows(query["limit"] + 1, query.get("offset", 0), newest_first)
     return split_page(rows, query["limit"])
 
 
-def _position(after: Any) -> Any:
+def _find_position(after: Any) -> Any:
     """Return the cursor, or the key with the id. Raises Invalid."""
     if isinstance(after, Cursor):
         return after

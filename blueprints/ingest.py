@@ -11,7 +11,7 @@ from rules.events.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
-from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
+from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, get_messages, parse_and_load
 
 blp = Blueprint("Events", __name__, description="Events from a candidate's client.")
 
@@ -89,11 +89,11 @@ def ingest_batch(data):
 def _parse_envelope(text, session):
     """Parse one of a batch's envelopes. Return a ReceivedEvent, or the result if it is rejected."""
     try:
-        fields, envelope = load_strict(ENVELOPE, text)
+        fields, envelope = parse_and_load(ENVELOPE, text)
         _check_session_id(session, envelope)
         return ReceivedEvent.of(fields, envelope["ts"], text)
     except (ApiError, ma.ValidationError) as error:
-        return _rejected(_parse_event_id(text), " ".join(reasons(error)))
+        return _rejected(_parse_event_id(text), " ".join(get_messages(error)))
 
 
 def _parse_event_id(text):

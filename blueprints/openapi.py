@@ -86,10 +86,10 @@ def _complete(document: dict[str, Any], app: Flask, json_schema: Callable) -> No
                 _describe_responses(operation, components["schemas"])
                 operation["responses"] = dict(sorted(operation["responses"].items()))
                 for status, schema in getattr(view, "response_schemas", {}).items():
-                    if schema.replayed:
-                        replayed = json_schema(schema.replayed())
-                        _adapt_to_generators(replayed)
-                        operation["responses"][status]["x-replayed"] = replayed
+                    if schema.replay_schema:
+                        replay = json_schema(schema.replay_schema())
+                        _adapt_to_generators(replay)
+                        operation["responses"][status]["x-replayed"] = replay
     components["headers"] = response_headers.get_used_components(document)
 
 

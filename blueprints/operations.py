@@ -75,7 +75,7 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     for status, schema in getattr(view, "response_schemas", {}).items():
         response = operation["responses"][status]
         response["content"]["application/json"]["example"] = response_example(schema)
-        if schema.replayed:
+        if schema.replay_schema:
             response["description"] = (
                 f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) contains `note` instead of `secret`."
             )

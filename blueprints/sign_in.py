@@ -70,7 +70,7 @@ def create_sign_in(data):
     mailbox: repeat the request with one of their ids as `personId`.
     """
     if "token" in data:
-        row, secret = SignIn.start(_find_token(data["token"]), "token", **audit.origin())
+        row, secret = SignIn.start(_find_token(data["token"]), "token", **audit.request_origin())
     else:
         grant = _find_grant(data["grant"])
         people = {person.id: person for person in users_at(grant.address)}
@@ -80,9 +80,9 @@ def create_sign_in(data):
             return {"sign_in": None, "choices": list(people.values())}
         if data["person_id"] not in people:
             raise invalid("personId", "No such active person with this mailbox.")
-        row, secret = grant.use(people[data["person_id"]], **audit.origin())
+        row, secret = grant.use(people[data["person_id"]], **audit.request_origin())
     if previous := SignIn.authenticate(console.presented_secret()):
-        previous.sign_in.end(**audit.origin())
+        previous.sign_in.end(**audit.request_origin())
     after_this_request(lambda response: console.set_cookie(response, secret))
     return {"sign_in": _serialize_sign_in(row, is_current=True), "choices": []}
 
@@ -109,7 +109,7 @@ def sign_out():
 
     Ends this browser's sign-in and deletes its cookie. Returns 404 for a request with a token.
     """
-    or_not_found(caller.sign_in).end(**audit.origin())
+    or_not_found(caller.sign_in).end(**audit.request_origin())
     after_this_request(console.delete_cookie)
     return {"ok": True}
 
@@ -122,7 +122,7 @@ def sign_out_everywhere():
 
     Ends all your sign-ins, including this one. Tokens keep working.
     """
-    count = SignIn.end_all(caller, **audit.origin())
+    count = SignIn.end_all(caller, **audit.request_origin())
     after_this_request(console.delete_cookie)
     return {"ended": count}
 

@@ -44,7 +44,7 @@ def _reads_large_envelopes(**path: Any) -> bool:
     try:
         is_full = request.args.get("detail") == "full"
     except UnicodeDecodeError:
-        return False  # The parser rejects it.
+        return False  # The parser rejects the query.
     return is_full and concurrency.reads_large_session(**path)
 
 
@@ -65,8 +65,8 @@ def get_timeline(query, session_id):
         name: query.get(name) for name in ("kind", "without", "event_id", "source", "actor", "channel")
     }
     is_full, latest_first = query["detail"] == "full", query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _cursor(query), is_full, latest_first, **filters)
-    return {"events": [_event(event) for event in result.events], "next": result.next}
+    result = timeline.page(session, query["limit"], _parse_cursor(query), is_full, latest_first, **filters)
+    return {"events": [_build_event(event) for event in result.events], "next": result.next}
 
 
 @blp.get("/sessions/<id:session_id>/timeline/compact")
@@ -89,7 +89,7 @@ def get_compact_timeline(session_id):
     session = find(Session, session_id)
     batches = timeline.read_compact(session)
     # Join many lines into one chunk, because the server sends each chunk separately.
-    chunks = (b"".join(orjson.dumps(_compact(row)) + b"\n" for row in rows) for rows in batches)
+    chunks = (b"".join(orjson.dumps(_build_compact_event(row)) + b"\n" for row in rows) for rows in batches)
     return file_response(f"timeline-{session.id}.jsonl", chunks)
 
 
@@ -106,7 +106,7 @@ def get_event(session_id, event_id):
     """
     session = find(Session, session_id)
     event = None if UNSTORABLE.search(event_id) else timeline.find_event(session, event_id)
-    return {"event": _event(or_not_found(event))}
+    return {"event": _build_event(or_not_found(event))}
 
 
 @blp.get("/sessions/<id:session_id>/decisions")
@@ -122,7 +122,7 @@ def get_decisions(query, session_id):
     """
     session = find(Session, session_id)
     kinds, latest_first = sorted(DECISION_KINDS), query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _cursor(query), True, latest_first, kind=kinds)
+    result = timeline.page(session, query["limit"], _parse_cursor(query), True, latest_first, kind=kinds)
     decisions = [event | read_decision(event["envelope"]) for event in result.events]
     return {"decisions": decisions, "next": result.next}
 
@@ -189,14 +189,14 @@ def _with_test_result(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"test_result": counts | {"note": row["tests_note"]} if has_result else None}
 
 
-def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:
+def _parse_cursor(query: dict[str, Any]) -> timeline.Cursor | None:
     try:
         return timeline.Cursor.parse(query["after"]) if "after" in query else None
     except ValueError as error:
         raise invalid("after", str(error)) from None
 
 
-def _compact(row: dict[str, Any]) -> dict[str, Any]:
+def _build_compact_event(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["event_id"],
         "ts": format_timestamp(timestamp_from_ns(row["time_ns"])),
@@ -206,7 +206,7 @@ def _compact(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _event(row: dict[str, Any]) -> dict[str, Any]:
+def _build_event(row: dict[str, Any]) -> dict[str, Any]:
     """Add the summary. The envelope is sent as stored, without being parsed."""
     event = row | {"summary": format_summary(row["subject"], row["note"])}
     return event | {"envelope": orjson.Fragment(row["envelope"])} if "envelope" in row else event

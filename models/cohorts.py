@@ -22,7 +22,7 @@ from rules.statistics.cohorts import (
     beaten_and_equal,
     pass_rate,
     percentile,
-    place,
+    placement,
     quartiles,
 )
 
@@ -70,7 +70,7 @@ class Distribution(NamedTuple):
         return {
             "value": api_value(self.own_value, self.metric),
             "value_observations": self.own_observations if has_value else 0,
-        } | place(*self._beaten_and_equal, len(self.values), self.metric, has_value)
+        } | placement(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 
     @property
     def percentile(self) -> float | None:

@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from rules.rows import row_id, row_time
 from schemas import common
-from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
 from schemas.briefs import StructuredBrief
 from schemas.common import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, TOOLS
 from schemas.fields import (
@@ -197,14 +197,14 @@ class Task(Schema):
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
-TaskResponse = shape("TaskResponse", "An assessment's task.", task=Nested(Task, "The task."))
-AssessmentResponse = shape(
+TaskResponse = define_schema("TaskResponse", "An assessment's task.", task=Nested(Task, "The task."))
+AssessmentResponse = define_schema(
     "AssessmentResponse", "One assessment.", assessment=Nested(Assessment, "The assessment.")
 )
-Assessments = shape(
+Assessments = define_schema(
     "Assessments",
     "Assessments, by default oldest first.",
     CursorPageOf,
     assessments=ListOf(Assessment, "Assessments."),
 )
-DeletedAssessment = shape("DeletedAssessment", "The assessment and its keys are deleted.", Deleted)
+DeletedAssessment = define_schema("DeletedAssessment", "The assessment and its keys are deleted.", Deleted)

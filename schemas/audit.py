@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from schemas.base import PageOf, Schema, shape
+from schemas.base import PageOf, Schema, define_schema
 from schemas.fields import Choice, Id, Integer, ListOf, String
 from schemas.queries import Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
@@ -59,4 +59,6 @@ class AuditEntry(Schema):
     )
 
 
-AuditLog = shape("AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))
+AuditLog = define_schema(
+    "AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries.")
+)

@@ -20,7 +20,7 @@ class Schema(ma.Schema):
     # True for responses: only fields with `optional` can be missing.
     always_complete = True
     # The schema of this response's replay (access/idempotency.py), if it differs.
-    replayed: "type[Schema] | None" = None
+    replay_schema: "type[Schema] | None" = None
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -78,7 +78,9 @@ class Deleted(Schema):
     id = Id("Id of the deleted object.")
 
 
-def shape(name: str, description: str, base: type[Schema] = Schema, **declared: ma.fields.Field) -> Any:
+def define_schema(
+    name: str, description: str, base: type[Schema] = Schema, **declared: ma.fields.Field
+) -> Any:
     """Define a schema class without methods, such as a wrapper around one object."""
     return type(name, (base,), {"__doc__": description, **declared})
 

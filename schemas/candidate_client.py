@@ -8,7 +8,7 @@ from marshmallow.validate import Range
 
 from rules.plain_text import storable
 from schemas import common
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.fields import (
     MAX_URL_CHARACTERS,
     Choice,
@@ -86,11 +86,13 @@ class HostedBoot(Body):
     tree_matches = Flag("True if the files are as expected.", example=True, null=True)
 
 
-Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
-HostedBootResponse = shape(
+Verdict = define_schema(
+    "Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok")
+)
+HostedBootResponse = define_schema(
     "HostedBootResponse", "Recorded.", verdict=Nested(Verdict, "For the client's log.")
 )
-Recorded = shape("Recorded", "The report is recorded.", ok=common.ALWAYS_TRUE)
+Recorded = define_schema("Recorded", "The report is recorded.", ok=common.ALWAYS_TRUE)
 
 
 class OpenUpload(Schema):

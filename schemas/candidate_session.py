@@ -7,7 +7,7 @@ import marshmallow as ma
 from rules.integrity.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
 from schemas import common
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.briefs import StructuredBrief
 from schemas.common import EXAMPLE_BRIEF, EXAMPLE_EVENT_ID, EXAMPLE_PUBLIC_KEY
 from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String, Verbatim
@@ -30,7 +30,7 @@ class ConsentQuery(Filter):
 
 
 class Disclosure(Schema):
-    """The disclosure that the candidate agrees to."""
+    """The disclosure that the candidate consents to."""
 
     version = String("Version.", example="2026-11")
     captures = ListOf(String(), "Recorded data.", example=["Commands, with their exit codes"])
@@ -43,10 +43,10 @@ class Disclosure(Schema):
 
 
 class ConsentState(Schema):
-    """The disclosure and the candidate's agreement to it."""
+    """The disclosure and the candidate's consent to it."""
 
-    already_confirmed = Flag("True if the candidate has agreed to this disclosure.", example=False)
-    disclosure_hash = String("Hash to send in the agreement.", example="9f86d081884c7d65")
+    already_confirmed = Flag("True if the candidate has consented to this disclosure.", example=False)
+    disclosure_hash = String("Hash to send with the consent.", example="9f86d081884c7d65")
     disclosure = Nested(Disclosure, "The disclosure.")
     assessment_title = common.ASSESSMENT_TITLE
     org_name = common.ORG_NAME
@@ -56,7 +56,7 @@ class ConsentState(Schema):
 
 
 class NewConsent(Body):
-    """The candidate's agreement."""
+    """The candidate's consent."""
 
     key = KEY
     disclosure_hash = String(
@@ -64,7 +64,7 @@ class NewConsent(Body):
     )
 
 
-Confirmed = shape("Confirmed", "The agreement is recorded.", ok=common.ALWAYS_TRUE)
+Confirmed = define_schema("Confirmed", "The consent is recorded.", ok=common.ALWAYS_TRUE)
 
 
 class NewSession(Body):
@@ -173,7 +173,7 @@ class IngestedEvent(Schema):
     error = String("Reason for the rejection.", example="ts: The date or time does not exist.", optional=True)
 
 
-IngestedBatch = shape(
+IngestedBatch = define_schema(
     "IngestedBatch", "Results for all events.", results=ListOf(IngestedEvent, "In event order.")
 )
 

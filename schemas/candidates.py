@@ -4,7 +4,7 @@ from typing import Any
 
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, PageOf, shape
+from schemas.base import Body, PageOf, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
 from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, After, Filter, PageQuery
@@ -43,7 +43,7 @@ class Candidate(Key):
     assessment_title = common.ASSESSMENT_TITLE
 
 
-Candidates = shape(
+Candidates = define_schema(
     "Candidates",
     "Candidates, oldest first.",
     PageOf,
@@ -75,6 +75,6 @@ class NewDecision(Body):
     reason = Text(2000, "Reason.", load_default=None, example="Careful, well-tested fix.", null=True)
 
 
-CandidateResponse = shape(
+CandidateResponse = define_schema(
     "CandidateResponse", "One candidate.", candidate=Nested(Candidate, "The candidate.")
 )

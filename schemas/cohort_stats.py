@@ -1,7 +1,7 @@
 """Cohort statistics."""
 
 from rules.statistics.cohorts import DIRECTIONS, SMALL_COHORT, SMALL_NOTE
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Integer, ListOf, Nested, Number, String
 from schemas.queries import Filter
 
@@ -90,7 +90,7 @@ class CohortStats(Schema):
     percentiles = Nested(Percentiles, "Only with `sessionId` and at least two sessions.", optional=True)
 
 
-CohortStatistics = shape(
+CohortStatistics = define_schema(
     "CohortStatistics",
     "Statistics.",
     cohort_stats=Nested(CohortStats, "Null without closed sessions.", null=True),

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 
 from rules.statistics.fairness import MIN_DECIDED
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.fields import Dict, Flag, Integer, Line, ListOf, Number, String
 
 MAX_GROUPS = 100
@@ -44,7 +44,7 @@ class GroupComparison(Schema):
     )
 
 
-FairnessReport = shape(
+FairnessReport = define_schema(
     "FairnessReport",
     "Selection rates by group.",
     groups=ListOf(GroupComparison, "Groups by name, excluding suppressed ones."),

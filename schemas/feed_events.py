@@ -3,7 +3,7 @@
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Id, Integer, Nested, Number, String
 from schemas.keys import SESSION_STATUSES, STATUSES
 from schemas.timestamps import Timestamp
@@ -157,7 +157,7 @@ PAYLOADS: dict[str, type[Schema]] = {
 def _event(event_type: str, description: str) -> type[Schema]:
     """Define an event type's schema. Raises KeyError at start if the type has no payload."""
     name = "".join(word.capitalize() for word in event_type.split(".")) + "Event"
-    return shape(
+    return define_schema(
         name,
         description,
         id=Id("Unique id; the `webhook-id` in webhook requests."),

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from schemas.base import Body, PageOf, Schema, shape
+from schemas.base import Body, PageOf, Schema, define_schema
 from schemas.fields import Choice, DocumentedField, Id, Integer, ListOf, Nested
 from schemas.keys import INVITE_STATES, Invite
 from schemas.queries import PageQuery
@@ -81,7 +81,7 @@ class Accommodation(Schema):
     time_limit_minutes = Integer("Resulting time limit in minutes.", example=120, null=True)
 
 
-AccommodationResponse = shape(
+AccommodationResponse = define_schema(
     "AccommodationResponse", "A candidate's time limit.", accommodation=Nested(Accommodation, "Time limit.")
 )
 
@@ -96,11 +96,15 @@ class Delivery(Invite):
     created_at = Timestamp("Time when the message was queued.")
 
 
-DeliveryQuery = shape(
+DeliveryQuery = define_schema(
     "DeliveryQuery",
     "Filters and paging for messages.",
     PageQuery,
     state=Choice(INVITE_STATES, "Only messages in this state."),
 )
-Deliveries = shape("Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages."))
-DeliveryResponse = shape("DeliveryResponse", "One message.", delivery=Nested(Delivery, "The message."))
+Deliveries = define_schema(
+    "Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages.")
+)
+DeliveryResponse = define_schema(
+    "DeliveryResponse", "One message.", delivery=Nested(Delivery, "The message.")
+)

@@ -8,7 +8,7 @@ from rules import candidate_keys
 from rules.rows import row_id, row_json, row_time
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Author, Body, CursorPageOf, Deleted, Schema, camel, shape
+from schemas.base import Author, Body, CursorPageOf, Deleted, Schema, camel, define_schema
 from schemas.fields import Choice, DocumentedField, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
@@ -179,8 +179,8 @@ def serialize_candidate(row: Any, reveals_key: bool) -> dict[str, Any]:
     return serialize_key(row, reveals_key) | {"assessmentTitle": row.assessment_title}
 
 
-Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
-KeyPage = shape(
+Keys = define_schema("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
+KeyPage = define_schema(
     "KeyPage", "Candidate keys, by default oldest first.", CursorPageOf, keys=ListOf(Key, "Keys.")
 )
-RevokedKey = shape("RevokedKey", "The key is revoked.", Deleted)
+RevokedKey = define_schema("RevokedKey", "The key is revoked.", Deleted)

@@ -5,7 +5,7 @@ from rules.retention import MAX_DAYS, MIN_DAYS
 from rules.roles import ROLES
 from schemas import common
 from schemas.analytics import ProxyUse
-from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
 from schemas.candidate_session import Disclosure
 from schemas.fields import Choice, Email, Id, Integer, Line, LineList, ListOf, Nested, Reference, String
 from schemas.queries import Filter, QueryInteger
@@ -41,7 +41,7 @@ class Organization(Schema):
     created_at = Timestamp("Time of creation.")
 
 
-OrganizationResponse = shape(
+OrganizationResponse = define_schema(
     "OrganizationResponse", "One organization.", org=Nested(Organization, "The organization.")
 )
 
@@ -83,10 +83,10 @@ class Settings(SettingsUpdate):
     disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
 
 
-SettingsResponse = shape(
+SettingsResponse = define_schema(
     "SettingsResponse", "The organization's settings.", settings=Nested(Settings, "The settings.")
 )
-DisclosureResponse = shape(
+DisclosureResponse = define_schema(
     "DisclosureResponse",
     "The disclosure that candidates consent to.",
     disclosure=Nested(Disclosure, "The disclosure."),
@@ -163,19 +163,19 @@ class ReplayedToken(Schema):
 class CreatedToken(Schema):
     """A new API token with its secret, which is returned only once."""
 
-    replayed = ReplayedToken
+    replay_schema = ReplayedToken
 
     token = Nested(Token, "The token's details.")
     secret = String("The secret, to send as `Authorization: Bearer`.", example="psk_live_" + "0" * 36)
 
 
-Tokens = shape(
+Tokens = define_schema(
     "Tokens",
     "API tokens, by default oldest first.",
     CursorPageOf,
     tokens=ListOf(Token, "Tokens that are not revoked."),
 )
-RevokedToken = shape("RevokedToken", "The token is revoked.", Deleted)
+RevokedToken = define_schema("RevokedToken", "The token is revoked.", Deleted)
 
 
 class CallingPerson(Schema):

@@ -1,7 +1,7 @@
 """An organization's people."""
 
 from rules.roles import ROLES
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
 from schemas.keys import Invite
 from schemas.timestamps import Timestamp
@@ -46,6 +46,8 @@ class Person(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-People = shape("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
-PersonResponse = shape("PersonResponse", "One person.", person=Nested(Person, "The person."))
-DeletedPerson = shape("DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted)
+People = define_schema("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
+PersonResponse = define_schema("PersonResponse", "One person.", person=Nested(Person, "The person."))
+DeletedPerson = define_schema(
+    "DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted
+)

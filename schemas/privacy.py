@@ -1,7 +1,7 @@
 """A candidate's stored data, and the receipt for its erasure."""
 
 from schemas import common
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String
 from schemas.keys import STATUSES
 from schemas.timestamps import Timestamp
@@ -45,7 +45,7 @@ class CandidateData(Schema):
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
 
 
-ErasureRequest = shape(
+ErasureRequest = define_schema(
     "ErasureRequest",
     "The erasure request.",
     erasure_requested_at=Timestamp("Time of the first request."),
@@ -64,6 +64,6 @@ class Receipt(Schema):
     counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 
-ErasureResponse = shape(
+ErasureResponse = define_schema(
     "ErasureResponse", "The receipt for an erasure.", receipt=Nested(Receipt, "The receipt.")
 )

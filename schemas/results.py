@@ -7,7 +7,7 @@ from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common, queries
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import STATUSES
 from schemas.queries import Filter, Limit
@@ -105,7 +105,7 @@ class Result(Schema):
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced")
 
 
-Results = shape(
+Results = define_schema(
     "Results",
     "A page of results.",
     results=ListOf(Result, "Results."),

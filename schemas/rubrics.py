@@ -2,7 +2,7 @@
 
 from marshmallow.validate import Range
 
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, Pattern, String, Text
 from schemas.timestamps import Timestamp
 
@@ -62,6 +62,6 @@ class Rubric(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-RubricResponse = shape("RubricResponse", "One rubric.", rubric=Nested(Rubric, "The rubric."))
-Rubrics = shape("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
-DeletedRubric = shape("DeletedRubric", "The rubric is deleted.", Deleted)
+RubricResponse = define_schema("RubricResponse", "One rubric.", rubric=Nested(Rubric, "The rubric."))
+Rubrics = define_schema("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
+DeletedRubric = define_schema("DeletedRubric", "The rubric is deleted.", Deleted)

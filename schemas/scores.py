@@ -1,6 +1,6 @@
 """A session's scores."""
 
-from schemas.base import Author, Body, Deleted, Schema, shape
+from schemas.base import Author, Body, Deleted, Schema, define_schema
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, String, Text
 from schemas.queries import Filter, QueryInteger
@@ -66,8 +66,10 @@ class Score(Schema):
     )
 
 
-ScoreResponse = shape("ScoreResponse", "One score.", score=Nested(Score, "The reviewer's current score."))
-WithdrawnScore = shape("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
+ScoreResponse = define_schema(
+    "ScoreResponse", "One score.", score=Nested(Score, "The reviewer's current score.")
+)
+WithdrawnScore = define_schema("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
 
 
 class ScoredCriterion(Criterion):

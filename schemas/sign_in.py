@@ -5,7 +5,7 @@ import marshmallow as ma
 from rules.roles import ROLES
 from rules.sign_ins import METHODS
 from schemas import common
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, Reference, String
 from schemas.org import Me
 from schemas.timestamps import Timestamp
@@ -65,18 +65,18 @@ class SignInChoice(Schema):
     role = Choice(ROLES, "Role in that organization.", example="reviewer")
 
 
-SignInResult = shape(
+SignInResult = define_schema(
     "SignInResult",
     "The sign-in, or the people to choose from.",
     sign_in=Nested(SignIn, "The new sign-in; null without a `personId`.", null=True),
     choices=ListOf(SignInChoice, "People with the grant's mailbox, one per organization."),
 )
-SignIns = shape("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
-SignedOut = shape("SignedOut", "The sign-in has ended.", ok=common.ALWAYS_TRUE)
-SignedOutEverywhere = shape(
+SignIns = define_schema("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
+SignedOut = define_schema("SignedOut", "The sign-in has ended.", ok=common.ALWAYS_TRUE)
+SignedOutEverywhere = define_schema(
     "SignedOutEverywhere", "All your sign-ins have ended.", ended=Integer("Number of sign-ins.", example=2)
 )
-SignInEmailQueued = shape(
+SignInEmailQueued = define_schema(
     "SignInEmailQueued",
     "The response is the same if no such person exists.",
     ok=common.ALWAYS_TRUE,

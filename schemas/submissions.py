@@ -1,6 +1,6 @@
 """Candidates' submissions, and the final diff."""
 
-from schemas.base import PageOf, Schema, shape
+from schemas.base import PageOf, Schema, define_schema
 from schemas.common import EXAMPLE_SHA
 from schemas.fields import Choice, Flag, Integer, ListOf, Nested, String
 from schemas.timestamps import Timestamp
@@ -98,13 +98,13 @@ class BundleListing(Schema):
     problem = String("Reason why the list is incomplete; null if complete.", null=True)
 
 
-ReceivedSubmission = shape(
+ReceivedSubmission = define_schema(
     "ReceivedSubmission", "The submission is stored.", submission=Nested(Submission, "The submission.")
 )
-Submissions = shape(
+Submissions = define_schema(
     "Submissions", "A session's submissions.", submissions=ListOf(SubmissionWithClaims, "Oldest first.")
 )
-FinalDiff = shape(
+FinalDiff = define_schema(
     "FinalDiff",
     "The submission's changes, by path.",
     PageOf,

@@ -7,7 +7,7 @@ import marshmallow as ma
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.metrics import commands
 from schemas import common
-from schemas.base import PageOf, Schema, shape
+from schemas.base import PageOf, Schema, define_schema
 from schemas.candidate_session import Envelope
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import (
@@ -54,7 +54,9 @@ class SessionQuery(PageQuery):
     updated_after = UPDATED_AFTER
 
 
-Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(SessionSummary, "Sessions."))
+Sessions = define_schema(
+    "Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(SessionSummary, "Sessions.")
+)
 
 
 class Cursor(String):
@@ -126,7 +128,7 @@ class Timeline(Schema):
     )
 
 
-EventResponse = shape(
+EventResponse = define_schema(
     "EventResponse", "One event.", event=Nested(TimelineEvent, "The event, as with `detail=full`.")
 )
 

@@ -1,7 +1,7 @@
 """The caller's to-do lists."""
 
 from schemas import common
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
 from schemas.invitations import KINDS
 from schemas.queries import Filter, Limit
@@ -78,7 +78,7 @@ class FailingWebhook(Schema):
 
 def _todo_list(name: str, description: str, entry: type[Schema]) -> Nested:
     """Declare a to-do list."""
-    todo_list = shape(
+    todo_list = define_schema(
         name,
         description,
         count=Integer("Number of entries, including entries beyond `limit`.", example=3),

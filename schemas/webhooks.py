@@ -2,7 +2,7 @@
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
 from schemas import common
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp
@@ -81,7 +81,7 @@ class Webhook(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-WebhookResponse = shape("WebhookResponse", "One webhook.", webhook=Nested(Webhook, "The webhook."))
+WebhookResponse = define_schema("WebhookResponse", "One webhook.", webhook=Nested(Webhook, "The webhook."))
 
 
 class ReplayedWebhook(Schema):
@@ -94,14 +94,14 @@ class ReplayedWebhook(Schema):
 class WebhookWithSecret(Schema):
     """A webhook with its secret, which is shown only once."""
 
-    replayed = ReplayedWebhook
+    replay_schema = ReplayedWebhook
 
     webhook = Nested(Webhook, "The webhook.")
     secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
 
 
-Webhooks = shape("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))
-DeletedWebhook = shape("DeletedWebhook", "The webhook is deleted.", Deleted)
+Webhooks = define_schema("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))
+DeletedWebhook = define_schema("DeletedWebhook", "The webhook is deleted.", Deleted)
 
 
 class HookDeliveryQuery(PageQuery):
@@ -132,9 +132,9 @@ class HookDelivery(Schema):
     created_at = Timestamp("Time when the delivery was queued.")
 
 
-HookDeliveryResponse = shape(
+HookDeliveryResponse = define_schema(
     "HookDeliveryResponse", "One delivery.", delivery=Nested(HookDelivery, "The delivery.")
 )
-HookDeliveries = shape(
+HookDeliveries = define_schema(
     "HookDeliveries", "Deliveries, oldest first.", PageOf, deliveries=ListOf(HookDelivery, "Deliveries.")
 )

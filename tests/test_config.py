@@ -74,7 +74,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
     ],
 )  # fmt: skip
-def test_an_invalid_value_is_rejected_with_the_expected_one(name, values):
+def test_invalid_values_are_rejected_with_a_one_line_message(name, values):
     for value in values:
         with pytest.raises(config.InvalidSetting) as error:
             config.load({name: value})

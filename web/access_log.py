@@ -13,7 +13,7 @@ from typing import Any
 
 import uuid_utils
 
-from web.log_masking import masked
+from web.log_masking import mask_secrets
 
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 IP_ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,47}", re.ASCII)
@@ -195,6 +195,6 @@ class _ResponseBody:
 
 def _request_id(header: str | None) -> str:
     """Return the ID from the proxy or client if it is safe to log, otherwise a new one."""
-    if header and SAFE_REQUEST_ID.fullmatch(header) and masked(header) == header:
+    if header and SAFE_REQUEST_ID.fullmatch(header) and mask_secrets(header) == header:
         return header
     return str(uuid_utils.uuid7())

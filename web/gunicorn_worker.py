@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with limits for silent clients, a graceful stop, and this API's error responses.
+"""gunicorn's threaded worker, with timeouts for idle clients, a graceful stop, and this API's error responses.
 
 The overrides are tested in tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
 tests/live/test_start_and_stop.py and tests/hostile/test_sockets.py.
@@ -22,7 +22,7 @@ import config
 from errors import HTTP_ERRORS
 from web import access_log, log_format
 
-SILENCE_SECONDS = 10
+SOCKET_TIMEOUT_SECONDS = 10
 LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
 # Connections are shut down this long before gunicorn kills the process, so their requests have time to finish.
@@ -47,9 +47,9 @@ class Log(Logger):
             handler.setFormatter(formatter)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log the current exception, without a traceback if a client exceeded SILENCE_SECONDS."""
+        """Log the current exception, without a traceback if a client exceeded SOCKET_TIMEOUT_SECONDS."""
         if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.debug("Closed a silent connection.")
+            self.debug("Closed an idle connection.")
         else:
             super().exception(msg, *args, **kwargs)
 
@@ -61,7 +61,7 @@ class WebWorker(ThreadWorker):
 
     def handle(self, conn: TConn) -> Any:
         """Serve a request in a worker thread. Return true if the connection stays open."""
-        limit_silence(conn.sock)
+        set_socket_timeouts(conn.sock)
         self.in_flight.add(conn)
         try:
             stays_open = super().handle(conn)
@@ -126,14 +126,14 @@ class WebWorker(ThreadWorker):
                 self.log.debug("The client disconnected before its error response.")
 
 
-def limit_silence(sock: socket.socket) -> None:
-    """Limit each receive and each send to SILENCE_SECONDS.
+def set_socket_timeouts(sock: socket.socket) -> None:
+    """Set the timeout of each receive and each send to SOCKET_TIMEOUT_SECONDS.
 
     Uses kernel timeouts, because gunicorn resets Python's `settimeout` for each request.
     """
-    limit = struct.pack("@ll", SILENCE_SECONDS, 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    timeout = struct.pack("@ll", SOCKET_TIMEOUT_SECONDS, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
 
 def status_for(exc: Exception) -> int:

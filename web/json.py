@@ -57,24 +57,24 @@ def body_limit(max_bytes: int) -> Callable:
     return decorate
 
 
-def load_strict(schema: ma.Schema, text: str) -> tuple[dict, dict]:
+def parse_and_load(schema: ma.Schema, text: str) -> tuple[dict, dict]:
     """Parse `text` strictly and validate it. Returns the object as sent and as loaded by the schema.
 
     Raises NotJson, TooManyValues, Invalid or marshmallow's ValidationError.
     """
-    fields = _strict_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
+    fields = _parse_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
     return fields, schema.load(fields)
 
 
-def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
+def parse_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
     """Parse the JSON object in `body` (R27). Raises NotJson, TooManyValues or Invalid.
 
     verbatim -- fields that are stored as sent, and can contain NUL, lone surrogates and numbers of any size
     """
-    return _strict_object(decode(body), verbatim, max_values)
+    return _parse_object(decode(body), verbatim, max_values)
 
 
-def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
+def _parse_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
     if find_excess(text, max_values) is not None:
         raise TooManyValues(f"The JSON has more than {max_values} values.")
     value = _parse(text)
@@ -82,7 +82,7 @@ def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dic
         raise NotJson(NOT_AN_OBJECT)
     # Check each value only if the document can contain an invalid one.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH or _HUGE_NUMBER.search(text):
-        _check(value, [], False, verbatim)
+        _check_values(value, [], False, verbatim)
     return value
 
 
@@ -125,7 +125,7 @@ STRICT = json.JSONDecoder(object_pairs_hook=_unique_fields, parse_constant=_reje
 LENIENT = json.JSONDecoder(parse_int=str)
 
 
-def _check(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str, ...]) -> None:
+def _check_values(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str, ...]) -> None:
     """Check every value in `node`, which is at `path`. For verbatim values, check only the depth."""
     if len(path) >= MAX_DEPTH:
         raise NotJson(TOO_DEEP)
@@ -135,7 +135,7 @@ def _check(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str
             _check_scalar(name, path)
         path.append(name)
         if isinstance(child, (dict, list)):
-            _check(child, path, is_exempt, verbatim)
+            _check_values(child, path, is_exempt, verbatim)
         elif not is_exempt:
             _check_scalar(child, path)
         path.pop()
@@ -178,34 +178,34 @@ def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]
 
 def _find_field(text: str, name: str) -> int:
     """Find the position of array field `name` in the outermost object."""
-    mark, at = _punctuation(text, 0)
+    mark, at = _match_punctuation(text, 0)
     if mark != "{":
         raise NotJson(NOT_AN_OBJECT)
     while not text.startswith("}", at):
         field, at = LENIENT.raw_decode(text, at)
-        _, at = _punctuation(text, at)
+        _, at = _match_punctuation(text, at)
         if field == name and text.startswith("[", at):
             return at
-        _, at = _punctuation(text, LENIENT.raw_decode(text, at)[1])
+        _, at = _match_punctuation(text, LENIENT.raw_decode(text, at)[1])
     raise invalid(name, "Must be a list.")
 
 
 def _split_array_at(text: str, at: int, max_entries: int) -> tuple[list[str], int]:
     """Split the array at `at`. Return its entries and the position after it."""
     entries: list[str] = []
-    _, at = _punctuation(text, at)
+    _, at = _match_punctuation(text, at)
     while not text.startswith("]", at):
         if len(entries) == max_entries:
             raise BatchTooLarge(f"A batch can contain at most {max_entries} entries. Send several batches.")
         start, at = at, LENIENT.raw_decode(text, at)[1]
         entries.append(text[start:at])
-        mark, at = _punctuation(text, at)
+        mark, at = _match_punctuation(text, at)
         if mark != ("" if text.startswith("]", at) else ","):
             raise NotJson()
     return entries, at + 1
 
 
-def _punctuation(text: str, at: int) -> tuple[str, int]:
+def _match_punctuation(text: str, at: int) -> tuple[str, int]:
     """Return the punctuation at `at`, if any, and the position of the next value."""
     match = _PUNCTUATION.match(text, at)
     assert match is not None  # The pattern matches an empty string.
@@ -227,10 +227,10 @@ class Parser(FlaskParser):
         if name := getattr(schema, "split_list", None):
             # The view parses each entry, so one invalid entry does not reject the batch.
             entries, rest = split_batch(text, name, schema.max_entries)
-            strict_object(rest.encode())
+            parse_object(rest.encode())
             return {name: entries}
         max_values = getattr(schema, "max_values", MAX_VALUES)
-        g.text, g.body = text, _strict_object(text, getattr(schema, "verbatim", ()), max_values)
+        g.text, g.body = text, _parse_object(text, getattr(schema, "verbatim", ()), max_values)
         check_body(schema, g.body)
         return g.body
 
@@ -246,7 +246,7 @@ class Parser(FlaskParser):
 
     def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> NoReturn:
         # webargs groups messages by location (json, query), which is not part of the path.
-        details = chain.from_iterable(flatten(messages) for messages in error.messages.values())
+        details = chain.from_iterable(flatten_messages(messages) for messages in error.messages.values())
         raise Invalid(details=list(islice(details, MAX_DETAILS)))
 
 
@@ -276,26 +276,30 @@ def reject_body() -> None:
     """Reject body fields for an operation without a body (R35). Ignores a body that is not a JSON object."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
-            reject_fields(strict_object(read_body(request)))
+            reject_fields(parse_object(read_body(request)))
 
 
-def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
+def flatten_messages(messages: Any, path: tuple = ()) -> Iterator[dict]:
     """Flatten marshmallow's nested messages to `{"path": [...], "message": "..."}`."""
     if isinstance(messages, dict):
         for name, inner in messages.items():
-            yield from flatten(inner, path if name == "_schema" else (*path, name))
+            yield from flatten_messages(inner, path if name == "_schema" else (*path, name))
     elif isinstance(messages, list):
         for inner in messages:
-            yield from flatten(inner, path)
+            yield from flatten_messages(inner, path)
     else:
         yield {"path": list(path), "message": str(messages)}
 
 
-def reasons(error: ApiError | ma.ValidationError) -> list[str]:
+def get_messages(error: ApiError | ma.ValidationError) -> list[str]:
     """Return an error's messages, such as `ts: This is not an RFC 3339 time.`"""
     if isinstance(error, ApiError) and not error.details:
         return [error.message]
-    details = error.details if isinstance(error, ApiError) else islice(flatten(error.messages), MAX_DETAILS)
+    details = (
+        error.details
+        if isinstance(error, ApiError)
+        else islice(flatten_messages(error.messages), MAX_DETAILS)
+    )
     return [f"{'.'.join(map(str, detail['path']))}: {detail['message']}" for detail in details or ()]
 
 

@@ -31,10 +31,10 @@ class Worker:
         self._sender_count = settings["WORKER_SENDERS"]
         transport = create_transport(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         deliver = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
-        self._emails = self._new_senders(Delivery, deliver, "emails")
+        self._emails = self._create_senders(Delivery, deliver, "emails")
         networks = settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
         post = partial(webhooks.deliver, allowed_networks=networks)
-        self._webhooks = self._new_senders(WebhookDelivery, post, "webhooks")
+        self._webhooks = self._create_senders(WebhookDelivery, post, "webhooks")
         self._erased_pages = privacy.ErasedPages()
         self._minute: datetime | None = None
         self._day: date | None = None
@@ -43,7 +43,7 @@ class Worker:
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
-    def _new_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
+    def _create_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
         return Senders(self._loop, queue, deliver, self._sender_count, lambda: self._heart.beat(task))
 
     def run(self, ready_fd: int | None = None) -> None:

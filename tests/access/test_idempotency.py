@@ -91,7 +91,7 @@ def test_a_key_cannot_be_reused_for_a_different_request(reviewer, path, body):
     assert Assessment.select().count() == 1
 
 
-def test_each_credential_has_its_own_keys(app, reviewer, neighbour, organization):
+def test_keys_are_scoped_to_the_credential(app, reviewer, neighbour, organization):
     colleague = Caller.reviewer(app, organization)
     responses = [post(caller) for caller in (reviewer, colleague, neighbour)]
     assert len({response.json["assessment"]["id"] for response in responses}) == 3

@@ -1,4 +1,4 @@
-"""The order of signed events, and its anomalies."""
+"""The order of signed events, and anomalies in their chain."""
 
 import random
 import time
@@ -57,7 +57,7 @@ def test_links_with_the_same_signature_are_grouped():
 @pytest.mark.parametrize(
     ("pairs", "first"), [("aa", "a"), ("ab ba", "a"), ("a xz yx zy ba", "x"), ("ty xy yx", "t")]
 )
-def test_a_cycle_loses_no_links(pairs, first):
+def test_cycles_do_not_lose_links(pairs, first):
     chain = links(pairs)
     chain_order = order_chain(chain)
     assert sorted(chain_order.order) == list(range(len(chain)))
@@ -80,7 +80,7 @@ def test_long_chains_take_linear_time(sig, prev_sig):
     chain = []
     for seq in range(10_000):
         numbers = (seq, seq - 1 if seq else "", (seq - 1) % 10_000)
-        chain.append(SignedLink.of(seq, seq, sig.format(*numbers), prev_sig.format(*numbers)))
+        chain.append(SignedLink.from_signatures(seq, seq, sig.format(*numbers), prev_sig.format(*numbers)))
     random.Random(1).shuffle(chain)
     start = time.process_time()
     assert len(order_chain(chain).order) == 10_000
