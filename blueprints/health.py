@@ -69,7 +69,7 @@ def get_readiness(query):
     applied, and bundles can be stored; otherwise 503 with the state of each part. `deep=1` also checks the worker. Use
     it only for monitoring: the service responds to requests even without a worker.
     """
-    parts = current_app.extensions["readiness"].parts(deep=query["deep"] == 1)
+    parts = current_app.extensions["readiness"].check(deep=query["deep"] == 1)
     if set(parts.values()) != {OK}:
         raise NotReady(parts=parts)
     return {"status": "ready", "parts": parts}

@@ -79,7 +79,7 @@ def ingest_batch(data):
     Up to 500 envelopes. The result of each is `created`, `skipped` (the id already exists), `late` (stored but not
     counted), or `rejected` with the reason. All accepted events are stored together.
     """
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     entries = [_read(text, session) for text in data["events"]]
     results = iter(_append(session, [entry for entry in entries if isinstance(entry, ReceivedEvent)]))
     return {"results": [next(results) if isinstance(entry, ReceivedEvent) else entry for entry in entries]}

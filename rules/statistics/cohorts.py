@@ -87,8 +87,8 @@ def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple
     return beaten, up_to - below - 1
 
 
-def place(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:
-    """Return a session's place by value among the other sessions; all fields are None without a value.
+def ranking(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:
+    """Return a session's rank among the other sessions. All fields are None without a value.
 
     beaten, equal -- numbers of other sessions with a strictly worse or equal value
     n -- number of sessions with a value, including this session

@@ -8,7 +8,7 @@ from response_checks import error_paths
 from statements import capture_queries
 
 from models import db
-from models.heartbeats import Heart
+from models.heartbeats import HeartbeatRecorder
 from ops import readiness
 from storage import FolderStorage
 
@@ -86,7 +86,7 @@ def test_a_worker_is_required_once_work_is_queued(clock, organization, worker_st
 
 
 def test_a_worker_is_not_running_after_three_minutes_without_a_heartbeat(clock, worker_state):
-    Heart(is_continuous=True).beat("emails")
+    HeartbeatRecorder(is_continuous=True).record("emails")
     clock.fixed += timedelta(minutes=2, seconds=59)
     assert worker_state() == (200, "ok")
     clock.fixed += timedelta(seconds=1)
@@ -105,13 +105,13 @@ def test_a_worker_started_by_cron_must_run_every_hour(worker, clock, organizatio
 
 
 def test_a_worker_with_a_hanging_task_is_stalled(clock, worker_state):
-    heart = Heart(is_continuous=True)
+    heartbeats = HeartbeatRecorder(is_continuous=True)
     for task in ("emails", "seal"):
-        heart.beat(task)
+        heartbeats.record(task)
     for _ in range(10):
         assert worker_state() == (200, "ok")
         clock.fixed += timedelta(minutes=1)
-        heart.beat("emails")
+        heartbeats.record("emails")
     assert worker_state() == (503, "stalled")
 
 
