@@ -53,7 +53,7 @@ def only(view: Callable) -> Callable:
     @raises(ForeignOrigin, HttpsRequired)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not sign_ins.is_possible_at(current_app.config["BASE_URL"]):
+        if not sign_ins.is_secure_context(current_app.config["BASE_URL"]):
             raise HttpsRequired()
         require_console()
         check_query((), is_reported=False)

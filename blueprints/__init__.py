@@ -85,7 +85,7 @@ def split_page(rows: list, limit: int | None) -> tuple[list, str | None]:
     """Split limit + 1 rows into the page's rows and the next page's cursor."""
     if limit is None or len(rows) <= limit:
         return rows, None
-    return rows[:limit], str(Cursor.of(rows[limit - 1]))
+    return rows[:limit], str(Cursor.from_row(rows[limit - 1]))
 
 
 def located(view: Callable) -> Callable:

@@ -36,7 +36,7 @@ def get_sign_in_methods():
         me = None
     return {
         "methods": [name for name, is_configured in methods.items() if is_configured],
-        "https_required": not sign_ins.is_possible_at(setting("BASE_URL")),
+        "https_required": not sign_ins.is_secure_context(setting("BASE_URL")),
         "console_url": f"{setting('BASE_URL')}/console",
         "me": me,
     }

@@ -12,7 +12,7 @@ import uuid_utils.compat
 from errors import CONFLICTS, ApiError, NotFound, invalid
 from models.database import Query, db, for_update, is_postgres
 from models.fields import UUIDField
-from rules.timestamps import format_timestamp, readable_time
+from rules.timestamps import format_timestamp, parse_stored_time
 
 
 class Clock:
@@ -44,7 +44,7 @@ class TimestampField(peewee.Field):
         return format_timestamp(value)
 
     def python_value(self, value: Any) -> datetime | None:
-        return None if value is None else readable_time(value)
+        return None if value is None else parse_stored_time(value)
 
 
 class BytesField(peewee.BlobField):

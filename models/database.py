@@ -19,7 +19,7 @@ from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
 import errors
-from rules.timestamps import UNREADABLE_TIME
+from rules.timestamps import MALFORMED_TIME
 
 LOCK_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 5
@@ -61,7 +61,7 @@ def _cast_time(text: str | None, cursor: Any) -> Any:
     try:
         return psycopg2.extensions.PYDATETIMETZ(text, cursor)
     except (ValueError, OverflowError):
-        return UNREADABLE_TIME
+        return MALFORMED_TIME
 
 
 def _parse_json(text: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import peewee
 
-from rules.rows import UNREADABLE_ID
+from rules.rows import MALFORMED_ID
 
 
 class _TolerantField(peewee.Field):
@@ -43,7 +43,7 @@ class TextField(_TolerantField, peewee.TextField):
 
 
 class UUIDField(_TolerantField, peewee.UUIDField):
-    unreadable = UNREADABLE_ID
+    unreadable = MALFORMED_ID
 
 
 class JSONField(_TolerantField, peewee.JSONField):

@@ -8,7 +8,7 @@ from models import sql
 from models.base import clock
 from models.keys import CandidateKey
 from models.sessions import Session
-from rules.result_cursors import FITS, ResultCursor
+from rules.result_cursors import VALUE_CHECKS, ResultCursor
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
 
@@ -20,7 +20,7 @@ class Sort(NamedTuple):
     """A sort order.
 
     value -- the SQL expression; results without a value are last
-    kind -- a key of `FITS`
+    kind -- a key of `VALUE_CHECKS`
     """
 
     value: str
@@ -123,7 +123,7 @@ class ResultList:
     def accepts(self, cursor: ResultCursor) -> bool:
         """Return whether a cursor came from this list."""
         kind = "none" if cursor.group else SORTS[self.sort].kind
-        return (cursor.sort, cursor.order) == (self.sort, self.order) and FITS[kind](cursor.value)
+        return (cursor.sort, cursor.order) == (self.sort, self.order) and VALUE_CHECKS[kind](cursor.value)
 
     @property
     def _hides_scores(self) -> bool:

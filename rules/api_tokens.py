@@ -20,16 +20,16 @@ def generate() -> str:
     return PREFIX + secret + _checksum(secret)
 
 
-def is_well_formed(text: str) -> bool:
-    """Check format and checksum. Rejects a mistyped token without a query."""
-    if not _FORMAT.fullmatch(text):
+def is_well_formed(token: str) -> bool:
+    """Check format and checksum. Rejects mistyped tokens without a query."""
+    if not _FORMAT.fullmatch(token):
         return False
-    secret, checksum = text[len(PREFIX) : -_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    secret, checksum = token[len(PREFIX) : -_CHECKSUM_LENGTH], token[-_CHECKSUM_LENGTH:]
     return hmac.compare_digest(checksum, _checksum(secret))
 
 
 def fingerprint(token: str) -> str:
-    """Return the stored SHA-256 in hex; a plain hash is enough for 178 random bits."""
+    """Return the token's SHA-256 in hex, as stored. 178 random bits need no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

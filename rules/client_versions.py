@@ -7,7 +7,7 @@ _VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?
 
 
 def check_version(version: str, oldest: str | None, latest: str | None) -> dict[str, Any]:
-    """Build the response of the version check. An unparsable version passes."""
+    """Build the version check response. Versions that cannot be parsed pass."""
     required = _is_older(version, oldest)
     recommended = required or _is_older(version, latest)
     message = f"A newer client is available: {latest}." if recommended else ""
@@ -23,12 +23,12 @@ def check_version(version: str, oldest: str | None, latest: str | None) -> dict[
 
 
 def parse_version(text: str) -> tuple[int, int, int, bool] | None:
-    """Parse a sortable version; the last item is false for a preview (`v1.10.0-rc.1`)."""
+    """Parse a version into a sortable tuple. The last item is False for a pre-release (`v1.10.0-rc.1`)."""
     match = _VERSION.fullmatch(text.strip())
     if not match:
         return None
-    major, minor, patch, preview = match.groups()
-    return int(major), int(minor), int(patch or 0), preview is None
+    major, minor, patch, prerelease = match.groups()
+    return int(major), int(minor), int(patch or 0), prerelease is None
 
 
 def _is_older(version: str, other: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""List cursors: a row's position by creation time and id."""
+"""List cursors: a row's position, given by its creation time and id."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from rules.rows import row_id
-from rules.timestamps import readable_time
+from rules.timestamps import parse_stored_time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TEXT = re.compile(r"([0-9]{1,16})\.([0-9a-f]{32})", re.ASCII)
+_FORMAT = re.compile(r"([0-9]{1,16})\.([0-9a-f]{32})", re.ASCII)
 
 
 class Cursor(NamedTuple):
-    """A row's position in a list; its text is `<microseconds since 1970>.<id>`."""
+    """A row's position in a list, serialized as `<microseconds since 1970>.<id>`."""
 
     created_at: datetime
     id: UUID
@@ -22,15 +22,15 @@ class Cursor(NamedTuple):
         return f"{(self.created_at - _EPOCH) // timedelta(microseconds=1)}.{self.id.hex}"
 
     @classmethod
-    def of(cls, row: Any) -> "Cursor":
-        """Return the position of an instance, a named tuple or a dictionary."""
+    def from_row(cls, row: Any) -> "Cursor":
+        """Create a cursor from a model instance, named tuple or dictionary."""
         created_at, id = (row[name] if isinstance(row, dict) else getattr(row, name) for name in cls._fields)
-        return cls(readable_time(created_at), row_id(id) or UUID(int=0))
+        return cls(parse_stored_time(created_at), row_id(id) or UUID(int=0))
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
         """Parse a cursor. Raises ValueError."""
-        match = _TEXT.fullmatch(text)
+        match = _FORMAT.fullmatch(text)
         if match is None:
             raise ValueError("Must be the `next` of an earlier page.")
         return cls(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]))

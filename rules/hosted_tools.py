@@ -5,8 +5,8 @@ from typing import Any
 
 from rules.events.envelopes import label
 
-# By prefix of the providers' tool types: the name that an assessment allows. Anthropic's types end in a date, such as
-# `web_search_20250305`.
+# Prefix of a provider's tool type to the name used in an assessment's allowlist. Anthropic's types end in a date, such
+# as `web_search_20250305`.
 HOSTED_TOOLS = {
     "web_search": "web_search",
     "web_fetch": "web_fetch",
@@ -29,9 +29,9 @@ _CLIENT_TOOLS = {
 
 
 def rejected_tool(provider: str, tool_type: Any, allowed: list[str]) -> str | None:
-    """Return the tool's name if it must not be forwarded; None if it runs on the client or is allowed.
+    """Return the tool's name if the request must be rejected, or None if it runs on the client or is allowed.
 
-    Treats unknown types as hosted.
+    Unknown types are treated as hosted.
     """
     if tool_type is None and provider == "anthropic":
         return None

@@ -1,4 +1,4 @@
-"""Text for people: single lines, excerpts, counts, dates and durations."""
+"""Format human-readable text: single lines, excerpts, counts, dates and durations."""
 
 import re
 from datetime import UTC, datetime
@@ -6,14 +6,14 @@ from typing import Any
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-# Direction overrides in a name would reorder the rest of the line.
+# Bidirectional overrides in a name would reorder the rest of the line.
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
-# PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
+# PostgreSQL cannot store NUL, and UTF-8 cannot encode lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BLANKS = dict.fromkeys(filter(lambda code: chr(code).isspace(), range(0x3001)), " ")
-# Characters that `event_line` reads per returned character: some are whitespace or escape codes.
+# `event_line` reads this many input characters per output character: some are whitespace or escape codes.
 _READ_FACTOR = 8
 
 
@@ -23,8 +23,8 @@ def one_line(text: str, max_characters: int) -> str:
     return line if len(line) <= max_characters else line[: max_characters - 3].rstrip() + "..."
 
 
-def single_spaced(text: str) -> str:
-    """Like `" ".join(text.split())`, but without a list of words, which takes ten times the memory."""
+def collapse_whitespace(text: str) -> str:
+    """Like `" ".join(text.split())`, but without allocating a list of words."""
     text = text.translate(_BLANKS)
     while "  " in text:
         text = text.replace("  ", " ")
@@ -32,7 +32,7 @@ def single_spaced(text: str) -> str:
 
 
 def event_line(value: Any, max_characters: int) -> str | None:
-    """Return a summary line of an event's text; None if it is empty or not a string."""
+    """Summarize an event's text in one line. Returns None if it is empty or not a string."""
     if not isinstance(value, str):
         return None
     start = value[: max_characters * _READ_FACTOR]
@@ -41,7 +41,7 @@ def event_line(value: Any, max_characters: int) -> str | None:
 
 
 def storable(text: str, max_characters: int) -> str:
-    """Truncate the text, and replace characters that a column or a response cannot hold."""
+    """Truncate the text, and replace characters that cannot be stored or sent."""
     return replace_unstorable(truncate(text, max_characters))
 
 
@@ -54,9 +54,9 @@ def truncate(text: str, max_characters: int) -> str:
 
 
 def excerpt(text: str, max_characters: int) -> tuple[str, bool]:
-    """Return the start of a text, and whether it was truncated.
+    """Return the start of the text, and whether it was truncated.
 
-    Truncates at a paragraph, line or word if that keeps at least half of `max_characters`.
+    Cuts at the end of a paragraph, line or word if that keeps at least half of `max_characters`.
     """
     lines = _UNPRINTABLE.sub("\ufffd", text).strip().splitlines()
     text = "\n".join(line.rstrip() for line in lines)
@@ -73,7 +73,7 @@ def pluralize(number: int, noun: str) -> str:
 
 
 def format_date_time(time: datetime) -> str:
-    """Format as `8 April 2026, 09:00 UTC`, rounding down: a deadline must not be overstated."""
+    """Format as `8 April 2026, 09:00 UTC`. Rounds down, so a deadline is never shown too late."""
     time = time.astimezone(UTC)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
 

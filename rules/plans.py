@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 TRIAL = timedelta(days=14)
 SUBSCRIPTION_STATES = ("active", "trialing", "past_due", "canceled")
-# Assessments per month; None without a quota.
+# Assessments per month; None means unlimited.
 QUOTAS = {"self_hosted": None, "trial": 3, "starter": 10, "growth": 50, "business": 250}
 
 
@@ -27,7 +27,7 @@ def is_quota_exhausted(plan: str, used: int) -> bool:
 
 
 def calendar_month(now: datetime) -> tuple[datetime, datetime]:
-    """Return the start of the current and of the next month, in UTC (R10)."""
+    """Return the start of the current month and of the next, in UTC (R10)."""
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return start, (start + timedelta(days=32)).replace(day=1)
 

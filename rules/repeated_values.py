@@ -1,4 +1,4 @@
-"""Values that can only be used once."""
+"""Detect values that must be unique but are already taken or repeated."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,11 +7,11 @@ from typing import Any
 def find_duplicates(
     values: Iterable[tuple[list[str | int], str | None]], owners: dict[str, Any], message: str
 ) -> list[dict[str, Any]]:
-    """Return an error entry for each value that has an owner or is repeated.
+    """Return an error entry for each value that is already taken or repeated.
 
-    values -- the path in the request and the value; None is skipped
+    values -- pairs of (path in the request, value); None values are skipped
     owners -- owner ids by value
-    message -- the message for a value with an owner; `{}` is replaced by the owner
+    message -- error message for a value that is taken; `{}` is replaced with the owner's id
     """
     entries, seen = [], set[str]()
     for path, value in values:

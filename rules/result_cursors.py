@@ -1,4 +1,4 @@
-"""Result cursors: a row's position in a list with one of several orders (docs/results.md)."""
+"""Result cursors: a row's position in a list that can be sorted by several columns (docs/results.md)."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rules.events.envelopes import INT64, integer
 from rules.plain_text import replace_unstorable
-from rules.rows import UNREADABLE_ID, row_id
+from rules.rows import MALFORMED_ID, row_id
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
 
 MAX_CHARACTERS = 4096
@@ -19,8 +19,8 @@ class ResultCursor(NamedTuple):
     """The position after a row.
 
     sort, order -- the list's sort column and direction
-    group -- 0 for rows with a value; groups of rows without a value follow
-    id -- orders a group's rows with the same value
+    group -- 0 for rows with a value; rows without a value follow in later groups
+    id -- breaks ties between rows of a group with the same value
     """
 
     sort: str
@@ -44,7 +44,7 @@ class ResultCursor(NamedTuple):
         except (ValueError, TypeError, RecursionError, binascii.Error):
             raise ValueError(INVALID) from None
         cursor = cursor._replace(id=row_id(cursor.id))
-        if cursor.id in (None, UNREADABLE_ID) or not _is_integer(cursor.group):
+        if cursor.id in (None, MALFORMED_ID) or not _is_integer(cursor.group):
             raise ValueError(INVALID)
         return cursor
 
@@ -60,8 +60,8 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-# By column kind: whether a value can be compared with the column.
-FITS: dict[str, Callable[[Any], bool]] = {
+# By column kind: checks whether a value can be compared with the column.
+VALUE_CHECKS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "integer": _is_integer,
     "text": lambda value: isinstance(value, str) and replace_unstorable(value) == value,

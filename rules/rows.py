@@ -1,4 +1,4 @@
-"""Values of SQL rows; SQLite returns ids, timestamps and JSON as text."""
+"""Convert values of SQL rows. SQLite returns ids, timestamps and JSON as strings."""
 
 import json
 from datetime import datetime
@@ -7,15 +7,15 @@ from uuid import UUID
 
 from rules.timestamps import format_timestamp
 
-# For a malformed id. No row has this id.
-UNREADABLE_ID = UUID(int=0)
+# Replaces a malformed id. No row has this id.
+MALFORMED_ID = UUID(int=0)
 
 
 def row_id(value: Any) -> UUID | None:
     try:
         return value if value is None or isinstance(value, UUID) else UUID(value)
     except (ValueError, TypeError, AttributeError):
-        return UNREADABLE_ID
+        return MALFORMED_ID
 
 
 def row_json(value: Any) -> Any:

@@ -13,7 +13,7 @@ DEFAULT_QUOTA = Quota(512 * 1024 * 1024, 200_000)
 
 
 class Usage(NamedTuple):
-    """The number of a session's events, and the bytes of its envelopes and bundles."""
+    """A session's event count, and the total size of its envelopes and bundles."""
 
     events: int
     bytes: int
@@ -22,19 +22,19 @@ class Usage(NamedTuple):
         return self.events <= quota.max_events and self.bytes <= quota.max_bytes
 
 
-def admitted(
+def admit_events(
     events: Iterable[tuple[str, int]], stored_ids: Collection[str], usage: Usage, quota: Quota
 ) -> list[bool]:
-    """Return whether the session has space for each event.
+    """Return, for each event, whether it fits in the session's quota.
 
-    events -- their ids and sizes
-    stored_ids -- the ids of stored events, which take no space again
+    events -- pairs of (id, size in bytes)
+    stored_ids -- ids of events that are already stored and use no additional quota
     """
-    result, known = [], set(stored_ids)
+    results, admitted = [], set(stored_ids)
     for event_id, size in events:
         after = Usage(usage.events + 1, usage.bytes + size)
-        if event_id not in known and after.is_within(quota):
-            known.add(event_id)
+        if event_id not in admitted and after.is_within(quota):
+            admitted.add(event_id)
             usage = after
-        result.append(event_id in known)
-    return result
+        results.append(event_id in admitted)
+    return results

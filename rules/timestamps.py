@@ -1,4 +1,4 @@
-"""RFC 3339 text, nanoseconds and `datetime` (docs/metrics.md#order-and-time, R25)."""
+"""Convert between RFC 3339 strings, nanoseconds and `datetime` (docs/metrics.md#order-and-time, R25)."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,18 +14,18 @@ _RFC_3339 = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
-# Replaces a malformed stored time. Whatever expires has expired by 1970.
-UNREADABLE_TIME = _EPOCH
+# Replaces a malformed stored time. Anything that expires at this time has expired.
+MALFORMED_TIME = _EPOCH
 # Calculations with other years could overflow.
-_READABLE_YEARS = range(1970, 9000)
+_VALID_YEARS = range(1970, 9000)
 
 
 def parse_timestamp_ns(text: str) -> int:
     """Parse `2026-01-02T03:04:05.123456789Z` into nanoseconds since 1970.
 
     Accepts 0 to 9 fractional digits, any offset, and `t` and `z` in either case. A leap second (23:59:60 UTC) is the
-    first second of the next day. Raises ValueError with a message for anything else, and for times that 64 bits cannot
-    hold (before 1677, after 2262).
+    first second of the next day. Raises ValueError with a message for anything else, and for times that do not fit in
+    64 bits (before 1677 or after 2262).
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:
@@ -61,11 +61,11 @@ def format_timestamp(time: datetime) -> str:
     return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def readable_time(value: Any) -> datetime:
-    """Return the UTC time of a stored `datetime` or text; UNREADABLE_TIME for a malformed value."""
+def parse_stored_time(value: Any) -> datetime:
+    """Parse a stored `datetime` or string as a UTC time. Returns MALFORMED_TIME for malformed values."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
-        is_readable = time.tzinfo is not None and time.year in _READABLE_YEARS
-        return time.astimezone(UTC) if is_readable else UNREADABLE_TIME
+        is_valid = time.tzinfo is not None and time.year in _VALID_YEARS
+        return time.astimezone(UTC) if is_valid else MALFORMED_TIME
     except (ValueError, AttributeError):
-        return UNREADABLE_TIME
+        return MALFORMED_TIME

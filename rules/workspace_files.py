@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
 PROVIDER_BY_TOOL = {CLAUDE: "anthropic", CODEX: "openai"}
-# They report what the proxy does not see, such as rejected tools and durations (docs/recording.md#recorded-events).
+# These report events that never reach the proxy, such as rejected tools and durations
+# (docs/recording.md#recorded-events).
 CLAUDE_HOOKS = (
     "SessionStart",
     "UserPromptSubmit",
@@ -29,7 +30,7 @@ CLAUDE_HOOKS = (
     "StopFailure",
     "SessionEnd",
 )
-# In the background, Claude Code would exit without sending these.
+# Claude Code would exit before sending these in the background.
 SYNCHRONOUS_HOOKS = frozenset({"Stop", "StopFailure", "SessionEnd"})
 HOOK_SECONDS = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -39,8 +40,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class Workspace(NamedTuple):
     """A session's workspace.
 
-    allowed -- `claude`, `codex` or both; None for every tool
-    providers -- the model providers for which this service has a key
+    allowed -- `claude`, `codex` or both; None allows all tools
+    providers -- model providers that this service has an API key for
     """
 
     base_url: str
@@ -51,9 +52,9 @@ class Workspace(NamedTuple):
 
     @property
     def tools(self) -> list[str]:
-        """The allowed tools that have a model.
+        """Allowed tools with access to a model.
 
-        Claude Code can use the candidate's own model, because its hooks and telemetry record it.
+        Claude Code can use the candidate's own account, because its hooks and telemetry record it.
         """
         usable = [CLAUDE, CODEX] if PROVIDER_BY_TOOL[CODEX] in self.providers else [CLAUDE]
         if self.allowed is not None:
@@ -61,7 +62,7 @@ class Workspace(NamedTuple):
         return usable + ([OPENCODE, OTHER] if self.providers else [])
 
     def path(self, name: str) -> str:
-        """Return a session file's path on the candidate's machine, quoted for a shell."""
+        """Return a session file's path on the candidate's machine, quoted for the shell."""
         return f'"$HOME/.proofstone/{self.session_id}/{name}"'
 
     def proxy_url(self, provider: str) -> str:
@@ -74,15 +75,15 @@ def script_command(base_url: str) -> str:
 
 
 def archive(files: dict[str, str]) -> bytes:
-    """Pack the files into a tar, readable only by their owner."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, text in files.items():
+    """Create a tar archive of files that only their owner can read."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in files.items():
             entry = tarfile.TarInfo(name)
-            content = text.encode(errors="replace")
-            entry.size, entry.mode = len(content), 0o600
-            tar.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+            data = content.encode(errors="replace")
+            entry.size, entry.mode = len(data), 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
 
 
 def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
@@ -90,7 +91,7 @@ def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
 
     task -- an assessment
     """
-    files = {"session": f"{workspace.session_id}\n", "TASK.md": _task_text(task), **_repository(task)}
+    files = {"session": f"{workspace.session_id}\n", "TASK.md": _render_task(task), **_repository_files(task)}
     files["tools"] = "".join(f"{tool}\n" for tool in workspace.tools)
     if CLAUDE in workspace.tools:
         files["claude.json"] = _json(claude_settings(workspace))
@@ -102,26 +103,26 @@ def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
     return files
 
 
-def _repository(task: Any) -> dict[str, str]:
-    """Build the files that locate the code. Skips values that git or the shell could misread."""
+def _repository_files(task: Any) -> dict[str, str]:
+    """Build the files that describe the repository. Skips values that git or the shell could misinterpret."""
     repository = task.repo_url or ""
     if not repository or _CONTROL.search(repository):
         return {}
     files = {"repository": f"{repository}\n"}
     if task.repo_commit and _COMMIT.fullmatch(task.repo_commit):
         files["commit"] = f"{task.repo_commit}\n"
-    if task.repo_subdir and is_folder_below(task.repo_subdir):
+    if task.repo_subdir and is_safe_subdirectory(task.repo_subdir):
         files["subdir"] = f"{task.repo_subdir}\n"
     return files
 
 
-def is_folder_below(path: str) -> bool:
-    """Return whether a relative path stays below its folder and is not an option."""
+def is_safe_subdirectory(path: str) -> bool:
+    """Return whether a relative path stays inside its base directory and cannot be read as an option."""
     parts = PurePosixPath(path).parts
     return not (_CONTROL.search(path) or path.startswith(("/", "-", "~")) or ".." in parts or ".git" in parts)
 
 
-def _task_text(task: Any) -> str:
+def _render_task(task: Any) -> str:
     """Format the task as Markdown."""
     parts = [f"# {' '.join(task.title.split())}", task.task_brief.strip()]
     parts += _brief_sections(task.brief or {})
@@ -134,25 +135,27 @@ def _brief_sections(brief: dict[str, Any]) -> list[str]:
     sections = [f"## Scenario\n\n{brief['scenario']}"] if brief.get("scenario") else []
     if codebase := brief.get("codebase"):
         titles = {"name": "Name", "description": "Purpose", "runCommand": "Run", "testCommand": "Test"}
-        facts = [f"{title}: {codebase[name]}" for name, title in titles.items() if codebase.get(name)]
-        facts += [f"Stack: {', '.join(codebase['stack'])}"] if codebase.get("stack") else []
-        sections.append(f"## Code\n\n{_list(facts)}")
+        details = [f"{title}: {codebase[name]}" for name, title in titles.items() if codebase.get(name)]
+        details += [f"Stack: {', '.join(codebase['stack'])}"] if codebase.get("stack") else []
+        sections.append(f"## Code\n\n{_render_list(details)}")
     for phase in brief.get("phases") or ():
-        texts = [phase.get("goal"), _list(phase.get("tasks")), _list(phase.get("guidance"))]
-        sections.append("\n\n".join([f"## {phase.get('name') or 'Step'}", *filter(None, texts)]))
+        parts = [phase.get("goal"), _render_list(phase.get("tasks")), _render_list(phase.get("guidance"))]
+        sections.append("\n\n".join([f"## {phase.get('name') or 'Step'}", *filter(None, parts)]))
     titles = {"evaluation": "What is assessed", "groundRules": "Rules", "deliverables": "Deliverables"}
-    sections += [f"## {title}\n\n{_list(brief[name])}" for name, title in titles.items() if brief.get(name)]
+    sections += [
+        f"## {title}\n\n{_render_list(brief[name])}" for name, title in titles.items() if brief.get(name)
+    ]
     return sections
 
 
-def _list(texts: list[str] | None) -> str:
-    return "\n".join(f"- {text}" for text in texts or ())
+def _render_list(items: list[str] | None) -> str:
+    return "\n".join(f"- {item}" for item in items or ())
 
 
 def claude_settings(workspace: Workspace) -> dict[str, Any]:
     """Build Claude Code's `.claude/settings.local.json`: its model, hooks and telemetry.
 
-    Every command that Claude Code runs inherits its environment, so the key is not in there.
+    Commands that Claude Code runs inherit its environment, so the key is not stored there.
     """
     environment = {
         "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
@@ -166,15 +169,15 @@ def claude_settings(workspace: Workspace) -> dict[str, Any]:
     settings = {"otelHeadersHelper": f"cat {workspace.path('otel.json')}", "env": environment}
     if PROVIDER_BY_TOOL[CLAUDE] in workspace.providers:
         settings["apiKeyHelper"] = f"cat {workspace.path('key')}"
-        # Empty: the candidate's own key would be sent to this service.
-        own_keys = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": ""}
-        environment |= {"ANTHROPIC_BASE_URL": workspace.proxy_url("anthropic")} | own_keys
+        # Empty, so that the candidate's own API key is not sent to this service.
+        no_keys = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": ""}
+        environment |= {"ANTHROPIC_BASE_URL": workspace.proxy_url("anthropic")} | no_keys
     hooks = {event: [{"hooks": [_claude_hook(workspace, event)]}] for event in CLAUDE_HOOKS}
     return settings | {"env": environment, "hooks": hooks}
 
 
 def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:
-    """Build a command hook. An HTTP hook's header would need the key in the environment."""
+    """Build a command hook. An HTTP hook would need the key in the environment."""
     url = shlex.quote(f"{workspace.base_url}/v1/hooks/claude-code")
     curl = f"curl -sS -m {HOOK_SECONDS} -o /dev/null -H @{workspace.path('header')}"
     command = f"{curl} -H 'Content-Type: application/json' --data-binary @- {url} 2>/dev/null || true"
@@ -183,7 +186,7 @@ def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:
 
 
 def codex_settings(workspace: Workspace) -> str:
-    """Build Codex's `config.toml`, in a `CODEX_HOME` outside the workspace because it contains the key."""
+    """Build Codex's `config.toml`. It contains the key, so `CODEX_HOME` is outside the workspace."""
     headers = f'{{ "X-API-Key" = {_toml(workspace.key)} }}'
     endpoint = _toml(f"{workspace.base_url}/v1/otlp/v1/logs")
     return f"""model_provider = "proofstone"
@@ -222,5 +225,5 @@ def _json(value: dict[str, Any]) -> str:
 
 
 def _toml(text: str) -> str:
-    # An ASCII JSON string is a TOML string, except for surrogates, which URLs and keys do not have.
+    # An ASCII JSON string is a TOML string, except for surrogates, which URLs and keys do not contain.
     return json.dumps(text)

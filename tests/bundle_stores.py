@@ -29,7 +29,7 @@ def folder_at(path) -> FolderStorage:
 
 
 def use_folder(app, folder, monkeypatch) -> FolderStorage:
-    """Create a folder and let the application store bundles in it."""
+    """Create a folder and make it the application's bundle store."""
     folder.mkdir()
     monkeypatch.setitem(app.extensions, "storage", folder_at(folder))
     return app.extensions["storage"]
@@ -51,7 +51,7 @@ def soon() -> datetime:
 
 
 def upload(store, key: str, content: bytes | Zeros) -> None:
-    """Upload to the store's URL as a client does, or into the folder as the service does."""
+    """Store an object: through the S3 upload URL, or directly in the folder."""
     length = content.length if isinstance(content, Zeros) else len(content)
     if isinstance(store, FolderStorage):
         store.receive(key, content if isinstance(content, Zeros) else io.BytesIO(content), length)

@@ -1,4 +1,4 @@
-"""API clients with a credential."""
+"""Test clients that authenticate as a reviewer, a person or a candidate."""
 
 from typing import Any
 
@@ -22,18 +22,18 @@ class Caller:
     def reviewer(
         cls, app: Flask, organization: Organization, scope: str = "write", name: str | None = None
     ) -> "Caller":
-        row, token = ApiToken.issue(organization, name or f"A reviewer who may {scope}", scope)
+        row, token = ApiToken.issue(organization, name or f"Reviewer with {scope} access", scope)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod
     def person(cls, app: Flask, person: User, scope: str = "write") -> "Caller":
-        """Return a person with a token."""
+        """Authenticate as a person with an API token."""
         row, token = ApiToken.issue(person.organization, f"Token of {person.name}", scope, user=person)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     @classmethod
     def signed_in(cls, app: Flask, person: User, **headers: str) -> "Caller":
-        """Return a person who is signed in to the console; `headers` override the console's."""
+        """Authenticate as a person who is signed in to the console; `headers` override the console's."""
         row, secret = SignIn.start(ApiToken.for_sign_ins(person), "email")
         caller = cls(app, row, **(CONSOLE_HEADERS | headers), Cookie=f"{COOKIE}={secret}")
         # Otherwise the test client would send the cookies of earlier responses.
@@ -67,7 +67,7 @@ class Caller:
 
 
 def use_grant(caller: Caller, grant: str) -> TestResponse:
-    """Sign in with a grant, as its first person."""
+    """Sign in with a grant, as the first person that it offers."""
     response = caller.post("/v1/sign-in", {"grant": grant})
     if response.status_code != 200:
         return response

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def make_certificate(folder: Path, host: str = "127.0.0.1") -> Path:
-    """Write a PEM file with a certificate for an IP address or host name, and its key."""
+    """Write a PEM file with a certificate for an IP address or host name, and its private key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now, day = datetime.now(UTC), timedelta(days=1)

@@ -17,13 +17,13 @@ from delivery.worker import Worker
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = Path(__file__).parent
-# Modules that start processes or have many cases. Quick runs do not import them.
+# Modules that start processes or contain many cases. Quick runs skip them without importing them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
     *("hostile/test_logs.py", "hostile/test_schemathesis.py", "hostile/test_sockets.py"),
 )
 QUICK_MODULES = ("live/test_concurrency.py", "live/test_idempotency.py")
-# Tests that depend on the database. Quick runs include them on PostgreSQL, with the first case of a parametrized test.
+# Tests that depend on the database. Quick runs include them on PostgreSQL: only the first case if parametrized.
 ON_POSTGRESQL = (
     *QUICK_MODULES,
     "test_conventions.py",
@@ -47,19 +47,20 @@ ON_POSTGRESQL = (
 )
 
 
-def name_of(path):
+def relative_path(path):
     return path.relative_to(TESTS).as_posix()
 
 
 def is_slow_module(path):
     is_module = path.name.startswith("test_") and path.suffix == ".py"
-    return is_module and name_of(path).startswith(SLOW_MODULES) and name_of(path) not in QUICK_MODULES
+    name = relative_path(path)
+    return is_module and name.startswith(SLOW_MODULES) and name not in QUICK_MODULES
 
 
 def pytest_ignore_collect(collection_path, config):
     if config.option.markexpr != "not slow":
         return None
-    folder = f"{name_of(collection_path)}/"
+    folder = f"{relative_path(collection_path)}/"
     is_slow_folder = folder in SLOW_MODULES and not any(name.startswith(folder) for name in QUICK_MODULES)
     return is_slow_folder or is_slow_module(collection_path) or None
 
@@ -134,13 +135,13 @@ def app(app_on_database):
 
 @pytest.fixture
 def app_with(app, database_url):
-    """Create applications with other settings, on the test's database connection."""
+    """A function that creates applications with other settings, on the test's database connection."""
 
     def create(**settings):
         connection = models.db.obj
-        created = create_app(config.load({"DATABASE_URL": database_url} | settings))
+        other_app = create_app(config.load({"DATABASE_URL": database_url} | settings))
         models.db.initialize(connection)
-        return created
+        return other_app
 
     return create
 
@@ -211,7 +212,7 @@ def session(key):
 
 @pytest.fixture
 def flask(app):
-    """Run a `flask` command and return its output. With `fails`, expect an error without a traceback."""
+    """A function that runs a `flask` command and returns its output. `fails` expects an error without a traceback."""
 
     def run(*arguments, fails=False):
         result = app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])

@@ -1,4 +1,4 @@
-"""Rows for tests, created by the models' methods with default values."""
+"""Factories that create rows through the models, with default values."""
 
 import json
 import uuid
@@ -23,7 +23,7 @@ def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organiza
 def make_person(
     organization: Organization, role: str = "reviewer", name: str = "Bob", email: str | None = None
 ) -> User:
-    """Add a person and queue their invitation. Names or emails must differ within an organization."""
+    """Add a person and queue their invitation. The default email address contains the name."""
     return users.add(organization, None, name, email or f"{name.casefold()}@people.example", role)
 
 
@@ -33,7 +33,7 @@ def make_assessment(organization: Organization, **values: Any) -> Assessment:
 
 
 def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:
-    """Add an issue to the organization, or to the catalog."""
+    """Add an issue to the organization, or to the catalog without one."""
     values = {"title": "Orders are lost", "task_brief": "Find the lost orders."} | values
     if organization is not None:
         return models.Issue.add(organization, values)
@@ -78,7 +78,7 @@ def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
 
 
 def make_recorded_session(key: CandidateKey, channels: Iterable[str] = CHANNELS) -> Session:
-    """Open a session whose candidate consents to these recording channels."""
+    """Open a session whose candidate consents to recording on these channels."""
     models.Consent.record(key, "2026-11-26", "0" * 64, list(channels))
     return sessions.redeem(key.key)
 
@@ -95,7 +95,7 @@ def record(
 
 
 def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> Session:
-    """Complete a new candidate's session with these events."""
+    """Create a completed session with these events."""
     session = make_session(make_key(assessment))
     for event in envelopes:
         add_event(session, event)
@@ -129,15 +129,15 @@ def make_model_call(
     started_at: datetime | None = None,
     **columns: Any,
 ) -> None:
-    """Record a call through the model proxy that has just ended."""
+    """Record a finished call through the model proxy."""
     started_at, used = started_at or models.clock.now(), ReportedUsage(model, counts or {})
     cost = call_cost_nano_usd(provider, used, whole_seconds_ns(started_at), sessions.prices())
     call = {"provider": provider, "started_at": started_at, "cost_nano_usd": cost}
     models.ModelUsage.record(session, used, **call | {"status_code": 200, "is_whole": True} | columns)
 
 
-def make_settings(organization: Organization, word: str = "one") -> dict[str, Any]:
-    """Add an organization's rows with `word` in their texts, and return their ids by path parameter.
+def make_organization_rows(organization: Organization, word: str = "one") -> dict[str, Any]:
+    """Create an organization's rows, with `word` in their text columns. Return their ids by path parameter.
 
     For tests that call every operation; `create_missing` (tests/hostile/operations.py) creates the other rows.
     """
@@ -154,8 +154,8 @@ def make_settings(organization: Organization, word: str = "one") -> dict[str, An
     }
 
 
-def make_record(session: Session, reviewer: models.ApiToken, word: str = "one") -> dict[str, Any]:
-    """Add a session's rows like `make_settings`; the assessment must have a rubric."""
+def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "one") -> dict[str, Any]:
+    """Create a session's rows, like `make_organization_rows`. The assessment must have a rubric."""
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})

@@ -1,4 +1,4 @@
-"""A second implementation of rules/metrics/command-recognition.md. It shares only verifications.json with `rules`."""
+"""An independent implementation of rules/metrics/command-recognition.md. Only verifications.json is shared."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from pathlib import Path
 LISTS = json.loads((Path(__file__).parents[1] / "rules" / "metrics" / "verifications.json").read_text())
 KINDS_BY_RANK = ("test", "check", "build")
 
-# WORD may have non-ASCII letters.
+# The delimiter can contain non-ASCII letters.
 HERE_DOCUMENT = re.compile(
     r"""(?<!<)<<(?!<)-?[ \t]*(?: \\?([^\W\d]\w*) | '([^\W\d]\w*)' | "([^\W\d]\w*)" )""", re.VERBOSE
 )
 COMMENT = re.compile(r"#[^\n]*")
 TOKEN = re.compile(
-    r"""(?P<joined_lines> \\\n )
+    r"""(?P<continuation> \\\n )
       | (?P<escaped>      \\ .? )
       | (?P<single>       ' [^']* (?: ' | \Z ) )
       | (?P<double>       " (?: \\. | [^"\\] )* (?: " | \\? \Z ) )
@@ -33,7 +33,7 @@ def command_kind(command):
     """Return `test`, `check` or `build`, or None."""
     if not isinstance(command, str):
         return None
-    return first_in_rank({part_kind(words) for words in parts_of(without_here_documents(command))})
+    return first_in_rank({part_kind(words) for words in split_parts(without_here_documents(command))})
 
 
 def first_in_rank(kinds):
@@ -54,7 +54,7 @@ def without_here_documents(text):
     return "\n".join(result)
 
 
-def parts_of(text):
+def split_parts(text):
     """Step 2: split into parts and words, without quotes and redirections."""
     parts, words, word, is_file, position = [], [], None, False, 0
     while position <= len(text):
@@ -74,7 +74,7 @@ def parts_of(text):
             if group == "separator":
                 parts.append(words)
                 words, is_file = [], False
-        elif group != "joined_lines" and token != "\\":  # a final backslash is ignored
+        elif group != "continuation" and token != "\\":  # a final backslash is ignored
             word = (word or "") + unquoted(group, token)
     return [words for words in parts if words]
 
@@ -94,7 +94,7 @@ def unquoted(group, token):
 
 
 def part_kind(words):
-    while words := without_front(words):
+    while words := without_leading_words(words):
         before_dashes = words[: words.index("--")] if "--" in words else words
         if "--version" in before_dashes or "--help" in before_dashes:
             return None
@@ -112,7 +112,7 @@ def part_kind(words):
     return None
 
 
-def without_front(words):
+def without_leading_words(words):
     while words and (words[0] in LISTS["shell_words"] or ASSIGNMENT.match(words[0])):
         words = words[1:]
     return words
@@ -125,14 +125,14 @@ def program_name(word):
 
 
 def option_length(words, program):
-    """Return the number of words of the first option: 0 without one, 2 with a value."""
+    """Return the length of the first option in words: 0 if there is none, 2 if it takes a value."""
     if not words or not words[0].startswith("-"):
         return 0
     return 2 if words[0] in LISTS["options_with_value"].get(program, ()) else 1
 
 
 def options(words):
-    """Yield the words from each of the program's options on."""
+    """For each option of the program, yield the words from that option to the end."""
     rest = words[1:]
     while length := option_length(rest, words[0]):
         yield rest
@@ -161,8 +161,8 @@ def runner_kind(words):
         return None
     if not targets:
         return runners["bare"].get(program)
-    named = {word for target in targets for word in target_words(target)}
-    return first_in_rank({kind for kind, names in runners["words"].items() if named & set(names)})
+    words_in_targets = {word for target in targets for word in target_words(target)}
+    return first_in_rank({kind for kind, names in runners["words"].items() if words_in_targets & set(names)})
 
 
 def arguments(words, program):
@@ -201,7 +201,7 @@ def tool_kind(words):
 
 
 def without_prefix(words):
-    """Return the words after the longest prefix, or [] without one."""
+    """Return the words after the longest prefix, or [] if there is none."""
     prefixes = [(name.split(), 0) for name in LISTS["prefixes"]]
     prefixes += [(name.split(), 1) for name in LISTS["prefixes_with_argument"]]
     matches = [(len(prefix), skipped, words_after(prefix, words)) for prefix, skipped in prefixes]

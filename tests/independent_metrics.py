@@ -1,4 +1,4 @@
-"""A second implementation of docs/metrics.md, without cost and tokens. It shares no code with `rules`."""
+"""An independent implementation of docs/metrics.md, except cost and tokens. It shares no code with `rules`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ TIME = re.compile(
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CHANGE_KINDS = ("file_diff", "file_create", "file_delete")
-BY_HAND = ("likely_human", "ai_revised_by_human")
+HUMAN = ("likely_human", "ai_revised_by_human")
 ATTRIBUTIONS = ("likely_ai", "ai_revised_by_human", "likely_human", "mixed")
 CHANNELS = ["proxy", "http-hook", "otlp"]
 BILLION = 10**9
@@ -40,8 +40,8 @@ def recompute(envelopes):
     names = [object_field(event, "provenance").get("attribution") for event in changes]
     known = [name for name in names if name in ATTRIBUTIONS]
     kinds = [command_kind(data(event).get("command")) for event in commands]
-    testing = [event for event, kind in zip(commands, kinds, strict=True) if kind == "test"]
-    verifying = len(test_runs) + len(of_kind(events, "build_run")) + len([kind for kind in kinds if kind])
+    test_commands = [event for event, kind in zip(commands, kinds, strict=True) if kind == "test"]
+    verifications = len(test_runs) + len(of_kind(events, "build_run")) + len(list(filter(None, kinds)))
     codes = [exit_code(event) for event in commands if exit_code(event) is not None]
     # Consecutive failures are one episode.
     outcomes = "".join(outcome(event) for event in sorted(commands + test_runs, key=order))
@@ -52,11 +52,11 @@ def recompute(envelopes):
         "decisionCount": len(of_kind(events, "decision_event")),
         "fileChangeCount": len(changes),
         "uniqueFilesTouched": len({path for path in paths if isinstance(path, str)}),
-        "manualEditRatio": billionths(len([name for name in known if name in BY_HAND]), len(known)),
+        "manualEditRatio": billionths(len([name for name in known if name in HUMAN]), len(known)),
         "aiAttributionPct": percent(known.count("likely_ai"), len(known)),
-        "verifyIntensity": billionths(verifying, len(changes)),
-        "testRunCount": len(test_runs) + len(testing),
-        "testsPassed": tests_passed(test_runs, testing),
+        "verifyIntensity": billionths(verifications, len(changes)),
+        "testRunCount": len(test_runs) + len(test_commands),
+        "testsPassed": tests_passed(test_runs, test_commands),
         "commandCount": len(commands),
         "commandFailRate": billionths(len(codes) - codes.count(0), len(codes)),
         "errorEpisodes": len(re.findall("F+", outcomes)),
@@ -67,8 +67,8 @@ def recompute(envelopes):
     }
 
 
-def counted(stored):
-    """Return the counted envelopes (R36) from (channel, envelope) pairs; the client's channel is None."""
+def select_counted(stored):
+    """Return the envelopes that count (R36) from (channel, envelope) pairs; the client's channel is None."""
     from_client = [envelope for channel, envelope in stored if channel is None]
     if from_client:
         return from_client
@@ -77,33 +77,33 @@ def counted(stored):
 
 
 def is_repeated(channel, envelope, rows):
-    better = [
+    preferred = [
         [other for other_channel, other in rows if other_channel == name and is_same_call(envelope, other)]
         for name in CHANNELS[: CHANNELS.index(channel)]
     ]
     if envelope["kind"] != "prompt":
-        return any(better)
-    # The nth prompt is a duplicate if a better channel has n of them.
-    before = [other for name, other in rows if name == channel and order(other) < order(envelope)]
-    number = len([other for other in before if is_same_call(envelope, other)])
-    return any(len(others) > number for others in better)
+        return any(preferred)
+    # The nth prompt is a duplicate if a preferred channel has n of them.
+    earlier = [other for name, other in rows if name == channel and order(other) < order(envelope)]
+    number = len([other for other in earlier if is_same_call(envelope, other)])
+    return any(len(others) > number for others in preferred)
 
 
 def is_same_call(one, other):
     kinds, fields = {one["kind"], other["kind"]}, (data(one), data(other))
     same_agent = fields[0]["meta"]["ideSessionId"] == fields[1]["meta"]["ideSessionId"]
 
-    def agree(name):
+    def have_equal(name):
         values = [" ".join((field.get(name) or "").split()) for field in fields]
         return values[0] == values[1] != ""
 
     if kinds == {"prompt"}:
-        return same_agent and agree("text")
+        return same_agent and have_equal("text")
     if kinds <= {"ai_response", "subagent_usage"}:
-        return agree("requestId") or (same_agent and agree("lastAssistantMessage"))
+        return have_equal("requestId") or (same_agent and have_equal("lastAssistantMessage"))
     if kinds in ({"session_start"}, {"session_end"}):
         return same_agent
-    return ("tool_intent" in kinds) == (kinds == {"tool_intent"}) and agree("toolUseId")
+    return ("tool_intent" in kinds) == (kinds == {"tool_intent"}) and have_equal("toolUseId")
 
 
 def half_up(value):
@@ -161,7 +161,7 @@ def source_name(event):
 
 
 def exit_code(event):
-    """Return a command's exit code, or None if unknown, as in Claude Code's hooks."""
+    """Return a command's exit code, or None if it is unknown, as in Claude Code's hooks."""
     code = data(event).get("exitCode")
     methods = object_field(event, "provenance").get("methods")
     is_from_hook = source_name(event) == "claude-code" and isinstance(methods, list) and "hook" in methods
@@ -173,7 +173,7 @@ def has_counts(event):
 
 
 def outcome(event):
-    """Return F, P, or an empty string for an unknown outcome."""
+    """Return F for a failure, P for a success, or an empty string if unknown."""
     if event["kind"] == "command":
         code = exit_code(event)
         return "" if code is None else "PF"[code != 0]
@@ -190,11 +190,11 @@ def without_editor(events):
     return others or events
 
 
-def tests_passed(test_runs, testing):
+def tests_passed(test_runs, test_commands):
     counts = [data(event) for event in test_runs if has_counts(event)]
     if counts:
         return counts[-1]["failed"] == 0 and counts[-1]["passed"] > 0
-    codes = [exit_code(event) for event in testing if exit_code(event) is not None]
+    codes = [exit_code(event) for event in test_commands if exit_code(event) is not None]
     return codes[-1] == 0 if codes else None
 
 
@@ -205,24 +205,24 @@ def tool_source(event):
 
 
 def tool_usage(events):
-    announcing = {tool_source(event) for event in of_kind(events, "tool_intent")}
+    sources_with_intents = {tool_source(event) for event in of_kind(events, "tool_intent")}
     usage = {}
     for event in events:
         field = {"tool_intent": "toolName", "tool_use": "toolName", "mcp_call": "tool"}.get(event["kind"])
-        is_announced = event["kind"] != "tool_intent" and tool_source(event) in announcing
-        name = None if is_announced else data(event).get(field)
+        has_intent = event["kind"] != "tool_intent" and tool_source(event) in sources_with_intents
+        name = None if has_intent else data(event).get(field)
         if isinstance(name, str):
             usage[name] = usage.get(name, 0) + 1
     return usage
 
 
-def columns(session):
-    """Return the columns for a result of `recompute`."""
+def columns(metrics):
+    """Convert a result of `recompute` to database columns."""
     counts = {
-        "tests_passed": session["testsPassed"],
-        "event_count": session["eventCount"],
-        "known_exit_code_count": session["knownExitCodeCount"],
-        "file_change_count": session["fileChangeCount"],
-        "attributed_change_count": session["attributedChangeCount"],
+        "tests_passed": metrics["testsPassed"],
+        "event_count": metrics["eventCount"],
+        "known_exit_code_count": metrics["knownExitCodeCount"],
+        "file_change_count": metrics["fileChangeCount"],
+        "attributed_change_count": metrics["attributedChangeCount"],
     }
-    return {column: session[name] for name, column in COLUMNS.items()} | counts
+    return {column: metrics[name] for name, column in COLUMNS.items()} | counts

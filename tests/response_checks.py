@@ -1,4 +1,4 @@
-"""Check a response and return a part of it."""
+"""Check a response and return part of it."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 
 def error_paths(response: TestResponse) -> list[list]:
-    """Return the paths in a 400's details."""
+    """Return the field paths of an invalid_request error."""
     assert error_of(response) == (400, "invalid_request"), response.json
     return [detail["path"] for detail in response.json["details"]]
 
@@ -18,7 +18,7 @@ def error_of(response: TestResponse) -> tuple[int, str]:
     return response.status_code, response.json["code"]
 
 
-def exported(reader: Any, session: Any) -> list[dict[str, Any]]:
+def export_events(reader: Any, session: Any) -> list[dict[str, Any]]:
     """Return the session's stored events."""
     response = reader.get(f"/v1/sessions/{session.id}/export")
     return [json.loads(line) for line in response.text.splitlines()[1:]]

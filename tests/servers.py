@@ -25,7 +25,7 @@ def serve(port: int, *command: str) -> Iterator[subprocess.Popen]:
         with_parent([*command]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            wait_until(lambda: _is_open(port) or process.poll() is not None, f"{command} does not start.")
+            wait_until(lambda: _is_open(port) or process.poll() is not None, f"{command} did not start.")
             assert process.poll() is None, f"{command} exited."
             yield process
         finally:
@@ -49,6 +49,6 @@ def s3_server() -> Iterator[str]:
 def oidc_provider(*users: dict[str, Any]) -> Iterator[str]:
     """Run oidc-provider-mock with these users' claims; yield its issuer."""
     port = free_port()
-    claims = [part for user in users for part in ("--user-claims", json.dumps(user))]
+    claims = [argument for user in users for argument in ("--user-claims", json.dumps(user))]
     with serve(port, sys.executable, "-m", "oidc_provider_mock", "-p", str(port), *claims):
         yield f"http://{HOST}:{port}"

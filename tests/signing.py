@@ -1,4 +1,4 @@
-"""A client that signs events, implemented from the client contract without `rules`."""
+"""A signing client, implemented from the client contract without `rules`."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ class Signer:
         return base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def event(self, session: Session, at: float = 0, **fields: Any) -> dict[str, Any]:
-        """Build the next event. Python's JSON for its data must be canonical."""
+        """Build and sign the next event. Python's `json` must serialize its data canonically."""
         event = envelope(at=at, sessionId=str(session.id), **fields)
         event["sig"] = self._sign(event)
         if self.last_sig:

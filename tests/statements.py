@@ -40,7 +40,7 @@ def capture_queries() -> Iterator[list[Statement]]:
 
 
 def plans(call: Callable[[], Any]) -> list[str]:
-    """Return the plan of each query that the call sends."""
+    """Return the plan of each query that `call` sends."""
     with capture_queries() as statements:
         call()
     if is_postgres():

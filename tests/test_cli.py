@@ -1,4 +1,4 @@
-"""The `flask` commands. tests/ops tests the larger ones."""
+"""The `flask` commands. tests/ops covers the larger ones."""
 
 import os
 import sqlite3
@@ -23,14 +23,14 @@ ENTRY = "{id: 0192e1c0-0000-7000-8000-000000000001, title: Lost orders, taskBrie
 ENTRY_AS_JSON = '{"id": "0192e1c0-0000-7000-8000-000000000001", "title": "Lost orders", "taskBrief": "Find."}'
 
 
-def test_every_command_has_a_help_text(flask):
+def test_every_command_has_help(flask):
     for group in cli.GROUPS:
         assert group.help
         for command in group.commands.values():
             assert command.help.split("\n")[0] in " ".join(flask(group.name, command.name, "--help").split())
 
 
-def test_upgrade_applies_nothing_to_a_current_database(flask):
+def test_upgrade_does_nothing_if_the_database_is_current(flask):
     assert flask("db", "upgrade") == "Nothing to apply.\n"
     files = sorted(file.stem for file in migrations.FOLDER.glob("[0-9]*.py"))
     assert flask("db", "status").splitlines() == [f"applied  {name}" for name in files]
@@ -50,7 +50,7 @@ def test_upgrade_rejects_unknown_migrations(flask, app, migration, reason):
     assert "missing  0001_tables" in flask("db", "status", fails=True)
 
 
-def test_a_command_without_tables_fails_and_creates_a_private_folder(tmp_path):
+def test_a_missing_database_is_an_error_and_its_folder_is_private(tmp_path):
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/var/proofstone.db"}
     command = [sys.executable, "-m", "flask", "org", "list"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -93,8 +93,8 @@ def test_org_create_prints_the_first_token(app, clock, flask, arguments):
     *_, token = flask("org", "create", "Acme Ltd", *arguments).splitlines()
     org = Caller(app, Authorization=f"Bearer {token}").get("/v1/org").json["org"]
     assert (org["name"], org["plan"]) == ("Acme Ltd", plan)
-    state, ends = ("trialing", "2026-04-15T09:00:00.000Z") if plan == "trial" else ("active", None)
-    assert org["subscription"] == {"state": state, "trialEndsAt": ends}
+    state, trial_ends_at = ("trialing", "2026-04-15T09:00:00.000Z") if plan == "trial" else ("active", None)
+    assert org["subscription"] == {"state": state, "trialEndsAt": trial_ends_at}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_commands_reject_invalid_arguments(flask, organization, arguments):
     assert ApiToken.select().count() == 1
 
 
-def test_organizations_are_listed_and_shown(flask, organization):
+def test_org_list_and_org_show(flask, organization):
     make_organization("Second", "trial")
     first, second = flask("org", "list").splitlines()
     assert str(organization.id) in first
@@ -133,7 +133,7 @@ def test_an_unknown_or_ambiguous_organization_is_rejected(flask, organization, c
 
 
 @pytest.mark.parametrize("state", [*plans.SUBSCRIPTION_STATES, "none"])
-def test_plan_and_subscription_can_be_changed(flask, organization, state):
+def test_plan_and_subscription_can_be_updated(flask, organization, state):
     flask("org", "plan", "Acme", "growth")
     flask("org", "subscription", "Acme", state)
     row = Organization.get()
@@ -171,10 +171,10 @@ def test_token_create_sets_name_and_expiry(clock, flask, organization):
     secret = flask("token", "create", organization.id, "--name", "Nightly", "--expires", 30).strip()
     row = ApiToken.get(ApiToken.name == "Nightly")
     assert (row.scope, row.expires_at) == ("write", clock.now() + timedelta(days=30))
-    lines = flask("token", "list", "Acme")
-    assert f"psk_live_...{secret[-4:]}  write  until 2026-05-01T09:00:00.000Z  Nightly" in lines
-    assert "write  valid  First token" in lines
-    assert secret not in lines
+    output = flask("token", "list", "Acme")
+    assert f"psk_live_...{secret[-4:]}  write  until 2026-05-01T09:00:00.000Z  Nightly" in output
+    assert "write  valid  First token" in output
+    assert secret not in output
 
 
 def test_token_revoke_revokes_even_the_last_token(flask, reviewer):
@@ -185,9 +185,9 @@ def test_token_revoke_revokes_even_the_last_token(flask, reviewer):
         assert f"No such token: {token_id}." in flask("token", "revoke", token_id, fails=True)
 
 
-@pytest.mark.parametrize("text", [f"issues: [{ENTRY}]", '{"issues": [' + ENTRY_AS_JSON + "]}"])
-def test_an_issue_catalog_can_be_imported_repeatedly(flask, tmp_path, text):
-    (tmp_path / "catalog.yaml").write_text(text)
+@pytest.mark.parametrize("catalog", [f"issues: [{ENTRY}]", '{"issues": [' + ENTRY_AS_JSON + "]}"])
+def test_an_issue_catalog_can_be_imported_repeatedly(flask, tmp_path, catalog):
+    (tmp_path / "catalog.yaml").write_text(catalog)
     for _ in range(2):
         assert flask("issues", "import", tmp_path / "catalog.yaml") == "Imported 1 issues.\n"
     (issue,) = Issue.select()
@@ -195,16 +195,16 @@ def test_an_issue_catalog_can_be_imported_repeatedly(flask, tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "text",
+    "catalog",
     [
         "", "[]", "issues: x", "issues: [{}]", "issues: [1]", "{", "\t", "issues: [{title: x, taskBrief: y}]",
         f"issues: [{ENTRY}, {ENTRY}]", f"issues: [{ENTRY}, {{title: x}}]",
     ],
 )  # fmt: skip
-def test_an_invalid_issue_catalog_is_not_imported(flask, tmp_path, text):
+def test_an_invalid_issue_catalog_is_not_imported(flask, tmp_path, catalog):
     file = tmp_path / "catalog.yaml"
     assert str(file) in flask("issues", "import", file, fails=True)
-    file.write_text(text)
+    file.write_text(catalog)
     assert str(file) in flask("issues", "import", file, fails=True)
     assert Issue.select().count() == 0
 

@@ -74,7 +74,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
     ],
 )  # fmt: skip
-def test_an_invalid_value_is_rejected_with_one_sentence(name, values):
+def test_an_invalid_value_is_rejected_with_the_expected_one(name, values):
     for value in values:
         with pytest.raises(config.InvalidSetting) as error:
             config.load({name: value})
@@ -90,7 +90,7 @@ def test_incomplete_credentials_are_rejected(name):
         config.load({name: "alone"})
 
 
-def test_the_message_names_the_expected_value_without_secrets():
+def test_messages_state_the_expected_value_without_secrets():
     with pytest.raises(config.InvalidSetting) as error:
         config.load({"SMTP_URL": "http://user:secret@mail.example.com"})
     assert str(error.value) == "SMTP_URL is invalid: expected a URL that starts with smtp:// or smtps://."
@@ -101,7 +101,7 @@ def test_the_message_names_the_expected_value_without_secrets():
 KEY = f"a:{'s' * 32}"
 
 
-def test_seal_keys_are_read_from_the_setting_or_from_a_file_beside_the_data(tmp_path):
+def test_seal_keys_are_read_from_the_setting_or_from_a_file_next_to_the_database(tmp_path):
     environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
     assert config.load(environment).seal_keys is None
     (tmp_path / "proofstone.db.seal-keys").write_text(f"{KEY}\n")
@@ -109,13 +109,13 @@ def test_seal_keys_are_read_from_the_setting_or_from_a_file_beside_the_data(tmp_
     assert config.load(environment | {"SEAL_KEYS": f"b:{'t' * 32}"}).seal_keys == {"b": b"t" * 32}
 
 
-def test_with_postgresql_the_seal_key_file_is_beside_the_bundles(tmp_path):
+def test_with_postgresql_the_seal_key_file_is_next_to_the_bundles(tmp_path):
     (tmp_path / "seal-keys").write_text(KEY)
     environment = {"DATABASE_URL": "postgres://host/name", "BUNDLE_FOLDER": f"{tmp_path}/bundles"}
     assert config.load(environment).seal_keys == {"a": b"s" * 32}
 
 
-def test_an_invalid_seal_key_file_is_rejected_without_showing_the_secret(tmp_path):
+def test_an_invalid_seal_key_file_is_rejected_without_revealing_the_secret(tmp_path):
     (tmp_path / "proofstone.db.seal-keys").write_text("a:too-short-secret")
     with pytest.raises(config.InvalidSetting, match="seal-keys is invalid: expected id:secret") as error:
         config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"})

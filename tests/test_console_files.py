@@ -12,7 +12,7 @@ CONSOLE = Path(__file__).parent.parent / "console"
 SCRIPTS = sorted(CONSOLE.rglob("*.js"))
 MAX_LINES = {"texts.js": 1500, "plots.js": 400}
 DEFAULT_MAX_LINES = 500
-# Code that turns text into markup or code, or violates the content security policy
+# Code that turns text into markup or code, or that violates the content security policy
 FORBIDDEN = (
     *(r"\.innerHTML\b", r"\.outerHTML\b", r"\binsertAdjacentHTML\b", r"\bsetHTML\w*", r"\bdocument\.write"),
     *(r"\bDOMParser\b", r"\bcreateContextualFragment\b", r"\bsrcdoc\b", r"\beval\(", r"\bnew Function\b"),
@@ -48,15 +48,15 @@ def all_texts() -> set[str]:
     """Return every path in texts.js, such as `common.save`."""
     paths, parents = set(), []
     for line in CODE["shared/texts.js"].partition("const texts = {")[2].partition("\n};")[0].splitlines():
-        if opened := re.fullmatch(r"\s*\"?([\w-]+)\"?: \{", line):
-            parents.append(opened[1])
+        if opening := re.fullmatch(r"\s*\"?([\w-]+)\"?: \{", line):
+            parents.append(opening[1])
         elif re.fullmatch(r"\s*\},?", line):
             parents.pop()
         elif field := re.match(r"\s*\"?([\w-]+)\"?:\s*(\{.*\})?", line):
-            inside = re.findall(r"\"?([\w-]+)\"?: \"", field[2] or "")
+            nested = re.findall(r"\"?([\w-]+)\"?: \"", field[2] or "")
             path = parents if field[1] in PLURALS else [*parents, field[1]]
-            paths |= {".".join([*path, name]) for name in inside if name not in PLURALS}
-            if not inside or set(inside) & PLURALS:
+            paths |= {".".join([*path, name]) for name in nested if name not in PLURALS}
+            if not nested or set(nested) & PLURALS:
                 paths.add(".".join(path))
     return paths
 
@@ -92,8 +92,8 @@ def test_files_have_a_description_and_a_maximum_size():
 
 
 def test_pages_with_styles_exist():
-    (named,) = re.findall(r"\.page:is\(([^)]*)\)", (CONSOLE / "console.css").read_text(encoding="utf-8"))
-    assert set(re.findall(r"\w+", named)) <= {module.rpartition("/")[2] for module, _ in PAGES}
+    (selector,) = re.findall(r"\.page:is\(([^)]*)\)", (CONSOLE / "console.css").read_text(encoding="utf-8"))
+    assert set(re.findall(r"\w+", selector)) <= {module.rpartition("/")[2] for module, _ in PAGES}
 
 
 def test_every_used_text_exists():
@@ -136,16 +136,16 @@ def test_every_page_and_import_has_a_module():
     pages = {module for module, _ in PAGES}
     assert pages
     assert {f"{page}.js" for page in pages} <= CODE.keys(), "Correct PAGES in console/app.js."
-    imported = {
+    imports = {
         (name, posixpath.normpath(posixpath.join(posixpath.dirname(name), module)))
         for name, text in CODE.items()
         for module in re.findall(r"\"(\.{1,2}/[\w./]+\.js)\"", text)
     }
-    assert [(name, module) for name, module in imported if module not in CODE] == []
-    loaded = set(re.findall(r"\bload\(\"([\w/]+)\"\)", CODE["app.js"]))
+    assert [(name, module) for name, module in imports if module not in CODE] == []
+    lazy = set(re.findall(r"\bload\(\"([\w/]+)\"\)", CODE["app.js"]))
     organization = CODE["organization/organization.js"]
     parts = re.findall(r"\w+", organization.partition("const PARTS = [")[2].partition("]")[0])
-    used = {module for _, module in imported} | {f"{page}.js" for page in pages | loaded} | {"app.js"}
+    used = {module for _, module in imports} | {f"{page}.js" for page in pages | lazy} | {"app.js"}
     used |= {f"organization/{part}.js" for part in parts}
     assert CODE.keys() - used == set(), "Delete these unused modules."
 

@@ -1,4 +1,4 @@
-"""Code and document conventions."""
+"""Conventions of code and documents."""
 
 import ast
 import json
@@ -33,7 +33,7 @@ MODULES = sorted(
 SOURCES = [file for file in MODULES if "tests" not in file.relative_to(ROOT).parts]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 
-# A module may import from its own package and from earlier lines.
+# A module can import from its package and from earlier lines.
 LAYERS = (
     ("rules",),
     ("errors", "git_bundles"),
@@ -46,16 +46,16 @@ LAYERS = (
     ("app", "cli", "gunicorn.conf"),
     ("tools",),
 )
-LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
-# `flask demo` imports a tool when it is called.
+LAYER_BY_PACKAGE = {name: number for number, names in enumerate(LAYERS) for name in names}
+# `flask demo` imports its tool when it runs.
 EXCEPTIONS = {("cli", "tools")}
-MAY_IMPORT_REQUEST = {"access", "app", "blueprints", "oidc", "proxy", "web"}
-MAY_USE = {"rules": {"cryptography"}, "schemas": {"marshmallow"}, "git_bundles": {"dulwich"}}
+IMPORTS_REQUEST = {"access", "app", "blueprints", "oidc", "proxy", "web"}
+ALLOWED_LIBRARIES = {"rules": {"cryptography"}, "schemas": {"marshmallow"}, "git_bundles": {"dulwich"}}
 MAX_LINES = 500
 # Exceptions: other times end in `At`.
 OTHER_TIMES = {"ts", "timestamp", "since", "until", "retained_until", "failing_since"}
-MAY_IMPORT = (
-    "tests/test_conventions.py lists what each package may import: move the code, or change the list."
+IMPORT_HINT = (
+    "tests/test_conventions.py lists each package's allowed imports: move the code, or change the list."
 )
 
 
@@ -78,45 +78,45 @@ def imports(file: Path) -> Iterator[tuple[str, list[str]]]:
             yield node.module or "", [alias.name for alias in node.names]
 
 
-def documented(pattern: str) -> list:
+def find_in_documents(pattern: str) -> list:
     return re.findall(pattern, "\n".join(file.read_text(encoding="utf-8") for file in DOCUMENTS))
 
 
 def test_imports_go_from_upper_to_lower_layers():
-    unknown = {top(file) for file in SOURCES} - LAYER_OF.keys()
+    unknown = {top(file) for file in SOURCES} - LAYER_BY_PACKAGE.keys()
     assert not unknown, "Add these packages to LAYERS in tests/test_conventions.py."
     upward = [
         f"{file.relative_to(ROOT)} imports {name}"
         for file in SOURCES
         for name, _ in imports(file)
-        if (imported := name.split(".")[0]) in LAYER_OF
+        if (imported := name.split(".")[0]) in LAYER_BY_PACKAGE
         and imported != (package := top(file))
-        and LAYER_OF[imported] >= LAYER_OF[package]
+        and LAYER_BY_PACKAGE[imported] >= LAYER_BY_PACKAGE[package]
         and (package, imported) not in EXCEPTIONS
     ]
-    assert upward == [], f"Import only from earlier lines of LAYERS. {MAY_IMPORT}"
+    assert upward == [], f"Import only from earlier lines of LAYERS. {IMPORT_HINT}"
 
 
 def test_packages_import_only_allowed_libraries():
     forbidden = []
     for file in SOURCES:
         package = top(file)
-        may_use = sys.stdlib_module_names | MAY_USE.get(package, set()) | {package, "rules"}
-        for name, imported in imports(file):
-            if package in MAY_USE and name.split(".")[0] not in may_use:
+        allowed = sys.stdlib_module_names | ALLOWED_LIBRARIES.get(package, set()) | {package, "rules"}
+        for name, members in imports(file):
+            if package in ALLOWED_LIBRARIES and name.split(".")[0] not in allowed:
                 forbidden.append(f"{file.relative_to(ROOT)} imports {name}")
-            if name == "flask" and "request" in imported and package not in MAY_IMPORT_REQUEST:
+            if name == "flask" and "request" in members and package not in IMPORTS_REQUEST:
                 forbidden.append(f"{file.relative_to(ROOT)} imports flask.request")
-    assert forbidden == [], MAY_IMPORT
+    assert forbidden == [], IMPORT_HINT
 
 
 def imported_modules(file: Path, modules: set[str]) -> set[str]:
     """Return the project's modules that a file imports, including those imported within functions."""
-    imported = set()
+    result = set()
     for module, names in imports(file):
         submodules = {f"{module}.{name}" for name in names} & modules
-        imported |= submodules if len(submodules) == len(names) > 0 else submodules | {module}
-    return imported & modules
+        result |= submodules if len(submodules) == len(names) > 0 else submodules | {module}
+    return result & modules
 
 
 def test_there_are_no_import_cycles():
@@ -126,7 +126,7 @@ def test_there_are_no_import_cycles():
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(f"Cut this cycle: {' -> '.join(error.args[1])}")
+        pytest.fail(f"Break this import cycle: {' -> '.join(error.args[1])}")
 
 
 def test_models_have_no_nested_imports():
@@ -149,10 +149,12 @@ def test_models_have_no_nested_imports():
 def test_modules_have_a_docstring_a_unique_name_and_at_most_500_lines():
     lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in MODULES}
     assert [file for file in MODULES if lines[file] > MAX_LINES] == [], "Split these files."
-    undescribed = [file for file in SOURCES if not ast.get_docstring(ast.parse(file.read_text("utf-8")))]
-    assert undescribed == [], "Start these files with a docstring."
-    hidden = {top(file) for file in SOURCES} & set(sys.stdlib_module_names)
-    assert not hidden, "Rename these: they hide modules of the standard library."
+    without_docstring = [
+        file for file in SOURCES if not ast.get_docstring(ast.parse(file.read_text("utf-8")))
+    ]
+    assert without_docstring == [], "Start these files with a docstring."
+    shadowing = {top(file) for file in SOURCES} & set(sys.stdlib_module_names)
+    assert not shadowing, "Rename these: they shadow modules of the standard library."
 
 
 def subclasses(kind: type) -> Iterator[type]:
@@ -161,7 +163,7 @@ def subclasses(kind: type) -> Iterator[type]:
         yield from subclasses(child)
 
 
-def shapes() -> list:
+def all_schemas() -> list:
     for file in (ROOT / "schemas").glob("[!_]*.py"):
         __import__(f"schemas.{file.stem}")
     kinds = [kind for kind in subclasses(schemas.base.Schema) if kind.__module__.startswith("schemas.")]
@@ -170,7 +172,7 @@ def shapes() -> list:
 
 
 def test_every_schema_and_field_is_described():
-    for schema in shapes():
+    for schema in all_schemas():
         path = f"{schema.__module__}.{schema.__name__}"
         assert (schema.__doc__ or "").strip().endswith("."), f"{path}: end the docstring with a period."
         for name, field in schema._declared_fields.items():
@@ -190,7 +192,7 @@ def test_ids_in_request_bodies_are_references():
 
 
 def test_fields_with_the_same_meaning_have_the_same_name():
-    for schema in shapes():
+    for schema in all_schemas():
         for name, field in schema._declared_fields.items():
             where = f"{schema.__name__}.{name}"
             if field.metadata["description"] == "Id of the candidate key.":
@@ -205,10 +207,10 @@ def test_fields_with_the_same_meaning_have_the_same_name():
                 assert name.endswith("_at") or name in OTHER_TIMES, f"{where}: end a time's name in `_at`."
 
 
-def test_every_error_has_a_code_and_a_sentence():
+def test_every_error_has_a_code_and_a_message():
     for error in subclasses(errors.ApiError):
         assert re.fullmatch(r"[a-z_]+", error.reason), f"{error}: give it a code in errors.py."
-        assert error.message.endswith("."), f"{error}: give it a sentence in errors.py."
+        assert error.message.endswith("."), f"{error}: end its message with a period in errors.py."
 
 
 def anchors(file: Path) -> set[str]:
@@ -218,7 +220,7 @@ def anchors(file: Path) -> set[str]:
 
 
 def references() -> Iterator[tuple[Path, Path, str]]:
-    """Yield (file, target, anchor) of each link in a document and each document named in code."""
+    """Yield (file, target, anchor) for each link in a document and each document mentioned in code."""
     for file in [*DOCUMENTS, ROOT / "CHANGELOG.md"]:
         for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", file.read_text(encoding="utf-8")):
             if "://" not in target:
@@ -228,13 +230,13 @@ def references() -> Iterator[tuple[Path, Path, str]]:
             yield file, ROOT / target, anchor
 
 
-def test_links_and_documents_named_in_code_exist():
+def test_links_and_documents_mentioned_in_code_exist():
     missing = [
         f"{file.relative_to(ROOT)}: {target.name}#{anchor}"
         for file, target, anchor in references()
         if not target.exists() or (anchor and anchor not in anchors(target))
     ]
-    assert missing == [], "Correct these links, or the headings that they name."
+    assert missing == [], "Correct these links, or the headings that they link to."
 
 
 def test_settings_are_documented_with_default_and_description():
@@ -247,7 +249,7 @@ def test_settings_are_documented_with_default_and_description():
         assert f"{entry} " in reference, f"Describe {name} in docs/settings.md."
 
 
-def test_documents_name_only_existing_settings():
+def test_documents_mention_only_existing_settings():
     named = set(re.findall(r"^([A-Z0-9_]+)=", read(".env.example"), re.MULTILINE))
     settings = {setting.name.upper() for setting in fields(config.Config)}
     assert named - settings <= {"PORT", "WEB_CONCURRENCY"}, "Correct .env.example; gunicorn reads these two."
@@ -258,32 +260,32 @@ def test_documented_commands_match_existing_ones(app_on_database):
     existing = set()
     for name in app_on_database.cli.list_commands(None):
         command = app_on_database.cli.get_command(None, name)
-        children = command.commands if isinstance(command, Group) else ()
-        existing |= {f"{name} {child}" for child in children} or {name}
+        subcommands = command.commands if isinstance(command, Group) else ()
+        existing |= {f"{name} {child}" for child in subcommands} or {name}
     # `flask org list|show` names two commands. `make demo` names `flask demo`.
-    named = documented(r"(?:flask|make) ([a-z]+)(?: ([a-z|]+))?")
+    named = find_in_documents(r"(?:flask|make) ([a-z]+)(?: ([a-z|]+))?")
     names = {group for group, _ in named}
-    names |= {f"{group} {child}" for group, children in named for child in children.split("|")}
+    names |= {f"{group} {child}" for group, subcommands in named for child in subcommands.split("|")}
     assert existing <= names, "Add these commands to docs/administration.md."
-    code = "\n".join(documented(r"(?s)```.*?```|`[^`\n]+`"))
+    code = "\n".join(find_in_documents(r"(?s)```.*?```|`[^`\n]+`"))
     for group, child in re.findall(r"\bflask ([a-z]+)(?: ([a-z]+))?", code):
         assert existing & {group, f"{group} {child}"}, f"Documented but missing: `flask {group} {child}`."
 
 
-def test_documented_make_targets_exist_and_have_a_help_text():
+def test_documented_make_targets_exist_and_have_help():
     targets = set(re.findall(r"^([a-z]+):.*## ", read("Makefile"), re.MULTILINE))
-    assert set(documented(r"`?make ([a-z]+)")) <= targets, (
+    assert set(find_in_documents(r"`?make ([a-z]+)")) <= targets, (
         "Correct the document, or add `## help` in the Makefile."
     )
 
 
-def test_contributing_names_every_package():
+def test_contributing_lists_every_package():
     names = {f"{top(file)}/" if file.parent != ROOT else file.name for file in MODULES}
     missing = {name for name in names if f"`{name}`" not in read("CONTRIBUTING.md")}
     assert not missing, "Add these to the layout in CONTRIBUTING.md."
 
 
-def test_the_security_page_names_code_and_tests_for_each_threat():
+def test_the_security_page_lists_code_and_tests_for_each_threat():
     page = read("docs", "security.md")
     for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page):
         assert f"\ndef {test}(" in read(file), f"{file}::{test} does not exist: correct docs/security.md."

@@ -13,15 +13,15 @@ from ops import readiness
 
 ERRORS = (Path(__file__).parents[1] / "docs" / "errors.md").read_text(encoding="utf-8")
 NEW = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "taskBrief": "x" * 50_000}
-FULL = """
-CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+DISK_FULL_TRIGGER = """
+CREATE FUNCTION fail_disk_full() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
-CREATE TRIGGER no_room BEFORE INSERT ON assessments EXECUTE FUNCTION no_room();
+CREATE TRIGGER fail_disk_full BEFORE INSERT ON assessments EXECUTE FUNCTION fail_disk_full();
 """
 
 
 def every_code():
-    """Yield the status and code of each error, without the model proxies' errors."""
+    """Yield the status and code of each error, except the model proxies'."""
     yield None, errors.OTHER_HTTP_ERROR
     for status, (code, _) in errors.HTTP_ERRORS.items():
         if code != errors.OTHER_HTTP_ERROR:
@@ -53,7 +53,7 @@ def test_every_code_is_documented_with_cause_and_remedy():
 def full_database(app):
     """A database without space for a new row: SQLite's file cannot grow, and PostgreSQL's trigger raises the error."""
     if is_postgres():
-        db.execute_sql(FULL)
+        db.execute_sql(DISK_FULL_TRIGGER)
         yield
         return
     db.execute_sql("PRAGMA max_page_count = 1")

@@ -1,4 +1,4 @@
-"""Random actions on assessments, keys and sessions match a model."""
+"""Random actions on assessments, keys and sessions match the reference model."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ assessments, keys = Bundle("assessments"), Bundle("keys")
 
 
 def action(verb, method, path, field=None, values=()):
-    """Build a rule that sends a reviewer's request about a key, with one of the values in the body."""
+    """Build a rule that sends a reviewer's request for a key, with one of the values in the body."""
 
     @rule(key=keys, value=st.sampled_from([*values] or [None]))
     def act(self, key, value):
@@ -85,10 +85,10 @@ class Lifecycle(stateful.RuleBasedStateMachine):
         assessment=assessments,
         change=st.sampled_from([("title", "Two"), ("limit", 60), ("limit", None), ("days", 3)]),
     )
-    def change_assessment(self, assessment, change):
+    def update_assessment(self, assessment, change):
         name = {"title": "title", "limit": "timeLimitMinutes", "days": "expiresInDays"}[change[0]]
         response = self.reviewer.patch(f"/v1/assessments/{assessment.id}", {name: change[1]})
-        self.check(response, assessment.change(*change))
+        self.check(response, assessment.update(*change))
 
     @rule(assessment=assessments)
     def delete_assessment(self, assessment):
@@ -97,7 +97,7 @@ class Lifecycle(stateful.RuleBasedStateMachine):
         assessment.deleted = True
 
     @rule(target=keys, assessment=assessments, count=st.integers(1, 2))
-    def generate_keys_without_addresses(self, assessment, count):
+    def generate_keys_without_emails(self, assessment, count):
         return self._generate(assessment, [None] * count, {"count": count}, CREATED)
 
     @rule(
@@ -120,7 +120,7 @@ class Lifecycle(stateful.RuleBasedStateMachine):
         return multiple(*filter(None, new))
 
     def _new_key(self, assessment, email, created):
-        """Return the new key, or None for an existing one, which must be the model's open key."""
+        """Return the new key, or None for an existing key, which must be open in the model."""
         if any(key.id == created["id"] for key in assessment.keys):
             assert assessment.open_key(email, self.now).id == created["id"]
             return None
@@ -138,18 +138,18 @@ class Lifecycle(stateful.RuleBasedStateMachine):
     accommodate = action("accommodate", "PUT", "{candidate}/accommodation", "extraMinutes", [0, 1, 30, 1440])
     allow_redeem = action("allow_redeem", "POST", "{candidate}/allow-redeem")
     hire = action("hire", "PATCH", "{candidate}", "hired", [True, False])
-    change_address = action("change_address", "PATCH", "{candidate}", "candidateEmail", [None, *EMAILS])
+    update_email = action("update_email", "PATCH", "{candidate}", "candidateEmail", [None, *EMAILS])
     erase = action("erase", "DELETE", "{candidate}/data")
     close = action("close", "POST", "{session}/close")
     score = action("submit_score", "PUT", "{session}/scores/quality", "value", [1, 2])
 
     @rule(key=keys)
     def consent(self, key):
-        self.check(self.anonymous.post("/v1/candidate/consent", {"key": key.text}), key.consent(self.now))
+        self.check(self.anonymous.post("/v1/candidate/consent", {"key": key.key}), key.consent(self.now))
 
     @rule(key=keys)
     def redeem(self, key):
-        response = self.anonymous.post("/v1/candidate/redeem", {"key": key.text})
+        response = self.anonymous.post("/v1/candidate/redeem", {"key": key.key})
         body = self.check(response, key.redeem(self.now))
         if "sessionId" in body:
             assert key.session_id in (None, body["sessionId"])
@@ -164,19 +164,19 @@ class Lifecycle(stateful.RuleBasedStateMachine):
     @rule(key=keys, number=st.integers(1, 3))
     def ingest(self, key, number):
         event = factories.envelope(id=f"event {number}")
-        response = Caller(self.app, **{"X-API-Key": key.text}).post("/v1/hooks/ingest", event)
+        response = Caller(self.app, **{"X-API-Key": key.key}).post("/v1/hooks/ingest", event)
         self.check(response, key.ingest(event["id"], self.now))
 
     @rule(key=keys)
     def complete(self, key):
-        request = {"key": key.text, "sessionId": key.session_id or UNKNOWN_ID}
+        request = {"key": key.key, "sessionId": key.session_id or UNKNOWN_ID}
         body = self.check(self.anonymous.post("/v1/candidate/complete", request), key.complete(self.now))
         if "completedAt" in body:
             completed_at = key.session.completed_at or key.session.closed_at
             assert body["completedAt"] == format_timestamp(completed_at)
 
     @rule(minutes=st.sampled_from(PAUSE_MINUTES))
-    def let_time_pass(self, minutes):
+    def advance_clock(self, minutes):
         models.clock.fixed += timedelta(minutes=minutes)
 
     @rule()
@@ -223,13 +223,13 @@ class Lifecycle(stateful.RuleBasedStateMachine):
         body = self.reviewer.get("/v1/candidates", limit=100).json
         assert body["total"] == len(body["candidates"])
         names = ("status", "candidateEmail", "sessionId", "expiresAt", "redeemedAt", "completedAt")
-        listed = {row["id"]: tuple(row[name] for name in names) for row in body["candidates"]}
-        assert listed == {key_id: self._known(key) for key_id, key in alive.items()}
+        actual = {row["id"]: tuple(row[name] for name in names) for row in body["candidates"]}
+        assert actual == {key_id: self._expected_fields(key) for key_id, key in alive.items()}
         status = STATUSES[len(self.known_keys) % 5]
         total = self.reviewer.get("/v1/candidates", status=status, limit=1).json["total"]
         assert total == sum(key.status(self.now) == status for key in alive.values())
 
-    def _known(self, key):
+    def _expected_fields(self, key):
         times = (key.session.redeemed_at, key.session.completed_at) if key.session else (None, None)
         timestamps = (time and format_timestamp(time) for time in (key.expires_at, *times))
         return (key.status(self.now), key.email, key.session_id, *timestamps)

@@ -26,7 +26,7 @@ USERS = (
     {"sub": "stranger", "email": "eve@people.example", "email_verified": True},
     {"sub": "lookalike", "email": "bob@people.exampl\uff45", "email_verified": True},
     {"sub": "unstorable", "email": "bob\x00@people.example", "email_verified": True},
-    {"sub": "foreign", "email": "bob@other.example", "email_verified": True},
+    {"sub": "other_domain", "email": "bob@other.example", "email_verified": True},
 )
 
 
@@ -46,13 +46,13 @@ def browser(app, issuer, organization, monkeypatch):
     return Caller(app, **CONSOLE_HEADERS)
 
 
-def authorize(browser, sub="bob", **changed):
+def authorize(browser, sub="bob", **overrides):
     """Sign in at the provider and return the callback's query."""
     url = urlsplit(browser.get("/sign-in/oidc").headers["Location"])
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     assert (query["code_challenge_method"], query["scope"]) == ("S256", "openid email")
-    address = url._replace(query=urlencode(query | changed)).geturl()
-    response = requests.post(address, data={"sub": sub}, allow_redirects=False, timeout=5)
+    form_url = url._replace(query=urlencode(query | overrides)).geturl()
+    response = requests.post(form_url, data={"sub": sub}, allow_redirects=False, timeout=5)
     callback = urlsplit(response.headers["Location"])
     assert callback.path == "/sign-in/oidc/callback"
     parameters = {name: values[0] for name, values in parse_qs(callback.query).items()}
@@ -63,23 +63,23 @@ def call_back(browser, query):
     """Request the callback and return the query that it passes to the console."""
     response = browser.get("/sign-in/oidc/callback", **query)
     assert response.status_code == 302
-    address, _, fragment = response.headers["Location"].partition("#/sign-in?")
-    assert address == "http://localhost:8000/console"
+    url, _, fragment = response.headers["Location"].partition("#/sign-in?")
+    assert url == "http://localhost:8000/console"
     return {name: values[0] for name, values in parse_qs(fragment).items()}
 
 
 def test_a_person_signs_in_once_per_grant(browser):
-    passed = call_back(browser, authorize(browser))
-    assert passed["grant"].startswith("psb_")
-    response = use_grant(browser, passed["grant"])
+    result = call_back(browser, authorize(browser))
+    assert result["grant"].startswith("psb_")
+    response = use_grant(browser, result["grant"])
     assert response.json["signIn"]["method"] == "oidc"
     assert browser.get("/v1/me").json["person"]["email"] == EMAIL
-    assert use_grant(browser, passed["grant"]).status_code == 410
+    assert use_grant(browser, result["grant"]).status_code == 410
 
 
 @pytest.mark.parametrize(("sub", "code"), [
     ("unverified", "oidc_unverified"), ("silent", "oidc_unverified"), ("stranger", "oidc_unknown"),
-    ("foreign", "oidc_domain"), ("lookalike", "oidc_unknown"), ("unstorable", "oidc_unknown"),
+    ("other_domain", "oidc_domain"), ("lookalike", "oidc_unknown"), ("unstorable", "oidc_unknown"),
 ])  # fmt: skip
 def test_other_accounts_cannot_sign_in(browser, sub, code):
     assert call_back(browser, authorize(browser, sub)) == {"error": code}
@@ -101,7 +101,7 @@ def test_an_id_token_for_a_different_audience_is_rejected(browser, app, monkeypa
 
 
 def test_the_pkce_verifier_matches_the_challenge(browser, monkeypatch):
-    """The mock does not check it."""
+    """The mock provider does not check it."""
     query = authorize(browser)
     sent = []
     post = requests.Session.request
@@ -122,10 +122,10 @@ def test_a_response_for_a_different_browser_or_state_is_rejected(browser, app):
 
 def test_a_grant_works_only_in_its_browser(browser, app):
     """Otherwise an attacker's link could sign other people in to the attacker's account."""
-    passed = call_back(browser, authorize(browser))
+    result = call_back(browser, authorize(browser))
     other = Caller(app, **CONSOLE_HEADERS)
-    assert use_grant(other, passed["grant"]).status_code == 410
-    assert use_grant(browser, passed["grant"]).status_code == 200
+    assert use_grant(other, result["grant"]).status_code == 410
+    assert use_grant(browser, result["grant"]).status_code == 200
 
 
 def test_a_code_works_once(browser, app):
@@ -151,25 +151,25 @@ def test_attempts_are_limited_by_network(browser, app, monkeypatch):
         assert locations[20].endswith("/console#/sign-in?error=oidc_limited")
 
 
-def test_a_silent_provider_blocks_a_quarter_of_the_threads(browser, app, monkeypatch):
-    released, reads = threading.Event(), []
+def test_an_unresponsive_provider_blocks_at_most_a_quarter_of_the_threads(browser, app, monkeypatch):
+    release, reads = threading.Event(), []
 
     def read(url):
         reads.append(url)
-        released.wait(30)
+        release.wait(30)
         raise requests.Timeout
 
     monkeypatch.setattr(oidc, "_read", read)
     monkeypatch.setattr(oidc, "WAIT_SECONDS", 0.01)
     with ThreadPoolExecutor() as threads:
-        waiting = [
+        blocked = [
             threads.submit(Caller(app).get, "/sign-in/oidc") for _ in range(app.config["WEB_THREADS"] // 4)
         ]
-        wait_until(lambda: len(reads) == len(waiting), "The requests do not wait for the provider.")
+        wait_until(lambda: len(reads) == len(blocked), "The requests did not wait for the provider.")
         assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
-        released.set()
+        release.set()
     assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")
-    assert len(reads) == len(waiting)
+    assert len(reads) == len(blocked)
 
 
 @pytest.mark.parametrize("fault", ["unreachable", "not found", "different issuer", "too large"])

@@ -9,9 +9,9 @@ from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
 from schemas.base import camel
 from tests.hostile.operations import DOCUMENT, METHODS
 
-# The model proxies and OTLP respond in their protocols' shapes.
-OTHER_SHAPES = ("/v1/proxy/", "/v1/otlp/")
-PATHS = {path: item for path, item in DOCUMENT["paths"].items() if not path.startswith(OTHER_SHAPES)}
+# The model proxies and OTLP follow other protocols.
+OTHER_PROTOCOLS = ("/v1/proxy/", "/v1/otlp/")
+PATHS = {path: item for path, item in DOCUMENT["paths"].items() if not path.startswith(OTHER_PROTOCOLS)}
 OPERATIONS = {
     f"{name.upper()} {path}": PATHS[path][name] for path in PATHS for name in PATHS[path].keys() & METHODS
 }
@@ -48,7 +48,7 @@ def test_every_route_is_documented(app):
     served = {
         f"{method} {path(rule.rule)}"
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith("/v1/") and not rule.rule.startswith(OTHER_SHAPES)
+        if rule.rule.startswith("/v1/") and not rule.rule.startswith(OTHER_PROTOCOLS)
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert served == OPERATIONS.keys()
@@ -87,20 +87,22 @@ def test_responses_are_described_and_errors_have_examples():
 
 
 def test_every_parameter_and_every_field_is_described():
-    holders = [*PATHS.items(), *OPERATIONS.items()]
-    parameters = [(name, parameter) for name, holder in holders for parameter in holder.get("parameters", [])]
+    items = [*PATHS.items(), *OPERATIONS.items()]
+    parameters = [(name, parameter) for name, item in items for parameter in item.get("parameters", [])]
     assert {parameter["in"] for _, parameter in parameters} == {"path", "query", "header"}
     for name, parameter in parameters:
         assert parameter["description"], (name, parameter["name"])
         assert parameter["in"] == "header" or re.fullmatch(r"[a-z][A-Za-z]*", parameter["name"])
-    for name, shape in DOCUMENT["components"]["schemas"].items():
-        assert shape["description"], name
-        assert not re.search(r"\bR\d|client contract", shape["description"]), f"{name} names an internal rule"
-        assert all(schema["description"] for schema in shape.get("properties", {}).values()), name
+    for name, component in DOCUMENT["components"]["schemas"].items():
+        assert component["description"], name
+        assert not re.search(r"\bR\d|client contract", component["description"]), (
+            f"{name} mentions an internal rule"
+        )
+        assert all(schema["description"] for schema in component.get("properties", {}).values()), name
 
 
 def test_client_generators_understand_the_document():
-    """Patterns are valid in ECMA-262, a default makes no field required, and a nullable enum has one type."""
+    """Patterns are valid in ECMA-262, no field has a default, and no enum includes null."""
     for name, schema in fields(DOCUMENT["components"]["schemas"]):
         assert "default" not in schema, name
         assert None not in schema.get("enum", ()), name
@@ -146,27 +148,27 @@ def has_bare_object(schema):
     is_object = "object" in (types if isinstance(types, list) else [types])
     inner = [schema["items"]] if "items" in schema else schema.get("anyOf", [])
     is_bare = is_object and not schema.get("properties") and not schema.get("additionalProperties")
-    return is_bare or any(has_bare_object(each) for each in inner)
+    return is_bare or any(has_bare_object(schema) for schema in inner)
 
 
 def test_fields_with_named_values_are_enumerations():
     for name, schema in fields(DOCUMENT["components"]["schemas"]):
-        is_text = schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
-        values = re.findall(r"`([a-z_]+)`(?=,| or|:)", schema["description"]) if is_text else []
+        is_string = schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
+        values = re.findall(r"`([a-z_]+)`(?=,| or|:)", schema["description"]) if is_string else []
         assert len(values) < 2, f"{name} has the values {values}: use Choice."
 
 
-def test_inputs_and_outputs_of_the_same_name_have_the_same_values():
-    everything = list(fields(DOCUMENT["components"]["schemas"]))
-    tools = [tool_list["items"] for name, tool_list in everything if name.endswith(".allowedTools")]
+def test_inputs_and_outputs_with_the_same_name_have_the_same_values():
+    all_fields = list(fields(DOCUMENT["components"]["schemas"]))
+    tools = [tool_list["items"] for name, tool_list in all_fields if name.endswith(".allowedTools")]
     assert len(tools) > 3
     assert len({tuple(tool["enum"]) for tool in tools}) == 1
-    texts = {
+    statuses = {
         name: schema
-        for name, schema in everything
+        for name, schema in all_fields
         if name.endswith(".status") and "string" in schema.get("type", ())
     }
-    without_values = {name for name, schema in texts.items() if "enum" not in schema}
+    without_values = {name for name, schema in statuses.items() if "enum" not in schema}
     assert without_values == {"PlanStep.status"}  # free text
 
 
@@ -213,8 +215,8 @@ def test_tags_separate_candidate_operations_and_proxies():
             assert is_for_reviewers == (operation["tags"][0] not in CANDIDATE_TAGS), name
     for path, item in DOCUMENT["paths"].items():
         for method in item.keys() & METHODS:
-            has_other_shape = item[method]["tags"] in (["Model proxies"], ["Telemetry"])
-            assert has_other_shape == path.startswith(OTHER_SHAPES), path
+            is_other_protocol = item[method]["tags"] in (["Model proxies"], ["Telemetry"])
+            assert is_other_protocol == path.startswith(OTHER_PROTOCOLS), path
 
 
 def test_body_examples_are_valid(app):
@@ -226,7 +228,7 @@ def test_body_examples_are_valid(app):
         schemas[name].load(media["example"])
 
 
-def test_reviewers_tags_come_first():
+def test_reviewer_tags_come_first():
     tags = [tag["name"] for tag in DOCUMENT["tags"]]
     assert tags[: len(FIRST_TAGS)] == FIRST_TAGS
     assert tags.index("Candidate") > tags.index("Organization")

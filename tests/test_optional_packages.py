@@ -31,16 +31,17 @@ def test_the_application_works_without_the_package(package, tmp_path):
     (tree / package).unlink() if package.endswith(".py") else shutil.rmtree(tree / package)
     module = package.removesuffix(".py").replace("/", ".")
     wiring = (tree / "app.py").read_text().splitlines(keepends=True)
-    names = (f'"{module}.', f'"{module}"', f"# needs {module}")
-    (tree / "app.py").write_text("".join(line for line in wiring if not any(name in line for name in names)))
+    markers = (f'"{module}.', f'"{module}"', f"# needs {module}")
+    remaining = [line for line in wiring if not any(marker in line for marker in markers)]
+    (tree / "app.py").write_text("".join(remaining))
     environment = os.environ | {"PYTHON_DOTENV_DISABLED": "1"}
     command = [sys.executable, "-c", START]
-    started = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
-    assert started.returncode == 0, (
-        f"The application needs {package}, which is optional. Import it only from its own modules and name it "
-        f"only in its line of app.py; move shared code elsewhere.\n{started.stderr}"
+    result = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, (
+        f"The application needs {package}, which is optional. Import it only from its own modules and from "
+        f"its line in app.py; move shared code elsewhere.\n{result.stderr}"
     )
-    methods, *paths = started.stdout.splitlines()
+    methods, *paths = result.stdout.splitlines()
     assert methods == ("token" if module == "oidc" else "oidc token")
     assert "/v1/assessments" in paths
     prefixes = ("/sign-in/oidc",) if module == "oidc" else (f"/v1/{package}", f"/{package}")

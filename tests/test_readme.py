@@ -1,6 +1,6 @@
-"""The README's quick start gets the same fields and values as in version a928dcb.
+"""The README's quick start returns the same fields and values as in version a928dcb.
 
-`readme_responses.json` has that version's responses with ids, times and keys masked. Responses may have more fields.
+`readme_responses.json` contains that version's responses with masked ids, times and keys. New fields are allowed.
 """
 
 import json
@@ -23,9 +23,9 @@ DIFF |= {"data": {"path": "orders.py"}, "provenance": {"attribution": "likely_hu
 COMMAND = {"id": "3", "v": 1, "kind": "command", "ts": "2026-04-02T09:05:00Z"}
 COMMAND |= {"data": {"command": "pytest", "exitCode": 0}}
 SCORE = {"value": 3, "comment": "Found the race.", "evidence": ["2"]}
-# Fields whose values changed on purpose.
+# Fields whose values have changed intentionally
 CHANGED = {"tosUrl": "", "disclosure": {}}
-# Method and path, body, and a value for later requests: its name and its path in the response.
+# Method and path, body, and a value to save for later requests: its name and its path in the response
 REQUESTS = [
     ("POST /assessments", ASSESSMENT | {"timeLimitMinutes": 90}, "ASSESSMENT assessment id"),
     ("POST /assessments/$ASSESSMENT/keys", KEYS, "KEY keys 0 key"),
@@ -54,37 +54,37 @@ MASKS = {
 def responses(reviewer, anonymous):
     """Send the requests in order; yield each with its response's status and masked body."""
     values = {}
-    for request, body, picked in REQUESTS:
-        method, path = filled(request, values).split(" ")
-        is_candidates = path.startswith(("/candidate", "/hooks"))
-        caller, headers = (anonymous, {"X-API-Key": values["KEY"]}) if is_candidates else (reviewer, None)
-        sent = body and json.loads(filled(json.dumps(body), values))
-        response = caller.request(method, f"/v1{path}", headers, json=sent)
-        if picked:
-            name, *steps = picked.split()
+    for request, body, saved in REQUESTS:
+        method, path = substitute(request, values).split(" ")
+        is_candidate = path.startswith(("/candidate", "/hooks"))
+        caller, headers = (anonymous, {"X-API-Key": values["KEY"]}) if is_candidate else (reviewer, None)
+        json_body = body and json.loads(substitute(json.dumps(body), values))
+        response = caller.request(method, f"/v1{path}", headers, json=json_body)
+        if saved:
+            name, *steps = saved.split()
             value = response.json
             for step in steps:
                 value = value[int(step) if step.isdigit() else step]
             values[name] = value
-        yield request, response.status_code, masked(response.json)
+        yield request, response.status_code, mask(response.json)
 
 
-def filled(text, values):
+def substitute(text, values):
     return re.sub(r"\$([A-Z]+)", lambda name: values[name[1]], text)
 
 
-def masked(value):
+def mask(value):
     if isinstance(value, dict):
-        return {name: masked(inner) for name, inner in value.items()}
+        return {name: mask(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [masked(inner) for inner in value]
+        return [mask(inner) for inner in value]
     if isinstance(value, str):
-        return next((mask for pattern, mask in MASKS.items() if re.fullmatch(pattern, value)), value)
+        return next((text for pattern, text in MASKS.items() if re.fullmatch(pattern, value)), value)
     return value
 
 
 def assert_contains(new, old, where):
-    """Check that the new value has every field of the old one, with the same value."""
+    """Check that the new value contains every field of the old one, with the same value."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name, value in old.items():
             assert name in new, f"{where}: {name} is missing."

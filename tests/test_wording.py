@@ -1,4 +1,4 @@
-"""User-facing texts use consistent terms and plain English."""
+"""User-facing text uses consistent terms and plain English."""
 
 import ast
 import re
@@ -70,7 +70,7 @@ def emails() -> Texts:
 
 
 def strings(file: str) -> Texts:
-    """Yield a module's texts, without its docstrings."""
+    """Yield a module's string literals, except docstrings."""
     tree = ast.parse(read(ROOT / file))
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -129,7 +129,7 @@ def replacement_for(word: str) -> str:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_texts_use_the_terms(source):
+def test_text_uses_consistent_terms(source):
     banned = [
         f"{where}: {match[0]!r} -> {replacement_for(match[0])}"
         for where, text in SOURCES[source]()

@@ -80,7 +80,7 @@ class SigningKey(Model, ErasedWithSession):
     def add(cls, session: Session, public_key: str | None) -> None:
         """Add a public key; before the client's first event, keep only the latest MAX_SIGNING_KEYS.
 
-        Later, each new key requires permission from a reviewer (R31). No key is deleted then: it can have signed events.
+        Later, each new key requires a reviewer's permission (R31). No key is deleted then: it can have signed events.
         """
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()

@@ -140,7 +140,7 @@ def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) ->
     ids = [row["event_id"] for row in rows]
     stored = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(ids))
     sizes = [(row["event_id"], row["size"]) for row in rows]
-    return session_quota.admitted(sizes, {event.event_id for event in stored}, usage, quota)
+    return session_quota.admit_events(sizes, {event.event_id for event in stored}, usage, quota)
 
 
 def _insert(rows: list[Row]) -> dict[str, tuple[int, int]]:

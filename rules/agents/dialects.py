@@ -1,4 +1,4 @@
-"""The model APIs' modules by the names of their dialects."""
+"""Model API modules by dialect."""
 
 from types import ModuleType
 

@@ -1,4 +1,4 @@
-"""Fields of events that all dialects and tools share (docs/candidate-client.md#5-events)."""
+"""Build event fields shared by all dialects and tools (docs/candidate-client.md#5-events)."""
 
 import json
 from typing import Any
@@ -21,40 +21,40 @@ _USAGE = {
 
 
 def preview(value: Any) -> str:
-    """Return the start of a value as JSON; a string stays unquoted."""
+    """Return the start of a value as JSON. Strings are not quoted."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return ""
-    return shortened(text, MAX_PREVIEW_CHARACTERS)
+    return mask_and_truncate(text, MAX_PREVIEW_CHARACTERS)
 
 
-def shortened(text: str, limit: int) -> str:
-    """Mask a text, then truncate it: a truncated secret would not be recognized."""
+def mask_and_truncate(text: str, limit: int) -> str:
+    """Mask secrets, then truncate. A truncated secret would not be recognized."""
     return mask_text(text[: limit + MAX_SECRET_CHARACTERS])[:limit]
 
 
-def parsed_arguments(text: str) -> Any:
-    """Parse a call's arguments. Text that is not JSON, as in an interrupted response, stays text."""
+def parse_arguments(text: str) -> Any:
+    """Parse a call's arguments. Returns invalid JSON, such as from an interrupted response, unchanged."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
-def usage(measured: ResponseUsage) -> dict[str, Any]:
-    tokens = {field: measured.counts[name] for name, field in _USAGE.items() if name in measured.counts}
-    cost = measured.cost_nano_usd
+def usage_fields(usage: ResponseUsage) -> dict[str, Any]:
+    tokens = {field: usage.counts[name] for name, field in _USAGE.items() if name in usage.counts}
+    cost = usage.cost_nano_usd
     return {"usageScope": "request", **tokens} | without_none(
-        model=measured.model,
-        requestId=measured.request_id,
+        model=usage.model,
+        requestId=usage.request_id,
         totalCost=None if cost is None else cost / 10**9,
-        firstTokenMs=measured.first_token_ms,
-        turnDurationMs=measured.duration_ms,
+        firstTokenMs=usage.first_token_ms,
+        turnDurationMs=usage.duration_ms,
     )
 
 
-def file_created(path: str, content: str) -> dict[str, Any]:
+def file_creation(path: str, content: str) -> dict[str, Any]:
     change = unified_diff(path, None, content)
     return {
         "kind": "file_create",
@@ -65,9 +65,9 @@ def file_created(path: str, content: str) -> dict[str, Any]:
     }
 
 
-def file_changed(path: str, before: FileText, after: str) -> dict[str, Any]:
-    """Return a change with a known base. It is partial if the diff lacks context."""
-    data = _changed(path, unified_diff(path, before.text, after, before.first_line))
+def file_change(path: str, before: FileText, after: str) -> dict[str, Any]:
+    """Build a change with a known base. It is partial if the diff lacks context."""
+    data = _diff_fields(path, unified_diff(path, before.text, after, before.first_line))
     has_start = before.first_line == 1 or _first_line(before.text) == _first_line(after)
     has_end = before.has_end or _last_line(before.text) == _last_line(after)
     return data if has_start and has_end else data | {"isPartial": True}
@@ -82,12 +82,12 @@ def _last_line(text: str) -> str:
 
 
 def partial_change(path: str, old: str, new: str) -> dict[str, Any]:
-    """Return a change in a file with unknown content. The diff's line numbers start with 1."""
+    """Build a change to a file with unknown content. The diff's line numbers start at 1."""
     old, new = (text if not text or text.endswith("\n") else f"{text}\n" for text in (old, new))
-    return _changed(path, unified_diff(path, old, new)) | {"isPartial": True}
+    return _diff_fields(path, unified_diff(path, old, new)) | {"isPartial": True}
 
 
-def _changed(path: str, change: Change) -> dict[str, Any]:
+def _diff_fields(path: str, change: Change) -> dict[str, Any]:
     return {
         "kind": "file_diff",
         "path": path,

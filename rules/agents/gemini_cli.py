@@ -1,17 +1,17 @@
-"""Gemini CLI's log records as events."""
+"""Read Gemini CLI's log records as events."""
 
 from collections.abc import Callable, Iterator
 
 from rules.agents.event_data import preview
 from rules.agents.log_records import LogEvent
-from rules.agents.values import digest, integer_of, object_in, text_of, without_none
+from rules.agents.values import digest, nonempty_string, parse_integer, parse_object, without_none
 from rules.events.recorded_events import RecordedEvent
 
 _SHELL = "run_shell_command"
 
 
 def _identity(event: LogEvent, *parts: str | None) -> str:
-    """Identify a record by its time and texts, since it has neither a number nor a call's id."""
+    """Identify a record by its time and content: it has neither a sequence number nor a call id."""
     return f"{event.identity}:{digest(*(part or '' for part in parts))}"
 
 
@@ -40,13 +40,13 @@ def _call(event: LogEvent) -> Iterator[RecordedEvent]:
     name, text = event.text("function_name"), event.text("function_args")
     if not name:
         return
-    arguments, identity = object_in(text), _identity(event, name, text)
+    arguments, identity = parse_object(text), _identity(event, name, text)
     yield RecordedEvent("tool_intent", {"toolName": name, "inputPreview": preview(arguments)}, identity)
     duration = without_none(durationMs=event.integer("duration_ms"))
     if name == _SHELL:
         # `success` is true even if the command failed.
-        code = integer_of(object_in(event.text("metadata")).get("exitCode"))
-        data = without_none(command=text_of(arguments.get("command")), exitCode=code)
+        code = parse_integer(parse_object(event.text("metadata")).get("exitCode"))
+        data = without_none(command=nonempty_string(arguments.get("command")), exitCode=code)
         yield RecordedEvent("command", data | duration, identity)
     else:
         data = {"toolName": name, "inputPreview": preview(arguments), "ok": event.is_true("success")}

@@ -1,7 +1,7 @@
-"""Hooks of Claude Code and Codex, which send the same JSON objects, as events.
+"""Read Claude Code and Codex hooks as events. Both send the same JSON objects.
 
-A hook has no time and no id. Its event's id is derived from the prompt, tool call or text (R36), or for hooks without
-them from the minute in which it was received. A hook that two settings files register is therefore one event.
+Hooks include neither a time nor an id. An event's id is derived from the prompt, tool call or text (R36), or else from
+the minute in which the hook was received. A hook registered in two settings files is therefore recorded once.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rules.agents.claude_code import calls as claude_code_calls
 from rules.agents.codex import calls as codex_calls
 from rules.agents.event_data import preview
-from rules.agents.values import digest, text_of, without_none
+from rules.agents.values import digest, nonempty_string, without_none
 from rules.events.recorded_events import EventSource, RecordedEvent
 
 CHANNEL = "http-hook"
@@ -21,33 +21,33 @@ _CALL_EVENTS = {CLAUDE_CODE: claude_code_calls.hook_events, CODEX: codex_calls.h
 
 
 class Hook(NamedTuple):
-    """One hook, and the minute in which it was received."""
+    """A hook, and the minute in which it was received."""
 
     tool: str
     fields: Mapping[str, Any]
     minute: str
 
     def text(self, name: str) -> str | None:
-        return text_of(self.fields.get(name))
+        return nonempty_string(self.fields.get(name))
 
     @property
     def prompt(self) -> str:
-        """The prompt's id. Codex calls a prompt a turn."""
+        """The prompt's id, or Codex's turn id."""
         return self.text("prompt_id") or self.text("turn_id") or ""
 
     def identity(self, *parts: str | None) -> str:
-        """Derive an id from the prompt's id and these texts."""
+        """Derive an id from the prompt's id and the given parts."""
         return digest(self.prompt, *(part or "" for part in parts))
 
     def event(self, kind: str, identity: str, **data: Any) -> RecordedEvent:
-        """Build an event from the fields that are not None."""
+        """Build an event without fields that are None."""
         return RecordedEvent(kind, without_none(**data), identity, agent_id=self.text("agent_id"))
 
 
 def read(
     tool: str, fields: Mapping[str, Any], now: datetime
 ) -> tuple[EventSource, list[RecordedEvent]] | None:
-    """Return a hook's events; None without an agent session, or for an ignored hook.
+    """Return a hook's events; None if it has no agent session or is ignored.
 
     tool -- `claude-code` or `codex`
     """
@@ -62,7 +62,7 @@ def read(
 
 
 def _as_stop(notice: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert Codex's `notify` argument to a Stop hook, which has the same event id."""
+    """Convert Codex's `notify` argument to a Stop hook, so that both have the same event id."""
     return {
         "hook_event_name": "Stop",
         "session_id": notice.get("thread-id"),
@@ -98,14 +98,14 @@ def _intent(hook: Hook) -> Iterator[RecordedEvent]:
 
 
 def _permission_request(hook: Hook) -> Iterator[RecordedEvent]:
-    """The tool asks the user for permission, without naming the call."""
+    """Yield a permission request, which does not include the call's id."""
     name, arguments = hook.text("tool_name"), hook.fields.get("tool_input")
     identity = hook.identity(name, json.dumps(arguments, sort_keys=True))
     yield hook.event("permission_request", identity, toolName=name, inputPreview=preview(arguments))
 
 
 def _denial(hook: Hook) -> Iterator[RecordedEvent]:
-    """A rule denied a call. A user's rejection has no hook."""
+    """Yield a rule's denial of a call. There is no hook for a user's rejection."""
     tool_use_id, name = hook.text("tool_use_id"), hook.text("tool_name")
     if tool_use_id and name:
         decision = {"decision": "reject", "source": hook.text("reason"), "toolName": name}
@@ -151,7 +151,7 @@ def _interrupt(hook: Hook) -> Iterator[RecordedEvent]:
 
 
 # Ignored: PostToolBatch, TaskCreated, TaskCompleted and PostCompact repeat other hooks. MessageDisplay sends text while
-# it is streamed. All others are irrelevant.
+# it is being streamed. All others are irrelevant.
 _READERS: dict[str, Callable[[Hook], Iterator[RecordedEvent]]] = {
     "SessionStart": _session_start,
     "SessionEnd": _session_end,

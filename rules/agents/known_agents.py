@@ -1,4 +1,4 @@
-"""The agents that call the model proxy."""
+"""Recognize the agent that calls the model proxy."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,6 @@ AGENTS = (Codex(), OpenCode(), ClaudeCode())
 def recognize(headers: Mapping[str, str]) -> UnknownAgent:
     """Return the calling agent.
 
-    headers -- their names in lower case
+    headers -- with lowercase names
     """
     return next((agent for agent in AGENTS if agent.recognizes(headers)), UnknownAgent())

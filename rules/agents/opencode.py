@@ -26,16 +26,16 @@ _CONTENT_END = re.compile(
     r"\n\n\((?:(End of file - total )|Showing lines |Output capped )[^\n]{1,200}\)\n</content>"
 )
 _DIRECTORY = "<type>directory</type>"
-# The result starts with the path.
-_HEAD_CHARACTERS = 5000
+# The path precedes this at the start of the result.
+_HEADER_CHARACTERS = 5000
 _LINE = re.compile(r"([0-9]{1,9}): (.*)")
 _LONG_LINE = "... (line truncated to 2000 chars)"
 _REJECTED = re.compile(r"The user (?:rejected permission to use|dismissed)|Tool execution aborted")
 _ABORTED = "Tool execution aborted"
 _INVALID = "The arguments provided to the tool are invalid: "
 _SUMMARY_PROMPT = "What did we do so far?"
-# Starts of texts that opencode adds to the user's messages.
-_ADDED = (
+# Prefixes of text that opencode injects into user messages.
+_INJECTED = (
     _SUMMARY_PROMPT,
     "Generate a title for this conversation:",
     "Continue if you have next steps, or stop and ask for clarification",
@@ -62,7 +62,7 @@ def _command(outcome: Outcome) -> list[Data]:
 
 
 def _read(outcome: Outcome) -> list[Data]:
-    if _DIRECTORY in outcome.result[:_HEAD_CHARACTERS]:
+    if _DIRECTORY in outcome.result[:_HEADER_CHARACTERS]:
         return [{"kind": "dir_list", "path": _path(outcome)}]
     content = _content(outcome.result)
     if content is None:
@@ -72,7 +72,7 @@ def _read(outcome: Outcome) -> list[Data]:
 
 
 def _content(result: str) -> FileText | None:
-    """Read a file's content. The result does not show whether the file ends with a newline. Most files do."""
+    """Read a file's content. Assumes a final newline: the result does not include it, but most files have one."""
     _, _, content = result.partition(_CONTENT)
     end = _CONTENT_END.search(content)
     lines = [_LINE.fullmatch(line) for line in content[: end.start()].split("\n")] if end else []
@@ -96,16 +96,16 @@ def _replacement(outcome: Outcome) -> Edit:
 
 def _edit(outcome: Outcome) -> list[Data]:
     if not outcome.result.startswith(_EDITED):
-        return [_failed(outcome)]
+        return [_failed_call(outcome)]
     edit = _replacement(outcome)
     before = outcome.workspace.content(edit.path)
     if not edit.old:
-        return [_written(outcome, edit.new)]
+        return [_write_event(outcome, edit.new)]
     after = apply_edit(before, edit) if before else None
     strings = {"oldString": edit.old, "newString": edit.new}
     if before is None or after is None:
         return [event_data.partial_change(_path(outcome), edit.old, edit.new) | strings]
-    return [event_data.file_changed(_path(outcome), before, after.text) | strings]
+    return [event_data.file_change(_path(outcome), before, after.text) | strings]
 
 
 def _edit_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -117,18 +117,18 @@ def _edit_updates(outcome: Outcome) -> list[FileUpdate]:
 
 def _write(outcome: Outcome) -> list[Data]:
     if not outcome.result.startswith(_WRITTEN):
-        return [_failed(outcome)]
-    return [_written(outcome, argument(outcome, "content"))]
+        return [_failed_call(outcome)]
+    return [_write_event(outcome, argument(outcome, "content"))]
 
 
-def _written(outcome: Outcome, content: str) -> Data:
-    """Return a write. An unknown file is new, since opencode requires reading a file before overwriting it."""
+def _write_event(outcome: Outcome, content: str) -> Data:
+    """Build a write event. A file that was never read is new: opencode requires reading before overwriting."""
     before = outcome.workspace.content(argument(outcome, "filePath"))
     if before is None:
-        return event_data.file_created(_path(outcome), content)
+        return event_data.file_creation(_path(outcome), content)
     if not before.is_whole:
         return event_data.partial_change(_path(outcome), "", content) | {"content": content}
-    return event_data.file_changed(_path(outcome), before, content) | {"content": content}
+    return event_data.file_change(_path(outcome), before, content) | {"content": content}
 
 
 def _write_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -140,7 +140,7 @@ def _write_updates(outcome: Outcome) -> list[FileUpdate]:
 def _patch(outcome: Outcome) -> list[Data]:
     patch = argument(outcome, "patchText")
     events = patch_events.file_events(patch, outcome.workspace) if _PATCHED in outcome.result else []
-    return events or [_failed(outcome)]
+    return events or [_failed_call(outcome)]
 
 
 def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -157,10 +157,10 @@ def _dispatch(outcome: Outcome) -> list[Data]:
 
 
 def _other(outcome: Outcome) -> list[Data]:
-    return [_failed(outcome) if outcome.result.startswith(_INVALID) else tool_use(outcome)]
+    return [_failed_call(outcome) if outcome.result.startswith(_INVALID) else tool_use(outcome)]
 
 
-def _failed(outcome: Outcome) -> Data:
+def _failed_call(outcome: Outcome) -> Data:
     return tool_use(outcome._replace(is_error=True))
 
 
@@ -182,26 +182,26 @@ _ROWS = {
 
 
 class OpenCode(UnknownAgent):
-    """opencode. Its MCP tools have no prefix, so they are unknown tools."""
+    """opencode. Its MCP tools have no prefix, so they are treated as unknown tools."""
 
     name = "opencode"
     user_agent = re.compile(r"opencode/([\w.+-]{1,40})")
     tools = ToolTable(_ROWS, other=Tool("tool_use", _other))
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        """A subagent's session has a parent."""
+        """Identify the agent. A subagent's session has a parent."""
         agent, parent = super().identify(headers, body), label(headers.get("x-parent-session-id"))
         return agent._replace(session=parent, agent_id=agent.session) if parent else agent
 
     def user_events(self, texts: Sequence[str]) -> list[Event]:
         prompts = (text.strip() for text in texts)
-        return [("prompt", {"text": text}) for text in prompts if text and not text.startswith(_ADDED)]
+        return [("prompt", {"text": text}) for text in prompts if text and not text.startswith(_INJECTED)]
 
     def asks_for_summary(self, text: str) -> bool:
         return text == _SUMMARY_PROMPT
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        """Titles and summaries have no tools."""
+        """Return whether this is a title or summary call, which has no tools."""
         return not has_tools(body)
 
     def rejection(self, outcome: Outcome) -> list[Event] | None:

@@ -1,11 +1,11 @@
-"""Tables that map an agent's tools to events, and readers that several tables share."""
+"""Tables that map an agent's tools to events, and shared readers."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, preview, shortened
+from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, mask_and_truncate, preview
 from rules.agents.files.known_files import FileUpdate, Workspace
 from rules.agents.values import Event
 from rules.events.envelopes import field, text
@@ -16,10 +16,10 @@ _MATCH_COUNT = re.compile(r"Found ([0-9]{1,9}) ")
 class Outcome(NamedTuple):
     """A tool call and its result.
 
-    name, arguments -- the call's, as parsed
+    name, arguments -- from the parsed call
     result -- the text that the model receives
-    is_error -- whether the tool reported an error; None if the dialect does not say
-    workspace -- its state before the call
+    is_error -- whether the tool reported an error; None if the dialect does not include this
+    workspace -- state before the call
     """
 
     tool_use_id: str
@@ -31,10 +31,10 @@ class Outcome(NamedTuple):
 
 
 def tool_use(outcome: Outcome) -> dict[str, Any]:
-    """Return the data of a failed call, or of a tool without its own event kind."""
+    """Build the data for a failed call, or for a tool without a specific event kind."""
     data = {"kind": "tool_use", "toolName": outcome.name, "inputPreview": preview(outcome.arguments)}
     if outcome.is_error:
-        return data | {"ok": False, "error": shortened(outcome.result, MAX_PREVIEW_CHARACTERS)}
+        return data | {"ok": False, "error": mask_and_truncate(outcome.result, MAX_PREVIEW_CHARACTERS)}
     return data | {"ok": True}
 
 
@@ -44,11 +44,11 @@ def generic(outcome: Outcome) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Tool:
-    """A table's row: the kind of a call's events, and the functions that read their data.
+    """A row of a tool table: the kind of a call's events, and functions that read their data.
 
-    read -- returns the data of each event; a `kind` in the data has priority over the row's
-    file_updates -- returns the call's updates of known files
-    reads_errors -- whether `read` also reads failed calls; otherwise they become a `tool_use` with `ok` false
+    read -- returns the data of each event; a `kind` in the data overrides the row's
+    file_updates -- returns the call's updates to known files
+    reads_errors -- whether `read` also handles failed calls; otherwise they become a `tool_use` with `ok` false
     """
 
     kind: str
@@ -61,8 +61,8 @@ class Tool:
 class ToolTable:
     """An agent's tools by name.
 
-    mcp -- the row of MCP servers' tools, if the agent prefixes their names with `mcp__`
-    other -- the row of unknown tools
+    mcp -- row for tools of MCP servers, if the agent prefixes their names with `mcp__`
+    other -- row for unknown tools
     """
 
     rows: Mapping[str, Tool]
@@ -82,12 +82,12 @@ class ToolTable:
 
 
 def argument(outcome: Outcome, name: str) -> str:
-    """Return a string argument; empty if it is missing or of another type."""
+    """Return a string argument, or an empty string if it is missing or has a different type."""
     return text(field(outcome.arguments, name)) or ""
 
 
 def arguments(outcome: Outcome, *names: str) -> dict[str, str]:
-    """Return the arguments with these names that are nonempty strings."""
+    """Return the named arguments that are nonempty strings."""
     return {name: value for name in names if (value := argument(outcome, name))}
 
 
@@ -108,5 +108,5 @@ def path(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def with_arguments(*names: str) -> Callable[[Outcome], list[dict[str, Any]]]:
-    """Build a reader of the tool's name and these arguments."""
+    """Build a reader that returns the tool's name and the named arguments."""
     return lambda outcome: [{"toolName": outcome.name, **arguments(outcome, *names)}]

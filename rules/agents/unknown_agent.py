@@ -1,6 +1,6 @@
-"""The base class of agents: rules to recognize an agent and to read its requests.
+"""Base class of agents: how to recognize an agent and read its requests.
 
-Requests of all dialects are translated to Anthropic's Messages first.
+Requests in all dialects are first translated to Anthropic's Messages.
 """
 
 import re
@@ -16,7 +16,7 @@ from rules.events.envelopes import field, label
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
 _DIRECTORY = "orking directory: "
-# The system's first messages name the working directory; after a compaction, they follow the remaining responses.
+# The first system messages include the working directory. After a compaction, they follow the remaining responses.
 OPENING_MESSAGES = 40
 
 
@@ -30,10 +30,10 @@ class Agent(NamedTuple):
 
 
 class UnknownAgent:
-    """An unknown agent: prompts, responses and generic tool events. Base class of the known agents.
+    """An unknown agent, with generic tool events. Base class of known agents.
 
     name -- the agent's name in events
-    user_agent -- matches the start of its User-Agent, with the version as a group
+    user_agent -- matches the start of the User-Agent header, with the version as a group
     """
 
     name: str | None = None
@@ -50,7 +50,7 @@ class UnknownAgent:
         return Agent(self.name, version[1] if version else None, session or self.session(body))
 
     def session(self, body: Mapping[str, Any]) -> str:
-        """Derive the session's name from the first user message, if the headers do not name it."""
+        """Derive a session id from the first user message. Used if the headers do not include one."""
         opening = sequence(body, "messages")[:OPENING_MESSAGES]
         first = next((message for message in opening if field(message, "role") == "user"), None)
         content = field(first, "content")
@@ -59,7 +59,7 @@ class UnknownAgent:
         return f"conversation-{digest(*map(block_text, content if isinstance(content, list) else ()))}"
 
     def user_events(self, texts: Sequence[str]) -> list[Event]:
-        """Return the user's input in the texts between two responses; for an unknown agent, one prompt."""
+        """Return the user's input between two responses. For an unknown agent, this is a single prompt."""
         prompt = "\n".join(texts).strip()
         return [("prompt", {"text": prompt})] if prompt else []
 
@@ -76,13 +76,13 @@ class UnknownAgent:
         return False
 
     def is_placeholder(self, response: str) -> bool:
-        """Return whether the program wrote the response, not the model."""
+        """Return whether the agent inserted the response itself."""
         return False
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        """Return whether the agent makes the call for its own purposes, such as a title.
+        """Return whether the agent makes the call for itself, such as to generate a title.
 
-        texts -- after the last response
+        texts -- user text after the last response
         """
         return False
 
@@ -91,16 +91,16 @@ class UnknownAgent:
         return None
 
     def file_updates(self, text: str) -> Iterator[FileUpdate]:
-        """Yield the file updates in a text that the program added."""
+        """Yield the file updates in text that the agent injected."""
         return iter(())
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
-        """Return the working directory; None if it is unknown."""
+        """Return the working directory; None if unknown."""
         return None
 
 
 def has_tools(body: Mapping[str, Any]) -> bool:
-    """Return whether the request offers tools that the agent runs; the provider's tools have other types."""
+    """Return whether the request defines tools that the agent runs. The provider's tools have other types."""
     return any(
         isinstance(tool, dict) and tool.get("type") in (None, "custom") for tool in sequence(body, "tools")
     )
@@ -118,7 +118,7 @@ def block_texts(content: Any) -> Iterator[str]:
 
 
 def system_directory(body: Mapping[str, Any]) -> str | None:
-    """Return the initial working directory. After a change, the text names it as the previous directory."""
+    """Return the initial working directory. After a change, the text includes it as `(was ...)`."""
     for text in _system_texts(body):
         _, _, rest = text.partition(_DIRECTORY)
         line = rest.split("\n", 1)[0].strip()

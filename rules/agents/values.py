@@ -1,4 +1,4 @@
-"""Read values sent by agents: any field can be missing or of any type."""
+"""Parse values sent by agents. Any field can be missing or have any type."""
 
 import hashlib
 import json
@@ -17,20 +17,20 @@ def digest(*texts: str) -> str:
     return hashlib.sha256(joined).hexdigest()[:_DIGEST_CHARACTERS]
 
 
-def text_of(value: Any) -> str | None:
-    """Return the value if it is a nonempty string."""
+def nonempty_string(value: Any) -> str | None:
+    """Return the value if it is a nonempty string, otherwise None."""
     return value if isinstance(value, str) and value else None
 
 
-def integer_of(value: Any) -> int | None:
-    """Return an integer, including one sent as text; `true` is not an integer."""
+def parse_integer(value: Any) -> int | None:
+    """Parse an integer, which can be sent as a string. `true` is not an integer."""
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 19:
         return int(value)
     return integer(value, INT64)
 
 
-def object_in(text: Any) -> dict[str, Any]:
-    """Parse a JSON object; return {} for anything else."""
+def parse_object(text: Any) -> dict[str, Any]:
+    """Parse a JSON object. Returns {} for anything else."""
     try:
         value = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):

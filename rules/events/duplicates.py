@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rules.events.envelopes import field, integer, label, text
 from rules.events.recorded_events import CHANNELS
-from rules.plain_text import single_spaced
+from rules.plain_text import collapse_whitespace
 
 # The source of an unknown tool's calls.
 RECORDED = "recorded"
@@ -94,7 +94,7 @@ def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
 
 def _normalized(value: Any) -> str:
     """Normalize white space, which differs between channels."""
-    return single_spaced(text(value) or "")
+    return collapse_whitespace(text(value) or "")
 
 
 def _key(kind: str, *parts: str) -> str:

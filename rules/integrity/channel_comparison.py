@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rules.events.envelopes import field, integer, label, text
 from rules.integrity.findings import MAX_EVENT_IDS, Finding
 from rules.metrics.usage import COUNTED, UsageReport, read_usage_report
-from rules.plain_text import single_spaced
+from rules.plain_text import collapse_whitespace
 
 # In code mode, Codex runs a script that the model wrote with this tool. The script's calls have ids with this prefix.
 _SCRIPT_TOOL, _SCRIPT_CALL_PREFIX = "exec", "exec-"
@@ -154,4 +154,4 @@ def _counts(event: ComparedEvent) -> Mapping[str, int]:
 
 def _one_line(value: Any) -> str | None:
     """Normalize white space, which differs between channels. Return None for anything but a string."""
-    return single_spaced(value) if isinstance(value, str) else None
+    return collapse_whitespace(value) if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""Rows for every path parameter, and a rate limit store."""
+"""Rows for every path parameter, and a store for rate limits."""
 
 import factories
 import pytest
@@ -10,12 +10,13 @@ from tests.servers import HOST, free_port, serve
 
 @pytest.fixture
 def names(organization, assessment, key, session, reviewer):
-    """The values of `<name>` in tests/access/rows.py."""
+    """Values for the `<name>` placeholders in tests/access/rows.py."""
     issue, rubric = factories.make_issue(organization), factories.make_rubric(organization)
     session.assessment.update_columns(issue=issue, rubric=rubric, time_limit_minutes=90)
     fresh_key = factories.make_key(assessment)
     Consent.record(fresh_key, None, None)
-    names = factories.make_record(session, reviewer.row) | factories.make_settings(organization)
+    names = factories.make_session_rows(session, reviewer.row)
+    names |= factories.make_organization_rows(organization)
     names |= {"assessment_id": assessment.id, "key_id": key.id, "candidate_id": key.id, "issue_id": issue.id}
     names |= {"delivery_id": key.invitation_id, "key": key.key, "fresh_key": fresh_key.key, "object_key": "x"}
     names |= {"provider": "anthropic", "model": "haiku", "path": "v1/files"}

@@ -6,8 +6,8 @@ PUBLIC = "/v1/cli/version-check?version=1.10.0"
 KEYS = [f"PST-AAAA-AAA{letter}" for letter in "ABCD"]
 
 
-def on(app, caller):
-    """Return the same caller for another application."""
+def with_app(app, caller):
+    """Return a copy of the caller for another application."""
     return Caller(app, **caller.headers)
 
 

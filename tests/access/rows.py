@@ -1,6 +1,6 @@
 """Each caller's expected status for every route, computed from its declarations (R1 to R3, R41).
 
-A new route needs a line only if it is public, or if the tests' rows make its request fail.
+A new route needs an entry only if it is public, or if its request fails with the tests' rows.
 """
 
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ from werkzeug.test import TestResponse
 from models import db
 from tests.hostile.operations import APP, Operation, every_operation, fill, route_of
 
-# `outsider` is a candidate of another assessment. The second line has sign-in cookies (docs/sign-in.md): a person of
-# each role in the console, and an admin on another site's page.
+# `outsider` is a candidate of another assessment. The second line uses sign-in cookies (docs/sign-in.md): a person in
+# each role, and an admin whose requests come from another site.
 CALLERS = (
     *("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous"),
-    *("admin by cookie", "reviewer by cookie", "observer by cookie", "foreign origin"),
+    *("admin by cookie", "reviewer by cookie", "observer by cookie", "admin from another site"),
 )
 ALL = "200 200 200 200 200 200 200 | 200 200 200 200"
 CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 | 404 404 403 403"  # the service account's score
@@ -49,8 +49,8 @@ PUBLIC = {
     "POST /v1/sign-in/email": EMAIL_LINK,
     "PUT /v1/bundles/<object_key>": NOT_SIGNED,
 }
-# Statuses other than the documented success, with the `names` fixture's rows
-SERVED = {
+# Statuses other than the documented success, because of the `names` fixture's rows
+SUCCESS_OVERRIDES = {
     "POST /v1/hooks/ingest": 201,
     "PATCH /v1/candidates/<candidate_id>": 409,
     "POST /v1/candidates/<candidate_id>/extend": 409,
@@ -61,14 +61,14 @@ SERVED = {
     "GET /v1/sessions/<session_id>/bundle/files": 404,
     "PUT /v1/candidate/submission": 415,
 }
-OTHERWISE = {
+STATUS_OVERRIDES = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,
     "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": CHANGE_OWN_SCORE,
     "DELETE /v1/sign-in/session": END_SIGN_IN,
     **dict.fromkeys(PROXIES, WITHOUT_PROVIDER),
 }
-# Changes of the caller's own sign-ins, and a comparison that stores nothing
-CHANGES_FOR_READERS = {
+# Ending the caller's sign-ins, and a comparison that stores nothing
+READ_SCOPE_CHANGES = {
     "DELETE /v1/sign-in/session",
     "DELETE /v1/sign-in/sessions",
     "POST /v1/assessments/<assessment_id>/fairness",
@@ -79,7 +79,7 @@ SHARED = {
     *("GET /v1/sessions/<session_id>", "GET /v1/sessions/<session_id>/recent-activity"),
     "GET /v1/sessions/<session_id>/signed-log",
 }
-FOR_CANDIDATES = ("/v1/candidate/", "/v1/hooks/", "/v1/otlp/", "/v1/proxy/")
+CANDIDATE_PREFIXES = ("/v1/candidate/", "/v1/hooks/", "/v1/otlp/", "/v1/proxy/")
 # Bodies for operations whose documented example is invalid with the `names` fixture's rows
 BODIES = {
     "PATCH /v1/assessments/<assessment_id>": {"expiresInDays": 14},  # a candidate has started
@@ -94,7 +94,7 @@ FILES = {
 
 
 class Row(NamedTuple):
-    """A request, with `<name>` for ids and keys, and the expected statuses in CALLERS order."""
+    """A request, with `<name>` placeholders for ids and keys, and the expected statuses in CALLERS order."""
 
     statuses: str
     body: dict[str, Any] | None = None
@@ -107,19 +107,21 @@ class Row(NamedTuple):
 
 def expected_statuses(operation: Operation) -> str:
     """Return the statuses of an operation that requires a credential."""
-    served = SERVED.get(operation.route, 403 if "/proxy/" in operation.route else operation.status)
+    success = SUCCESS_OVERRIDES.get(
+        operation.route, 403 if "/proxy/" in operation.route else operation.status
+    )
     has_row = "_id>" in operation.route
     statuses = dict.fromkeys(CALLERS, 401)
     if "reviewerToken" in operation.callers:
         allowed = ["reviewer", "neighbour", "admin by cookie"]
         allowed += ["reviewer by cookie"] if operation.scope != "admin" else []
         allowed += ["reader", "observer by cookie"] if operation.scope == "read" else []
-        statuses |= dict.fromkeys(["reader", *CALLERS[-4:]], 403) | dict.fromkeys(allowed, served)
+        statuses |= dict.fromkeys(["reader", *CALLERS[-4:]], 403) | dict.fromkeys(allowed, success)
         # Another organization's rows: 404 in the path (R2), 400 in the body (R8)
-        statuses["neighbour"] = 404 if has_row else 400 if operation.references else served
+        statuses["neighbour"] = 404 if has_row else 400 if operation.references else success
     if "candidateKey" in operation.callers:
-        is_own = has_row or "sessionId" in (operation.body or ())
-        statuses |= {"candidate": served, "outsider": 404 if is_own else served}
+        is_restricted = has_row or "sessionId" in (operation.body or ())
+        statuses |= {"candidate": success, "outsider": 404 if is_restricted else success}
     return " ".join(map(str, statuses.values()))
 
 
@@ -130,7 +132,7 @@ def _rows() -> dict[str, Row]:
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
             route = route_of(rule, method)
             operation = operations.get(route)
-            statuses = PUBLIC.get(route) or OTHERWISE.get(route)
+            statuses = PUBLIC.get(route) or STATUS_OVERRIDES.get(route)
             if statuses is None:
                 assert operation, f"{route} is not documented: add it to PUBLIC."
                 assert operation.callers, (

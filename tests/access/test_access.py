@@ -11,7 +11,7 @@ from response_checks import error_of, error_paths
 from models.base import new_id
 from models.webhooks.outbox import publish_new
 from rules.roles import ROLES
-from tests.access.rows import CALLERS, CHANGES_FOR_READERS, FOR_CANDIDATES, ROWS, SHARED, call
+from tests.access.rows import CALLERS, CANDIDATE_PREFIXES, READ_SCOPE_CHANGES, ROWS, SHARED, call
 from tests.hostile.operations import create_missing, every_operation, fill, operations
 
 ERASURE = "DELETE /v1/candidates/<candidate_id>/data"
@@ -25,10 +25,10 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     revoked.row.revoke()
     people = [factories.make_person(organization, role, name=role) for role in ROLES]
     cookies = [Caller.signed_in(app, person) for person in people]
-    elsewhere = {"Origin": "https://foreign.example", "Sec-Fetch-Site": "cross-site"}
-    foreign = Caller.signed_in(app, people[0], **elsewhere)
+    cross_site = {"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"}
+    other_site = Caller.signed_in(app, people[0], **cross_site)
     outsider = Caller.candidate(app, other_key)
-    return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, *cookies, foreign
+    return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, *cookies, other_site
 
 
 def test_each_caller_gets_the_expected_status(names, callers):
@@ -53,7 +53,7 @@ def test_a_sign_in_has_the_permissions_of_the_persons_token(app, names, organiza
                 assert response.json["code"] == "insufficient_role", (role, route)
 
 
-def test_only_tokens_with_write_scope_see_keys(names, reader, reviewer, key):
+def test_keys_are_masked_without_write_scope(names, reader, reviewer, key):
     """With the key, a reader could act as the candidate (R33)."""
     publish_new()
     expected = {
@@ -72,9 +72,12 @@ def test_only_tokens_with_write_scope_see_keys(names, reader, reviewer, key):
 
 
 def test_changes_require_write_scope():
-    changes = [each for each in every_operation() if "reviewerToken" in each.callers and each.method != "GET"]
-    for_readers = {operation.route for operation in changes if operation.scope == "read"}
-    assert for_readers == CHANGES_FOR_READERS, "Set `scope` of these operations to `write` or `admin`."
+    reviewer_operations = [
+        operation for operation in every_operation() if "reviewerToken" in operation.callers
+    ]
+    changes = [operation for operation in reviewer_operations if operation.method != "GET"]
+    read_scope = {operation.route for operation in changes if operation.scope == "read"}
+    assert read_scope == READ_SCOPE_CHANGES, "Set these operations' `scope` to `write` or `admin`."
 
 
 def test_all_changes_of_a_resource_require_the_same_scope():
@@ -83,27 +86,35 @@ def test_all_changes_of_a_resource_require_the_same_scope():
         if operation.scope in ("write", "admin") and operation.route != ERASURE:
             by_resource[operation.path.split("/")[2]].add(operation.scope)
     mixed = {resource for resource, scopes in by_resource.items() if len(scopes) > 1}
-    assert mixed == set(), "Set `scope` of all changes to `write`, or of all to `admin`."
+    assert mixed == set(), "Set the `scope` of all changes to `write`, or all to `admin`."
     for_admins = {resource for resource, scopes in by_resource.items() if scopes == {"admin"}}
     assert for_admins >= {"org", "webhooks"}
 
 
-def test_candidates_can_call_few_reviewer_operations():
+def test_candidates_can_call_only_shared_reviewer_operations():
     routes = {operation.route for operation in every_operation() if "candidateKey" in operation.callers}
-    assert {route for route in routes if not route.split(" ")[1].startswith(FOR_CANDIDATES)} == SHARED
+    assert {route for route in routes if not route.split(" ")[1].startswith(CANDIDATE_PREFIXES)} == SHARED
 
 
 def test_references_in_the_body_are_checked_after_the_path(names, reviewer, neighbour):
-    """Unknown rows in the path are 404, then unknown and foreign rows in the body 400 (R5, R8)."""
-    referring = [each for each in operations() if each.references and "reviewerToken" in each.callers]
-    assert len(referring) >= 3
-    named = {each.body[field].strip("<>") for each in referring for field in each.references}
-    foreign = create_missing(neighbour, {name: names[name] for name in names.keys() - named})
-    for operation in referring:
+    """Unknown rows in the path are a 404; unknown and other organizations' rows in the body are a 400 (R5, R8)."""
+    with_references = [
+        operation
+        for operation in operations()
+        if operation.references and "reviewerToken" in operation.callers
+    ]
+    assert len(with_references) >= 3
+    references = {
+        operation.body[field].strip("<>") for operation in with_references for field in operation.references
+    }
+    other_org_ids = create_missing(neighbour, {name: names[name] for name in names.keys() - references})
+    for operation in with_references:
         for field in operation.references:
-            for row_id in (new_id(), fill(operation.body[field], foreign)):
-                referred = {field: str(row_id)}
-                assert error_paths(call(reviewer, operation.route, names, **referred)) == [[field]], operation
+            for row_id in (new_id(), fill(operation.body[field], other_org_ids)):
+                reference = {field: str(row_id)}
+                assert error_paths(call(reviewer, operation.route, names, **reference)) == [[field]], (
+                    operation
+                )
                 for name in re.findall(r"<(\w+_id)>", operation.route):
-                    response = call(reviewer, operation.route, names | {name: new_id()}, **referred)
+                    response = call(reviewer, operation.route, names | {name: new_id()}, **reference)
                     assert error_of(response) == (404, "not_found"), operation

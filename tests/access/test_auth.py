@@ -11,7 +11,7 @@ from models import ApiToken, Event, sessions
 from rules import api_tokens, candidate_keys
 
 UNAUTHORIZED = (401, "unauthorized")
-NOWHERE = "00000000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 
 
@@ -19,8 +19,7 @@ NEW = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it."}
 def get_me(app):
     def get(authorization=None, key=None):
         headers = {"Authorization": authorization, "X-API-Key": key}
-        sent = {name: text for name, text in headers.items() if text is not None}
-        return Caller(app, **sent).get("/v1/me")
+        return Caller(app, **{name: text for name, text in headers.items() if text is not None}).get("/v1/me")
 
     return get
 
@@ -140,10 +139,10 @@ def test_credential_scope_subscription_body_and_path_are_checked_in_this_order(a
     errors = (UNAUTHORIZED, (403, "insufficient_scope"), (402, "subscription_inactive"))
     for body in ({"json": {"count": "many"}}, {"data": "{"}):
         for caller, error in zip((anonymous, reader, unsubscribed), errors, strict=True):
-            assert error_of(caller.request("POST", keys_path(NOWHERE), **body)) == error
+            assert error_of(caller.request("POST", keys_path(UNKNOWN_ID), **body)) == error
     assert error_of(anonymous.get("/v1/candidates", limit="many")) == UNAUTHORIZED
-    assert error_of(reviewer.post(keys_path(NOWHERE), {"count": 0})) == (400, "invalid_request")
-    assert error_of(reviewer.post(keys_path(NOWHERE), {"count": 1})) == (404, "not_found")
+    assert error_of(reviewer.post(keys_path(UNKNOWN_ID), {"count": 0})) == (400, "invalid_request")
+    assert error_of(reviewer.post(keys_path(UNKNOWN_ID), {"count": 1})) == (404, "not_found")
 
 
 def test_references_in_the_body_are_checked_before_the_quota(app):
@@ -151,15 +150,15 @@ def test_references_in_the_body_are_checked_before_the_quota(app):
     for _ in range(3):
         make_assessment(organization)
     full = Caller.reviewer(app, organization)
-    assert error_of(full.post("/v1/assessments", NEW | {"rubricId": NOWHERE})) == (400, "invalid_request")
+    assert error_of(full.post("/v1/assessments", NEW | {"rubricId": UNKNOWN_ID})) == (400, "invalid_request")
     assert error_of(full.post("/v1/assessments", NEW)) == (403, "quota_exceeded")
 
 
 # Visibility (R2, R3)
 
 
-def test_malformed_unknown_deleted_and_foreign_ids_get_the_same_404(reviewer, neighbour, assessment):
-    ids = ("nonsense", "1", "%20", "{upper}x", "0" * 32, NOWHERE)
+def test_malformed_unknown_and_inaccessible_ids_get_the_same_404(reviewer, neighbour, assessment):
+    ids = ("nonsense", "1", "%20", "{upper}x", "0" * 32, UNKNOWN_ID)
     responses = [reviewer.get(f"/v1/assessments/{text}") for text in ids]
     responses.append(neighbour.get(f"/v1/assessments/{assessment.id}"))
     assessment.soft_delete()

@@ -1,4 +1,4 @@
-"""Blind scoring: people see the candidate's identity and other scores only after scoring (R41)."""
+"""Blind scoring: people see the candidate's identity and other people's scores only after scoring (R41)."""
 
 import re
 
@@ -34,7 +34,7 @@ def key(organization):
 
 @pytest.fixture
 def names(names, organization, key, session):
-    """One row of each resource; the candidate's name is in as many as possible."""
+    """A row of each resource, with the candidate's name wherever possible."""
     hook = make_webhook(organization, include_personal=True)
     for second in (1, 2):
         add_event(session, envelope(at=second))
@@ -52,12 +52,12 @@ def person(app, organization):
     return Caller.person(app, make_person(organization))
 
 
-def shows(response, *traces):
+def contains_any(response, *traces):
     return any(trace in response.text.casefold() for trace in traces)
 
 
-def texts(caller, names):
-    """Return each GET's response text in lowercase, by route."""
+def read_all(caller, names):
+    """Return the lowercase response text of each GET, by route."""
     reads = {route: row.query for route, row in ROWS.items() if route.startswith("GET /v1/")}
     return {
         route: caller.get(fill(route.split(" ")[1], names), **fill(query, names)).text.casefold()
@@ -70,7 +70,7 @@ def routes_with(traces, texts):
     return {route for route, text in texts.items() if any(trace in text for trace in traces)}
 
 
-# Routes that show a service account names, keys and scores, as a control
+# As a control, routes that return names, keys and scores to a service account
 WITH_NAME = {
     "GET /v1/assessments/<assessment_id>/keys",
     "GET /v1/assessments/<assessment_id>/results",
@@ -103,20 +103,20 @@ WITH_SCORES = {
 @pytest.mark.slow
 def test_no_read_identifies_the_candidate(reviewer, person, names, key):
     key_text = key.key.casefold()
-    assert routes_with((*TRACES, key_text), texts(person, names)) == set()
-    service_texts = texts(reviewer, names)
-    assert routes_with(TRACES, service_texts) >= WITH_NAME
-    assert routes_with((key_text,), service_texts) >= WITH_KEY
+    assert routes_with((*TRACES, key_text), read_all(person, names)) == set()
+    texts = read_all(reviewer, names)
+    assert routes_with(TRACES, texts) >= WITH_NAME
+    assert routes_with((key_text,), texts) >= WITH_KEY
 
 
 @pytest.mark.slow
 def test_a_person_sees_the_candidate_after_scoring_every_criterion(reviewer, person, names):
     path = f"/v1/sessions/{names['session_id']}/scores/quality"
     assert person.put(path, {"value": 1}).status_code == 200
-    assert routes_with(TRACES, texts(person, names)) == routes_with(TRACES, texts(reviewer, names))
+    assert routes_with(TRACES, read_all(person, names)) == routes_with(TRACES, read_all(reviewer, names))
     # The name stays visible.
     assert person.delete(path).status_code == 200
-    assert shows(person.get("/v1/candidates"), *TRACES)
+    assert contains_any(person.get("/v1/candidates"), *TRACES)
 
 
 @pytest.mark.slow
@@ -133,21 +133,22 @@ def test_no_read_shows_other_scores(app, organization, reviewer, names, session,
     # Value or mean, total, comment and reason.
     scored = re.compile(r"\b987\b|\b1974\b|xylophone")
     for caller, expected in ((bob, set()), (reviewer, WITH_SCORES)):
-        assert {route for route, text in texts(caller, names).items() if scored.search(text)} == expected
+        assert {route for route, text in read_all(caller, names).items() if scored.search(text)} == expected
 
 
 def test_other_sessions_and_people_stay_blind(app, organization, person, key, session):
     other = make_session(make_key(key.assessment, "other@quartermain.example", "Other"))
     colleague = Caller.person(app, make_person(organization, name="Carol"))
-    criteria = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
+    keys = ("quality", "tests")
+    criteria = [{"key": key, "title": key, "weight": 1, "levels": LEVELS} for key in keys]
     session.assessment.rubric.apply_changes({"criteria": criteria})
     for criterion, name in (("tests", None), ("quality", NAME)):
         assert person.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": 1}).status_code == 200
         assert person.get(f"/v1/sessions/{session.id}").json["candidateName"] == name
     assert person.get(f"/v1/sessions/{other.id}").json["candidateName"] is None
     assert colleague.get(f"/v1/sessions/{session.id}").json["candidateName"] is None
-    listed = person.get("/v1/candidates").json["candidates"]
-    assert [each["candidateName"] for each in listed] == [NAME, None]
+    candidates = person.get("/v1/candidates").json["candidates"]
+    assert [candidate["candidateName"] for candidate in candidates] == [NAME, None]
 
 
 @pytest.mark.usefixtures("session")
@@ -157,20 +158,20 @@ def test_search_ignores_hidden_names(reviewer, person):
     assert reviewer.get("/v1/candidates", q="zebulon").json["total"] == 1
 
 
-def test_changes_do_not_show_hidden_names(person, names, key):
+def test_updates_do_not_reveal_hidden_names(person, names, key):
     path = f"/v1/candidates/{key.id}"
-    assert not shows(person.patch(path, {"metadata": {}}), *TRACES)
-    assert not shows(person.post(f"{path}/allow-redeem"), *TRACES)
+    assert not contains_any(person.patch(path, {"metadata": {}}), *TRACES)
+    assert not contains_any(person.post(f"{path}/allow-redeem"), *TRACES)
     body = {"count": 1, "candidateEmails": [EMAIL], "onDuplicate": "return"}
-    issued = person.post(f"/v1/assessments/{key.assessment_id}/keys", body)
-    assert issued.json["keys"][0]["candidateName"] is None
+    response = person.post(f"/v1/assessments/{key.assessment_id}/keys", body)
+    assert response.json["keys"][0]["candidateName"] is None
 
 
-def test_hidden_names_cannot_be_changed(person, reviewer, key):
+def test_hidden_names_cannot_be_updated(person, reviewer, key):
     path = f"/v1/candidates/{key.id}"
     for field, value in (("candidateEmail", "mine@example.com"), ("candidateName", "Mine")):
         assert error_paths(person.patch(path, {field: value})) == [[field]]
-    blind = person.get(path).json["candidate"]  # name and address are null
+    blind = person.get(path).json["candidate"]  # name and email are null
     assert person.patch(path, blind | {"metadata": {"stage": "2"}}).status_code == 200
     candidate = reviewer.get(path).json["candidate"]
     fields = ("candidateName", "candidateEmail", "metadata")
@@ -181,10 +182,10 @@ def test_hidden_names_cannot_be_changed(person, reviewer, key):
 def test_every_role_is_blind(app, organization, key, session, role):
     caller = Caller.person(app, make_person(organization, role))
     for path in ("/v1/candidates", f"/v1/sessions/{session.id}", "/v1/sessions"):
-        assert not shows(caller.get(path), *TRACES, key.key.casefold())
+        assert not contains_any(caller.get(path), *TRACES, key.key.casefold())
 
 
-def test_blind_can_be_set_and_changed(reviewer, candidate, key, person, session):
+def test_blind_can_be_set_and_updated(reviewer, candidate, key, person, session):
     path = f"/v1/assessments/{key.assessment_id}"
     assert reviewer.get(path).json["assessment"]["blind"] is True
     assert "blind" not in candidate.get(path).json["assessment"]

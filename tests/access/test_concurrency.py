@@ -65,11 +65,11 @@ READS = (
     *("integrity", "signed-log", "artifacts", "decisions", "timeline?detail=full", "timeline/x"),
     *("analytics", "export", ""),
 )
-OWN_READS = ("candidate/me/export", "candidate/workspace", "sessions/{id}", "sessions/{id}/signed-log")
+CANDIDATE_READS = ("candidate/me/export", "candidate/workspace", "sessions/{id}", "sessions/{id}/signed-log")
 
 
 def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organization, reviewer, session):
-    ordinary = f"/v1/sessions/{factories.make_session(factories.make_key(session.assessment)).id}"
+    small_session = f"/v1/sessions/{factories.make_session(factories.make_key(session.assessment)).id}"
     path = f"/v1/sessions/{session.id}"
     enlarge(session)
     first = reviewer.request("GET", f"{path}/export", buffered=False)  # not read yet
@@ -79,7 +79,7 @@ def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organiz
         assert response.headers["Retry-After"] == "5"
     assert reviewer.get(f"{path}/timeline").status_code == 200
     for name in READS:
-        assert reviewer.request("GET", f"{ordinary}/{name}".rstrip("/")).status_code in (200, 404), name
+        assert reviewer.request("GET", f"{small_session}/{name}".rstrip("/")).status_code in (200, 404), name
     colleague = Caller.reviewer(app, organization)
     assert colleague.get(f"{path}/export").status_code == 200
     first.close()
@@ -88,7 +88,7 @@ def test_a_credential_reads_one_large_session_at_a_time(app, no_waiting, organiz
 
 
 def test_a_candidate_makes_one_large_read_at_a_time(no_waiting, candidate, session):
-    paths = [f"/v1/{path.format(id=session.id)}" for path in OWN_READS]
+    paths = [f"/v1/{path.format(id=session.id)}" for path in CANDIDATE_READS]
     enlarge(session)
     first = candidate.request("GET", paths[0], buffered=False)  # not read yet
     for path in paths:

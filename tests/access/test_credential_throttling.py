@@ -1,4 +1,4 @@
-"""Invalid credentials are counted wherever they are sent. In a locked network, credentials used before still work."""
+"""Invalid credentials are throttled by network. In a locked network, previously accepted credentials still work."""
 
 import re
 from datetime import timedelta
@@ -11,9 +11,9 @@ from statements import capture_queries
 from access import addresses, credential_throttling
 from delivery.worker import Worker
 from models import AcceptedSender, AccessHour, privacy
-from tests.access.limited import KEYS, PUBLIC, guess, on, redeem, statuses
+from tests.access.limited import KEYS, PUBLIC, guess, redeem, statuses, with_app
 
-HOME, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+HOME, OTHER_NETWORK = "203.0.113.7", "198.51.100.9"
 BOGUS = {"Authorization": "Bearer psk_live_bogus"}
 
 
@@ -21,7 +21,7 @@ def token(number):
     return {"Authorization": f"Bearer psk_live_{number:036}"}
 
 
-# Send an invalid key next to a token that is not looked up; the response is 404.
+# Requests with an invalid key, and a token that is not looked up. The response is 404.
 KEY_REQUESTS = {
     "consent, header": lambda caller, key: caller.request(
         "GET", "/v1/candidate/consent", headers={"X-API-Key": key}
@@ -62,13 +62,13 @@ def test_a_credential_that_is_not_looked_up_is_not_counted(app_with, candidate):
     sent = [{"X-API-Key": key} for key in KEYS]
     assert [statuses(Caller(app, **BOGUS, **headers), 1) for headers in sent] == [[401]] * 4
     assert statuses(Caller(app), 2) == [401, 401]
-    assert statuses(on(app, candidate), 1) == [200]
+    assert statuses(with_app(app, candidate), 1) == [200]
 
 
 def test_a_valid_credential_of_the_wrong_kind_is_not_a_guess(app_with, candidate, reviewer, session):
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="1 per hour")
-    assert statuses(on(app, candidate), 1, "/v1/candidates") == [401]
-    assert statuses(on(app, reviewer), 1, "/v1/candidate/me") == [401]
+    assert statuses(with_app(app, candidate), 1, "/v1/candidates") == [401]
+    assert statuses(with_app(app, reviewer), 1, "/v1/candidate/me") == [401]
     body = {"key": candidate.row.key, "sessionId": str(candidate.row.id)}
     assert Caller(app).post("/v1/candidate/complete", body).status_code == 404
     assert guess(app, [HOME]) == [401]
@@ -109,7 +109,7 @@ def processes(app_with):
     return lambda count: [app_with(**settings) for _ in range(count)]
 
 
-def at(address, app, caller):
+def caller_at(address, app, caller):
     return Caller(app, **caller.headers, **{"X-Forwarded-For": address})
 
 
@@ -119,10 +119,10 @@ def lock(app, address=HOME):
 
 def test_a_credential_that_another_process_accepted_works_in_a_locked_network(processes, candidate, session):
     one, other = processes(2)
-    assert statuses(at(HOME, one, candidate), 1) == [200]
+    assert statuses(caller_at(HOME, one, candidate), 1) == [200]
     lock(other)
-    assert statuses(at(HOME, other, candidate), 2) == [200, 200]
-    caller = at(HOME, other, candidate)
+    assert statuses(caller_at(HOME, other, candidate), 2) == [200, 200]
+    caller = caller_at(HOME, other, candidate)
     assert caller.post("/v1/hooks/ingest", factories.envelope()).status_code == 201
     # The key in a body, spelled differently
     anonymous = Caller(other, **{"X-Forwarded-For": HOME})
@@ -133,49 +133,49 @@ def test_a_credential_that_another_process_accepted_works_in_a_locked_network(pr
 
 def test_a_credential_accepted_in_another_network_is_rejected_in_a_locked_network(processes, candidate):
     one, other = processes(2)
-    assert statuses(at(ELSEWHERE, one, candidate), 1) == [200]
+    assert statuses(caller_at(OTHER_NETWORK, one, candidate), 1) == [200]
     lock(other)
-    assert statuses(at(HOME, other, candidate), 1) == [429]
-    assert statuses(at(HOME, other, Caller(other)), 1, PUBLIC) == [200]
+    assert statuses(caller_at(HOME, other, candidate), 1) == [429]
+    assert statuses(caller_at(HOME, other, Caller(other)), 1, PUBLIC) == [200]
 
 
 def test_all_processes_reject_a_revoked_credential_in_a_locked_network(processes, candidate, key):
     one, other, third = processes(3)
-    assert statuses(at(HOME, one, candidate), 1) == [200]
+    assert statuses(caller_at(HOME, one, candidate), 1) == [200]
     key.revoke()
     lock(other)
-    assert statuses(at(HOME, other, candidate), 2) == [401, 429]
+    assert statuses(caller_at(HOME, other, candidate), 2) == [401, 429]
     lock(third)
-    assert statuses(at(HOME, third, candidate), 1) == [429]
+    assert statuses(caller_at(HOME, third, candidate), 1) == [429]
 
 
 def test_a_sender_is_written_once_a_day_and_read_only_in_a_locked_network(clock, processes, reviewer):
     one, other = processes(2)
 
-    def requests(app):
+    def send(app):
         with capture_queries() as statements:
-            assert statuses(at(HOME, app, reviewer), 3) == [200] * 3
+            assert statuses(caller_at(HOME, app, reviewer), 3) == [200] * 3
         return [text for text in statements if "accepted_senders" in text]
 
-    assert [text.split()[0] for text in requests(one)] == ["INSERT"]
-    assert requests(one) == []
+    assert [text.split()[0] for text in send(one)] == ["INSERT"]
+    assert send(one) == []
     lock(other)
-    assert [text.split()[0] for text in requests(other)] == ["SELECT", "INSERT"]
-    assert requests(other) == []
+    assert [text.split()[0] for text in send(other)] == ["SELECT", "INSERT"]
+    assert send(other) == []
     clock.fixed += timedelta(days=1)
-    assert len(requests(one)) == 1
+    assert len(send(one)) == 1
 
 
 def test_a_sender_expires_30_days_after_its_last_use(app, clock, processes, candidate, session):
     one, other, third = processes(3)
     for _ in range(2):
-        assert statuses(at(HOME, one, candidate), 1) == [200]
+        assert statuses(caller_at(HOME, one, candidate), 1) == [200]
         clock.fixed += timedelta(days=29, hours=23)
     lock(other)
-    assert statuses(at(HOME, other, candidate), 1) == [200]
+    assert statuses(caller_at(HOME, other, candidate), 1) == [200]
     clock.fixed += timedelta(days=30)
     lock(third)
-    assert statuses(at(HOME, third, candidate), 1) == [429]
+    assert statuses(caller_at(HOME, third, candidate), 1) == [429]
     Worker(app.config).run_once()
     assert not AcceptedSender.select().exists()
 
@@ -183,7 +183,7 @@ def test_a_sender_expires_30_days_after_its_last_use(app, clock, processes, cand
 def test_sender_rows_contain_no_credential_or_address_and_are_erased(app_with, candidate, reviewer):
     app = app_with(TRUSTED_PROXIES="1")
     for caller in (candidate, reviewer):
-        assert statuses(at(HOME, app, caller), 1) == [200]
+        assert statuses(caller_at(HOME, app, caller), 1) == [200]
     rows = list(AcceptedSender.select().dicts())
     assert len(rows) == 2
     for text in (HOME, candidate.row.key, reviewer.headers["Authorization"].split()[1]):
@@ -195,7 +195,7 @@ def test_sender_rows_contain_no_credential_or_address_and_are_erased(app_with, c
 def test_a_credential_adds_at_most_50_rows_a_day(app_with, reviewer):
     app = app_with(TRUSTED_PROXIES="1")
     for number in range(60):
-        assert statuses(at(f"2001:db8:0:{number:x}::1", app, reviewer), 1) == [200]
+        assert statuses(caller_at(f"2001:db8:0:{number:x}::1", app, reviewer), 1) == [200]
     assert AcceptedSender.select().count() == credential_throttling.SHARED_NETWORKS.amount == 50
 
 
@@ -208,7 +208,7 @@ def doctor(app):
     return lambda: re.sub(" +", " ", app.test_cli_runner().invoke(args=["doctor"]).output)
 
 
-def test_many_invalid_credentials_are_a_finding(clock, doctor, app_with):
+def test_many_invalid_credentials_are_reported(clock, doctor, app_with):
     one, other = (app_with(TRUSTED_PROXIES="1") for _ in range(2))
     assert "ok invalid credentials" in doctor()
     for app in (one, other):
@@ -220,7 +220,7 @@ def test_many_invalid_credentials_are_a_finding(clock, doctor, app_with):
 
 def test_the_metric_counts_invalid_and_rejected_credentials_once(app_with, candidate):
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour", METRICS_TOKEN="a-token-that-nobody-guesses")
-    assert statuses(on(app, candidate), 3) == [200] * 3
+    assert statuses(with_app(app, candidate), 3) == [200] * 3
     assert statuses(Caller(app, **token(0)), 3) == [401] * 3
     assert guess(app, [HOME] * 4) == [401, 401, 429, 429]
     page = Caller(app, Authorization="Bearer a-token-that-nobody-guesses").get("/metrics").text
@@ -243,7 +243,7 @@ PUBLIC_URL = {"BASE_URL": "https://assess.example.com"}
         ({}, [HOME] * 100, None),
     ],
 )
-def test_a_sole_private_address_is_a_finding(clock, doctor, app_with, caplog, settings, sent, sole):
+def test_a_sole_private_address_is_reported(clock, doctor, app_with, caplog, settings, sent, sole):
     app = app_with(**settings)
     for address in sent:
         statuses(Caller(app, **{"X-Forwarded-For": address}), 1, PUBLIC)

@@ -19,8 +19,8 @@ def test_every_get_of_one_resource_has_an_etag(app):
         rule.rule: app.view_functions[rule.endpoint] for rule in gets if re.search("<id:\\w+_id>$", rule.rule)
     }
     assert len(views) >= 5
-    lacking = [path for path, view in views.items() if not hasattr(view, "header_parameters")]
-    assert lacking == [], "Add @etags.with_etag below @auth.required."
+    missing = [path for path, view in views.items() if not hasattr(view, "header_parameters")]
+    assert missing == [], "Add @etags.with_etag below @auth.required."
 
 
 def test_a_repeated_get_is_304(reviewer, names, clock):
@@ -49,18 +49,24 @@ def test_a_304_is_audited_and_an_error_has_no_etag(reviewer, session):
     before = AuditEntry.select().count()
     assert reviewer.request("GET", path, headers={"If-None-Match": tag}).status_code == 304
     assert AuditEntry.select().count() == before + 1
-    missing = reviewer.request("GET", f"/v1/sessions/{session.assessment_id}", headers={"If-None-Match": "*"})
-    assert missing.status_code == 404
-    assert "ETag" not in missing.headers
+    response = reviewer.request(
+        "GET", f"/v1/sessions/{session.assessment_id}", headers={"If-None-Match": "*"}
+    )
+    assert response.status_code == 404
+    assert "ETag" not in response.headers
 
 
 def test_every_patch_is_conditional(reviewer, names):
-    patches = [each for each in every_operation() if each.method == "PATCH" and each.body is not None]
+    patches = [
+        operation
+        for operation in every_operation()
+        if operation.method == "PATCH" and operation.body is not None
+    ]
     assert len(patches) >= 7
     for operation in patches:
         path = fill(operation.route, names).removeprefix("PATCH ")
         tag = reviewer.get(path).headers.get("ETag")
-        assert tag, f"{operation}: decorate the GET of the same path with @etags.with_etag."
+        assert tag, f"{operation}: decorate the GET for the same path with @etags.with_etag."
         rejected = dict.fromkeys(('"x"', f"W/{tag}", "", tag.strip('"') + "x"), 412)
         for header, status in (rejected | dict.fromkeys((tag, f'"x", {tag}', "*"), 200)).items():
             response = reviewer.request("PATCH", path, headers={"If-Match": header}, json={})
@@ -68,7 +74,7 @@ def test_every_patch_is_conditional(reviewer, names):
             assert response.headers.get("ETag") == (tag if status == 200 else None), (operation, header)
 
 
-def test_a_stale_change_of_a_decision_is_rejected(reviewer, key):
+def test_an_outdated_decision_is_rejected(reviewer, key):
     path = f"/v1/candidates/{key.id}"
     tag = reviewer.get(path).headers["ETag"]
     decide = partial(reviewer.request, "PUT", f"{path}/decision", headers={"If-Match": tag})

@@ -16,10 +16,13 @@ from tests.hostile.operations import fill, operations
 PATH = "/v1/assessments"
 NEW = {"title": "Backend", "role": "Engineer", "taskBrief": "Fix it."}
 
-
 # Not idempotent: it stores nothing
 FAIRNESS = "POST /v1/assessments/<assessment_id>/fairness"
-POSTS = {each.route for each in operations() if each.method == "POST" and "reviewerToken" in each.callers}
+POSTS = {
+    operation.route
+    for operation in operations()
+    if operation.method == "POST" and "reviewerToken" in operation.callers
+}
 REPEATABLE = sorted(route for route in POSTS - {FAIRNESS} if ROWS[route].statuses.startswith("20"))
 
 
@@ -40,15 +43,15 @@ def test_a_request_runs_once_and_its_response_is_replayed(reviewer, names, route
     assert without_secret[0] == without_secret[1]
 
 
-def test_reviewers_posts_accept_a_key(anonymous):
+def test_reviewer_posts_accept_an_idempotency_key(anonymous):
     document = anonymous.get("/openapi.json").json
     posts = {
         path: [parameter["name"] for parameter in item["post"].get("parameters", [])]
         for path, item in document["paths"].items()
         if {"reviewerToken": []} in item.get("post", {}).get("security", [])
     }
-    without = [path for path, parameters in posts.items() if "Idempotency-Key" not in parameters]
-    assert without == ["/v1/assessments/{assessmentId}/fairness"], "Decorate the view with @idempotent."
+    missing = [path for path, parameters in posts.items() if "Idempotency-Key" not in parameters]
+    assert missing == ["/v1/assessments/{assessmentId}/fairness"], "Decorate the view with @idempotent."
 
 
 def test_extend_and_reopen_run_once(reviewer, assessment):
@@ -108,14 +111,14 @@ def test_errors_are_not_stored(reviewer, reader, anonymous):
     assert post(reviewer).status_code == 201
 
 
-def test_a_key_has_1_to_255_visible_ascii_characters(reviewer):
+def test_a_key_must_be_1_to_255_visible_ascii_characters(reviewer):
     for key in ("", "x" * 256, "two words", "naïve", "tab\there"):
         assert error_paths(post(reviewer, key=key)) == [["Idempotency-Key"]], key
     assert not Assessment.select().exists()
     assert post(reviewer, key="!~" * 127 + "x").status_code == 201
 
 
-def test_only_the_first_response_has_the_secret(reviewer):
+def test_only_the_first_response_contains_the_secret(reviewer):
     first, replay = (post(reviewer, "/v1/org/tokens", {"name": "One"}).json for _ in range(2))
     assert first["secret"].startswith("psk_live_")
     assert "note" not in first

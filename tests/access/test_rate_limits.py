@@ -8,7 +8,7 @@ import pytest
 from callers import Caller
 
 from models import CandidateKey
-from tests.access.limited import KEYS, PUBLIC, guess, on, redeem, statuses
+from tests.access.limited import KEYS, PUBLIC, guess, redeem, statuses, with_app
 
 # Counters are not stored in the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
@@ -17,8 +17,8 @@ ROUTER, OTHER_ADDRESS = "203.0.113.7", "198.51.100.9"
 
 def test_each_credential_has_its_own_limit(app_with, reviewer, neighbour):
     app = app_with(RATELIMIT_DEFAULT="3 per minute")
-    assert statuses(on(app, reviewer), 5) == [200, 200, 200, 429, 429]
-    assert statuses(on(app, neighbour), 1) == [200]
+    assert statuses(with_app(app, reviewer), 5) == [200, 200, 200, 429, 429]
+    assert statuses(with_app(app, neighbour), 1) == [200]
 
 
 def test_without_a_credential_each_network_has_its_own_limit(app_with):
@@ -29,7 +29,7 @@ def test_without_a_credential_each_network_has_its_own_limit(app_with):
 
 def test_all_spellings_of_a_credential_share_its_limit(app_with, reviewer, candidate):
     app = app_with(RATELIMIT_DEFAULT="2 per minute")
-    assert statuses(on(app, reviewer), 2) + statuses(on(app, candidate), 2) == [200] * 4
+    assert statuses(with_app(app, reviewer), 2) + statuses(with_app(app, candidate), 2) == [200] * 4
     token, key = reviewer.headers["Authorization"].split()[1], candidate.headers["X-API-Key"].lower()
     tokens = [{"Authorization": f"{scheme} {token}"} for scheme in ("bearer", "Bearer  ", "BEARER\xa0 ")]
     keys = [{"X-API-Key": form.format(key)} for form in ("{}", " {}", "{}\xa0", "\t{} ")]
@@ -44,8 +44,8 @@ def test_made_up_credentials_share_the_network_limit_in_public_operations(app_wi
     assert [statuses(caller, 1, PUBLIC) for caller in made_up] == [[200], [200], [429]]
 
 
-def test_responses_have_rate_limit_headers(app_with, reviewer):
-    caller, started = on(app_with(RATELIMIT_DEFAULT="2 per minute"), reviewer), time.time()
+def test_responses_include_rate_limit_headers(app_with, reviewer):
+    caller, started = with_app(app_with(RATELIMIT_DEFAULT="2 per minute"), reviewer), time.time()
     first, _, rejected = (caller.get("/v1/me") for _ in range(3))
     assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("2", "1")
     assert 0 < int(first.headers["X-RateLimit-Reset"]) - time.time() <= 61
@@ -58,7 +58,7 @@ def test_responses_have_rate_limit_headers(app_with, reviewer):
 
 
 def test_events_have_their_own_limit(app_with, candidate, session):
-    caller = on(app_with(RATELIMIT_DEFAULT="1 per minute", RATELIMIT_INGEST="3 per minute"), candidate)
+    caller = with_app(app_with(RATELIMIT_DEFAULT="1 per minute", RATELIMIT_INGEST="3 per minute"), candidate)
     assert statuses(caller, 2) == [200, 429]
     sent = [caller.post("/v1/hooks/ingest", factories.envelope()).status_code for _ in range(4)]
     assert sent == [201, 201, 201, 429]
@@ -73,7 +73,7 @@ def test_health_and_pages_are_not_limited(app_with):
 
 
 def test_limits_can_be_disabled(app_with, reviewer):
-    caller = on(app_with(RATELIMIT_ENABLED="false", RATELIMIT_DEFAULT="1 per minute"), reviewer)
+    caller = with_app(app_with(RATELIMIT_ENABLED="false", RATELIMIT_DEFAULT="1 per minute"), reviewer)
     assert statuses(caller, 3) == [200, 200, 200]
 
 
@@ -83,11 +83,11 @@ def test_limits_can_be_disabled(app_with, reviewer):
 def test_a_repeated_invalid_credential_is_counted_once_and_a_valid_one_never(
     app_with, candidate, reviewer, key
 ):
-    """A client that repeats a revoked key must not lock its network."""
+    """A client that keeps sending a revoked key must not lock its network."""
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     key.revoke()
-    assert set(statuses(on(app, candidate), 20)) == {401}
-    assert set(statuses(on(app, reviewer), 10)) == {200}
+    assert set(statuses(with_app(app, candidate), 20)) == {401}
+    assert set(statuses(with_app(app, reviewer), 10)) == {200}
 
 
 def test_a_public_operation_does_not_accept_a_made_up_credential(app_with):
@@ -101,7 +101,7 @@ def test_a_public_operation_does_not_accept_a_made_up_credential(app_with):
 
 
 def test_invalid_keys_in_bodies_are_counted_for_an_accepted_caller(app_with, candidate):
-    caller = on(app_with(RATELIMIT_INVALID_CREDENTIALS="3 per hour"), candidate)
+    caller = with_app(app_with(RATELIMIT_INVALID_CREDENTIALS="3 per hour"), candidate)
     assert statuses(caller, 1) == [200]
     assert redeem(caller, *KEYS) == [404, 404, 404, 429]
 
@@ -142,14 +142,14 @@ def test_only_a_trusted_proxy_sets_the_address_and_an_ipv6_network_shares_a_limi
 def test_processes_share_a_store(app_with, reviewer, valkey):
     url, _ = valkey
     one, other = (app_with(RATELIMIT_DEFAULT="3 per minute", RATELIMIT_STORAGE_URL=url) for _ in range(2))
-    assert statuses(on(one, reviewer), 2) == [200, 200]
-    assert statuses(on(other, reviewer), 2) == [200, 429]
+    assert statuses(with_app(one, reviewer), 2) == [200, 200]
+    assert statuses(with_app(other, reviewer), 2) == [200, 429]
     assert guess(one, [ROUTER] * 2) == [401, 401]
 
 
 def test_a_process_counts_separately_while_the_store_is_unreachable(app_with, reviewer, valkey, caplog):
     url, process = valkey
-    caller = on(app_with(RATELIMIT_DEFAULT="2 per minute", RATELIMIT_STORAGE_URL=url), reviewer)
+    caller = with_app(app_with(RATELIMIT_DEFAULT="2 per minute", RATELIMIT_STORAGE_URL=url), reviewer)
     assert statuses(caller, 1) == [200]
     process.kill()
     process.wait()
@@ -158,22 +158,22 @@ def test_a_process_counts_separately_while_the_store_is_unreachable(app_with, re
 
 
 def test_the_service_starts_without_its_store(app_with, reviewer):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"redis://127.0.0.1:{free.getsockname()[1]}"
-    assert statuses(on(app_with(RATELIMIT_STORAGE_URL=url), reviewer), 1) == [200]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+    assert statuses(with_app(app_with(RATELIMIT_STORAGE_URL=url), reviewer), 1) == [200]
 
 
 def test_webhook_tests_and_redeliveries_are_limited_per_webhook(app_with, reviewer, neighbour, organization):
     app = app_with(RATELIMIT_WEBHOOK_TESTS="3 per minute")
     hook, other = factories.make_webhook(organization), factories.make_webhook(organization)
-    delivery = on(app, reviewer).post(f"/v1/webhooks/{hook.id}/test").json["delivery"]
+    delivery = with_app(app, reviewer).post(f"/v1/webhooks/{hook.id}/test").json["delivery"]
     paths = [f"/v1/webhooks/{hook.id}/{rest}" for rest in ("test", f"deliveries/{delivery['id']}/redeliver")]
     # Rejected requests are not counted.
-    assert {on(app, neighbour).post(path).status_code for path in paths} == {404}
-    assert [on(app, reviewer).post(path).status_code for path in paths] == [202, 202]
+    assert {with_app(app, neighbour).post(path).status_code for path in paths} == {404}
+    assert [with_app(app, reviewer).post(path).status_code for path in paths] == [202, 202]
     for path in paths:
-        response = on(app, reviewer).post(path)
+        response = with_app(app, reviewer).post(path)
         assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
         assert 0 < int(response.headers["Retry-After"]) <= 60
         assert response.headers["X-RateLimit-Limit"] == "3"
-    assert on(app, reviewer).post(f"/v1/webhooks/{other.id}/test").status_code == 202
+    assert with_app(app, reviewer).post(f"/v1/webhooks/{other.id}/test").status_code == 202

@@ -11,10 +11,10 @@ from access.console import COOKIE
 from models import AuditEntry, IdempotentRequest, SignIn, SignInGrant
 from rules import sign_ins
 
-FOREIGN = (403, "foreign_origin")
+FOREIGN_ORIGIN = (403, "foreign_origin")
 SIGNED_OUT = (401, "unauthorized")
 NEW = {"title": "One", "role": "Two", "taskBrief": "Three"}
-FOREIGN_HEADERS = (
+CROSS_SITE_HEADERS = (
     {},
     {"Origin": "http://localhost:8000"},
     {"X-Proofstone-Console": "1"},
@@ -72,13 +72,13 @@ def test_an_invalid_token_does_not_sign_in(page):
     assert "Set-Cookie" not in response.headers
 
 
-@pytest.mark.parametrize("headers", FOREIGN_HEADERS)
-def test_a_foreign_page_cannot_change_anything(app, bob, signed_in, headers):
+@pytest.mark.parametrize("headers", CROSS_SITE_HEADERS)
+def test_other_sites_cannot_make_changes(app, bob, signed_in, headers):
     cross_site = with_cookie(app, signed_in.headers["Cookie"], **headers)
     before = AuditEntry.select().count()
-    assert error_of(cross_site.post("/v1/assessments", NEW)) == FOREIGN
-    assert error_of(cross_site.post("/v1/sign-in", {"token": "x"})) == FOREIGN
-    assert error_of(cross_site.delete("/v1/sign-in/sessions")) == FOREIGN
+    assert error_of(cross_site.post("/v1/assessments", NEW)) == FOREIGN_ORIGIN
+    assert error_of(cross_site.post("/v1/sign-in", {"token": "x"})) == FOREIGN_ORIGIN
+    assert error_of(cross_site.delete("/v1/sign-in/sessions")) == FOREIGN_ORIGIN
     assert AuditEntry.select().count() == before
     assert "Access-Control-Allow-Credentials" not in cross_site.get("/v1/assessments").headers
 
@@ -90,7 +90,7 @@ def test_a_header_takes_precedence_over_the_cookie(signed_in, reviewer):
     assert body_of(both, 200)["person"] is None
 
 
-def test_me_has_the_person_and_the_expiry(clock, app, bob):
+def test_me_includes_the_person_and_the_expiry(clock, app, bob):
     me = body_of(Caller.signed_in(app, bob).get("/v1/me"), 200)
     assert (me["person"]["id"], me["scopes"]) == (str(bob.id), ["read", "write"])
     assert me["expiresAt"] == "2026-04-01T21:00:00.000Z"
@@ -99,9 +99,9 @@ def test_me_has_the_person_and_the_expiry(clock, app, bob):
 def test_all_of_a_persons_sign_ins_act_as_the_person(app, signed_in, bob):
     headers = {"Idempotency-Key": "one"}
     first = signed_in.request("POST", "/v1/assessments", json=NEW, headers=headers)
-    again = Caller.signed_in(app, bob).request("POST", "/v1/assessments", json=NEW, headers=headers)
-    assert first.json == again.json
-    assert again.headers["Idempotent-Replayed"] == "true"
+    replay = Caller.signed_in(app, bob).request("POST", "/v1/assessments", json=NEW, headers=headers)
+    assert first.json == replay.json
+    assert replay.headers["Idempotent-Replayed"] == "true"
     assert IdempotentRequest.get().reviewer.user == bob
     entry = AuditEntry.get(AuditEntry.action == "createAssessment")
     assert (entry.actor_kind, entry.actor_id) == ("person", bob.id)
@@ -135,16 +135,16 @@ def test_a_role_change_applies_immediately(signed_in, reviewer, bob):
 
 def test_a_person_can_sign_out_one_or_all_sessions(app, signed_in, bob):
     here, there = Caller.signed_in(app, bob), Caller.signed_in(app, bob)
-    listed = here.get("/v1/sign-in/sessions").json["signIns"]
-    assert [row["isCurrent"] for row in listed] == [False, True, False]
+    rows = here.get("/v1/sign-in/sessions").json["signIns"]
+    assert [row["isCurrent"] for row in rows] == [False, True, False]
     response = here.delete("/v1/sign-in/session")
     assert body_of(response, 200) == {"ok": True}
     assert "Max-Age=0" in response.headers["Set-Cookie"]
     assert error_of(here.get("/v1/me")) == SIGNED_OUT
     assert there.delete("/v1/sign-in/sessions").json == {"ended": 2}
     assert error_of(signed_in.get("/v1/me")) == SIGNED_OUT
-    outs = AuditEntry.select().where(AuditEntry.action == "signOut")
-    assert [entry.body_fields for entry in outs] == [["email"]] * 3
+    entries = AuditEntry.select().where(AuditEntry.action == "signOut")
+    assert [entry.body_fields for entry in entries] == [["email"]] * 3
 
 
 def test_a_grant_signs_in_once_within_15_minutes(clock, page, bob):
@@ -156,8 +156,8 @@ def test_a_grant_signs_in_once_within_15_minutes(clock, page, bob):
     assert SignInGrant.delete_expired() == 2
 
 
-def test_a_grant_shows_the_person_before_signing_in(page, bob):
-    """An attacker may have sent the link."""
+def test_a_grant_returns_the_person_before_signing_in(page, bob):
+    """An attacker could have sent the link."""
     secret = grant_for(bob.address)
     response = page.post("/v1/sign-in", {"grant": secret})
     assert body_of(response, 200) == {
@@ -174,22 +174,22 @@ def test_a_person_in_several_organizations_chooses_one(page, bob):
     choices = body_of(page.post("/v1/sign-in", {"grant": secret}), 200)["choices"]
     roles = [(choice["orgName"], choice["role"]) for choice in choices]
     assert roles == [("Acme", "reviewer"), ("Beta", "admin")]
-    stranger = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.organization_id)})
-    assert error_of(stranger) == (400, "invalid_request")
+    response = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.organization_id)})
+    assert error_of(response) == (400, "invalid_request")
     response = page.post("/v1/sign-in", {"grant": secret, "personId": str(other.id)})
     assert body_of(response, 200)["signIn"]
 
 
 def test_only_the_email_contains_the_secret(app, worker, page, bob):
-    answers = [page.post("/v1/sign-in/email", {"email": email}) for email in (bob.email, "no@example.com")]
-    assert [(answer.status_code, answer.json) for answer in answers] == [(202, {"ok": True})] * 2
+    responses = [page.post("/v1/sign-in/email", {"email": email}) for email in (bob.email, "no@example.com")]
+    assert [(response.status_code, response.json) for response in responses] == [(202, {"ok": True})] * 2
     worker.run_once()
     worker.run_once()
-    texts = [mail.read_text() for mail in app.config["MAIL_FOLDER"].glob("*.eml")]
-    (text,) = (text for text in texts if "Sign in to Proofstone" in text)
-    (link,) = (line.strip() for line in text.splitlines() if "grant=" in line)
-    address, secret = link.split("#/sign-in?grant=")
-    assert address == "http://localhost:8000/console"
+    emails = [file.read_text() for file in app.config["MAIL_FOLDER"].glob("*.eml")]
+    (email,) = (email for email in emails if "Sign in to Proofstone" in email)
+    (link,) = (line.strip() for line in email.splitlines() if "grant=" in line)
+    url, secret = link.split("#/sign-in?grant=")
+    assert url == "http://localhost:8000/console"
     assert SignInGrant.select().count() == 1
     assert use_grant(page, secret).status_code == 200
 
@@ -215,8 +215,8 @@ def test_the_sign_in_methods_include_the_signed_in_caller(app, bob, reviewer, ca
 def test_emails_and_made_up_grants_are_limited(app_with, bob):
     page = Caller(app_with(RATELIMIT_INVALID_CREDENTIALS="5 per minute"), **CONSOLE_HEADERS)
     for email in (bob.email, "no@example.com"):
-        answers = [page.post("/v1/sign-in/email", {"email": email}).status_code for _ in range(6)]
-        assert answers == [202] * 5 + [429]
+        statuses = [page.post("/v1/sign-in/email", {"email": email}).status_code for _ in range(6)]
+        assert statuses == [202] * 5 + [429]
     guesses = [page.post("/v1/sign-in", {"grant": f"pss_{n}"}).status_code for n in range(6)]
     assert guesses == [410] * 5 + [429]
 
@@ -249,7 +249,7 @@ def test_a_signed_out_browser_does_not_count_as_a_guess(app_with, bob):
 
 
 def test_people_can_sign_in_from_a_locked_network(app_with, bob):
-    """The secret of a link or a cookie cannot be guessed."""
+    """The secret in a link or cookie cannot be guessed."""
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="1 per hour")
     page = Caller(app, **CONSOLE_HEADERS)
     made_up = [{"grant": sign_ins.generate()} for _ in range(2)]

@@ -17,20 +17,21 @@ SPECIFIED = {
     "GET /v1/assessments/<assessment_id>/cohort-stats",
     "GET /v1/candidates",
 }
-REJECTING = {each.route for each in operations() if "reviewerToken" in each.callers} - SPECIFIED
+REVIEWER_ROUTES = {operation.route for operation in operations() if "reviewerToken" in operation.callers}
+REJECTING = REVIEWER_ROUTES - SPECIFIED
 NEW_RUBRIC = ROWS["POST /v1/rubrics"].body
 BRIEF = {"scenario": "Orders disappear.", "codebase": {"name": "orders", "stak": ["Go"]}}
 
 
 @pytest.mark.parametrize("field", [None, "later"])
-def test_reviewers_operations_outside_the_specification_reject_unknown_names(
+def test_reviewer_operations_outside_the_specification_reject_unknown_names(
     names, reviewer, candidate, field
 ):
     for route in ROWS:
         if field and route.startswith("GET"):
             continue
         query, fields = ({}, {field: 1}) if field else ({"later": 1}, {})
-        known = call(reviewer, route, names)
+        valid = call(reviewer, route, names)
         response = call(reviewer, route, names, query, **fields)
         if route in REJECTING:
             code = "invalid_request" if field else "unknown_parameter"
@@ -38,11 +39,11 @@ def test_reviewers_operations_outside_the_specification_reject_unknown_names(
             assert field is None or response.json["details"][0]["path"] == ["later"], route
             assert field or "`later`" in response.json["error"], route
         else:
-            assert response.status_code == known.status_code, route
+            assert response.status_code == valid.status_code, route
             is_reported = route in SPECIFIED and not (field and route.startswith("DELETE"))
             assert response.headers.get("X-Ignored") == ("later" if is_reported else None), route
-        as_candidate = call(candidate, route, names), call(candidate, route, names, query, **fields)
-        assert len({response.status_code for response in as_candidate}) == 1, route
+        candidate_responses = call(candidate, route, names), call(candidate, route, names, query, **fields)
+        assert len({response.status_code for response in candidate_responses}) == 1, route
 
 
 def test_authentication_precedes_unknown_names(anonymous, reader):
@@ -82,7 +83,7 @@ def test_ignored_names_are_reported_even_in_rejected_requests(reviewer):
     assert "X-Ignored" not in reviewer.get("/v1/candidates", limit=1).headers
 
 
-CHANGES = [route for route in ROWS if route.startswith("PATCH /v1") and "proxy" not in route]
+PATCHES = [route for route in ROWS if route.startswith("PATCH /v1") and "proxy" not in route]
 OTHER_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 
 
@@ -91,8 +92,8 @@ def read_only_fields(response):
     return [name for detail in response.json["details"] for name in detail["path"]]
 
 
-@pytest.mark.parametrize("route", CHANGES)
-def test_a_change_of_a_read_only_field_is_rejected(reviewer, names, route):
+@pytest.mark.parametrize("route", PATCHES)
+def test_updating_a_read_only_field_is_rejected(reviewer, names, route):
     path = fill(route, names).removeprefix("PATCH ")
     (current,) = body_of(reviewer.patch(path, {})).values()
     read_only = current.keys() & {"id", "orgId", "status", "disclosureHash"}
@@ -125,7 +126,7 @@ def test_if_match_is_checked_before_read_only_fields(reviewer, key):
         assert error_of(response) == expected
 
 
-@pytest.mark.parametrize("route", [*CHANGES, "PUT /v1/candidates/<candidate_id>/accommodation"])
+@pytest.mark.parametrize("route", [*PATCHES, "PUT /v1/candidates/<candidate_id>/accommodation"])
 def test_an_object_can_be_sent_back_unchanged(reviewer, names, clock, route):
     method, path = fill(route, names).split(" ")
     before = body_of(reviewer.get(path))

@@ -1,6 +1,6 @@
 """Real agents' captured requests produce events with their prompts, calls and exit codes.
 
-AGENT_CAPTURES is the folder with the captures: JSON Lines files with a request's `body` on each line.
+Set AGENT_CAPTURES to the folder with the captures: JSON Lines files with one request per line.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import factories
 import pytest
-from response_checks import exported
+from response_checks import export_events
 
 FOLDER = Path(os.environ.get("AGENT_CAPTURES") or Path(__file__).parents[3] / "shared/data/agents")
 PRIVATE = re.compile(
@@ -26,7 +26,7 @@ def capture_files(pattern):
 
 
 def requests(file):
-    """Yield each request's arrival time and body."""
+    """Yield record request's arrival time and body."""
     for line in file.read_text("utf-8").splitlines():
         request = json.loads(line)
         yield datetime.fromtimestamp(request["t"], UTC), request["body"]
@@ -40,10 +40,10 @@ def session(clock, file, key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    """Return a function that reads the session's events as kind and data, and rejects private data."""
+    """A function that reads record event's kind and data, and fails on private data."""
 
     def read():
-        events = exported(reviewer, session)
+        events = export_events(reviewer, session)
         assert not PRIVATE.search(json.dumps(events))
         return [(event["kind"], event["data"]) for event in events]
 
@@ -68,8 +68,8 @@ def post_logs(candidate, clock, file):
 def exit_code(hook):
     if hook["hook_event_name"] == "PostToolUse":
         response = hook["tool_response"]
-        has_ended = isinstance(response, dict) and not response["interrupted"]
-        return 0 if has_ended else None
+        is_complete = isinstance(response, dict) and not response["interrupted"]
+        return 0 if is_complete else None
     match = re.match(r"Exit code (\d+)\n", hook["error"])
     return int(match[1]) if match else None
 
@@ -82,30 +82,30 @@ def test_hooks_are_recorded(candidate, session, recorded, file):
         post_twice(candidate, f"/v1/hooks/{tool}", hook)
     events = recorded()
 
-    def named(prefix):
+    def hooks_named(prefix):
         return [hook for hook in hooks if str(hook.get("hook_event_name")).startswith(prefix)]
 
-    prompts = [hook["prompt"] for hook in named("UserPromptSubmit")]
+    prompts = [hook["prompt"] for hook in hooks_named("UserPromptSubmit")]
     assert [data["text"] for data in of_kind(events, "prompt")] == prompts
     intents = [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")]
-    assert intents == [(hook["tool_use_id"], hook["tool_name"]) for hook in named("PreToolUse")]
+    assert intents == [(hook["tool_use_id"], hook["tool_name"]) for hook in hooks_named("PreToolUse")]
     results = [data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data]
-    assert results == [hook["tool_use_id"] for hook in named("PostToolUse") if "tool_use_id" in hook]
-    commands = [hook for hook in named("PostToolUse") if hook.get("tool_name") == "Bash"]
+    assert results == [hook["tool_use_id"] for hook in hooks_named("PostToolUse") if "tool_use_id" in hook]
+    commands = [hook for hook in hooks_named("PostToolUse") if hook.get("tool_name") == "Bash"]
     assert [(data["command"], data.get("exitCode")) for data in of_kind(events, "command")] == [
         (hook["tool_input"]["command"], exit_code(hook)) for hook in commands
     ]
 
 
 def records(file):
-    """Yield each record's name and attributes."""
+    """Yield record record's name and attributes."""
     for _, body in requests(file):
         for resource in body["resourceLogs"]:
             for scope in resource["scopeLogs"]:
                 for record in scope["logRecords"]:
                     attributes = {
-                        each["key"]: next(iter(each["value"].values()))
-                        for each in record.get("attributes", ())
+                        attribute["key"]: next(iter(attribute["value"].values()))
+                        for attribute in record.get("attributes", ())
                     }
                     yield attributes.pop("event.name", None), attributes
 
@@ -114,28 +114,34 @@ def records(file):
 def test_claude_code_telemetry_is_recorded(candidate, clock, session, recorded, file):
     post_logs(candidate, clock, file)
     events, sent = recorded(), list(records(file))
-    prompts = [each["prompt"] for name, each in sent if name == "user_prompt" and "command_name" not in each]
+    prompts = [
+        record["prompt"] for name, record in sent if name == "user_prompt" and "command_name" not in record
+    ]
     assert [data["text"] for data in of_kind(events, "prompt")] == prompts
-    decided = [(each["tool_use_id"], each["tool_name"]) for name, each in sent if name == "tool_decision"]
-    assert [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")] == decided
-    commands = [each for name, each in sent if name == "tool_result" and each["tool_name"] == "Bash"]
-    # Claude Code's telemetry has no exit codes.
+    decisions = [
+        (record["tool_use_id"], record["tool_name"]) for name, record in sent if name == "tool_decision"
+    ]
+    assert [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")] == decisions
+    commands = [record for name, record in sent if name == "tool_result" and record["tool_name"] == "Bash"]
+    # Claude Code's telemetry does not include exit codes.
     assert [(data["command"], data["ok"], data.get("exitCode")) for data in of_kind(events, "command")] == [
-        (json.loads(each["tool_parameters"])["full_command"], each["success"] == "true", None)
-        for each in commands
+        (json.loads(record["tool_parameters"])["full_command"], record["success"] == "true", None)
+        for record in commands
     ]
     results = {data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data}
     rejected = {
-        each["tool_use_id"] for name, each in sent if name == "tool_decision" and each["decision"] == "reject"
+        record["tool_use_id"]
+        for name, record in sent
+        if name == "tool_decision" and record["decision"] == "reject"
     }
-    assert results == {each["tool_use_id"] for name, each in sent if name == "tool_result"} | rejected
-    api_requests = [each for name, each in sent if name == "api_request"]
+    assert results == {record["tool_use_id"] for name, record in sent if name == "tool_result"} | rejected
+    api_requests = [record for name, record in sent if name == "api_request"]
     responses = of_kind(events, "ai_response", "subagent_usage")
     for field, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
         total = sum(data.get(field, 0) for data in responses)
-        assert total == pytest.approx(sum(each[attribute] for each in api_requests))
+        assert total == pytest.approx(sum(record[attribute] for record in api_requests))
     assert [data["toMode"] for data in of_kind(events, "mode_change")] == [
-        each["to_mode"] for name, each in sent if name == "permission_mode_changed"
+        record["to_mode"] for name, record in sent if name == "permission_mode_changed"
     ]
 
 
@@ -144,18 +150,23 @@ def test_codex_telemetry_is_recorded(candidate, clock, session, recorded, file):
     post_logs(candidate, clock, file)
     events, sent = recorded(), list(records(file))
     assert [data["text"] for data in of_kind(events, "prompt")] == [
-        each["prompt"] for name, each in sent if name == "codex.user_prompt"
+        record["prompt"] for name, record in sent if name == "codex.user_prompt"
     ]
-    results = [each for name, each in sent if name == "codex.tool_result" and each["tool_name"] != "exec"]
+    results = [
+        record for name, record in sent if name == "codex.tool_result" and record["tool_name"] != "exec"
+    ]
     assert [data["toolUseId"] for data in of_kind(events, "tool_intent")] == [
-        each["call_id"] for each in results
+        record["call_id"] for record in results
     ]
-    commands = [each for each in results if each["tool_name"] == "exec_command"]
+    commands = [record for record in results if record["tool_name"] == "exec_command"]
     assert [(data["command"], data["exitCode"]) for data in of_kind(events, "command")] == [
-        (json.loads(each["arguments"])["cmd"], int(re.search(r"exited with code (\d+)", each["output"])[1]))
-        for each in commands
+        (
+            json.loads(record["arguments"])["cmd"],
+            int(re.search(r"exited with code (\d+)", record["output"])[1]),
+        )
+        for record in commands
     ]
-    usage = [each for name, each in sent if name == "codex.sse_event" and "input_token_count" in each]
+    usage = [record for name, record in sent if name == "codex.sse_event" and "input_token_count" in record]
     responses = of_kind(events, "ai_response")
     assert len(responses) == len(usage)
     for fields, attribute in {
@@ -163,4 +174,4 @@ def test_codex_telemetry_is_recorded(candidate, clock, session, recorded, file):
         ("outputTokens",): "output_token_count",
     }.items():
         total = sum(data[field] for data in responses for field in fields)
-        assert total == sum(int(each[attribute]) for each in usage)
+        assert total == sum(int(record[attribute]) for record in usage)

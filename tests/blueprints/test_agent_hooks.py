@@ -4,13 +4,13 @@ import json
 
 import factories
 import pytest
-from response_checks import error_of, exported
+from response_checks import error_of, export_events
 
 from access import rate_limits
 from models import sessions
 
 PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex"]
-# Response fields that steer Claude Code or Codex.
+# Response fields that steer Claude Code or Codex
 STEERING = {
     *("continue", "stopReason", "suppressOutput", "systemMessage", "decision", "reason", "async"),
     *("hookSpecificOutput", "permissionDecision", "additionalContext", "updatedInput"),
@@ -39,7 +39,7 @@ def session(key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    return lambda: exported(reviewer, session)
+    return lambda: export_events(reviewer, session)
 
 
 def assert_accepted(response):
@@ -55,7 +55,7 @@ def test_hook_is_stored_and_its_response_is_empty(candidate, session, recorded, 
     assert event["data"]["meta"] == {"ideSessionId": "s1"}
 
 
-def test_exit_code_counts_in_the_metrics(candidate, reviewer, session):
+def test_exit_code_is_included_in_the_metrics(candidate, reviewer, session):
     assert_accepted(candidate.post(PATHS[0], COMMAND))
     sessions.complete(session)
     metrics = reviewer.get(f"/v1/sessions/{session.id}").json["metrics"]
@@ -78,7 +78,7 @@ def test_hook_without_an_event_is_accepted(candidate, session, recorded, hook):
     assert recorded() == []
 
 
-def test_output_can_have_any_character(candidate, session, recorded):
+def test_output_can_contain_any_character(candidate, session, recorded):
     output = "a\x00b\ud800\U0001f600"
     body = json.dumps(COMMAND | {"error": f"Exit code 1\n{output}"})
     assert_accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
@@ -124,7 +124,7 @@ def test_rejections_do_not_steer_the_agent(candidate, anonymous):
         assert not STEERING & response.json.keys()
 
 
-def test_agent_reports_have_the_ingest_rate_limit(app):
+def test_agent_reports_use_the_ingest_rate_limit(app):
     paths = {*PATHS, "/v1/otlp/v1/logs", "/v1/otlp/v1/metrics", "/v1/otlp/v1/traces"}
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule in paths]
     limits = [rate_limits.setting_of(app.view_functions[rule.endpoint]) for rule in rules]

@@ -55,13 +55,13 @@ def test_session_without_events(reviewer, session):
     assert analysis["turns"] == analysis["workPeriods"] == analysis["errorEpisodes"] == []
 
 
-def test_open_session_is_analyzed_by_its_current_events(reviewer, session):
+def test_open_session_is_analyzed_from_its_current_events(reviewer, session):
     add_event(session, envelope("prompt", at=0, id="p", data={"text": "Fix it"}))
     add_event(session, envelope("file_read", at=10))
     add_event(session, envelope("file_diff", at=40))
     analysis = analyze(reviewer, session)
     phases = analysis["phases"]
-    assert [(each["name"], each["events"], each["timeMs"], each["share"]) for each in phases] == [
+    assert [(phase["name"], phase["events"], phase["timeMs"], phase["share"]) for phase in phases] == [
         ("prompting", 1, 0, 0.0),
         ("reading", 1, 10_000, 0.25),
         ("changing", 1, 30_000, 0.75),
@@ -94,7 +94,7 @@ def test_phase_spans_and_verifications(reviewer, session):
     assert {run["eventId"]: (run["kind"], run["passed"]) for run in analysis["verifications"]} == kinds
 
 
-def test_tools_and_models_have_calls_tokens_and_cost(reviewer, session):
+def test_calls_tokens_and_cost_are_totaled_by_tool_and_model(reviewer, session):
     tokens = {"inputTokens": 10, "outputTokens": 20, "cacheReadTokens": 30, "cacheWriteTokens": 40}
     usage = tokens | {"model": "claude-x", "totalCost": 0.25}
     for kind, data in [
@@ -123,16 +123,16 @@ def test_proxy_usage_is_totaled_by_model(reviewer, session, clock):
         ("openai", "future-model", 200, {"input": 5, "output": 5}),
     ]:
         make_model_call(session, model, counts, provider, status_code=status)
-    used = {use["model"]: use for use in analyze(reviewer, session)["proxyUsage"]}
-    haiku = used["claude-haiku-4-5"]
+    usage = {row["model"]: row for row in analyze(reviewer, session)["proxyUsage"]}
+    haiku = usage["claude-haiku-4-5"]
     assert (haiku["calls"], haiku["inputTokens"], haiku["outputTokens"]) == (2, 1001, 102)
     assert haiku["costUsd"] > 0
-    assert (used[None]["calls"], used[None]["inputTokens"]) == (1, None)
+    assert (usage[None]["calls"], usage[None]["inputTokens"]) == (1, None)
     # OpenAI's highest listed prices are $30 and $180 per million tokens.
-    assert (used["future-model"]["inputTokens"], used["future-model"]["costUsd"]) == (5, 0.00105)
+    assert (usage["future-model"]["inputTokens"], usage["future-model"]["costUsd"]) == (5, 0.00105)
 
 
-def test_error_episode_has_its_failures_and_outcome(reviewer, session):
+def test_error_episode_includes_failures_and_outcome(reviewer, session):
     first = command(0, "go test ./...", 1, stdout="ok a\nFAIL b\nFAIL", stderr="")
     last, success = command(45, "go test ./...", 1, stdout="FAIL"), command(90, "go test ./...", 0)
     for event in (first, envelope("file_diff", at=30), last, envelope("prompt", at=60), success):
@@ -173,7 +173,7 @@ def test_closed_session_is_compared_with_its_cohort(reviewer, assessment, sessio
     assert stats["cohortStats"]["percentiles"]["promptCount"] == 1.0
 
 
-def test_session_past_its_limit_is_part_of_its_cohort(clock, reviewer, organization):
+def test_session_past_its_limit_is_included_in_its_cohort(clock, reviewer, organization):
     assessment = make_assessment(organization, time_limit_minutes=1)
     first, _ = (make_session(make_key(assessment)) for _ in range(2))
     clock.fixed += timedelta(minutes=6)
@@ -191,7 +191,7 @@ def funnel(*counts):
 
 @pytest.fixture
 def candidates(clock, organization):
-    """An assessment with one candidate invited in March, and an assessment with four candidates from April."""
+    """An assessment with one candidate invited in March, and one with four candidates invited in April."""
     march = make_assessment(organization, title="March")
     clock.fixed -= timedelta(days=1)
     make_key(march)
@@ -284,7 +284,7 @@ def score(caller, session, value):
     assert caller.put(f"/v1/sessions/{session.id}/scores/quality", {"value": value}).status_code == 200
 
 
-def test_progress_has_the_funnel_of_each_assessment(reviewer, neighbour, candidates):
+def test_progress_includes_the_funnel_for_each_assessment(reviewer, neighbour, candidates):
     march, april = candidates
     rows = [(row["assessmentId"], row["funnel"]) for row in progress(reviewer)]
     assert rows == [(str(march.id), funnel(1, 0, 0, 0, 0)), (str(april.id), funnel(4, 3, 2, 1, 1))]
@@ -306,7 +306,7 @@ def test_progress_counts_unscored_sessions_and_disagreements(app, reviewer, orga
     assert waiting(reviewer) == (0, 0, 0)
 
 
-def test_people_see_disagreements_after_scoring(app, reviewer, organization, scored):
+def test_people_can_see_disagreements_after_scoring(app, reviewer, organization, scored):
     people = (make_person(organization, name=name) for name in ("Bob", "Carol", "Dave"))
     bob, carol, dave = (Caller.person(app, person) for person in people)
     score(bob, scored, 1)
@@ -331,7 +331,7 @@ def test_progress_counts_failed_invitations_for_open_keys(reviewer, assessment):
     assert waiting(reviewer) == (0, 0, 0)
 
 
-def test_progress_statements_do_not_grow_with_assessments(reviewer, organization, scored):
+def test_progress_takes_a_constant_number_of_queries(reviewer, organization, scored):
     progress(reviewer)  # records the token's use
     with statements.capture_queries() as with_one:
         progress(reviewer)
@@ -353,7 +353,7 @@ def column(candidates, name="candidateName"):
     return [candidate[name] for candidate in candidates]
 
 
-def close(assessment, name, *events):
+def complete_session(assessment, name, *events):
     session = make_session(make_key(assessment, name=name))
     for event in events:
         add_event(session, event)
@@ -361,10 +361,10 @@ def close(assessment, name, *events):
     return session
 
 
-def test_candidates_are_ranked_by_the_chosen_metric(clock, reviewer, organization, assessment):
-    session = close(assessment, "four", *prompts(4))
-    close(make_assessment(organization), "nine", *prompts(9))
-    close(assessment, "two", *prompts(2))
+def test_candidates_are_ranked_by_the_requested_metric(clock, reviewer, organization, assessment):
+    session = complete_session(assessment, "four", *prompts(4))
+    complete_session(make_assessment(organization), "nine", *prompts(9))
+    complete_session(assessment, "two", *prompts(2))
     ranked = top(reviewer)
     assert column(ranked) == ["nine", "four", "two"]
     assert column(ranked, "percentile") == [None, 1.0, 0.0]
@@ -392,10 +392,10 @@ def test_candidates_are_ranked_by_the_chosen_metric(clock, reviewer, organizatio
         ("promptCount", "asc", "012", "neither"),
     ],
 )
-def test_candidates_are_sorted_in_the_chosen_order(reviewer, assessment, metric, order, names, direction):
+def test_candidates_are_sorted_in_the_requested_order(reviewer, assessment, metric, order, names, direction):
     for number in range(3):
         commands = [command(at, "ls", int(at < number)) for at in range(4)]
-        close(assessment, str(number), *commands, *prompts(number))
+        complete_session(assessment, str(number), *commands, *prompts(number))
     ranked = get(reviewer, TOP, metric=metric, **({"order": order} if order else {}))
     assert "".join(column(ranked["candidates"])) == names
     assert (ranked["order"], ranked["direction"]) == ("asc" if names == "012" else "desc", direction)
@@ -407,8 +407,8 @@ def test_candidates_are_sorted_in_the_chosen_order(reviewer, assessment, metric,
 
 def test_top_candidates_can_be_limited_and_filtered(reviewer, organization, assessment):
     for count in (3, 2, 1):
-        close(assessment, str(count), *prompts(count))
-    close(make_assessment(organization), "elsewhere", *prompts(9))
+        complete_session(assessment, str(count), *prompts(count))
+    complete_session(make_assessment(organization), "elsewhere", *prompts(9))
     assert column(top(reviewer, limit=2, assessmentId=assessment.id)) == ["3", "2"]
     assert column(top(reviewer, limit=0)) == ["elsewhere"]
 
@@ -418,8 +418,8 @@ def test_metric_must_be_known(reviewer):
 
 
 def test_only_closed_sessions_with_a_value_are_ranked(reviewer, neighbour, assessment):
-    close(make_assessment(neighbour.row.organization), "other_org", *prompts(2))
-    close(assessment, "no change", *prompts(2))
+    complete_session(make_assessment(neighbour.row.organization), "other_org", *prompts(2))
+    complete_session(assessment, "no change", *prompts(2))
     make_session(make_key(assessment, name="open"))
     assert top(reviewer, "firstChangeLatencyMs") == []
     assert column(top(reviewer)) == ["no change"]

@@ -1,4 +1,4 @@
-"""Assessments: create, list, get, change, delete (R2, R3, R6 to R9, R12, R23)."""
+"""Assessments: create, list, get, update, delete (R2, R3, R6 to R9, R12, R23)."""
 
 import uuid
 from datetime import timedelta
@@ -12,7 +12,7 @@ from models import Assessment, CandidateKey, Event, Session
 
 PATH = "/v1/assessments"
 NEW = {"title": "Backend API Challenge", "role": "Engineer", "taskBrief": "Find the lost orders."}
-NOWHERE = "00000000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
@@ -25,7 +25,7 @@ def create(reviewer, **fields):
     return body_of(post(reviewer, **fields), 201)["assessment"]
 
 
-def test_create_returns_the_assessment_which_is_then_listed(clock, reviewer, organization):
+def test_a_new_assessment_is_returned_and_listed(clock, reviewer, organization):
     issue, rubric = make_issue(), make_rubric(organization)
     fields = {"repoUrl": "https://github.com/example/orders", "timeLimitMinutes": 90, "expiresInDays": 14}
     fields |= {"brief": {"scenario": "Orders disappear.", "codebase": {"runCommand": "make run"}}}
@@ -63,7 +63,7 @@ def test_omitted_and_null_fields_get_their_defaults(reviewer, fields):
 
 
 def test_unknown_and_read_only_fields_are_ignored(clock, reviewer, organization):
-    read_only = {"id": NOWHERE, "orgId": NOWHERE, "createdAt": "1999-01-01T00:00:00.000Z"}
+    read_only = {"id": UNKNOWN_ID, "orgId": UNKNOWN_ID, "createdAt": "1999-01-01T00:00:00.000Z"}
     unknown = {"status": "completed", "deletedAt": read_only["createdAt"], "later": {"deeply": ["nested"]}}
     assessment = create(reviewer, **read_only, **unknown)
     assert not read_only.items() & assessment.items()
@@ -85,8 +85,8 @@ def test_allowed_tools_are_agents_and_hosted_tools(reviewer):
     assert reviewer.get(task).json["task"]["allowedTools"] == ["claude", "web_search"]
     for invalid in ([], ["web_search"], ["claude", "shell"], "claude"):
         assert error_paths(post(reviewer, allowedTools=invalid))[0][0] == "allowedTools", invalid
-    change = reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": ["mcp"]})
-    assert error_paths(change) == [["allowedTools"]]
+    response = reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": ["mcp"]})
+    assert error_paths(response) == [["allowedTools"]]
     reviewer.patch(f"{PATH}/{created['id']}", {"allowedTools": None})
     assert reviewer.get(task).json["task"]["allowedTools"] is None
 
@@ -113,7 +113,7 @@ def test_invalid_repository_urls_are_rejected(reviewer):
         "https://user:@example.com/x", "https://example.com/a b", "https://example.com:port/x", "https://[::1/x",
         "https://example.com/\nx", 'https://"><script>', "https://host\\x", "https://a\u00a0b/", "https://a%0ab/",
         "https://example.com/" + "x" * 2029, 7, ["https://example.com"],
-        # Git or ssh could read these as options.
+        # Git or ssh could interpret these as options.
         "ssh://-oProxyCommand=x", "ssh://-oProxyCommand=x/orders.git", "ssh://git@-oProxyCommand=x/orders.git",
         "ssh://-oProxyCommand=x@example.com/orders.git", "ssh://%2DoProxyCommand=x@example.com/orders.git",
         "ssh://%2doProxyCommand=x", "https://-example.com/x", "-oProxyCommand=x:y", "-oProxyCommand=x@host:y",
@@ -148,7 +148,7 @@ def test_brief_and_repository_take_precedence_over_the_issues(reviewer):
     assert fields.items() <= create(reviewer, **fields, issueId=str(issue.id)).items()
 
 
-def test_issue_changes_do_not_affect_the_assessment(reviewer, organization):
+def test_issue_updates_do_not_affect_the_assessment(reviewer, organization):
     issue = make_issue(organization, task_brief="Before.", repo_url="https://example.com/before")
     before = create(reviewer, taskBrief=..., issueId=str(issue.id))
     reviewer.patch(f"/v1/issues/{issue.id}", {"taskBrief": "After.", "repoUrl": "https://example.com/after"})
@@ -165,10 +165,10 @@ def test_commit_folder_and_setup_are_copied_only_with_the_repository(reviewer):
 
 
 @pytest.mark.parametrize(("field", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])
-def test_unknown_foreign_and_deleted_references_are_rejected(reviewer, organization, neighbour, field, make):
+def test_references_to_unavailable_rows_are_rejected(reviewer, organization, neighbour, field, make):
     deleted, other_org = make(organization), make(neighbour.row.organization)
     deleted.soft_delete()
-    for invalid in (NOWHERE, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(other_org.id)):
+    for invalid in (UNKNOWN_ID, "nonsense", "", 7, ["x"], "0" * 32, str(deleted.id), str(other_org.id)):
         assert [field] in error_paths(post(reviewer, **{field: invalid})), invalid
 
 
@@ -204,8 +204,8 @@ def test_an_assessment_can_be_archived_and_restored_at_any_time(clock, reviewer,
 def test_a_deleted_assessment_disappears_with_its_keys(reviewer, organization, assessment, key):
     path, other = f"{PATH}/{assessment.id}", make_key(make_assessment(organization))
     assert reviewer.delete(path).json == {"ok": True, "id": str(assessment.id)}
-    (listed,) = reviewer.get(PATH).json["assessments"]
-    assert listed["id"] == str(other.assessment_id)
+    (row,) = reviewer.get(PATH).json["assessments"]
+    assert row["id"] == str(other.assessment_id)
     (candidate,) = reviewer.get("/v1/candidates").json["candidates"]
     assert candidate["id"] == str(other.id)
     responses = [reviewer.get(deleted) for deleted in (path, f"{path}/keys", f"{path}/cohort-stats")]
@@ -215,7 +215,7 @@ def test_a_deleted_assessment_disappears_with_its_keys(reviewer, organization, a
     assert {error_of(response) for response in responses} == {(404, "not_found")}
 
 
-def test_candidates_of_a_deleted_assessment_lose_access(
+def test_deleting_an_assessment_ends_its_candidates_access(
     reviewer, candidate, anonymous, key, session, assessment
 ):
     reviewer.delete(f"{PATH}/{assessment.id}")
@@ -226,7 +226,7 @@ def test_candidates_of_a_deleted_assessment_lose_access(
         assert error_of(response) == (404, "key_not_found")
 
 
-def test_sessions_of_a_deleted_assessment_remain_stored_but_cannot_be_read(reviewer, assessment):
+def test_deleting_an_assessment_hides_its_sessions_but_keeps_them_stored(reviewer, assessment):
     session = make_closed_session(assessment, envelope("prompt"))
     reviewer.delete(f"{PATH}/{assessment.id}")
     assert error_of(reviewer.get(f"/v1/sessions/{session.id}")) == (404, "not_found")

@@ -41,7 +41,7 @@ def test_a_change_has_one_entry(clock, reviewer, assessment):
         "action": "updateAssessment",
         "actorKind": "apiToken",
         "actorId": str(reviewer.row.id),
-        "actorName": "A reviewer who may write",
+        "actorName": "Reviewer with write access",
         "subjectKind": "assessment",
         "subjectId": str(assessment.id),
         "furtherIds": [],

@@ -23,7 +23,7 @@ from storage import folder as folder_storage
 
 BUNDLE = gzip.compress(b"workspace files", mtime=0)
 UNKNOWN_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
-# A body for each operation that requires a redeemed key.
+# Request bodies of the operations that require a redeemed key
 BODIES = {
     "workspace-commit": {"sessionId": UNKNOWN_ID, "commitSha": "4b825dc"},
     "device-check": {"checkpoint": "start", "fingerprint": {}},
@@ -74,7 +74,7 @@ def states(reviewer, session):
 
 
 def removals():
-    """Return the object keys and times of queued removals."""
+    """Return the object key and due time of each queued removal."""
     rows = Delivery.select().where(Delivery.kind == "removal").order_by(Delivery.due_at)
     return [(row.data["objectKey"], row.due_at) for row in rows]
 
@@ -268,7 +268,7 @@ def test_full_session_cannot_open_an_upload(app, candidate, session, monkeypatch
     assert BundleUpload.select().count() == 2
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 3 * len(BUNDLE))
     upload_bundle(candidate, session)
-    # The fourth upload closes the oldest and frees its space.
+    # The fourth upload closes the oldest one and frees its space.
     upload_bundle(candidate, session)
     assert error_of(put(candidate, uploads[0])) == (403, "upload_rejected")
 
@@ -284,7 +284,7 @@ def test_unverified_submission_does_not_replace_a_verified_one(candidate, review
     assert Submission.current(session, TAR).source_key == verified["objectKey"]
 
 
-def test_number_of_listed_submissions_is_limited(candidate, reviewer, session, monkeypatch):
+def test_submission_history_is_limited(candidate, reviewer, session, monkeypatch):
     monkeypatch.setattr("models.sessions.submissions.submission.MAX_WITHOUT_OBJECT", 3)
     for _ in range(6):
         submit(candidate, session, upload_bundle(candidate, session))
@@ -295,11 +295,11 @@ def test_number_of_listed_submissions_is_limited(candidate, reviewer, session, m
     assert Submission.current(session, TAR) is not None
 
 
-def test_long_claims_are_truncated(candidate, reviewer, session):
+def test_long_values_are_truncated(candidate, reviewer, session):
     upload, url = upload_bundle(candidate, session), "https://example.com/" + "x" * 10_000
     assert submit(candidate, session, upload, repoUrl=url, baseSha="a" * 10_000).json["verified"]
-    (listed,) = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
-    assert (listed["repoUrl"], listed["baseSha"]) == (url[:2048], "a" * 64)
+    (submission,) = reviewer.get(f"/v1/sessions/{session.id}/submissions").json["submissions"]
+    assert (submission["repoUrl"], submission["baseSha"]) == (url[:2048], "a" * 64)
 
 
 def test_newer_verified_bundle_replaces_the_previous_one(candidate, session, clock):

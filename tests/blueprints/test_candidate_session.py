@@ -39,19 +39,19 @@ def complete(anonymous, session):
     return anonymous.post(COMPLETE, {"key": session.key.key, "sessionId": str(session.id)})
 
 
-def candidate_of(key):
+def get_candidate(key):
     return find_candidate(key, key.id)
 
 
-def status_of(key):
-    return candidate_of(key).status
+def get_status(key):
+    return get_candidate(key).status
 
 
 def public_keys():
     return {row.public_key for row in SigningKey.select()}
 
 
-# The key in the body or the query (R30)
+# Keys in the body or query (R30)
 
 
 def errors_of(anonymous, key_text):
@@ -131,13 +131,13 @@ def test_disclosure_accepts_the_key_in_query_or_header(clock, anonymous, candida
     }
 
 
-def test_disclosure_hash_covers_version_and_texts():
-    texts = yaml.safe_load(disclosure.FILE.read_text(encoding="utf-8"))
-    canonical = json.dumps(texts, sort_keys=True, separators=(",", ":"))
-    assert disclosure.current() == texts | {"hash": hashlib.sha256(canonical.encode()).hexdigest()}
+def test_disclosure_hash_covers_version_and_content():
+    content = yaml.safe_load(disclosure.FILE.read_text(encoding="utf-8"))
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert disclosure.current() == content | {"hash": hashlib.sha256(canonical.encode()).hexdigest()}
 
 
-def test_consent_to_the_current_text_is_recorded_once(anonymous, key):
+def test_consent_to_the_current_disclosure_is_recorded_once(anonymous, key):
     current = disclosure.current()
     for _ in range(3):
         assert body_of(consent(anonymous, key, disclosureHash=current["hash"])) == {"ok": True}
@@ -148,7 +148,7 @@ def test_consent_to_the_current_text_is_recorded_once(anonymous, key):
 
 
 @pytest.mark.parametrize("fields", [{}, {"disclosureHash": None}, {"disclosureHash": ""}])
-def test_consent_without_a_hash_has_no_version_and_no_channels(anonymous, key, fields):
+def test_consent_without_a_hash_records_no_version_and_no_channels(anonymous, key, fields):
     assert consent(anonymous, key, **fields).status_code == 200
     row = Consent.get()
     assert row.key_id == key.id
@@ -156,7 +156,7 @@ def test_consent_without_a_hash_has_no_version_and_no_channels(anonymous, key, f
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is False
 
 
-def test_consent_to_an_outdated_text_is_rejected(anonymous, key):
+def test_consent_to_an_outdated_disclosure_is_rejected(anonymous, key):
     assert error_of(consent(anonymous, key, disclosureHash="0" * 64)) == (409, "disclosure_outdated")
     assert Consent.select().count() == 0
 
@@ -195,7 +195,7 @@ def test_redeem_starts_the_session_and_returns_the_task(clock, anonymous, organi
         "tosAccepted": True,
         "allowedTools": None,
     }
-    candidate = candidate_of(key)
+    candidate = get_candidate(key)
     assert (candidate.status, row_time(candidate.redeemed_at)) == ("active", format_timestamp(clock.now()))
 
 
@@ -218,7 +218,7 @@ def test_signing_key_must_be_base64_of_32_bytes(anonymous, key):
     assert public_keys() == set()
 
 
-# Repeated redeem (R31)
+# Repeated redemption (R31)
 
 
 def test_redeem_can_be_repeated_before_the_first_event(clock, anonymous, limited_key):
@@ -243,7 +243,7 @@ def test_session_keeps_its_latest_20_public_keys(anonymous, candidate, key):
     for signer in signers[:2]:
         assert candidate.post("/v1/hooks/ingest", signer.event(session)).status_code == 201
     assert [event.verdict for event in Event.select().order_by(Event.seq)] == ["invalid", "valid"]
-    # Now each key can have signed events.
+    # Each key could have signed events by now.
     sessions.allow_redeem(session)
     assert redeem(anonymous, key, signingPubKey=signers[21].public_key).status_code == 200
     assert SigningKey.of(session) == [signers[21].public_key, *latest]
@@ -281,7 +281,7 @@ def test_complete_closes_the_session_and_is_idempotent(clock, anonymous, key, se
     for pause in (timedelta(), timedelta(minutes=1), timedelta(days=100)):
         clock.fixed += pause
         assert body_of(complete(anonymous, session)) == {"ok": True, "completedAt": completed_at}
-    candidate = candidate_of(key)
+    candidate = get_candidate(key)
     assert (candidate.status, row_time(candidate.completed_at)) == ("completed", completed_at)
     assert Session.get_by_id(session.id).prompt_count == 1
 
@@ -301,16 +301,20 @@ def test_complete_requires_the_keys_session(anonymous, assessment, key):
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_session_can_be_completed_for_ten_minutes_after_its_limit(clock, anonymous, limited_key, is_closed):
     session = make_session(limited_key)
-    close = clock.now() + timedelta(minutes=95)
-    clock.fixed = close + timedelta(minutes=10, milliseconds=-1)
+    closes_at = clock.now() + timedelta(minutes=95)
+    clock.fixed = closes_at + timedelta(minutes=10, milliseconds=-1)
     if is_closed:
         sessions.close_due(session)
-        assert status_of(limited_key) == "expired"
+        assert get_status(limited_key) == "expired"
     completed_at = clock.now()
     for _ in range(2):
         assert complete(anonymous, session).json["completedAt"] == "2026-04-01T10:44:59.999Z"
         row = Session.get_by_id(session.id)
-        assert (row.closed_at, row.completed_at, status_of(limited_key)) == (close, completed_at, "completed")
+        assert (row.closed_at, row.completed_at, get_status(limited_key)) == (
+            closes_at,
+            completed_at,
+            "completed",
+        )
         clock.fixed += timedelta(days=1)
 
 
@@ -321,7 +325,7 @@ def test_expired_session_cannot_be_completed(clock, anonymous, key, session, lim
     clock.fixed += timedelta(minutes=75, milliseconds=1)
     for expired, closed_at in ((session, "2026-04-01T09:30:00.000Z"), (limited, "2026-04-01T10:35:00.000Z")):
         assert body_of(complete(anonymous, expired))["completedAt"] == closed_at
-        candidate = candidate_of(expired.key)
+        candidate = get_candidate(expired.key)
         assert (candidate.status, candidate.completed_at) == ("expired", None)
 
 

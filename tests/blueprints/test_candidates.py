@@ -1,4 +1,4 @@
-"""Candidates: list, filter, export, decide, hire, allow a redeem (R16, R17, R23, R24, R31)."""
+"""Candidates: list, filter, export, decide, hire, allow another redemption (R16, R17, R23, R24, R31)."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from response_checks import body_of, error_of, error_paths
 from models import CandidateKey, FeedEvent, Session, sessions
 
 PATH = "/v1/candidates"
-NOWHERE = "00000000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 REDEEM = "/v1/candidate/redeem"
 
 
@@ -39,15 +39,15 @@ def test_a_candidate_is_a_key_with_the_assessments_title(clock, reviewer, assess
     sessions.complete(session)
     page = get(reviewer)
     (candidate,) = page["candidates"]
-    (listed,) = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
-    assert candidate == listed | {"assessmentTitle": "Backend API Challenge"}
+    (key_row,) = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
+    assert candidate == key_row | {"assessmentTitle": "Backend API Challenge"}
     assert (candidate["status"], candidate["sessionId"]) == ("completed", str(session.id))
     assert candidate["redeemedAt"] == "2026-04-01T09:00:00.000Z"
     assert candidate["completedAt"] == candidate["updatedAt"] == "2026-04-01T14:30:00.000Z"
     assert (page["total"], page["limit"], page["offset"]) == (1, 50, 0)
 
 
-def test_readers_see_masked_keys_and_cannot_search_for_them(reviewer, reader, assessment, key):
+def test_keys_are_masked_and_not_searchable_without_write_scope(reviewer, reader, assessment, key):
     masked = [candidate | {"key": "PST-****-****"} for candidate in get(reviewer)["candidates"]]
     assert get(reader)["candidates"] == masked
     for text in (key.key, key.key[:8], key.key[4:]):
@@ -57,8 +57,8 @@ def test_readers_see_masked_keys_and_cannot_search_for_them(reviewer, reader, as
 def test_pages_neither_skip_nor_repeat_candidates(clock, reviewer, assessment):
     keys = [*make_keys(assessment, 50), *make_keys(assessment, 5)]  # with the same creation time
     pages = [get(reviewer, offset=offset) for offset in (0, 50)]
-    listed = [candidate["id"] for page in pages for candidate in page["candidates"]]
-    assert listed == [str(key.id) for key in keys]
+    ids = [candidate["id"] for page in pages for candidate in page["candidates"]]
+    assert ids == [str(key.id) for key in keys]
     assert {(page["total"], page["limit"]) for page in pages} == {(55, 50)}
     last = 2**63 - 1
     empty = {"candidates": [], "next": None}
@@ -89,7 +89,7 @@ def test_the_first_of_repeated_parameters_applies_and_unknown_ones_are_ignored(r
 
 @pytest.fixture
 def all_statuses(clock, assessment):
-    """A candidate named after each status, and one with an expired, unused key."""
+    """A candidate named after each status, and one whose key expired unused."""
     organization = assessment.organization
     make_session(make_key(make_assessment(organization, time_limit_minutes=1), name="expired"))
     make_key(make_assessment(organization, expires_in_days=1), name="unused")
@@ -123,17 +123,17 @@ def test_candidates_can_be_filtered_by_assessment(reviewer, organization, assess
     other_org = make_assessment(neighbour.row.organization)
     make_key(other_org, name="Elsewhere")
     assert column(reviewer, assessmentId=assessment.id) == ["Here"]
-    assert column(reviewer, assessmentId=other_org.id) == column(reviewer, assessmentId=NOWHERE) == []
+    assert column(reviewer, assessmentId=other_org.id) == column(reviewer, assessmentId=UNKNOWN_ID) == []
     assert error_paths(reviewer.get(PATH, assessmentId="nonsense")) == [["assessmentId"]]
 
 
-def test_search_ignores_case_in_names_and_addresses(reviewer, assessment):
+def test_search_ignores_case_in_names_and_emails(reviewer, assessment):
     make_key(assessment, email="zoe@example.com", name="Zoë Straße")
     for q in ("zoë", "ZOË", "STRASSE", "straße", "zoe@", "ZOE@Example.COM", "ë stra", ""):
         assert column(reviewer, q=q) == ["Zoë Straße"], q
 
 
-def test_search_has_no_wildcards(reviewer, assessment):
+def test_search_does_not_support_wildcards(reviewer, assessment):
     for name in ("Zoë", "100%_sure\\", "1000 sure"):
         make_key(assessment, email="zoe@example.com", name=name)
     for q in ("%%", "__", "' or 1=1", "zoe%example", "nobody", "zo_"):
@@ -155,7 +155,7 @@ def test_after_works_with_filters_offset_and_a_revoked_candidate(reviewer, asses
 
 
 def test_after_must_be_a_candidate_in_the_organization(reviewer, neighbour, key):
-    for invalid in (NOWHERE, "nonsense"):
+    for invalid in (UNKNOWN_ID, "nonsense"):
         assert error_paths(reviewer.get(PATH, after=invalid)) == [["after"]]
     assert error_paths(neighbour.get(PATH, after=key.id)) == [["after"]]
 
@@ -191,7 +191,7 @@ def rows_of(response):
     return list(csv.DictReader(io.StringIO(response.text)))
 
 
-def test_the_export_has_the_listed_candidates(reviewer, assessment, key, monkeypatch):
+def test_the_export_contains_the_listed_candidates(reviewer, assessment, key, monkeypatch):
     monkeypatch.setattr("models.candidates.BATCH_SIZE", 3)
     make_session(key)
     make_keys(assessment, 9)
@@ -259,7 +259,7 @@ def test_hired_must_be_a_boolean(reviewer, key, session):
         assert error_paths(hire(reviewer, key, invalid)) == [["hired"]], invalid
 
 
-def test_server_owned_fields_of_a_change_are_ignored(reviewer, key, session):
+def test_read_only_fields_are_ignored_in_an_update(reviewer, key, session):
     sessions.complete(session)
     body = {"hired": True, "status": "completed", "createdAt": "2020-01-01T00:00:00.000Z"}
     candidate = reviewer.patch(f"{PATH}/{key.id}", body).json["candidate"]
@@ -268,19 +268,19 @@ def test_server_owned_fields_of_a_change_are_ignored(reviewer, key, session):
     assert error_of(hire(reviewer, key)) == (404, "not_found")
 
 
-def test_reviewers_can_allow_one_more_redeem(anonymous, reviewer, key, session):
+def test_reviewers_can_allow_another_redemption(anonymous, reviewer, key, session):
     add_event(session, envelope())
     path = f"{PATH}/{key.id}/allow-redeem"
     assert error_of(anonymous.post(REDEEM, {"key": key.key})) == (409, "already_redeemed")
     assert status_of(reviewer.post(path)) == "active"
-    redeemed = anonymous.post(REDEEM, {"key": key.key})
-    assert (redeemed.status_code, redeemed.json["sessionId"]) == (200, str(session.id))
+    response = anonymous.post(REDEEM, {"key": key.key})
+    assert (response.status_code, response.json["sessionId"]) == (200, str(session.id))
     assert error_of(anonymous.post(REDEEM, {"key": key.key})) == (409, "already_redeemed")
     sessions.complete(session)
     assert error_of(reviewer.post(path)) == (409, "session_closed")
 
 
-def test_allowing_a_redeem_before_the_first_one_has_no_effect(reviewer, key):
+def test_allowing_a_redemption_before_the_first_one_has_no_effect(reviewer, key):
     assert status_of(reviewer.post(f"{PATH}/{key.id}/allow-redeem")) == "pending"
     assert Session.select().count() == 0
 
@@ -295,16 +295,16 @@ def decision_of(response):
     return tuple(candidate[name] for name in names)
 
 
-def test_a_decision_has_a_reason_time_and_author(app, clock, reviewer, organization, key):
-    by = {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "serviceAccount"}
-    advanced = ("pending", "advanced", "Careful.", "2026-04-01T09:00:00.000Z", by)
+def test_a_decision_records_its_reason_time_and_author(app, clock, reviewer, organization, key):
+    author = {"id": str(reviewer.row.id), "name": reviewer.row.name, "kind": "serviceAccount"}
+    advanced = ("pending", "advanced", "Careful.", "2026-04-01T09:00:00.000Z", author)
     assert decision_of(decide(reviewer, key, "advanced", reason=" Careful. ")) == advanced
     clock.fixed += timedelta(hours=1)
     bob = make_person(organization)
     # Repeating a decision keeps its author.
     assert decision_of(decide(Caller.person(app, bob), key, "advanced", reason="Careful.")) == advanced
-    by = {"id": str(bob.id), "name": "Bob", "kind": "person"}
-    rejected = ("pending", "rejected", None, "2026-04-01T10:00:00.000Z", by)
+    author = {"id": str(bob.id), "name": "Bob", "kind": "person"}
+    rejected = ("pending", "rejected", None, "2026-04-01T10:00:00.000Z", author)
     assert decision_of(decide(Caller.person(app, bob), key, "rejected")) == rejected
     assert decision_of(reviewer.patch(f"{PATH}/{key.id}", {"externalId": "4711"})) == rejected
     assert get(reviewer)["candidates"][0]["decision"] == "rejected"

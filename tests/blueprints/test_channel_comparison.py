@@ -48,7 +48,7 @@ def test_matching_channels_have_no_findings(reviewer, session):
     assert findings(reviewer, session) == {}
 
 
-def test_missing_hooks_are_a_finding_after_hooks_have_worked(clock, reviewer, session):
+def test_missing_hooks_are_a_finding_after_earlier_hooks(clock, reviewer, session):
     record(session, "proxy", prompt("Before any hook"), agent_session="agent-0")
     record(session, "http-hook", prompt())
     clock.fixed += timedelta(minutes=1)
@@ -79,7 +79,7 @@ def test_proxied_response_counts_even_if_recording_it_failed(reviewer, session):
     assert findings(reviewer, session) == {"call_not_proxied": (1, [latest_id("otlp", "ai_response")])}
 
 
-def test_call_found_only_in_the_history_is_a_finding(reviewer, session):
+def test_call_that_appears_only_in_the_history_is_a_finding(reviewer, session):
     record(session, "proxy", intent("toolu_0"))
     restored = RecordedEvent("tool_intent", {"toolUseId": "toolu_1", "fromHistory": True}, "toolu_1")
     record(session, "proxy", restored, command())

@@ -37,7 +37,7 @@ class Work(NamedTuple):
     tests: tuple[int, int] | None  # passed, failed
 
 
-# The comments count the candidates with a lower value.
+# The comments give the number of candidates with a lower value.
 COMPARED = Work(
     minutes=80,  # 8
     prompts=35,  # 5, one equal
@@ -102,8 +102,8 @@ def events_of(work):
         yield envelope("build_run", at=55 + number)
 
 
-def work_over_http(app, assessment, work):
-    """Send the work over HTTP. Return the session's id."""
+def complete_over_http(app, assessment, work):
+    """Complete a session over HTTP. Return its id."""
     key = make_key(assessment)
     candidate, body = Caller.candidate(app, key), {"key": key.key}
     assert candidate.post("/v1/candidate/consent", body).status_code == 200
@@ -121,7 +121,7 @@ def statistics(reviewer, assessment, session_id=None):
 
 
 def test_example_from_the_specification(app, reviewer, assessment):
-    ids = [work_over_http(app, assessment, work) for work in [*OTHERS[:5], COMPARED, *OTHERS[5:]]]
+    ids = [complete_over_http(app, assessment, work) for work in [*OTHERS[:5], COMPARED, *OTHERS[5:]]]
     stats = statistics(reviewer, assessment, ids[5])
     assert specified_fields(stats) == EXAMPLE
     assert stats["summary"]["commandFailRate"] == {
@@ -144,7 +144,7 @@ def test_example_from_the_specification(app, reviewer, assessment):
 
 
 def specified_fields(stats):
-    """Return the fields in the specification."""
+    """Return the fields that the specification defines."""
     return {name: stats[name] for name in ("sessionCount", "metrics", "percentiles") if name in stats}
 
 
@@ -241,7 +241,7 @@ def random_cohort(assessment, size, rng):
 
 
 def test_sums_and_ranks_are_exact_beyond_64_bits(reviewer, assessment):
-    """Clients' clocks can be wrong by centuries."""
+    """Clients' clocks can be off by centuries."""
     sessions = [make_closed_session(assessment) for _ in range(2)]
     for session, duration in zip(sessions, (2**63 - 1, 2**63 - 4), strict=True):
         Session.update(duration_ms=duration).where(Session.id == session.id).execute()

@@ -67,7 +67,7 @@ def test_subagent_task_in_telemetry_does_not_count_as_a_prompt(reviewer, session
     factories.record(session, "otlp", PROMPT, dispatch, tool="codex")
     factories.record(session, "otlp", PROMPT, agent_session="agent-2", tool="codex")
     body = body_of(reviewer.get(f"/v1/sessions/{session.id}"))
-    assert [each["prompts"] for each in body["coverage"]["tools"]] == [1]
+    assert [tool["prompts"] for tool in body["coverage"]["tools"]] == [1]
     assert (body["eventCount"], body["duplicateEventCount"]) == (2, 1)
 
 
@@ -78,19 +78,19 @@ def test_subagent_is_not_listed_as_an_agent_session(reviewer, session):
     response = RecordedEvent("ai_response", usage, "2")
     factories.record(session, "otlp", PROMPT, response, agent_session="agent-2", tool="codex")
     factories.record(session, "otlp", PROMPT, agent_session="agent-3", tool="codex")
-    listed = coverage(reviewer, session)
-    assert [each["agentSession"] for each in listed["agentSessions"]] == ["agent-1", "agent-3"]
-    assert [each["prompts"] for each in listed["tools"]] == [2]
+    result = coverage(reviewer, session)
+    assert [row["agentSession"] for row in result["agentSessions"]] == ["agent-1", "agent-3"]
+    assert [tool["prompts"] for tool in result["tools"]] == [2]
 
 
 def test_duplicates_are_listed_but_not_counted(clock, reviewer, session):
     add_event(session, envelope("command", source="claude-code", data={"command": "make"}))
     record_at(clock, session, 1, "proxy", PROMPT, COMMAND)
-    listed = coverage(reviewer, session)
-    assert [(row["channel"], row["events"]) for row in listed["channels"]] == [("client", 1), ("proxy", 2)]
-    (tool,) = listed["tools"]
+    result = coverage(reviewer, session)
+    assert [(row["channel"], row["events"]) for row in result["channels"]] == [("client", 1), ("proxy", 2)]
+    (tool,) = result["tools"]
     assert (tool["prompts"], tool["commands"], tool["changes"]) == (0, 1, 0)
-    assert [row["agentSession"] for row in listed["agentSessions"]] == ["agent-1"]
+    assert [row["agentSession"] for row in result["agentSessions"]] == ["agent-1"]
 
 
 def test_gap_is_more_than_ten_minutes_without_an_event(clock, reviewer, session):
@@ -106,9 +106,9 @@ def test_late_events_are_excluded(clock, reviewer, session):
     record_at(clock, session, 0, "proxy", PROMPT)
     sessions.complete(session)
     record_at(clock, session, 60, "http-hook", COMMAND, agent_session="agent-2")
-    listed = coverage(reviewer, session)
-    assert [row["channel"] for row in listed["channels"]] == ["proxy"]
-    assert listed["gaps"] == []
+    result = coverage(reviewer, session)
+    assert [row["channel"] for row in result["channels"]] == ["proxy"]
+    assert result["gaps"] == []
 
 
 def test_empty_session_has_no_coverage(reviewer, session):
@@ -119,8 +119,8 @@ def test_number_of_agent_sessions_is_limited(monkeypatch, session):
     monkeypatch.setattr("models.sessions.coverage.MAX_LISTED", 2)
     for number in range(3):
         factories.record(session, "http-hook", COMMAND, agent_session=f"agent-{number}")
-    listed = read_coverage(session)["agent_sessions"]
-    assert [row["agent_session"] for row in listed] == ["agent-0", "agent-1"]
+    rows = read_coverage(session)["agent_sessions"]
+    assert [row["agent_session"] for row in rows] == ["agent-0", "agent-1"]
 
 
 # Model calls
@@ -145,7 +145,7 @@ def test_model_calls_are_in_the_candidates_export(clock, candidate, session):
 def test_erasure_anonymizes_model_calls(clock, session):
     record_call(session)
     assert privacy.erase(session.key).counts["modelCalls"] == 1
-    # A call that ends after the erasure.
+    # A call that finishes after the erasure.
     record_call(Session.get_by_id(session.id))
     for call in ModelUsage.select():
         assert (call.request_id, call.tool, call.agent_session, call.first_token_ms) == (None,) * 4

@@ -1,4 +1,4 @@
-"""The root, the pages and their files."""
+"""The root endpoint, and public pages with their static files."""
 
 import gzip
 import html
@@ -78,7 +78,7 @@ def test_every_docs_page_is_served_with_working_links(anonymous, name):
     assert re.match(r'<h1 id="[\w-]+">', article)
     for path, anchor in re.findall(r'href="(?!https?:)([^"#]*)#?([^"]*)"', article):
         target = anonymous.get(f"/docs/{path or name + '.md'}")
-        assert target.status_code == 200, f"{path}: name files outside docs/ without a link."
+        assert target.status_code == 200, f"{path}: mention files outside docs/ without a link."
         assert not anchor or f'id="{anchor}"' in target.text, f"{path}#{anchor}"
     for image in re.findall(r'<img src="([^"]+)"', article):
         response = anonymous.get(f"/docs/{image}")
@@ -112,7 +112,7 @@ def test_files_are_compressed_if_the_client_accepts_gzip(anonymous):
     assert gzip.decompress(compressed.data) == plain.data
     assert compressed.headers["ETag"] != plain.headers["ETag"]
     assert compressed.data[4:8] == bytes(4), (
-        "The gzip header has a timestamp, so each process has a different ETag."
+        "The gzip header contains a timestamp, so each process returns a different ETag."
     )
 
 
@@ -128,7 +128,9 @@ def test_start_page_shows_the_workspace_command(app, anonymous):
 
 def test_start_page_shows_the_clients_commands_if_client_install_is_set(app, anonymous, monkeypatch):
     monkeypatch.setitem(app.config, "CLIENT_INSTALL", "npm install -g <client>")
-    page, address = start_page_text(anonymous), app.config["BASE_URL"]
+    page, base_url = start_page_text(anonymous), app.config["BASE_URL"]
     assert "npm install -g <client>" in page
-    assert f"PROMPTSTER_API_URL={address} PROMPTSTER_APP_URL={address} promptster start PST-XXXX-XXXX" in page
-    assert f"PROMPTSTER_APP_URL={address} promptster done" in page
+    assert (
+        f"PROMPTSTER_API_URL={base_url} PROMPTSTER_APP_URL={base_url} promptster start PST-XXXX-XXXX" in page
+    )
+    assert f"PROMPTSTER_APP_URL={base_url} promptster done" in page

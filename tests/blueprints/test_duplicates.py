@@ -8,7 +8,7 @@ import factories
 import pytest
 import statements
 from factories import add_event, envelope
-from independent_metrics import counted, recompute
+from independent_metrics import recompute, select_counted
 from response_checks import body_of, error_of, error_paths
 from signing import Signer
 
@@ -84,18 +84,18 @@ def test_analytics_artifacts_and_activity_exclude_duplicates(reviewer, session):
 
 
 def test_all_channels_are_duplicates_of_the_client(reviewer, session):
-    alone = factories.make_session(factories.make_key(session.key.assessment))
+    client_only = factories.make_session(factories.make_key(session.key.assessment))
     data = {"command": "make", "exitCode": 0}
     client_events = [envelope("command", at=second, data=data) for second in (1, 3)]
     for event in client_events:
-        add_event(alone, event)
+        add_event(client_only, event)
     record_everywhere(session, *EVENTS)
     for event in client_events:
         add_event(session, event | {"id": event["id"] + "0"})
     assert counts(reviewer, session) == (2, 15, 0)
     assert get(reviewer, session, "recent-activity")["recentActivity"]["commands"] == ["make"]
     assert len(get(reviewer, session, "artifacts")["commands"]) == 2
-    assert closed_metrics(reviewer, session) == closed_metrics(reviewer, alone)
+    assert closed_metrics(reviewer, session) == closed_metrics(reviewer, client_only)
 
 
 def test_late_client_events_do_not_affect_the_channels(clock, reviewer, session):
@@ -135,7 +135,7 @@ def test_decisions_mark_duplicates(reviewer, session):
     assert counting == {"proxy": True, "http-hook": False, "otlp": False}
 
 
-def test_client_session_requires_no_search_for_duplicates(reviewer, session):
+def test_client_sessions_are_not_searched_for_duplicates(reviewer, session):
     add_event(session, envelope())
     for path, events in (["timeline"], 1), (["timeline", "compact"], 2):
         with statements.capture_queries() as sent:
@@ -168,7 +168,7 @@ def test_client_cannot_replace_a_recorded_event(candidate, key):
     assert json.loads(Event.get().envelope)["data"]["text"] == "Fix it"
 
 
-MANIPULATIONS = {
+TAMPERING = {
     "the channel is changed": {"channel": "otlp"},
     "the channel is removed": {"channel": None},
     "the channel and its columns are removed": {"channel": None, "joins": None, "source": "proxy"},
@@ -178,8 +178,8 @@ MANIPULATIONS = {
 }
 
 
-@pytest.mark.parametrize("columns", MANIPULATIONS.values(), ids=MANIPULATIONS)
-def test_manipulated_channel_is_a_finding(reviewer, session, columns):
+@pytest.mark.parametrize("columns", TAMPERING.values(), ids=TAMPERING)
+def test_tampering_with_a_channel_is_a_finding(reviewer, session, columns):
     factories.record(session, "proxy", FAILED)
     assert finding_codes(reviewer, session) == []
     Event.update(columns).execute()
@@ -211,7 +211,7 @@ def test_malformed_columns_can_be_read(reviewer, session, column, value):
 # Redeem (R31)
 
 
-def test_recorded_event_is_not_the_first_event(anonymous, session):
+def test_recorded_event_does_not_prevent_another_redemption(anonymous, session):
     factories.record(session, "proxy", PROMPT)
     body = {"key": session.key.key, "signingPubKey": Signer().public_key}
     assert anonymous.post("/v1/candidate/redeem", body).status_code == 200
@@ -252,7 +252,7 @@ def test_metrics_equal_an_independent_computation(clock, reviewer, session, seed
     if seed % 4 == 0:
         add_event(session, envelope())
     stored = [(event.channel, json.loads(event.envelope)) for event in Event.select()]
-    expected = recompute(counted(stored))
+    expected = recompute(select_counted(stored))
     metrics = closed_metrics(reviewer, session)
     rounded = {"commandFailRate", "verifyIntensity", "manualEditRatio", "aiAttributionPct"}
     names = expected.keys() & metrics.keys() - rounded

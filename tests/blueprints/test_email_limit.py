@@ -1,4 +1,4 @@
-"""The limit on messages to an address per assessment (docs/invitations.md)."""
+"""The limit on emails per address and assessment (docs/invitations.md)."""
 
 from datetime import timedelta
 
@@ -59,8 +59,8 @@ def test_invitations_over_the_limit_are_suppressed(reviewer, assessment, worker,
     keys = issue(reviewer, assessment, *[ALICE, "ALICE@example.com"] * 3, "bob@example.com")
     assert states(keys) == [*["queued"] * 5, "suppressed", "queued"]
     assert keys[5]["invite"]["lastError"] == SUPPRESSED
-    listed = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
-    assert [key["invite"] for key in listed] == [key["invite"] for key in keys]
+    rows = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
+    assert [key["invite"] for key in rows] == [key["invite"] for key in keys]
     worker.run_once()
     assert count_emails() == 6
     assert states(issue(reviewer, assessment, "Alice@Example.com")) == ["suppressed"]
@@ -93,8 +93,8 @@ def test_a_new_spelling_of_the_address_keeps_its_queued_messages(reviewer, asses
     keys = issue(reviewer, assessment, *[ALICE] * 5)
     path = f"/v1/candidates/{keys[4]['id']}"
     assert reviewer.patch(path, {"candidateEmail": "alice@\uff45xample.com"}).status_code == 200
-    listed = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
-    assert states(listed) == ["queued"] * 5
+    rows = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
+    assert states(rows) == ["queued"] * 5
 
 
 @pytest.mark.parametrize("on_duplicate", ["return", "reject"])

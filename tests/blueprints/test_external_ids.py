@@ -1,4 +1,4 @@
-"""External ids of candidates: in keys, lists, sessions and events."""
+"""Candidates' external ids in keys, lists, sessions and events."""
 
 import json
 
@@ -118,7 +118,7 @@ def test_ids_of_revoked_or_erased_candidates_can_be_reused(reviewer, assessment)
         end(CandidateKey.get_by_id(alice["id"]))
 
 
-def test_existing_duplicates_remain_and_can_be_changed(reviewer, assessment):
+def test_existing_duplicates_remain_and_can_be_updated(reviewer, assessment):
     keys = make_keys(assessment, 2)
     CandidateKey.update(external_id="4711").execute()
     for key in keys:
@@ -128,19 +128,24 @@ def test_existing_duplicates_remain_and_can_be_changed(reviewer, assessment):
         assert candidate == before | {"candidateName": "Alice", "updatedAt": candidate["updatedAt"]}
     assert len(find_ids(reviewer, externalId="4711")) == 2
     assert error_of(issue(reviewer, assessment, {"externalId": "4711"})) == (409, "duplicate_external_id")
-    changed = body_of(reviewer.patch(path_of(keys[0].id), {"externalId": "4712"}))["candidate"]
-    assert changed["externalId"] == "4712"
+    candidate = body_of(reviewer.patch(path_of(keys[0].id), {"externalId": "4712"}))["candidate"]
+    assert candidate["externalId"] == "4712"
 
 
 def test_on_duplicate_applies_before_the_external_id_is_checked(reviewer, assessment):
     (alice,) = issue(reviewer, assessment, ALICE).json["keys"]
-    again = ALICE | {"email": "Alice@Example.com", "name": "Al", "externalId": "4712", "extraMinutes": None}
-    for repeated in (ALICE, again):
-        assert issue(reviewer, assessment, repeated, onDuplicate="return").json["keys"] == [alice]
+    repeated_email = ALICE | {
+        "email": "Alice@Example.com",
+        "name": "Al",
+        "externalId": "4712",
+        "extraMinutes": None,
+    }
+    for candidate in (ALICE, repeated_email):
+        assert issue(reviewer, assessment, candidate, onDuplicate="return").json["keys"] == [alice]
     new = {"email": "bob@example.com", "externalId": ALICE["externalId"]}
     (entry,) = entries(issue(reviewer, assessment, ALICE, new, onDuplicate="return"))
     assert entry[0] == ["candidates", 1, "externalId"]
-    response = issue(reviewer, assessment, {}, again, onDuplicate="reject")
+    response = issue(reviewer, assessment, {}, repeated_email, onDuplicate="reject")
     assert error_of(response) == (409, "duplicate_candidates")
     assert [entry["path"] for entry in response.json["entries"]] == [["candidates", 1, "email"]]
     assert CandidateKey.select().count() == 1
@@ -157,21 +162,23 @@ def test_candidates_and_sessions_can_be_filtered_by_external_id(app, reviewer, n
     assert find_ids(neighbour, externalId=ALICE["externalId"]) == find_ids(neighbour, q="strasse") == []
     body_of(reviewer.patch(path_of(bob["id"]), {"externalId": "4712"}))
     assert (find_ids(reviewer, q="strasse"), find_ids(reviewer, q="4712")) == ([], [bob["id"]])
-    listed = reviewer.get("/v1/sessions", externalId=ALICE["externalId"]).json
-    (row,) = listed["sessions"]
+    page = reviewer.get("/v1/sessions", externalId=ALICE["externalId"]).json
+    (row,) = page["sessions"]
     for body in (row, body_of(reviewer.get(f"/v1/sessions/{session.id}"))):
         assert body["candidateId"] == body["keyId"] == alice["id"]
         assert (body["id"], body["externalId"]) == (str(session.id), ALICE["externalId"])
-    assert listed["total"] == 1
-    seen_by_alice = body_of(Caller.candidate(app, session.key).get(f"/v1/sessions/{session.id}"))
-    assert seen_by_alice["candidateId"] == alice["id"]
-    assert "externalId" not in seen_by_alice
+    assert page["total"] == 1
+    alice_view = body_of(Caller.candidate(app, session.key).get(f"/v1/sessions/{session.id}"))
+    assert alice_view["candidateId"] == alice["id"]
+    assert "externalId" not in alice_view
     for path in ("/v1/candidates", "/v1/sessions"):
         for invalid in ("", " ", "a\nb", "x" * 256):
             assert error_paths(reviewer.get(path, externalId=invalid)) == [["externalId"]]
 
 
-def test_every_event_about_a_candidate_has_the_external_id(app, clock, reviewer, assessment, organization):
+def test_every_event_about_a_candidate_includes_the_external_id(
+    app, clock, reviewer, assessment, organization
+):
     make_webhook(organization)
     (alice,) = issue(reviewer, assessment, ALICE).json["keys"]
     make_closed_session(assessment)
@@ -180,7 +187,7 @@ def test_every_event_about_a_candidate_has_the_external_id(app, clock, reviewer,
     publish_new()
 
     def external_ids():
-        """Return Alice's external id from each event about her; the feed and webhook must be equal."""
+        """Check that feed and webhook match. Return Alice's external id from each event about her."""
         feed = reviewer.get("/v1/events", limit=200).json["events"]
         messages = [json.loads(row.body) for row in WebhookDelivery.select().order_by(WebhookDelivery.id)]
         assert feed == messages

@@ -1,4 +1,4 @@
-"""Selection rates of candidate groups."""
+"""Selection rates by candidate group."""
 
 import pytest
 from factories import make_assessment, make_key, make_keys
@@ -61,9 +61,9 @@ def test_groups_are_not_stored(reviewer, assessment, keys):
     body = {"groups": {str(key.id): "Quebracho" for key in keys}}
     path = f"/v1/assessments/{assessment.id}/fairness"
     assert "Quebracho" in reviewer.request("POST", path, headers=headers, json=body).text
-    changed = {table: rows for table, rows in snapshot().items() if rows != before[table]}
-    assert changed.keys() <= {"audit_entries", "api_tokens"}
-    assert "Quebracho" not in str(changed)
+    changes = {table: rows for table, rows in snapshot().items() if rows != before[table]}
+    assert changes.keys() <= {"audit_entries", "api_tokens"}
+    assert "Quebracho" not in str(changes)
 
 
 def test_unknown_and_ambiguous_candidates_are_reported(reviewer, organization, assessment, keys):

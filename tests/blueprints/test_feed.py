@@ -38,7 +38,7 @@ def ids(*pages):
     return [event["data"]["assessmentId"] for page in pages for event in page["events"]]
 
 
-def test_event_has_type_time_and_data(reviewer, clock, assessment):
+def test_event_contains_type_time_and_data(reviewer, clock, assessment):
     publish_new()
     event = {
         "id": str(FeedEvent.get().id),
@@ -79,7 +79,7 @@ def test_cursor_moves_past_filtered_events(reviewer, organization, assessment_id
     assert get(reviewer, types="key.created", after=7)["events"] == []
 
 
-def test_feed_has_only_the_organizations_events(neighbour, reviewer, assessment_ids):
+def test_feed_contains_only_the_organizations_events(neighbour, reviewer, assessment_ids):
     make_assessment(make_organization("Third"))
     publish_new()
     assert get(neighbour) == {"events": [], "next": 0, "hasMore": False}

@@ -17,7 +17,7 @@ READY = {"database": "ok", "migrations": "ok", "storage": "ok"}
 
 @pytest.fixture
 def get_ready(anonymous, monkeypatch):
-    """A function that requests the readiness, without a cache."""
+    """A function that requests `/v1/ready` without caching."""
     monkeypatch.setattr(readiness, "CACHE_SECONDS", 0)
     return lambda: anonymous.get("/v1/ready")
 
@@ -56,16 +56,16 @@ def test_the_service_is_not_ready_without_a_writable_store(get_ready, store_in, 
 
 
 def test_readiness_is_checked_at_most_once_per_second(app, anonymous, monkeypatch):
-    checks, created = [], readiness.Readiness(app.extensions["storage"])
-    monkeypatch.setitem(app.extensions, "readiness", created)
-    monkeypatch.setattr(created, "_check", lambda deep: checks.append(1) or READY)
+    checks, checker = [], readiness.Readiness(app.extensions["storage"])
+    monkeypatch.setitem(app.extensions, "readiness", checker)
+    monkeypatch.setattr(checker, "_check", lambda deep: checks.append(1) or READY)
     assert {anonymous.get("/v1/ready").status_code for _ in range(20)} == {200}
     assert len(checks) == 1
 
 
 @pytest.fixture
 def worker_state(get_ready, anonymous):
-    """A function that requests the deep readiness and returns its status and the worker's state."""
+    """A function that requests `/v1/ready?deep=1` and returns the status code and the worker's state."""
 
     def read():
         response = anonymous.get("/v1/ready", deep=1)
@@ -104,7 +104,7 @@ def test_a_worker_started_by_cron_must_run_every_hour(worker, clock, organizatio
     assert worker_state() == (200, "ok")
 
 
-def test_a_worker_with_a_hanging_task_is_stalled(clock, worker_state):
+def test_a_worker_with_a_hung_task_is_stalled(clock, worker_state):
     heartbeats = HeartbeatRecorder(is_continuous=True)
     for task in ("emails", "seal"):
         heartbeats.record(task)

@@ -1,4 +1,4 @@
-"""Independent scoring: people see other scores after scoring every criterion (R41)."""
+"""Independent scoring: people can see other people's scores only after scoring every criterion (R41)."""
 
 import json
 
@@ -44,7 +44,7 @@ def scorecard(caller, session):
 
 
 def values(caller, session):
-    """Return the current values that the caller sees, by criterion."""
+    """Return the current values visible to the caller, by criterion."""
     criteria = scorecard(caller, session)["criteria"]
     return {criterion["key"]: [score["value"] for score in criterion["scores"]] for criterion in criteria}
 
@@ -54,8 +54,8 @@ def test_other_scores_appear_after_a_person_has_scored_every_criterion(people, s
     for caller in (bob, carol):
         card = scorecard(caller, scored)
         assert [card[name] for name in ("othersHidden", "reviewerCount", "total")] == [True, 1, None]
-        assert [each["history"] for each in card["criteria"]] == [[], []]
-        assert {each["mean"] for each in card["criteria"]} == {None}
+        assert [criterion["history"] for criterion in card["criteria"]] == [[], []]
+        assert {criterion["mean"] for criterion in card["criteria"]} == {None}
     put_scores(bob, scored, 1, "quality")
     assert values(bob, scored) == {"quality": [1], "tests": []}
     assert scorecard(bob, scored)["criteria"][0]["mean"] == 1
@@ -67,7 +67,7 @@ def test_other_scores_appear_after_a_person_has_scored_every_criterion(people, s
     assert values(carol, scored) == {"quality": [], "tests": []}
 
 
-def test_service_accounts_and_observers_see_all_scores(app, organization, reviewer, reader, scored):
+def test_service_accounts_and_observers_can_see_all_scores(app, organization, reviewer, reader, scored):
     observer = Caller.person(app, make_person(organization, "observer", name="Olga"))
     for caller in (reviewer, reader, observer):
         assert values(caller, scored) == {"quality": [3], "tests": [3]}
@@ -128,8 +128,9 @@ def test_the_feed_and_webhook_deliveries_hide_values(app, organization, people, 
     def visible_values(caller):
         events = body_of(caller.get("/v1/events", types="score.updated"))["events"]
         deliveries = body_of(caller.get(f"/v1/webhooks/{hook.id}/deliveries"))["deliveries"]
-        bodies = [json.loads(each["request"]) for each in deliveries if each["type"] == "score.updated"]
-        return [each["data"]["value"] for each in (*events, *bodies)]
+        updates = [delivery for delivery in deliveries if delivery["type"] == "score.updated"]
+        bodies = [json.loads(delivery["request"]) for delivery in updates]
+        return [event["data"]["value"] for event in (*events, *bodies)]
 
     assert visible_values(reviewer) == [3, 3]
     assert visible_values(bob) == [None, None]

@@ -78,7 +78,7 @@ def test_required_fields_are_validated(candidate, session):
 # Duplicates
 
 
-def test_first_event_with_an_id_is_kept(clock, candidate, session):
+def test_events_with_a_known_id_are_skipped(clock, candidate, session):
     assert ingest(candidate, envelope("prompt", id="1")) == OK
     assert ingest(candidate, envelope("prompt", id="1")) == SKIPPED
     assert ingest(candidate, envelope("command", id="1")) == SKIPPED
@@ -165,7 +165,7 @@ def test_windows_start_at_the_close(clock, reviewer, candidate, session):
     assert ingest(candidate, envelope("prompt")) == OK
     assert counts(reviewer, session) == (1, 0, 1)
     clock.fixed += timedelta(milliseconds=2)
-    # The server's clock decides, not the event's time.
+    # The server's clock applies, not the event's time.
     assert ingest(candidate, envelope("prompt", at=-3600)) == LATE
     assert counts(reviewer, session) == (1, 1, 1)
     clock.fixed += timedelta(hours=24, minutes=-10, milliseconds=-2)
@@ -179,17 +179,17 @@ def test_windows_start_at_the_close(clock, reviewer, candidate, session):
 def test_windows_start_at_the_time_limit(clock, reviewer, organization, app):
     key = make_key(make_assessment(organization, time_limit_minutes=30))
     session, candidate = make_session(key), Caller.candidate(app, key)
-    close, millisecond = clock.now() + timedelta(minutes=35), timedelta(milliseconds=1)
+    closes_at, millisecond = clock.now() + timedelta(minutes=35), timedelta(milliseconds=1)
     for now, expected in (
-        (close - millisecond, OK),
-        (close, OK),
-        (close + timedelta(minutes=10) - millisecond, OK),
-        (close + timedelta(minutes=10) + millisecond, LATE),
+        (closes_at - millisecond, OK),
+        (closes_at, OK),
+        (closes_at + timedelta(minutes=10) - millisecond, OK),
+        (closes_at + timedelta(minutes=10) + millisecond, LATE),
     ):
         clock.fixed = now
         assert ingest(candidate, envelope("prompt")) == expected
     assert counts(reviewer, session) == (3, 1, 3)
-    clock.fixed = close + timedelta(hours=24) + millisecond
+    clock.fixed = closes_at + timedelta(hours=24) + millisecond
     assert error_of(candidate.post(PATH, envelope())) == (409, "session_closed")
 
 

@@ -84,7 +84,7 @@ def test_envelopes_are_stored_as_sent(candidate, session):
     assert Event.get().envelope == text
 
 
-def test_batch_can_have_500_events(candidate, session):
+def test_batch_can_contain_500_events(candidate, session):
     post(candidate, *(envelope("prompt", at=second) for second in range(500)))
     assert candidate.get(f"/v1/sessions/{session.id}").json["eventCount"] == 500
     sessions.complete(session)

@@ -1,4 +1,4 @@
-"""Invitations, accommodations, reminders, duplicates and messages; changes of assessments with candidates."""
+"""Invitations, accommodations, reminders, duplicates and messages; updates to assessments with candidates."""
 
 from datetime import timedelta
 
@@ -27,8 +27,8 @@ def emails(worker, tmp_path):
 
 def history(reviewer, key):
     """Return the kind and state of each message to a candidate, newest first."""
-    listed = reviewer.get(path_of(key, "/deliveries")).json["deliveries"]
-    return [(message["kind"], message["state"]) for message in listed]
+    messages = reviewer.get(path_of(key, "/deliveries")).json["deliveries"]
+    return [(message["kind"], message["state"]) for message in messages]
 
 
 @pytest.mark.parametrize(("was_sent", "state"), [(True, "saved"), (False, "canceled")])
@@ -68,7 +68,7 @@ def test_resending_requires_an_address_and_an_open_key(clock, reviewer, assessme
         ({"expiresAt": "2027-04-01T09:00:00Z"}, "2027-04-01T09:00:00.000Z"),
     ],
 )
-def test_a_keys_expiry_can_be_changed(clock, reviewer, key, body, expires_at):
+def test_a_keys_expiry_can_be_extended(clock, reviewer, key, body, expires_at):
     assert body_of(reviewer.post(path_of(key, "/extend"), body))["candidate"]["expiresAt"] == expires_at
 
 
@@ -105,7 +105,7 @@ def test_only_expired_unredeemed_keys_can_be_reopened(reviewer, clock, key):
 @pytest.mark.parametrize(
     ("name", "email", "state"), [("Bob", "Bob@Example.com", "saved"), (None, None, "canceled")]
 )
-def test_name_and_address_changes_apply_to_queued_messages(reviewer, key, worker, emails, name, email, state):
+def test_name_and_email_updates_apply_to_queued_messages(reviewer, key, worker, emails, name, email, state):
     body = {"candidateName": name, "candidateEmail": email}
     assert body.items() <= body_of(reviewer.patch(path_of(key), body))["candidate"].items()
     assert [reviewer.get("/v1/candidates", q=q).json["total"] for q in ("bob@", "alice")] == [bool(name), 0]
@@ -123,7 +123,7 @@ def test_external_id_and_metadata_can_be_set_and_cleared(reviewer, key):
     assert (cleared["externalId"], cleared["metadata"]) == (None, {})
 
 
-def test_metadata_can_have_20_values_of_500_characters(reviewer, key):
+def test_metadata_can_contain_20_values_of_500_characters(reviewer, key):
     largest = {f"{number:040}": "x" * 500 for number in range(20)}
     assert body_of(reviewer.patch(path_of(key), {"metadata": largest}))["candidate"]["metadata"] == largest
     for invalid in (
@@ -133,7 +133,7 @@ def test_metadata_can_have_20_values_of_500_characters(reviewer, key):
         assert error_paths(reviewer.patch(path_of(key), {"metadata": invalid})) == [["metadata"]], invalid
 
 
-def test_a_change_is_applied_entirely_or_not_at_all(reviewer, key):
+def test_updates_are_atomic(reviewer, key):
     body = {"hired": True, "candidateName": "Bob"}
     assert error_of(reviewer.patch(path_of(key), body)) == (409, "not_finished")
     assert only_candidate(reviewer)["candidateName"] == "Alice"
@@ -154,8 +154,8 @@ def test_on_duplicate_return_returns_the_open_key(reviewer, assessment, key):
     response = issue(reviewer, assessment, "bob@example.com", "ALICE@example.com", onDuplicate="return")
     bob, alice = response.json["keys"]
     assert (alice["id"], bob["candidateEmail"]) == (str(key.id), "bob@example.com")
-    again = issue(reviewer, assessment, "bob@example.com", onDuplicate="return")
-    assert (again.status_code, again.json["keys"]) == (201, [bob])
+    response = issue(reviewer, assessment, "bob@example.com", onDuplicate="return")
+    assert (response.status_code, response.json["keys"]) == (201, [bob])
     assert CandidateKey.select().count() == Delivery.select().count() == 2
 
 
@@ -190,8 +190,8 @@ def test_only_an_open_key_is_a_duplicate(clock, reviewer, organization):
     make_key(assessment).revoke()
     sessions.complete(make_session(make_key(assessment)))
     make_session(make_key(assessment))
-    for passed, status in ((0, 409), (65, 201), (0, 409), (24 * 60, 201)):  # in minutes
-        clock.fixed += timedelta(minutes=passed)
+    for minutes, status in ((0, 409), (65, 201), (0, 409), (24 * 60, 201)):
+        clock.fixed += timedelta(minutes=minutes)
         response = issue(reviewer, assessment, "alice@example.com", onDuplicate="reject")
         assert response.status_code == status
 
@@ -210,15 +210,15 @@ def accommodate(reviewer, key, **body):
 @pytest.mark.parametrize(
     ("body", "minutes"), [({"extraMinutes": 30}, 120), ({"timeMultiplier": 1.25}, 113), ({}, 90)]
 )
-def test_candidates_see_the_extended_time_limit(clock, reviewer, anonymous, timed, body, minutes):
+def test_candidates_get_the_extended_time_limit(clock, reviewer, anonymous, timed, body, minutes):
     assert accommodate(reviewer, timed, **body)["timeLimitMinutes"] == minutes
     consent = anonymous.get("/v1/candidate/consent", key=timed.key).json
     Consent.record(timed, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": timed.key}).json
     assert consent["timeLimitMinutes"] == redeemed["timeLimitMinutes"] == minutes
-    close = clock.fixed + timedelta(minutes=minutes + 5)
-    assert Session.get(Session.key == timed).closes_at == close
-    assert redeemed["expiresAt"] == (close + timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    closes_at = clock.fixed + timedelta(minutes=minutes + 5)
+    assert Session.get(Session.key == timed).closes_at == closes_at
+    assert redeemed["expiresAt"] == (closes_at + timedelta(hours=24)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def test_the_invitation_contains_the_extended_time_limit(reviewer, timed, worker, emails):
@@ -348,14 +348,14 @@ def test_the_reminder_must_be_due_after_the_invitation(reviewer, assessment):
 
 def test_failed_messages_can_be_listed_and_retried(reviewer, key, worker, emails):
     outcomes.fail(Delivery.get(), "550 5.1.1 No such user")
-    (failed,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
-    assert (failed["candidateId"], failed["lastError"]) == (str(key.id), "550 5.1.1 No such user")
-    retried = reviewer.post(f"/v1/deliveries/{failed['id']}/retry").json["delivery"]
-    assert (retried["id"], retried["state"], retried["attempts"]) == (failed["id"], "queued", 0)
+    (delivery,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
+    assert (delivery["candidateId"], delivery["lastError"]) == (str(key.id), "550 5.1.1 No such user")
+    retried = reviewer.post(f"/v1/deliveries/{delivery['id']}/retry").json["delivery"]
+    assert (retried["id"], retried["state"], retried["attempts"]) == (delivery["id"], "queued", 0)
     worker.run_once()
     assert len(emails()) == 1
     assert reviewer.get("/v1/deliveries", state="failed").json["total"] == 0
-    assert error_of(reviewer.post(f"/v1/deliveries/{failed['id']}/retry")) == (409, "not_failed")
+    assert error_of(reviewer.post(f"/v1/deliveries/{delivery['id']}/retry")) == (409, "not_failed")
 
 
 def test_removals_are_not_listed(reviewer, organization, key):
@@ -368,15 +368,15 @@ def test_removals_are_not_listed(reviewer, organization, key):
 def test_a_bounce_marks_messages_as_failed(flask, reviewer, key, worker):
     worker.run_once()
     assert "1 candidate key" in flask("deliveries", "bounce", "ALICE@example.com")
-    (failed,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
-    assert failed["lastError"] == invitations.BOUNCED
+    (delivery,) = reviewer.get("/v1/deliveries", state="failed").json["deliveries"]
+    assert delivery["lastError"] == invitations.BOUNCED
     assert only_candidate(reviewer)["invite"]["state"] == "failed"
     reviewer.patch(path_of(key), {"candidateEmail": "alice@example.org"})
     assert not CandidateKey.get_by_id(key.id).bounced
     flask("deliveries", "bounce", "alice@example.com", fails=True)
 
 
-VISIBLE_TO_CANDIDATES = {
+CANDIDATE_FIELDS = {
     "title": "Other",
     "role": "Other",
     "taskBrief": "Other",
@@ -394,20 +394,20 @@ def path(assessment):
     return f"/v1/assessments/{assessment.id}"
 
 
-def test_every_field_can_change_until_a_candidate_starts(clock, reviewer, path, key):
+def test_every_field_can_be_updated_until_a_candidate_starts(clock, reviewer, path, key):
     clock.fixed += timedelta(hours=1)
-    changed = reviewer.patch(path, VISIBLE_TO_CANDIDATES | {"expiresInDays": 30}).json["assessment"]
+    changed = reviewer.patch(path, CANDIDATE_FIELDS | {"expiresInDays": 30}).json["assessment"]
     assert (changed["expiresInDays"], changed["updatedAt"]) == (30, "2026-04-01T10:00:00.000Z")
     task = reviewer.get(f"{path}/task").json["task"]
-    assert VISIBLE_TO_CANDIDATES.items() <= (changed | task).items()
+    assert CANDIDATE_FIELDS.items() <= (changed | task).items()
 
 
-@pytest.mark.parametrize("field", VISIBLE_TO_CANDIDATES)
-def test_fields_that_a_candidate_has_seen_cannot_change(reviewer, assessment, session, path, field):
-    unseen = {"expiresInDays": 9, "reminderDaysBefore": 3, "title": assessment.title}
-    assert reviewer.patch(path, unseen).json["assessment"]["expiresInDays"] == 9
+@pytest.mark.parametrize("field", CANDIDATE_FIELDS)
+def test_candidate_fields_are_locked_once_a_candidate_starts(reviewer, assessment, session, path, field):
+    team_fields = {"expiresInDays": 9, "reminderDaysBefore": 3, "title": assessment.title}
+    assert reviewer.patch(path, team_fields).json["assessment"]["expiresInDays"] == 9
     before = reviewer.get(path).json
-    response = reviewer.patch(path, {field: VISIBLE_TO_CANDIDATES[field], "expiresInDays": 8})
+    response = reviewer.patch(path, {field: CANDIDATE_FIELDS[field], "expiresInDays": 8})
     assert error_of(response) == (409, "already_started")
     assert [entry["path"] for entry in response.json["entries"]] == [[field]]
     assert reviewer.get(path).json == before

@@ -57,7 +57,7 @@ def test_optional_fields_have_defaults_and_read_only_fields_are_ignored(reviewer
     ],
 )  # fmt: skip
 def test_invalid_fields_are_rejected(reviewer, field, value):
-    body = {name: sent for name, sent in (BODY | {field: value}).items() if sent is not ...}
+    body = {name: value for name, value in (BODY | {field: value}).items() if value is not ...}
     assert error_paths(reviewer.post(PATH, body)) == [[field]]
     assert Issue.select().count() == 0
 
@@ -78,9 +78,9 @@ def test_organizations_see_the_catalog_and_their_issues(reviewer, neighbour, org
 
 
 def test_candidates_see_only_their_assessments_issue(app, organization):
-    own, other = make_issue(organization), make_issue(organization)
-    candidate = Caller.candidate(app, make_key(make_assessment(organization, issue_id=own.id)))
-    assert body_of(candidate.get(f"{PATH}/{own.id}"))["issue"]["title"] == own.title
+    assigned, other = make_issue(organization), make_issue(organization)
+    candidate = Caller.candidate(app, make_key(make_assessment(organization, issue_id=assigned.id)))
+    assert body_of(candidate.get(f"{PATH}/{assigned.id}"))["issue"]["title"] == assigned.title
     assert error_of(candidate.get(f"{PATH}/{other.id}")) == (404, "not_found")
 
 
@@ -102,7 +102,7 @@ def test_invalid_filters_are_rejected(reviewer):
     assert error_paths(reviewer.get(PATH, difficulty="Easy")) == [["difficulty"]]
 
 
-def test_a_change_returns_the_issue_and_updates_the_search(clock, reviewer, organization):
+def test_an_update_returns_the_issue_and_changes_search_results(clock, reviewer, organization):
     issue = make_issue(organization, title="Before", description="Same", language="Go")
     clock.fixed += timedelta(hours=1)
     changed = reviewer.patch(f"{PATH}/{issue.id}", {"title": " After ", "labels": ["new"]}).json["issue"]
@@ -120,7 +120,7 @@ def test_null_clears_only_optional_fields(reviewer):
     assert (BODY | EMPTY).items() <= changed.items()
 
 
-def test_catalog_issues_cannot_be_changed_or_deleted(reviewer):
+def test_catalog_issues_cannot_be_updated_or_deleted(reviewer):
     issue = make_issue()
     assert error_of(reviewer.patch(f"{PATH}/{issue.id}", {"title": "Mine"})) == (404, "not_found")
     assert error_of(reviewer.delete(f"{PATH}/{issue.id}")) == (404, "not_found")

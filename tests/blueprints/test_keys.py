@@ -74,7 +74,7 @@ def test_keys_are_distinct_well_formed_and_in_request_order(reviewer, organizati
     assert reviewer.get(path).json["keys"] == keys == sorted(keys, key=lambda key: key["id"])
 
 
-def test_keys_without_an_address_have_no_invitation(reviewer, path):
+def test_keys_without_an_email_have_no_invitation(reviewer, path):
     (key,) = issue(reviewer, path, count=1)
     assert (key["candidateEmail"], key["candidateName"], key["invite"]) == (None, None, None)
     assert Delivery.select().count() == 0
@@ -123,7 +123,7 @@ def test_names_are_trimmed_lines_of_1_to_255_characters(reviewer, path):
         assert error_paths(reviewer.post(path, {"count": 1, "orgName": invalid})) == [["orgName"]], invalid
 
 
-def test_null_equals_an_omitted_field_and_unknown_fields_are_ignored(reviewer, path):
+def test_null_counts_as_omitted_and_unknown_fields_are_ignored(reviewer, path):
     nulls = dict.fromkeys(("candidateEmails", "candidateNames", "orgName"))
     (key,) = issue(reviewer, path, count=1, **nulls, status="hired", key="PST-AAAA-AAAA")
     assert key["status"] == "pending"
@@ -167,8 +167,8 @@ def test_an_active_key_expires_at_the_time_limit_before_its_session_is_closed(cl
     clock.fixed += timedelta(minutes=95, milliseconds=-1)
     assert get_only_key(reviewer, assessment)["status"] == "active"
     clock.fixed += timedelta(milliseconds=1)
-    listed = get_only_key(reviewer, assessment)
-    assert (listed["status"], listed["completedAt"]) == ("expired", None)
+    key = get_only_key(reviewer, assessment)
+    assert (key["status"], key["completedAt"]) == ("expired", None)
     reviewer.get("/v1/candidates")
     assert Session.get_by_id(session.id).closed_at is None
 

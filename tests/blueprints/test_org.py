@@ -29,7 +29,7 @@ def organization_on_plan(app, plan):
 
 @pytest.fixture
 def trial(clock, app):
-    """A reviewer in an organization on trial."""
+    """A reviewer in an organization with a trial plan."""
     return organization_on_plan(app, "trial")[1]
 
 
@@ -57,7 +57,7 @@ def test_me_describes_the_caller(clock, reviewer, candidate, organization, key, 
     assert reviewer.get("/v1/me").json == shared | {
         "kind": "reviewer",
         "id": str(reviewer.row.id),
-        "name": "A reviewer who may write",
+        "name": "Reviewer with write access",
         "scopes": ["read", "write"],
         "assessmentId": None,
         "expiresAt": None,
@@ -116,10 +116,10 @@ def test_invalid_tokens_are_rejected(reviewer, body, path):
 def test_tokens_are_listed_by_creation_time(clock, reviewer):
     clock.fixed += timedelta(minutes=1)
     second = reviewer.post(TOKENS, {"name": "Second"}).json["token"]
-    listed = reviewer.get(TOKENS).json["tokens"]
-    assert [token["name"] for token in listed] == ["First token", "A reviewer who may write", "Second"]
-    assert listed[2] == second
-    assert listed[1]["lastUsedAt"] == "2026-04-01T09:01:00.000Z"
+    tokens = reviewer.get(TOKENS).json["tokens"]
+    assert [token["name"] for token in tokens] == ["First token", "Reviewer with write access", "Second"]
+    assert tokens[2] == second
+    assert tokens[1]["lastUsedAt"] == "2026-04-01T09:01:00.000Z"
 
 
 def test_a_revoked_token_disappears_from_the_list_and_stops_working(app, reviewer):
@@ -149,7 +149,7 @@ def test_a_token_can_revoke_itself_unless_it_is_the_last_write_token(clock, revi
     ("state", "code"),
     [(None, "no_subscription"), ("past_due", "subscription_inactive"), ("canceled", "subscription_inactive")],
 )
-def test_without_a_subscription_data_can_still_be_read_and_deleted(app, state, code):
+def test_reading_and_deleting_work_without_a_subscription(app, state, code):
     organization, reviewer = organization_on_plan(app, "starter")
     assessment = make_assessment(organization)
     make_key(assessment)
@@ -170,7 +170,7 @@ def test_a_trial_ends_after_14_days(clock, trial):
     assert error_of(create(trial)) == (402, "trial_expired")
 
 
-def test_self_hosted_has_neither_subscription_nor_quota(reviewer, organization):
+def test_self_hosted_plan_has_no_quota_and_needs_no_subscription(reviewer, organization):
     for state in (None, "past_due", "canceled", "active"):
         organization.subscribe(state)
         assert [create(reviewer).status_code for _ in range(3)] == [201] * 3
@@ -218,7 +218,7 @@ def test_a_larger_plan_applies_immediately(app):
     assert create(reviewer).status_code == 201
 
 
-def test_the_disclosure_ends_with_the_additions(reviewer, key):
+def test_additions_are_appended_to_the_disclosure(reviewer, key):
     additions = {"captures": ["Calls to our own model"], "evaluated": []}
     reviewer.patch("/v1/org/settings", {"disclosureAdditions": additions})
     disclosure = body_of(reviewer.get("/v1/org/disclosure"))["disclosure"]
@@ -226,7 +226,7 @@ def test_the_disclosure_ends_with_the_additions(reviewer, key):
     assert disclosure == reviewer.get("/v1/candidate/consent", key=key.key).json["disclosure"]
 
 
-def use_models(session, at, *calls):
+def make_calls(session, at, *calls):
     for provider, model, counts in calls:
         make_model_call(session, model, counts, provider, at)
 
@@ -236,18 +236,18 @@ def test_usage_is_grouped_by_month_and_model(app, reviewer, neighbour, organizat
     assessment = make_assessment(organization)
     first, second = make_session(make_key(assessment)), make_session(make_key(assessment))
     haiku, unknown = "claude-haiku-4-5", ("anthropic", None, {})
-    use_models(first, clock.fixed, ("anthropic", haiku, {"input": 1000, "output": 10}), unknown)
-    use_models(second, clock.fixed, ("anthropic", haiku, {"input": 1, "output": 2}))
-    use_models(first, datetime(2026, 9, 30, tzinfo=UTC), ("openai", "gpt-5", {"input": 7, "output": 1}))
-    use_models(first, datetime(2026, 8, 31, 23, 59, tzinfo=UTC), unknown)
+    make_calls(first, clock.fixed, ("anthropic", haiku, {"input": 1000, "output": 10}), unknown)
+    make_calls(second, clock.fixed, ("anthropic", haiku, {"input": 1, "output": 2}))
+    make_calls(first, datetime(2026, 9, 30, tzinfo=UTC), ("openai", "gpt-5", {"input": 7, "output": 1}))
+    make_calls(first, datetime(2026, 8, 31, 23, 59, tzinfo=UTC), unknown)
     body = body_of(reviewer.get("/v1/org/usage", months=3))
     assert body["since"] == "2026-09-01T00:00:00.000Z"
     fields = ("month", "model", "calls", "sessions", "inputTokens")
-    assert [tuple(use[name] for name in fields) for use in body["usage"]] == [
+    assert [tuple(row[name] for name in fields) for row in body["usage"]] == [
         ("2026-11", haiku, 2, 2, 1001),
         ("2026-11", None, 1, 1, None),
         ("2026-09", "gpt-5", 1, 1, 7),
     ]
-    assert [use["costUsd"] is None for use in body["usage"]] == [False, True, False]
+    assert [row["costUsd"] is None for row in body["usage"]] == [False, True, False]
     assert body_of(neighbour.get("/v1/org/usage"))["usage"] == []
     assert error_paths(reviewer.get("/v1/org/usage", months=37)) == [["months"]]

@@ -1,4 +1,4 @@
-"""Lists are ordered by creation time and paged by cursor, in constant time per page."""
+"""Lists are ordered by creation time and paginated by cursor, in constant time per page."""
 
 from datetime import timedelta
 
@@ -63,7 +63,7 @@ def read_all(reviewer, path, **query):
         after = page["next"] and {"after": page["next"]}
 
 
-def test_lists_are_ordered_by_creation_time_and_read_completely_by_cursor(reviewer, lists):
+def test_lists_are_ordered_by_creation_time_and_can_be_read_completely_by_cursor(reviewer, lists):
     for name, path in lists.items():
         page = body_of(reviewer.get(path, limit=200))
         ids = [entry["id"] for entry in entries_of(page)]
@@ -83,7 +83,7 @@ def test_invalid_cursors_and_orders_are_rejected(reviewer, lists):
         assert error_paths(reviewer.get(path, order="newest")) == [["order"]], path
 
 
-def test_pages_by_cursor_have_no_total(reviewer, lists):
+def test_cursor_pages_do_not_count_the_total(reviewer, lists):
     page = body_of(reviewer.get(lists["sessions"], limit=2))
     assert page["total"] == COUNT
     with capture_queries() as statements:
@@ -107,7 +107,7 @@ def test_pages_are_read_from_an_index_range(reviewer, organization, lists, order
     make_keys(make_assessment(organization), 500)
     db.execute_sql("ANALYZE")
     if is_postgres():
-        # These lists are short enough for the planner to sort them.
+        # The planner would sort lists this short.
         db.execute_sql("SET LOCAL enable_sort = off")
     for name, index in LONG_LISTS.items():
         query = {"limit": 2, "order": order}
@@ -121,23 +121,25 @@ def test_pages_are_read_from_an_index_range(reviewer, organization, lists, order
 
 
 @pytest.mark.parametrize("name", ["assessments", "candidates", "sessions"])
-def test_lists_can_be_filtered_by_creation_and_change_time(clock, reviewer, lists, name):
+def test_lists_can_be_filtered_by_creation_and_update_time(clock, reviewer, lists, name):
     def ids(**query):
         return [entry["id"] for entry in entries_of(body_of(reviewer.get(lists[name], **query)))]
 
     rows = body_of(reviewer.get(lists[name], limit=200))[name]
     later = [row["id"] for row in rows if "09:00:01" in (row.get("createdAt") or row["redeemedAt"])]
     assert ids(createdAfter="2026-04-01T09:00:00.999Z") == later
-    assert len(ids(updatedAfter="2026-04-01T09:00:00.999Z")) == COUNT  # candidates change with their sessions
+    assert (
+        len(ids(updatedAfter="2026-04-01T09:00:00.999Z")) == COUNT
+    )  # a session's update also updates its candidate
     assert ids(createdAfter="2026-04-01T09:00:01Z") == ids(updatedAfter="2026-04-01T09:00:01Z") == []
     clock.fixed += timedelta(minutes=1)
-    changed = change(reviewer, name, rows[-1]["id"])
+    changed = update(reviewer, name, rows[-1]["id"])
     assert ids(updatedAfter="2026-04-01T09:00:01Z") == [changed["id"]]
     assert changed["updatedAt"] == "2026-04-01T09:01:01.000Z"
 
 
-def change(reviewer, name, id):
-    """Change the assessment, candidate or session, and return it from the list."""
+def update(reviewer, name, id):
+    """Update the assessment, candidate or session. Return it from the list."""
     if name == "assessments":
         body_of(reviewer.patch(f"/v1/assessments/{id}", {"expiresInDays": 30}))
     elif name == "candidates":
@@ -163,7 +165,7 @@ def test_a_candidates_updated_at_follows_its_session_but_not_events_or_seals(clo
     assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["total"] == 1
 
 
-def test_filters_by_change_time_use_indexes(reviewer, lists):
+def test_filters_by_update_time_use_indexes(reviewer, lists):
     db.execute_sql("ANALYZE")
     for name, indexes in {
         "candidates": ("candidate_keys_changed", "sessions_changed"),

@@ -28,7 +28,7 @@ def settings(reviewer):
     return read(reviewer, SETTINGS)["settings"]
 
 
-def change(reviewer, **body):
+def update(reviewer, **body):
     return body_of(reviewer.patch(SETTINGS, body))["settings"]
 
 
@@ -36,7 +36,7 @@ def consent_state(anonymous, key):
     return read(anonymous, "/v1/candidate/consent", key=key.key)
 
 
-def test_settings_change_independently_and_null_clears_them(reviewer):
+def test_settings_are_updated_independently_and_null_clears_them(reviewer):
     current = disclosure.current()
     initial = {
         "displayName": None,
@@ -46,25 +46,25 @@ def test_settings_change_independently_and_null_clears_them(reviewer):
         "disclosureVersion": current["version"],
         "disclosureHash": current["hash"],
     }
-    assert settings(reviewer) == change(reviewer, disclosureHash=current["hash"]) == initial
-    change(reviewer, retentionDays=180, displayName=" Acme Careers ")
-    change(reviewer, replyTo="hiring@acme.example")
-    changed = change(reviewer, disclosureAdditions=ADDITIONS)
+    assert settings(reviewer) == update(reviewer, disclosureHash=current["hash"]) == initial
+    update(reviewer, retentionDays=180, displayName=" Acme Careers ")
+    update(reviewer, replyTo="hiring@acme.example")
+    changed = update(reviewer, disclosureAdditions=ADDITIONS)
     values = {"displayName": "Acme Careers", "replyTo": "hiring@acme.example", "retentionDays": 180}
     assert (values | {"disclosureAdditions": ADDITIONS}).items() <= changed.items()
-    cleared = change(reviewer, **dict.fromkeys(values), disclosureAdditions=None)
+    cleared = update(reviewer, **dict.fromkeys(values), disclosureAdditions=None)
     assert cleared == settings(reviewer) == initial
 
 
 def test_disclosure_additions_replace_earlier_ones(reviewer):
-    change(reviewer, disclosureAdditions=ADDITIONS)
-    changed = change(reviewer, disclosureAdditions={"evaluated": ["Tests"], "captures": None})
+    update(reviewer, disclosureAdditions=ADDITIONS)
+    changed = update(reviewer, disclosureAdditions={"evaluated": ["Tests"], "captures": None})
     assert changed["disclosureAdditions"] == NO_ADDITIONS | {"evaluated": ["Tests"]}
 
 
 def test_retention_is_1_to_3650_days(reviewer):
     for days in (1, 3650):
-        assert change(reviewer, retentionDays=days)["retentionDays"] == days
+        assert update(reviewer, retentionDays=days)["retentionDays"] == days
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_invalid_settings_are_rejected(reviewer, invalid, path):
     assert settings(reviewer) == before
 
 
-def test_candidates_see_the_display_name(reviewer, candidate, anonymous, key):
-    change(reviewer, displayName="Acme Careers")
+def test_candidates_get_the_display_name(reviewer, candidate, anonymous, key):
+    update(reviewer, displayName="Acme Careers")
     assert consent_state(anonymous, key)["orgName"] == "Acme Careers"
     Consent.record(key, None, None)
     redeemed = anonymous.post("/v1/candidate/redeem", {"key": key.key}).json
     session = f"/v1/sessions/{redeemed['sessionId']}"
-    (listed,) = read(reviewer, "/v1/sessions")["sessions"]
-    bodies = [redeemed, listed, read(reviewer, session)]
+    (listed_session,) = read(reviewer, "/v1/sessions")["sessions"]
+    bodies = [redeemed, listed_session, read(reviewer, session)]
     bodies += [read(candidate, path) for path in (session, "/v1/me", ME)]
     assert {body["orgName"] for body in bodies} == {"Acme Careers"}
     assert read(reviewer, "/v1/org")["org"]["name"] == read(reviewer, "/v1/me")["orgName"] == "Acme"
@@ -103,7 +103,7 @@ def test_candidates_see_the_display_name(reviewer, candidate, anonymous, key):
 def test_invitations_use_the_display_name_and_reply_to_address(
     reviewer, assessment, worker, tmp_path, reply_to
 ):
-    change(reviewer, displayName="Acme Careers", replyTo=reply_to)
+    update(reviewer, displayName="Acme Careers", replyTo=reply_to)
     body = {"count": 1, "candidateEmails": ["alice@example.com"]}
     reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
     worker.run_once()
@@ -115,23 +115,23 @@ def test_invitations_use_the_display_name_and_reply_to_address(
 
 def test_disclosure_additions_are_appended_and_create_a_version(reviewer, anonymous, key):
     initial, before = settings(reviewer), consent_state(anonymous, key)
-    changed = change(reviewer, disclosureAdditions=ADDITIONS)
+    changed = update(reviewer, disclosureAdditions=ADDITIONS)
     after = consent_state(anonymous, key)
     for name, lines in ADDITIONS.items():
         assert after["disclosure"][name] == before["disclosure"][name] + lines
     assert after["disclosure"]["version"] == changed["disclosureVersion"] != before["disclosure"]["version"]
     assert after["disclosure"]["version"].startswith(before["disclosure"]["version"])
     assert after["disclosureHash"] == changed["disclosureHash"] != before["disclosureHash"]
-    # Equal texts have equal versions.
-    assert change(reviewer, disclosureAdditions=NO_ADDITIONS) == initial
-    assert change(reviewer, disclosureAdditions=ADDITIONS) == changed
+    # Equal additions result in equal versions.
+    assert update(reviewer, disclosureAdditions=NO_ADDITIONS) == initial
+    assert update(reviewer, disclosureAdditions=ADDITIONS) == changed
 
 
 def test_candidates_must_consent_again_to_a_changed_disclosure(reviewer, anonymous, key):
     body = {"key": key.key, "disclosureHash": consent_state(anonymous, key)["disclosureHash"]}
     assert anonymous.post("/v1/candidate/consent", body).status_code == 200
     assert consent_state(anonymous, key)["alreadyConfirmed"]
-    change(reviewer, disclosureAdditions=ADDITIONS)
+    update(reviewer, disclosureAdditions=ADDITIONS)
     after = consent_state(anonymous, key)
     assert not after["alreadyConfirmed"]
     assert error_of(anonymous.post("/v1/candidate/consent", body)) == (409, "disclosure_outdated")
@@ -143,7 +143,7 @@ def test_candidates_must_consent_again_to_a_changed_disclosure(reviewer, anonymo
 
 
 def test_candidates_can_get_their_stored_data(clock, reviewer, candidate, key):
-    change(reviewer, retentionDays=30, replyTo="hiring@acme.example")
+    update(reviewer, retentionDays=30, replyTo="hiring@acme.example")
     clock.fixed += timedelta(minutes=1)
     Consent.record(key, "2026-11", "a hash")
     session = sessions.redeem(key.key, PUBLIC_KEY)
@@ -184,7 +184,7 @@ def test_before_the_session_only_the_key_and_messages_are_stored(clock, reviewer
     assert (data["sessionId"], data["consents"], data["status"]) == (None, [], "pending")
     assert [kind["name"] for kind in data["storedData"]] == ["keys", "messages"]
     assert data["retainedUntil"] is None
-    change(reviewer, retentionDays=1)
+    update(reviewer, retentionDays=1)
     assert read(candidate, ME)["retainedUntil"] == "2026-04-09T09:00:00.000Z"  # the key expires after 7 days
     assert len(export_lines(candidate)) == 1
 
@@ -209,7 +209,7 @@ def test_sessions_include_their_retention(clock, reviewer, candidate, key):
             read(caller, f"/v1/sessions/{session.id}")["retainedUntil"] for caller in (candidate, reviewer)
         }
 
-    change(reviewer, retentionDays=30)
+    update(reviewer, retentionDays=30)
     assert retained_until() == {None}  # the session is open and has no time limit
     sessions.complete(session)
     assert retained_until() == {"2026-05-01T09:00:00.000Z"}
@@ -222,7 +222,7 @@ def export_lines(candidate):
     return response.text.splitlines()
 
 
-def test_candidates_can_export_the_data_that_their_client_sent(clock, candidate, key, assessment):
+def test_candidates_can_export_their_clients_data(clock, candidate, key, assessment):
     make_closed_session(assessment, envelope("prompt", data={"text": "someone else's"}))
     session = make_session(key, PUBLIC_KEY)
     events = [envelope("prompt", at) for at in (2, 1)]
@@ -254,10 +254,10 @@ def test_erasure_requests_are_idempotent_and_do_not_erase_data(clock, reviewer, 
     for _ in range(2):
         assert body_of(candidate.post(path)) == {"erasureRequestedAt": NINE}
         clock.fixed += timedelta(days=1)
-    (listed,) = read(reviewer, "/v1/candidates")["candidates"]
+    (listed_candidate,) = read(reviewer, "/v1/candidates")["candidates"]
     (listed_key,) = read(reviewer, f"/v1/assessments/{key.assessment_id}/keys")["keys"]
     data = read(candidate, ME)
-    for body in (listed, listed_key, data, read(reviewer, f"/v1/sessions/{session.id}")):
+    for body in (listed_candidate, listed_key, data, read(reviewer, f"/v1/sessions/{session.id}")):
         assert body["erasureRequestedAt"] == NINE
     assert {kind["name"] for kind in data["storedData"]} >= {"events", "keys"}
-    assert listed["candidateName"] == "Alice"
+    assert listed_candidate["candidateName"] == "Alice"

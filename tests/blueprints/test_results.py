@@ -1,4 +1,4 @@
-"""An assessment's results: order, pages, filters, scores, findings, and the export."""
+"""An assessment's results: sorting, pagination, filters, scores, findings and the export."""
 
 import csv
 import io
@@ -37,8 +37,8 @@ def results(caller, assessment, **query):
 
 
 def result_of(caller, session):
-    listed = results(caller, session.assessment)["results"]
-    return next(row for row in listed if row["sessionId"] == str(session.id))
+    rows = results(caller, session.assessment)["results"]
+    return next(row for row in rows if row["sessionId"] == str(session.id))
 
 
 def read_csv(caller, assessment, **query):
@@ -86,13 +86,13 @@ def sort_value(result, sort):
 
 
 def read_pages(caller, assessment, **query):
-    """Return the results from all pages."""
+    """Return the results of all pages."""
     page = results(caller, assessment, **query)
-    listed = page["results"]
+    rows = page["results"]
     while page["next"]:
         page = results(caller, assessment, **query, after=page["next"])
-        listed += page["results"]
-    return listed
+        rows += page["results"]
+    return rows
 
 
 @pytest.mark.slow
@@ -102,12 +102,12 @@ def test_results_are_sorted_with_nulls_last(reviewer, cohort):
         rows = results(reviewer, cohort, **query)["results"]
         assert len({row["candidateId"] for row in rows}) == len(rows) == 29
         values = [sort_value(result, sort) for result in rows]
-        present = [value for value in values if value is not None]
-        assert present == sorted(present, reverse=order == "desc"), query
-        assert values[: len(present)] == present, query
+        non_null = [value for value in values if value is not None]
+        assert non_null == sorted(non_null, reverse=order == "desc"), query
+        assert values[: len(non_null)] == non_null, query
         assert read_pages(reviewer, cohort, **query, limit=4) == rows, query
-        exported = [row["candidateId"] for row in read_csv(reviewer, cohort, **query)]
-        assert exported == [row["candidateId"] for row in rows], query
+        exported_ids = [row["candidateId"] for row in read_csv(reviewer, cohort, **query)]
+        assert exported_ids == [row["candidateId"] for row in rows], query
 
 
 @pytest.mark.slow
@@ -118,11 +118,11 @@ def test_filters_work_with_every_sort_field(reviewer, cohort):
         expected = {row["candidateId"] for row in rows if row[name] == value}
         assert expected
         for sort in SORTS:
-            listed = read_pages(reviewer, cohort, **{name: value}, sort=sort, order="desc", limit=3)
-            assert sorted(row["candidateId"] for row in listed) == sorted(expected), (value, sort)
+            matches = read_pages(reviewer, cohort, **{name: value}, sort=sort, order="desc", limit=3)
+            assert sorted(row["candidateId"] for row in matches) == sorted(expected), (value, sort)
 
 
-def test_result_has_the_sessions_values(reviewer, organization, clock):
+def test_result_includes_session_data(reviewer, organization, clock):
     rubric = make_rubric(organization)
     assessment = make_assessment(organization, rubric_id=rubric.id)
     session = make_closed_session(assessment, envelope(), envelope("command_exec", 5, {"exitCode": 1}))
@@ -165,7 +165,7 @@ def test_result_has_the_sessions_values(reviewer, organization, clock):
     assert filtered == first
 
 
-def test_score_is_updated_with_each_change(app, reviewer, organization):
+def test_score_is_updated_after_each_change(app, reviewer, organization):
     levels = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
     criteria = [
         {"key": key, "title": key, "weight": weight, "levels": levels}
@@ -181,10 +181,10 @@ def test_score_is_updated_with_each_change(app, reviewer, organization):
             "total": scores["total"],
             "highestTotal": scores["highestTotal"],
             "spread": spread,
-            "disagreement": any(each["disagreement"] for each in scores["criteria"]),
+            "disagreement": any(criterion["disagreement"] for criterion in scores["criteria"]),
             "criteria": [
-                {"key": each["key"], "mean": each["mean"], "reviewers": len(each["scores"])}
-                for each in scores["criteria"]
+                {"key": row["key"], "mean": row["mean"], "reviewers": len(row["scores"])}
+                for row in scores["criteria"]
             ],
             "hidden": False,
         }
@@ -241,7 +241,7 @@ def test_failing_check_does_not_block_other_sessions(reviewer, clock, assessment
     check = integrity.collect_findings
 
     def fail(session):
-        if session.id in {each.id for each in sessions[:2]}:
+        if session.id in {failing.id for failing in sessions[:2]}:
             raise ValueError
         return check(session)
 
@@ -254,13 +254,13 @@ def test_failing_check_does_not_block_other_sessions(reviewer, clock, assessment
     assert {failure.task for failure in TaskFailure.select()} == {"integrity"}
 
 
-def test_results_include_erased_sessions_without_names(reviewer, assessment):
+def test_results_include_erased_sessions_anonymously(reviewer, assessment):
     session = make_closed_session(assessment, envelope())
     privacy.erase(session.key)
     make_key(assessment).revoke()
-    (listed,) = results(reviewer, assessment)["results"]
-    assert (listed["sessionId"], listed["candidateName"]) == (str(session.id), None)
-    assert listed["metrics"]["promptCount"] == 1
+    (row,) = results(reviewer, assessment)["results"]
+    assert (row["sessionId"], row["candidateName"]) == (str(session.id), None)
+    assert row["metrics"]["promptCount"] == 1
 
 
 def test_cursor_stays_valid_when_results_change(reviewer, cohort):
@@ -282,7 +282,7 @@ def test_invalid_cursor_is_rejected(reviewer, cohort):
         assert error_paths(reviewer.get(path, **query)) == [["after"]], query
 
 
-def test_blind_results_hide_names_from_people(app, reviewer, organization):
+def test_blind_results_hide_names_from_users(app, reviewer, organization):
     assessment = make_assessment(organization, blind=True)
     make_key(assessment)
     person = Caller.person(app, make_person(organization))
@@ -299,22 +299,22 @@ def test_search_is_a_substring_match(reviewer, cohort):
     expected = {row["candidateId"] for row in rows if row["candidateName"] == "Carol"}
     assert expected
     for sort in ("redeemedAt", "scoreTotal", "candidateName", "decision"):
-        listed = read_pages(reviewer, cohort, q="ARO", sort=sort, order="desc", limit=3)
-        assert sorted(row["candidateId"] for row in listed) == sorted(expected), sort
+        matches = read_pages(reviewer, cohort, q="ARO", sort=sort, order="desc", limit=3)
+        assert sorted(row["candidateId"] for row in matches) == sorted(expected), sort
     assert {row["candidateId"] for row in read_csv(reviewer, cohort, q="caro")} == expected
     assert results(reviewer, cohort, q="caro_")["results"] == []
-    listed = results(reviewer, cohort, q="carol", status="completed")["results"]
-    assert {row["status"] for row in listed} == {"completed"}
+    matches = results(reviewer, cohort, q="carol", status="completed")["results"]
+    assert {row["status"] for row in matches} == {"completed"}
 
 
-def test_page_requires_one_statement(clock, reviewer, cohort):
+def test_each_page_takes_a_constant_number_of_queries(clock, reviewer, cohort):
     reviewer.get("/v1/me")  # records the token's use
     path = f"/v1/assessments/{cohort.id}/results"
     for sort in SORTS:
         query = {"sort": sort, "limit": 4}
         cursor = results(reviewer, cohort, **query)["next"]
         for page in (query, query | {"after": cursor}):
-            with capture_queries() as statements:
+            with capture_queries() as queries:
                 reviewer.get(path, **page)
-            # Token, assessment, sessions past their limit, page.
-            assert len(statements) == 4
+            # Token, assessment, expired sessions, page.
+            assert len(queries) == 4

@@ -20,13 +20,13 @@ CRITERION = {
 BODY = {"name": "Backend engineers", "criteria": [CRITERION]}
 
 
-def changed(fields, changes):
+def apply(fields, changes):
     """Apply the changes, omitting fields set to `...`."""
     return {name: value for name, value in (fields | changes).items() if value is not ...}
 
 
 def post_criterion(reviewer, **changes):
-    return reviewer.post(PATH, BODY | {"criteria": [changed(CRITERION, changes)]})
+    return reviewer.post(PATH, BODY | {"criteria": [apply(CRITERION, changes)]})
 
 
 def levels(count):
@@ -70,7 +70,7 @@ def test_invalid_criteria_are_rejected(reviewer, field, invalid):
     ("field", "invalid"), [("value", ...), ("value", 1.5), ("value", -1), ("label", ...)]
 )
 def test_invalid_levels_are_rejected(reviewer, field, invalid):
-    scale = [changed(LEVELS[0], {field: invalid}), LEVELS[1]]
+    scale = [apply(LEVELS[0], {field: invalid}), LEVELS[1]]
     assert error_paths(post_criterion(reviewer, levels=scale)) == [["criteria", 0, "levels", 0, field]]
 
 
@@ -82,14 +82,14 @@ def test_invalid_levels_are_rejected(reviewer, field, invalid):
     ],
 )
 def test_name_and_criteria_are_required(reviewer, organization, field, invalid):
-    assert error_paths(reviewer.post(PATH, changed(BODY, {field: invalid}))) == [[field]]
+    assert error_paths(reviewer.post(PATH, apply(BODY, {field: invalid}))) == [[field]]
     if invalid is not ...:
         rubric = make_rubric(organization)
         assert error_paths(reviewer.patch(f"{PATH}/{rubric.id}", {field: invalid})) == [[field]]
         assert Rubric.get().version == 1
 
 
-def test_a_change_creates_a_version_even_if_the_rubric_is_in_use(clock, reviewer, organization):
+def test_an_update_creates_a_version_even_if_the_rubric_is_in_use(clock, reviewer, organization):
     rubric = make_rubric(organization, name="Before")
     make_assessment(organization, rubric_id=rubric.id)
     clock.fixed += timedelta(hours=1)
@@ -97,7 +97,7 @@ def test_a_change_creates_a_version_even_if_the_rubric_is_in_use(clock, reviewer
     assert (after["name"], after["version"]) == ("After", 2)
     assert (after["createdAt"][11:13], after["updatedAt"][11:13]) == ("09", "10")
     assert reviewer.get(f"{PATH}/{rubric.id}").json == {"rubric": after}
-    # Equal values do not create a version.
+    # Unchanged values do not create a version.
     for unchanged in ({}, {"name": "After"}, after, {"criteria": after["criteria"]}):
         assert reviewer.patch(f"{PATH}/{rubric.id}", unchanged).json == {"rubric": after}
     reviewer.patch(f"{PATH}/{rubric.id}", BODY)
@@ -124,8 +124,8 @@ def test_a_rubric_in_use_cannot_be_deleted(reviewer, organization):
     ]
     response = reviewer.delete(f"{PATH}/{rubric.id}")
     assert error_of(response) == (409, "rubric_in_use")
-    assert response.json["assessments"] == [{"id": str(each.id), "title": each.title} for each in assessments]
+    assert response.json["assessments"] == [{"id": str(row.id), "title": row.title} for row in assessments]
     assert reviewer.get(f"{PATH}/{rubric.id}").status_code == 200
-    for each in assessments:
-        each.soft_delete()
+    for assessment in assessments:
+        assessment.soft_delete()
     assert reviewer.delete(f"{PATH}/{rubric.id}").status_code == 200

@@ -44,7 +44,7 @@ def get_criterion(body, key):
     return next(criterion for criterion in body["criteria"] if criterion["key"] == key)
 
 
-def test_a_scorecard_without_scores_has_the_criteria(reviewer, scored, rubric):
+def test_an_empty_scorecard_lists_the_criteria(reviewer, scored, rubric):
     card = scorecard(reviewer, scored)
     names = ("key", "weight", "lowest", "highest", "score", "history")
     assert [tuple(row[name] for name in names) for row in card.pop("criteria")] == [
@@ -147,9 +147,7 @@ def bobs_other_token(app, bob):
     return Caller.person(app, bob.row.user)
 
 
-def test_the_total_is_the_weighted_sum_of_the_reviewers_means(
-    reviewer, bob, bobs_other_token, scored, organization
-):
+def test_total_is_the_weighted_sum_of_mean_scores(reviewer, bob, bobs_other_token, scored, organization):
     put(reviewer, scored, "quality", 5)
     put(bob, scored, "quality", 2)
     put(bobs_other_token, scored, "quality", 1)
@@ -200,8 +198,8 @@ def test_a_withdrawn_score_no_longer_counts(clock, reviewer, bob, bobs_other_tok
     assert body_of(bobs_other_token.delete(path_of(scored, "quality"))) == {"ok": True, "id": score["id"]}
     assert error_of(bob.delete(path_of(scored, "quality"))) == (404, "not_found")
     quality = get_criterion(scorecard(reviewer, scored), "quality")
-    assert [each["value"] for each in quality["scores"]] == [5]
-    withdrawn = [(each["value"], each["withdrawnAt"]) for each in quality["history"]]
+    assert [row["value"] for row in quality["scores"]] == [5]
+    withdrawn = [(row["value"], row["withdrawnAt"]) for row in quality["history"]]
     assert withdrawn == [(5, None), (2, "2026-04-01T09:00:00.000Z"), (1, None)]
     assert FeedEvent.select().where(FeedEvent.type == "score.withdrawn").count() == 1
     assert put(bob, scored, "quality", 2)["id"] != score["id"]
@@ -221,7 +219,7 @@ def test_withdrawing_the_only_score_of_a_version_restores_the_previous_total(rev
     assert result["score"]["total"] == 7.5
 
 
-def test_the_history_has_the_reason_for_a_withdrawal_until_an_erasure(reviewer, scored):
+def test_erasure_removes_withdrawal_reasons_from_the_history(reviewer, scored):
     score = put(reviewer, scored, "quality", 2)
     response = reviewer.post(path_of(scored, "quality") + "/withdraw", {"reason": "Wrong candidate."})
     assert body_of(response) == {"ok": True, "id": score["id"]}
@@ -239,7 +237,7 @@ def test_a_score_for_an_outdated_rubric_version_is_rejected(reviewer, scored, ru
     assert put(reviewer, scored, "quality", 3, rubricVersion=2)["rubricVersion"] == 2
 
 
-def test_a_score_that_is_no_longer_current_is_not_replaced(reviewer, bob, scored):
+def test_replacing_an_outdated_score_is_rejected(reviewer, bob, scored):
     first = put(reviewer, scored, "quality", 2)["id"]
     put(bob, scored, "quality", 4)
     second = put(reviewer, scored, "quality", 3, replaces=first)["id"]
@@ -266,7 +264,7 @@ def test_invalid_scores_are_rejected(reviewer, scored, field, invalid):
     assert Score.select().count() == 0
 
 
-def test_evidence_must_be_the_sessions_events(reviewer, session, scored):
+def test_evidence_must_reference_events_from_the_session(reviewer, session, scored):
     add_event(session, envelope(id="elsewhere"))
     body = {"value": 1, "evidence": ["first", "elsewhere"]}
     assert error_paths(reviewer.put(path_of(scored, "quality"), body)) == [["evidence", 1]]

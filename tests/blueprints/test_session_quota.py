@@ -15,7 +15,7 @@ PATH = "/v1/hooks/ingest"
 
 @pytest.fixture
 def limit(app, monkeypatch):
-    """Set a session's limits."""
+    """A function that sets a session's limits."""
 
     def set_limits(**limits):
         for name, value in limits.items():
@@ -36,14 +36,14 @@ def statuses(results):
     return [result["status"] for result in results]
 
 
-def stored(session):
-    """Return the session's row. Its stored bytes must equal the events' size."""
+def get_stored(session):
+    """Return the session's row, after checking its stored bytes against its events."""
     row = Session.get_by_id(session.id)
     assert sessions.stored_bytes(row) == sum(len(event.envelope.encode()) for event in Event.select())
     return row
 
 
-def rejected_events(reviewer, session):
+def count_rejected(reviewer, session):
     findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
     return next((finding["count"] for finding in findings if finding["code"] == "session_full"), None)
 
@@ -52,12 +52,12 @@ def test_number_of_events_is_limited(reviewer, candidate, session, limit):
     limit(events=3)
     events = [envelope() for _ in range(3)]
     assert post(candidate, *events) == [201] * 3
-    assert rejected_events(reviewer, session) is None
+    assert count_rejected(reviewer, session) is None
     assert error_of(candidate.post(PATH, envelope())) == (413, "session_full")
     assert post(candidate, envelope(), events[0]) == [413, 200]
     assert Event.select().count() == 3
-    assert stored(session).stored_event_count == 3
-    assert rejected_events(reviewer, session) == 2
+    assert get_stored(session).stored_event_count == 3
+    assert count_rejected(reviewer, session) == 2
 
 
 def test_bytes_are_limited(reviewer, candidate, session, limit):
@@ -68,8 +68,8 @@ def test_bytes_are_limited(reviewer, candidate, session, limit):
     limit(bytes=2 * size)
     more = [event | {"id": event["id"][:-1] + last} for last in "xy"]
     assert post(candidate, *more, event) == [201, 413, 200]
-    assert stored(session).stored_event_bytes == 2 * size
-    assert rejected_events(reviewer, session) == 1
+    assert get_stored(session).stored_event_bytes == 2 * size
+    assert count_rejected(reviewer, session) == 1
 
 
 def test_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
@@ -85,8 +85,8 @@ def test_batch_stores_the_events_that_fit(reviewer, candidate, session, limit):
     }
     events = [envelope() for _ in range(3)]
     assert statuses(post_batch(candidate, *events, first)) == ["created", "created", "rejected", "skipped"]
-    assert stored(session).stored_event_count == 4
-    assert rejected_events(reviewer, session) == 3
+    assert get_stored(session).stored_event_count == 4
+    assert count_rejected(reviewer, session) == 3
 
 
 def test_rejected_id_can_be_sent_again(candidate, session, limit):
@@ -101,20 +101,20 @@ def test_late_events_are_limited(candidate, session, clock, limit):
     sessions.complete(session)
     clock.fixed += timedelta(minutes=11)
     assert post(candidate, envelope(), envelope()) == [201, 413]
-    assert stored(session).stored_event_count == 2
+    assert get_stored(session).stored_event_count == 2
 
 
 def test_events_are_counted_before_the_reserve_is_exhausted(candidate, session, limit):
     limit(events=RESERVE.events + 1)
     assert post(candidate, *(envelope() for _ in range(COUNT_INTERVAL))) == [201] * COUNT_INTERVAL
-    assert stored(session).stored_event_count == 0
+    assert get_stored(session).stored_event_count == 0
     assert post(candidate, envelope()) == [201]
-    assert stored(session).stored_event_count == COUNT_INTERVAL + 1
+    assert get_stored(session).stored_event_count == COUNT_INTERVAL + 1
 
 
 def test_large_event_is_counted_immediately(candidate, session):
     assert post(candidate, envelope(data={"text": "x" * MAX_UNCOUNTED_BYTES})) == [201]
-    assert stored(session).stored_event_bytes > MAX_UNCOUNTED_BYTES
+    assert get_stored(session).stored_event_bytes > MAX_UNCOUNTED_BYTES
 
 
 def test_bundle_bytes_count_once(candidate, session, limit):

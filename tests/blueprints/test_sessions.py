@@ -49,7 +49,7 @@ def put_result(reviewer, session, **result):
 def test_open_session_fields(reviewer, limited):
     add_event(limited, envelope())
     body = read(reviewer, limited)
-    null = (
+    null_fields = (
         "closedAt",
         "completedAt",
         "retainedUntil",
@@ -58,7 +58,7 @@ def test_open_session_fields(reviewer, limited):
         "metrics",
         "erasedAt",
     )
-    assert body == body | dict.fromkeys(null) | {
+    assert body == body | dict.fromkeys(null_fields) | {
         "id": str(limited.id),
         "assessmentId": str(limited.assessment_id),
         "keyId": str(limited.key_id),
@@ -110,7 +110,7 @@ def test_metrics_are_rounded_only_in_responses(reviewer, assessment):
     }
 
 
-def test_reviewers_fields_are_hidden_from_candidates(candidate, session):
+def test_reviewer_fields_are_hidden_from_candidates(candidate, session):
     for status in ("active", "completed"):
         body = read(candidate, session)
         assert set(body) >= CANDIDATE_FIELDS
@@ -170,7 +170,7 @@ def test_test_result_can_be_replaced_long_after_the_close(clock, reviewer, asses
     assert statistics["metrics"]["testPassRate"] == 100
 
 
-def test_test_result_of_an_open_session_counts_when_it_closes(reviewer, session):
+def test_test_result_for_an_open_session_counts_when_it_closes(reviewer, session):
     body = put_result(reviewer, session, passed=9, failed=0).json
     assert (body["status"], body["metrics"]) == ("active", None)
     sessions.complete(session)
@@ -212,17 +212,17 @@ def submit_result(reviewer, session):
 
 @pytest.fixture
 def derivations(monkeypatch):
-    """Call `derivations.during` while metrics are derived."""
+    """Calls `derivations.during` while metrics are derived."""
     derive = metrics.derive_values
 
     def derive_slowly(session):
         values = derive(session)
-        slow.during(session)
+        hook.during(session)
         return values
 
-    slow = SimpleNamespace(during=lambda session: None)
+    hook = SimpleNamespace(during=lambda session: None)
     monkeypatch.setattr(metrics, "derive_values", derive_slowly)
-    return slow
+    return hook
 
 
 ACTIONS = {
@@ -277,7 +277,7 @@ def test_metrics_are_derived_once_at_a_time(clock, reviewer, limited, derivation
     assert TaskFailure.select().count() == 0
 
 
-def test_session_of_a_revoked_key_has_the_hiring_decision(reviewer, candidate, key, session):
+def test_session_with_a_revoked_key_includes_the_hiring_decision(reviewer, candidate, key, session):
     path = f"/v1/sessions/{session.id}"
     assert reviewer.get(path).json["decidedAt"] is None
     reviewer.put(f"/v1/candidates/{key.id}/decision", {"decision": "rejected", "reason": "No tests."})

@@ -23,8 +23,8 @@ OTHER = bundle_of_blobs(a=b"a\n", b=b"b\n")
 def make_zip(**files):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+        for name, content in files.items():
+            archive.writestr(name, content)
     return file.getvalue()
 
 
@@ -93,8 +93,8 @@ def test_session_without_a_submission(candidate, session, reviewer, store):
 def test_latest_submission_replaces_the_previous_one(app, candidate, session, reviewer, store, worker):
     for content in (BUNDLE, BUNDLE, OTHER):
         submit_work(candidate, content)
-    listed = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
-    assert [submission["state"] for submission in listed] == ["replaced", "replaced", "waiting"]
+    submissions = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
+    assert [submission["state"] for submission in submissions] == ["replaced", "replaced", "waiting"]
     assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == OTHER
     assert Session.get_by_id(session.id).stored_bundle_bytes == len(OTHER)
     worker.run_once()
@@ -159,7 +159,7 @@ def test_erasure_deletes_the_submission(app, candidate, session, store, worker):
     assert stored_files(store) == []
 
 
-def test_candidates_export_includes_the_submission(candidate, session, store):
+def test_candidate_export_includes_the_submission(candidate, session, store):
     submit_work(candidate)
     exported = candidate.get("/v1/candidate/me/export").text
     assert '{"submission":{"format":"git"' in exported

@@ -7,7 +7,7 @@ import zlib
 import factories
 import peewee
 import pytest
-from response_checks import exported
+from response_checks import export_events
 
 from models import sessions
 from models.sessions import recording
@@ -61,7 +61,7 @@ def session(key):
 
 @pytest.fixture
 def recorded(reviewer, session):
-    return lambda: exported(reviewer, session)
+    return lambda: export_events(reviewer, session)
 
 
 def test_records_are_stored_as_events(candidate, session, recorded):
@@ -125,7 +125,7 @@ def test_malformed_values_are_ignored(candidate, session, recorded, value):
 
 
 @pytest.mark.parametrize("signal", ["logs", "metrics", "traces"])
-def test_error_for_protobuf_names_the_setting_for_json(candidate, session, recorded, signal):
+def test_protobuf_error_says_how_to_send_json(candidate, session, recorded, signal):
     response = post(candidate, b"\x0a\x00", PROTOBUF, f"/v1/otlp/v1/{signal}")
     assert status_of(response) == (415, 3)
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/json" in response.json["message"]
@@ -154,7 +154,7 @@ def test_invalid_record_is_rejected(candidate, session, recorded):
     ],
     ids=range(10),
 )
-def test_invalid_body_is_rejected_in_the_protocols_shape(candidate, session, body, content_type, expected):
+def test_invalid_body_returns_an_otlp_error(candidate, session, body, content_type, expected):
     assert status_of(post(candidate, body, content_type)) == expected
 
 
@@ -186,13 +186,13 @@ def test_exporters_retry_while_the_database_is_unavailable(candidate, session, m
     assert int(response.headers["Retry-After"]) > 0
 
 
-def completed(reviewer, session):
+def complete_and_get(reviewer, session):
     sessions.complete(session)
     return reviewer.get(f"/v1/sessions/{session.id}").json
 
 
-def test_codex_response_counts_once_with_proxy_and_telemetry(candidate, reviewer, session):
-    """Codex's telemetry has no request id, and includes cached tokens in the input."""
+def test_codex_response_reported_by_proxy_and_telemetry_counts_once(candidate, reviewer, session):
+    """Codex's telemetry does not report the request id, and includes cached tokens in the input."""
     response = {"model": "gpt-5.5", "requestId": "r1", "lastAssistantMessage": "Done"}
     usage = {"usageScope": "request", "inputTokens": 400, "outputTokens": 42}
     usage |= {"cacheReadTokens": 6500, "cacheWriteTokens": 100}
@@ -202,32 +202,32 @@ def test_codex_response_counts_once_with_proxy_and_telemetry(candidate, reviewer
     tokens |= {"cached_token_count": "6500", "cache_write_token_count": "100"}
     common = {"conversation.id": "c1", "model": "gpt-5.5", "event.kind": "response.completed"}
     assert_accepted(post(candidate, batch(record("codex.sse_event", **common, **tokens))))
-    body = completed(reviewer, session)
+    body = complete_and_get(reviewer, session)
     assert (body["eventCount"], body["duplicateEventCount"]) == (1, 1)
     tokens = {"input": 400, "output": 42, "cacheRead": 6500, "cacheWrite": 100}
     assert body["metrics"]["tokens"] == {"gpt-5.5": tokens}
 
 
-def test_claude_code_response_counts_once_with_hook_and_telemetry(candidate, reviewer, session):
-    """The hook has the text, and the telemetry has the usage."""
+def test_claude_code_response_reported_by_hook_and_telemetry_counts_once(candidate, reviewer, session):
+    """The hook reports the text; telemetry reports the usage."""
     text = {"response": "Fixed.", "request_id": "req_1", "model": "claude-opus-4-8"}
     hook = {"hook_event_name": "Stop", "session_id": "s1", "last_assistant_message": "Fixed."}
     assert candidate.post("/v1/hooks/claude-code", hook).status_code == 200
     assert_accepted(post(candidate, batch(USAGE, record("assistant_response", 2, **text))))
-    body = completed(reviewer, session)
+    body = complete_and_get(reviewer, session)
     assert (body["eventCount"], body["duplicateEventCount"]) == (2, 1)
     metrics = body["metrics"]
     assert (metrics["tokens"]["claude-opus-4-8"]["input"], metrics["totalCostUsd"]) == (12, 0.5)
 
 
-def test_all_agent_sessions_of_a_batch_are_stored_together(candidate, session, recorded, monkeypatch):
+def test_a_batch_is_stored_in_one_transaction(candidate, session, recorded, monkeypatch):
     transactions, append = [], recording.append
 
-    def count(*arguments, **options):
+    def record_call(*arguments, **options):
         transactions.append(arguments)
         return append(*arguments, **options)
 
-    monkeypatch.setattr(recording, "append", count)
+    monkeypatch.setattr(recording, "append", record_call)
     body = batch(*(record("user_prompt", prompt="x", **{"session.id": f"agent-{n}"}) for n in range(50)))
     assert_accepted(post(candidate, body))
     assert len(recorded()) == 50

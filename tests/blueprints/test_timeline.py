@@ -86,7 +86,7 @@ def ids(reviewer, **query):
     return [session["id"] for session in get(reviewer, LIST, **query)["sessions"]]
 
 
-def test_listed_session_has_a_subset_of_the_fields(clock, reviewer, session):
+def test_session_list_includes_a_subset_of_the_fields(clock, reviewer, session):
     sessions.submit_test_result(session, 3, 0, None, "Clean clone")
     sessions.complete(session)
     (entry,) = get(reviewer, LIST)["sessions"]
@@ -113,8 +113,8 @@ def test_sessions_are_filtered_by_assessment_and_status(clock, reviewer, organiz
     mark_hired(hired, True)
     by_status = {"expired": expired, "active": active, "completed": completed, "hired": hired}
     for status, session in by_status.items():
-        (listed,) = get(reviewer, LIST, status=status)["sessions"]
-        assert (listed["id"], listed["status"]) == (str(session.id), status)
+        (row,) = get(reviewer, LIST, status=status)["sessions"]
+        assert (row["id"], row["status"]) == (str(session.id), status)
     assert ids(reviewer, assessmentId=limited.id) == [str(expired.id)]
     assert error_paths(reviewer.get(LIST, status="pending")) == [["status"]]
 
@@ -134,7 +134,7 @@ def test_sessions_are_filtered_by_start(clock, reviewer, assessment):
     assert error_paths(reviewer.get(LIST, **{"from": "yesterday"})) == [["from"]]
 
 
-def test_session_list_statements_do_not_grow(reviewer, assessment):
+def test_session_list_takes_a_constant_number_of_queries(reviewer, assessment):
     get(reviewer, LIST)  # records the token's use
     make_closed_session(assessment, envelope())
     with statements.capture_queries() as with_one:
@@ -146,7 +146,7 @@ def test_session_list_statements_do_not_grow(reviewer, assessment):
     assert len(with_many) == len(with_one)
 
 
-def test_event_has_a_summary_without_its_content(clock, reviewer, session):
+def test_timeline_summarizes_events_without_their_content(clock, reviewer, session):
     clock.fixed += timedelta(seconds=10)
     data = {"command": "go test ./...", "exitCode": 1, "stdout": "secret"}
     author = {"actor": {"type": "human"}, "provenance": {"attribution": "likely_human"}}
@@ -194,7 +194,7 @@ def test_timeline_can_be_read_in_descending_order(reviewer, session):
     assert [decision["eventId"] for decision in decisions["decisions"]] == ["4", "3"]
 
 
-def test_compact_timeline_has_one_event_per_line(reviewer, session, monkeypatch):
+def test_compact_timeline_contains_one_event_per_line(reviewer, session, monkeypatch):
     monkeypatch.setattr("models.sessions.timeline.COMPACT_ROWS", 3)
     command = envelope("command", data={"command": "go test ./...", "exitCode": 1}, actor={"type": "human"})
     add(session, command, *(envelope(id=str(number), at=number // 4) for number in range(7)))
@@ -268,7 +268,7 @@ def test_unstorable_characters_are_replaced_in_summaries(reviewer, session, send
 
 
 @pytest.mark.parametrize("event_id", ["a/b", "a//b", "ä ö", "..", "?", "%", "\x00"])
-def test_event_can_be_found_by_any_id(reviewer, assessment, session, event_id):
+def test_event_can_be_read_by_any_id(reviewer, assessment, session, event_id):
     add(make_session(make_key(assessment)), envelope(id="a/b"))
 
     def find():
@@ -312,7 +312,7 @@ def test_pages_are_read_from_an_index_without_sorting(assessment, session, filte
 
 
 def test_decisions_include_replies_to_plans(reviewer, session):
-    explained = {
+    decision = {
         "title": "Keep the queue in the database",
         "chosenOption": "A table",
         "rationale": "One less moving part",
@@ -326,7 +326,7 @@ def test_decisions_include_replies_to_plans(reviewer, session):
         session,
         envelope("plan_decision", at=2, id="second", data=reply),
         envelope("prompt", at=1, data={"text": "no decision"}),
-        envelope("decision_event", at=0, id="first", data=explained | {"tradeoffs": ""}),
+        envelope("decision_event", at=0, id="first", data=decision | {"tradeoffs": ""}),
     )
     page = read(reviewer, session, "decisions", limit=1)
     rest = read(reviewer, session, "decisions", limit=1, after=page["next"])
@@ -334,7 +334,7 @@ def test_decisions_include_replies_to_plans(reviewer, session):
     assert rest["next"] is None
     event = {"eventId": "first", "ts": "2026-04-01T09:00:00.000Z", "kind": "decision_event"}
     event |= {"late": False, "channel": None, "counts": True}
-    assert first == explained | event | {"plan": None, "response": None}
+    assert first == decision | event | {"plan": None, "response": None}
     reply = {"eventId": "second", "plan": "1. Read", "response": "Go", "title": None}
     assert reply.items() <= second.items()
 
@@ -371,21 +371,21 @@ def test_artifacts_are_files_commands_and_plans(reviewer, session):
     assert plan["steps"] == [{"step": "Fix it", "status": "pending", "taskId": None}]
 
 
-def exported(reviewer, session):
+def export_lines(reviewer, session):
     response = reviewer.get(path(session, "export"))
     assert (response.status_code, response.mimetype) == (200, "application/x-ndjson")
     assert f'filename="session-{session.id}.jsonl"' in response.headers["Content-Disposition"]
     return response.text.split("\n")
 
 
-def test_export_has_the_session_and_each_event_as_sent(reviewer, session, send):
+def test_export_contains_the_session_and_each_event_as_sent(reviewer, session, send):
     text = '{"v":1, "id":"one","ts":"2026-04-01T09:00:00Z","kind":"command", "data":' + HOSTILE + "}"
     send(text)
     send('{"v":1,\r\n"id":"later","ts":"2026-04-01T09:00:01Z",\n"kind":"x","data":{"a":"b\\nc"}}')
     add(session, envelope(id="earlier", at=-1))
-    assert json.loads(exported(reviewer, session)[0])["session"]["status"] == "active"
+    assert json.loads(export_lines(reviewer, session)[0])["session"]["status"] == "active"
     sessions.complete(session)
-    head, *events, end = exported(reviewer, session)
+    head, *events, end = export_lines(reviewer, session)
     assert json.loads(head) == {"session": get(reviewer, path(session))}
     assert [json.loads(event)["id"] for event in events] == ["earlier", "one", "later"]
     assert (events[1], json.loads(events[2])["data"], end) == (text, {"a": "b\nc"}, "")
@@ -394,7 +394,7 @@ def test_export_has_the_session_and_each_event_as_sent(reviewer, session, send):
 def test_export_reads_in_batches(reviewer, session, monkeypatch):
     monkeypatch.setattr(batches, "MAX_ROWS", 7)
     add_many(session, 50)
-    assert len(exported(reviewer, session)[1:-1]) == 50
+    assert len(export_lines(reviewer, session)[1:-1]) == 50
 
 
 @pytest.mark.slow

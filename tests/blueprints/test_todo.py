@@ -20,7 +20,7 @@ from tests.statements import capture_queries, plans
 
 PATH = "/v1/todo"
 LEVELS = [{"value": value, "label": str(value)} for value in (1, 2, 3)]
-CRITERIA = [{"key": each, "title": each, "weight": 1, "levels": LEVELS} for each in ("quality", "tests")]
+CRITERIA = [{"key": key, "title": key, "weight": 1, "levels": LEVELS} for key in ("quality", "tests")]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def session_ids(caller, name):
 def test_all_lists_are_empty_in_a_new_organization(reviewer):
     lists = body_of(reviewer.get(PATH))
     assert len(lists) == 6
-    assert all(each == {"count": 0, "entries": []} for each in lists.values())
+    assert all(todo_list == {"count": 0, "entries": []} for todo_list in lists.values())
 
 
 def test_a_person_must_score_every_criterion_of_each_closed_session(app, organization, scored):
@@ -97,7 +97,7 @@ def test_a_session_past_its_time_limit_is_listed_before_it_is_closed(reviewer, o
     assert entry["closedAt"] is not None
 
 
-def test_people_see_disagreements_only_in_sessions_that_they_scored(app, organization, reviewer, scored):
+def test_people_can_see_disagreements_only_in_sessions_that_they_scored(app, organization, reviewer, scored):
     session = make_closed_session(scored)
     bob, carol = person(app, organization), person(app, organization, name="Carol")
     dave, admin = person(app, organization, name="Dave"), person(app, organization, "admin", "Alan")
@@ -165,7 +165,7 @@ def test_failing_and_disabled_webhooks_are_listed(reviewer, organization):
     assert get_list(reviewer, "failingWebhooks")["count"] == 0
 
 
-def test_lists_are_null_for_callers_who_can_only_read(app, organization, reader, scored):
+def test_lists_are_null_for_read_only_callers(app, organization, reader, scored):
     make_closed_session(scored)
     for caller in (reader, person(app, organization, "observer")):
         assert set(body_of(caller.get(PATH)).values()) == {None}
@@ -187,17 +187,17 @@ def test_lists_are_limited_but_count_all_entries(reviewer, scored):
     assert (unscored["count"], len(unscored["entries"])) == (3, 2)
 
 
-def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(reviewer, scored):
-    def count_statements():
-        with capture_queries() as statements:
+def test_lists_take_a_constant_number_of_queries(reviewer, scored):
+    def count_queries():
+        with capture_queries() as queries:
             body_of(reviewer.get(PATH))
-        return len(statements)
+        return len(queries)
 
-    count_statements()  # without the statement that records a token's first use
-    before = count_statements()
+    count_queries()  # the first request also records the token's use
+    before = count_queries()
     for _ in range(3):
         make_closed_session(scored)
-    assert count_statements() == before <= 8
+    assert count_queries() == before <= 8
 
 
 def test_the_lists_do_not_scan_tables(reviewer, scored):

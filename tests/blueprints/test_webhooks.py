@@ -1,4 +1,4 @@
-"""Webhooks, created over the API and sent by the worker. The official library verifies the signatures."""
+"""Webhooks: created through the API and sent by the worker. The official library verifies the signatures."""
 
 import json
 import socket
@@ -77,7 +77,7 @@ class Hook:
     def deliveries(self, **query):
         return self.reviewer.get(f"{self.path}/deliveries", **query).json["deliveries"]
 
-    def change(self, **fields):
+    def update(self, **fields):
         return self.reviewer.patch(self.path, fields).json["webhook"]
 
     def test(self):
@@ -109,7 +109,7 @@ def key_hook(reviewer, receiver):
 
 
 def verify(message, secret):
-    """Return the payload. Raises if the official library rejects the signature."""
+    """Verify the signature with the official library and return the payload."""
     return standardwebhooks.Webhook(secret).verify(message.body.decode(), message.headers)
 
 
@@ -161,15 +161,15 @@ def test_forbidden_url_is_rejected(app, reviewer, organization, url, monkeypatch
 
 
 def test_url_that_resolves_slowly_is_accepted(reviewer, monkeypatch):
-    released = threading.Event()
+    release = threading.Event()
     monkeypatch.setattr(webhooks, "CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: released.wait())
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: release.wait())
     webhook = body_of(reviewer.post(HOOKS, {"url": "https://slow.example.com/"}), 201)["webhook"]
-    released.set()
+    release.set()
     assert webhook["lastError"] == "The webhook's host name cannot be resolved."
 
 
-def test_webhook_can_be_changed(reviewer, organization):
+def test_webhook_can_be_updated(reviewer, organization):
     path = f"{HOOKS}/{make_webhook(organization, description='One').id}"
     body = {"url": "https://example.com/2", "description": None, "types": ["key.created"]}
     body["includePersonal"] = True
@@ -252,7 +252,7 @@ def test_response_after_the_erasure_is_not_stored(worker, reviewer, key_hook, re
 
 
 @pytest.mark.usefixtures("hook")
-def test_rolled_back_and_foreign_events_are_not_sent(worker, neighbour, receiver, organization):
+def test_rolled_back_and_other_organizations_events_are_not_sent(worker, neighbour, receiver, organization):
     with db.atomic() as transaction:
         make_assessment(organization)
         transaction.rollback()
@@ -272,7 +272,7 @@ def test_sent_invitation_is_published(worker, reviewer, receiver, assessment):
     assert json.loads(message.body)["data"] == expected | {"externalId": None}
 
 
-def test_messages_are_signed_with_all_secrets_of_the_last_day(clock, worker, hook, receiver):
+def test_messages_are_signed_with_all_secrets_from_the_last_day(clock, worker, hook, receiver):
     first, second, third = hook.secret, hook.rotate_secret(), hook.rotate_secret()
     for hours, secrets in ((0, [third, second, first]), (24, [third])):
         clock.fixed += timedelta(hours=hours)
@@ -285,9 +285,9 @@ def test_messages_are_signed_with_all_secrets_of_the_last_day(clock, worker, hoo
         assert headers["webhook-timestamp"] == str(signed[1])
 
 
-def test_test_is_sent_once_and_its_result_is_listed(worker, hook, receiver):
+def test_test_message_is_sent_once_and_its_result_is_listed(worker, hook, receiver):
     receiver.responses = [(500, {}, b"Not today.")]
-    hook.change(enabled=False)
+    hook.update(enabled=False)
     assert hook.test()["state"] == "queued"
     worker.post_webhooks()
     payload = verify(receiver.messages[0], hook.secret)
@@ -310,7 +310,7 @@ def failing(clock, worker, assessment_hook, receiver, organization):
     return assessment_hook
 
 
-def test_retry_has_the_same_id(failing, clock, worker, receiver):
+def test_retry_reuses_the_id(failing, clock, worker, receiver):
     receiver.responses = []
     clock.fixed += timedelta(minutes=2)
     worker.post_webhooks()
@@ -334,14 +334,14 @@ def test_webhook_that_fails_for_days_is_disabled(failing, clock, worker, receive
     assert hook["failingSince"] == "2026-04-01T09:00:00.000Z"
     (delivery,) = failing.deliveries(state="failed")
     assert delivery["attempts"] == MAX_ATTEMPTS
-    enabled = failing.change(enabled=True)
+    enabled = failing.update(enabled=True)
     assert [enabled[name] for name in ("enabled", "disabledReason", "failingSince")] == [True, None, None]
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "seconds"), [(500, {}, 30), (429, {"Retry-After": "3600"}, 3600)]
 )
-def test_failure_holds_all_messages(
+def test_failure_delays_all_messages(
     clock, worker, assessment_hook, receiver, organization, status, headers, seconds
 ):
     receiver.responses = [(status, headers, b"")]
@@ -359,7 +359,7 @@ def test_failure_holds_all_messages(
     assert len(receiver.messages) == 4
 
 
-def test_failed_test_holds_messages_for_30_seconds(clock, worker, hook, receiver):
+def test_failed_test_delays_messages_by_30_seconds(clock, worker, hook, receiver):
     receiver.responses = [(500, {}, b"")]
     for _ in range(3):
         hook.test()
@@ -371,11 +371,11 @@ def test_failed_test_holds_messages_for_30_seconds(clock, worker, hook, receiver
     assert hook.state["failingSince"] is None
 
 
-def test_new_url_ends_the_hold(worker, hook, receiver):
+def test_new_url_ends_the_delay(worker, hook, receiver):
     receiver.responses = [(429, {"Retry-After": "3600"}, b"")]
     hook.test()
     worker.post_webhooks()
-    hook.change(url=receiver.url("/corrected"))
+    hook.update(url=receiver.url("/corrected"))
     hook.test()
     worker.post_webhooks()
     assert [message.path for message in receiver.messages] == ["/hook", "/corrected"]
@@ -397,12 +397,12 @@ def test_410_disables_the_webhook_and_cancels_its_messages(worker, assessment_ho
 def test_canceled_and_delivered_messages_can_be_redelivered(worker, assessment_hook, receiver, organization):
     make_assessment(organization)
     worker.run_once()
-    assessment_hook.change(enabled=False)
+    assessment_hook.update(enabled=False)
     worker.post_webhooks()
     (canceled,) = assessment_hook.deliveries()
     assert canceled["state"] == "canceled"
     assert error_of(assessment_hook.redeliver(canceled)) == (409, "webhook_disabled")
-    assessment_hook.change(enabled=True)
+    assessment_hook.update(enabled=True)
     for _ in range(2):
         assert assessment_hook.redeliver(canceled).json["delivery"]["state"] == "queued"
         worker.post_webhooks()
@@ -461,4 +461,4 @@ def test_finished_deliveries_are_deleted_after_30_days(clock, worker, hook, rece
     for days, states in ((30, ["delivered", "queued"]), (1, ["queued"])):
         clock.fixed += timedelta(days=days)
         worker.run_once()
-        assert [each["state"] for each in hook.deliveries() if each["type"] == "webhook.test"] == states
+        assert [row["state"] for row in hook.deliveries() if row["type"] == "webhook.test"] == states

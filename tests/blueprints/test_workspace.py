@@ -1,4 +1,4 @@
-"""A candidate's workspace: its state and its files (docs/workspace.md)."""
+"""A candidate's workspace: its state and files (docs/workspace.md)."""
 
 import io
 import tarfile
@@ -37,15 +37,15 @@ def files_of(response) -> dict[str, str]:
         return {entry.name: tar.extractfile(entry).read().decode() for entry in tar}
 
 
-def candidate_of(app, organization, **values):
-    """Return a candidate with an open session of an assessment with these values."""
+def start_candidate(app, organization, **values):
+    """Start a session in an assessment with these values. Return its candidate."""
     key = make_key(make_assessment(organization, **values))
     make_session(key)
     return Caller.candidate(app, key)
 
 
 def test_state_of_an_active_session(app, organization, clock):
-    candidate = candidate_of(app, organization, time_limit_minutes=90)
+    candidate = start_candidate(app, organization, time_limit_minutes=90)
     clock.fixed += timedelta(minutes=10)
     state = candidate.get(STATE).json
     assert state == state | {
@@ -112,7 +112,7 @@ def test_client_events_are_counted(candidate, session):
     ],
 )
 def test_only_allowed_tools_are_offered(app, organization, providers, allowed, tools, models):
-    candidate = candidate_of(app, organization, allowed_tools=allowed)
+    candidate = start_candidate(app, organization, allowed_tools=allowed)
     state = candidate.get(STATE).json
     assert state["tools"] == [{"name": name, "hasModel": True} for name in tools]
     assert [model["provider"] for model in state["models"]] == models
@@ -120,7 +120,7 @@ def test_only_allowed_tools_are_offered(app, organization, providers, allowed, t
 
 
 def test_tool_requires_a_provider_key(app, organization):
-    candidate = candidate_of(app, organization)
+    candidate = start_candidate(app, organization)
     assert candidate.get(STATE).json["tools"] == [{"name": "claude", "hasModel": False}]
     assert "apiKeyHelper" not in files_of(candidate.get(FILES))["claude.json"]
 
@@ -129,7 +129,7 @@ def test_files_include_the_task_and_the_repository(app, organization):
     issue = make_issue(
         organization, repo_url="https://git.example/orders", repo_commit=SHA, repo_subdir="services/orders"
     )
-    candidate = candidate_of(app, organization, issue_id=issue.id, title="Orders", task_brief="Fix $(it).")
+    candidate = start_candidate(app, organization, issue_id=issue.id, title="Orders", task_brief="Fix $(it).")
     files = files_of(candidate.get(FILES))
     assert files["TASK.md"].startswith("# Orders\n\nFix $(it).\n")
     assert files["repository"] == "https://git.example/orders\n"

@@ -111,7 +111,9 @@ def fill(template: Any, names: dict[str, Any]) -> Any:
     if not isinstance(template, str):
         return template
     missing = set(re.findall(r"<(\w+)>", template)) - names.keys()
-    assert not missing, "Add rows with these ids to make_record or make_settings in tests/factories.py."
+    assert not missing, (
+        "Add rows with these ids to make_session_rows or make_organization_rows in tests/factories.py."
+    )
     return re.sub(r"<(\w+)>", lambda name: str(names[name[1]]), template)
 
 

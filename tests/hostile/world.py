@@ -54,9 +54,9 @@ class Tenant:
         self.session: Session = factories.make_session(self.key)
         self.candidate = Caller.candidate(app, self.key)
         self.finished = factories.make_session(factories.make_key(assessment))
-        ids = factories.make_record(self.finished, self.reviewer.row, name)
+        ids = factories.make_session_rows(self.finished, self.reviewer.row, name)
         sessions.complete(self.finished)
-        ids |= factories.make_settings(self.organization, name)
+        ids |= factories.make_organization_rows(self.organization, name)
         ids |= {"assessment_id": assessment.id, "key_id": self.pending.id, "delivery_id": failed.id}
         ids |= {"candidate_id": self.finished.key_id, "key": self.key.key}
         ids = create_missing(self.reviewer, ids, name, name)

@@ -27,6 +27,6 @@ class Standby(EmbeddedServer):
         wait_until(lambda: self.primary.query(positions) == [(True,)], "The standby did not catch up.")
 
     def _initialize(self) -> None:
-        options = ["-D", "data", "-R", "-c", "fast", "--no-sync", "-d", self.primary.address]
+        options = ["-D", "data", "-R", "-c", "fast", "--no-sync", "-d", self.primary.admin_url]
         if self._popen([self.programs / "pg_basebackup", *options]).wait() != 0:
             raise Unavailable(f"pg_basebackup failed: {self._log_tail()}")

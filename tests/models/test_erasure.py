@@ -1,7 +1,7 @@
 """Erasures remove candidates from every table, the bundle store and the email folder, but not from statistics.
 
-A new table needs `personal_data` on its model, and a row: from a POST, or in `make_record` or `make_settings`
-(tests/factories.py).
+A new table needs `personal_data` on its model, and a row: from a POST, or in `make_session_rows` or
+`make_organization_rows` (tests/factories.py).
 """
 
 import io
@@ -19,10 +19,10 @@ from factories import (
     make_closed_session,
     make_key,
     make_model_call,
-    make_record,
+    make_organization_rows,
     make_rubric,
     make_session,
-    make_settings,
+    make_session_rows,
     make_webhook,
     record,
 )
@@ -139,7 +139,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     Consent.record(key, "2026-11", "0" * 64, ["proxy"])
     recorded = RecordedEvent("prompt", {"text": WORD}, WORD)
     assert record(session, "proxy", recorded, agent_session=WORD) == 1
-    ids = make_record(session, reviewer.row, WORD)
+    ids = make_session_rows(session, reviewer.row, WORD)
     submit_bundle(session, bundles, ids["object_key"])
     BundleUpload.open(session, new_object_key(str(session.id)), MAX_BYTES)
     submit_work(session, bundles)
@@ -153,7 +153,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     Seal.seal_new()
     sessions.seal_due()
     store_response(reviewer.row, key, session)
-    ids |= make_settings(key.organization)
+    ids |= make_organization_rows(key.organization)
     ids |= {"assessment_id": cohort.id, "candidate_id": key.id, "key_id": key.id}
     create_missing(reviewer, ids, theirs=WORD)
     ServiceSecret.create(name="one", value=b"secret")
@@ -269,7 +269,9 @@ def test_responses_are_found_by_their_path(reviewer, person):
 @pytest.mark.usefixtures("person")
 def test_the_fixture_fills_every_table_and_every_free_text_column():
     empty = [table.__name__ for table in TABLES if not table.select().exists()]
-    assert empty == ["Erasure"], "Add a row to make_record or make_settings in tests/factories.py."
+    assert empty == ["Erasure"], (
+        "Add a row to make_session_rows or make_organization_rows in tests/factories.py."
+    )
     without_trace = {
         f"{table.__name__}.{column.name}"
         for table in privacy.personal_tables()
@@ -278,7 +280,7 @@ def test_the_fixture_fills_every_table_and_every_free_text_column():
         and not any(has_trace({"": value}) for (value,) in table.select(column).tuples())
     }
     assert without_trace == COLUMNS_WITHOUT_FREE_TEXT, (
-        "Let make_record in tests/factories.py put `word` into these columns."
+        "Let make_session_rows in tests/factories.py put `word` into these columns."
     )
 
 

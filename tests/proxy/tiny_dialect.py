@@ -49,15 +49,15 @@ class Response:
         elif part.get("delta", {}).get("type") == "text_delta":
             self.content[-1]["text"] += part["delta"]["text"]
 
-    def events(self, request, measured):
-        cost = measured.cost_nano_usd and measured.cost_nano_usd / 10**9
+    def events(self, request, usage):
+        cost = usage.cost_nano_usd and usage.cost_nano_usd / 10**9
         usage = {
-            "model": measured.model,
-            "requestId": measured.request_id,
+            "model": usage.model,
+            "requestId": usage.request_id,
             "usageScope": "request",
-            "outputTokens": measured.counts.get("output"),
+            "outputTokens": usage.counts.get("output"),
             "totalCost": cost,
-            "firstTokenMs": measured.first_token_ms,
+            "firstTokenMs": usage.first_token_ms,
         }
         return response_events(self.content, usage, len(request.messages))
 

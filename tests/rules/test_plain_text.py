@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.plain_text import excerpt, format_date_time, format_minutes, one_line, single_spaced, truncate
+from rules.plain_text import (
+    collapse_whitespace,
+    excerpt,
+    format_date_time,
+    format_minutes,
+    one_line,
+    truncate,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +60,14 @@ def test_one_line_returns_one_printable_line_within_the_limit(text, limit):
 
 
 @given(st.text() | st.text(" \n\t\x1f\x85\u2003\u3000ab", max_size=30))
-def test_single_spaced_keeps_the_words(text):
-    assert single_spaced(text) == " ".join(text.split())
+def test_collapse_whitespace_keeps_the_words(text):
+    assert collapse_whitespace(text) == " ".join(text.split())
 
 
-def test_single_spaced_uses_little_memory():
+def test_collapse_whitespace_uses_little_memory():
     text = "a \n" * 500_000
     tracemalloc.start()
-    single_spaced(text)
+    collapse_whitespace(text)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * len(text)

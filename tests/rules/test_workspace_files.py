@@ -123,15 +123,15 @@ def test_repository_files_have_no_values_that_git_could_misread(values, names):
 
 
 @pytest.mark.parametrize(
-    ("path", "is_below"),
+    ("path", "is_safe"),
     [
         ("services/orders", True), ("a b", True), ("..a", True), ("./a", True),
         ("../x", False), ("a/../../x", False), ("/etc", False), ("-x", False), ("~/x", False), ("a\nb", False),
         (".git/hooks", False), ("a/.git", False),
     ],
 )  # fmt: skip
-def test_folders_outside_the_repository_are_detected(path, is_below):
-    assert workspace_files.is_folder_below(path) is is_below
+def test_unsafe_subdirectories_are_detected(path, is_safe):
+    assert workspace_files.is_safe_subdirectory(path) is is_safe
 
 
 def test_the_task_contains_the_brief():

@@ -1,1 +1,1 @@
-"""Claude Code: tools, conversation texts, hooks and telemetry."""
+"""Claude Code: tools, user messages, hooks and telemetry."""

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rules.agents.claude_code import texts as conversation_texts
+from rules.agents.claude_code import user_messages
 from rules.agents.claude_code.tools import MAX_PLAN_CHARACTERS, TOOLS
-from rules.agents.event_data import preview, shortened
+from rules.agents.event_data import mask_and_truncate, preview
 from rules.agents.files.known_files import FileUpdate
 from rules.agents.tools import Outcome, argument
 from rules.agents.unknown_agent import Agent, UnknownAgent, has_tools, system_directory
@@ -36,7 +36,7 @@ class ClaudeCode(UnknownAgent):
         return super().identify(headers, body)._replace(agent_id=agent_id)
 
     def session(self, body: Mapping[str, Any]) -> str:
-        """Read the session's id from `metadata`: JSON, or part of a name in older versions."""
+        """Read the session id from `metadata`: a JSON field, or part of a name in older versions."""
         user_id = text(field(body.get("metadata"), "user_id")) or ""
         if older := _OLDER_USER_ID.search(user_id):
             return older[1]
@@ -47,32 +47,32 @@ class ClaudeCode(UnknownAgent):
         return name or super().session(body)
 
     def user_events(self, texts: Sequence[str]) -> list[Event]:
-        return conversation_texts.user_events(texts)
+        return user_messages.user_events(texts)
 
     def queued_prompts(self, text: str) -> list[Event]:
-        return conversation_texts.queued_prompts(text)
+        return user_messages.queued_prompts(text)
 
     def is_summary(self, text: str) -> bool:
-        return conversation_texts.is_summary(text)
+        return user_messages.is_summary(text)
 
     def is_placeholder(self, response: str) -> bool:
-        """Claude Code inserts this response when it resumes a conversation that lacks one."""
+        """Return whether Claude Code inserted the response when it resumed a conversation without one."""
         return response.strip() == "No response requested."
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        """Titles, searches and similar calls have neither the agent's tools nor a working directory."""
-        if any(conversation_texts.is_side_call(text) for text in texts):
+        """Return whether this is a title, search or similar call: it has neither tools nor a working directory."""
+        if any(user_messages.is_side_call(text) for text in texts):
             return True
         return not has_tools(body) and self.directory(body) is None
 
     def rejection(self, outcome: Outcome) -> list[Event] | None:
-        """A rejection and an interruption look the same."""
+        """Return a rejected call's events. Interrupted calls look the same."""
         if not outcome.is_error or _REJECTED.match(outcome.result) is None:
             return None
         match = _FEEDBACK.search(outcome.result)
         feedback = match and match[1].split("\n\nNote: The user's next message may", 1)[0].strip()
         if outcome.name == "ExitPlanMode":
-            plan = shortened(argument(outcome, "plan"), MAX_PLAN_CHARACTERS)
+            plan = mask_and_truncate(argument(outcome, "plan"), MAX_PLAN_CHARACTERS)
             data = {"planPreview": plan, "responsePreview": feedback or "rejected", "approved": False}
             return [("plan_decision", data)]
         interrupt = {"variant": "tool_use", "subtype": "action", "cutTool": outcome.name}
@@ -81,7 +81,7 @@ class ClaudeCode(UnknownAgent):
         return [("interrupt", interrupt), *([("prompt", prompt)] if feedback else [])]
 
     def file_updates(self, text: str) -> Iterator[FileUpdate]:
-        return conversation_texts.file_updates(text)
+        return user_messages.file_updates(text)
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
         return system_directory(body)

@@ -1,4 +1,4 @@
-"""Claude Code's log records as events."""
+"""Read Claude Code's log records as events."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,13 +8,13 @@ from rules.agents.claude_code.tools import TOOLS
 from rules.agents.event_data import preview
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
 from rules.agents.tools import Outcome
-from rules.agents.values import Event, object_in, without_none
+from rules.agents.values import Event, parse_object, without_none
 from rules.events.recorded_events import RecordedEvent
 
-# Sources of responses to the user. All others are subagents, titles and similar calls.
-_MAIN = frozenset({"sdk", "repl_main_thread"})
+# Query sources of responses to the user. All others are subagents, titles and similar calls.
+_MAIN_SOURCES = frozenset({"sdk", "repl_main_thread"})
 _REJECTED_BY_USER = frozenset({"user_reject", "user_abort"})
-# The end of a truncated string in a tool's input.
+# Marks the end of a truncated string in a tool's input.
 _TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
 
 
@@ -26,11 +26,11 @@ def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
 
 def _is_main(event: LogEvent) -> bool:
     source = event.text("query_source")
-    return source is None or source in _MAIN
+    return source is None or source in _MAIN_SOURCES
 
 
 def _usage(event: LogEvent) -> Iterator[RecordedEvent]:
-    """Yield a response's usage. Its text is in a record without usage."""
+    """Yield a response's usage. Its text is in a separate record."""
     is_main = _is_main(event)
     data = without_none(
         model=event.text("model"),
@@ -66,11 +66,11 @@ def _error(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
-    """Yield the call, and the user's or a rule's decision about it."""
+    """Yield the call, and the user's or a rule's decision on it."""
     tool_use_id, name = event.text("tool_use_id"), event.text("tool_name")
     if not tool_use_id or not name:
         return
-    arguments = object_in(event.text("tool_parameters"))
+    arguments = parse_object(event.text("tool_parameters"))
     input_preview = preview(arguments) if arguments else None
     intent = without_none(toolName=name, inputPreview=input_preview, toolUseId=tool_use_id)
     yield RecordedEvent("tool_intent", intent, tool_use_id)
@@ -83,7 +83,7 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _rejection(name: str, arguments: dict[str, Any], tool_use_id: str) -> RecordedEvent:
-    """Return the event of a call that the user rejected, which therefore has no result."""
+    """Return the event for a call that the user rejected. No result record follows."""
     if name == "ExitPlanMode":
         data = {"responsePreview": "rejected", "toolUseId": tool_use_id}
         return RecordedEvent("plan_decision", data, tool_use_id)
@@ -106,17 +106,20 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
 def _command(event: LogEvent) -> Event:
     """Return a command without an exit code.
 
-    A success is not always exit code 0, and exit codes of successes alone would distort the fail rate.
+    Success does not imply exit code 0, and recording exit codes only for successes would distort the failure rate.
     """
-    parameters, arguments = object_in(event.text("tool_parameters")), object_in(event.text("tool_input"))
+    parameters, arguments = (
+        parse_object(event.text("tool_parameters")),
+        parse_object(event.text("tool_input")),
+    )
     command = parameters.get("full_command", arguments.get("command"))
     text = command if isinstance(command, str) else None
     return "command", {"command": text, "ok": event.is_true("success")}
 
 
 def _table_events(event: LogEvent, tool_use_id: str, name: str) -> list[Event]:
-    """Return the events of a call, without its truncated arguments."""
-    arguments = object_in(event.text("tool_input"))
+    """Return a call's events, without truncated arguments."""
+    arguments = parse_object(event.text("tool_input"))
     complete = {
         key: value
         for key, value in arguments.items()

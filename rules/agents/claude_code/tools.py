@@ -1,4 +1,4 @@
-"""Claude Code's table of tools (verified with 2.1.197)."""
+"""Claude Code's tool table (verified with 2.1.197)."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ from rules.events.envelopes import field, integer, text
 Data = dict[str, Any]
 
 MAX_PLAN_CHARACTERS = 4000
-# Limits on a call's edits and on the characters that they search. A call beyond them is generic.
+# Limits on a call's edits and on the characters they search. A call over these limits becomes a generic event.
 MAX_EDITS = 200
 MAX_SEARCHED_CHARACTERS = 50_000_000
 _EXIT_CODE = re.compile(r"Exit code (-?\d{1,9})(?:\n|$)")
@@ -81,7 +81,7 @@ def _read_updates(outcome: Outcome) -> list[FileUpdate]:
 
 
 def _edits(outcome: Outcome) -> list[Edit]:
-    """Return the edits of an Edit, or of older versions' MultiEdit."""
+    """Return the edits of an Edit call, or of a MultiEdit call from older versions."""
     edits = field(outcome.arguments, "edits")
     return [
         Edit(
@@ -102,21 +102,21 @@ def _edit(outcome: Outcome) -> list[Data]:
         return [tool_use(outcome)]
     before = outcome.workspace.content(_path(outcome))
     if not edits[0].old:
-        # Without an old text, the edit creates a file or fills an empty one.
+        # Without an old string, the edit creates a file or fills an empty one.
         if before is None:
-            return [event_data.file_created(path, edits[0].new)]
-        return [event_data.file_changed(path, before, edits[0].new)]
+            return [event_data.file_creation(path, edits[0].new)]
+        return [event_data.file_change(path, before, edits[0].new)]
     after = before if before and len(before.text) * len(edits) <= MAX_SEARCHED_CHARACTERS else None
     for edit in edits:
         after = after and apply_edit(after, edit)
     if before is None or after is None:
         changes = [event_data.partial_change(path, edit.old, edit.new) for edit in edits]
     else:
-        changes = [event_data.file_changed(path, before, after.text)]
+        changes = [event_data.file_change(path, before, after.text)]
     if len(changes) < len(edits):
         return changes
     strings = ({"oldString": edit.old, "newString": edit.new} for edit in edits)
-    return [change | texts for change, texts in zip(changes, strings, strict=True)]
+    return [change | pair for change, pair in zip(changes, strings, strict=True)]
 
 
 def _edit_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -129,11 +129,11 @@ def _edit_updates(outcome: Outcome) -> list[FileUpdate]:
 def _write(outcome: Outcome) -> list[Data]:
     path, content = _relative_path(outcome), argument(outcome, "content")
     if outcome.result.startswith(_CREATED):
-        return [event_data.file_created(path, content)]
+        return [event_data.file_creation(path, content)]
     before = outcome.workspace.content(_path(outcome))
     if before is None or not before.is_whole:
         return [event_data.partial_change(path, "", content) | {"content": content}]
-    return [event_data.file_changed(path, before, content) | {"content": content}]
+    return [event_data.file_change(path, before, content) | {"content": content}]
 
 
 def _write_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -141,7 +141,7 @@ def _write_updates(outcome: Outcome) -> list[FileUpdate]:
 
 
 def _notebook(outcome: Outcome) -> list[Data]:
-    """Return a partial change: the conversation contains only cells, never the file."""
+    """Return a partial change: the conversation includes only cells, never the whole file."""
     new = argument(outcome, "new_source")
     return [event_data.partial_change(_relative_path(outcome), "", new) | {"newString": new}]
 
@@ -160,7 +160,7 @@ def _new_task(outcome: Outcome) -> list[Data]:
 def _plan(outcome: Outcome) -> list[Data]:
     approved = _APPROVED_PLAN.search(outcome.result)
     plan = argument(outcome, "plan") or (approved[1] if approved else "")
-    plan_preview = event_data.shortened(plan, MAX_PLAN_CHARACTERS)
+    plan_preview = event_data.mask_and_truncate(plan, MAX_PLAN_CHARACTERS)
     return [{"planPreview": plan_preview, "responsePreview": "approved", "approved": True}]
 
 

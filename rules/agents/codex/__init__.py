@@ -1,1 +1,1 @@
-"""Codex: tools, conversation texts, hooks and telemetry."""
+"""Codex: tools, user messages, hooks and telemetry."""

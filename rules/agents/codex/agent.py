@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rules.agents.codex import texts as conversation_texts
+from rules.agents.codex import user_messages
 from rules.agents.codex.tools import TOOLS, command_text
 from rules.agents.event_data import preview
 from rules.agents.tools import Outcome
@@ -28,18 +28,18 @@ class Codex(UnknownAgent):
         return headers.get("originator", "").startswith("codex") or super().recognizes(headers)
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        """A subagent has a separate thread."""
+        """Identify the agent. Subagents run in a separate thread."""
         agent, thread = super().identify(headers, body), label(headers.get("thread-id"))
         return agent._replace(agent_id=thread) if thread and thread != agent.session else agent
 
     def user_events(self, texts: Sequence[str]) -> list[Event]:
-        return conversation_texts.user_events(texts)
+        return user_messages.user_events(texts)
 
     def is_summary(self, text: str) -> bool:
-        return conversation_texts.is_summary(text)
+        return user_messages.is_summary(text)
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
-        return not has_tools(body) or any(conversation_texts.is_side_call(text) for text in texts)
+        return not has_tools(body) or any(user_messages.is_side_call(text) for text in texts)
 
     def rejection(self, outcome: Outcome) -> list[Event] | None:
         is_aborted = _ABORTED.match(outcome.result) is not None
@@ -52,9 +52,9 @@ class Codex(UnknownAgent):
         return [interrupt]
 
     def directory(self, body: Mapping[str, Any]) -> str | None:
-        """Codex names the working directory in its first user messages."""
+        """Return the working directory from the first user messages."""
         for message in sequence(body, "messages")[:OPENING_MESSAGES]:
-            for each in block_texts(field(message, "content")):
-                if directory := _DIRECTORY.search(each):
+            for text in block_texts(field(message, "content")):
+                if directory := _DIRECTORY.search(text):
                     return directory[1].strip()
         return None

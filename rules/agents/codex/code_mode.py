@@ -1,7 +1,7 @@
-"""Extract the tool calls that certainly ran from a script of Codex's code mode.
+"""Extract the tool calls of a Codex code mode script that are certain to have run.
 
-In code mode the model writes JavaScript for one tool. The request contains neither the script's calls nor their
-results. A call is certain if the script ran to its end and has no control flow.
+In code mode, the model writes JavaScript for a single tool. The request includes neither the script's calls nor their
+results. Calls are certain if the script ran to completion and has no control flow.
 """
 
 import re
@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 
 MAX_TOKENS = 10_000
 MAX_DEPTH = 20
-_CONTROL_WORDS = (
+_CONTROL_KEYWORDS = (
     "if else for while do switch case try catch finally throw function return break continue class exit yield async "
     "with eval setTimeout"
 )
-_CONTROL_FLOW = frozenset(_CONTROL_WORDS.split())
+_CONTROL_FLOW = frozenset(_CONTROL_KEYWORDS.split())
 # The last four start unterminated strings and comments.
-_CONTROL_SIGNS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])
+_CONTROL_OPERATORS = frozenset(["=>", "&&", "||", "??", "?", "?.", '"', "'", "`", "/*"])
 _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<word>[A-Za-z_$][\w$]*)"
     r"|(?P<number>[0-9]+(?:\.[0-9]+)?)"
     r"""|(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
-    r"|(?P<sign>=>|&&|\|\||/\*|\?\?|\?\.|\.\.\.|.)",
+    r"|(?P<operator>=>|&&|\|\||/\*|\?\?|\?\.|\.\.\.|.)",
     re.S,
 )
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|.))", re.S)
@@ -47,16 +47,16 @@ class _NotLiteral(Exception):
 
 
 def calls(script: str) -> list[ScriptCall]:
-    """Return the calls of a script that ran to its end, in order; empty if it has control flow."""
-    return list(_Reader(_straight_tokens(script)).calls())
+    """Return a completed script's calls in order, or an empty list if it has control flow."""
+    return list(_Parser(_straight_line_tokens(script)).calls())
 
 
-def _straight_tokens(script: str) -> list[_Token]:
-    """Return the tokens of a script without control flow; empty for other scripts."""
+def _straight_line_tokens(script: str) -> list[_Token]:
+    """Return the script's tokens, or an empty list if it has control flow."""
     tokens: list[_Token] = []
     for match in _TOKEN.finditer(script):
         token = _Token(match.lastgroup or "", match[0])
-        is_control = token.text in (_CONTROL_FLOW if token.kind == "word" else _CONTROL_SIGNS)
+        is_control = token.text in (_CONTROL_FLOW if token.kind == "word" else _CONTROL_OPERATORS)
         if is_control or len(tokens) == MAX_TOKENS:
             return []
         if token.kind != "blank":
@@ -64,8 +64,8 @@ def _straight_tokens(script: str) -> list[_Token]:
     return tokens
 
 
-class _Reader:
-    """Reads a script's calls and literals."""
+class _Parser:
+    """Parses a script's calls and literals."""
 
     def __init__(self, tokens: Sequence[_Token]):
         self._tokens = tokens
@@ -75,20 +75,20 @@ class _Reader:
     def calls(self) -> Iterator[ScriptCall]:
         is_concurrent = False
         for position in range(len(self._tokens)):
-            is_concurrent = is_concurrent or self._is(position, "await", "Promise", ".", "all", "(", "[")
-            if self._is(position, "const") and self._is(position + 2, "="):
+            is_concurrent = is_concurrent or self._matches(position, "await", "Promise", ".", "all", "(", "[")
+            if self._matches(position, "const") and self._matches(position + 2, "="):
                 self._assign(position)
-            is_awaited = self._is(position - 1, "await") or (
-                is_concurrent and (self._is(position - 1, "[") or self._is(position - 1, ","))
+            is_awaited = self._matches(position - 1, "await") or (
+                is_concurrent and (self._matches(position - 1, "[") or self._matches(position - 1, ","))
             )
-            if is_awaited and self._is(position, "tools", ".") and self._is(position + 3, "("):
+            if is_awaited and self._matches(position, "tools", ".") and self._matches(position + 3, "("):
                 try:
-                    argument = self._argument(position + 4)
+                    argument = self._parse_argument(position + 4)
                 except _NotLiteral:
                     continue
                 yield ScriptCall(self._tokens[position + 2].text, argument)
 
-    def _is(self, position: int, *texts: str) -> bool:
+    def _matches(self, position: int, *texts: str) -> bool:
         if not 0 <= position <= len(self._tokens) - len(texts) or self._tokens[position].text != texts[0]:
             return False
         return all(self._tokens[position + number].text == text for number, text in enumerate(texts))
@@ -97,15 +97,15 @@ class _Reader:
         name = self._tokens[position + 1].text
         self._position = position + 3
         try:
-            value = self._value(MAX_DEPTH)
+            value = self._parse_value(MAX_DEPTH)
         except _NotLiteral:
             return
         if self._next() in (";", "const", "let", "await", "text", ""):
             self._values[name] = value
 
-    def _argument(self, position: int) -> Any:
+    def _parse_argument(self, position: int) -> Any:
         self._position = position
-        value = self._value(MAX_DEPTH)
+        value = self._parse_value(MAX_DEPTH)
         if self._next() != ")":
             raise _NotLiteral
         return value
@@ -119,7 +119,7 @@ class _Reader:
         self._position += 1
         return self._tokens[self._position - 1]
 
-    def _value(self, depth: int) -> Any:
+    def _parse_value(self, depth: int) -> Any:
         token = self._take()
         if not depth:
             raise _NotLiteral
@@ -128,14 +128,14 @@ class _Reader:
         if token.kind == "number":
             return float(token.text) if "." in token.text else int(token.text)
         if token.text == "{":
-            return dict(self._fields(depth))
+            return dict(self._parse_fields(depth))
         if token.text == "[":
-            return list(self._elements(depth))
-        return self._named(token)
+            return list(self._parse_elements(depth))
+        return self._resolve(token)
 
-    def _named(self, token: _Token) -> Any:
-        """Return a constant, a variable's known value, or a raw string."""
-        if token.text == "String" and self._is(self._position, ".", "raw"):
+    def _resolve(self, token: _Token) -> Any:
+        """Return the value of a constant, known variable or raw string."""
+        if token.text == "String" and self._matches(self._position, ".", "raw"):
             self._position += 2
             raw = self._take()
             if raw.text.startswith("`") and "${" not in raw.text:
@@ -146,21 +146,21 @@ class _Reader:
             raise _NotLiteral
         return self._values[token.text]
 
-    def _fields(self, depth: int) -> Iterator[tuple[str, Any]]:
+    def _parse_fields(self, depth: int) -> Iterator[tuple[str, Any]]:
         while self._next() != "}":
             key = self._take()
             name = _string(key.text) if key.kind == "string" else key.text
             if self._next() == ":":
                 self._position += 1
-                yield name, self._value(depth - 1)
+                yield name, self._parse_value(depth - 1)
             else:
-                yield name, self._named(key)
+                yield name, self._resolve(key)
             self._expect_separator("}")
         self._position += 1
 
-    def _elements(self, depth: int) -> Iterator[Any]:
+    def _parse_elements(self, depth: int) -> Iterator[Any]:
         while self._next() != "]":
-            yield self._value(depth - 1)
+            yield self._parse_value(depth - 1)
             self._expect_separator("]")
         self._position += 1
 
@@ -174,10 +174,10 @@ class _Reader:
 def _string(literal: str) -> str:
     if literal[0] == "`" and "${" in literal:
         raise _NotLiteral
-    return _ESCAPE.sub(_unescaped, literal[1:-1])
+    return _ESCAPE.sub(_unescape, literal[1:-1])
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     code = match[1] or match[2] or match[3]
     if code is None:
         return _ESCAPED.get(match[4], match[4])

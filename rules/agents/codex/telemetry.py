@@ -1,15 +1,15 @@
-"""Codex's log records as events."""
+"""Read Codex's log records as events."""
 
 from collections.abc import Callable, Iterator
 
 from rules.agents.codex.tools import TOOLS
-from rules.agents.event_data import parsed_arguments, preview
+from rules.agents.event_data import parse_arguments, preview
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
 from rules.agents.tools import Outcome
 from rules.agents.values import without_none
 from rules.events.recorded_events import RecordedEvent
 
-# Ignored: each call that its script makes has a record.
+# Ignored: each call that the script makes has a separate record.
 _CODE_MODE = "exec"
 
 
@@ -30,7 +30,7 @@ def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _usage(event: LogEvent) -> Iterator[RecordedEvent]:
-    """Yield a response's usage, from its stream's last record. The input includes cached tokens."""
+    """Yield a response's usage from the last record of its stream. The reported input includes cached tokens."""
     tokens, cached = event.integer("input_token_count"), event.integer("cached_token_count")
     written = event.integer("cache_write_token_count")
     if event.text("event.kind") != "response.completed" or tokens is None:
@@ -54,7 +54,7 @@ def _error(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
-    """Yield the call, and the user's or a rule's decision about it."""
+    """Yield the call, and the user's or a rule's decision on it."""
     call_id, name = event.text("call_id"), event.text("tool_name")
     if not call_id or not name or name == _CODE_MODE:
         return
@@ -68,7 +68,7 @@ def _decision(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _result(event: LogEvent) -> Iterator[RecordedEvent]:
-    """Yield the call, which a decision can have announced already, and its outcome."""
+    """Yield the call and its outcome. A decision record may have reported the call already."""
     call_id, name = event.text("call_id"), event.text("tool_name")
     if not call_id or not name or name == _CODE_MODE:
         return
@@ -80,7 +80,7 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
     if event.text("mcp_server"):
         yield RecordedEvent("mcp_call", common | {"tool": name, "argsPreview": preview(arguments)}, call_id)
         return
-    parsed = parsed_arguments(arguments or "")
+    parsed = parse_arguments(arguments or "")
     outcome = Outcome(call_id, name, parsed, output, not event.is_true("success"))
     for index, (kind, data) in enumerate(TOOLS.read(outcome)):
         yield RecordedEvent(kind, data | common, call_id, index)

@@ -1,4 +1,4 @@
-"""Codex's table of tools (verified with 0.169.0)."""
+"""Codex's tool table (verified with 0.169.0)."""
 
 import posixpath
 import re
@@ -21,7 +21,7 @@ _SCRIPT_COMPLETED = "Script completed\n"
 _RUNNING_SCRIPT = re.compile(r"Script running with cell ID (\w{1,40})\n")
 _WALL_TIME = re.compile(r"^Wall time: ([0-9]{1,9}(?:\.[0-9]{1,9})?) seconds$", re.M)
 _OUTPUT = re.compile(r"(?:^|\n)Output:(?:\n|$)")
-_MAX_HEAD_CHARACTERS = 1000
+_MAX_HEADER_CHARACTERS = 1000
 MAX_SECONDS = 10**9
 _PATCHED = "Success. Updated the following files:"
 _TRUNCATED = re.compile(
@@ -40,19 +40,19 @@ _SED = re.compile(r"sed -n (['\"]?)([0-9]{1,9}),([0-9]{1,9})p\1 ([\w./@+-]{1,100
 class _CommandResult(NamedTuple):
     """A command's result: Codex's header, and the output."""
 
-    head: str
+    header: str
     output: str
 
 
-def _split(result: str) -> _CommandResult:
-    match = _OUTPUT.search(result, 0, _MAX_HEAD_CHARACTERS)
+def _split_result(result: str) -> _CommandResult:
+    match = _OUTPUT.search(result, 0, _MAX_HEADER_CHARACTERS)
     if match is None:
         return _CommandResult("", result)
     return _CommandResult(result[: match.start()], result[match.end() :])
 
 
 def command_text(arguments: Any) -> str:
-    """Return the command line. A list of words is a shell's or program's argument vector."""
+    """Return the command line. Some tools pass an argument vector of a shell or program."""
     command = field(arguments, "cmd") or field(arguments, "command")
     if not isinstance(command, list):
         return text(command) or ""
@@ -61,31 +61,31 @@ def command_text(arguments: Any) -> str:
     return words[2] if is_shell else " ".join(words)
 
 
-def _patch_in(command: str) -> str | None:
+def _extract_patch(command: str) -> str | None:
     match = _SHELL_PATCH.fullmatch(command.strip())
     return match[3] if match else None
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """Return a command that ended. A running command is a `tool_use`: write_stdin's result reports its end."""
+    """Return a finished command. A running command is a `tool_use`: the result of write_stdin reports its end."""
     command = command_text(outcome.arguments)
-    patch = _patch_in(command)
+    patch = _extract_patch(command)
     if patch is not None and _PATCHED in outcome.result:
         return patch_events.file_events(patch, outcome.workspace, _directory(outcome))
-    head, output = _split(outcome.result)
-    if not command or _NOT_RUN.match(outcome.result) or _RUNNING.search(head):
+    header, output = _split_result(outcome.result)
+    if not command or _NOT_RUN.match(outcome.result) or _RUNNING.search(header):
         return [_generic(outcome)]
     data: Data = {"command": command, "stdout": output}
-    if code := _EXIT_CODE.search(head):
+    if code := _EXIT_CODE.search(header):
         data["exitCode"] = int(code[1])
-    if seconds := _WALL_TIME.search(head):
+    if seconds := _WALL_TIME.search(header):
         data["durationMs"] = round(float(seconds[1]) * 1000)
     return [data]
 
 
 def _input(outcome: Outcome) -> list[Data]:
-    """Return the input to a running command, or the command with its complete output once it ended."""
-    exit_code = _EXIT_CODE.search(_split(outcome.result).head)
+    """Return the input to a running command, or the complete command if it has finished."""
+    exit_code = _EXIT_CODE.search(_split_result(outcome.result).header)
     if not exit_code:
         return [_generic(outcome)] if argument(outcome, "chars") else []
     start, output = _start_and_output(outcome)
@@ -102,12 +102,12 @@ def _input(outcome: Outcome) -> list[Data]:
 
 
 def _start_and_output(outcome: Outcome) -> tuple[Outcome | None, str]:
-    """Find the call that started a running command, and join the output of all calls since then."""
-    session, output = _session(outcome), _split(outcome.result).output
+    """Find the call that started a running command, and concatenate the output since then."""
+    session, output = _session(outcome), _split_result(outcome.result).output
     for earlier in outcome.workspace.earlier():
         is_start = TOOLS.rows.get(earlier.name) is _COMMAND and _running_session(earlier) == session
         if is_start or (earlier.name == outcome.name and _session(earlier) == session):
-            output = _split(earlier.result).output + output
+            output = _split_result(earlier.result).output + output
         if is_start:
             return earlier, output
     return None, ""
@@ -118,17 +118,17 @@ def _session(outcome: Outcome) -> int | None:
 
 
 def _running_session(outcome: Outcome) -> int | None:
-    """Return the process's id if the call's command is still running."""
-    running = _RUNNING.search(_split(outcome.result).head)
+    """Return the process id if the call's command is still running."""
+    running = _RUNNING.search(_split_result(outcome.result).header)
     return int(running[1]) if running else None
 
 
 def _command_updates(outcome: Outcome) -> list[FileUpdate]:
-    command, result = command_text(outcome.arguments), _split(outcome.result)
-    patch = _patch_in(command)
+    command, result = command_text(outcome.arguments), _split_result(outcome.result)
+    patch = _extract_patch(command)
     if patch is not None:
         return patch_events.file_updates(patch, _directory(outcome)) if _PATCHED in outcome.result else []
-    code = _EXIT_CODE.search(result.head)
+    code = _EXIT_CODE.search(result.header)
     if code is None or int(code[1]) or _TRUNCATED.search(outcome.result):
         return []
     path, content = _printed_file(command, result.output)
@@ -147,12 +147,12 @@ def _printed_file(command: str, output: str) -> tuple[str, FileText | None]:
 
 
 def _directory(outcome: Outcome) -> str:
-    """Return the call's working directory; empty if it is the session's."""
+    """Return the call's working directory, or an empty string for the session's."""
     return argument(outcome, "workdir")
 
 
 def _patch_text(outcome: Outcome) -> str:
-    """Return the patch, which older models send as a field."""
+    """Return the patch. Older models send it in a field."""
     return text(outcome.arguments) or argument(outcome, "input")
 
 
@@ -166,18 +166,18 @@ def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
     patch = _patch_text(outcome)
     if _PATCHED in outcome.result:
         return patch_events.file_updates(patch)
-    # A failed patch can have changed some of its files.
+    # A failed patch may have changed some of the files.
     has_run = not _NOT_RUN.match(outcome.result)
     return [Invalidation(change.path) for change in parse(patch)] if has_run else []
 
 
 def _script(outcome: Outcome) -> list[Data]:
-    """Return a code mode script and the calls that certainly ran."""
+    """Return a code mode script and the calls that are certain to have run."""
     return [_generic(outcome), *_script_calls(outcome, outcome)]
 
 
 def _script_end(outcome: Outcome) -> list[Data]:
-    """Return a wait for a script, and the script's calls if it completed."""
+    """Return the wait for a script, and the script's calls if it completed."""
     cell = argument(outcome, "cell_id")
     scripts = (earlier for earlier in outcome.workspace.earlier() if cell and _running_cell(earlier) == cell)
     script = next(scripts, None)
@@ -190,9 +190,9 @@ def _running_cell(outcome: Outcome) -> str | None:
 
 
 def _script_calls(script: Outcome, end: Outcome) -> Iterator[Data]:
-    """Yield a script's patches, and its command if the result contains the exit code.
+    """Yield a script's patches, and its command if the result includes the exit code.
 
-    end -- the call with the result
+    end -- the call that returned the result
     """
     source = text(script.arguments) or ""
     if not end.result.startswith(_SCRIPT_COMPLETED):
@@ -206,11 +206,11 @@ def _script_calls(script: Outcome, end: Outcome) -> Iterator[Data]:
 
 
 def _printed_result(source: str, output: str) -> Data | None:
-    """Return the result of a script's only command; None if it was not printed or the command still runs."""
-    lines = [line for line in _split(output).output.split("\n") if line.startswith('{"')]
+    """Return the result of a script's only command; None if it was not printed or the command is still running."""
+    lines = [line for line in _split_result(output).output.split("\n") if line.startswith('{"')]
     results = [
         result
-        for result in map(event_data.parsed_arguments, lines)
+        for result in map(event_data.parse_arguments, lines)
         if integer(field(result, "exit_code")) is not None and text(field(result, "output")) is not None
     ]
     return results[0] if len(results) == 1 and source.count("exec_command") == 1 else None
@@ -225,7 +225,7 @@ def _printed_command(arguments: Any, result: Data) -> Data:
 
 
 def _script_updates(outcome: Outcome) -> list[FileUpdate]:
-    """Return the updates of a script's patches. A failed script can have applied some of them."""
+    """Return the file updates of a script's patches. A failed script may have applied some of them."""
     source = text(outcome.arguments) or ""
     calls = code_mode.calls(source) if "apply_patch" in source else []
     patches = [
@@ -246,7 +246,7 @@ def _plan(outcome: Outcome) -> list[Data]:
 def _dispatch(outcome: Outcome) -> list[Data]:
     task = argument(outcome, "message")
     data = {"taskPreview": event_data.preview(task), "toolName": outcome.name}
-    agent_id = text(field(event_data.parsed_arguments(outcome.result), "agent_id"))
+    agent_id = text(field(event_data.parse_arguments(outcome.result), "agent_id"))
     return [data | ({"agentId": agent_id} if agent_id else {})]
 
 

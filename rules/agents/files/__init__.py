@@ -1,1 +1,1 @@
-"""Changed files: their known content, diffs and patches."""
+"""Changed files: known content, diffs and patches."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rules.events.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
 
-# Longer texts are not split: millions of short lines take a hundred times their text's memory.
+# Longer text is not split: a list of millions of short lines takes a hundred times the text's memory.
 MAX_SPLIT_LINES = 100_000
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -20,15 +20,15 @@ class Change(NamedTuple):
 
 
 def unified_diff(path: str, before: str | None, after: str | None, first_line: int = 1) -> Change:
-    """Compare two versions of a file; None for a file that does not exist.
+    """Compare two versions of a file. None means that the file does not exist.
 
-    first_line -- the text's first line number in the file
+    first_line -- line number in the file at which both texts start
     """
     old, new = before or "", after or ""
     if _is_large(old, new):
         line_count, old, new = _differing_parts(old, new)
         first_line += line_count
-    change = (_replaced if _is_large(old, new) else _compared)(old, new, first_line)
+    change = (_replace if _is_large(old, new) else _compare)(old, new, first_line)
     return change._replace(diff=_header(path, before is None, after is None) + change.diff)
 
 
@@ -36,7 +36,7 @@ def count_lines(text: str) -> int:
     return text.count("\n") + (not text.endswith("\n") if text else 0)
 
 
-def _compared(old_text: str, new_text: str, first_line: int) -> Change:
+def _compare(old_text: str, new_text: str, first_line: int) -> Change:
     old, new = split_lines(old_text), split_lines(new_text)
     differences = changes(old, new)
     return Change(
@@ -50,7 +50,7 @@ def _header(path: str, is_new: bool, is_deleted: bool) -> str:
     name = _UNPRINTABLE.sub("?", path).removeprefix("/")
     old = "/dev/null" if is_new else f"a/{name}"
     new = "/dev/null" if is_deleted else f"b/{name}"
-    # A tab ends a name that contains spaces.
+    # A name that contains spaces ends with a tab.
     end = "\t" if " " in name else ""
     return f"--- {old}{'' if is_new else end}\n+++ {new}{'' if is_deleted else end}\n"
 
@@ -59,18 +59,22 @@ def _is_large(old: str, new: str) -> bool:
     return old.count("\n") + new.count("\n") > MAX_SPLIT_LINES
 
 
-def _replaced(old: str, new: str, first_line: int) -> Change:
-    """Return one hunk that replaces the text between the common lines, without splitting it into lines."""
+def _replace(old: str, new: str, first_line: int) -> Change:
+    """Return one hunk that replaces everything between the common lines, without splitting it into lines."""
     start = _common_start(old, new)
     end = _common_end(old, new, start)
     removed, added = old[start : len(old) - end], new[start : len(new) - end]
     ranges = (f"{first_line - (not text)},{count_lines(text)}" for text in (old, new))
-    lines = [f"@@ -{next(ranges)} +{next(ranges)} @@\n", _prefixed(" ", old[:start])]
-    lines += [_prefixed("-", removed), _prefixed("+", added), _prefixed(" ", old[len(old) - end :])]
+    lines = [f"@@ -{next(ranges)} +{next(ranges)} @@\n", _prefix_lines(" ", old[:start])]
+    lines += [
+        _prefix_lines("-", removed),
+        _prefix_lines("+", added),
+        _prefix_lines(" ", old[len(old) - end :]),
+    ]
     return Change("".join(lines), count_lines(added), count_lines(removed))
 
 
-def _prefixed(sign: str, text: str) -> str:
+def _prefix_lines(sign: str, text: str) -> str:
     if not text:
         return ""
     lines = sign + text.replace("\n", f"\n{sign}")
@@ -78,7 +82,7 @@ def _prefixed(sign: str, text: str) -> str:
 
 
 def _differing_parts(old: str, new: str) -> tuple[int, str, str]:
-    """Remove common lines beyond the context; return the number of lines removed at the start, and both texts."""
+    """Remove common lines beyond the context. Returns the number of lines removed at the start, and both texts."""
     start = _common_start(old, new)
     end = _common_end(old, new, start)
     for _ in range(CONTEXT_LINES):

@@ -1,27 +1,27 @@
-"""The known contents of files, the base for diffs of an agent's edits."""
+"""Known file contents, the base for diffs of an agent's edits."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-# Since a file was last read or written. After more edits its content is unknown.
+# Edits since a file was last read or written. After more edits, its content is unknown.
 MAX_REPLAYED_EDITS = 500
-# A longer file is not tracked: replacing each occurrence can make a short text arbitrarily long.
+# Longer files are not tracked: replacing all occurrences can make a short file arbitrarily long.
 MAX_FILE_CHARACTERS = 2_000_000
 _DOUBLE_QUOTES = "\u201c\u201d"
 _SINGLE_QUOTES = "\u2018\u2019"
 _STRAIGHT = str.maketrans(_DOUBLE_QUOTES + _SINGLE_QUOTES, "\"\"''")
-# Characters before an opening quote.
+# Characters that can precede an opening quote.
 _BEFORE_OPENING = " \t\n\r([{\u2014\u2013"
-# A line in the format of `cat -n` and Claude Code's Read: the number, then a tab or an arrow.
+# A line as printed by `cat -n` or Claude Code's Read: the number, then a tab or an arrow.
 _NUMBERED = re.compile(r" *(\d{1,9})(\t|→)")
 
 
 class FileText(NamedTuple):
-    """A file's text, complete or starting at `first_line`.
+    """A file's content: all of it, or a part that starts at `first_line`.
 
-    has_end -- whether the text ends where the file ends
+    has_end -- whether the text includes the end of the file
     """
 
     text: str
@@ -43,10 +43,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Edit:
-    """A text in a file was replaced: its only occurrence, or every occurrence.
+    """A string in a file was replaced: its only occurrence, or all occurrences.
 
     removes_newline -- whether an empty `new` also removes the newline after `old`
-    ignores_quotes -- whether straight quotes in `old` match typographic quotes, which `new` then gets, too
+    ignores_quotes -- whether straight quotes in `old` match typographic quotes, which are then also used in `new`
     """
 
     path: str
@@ -59,7 +59,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A file's complete text was changed by a function, which returns None for an unexpected text."""
+    """A file's content was changed by a function, which returns None for unexpected content."""
 
     path: str
     change: Callable[[str], str | None]
@@ -67,7 +67,7 @@ class Rewrite:
 
 @dataclass(frozen=True)
 class Invalidation:
-    """A file was changed in a way that the conversation does not show."""
+    """A file was changed in a way that is not visible in the conversation."""
 
     path: str
 
@@ -78,8 +78,8 @@ FileUpdate = Snapshot | Edit | Rewrite | Invalidation
 class Workspace(NamedTuple):
     """The agent's files before a tool call.
 
-    directory -- the working directory; None if it is unknown
-    content -- returns a file's content, None if it is unknown
+    directory -- working directory; None if unknown
+    content -- returns a file's content; None if unknown
     earlier -- returns the outcomes of earlier calls, latest first
     """
 
@@ -88,12 +88,12 @@ class Workspace(NamedTuple):
     earlier: Callable[[], Iterator[Any]] = lambda: iter(())
 
     def relative(self, path: str) -> str:
-        """Return the path relative to the working directory if the file is inside it."""
+        """Return the path relative to the working directory, or unchanged if the file is outside of it."""
         return path.removeprefix(self.directory.rstrip("/") + "/") if self.directory else path
 
 
 def replay(updates: Sequence[FileUpdate], has_time: Callable[[], bool]) -> FileText | None:
-    """Return a file's content after updates, oldest first; None if it is unknown or no time is left."""
+    """Return a file's content after its updates, oldest first; None if unknown or out of time."""
     start = next(_snapshots(updates), None)
     if start is None or len(updates) - start > MAX_REPLAYED_EDITS:
         return None
@@ -126,12 +126,12 @@ def _replay_from(updates: Sequence[FileUpdate], start: int, has_time: Callable[[
             text = update.change(content.text) if content and content.is_whole else None
             content = None if text is None else FileText(text)
         elif isinstance(update, Snapshot):
-            content = _merged(content, update.content) if content else update.content
+            content = _merge(content, update.content) if content else update.content
     return content
 
 
-def _merged(known: FileText, snapshot: FileText) -> FileText:
-    """Return the known content if it contains the snapshot's lines, else the snapshot."""
+def _merge(known: FileText, snapshot: FileText) -> FileText:
+    """Return the known content if it contains the snapshot's lines, otherwise the snapshot."""
     if snapshot.is_whole or not known.is_whole:
         return snapshot
     first = snapshot.first_line - 1
@@ -141,13 +141,13 @@ def _merged(known: FileText, snapshot: FileText) -> FileText:
 
 
 def apply_edit(content: FileText, edit: Edit) -> FileText | None:
-    """Return the content after an edit; None if the edit's position is unknown or the content too long."""
+    """Return the content after an edit; None if the edit's position is unknown or the content is too long."""
     has_crlf = "\r\n" in content.text
     text, old, new = content.text, edit.old, edit.new
     if has_crlf:
         text, old, new = (value.replace("\r\n", "\n") for value in (text, old, new))
     if old not in text and edit.ignores_quotes:
-        old, new = _with_quotes_of(text, old, new)
+        old, new = _match_quotes(text, old, new)
     if edit.removes_newline and not new and not old.endswith("\n") and f"{old}\n" in text:
         old += "\n"
     count = text.count(old) if old else 0
@@ -159,7 +159,7 @@ def apply_edit(content: FileText, edit: Edit) -> FileText | None:
     return content._replace(text=text.replace("\n", "\r\n") if has_crlf else text)
 
 
-def _with_quotes_of(text: str, old: str, new: str) -> tuple[str, str]:
+def _match_quotes(text: str, old: str, new: str) -> tuple[str, str]:
     """Replace straight quotes in `old` and `new` with the file's typographic quotes."""
     start = text.translate(_STRAIGHT).find(old.translate(_STRAIGHT))
     if start < 0:
@@ -167,12 +167,12 @@ def _with_quotes_of(text: str, old: str, new: str) -> tuple[str, str]:
     actual = text[start : start + len(old)]
     for straight, typographic in (('"', _DOUBLE_QUOTES), ("'", _SINGLE_QUOTES)):
         if any(quote in actual for quote in typographic):
-            new = "".join(_quotes(new, straight, typographic))
+            new = "".join(_replace_quotes(new, straight, typographic))
     return actual, new
 
 
-def _quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
-    """Yield a text's characters, with typographic quotes."""
+def _replace_quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
+    """Yield the text's characters, with straight quotes replaced by typographic ones."""
     opening, closing = typographic[0], typographic[1]
     before = " "
     for character in text:
@@ -184,12 +184,12 @@ def _quotes(text: str, straight: str, typographic: str) -> Iterator[str]:
 def read_numbered_lines(
     text: str, *, limit: int | None = None, is_truncated: bool = False
 ) -> FileText | None:
-    """Read the numbered lines at the start of a text; None if there are none.
+    """Read the numbered lines at the start of the text; None if there are none.
 
-    After tabs, an empty last line represents the previous line's end. After arrows, the text does not show whether the
-    file ends with a newline. Most files do.
+    In the tab format, an empty last line means that the file ends with a newline. The arrow format does not include
+    this; assume a newline, because most files end with one.
 
-    limit -- the maximum number of lines, if there is one
+    limit -- maximum number of lines, if any
     """
     lines = list(_numbered_lines(text))
     if not lines:

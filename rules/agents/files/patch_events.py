@@ -1,4 +1,4 @@
-"""Events and new contents of the files that apply_patch changed."""
+"""Read events and file updates from apply_patch patches."""
 
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ Data = dict[str, Any]
 
 
 def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[Data]:
-    """Return the data of one event per file, or two for a moved file; empty if the text is not a patch.
+    """Return the data of one event per file, or two for a moved file. Empty if the text is not a patch.
 
-    directory -- where the patch is applied; empty for the working directory
+    directory -- where the patch is applied; empty means the working directory
     """
     return [data for change in _changes(patch, directory) for data in _events(change, workspace)]
 
@@ -34,37 +34,37 @@ def _changes(patch: str, directory: str) -> Iterator[FileChange]:
 def _events(change: FileChange, workspace: Workspace) -> Iterator[Data]:
     path = workspace.relative(change.path)
     if change.action == "Add":
-        yield event_data.file_created(path, change.content)
+        yield event_data.file_creation(path, change.content)
     elif change.action == "Delete":
         yield {"kind": "file_delete", "path": path}
     elif change.move_to is not None:
         yield {"kind": "file_delete", "path": path, "movePath": workspace.relative(change.move_to)}
-        yield _moved(change, workspace)
+        yield _move(change, workspace)
     else:
-        yield _updated(change, workspace)
+        yield _update(change, workspace)
 
 
-def _moved(change: FileChange, workspace: Workspace) -> Data:
+def _move(change: FileChange, workspace: Workspace) -> Data:
     path = workspace.relative(change.move_to or "")
     before = workspace.content(change.path)
     after = apply(before.text, change.chunks) if before and before.is_whole else None
     if after is None:
-        return {**_partial(change, path), "kind": "file_create"}
-    return event_data.file_created(path, after)
+        return {**_partial_update(change, path), "kind": "file_create"}
+    return event_data.file_creation(path, after)
 
 
-def _updated(change: FileChange, workspace: Workspace) -> Data:
+def _update(change: FileChange, workspace: Workspace) -> Data:
     path, before = workspace.relative(change.path), workspace.content(change.path)
     changes_end = any(chunk.is_at_end or not chunk.old for chunk in change.chunks)
     is_applicable = before is not None and (before.is_whole or not changes_end)
     after = apply(before.text, change.chunks) if before and is_applicable else None
     if before is None or after is None:
-        return _partial(change, path)
-    return event_data.file_changed(path, before, after)
+        return _partial_update(change, path)
+    return event_data.file_change(path, before, after)
 
 
-def _partial(change: FileChange, path: str) -> Data:
-    """Return a change with an unknown position: its chunks' lines are numbered consecutively."""
+def _partial_update(change: FileChange, path: str) -> Data:
+    """Build a change at an unknown position, with the chunks' lines numbered consecutively."""
     diffs, first_line = [], 1
     for chunk in change.chunks:
         diffs.append(unified_diff(path, _lines(chunk.old), _lines(chunk.new), first_line))

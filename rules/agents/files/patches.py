@@ -9,11 +9,11 @@ BEGIN, END = "*** Begin Patch", "*** End Patch"
 _END_OF_FILE = "*** End of File"
 _MOVE_TO = "*** Move to: "
 _HEADER = re.compile(r"\*\*\* (Add|Delete|Update) File: (.+)")
-# Limits on a file's lines times the searched lines, and its characters times the searches. Beyond these limits the
+# Limits on a file's lines times the searched lines, and on its characters times the searches. Over these limits, the
 # result is unknown.
 MAX_COMPARED_LINES = 5_000_000
 MAX_COMPARED_CHARACTERS = 20_000_000
-# Typographic characters that apply_patch treats like plain ones.
+# Typographic characters that apply_patch treats as their ASCII equivalents.
 _PLAIN = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
     | dict.fromkeys("\u2018\u2019\u201a\u201b", "'")
@@ -26,7 +26,7 @@ _PLAIN = str.maketrans(
 class Chunk:
     """A replacement of lines.
 
-    contexts -- lines that must occur before it, in this order
+    contexts -- lines that must precede it, in this order
     """
 
     contexts: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Chunk:
 
 @dataclass
 class FileChange:
-    """A file's change in a patch.
+    """A change to one file in a patch.
 
     action -- "Add", "Delete" or "Update"
     added -- an added file's lines
@@ -51,7 +51,7 @@ class FileChange:
 
     @property
     def content(self) -> str:
-        """An added file's text."""
+        """An added file's content."""
         return "".join(f"{line}\n" for line in self.added)
 
 
@@ -62,7 +62,7 @@ class _Replacement(NamedTuple):
 
 
 def parse(patch: str) -> list[FileChange]:
-    """Return a patch's changes in order; empty if the text is not a patch."""
+    """Return a patch's changes in order, or an empty list if the text is not a patch."""
     lines = patch.strip().split("\n")
     if lines[0].strip() != BEGIN or lines[-1].strip() != END:
         return []
@@ -98,7 +98,7 @@ def _read_update(change: FileChange, line: str) -> bool:
 
 
 def _start_chunk(change: FileChange) -> Chunk:
-    """Start a chunk, unless the last one has only contexts."""
+    """Start a chunk, unless the last one has no lines yet."""
     last = change.chunks[-1] if change.chunks else None
     if last is None or last.old or last.new:
         last = Chunk()
@@ -119,7 +119,7 @@ def _read_changed_line(change: FileChange, line: str) -> bool:
 
 
 def apply(text: str, chunks: Sequence[Chunk]) -> str | None:
-    """Return the updated text, ending with a newline; None if it lacks the expected lines."""
+    """Return the updated text, ending with a newline; None if the expected lines are missing."""
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -167,7 +167,7 @@ def _replacement(lines: Sequence[str], chunk: Chunk, position: int) -> _Replacem
 
 
 def _find(lines: Sequence[str], expected: Sequence[str], start: int, is_at_end: bool) -> int | None:
-    """Return the first position of the expected lines; each attempt compares less strictly than the last."""
+    """Return the first position of the expected lines, comparing less strictly with each attempt."""
     last = len(lines) - len(expected)
     if is_at_end and last >= 0:
         start = last

@@ -1,4 +1,4 @@
-"""The model APIs: requests and responses, read as events.
+"""Read model API requests and responses as events.
 
-Each API is a module with a function `read_request(headers, body)`, which returns a Request, and a class `Response`.
+Each API module has a function `read_request(headers, body)` that returns a Request, and a class `Response`.
 """

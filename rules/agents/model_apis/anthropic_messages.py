@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, read as events."""
+"""Read Anthropic's Messages API as events."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,15 +12,15 @@ from rules.agents.unknown_agent import has_tools
 from rules.events.envelopes import field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
-# A call without tools and with at most this output is a probe or a title (R36).
+# A call without tools whose output is limited to this many tokens is a probe or a title (R36).
 MAX_PROBE_TOKENS = 16
 
 
 class Request:
     """A Messages API request, read lazily.
 
-    headers -- their names in lower case
-    body -- as parsed; its arrays can parse their elements when they are read
+    headers -- with lowercase names
+    body -- the parsed body; its arrays can parse their elements lazily
     """
 
     def __init__(self, headers: Mapping[str, str], body: Mapping[str, Any]):
@@ -32,7 +32,7 @@ class Request:
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Return whether the agent makes the call for its own purposes. Only its usage and a preview are recorded."""
+        """Whether the agent makes the call for itself. Only its usage and a preview are recorded."""
         is_short = integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
         if is_short and not self.has_tools:
             return True
@@ -49,14 +49,14 @@ class Request:
         return latest.texts if latest else []
 
     def limit(self, has_time: Callable[[], bool]) -> None:
-        """Read calls as generic events once `has_time` returns False."""
+        """Read tool calls as generic events once `has_time` returns False."""
         self.conversation.has_time = has_time
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
-        """Yield each turn's events, latest turn first; the events of a turn are in order.
+        """Yield each turn's events in order, latest turn first.
 
-        A turn is a response and everything up to the next response: the response's text and tool intents, then the
-        tools' outcomes and the prompts. The caller stops at the first turn that is stored already.
+        A turn is a response and everything up to the next response: its text and tool intents, then tool outcomes
+        and prompts. The caller stops at the first turn that is already stored.
         """
         for turn in self.conversation.turns():
             if turn.number == 0 and turn.is_opening and self.is_side_call:
@@ -69,7 +69,7 @@ read_request = Request
 
 
 class Response:
-    """Accumulates a response's stream, or its document."""
+    """Accumulates a response from a stream or a single document."""
 
     def __init__(self) -> None:
         self._id: str | None = None
@@ -92,53 +92,53 @@ class Response:
         elif kind == "message":
             self._read_document(part)
 
-    def events(self, request: Request, measured: ResponseUsage) -> list[RecordedEvent]:
-        """Return the model's text with its usage, and an intent for each tool call."""
-        if self._id is None and not self._blocks and not measured.counts:
+    def events(self, request: Request, usage: ResponseUsage) -> list[RecordedEvent]:
+        """Return the response with its usage, and an intent for each tool call."""
+        if self._id is None and not self._blocks and not usage.counts:
             return []
         if request.is_side_call:
-            return [self._usage(request, measured)]
+            return [self._usage(request, usage)]
         calls = [call for block in self._in_order() if (call := Call.read(block)) is not None]
         is_subagent = bool(request.agent.agent_id)
-        response = self._usage(request, measured) if is_subagent else self._answer(request, measured, calls)
+        response = self._usage(request, usage) if is_subagent else self._answer(request, usage, calls)
         return [response, *(tool_intent(call, request.agent.agent_id) for call in calls)]
 
-    def _usage(self, request: Request, measured: ResponseUsage) -> RecordedEvent:
-        identity = self._id or measured.request_id or request.conversation.response_identity(-1, self._text())
-        data = self._usage_fields(measured) | {"sidechain": True}
-        if measured.counts.get("output", 0) > MAX_PROBE_TOKENS:
+    def _usage(self, request: Request, usage: ResponseUsage) -> RecordedEvent:
+        identity = self._id or usage.request_id or request.conversation.response_identity(-1, self._text())
+        data = self._usage_fields(usage) | {"sidechain": True}
+        if usage.counts.get("output", 0) > MAX_PROBE_TOKENS:
             # A call that looks like a title or a summary could be the user's conversation.
             data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
-    def _answer(self, request: Request, measured: ResponseUsage, calls: Sequence[Call]) -> RecordedEvent:
-        answer, data = self._text(), self._usage_fields(measured)
+    def _answer(self, request: Request, usage: ResponseUsage, calls: Sequence[Call]) -> RecordedEvent:
+        answer, data = self._text(), self._usage_fields(usage)
         if answer:
             data["lastAssistantMessage"] = answer
-        identity = self._id or measured.request_id
+        identity = self._id or usage.request_id
         if calls:
             identity = calls[0].id
         elif identity is None or (self.is_complete and answer.strip()):
             identity = request.conversation.response_identity(-1, answer)
         return RecordedEvent("ai_response", data, identity)
 
-    def _usage_fields(self, measured: ResponseUsage) -> dict[str, Any]:
-        return {**({"model": self._model} if self._model else {}), **event_data.usage(measured)}
+    def _usage_fields(self, usage: ResponseUsage) -> dict[str, Any]:
+        return {**({"model": self._model} if self._model else {}), **event_data.usage_fields(usage)}
 
     def _text(self) -> str:
         return "".join(map(block_text, self._in_order()))
 
     def _in_order(self) -> Iterator[dict[str, Any]]:
         for index in sorted(self._blocks):
-            yield self._blocks[index] | self._streamed(index)
+            yield self._blocks[index] | self._streamed_fields(index)
 
-    def _streamed(self, index: int) -> dict[str, Any]:
+    def _streamed_fields(self, index: int) -> dict[str, Any]:
         """Return the fields that were streamed in parts."""
         fields: dict[str, Any] = {}
         if parts := self._parts.get((index, "text")):
             fields["text"] = "".join([block_text(self._blocks[index]), *parts])
         if parts := self._parts.get((index, "partial_json")):
-            fields["input"] = event_data.parsed_arguments("".join(parts))
+            fields["input"] = event_data.parse_arguments("".join(parts))
         return fields
 
     def _identify(self, message: Any) -> None:

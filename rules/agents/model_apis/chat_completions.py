@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions API, translated to Anthropic's Messages and read as events."""
+"""Read OpenAI's Chat Completions API as events, by translating it to Anthropic's Messages."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from rules.agents import event_data
 from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
-from rules.agents.model_apis.translated import JsonObject, TranslatedMessages, content_blocks, messages_body
+from rules.agents.model_apis.translation import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.events.envelopes import field, integer, text
 
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "user", "function": "user"}
-# A stream's last event, which is not JSON.
+# The last event of a stream. It is not JSON.
 DONE = "[DONE]"
 _TEXT = 0
 
@@ -25,7 +25,7 @@ def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request
 
 
 class Response(anthropic_messages.Response):
-    """Accumulates a response's first choice: its stream, or its document."""
+    """Accumulates a response's first choice from a stream or a single document."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Response(anthropic_messages.Response):
         for choice in _items(field(part, "choices")):
             if field(choice, "index") in (0, None):
                 self._add_choice(choice)
-        # If the request asks for the usage, the stream's last object contains it.
+        # If the request asks for usage, the last object of the stream includes it.
         self.is_complete = self.is_complete or (self._has_ended and field(part, "usage") is not None)
 
     def _add_choice(self, choice: Any) -> None:
@@ -53,7 +53,7 @@ class Response(anthropic_messages.Response):
         self.is_complete = self.is_complete or message is not None
 
     def _infer_index(self, call: Any) -> int:
-        """Return the index of a call without one: a part with an id starts the next call."""
+        """Infer a call's missing index: a part with an id starts the next call."""
         last = max(self._blocks, default=_TEXT)
         return last if text(field(call, "id")) else max(last - 1, 0)
 
@@ -63,7 +63,7 @@ class Response(anthropic_messages.Response):
         self._append(index + 1, block, "partial_json", field(call, "function", "arguments"))
 
     def _append(self, index: int, block: JsonObject, name: str, part: Any) -> None:
-        """Add a part to a block; the first part creates it."""
+        """Append a part to a block, creating the block if needed."""
         if block["type"] == "tool_use" or part:
             self._blocks.setdefault(index, block)
         if isinstance(part, str) and part:
@@ -83,7 +83,7 @@ def _message(message: Any) -> JsonObject:
 def _calls(message: Any) -> Iterator[JsonObject]:
     for call in _items(field(message, "tool_calls")):
         function = field(call, "function")
-        arguments = event_data.parsed_arguments(text(field(function, "arguments")) or "")
+        arguments = event_data.parse_arguments(text(field(function, "arguments")) or "")
         name = text(field(function, "name")) or ""
         yield {"type": "tool_use", "id": field(call, "id"), "name": name, "input": arguments}
 

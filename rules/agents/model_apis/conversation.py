@@ -1,4 +1,4 @@
-"""A conversation's events in Anthropic's Messages API."""
+"""Read events from a conversation in Anthropic's Messages API."""
 
 import json
 import posixpath
@@ -17,26 +17,26 @@ from rules.agents.files.known_files import (
     Workspace,
     replay,
 )
-from rules.agents.model_apis.turns import Call, Turn, turns_of
+from rules.agents.model_apis.turns import Call, Turn, read_turns
 from rules.agents.tools import Outcome
 from rules.agents.unknown_agent import UnknownAgent, sequence
 from rules.agents.values import Event, digest
 from rules.events.recorded_events import RecordedEvent
 
-# The latest turns that are searched for a file's content and a command's start.
+# Number of latest turns that are searched for a file's content or a command's start.
 MAX_SEARCHED_TURNS = 500
 
-# The numbers of a turn and of a call in it.
+# The number of a turn, and of a call within it.
 CallPosition = tuple[int, int]
 
 
 class Position(NamedTuple):
-    """A position that stays the same when the conversation is resumed or compacted.
+    """A position that does not change when the conversation is resumed or compacted.
 
     anchor -- the last tool call before it, or the conversation's start
-    responses -- the number of responses since the anchor
-    is_in_summary -- whether the anchor is a summary. The events after it can have been recorded already, at a different
-        position, before the conversation was compacted
+    responses -- number of responses since the anchor
+    is_in_summary -- whether the anchor is a summary. Later events may have been recorded at a different position,
+        before the conversation was compacted
     """
 
     anchor: str
@@ -50,8 +50,8 @@ class Position(NamedTuple):
 class Conversation:
     """A request's messages.
 
-    agent_id -- the subagent's id; its instructions and answers are not recorded
-    has_time -- once it returns False, calls become generic events
+    agent_id -- id of the subagent, whose instructions and responses are not recorded
+    has_time -- once this returns False, calls become generic events
     """
 
     has_time: Callable[[], bool]
@@ -59,7 +59,7 @@ class Conversation:
     def __init__(self, body: Mapping[str, Any], agent: UnknownAgent, agent_id: str | None):
         self.has_time = lambda: True
         self._body = body
-        self._unread = turns_of(sequence(body, "messages"))
+        self._unread = read_turns(sequence(body, "messages"))
         self._turns: list[Turn] = []
         self._agent = agent
         self._agent_id = agent_id
@@ -72,7 +72,7 @@ class Conversation:
         return self._agent.directory(self._body)
 
     def turn(self, number: int) -> Turn | None:
-        """Return a turn, counted from the latest; None before the first."""
+        """Return a turn by number, counted from the latest; None before the first turn."""
         while len(self._turns) <= number:
             turn = next(self._unread, None)
             if turn is None:
@@ -106,7 +106,7 @@ class Conversation:
         return position
 
     def _anchor(self, turn: Turn | None) -> Position | None:
-        """Return the position after a turn that anchors later positions; None for other turns."""
+        """Return the position after a turn if it anchors later positions, otherwise None."""
         if turn is not None and turn.calls:
             return Position(turn.calls[-1].id, 0)
         if turn is not None and self._is_summary(turn):
@@ -117,7 +117,7 @@ class Conversation:
         return Position(Position("", 0).identity(summary), 0, True) if summary else Position("", 0)
 
     def response_identity(self, number: int, response: str) -> str:
-        """Return the identity of a text as a turn's response; -1 is the pending response."""
+        """Return the identity of a turn's response. Number -1 is the pending response."""
         normalized = " ".join(response.split())
         return self.position(number + 1).identity("response", self._agent_id, normalized)
 
@@ -141,7 +141,7 @@ class Conversation:
             yield RecordedEvent("ai_response", {"lastAssistantMessage": response}, identity)
 
     def _is_summary(self, turn: Turn) -> bool:
-        """Return whether the response is a summary that the agent asked for."""
+        """Return whether the response is a summary requested by the agent."""
         before = self.turn(turn.number + 1)
         return before is not None and any(self._agent.asks_for_summary(text) for text in before.texts)
 
@@ -150,7 +150,7 @@ class Conversation:
         return kind == "interrupt"
 
     def _outcomes(self, turn: Turn) -> tuple[list[RecordedEvent], bool]:
-        """Return the events of the calls with a result, in call order, and whether the user rejected a call."""
+        """Return the events of finished calls, in call order, and whether the user rejected a call."""
         recorded: list[RecordedEvent] = []
         has_rejection = False
         for number, call in enumerate(turn.calls):
@@ -167,7 +167,7 @@ class Conversation:
                 tools = self._agent.tools if self.has_time() else UnknownAgent.tools
                 events = tools.read(outcome)
             else:
-                # Pressing Escape once rejects all calls. Feedback makes a rejection longer.
+                # Pressing Escape once rejects all calls. A rejection with feedback has more than one event.
                 events = rejection if not has_rejection or len(rejection) > 1 else []
                 has_rejection = True
             for index, (kind, data) in enumerate(events):
@@ -205,10 +205,10 @@ class Conversation:
     def _content(self, before: CallPosition, path: str) -> FileText | None:
         """Return a file's content before a call."""
         updates: list[FileUpdate] = []
-        read = 0
+        read_count = 0
         while True:
             file_updates = self._file_updates.get(self._file(path), [])
-            for position, update in file_updates[read:]:
+            for position, update in file_updates[read_count:]:
                 if not _is_earlier(position, before):
                     continue
                 updates.append(update)
@@ -217,12 +217,12 @@ class Conversation:
                 )
                 if is_start or len(updates) > MAX_REPLAYED_EDITS:
                     return replay(updates[::-1], self.has_time)
-            read = len(file_updates)
+            read_count = len(file_updates)
             if not self._search_turn():
                 return replay(updates[::-1], self.has_time)
 
     def _file(self, path: str) -> str:
-        """Return the canonical path of a file that calls can name in several ways."""
+        """Return a file's canonical path: calls can refer to the same file in several ways."""
         return posixpath.normpath(Workspace(self._directory).relative(path))
 
     def _can_search(self, number: int) -> bool:
@@ -238,14 +238,14 @@ class Conversation:
             number += 1
 
     def _search_turn(self) -> bool:
-        """Search one more turn for file contents; return False if there is none left."""
+        """Search one more turn for file contents. Returns False if there is none left."""
         turn = self.turn(self._searched_turns) if self._can_search(self._searched_turns) else None
         if turn is None:
             return False
         self._searched_turns += 1
         updates = list(self._updates_of_calls(turn))
-        added = self._agent.file_updates("\n".join(turn.added_texts))
-        updates += [(len(turn.calls), update) for update in added]
+        later_updates = self._agent.file_updates("\n".join(turn.non_assistant_texts))
+        updates += [(len(turn.calls), update) for update in later_updates]
         for number, update in reversed(updates):
             position = turn.number, number
             self._file_updates.setdefault(self._file(update.path), []).append((position, update))
@@ -267,7 +267,7 @@ def _outcome(turn: Turn, call: Call) -> Outcome | None:
 
 
 def _is_earlier(position: CallPosition, than: CallPosition) -> bool:
-    """Compare positions. Turns are counted backward, and the calls in a turn forward."""
+    """Compare positions. Turns are numbered backward, and calls within a turn forward."""
     return position[0] > than[0] or (position[0] == than[0] and position[1] < than[1])
 
 

@@ -1,13 +1,13 @@
-"""OpenAI's Responses API, translated to Anthropic's Messages and read as events."""
+"""Read OpenAI's Responses API as events, by translating it to Anthropic's Messages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rules.agents import event_data
-from rules.agents.codex.texts import COMPACTED
+from rules.agents.codex.user_messages import COMPACTED
 from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
-from rules.agents.model_apis.translated import JsonObject, TranslatedMessages, content_blocks, messages_body
+from rules.agents.model_apis.translation import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.agents.values import digest
 from rules.events.envelopes import field, integer, text
@@ -18,11 +18,11 @@ _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compactio
 _CLIENT_TOOLS = frozenset(
     {"function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search"}
 )
-# Fields that can contain a call's input if it has neither `arguments` nor `input`.
+# Fields that can contain a call's input if `arguments` and `input` are missing.
 _INPUTS = ("action", "operation", "queries", "code")
-# One of the first items can offer the tools instead of the request.
+# One of the first items can define the tools instead of the request.
 _OPENING_ITEMS = 3
-# The distance between two items' indexes, above any item's number of blocks.
+# Offset between the block indexes of two items, larger than any item's block count.
 _BLOCKS_PER_ITEM = 1000
 
 
@@ -36,7 +36,7 @@ def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request
 
 
 class Response(anthropic_messages.Response):
-    """Accumulates a response's stream, or its document."""
+    """Accumulates a response from a stream or a single document."""
 
     def add(self, part: Any) -> None:
         kind = text(field(part, "type"))
@@ -59,7 +59,7 @@ class Response(anthropic_messages.Response):
             self._start_block(index * _BLOCKS_PER_ITEM + number, block)
 
     def _add_text(self, index: int | None, delta: Any) -> None:
-        """Add a part of a text, until the complete item replaces it."""
+        """Append partial text, which the complete item replaces later."""
         if index is not None and isinstance(delta, str):
             self._blocks.setdefault(index * _BLOCKS_PER_ITEM, {"type": "text", "text": ""})
             self._parts.setdefault((index * _BLOCKS_PER_ITEM, "text"), []).append(delta)
@@ -73,7 +73,7 @@ class Response(anthropic_messages.Response):
 
 
 def _message(item: Any) -> JsonObject:
-    """Translate an item; the message is empty for items other than texts and calls."""
+    """Translate an item. The message is empty for items other than text and calls."""
     kind = text(field(item, "type")) or "message"
     if kind == "message":
         role = _ROLES.get(str(field(item, "role")), "system")
@@ -95,7 +95,7 @@ def _result(call_id: Any, output: Any) -> JsonObject:
 
 
 def _call(kind: str, item: Any) -> Iterator[JsonObject]:
-    """Yield a call, and the result that it contains if the provider runs the tool."""
+    """Yield a call, and the result it includes if the provider ran the tool."""
     call_id = text(field(item, "call_id"))
     yield {
         "type": "tool_use",
@@ -119,7 +119,7 @@ def _name(kind: str, item: Any) -> str:
 def _input(item: Any) -> Any:
     arguments = field(item, "arguments")
     if isinstance(arguments, str):
-        return event_data.parsed_arguments(arguments)
+        return event_data.parse_arguments(arguments)
     if arguments is None:
         arguments = field(item, "input")
     if arguments is None:
@@ -128,7 +128,7 @@ def _input(item: Any) -> Any:
 
 
 def _has_tools(body: Mapping[str, Any], items: Sequence[Any]) -> bool:
-    """Return whether the request, or one of its first items, offers tools that the agent runs."""
+    """Return whether the request or one of its first items defines tools that the agent runs."""
     types = (text(field(tool, "type")) for tool in sequence(body, "tools"))
     return any(kind in _CLIENT_TOOLS for kind in types) or any(
         field(item, "type") == "additional_tools" for item in items[:_OPENING_ITEMS]

@@ -1,4 +1,4 @@
-"""A conversation's turns in Anthropic's Messages API."""
+"""Split a conversation in Anthropic's Messages API into turns."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rules.events.envelopes import field, text
 
-# The last two types run at the provider; the response contains their results.
+# The provider runs the last two types and includes their results in the response.
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 IMAGE = "[image]"
 
@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
     @classmethod
     def read(cls, block: Any) -> "Call | None":
-        """Return a content block's call; None for other blocks."""
+        """Read a call from a content block; None for other blocks."""
         call_id, name = text(field(block, "id")), text(field(block, "name"))
         if text(field(block, "type")) not in _CALL_TYPES or not call_id or name is None:
             return None
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 class Turn:
-    """A response, with the results and texts that follow it. A conversation's first turn has no response.
+    """A response, and the results and messages that follow it. A conversation's first turn has no response.
 
     number -- counted from the latest turn
     """
@@ -67,22 +67,22 @@ class Turn:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The texts of the user's messages after the response."""
+        """Text blocks of user messages after the response."""
         texts = (block_text(block) or _image(block) for role, block in self._blocks if role == "user")
         return [text for text in texts if text]
 
     @cached_property
     def system_texts(self) -> list[str]:
-        """The texts of the system's messages after the response."""
+        """Text blocks of system messages after the response."""
         return [text for role, block in self._blocks if role == "system" and (text := block_text(block))]
 
     @cached_property
-    def added_texts(self) -> list[str]:
-        """All texts after the response."""
+    def non_assistant_texts(self) -> list[str]:
+        """All text blocks after the response."""
         return [text for role, block in self._blocks if role != "assistant" and (text := block_text(block))]
 
 
-def turns_of(messages: Sequence[Any]) -> Iterator[Turn]:
+def read_turns(messages: Sequence[Any]) -> Iterator[Turn]:
     """Yield a conversation's turns, latest first. Messages are read lazily."""
     number, end = 0, len(messages)
     current: list[Any] = []

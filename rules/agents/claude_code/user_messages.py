@@ -1,4 +1,4 @@
-"""Claude Code's user messages: the user's input, and texts added by the program.
+"""Claude Code's user messages: the user's input, and text injected by the CLI.
 
 Verified with 2.1.197 and 2.1.332.
 """
@@ -7,32 +7,32 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rules.agents.event_data import shortened
+from rules.agents.event_data import mask_and_truncate
 from rules.agents.files.known_files import FileUpdate, Invalidation, Snapshot, read_numbered_lines
 from rules.agents.model_apis.turns import IMAGE
 from rules.agents.values import Event, without_none
 
-# Texts that the program writes into the conversation.
+# Text that the CLI injects into the conversation.
 _TAGS = (
     "agent-message|channel|cross-session-message|fork-boilerplate|ide_diagnostics|ide_opened_file|ide_selection|"
     "local-command-stderr|local-command-stdout|mcp-resource-update|post-tool-use-hook|task-notification|"
     "teammate-message|tick|user-memory-input|user-prompt-submit-hook"
 )
-_ADDED_TAG = re.compile(rf"<(?:{_TAGS})[ >]")
-_ADDED_SPANS = (
+_INJECTED_TAG = re.compile(rf"<(?:{_TAGS})[ >]")
+_INJECTED_SPANS = (
     ("<system-reminder>", "</system-reminder>"),
     ("<local-command-caveat>", "</local-command-caveat>"),
 )
-_ADDED_START = (
+_INJECTED_START = (
     "[SYSTEM NOTIFICATION - NOT USER INPUT]",
     "[MESSAGE FROM NON-USER SOURCE - NOT USER INPUT]",
     "Stop hook feedback:",
     "[Image: ",
     "[Image source: ",
 )
-_ADDED_TEXTS = frozenset({IMAGE, "Continue from where you left off.", "(no content)", "Tool loaded."})
+_INJECTED_TEXTS = frozenset({IMAGE, "Continue from where you left off.", "(no content)", "Tool loaded."})
 _SUMMARY = "This session is being continued from a previous conversation"
-# The last message of calls that the program makes for its own purposes, such as a summary or a suggestion.
+# The last message of calls that the CLI makes for itself, such as a summary or a suggestion.
 _SIDE_CALLS = (
     "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.",
     "[SUGGESTION MODE:",
@@ -43,7 +43,7 @@ _SIDE_CALLS = (
     "Generate a short kebab-case name",
 )
 _INTERRUPT = re.compile(r"\[Request interrupted by user( for tool use)?\]")
-_QUEUED = (
+_QUEUED_PROMPT = (
     "The user sent a new message while you were working:\n",
     "\n\nIMPORTANT: After completing your current task",
 )
@@ -61,7 +61,7 @@ MAX_COMMAND_CHARACTERS = 500
 
 
 def user_events(texts: Sequence[str]) -> list[Event]:
-    """Return the user's input in the texts between two responses, in order."""
+    """Return the user's input between two responses, in order."""
     events: list[Event] = []
     is_expansion = False
     for text in texts:
@@ -79,7 +79,7 @@ def user_events(texts: Sequence[str]) -> list[Event]:
 
 
 def _append(events: list[Event], text_events: list[Event]) -> None:
-    """Append events; a command's output is merged into the command."""
+    """Append events. A command's output is merged into the command."""
     for kind, data in text_events:
         if kind != "output":
             events.append((kind, data))
@@ -88,12 +88,12 @@ def _append(events: list[Event], text_events: list[Event]) -> None:
 
 
 def _read_text(text: str) -> tuple[list[Event], bool]:
-    """Return a text's events, and whether the next text is a slash command's prompt."""
+    """Return a message's events, and whether the next message is a slash command's prompt."""
     queued = queued_prompts(text)
-    for opening, closing in _ADDED_SPANS:
+    for opening, closing in _INJECTED_SPANS:
         text = _without_spans(text, opening, closing)
     text = text.strip()
-    if queued or not text or _is_added(text):
+    if queued or not text or _is_injected(text):
         return queued, False
     if text.startswith(("<command-message>", "<command-name>")):
         return _slash_command(text), text.startswith("<command-message>")
@@ -105,7 +105,7 @@ def _read_text(text: str) -> tuple[list[Event], bool]:
 
 def queued_prompts(text: str) -> list[Event]:
     """Extract a prompt that the user sent while the agent was working."""
-    opening, closing = _QUEUED
+    opening, closing = _QUEUED_PROMPT
     start = 0 if text.removeprefix("<system-reminder>\n").startswith(opening) else text.find(f"\n{opening}")
     prompt = _between(text[start:], opening, closing) if start >= 0 else None
     return [("prompt", {"text": prompt.strip()})] if prompt else []
@@ -119,10 +119,10 @@ def _between(text: str, opening: str, closing: str) -> str | None:
 
 
 def _without_spans(text: str, opening: str, closing: str) -> str:
-    """Return the text outside of spans, which can be nested."""
+    """Return the text without the spans between two tags, which can be nested."""
     text = text.strip()
     if text.startswith(opening) and text.endswith(closing):
-        return ""  # A file in the text can contain these tags, too.
+        return ""  # The text can include a file that contains these tags.
     outside, depth, position = [], 0, 0
     for match in re.finditer(f"{opening}|{closing}", text):
         if not depth:
@@ -132,15 +132,15 @@ def _without_spans(text: str, opening: str, closing: str) -> str:
     return "".join(outside) + (opening if depth else "") + text[position:]
 
 
-def _is_added(text: str) -> bool:
-    """Return whether the program wrote the text."""
+def _is_injected(text: str) -> bool:
+    """Return whether the CLI injected the text."""
     return (
-        text in _ADDED_TEXTS
+        text in _INJECTED_TEXTS
         or is_summary(text)
         or is_side_call(text)
-        or text.startswith(_ADDED_START)
-        or _ADDED_TAG.match(text) is not None
-        or text.startswith(tuple(opening for opening, _ in _ADDED_SPANS))
+        or text.startswith(_INJECTED_START)
+        or _INJECTED_TAG.match(text) is not None
+        or text.startswith(tuple(opening for opening, _ in _INJECTED_SPANS))
     )
 
 
@@ -156,7 +156,7 @@ def _slash_command(text: str) -> list[Event]:
     name = _between(text, "<command-name>", "</command-name>")
     arguments = _between(text, "<command-args>", "</command-args>") or ""
     command = f"/{(name or '').strip().removeprefix('/')} {arguments.strip()}".rstrip()
-    preview = shortened(command, MAX_COMMAND_CHARACTERS)
+    preview = mask_and_truncate(command, MAX_COMMAND_CHARACTERS)
     data = {"toolName": "SlashCommand", "inputPreview": preview, "human": True}
     return [("tool_intent", data)] if name else []
 
@@ -189,7 +189,7 @@ def _interrupt(text: str) -> list[Event] | None:
     return [("interrupt", {"variant": variant, "subtype": subtype})]
 
 
-# By the start of the text. A reader returns None for a text in a different format.
+# By prefix. A reader returns None if the text has a different format.
 _READERS: tuple[tuple[str, Callable[[str], list[Event] | None]], ...] = (
     ("<bash-input>", _bash_input),
     ("<bash-stdout>", _bash_output),
@@ -199,7 +199,7 @@ _READERS: tuple[tuple[str, Callable[[str], list[Event] | None]], ...] = (
 
 
 def file_updates(text: str) -> Iterator[FileUpdate]:
-    """Yield updates of files that the user attached or changed."""
+    """Yield updates for files that the user attached or changed."""
     for match in _READ_CALL.finditer(text):
         content = read_numbered_lines(text[match.end() :], is_truncated=match[2] != "}")
         if content is not None:

@@ -1,4 +1,4 @@
-"""Codex's user messages: the user's input, and texts added by the program (verified with 0.169.0)."""
+"""Codex's user messages: the user's input, and text injected by the CLI (verified with 0.169.0)."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rules.agents.model_apis.turns import IMAGE
 from rules.agents.values import Event
 
-# The start of the text that represents an encrypted summary.
+# Prefix of the text that represents an encrypted summary.
 COMPACTED = "<compaction>"
 _SUMMARY = (
     "Another language model started to solve this problem and produced a summary of its thinking process"
@@ -16,8 +16,8 @@ _REQUEST = "## My request for Codex:"
 _IDE_CONTEXT = "# Context from my IDE setup:"
 _INTERRUPT = "<turn_aborted>"
 _IMAGE_TAG = re.compile(r"</?image\b[^>]{0,1000}>")
-# Codex wraps the texts that it adds in tags. Their names contain an underscore or are listed here.
-_ADDED = re.compile(r"<(\w{1,40}_\w{1,40}|skill|tools|goal|memory)(?:\s[^>]{0,1000})?>")
+# Codex wraps injected text in tags. Their names contain an underscore or are listed here.
+_INJECTED = re.compile(r"<(\w{1,40}_\w{1,40}|skill|tools|goal|memory)(?:\s[^>]{0,1000})?>")
 _INSTRUCTIONS = "# AGENTS.md instructions"
 _SHELL = "<user_shell_command>"
 _SHELL_RESULT = re.compile(
@@ -26,9 +26,9 @@ _SHELL_RESULT = re.compile(
 
 
 def user_events(texts: Sequence[str]) -> list[Event]:
-    """Return the user's input in the texts between two responses, in order.
+    """Return the user's input between two responses, in order.
 
-    Texts before a summary were recorded before the conversation was compacted.
+    Input before a summary was recorded before the conversation was compacted.
     """
     summaries = [number for number, text in enumerate(texts) if is_summary(text)]
     events: list[Event] = []
@@ -63,7 +63,7 @@ def _read(text: str) -> Event | None:
         return _shell_command(text)
     if text.startswith(_INTERRUPT):
         return "interrupt", {"variant": "generation", "subtype": "generation"}
-    if _is_added(text):
+    if _is_injected(text):
         return None
     if text.startswith(_IDE_CONTEXT):
         text = text.partition(_REQUEST)[2].strip()
@@ -71,7 +71,7 @@ def _read(text: str) -> Event | None:
 
 
 def _shell_command(text: str) -> Event | None:
-    """Return a command that the user ran, with its output."""
+    """Return a command that the user ran, including its output."""
     result = _SHELL_RESULT.search(text)
     if result is None:
         return None
@@ -85,8 +85,8 @@ def _shell_command(text: str) -> Event | None:
     }
 
 
-def _is_added(text: str) -> bool:
-    tag = _ADDED.match(text)
+def _is_injected(text: str) -> bool:
+    tag = _INJECTED.match(text)
     return (
         is_side_call(text)
         or text.startswith(_INSTRUCTIONS)

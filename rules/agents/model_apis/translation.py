@@ -1,4 +1,4 @@
-"""OpenAI's requests, translated to Anthropic's Messages."""
+"""Translate OpenAI's requests to Anthropic's Messages."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, overload
@@ -7,11 +7,11 @@ from rules.agents.model_apis.turns import IMAGE
 from rules.events.envelopes import field, text
 
 JsonObject = dict[str, Any]
-_TEXTS = frozenset({"text", "input_text", "output_text", "refusal"})
+_TEXT_TYPES = frozenset({"text", "input_text", "output_text", "refusal"})
 
 
 class TranslatedMessages(Sequence[JsonObject]):
-    """A conversation's messages, each translated when it is read."""
+    """A conversation's messages, translated lazily."""
 
     def __init__(self, elements: Sequence[Any], translate: Callable[[Any], JsonObject]):
         self._elements = elements
@@ -35,7 +35,7 @@ class TranslatedMessages(Sequence[JsonObject]):
 def messages_body(
     messages: Sequence[JsonObject], instructions: Any, has_tools: bool, max_tokens: Any
 ) -> dict[str, Any]:
-    """Return the fields of a request's body that are read."""
+    """Build a Messages request body with the fields that are read."""
     return {
         "system": instructions,
         "messages": messages,
@@ -45,7 +45,7 @@ def messages_body(
 
 
 def content_blocks(content: Any) -> list[JsonObject]:
-    """Return the blocks of a message's content: a string, or parts of several types."""
+    """Convert a message's content, a string or a list of parts, to blocks."""
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     return [block for part in parts if (block := _block(part)) is not None]
 
@@ -54,7 +54,7 @@ def _block(part: Any) -> JsonObject | None:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     kind = text(field(part, "type"))
-    if kind in _TEXTS:
+    if kind in _TEXT_TYPES:
         content = text(field(part, "text")) or text(field(part, "refusal"))
         return {"type": "text", "text": content} if content else None
     return {"type": "text", "text": IMAGE} if "image" in (kind or "") else None
