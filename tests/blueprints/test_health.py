@@ -58,7 +58,7 @@ def test_the_service_is_not_ready_without_a_writable_store(get_ready, store_in, 
 def test_readiness_is_checked_at_most_once_per_second(app, anonymous, monkeypatch):
     checks, checker = [], readiness.Readiness(app.extensions["storage"])
     monkeypatch.setitem(app.extensions, "readiness", checker)
-    monkeypatch.setattr(checker, "_check", lambda deep: checks.append(1) or READY)
+    monkeypatch.setattr(checker, "_check_components", lambda deep: checks.append(1) or READY)
     assert {anonymous.get("/v1/ready").status_code for _ in range(20)} == {200}
     assert len(checks) == 1
 
