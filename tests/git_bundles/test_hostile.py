@@ -103,7 +103,7 @@ CASES = {
     "zip archive": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
     "no end of the header": (b"# v2 git bundle\n" + b"a" * 100_000, HEADER),
     "endless header": (b"# v2 git bundle\n" + (b"0" * 40 + b" refs/heads/a\n") * 10_000, HEADER),
-    "no reference": (header(), "The bundle must have"),
+    "no reference": (header(), "The bundle must contain"),
     "no pack": (header(b"0" * 40 + b" HEAD"), DAMAGED),
     "damaged reference": (header(b"xyz HEAD"), HEADER),
     "unknown capability": (header(b"@object-format=sha256", b"0" * 40 + b" HEAD"), "The bundle's format"),
@@ -130,11 +130,11 @@ CASES = {
     "missing tree": ((pack := Pack()).bundle(pack.add_commit(b"\1" * 20)), LACKS),
     "file as a folder": (
         with_tree(("40000", b"a", object_name(BLOB, b"x")), objects=[(BLOB, b"x")]),
-        "An object in the bundle has a different type",
+        "An object in the bundle has an unexpected type",
     ),
     "head is a file": (
         (pack := Pack()).bundle(pack.add_object(BLOB, b"x")),
-        "An object in the bundle has a different",
+        "An object in the bundle has an unexpected",
     ),
     "damaged commit": ((pack := Pack()).bundle(pack.add_object(COMMIT, b"x")), "A commit or a tag"),
     "damaged folder": ((pack := Pack()) and bundle_of_tree(pack, pack.add_object(TREE, b"1")), "A folder in"),

@@ -111,7 +111,7 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     assert re.search("error email: .*Connection refused. Check SMTP_URL.", output)
     assert "error rate limits: The store does not respond" in output
     assert "warning disk of the bundles: Only" in output
-    assert re.search(r"error migrations: \d+ missing. Run `flask db upgrade`.", output)
+    assert re.search(r"error migrations: \d+ pending. Run `flask db upgrade`.", output)
     (tmp_path / "file").touch()
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
