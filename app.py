@@ -13,7 +13,7 @@ import config
 import models
 from access import concurrency, rate_limits
 from blueprints import IdConverter, release_connection
-from blueprints.operations import operations_of
+from blueprints.operations import map_operations
 from storage import build_storage
 from web import cors, error_handlers, log_format, unknown_names
 from web.access_log import RequestLog
@@ -96,12 +96,12 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.register_blueprint(import_module("blueprints.docs").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
     app.register_blueprint(import_module("oidc").blp)
-    # Records model calls. Without `rules.agents`, calls are only forwarded.
+    # Needed to record model calls. Without `rules.agents`, the proxy only forwards them.
     app.extensions["dialects"] = import_module("rules.agents.dialects").DIALECTS
     error_handlers.register(app)
-    # Outermost, to measure the whole response.
+    # Must be the outermost middleware to measure the whole response.
     measure = _register_metrics(app)
-    app.wsgi_app = RequestLog(app.wsgi_app, operations_of(app), measure)  # type: ignore[method-assign]
+    app.wsgi_app = RequestLog(app.wsgi_app, map_operations(app), measure)  # type: ignore[method-assign]
     return app
 
 

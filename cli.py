@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 
 import migrations
 from delivery.worker import Worker
-from errors import ApiError, conflict_of, first_line
+from errors import ApiError, conflict_for, first_line
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
 from models.ledger import audit
 from ops import admin, backup, cohort_table, doctor, seal_check, session_import
@@ -25,7 +25,7 @@ from rules.integrity import anchors
 from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
 from schemas.fields import Email, Line
-from web.log_masking import masked
+from web.log_masking import mask_secrets
 
 PROGRESS_STEP_BYTES = 65_536
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -35,7 +35,7 @@ ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find
 
 
 class Group(AppGroup):
-    """Commands that report an API or database error in one sentence, without a traceback."""
+    """Commands that report an API or database error as one message, without a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -43,7 +43,7 @@ class Group(AppGroup):
         except ApiError as error:
             message = error.message
         except peewee.IntegrityError as error:
-            message = conflict_of(error).message
+            message = conflict_for(error).message
         except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
             advice = "Check DATABASE_URL and run `flask db upgrade`."
             message = f"The database is not usable: {first_line(error)}. {advice}"
@@ -52,7 +52,7 @@ class Group(AppGroup):
 
 database = Group("db", help="Manage the database schema.")
 orgs = Group("org", help="Manage organizations.")
-persons = Group("person", help="Manage an organization's people.")
+people = Group("person", help="Manage an organization's people.")
 tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
@@ -60,7 +60,7 @@ deliveries = Group("deliveries", help="Manage messages to candidates.")
 audits = Group("audit", help="Verify the audit log.")
 seals = Group("seals", help="Verify session and organization seals.")
 retention = Group("retention", help="Erase candidates' data after their retention period.")
-GROUPS = (database, orgs, persons, tokens, library, sessions, deliveries, audits, seals, retention)
+GROUPS = (database, orgs, people, tokens, library, sessions, deliveries, audits, seals, retention)
 
 
 def register(commands: click.Group) -> None:
@@ -69,7 +69,7 @@ def register(commands: click.Group) -> None:
 
 
 class Field(click.ParamType):
-    """An argument that is validated like a field of the API."""
+    """An argument that is validated like an API field."""
 
     name = "text"
 
@@ -123,7 +123,7 @@ def list_orgs() -> None:
 @orgs.command("show")
 @ORGANIZATION
 def show_org(organization: Organization) -> None:
-    """Show an organization (id or name) and its tokens."""
+    """Show an organization (by id or name) and its tokens."""
     click.echo(_organization_line(organization))
     _echo_tokens(organization, indent="  ")
 
@@ -154,7 +154,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
         click.echo("No effect: the self_hosted plan needs no subscription. Change the plan first.", err=True)
 
 
-@persons.command("create")
+@people.command("create")
 @ORGANIZATION
 @click.argument("email", type=EMAIL)
 @click.option("--name", required=True, type=NAME, help="Name, shown with scores and decisions.")
@@ -165,9 +165,9 @@ def create_person(organization: Organization, email: str, name: str, role: str) 
     click.echo(f"Added {person.name} as {role}. For a token, run `flask token create ORG --person {email}`.")
 
 
-@persons.command("list")
+@people.command("list")
 @ORGANIZATION
-def list_persons(organization: Organization) -> None:
+def list_people(organization: Organization) -> None:
     """List an organization's people with their roles."""
     for person in User.of(organization.id).order_by(User.created_at, User.id):
         state = "active" if person.active else "inactive"
@@ -241,7 +241,7 @@ def import_sessions(
 @sessions.command("rederive")
 @ASSESSMENT(help="Recompute only this assessment's sessions.")
 def rederive_sessions(assessment: Assessment | None) -> None:
-    """Recompute closed sessions' metrics from their events and print the changes."""
+    """Recompute the metrics of closed sessions from their events and print the changes."""
     closed = Session.select().where(Session.closed_at.is_null(False)).order_by(Session.id)
     if assessment:
         closed = closed.where(Session.assessment == assessment)
@@ -256,7 +256,7 @@ def rederive_sessions(assessment: Assessment | None) -> None:
 @deliveries.command("bounce")
 @click.argument("address")
 def bounce(address: str) -> None:
-    """Mark invitations to an address as failed and stop reminders to it."""
+    """Mark invitations to an address as failed and stop sending it reminders."""
     click.echo(f"Marked {admin.mark_bounced(address)} candidate keys with this address.")
 
 
@@ -305,8 +305,8 @@ def verify_seals(file: Path | None) -> None:
 @retention.command("run")
 @click.option("--apply", is_flag=True, help="Erase the data. Default: only list the candidates.")
 def run_retention(apply: bool) -> None:
-    """List candidates whose retention period has ended, or erase their data, as the worker does daily."""
-    failed: list[Any] = []
+    """List candidates whose retention period has ended; with --apply, erase their data. The worker does this daily."""
+    remaining: list[Any] = []
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
         days, overdue = organization.retention_days, list(privacy.overdue(organization))
         click.echo(f"{organization.name}, retention {days} days: {len(overdue)} overdue")
@@ -314,9 +314,9 @@ def run_retention(apply: bool) -> None:
             click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
         if apply:
             privacy.erase_overdue(organization, audit.COMMAND, waits=False)
-            failed += list(privacy.overdue(organization))
-    if failed:
-        ids = ", ".join(str(key.id) for key in failed)
+            remaining += list(privacy.overdue(organization))
+    if remaining:
+        ids = ", ".join(str(key.id) for key in remaining)
         raise click.ClickException(f"Not erased: {ids}. Resolve the errors in the log, then run this again.")
     click.echo("Erased." if apply else "Nothing was erased. Run with `--apply` to erase the data.")
 
@@ -335,7 +335,7 @@ def run_backup(file: Path, overwrite: bool) -> None:
 
 @click.command("restore")
 @click.argument("file", type=FILE)
-@click.option("--overwrite", is_flag=True, help="Replace existing data, which is lost.")
+@click.option("--overwrite", is_flag=True, help="Overwrite existing data.")
 @with_appcontext
 def run_restore(file: Path, overwrite: bool) -> None:
     """Restore a backup and apply missing migrations (SQLite only). Stop the web process and the worker first."""
@@ -367,7 +367,7 @@ def run_doctor() -> None:
     """Check this installation; exit with status 1 on an error. Sends no email."""
     states = set()
     for state, part, message in doctor.examine(current_app.config, current_app.extensions["storage"]):
-        click.echo(masked(f"{state:8}{part}: {message}"))
+        click.echo(mask_secrets(f"{state:8}{part}: {message}"))
         states.add(state)
     if doctor.ERROR in states:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""All settings, read once from the environment. The service does not start with an invalid one."""
+"""All settings, read once from the environment. An invalid setting prevents the service from starting."""
 
 import os
 import re
@@ -22,10 +22,10 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 
 
 class InvalidSetting(ValueError):
-    """A setting's value is invalid; the message names the setting and the expected value."""
+    """A setting is invalid. The message names the setting and the expected value."""
 
 
-# Each parser returns the value or raises ValueError with the message's part after "expected".
+# Each parser returns the value, or raises ValueError with the expected value, which ends the error message.
 
 
 def http_url(value: str) -> str:
@@ -48,14 +48,14 @@ def database_url(value: str) -> str:
     return value
 
 
-def checked(check: Callable[[str], Any], value: str) -> str:
+def validate(check: Callable[[str], Any], value: str) -> str:
     """Return the value unless `check` raises ValueError."""
     check(value)
     return value
 
 
 def provider_url(value: str) -> str:
-    # Some tools expect the version in the base URL, others add it.
+    # Some tools include the version in the base URL; others add it themselves.
     return http_url(value).removesuffix("/v1")
 
 
@@ -149,7 +149,7 @@ def rate(value: str) -> str:
     from limits import parse_many
 
     try:
-        (_,) = parse_many(value)  # the service would apply only one of several rates
+        (_,) = parse_many(value)  # the service would enforce only one of several rates
     except ValueError:
         raise ValueError("a single rate such as 600 per minute") from None
     return value
@@ -169,8 +169,8 @@ def metrics_token(value: str) -> str:
     return value
 
 
-def _setting(default: Any, sentence: str, parse: Callable[[str], Any]) -> Any:
-    return field(default=default, metadata={"sentence": sentence, "parse": parse})
+def _setting(default: Any, description: str, parse: Callable[[str], Any]) -> Any:
+    return field(default=default, metadata={"description": description, "parse": parse})
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,11 @@ class Config:
     )
     smtp_url: str | None = _setting(
         None,
-        "Email server, smtp://user:password@host:587 or smtps://host:465. Unset saves emails as files.",
-        partial(checked, parse_smtp_url),
+        "Email server, smtp://user:password@host:587 or smtps://host:465. If unset, emails are saved as files.",
+        partial(validate, parse_smtp_url),
     )
     mail_from: str = _setting(
-        "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(checked, parse_sender)
+        "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(validate, parse_sender)
     )
     mail_folder: Path = _setting(
         Path("var/mail"), "Folder for emails (.eml files) if SMTP_URL is not set.", Path
@@ -203,11 +203,11 @@ class Config:
         None, "URL of your terms for candidates, linked in the disclosure.", http_url
     )
     webhook_allowed_networks: tuple[Network, ...] | None = _setting(
-        None, "Private networks that webhooks may reach, such as 10.0.0.0/8; none by default.", networks
+        None, "Private networks that webhooks can reach, such as 10.0.0.0/8; none by default.", networks
     )
     worker_senders: int = _setting(
         4,
-        "Maximum emails, and webhooks, that one worker sends concurrently. One organization can use all but one.",
+        "Maximum concurrent emails, and maximum concurrent webhooks, per worker. One organization can use all but one.",
         positive,
     )
     bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
@@ -215,13 +215,13 @@ class Config:
     s3_endpoint_url: str | None = _setting(None, "URL of the store if it is not Amazon S3.", http_url)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
     s3_access_key_id: str | None = _setting(
-        None, "Access key for the store. Unset uses the machine's credentials.", secret
+        None, "Access key for the store. If unset, the machine's credentials are used.", secret
     )
     s3_secret_access_key: str | None = _setting(None, "Secret key for S3_ACCESS_KEY_ID.", secret)
     s3_prefix: str | None = _setting(None, "Prefix of all object names in the bucket.", str)
     client_install: str | None = _setting(
         None,
-        "Command that installs the candidate client, shown to candidates. Unset hides the client.",
+        "Command that installs the candidate client, shown to candidates. If unset, the client is hidden.",
         one_line,
     )
     client_min_version: str | None = _setting(
@@ -236,26 +236,26 @@ class Config:
         "https://api.anthropic.com", "Base URL that Claude Code's calls are forwarded to.", provider_url
     )
     anthropic_api_key: str | None = _setting(
-        None, "Anthropic API key for candidates' sessions. Unset disables Claude Code.", secret
+        None, "Anthropic API key for candidates' sessions. If unset, Claude Code is disabled.", secret
     )
     openai_base_url: str = _setting(
         "https://api.openai.com", "Base URL that Codex's calls are forwarded to.", provider_url
     )
     openai_api_key: str | None = _setting(
-        None, "OpenAI API key for candidates' sessions. Unset disables Codex.", secret
+        None, "OpenAI API key for candidates' sessions. If unset, Codex is disabled.", secret
     )
     session_max_bytes: int = _setting(
         DEFAULT_QUOTA.max_bytes,
-        "Maximum bytes of events and bundles that one session stores. More are rejected.",
+        "Maximum bytes of events and bundles stored per session. More are rejected.",
         positive,
     )
     session_max_events: int = _setting(
-        DEFAULT_QUOTA.max_events, "Maximum events that one session stores. More are rejected.", positive
+        DEFAULT_QUOTA.max_events, "Maximum events stored per session. More are rejected.", positive
     )
-    web_threads: int = _setting(8, "Number of requests that one web process serves concurrently.", positive)
+    web_threads: int = _setting(8, "Maximum concurrent requests per web process.", positive)
     proxy_streams: int = _setting(
         4,
-        "Maximum model calls that one web process forwards concurrently; must be less than WEB_THREADS.",
+        "Maximum concurrent model calls per web process; must be less than WEB_THREADS.",
         positive,
     )
     proxy_streams_per_key: int = _setting(
@@ -266,10 +266,10 @@ class Config:
     session_default_budget_usd: Decimal = _setting(
         Decimal(10), "Default model budget per session in USD; 0 for no limit.", dollars
     )
-    ratelimit_enabled: bool = _setting(True, "Enforces rate limits: true or false.", boolean)
+    ratelimit_enabled: bool = _setting(True, "Enforce rate limits: true or false.", boolean)
     ratelimit_storage_url: str | None = _setting(
         None,
-        "Valkey or Redis for shared rate limits, redis://host:6379. Unset counts per process.",
+        "Valkey or Redis for shared rate limits, redis://host:6379. If unset, each process counts separately.",
         redis_url,
     )
     ratelimit_default: str = _setting(
@@ -294,16 +294,18 @@ class Config:
         rate,
     )
     oidc_issuer: str | None = _setting(
-        None, "OpenID provider's issuer URL. Unset disables single sign-on.", http_url
+        None, "OpenID provider's issuer URL. If unset, single sign-on is disabled.", http_url
     )
     oidc_client_id: str | None = _setting(None, "Client ID at the OpenID provider.", secret)
     oidc_client_secret: str | None = _setting(None, "Client secret for OIDC_CLIENT_ID.", secret)
     oidc_allowed_domains: tuple[str, ...] | None = _setting(
-        None, "Email domains that can sign in with OpenID, separated by commas. Unset allows all.", domains
+        None,
+        "Email domains that can sign in with OpenID, separated by commas. If unset, all are allowed.",
+        domains,
     )
     cors_origins: tuple[str, ...] | None = _setting(
         None,
-        "Origins of web pages that may call the API, such as https://app.example.com, separated by commas.",
+        "Origins of web pages that can call the API, such as https://app.example.com, separated by commas.",
         origins,
     )
     trusted_proxies: int = _setting(
@@ -323,7 +325,9 @@ class Config:
         parse_keys,
     )
     metrics_token: str | None = _setting(
-        None, "Bearer token for GET /metrics, at least 16 characters. Unset disables /metrics.", metrics_token
+        None,
+        "Bearer token for GET /metrics, at least 16 characters. If unset, /metrics is disabled.",
+        metrics_token,
     )
 
 
@@ -332,8 +336,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     values = {}
     for setting in fields(Config):
         name = setting.name.upper()
-        if text := environment.get(name, "").strip():
-            values[setting.name] = parse(name, text, setting.metadata["parse"])
+        if value := environment.get(name, "").strip():
+            values[setting.name] = parse(name, value, setting.metadata["parse"])
     if "seal_keys" not in values and (keys := _read_seal_keys(Config(**values))):
         values["seal_keys"] = keys
     settings = Config(**values)
@@ -343,8 +347,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
     oidc = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
     if any(oidc) and not all(oidc):
-        sentence = "OIDC_ISSUER is invalid: expected OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too, or none."
-        raise InvalidSetting(sentence)
+        message = "OIDC_ISSUER is invalid: expected OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too, or none."
+        raise InvalidSetting(message)
     return settings
 
 
@@ -373,9 +377,9 @@ def load_or_exit() -> Config:
         sys.exit(str(error))
 
 
-def parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
+def parse(name: str, value: str, parser: Callable[[str], Any]) -> Any:
     """Parse a setting's value. Raises InvalidSetting."""
     try:
-        return parser(text)
+        return parser(value)
     except ValueError as error:
         raise InvalidSetting(f"{name} is invalid: expected {error}.") from None

@@ -12,7 +12,7 @@ log = logging.getLogger("proofstone")
 
 
 class ApiError(HTTPException):
-    """An error response: `code` is the HTTP status, `reason` the machine code, `message` the text for people."""
+    """An error response: `code` is the HTTP status, `reason` the machine-readable code, `message` is for people."""
 
     code = 400
     reason = "bad_request"
@@ -55,7 +55,7 @@ UnknownParameter = _error(400, "unknown_parameter", "Unknown query parameter.")
 ReadOnlyField = _error(400, "read_only_field", "This request cannot change `status`. Omit read-only fields.")
 TooManyValues = _error(400, "too_many_values", "The JSON has too many values.")
 BatchTooLarge = _error(400, "batch_too_large", "The batch has too many entries.")
-InvalidTelemetry = _error(400, "invalid_telemetry", "The body is not a valid OTLP request for logs.")
+InvalidTelemetry = _error(400, "invalid_telemetry", "The body is not a valid OTLP logs request.")
 Incomplete = _error(400, "incomplete", "The body ended before its Content-Length. Nothing was stored.")
 NotFound = _error(404, "not_found", "Not found.")  # also for another organization's rows (R2)
 LengthRequired = _error(411, "length_required", "The upload requires the `Content-Length` header.")
@@ -95,7 +95,9 @@ InProgress = _error(
 )
 
 # People
-DuplicatePerson = _error(409, "duplicate_person", "The organization already has a person with this address.")
+DuplicatePerson = _error(
+    409, "duplicate_person", "The organization already has a person with this email address."
+)
 LastAdmin = _error(
     409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
@@ -107,7 +109,9 @@ AlreadyStarted = _error(
 )
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
-RubricChanged = _error(409, "rubric_changed", "The rubric has changed. Get it and score by the new criteria.")
+RubricChanged = _error(
+    409, "rubric_changed", "The rubric has changed. Get it and score with the new criteria."
+)
 ScoreChanged = _error(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
 Conflict = _error(409, "conflict", "The request conflicts with the stored state.")
 
@@ -119,12 +123,12 @@ KeyExpired = _error(410, "key_expired", "This candidate key has expired. Ask the
 DuplicateCandidates = _error(
     409,
     "duplicate_candidates",
-    "Some addresses already have an open key for this assessment, or appear twice. No key was generated.",
+    "Some email addresses already have an open key for this assessment, or appear twice. No key was generated.",
 )
 DuplicateExternalId = _error(
     409,
     "duplicate_external_id",
-    "Another candidate of this assessment has this `externalId`, or it appears twice. Nothing was stored.",
+    "Another candidate for this assessment has this `externalId`, or it appears twice. Nothing was stored.",
 )
 KeyRedeemed = _error(409, "key_redeemed", "This key has been redeemed. Its expiry no longer applies.")
 KeyNotExpired = _error(409, "not_expired", "This key has not expired. Extend it instead.")
@@ -145,8 +149,8 @@ DisclosureOutdated = _error(
 AlreadyRedeemed = _error(
     409,
     "already_redeemed",
-    "This key has already started a session. If you changed computers or lost your workspace, "
-    "ask the hiring team to allow one more start.",
+    "This key has already started a session. If you switched computers or lost your workspace, "
+    "ask the hiring team to allow another start.",
 )
 NotRedeemed = _error(409, "not_redeemed", "This key has not been redeemed. Start the session first.")
 SessionClosed = _error(409, "session_closed", "This session is closed.")
@@ -184,7 +188,7 @@ TooManyWebhooks = _error(
     409, "too_many_webhooks", "The organization has the maximum number of webhooks. Delete one first."
 )
 
-# The service: the request can be retried
+# Availability: the request can be retried
 Unavailable = _error(503, "unavailable", "The database is unreachable. Retry in a few seconds.", 2)
 Busy = _error(503, "unavailable", "The database is busy. Retry in a few seconds.", 2)
 
@@ -244,7 +248,7 @@ class MetricsTokenRequired(Unauthenticated):
 
 
 class SubscriptionRequired(ApiError):
-    """402: the subscription does not allow new work; `reason` says why (R11)."""
+    """402: the subscription does not allow new work. `reason` is the cause (R11)."""
 
     code = 402
     reason = "subscription_inactive"
@@ -260,7 +264,7 @@ class SubscriptionRequired(ApiError):
 
 
 OTHER_HTTP_ERROR = "http_error"
-# Errors that Flask, Werkzeug and gunicorn raise, by status.
+# Codes and messages of Flask's, Werkzeug's and gunicorn's errors, by status.
 HTTP_ERRORS = {
     400: ("bad_request", "The request is malformed."),
     404: (NotFound.reason, NotFound.message),
@@ -275,8 +279,8 @@ HTTP_ERRORS = {
 }
 
 
-def response_of(error: HTTPException) -> tuple[dict, int, list]:
-    """Return body, status and headers for an HTTP error (R26)."""
+def build_response(error: HTTPException) -> tuple[dict, int, list]:
+    """Build the body, status and headers for an HTTP error (R26)."""
     if isinstance(error, ApiError):
         return error.payload, error.code, error.get_headers()
     status = error.code or 500
@@ -308,27 +312,27 @@ CONNECTION_ERRORS = (peewee.OperationalError, peewee.InterfaceError, MaxConnecti
 
 
 def error_for(error: BaseException) -> type[ApiError] | None:
-    """Return the response to a database error, or None for a bug."""
-    # After SQLite has ended a transaction, its rollback fails and hides the reason.
-    if (context := error.__context__) and (of_context := error_for(context)):
-        return of_context
+    """Return the error response for a database error, or None if it is a bug."""
+    # If SQLite has already ended the transaction, the rollback fails and hides the cause.
+    if (context := error.__context__) and (context_response := error_for(context)):
+        return context_response
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         return SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(code & 0xFF)
-    by_state = POSTGRES_ERRORS.get(sqlstate(error) or "")
+    by_sqlstate = POSTGRES_ERRORS.get(sqlstate(error) or "")
     # psycopg2 raises a plain DatabaseError if a connection breaks during a response.
-    is_connection = isinstance(error, CONNECTION_ERRORS) or type(error) is peewee.DatabaseError
-    return by_state or (Unavailable if is_connection else None)
+    is_connection_error = isinstance(error, CONNECTION_ERRORS) or type(error) is peewee.DatabaseError
+    return by_sqlstate or (Unavailable if is_connection_error else None)
 
 
-# Responses to violated unique constraints, declared with `add_index` (models/base.py). The keys are constraint names,
-# and for SQLite the columns.
+# Error responses for violated unique constraints, by constraint name, or by columns on SQLite. Models declare them with
+# `add_index` (models/base.py).
 CONFLICTS: dict[str, type[ApiError]] = {}
 
 
-def conflict_of(error: peewee.IntegrityError) -> type[ApiError]:
-    """Return the response to a violated constraint."""
+def conflict_for(error: peewee.IntegrityError) -> type[ApiError]:
+    """Return the error response for a violated constraint."""
     cause: Any = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         constraint = str(cause).removeprefix("UNIQUE constraint failed: ")
@@ -348,7 +352,7 @@ def first_line(error: BaseException) -> str:
 
 
 def response_to_database_error(error: BaseException) -> ApiError:
-    """Log a database error and return the response to it. Re-raises a bug."""
+    """Log a database error and return its error response. Re-raises a bug."""
     response = error_for(error)
     if response is None:
         raise error

@@ -10,19 +10,19 @@ from typing import Any
 from config import load_or_exit
 from rules.integrity.seal_keys import NO_SEAL_KEYS
 
-# An invalid setting stops the master once; otherwise it would restart failing workers forever.
+# Exit here on an invalid setting. Otherwise gunicorn would keep restarting failing workers.
 settings = load_or_exit()
 threads = settings.web_threads
 worker_class = "web.gunicorn_worker.WebWorker"
 logger_class = "web.gunicorn_worker.Log"
 
-# Seconds for requests to finish after SIGTERM. web/gunicorn_worker.py disconnects the remaining ones shortly before.
-# Platforms kill after 30 seconds or more, `docker stop` after 10 by default (use `-t 20`).
+# Seconds for requests to finish after SIGTERM. web/gunicorn_worker.py disconnects the remaining ones shortly before the
+# end. Platforms kill a process after 30 seconds or more, `docker stop` after 10 by default (use `-t 20`).
 graceful_timeout = 15
-# Longer than the usual proxy's idle timeout: the proxy must not write to a closed connection.
+# Must exceed the proxy's idle timeout, usually 60 seconds, so the proxy never writes to a closed connection.
 keepalive = 65
 
-# For `--access-logfile -`; the log is off by default. It omits the query, which may contain a key.
+# For `--access-logfile -`; the log is off by default. It omits the query, which can contain a key.
 access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(L)s'
 
 # Keep the heartbeat file in memory: on a busy disk, gunicorn would kill healthy workers.
@@ -49,7 +49,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Limit the memory that threads keep after large requests; only glibc has this option."""
+    """Limit the memory that threads keep after large requests. Only glibc supports this option."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 

@@ -1,6 +1,7 @@
 """Sign in with OpenID Connect: code flow with PKCE (docs/sign-in.md#openid-connect).
 
-Optional: delete this file with its line in app.py. Its libraries are imported at the first sign-in to save memory.
+Optional: to remove it, delete this file and its line in app.py. Its libraries are imported on the first sign-in to save
+memory.
 """
 
 import json
@@ -37,12 +38,12 @@ LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 blp = Blueprint("oidc", __name__)
-# Each issuer's metadata, or None after a failure, with the time at which the entry expires.
+# By issuer: its metadata, or None after a failure, and the entry's expiry.
 _cache: dict[str, tuple[dict[str, Any] | None, float]] = {}
 
 
 class Failure(Exception):
-    """A failed sign-in; the console explains the code."""
+    """A failed sign-in. The console displays a message for the code."""
 
     def __init__(self, code: str):
         super().__init__(code)
@@ -51,7 +52,7 @@ class Failure(Exception):
 
 @blp.get("/sign-in/oidc")
 def start() -> Response:
-    """Redirect to the provider. The cookie binds its response to this browser."""
+    """Redirect to the provider. A cookie binds the provider's response to this browser."""
     _require_configured()
     flow = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
     try:
@@ -69,7 +70,7 @@ def start() -> Response:
 
 @blp.get("/sign-in/oidc/callback")
 def callback() -> Response:
-    """Check the provider's response, and redirect to the console with a grant."""
+    """Verify the provider's response, and redirect to the console with a grant."""
     _require_configured()
     try:
         _count_attempt()
@@ -98,13 +99,13 @@ def _count_attempt() -> None:
 
 @blp.record_once
 def _limit_calls(state: Any) -> None:
-    """Limit the threads that wait for the provider to a quarter of the process's threads."""
+    """Allow at most a quarter of the process's threads to call the provider."""
     state.app.extensions["oidc_calls"] = BoundedSemaphore(max(1, state.app.config["WEB_THREADS"] // 4))
 
 
 @contextmanager
 def _call() -> Iterator[None]:
-    """Wait to call the provider. Raises Failure if too many threads are calling it."""
+    """Reserve one of the threads that can call the provider. Raises Failure if none is free."""
     release_connection()
     calls = current_app.extensions["oidc_calls"]
     if not calls.acquire(timeout=WAIT_SECONDS):
@@ -116,7 +117,7 @@ def _call() -> Iterator[None]:
 
 
 def _flow() -> dict[str, str]:
-    """Return this browser's state, nonce and verifier. Raises Failure if the response is for another request."""
+    """Return this browser's state, nonce and verifier. Raises Failure if the response belongs to another flow."""
     try:
         flow = _signer().loads(request.cookies.get(COOKIE, ""), max_age=FLOW_SECONDS)
     except BadSignature:
@@ -129,7 +130,7 @@ def _flow() -> dict[str, str]:
 
 
 def _verified_mailbox(flow: dict[str, str]) -> str:
-    """Return an active person's mailbox that the provider has verified. Raises Failure."""
+    """Return the mailbox that the provider has verified, if an active person has it. Raises Failure."""
     claims = _claims(flow)
     email = claims.get("email")
     if not isinstance(email, str) or claims.get("email_verified") is not True:
@@ -153,14 +154,14 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
 
     metadata = _metadata()
     try:
-        # The provider rejects a used code, and one without its verifier.
+        # The provider rejects a code that was used before or that is sent without its verifier.
         with _call():
             token = _client().fetch_token(
                 metadata["token_endpoint"],
                 code=request.args["code"],
                 code_verifier=flow["verifier"],
                 timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,  # the request has the client secret
+                allow_redirects=False,  # the request contains the client secret
             )
             keys = _read(metadata["jwks_uri"])
         decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
@@ -178,14 +179,14 @@ def _claims(flow: dict[str, str]) -> dict[str, Any]:
     except (requests.ConnectionError, requests.Timeout):
         raise Failure("oidc_unavailable") from None
     except Exception as error:
-        # The libraries can raise anything for a malicious response.
+        # A malicious response can make the libraries raise any exception.
         current_app.logger.warning("Signing in at the OpenID provider failed: %s", type(error).__name__)
         raise Failure("oidc_invalid") from None
     return decoded.claims
 
 
 def _metadata() -> dict[str, Any]:
-    """Return the provider's metadata, cached for METADATA_SECONDS, or a failure for FAILURE_SECONDS. Raises Failure."""
+    """Return the provider's metadata, cached for METADATA_SECONDS; failures are cached for FAILURE_SECONDS."""
     issuer = current_app.config["OIDC_ISSUER"]
     metadata, valid_until = _cache.get(issuer, (None, 0.0))
     if time.monotonic() >= valid_until:
@@ -213,13 +214,13 @@ def _read(url: str) -> Any:
     """Get JSON from the provider. Raises ValueError if it is too large or takes too long."""
     import requests
 
-    until = time.monotonic() + TOTAL_SECONDS
+    deadline = time.monotonic() + TOTAL_SECONDS
     body = b""
     with requests.get(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
         # read1 returns received bytes immediately; read would wait for a full chunk.
         while chunk := response.raw.read1(READ_BYTES, decode_content=True):
             body += chunk
-            if len(body) > MAX_RESPONSE_BYTES or time.monotonic() > until:
+            if len(body) > MAX_RESPONSE_BYTES or time.monotonic() > deadline:
                 raise ValueError("The provider's response is too large or too slow.")
     return json.loads(body)
 

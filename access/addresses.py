@@ -1,4 +1,4 @@
-"""Client networks, and a warning if all requests come from a proxy's address."""
+"""Client networks, and a warning if all requests come from one private address."""
 
 import ipaddress
 import logging
@@ -20,11 +20,11 @@ log = logging.getLogger("proofstone.rate_limits")
 MAX_CACHED = 10_000
 MIN_REQUESTS = 100
 UNKNOWN = "unknown"
-# An IPv6 subscriber has at least a /64, and often a /56 or /48. A wider network may belong to many subscribers, so it
-# has a larger allowance.
+# An IPv6 subscriber has at least a /64, and often a /56 or /48. A wider network can belong to many subscribers, so
+# its allowance is larger.
 IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))
 SOLE_ADDRESS = (
-    "All requests come from the private address %s. If it is a proxy's, set TRUSTED_PROXIES. "
+    "All requests come from the private address %s. If it belongs to a proxy, set TRUSTED_PROXIES. "
     "Otherwise all clients share one limit for invalid credentials."
 )
 
@@ -37,8 +37,8 @@ class Network(NamedTuple):
 
 
 @lru_cache(MAX_CACHED)
-def networks_of(address: str) -> tuple[Network, ...]:
-    """Return the networks that contain an address, narrowest first; an IPv4 address is its own network."""
+def get_networks(address: str) -> tuple[Network, ...]:
+    """Return the networks that contain an address, narrowest first. An IPv4 address is a network of one."""
     ip = _parse(address)
     if ip is None:
         return (Network(UNKNOWN, 1),)
@@ -52,7 +52,7 @@ def networks_of(address: str) -> tuple[Network, ...]:
 
 @lru_cache(MAX_CACHED)
 def is_private(address: str) -> bool:
-    """Return whether the address is not public; a Unix socket has no address."""
+    """Return whether the address is not public. A Unix socket has no address and counts as private."""
     ip = _parse(address)
     return ip is None or not ip.is_global
 
@@ -66,7 +66,7 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 
 
 class AddressMonitor:
-    """Report hourly, and log once, that all of this process's requests come from one private address."""
+    """Detects that all of this process's requests come from one private address. Reports it hourly and logs it once."""
 
     def __init__(self) -> None:
         self._hour: datetime | None = None
@@ -74,7 +74,7 @@ class AddressMonitor:
         self._has_warned = False
 
     def record(self, address: str) -> None:
-        """Count a request. Reports its address after MIN_REQUESTS, or SEVERAL for a second or a public address."""
+        """Count a request. Report the address after MIN_REQUESTS, or SEVERAL if it is public or not the only one."""
         hour = current_hour()
         if hour != self._hour:
             self._hour, self._first, self._requests, self._reported = hour, address, 0, ""
@@ -84,8 +84,8 @@ class AddressMonitor:
         if address != self._first or not is_private(address):
             self._report(SEVERAL)
         elif self._requests == MIN_REQUESTS:
-            # A proxy can send any text as the address.
-            name = networks_of(address)[0].name
+            # A proxy can send an arbitrary string as the address.
+            name = get_networks(address)[0].name
             self._report(name)
             if not self._has_warned:
                 log.warning(SOLE_ADDRESS, name)
@@ -93,7 +93,7 @@ class AddressMonitor:
 
     def _report(self, address: str) -> None:
         self._reported = address
-        with database_errors_ignored():
+        with ignore_database_errors():
             AccessHour.report_address(address)
 
 
@@ -106,7 +106,7 @@ def warn_at_start() -> None:
 
 
 @contextmanager
-def database_errors_ignored() -> Iterator[None]:
+def ignore_database_errors() -> Iterator[None]:
     """Let the request succeed even if the database is unavailable, full or read-only."""
     try:
         with db.atomic():

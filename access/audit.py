@@ -15,13 +15,13 @@ from web.access_log import current_id
 from web.unknown_names import known_fields
 
 
-def change(created: str | None = None, prepare: Callable | None = None) -> Callable:
-    """Run the view in a transaction, and record its change in the same transaction.
+def record_change(created: str | None = None, prepare: Callable | None = None) -> Callable:
+    """Run the view in a transaction that also records its change.
 
-    Goes directly above the function: the request body must be read before the transaction starts.
+    Apply it directly above the function, because the body must be read before the transaction starts.
 
-    created -- the result's field that contains the new row
-    prepare -- does slow work before the transaction; gets the path's ids, and its result is passed to the view as
+    created -- name of the result's field that contains the new row
+    prepare -- called with the path's ids before the transaction, for slow work; the view receives its result as
         `prepared`
     """
 
@@ -32,7 +32,7 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
             with db.atomic():
                 result = view(*args, **kwargs, **prepared)
                 subject = _subject(created, result[created].id) if created else _path_subject(kwargs)
-                AuditEntry.create(organization=caller.organization_id, **_columns(view), **subject)
+                AuditEntry.create(organization=caller.organization_id, **_build_columns(view), **subject)
             return result
 
         return wrapper
@@ -40,53 +40,55 @@ def change(created: str | None = None, prepare: Callable | None = None) -> Calla
     return decorate
 
 
-def change_by_verb(view: Callable) -> Callable:
-    """Pass the entry's columns as `audit_entry` to a view that records it in its own statement."""
+def prepare_entry(view: Callable) -> Callable:
+    """Pass the entry's columns to the view as `audit_entry`. The view records the entry in its own SQL statement."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs, audit_entry=_columns(view))
+        return view(*args, **kwargs, audit_entry=_build_columns(view))
 
     return wrapper
 
 
-def reading(view: Callable) -> Callable:
+def record_read(view: Callable) -> Callable:
     """Record that a reviewer read a candidate's data, before the response is sent."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = view(*args, **kwargs)
         if isinstance(caller, ApiToken):
-            AuditEntry.create(organization=caller.organization_id, **_columns(view), **_path_subject(kwargs))
+            AuditEntry.create(
+                organization=caller.organization_id, **_build_columns(view), **_path_subject(kwargs)
+            )
         return result
 
     return wrapper
 
 
 def record_candidate(key: Any, action: str) -> None:
-    """Record a candidate's action. Call it in the transaction of the change."""
+    """Record a candidate's action. Call it within the change's transaction."""
     subject = _subject("candidate", key.id)
     AuditEntry.record(key.organization_id, action, Actor.of(key), **subject, request_id=current_id())
 
 
-def _columns(view: Callable) -> dict[str, Any]:
+def _build_columns(view: Callable) -> dict[str, Any]:
     return {
         "action": camel(view.__name__),
         **{f"actor_{name}": value for name, value in Actor.of(caller)._asdict().items()},
         "body_fields": known_fields(),
-        **origin(),
+        **request_origin(),
     }
 
 
-def origin() -> dict[str, Any]:
+def request_origin() -> dict[str, Any]:
     """Return the columns for the client's address and the request ID."""
-    # A candidate's address is personal data, which this log could not erase.
+    # A candidate's address is personal data, and audit entries cannot be erased.
     address = None if isinstance(g.get("caller"), CandidateKey) else request.remote_addr
     return {"came_from": address, "request_id": current_id()}
 
 
 def _path_subject(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the subject that the path's last id names."""
+    """Return the object that the path's last id identifies."""
     ids = {name: value for name, value in kwargs.items() if isinstance(value, uuid.UUID)}
     if not ids:
         return {}

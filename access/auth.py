@@ -14,7 +14,7 @@ from access.concurrency import has_large_body
 from models import ApiToken, CandidateKey, SignIn
 from web.access_log import record_caller
 from web.json import reject_body
-from web.unknown_names import check_query, names_of
+from web.unknown_names import check_query, get_field_names
 
 # Maps each header to its lookup, which raises Unauthenticated. The first header that is present is used.
 Lookups = dict[str, Callable[[str], Any]]
@@ -68,14 +68,14 @@ def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LO
 
     scope -- `read`, `write`, or `admin`: admins, and service accounts with `write` (rules/roles.py)
 
-    Raises Unauthenticated; for API tokens also InsufficientScope and InsufficientRole. Then rejects or reports unknown
-    names, except in the candidates' operations (R35).
+    Raises Unauthenticated; for API tokens also InsufficientScope and InsufficientRole. Also rejects or reports unknown
+    names, except in candidates' operations (R35).
     """
 
     def decorate(view: Any) -> Callable:
         is_reported = getattr(view, "reports_ignored_fields", False)
         arguments = getattr(view, "arguments", {})
-        known = names_of(arguments["query"]) if "query" in arguments else []
+        known = get_field_names(arguments["query"]) if "query" in arguments else []
 
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -94,7 +94,8 @@ def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LO
 def checked_in_query(view: Callable) -> Callable:
     """Let the view check `presented_key()` in its own SQL statement.
 
-    The credential is checked before a large body is read, and when the view raises an error: 401 takes precedence (R5).
+    A large body is read only after the credential is checked. If the view raises an error, the credential is checked
+    first, because 401 takes precedence (R5).
     """
 
     @wraps(view)
@@ -138,11 +139,11 @@ def _look_up(kinds: type | UnionType, lookups: Lookups) -> Any:
         credential = request.headers.get(header)
         if credential is not None:
             return look_up(credential)
-    secret = console.presented_secret() if ApiToken in _each(kinds) else ""
+    secret = console.presented_secret() if ApiToken in _as_tuple(kinds) else ""
     return _sign_in(secret) if secret else None
 
 
-def _each(kinds: type | UnionType) -> tuple[Any, ...]:
+def _as_tuple(kinds: type | UnionType) -> tuple[Any, ...]:
     return get_args(kinds) or (kinds,)
 
 
@@ -150,27 +151,27 @@ _TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "psk_live_..."}
 _COOKIE = {"type": "apiKey", "in": "cookie", "name": console.COOKIE}
 _KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 _BEARER_KEY = {"type": "http", "scheme": "bearer", "bearerFormat": "PST-XXXX-XXXX"}
-_TOKEN_TEXT = "API token, from `flask token create` or `POST /v1/org/tokens`."
-_COOKIE_TEXT = (
-    "Console sign-in. Changes also require the headers that the console sends. Use a token in programs."
+_TOKEN_DESCRIPTION = "API token, from `flask token create` or `POST /v1/org/tokens`."
+_COOKIE_DESCRIPTION = (
+    "Console sign-in. Changes also require the headers that the console sends. Programs use a token instead."
 )
-_BEARER_KEY_TEXT = "Candidate key, for the model proxies, hooks and telemetry."
+_BEARER_KEY_DESCRIPTION = "Candidate key, for the model proxies, hooks and telemetry."
 SCHEMES = {
-    "reviewerToken": _TOKEN | {"description": _TOKEN_TEXT},
-    "signIn": _COOKIE | {"description": _COOKIE_TEXT},
+    "reviewerToken": _TOKEN | {"description": _TOKEN_DESCRIPTION},
+    "signIn": _COOKIE | {"description": _COOKIE_DESCRIPTION},
     "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
-    "candidateBearer": _BEARER_KEY | {"description": _BEARER_KEY_TEXT},
+    "candidateBearer": _BEARER_KEY | {"description": _BEARER_KEY_DESCRIPTION},
 }
-_SCHEME_OF = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
+_SCHEME_BY_KIND = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
 
 
 def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:
     """Store the allowed callers, and the operation's `security` and errors for OpenAPI."""
-    schemes = [_SCHEME_OF[kind] for kind in _each(kinds)]
+    schemes = [_SCHEME_BY_KIND[kind] for kind in _as_tuple(kinds)]
     api_errors: list[type[errors.ApiError]] = [errors.Unauthenticated]
     if scope != "read":
         api_errors += [errors.InsufficientScope, errors.InsufficientRole]
-    if ApiToken in _each(kinds):
+    if ApiToken in _as_tuple(kinds):
         schemes.append("signIn")
         api_errors.append(errors.ForeignOrigin)
         if not hasattr(wrapper, "reports_ignored_fields"):

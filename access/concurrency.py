@@ -17,7 +17,7 @@ from models.database import release_connection
 from web.json import MAX_BODY_BYTES
 
 LARGE_BODY, LONG_READ = "large body", "long read"
-# Per kind. More slots would use more memory without saving time: Python runs one thread at a time.
+# Per kind. More slots would use more memory but save no time, because Python runs one thread at a time.
 MAX_SLOTS = 2
 WAIT_SECONDS = 10
 RETRY_SECONDS = 5
@@ -32,7 +32,7 @@ class ExpensiveRequests:
 
     def __init__(self, slots: int, max_waiting: int) -> None:
         self._slots, self._max_waiting = slots, max_waiting
-        self._running: dict[Any, str] = {}  # the kind of request, by credential
+        self._running: dict[Any, str] = {}  # request kind by credential
         self._waiting: set[Any] = set()
         self._finished = threading.Condition()
 
@@ -70,13 +70,13 @@ def _error() -> ApiError:
 
 
 def register(app: Flask) -> None:
-    """Use at most a quarter of the threads for each kind of request, and a quarter for waiting ones."""
+    """Allow each kind of request a quarter of the threads, and waiting requests another quarter."""
     quarter = max(1, app.config["WEB_THREADS"] // 4)
     app.extensions[EXTENSION] = ExpensiveRequests(min(MAX_SLOTS, quarter), max_waiting=quarter)
 
 
-def limited(kind: str, applies: Callable[..., bool]) -> Callable:
-    """Limit an operation's expensive requests. Goes below the authentication.
+def limit(kind: str, applies: Callable[..., bool]) -> Callable:
+    """Limit an operation's expensive requests. Apply it below `auth.required`.
 
     applies -- returns whether a request is expensive, given the path's parameters
     """
@@ -108,11 +108,11 @@ def has_large_body(**path: Any) -> bool:
 
 
 def reads_large_session(session_id: Any = None, **path: Any) -> bool:
-    """Return whether the session in the path, or the candidate's own, is unusually large."""
+    """Return whether the session in the path, or the calling candidate's session, is unusually large."""
     if isinstance(caller, CandidateKey):
         return Session.is_large(Session.key == caller.id)
     return Session.is_large(Session.id == session_id)
 
 
-long_read = limited(LONG_READ, reads_large_session)
-large_body = limited(LARGE_BODY, has_large_body)
+long_read = limit(LONG_READ, reads_large_session)
+large_body = limit(LARGE_BODY, has_large_body)

@@ -1,4 +1,4 @@
-"""The sign-in cookie, which only the console's own pages can use.
+"""The sign-in cookie, which works only on the console's pages.
 
 Browsers send it with every request to this service, even from other sites' pages. Those pages cannot set `Origin` or
 `Sec-Fetch-Site`, and CORS never allows them to send the console's header (web/cors.py).
@@ -18,11 +18,11 @@ from web.unknown_names import check_query
 
 # Browsers accept cookies with this prefix only from this host, with Secure and `Path=/`.
 COOKIE = "__Host-proofstone"
-# The sign-in grant that was issued to this browser.
+# A sign-in grant that was issued to this browser.
 GRANT_COOKIE = "__Host-proofstone-grant"
 COOKIE_OPTIONS: dict[str, Any] = {"path": "/", "secure": True, "httponly": True, "samesite": "Lax"}
 HEADER = "X-Proofstone-Console"
-OWN_SITE = ("same-origin", "none")  # `none`: the user entered the address
+CONSOLE_FETCH_SITES = ("same-origin", "none")  # `none`: the user entered the URL
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -33,7 +33,7 @@ def presented_secret() -> str:
 
 def is_from_console() -> bool:
     """Return whether the request comes from the console's pages, according to the browser's headers."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in OWN_SITE:
+    if request.headers.get("Sec-Fetch-Site", "none") not in CONSOLE_FETCH_SITES:
         return False
     if request.method in SAFE_METHODS:
         return True
@@ -48,7 +48,7 @@ def require_console() -> None:
 
 
 def only(view: Callable) -> Callable:
-    """Accept only requests from the console; no credential is needed. Raises HttpsRequired and ForeignOrigin."""
+    """Accept only requests from the console, without a credential. Raises HttpsRequired and ForeignOrigin."""
 
     @raises(ForeignOrigin, HttpsRequired)
     @wraps(view)

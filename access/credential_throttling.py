@@ -1,6 +1,6 @@
-"""Count invalid credentials by network. At its limit, a network is locked except for credentials accepted before.
+"""Lock a network that sends too many invalid credentials; credentials accepted from it before still work.
 
-Every credential, wherever the request contains it, is looked up within `lookup()` or `lookup_secret()`.
+Every credential, in any part of a request, is looked up within `lookup()` or `lookup_secret()`.
 """
 
 import threading
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from flask import current_app, g, request
 from limits import RateLimitItem, parse
 
-from access.addresses import Network, database_errors_ignored, networks_of
+from access.addresses import Network, get_networks, ignore_database_errors
 from access.counters import Counters, Usage, fingerprint
 from errors import KeyExpired, KeyNotFound, SignInExpired, Unauthenticated
 from models import AcceptedSender, AccessHour, clock
@@ -22,7 +22,7 @@ from web.access_log import record_invalid_credential
 
 INVALID_CREDENTIALS, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
 INVALID_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
-# A client may repeat a revoked key hundreds of times, which must not lock out its neighbors.
+# A client can repeat a revoked key hundreds of times. That must not lock out others in its network.
 ONE_ATTEMPT = parse("1 per hour")
 # Without a limit, a client with a large network could fill the table.
 SHARED_NETWORKS = parse("50 per day")
@@ -42,15 +42,15 @@ class Sender(NamedTuple):
 def lookup(credential: str) -> Iterator[None]:
     """Count the credential as invalid if the block raises INVALID_CREDENTIAL, otherwise record it as accepted.
 
-    Call it outside a transaction. Repeated lookups in one request are not counted. Raises TooManyRequests if the
-    client's network is locked.
+    Call it outside a transaction. A credential counts once per request. Raises TooManyRequests if the client's network
+    is locked.
     """
     throttle = current_app.extensions.get("credential_throttle")
-    if throttle is None or not credential or credential == g.get("looked_up"):
+    if throttle is None or not credential or credential == g.get("looked_up_credential"):
         yield
         return
-    g.looked_up = credential
-    networks = networks_of(request.remote_addr or "")
+    g.looked_up_credential = credential
+    networks = get_networks(request.remote_addr or "")
     # Letter case and whitespace do not make it a different key.
     sender = Sender(networks[0].name, candidate_keys.normalize(credential) or credential)
     throttle.require_unlocked(sender, networks)
@@ -64,7 +64,7 @@ def lookup(credential: str) -> Iterator[None]:
 
 @contextmanager
 def lookup_secret(secret: str) -> Iterator[None]:
-    """Look up a secret of 256 random bits. A locked network can send valid ones, since they cannot be guessed."""
+    """Look up a secret of 256 random bits. It cannot be guessed, so a valid one works even from a locked network."""
     try:
         yield
     except INVALID_CREDENTIAL:
@@ -73,7 +73,7 @@ def lookup_secret(secret: str) -> Iterator[None]:
 
 
 class CredentialThrottle:
-    """Counts invalid credentials by network, and records accepted senders.
+    """Counts invalid credentials per network, and records accepted senders.
 
     limit -- distinct invalid credentials per network, multiplied by the network's allowance
     """
@@ -85,11 +85,11 @@ class CredentialThrottle:
 
     def require_unlocked(self, sender: Sender, networks: tuple[Network, ...]) -> None:
         """Raise TooManyRequests if a network is at its limit and the sender was not accepted before."""
-        if self.accepted.is_known_here(sender):
+        if self.accepted.is_cached(sender):
             return
         usages = (self._usage(network) for network in networks)
         locked = next((usage for usage in usages if usage.used >= usage.limit), None)
-        if locked and not self.accepted.find(sender):
+        if locked and not self.accepted.contains(sender):
             self._record()
             g.rate_limit = locked
             raise locked.error
@@ -114,7 +114,7 @@ class CredentialThrottle:
 
 
 class AcceptedSenders:
-    """Senders of accepted credentials. Processes share them in the database.
+    """Senders of accepted credentials, shared by all processes through the database.
 
     Each process writes a sender once a day, and reads only senders that it has not accepted itself.
     """
@@ -123,15 +123,15 @@ class AcceptedSenders:
         self._counters = counters
         self._written: dict[Sender, date] = {}
 
-    def is_known_here(self, sender: Sender) -> bool:
+    def is_cached(self, sender: Sender) -> bool:
         """Return whether this process accepted the sender."""
         return sender in self._written
 
-    def find(self, sender: Sender) -> bool:
+    def contains(self, sender: Sender) -> bool:
         """Return whether any process accepted the sender."""
-        if is_accepted := AcceptedSender.is_recorded(*sender):
+        if is_recorded := AcceptedSender.is_recorded(*sender):
             self._written[sender] = date.min
-        return is_accepted
+        return is_recorded
 
     def add(self, sender: Sender) -> None:
         today = clock.now().date()
@@ -142,13 +142,13 @@ class AcceptedSenders:
         self._written[sender] = today
         networks, _ = self._counters.hit(SHARED_NETWORKS, ACCEPTED, fingerprint(sender.credential))
         if networks <= SHARED_NETWORKS.amount:
-            with database_errors_ignored():
+            with ignore_database_errors():
                 AcceptedSender.record(*sender)
 
     def remove(self, sender: Sender) -> None:
-        """Delete a sender whose credential is no longer valid, if this process knows the sender."""
+        """Delete a sender whose credential is no longer valid, if this process has accepted it."""
         if self._written.pop(sender, None) is not None:
-            with database_errors_ignored():
+            with ignore_database_errors():
                 AcceptedSender.delete_sender(*sender)
 
 
@@ -166,5 +166,5 @@ class InvalidCredentialTotal:
                 return
             count, self._unwritten = self._unwritten, 0
             self._write_at = time.monotonic() + WRITE_SECONDS
-        with database_errors_ignored():
+        with ignore_database_errors():
             AccessHour.add_invalid_credentials(count)

@@ -1,6 +1,6 @@
 """ETags: `If-None-Match` on reads (304) and `If-Match` on changes (412).
 
-The tag is a hash of the response body, so callers that see different fields get different tags.
+The tag is a hash of the response body, so responses with different fields have different tags.
 """
 
 import hashlib
@@ -28,21 +28,21 @@ IF_MATCH = {
     "name": "If-Match",
     "required": False,
     "schema": _TAGS,
-    "description": "The `ETag` of the response that the change is based on. Responds 412 if the object has changed.",
+    "description": "The `ETag` of the response that the update is based on. Responds 412 if the object has changed.",
 }
 
 
 def with_etag(view: Callable) -> Callable:
     """Set `ETag` on a successful response; respond 304 if `If-None-Match` matches.
 
-    Goes above `blp.response`, which serializes the body, and `audit.reading`: a 304 is audited too.
+    Apply it above `blp.response`, which serializes the body, and above `audit.record_read`, so a 304 is audited too.
     """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         response = make_response(view(*args, **kwargs))
         if response.status_code == 200:
-            tag = tag_of(response)
+            tag = compute_tag(response)
             response.set_etag(tag)
             if "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag):
                 response.status_code = 304
@@ -55,13 +55,13 @@ def with_etag(view: Callable) -> Callable:
 
 
 def with_if_match(view: Callable) -> Callable:
-    """Set `ETag` on a change's response, which has the GET's body. The view checks `precondition`."""
+    """Set `ETag` on the response to an update, whose body equals the GET's. The view checks `precondition`."""
 
     @raises(PreconditionFailed)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         response = make_response(view(*args, **kwargs))
-        response.set_etag(tag_of(response))
+        response.set_etag(compute_tag(response))
         return response
 
     return _document(wrapper, IF_MATCH)
@@ -74,14 +74,14 @@ def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
 
 
 def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
-    """Return a check for the model to call after locking the row; it raises PreconditionFailed or ReadOnlyField.
+    """Return a check for the model to call after it locks the row. It raises PreconditionFailed or ReadOnlyField.
 
-    represent -- builds the GET's current response, or its body
+    represent -- builds the GET's current response or its body
     """
 
     def check() -> None:
         if "If-Match" in request.headers and not request.if_match.contains(
-            tag_of(make_response(represent()))
+            compute_tag(make_response(represent()))
         ):
             raise PreconditionFailed()
         check_read_only(lambda: make_response(represent()))
@@ -89,5 +89,5 @@ def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
     return check
 
 
-def tag_of(response: Response) -> str:
+def compute_tag(response: Response) -> str:
     return hashlib.blake2b(response.get_data(), digest_size=DIGEST_BYTES).hexdigest()

@@ -16,7 +16,7 @@ from web.json import read_body
 from web.unknown_names import check_body
 
 HEADER = "Idempotency-Key"
-WELL_FORMED = re.compile(r"[\x21-\x7e]{1,255}")
+KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
 NOTE = "The secret was shown in the first response only. It is not stored and cannot be shown again."
 PARAMETER = {
     "in": "header",
@@ -33,8 +33,8 @@ PARAMETER = {
 def idempotent(view: Any) -> Callable:
     """Run a request once for each of the caller's `Idempotency-Key` values; the header is optional.
 
-    The change and the stored response are one transaction. Goes directly below `auth.required`: a replay succeeds
-    even if the request would now be rejected.
+    The change and the response are stored in one transaction. Apply it directly below `auth.required`, so a replay
+    succeeds even if the request would now be rejected.
     """
 
     @raises(Invalid, InProgress, KeyReused)
@@ -43,7 +43,7 @@ def idempotent(view: Any) -> Callable:
         key = request.headers.get(HEADER)
         if key is None:
             return view(*args, **kwargs)
-        if not WELL_FORMED.fullmatch(key):
+        if not KEY_PATTERN.fullmatch(key):
             raise invalid(HEADER, "Must be 1 to 255 visible ASCII characters.")
         # Read before the transaction starts: a slow client must not hold a lock.
         body = read_body(request)
@@ -53,8 +53,8 @@ def idempotent(view: Any) -> Callable:
             if first.answer is not None:
                 if g.get("reports_ignored_fields"):
                     check_body(view.arguments["json"], orjson.loads(body))
-                replayed = {"Idempotent-Replayed": "true"}
-                return Response(first.answer, first.status, replayed, mimetype="application/json")
+                headers = {"Idempotent-Replayed": "true"}
+                return Response(first.answer, first.status, headers, mimetype="application/json")
             response = make_response(view(*args, **kwargs))
             first.store(response.status_code, _without_secret(response.get_data()).decode())
             return response

@@ -1,7 +1,7 @@
 """Limit requests per credential.
 
-A request is counted before its credential is looked up, by the credential's fingerprint. Public operations and requests
-without a credential are counted by network. access/credential_throttling.py limits made-up credentials.
+Requests are counted by the credential's fingerprint, before the credential is looked up. Requests without a credential
+and requests to public operations are counted by network. access/credential_throttling.py limits invalid credentials.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from flask import Flask, Response, current_app, g, request
 from limits import parse
 
 from access import console
-from access.addresses import AddressMonitor, networks_of
+from access.addresses import AddressMonitor, get_networks
 from access.counters import Counters, Usage, fingerprint
 from access.credential_throttling import INVALID_CREDENTIALS, CredentialThrottle
 from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
 SIGN_IN_EMAILS = "RATELIMIT_SIGN_IN_EMAILS"
-SIGN_INS_PER_NETWORK = 20  # times the limit for one mailbox
+SIGN_IN_NETWORK_FACTOR = 20  # multiplies the limit for one mailbox
 HEADERS = ("Authorization", "X-API-Key")
 
 
@@ -32,7 +32,7 @@ def limit(setting: str | None) -> Callable:
     return decorate
 
 
-def setting_of(view: Any) -> str | None:
+def get_limit_setting(view: Any) -> str | None:
     return getattr(view, "rate_limit", DEFAULT)
 
 
@@ -43,14 +43,14 @@ def count(setting: str, row_id: Any, allowance: int = 1) -> None:
 
 
 def count_sign_in() -> None:
-    """Count a sign-in attempt against the limits for the client's networks. Raises TooManyRequests."""
-    for network in networks_of(request.remote_addr or ""):
+    """Count a sign-in attempt against the limits of the client's networks. Raises TooManyRequests."""
+    for network in get_networks(request.remote_addr or ""):
         name = f"{request.endpoint} {network.name}"
-        count(SIGN_IN_EMAILS, name, SIGN_INS_PER_NETWORK * network.allowance)
+        count(SIGN_IN_EMAILS, name, SIGN_IN_NETWORK_FACTOR * network.allowance)
 
 
 def register(app: Flask) -> None:
-    """Limit the API's operations if RATELIMIT_ENABLED is set; pages and documents are not limited."""
+    """Limit API operations, but not pages and documents, if RATELIMIT_ENABLED is set."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
         app.extensions["credential_throttle"] = CredentialThrottle(
@@ -73,7 +73,7 @@ class RateLimiter:
     def check(self) -> None:
         """Count the request. Raises TooManyRequests above the limit for its credential or network."""
         view = current_app.view_functions.get(request.endpoint or "")
-        setting = view and request.path.startswith("/v1/") and setting_of(view)
+        setting = view and request.path.startswith("/v1/") and get_limit_setting(view)
         if not setting:
             return
         if self._monitor:
@@ -96,13 +96,13 @@ class RateLimiter:
 
 
 def _client_id(view: Any) -> str:
-    """Return the id to count a request by: its credential's fingerprint, or its network."""
-    # As in authentication, the first header that is present decides.
-    credential = next((text for name in HEADERS if (text := request.headers.get(name)) is not None), None)
-    # A foreign page must not use up the user's requests.
+    """Return the id that a request counts against: its credential's fingerprint, or its network."""
+    # As in authentication, only the first header that is present counts.
+    credential = next((value for name in HEADERS if (value := request.headers.get(name)) is not None), None)
+    # Another site's page must not use up the user's requests.
     if credential is None and "signIn" in getattr(view, "schemes", ()) and console.is_from_console():
         credential = console.presented_secret()
     if credential and hasattr(view, "access"):
         # Letter case and whitespace do not make it a different credential.
         return f"credential:{fingerprint(''.join(credential.split()).upper())}"
-    return f"address:{networks_of(request.remote_addr or '')[0].name}"
+    return f"address:{get_networks(request.remote_addr or '')[0].name}"

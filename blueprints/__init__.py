@@ -26,7 +26,7 @@ JSON_LINES = "application/x-ndjson"
 
 
 class IdConverter(BaseConverter):
-    """A path segment as a UUID, or None for find() to respond 404 after authentication (R2)."""
+    """Converts a path segment to a UUID, or to None if invalid, so find() responds 404 after authentication (R2)."""
 
     def to_python(self, value: str) -> uuid.UUID | None:
         return parse_id(value)
@@ -48,15 +48,15 @@ def or_not_found(row: Any) -> Any:
     return row
 
 
-def own_session(key: Any, session_id: str) -> Session:
-    """Return the key's session. Raises NotRedeemed, and NotFound if `session_id` is another session's (R29)."""
+def get_key_session(key: Any, session_id: str) -> Session:
+    """Return the key's session. Raises NotRedeemed, or NotFound unless `session_id` is its id (R29)."""
     session = Session.get_for_key(key)
     if parse_id(session_id) != session.id:
         raise NotFound()
     return session
 
 
-def filters_of(query: dict[str, Any]) -> dict[str, Any]:
+def get_filters(query: dict[str, Any]) -> dict[str, Any]:
     """Return a list query's parameters except those for paging."""
     return {name: query[name] for name in query.keys() - {"limit", "offset", "after", "order"}}
 
@@ -64,7 +64,7 @@ def filters_of(query: dict[str, Any]) -> dict[str, Any]:
 def page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool = False) -> dict[str, Any]:
     """Return a page of rows, by default oldest first, as `{<noun>, next, total, limit, offset}`.
 
-    Pages by cursor have no total, since counting slows down with the list's length.
+    Pages by cursor omit the total, because counting is slow for long lists.
     """
     total = None if "after" in query else rows.order_by().count()
     limits = {"limit": query["limit"], "offset": query["offset"]}
@@ -77,8 +77,10 @@ def cursor_page(noun: str, rows: Any, query: dict[str, Any], newest_first: bool 
     is_descending = query.get("order", "desc" if newest_first else "asc") == "desc"
     rows = batches.after(rows, columns, query.get("after"), is_descending)
     limit = query.get("limit")
-    listed, next_cursor = split_page(list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit)
-    return {noun: listed, "next": next_cursor}
+    entries, next_cursor = split_page(
+        list(rows.limit(limit and limit + 1).offset(query.get("offset"))), limit
+    )
+    return {noun: entries, "next": next_cursor}
 
 
 def split_page(rows: list, limit: int | None) -> tuple[list, str | None]:
@@ -88,10 +90,10 @@ def split_page(rows: list, limit: int | None) -> tuple[list, str | None]:
     return rows[:limit], str(Cursor.from_row(rows[limit - 1]))
 
 
-def located(view: Callable) -> Callable:
-    """Set `Location` on a 201: the new object's path.
+def with_location(view: Callable) -> Callable:
+    """Set `Location` on a 201 to the new object's path.
 
-    Apply it above `idempotent`, for replays.
+    Apply it above `idempotent`, so replays include the header.
     """
 
     @wraps(view)
@@ -108,7 +110,7 @@ def located(view: Callable) -> Callable:
 
 
 def file_response(name: str, chunks: Iterator, mimetype: str = JSON_LINES) -> Response:
-    """Stream a file for the client to save under this name."""
+    """Stream a file download with this name."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(stream_with_context(chunks), mimetype=mimetype, headers=headers)
 
@@ -119,7 +121,7 @@ class Blueprint(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = Parser()
 
     def arguments(self, schema: Any, location: str = "json", **options: Any) -> Callable:
-        """Parse the arguments with one schema instance instead of one per request."""
+        """Parse the arguments with a single schema instance, not one per request."""
         instance = schema() if isinstance(schema, type) else schema
         parse = super().arguments(instance, location=location, **options)
 
@@ -131,13 +133,13 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def response(self, status: Any, schema: Any = None, **options: Any) -> Callable:
-        """Document and serialize the response. Requests may contain the fields of its object (R35)."""
+        """Document and serialize the response. Requests can contain the fields of its object (R35)."""
         instance = schema() if isinstance(schema, type) else schema
         document = super().response(status, instance, **options)
 
         def decorate(view: Any) -> Any:
             if isinstance(instance, ma.Schema):
-                view.response_fields = _fields_of_object(instance)
+                view.response_fields = _get_object_fields(instance)
             return document(_with_schema(view, status, instance))
 
         return decorate
@@ -152,9 +154,9 @@ class Blueprint(flask_smorest.Blueprint):
         self, content: str, description: str, content_type: str = JSON_LINES, *, example: str
     ) -> Callable:
         """Document a file_response()."""
-        shape = {"type": "string", "description": content}
+        schema = {"type": "string", "description": content}
         options = {"content_type": content_type, "description": description, "example": example}
-        document = self.alt_response(200, schema=shape, **options)
+        document = self.alt_response(200, schema=schema, **options)
 
         def decorate(view: Any) -> Any:
             view.success_headers = (*getattr(view, "success_headers", ()), "Content-Disposition")
@@ -170,10 +172,10 @@ def _with_schema(view: Any, status: Any, schema: Any) -> Any:
     return view
 
 
-def _fields_of_object(schema: Any) -> dict[str, bool]:
-    """Return the fields of the object in a response, and whether a change must match their values.
+def _get_object_fields(schema: Any) -> dict[str, bool]:
+    """Return the fields of a response's object, and whether an update that includes them must match their values.
 
-    Timestamps, counts and nested objects can have changed without the client.
+    Timestamps, counts and nested objects are exempt: they can change without the client's knowledge.
     """
     first = next(iter(schema.fields.values()), None)
     fields = getattr(first, "schema", schema).fields.values()
@@ -185,12 +187,12 @@ def _fields_of_object(schema: Any) -> dict[str, bool]:
 
 
 def store() -> Any:
-    """Return the store of submitted bundles."""
+    """Return the bundle store."""
     return current_app.extensions["storage"]
 
 
 def require_unchanged(object_key: str, size: int, sha256: str) -> None:
-    """Raise BundleChanged if a stored file has changed. Others can have access to the store."""
+    """Raise BundleChanged if a stored file was changed by another client of the store."""
     if store().size_and_sha256(object_key) != (size, sha256):
         raise BundleChanged()
 

@@ -15,12 +15,12 @@ blp = Blueprint("Analytics", __name__, description="Metrics of candidates' work.
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.response(200, Analytics)
-@audit.reading
+@audit.record_read
 def get_analytics(session_id):
     """Analyze a session
 
     Time per phase, work periods, tools, tokens and cost per model, and error episodes with their outcome. Computed
-    from the session's current events, so it also works while the session is open.
+    from the session's current events, even while the session is open.
     """
     session = find(Session, session_id)
     analysis = timeline.analyze(session)
@@ -51,8 +51,8 @@ def get_analytics(session_id):
 def get_session_cohort_stats(session_id):
     """Compare a session with its cohort
 
-    The assessment's statistics, with the session's percentiles once it is closed and there are other closed sessions.
-    Null until the assessment has a closed session.
+    The assessment's statistics. Once this session and at least one other are closed, includes this session's
+    percentiles. Null until the assessment has a closed session.
     """
     session = find(Session, session_id)
     sessions.close_all_due(assessment_id=session.assessment_id)
@@ -66,7 +66,7 @@ def get_session_cohort_stats(session_id):
 def get_overview(query):
     """Get an overview
 
-    The funnel from invited to hired and the medians of closed sessions: in total, by assessment, and by month of
+    The funnel from invited to hired, and the medians of closed sessions: in total, by assessment, and by month of
     invitation.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
@@ -79,8 +79,8 @@ def get_overview(query):
 def get_progress():
     """Get assessment progress
 
-    Each assessment's funnel, and how many sessions and messages are waiting for a reviewer. People see disagreements
-    only for sessions that they have scored.
+    Each assessment's funnel, and the number of sessions and messages that need a reviewer. For people, disagreements
+    include only sessions that they have scored.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     return {"assessments": progress.by_assessment(caller)}
@@ -93,8 +93,8 @@ def get_progress():
 def get_top_candidates(query):
     """List candidates sorted by a metric
 
-    There is no overall score. For most metrics, neither high nor low values are better; see `direction`. Sessions
-    without a value are omitted.
+    There is no overall score, and most metrics have no preferred direction; see `direction`. Sessions without a value
+    are omitted.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     metric = next(metric for metric in METRICS if metric.name == query["metric"])

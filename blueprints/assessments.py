@@ -1,10 +1,10 @@
-"""Assessments: create, list, get, change, delete."""
+"""Assessments: create, list, get, update, delete."""
 
 from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find, located
+from blueprints import Blueprint, cursor_page, find, with_location
 from errors import AlreadyStarted, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
@@ -16,13 +16,13 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 @blp.post("/assessments")
 @auth.required(ApiToken, scope="write")
 @reports_ignored_fields
-@located
+@with_location
 @idempotent
 @gates.subscribed
 @raises(QuotaExceeded)
 @blp.arguments(schemas.NewAssessment)
 @blp.response(201, schemas.AssessmentResponse)
-@audit.change(created="assessment")
+@audit.record_change(created="assessment")
 def create_assessment(data):
     """Create an assessment
 
@@ -41,7 +41,7 @@ def create_assessment(data):
 def list_assessments(query):
     """List assessments
 
-    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to get a page.
+    All assessments except deleted ones, oldest first, with their linked issues. Set `limit` to paginate.
     """
     rows = Assessment.visible_to(caller)
     for name, column in (("created_after", Assessment.created_at), ("updated_after", Assessment.updated_at)):
@@ -66,7 +66,7 @@ def get_assessment(assessment_id):
     if assessment_id != row_id(row.id):
         raise NotFound()
     issue = find(Issue, row_id(row.issue_id)) if row.issue_id else None
-    return jsonify(assessment=schemas.assessment_of(row, issue))
+    return jsonify(assessment=schemas.serialize_assessment(row, issue))
 
 
 @blp.get("/assessments/<id:assessment_id>/task")
@@ -76,8 +76,8 @@ def get_assessment(assessment_id):
 def get_task(assessment_id):
     """Get an assessment's task
 
-    The task that candidates' clients receive on redeem: both forms of the brief, repository and commit, setup
-    instructions, tools and budget.
+    The task that candidates' clients receive when they redeem the key: both forms of the brief, repository and commit,
+    setup instructions, tools and budget.
     """
     return {"task": find(Assessment, assessment_id)}
 
@@ -88,12 +88,12 @@ def get_task(assessment_id):
 @raises(AlreadyStarted)
 @blp.arguments(schemas.AssessmentUpdate)
 @blp.response(200, schemas.AssessmentResponse)
-@audit.change()
+@audit.record_change()
 def update_assessment(data, assessment_id):
     """Update an assessment
 
-    Omitted fields keep their values; null clears a field. Fields that candidates see can only be changed until the
-    first key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
+    Omitted fields keep their values; null clears a field. Fields that candidates see are locked once the first
+    key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
     be changed at any time. A new `repoUrl` clears commit, folder and setup instructions.
     """
     check = etags.precondition(
@@ -107,12 +107,12 @@ def update_assessment(data, assessment_id):
 @auth.required(ApiToken, scope="write")
 @reports_ignored_fields
 @blp.response(200, schemas.DeletedAssessment)
-@audit.change()
+@audit.record_change()
 def delete_assessment(assessment_id):
     """Delete an assessment
 
-    The assessment and its keys disappear, and its candidates lose access immediately. Sessions and events remain in the
-    database, but can no longer be read.
+    Deletes the assessment and its keys; candidates lose access immediately. Sessions and events remain in the database
+    but can no longer be read.
     """
     find(Assessment, assessment_id).soft_delete()
     return {"ok": True, "id": assessment_id}

@@ -3,7 +3,7 @@
 import orjson
 
 from access import auth, caller
-from blueprints import Blueprint, file_response, filters_of, page
+from blueprints import Blueprint, file_response, get_filters, page
 from models import ApiToken, batches
 from models.ledger.audit import AuditEntry
 from schemas.audit import AuditEntry as EntrySchema
@@ -22,16 +22,18 @@ blp = Blueprint("Audit", __name__, description="Log of changes, and of reads of 
 def list_audit(query):
     """List audit entries
 
-    The organization's changes and reads of candidates' data, newest first. Reads of lists and cohort statistics are not
-    recorded. Entries refer to candidates only by id.
+    Changes in the organization, and reads of candidates' data, newest first. Reads of lists and cohort statistics are
+    not recorded. Entries identify candidates only by id.
     """
-    return page("entries", AuditEntry.search(caller, **filters_of(query)), query, newest_first=True)
+    return page("entries", AuditEntry.search(caller, **get_filters(query)), query, newest_first=True)
 
 
 @blp.get("/audit/export")
 @auth.required(ApiToken)
 @blp.arguments(AuditFilter, location="query")
-@blp.file("JSON Lines: one entry per line, oldest first.", "The audit log as a file.", example=EXAMPLE_LINE)
+@blp.file(
+    "JSON Lines: one entry per line, oldest first.", "The audit log as JSON Lines.", example=EXAMPLE_LINE
+)
 def export_audit(query):
     """Export the audit log
 

@@ -5,7 +5,7 @@ from flask import request
 import errors
 import storage
 from access import audit, auth, caller, concurrency, raises, rate_limits
-from blueprints import Blueprint, own_session, release_connection, setting, store
+from blueprints import Blueprint, get_key_session, release_connection, setting, store
 from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
 from models.sessions.submissions import TAR, VERIFIED
 from rules import client_versions
@@ -14,7 +14,7 @@ from web.json import MAX_EVENT_BYTES, body_limit
 
 blp = Blueprint("Client", __name__, description="Reports and uploads from a candidate's client.")
 
-STORING_ERRORS = (errors.SessionFull, errors.StoreUnavailable)
+STORAGE_ERRORS = (errors.SessionFull, errors.StoreUnavailable)
 
 
 @blp.get("/cli/version-check")
@@ -35,14 +35,14 @@ def check_version(query):
 @raises(errors.NotFound, errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.WorkspaceCommit)
 @blp.response(200, schemas.Recorded)
-@audit.change()
+@audit.record_change()
 def report_workspace_commit(data):
     """Report the workspace's commit
 
-    Records the commit that the candidate starts from. Only the first 100 reports are stored.
+    Records the candidate's starting commit. Only the first 100 reports are stored.
     """
     ClientReport.record(
-        own_session(caller, data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
+        get_key_session(caller, data["session_id"]), "workspace_commit", {"commitSha": data["commit_sha"]}
     )
     return {"ok": True}
 
@@ -52,12 +52,12 @@ def report_workspace_commit(data):
 @raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.DeviceCheck)
 @blp.response(200, schemas.Recorded)
-@audit.change()
+@audit.record_change()
 def report_device(data):
     """Report the device
 
-    Records a description of the machine at the start and end of the session. Names are sent only as hashes. Only the
-    first 100 reports for each checkpoint are stored.
+    Records a description of the machine at the start and end of the session. Names must be hashed. Only the first 100
+    reports for each checkpoint are stored.
     """
     ClientReport.record(Session.get_for_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
@@ -68,7 +68,7 @@ def report_device(data):
 @raises(errors.NotRedeemed, errors.SessionClosed)
 @blp.arguments(schemas.HostedBoot)
 @blp.response(200, schemas.HostedBootResponse)
-@audit.change()
+@audit.record_change()
 def report_hosted_boot(data):
     """Report a hosted workspace's start
 
@@ -80,17 +80,17 @@ def report_hosted_boot(data):
 
 @blp.post("/candidate/upload-url")
 @auth.required(CandidateKey)
-@raises(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, *STORING_ERRORS)
+@raises(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, *STORAGE_ERRORS)
 @blp.arguments(schemas.SessionReference)
 @blp.response(200, schemas.OpenUpload)
-@audit.change()
+@audit.record_change()
 def open_upload(data):
     """Create an upload URL
 
-    Each call returns a new URL for one bundle. The URL accepts repeated PUTs for one hour. It expires earlier if its
-    bundle is verified or three newer URLs are created.
+    Each call returns a new URL for one bundle. The URL accepts repeated PUTs for one hour. It expires earlier once
+    its bundle is verified or three newer URLs are created.
     """
-    session = own_session(caller, data["session_id"])
+    session = get_key_session(caller, data["session_id"])
     upload = BundleUpload.open(session, storage.new_object_key(str(session.id)), setting("SESSION_MAX_BYTES"))
     url = store().upload_url(upload.object_key, upload.expires_at)
     return {
@@ -105,16 +105,16 @@ def open_upload(data):
 @auth.required(CandidateKey)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@raises(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.TooLarge, *STORING_ERRORS)
+@raises(errors.NotFound, errors.NotRedeemed, errors.AssessmentClosed, errors.TooLarge, *STORAGE_ERRORS)
 @blp.arguments(schemas.SubmittedCode)
 @blp.response(200, schemas.SubmissionVerdict)
 def submit_code(data):
     """Submit code
 
-    Can be repeated. The latest submission whose stored bundle matches the given size and SHA-256 counts. Of all other
-    submissions, only the metadata of the newest 100 is stored.
+    Can be repeated. The latest submission whose stored bundle matches the reported size and SHA-256 counts. For all
+    others, only the metadata of the newest 100 is kept.
     """
-    session = own_session(caller, data.pop("session_id"))
+    session = get_key_session(caller, data.pop("session_id"))
     source_key = Submission.find_source(session, data.pop("bundle_key"))
     object_key = storage.new_object_key(str(session.id)) if source_key else None
     submission = Submission.reserve(session, TAR, object_key, source_key)
@@ -132,7 +132,7 @@ def submit_code(data):
 
 @blp.put("/bundles/<object_key>")
 @rate_limits.limit(None)
-@raises(errors.UploadRejected, errors.LengthRequired, errors.Incomplete, errors.TooLarge, *STORING_ERRORS)
+@raises(errors.UploadRejected, errors.LengthRequired, errors.Incomplete, errors.TooLarge, *STORAGE_ERRORS)
 @blp.response(200, schemas.Recorded)
 def receive_bundle(object_key):
     """Upload a bundle
@@ -151,7 +151,7 @@ def receive_bundle(object_key):
     try:
         folder.receive(object_key, request.stream, request.content_length)
         upload.record_bundle(request.content_length, max_bytes)
-    except errors.NotFound:  # the upload was closed, and its partial file deleted
+    except errors.NotFound:  # the upload was closed and its partial file deleted
         raise errors.UploadRejected() from None
     except errors.UploadRejected:
         folder.delete(object_key)

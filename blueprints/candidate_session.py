@@ -1,4 +1,4 @@
-"""Consent, redeem and complete (docs/candidate-client.md, 3.3 to 3.5 and 3.12)."""
+"""Endpoints to consent, redeem and complete (docs/candidate-client.md, 3.3 to 3.5 and 3.12)."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from flask import request
 
 import errors
 from access import audit, credential_throttling, raises
-from blueprints import Blueprint, own_session, setting
+from blueprints import Blueprint, get_key_session, setting
 from models import Consent, db, disclosure, sessions
 from models.sessions import find_key
 from schemas import candidate_session as schemas
@@ -23,14 +23,14 @@ CLIENT_STATE_LIFETIME = timedelta(hours=24)  # after the close
 def get_consent(query):
     """Get the disclosure
 
-    Returns the text that the candidate consents to, and whether they have consented. Send the key in the query, or in
-    the `X-API-Key` header to keep it out of URLs.
+    Returns the disclosure, and whether the candidate has consented to it. Send the key in the query, or in the
+    `X-API-Key` header to keep it out of URLs.
     """
-    text = query.get("key") or request.headers.get("X-API-Key")
-    if not text:
+    credential = query.get("key") or request.headers.get("X-API-Key")
+    if not credential:
         raise errors.invalid("key", "Required.")
-    with credential_throttling.lookup(text):
-        key = find_key(text)
+    with credential_throttling.lookup(credential):
+        key = find_key(credential)
     current = disclosure.for_organization(key.organization)
     return {
         "already_confirmed": Consent.exists_for(key, current["hash"]),
@@ -51,7 +51,7 @@ def get_consent(query):
 def give_consent(data):
     """Consent to the disclosure
 
-    Idempotent. Consent to an outdated text, identified by its hash, is rejected.
+    Idempotent. Consent to an outdated disclosure, identified by its hash, is rejected.
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
@@ -76,7 +76,7 @@ def redeem_key(data):
     """Redeem a key
 
     Starts the session and its time limit. A client that lost the response can repeat the request until the first event
-    or completion, and gets the same session.
+    or completion; it receives the same session.
     """
     with credential_throttling.lookup(data["key"]), db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
@@ -108,7 +108,7 @@ def complete_session(data):
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
-    session = own_session(key, data["session_id"])
+    session = get_key_session(key, data["session_id"])
     derivation = sessions.derive_before_lock(session) if session.closed_at is None else None
     with db.atomic():
         completed_at = sessions.complete(session, derivation)

@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from access import audit, auth, caller, etags, raises, reports_ignored_fields
 from access.idempotency import idempotent
-from blueprints import Blueprint, file_response, filters_of, find, or_not_found, split_page
+from blueprints import Blueprint, file_response, find, get_filters, or_not_found, split_page
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
 from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
 from models.candidates import CandidateRow
@@ -22,11 +22,11 @@ from schemas.candidates import (
     CandidateUpdate,
     NewDecision,
 )
-from schemas.keys import candidate_of
+from schemas.keys import serialize_candidate
 
-blp = Blueprint("Candidates", __name__, description="Candidates of all assessments.")
+blp = Blueprint("Candidates", __name__, description="Candidates across all assessments.")
 
-# Spreadsheets run cells that start like this as formulas; a leading apostrophe keeps them as text.
+# Spreadsheets evaluate cells that start with these characters as formulas. A leading apostrophe prevents that.
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CSV_COLUMNS = (
     *("id", "key", "candidateName", "candidateEmail", "status", "sessionId", "redeemedAt", "completedAt"),
@@ -42,25 +42,25 @@ CSV_COLUMNS = (
 def list_candidates(query):
     """List candidates
 
-    Candidates of all assessments, oldest first. For long lists, page with `after`, which takes constant time per page.
-    Tokens without the `write` scope see each `key` as `PST-****-****`.
+    Candidates across all assessments, oldest first. For long lists, paginate with `after`: each page takes constant
+    time. Without the `write` scope, `key` is masked as `PST-****-****`.
     """
-    candidates = CandidateList(caller.organization_id, caller, **filters_of(query))
+    candidates = CandidateList(caller.organization_id, caller, **get_filters(query))
     limit, offset = query["limit"], query["offset"]
     rows, next_cursor = candidate_page(candidates, query)
-    listed = [candidate_of(row, caller.can_view_keys) for row in rows]
-    return jsonify(candidates=listed, next=next_cursor, total=candidates.count(), limit=limit, offset=offset)
+    items = [serialize_candidate(row, caller.can_view_keys) for row in rows]
+    return jsonify(candidates=items, next=next_cursor, total=candidates.count(), limit=limit, offset=offset)
 
 
 @blp.get("/candidates/<id:candidate_id>")
 @auth.required(ApiToken)
 @etags.with_etag
 @blp.response(200, CandidateResponse)
-@audit.reading
+@audit.record_read
 def get_candidate(candidate_id):
     """Get a candidate
 
-    Tokens without the `write` scope see the `key` as `PST-****-****`.
+    Without the `write` scope, `key` is masked as `PST-****-****`.
     """
     return candidate_response(candidate_id)
 
@@ -69,17 +69,16 @@ def get_candidate(candidate_id):
 @auth.required(ApiToken)
 @blp.arguments(CandidateFilter, location="query")
 @blp.file(
-    "A header line, then one line per candidate.",
-    "The candidates as a file.",
+    "A header row, then one row per candidate.",
+    "CSV file of candidates.",
     "text/csv",
     example=",".join(CSV_COLUMNS) + "\r\n",
 )
-@audit.reading
+@audit.record_read
 def export_candidates(query):
     """Export the candidates
 
-    All matching candidates as a CSV file, oldest first. Tokens without the `write` scope see each `key` as
-    `PST-****-****`.
+    All matching candidates as a CSV file, oldest first. Without the `write` scope, `key` is masked as `PST-****-****`.
     """
     candidates = CandidateList(caller.organization_id, caller, **query)
     return file_response("candidates.csv", _csv(candidates, caller.can_view_keys), "text/csv")
@@ -91,7 +90,7 @@ def export_candidates(query):
 @raises(NotFinished, DuplicateExternalId)
 @blp.arguments(CandidateUpdate)
 @blp.response(200, CandidateResponse)
-@audit.change()
+@audit.record_change()
 def update_candidate(data, candidate_id):
     """Update a candidate
 
@@ -110,7 +109,7 @@ def update_candidate(data, candidate_id):
 @raises(NotFinished)
 @blp.arguments(NewDecision)
 @blp.response(200, CandidateResponse)
-@audit.change()
+@audit.record_change()
 def set_decision(data, candidate_id):
     """Set a candidate's hiring decision
 
@@ -128,12 +127,12 @@ def set_decision(data, candidate_id):
 @idempotent
 @raises(SessionClosed)
 @blp.response(200, CandidateResponse)
-@audit.change()
+@audit.record_change()
 def allow_redeem(candidate_id):
-    """Allow one more redeem
+    """Allow another redemption
 
-    For candidates who switch computers. The key can be redeemed once more, for the same session and its remaining
-    time. Not needed before the first event.
+    For candidates who switch computers: lets the key be redeemed once more for the same session, without extending its
+    time. Not needed if no event has been received yet.
     """
     session = Session.get_or_none(Session.key == find(CandidateKey, candidate_id))
     if session is not None:
@@ -144,22 +143,22 @@ def allow_redeem(candidate_id):
 def candidate_response(candidate_id: Any) -> Response:
     """Build the response for one candidate."""
     row = or_not_found(find_candidate(caller, candidate_id))
-    return jsonify(candidate=candidate_of(row, caller.can_view_keys))
+    return jsonify(candidate=serialize_candidate(row, caller.can_view_keys))
 
 
 def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[list[CandidateRow], str | None]:
     """Return a page's rows and the next cursor. Without a limit, return all rows after the query's cursor."""
     newest_first = query.get("order") == "desc"
     if "after" in query:
-        candidates = candidates.after(_position(query["after"]), newest_first)
+        candidates = candidates.after(_find_position(query["after"]), newest_first)
     if "limit" not in query:
         return candidates.rows(newest_first=newest_first), None
     rows = candidates.rows(query["limit"] + 1, query.get("offset", 0), newest_first)
     return split_page(rows, query["limit"])
 
 
-def _position(after: Any) -> Any:
-    """Return the cursor or the key with this id. Raises Invalid."""
+def _find_position(after: Any) -> Any:
+    """Return the cursor, or the key with the id. Raises Invalid."""
     if isinstance(after, Cursor):
         return after
     last = CandidateKey.all_visible_to(caller).where(CandidateKey.id == after).get_or_none()
@@ -168,10 +167,10 @@ def _position(after: Any) -> Any:
     return last
 
 
-def _csv(candidates: CandidateList, reveals_key: bool) -> Iterator[str]:
+def _csv(candidates: CandidateList, reveals_keys: bool) -> Iterator[str]:
     yield csv_lines([CSV_COLUMNS])
     for batch in candidates.batches():
-        rows = [candidate_of(row, reveals_key) for row in batch]
+        rows = [serialize_candidate(row, reveals_keys) for row in batch]
         yield csv_lines([csv_cell(row[name]) for name in CSV_COLUMNS] for row in rows)
 
 
@@ -183,6 +182,6 @@ def csv_lines(rows: Iterable[Any]) -> str:
 
 
 def csv_cell(value: Any) -> str:
-    """Format a value as a cell that spreadsheets do not run as a formula."""
+    """Format a value as a CSV cell, escaping spreadsheet formulas."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text

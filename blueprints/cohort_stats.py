@@ -1,4 +1,4 @@
-"""An assessment's cohort statistics, and its groups' selection rates."""
+"""An assessment's cohort statistics and selection rates by group."""
 
 from access import audit, auth, reports_ignored_fields
 from blueprints import Blueprint, find
@@ -32,12 +32,13 @@ def get_cohort_stats(query, assessment_id):
 @auth.required(ApiToken)
 @blp.arguments(NewFairnessReport)
 @blp.response(200, FairnessReport)
-@audit.reading
+@audit.record_read
 def compare_groups(data, assessment_id):
     """Compare groups' selection rates
 
     The selection rate is the share of advanced and hired candidates among all candidates with a hiring decision. Each
     group is compared with the group that has the highest rate: impact ratio (four-fifths rule, 29 CFR 1607.4 D) and
-    Fisher's exact test. Small groups are suppressed, and so are groups that would reveal them. Groups are not stored.
+    Fisher's exact test. Suppresses small groups, and any group whose numbers would reveal a suppressed one. Groups are
+    not stored.
     """
     return fairness.compare_groups(find(Assessment, assessment_id), data["groups"])

@@ -1,4 +1,4 @@
-"""The root, the OpenAPI document, and the HTML pages with their files."""
+"""The root, the OpenAPI document, and the HTML pages with their static files."""
 
 import gzip
 import hashlib
@@ -50,7 +50,7 @@ def openapi_document():
     """Serve the OpenAPI document, generated once per process."""
     extensions = current_app.extensions
     if "openapi" not in extensions:
-        extensions["openapi"] = orjson.dumps(openapi.document_of(current_app))
+        extensions["openapi"] = orjson.dumps(openapi.build_document(current_app))
     return Response(extensions["openapi"], mimetype="application/json")
 
 
@@ -83,7 +83,7 @@ def page_file(name):
 
 @blp.get("/start")
 def start():
-    """Serve the page that invitations link to. The key follows the `#`, so it never reaches the service's logs."""
+    """Serve the page that invitations link to. The key is in the fragment, so it never reaches the service's logs."""
     install = {
         "client_install": setting("CLIENT_INSTALL"),
         "script_command": script_command(setting("BASE_URL")),
@@ -108,14 +108,14 @@ def replay(session_id):
 
 
 def _page(template: str, **values: Any) -> Response:
-    address = setting("BASE_URL")
-    html = render_template(template, address=address, root=urlsplit(address).path, **values)
+    base_url = setting("BASE_URL")
+    html = render_template(template, address=base_url, root=urlsplit(base_url).path, **values)
     return Response(html, headers={"Cache-Control": "no-store"})
 
 
-def static_file(folder: Path, name: str, served: set[str]) -> Response:
-    """Serve a file with an ETag, compressed if the client accepts gzip. Raises NotFound if it is not in `served`."""
-    if name not in served:
+def static_file(folder: Path, name: str, allowed: set[str]) -> Response:
+    """Serve a file with an ETag, compressed if the client accepts gzip. Raises NotFound unless it is in `allowed`."""
+    if name not in allowed:
         raise NotFound()
     is_compressed = bool(request.accept_encodings["gzip"])
     body, etag = _contents(folder / name, is_compressed)
@@ -131,6 +131,6 @@ def static_file(folder: Path, name: str, served: set[str]) -> Response:
 @cache
 def _contents(file: Path, is_compressed: bool) -> tuple[bytes, str]:
     """Return a file's bytes and their ETag."""
-    # mtime=0, or each process would have a different ETag.
+    # Without mtime=0, the ETag would differ between processes.
     body = gzip.compress(file.read_bytes(), mtime=0) if is_compressed else file.read_bytes()
     return body, hashlib.sha256(body).hexdigest()[:32]

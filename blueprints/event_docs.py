@@ -8,11 +8,11 @@ from schemas.base import response_example
 from schemas.feed_events import FEED_EVENTS, WEBHOOK_EVENTS
 
 DESCRIPTION = (
-    "Signed according to Standard Webhooks 1.0.0 and sent at least once. Verify the signature, and skip a "
-    "`webhook-id` that you have processed."
+    "Signed according to Standard Webhooks 1.0.0 and sent at least once. Verify the signature, and skip any "
+    "`webhook-id` that you have already processed."
 )
 HEADERS = {
-    "webhook-id": "Id of the event, the same in every attempt.",
+    "webhook-id": "Id of the event. The same for every attempt.",
     "webhook-timestamp": "Time of the attempt, in seconds since 1970.",
     "webhook-signature": "Signatures of `{id}.{timestamp}.{body}`, separated by spaces.",
 }
@@ -29,7 +29,7 @@ def add_schemas(spec: APISpec) -> None:
 
 
 def complete(document: dict[str, Any]) -> None:
-    """Replace the feed's event with a choice of the event types, and add the webhooks."""
+    """Replace the feed's event with a union of the event types, and add the webhooks."""
     event = document["components"]["schemas"]["FeedEvent"]
     mapping = {name: _reference(schema) for name, schema in FEED_EVENTS.items()}
     document["components"]["schemas"]["FeedEvent"] = {

@@ -1,4 +1,4 @@
-"""The event feed: an alternative to webhooks for receivers without an open port."""
+"""The event feed: an alternative to webhooks for consumers that cannot accept inbound requests."""
 
 from access import auth, caller, raises
 from blueprints import Blueprint
@@ -18,7 +18,7 @@ def list_events(query):
     """List events
 
     Events after a cursor, in publication order, which can differ from timestamp order. Each event appears exactly once,
-    a few seconds after it happened, and is stored for 30 days. To receive only new events, send `from=now` once, then
+    a few seconds after it happens, and is stored for 30 days. To receive only new events, send `from=now` once, then
     send each `next` as `after`.
     """
     starts_now = query["start"] == "now"

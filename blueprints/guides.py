@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DOCS = Path(__file__).parent.parent / "docs"
-# In navigation order. Other pages are served for the links in these.
+# In navigation order. Other pages are served because these link to them.
 GUIDES = (
     *("hiring-teams", "glossary", "authentication", "api-basics", "errors", "results"),
     *("webhooks", "statistics", "clients", "deprecation"),
@@ -34,11 +34,11 @@ def guide(name: str) -> Guide:
             opening.attrSet("id", slug(text.content))
         elif opening.type == "table_open":
             opening.attrSet("tabindex", "0")
-    return Guide(name, title_of(name), markdown.renderer.render(tokens, markdown.options, {}))
+    return Guide(name, get_title(name), markdown.renderer.render(tokens, markdown.options, {}))
 
 
 @cache
-def title_of(name: str) -> str:
+def get_title(name: str) -> str:
     with (DOCS / f"{name}.md").open(encoding="utf-8") as file:
         return file.readline().removeprefix("#").strip()
 
@@ -50,4 +50,4 @@ def slug(heading: str) -> str:
 
 def navigation() -> list[tuple[str, str]]:
     """Return each guide's name and title."""
-    return [(name, title_of(name)) for name in GUIDES]
+    return [(name, get_title(name)) for name in GUIDES]

@@ -14,22 +14,22 @@ blp = Blueprint("Health", __name__, description="Health and readiness of the ser
 
 
 class Health(Schema):
-    """The service responds."""
+    """The service is up."""
 
     status = Choice(["ok"], "Always `ok`.", example="ok")
 
 
-class Parts(Schema):
-    """States of the service's parts."""
+class Components(Schema):
+    """Status of each component."""
 
     database = String("Database.", example=OK)
     migrations = String("Migrations.", example=OK)
     storage = String("Bundle store.", example=OK)
-    worker = String("Worker and its tasks; only with `deep=1`.", example=OK, optional=True)
+    worker = String("Worker and its tasks. Included only with `deep=1`.", example=OK, optional=True)
 
 
 class ReadyQuery(Filter):
-    """The parts to check."""
+    """Options for the readiness check."""
 
     deep = QueryInteger("1 to also check the worker.", min=0, max=1, load_default=0)
 
@@ -38,7 +38,7 @@ class Ready(Schema):
     """The service is ready."""
 
     status = Choice(["ready"], "Always `ready`.", example="ready")
-    parts = Nested(Parts, "State of each part, always `ok`.")
+    parts = Nested(Components, "Status of each component; always `ok` in a 200 response.")
 
 
 @blp.record_once
@@ -65,9 +65,9 @@ def get_health():
 def get_readiness(query):
     """Check the service's readiness
 
-    For load balancers and platforms, every few seconds. Checks that the database responds, all migrations have been
-    applied, and bundles can be stored; otherwise 503 with the state of each part. `deep=1` also checks the worker. Use
-    it only for monitoring: the service responds to requests even without a worker.
+    Load balancers and platforms can poll this every few seconds. Checks that the database responds, all migrations are
+    applied, and bundles can be stored. If a check fails, returns 503 with the status of each component. `deep=1` also
+    checks the worker; use it only for monitoring, because the service keeps serving requests without a worker.
     """
     parts = current_app.extensions["readiness"].check(deep=query["deep"] == 1)
     if set(parts.values()) != {OK}:

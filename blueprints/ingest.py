@@ -11,7 +11,7 @@ from rules.events.envelopes import label
 from schemas.candidate_session import Envelope, EnvelopeBatch, Ingested, IngestedBatch
 from schemas.fields import parse_id
 from web.access_log import record_caller, record_late_events
-from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, load_strict, reasons
+from web.json import LENIENT, MAX_EVENT_BYTES, body_limit, get_messages, parse_and_load
 
 blp = Blueprint("Events", __name__, description="Events from a candidate's client.")
 
@@ -30,7 +30,8 @@ ENVELOPE = Envelope()
 def ingest_event(envelope):
     """Ingest an event
 
-    Responds once the event is durably stored. Unknown kinds and fields are accepted. An id counts once per session.
+    Responds once the event is durably stored. Unknown kinds and fields are accepted. An event whose id was already
+    received in the session is skipped.
     """
     event = ReceivedEvent.of(g.pop("body"), envelope["ts"], g.pop("text"))
     if key_id := _store(event, envelope):
@@ -38,7 +39,7 @@ def ingest_event(envelope):
         return {"ok": True}
     key = auth.authenticate(CandidateKey)
     session = Session.get_or_none(Session.key == key)
-    _require_own(session, envelope)
+    _check_session_id(session, envelope)
     if session is None:
         raise NotRedeemed()
     (outcome,) = sessions.append(session, event, quota=session_quota())
@@ -51,16 +52,16 @@ def ingest_event(envelope):
 
 
 def _store(event, envelope):
-    """Store an open session's event in one statement. Return the key's id, or None if it was not stored."""
-    text = envelope.get("session_id")
-    session_id = None if text is None else parse_id(text)
-    if text is not None and session_id is None:
+    """Store the event in one query if the session is open. Return the key's id, or None if nothing was stored."""
+    sent_id = envelope.get("session_id")
+    session_id = None if sent_id is None else parse_id(sent_id)
+    if sent_id is not None and session_id is None:
         return None
     return sessions.store_if_open(auth.presented_key(), event, session_quota(), session_id)
 
 
-def _require_own(session, envelope):
-    """Raise NotFound if the envelope names a session that is not the key's or has not started (R5, R29)."""
+def _check_session_id(session, envelope):
+    """Raise NotFound unless the envelope's session, if any, is the key's and has started (R5, R29)."""
     if "session_id" in envelope and (session is None or parse_id(envelope["session_id"]) != session.id):
         raise NotFound()
 
@@ -76,26 +77,26 @@ def _require_own(session, envelope):
 def ingest_batch(data):
     """Ingest a batch of events
 
-    Up to 500 envelopes. The result of each is `created`, `skipped` (the id already exists), `late` (stored but not
-    counted), or `rejected` with the reason. All accepted events are stored together.
+    Accepts up to 500 envelopes. Each result is `created`, `skipped` (the id already exists), `late` (stored but not
+    counted), or `rejected` with the reason. All accepted events are stored in one transaction.
     """
     session = Session.get_for_key(caller)
-    entries = [_read(text, session) for text in data["events"]]
+    entries = [_parse_envelope(text, session) for text in data["events"]]
     results = iter(_append(session, [entry for entry in entries if isinstance(entry, ReceivedEvent)]))
     return {"results": [next(results) if isinstance(entry, ReceivedEvent) else entry for entry in entries]}
 
 
-def _read(text, session):
-    """Parse one envelope of a batch. Return a ReceivedEvent, or the result if it is rejected."""
+def _parse_envelope(text, session):
+    """Parse one of a batch's envelopes. Return a ReceivedEvent, or the result if it is rejected."""
     try:
-        fields, envelope = load_strict(ENVELOPE, text)
-        _require_own(session, envelope)
+        fields, envelope = parse_and_load(ENVELOPE, text)
+        _check_session_id(session, envelope)
         return ReceivedEvent.of(fields, envelope["ts"], text)
     except (ApiError, ma.ValidationError) as error:
-        return _rejected(_id_of(text), " ".join(reasons(error)))
+        return _rejected(_parse_event_id(text), " ".join(get_messages(error)))
 
 
-def _id_of(text):
+def _parse_event_id(text):
     try:
         fields = LENIENT.decode(text)
     except RecursionError:

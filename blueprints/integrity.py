@@ -19,7 +19,7 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.response(200, Integrity)
-@audit.reading
+@audit.record_read
 def get_integrity(session_id):
     """Check a session's integrity
 
@@ -48,7 +48,7 @@ def get_integrity(session_id):
 @auth.required(ApiToken | CandidateKey)
 @concurrency.long_read
 @blp.response(200, SignedLog)
-@audit.reading
+@audit.record_read
 def get_signed_log(session_id):
     """Get the signed log
 
@@ -60,11 +60,11 @@ def get_signed_log(session_id):
 
 def _signed_log(session: Session) -> Iterator[bytes]:
     """Stream a SignedLog, which can be as large as the session's events."""
-    keys, shape = SigningKey.of(session), SignedEvent()
+    keys, schema = SigningKey.of(session), SignedEvent()
     head = orjson.dumps({"sessionId": str(session.id), "signingPubkey": keys[0] if keys else ""})
     yield head.removesuffix(b"}") + b',"events":['
     for number, entry in enumerate(signed_log.signed_log(session, keys)):
-        event = shape.dump(entry | {"payload": orjson.Fragment(entry["payload"])})
+        event = schema.dump(entry | {"payload": orjson.Fragment(entry["payload"])})
         if number:
             yield b","
         yield orjson.dumps(event)

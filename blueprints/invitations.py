@@ -18,12 +18,12 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations, r
 @idempotent
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
 @blp.response(200, CandidateResponse)
-@audit.change()
+@audit.record_change()
 def resend_invitation(candidate_id):
     """Resend an invitation
 
-    Queues a new message with the same key and cancels an invitation that is still queued. Each address receives at most
-    5 messages per assessment in 24 hours.
+    Queues a new message with the same key, and cancels a queued invitation. Each address receives at most 5 messages
+    per assessment in 24 hours.
     """
     invitations.invite(find(CandidateKey, candidate_id))
     return candidate_response(candidate_id)
@@ -35,7 +35,7 @@ def resend_invitation(candidate_id):
 @raises(errors.KeyRedeemed, errors.InvitationExpired)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, CandidateResponse)
-@audit.change()
+@audit.record_change()
 def extend_key(data, candidate_id):
     """Update a key's expiry
 
@@ -51,7 +51,7 @@ def extend_key(data, candidate_id):
 @raises(errors.KeyRedeemed, errors.KeyNotExpired)
 @blp.arguments(schemas.ReopenedExpiry)
 @blp.response(200, CandidateResponse)
-@audit.change()
+@audit.record_change()
 def reopen_key(data, candidate_id):
     """Reopen an expired key
 
@@ -64,7 +64,7 @@ def reopen_key(data, candidate_id):
 @blp.get("/candidates/<id:candidate_id>/accommodation")
 @auth.required(ApiToken, scope="write")
 @blp.response(200, schemas.AccommodationResponse)
-@audit.reading
+@audit.record_read
 def get_accommodation(candidate_id):
     """Get a candidate's accommodation
 
@@ -78,7 +78,7 @@ def get_accommodation(candidate_id):
 @raises(errors.NoTimeLimit, errors.SessionClosed, errors.TimeLimitPassed)
 @blp.arguments(schemas.NewAccommodation)
 @blp.response(200, schemas.AccommodationResponse)
-@audit.change()
+@audit.record_change()
 def set_accommodation(data, candidate_id):
     """Update a candidate's time limit
 
@@ -94,13 +94,13 @@ def set_accommodation(data, candidate_id):
 @auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
 @blp.response(200, schemas.Deliveries)
-@audit.reading
+@audit.record_read
 def list_candidate_deliveries(query, candidate_id):
     """List the messages to a candidate
 
     Invitations and reminders, newest first, with the email server's last error.
     """
-    return _page_of(Delivery.personal_rows(find(CandidateKey, candidate_id)), query)
+    return _get_page(Delivery.personal_rows(find(CandidateKey, candidate_id)), query)
 
 
 @blp.get("/deliveries")
@@ -115,7 +115,7 @@ def list_deliveries(query):
     messages = Delivery.visible_to(caller)
     if "state" in query:
         messages = messages.where(Delivery.state == query["state"])
-    return _page_of(messages, query)
+    return _get_page(messages, query)
 
 
 @blp.post("/deliveries/<id:delivery_id>/retry")
@@ -123,16 +123,16 @@ def list_deliveries(query):
 @idempotent
 @raises(errors.NotFailed, errors.EmailLimit)
 @blp.response(200, schemas.DeliveryResponse)
-@audit.change()
+@audit.record_change()
 def retry_delivery(delivery_id):
     """Retry a failed message
 
-    Resets the number of attempts. If the key has been revoked or has expired, the message is canceled.
+    Resets the number of attempts. If the key was revoked or has expired, the message is canceled.
     """
     (delivery,) = visibility.redact_emails(caller, [invitations.retry(find(Delivery, delivery_id))])
     return {"delivery": delivery}
 
 
-def _page_of(messages, query):
+def _get_page(messages, query):
     response = page("deliveries", messages, query, newest_first=True)
     return response | {"deliveries": visibility.redact_emails(caller, response["deliveries"])}

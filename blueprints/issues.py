@@ -1,8 +1,8 @@
-"""The problem library: the catalog and the organization's issues."""
+"""The problem library: catalog issues and the organization's issues."""
 
 from access import audit, auth, caller, etags
 from access.idempotency import idempotent
-from blueprints import Blueprint, filters_of, find, located, page
+from blueprints import Blueprint, find, get_filters, page, with_location
 from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueQuery, IssueResponse, Issues, IssueUpdate, NewIssue
 
@@ -16,22 +16,22 @@ blp = Blueprint("Issues", __name__, description="The problem library: real probl
 def list_issues(query):
     """List issues
 
-    Issues of the catalog and of your organization, oldest first.
+    Issues from the catalog and your organization, oldest first.
     """
-    return page("issues", Issue.search(caller, **filters_of(query)), query)
+    return page("issues", Issue.search(caller, **get_filters(query)), query)
 
 
 @blp.post("/issues")
 @auth.required(ApiToken, scope="write")
-@located
+@with_location
 @idempotent
 @blp.arguments(NewIssue)
 @blp.response(201, IssueResponse)
-@audit.change(created="issue")
+@audit.record_change(created="issue")
 def create_issue(data):
     """Create an issue
 
-    Other organizations cannot see it.
+    The issue is private to your organization.
     """
     created = Issue.add(caller.organization, data)
     return {"issue": find(Issue, created.id)}
@@ -54,11 +54,11 @@ def get_issue(issue_id):
 @etags.with_if_match
 @blp.arguments(IssueUpdate)
 @blp.response(200, IssueResponse)
-@audit.change()
+@audit.record_change()
 def update_issue(data, issue_id):
     """Update an issue
 
-    Only your organization's issues can be changed, not the catalog's. Existing assessments keep the previous content.
+    Only your organization's issues can be updated; catalog issues are read-only. Existing assessments are not affected.
     """
     check = etags.precondition(lambda: IssueResponse().dump({"issue": find(Issue, issue_id)}))
     find(Issue, issue_id, Issue.owned_by(caller)).apply_changes(data, check)
@@ -68,7 +68,7 @@ def update_issue(data, issue_id):
 @blp.delete("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
 @blp.response(200, DeletedIssue)
-@audit.change()
+@audit.record_change()
 def delete_issue(issue_id):
     """Delete an issue
 

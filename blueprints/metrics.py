@@ -13,7 +13,7 @@ blp = Blueprint("metrics", __name__)
 
 @blp.get("/metrics")
 def metrics():
-    """Return the metrics of all web processes and the queues."""
+    """Return metrics for all web processes and queues."""
     credential = request.headers.get("Authorization", "")
     expected = f"Bearer {setting('METRICS_TOKEN')}"
     if not hmac.compare_digest(credential.encode("utf-8", "replace"), expected.encode()):

@@ -13,35 +13,35 @@ from blueprints import Blueprint, IdConverter, event_docs, operations, response_
 from schemas.base import Error
 
 DESCRIPTION = """
-Technical assessments on your own servers: create an assessment, generate candidate keys, follow the sessions, and
-compare each session with its cohort.
+Self-hosted technical assessments: create an assessment, generate candidate keys, follow the sessions, and compare each
+session with its cohort.
 
 Reviewers send a token as `Authorization: Bearer`, candidates their key as `X-API-Key`. Times are UTC. All errors have
-the same shape: a sentence in `error`, a stable `code`, and `details` for invalid input. An error's `Link` header
+the same format: a message in `error`, a stable `code`, and `details` for invalid input. An error's `Link` header
 points to the documentation of its code.
 
-Requests are limited per credential, or per network address where no credential is needed. The response headers
-`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every reviewer's POST that
-changes data accepts an `Idempotency-Key`: a request that is repeated with the same key runs only once.
+Requests are limited per credential, or per network address if no credential is needed. The response headers
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every reviewer POST that
+changes data accepts an `Idempotency-Key`: requests with the same key run only once.
 
-Unknown query parameters are rejected (400 `unknown_parameter`), and so are unknown body fields. Fields of the
-response's object are accepted, so you can send an object back. Candidates' operations ignore unknown names.
-Operations with the `X-Ignored` response header list ignored names there.
+Unknown query parameters (400 `unknown_parameter`) and unknown body fields are rejected. Fields of the response's
+object are accepted, so you can send an object back. Candidates' operations ignore unknown names. Operations with the
+`X-Ignored` response header list ignored names there.
 
-Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send one of up to 128
-letters, digits and `._:-`.
+Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send the header with up to
+128 letters, digits and `._:-`.
 """
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest's Api with our error shape."""
+    """flask-smorest's Api with this API's error schema."""
 
     ERROR_SCHEMA = Error
 
 
-def document_of(app: Flask) -> dict[str, Any]:
-    """Generate the document, on demand to save memory."""
-    # flask-smorest changes the application, which is impossible after its first request.
+def build_document(app: Flask) -> dict[str, Any]:
+    """Generate the document. Call it on demand, to save memory."""
+    # flask-smorest modifies the application, which Flask forbids after the first request.
     api = Api(Flask(app.name, static_folder=None), spec_kwargs=_options(app.config["BASE_URL"]))
     api.register_converter(IdConverter, lambda converter: {"type": "string", "format": "uuid"})
     for blueprint in app.blueprints.values():
@@ -86,17 +86,17 @@ def _complete(document: dict[str, Any], app: Flask, json_schema: Callable) -> No
                 _describe_responses(operation, components["schemas"])
                 operation["responses"] = dict(sorted(operation["responses"].items()))
                 for status, schema in getattr(view, "response_schemas", {}).items():
-                    if schema.replayed:
-                        replayed = json_schema(schema.replayed())
-                        _adapt_to_generators(replayed)
-                        operation["responses"][status]["x-replayed"] = replayed
-    components["headers"] = response_headers.used_in(document)
+                    if schema.replay_schema:
+                        replay = json_schema(schema.replay_schema())
+                        _adapt_to_generators(replay)
+                        operation["responses"][status]["x-replayed"] = replay
+    components["headers"] = response_headers.get_used_components(document)
 
 
 def _adapt_to_generators(schema: dict[str, Any]) -> None:
-    """Give each field one type in generated clients, and keep optional fields optional."""
+    """Adapt a schema so generated clients have one type per field and keep optional fields optional."""
     for field in schema.get("properties", {}).values():
-        # The schemas of webhooks describe requests.
+        # Webhook schemas describe requests.
         field.pop("readOnly", None)
         if None in field.get("enum", ()):
             values = [value for value in field.pop("enum") if value is not None]

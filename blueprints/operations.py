@@ -1,4 +1,4 @@
-"""OpenAPI operations: names, parameters, and every possible response status."""
+"""OpenAPI operations: names, parameters, and all possible response statuses."""
 
 import re
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from flask_smorest.spec.plugins import FlaskPlugin
 import errors
 from access.etags import IF_NONE_MATCH
 from access.idempotency import PARAMETER as IDEMPOTENCY_KEY
-from access.rate_limits import setting_of
+from access.rate_limits import get_limit_setting
 from blueprints import response_headers
 from errors import ApiError
-from schemas.base import camel, example_of, response_example
+from schemas.base import camel, request_example, response_example
 from schemas.fields import EXAMPLE_ID
 from web.json import NotJson
 
@@ -48,7 +48,7 @@ class Paths(FlaskPlugin):
         return parameters
 
 
-def operations_of(app: Flask) -> dict[str, tuple[str, str]]:
+def map_operations(app: Flask) -> dict[str, tuple[str, str]]:
     """Map each endpoint to its operation and route. Outside the API, the endpoint is the operation."""
     operations = {}
     for rule in app.url_map.iter_rules():
@@ -65,28 +65,28 @@ def complete(operation: dict[str, Any], view: Any, rule: str) -> None:
     if getattr(view, "access", (None, None))[1] == "admin":
         operation["description"] += "\n\nPeople need the `admin` role."
     if body := getattr(view, "arguments", {}).get("json"):
-        operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
+        operation["requestBody"]["content"]["application/json"]["example"] = request_example(body)
     if getattr(view, "is_idempotent", False):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     for parameter in getattr(view, "header_parameters", ()):
         operation.setdefault("parameters", []).append(parameter)
         if parameter is IF_NONE_MATCH:
-            operation["responses"]["304"] = {"description": "The response would be the same as before."}
+            operation["responses"]["304"] = {"description": "The object is unchanged."}
     for status, schema in getattr(view, "response_schemas", {}).items():
         response = operation["responses"][status]
         response["content"]["application/json"]["example"] = response_example(schema)
-        if schema.replayed:
+        if schema.replay_schema:
             response["description"] = (
-                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) has `note` instead of `secret`."
+                f"{schema.Meta.description} A replay (`Idempotent-Replayed: true`) contains `note` instead of `secret`."
             )
     api_errors = _api_errors(view, rule)
-    # A view that forwards responses documents their shape.
+    # A view with another error format declares its responses.
     responses = getattr(view, "responses", None) or _responses(api_errors)
     operation["responses"] |= {str(status): response for status, response in responses.items()}
     if not any(status.startswith("4") for status in operation["responses"]):
         operation["responses"]["4XX"] = {"$ref": "#/components/responses/DEFAULT_ERROR"}
-    waiting = {error.code for error in api_errors if error.retry_after}
-    response_headers.document(operation, view, waiting)
+    retryable = {error.code for error in api_errors if error.retry_after}
+    response_headers.document(operation, view, retryable)
 
 
 def _api_errors(view: Any, rule: str) -> set[type[ApiError]]:
@@ -96,9 +96,9 @@ def _api_errors(view: Any, rule: str) -> set[type[ApiError]]:
         errors.Invalid: bool(arguments) or errors.UnknownParameter in getattr(view, "errors", ()),
         NotJson: "json" in arguments,
         errors.TooManyValues: "json" in arguments,
-        errors.ReadOnlyField: getattr(arguments.get("json"), "is_change", False),
+        errors.ReadOnlyField: getattr(arguments.get("json"), "is_update", False),
         errors.TooLarge: "json" in arguments,
-        errors.TooManyRequests: setting_of(view) is not None,
+        errors.TooManyRequests: get_limit_setting(view) is not None,
         errors.NotFound: "<id:" in rule,
     }
     possible = {error for error, is_possible in conditions.items() if is_possible}
@@ -142,4 +142,4 @@ def _response(bodies: list[dict[str, Any]]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": media}}
 
 
-OTHER_ERRORS = _response([_plain(500)]) | {"description": "Any other error has the same shape."}
+OTHER_ERRORS = _response([_plain(500)]) | {"description": "Any other error has the same format."}

@@ -50,12 +50,12 @@ def get_settings():
 @etags.with_if_match
 @blp.arguments(schemas.SettingsUpdate)
 @blp.response(200, schemas.SettingsResponse)
-@audit.change()
+@audit.record_change()
 def update_settings(data):
     """Update the settings
 
-    Omitted fields keep their values; null clears a field. New additions to the disclosure replace all earlier ones and
-    create a new version: candidates who have not started must consent again.
+    Omitted fields keep their values; null clears a field. Changing the disclosure additions replaces all
+    existing ones and creates a new disclosure version. Candidates who have not started must consent again.
     """
     check = etags.precondition(
         lambda: schemas.SettingsResponse().dump(
@@ -72,7 +72,7 @@ def update_settings(data):
 def get_disclosure():
     """Get the disclosure
 
-    The text that candidates consent to, with the organization's additions at the end of each list.
+    The text that candidates consent to, with the organization's additions appended to each list.
     """
     current = disclosure.for_organization(caller.organization)
     return {"disclosure": current | {"tos_url": setting("TERMS_URL") or ""}}
@@ -85,7 +85,7 @@ def get_disclosure():
 def get_usage(query):
     """Get model usage
 
-    Tokens and cost of candidates' calls through the model proxies, by month (UTC), provider and model, newest first.
+    Tokens and cost of candidates' calls through the model proxies, by month (UTC), provider and model; newest first.
     Includes deleted assessments and erased candidates.
     """
     since = plans.month_start(clock.now(), query["months"] - 1)
@@ -99,7 +99,7 @@ def get_usage(query):
 def list_tokens(query):
     """List tokens
 
-    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to get a page.
+    All tokens except revoked ones, oldest first, without their secrets. Set `limit` to paginate.
     """
     return cursor_page("tokens", ApiToken.visible_to(caller), query)
 
@@ -109,7 +109,7 @@ def list_tokens(query):
 @idempotent
 @blp.arguments(schemas.NewToken)
 @blp.response(201, schemas.CreatedToken)
-@audit.change(created="token")
+@audit.record_change(created="token")
 def create_token(data):
     """Create a token
 
@@ -127,7 +127,7 @@ def create_token(data):
 @auth.required(ApiToken, scope="admin")
 @raises(LastWriteToken)
 @blp.response(200, schemas.RevokedToken)
-@audit.change()
+@audit.record_change()
 def revoke_token(token_id):
     """Revoke a token
 
@@ -149,19 +149,19 @@ def get_me():
     return serialize_caller(caller)
 
 
-def serialize_caller(row):
-    """Represent an ApiToken or CandidateKey to its holder."""
-    is_reviewer = isinstance(row, ApiToken)
+def serialize_caller(credential):
+    """Build the `/me` response for an API token or candidate key."""
+    is_reviewer = isinstance(credential, ApiToken)
     return {
         "kind": "reviewer" if is_reviewer else "candidate",
-        "id": row.id,
-        "name": row.name if is_reviewer else row.candidate_name,
-        "org_id": row.organization_id,
-        "org_name": row.organization.name if is_reviewer else row.organization.public_name,
-        "scopes": row.scopes if is_reviewer else [],
-        "person": row.user if is_reviewer else None,
-        "assessment_id": None if is_reviewer else row.assessment_id,
-        "expires_at": row.expires_at,
+        "id": credential.id,
+        "name": credential.name if is_reviewer else credential.candidate_name,
+        "org_id": credential.organization_id,
+        "org_name": credential.organization.name if is_reviewer else credential.organization.public_name,
+        "scopes": credential.scopes if is_reviewer else [],
+        "person": credential.user if is_reviewer else None,
+        "assessment_id": None if is_reviewer else credential.assessment_id,
+        "expires_at": credential.expires_at,
     }
 
 

@@ -1,10 +1,10 @@
-"""People in the organization: list, add, get, change, delete."""
+"""People in the organization: list, add, get, update, delete."""
 
 from typing import Any
 
 from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, located, page
+from blueprints import Blueprint, find, page, with_location
 from errors import DuplicatePerson, LastAdmin, LastWriteToken
 from models import ApiToken, User, users
 from schemas import people as schemas
@@ -31,12 +31,12 @@ def list_people(query):
 
 @blp.post("/org/people")
 @auth.required(ApiToken, scope="admin")
-@located
+@with_location
 @idempotent
 @raises(DuplicatePerson)
 @blp.arguments(schemas.NewPerson)
 @blp.response(201, schemas.PersonResponse)
-@audit.change(created="person")
+@audit.record_change(created="person")
 def create_person(data):
     """Add a person
 
@@ -54,7 +54,7 @@ def create_person(data):
 def get_person(person_id):
     """Get a person
 
-    Includes their invitation's state.
+    Includes the state of the invitation.
     """
     return {"person": find_person(person_id)}
 
@@ -65,12 +65,12 @@ def get_person(person_id):
 @raises(DuplicatePerson, LastAdmin, LastWriteToken)
 @blp.arguments(schemas.PersonUpdate)
 @blp.response(200, schemas.PersonResponse)
-@audit.change()
+@audit.record_change()
 def update_person(data, person_id):
     """Update a person
 
     A new role applies to all their tokens immediately. The last active admin can be neither demoted nor deactivated.
-    Only admins can change admins.
+    Only admins can update other admins.
     """
     check = etags.precondition(lambda: schemas.PersonResponse().dump({"person": find_person(person_id)}))
     users.update(find_person(person_id), caller, data, check)
@@ -81,12 +81,12 @@ def update_person(data, person_id):
 @auth.required(ApiToken, scope="admin")
 @raises(LastAdmin, LastWriteToken)
 @blp.response(200, schemas.DeletedPerson)
-@audit.change()
+@audit.record_change()
 def delete_person(person_id):
     """Delete a person
 
-    Their tokens stop working immediately, and their email address is removed. Their scores, decisions and audit entries
-    keep their name. The last active admin cannot be deleted, and only admins can delete admins.
+    Their tokens stop working immediately, and their email address is removed. Their name stays on their scores,
+    decisions and audit entries. The last active admin cannot be deleted, and only admins can delete other admins.
     """
     users.remove(find_person(person_id), caller)
     return {"ok": True, "id": person_id}

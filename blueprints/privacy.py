@@ -23,10 +23,10 @@ blp = Blueprint("Privacy", __name__, description="Retention and erasure of candi
 def get_own_data():
     """Get my data
 
-    Your stored personal data by kind, your consents, a contact address, and when the data will be erased.
+    Your stored personal data by kind, your consents, a contact address, and the date when the data will be erased.
     """
     audit.record_candidate(caller, "getOwnData")
-    return _data_of(caller, Session.get_or_none(Session.key == caller))
+    return _get_candidate_data(caller, Session.get_or_none(Session.key == caller))
 
 
 @blp.get("/candidate/me/export")
@@ -34,15 +34,15 @@ def get_own_data():
 @auth.required(CandidateKey)
 @concurrency.long_read
 @blp.file(
-    'JSON Lines: `{"candidate": ...}`, other data from the client, then each event as it was sent.',
-    "The candidate's data as a file.",
+    'JSON Lines: `{"candidate": ...}`, other data from the client, then each event as sent.',
+    "JSON Lines file of the candidate's data.",
     example='{"candidate":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
 def export_own_data():
     """Export my data
 
-    A JSON Lines file of your stored data, other data that your client sent, and each event as it was sent. Reviewers'
-    notes and scores are not included.
+    A JSON Lines file with your stored data, other data that your client sent, and each event as sent. Excludes
+    reviewers' notes and scores.
     """
     audit.record_candidate(caller, "exportOwnData")
     session = Session.get_or_none(Session.key == caller)
@@ -53,11 +53,11 @@ def export_own_data():
 @blp.doc(tags=["Candidate"])
 @auth.required(CandidateKey)
 @blp.response(200, ErasureRequest)
-@audit.change()
+@audit.record_change()
 def request_erasure():
     """Request the erasure of my data
 
-    Reviewers see the request and decide. Idempotent.
+    A reviewer decides on the request. Idempotent.
     """
     return {"erasure_requested_at": caller.request_erasure()}
 
@@ -65,7 +65,7 @@ def request_erasure():
 @blp.delete("/candidates/<id:candidate_id>/data")
 @auth.required(ApiToken, scope="admin")
 @blp.response(200, ErasureResponse)
-@audit.change(prepare=lambda candidate_id: privacy.derive_before_erasure(_find_key(candidate_id)))
+@audit.record_change(prepare=lambda candidate_id: privacy.derive_before_erasure(_find_key(candidate_id)))
 def erase_candidate(candidate_id, prepared):
     """Erase a candidate's data
 
@@ -77,11 +77,11 @@ def erase_candidate(candidate_id, prepared):
 
 
 def _find_key(candidate_id: Any) -> CandidateKey:
-    """Find the candidate's key, even if it is revoked."""
+    """Find the candidate's key, including a revoked one."""
     return find(CandidateKey, candidate_id, CandidateKey.all_visible_to(caller))
 
 
-def _data_of(key: Any, session: Session | None) -> dict[str, Any]:
+def _get_candidate_data(key: Any, session: Session | None) -> dict[str, Any]:
     return {
         "candidate_id": key.id,
         "name": key.candidate_name,
@@ -100,7 +100,7 @@ def _data_of(key: Any, session: Session | None) -> dict[str, Any]:
 
 
 def _export(key: Any, session: Session | None) -> Iterator[bytes]:
-    yield _line({"candidate": CandidateData().dump(_data_of(key, session))})
+    yield _line({"candidate": CandidateData().dump(_get_candidate_data(key, session))})
     if session is not None:
         for name, row in privacy.submitted_data(session):
             yield _line({name: {camel(column): value for column, value in row.items()}})

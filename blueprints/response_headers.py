@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access.rate_limits import setting_of
+from access.rate_limits import get_limit_setting
 from errors import TooManyRequests
 from schemas.fields import EXAMPLE_ID
 from web import unknown_names
@@ -15,7 +15,7 @@ def _header(description: str, example: Any, type: str = "string") -> dict[str, A
 
 
 COMPONENTS = {
-    "X-Request-Id": _header("Id of the request, which the service's logs contain.", EXAMPLE_ID),
+    "X-Request-Id": _header("Id of the request, as in the service's logs.", EXAMPLE_ID),
     "X-RateLimit-Limit": _header("Requests per period. Absent if rate limits are off.", 600, "integer"),
     "X-RateLimit-Remaining": _header("Requests left in this period.", 599, "integer"),
     "X-RateLimit-Reset": _header("End of this period, in seconds since 1970.", 1775034060, "integer"),
@@ -25,7 +25,7 @@ COMPONENTS = {
     "Content-Disposition": _header("Name of the file.", 'attachment; filename="candidates.csv"'),
     "ETag": _header("Tag of this response, for `If-None-Match` and `If-Match`.", '"5d41402abc4b2a76"'),
     "Link": _header("Documentation of the error's code.", '</docs/errors.md#not_found>; rel="help"'),
-    "WWW-Authenticate": _header("Scheme of the missing credential.", "Bearer"),
+    "WWW-Authenticate": _header("Scheme of the required credential.", "Bearer"),
     unknown_names.HEADER: unknown_names.DOCUMENTATION,
 }
 
@@ -34,7 +34,7 @@ def references(names: Any) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def used_in(document: dict[str, Any]) -> dict[str, Any]:
+def get_used_components(document: dict[str, Any]) -> dict[str, Any]:
     """Return the header components that the document refers to."""
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     responses = [*document["components"]["responses"].values()]
@@ -44,26 +44,26 @@ def used_in(document: dict[str, Any]) -> dict[str, Any]:
     return {name: component for name, component in COMPONENTS.items() if name in used}
 
 
-def document(operation: dict[str, Any], view: Any, waiting: set[int]) -> None:
+def document(operation: dict[str, Any], view: Any, retryable: set[int]) -> None:
     """Add the headers to a view's responses.
 
-    A decorator that sets a header on successful responses names it in the view's `success_headers`.
+    A decorator that sets a header on successful responses adds it to the view's `success_headers`.
 
-    waiting -- the statuses with `Retry-After`
+    retryable -- statuses with `Retry-After`
     """
-    limited = RATE_LIMIT if setting_of(view) else ()
+    rate_limit = RATE_LIMIT if get_limit_setting(view) else ()
     # Errors in a provider's format have no page in the docs.
-    documented = [] if hasattr(view, "responses") else ["Link"]
+    links = [] if hasattr(view, "responses") else ["Link"]
     for status, response in operation["responses"].items():
         if "$ref" in response or status == "default":
             continue
-        names = ["X-Request-Id", *limited]
+        names = ["X-Request-Id", *rate_limit]
         if status < "400":
             names += getattr(view, "success_headers", ())
             names += ["Idempotent-Replayed"] * getattr(view, "is_idempotent", False)
             names += [unknown_names.HEADER] * getattr(view, "reports_ignored_fields", False)
         else:
-            names += documented
-            names += ["Retry-After"] * (int(status) in {*waiting, TooManyRequests.code})
+            names += links
+            names += ["Retry-After"] * (int(status) in {*retryable, TooManyRequests.code})
             names += ["WWW-Authenticate"] * (status == "401")
         response["headers"] = references(names)

@@ -13,24 +13,24 @@ from models import ApiToken, Assessment, scores, sessions, visibility
 from models.candidates import search_filters
 from models.results import ResultList
 from rules.result_cursors import INVALID
-from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, csv_row_of, result_of
-from web.compression import compressed
+from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, build_csv_row, serialize_result
+from web.compression import with_compression
 
 blp = Blueprint("Results", __name__, description="An assessment's candidates in one table.")
 
 
 @blp.get("/assessments/<id:assessment_id>/results")
 @auth.required(ApiToken)
-@compressed
+@with_compression
 @etags.with_etag
 @blp.arguments(ResultQuery, location="query")
 @blp.response(200, Results)
 def list_results(query, assessment_id):
     """List results
 
-    One entry for each session, including sessions whose key was revoked or erased, and for each candidate who has not
-    redeemed their key. Cursors stay valid when results change. Metrics are the same as in `cohort-stats`. `score` has
-    the means from `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session yet.
+    One entry per session, including sessions whose key was revoked or erased, and one per candidate who has not
+    redeemed their key. Cursors stay valid when results change. Metrics are the same as in `cohort-stats`. `score`
+    contains the means from `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session.
     """
     results, limit, after = _find_results(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):
@@ -38,25 +38,25 @@ def list_results(query, assessment_id):
     rows = results.page(limit + 1, after)
     next_cursor = str(rows[limit - 1].position) if len(rows) > limit else None
     visible = visibility.redact_results(caller, rows[:limit])
-    return jsonify(results=[result_of(row) for row in visible], next=next_cursor)
+    return jsonify(results=[serialize_result(row) for row in visible], next=next_cursor)
 
 
 @blp.get("/assessments/<id:assessment_id>/results/export")
 @auth.required(ApiToken)
 @blp.arguments(ResultFilter, location="query")
 @blp.file(
-    "A header line, then a line for each result.",
-    "The results as a file.",
+    "A header row, then one row per result.",
+    "CSV file of results.",
     "text/csv",
     example=",".join(CSV_COLUMNS) + "\r\n",
 )
-@audit.reading
+@audit.record_read
 def export_results(query, assessment_id):
     """Export the results
 
     All matching results as a CSV file in query order, with a `score.<key>` column for each criterion of the
-    assessment's rubric. `integrityFindings` are codes, separated by spaces. If there are none, `integrityCheckedAt`
-    tells whether the recording has been checked.
+    assessment's rubric. `integrityFindings` contains codes, separated by spaces. If it is empty,
+    `integrityCheckedAt` shows whether the recording has been checked.
     """
     results = _find_results(query, assessment_id)
     criteria = scores.criterion_keys(results.assessment)
@@ -81,4 +81,4 @@ def _csv(results: ResultList, criteria: list[str]) -> Iterator[str]:
     yield csv_lines([[*CSV_COLUMNS, *(f"score.{key}" for key in criteria)]])
     for batch in results.all():
         visible = visibility.redact_results(caller, batch)
-        yield csv_lines(map(csv_cell, csv_row_of(row, criteria)) for row in visible)
+        yield csv_lines(map(csv_cell, build_csv_row(row, criteria)) for row in visible)

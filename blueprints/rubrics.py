@@ -2,7 +2,7 @@
 
 from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, located, page
+from blueprints import Blueprint, find, page, with_location
 from errors import RubricInUse
 from models import ApiToken, Rubric
 from schemas.queries import PageQuery
@@ -25,11 +25,11 @@ def list_rubrics(query):
 
 @blp.post("/rubrics")
 @auth.required(ApiToken, scope="write")
-@located
+@with_location
 @idempotent
 @blp.arguments(NewRubric)
 @blp.response(201, RubricResponse)
-@audit.change(created="rubric")
+@audit.record_change(created="rubric")
 def create_rubric(data):
     """Create a rubric
 
@@ -55,7 +55,7 @@ def get_rubric(rubric_id):
 @etags.with_if_match
 @blp.arguments(RubricUpdate)
 @blp.response(200, RubricResponse)
-@audit.change()
+@audit.record_change()
 def update_rubric(data, rubric_id):
     """Update a rubric
 
@@ -69,7 +69,7 @@ def update_rubric(data, rubric_id):
 @auth.required(ApiToken, scope="write")
 @raises(RubricInUse)
 @blp.response(200, DeletedRubric)
-@audit.change()
+@audit.record_change()
 def delete_rubric(rubric_id):
     """Delete a rubric
 

@@ -14,13 +14,13 @@ blp = Blueprint("Scores", __name__, description="Reviewers' scores for sessions,
 @auth.required(ApiToken)
 @blp.arguments(ScoreQuery, location="query")
 @blp.response(200, Scores)
-@audit.reading
+@audit.record_read
 def get_scores(query, session_id):
     """Get a session's scores
 
     Each criterion's current scores, their mean and history, and the weighted total of the means. Current scores belong
-    to one rubric version; scores of other versions appear only in the history. A person's tokens count as one reviewer;
-    each token of a service account counts separately. Without a rubric, `rubric` and `total` are null.
+    to one rubric version; scores from other versions appear only in the history. All of a person's tokens count as one
+    reviewer; each token of a service account counts separately. Without a rubric, `rubric` and `total` are null.
 
     People who can score see only their own scores until they have scored every criterion (`othersHidden`). Service
     accounts and observers see all scores.
@@ -35,7 +35,7 @@ def get_scores(query, session_id):
 @raises(NoRubric, Erased, RubricChanged, ScoreChanged)
 @blp.arguments(NewScore)
 @blp.response(200, ScoreResponse)
-@audit.change()
+@audit.record_change()
 def put_score(data, session_id, criterion):
     """Score a criterion
 
@@ -49,7 +49,7 @@ def put_score(data, session_id, criterion):
 @auth.required(ApiToken, scope="write")
 @raises(Erased)
 @blp.response(200, WithdrawnScore)
-@audit.change()
+@audit.record_change()
 def withdraw_score(session_id, criterion):
     """Withdraw a score
 
@@ -64,7 +64,7 @@ def withdraw_score(session_id, criterion):
 @raises(Erased)
 @blp.arguments(Withdrawal)
 @blp.response(200, WithdrawnScore)
-@audit.change()
+@audit.record_change()
 def withdraw_score_with_reason(data, session_id, criterion):
     """Withdraw a score with a reason
 

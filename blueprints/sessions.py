@@ -21,11 +21,11 @@ blp = Blueprint("Sessions", __name__, description="Candidates' sessions and thei
 @etags.with_etag
 @concurrency.long_read
 @blp.response(200, ReviewedSession)
-@audit.reading
+@audit.record_read
 def get_session(session_id):
     """Get a session
 
-    A candidate can get their own session, without metrics.
+    Candidates can get only their own session, without metrics.
     """
     session = find(Session, session_id)
     sessions.close_due(session)
@@ -36,11 +36,11 @@ def get_session(session_id):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @blp.response(200, ReviewedSession)
-@audit.change(prepare=lambda session_id: sessions.derive_before_lock(find(Session, session_id)))
+@audit.record_change(prepare=lambda session_id: sessions.derive_before_lock(find(Session, session_id)))
 def close_session(session_id, prepared):
     """Close a session
 
-    For a session that its candidate abandoned. Its status becomes `expired`. Idempotent.
+    For abandoned sessions. The status becomes `expired`. Idempotent.
     """
     sessions.close(find(Session, session_id), prepared)
     return session_state(session_id)
@@ -51,19 +51,19 @@ def close_session(session_id, prepared):
 @raises(Erased)
 @blp.arguments(TestResult)
 @blp.response(200, ReviewedSession)
-@audit.change(prepare=lambda session_id: sessions.Derivation.of(find(Session, session_id)))
+@audit.record_change(prepare=lambda session_id: sessions.Derivation.of(find(Session, session_id)))
 def submit_test_result(data, session_id, prepared):
     """Submit a test result
 
-    The result of tests that a reviewer or an integration ran on the candidate's work. It takes precedence over test
-    runs in the session's events, and replaces an earlier result.
+    The result of tests that a reviewer or an integration ran on the candidate's work. Takes precedence over test runs
+    in the session's events, and replaces an earlier result.
     """
     sessions.submit_test_result(find(Session, session_id), **data, derivation=prepared)
     return session_state(session_id)
 
 
 def session_state(session_id: Any) -> dict[str, Any]:
-    """Return the session's current state, without reviewers' fields if the caller is the candidate."""
+    """Return the session's current state. Candidates do not receive reviewers' fields."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     counted = CountedEvents(session)

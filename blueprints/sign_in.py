@@ -1,4 +1,4 @@
-"""Sign in to the console and out (docs/sign-in.md)."""
+"""Console sign-in and sign-out (docs/sign-in.md)."""
 
 from flask import after_this_request, current_app
 
@@ -14,7 +14,7 @@ from rules.delivery.email_addresses import mailbox
 from schemas import sign_in as schemas
 
 blp = Blueprint(
-    "Sign-in", __name__, description="Sign in to the console in a browser. Programs send a token."
+    "Sign-in", __name__, description="Sign in to the console in a browser. Programs use a token instead."
 )
 
 
@@ -66,13 +66,13 @@ def request_sign_in_email(data):
 def create_sign_in(data):
     """Sign in
 
-    Sets a cookie for 12 hours. A `grant` without a `personId` returns the people with its mailbox as `choices` and
-    stays valid: repeat the request with the `personId` of your choice.
+    Sets a cookie for 12 hours. A `grant` without a `personId` stays valid, and `choices` lists the people with its
+    mailbox: repeat the request with one of their ids as `personId`.
     """
     if "token" in data:
-        row, secret = SignIn.start(_token(data["token"]), "token", **audit.origin())
+        row, secret = SignIn.start(_find_token(data["token"]), "token", **audit.request_origin())
     else:
-        grant = _grant(data["grant"])
+        grant = _find_grant(data["grant"])
         people = {person.id: person for person in users_with_mailbox(grant.address)}
         if not people:
             raise SignInExpired()
@@ -80,11 +80,11 @@ def create_sign_in(data):
             return {"sign_in": None, "choices": list(people.values())}
         if data["person_id"] not in people:
             raise invalid("personId", "No such active person with this mailbox.")
-        row, secret = grant.use(people[data["person_id"]], **audit.origin())
-    if replaced := SignIn.authenticate(console.presented_secret()):
-        replaced.sign_in.end(**audit.origin())
+        row, secret = grant.use(people[data["person_id"]], **audit.request_origin())
+    if previous := SignIn.authenticate(console.presented_secret()):
+        previous.sign_in.end(**audit.request_origin())
     after_this_request(lambda response: console.set_cookie(response, secret))
-    return {"sign_in": _represent(row, is_current=True), "choices": []}
+    return {"sign_in": _serialize_sign_in(row, is_current=True), "choices": []}
 
 
 @blp.get("/sign-in/sessions")
@@ -97,7 +97,7 @@ def list_sign_ins():
     """
     current = caller.sign_in and caller.sign_in.id
     rows = SignIn.of(caller).order_by(SignIn.id)
-    return {"sign_ins": [_represent(row, row.id == current) for row in rows]}
+    return {"sign_ins": [_serialize_sign_in(row, row.id == current) for row in rows]}
 
 
 @blp.delete("/sign-in/session")
@@ -107,9 +107,9 @@ def list_sign_ins():
 def sign_out():
     """Sign out
 
-    Ends the sign-in that sent this request and deletes its cookie. 404 for a request with a token.
+    Ends this browser's sign-in and deletes its cookie. Returns 404 for a request with a token.
     """
-    or_not_found(caller.sign_in).end(**audit.origin())
+    or_not_found(caller.sign_in).end(**audit.request_origin())
     after_this_request(console.delete_cookie)
     return {"ok": True}
 
@@ -122,27 +122,27 @@ def sign_out_everywhere():
 
     Ends all your sign-ins, including this one. Tokens keep working.
     """
-    ended = SignIn.end_all(caller, **audit.origin())
+    count = SignIn.end_all(caller, **audit.request_origin())
     after_this_request(console.delete_cookie)
-    return {"ended": ended}
+    return {"ended": count}
 
 
-def _token(text):
-    with credential_throttling.lookup(text):
-        token = ApiToken.authenticate(text)
+def _find_token(secret):
+    with credential_throttling.lookup(secret):
+        token = ApiToken.authenticate(secret)
         if token is None:
             raise Unauthenticated("This token is unknown, expired or revoked.")
     return token
 
 
-def _grant(text):
-    with credential_throttling.lookup_secret(text):
-        grant = SignInGrant.find(text)
-        if grant.is_for_one_browser and not console.has_grant(text):
+def _find_grant(secret):
+    with credential_throttling.lookup_secret(secret):
+        grant = SignInGrant.find(secret)
+        if grant.is_for_one_browser and not console.has_grant(secret):
             raise SignInExpired()
         return grant
 
 
-def _represent(row, is_current):
+def _serialize_sign_in(row, is_current):
     names = ("id", "method", "created_at", "expires_at", "last_used_at")
     return {name: getattr(row, name) for name in names} | {"is_current": is_current}

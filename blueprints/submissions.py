@@ -36,7 +36,7 @@ blp = Blueprint("Submissions", __name__, description="Candidates' submissions, a
 MEDIA_TYPES = {GIT: "application/x-git-bundle", ZIP: "application/zip", TAR: CONTENT_TYPE}
 SUFFIXES = {GIT: "bundle", ZIP: "zip", TAR: "tar.gz"}
 FORMATS = {MEDIA_TYPES[format]: format for format in (GIT, ZIP)}
-FIRST_BYTES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03\x04", b"PK\x05\x06")}
+SIGNATURES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03\x04", b"PK\x05\x06")}
 
 
 @blp.put("/candidate/submission")
@@ -70,7 +70,7 @@ def receive_submission():
         submission.require_space(length, max_bytes)
         release_connection()
         request.max_content_length = MAX_BUNDLE_BYTES
-        body = _Body(request.stream, FIRST_BYTES[format])
+        body = _Body(request.stream, SIGNATURES[format])
         store().prepare()
         sha256 = store().receive(submission.object_key, body, length)
         with db.atomic():
@@ -83,20 +83,20 @@ def receive_submission():
 
 
 class _Body:
-    """A request body. `read` raises NotASubmission unless it starts with one of `starts`."""
+    """A request body. `read` raises NotASubmission unless it starts with one of the signatures."""
 
-    def __init__(self, stream: Any, starts: tuple[bytes, ...]):
-        self._stream, self._starts = stream, starts
+    def __init__(self, stream: Any, signatures: tuple[bytes, ...]):
+        self._stream, self._signatures = stream, signatures
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._read(size)
-        if self._starts:
-            longest = max(map(len, self._starts))
+        if self._signatures:
+            longest = max(map(len, self._signatures))
             while len(data) < min(size, longest) and (more := self._read(longest - len(data))):
                 data += more
-            if not data.startswith(self._starts):
+            if not data.startswith(self._signatures):
                 raise errors.NotASubmission()
-            self._starts = ()
+            self._signatures = ()
         return data
 
     def _read(self, size: int) -> bytes:
@@ -110,12 +110,12 @@ class _Body:
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.response(200, Submissions)
-@audit.reading
+@audit.record_read
 def list_submissions(session_id):
     """List a session's submissions
 
     The candidate's git bundles, zip archives and client bundles. A client also submits snapshots of work in progress.
-    Of replaced and unverified submissions, only the metadata of the newest 100 is stored.
+    For replaced and unverified submissions, only the metadata of the newest 100 is kept.
     """
     return {"submissions": list(Submission.of(find(Session, session_id)))}
 
@@ -129,11 +129,11 @@ def list_submissions(session_id):
     content_type=MEDIA_TYPES[GIT],
     description="The git bundle; a zip archive is `application/zip`.",
 )
-@audit.reading
+@audit.record_read
 def download_submission(session_id):
     """Download a session's submission
 
-    The git bundle or the zip archive as the candidate sent it. Clone a bundle with `git clone submission.bundle`. The
+    The git bundle or zip archive as the candidate sent it. Clone a bundle with `git clone submission.bundle`. The
     content is untrusted: do not run it outside a sandbox.
     """
     return _download("submission", _find_unchanged(session_id, GIT, ZIP))
@@ -145,11 +145,11 @@ def download_submission(session_id):
 @blp.response(
     200, {"type": "string", "format": "binary"}, content_type=CONTENT_TYPE, description="The bundle."
 )
-@audit.reading
+@audit.record_read
 def download_bundle(session_id):
     """Download a session's client bundle
 
-    The gzip-compressed tar as the candidate's client uploaded it. List its files before you unpack it.
+    The gzip-compressed tar as the candidate's client uploaded it. List its files before unpacking it.
     """
     return _download("session", _find_unchanged(session_id, TAR))
 
@@ -159,7 +159,7 @@ def download_bundle(session_id):
 @concurrency.long_read
 @raises(errors.NotFound, errors.BundleChanged, errors.StoreUnavailable)
 @blp.response(200, BundleListing)
-@audit.reading
+@audit.record_read
 def list_bundle_files(session_id):
     """List the files in a client bundle
 
@@ -176,11 +176,11 @@ def list_bundle_files(session_id):
 @auth.required(ApiToken)
 @blp.arguments(PageQuery, location="query")
 @blp.response(200, FinalDiff)
-@audit.reading
+@audit.record_read
 def get_final_diff(query, session_id):
     """Get a session's final diff
 
-    A page of the files that differ between the assessment's starting commit and the submitted git bundle, by path.
+    A page of files that differ between the assessment's starting commit and the submitted git bundle, by path.
     `manualRanges` are the lines that no recorded agent change added.
     """
     session = find(Session, session_id)

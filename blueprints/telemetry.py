@@ -14,7 +14,7 @@ from rules.agents import telemetry
 from web import otlp
 from web.json import MAX_EVENT_BYTES, body_limit
 
-blp = Blueprint("Telemetry", __name__, description="OpenTelemetry from coding agents, in OTLP's own format.")
+blp = Blueprint("Telemetry", __name__, description="OpenTelemetry from coding agents, over OTLP.")
 
 _ERRORS: tuple[type[errors.ApiError], ...] = (
     errors.InvalidTelemetry,
@@ -32,12 +32,12 @@ _UNSUPPORTED_TYPE = "Send OTLP in JSON, uncompressed or with gzip (OTEL_EXPORTER
 
 def _responses() -> dict[int, Any]:
     """Return an operation's responses for OpenAPI, with errors as google.rpc.Status."""
-    messages: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
+    messages_by_status: dict[int, list[str]] = {415: [_UNSUPPORTED_TYPE]}
     for error in _ERRORS:
-        messages.setdefault(error.code, []).append(error.message)
+        messages_by_status.setdefault(error.code, []).append(error.message)
     responses: dict[int, Any] = {
-        status: {"description": "\n\n".join(listed), "content": _content(otlp.error(status, listed[0]))}
-        for status, listed in messages.items()
+        status: {"description": "\n\n".join(messages), "content": _content(otlp.error(status, messages[0]))}
+        for status, messages in messages_by_status.items()
     }
     success = "The number of rejected records, if any; otherwise empty."
     return responses | {200: {"description": success, "content": _content({})}}
@@ -48,8 +48,8 @@ def _content(example: dict[str, Any]) -> dict[str, Any]:
 
 
 def otlp_operation(view: Any) -> Any:
-    """Add the authentication, limits and documentation of all OTLP operations."""
-    view = concurrency.limited(concurrency.LARGE_BODY, otlp.has_large_body)(view)
+    """Add the authentication, limits and documentation that all OTLP operations share."""
+    view = concurrency.limit(concurrency.LARGE_BODY, otlp.has_large_body)(view)
     view = body_limit(MAX_EVENT_BYTES)(view)
     view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
     view = rate_limits.limit(rate_limits.INGEST)(view)
@@ -77,7 +77,7 @@ def record_logs():
 def ignore_metrics():
     """Accept metrics
 
-    Metrics are not stored. The log records have the same numbers.
+    Metrics are not stored, because log records contain the same numbers.
     """
     otlp.require_json()
     return otlp.success()
@@ -97,7 +97,7 @@ def ignore_traces():
 @blp.errorhandler(HTTPException)
 def _reject(error: HTTPException) -> Response:
     """Respond as google.rpc.Status. Exporters resend records after 429 and 503, and drop them after other errors."""
-    body, status, headers = errors.response_of(error)
+    body, status, headers = errors.build_response(error)
     message = _UNSUPPORTED_TYPE if status == 415 else body["error"]
     status = 503 if status == 507 else status
     return make_response(otlp.error(status, message), status, headers)

@@ -7,7 +7,7 @@ import orjson
 from flask import request
 
 from access import audit, auth, caller, concurrency, etags
-from blueprints import Blueprint, file_response, filters_of, find, or_not_found, page
+from blueprints import Blueprint, file_response, find, get_filters, or_not_found, page
 from blueprints.sessions import session_state
 from errors import invalid
 from models import ApiToken, CandidateKey, Session, overview, sessions, visibility
@@ -20,7 +20,7 @@ from rules.events.summaries import format_summary
 from rules.timestamps import format_timestamp, timestamp_from_ns
 from schemas import timeline as schemas
 from schemas.sessions import ReviewedSession
-from web.compression import compressed
+from web.compression import with_compression
 from web.json import UNSTORABLE
 
 blp = Blueprint("Records", __name__, description="Session events, and the list of sessions.")
@@ -35,7 +35,7 @@ def list_sessions(query):
 
     A page of sessions across all assessments, oldest first.
     """
-    response = page("sessions", overview.sessions(caller.organization, **filters_of(query)), query)
+    response = page("sessions", overview.sessions(caller.organization, **get_filters(query)), query)
     rows = visibility.redact_rows(caller, response["sessions"])
     return response | {"sessions": [_with_test_result(row) for row in rows]}
 
@@ -44,52 +44,52 @@ def _reads_large_envelopes(**path: Any) -> bool:
     try:
         is_full = request.args.get("detail") == "full"
     except UnicodeDecodeError:
-        return False  # The parser rejects it.
+        return False  # The parser rejects the query.
     return is_full and concurrency.reads_large_session(**path)
 
 
 @blp.get("/sessions/<id:session_id>/timeline")
 @auth.required(ApiToken)
-@concurrency.limited(concurrency.LONG_READ, _reads_large_envelopes)
+@concurrency.limit(concurrency.LONG_READ, _reads_large_envelopes)
 @blp.arguments(schemas.TimelineQuery, location="query")
 @blp.response(200, schemas.Timeline)
-@audit.reading
+@audit.record_read
 def get_timeline(query, session_id):
     """Get a session's timeline
 
-    A page of events in chronological order. If several channels recorded the same call, it has several events, and
-    `counts` is true for only one.
+    A page of events in chronological order. A call that several channels recorded has several events; `counts` is true
+    for only one of them.
     """
     session = find(Session, session_id)
     filters = {
         name: query.get(name) for name in ("kind", "without", "event_id", "source", "actor", "channel")
     }
     is_full, latest_first = query["detail"] == "full", query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _cursor(query), is_full, latest_first, **filters)
-    return {"events": [_event(event) for event in result.events], "next": result.next}
+    result = timeline.page(session, query["limit"], _parse_cursor(query), is_full, latest_first, **filters)
+    return {"events": [_build_event(event) for event in result.events], "next": result.next}
 
 
 @blp.get("/sessions/<id:session_id>/timeline/compact")
 @auth.required(ApiToken)
-@compressed
+@with_compression
 @blp.file(
-    "JSON Lines: for each event an object with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, "
+    "JSON Lines: one object per event with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, "
     "`counts`, `summary` and `size`.",
     "All events, one per line.",
     example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","attribution":null,'
     '"late":false,"channel":null,"counts":true,"summary":"Fix","size":212}\n',
 )
-@audit.reading
+@audit.record_read
 def get_compact_timeline(session_id):
     """Get a session's compact timeline
 
     All events in chronological order, one JSON object per line. Use it for a table or chart of a whole session. The
-    fields are the same as in the timeline, except that `sizeBytes` is called `size`.
+    fields are the same as in the timeline, except that `size` replaces `sizeBytes`.
     """
     session = find(Session, session_id)
     batches = timeline.read_compact(session)
     # Join many lines into one chunk, because the server sends each chunk separately.
-    chunks = (b"".join(orjson.dumps(_compact(row)) + b"\n" for row in rows) for rows in batches)
+    chunks = (b"".join(orjson.dumps(_build_compact_event(row)) + b"\n" for row in rows) for rows in batches)
     return file_response(f"timeline-{session.id}.jsonl", chunks)
 
 
@@ -98,15 +98,15 @@ def get_compact_timeline(session_id):
 @etags.with_etag
 @concurrency.long_read
 @blp.response(200, schemas.EventResponse)
-@audit.reading
+@audit.record_read
 def get_event(session_id, event_id):
     """Get an event
 
-    Includes the envelope exactly as it was sent.
+    Includes the envelope exactly as sent.
     """
     session = find(Session, session_id)
     event = None if UNSTORABLE.search(event_id) else timeline.find_event(session, event_id)
-    return {"event": _event(or_not_found(event))}
+    return {"event": _build_event(or_not_found(event))}
 
 
 @blp.get("/sessions/<id:session_id>/decisions")
@@ -114,7 +114,7 @@ def get_event(session_id, event_id):
 @concurrency.long_read
 @blp.arguments(schemas.CursorQuery, location="query")
 @blp.response(200, schemas.Decisions)
-@audit.reading
+@audit.record_read
 def get_decisions(query, session_id):
     """Get a session's decisions
 
@@ -122,7 +122,7 @@ def get_decisions(query, session_id):
     """
     session = find(Session, session_id)
     kinds, latest_first = sorted(DECISION_KINDS), query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _cursor(query), True, latest_first, kind=kinds)
+    result = timeline.page(session, query["limit"], _parse_cursor(query), True, latest_first, kind=kinds)
     decisions = [event | read_decision(event["envelope"]) for event in result.events]
     return {"decisions": decisions, "next": result.next}
 
@@ -131,12 +131,12 @@ def get_decisions(query, session_id):
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.response(200, schemas.Artifacts)
-@audit.reading
+@audit.record_read
 def get_artifacts(session_id):
     """Get a session's artifacts
 
-    Changed files (latest content or diff, and who changed them), commands, and the latest state of the agents' plans.
-    Long content is truncated here and complete in the events.
+    Changed files (latest content or diff, and authors), commands, and the latest state of the agents' plans. Long
+    content is truncated; the events contain all of it.
     """
     collected = artifacts.Artifacts()
     for event in timeline.artifact_events(find(Session, session_id), sorted(artifacts.KINDS)):
@@ -148,16 +148,15 @@ def get_artifacts(session_id):
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.file(
-    'JSON Lines: `{"session": ...}`, then each event as it was sent, in timeline order.',
-    "The session as a file.",
+    'JSON Lines: `{"session": ...}`, then each event as sent, in timeline order.',
+    "JSON Lines file of the session.",
     example='{"session":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
-@audit.reading
+@audit.record_read
 def export_session(session_id):
     """Export a session
 
-    A JSON Lines file: first the session with its metrics, then each event as it was sent, including late ones, in
-    timeline order.
+    A JSON Lines file: the session with its metrics, then each event as sent, including late ones, in timeline order.
     """
     session = find(Session, session_id)
     sessions.close_due(session)
@@ -168,7 +167,7 @@ def export_session(session_id):
 @auth.required(ApiToken | CandidateKey)
 @blp.arguments(schemas.RecentQuery, location="query")
 @blp.response(200, schemas.RecentActivity)
-@audit.reading
+@audit.record_read
 def get_recent_activity(query, session_id):
     """Get a session's recent activity
 
@@ -190,14 +189,14 @@ def _with_test_result(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"test_result": counts | {"note": row["tests_note"]} if has_result else None}
 
 
-def _cursor(query: dict[str, Any]) -> timeline.Cursor | None:
+def _parse_cursor(query: dict[str, Any]) -> timeline.Cursor | None:
     try:
         return timeline.Cursor.parse(query["after"]) if "after" in query else None
     except ValueError as error:
         raise invalid("after", str(error)) from None
 
 
-def _compact(row: dict[str, Any]) -> dict[str, Any]:
+def _build_compact_event(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["event_id"],
         "ts": format_timestamp(timestamp_from_ns(row["time_ns"])),
@@ -207,7 +206,7 @@ def _compact(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _event(row: dict[str, Any]) -> dict[str, Any]:
+def _build_event(row: dict[str, Any]) -> dict[str, Any]:
     """Add the summary. The envelope is sent as stored, without being parsed."""
     event = row | {"summary": format_summary(row["subject"], row["note"])}
     return event | {"envelope": orjson.Fragment(row["envelope"])} if "envelope" in row else event

@@ -6,7 +6,7 @@ from models import ApiToken
 from models.todo import todo
 from schemas.todo import Todo, TodoQuery
 
-blp = Blueprint("To do", __name__, description="Work that waits for a reviewer.")
+blp = Blueprint("To do", __name__, description="Pending work for reviewers.")
 
 
 @blp.get("/todo")
@@ -14,10 +14,10 @@ blp = Blueprint("To do", __name__, description="Work that waits for a reviewer."
 @blp.arguments(TodoQuery, location="query")
 @blp.response(200, Todo)
 def get_todo(query):
-    """List work that waits for the caller
+    """List the caller's pending work
 
-    Sessions to score and discuss, failed messages, and keys that expire soon; for admins also erasure requests and
-    failing webhooks. Each list has the number of entries and the oldest of them. It is null if the caller's scope or
+    Sessions to score or discuss, failed messages, and keys that expire soon; for admins also erasure requests and
+    failing webhooks. Each list contains the number of entries and the oldest ones. It is null if the caller's scope or
     role does not allow the work.
     """
     return todo(caller, query["limit"])

@@ -1,4 +1,4 @@
-"""Webhooks: receivers of events, and the messages sent to them."""
+"""Webhooks: event receivers, and deliveries to them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,7 +6,7 @@ from typing import Any
 
 from access import audit, auth, caller, etags, raises, rate_limits
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, located, page, setting
+from blueprints import Blueprint, find, page, setting, with_location
 from delivery.webhooks import ForbiddenDestination, check_destination
 from errors import TooManyWebhooks, WebhookDisabled, invalid
 from models import ApiToken, Webhook, WebhookDelivery, clock, visibility
@@ -14,13 +14,11 @@ from models.webhooks import outbox, receivers
 from schemas import webhooks as schemas
 from schemas.queries import PageQuery
 
-blp = Blueprint(
-    "Webhooks", __name__, description="Receivers of events, according to Standard Webhooks 1.0.0."
-)
+blp = Blueprint("Webhooks", __name__, description="Event receivers, according to Standard Webhooks 1.0.0.")
 
 
-def destination_checked(view: Callable) -> Callable:
-    """Reject a new URL that must not be reached. Goes above the transaction, because it resolves the host name."""
+def validate_destination(view: Callable) -> Callable:
+    """Reject a new URL that is not allowed. Apply it above the transaction, because it resolves the host name."""
 
     @wraps(view)
     def wrapper(data: dict[str, Any], **ids: Any) -> Any:
@@ -28,10 +26,10 @@ def destination_checked(view: Callable) -> Callable:
         if data.get("url", current) == current:
             return view(data, **ids)
         try:
-            error = check_destination(data["url"], setting("WEBHOOK_ALLOWED_NETWORKS") or ())
-        except ForbiddenDestination as rejected:
-            raise invalid("url", str(rejected)) from None
-        return view(data | {"last_error": error, "last_error_at": error and clock.now()}, **ids)
+            warning = check_destination(data["url"], setting("WEBHOOK_ALLOWED_NETWORKS") or ())
+        except ForbiddenDestination as error:
+            raise invalid("url", str(error)) from None
+        return view(data | {"last_error": warning, "last_error_at": warning and clock.now()}, **ids)
 
     return wrapper
 
@@ -50,21 +48,21 @@ def list_webhooks(query):
 
 @blp.post("/webhooks")
 @auth.required(ApiToken, scope="admin")
-@located
+@with_location
 @idempotent
 @raises(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
 @blp.response(201, schemas.WebhookWithSecret)
-@destination_checked
-@audit.change(created="webhook")
+@validate_destination
+@audit.record_change(created="webhook")
 def create_webhook(data):
     """Create a webhook
 
     Each new event is sent as a POST of `{id, type, timestamp, data}`, signed according to Standard Webhooks 1.0.0, at
     least once and with the same `webhook-id` in every attempt. A 2xx response within 10 seconds counts as delivered.
-    Other responses are retried for about three days; 410 disables the webhook. A URL that must not be reached is
-    rejected. A host name that cannot be resolved is accepted and reported in `lastError`. The secret is shown in this
-    response only.
+    Other responses are retried for about three days; 410 disables the webhook. A URL in a forbidden network is
+    rejected. A host name that cannot be resolved is accepted and reported in `lastError`. The secret is shown only in
+    this response.
     """
     hook = receivers.create(caller.organization, **data)
     return {"webhook": hook, "secret": hook.secret}
@@ -77,7 +75,7 @@ def create_webhook(data):
 def get_webhook(webhook_id):
     """Get a webhook
 
-    Includes whether it is enabled, and when it started failing.
+    Includes its state, and the time since which it has been failing.
     """
     return {"webhook": find(Webhook, webhook_id)}
 
@@ -87,8 +85,8 @@ def get_webhook(webhook_id):
 @etags.with_if_match
 @blp.arguments(schemas.WebhookUpdate)
 @blp.response(200, schemas.WebhookResponse)
-@destination_checked
-@audit.change()
+@validate_destination
+@audit.record_change()
 def update_webhook(data, webhook_id):
     """Update a webhook
 
@@ -102,7 +100,7 @@ def update_webhook(data, webhook_id):
 @blp.delete("/webhooks/<id:webhook_id>")
 @auth.required(ApiToken, scope="admin")
 @blp.response(200, schemas.DeletedWebhook)
-@audit.change()
+@audit.record_change()
 def delete_webhook(webhook_id):
     """Delete a webhook
 
@@ -116,12 +114,12 @@ def delete_webhook(webhook_id):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.response(200, schemas.WebhookWithSecret)
-@audit.change()
+@audit.record_change()
 def rotate_secret(webhook_id):
     """Rotate a webhook's secret
 
-    The new secret is shown in this response only. For one day, messages are also signed with the previous secret. The
-    receiver can switch without losing messages.
+    The new secret is shown only in this response. For one day, messages are also signed with the previous secret, so
+    the receiver can switch without losing messages.
     """
     hook = receivers.rotate_secret(find(Webhook, webhook_id))
     return {"webhook": hook, "secret": hook.secret}
@@ -131,7 +129,7 @@ def rotate_secret(webhook_id):
 @auth.required(ApiToken, scope="admin")
 @idempotent
 @blp.response(202, schemas.HookDeliveryResponse)
-@audit.change()
+@audit.record_change()
 def test_webhook(webhook_id):
     """Test a webhook
 
@@ -165,7 +163,7 @@ def list_webhook_deliveries(query, webhook_id):
 @idempotent
 @raises(WebhookDisabled)
 @blp.response(202, schemas.HookDeliveryResponse)
-@audit.change()
+@audit.record_change()
 def redeliver_webhook_message(webhook_id, message_id):
     """Redeliver a message
 

@@ -1,4 +1,4 @@
-"""A candidate's workspace: state for the page, files for the script (docs/workspace.md)."""
+"""A candidate's workspace: its state, and the files that `workspace.sh` downloads (docs/workspace.md)."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ _KEY_SETTINGS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 def get_workspace():
     """Get the workspace's state
 
-    The time left, the candidate's tools, and the events received so far, for the candidate's page.
+    Returns the remaining time, the allowed tools and the events received so far. Used by the candidate's page.
     """
     session = Session.get_for_key(caller)
     workspace, coverage = _workspace(session), read_coverage(session)
@@ -62,14 +62,14 @@ def get_workspace():
 @blp.file(
     "`TASK.md`; `session`, `repository`, `commit` and `subdir`, one line each; `tools`, one per line; and each tool's "
     "settings, which contain the candidate key.",
-    "A tar of the workspace's files.",
+    "Tar archive of the workspace's files.",
     "application/x-tar",
     example="TASK.md",
 )
 def get_workspace_files():
     """Get the workspace's files
 
-    The task, the repository and the tools' settings, for `workspace.sh`. Only while the session is open.
+    The task, the repository and the tools' settings, for `workspace.sh`. Available only while the session is open.
     """
     session = Session.get_for_key(caller)
     if session.closed_as_of(clock.now()):
@@ -86,7 +86,8 @@ def _workspace(session: Session) -> Workspace:
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:
-    """Return the model APIs' base URLs if any tool is allowed. OpenAI's clients expect the version in the URL."""
+    """Return each model API's base URL if all tools are allowed, otherwise an empty list."""
     providers = sorted(workspace.providers) if OTHER in workspace.tools else []
+    # OpenAI clients expect the version in the URL.
     version = {"anthropic": "", "openai": "/v1"}
     return [{"provider": name, "base_url": workspace.proxy_url(name) + version[name]} for name in providers]

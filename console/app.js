@@ -1,14 +1,13 @@
 // The console's frame: sign-in state, navigation, and routing.
 
-import { HOME } from "./shared/address.js";
+import { HOME } from "./shared/url_state.js";
 import * as api from "./shared/api.js";
 import { toast, toastError } from "./shared/dialogs.js";
 import { fill, h } from "./shared/dom.js";
-import { explain, failure } from "./shared/states.js";
+import { describeError, errorNotice } from "./shared/states.js";
 import { t } from "./shared/texts.js";
 
-// A page is a module with `show(main, params, context)`; see docs/console.md. Its chapter is a heading of
-// docs/hiring-teams.md.
+// [URL pattern, module, section of docs/hiring-teams.md]. Each module exports `show(main, params, context)`; see README.md.
 const PAGES = [
   ["/assessments", "assessment/list", "assessments"],
   ["/assessments/new", "assessment/form", "assessments"],
@@ -22,35 +21,36 @@ const PAGES = [
   ["/organization", "organization/organization", "organization"],
   ["/organization/:part", "organization/organization", "organization"],
 ];
-// A link, its text, and its pages.
+// [link, text, pattern of the pages that belong to it]
 const NAVIGATION = [
   ["/assessments", "navigation.assessments", /^\/(assessments|sessions|compare)\b/],
   ["/todo", "navigation.todo", /^\/todo\b/],
   ["/organization", "navigation.organization", /^\/organization\b/],
 ];
-// An id or a name. Pages put it into API paths, so it must not contain `..` or `/`.
+// An id or a name. Pages insert it into API paths, so it must not contain `..` or `/`.
 const PARAMETER = /^[\w-]+$/;
 
 let main = document.querySelector("main");
 let me = null;
-let leaving = new AbortController();
+let pageController = new AbortController();
 const signedIn = new BroadcastChannel("proofstone.signedIn");
-let hasMoved = false;
+let hasNavigated = false;
 
-/** The path and query after the `#`. */
-function currentAddress() {
+/** Parse the path and the query after the `#`. */
+function currentRoute() {
   const [, path, query] = /^#?([^?]*)\??(.*)$/s.exec(location.hash);
   return { path: path || HOME, query: new URLSearchParams(query) };
 }
 
-function match(path) {
-  for (const [pattern, module, chapter] of PAGES) {
+/** Find the page for a path: `{module, section, params}`, or null. */
+function matchPage(path) {
+  for (const [pattern, module, section] of PAGES) {
     const names = pattern.split("/");
     const parts = path.split("/");
     if (names.length !== parts.length) continue;
     if (!names.every((name, n) => (name.startsWith(":") ? PARAMETER.test(parts[n]) : name === parts[n]))) continue;
     const params = names.flatMap((name, n) => (name.startsWith(":") ? [[name.slice(1), parts[n]]] : []));
-    return { module, chapter, params: Object.fromEntries(params) };
+    return { module, section, params: Object.fromEntries(params) };
   }
   return null;
 }
@@ -62,42 +62,42 @@ function can(scope) {
 }
 
 function showFrame() {
-  const { path } = currentAddress();
-  const links = NAVIGATION.map(([to, text, pages]) =>
-    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(text)),
+  const { path } = currentRoute();
+  const links = NAVIGATION.map(([to, label, pages]) =>
+    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(label)),
   );
   const navigation = document.querySelector("[data-navigation]");
   navigation.setAttribute("aria-label", t("navigation.label"));
   fill(navigation, links);
   navigation.hidden = !me;
-  const who = document.querySelector("[data-who]");
-  who.hidden = !me;
+  const account = document.querySelector("[data-who]");
+  account.hidden = !me;
   if (!me) return;
   const name = me.person?.name ?? me.name;
-  const signOut = h("button", { type: "button", class: "link", onclick: leave }, t("signIn.signOut"));
-  fill(who, helpLink(match(path)?.chapter), h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
+  const signOut = h("button", { type: "button", class: "link", onclick: handleSignOut }, t("signIn.signOut"));
+  fill(account, helpLink(matchPage(path)?.section), h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
 /** Link to the page's section in the guide. */
-function helpLink(chapter = "") {
+function helpLink(section = "") {
   const { root } = document.documentElement.dataset;
-  const href = `${root}/docs/hiring-teams.md#${chapter}`;
+  const href = `${root}/docs/hiring-teams.md#${section}`;
   return h("a", { class: "quiet-link", href, target: "_blank", rel: "noopener" }, t("navigation.help"));
 }
 
-/** The signed-in caller, or null. Avoids `/v1/me`, because browsers log its 401 as an error. */
+/** Load the signed-in caller, or null. Avoids `/v1/me`, because browsers log its 401 as an error. */
 async function loadMe(signal) {
-  const { me } = await api.get("/v1/sign-in", { signal });
-  return me;
+  const response = await api.get("/v1/sign-in", { signal });
+  return response.me;
 }
 
-/** Ask to sign in, then return to this page. */
+/** Open the sign-in page, which returns to the current page. */
 function goToSignIn() {
-  if (currentAddress().path.startsWith("/sign-in")) return;
+  if (currentRoute().path.startsWith("/sign-in")) return;
   go(`/sign-in?to=${encodeURIComponent(location.hash.slice(1))}`, { replace: true });
 }
 
-async function leave() {
+async function handleSignOut() {
   const { signOut } = await load("sign_in");
   await signOut();
   me = null;
@@ -114,31 +114,31 @@ async function load(name) {
   }
 }
 
-/** Replace `main` with an empty one. A page that is still loading writes into the detached old one. */
+/** Replace `main` with an empty element. A page that is still loading keeps writing to the detached one. */
 function newMain(name) {
-  const old = main;
-  main = old.cloneNode(false);
+  const previous = main;
+  main = previous.cloneNode(false);
   main.className = `page ${name}`;
-  old.replaceWith(main);
+  previous.replaceWith(main);
   scrollTo(0, 0);
 }
 
-/** Move the focus to the new page's heading, unless the focus is already inside the page. */
+/** Focus the new page's heading, unless the focus is already inside the page. */
 function focusHeading() {
-  if (!hasMoved || main.contains(document.activeElement)) return;
+  if (!hasNavigated || main.contains(document.activeElement)) return;
   main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 async function show() {
-  leaving.abort();
-  leaving = new AbortController();
-  const { signal } = leaving;
+  pageController.abort();
+  pageController = new AbortController();
+  const { signal } = pageController;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  const { path, query } = currentAddress();
+  const { path, query } = currentRoute();
   try {
     if (path.startsWith("/sign-in")) return await showSignIn(query, signal);
-    const found = match(path);
-    const loading = found && load(found.module);
+    const route = matchPage(path);
+    const loading = route && load(route.module);
     loading?.catch(() => {}); // Awaited below, unless the request fails first.
     if (!me) {
       me = await loadMe(signal);
@@ -146,13 +146,13 @@ async function show() {
     }
     if (!me) return goToSignIn();
     showFrame();
-    if (!found) return showMissing();
+    if (!route) return showNotFound();
     const page = await loading;
     if (signal.aborted) return;
-    newMain(found.module.split("/").at(-1));
-    const shown = page.show(main, found.params, { me, can, signal, query, go, setTitle });
+    newMain(route.module.split("/").at(-1));
+    const rendering = page.show(main, route.params, { me, can, signal, query, go, setTitle });
     focusHeading();
-    await shown;
+    await rendering;
   } catch (error) {
     if (signal.aborted || error.status === 401) return;
     if (!(error instanceof api.ApiError)) console.error(error);
@@ -170,7 +170,7 @@ async function showSignIn(query, signal) {
   await page.show(main, {}, { query, go, setTitle });
 }
 
-function showMissing() {
+function showNotFound() {
   newMain("missing");
   setTitle(t("errors.missingTitle"));
   fill(main, h("div", { class: "card" }, h("h1", { tabindex: "-1" }, t("errors.missingTitle")), h("p", {}, t("errors.missing"))));
@@ -179,13 +179,13 @@ function showMissing() {
 
 function showFailure(error) {
   newMain("failed");
-  setTitle(explain(error)[0]);
-  fill(main, h("div", { class: "card" }, failure(error, show, { heading: "h1" })));
+  setTitle(describeError(error)[0]);
+  fill(main, h("div", { class: "card" }, errorNotice(error, show, { heading: "h1" })));
 }
 
-/** Go to a page: `go("/todo")`. `replace` adds no history entry. */
+/** Navigate to a page: `go("/todo")`. `replace` replaces the current history entry. */
 function go(path, { replace = false } = {}) {
-  hasMoved = true;
+  hasNavigated = true;
   if (replace) {
     history.replaceState(null, "", `#${path}`);
     show();
@@ -201,10 +201,10 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 api.signedOut.addEventListener("signed-out", ({ detail }) => {
-  if (me) toast(explain(detail).join(". "));
+  if (me) toast(describeError(detail).join(". "));
   goToSignIn();
 });
-// All tabs of a browser share one sign-in.
+// All tabs in a browser share one sign-in.
 signedIn.addEventListener("message", ({ data }) => {
   if (!me || data === api.callerId(me)) return;
   me = null;
@@ -216,7 +216,7 @@ addEventListener("unhandledrejection", (event) => {
   toastError(event.reason);
 });
 addEventListener("hashchange", () => {
-  hasMoved = true;
+  hasNavigated = true;
   show();
 });
 show();

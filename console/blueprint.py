@@ -1,4 +1,4 @@
-"""Serve the console's page, scripts and styles."""
+"""Serve the console's HTML, scripts and styles."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,8 +10,8 @@ from blueprints.docs import set_headers, static_file
 
 FILES = Path(__file__).parent
 SERVED = {file.relative_to(FILES).as_posix() for file in FILES.rglob("*") if file.suffix in (".css", ".js")}
-# The modules that app.js imports; browsers fetch them in parallel with it.
-PRELOADED = tuple(f"shared/{name}.js" for name in ("address", "api", "dialogs", "dom", "states", "texts"))
+# The modules that app.js imports. Browsers fetch them in parallel with it.
+PRELOADED = tuple(f"shared/{name}.js" for name in ("url_state", "api", "dialogs", "dom", "states", "texts"))
 
 blp = Blueprint("console", __name__, template_folder=str(FILES))
 blp.after_request(set_headers)
@@ -19,7 +19,7 @@ blp.after_request(set_headers)
 
 @blp.get("/console")
 def page():
-    """Return the only page. Its script routes by the URL's fragment."""
+    """Return the single-page app, which routes by URL fragment."""
     html = render_template("console.html", root=urlsplit(setting("BASE_URL")).path, preloaded=PRELOADED)
     return Response(html, headers={"Cache-Control": "no-store"})
 

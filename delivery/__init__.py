@@ -6,7 +6,7 @@ MAX_REASON_CHARACTERS = 500
 
 
 class DeliveryFailure(Exception):
-    """A message was not delivered. Reviewers see the `reason`, one line without secrets."""
+    """A message was not delivered. `reason` is one line without secrets, shown to reviewers."""
 
     def __init__(self, reason: str) -> None:
         self.reason = one_line(reason, MAX_REASON_CHARACTERS)
@@ -14,7 +14,7 @@ class DeliveryFailure(Exception):
 
 
 class TemporaryFailure(DeliveryFailure):
-    """A retry can succeed: the peer is unavailable or busy, or a setting is wrong."""
+    """A retry can succeed: the peer is unavailable or busy, or a setting is invalid."""
 
 
 class PermanentFailure(DeliveryFailure):

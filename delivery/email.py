@@ -17,7 +17,7 @@ from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
 
 MAX_BRIEF_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 255
-# Values in templates that must stay on one line.
+# Template values that must be a single line.
 NAMES = {"assessment_title", "candidate_name", "invited_by", "name", "org_name", "role"}
 MAX_LINE_CHARACTERS = 998  # RFC 5322, 2.1.1
 
@@ -33,7 +33,7 @@ templates = Environment(
 
 @dataclass(frozen=True)
 class Invitation:
-    """An invitation's content. Retries have the same `message_id`, so that recipients can detect duplicates.
+    """An invitation's content. Retries use the same `message_id`, so recipients can detect duplicates.
 
     expires_at -- timezone-aware
     base_url -- without a trailing slash
@@ -58,7 +58,7 @@ class Invitation:
 
 
 def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
-    """Compose an invitation or a reminder as text and HTML.
+    """Compose an invitation or a reminder in plain text and HTML.
 
     Raises PermanentFailure for an address that is invalid in an email header.
 
@@ -99,7 +99,7 @@ def compose_text(
 ) -> EmailMessage:
     """Compose a plain-text email. Raises PermanentFailure like `compose`.
 
-    to -- name and address; templates have the name as `name`
+    to -- name and address; the name is available in templates as `name`
     """
     message = _message(*to, subject, message_id, sender, now)
     text = _render(template, values | {"name": to[0]})
@@ -134,15 +134,15 @@ def _render(template: str, values: dict[str, Any]) -> str:
 
 
 def _encoding(text: str) -> str:
-    """Return 7bit if possible, to keep saved emails readable in an editor."""
+    """Return 7bit if possible, to keep saved emails readable."""
     is_plain = text.isascii() and all(len(line) <= MAX_LINE_CHARACTERS for line in text.splitlines())
     return "7bit" if is_plain else "quoted-printable"
 
 
 def client_commands(base_url: str, key: str) -> dict[str, str]:
-    """Return the client's commands with this service's URLs.
+    """Build the client's commands with this service's URLs.
 
-    `start` stores the API's URL, but not the URL of the page that `done` opens.
+    `done` needs the page's URL again, because `start` stores only the API's.
     """
     posix, powershell = shlex.quote(base_url), "'" + base_url.replace("'", "''") + "'"
     api, app = "PROMPTSTER_API_URL", "PROMPTSTER_APP_URL"

@@ -1,7 +1,7 @@
 """Deliver email over SMTP, or save it as files if SMTP_URL is not set.
 
-A 5xx response to MAIL, RCPT or DATA is permanent. All other failures are temporary, such as busy servers, and wrong
-settings or certificates, which can be corrected.
+A 5xx response to MAIL, RCPT or DATA is permanent. All other failures are temporary, such as a busy server, or an
+invalid setting or certificate, which can be corrected.
 """
 
 import re
@@ -20,7 +20,7 @@ from storage.atomic_file import atomic_file
 
 TIMEOUT_SECONDS = 20.0
 MAX_FILE_NAME_CHARACTERS = 200
-# A login or encryption is required, or the login failed: the settings are wrong, not the message.
+# Login or encryption required, or login failed: the settings are at fault, not the message.
 CONFIGURATION_CODES = {530, 534, 535, 538}
 # Includes ssl.SSLError and timeouts, which are OSErrors.
 CONNECTION_ERRORS = (smtplib.SMTPException, OSError)
@@ -55,7 +55,7 @@ class SmtpTransport:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        """Connect, encrypt and log in as configured. Translate connection errors to TemporaryFailure."""
+        """Connect, encrypt and log in as configured. Raises TemporaryFailure for connection errors."""
         try:
             server, timeout = self.server, self.timeout_seconds
             connection: smtplib.SMTP
@@ -70,7 +70,7 @@ class SmtpTransport:
                     connection.login(server.user, server.password)
                 yield connection
             finally:
-                # A failing QUIT does not change the outcome.
+                # A failed QUIT does not change the outcome.
                 with suppress(*CONNECTION_ERRORS):
                     connection.quit()
                 connection.close()
@@ -86,10 +86,10 @@ class SmtpTransport:
         elif self.server.encryption == "required":
             raise TemporaryFailure("The email server does not offer the encryption that SMTP_URL requires.")
 
-    def _error(self, code: int, text: bytes | str) -> DeliveryFailure:
+    def _error(self, code: int, reply: bytes | str) -> DeliveryFailure:
         is_permanent = 500 <= code <= 599 and code not in CONFIGURATION_CODES
         kind = PermanentFailure if is_permanent else TemporaryFailure
-        return kind(self._without_password(_response(code, text)))
+        return kind(self._mask_password(_response(code, reply)))
 
     def _temporary(self, error: Exception) -> TemporaryFailure:
         if isinstance(error, smtplib.SMTPResponseException):
@@ -98,10 +98,10 @@ class SmtpTransport:
             reason = f"Cannot verify the email server's certificate: {error.verify_message}"
         else:
             reason = f"Cannot use the email server: {getattr(error, 'strerror', None) or error}"
-        return TemporaryFailure(self._without_password(reason))
+        return TemporaryFailure(self._mask_password(reason))
 
-    def _without_password(self, text: str) -> str:
-        """Mask the password, which a server may echo."""
+    def _mask_password(self, text: str) -> str:
+        """Mask the password, because a server can echo it."""
         return text.replace(self.server.password, "***") if self.server.password else text
 
 
@@ -135,11 +135,11 @@ class FolderTransport:
 Transport = SmtpTransport | FolderTransport
 
 
-def transport_from(smtp_url: str | None, folder: Path | str) -> Transport:
-    """Use SMTP if a URL is set, else files in `folder`. Raises ValueError for an invalid URL."""
+def create_transport(smtp_url: str | None, folder: Path | str) -> Transport:
+    """Create an SMTP transport if a URL is set, otherwise a folder transport. Raises ValueError for an invalid URL."""
     return SmtpTransport(parse_smtp_url(smtp_url)) if smtp_url else FolderTransport(Path(folder))
 
 
-def _response(code: int, text: bytes | str) -> str:
-    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"The email server responded with {code}: {text}"
+def _response(code: int, reply: bytes | str) -> str:
+    message = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return f"The email server responded with {code}: {message}"

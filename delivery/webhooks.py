@@ -1,7 +1,7 @@
 """Deliver webhook messages, with limits on time, size and destination.
 
-Each attempt resolves and checks the destination, and connects to the checked address, which prevents DNS rebinding.
-Redirects are not followed, and the environment's proxies are not used.
+Each attempt resolves the host name, checks the addresses, and connects to a checked address. This prevents DNS
+rebinding. Redirects are not followed, and proxy environment variables are ignored.
 """
 
 import socket
@@ -24,13 +24,13 @@ from rules.plain_text import one_line
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
-# For the whole attempt, even if the receiver sends slowly. Shorter than the time a process has to stop.
+# For the whole attempt, even if the receiver responds slowly. Must be less than the time that a process has to stop.
 TOTAL_SECONDS = 15.0
 # To resolve a new webhook's host name.
 CHECK_SECONDS = 2.0
 MAX_RESPONSE_BYTES = 1024
 MAX_ERROR_CHARACTERS = 200
-FORBIDDEN = "The webhook's address is in a network that webhooks must not reach."
+FORBIDDEN = "The webhook's address is in a network that webhooks cannot be sent to."
 UNRESOLVED = "The webhook's host name cannot be resolved."
 NOT_ENCRYPTED = (
     "Webhooks require https. Plain http is only allowed in the networks of WEBHOOK_ALLOWED_NETWORKS."
@@ -38,7 +38,7 @@ NOT_ENCRYPTED = (
 
 
 class ForbiddenDestination(Exception):
-    """Webhooks must not reach the destination. The message says why."""
+    """Webhooks cannot be sent to this destination. The message contains the reason."""
 
 
 def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> None:
@@ -59,21 +59,21 @@ def post(
     url: str, headers: dict[str, str], body: bytes, allowed_networks: Sequence[Network] = ()
 ) -> WebhookResponse:
     """Post JSON to a public address, or to one in `allowed_networks`."""
-    started = time.monotonic()
+    start = time.monotonic()
     try:
         parts = urlsplit(url)
-        response = _post(parts, checked_address(parts, allowed_networks), headers, body)
+        response = _post(parts, resolve_address(parts, allowed_networks), headers, body)
     except ForbiddenDestination as error:
         response = WebhookResponse(failure=str(error))
     except (OSError, ValueError, HTTPException) as error:
         response = WebhookResponse(failure=_describe(error))
-    return response._replace(duration_ms=round((time.monotonic() - started) * 1000))
+    return response._replace(duration_ms=round((time.monotonic() - start) * 1000))
 
 
 def check_destination(url: str, allowed_networks: Sequence[Network]) -> str | None:
-    """Return a warning if a new webhook's host name cannot be resolved yet, else None.
+    """Return a warning if a new webhook's host name cannot be resolved, otherwise None.
 
-    Raises ForbiddenDestination for a URL that deliveries can never use.
+    Raises ForbiddenDestination for a URL that webhooks cannot be sent to.
     """
     if url.startswith("http:") and not allowed_networks:
         raise ForbiddenDestination(NOT_ENCRYPTED)
@@ -81,12 +81,12 @@ def check_destination(url: str, allowed_networks: Sequence[Network]) -> str | No
 
     def check() -> None:
         try:
-            checked_address(urlsplit(url), allowed_networks)
+            resolve_address(urlsplit(url), allowed_networks)
             outcome[0] = None
         except Exception as error:
             outcome[0] = error
 
-    # The resolver has no timeout.
+    # A thread, because the resolver has no timeout.
     thread = threading.Thread(target=check, daemon=True)
     thread.start()
     thread.join(CHECK_SECONDS)
@@ -98,10 +98,10 @@ def check_destination(url: str, allowed_networks: Sequence[Network]) -> str | No
     raise error
 
 
-def checked_address(parts: SplitResult, allowed_networks: Sequence[Network]) -> str:
-    """Resolve the destination to its first address. Raises ForbiddenDestination unless all addresses are allowed."""
+def resolve_address(parts: SplitResult, allowed_networks: Sequence[Network]) -> str:
+    """Return the host name's first address. Raises ForbiddenDestination unless all of its addresses are allowed."""
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ForbiddenDestination("The webhook's address is not an http or https URL.")
+        raise ForbiddenDestination("The webhook's URL must start with http or https.")
     resolved = socket.getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in resolved]
     if not all(is_allowed(address, allowed_networks) for address in addresses):
@@ -134,7 +134,7 @@ def _post(parts: SplitResult, address: str, headers: dict[str, str], body: bytes
 
 
 def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
-    """Use the socket for HTTP or HTTPS. The Host header and the certificate check use the URL's host name."""
+    """Wrap the socket in an HTTP or HTTPS connection, with the URL's host name for Host and the certificate check."""
     host = parts.hostname or ""
     if parts.scheme == "http":
         connection = HTTPConnection(host, _port(parts))
@@ -148,9 +148,9 @@ def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
 
 @contextmanager
 def _deadline(connection: socket.socket) -> Iterator[None]:
-    """Shut the connection down after TOTAL_SECONDS and raise TimeoutError in the waiting thread."""
+    """Raise TimeoutError in the block if it takes longer than TOTAL_SECONDS, by shutting down the connection."""
     expired = threading.Event()
-    # TLS detaches the socket that it wraps.
+    # TLS wrapping detaches the original socket.
     duplicate = connection.dup()
 
     def expire() -> None:
@@ -175,7 +175,7 @@ def _deadline(connection: socket.socket) -> Iterator[None]:
 
 
 def _describe(error: Exception) -> str:
-    """Describe an error to reviewers, without the resolved addresses."""
+    """Describe an error for reviewers, without the resolved addresses."""
     if isinstance(error, socket.gaierror):
         return UNRESOLVED
     if isinstance(error, TimeoutError):

@@ -14,7 +14,7 @@ from git_bundles import (
 from git_bundles.pack import BLOB, COMMIT, Objects, read_head
 from git_bundles.trees import ChangedFile, changed_files
 from rules.events.line_diffs import changes, hunks, split_lines
-from rules.metrics.agent_lines import line_digest, numbers
+from rules.metrics.agent_lines import expand_ranges, line_digest
 
 _PARENT_LINE = re.compile(rb"parent ([0-9a-f]{40})\n")
 
@@ -104,7 +104,7 @@ class _Differ:
             "diff": diff,
             "isTruncated": is_truncated,
             "added": added,
-            "digests": "".join(line_digest(new[number - 1]) for number in numbers(added)),
+            "digests": "".join(line_digest(new[number - 1]) for number in expand_ranges(added)),
         }
 
     def _unified_diff(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:

@@ -22,8 +22,8 @@ from rules.statistics.cohorts import (
     beaten_and_equal,
     pass_rate,
     percentile,
+    placement,
     quartiles,
-    ranking,
 )
 
 # A single statement keeps the session consistent with its cohort. Python adds and sorts the values: SQLite's SUM
@@ -66,13 +66,13 @@ class Distribution(NamedTuple):
         return counts | {"direction": self.metric.direction} | quartiles(self.values, self.metric)
 
     @property
-    def ranking(self) -> dict[str, Any]:
+    def placement(self) -> dict[str, Any]:
         """The session's value, its number of observations, and its rank."""
         has_value = self.session_value is not None
         return {
             "value": api_value(self.session_value, self.metric),
             "value_observations": self.session_observations if has_value else 0,
-        } | ranking(*self._beaten_and_equal, len(self.values), self.metric, has_value)
+        } | placement(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 
     @property
     def percentile(self) -> float | None:
@@ -180,7 +180,7 @@ def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
     if cohort.session.closed_at is None:
         return response
     for distribution in cohort.distributions:
-        response["summary"][distribution.metric.field] |= distribution.ranking
+        response["summary"][distribution.metric.field] |= distribution.placement
     if cohort.sessions < 2:
         return response
     percentiles = {

@@ -14,7 +14,7 @@ from limits.storage import storage_from_string
 import config
 import migrations
 from delivery import DeliveryFailure
-from delivery.transports import SmtpTransport, transport_from
+from delivery.transports import SmtpTransport, create_transport
 from errors import ApiError, first_line
 from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
@@ -93,7 +93,7 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _email(settings: Mapping[str, Any]) -> Finding:
-    transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
+    transport = create_transport(settings["SMTP_URL"], settings["MAIL_FOLDER"])
     if not isinstance(transport, SmtpTransport):
         return WARNING, "email", "SMTP_URL is not set: invitations are saved as files, not sent."
     try:

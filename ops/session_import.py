@@ -15,7 +15,7 @@ from ops import OperationError, admin
 from rules.session_quota import DEFAULT_QUOTA, Quota
 from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
-from web.json import MAX_EVENT_BYTES, decode, load_strict, reasons
+from web.json import MAX_EVENT_BYTES, decode, get_messages, parse_and_load
 
 # Placeholder for the session id in recordings.
 PLACEHOLDER = re.compile(rb'("sessionId"\s*:\s*)"SESSION"')
@@ -63,7 +63,7 @@ class Importer:
                 try:
                     _append(session, line.strip(), self.quota)
                 except (ApiError, ma.ValidationError) as error:
-                    raise InvalidRecording(f"{file}, line {number}: {reasons(error)[0]}") from None
+                    raise InvalidRecording(f"{file}, line {number}: {get_messages(error)[0]}") from None
                 on_progress(len(line))
             if not models.Event.counts(session)["event_count"]:
                 raise InvalidRecording(f"{file}: The file contains no events.")
@@ -91,7 +91,7 @@ def _append(session: Session, line: bytes, quota: Quota) -> None:
     if len(body) > MAX_EVENT_BYTES:
         raise ApiError(f"The event exceeds {MAX_EVENT_BYTES} bytes.")
     text = decode(body)
-    fields, envelope = load_strict(ENVELOPE, text)
+    fields, envelope = parse_and_load(ENVELOPE, text)
     if "session_id" in envelope and parse_id(envelope["session_id"]) != session.id:
         raise NotFound("The event belongs to another session.")
     event = models.ReceivedEvent.of(fields, envelope["ts"], text)

@@ -1,9 +1,9 @@
-// Shared by candidates' pages: requests, page states, texts, and times in the reader's time zone.
+// Helpers for candidates' pages: requests, page states, and times in the reader's time zone.
 
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 15000;
 
-/** Send a request; return `{status, body}`, with status 0 if there is no JSON response. */
+/** Send a request. Returns `{status, body}`, with status 0 if there is no JSON response. */
 export async function fetchJson(path, { timeoutMs = TIMEOUT_MS, ...options } = {}) {
   try {
     const response = await fetch(ROOT + path, {
@@ -18,7 +18,7 @@ export async function fetchJson(path, { timeoutMs = TIMEOUT_MS, ...options } = {
   }
 }
 
-/** Show one of the page's states and focus its heading. */
+/** Show one of the page's states, and focus its heading. */
 export function showState(name) {
   for (const section of document.querySelectorAll("[data-state]")) {
     section.hidden = section.dataset.state !== name;
@@ -26,13 +26,13 @@ export function showState(name) {
   document.querySelector(`[data-state="${name}"] h1`)?.focus({ preventScroll: true });
 }
 
-export function showPart(name, shown) {
-  for (const part of document.querySelectorAll(`[data-part="${name}"]`)) part.hidden = !shown;
+export function showPart(name, isVisible) {
+  for (const part of document.querySelectorAll(`[data-part="${name}"]`)) part.hidden = !isVisible;
 }
 
-/** Set the text of every element with `data-fill`: `fill({org: "Example Ltd"})`. */
-export function fill(texts) {
-  for (const [name, text] of Object.entries(texts)) {
+/** Set the text of elements by `data-fill`: `fill({org: "Example Ltd"})`. */
+export function fill(values) {
+  for (const [name, text] of Object.entries(values)) {
     for (const element of document.querySelectorAll(`[data-fill="${name}"]`)) element.textContent = text;
   }
 }
@@ -47,19 +47,19 @@ const TIME_FORMAT = new Intl.DateTimeFormat("en-GB", {
 });
 
 /** `Wednesday 8 April 2026 at 11:00`, in the reader's time zone. */
-export function formatTime(text) {
-  return TIME_FORMAT.format(new Date(text));
+export function formatTime(timestamp) {
+  return TIME_FORMAT.format(new Date(timestamp));
 }
 
 /** `11:00`, in the reader's time zone. */
-export function formatClock(text) {
-  return new Date(text).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+export function formatClock(timestamp) {
+  return new Date(timestamp).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
 /** The reader's time zone at a given time: `Europe/Berlin, GMT+2`. */
-export function formatZone(text) {
+export function formatZone(timestamp) {
   const format = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
-  const short = format.formatToParts(new Date(text)).find((part) => part.type === "timeZoneName").value;
+  const abbreviation = format.formatToParts(new Date(timestamp)).find((part) => part.type === "timeZoneName").value;
   const name = format.resolvedOptions().timeZone;
-  return name === short ? name : `${name}, ${short}`;
+  return name === abbreviation ? name : `${name}, ${abbreviation}`;
 }

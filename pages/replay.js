@@ -1,4 +1,4 @@
-// The page after submission: the session's status. It removes the key from the address bar first.
+// The page after submission: the session's status. Removes the key from the address bar first.
 
 import { fetchJson, fill, formatTime, formatZone, showState } from "./common.js";
 
@@ -32,18 +32,18 @@ async function open() {
   if (!key) return showState("nothing");
   showState("loading");
   const { status, body } = await fetchJson(`/v1/sessions/${sessionId}`, { headers: { "X-API-Key": key } });
-  if (status === 200) return show(body);
+  if (status === 200) return showSession(body);
   return showState(status >= 400 && status < 500 && status !== 429 ? "nothing" : "offline");
 }
 
-function retention(session) {
+function describeRetention(session) {
   if (session.retainedUntil) return `until ${formatTime(session.retainedUntil)}`;
   if (session.closedAt) return "without a fixed deletion date";
   return "for as long as it keeps recordings of completed sessions";
 }
 
-function show(session) {
-  // Show "hired" as submitted: the organization informs the candidate.
+function showSession(session) {
+  // `hired` is shown as submitted: the organization informs the candidate.
   const { heading, status, message, when } = STATUSES[session.status] ?? STATUSES.completed;
   const [whenLabel, at] = when(session);
   fill({
@@ -52,7 +52,7 @@ function show(session) {
     heading,
     status,
     message: message(session.orgName),
-    retention: retention(session),
+    retention: describeRetention(session),
     whenLabel,
     when: formatTime(at),
     zone: formatZone(at),

@@ -1,11 +1,12 @@
-// The page behind an invitation link: key (after the `#`), consent, start. `workspace.js` handles a started session.
+// The page that an invitation links to. Reads the key after the `#`, asks for consent, and starts the session.
+// `workspace.js` handles a started session.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
 import { closeWorkspace, openWorkspace, showClosed } from "./workspace.js";
 
 const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
 const CLOSED_PARTS = { completed: "completed", hired: "completed", expired: "over" };
-const COPIED_MS = 2000;
+const COPIED_LABEL_MS = 2000;
 
 let key = "";
 let invitation = {};
@@ -30,7 +31,7 @@ function fillInvitation() {
   const { assessmentTitle, orgName, timeLimitMinutes, expiresAt, disclosure } = invitation;
   document.title = `${assessmentTitle} · ${orgName}`;
   const limit = timeLimitMinutes ? formatMinutes(timeLimitMinutes) : "None";
-  fill({ title: assessmentTitle, org: orgName, limit, clock: clockSentence(limit) });
+  fill({ title: assessmentTitle, org: orgName, limit, clock: describeClock(limit) });
   fill({ expiry: `${formatTime(expiresAt)} (${formatFromNow(expiresAt)})`, zone: formatZone(expiresAt) });
   showPart("limited", Boolean(timeLimitMinutes));
   for (const list of document.querySelectorAll("[data-list]")) {
@@ -43,12 +44,12 @@ function fillInvitation() {
 async function showProgress() {
   const progress = CLOSED_PARTS[invitation.status] ?? (invitation.status === "active" ? "active" : "before");
   for (const part of ["before", "active", "completed", "over"]) showPart(part, part === progress);
-  const agreed = invitation.alreadyConfirmed;
-  showPart("disclosure", progress === "before" && !agreed);
-  showPart("consent", progress === "before" && !agreed);
-  showPart("ready", progress === "before" && agreed);
-  showPart("client", progress === "active" || (progress === "before" && agreed));
-  showPart("read-again", progress === "active" || (progress === "before" && agreed));
+  const hasAgreed = invitation.alreadyConfirmed;
+  showPart("disclosure", progress === "before" && !hasAgreed);
+  showPart("consent", progress === "before" && !hasAgreed);
+  showPart("ready", progress === "before" && hasAgreed);
+  showPart("client", progress === "active" || (progress === "before" && hasAgreed));
+  showPart("read-again", progress === "active" || (progress === "before" && hasAgreed));
   showPart("workspace", progress === "active");
   showPart("submit", progress === "active");
   showPart("received", progress === "active");
@@ -72,7 +73,7 @@ async function agree(event) {
   return document.querySelector("[data-focus-ready]").focus();
 }
 
-/** Redeem the key. Another window may have done so already. */
+/** Redeem the key. 409 means that another window has already started the session. */
 async function start(event) {
   const button = event.currentTarget;
   button.disabled = true;
@@ -93,13 +94,13 @@ async function showChangedDisclosure() {
 
 async function copy(event) {
   const button = event.currentTarget;
-  const copied = await copyText(button.closest(".copyable").querySelector("pre, code"));
-  button.textContent = copied ? "Copied" : "Press Ctrl+C";
-  document.querySelector("[data-announcement]").textContent = copied ? "Copied." : "Selected.";
-  setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+  const isCopied = await copyText(button.closest(".copyable").querySelector("pre, code"));
+  button.textContent = isCopied ? "Copied" : "Press Ctrl+C";
+  document.querySelector("[data-announcement]").textContent = isCopied ? "Copied." : "Selected.";
+  setTimeout(() => (button.textContent = "Copy"), COPIED_LABEL_MS);
 }
 
-/** Copy the element's text. The clipboard API needs HTTPS; without it, select the text and run the copy command. */
+/** Copy an element's text. Without HTTPS, there is no clipboard API: select the text and run the copy command. */
 async function copyText(element) {
   try {
     await navigator.clipboard.writeText(element.textContent);
@@ -110,7 +111,7 @@ async function copyText(element) {
   }
 }
 
-function chooseShell(shell) {
+function selectShell(shell) {
   document.body.dataset.shell = shell;
   const choice = document.querySelector(`input[name=shell][value=${shell}]`);
   if (choice) choice.checked = true;
@@ -122,7 +123,7 @@ function listItem(text) {
   return element;
 }
 
-function clockSentence(limit) {
+function describeClock(limit) {
   if (limit === "None") return "Your session starts when you press Start. There is no time limit.";
   return `Your session and the clock start when you press Start. You then have ${limit}.`;
 }
@@ -132,8 +133,8 @@ function formatMinutes(minutes) {
   return parts.map(([number, noun]) => `${number} ${noun}${number === 1 ? "" : "s"}`).join(" ");
 }
 
-function formatFromNow(text) {
-  const hours = (new Date(text) - Date.now()) / 3600000;
+function formatFromNow(timestamp) {
+  const hours = (new Date(timestamp) - Date.now()) / 3600000;
   const format = new Intl.RelativeTimeFormat("en-GB");
   return Math.abs(hours) < 48 ? format.format(Math.trunc(hours), "hour") : format.format(Math.trunc(hours / 24), "day");
 }
@@ -149,8 +150,8 @@ document.querySelector("[data-start]").addEventListener("click", start);
 document.querySelector("[data-key-form]").addEventListener("submit", openKey);
 for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", copy);
 for (const choice of document.querySelectorAll("input[name=shell]")) {
-  choice.addEventListener("change", () => chooseShell(choice.value));
+  choice.addEventListener("change", () => selectShell(choice.value));
 }
 addEventListener("hashchange", open);
-chooseShell(/windows/i.test(navigator.userAgent) ? "powershell" : "posix");
+selectShell(/windows/i.test(navigator.userAgent) ? "powershell" : "posix");
 open();

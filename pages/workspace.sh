@@ -1,24 +1,24 @@
 #!/bin/sh
-# Prepares a folder for a Proofstone assessment.
+# Prepare a folder for a Proofstone assessment.
 #
-#   sh workspace.sh [FOLDER]          FOLDER is `assessment` if you name none
+#   sh workspace.sh [FOLDER]          FOLDER defaults to `assessment`
 #
-# 1. Asks for your key, and stores it below ~/.proofstone in files that only you can read.
-# 2. Downloads your task and the settings of your AI tools.
+# 1. Asks for your key, and stores it under ~/.proofstone in files that only you can read.
+# 2. Downloads your task and settings for your AI tools.
 # 3. Clones the repository into FOLDER.
-# 4. Adds TASK.md, ./submit and the settings to it, and excludes them from git.
+# 4. Adds TASK.md, ./submit and the settings, and excludes them from git.
 #
-# It needs git, curl and tar, and installs nothing. It is the same for all candidates. Run it again to repair the folder.
+# Requires git, curl and tar, and installs nothing. All candidates run the same script. Run it again to repair the folder.
 
 set -eu
 service=@SERVICE@
 home=$HOME/.proofstone
-# Other protocols of git run commands. A value that you have set is kept.
+# Other git protocols can run commands. Keeps a value that you have already set.
 GIT_ALLOW_PROTOCOL=${GIT_ALLOW_PROTOCOL:-https:http:ssh}
 export GIT_ALLOW_PROTOCOL
 
 main() {
-  # These change which folders `cd` and git use. Programs inherit exported variables, so the key must not be one.
+  # These variables change which folders `cd` and git use. `key` must not be exported, because programs would inherit it.
   unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE key
   key=${PROOFSTONE_KEY:-}
   unset PROOFSTONE_KEY
@@ -40,7 +40,7 @@ main() {
   clone
   enter_subdirectory
   place_files
-  explain
+  print_instructions
 }
 
 die() {
@@ -48,7 +48,7 @@ die() {
   exit 1
 }
 
-# The folder, and the session of a workspace that is already there.
+# Set the folder, and the session if the folder is already a workspace.
 choose_folder() {
   folder=$1
   if root=$(git rev-parse --show-toplevel 2>/dev/null) && saved_session "$root" >/dev/null; then
@@ -65,7 +65,7 @@ saved_session() {
   [ -f "$1/.git/config" ] && git config --file "$1/.git/config" --get proofstone.session
 }
 
-# Write the key to files at once: others can see the arguments of a program.
+# Pass the key to curl in a file, because other users can see a program's arguments.
 read_key() {
   if [ -z "$key" ] && [ -n "$session" ] && [ -f "$home/$session/key" ]; then
     key=$(cat "$home/$session/key")
@@ -91,7 +91,7 @@ ask_key() {
 }
 
 download() {
-  status=$(curl -sS -m 60 --proto '=https,http' -H @"$work/header" -o "$work/answer" -w '%{http_code}' \
+  status=$(curl -sS -m 60 --proto '=https,http' -H @"$work/header" -o "$work/response" -w '%{http_code}' \
     "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
   case $status in
     200) ;;
@@ -100,18 +100,18 @@ download() {
     *) die "The service responded with HTTP $status. Run this again later." ;;
   esac
   mkdir "$work/files"
-  tar -xf "$work/answer" -C "$work/files"
-  answered=$(cat "$work/files/session")
-  case $answered in '' | *[!0-9a-f-]*) die "The service sent no session id." ;; esac
-  [ "${session:-$answered}" = "$answered" ] || die "The folder $folder belongs to another assessment. Name another one."
-  session=$answered
+  tar -xf "$work/response" -C "$work/files"
+  received_session=$(cat "$work/files/session")
+  case $received_session in '' | *[!0-9a-f-]*) die "The service sent no session id." ;; esac
+  [ "${session:-$received_session}" = "$received_session" ] || die "The folder $folder belongs to another assessment. Name another one."
+  session=$received_session
   state=$home/$session
   mkdir -p "$state/codex"
   mv -f "$work"/files/* "$work/header" "$work/key" "$state"
   [ ! -f "$state/codex.toml" ] || mv -f "$state/codex.toml" "$state/codex/config.toml"
 }
 
-# In an existing workspace, only what an interrupted run left out.
+# Clone the repository. In an existing workspace, only finish an interrupted run.
 clone() {
   git init -q "$folder"
   cd "$folder"
@@ -171,7 +171,7 @@ place_files() {
   place opencode.json opencode.json || opencode="OPENCODE_CONFIG='$state/opencode.json' opencode"
 }
 
-# Copy a file of the session into the folder. Fails if the repository has a file of that name.
+# Copy a session file into the folder. Fails if the repository already contains a file with that name.
 place() {
   [ -f "$state/$1" ] || return 0
   case $2 in
@@ -188,7 +188,7 @@ place() {
   cp "$state/$1" "$2"
 }
 
-explain() {
+print_instructions() {
   printf '\nYour workspace is ready:\n\n  cd %s\n\n' "$(pwd)"
   printf 'Your task is in %s.' "$task"
   [ ! -s "$state/tools" ] || printf ' Start a tool in this folder. If it asks whether you trust the folder, answer Yes.\n'
@@ -209,7 +209,7 @@ write_commands() {
   if [ -f "$state/codex/config.toml" ]; then
     cat >"$state/codex-here" <<'END'
 #!/bin/sh
-# Start Codex with the settings of this assessment.
+# Start Codex with this assessment's settings.
 session=$(cd "$(dirname "$0")" && git config --get proofstone.session) || exit 1
 CODEX_HOME=$HOME/.proofstone/$session/codex exec codex "$@"
 END
@@ -217,10 +217,10 @@ END
   fi
   cat >"$state/submit" <<'END'
 #!/bin/sh
-# Submits your work and ends your session.
+# Submit your work and end your session.
 #
-# Packs this repository as a git bundle, with your uncommitted and new files, but without those that git ignores, and
-# uploads it. Your files, commits and index stay as they are. If it fails, run it again.
+# Uploads this repository as a git bundle, including uncommitted and new files, but not files that git ignores. Does not
+# change your files, commits or index. If it fails, run it again.
 
 set -eu
 umask 077
@@ -232,12 +232,12 @@ die() {
 }
 
 send() {
-  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$state/answer" -w '%{http_code}' "$@" ||
+  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$state/response" -w '%{http_code}' "$@" ||
     die "Could not reach $service. Run this again."
 }
 
 check() {
-  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$state/answer") (HTTP $1)"
+  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$state/response") (HTTP $1)"
 }
 
 unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
@@ -251,7 +251,7 @@ if [ -t 0 ]; then
   case $reply in [yY]*) ;; *) die "Nothing was sent." ;; esac
 fi
 
-# Commit all files in an index of its own, on top of the current commit.
+# Commit all files on top of the current commit, using a separate index.
 index=$(git rev-parse --git-path index)
 rm -f "$state/index"
 [ ! -f "$index" ] || cp "$index" "$state/index"
@@ -267,7 +267,7 @@ commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/submission "$commit"
 printf 'Packing your work ...\n'
-# Git prints its progress with its errors, and not every version can be quiet.
+# Git prints progress and errors to stderr, and some versions have no quiet option.
 git bundle create "$state/submission.bundle" refs/proofstone/submission 2>"$state/errors" || die "$(cat "$state/errors")"
 
 status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/submission.bundle" "$service/v1/candidate/submission")
@@ -277,11 +277,11 @@ printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$st
 status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
   "$service/v1/candidate/complete")
 check "$status"
-rm -f "$state/submission.bundle" "$state/complete.json" "$state/index" "$state/answer" "$state/errors"
+rm -f "$state/submission.bundle" "$state/complete.json" "$state/index" "$state/response" "$state/errors"
 printf 'Your session is complete. Thank you!\n'
 END
   chmod 700 "$state/submit"
 }
 
-# The last line, so that an interrupted download runs nothing. Programs must not read the script as their input.
+# Must be the last line, so that a partial download runs nothing. Without /dev/null, programs could read the script as input.
 main "$@" </dev/null

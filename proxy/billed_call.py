@@ -26,7 +26,7 @@ from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
 from rules.events.envelopes import label
 from rules.events.recorded_events import ResponseUsage
-from rules.metrics.usage import ReportedUsage, call_cost_nano_usd, estimate_call, estimated_tokens
+from rules.metrics.usage import ReportedUsage, call_cost_nano_usd, estimate_call, estimate_tokens
 from rules.timestamps import whole_seconds_ns
 
 log = logging.getLogger("proofstone.proxy")
@@ -101,7 +101,7 @@ class BilledCall(Observer):
     def on_no_response(self, status: int) -> None:
         """Book a call that the provider received but did not respond to."""
         # A stream's headers precede its output. A document's headers follow the complete output.
-        counts = {"input": estimated_tokens(self.request.body_bytes)}
+        counts = {"input": estimate_tokens(self.request.body_bytes)}
         if not self.request.is_stream:
             counts["output"] = self._max_output_so_far()
         self._store(ReportedUsage(self.request.model, counts), {"status_code": status, "is_whole": False})
@@ -129,7 +129,7 @@ class BilledCall(Observer):
         is_unreported = response.is_whole and response.endpoint == CHAT_COMPLETIONS
         if (response.client_disconnected and not response.is_whole) or is_unreported:
             output = max(output, self._max_output_so_far())
-        counts = {"input": estimated_tokens(self.request.body_bytes)} | reported.counts
+        counts = {"input": estimate_tokens(self.request.body_bytes)} | reported.counts
         counts["output"] = max(output, reported.counts.get("output", 0))
         return ReportedUsage(reported.model or self.request.model, counts)
 

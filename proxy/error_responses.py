@@ -67,7 +67,7 @@ def register(blp: Blueprint) -> None:
 
 
 def _respond(error: HTTPException) -> Any:
-    body, status, headers = errors.response_of(error)
+    body, status, headers = errors.build_response(error)
     # The default message names X-API-Key, which makes Claude Code say "Please run /login".
     message = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
     is_final = isinstance(error, FINAL) or (status != 429 and status < 500)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rules.events.envelopes import field, label
-from rules.metrics.usage import ReportedUsage, TokenCounts, estimated_tokens, token_counts
+from rules.metrics.usage import ReportedUsage, TokenCounts, estimate_tokens, token_counts
 
 # Documents are buffered until they are complete. The usage of longer documents is unknown.
 MAX_DOCUMENT_BYTES = 16 * 2**20
@@ -133,7 +133,7 @@ class UsageReader:
 
     def estimated_output(self) -> int:
         """Estimate the output tokens received so far."""
-        return estimated_tokens(self._output_bytes)
+        return estimate_tokens(self._output_bytes)
 
     def _with_newlines(self, plain: bytes) -> bytes:
         """Replace CR and CR LF, which can also end lines in a stream."""

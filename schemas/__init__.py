@@ -1,1 +1,1 @@
-"""Shapes of requests and responses, one module per resource."""
+"""Request and response schemas, one module per resource."""

@@ -7,7 +7,7 @@ from schemas.fields import EXAMPLE_ID, String
 class AgentHook(Body):
     """A hook as the agent sends it. Its other fields depend on the hook."""
 
-    # Command output and file content can be any text (R39).
+    # Command output and file content can contain any characters (R39).
     verbatim = (
         "prompt",
         "tool_input",
@@ -23,4 +23,4 @@ class AgentHook(Body):
 
 
 class HookResponse(Schema):
-    """Always empty, so it cannot steer the agent."""
+    """Always empty, so it cannot influence the agent."""

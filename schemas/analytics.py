@@ -22,7 +22,7 @@ class Phase(Schema):
     events = Integer("Number of events.", example=41)
     time_ms = Integer("Time spent in the phase, in ms.", example=480000)
     share = Number("Share of active time; null without active time.", example=0.25, null=True)
-    pauses = Integer(f"Pauses that are capped at {MAX_PAUSE_MS // 60_000} minutes.", example=1)
+    pauses = Integer(f"Number of pauses that were capped at {MAX_PAUSE_MS // 60_000} minutes.", example=1)
 
 
 class PhaseSpan(Schema):
@@ -83,7 +83,7 @@ class ModelUse(Schema):
 
 
 class ProxyUse(Schema):
-    """Usage of one model through the proxies. Token counts are the provider's; null if no response reported any."""
+    """Usage of one model through the proxies. Token counts are from the provider; null if no response reported any."""
 
     provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
     model = String("Model; null if no response named one.", example="claude-opus-4-5-20251101", null=True)
@@ -93,7 +93,7 @@ class ProxyUse(Schema):
     cache_read_tokens = Integer("Tokens read from the cache.", example=4100000, null=True)
     cache_write_tokens = Integer("Tokens written to the cache.", example=380000, null=True)
     cost_usd = Dollars(
-        "Cost in USD; null without tokens. Tokens without a price cost the provider's highest listed price.",
+        "Cost in USD; null without token counts. Tokens without a price cost the provider's highest listed price.",
         attribute="cost_nano_usd",
         example=6.42,
         null=True,
@@ -215,26 +215,26 @@ class Overview(GroupStatistics):
 
 
 class ReviewBacklog(Schema):
-    """Work waiting for reviewers, excluding erased candidates and candidates with a hiring decision."""
+    """Pending work for reviewers, excluding erased candidates and candidates with a hiring decision."""
 
     to_score = Integer("Closed sessions with at least one unscored criterion.", example=3)
     disagreements = Integer(
-        "Sessions with scores 2 or more levels apart for a criterion. People see only sessions that they have scored.",
+        "Sessions with scores 2 or more levels apart for a criterion. For people, only sessions that they have scored.",
         example=1,
     )
     failed_messages = Integer("Failed invitations and reminders for open keys.", example=2)
 
 
 class AssessmentProgress(Schema):
-    """One assessment's funnel, and the work waiting for its reviewers."""
+    """One assessment's funnel and pending work."""
 
     assessment_id = Id("Assessment id.")
     funnel = Nested(Funnel, "Number of candidates by stage.")
-    waiting = Nested(ReviewBacklog, "Work waiting for reviewers.")
+    waiting = Nested(ReviewBacklog, "Pending work for reviewers.")
 
 
 class Progress(Schema):
-    """Progress of all assessments."""
+    """Progress across all assessments."""
 
     assessments = ListOf(AssessmentProgress, "Assessments with candidates, oldest first.")
 
@@ -251,7 +251,7 @@ class TopQuery(Filter):
 
 
 class TopCandidate(Schema):
-    """A candidate's value for the chosen metric."""
+    """A candidate's value for the selected metric."""
 
     session_id = Id("Session id.")
     candidate_id = Id("Candidate key id.")

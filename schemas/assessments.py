@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from rules.rows import row_id, row_time
 from schemas import common
-from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
 from schemas.briefs import StructuredBrief
 from schemas.common import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, TOOLS
 from schemas.fields import (
@@ -34,8 +34,8 @@ _BUDGET = (
     "A candidate's budget for calls through the model proxies, in USD. By default SESSION_DEFAULT_BUDGET_USD."
 )
 _BLIND = (
-    "True if people see candidates' names and addresses only after they have scored every criterion of the session. "
-    "Service accounts see them."
+    "True if candidates' names and addresses are hidden from people until they have scored every criterion of the "
+    "session. They are visible to service accounts."
 )
 
 
@@ -45,7 +45,7 @@ class ToolList(ListOf):
     def __init__(self, **options: Any):
         description = (
             "Allowed AI tools: `claude`, `codex` or both, and hosted tools that the model provider can run for them. "
-            "If omitted or null, both agents and no hosted tools."
+            "If omitted or null, both agents are allowed, and no hosted tools."
         )
         super().__init__(Choice(TOOLS), description, min=1, max=len(TOOLS), example=AGENTS, **options)
 
@@ -63,15 +63,15 @@ class NewAssessment(Body):
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer", required=True)
     task_brief = String(
         "Task description for the candidate, at most 50,000 characters. Required without issueId. Takes precedence "
-        "over the issue's. Blank equals omitted.",
+        "over the issue's brief. Blank means omitted.",
         example=EXAMPLE_BRIEF,
         max=50_000,
     )
     issue_id = Reference(
-        "An issue in the problem library; provides taskBrief and repoUrl if they are omitted."
+        "An issue in the problem library. Provides taskBrief and repoUrl if they are omitted."
     )
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
-    time_limit_minutes = Integer("Time limit in minutes, from redeem.", min=1, max=43_200, example=90)
+    time_limit_minutes = Integer("Time limit in minutes, from redemption.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
     rubric_id = Reference("A rubric to score the sessions with.")
@@ -104,7 +104,7 @@ def _is_blank(value: Any) -> bool:
 class AssessmentUpdate(Body):
     """Changes to an assessment; null clears a field."""
 
-    is_change = True
+    is_update = True
 
     title = Text(255, "Assessment name.", example="Backend API Challenge")
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer")
@@ -120,7 +120,7 @@ class AssessmentUpdate(Body):
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
     blind = Flag(_BLIND, example=False)
     archived = Flag(
-        "True if the console's list hides it. Candidates and the API are not affected.", example=True
+        "True to hide it from the console's list. Candidates and the API are not affected.", example=True
     )
 
 
@@ -132,7 +132,7 @@ class AssessmentQuery(CursorPageQuery):
 
 
 class Assessment(Schema):  # R9
-    """An assessment. Candidates do not see the fields after `updatedAt`."""
+    """An assessment. Candidates' responses omit the fields after `updatedAt`."""
 
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")
@@ -147,7 +147,7 @@ class Assessment(Schema):  # R9
     expires_in_days = Integer("Days until generated keys expire.", example=7)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
-    # Candidates receive these on redeem, in their client's format.
+    # Candidates receive these when they redeem the key, in their client's format.
     brief = Nested(StructuredBrief, "The task in structured form.", null=True, optional=True)
     setup_instructions = String(
         "Instructions to set up the workspace.", example="make setup", null=True, optional=True
@@ -163,8 +163,8 @@ class Assessment(Schema):  # R9
     archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
 
 
-def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
-    """Build an Assessment from the row that is loaded with a candidate key."""
+def serialize_assessment(row: Any, issue: Any) -> dict[str, Any]:
+    """Build an Assessment from the row that was loaded with a candidate key."""
     return {
         "id": row_id(row.id),
         "orgId": row_id(row.organization_id),
@@ -183,7 +183,7 @@ def assessment_of(row: Any, issue: Any) -> dict[str, Any]:
 
 
 class Task(Schema):
-    """The candidates' task and its limits."""
+    """A task and its limits."""
 
     task_brief = common.TASK_BRIEF
     brief = Nested(StructuredBrief, "The task in structured form.", null=True)
@@ -197,14 +197,14 @@ class Task(Schema):
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
-TaskResponse = shape("TaskResponse", "An assessment's task.", task=Nested(Task, "The task."))
-AssessmentResponse = shape(
+TaskResponse = define_schema("TaskResponse", "An assessment's task.", task=Nested(Task, "The task."))
+AssessmentResponse = define_schema(
     "AssessmentResponse", "One assessment.", assessment=Nested(Assessment, "The assessment.")
 )
-Assessments = shape(
+Assessments = define_schema(
     "Assessments",
     "Assessments, by default oldest first.",
     CursorPageOf,
     assessments=ListOf(Assessment, "Assessments."),
 )
-DeletedAssessment = shape("DeletedAssessment", "The assessment and its keys are deleted.", Deleted)
+DeletedAssessment = define_schema("DeletedAssessment", "The assessment and its keys are deleted.", Deleted)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from schemas.base import PageOf, Schema, shape
+from schemas.base import PageOf, Schema, define_schema
 from schemas.fields import Choice, Id, Integer, ListOf, String
 from schemas.queries import Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
@@ -15,7 +15,7 @@ class AuditFilter(Filter):
     """Filters for the audit log."""
 
     action = String("Only this operation, by its operationId.", max=255)
-    actor_id = Id("Only actions by this person, service account's token or candidate.")
+    actor_id = Id("Only actions by this person, service account token or candidate.")
     subject_id = Id("Only changes and reads of this object.")
     since = TimestampInput("Only entries at or after this time.")
     until = TimestampInput("Only entries before this time.")
@@ -39,17 +39,17 @@ class AuditEntry(Schema):
     action = String("Operation, by its operationId.", example="issueKeys")
     actor_kind = Choice(
         ACTORS,
-        "`apiToken`: a service account's token. `service`: automatic rules such as limits.",
+        "`apiToken`: a service account token. `service`: automatic actions, such as closing a session.",
         example="person",
     )
-    actor_id = Id("Id of the person, the service account's token or the candidate.", null=True)
+    actor_id = Id("Id of the person, service account token or candidate.", null=True)
     actor_name = String("The person's or token's name at the time.", example="Hiring team", null=True)
     subject_kind = String(
         "Kind of object that was created, changed or read.", example="assessment", null=True
     )
     subject_id = Id("The object's id.", null=True)
     further_ids = ListOf(String(), "Ids of other objects created, such as keys.", example=[])
-    body_fields = ListOf(String(), "Names of the body's fields.", example=["title"])
+    body_fields = ListOf(String(), "Names of the fields in the request body.", example=["title"])
     came_from = String("The reviewer's network address.", example="203.0.113.7", null=True)
     request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
     created_at = Timestamp("Time when it was recorded.")
@@ -59,4 +59,6 @@ class AuditEntry(Schema):
     )
 
 
-AuditLog = shape("AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))
+AuditLog = define_schema(
+    "AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries.")
+)

@@ -20,7 +20,7 @@ class Schema(ma.Schema):
     # True for responses: only fields with `optional` can be missing.
     always_complete = True
     # The schema of this response's replay (access/idempotency.py), if it differs.
-    replayed: "type[Schema] | None" = None
+    replay_schema: "type[Schema] | None" = None
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -39,17 +39,17 @@ class Schema(ma.Schema):
 
 
 class Body(Schema):
-    """Base of request bodies: null equals an omitted field; in a change, null clears it (R6)."""
+    """Base of request bodies. Null means omitted, but in an update it clears the field (R6)."""
 
     always_complete = False
     error_messages = {"type": "Must be an object."}
-    is_change = False
+    is_update = False
     # Mutually exclusive fields to omit from the documented example.
     alternatives: tuple[str, ...] = ()
 
     @ma.pre_load
     def omit_nulls(self, data: Any, **kwargs: Any) -> Any:
-        if self.is_change or not isinstance(data, dict) or None not in data.values():
+        if self.is_update or not isinstance(data, dict) or None not in data.values():
             return data
         nullable = {
             field.data_key for field in self.load_fields.values() if field.allow_none or field.required
@@ -58,13 +58,13 @@ class Body(Schema):
 
 
 class CursorPageOf(Schema):
-    """Base of lists with cursors."""
+    """Base of lists that are paginated by cursor."""
 
-    next = String("Value for `after`; null at the end.", example=EXAMPLE_CURSOR, null=True)
+    next = String("Value for `after`; null on the last page.", example=EXAMPLE_CURSOR, null=True)
 
 
 class PageOf(CursorPageOf):
-    """Base of a list's pages."""
+    """Base of lists that are paginated by cursor or offset."""
 
     total = Integer("Number of entries in the list; null with `after`.", example=47, null=True)
     limit = Integer("Limit that was applied.", example=50)
@@ -78,15 +78,17 @@ class Deleted(Schema):
     id = Id("Id of the deleted object.")
 
 
-def shape(name: str, description: str, base: type[Schema] = Schema, **declared: ma.fields.Field) -> Any:
+def define_schema(
+    name: str, description: str, base: type[Schema] = Schema, **declared: ma.fields.Field
+) -> Any:
     """Define a schema class without methods, such as a wrapper around one object."""
     return type(name, (base,), {"__doc__": description, **declared})
 
 
 class ErrorDetail(Schema):
-    """An invalid part of the request."""
+    """An error in one part of the request."""
 
-    path = ListOf(Raw(["string", "integer"]), "Names and indexes.", example=["candidateEmails", 2])
+    path = ListOf(Raw(["string", "integer"]), "Field names and indexes.", example=["candidateEmails", 2])
     message = String("Problem, and the accepted values.", example="Must be a valid email address.")
 
 
@@ -106,7 +108,7 @@ class Author(Schema):
 
 
 class Error(Schema):
-    """Shape of every error."""
+    """The format of every error."""
 
     error = String("Message for people.", example="The request is invalid. See `details`.")
     code = String("Stable code for programs.", example="invalid_request")
@@ -120,12 +122,12 @@ class Error(Schema):
     )
     used = Integer("With `quota_exceeded`: assessments created this month.", example=10, optional=True)
     quota = Integer("With `quota_exceeded`: monthly quota.", example=10, optional=True)
-    parts = Dict("With `not_ready`: states of the service's parts.", values=String(), optional=True)
+    parts = Dict("With `not_ready`: the status of each component.", values=String(), optional=True)
     assessments = ListOf(NamedAssessment, "With `rubric_in_use`: assessments that use it.", optional=True)
 
 
-def example_of(schema: ma.Schema) -> dict[str, Any]:
-    """Build a valid body from the fields' examples, omitting optional ids: made-up ids are rejected."""
+def request_example(schema: ma.Schema) -> dict[str, Any]:
+    """Build a valid body from the fields' examples. Omits optional ids, because unknown ids are rejected."""
     alternatives = getattr(schema, "alternatives", ())
     fields = [field for name, field in schema.load_fields.items() if name not in alternatives]
     examples = {str(field.data_key): _request_value(field) for field in fields}
@@ -133,7 +135,7 @@ def example_of(schema: ma.Schema) -> dict[str, Any]:
 
 
 def response_example(schema: ma.Schema) -> dict[str, Any]:
-    """Build a response from the fields' examples. Without an example, a field is null, or omitted if optional."""
+    """Build a response from the fields' examples. A field without one is null, or omitted if optional."""
     fields = {str(field.data_key): field for field in schema.dump_fields.values()}
     examples = {name: _response_value(field) for name, field in fields.items()}
     return {name: value for name, value in examples.items() if value is not None or fields[name].required}
@@ -152,7 +154,7 @@ def _response_value(field: ma.fields.Field) -> Any:
 def _request_value(field: ma.fields.Field) -> Any:
     example = field.metadata.get("example")
     if isinstance(field, Nested):
-        return example_of(field.schema)
+        return request_example(field.schema)
     if isinstance(field, ListOf) and example is None:
         inner = _request_value(field.inner)
         return None if inner is None else [inner]

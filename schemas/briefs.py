@@ -1,6 +1,7 @@
 """A task in structured form, displayed by the candidate's client (client contract, 3.5).
 
-Stored in camelCase for clients, hence the fields' `attribute`."""
+The fields set `attribute` because briefs are stored in camelCase, for clients.
+"""
 
 from typing import Any
 
@@ -19,8 +20,8 @@ class Codebase(Body):
 
     name = Text(255, "Name.", example="orders")
     description = Text(5000, "Purpose.", example="Receives orders and forwards them.")
-    run_command = Text(1000, "Command that starts it.", attribute="runCommand", example="make run")
-    test_command = Text(1000, "Command that runs its tests.", attribute="testCommand", example="make test")
+    run_command = Text(1000, "Command that starts the code.", attribute="runCommand", example="make run")
+    test_command = Text(1000, "Command that runs the tests.", attribute="testCommand", example="make test")
     stack = ListOf(Text(255), "Languages and systems in use.", max=MAX_ENTRIES, example=["Go", "PostgreSQL"])
 
 

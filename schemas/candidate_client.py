@@ -8,7 +8,7 @@ from marshmallow.validate import Range
 
 from rules.plain_text import storable
 from schemas import common
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.fields import (
     MAX_URL_CHARACTERS,
     Choice,
@@ -24,7 +24,7 @@ from schemas.fields import (
 from schemas.queries import Filter
 from schemas.timestamps import Timestamp
 
-IS_BOOT_TIME = Range(0, 3600, error="Must be a number between 0 and 3600.")
+BOOT_TIME_RANGE = Range(0, 3600, error="Must be a number between 0 and 3600.")
 COMMIT = ("[0-9a-fA-F]{4,64}", "Must be a commit id, possibly abbreviated.")
 SHA256 = ("[0-9a-fA-F]{64}", "Must be a SHA-256: 64 hexadecimal digits.")
 MAX_FINGERPRINT_BYTES = 64 * 1024
@@ -40,7 +40,7 @@ class VersionQuery(Filter):
 class VersionCheck(Schema):
     """Version check result."""
 
-    update_required = Flag("True if the client must be updated first.", example=False)
+    update_required = Flag("True if the client must be updated before use.", example=False)
     update_recommended = Flag("True if a newer client is available.", example=False)
     latest_version = String("Latest version, if configured.", example="1.10.0")
     min_version = String("Oldest supported version, if configured.", example="1.9.0")
@@ -60,9 +60,9 @@ class WorkspaceCommit(SessionReference):
 
 
 def check_fingerprint(fingerprint: dict[str, Any]) -> None:
-    text = json.dumps(fingerprint, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode()) > MAX_FINGERPRINT_BYTES:
-        raise ma.ValidationError("Must have at most 64 KiB as JSON.")
+    content = json.dumps(fingerprint, ensure_ascii=False, separators=(",", ":"))
+    if len(content.encode()) > MAX_FINGERPRINT_BYTES:
+        raise ma.ValidationError("Must be at most 64 KiB as JSON.")
 
 
 class DeviceCheck(Body):
@@ -82,15 +82,17 @@ class HostedBoot(Body):
 
     prebuilt = Flag("True if the workspace was prebuilt.", example=True, null=True)
     on_create_completed = Flag("True if the setup completed.", example=True, null=True)
-    boot_seconds = Number("Start time in seconds.", validate=IS_BOOT_TIME, example=41.5, null=True)
+    boot_seconds = Number("Start time in seconds.", validate=BOOT_TIME_RANGE, example=41.5, null=True)
     tree_matches = Flag("True if the files are as expected.", example=True, null=True)
 
 
-Verdict = shape("Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok"))
-HostedBootResponse = shape(
+Verdict = define_schema(
+    "Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok")
+)
+HostedBootResponse = define_schema(
     "HostedBootResponse", "Recorded.", verdict=Nested(Verdict, "For the client's log.")
 )
-Recorded = shape("Recorded", "The report is recorded.", ok=common.ALWAYS_TRUE)
+Recorded = define_schema("Recorded", "The report is recorded.", ok=common.ALWAYS_TRUE)
 
 
 class OpenUpload(Schema):
@@ -124,9 +126,9 @@ class TruncatedString(String):
 class SubmittedCode(SessionReference):
     """The candidate's code: a diff, and a previously uploaded bundle."""
 
-    # Git's text files can contain NUL, and a rejection would block the candidate.
+    # Files that Git treats as text can contain NUL, and a rejection would block the candidate.
     verbatim = ("diff",)
-    # A repository can have this many files.
+    # `fileTree` has an entry for each of the repository's files.
     max_values = 500_000
 
     bundle_key = String("The upload's `objectKey`.", example="2f0c.../01a2....tar.gz", required=True)

@@ -1,4 +1,4 @@
-"""Consent, redeem, events and completion (client contract, sections 3 and 5)."""
+"""Consent, redemption, events and completion (client contract, sections 3 and 5)."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import marshmallow as ma
 from rules.integrity.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
 from schemas import common
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.briefs import StructuredBrief
 from schemas.common import EXAMPLE_BRIEF, EXAMPLE_EVENT_ID, EXAMPLE_PUBLIC_KEY
 from schemas.fields import EXAMPLE_ID, Choice, Dict, Flag, Id, Integer, ListOf, Nested, Raw, String, Verbatim
@@ -30,7 +30,7 @@ class ConsentQuery(Filter):
 
 
 class Disclosure(Schema):
-    """Disclosure texts."""
+    """The disclosure that the candidate consents to."""
 
     version = String("Version.", example="2026-11")
     captures = ListOf(String(), "Recorded data.", example=["Commands, with their exit codes"])
@@ -43,11 +43,11 @@ class Disclosure(Schema):
 
 
 class ConsentState(Schema):
-    """The disclosure, and whether the candidate has agreed to it."""
+    """The disclosure and the candidate's consent to it."""
 
-    already_confirmed = Flag("True if the candidate has agreed to this text.", example=False)
-    disclosure_hash = String("Hash to send with the agreement.", example="9f86d081884c7d65")
-    disclosure = Nested(Disclosure, "The text.")
+    already_confirmed = Flag("True if the candidate has consented to this disclosure.", example=False)
+    disclosure_hash = String("Hash to send with the consent.", example="9f86d081884c7d65")
+    disclosure = Nested(Disclosure, "The disclosure.")
     assessment_title = common.ASSESSMENT_TITLE
     org_name = common.ORG_NAME
     time_limit_minutes = common.TIME_LIMIT_MINUTES
@@ -56,13 +56,15 @@ class ConsentState(Schema):
 
 
 class NewConsent(Body):
-    """The candidate's agreement."""
+    """The candidate's consent."""
 
     key = KEY
-    disclosure_hash = String("Hash of the text shown. Omit it if the client showed its own text.", max=255)
+    disclosure_hash = String(
+        "Hash of the disclosure shown. Omit it if the client showed a different one.", max=255
+    )
 
 
-Confirmed = shape("Confirmed", "The agreement is recorded.", ok=common.ALWAYS_TRUE)
+Confirmed = define_schema("Confirmed", "The consent is recorded.", ok=common.ALWAYS_TRUE)
 
 
 class NewSession(Body):
@@ -87,7 +89,7 @@ class RedeemedSession(Schema):
     org_name = common.ORG_NAME
     task_brief = common.TASK_BRIEF
     brief = Verbatim(
-        StructuredBrief, "The task in a structured form.", example={"scenario": EXAMPLE_BRIEF}, null=True
+        StructuredBrief, "The task in structured form.", example={"scenario": EXAMPLE_BRIEF}, null=True
     )
     repo_url = common.REPO_URL
     repo_commit = common.REPO_COMMIT
@@ -95,7 +97,9 @@ class RedeemedSession(Schema):
     setup_instructions = common.SETUP_INSTRUCTIONS
     time_limit_minutes = common.TIME_LIMIT_MINUTES
     issue_id = Id("Issue id, if the task is from an issue.", null=True)
-    expires_at = Timestamp("Time when the client deletes its state: 24 hours after the limit.", null=True)
+    expires_at = Timestamp(
+        "Time when the client deletes its state: 24 hours after the time limit.", null=True
+    )
     tos_accepted = Flag("Always true: no session exists without consent.", example=True)
     allowed_tools = common.ALLOWED_TOOLS
 
@@ -139,7 +143,7 @@ class Envelope(Body):
 
     @ma.post_load
     def drop_data(self, values: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Drop `data`, which is stored as sent. A reference would keep it in memory."""
+        """Drop `data`, which is stored as sent, to free its memory."""
         return {name: value for name, value in values.items() if name != "data"}
 
 
@@ -169,7 +173,9 @@ class IngestedEvent(Schema):
     error = String("Reason for the rejection.", example="ts: The date or time does not exist.", optional=True)
 
 
-IngestedBatch = shape("IngestedBatch", "All results.", results=ListOf(IngestedEvent, "In event order."))
+IngestedBatch = define_schema(
+    "IngestedBatch", "Results for all events.", results=ListOf(IngestedEvent, "In event order.")
+)
 
 
 class Ingested(Schema):

@@ -1,10 +1,10 @@
-"""Candidates of all assessments."""
+"""Candidates across all assessments."""
 
 from typing import Any
 
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, PageOf, shape
+from schemas.base import Body, PageOf, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
 from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, After, Filter, PageQuery
@@ -32,7 +32,7 @@ class CandidateQuery(CandidateFilter, PageQuery):
     """Filters and paging for candidates."""
 
     after = AfterCandidate(
-        "The previous page's `next`, or the id of the last candidate read. Revocations between pages neither skip nor "
+        "The previous page's `next`, or the id of its last candidate. Revocations between pages neither skip nor "
         "repeat a candidate."
     )
 
@@ -43,19 +43,19 @@ class Candidate(Key):
     assessment_title = common.ASSESSMENT_TITLE
 
 
-Candidates = shape(
+Candidates = define_schema(
     "Candidates",
     "Candidates, oldest first.",
     PageOf,
     candidates=ListOf(Candidate, "Candidates."),
-    total=Integer("Number of entries in the list.", example=47),
+    total=Integer("Total number of entries.", example=47),
 )
 
 
 class CandidateUpdate(Body):
     """Changes to a candidate; null clears a field."""
 
-    is_change = True
+    is_update = True
 
     hired = Flag("True if the candidate was hired; false restores the previous status.", example=True)
     candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
@@ -63,16 +63,18 @@ class CandidateUpdate(Body):
         "Email address, also for queued messages.", example="alice@example.com", null=True
     )
     external_id = Line(255, EXTERNAL_ID, example="applicant-4711", null=True)
-    metadata = Metadata("Your own data; replaces all of it.", example={"source": "careers page"}, null=True)
+    metadata = Metadata(
+        "Your own data. Replaces all existing metadata.", example={"source": "careers page"}, null=True
+    )
 
 
 class NewDecision(Body):
     """A hiring decision."""
 
     decision = Choice(DECISIONS, "Decision.", example="advanced", required=True)
-    reason = Text(2000, "Reason.", load_default=None, example="Careful, well tested fix.", null=True)
+    reason = Text(2000, "Reason.", load_default=None, example="Careful, well-tested fix.", null=True)
 
 
-CandidateResponse = shape(
+CandidateResponse = define_schema(
     "CandidateResponse", "One candidate.", candidate=Nested(Candidate, "The candidate.")
 )

@@ -1,7 +1,7 @@
 """Cohort statistics."""
 
 from rules.statistics.cohorts import DIRECTIONS, SMALL_COHORT, SMALL_NOTE
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Integer, ListOf, Nested, Number, String
 from schemas.queries import Filter
 
@@ -27,8 +27,8 @@ class CohortMetrics(Schema):
 
 
 class Percentiles(Schema):
-    """Share of other sessions with a lower value (for commandFailRate, a higher value), from 0.0 to 1.0. Null if the
-    session or all other sessions have no value. See `summary` for the preferred direction."""
+    """Share of other sessions with a lower value (for commandFailRate, a higher value), from 0.0 to 1.0. Null if this
+    session, or every other one, has no value. See `summary` for the preferred direction."""
 
     duration_ms = Number("Rank of durationMs.", example=0.727, null=True)
     prompt_count = Number("Rank of promptCount.", example=0.455, null=True)
@@ -43,7 +43,7 @@ class MetricSummary(Schema):
 
     n = Integer("Sessions with a value.", example=12)
     observations = Integer(
-        "Observations in all sessions: events, prompts, commands with a known exit code, or changes.",
+        "Observations across all sessions: events, prompts, commands with a known exit code, or changes.",
         example=311,
     )
     direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
@@ -58,7 +58,7 @@ class MetricSummary(Schema):
     equal = Integer("Other sessions with the same value.", example=1, null=True, optional=True)
     above = Integer("Other sessions with a higher value.", example=3, null=True, optional=True)
     rank = String(
-        "Rank in words; null without other sessions.", example="higher than 7 of 11", null=True, optional=True
+        "Rank as text; null without other sessions.", example="higher than 7 of 11", null=True, optional=True
     )
 
 
@@ -90,7 +90,7 @@ class CohortStats(Schema):
     percentiles = Nested(Percentiles, "Only with `sessionId` and at least two sessions.", optional=True)
 
 
-CohortStatistics = shape(
+CohortStatistics = define_schema(
     "CohortStatistics",
     "Statistics.",
     cohort_stats=Nested(CohortStats, "Null without closed sessions.", null=True),

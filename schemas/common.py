@@ -1,4 +1,4 @@
-"""Fields that several schemas share; marshmallow copies them."""
+"""Fields shared by several schemas. marshmallow copies them on use."""
 
 from rules.hosted_tools import ALLOWABLE
 from schemas.base import Schema
@@ -31,7 +31,7 @@ SESSION_ID = String("Session id from the redeem response.", example=EXAMPLE_ID, 
 EVENT_ID = String("Event id.", example=EXAMPLE_EVENT_ID)
 EVENT_TIME = EventTime("Time of the event, by the candidate's clock.", attribute="time_ns")
 REPLAY_NOTE = String(
-    "Reason why the secret is missing.",
+    "Explains why the secret is missing.",
     example="The secret was shown in the first response only. It is not stored and cannot be shown again.",
 )
 ALWAYS_TRUE = Flag("Always true.", example=True)

@@ -5,14 +5,14 @@ from typing import Any
 import marshmallow as ma
 
 from rules.statistics.fairness import MIN_DECIDED
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.fields import Dict, Flag, Integer, Line, ListOf, Number, String
 
 MAX_GROUPS = 100
 
 
 class NewFairnessReport(Body):
-    """The candidates' groups, which are neither stored nor logged."""
+    """Candidates' groups. They are neither stored nor logged."""
 
     groups = Dict(
         "Each candidate's group, by candidate id or `externalId`.",
@@ -44,13 +44,13 @@ class GroupComparison(Schema):
     )
 
 
-FairnessReport = shape(
+FairnessReport = define_schema(
     "FairnessReport",
-    "Selection rates of groups.",
-    groups=ListOf(GroupComparison, "Groups by name, except suppressed ones."),
+    "Selection rates by group.",
+    groups=ListOf(GroupComparison, "Groups by name, excluding suppressed ones."),
     suppressed=ListOf(
         String(),
-        f"Groups with fewer than {MIN_DECIDED} decided candidates, and groups that would reveal their numbers.",
+        f"Groups with fewer than {MIN_DECIDED} decided candidates, and groups whose numbers would reveal theirs.",
         example=["Group C", "Group D"],
     ),
     unknown=Integer("The assessment's decided candidates without a group.", example=2),

@@ -11,7 +11,7 @@ from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, String
 from schemas.queries import MAX_OFFSET, Filter, Limit, QueryInteger
 from schemas.timestamps import Timestamp
 
-_MEANINGS = " ".join(f"`{name}`: {meaning}" for name, meaning in EVENT_TYPES.items())
+_DESCRIPTIONS = " ".join(f"`{name}`: {description}" for name, description in EVENT_TYPES.items())
 EXAMPLE_DATA = {
     name: value for name, value in response_example(SessionPayload()).items() if name != "candidate"
 }
@@ -28,31 +28,31 @@ class TypeList(String):
 
 
 class FeedQuery(Filter):
-    """Part of the feed."""
+    """Position in the feed, and event types."""
 
     after = QueryInteger(
         "The previous response's `next`. If omitted, starts at `from`.", min=0, max=MAX_OFFSET
     )
-    start = Choice(["oldest", "now"], "Start without `after`.", data_key="from", load_default="oldest")
+    start = Choice(["oldest", "now"], "Start if `after` is omitted.", data_key="from", load_default="oldest")
     types = TypeList("Event types, separated by commas.")
     limit = Limit()
 
 
 class FeedEvent(Schema):
-    """An event. Webhooks receive the same ids and states."""
+    """An event. Webhooks receive the same event with the same id."""
 
-    id = Id("Unique id; the `webhook-id` of a webhook's request.")
-    type = Choice(EVENT_TYPES, _MEANINGS, example="session.completed")
+    id = Id("Unique id; the `webhook-id` in webhook requests.")
+    type = Choice(EVENT_TYPES, _DESCRIPTIONS, example="session.completed")
     timestamp = Timestamp("Event time.", attribute="created_at")
     data = Dict(
-        "Ids and states. `candidateId` comes with the candidate's current `externalId`.",
+        "Ids and states. With `candidateId`, includes the candidate's current `externalId`.",
         attribute="public_data",
         example=EXAMPLE_DATA,
     )
 
 
 class FeedPage(Schema):
-    """Events in publication order, and the next page's position."""
+    """Events in publication order, and the position of the next page."""
 
     events = ListOf(FeedEvent, "Events.")
     next = Integer("Value for `after` in the next request.", example=214)

@@ -3,7 +3,7 @@
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCRIPTION
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Id, Integer, Nested, Number, String
 from schemas.keys import SESSION_STATUSES, STATUSES
 from schemas.timestamps import Timestamp
@@ -31,7 +31,7 @@ class NamedCandidate(Schema):
 
 
 class CandidatePayload(Schema):
-    """Fields of all payloads about a candidate."""
+    """Base of payloads about a candidate."""
 
     candidate_id = Id("Candidate key id.")
     external_id = common.EXTERNAL_ID
@@ -69,7 +69,9 @@ class InvitePayload(CandidatePayload):
 
     invite_id = Id("Delivery id.")
     state = Choice(
-        ["sent", "saved", "failed"], "`saved`: to a file, without an email server.", example="sent"
+        ["sent", "saved", "failed"],
+        "`saved`: saved as a file, because no email server is configured.",
+        example="sent",
     )
 
 
@@ -77,7 +79,7 @@ class DecisionPayload(CandidatePayload):
     """A hiring decision."""
 
     assessment_id = Id("Assessment id.")
-    session_id = Id("Session id; null before the start.", null=True)
+    session_id = Id("Session id; null before the session starts.", null=True)
     decision = Choice(DECISIONS, "New decision.", example="advanced")
     previous_decision = Choice(DECISIONS, "Previous decision.", example="undecided")
 
@@ -98,7 +100,7 @@ class ErasurePayload(CandidatePayload):
     """An erasure."""
 
     assessment_id = Id("Assessment id.")
-    session_id = Id("Session id; null if never started.", null=True)
+    session_id = Id("Session id; null if no session was started.", null=True)
     kind = Choice(["reviewer", "retention"], "Cause.", example="reviewer")
 
 
@@ -152,18 +154,18 @@ PAYLOADS: dict[str, type[Schema]] = {
 }
 
 
-def _event(event_type: str, meaning: str) -> type[Schema]:
-    """Define the event type's shape. A type without a payload fails at start."""
+def _event(event_type: str, description: str) -> type[Schema]:
+    """Define an event type's schema. Raises KeyError at start if the type has no payload."""
     name = "".join(word.capitalize() for word in event_type.split(".")) + "Event"
-    return shape(
+    return define_schema(
         name,
-        meaning,
-        id=Id("Unique id; the `webhook-id` of a webhook's request."),
+        description,
+        id=Id("Unique id; the `webhook-id` in webhook requests."),
         type=Choice([event_type], "Event type.", example=event_type),
         timestamp=Timestamp("Event time."),
         data=Nested(PAYLOADS[event_type], "Ids and states."),
     )
 
 
-FEED_EVENTS = {name: _event(name, meaning) for name, meaning in EVENT_TYPES.items()}
+FEED_EVENTS = {name: _event(name, description) for name, description in EVENT_TYPES.items()}
 WEBHOOK_EVENTS = FEED_EVENTS | {TEST_EVENT: _event(TEST_EVENT, TEST_EVENT_DESCRIPTION)}

@@ -1,4 +1,4 @@
-"""Field classes for schemas. Their own arguments come first, then the description, then options."""
+"""Field classes for schemas. Arguments of the class come first, then the description, then options."""
 
 import re
 import uuid
@@ -12,20 +12,20 @@ from marshmallow import validate
 
 EXAMPLE_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 MAX_URL_CHARACTERS = 2048
-MAX_TEXTS = 50
-MAX_INVALID_ENTRIES = 100  # the most that an error response lists
+MAX_LINES = 50
+MAX_INVALID_ENTRIES = 100  # the maximum in an error response
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVALID_IN_URL = re.compile(r'[\x00-\x1f\x7f-\x9f\s"<>\\^`{|}]')
 _check_email = validate.Email()
 
 
-class Described(ma.fields.Field):
-    """Base of all field classes.
+class DocumentedField(ma.fields.Field):
+    """Base of all field classes, with metadata for the API reference.
 
-    description, example -- for the API reference
-    null -- whether the value can be null
-    optional -- whether a response can omit the field
-    openapi -- JSON Schema keywords, in addition to the class's
+    description, example -- shown in the API reference
+    null -- true if the value can be null
+    optional -- true if a response can omit the field
+    openapi -- JSON Schema keywords, added to the class's
     """
 
     openapi: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Described(ma.fields.Field):
         self.optional = optional
 
 
-class String(Described, ma.fields.String):
+class String(DocumentedField, ma.fields.String):
     """A string of `min` to `max` characters, not trimmed."""
 
     default_error_messages = {"invalid": "Must be a string."}
@@ -81,7 +81,7 @@ class Choice(String):
 
 
 class Text(String):
-    """A trimmed text of 1 to `max` characters."""
+    """A trimmed string of 1 to `max` characters."""
 
     def __init__(self, max: int, *args: Any, **options: Any):
         super().__init__(*args, openapi={"minLength": 1, "maxLength": max}, **options)
@@ -90,14 +90,14 @@ class Text(String):
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        text = value.strip()
-        if not 1 <= len(text) <= self.max:
+        trimmed = value.strip()
+        if not 1 <= len(trimmed) <= self.max:
             raise ma.ValidationError(f"Must have 1 to {self.max} characters.")
-        return text
+        return trimmed
 
 
 class Line(Text):
-    """A text without control characters, so without line breaks."""
+    """A trimmed string without control characters, and so without line breaks."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -107,14 +107,14 @@ class Line(Text):
 
 
 class Email(String):
-    """An email address of valid syntax, at most 254 characters (R14)."""
+    """A syntactically valid email address of at most 254 characters (R14)."""
 
     openapi = {"format": "email", "maxLength": 254}
     default_error_messages = {"invalid": "Must be a valid email address of at most 254 characters."}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = value.strip() if isinstance(value, str) else ""
-        # Quoted local parts can contain unprintable characters, which email headers can't.
+        # Quoted local parts can contain unprintable characters, but email headers cannot.
         if len(text) > 254 or not text.isprintable():
             raise self.make_error("invalid")
         try:
@@ -147,14 +147,14 @@ class RepositoryUrl(String):
         except ValueError:
             return False
         host = parts.hostname or "%"
-        # Git and ssh could read a leading hyphen, even an encoded one, as the start of an option.
+        # Git and ssh could parse a leading hyphen, even an encoded one, as an option.
         is_option = host.startswith("-") or unquote(parts.netloc).startswith("-")
         is_known = parts.scheme in ("http", "https", "ssh") and "%" not in host
         return is_known and not is_option and parts.password is None
 
 
-class Integer(Described, ma.fields.Integer):
-    """An integer, from `min` to `max`; strings, fractions and booleans are rejected."""
+class Integer(DocumentedField, ma.fields.Integer):
+    """An integer from `min` to `max`. Strings, fractions and booleans are rejected."""
 
     def __init__(self, *args: Any, min: int | None = None, max: int | None = None, **options: Any):
         message = "Must be an integer."
@@ -164,8 +164,8 @@ class Integer(Described, ma.fields.Integer):
         super().__init__(*args, strict=True, error_messages={"invalid": message}, **options)
 
 
-class Number(Described, ma.fields.Float):
-    """A number; strings and booleans are rejected."""
+class Number(DocumentedField, ma.fields.Float):
+    """A number. Strings and booleans are rejected."""
 
     default_error_messages = {"invalid": "Must be a number."}
 
@@ -175,8 +175,8 @@ class Number(Described, ma.fields.Float):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Dollars(Described):
-    """An amount in USD, above 0 and at most a million; stored as an integer of billionths."""
+class Dollars(DocumentedField):
+    """An amount in USD above 0 and at most a million, stored in billionths."""
 
     openapi = {"type": "number"}
     default_error_messages = {"invalid": "Must be a number above 0 and at most 1000000."}
@@ -192,8 +192,8 @@ class Dollars(Described):
         return None if value is None else value / 10**9
 
 
-class Flag(Described, ma.fields.Boolean):
-    """True or false; strings and numbers are rejected."""
+class Flag(DocumentedField, ma.fields.Boolean):
+    """True or false. Strings and numbers are rejected."""
 
     default_error_messages = {"invalid": "Must be true or false."}
 
@@ -203,8 +203,8 @@ class Flag(Described, ma.fields.Boolean):
         return value
 
 
-class Id(Described, ma.fields.UUID):
-    """A UUID with hyphens, lowercase in responses (R25)."""
+class Id(DocumentedField, ma.fields.UUID):
+    """A hyphenated UUID, lowercase in responses (R25)."""
 
     openapi = {"example": EXAMPLE_ID}
     default_error_messages = {"invalid_uuid": "Must be a UUID."}
@@ -224,7 +224,7 @@ class Reference(Id):
 
 
 def parse_id(text: str) -> uuid.UUID | None:
-    """Parse a UUID with hyphens, in any letter case; None if it is invalid."""
+    """Parse a hyphenated UUID in any letter case. Return None if it is invalid."""
     try:
         parsed = uuid.UUID(text)
     except ValueError:
@@ -232,7 +232,7 @@ def parse_id(text: str) -> uuid.UUID | None:
     return parsed if str(parsed) == text.lower() else None
 
 
-class Nested(Described, ma.fields.Nested):
+class Nested(DocumentedField, ma.fields.Nested):
     """An object described by `schema`."""
 
     def __init__(self, schema: type[ma.Schema], *args: Any, **options: Any):
@@ -240,7 +240,7 @@ class Nested(Described, ma.fields.Nested):
 
 
 class Verbatim(Nested):
-    """An object that is not validated or converted; `schema` only documents its shape."""
+    """An object that is neither validated nor converted. `schema` only documents its fields."""
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         return value
@@ -249,13 +249,13 @@ class Verbatim(Nested):
         return value
 
 
-class ListOf(Described, ma.fields.List):
+class ListOf(DocumentedField, ma.fields.List):
     """A list of `min` to `max` entries.
 
-    Checks the length first, then the entries until MAX_INVALID_ENTRIES of them are invalid.
+    Checks the length first, then the entries, stopping at MAX_INVALID_ENTRIES invalid ones.
 
     entry -- a field, or a schema for objects
-    distinct -- a field that must be unique among the entries
+    distinct -- name of a field that must be unique among the entries
     """
 
     default_error_messages = {"invalid": "Must be a list."}
@@ -293,24 +293,24 @@ class ListOf(Described, ma.fields.List):
         return entries
 
 
-class TextList(ListOf):
-    """A list of one-line texts; null empties it."""
+class LineList(ListOf):
+    """A list of single-line strings; null clears it."""
 
     def __init__(self, max_characters: int, *args: Any, **options: Any):
-        super().__init__(Line(max_characters), *args, max=MAX_TEXTS, null=True, **options)
+        super().__init__(Line(max_characters), *args, max=MAX_LINES, null=True, **options)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super().deserialize([] if value is None else value, *args, **kwargs)
 
 
-class Dict(Described, ma.fields.Dict):
+class Dict(DocumentedField, ma.fields.Dict):
     """An object with arbitrary keys."""
 
     default_error_messages = {"invalid": "Must be an object."}
 
 
-class Raw(Described, ma.fields.Raw):
-    """A value that is not validated, documented with the JSON type or types `type`."""
+class Raw(DocumentedField, ma.fields.Raw):
+    """A value that is not validated. `type` is its JSON type or types, for the API reference."""
 
     def __init__(self, type: str | list[str], *args: Any, **options: Any):
         super().__init__(*args, openapi={"type": type}, **options)
@@ -327,6 +327,6 @@ def _length(low: int | None, high: int | None, unit: str) -> validate.Length:
 def _distinct(field: str) -> Callable:
     def check(entries: list[dict]) -> None:
         if len({entry[field] for entry in entries}) < len(entries):
-            raise ma.ValidationError(f"Entries must differ in `{field}`.")
+            raise ma.ValidationError(f"Entries must have distinct values of `{field}`.")
 
     return check

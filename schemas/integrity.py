@@ -18,18 +18,18 @@ class EventCounts(Schema):
     invalid = Integer("Signature matches none of the session's keys.", example=0)
     unsigned = Integer("Unsigned. The editor extension never signs.", example=14)
     unknown_key = Integer("Signed, but the session has no public key.", example=0)
-    not_judged = Integer("Not verified yet. The worker verifies large events.", example=0)
+    not_judged = Integer("Not verified yet: the worker verifies large events in the background.", example=0)
     sealed = Integer("Covered by the server's seal.", example=214)
     unsealed = Integer("Not sealed yet, and not protected.", example=0)
 
 
 class Finding(Schema):
-    """A finding about the recording: an observation, not a judgment."""
+    """An observation about the recording, not a judgment."""
 
     code = Choice(CODES, "Finding code.", example="chain_gap")
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
     count = Integer("Number of affected events.", example=1)
-    explanation = String("Meaning and causes.", example="The previous event is missing.")
+    explanation = String("Explanation with possible causes.", example="The previous event is missing.")
 
 
 class NewestSeal(Schema):
@@ -55,7 +55,7 @@ class SignedEvent(Schema):
     """A signed event in its chain."""
 
     id = String("Event id.", example=EXAMPLE_ID)
-    ts = String("Time as sent.", example="2026-04-02T09:12:44.123456789Z")
+    ts = String("Event time as sent.", example="2026-04-02T09:12:44.123456789Z")
     sig = String("Hexadecimal signature, truncated to 128 characters.", example="4fe47400" * 16)
     prev_sig = String("Previous event's signature, truncated to 128 characters; null if first.", null=True)
     event_hash = String("SHA-256 of the signed message.", example="bd2d0e9b" * 8, null=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from schemas.base import Body, PageOf, Schema, shape
-from schemas.fields import Choice, Described, Id, Integer, ListOf, Nested
+from schemas.base import Body, PageOf, Schema, define_schema
+from schemas.fields import Choice, DocumentedField, Id, Integer, ListOf, Nested
 from schemas.keys import INVITE_STATES, Invite
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
@@ -15,7 +15,7 @@ _FACTOR = "Factor to multiply the assessment's time limit by."
 
 
 class ReopenedExpiry(Body):
-    """A key's new expiry. If empty, the assessment's `expiresInDays` from now."""
+    """A key's new expiry. If empty, the key expires `expiresInDays` (from the assessment) from now."""
 
     alternatives = ("expires_at",)
 
@@ -38,8 +38,8 @@ class NewExpiry(ReopenedExpiry):
             raise ma.ValidationError("Either `days` or `expiresAt` is required.", "days")
 
 
-class Multiplier(Described):
-    """A factor from 1 to 10 with at most three decimals; stored as an integer of thousandths."""
+class Multiplier(DocumentedField):
+    """A factor from 1 to 10 with at most three decimals, stored in thousandths."""
 
     openapi = {"type": "number"}
     default_error_messages = {"invalid": "Must be a number between 1 and 10 with at most three decimals."}
@@ -56,7 +56,7 @@ class Multiplier(Described):
 
 
 class NewAccommodation(Body):
-    """A candidate's extra time, in minutes or as a factor. An empty body removes it."""
+    """A candidate's extra time, in minutes or as a factor. An empty body removes the accommodation."""
 
     alternatives = ("time_multiplier",)
 
@@ -81,7 +81,7 @@ class Accommodation(Schema):
     time_limit_minutes = Integer("Resulting time limit in minutes.", example=120, null=True)
 
 
-AccommodationResponse = shape(
+AccommodationResponse = define_schema(
     "AccommodationResponse", "A candidate's time limit.", accommodation=Nested(Accommodation, "Time limit.")
 )
 
@@ -92,15 +92,19 @@ class Delivery(Invite):
     id = Id("Unique id.")
     kind = Choice(KINDS, "Kind of message.", example="invitation")
     candidate_id = Id("Id of the candidate key.", attribute="subject_id")
-    next_try_at = Timestamp("Time of the next attempt; null if none is due.", null=True)
+    next_try_at = Timestamp("Time of the next attempt; null if none is scheduled.", null=True)
     created_at = Timestamp("Time when the message was queued.")
 
 
-DeliveryQuery = shape(
+DeliveryQuery = define_schema(
     "DeliveryQuery",
     "Filters and paging for messages.",
     PageQuery,
     state=Choice(INVITE_STATES, "Only messages in this state."),
 )
-Deliveries = shape("Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages."))
-DeliveryResponse = shape("DeliveryResponse", "One message.", delivery=Nested(Delivery, "The message."))
+Deliveries = define_schema(
+    "Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages.")
+)
+DeliveryResponse = define_schema(
+    "DeliveryResponse", "One message.", delivery=Nested(Delivery, "The message.")
+)

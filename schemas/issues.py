@@ -1,20 +1,20 @@
 """The problem library."""
 
 from schemas import common
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.common import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
 from schemas.fields import (
     Choice,
     Flag,
     Id,
     Line,
+    LineList,
     ListOf,
     Nested,
     Pattern,
     RepositoryUrl,
     String,
     Text,
-    TextList,
 )
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp
@@ -45,7 +45,7 @@ class Issue(Schema):  # R3
     sources = ListOf(String(), "Sources.", example=EXAMPLE_SOURCES, null=True)
     license = String("Repository license.", example="MIT", null=True)
     is_catalog = Flag(
-        "True if it is in the catalog, which all organizations share.", example=False, dump_only=True
+        "True if the issue is in the catalog, which all organizations share.", example=False, dump_only=True
     )
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
@@ -62,25 +62,25 @@ class NewIssue(Body):
     description = Text(10_000, "Summary for reviewers.", example=EXAMPLE_SUMMARY, null=True)
     difficulty = Choice(DIFFICULTIES, "Difficulty.", example="medium", null=True)
     language = Line(100, "Programming language.", example="Go", null=True)
-    labels = TextList(100, "Labels.", example=["concurrency"])
+    labels = LineList(100, "Labels.", example=["concurrency"])
     setup_instructions = Text(10_000, "Setup instructions.", example="go mod download", null=True)
     test_command = Text(1000, "Test command.", example="go test ./...", null=True)
     reference_sha = Pattern(*SHA, "Solution commit.", example=EXAMPLE_SHA, null=True)
-    sources = TextList(2048, "Sources.", example=EXAMPLE_SOURCES)
+    sources = LineList(2048, "Sources.", example=EXAMPLE_SOURCES)
     license = Line(100, "Repository license.", example="MIT", null=True)
 
 
 class IssueUpdate(NewIssue):
     """Changes to an issue; null clears a field."""
 
-    is_change = True
+    is_update = True
 
     title = Text(255, "Title.", example=EXAMPLE_TITLE)
     task_brief = Text(50_000, "Task description for the candidate.", example=EXAMPLE_BRIEF)
 
 
 class CatalogEntry(NewIssue):
-    """An issue in a catalog file, with a fixed id for repeated imports."""
+    """An issue in a catalog file. The fixed id makes imports repeatable."""
 
     id = Id("Fixed id.", required=True)
 
@@ -99,6 +99,6 @@ class IssueQuery(PageQuery):
     q = String("Only issues whose title or description contains this, ignoring case.", max=255)
 
 
-IssueResponse = shape("IssueResponse", "One issue.", issue=Nested(Issue, "The issue."))
-Issues = shape("Issues", "Issues, oldest first.", PageOf, issues=ListOf(Issue, "Issues."))
-DeletedIssue = shape("DeletedIssue", "The issue is deleted. Its assessments remain.", Deleted)
+IssueResponse = define_schema("IssueResponse", "One issue.", issue=Nested(Issue, "The issue."))
+Issues = define_schema("Issues", "Issues, oldest first.", PageOf, issues=ListOf(Issue, "Issues."))
+DeletedIssue = define_schema("DeletedIssue", "The issue is deleted. Its assessments remain.", Deleted)

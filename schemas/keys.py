@@ -8,8 +8,8 @@ from rules import candidate_keys
 from rules.rows import row_id, row_json, row_time
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Author, Body, CursorPageOf, Deleted, Schema, camel, shape
-from schemas.fields import Choice, Described, Email, Id, Integer, Line, ListOf, Nested, String
+from schemas.base import Author, Body, CursorPageOf, Deleted, Schema, camel, define_schema
+from schemas.fields import Choice, DocumentedField, Email, Id, Integer, Line, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -19,7 +19,7 @@ MASKED_KEY = candidate_keys.MASKED
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
 
 
-class Metadata(Described):
+class Metadata(DocumentedField):
     """A flat object of at most 20 strings."""
 
     openapi = {
@@ -44,7 +44,7 @@ class Metadata(Described):
 class NewCandidate(Body):
     """A candidate to generate a key for."""
 
-    email = Email("Email address. Receives an invitation.", load_default=None, example="alice@example.com")
+    email = Email("Email address to invite.", load_default=None, example="alice@example.com")
     name = Line(255, "Display name.", load_default=None, example="Alice")
     external_id = Line(255, EXTERNAL_ID, load_default=None, example="applicant-4711")
     metadata = Metadata("Your own data about the candidate.", example={"source": "careers page"})
@@ -89,8 +89,8 @@ class NewKeys(Body):
         """Build the arguments of `generate_keys`."""
         missing = [None] * data.pop("count")
         emails, names = (data.pop(name, missing) for name in ("candidate_emails", "candidate_names"))
-        paired = [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)]
-        return {"candidates": paired} | data
+        candidates = [{"email": email, "name": name} for email, name in zip(emails, names, strict=True)]
+        return {"candidates": candidates} | data
 
 
 class Invite(Schema):
@@ -126,15 +126,15 @@ class Key(Schema):  # R16
     completed_at = Timestamp("Time when the candidate completed the session; null if it expired.", null=True)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time when the candidate, the invitation or the session last changed.")
-    erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
+    erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     decision = Choice(DECISIONS, "Current hiring decision.", example="advanced")
-    decision_reason = String("Reason for the decision.", example="Careful, well tested fix.", null=True)
+    decision_reason = String("Reason for the decision.", example="Careful, well-tested fix.", null=True)
     decided_at = Timestamp("Time of the decision; null before the first one.", null=True)
     decided_by = Nested(Author, "Person or service account that decided; null if unknown.", null=True)
     invite = Nested(Invite, "The latest invitation.", dump_only=True, null=True)
 
 
-def key_of(row: Any, reveals_key: bool) -> dict[str, Any]:
+def serialize_key(row: Any, reveals_key: bool) -> dict[str, Any]:
     """Build a Key from a row of models.candidates, masked unless `reveals_key` (R33)."""
     invite = {
         "state": row.invite_state,
@@ -174,13 +174,13 @@ def key_of(row: Any, reveals_key: bool) -> dict[str, Any]:
     }
 
 
-def candidate_of(row: Any, reveals_key: bool) -> dict[str, Any]:
+def serialize_candidate(row: Any, reveals_key: bool) -> dict[str, Any]:
     """Build a Candidate from a row of models.candidates, with its key masked unless `reveals_key`."""
-    return key_of(row, reveals_key) | {"assessmentTitle": row.assessment_title}
+    return serialize_key(row, reveals_key) | {"assessmentTitle": row.assessment_title}
 
 
-Keys = shape("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
-ListedKeys = shape(
-    "ListedKeys", "Candidate keys, by default oldest first.", CursorPageOf, keys=ListOf(Key, "Keys.")
+Keys = define_schema("Keys", "Candidate keys, oldest first.", keys=ListOf(Key, "Keys."))
+KeyPage = define_schema(
+    "KeyPage", "Candidate keys, by default oldest first.", CursorPageOf, keys=ListOf(Key, "Keys.")
 )
-RevokedKey = shape("RevokedKey", "The key is revoked.", Deleted)
+RevokedKey = define_schema("RevokedKey", "The key is revoked.", Deleted)

@@ -5,9 +5,9 @@ from rules.retention import MAX_DAYS, MIN_DAYS
 from rules.roles import ROLES
 from schemas import common
 from schemas.analytics import ProxyUse
-from schemas.base import Body, CursorPageOf, Deleted, Schema, shape
+from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
 from schemas.candidate_session import Disclosure
-from schemas.fields import Choice, Email, Id, Integer, Line, ListOf, Nested, Reference, String, TextList
+from schemas.fields import Choice, Email, Id, Integer, Line, LineList, ListOf, Nested, Reference, String
 from schemas.queries import Filter, QueryInteger
 from schemas.timestamps import Timestamp
 
@@ -41,27 +41,27 @@ class Organization(Schema):
     created_at = Timestamp("Time of creation.")
 
 
-OrganizationResponse = shape(
+OrganizationResponse = define_schema(
     "OrganizationResponse", "One organization.", org=Nested(Organization, "The organization.")
 )
 
 
 class DisclosureAdditions(Body):
-    """Texts to append to the disclosure's lists."""
+    """Entries to append to the disclosure's lists."""
 
-    captures = TextList(500, "Other recorded data.", example=["Calls to our own model, with its responses"])
-    does_not_capture = TextList(500, "Other data that is not recorded.", example=["Your other accounts"])
-    evaluated = TextList(500, "Other evaluation criteria.", example=["How you write tests"])
-    data_use = TextList(500, "Other uses of the data.", example=["We delete it after 180 days"])
+    captures = LineList(500, "Other recorded data.", example=["Calls to our own model, with its responses"])
+    does_not_capture = LineList(500, "Other data that is not recorded.", example=["Your other accounts"])
+    evaluated = LineList(500, "Other evaluation criteria.", example=["How you write tests"])
+    data_use = LineList(500, "Other uses of the data.", example=["We delete it after 180 days"])
 
 
 class SettingsUpdate(Body):
     """Changes to the settings; null clears a field."""
 
-    is_change = True
+    is_update = True
 
     display_name = Line(
-        255, "Organization name in emails and pages for candidates.", example="Example", null=True
+        255, "Organization name in emails and on pages for candidates.", example="Example", null=True
     )
     reply_to = Email("Address for replies to invitations.", example="hiring@example.com", null=True)
     retention_days = Integer(
@@ -83,18 +83,18 @@ class Settings(SettingsUpdate):
     disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
 
 
-SettingsResponse = shape(
+SettingsResponse = define_schema(
     "SettingsResponse", "The organization's settings.", settings=Nested(Settings, "The settings.")
 )
-DisclosureResponse = shape(
+DisclosureResponse = define_schema(
     "DisclosureResponse",
     "The disclosure that candidates consent to.",
-    disclosure=Nested(Disclosure, "The text."),
+    disclosure=Nested(Disclosure, "The disclosure."),
 )
 
 
 class UsageQuery(Filter):
-    """Months of usage."""
+    """Period of the usage report."""
 
     months = QueryInteger(
         f"Number of calendar months (UTC), including the current one; at most {MAX_USAGE_MONTHS}.",
@@ -108,7 +108,7 @@ class MonthlyUse(ProxyUse):
     """A model's usage in one month, reported by its provider."""
 
     month = String("Month when the calls started, in UTC.", example="2026-04")
-    sessions = Integer("Sessions with these calls.", example=12)
+    sessions = Integer("Number of sessions with these calls.", example=12)
 
 
 class Usage(Schema):
@@ -124,7 +124,7 @@ class NewToken(Body):
     name = Line(255, "Purpose.", example="Applicant tracking", required=True)
     scopes = ListOf(
         Choice(SCOPES),
-        "`write` includes `read` and shows candidate keys unmasked.",
+        "`write` includes `read` and reveals candidate keys.",
         min=1,
         load_default=lambda: ["read"],
         example=["read"],
@@ -132,7 +132,9 @@ class NewToken(Body):
     expires_in_days = Integer(
         "Days until it expires. If omitted, it never expires.", min=1, max=3650, example=90
     )
-    person_id = Reference("Person to create the token for. If omitted, a service account called `name`.")
+    person_id = Reference(
+        "Person to create the token for. If omitted, creates a service account called `name`."
+    )
 
 
 class Token(Schema):
@@ -152,28 +154,28 @@ class Token(Schema):
 
 
 class ReplayedToken(Schema):
-    """The replayed response to creating an API token, without its secret."""
+    """The replayed response to creating an API token, without the secret."""
 
-    token = Nested(Token, "Details of the token.")
+    token = Nested(Token, "The token's details.")
     note = common.REPLAY_NOTE
 
 
 class CreatedToken(Schema):
     """A new API token with its secret, which is returned only once."""
 
-    replayed = ReplayedToken
+    replay_schema = ReplayedToken
 
-    token = Nested(Token, "Details of the token.")
-    secret = String("The token.", example="psk_live_" + "0" * 36)
+    token = Nested(Token, "The token's details.")
+    secret = String("The secret, to send as `Authorization: Bearer`.", example="psk_live_" + "0" * 36)
 
 
-Tokens = shape(
+Tokens = define_schema(
     "Tokens",
     "API tokens, by default oldest first.",
     CursorPageOf,
     tokens=ListOf(Token, "Tokens that are not revoked."),
 )
-RevokedToken = shape("RevokedToken", "The token is revoked.", Deleted)
+RevokedToken = define_schema("RevokedToken", "The token is revoked.", Deleted)
 
 
 class CallingPerson(Schema):

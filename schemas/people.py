@@ -1,7 +1,7 @@
 """An organization's people."""
 
 from rules.roles import ROLES
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
 from schemas.keys import Invite
 from schemas.timestamps import Timestamp
@@ -15,7 +15,7 @@ _ROLE = (
 class NewPerson(Body):
     """A new person, who is invited by email."""
 
-    name = Line(255, "Name, shown with scores and decisions.", example="Bob Sample", required=True)
+    name = Line(255, "Name that is shown with scores and decisions.", example="Bob Sample", required=True)
     email = Email("Email address.", example="bob@example.com", required=True)
     role = Choice(ROLES, f"{_ROLE} Only an admin can add admins.", example="reviewer", required=True)
 
@@ -23,13 +23,13 @@ class NewPerson(Body):
 class PersonUpdate(Body):
     """Changes to a person."""
 
-    is_change = True
+    is_update = True
 
     name = Line(255, "Name.", example="Bob Sample")
     email = Email("Email address.", example="bob@example.com")
     role = Choice(ROLES, _ROLE, example="reviewer")
     active = Flag(
-        "False disables all the person's tokens immediately; true enables them again.", example=True
+        "False disables all of the person's tokens immediately; true enables them again.", example=True
     )
 
 
@@ -46,6 +46,8 @@ class Person(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-People = shape("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
-PersonResponse = shape("PersonResponse", "One person.", person=Nested(Person, "The person."))
-DeletedPerson = shape("DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted)
+People = define_schema("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
+PersonResponse = define_schema("PersonResponse", "One person.", person=Nested(Person, "The person."))
+DeletedPerson = define_schema(
+    "DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted
+)

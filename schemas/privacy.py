@@ -1,7 +1,7 @@
 """A candidate's stored data, and the receipt for its erasure."""
 
 from schemas import common
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String
 from schemas.keys import STATUSES
 from schemas.timestamps import Timestamp
@@ -39,15 +39,15 @@ class CandidateData(Schema):
     consents = ListOf(Consent, "Consents, oldest first.")
     stored_data = ListOf(StoredData, "Stored data by kind, without empty kinds.")
     retention_days = Integer(
-        "Days to keep the data after the end; null if unlimited.", example=180, null=True
+        "Days to keep the data after the session ends; null if unlimited.", example=180, null=True
     )
     retained_until = Timestamp("Time when the data will be erased; null if not set.", null=True)
-    erasure_requested_at = Timestamp("Time when the candidate asked for erasure.", null=True)
+    erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
 
 
-ErasureRequest = shape(
+ErasureRequest = define_schema(
     "ErasureRequest",
-    "Reviewers see the request.",
+    "The erasure request.",
     erasure_requested_at=Timestamp("Time of the first request."),
 )
 
@@ -57,13 +57,13 @@ class Receipt(Schema):
 
     id = Id("Unique id.")
     candidate_id = Id("Id of the candidate key.", attribute="key_id")
-    session_id = Id("Session id, if there was a session. Its metrics remain.", null=True)
+    session_id = Id("Session id; null without a session. Its metrics remain.", null=True)
     kind = Choice(["reviewer", "retention"], "Cause of the erasure.", example="reviewer")
     reviewer_id = Id("Id of the reviewer's token.", null=True)
     erased_at = Timestamp("Time of the erasure.", attribute="created_at")
     counts = Dict("Erased records, by kind.", values=Integer(), example={"events": 214, "keys": 1})
 
 
-ErasureResponse = shape(
+ErasureResponse = define_schema(
     "ErasureResponse", "The receipt for an erasure.", receipt=Nested(Receipt, "The receipt.")
 )

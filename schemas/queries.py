@@ -5,14 +5,14 @@ from typing import Any
 
 from rules.cursors import Cursor
 from schemas.base import Schema
-from schemas.fields import Choice, Described, Integer
+from schemas.fields import Choice, DocumentedField, Integer
 from schemas.timestamps import TimestampInput
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 MAX_OFFSET = 2**63 - 1
-# The lookahead makes matching linear: leading zeros match in only one way.
+# The lookahead keeps matching linear, because leading zeros can match in only one way.
 _INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]*)")
-# Exceeds every range; Python doesn't parse thousands of digits.
+# Exceeds every allowed range. Python rejects integers with thousands of digits.
 _MAX_DIGITS = 20
 
 
@@ -28,10 +28,10 @@ class QueryInteger(Integer):
 
 
 class Limit(QueryInteger):
-    """Page size of a list, clamped to 1 to 200 (R24)."""
+    """A page size, clamped to the range 1 to 200 (R24)."""
 
     def __init__(self, default: int | None = DEFAULT_LIMIT):
-        description = f"Maximum number of results; clamped to 1 to {MAX_LIMIT}."
+        description = f"Maximum number of results, clamped to the range 1 to {MAX_LIMIT}."
         if default is None:
             super().__init__(f"{description} If omitted, all results.")
         else:
@@ -48,11 +48,11 @@ class Filter(Schema):
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
         super().on_bind_field(field_name, field_obj)
-        # The docs page pre-fills examples, and a filter would hide results.
+        # The docs page prefills examples, and a prefilled filter would hide results.
         field_obj.metadata = {key: value for key, value in field_obj.metadata.items() if key != "example"}
 
 
-class After(Described):
+class After(DocumentedField):
     """A page's cursor."""
 
     openapi = {"type": "string"}
@@ -67,17 +67,17 @@ class After(Described):
 
 
 class CursorPageQuery(Filter):
-    """Optional paging of a list."""
+    """Optional pagination by cursor."""
 
     limit = Limit(None)
     after = After(
-        "The previous page's `next`. Takes constant time per page, regardless of the list's length."
+        "The previous page's `next`. Each page takes constant time, regardless of the list's length."
     )
-    order = Choice(["asc", "desc"], "By creation time. `asc`: oldest first, `desc`: newest first.")
+    order = Choice(["asc", "desc"], "Sort order by creation time. `asc`: oldest first; `desc`: newest first.")
 
 
 class PageQuery(CursorPageQuery):
-    """Paging of a list."""
+    """Pagination by cursor or offset."""
 
     limit = Limit()
     offset = QueryInteger("Number of results to skip.", min=0, max=MAX_OFFSET, load_default=0)

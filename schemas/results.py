@@ -7,7 +7,7 @@ from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common, queries
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import STATUSES
 from schemas.queries import Filter, Limit
@@ -27,13 +27,13 @@ EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
 
 class After(queries.After):
-    """A results page's cursor."""
+    """A cursor for results."""
 
     cursor = ResultCursor
 
 
 class ResultFilter(Filter):
-    """Filter and order."""
+    """Filters and sort order for results."""
 
     status = Choice(STATUSES, "Only candidates with this status.")
     decision = Choice(DECISIONS, "Only candidates with this hiring decision.")
@@ -53,7 +53,7 @@ class ResultQuery(ResultFilter):
 
 
 class ResultMetrics(common.MetricFields):
-    """The metrics of cohort statistics; null if the session has no value."""
+    """The metrics from cohort statistics; null if the session has no value."""
 
     prompt_count = Integer("Number of prompts.", example=38, null=True)
 
@@ -67,7 +67,7 @@ class CriterionScore(Schema):
 
 
 class ResultScore(Schema):
-    """Scores by the rubric version of the latest score."""
+    """Scores in the rubric version of the latest score."""
 
     total = Number("Weighted sum of the means; null until every criterion is scored.", example=6, null=True)
     highest_total = Number("Highest possible total; null before the first score.", example=8, null=True)
@@ -82,7 +82,7 @@ class ResultScore(Schema):
 
 
 class IntegrityFindings(Schema):
-    """Findings of the latest integrity check."""
+    """Findings from the latest integrity check."""
 
     codes = ListOf(String(), "Codes from `GET /v1/sessions/{id}/integrity`.", example=["chain_restart"])
     checked_at = Timestamp("Time of the latest integrity check.")
@@ -105,16 +105,16 @@ class Result(Schema):
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced")
 
 
-Results = shape(
+Results = define_schema(
     "Results",
     "A page of results.",
     results=ListOf(Result, "Results."),
-    next=String("Value for `after`; null at the end.", example=EXAMPLE_CURSOR, null=True),
+    next=String("Value for `after`; null on the last page.", example=EXAMPLE_CURSOR, null=True),
 )
 
 
-def result_of(row: Any) -> dict[str, Any]:
-    """Return the Result of a row of models.results."""
+def serialize_result(row: Any) -> dict[str, Any]:
+    """Build a Result from a row of models.results."""
     key, session = row.key, row.session
     return {
         "candidateId": key.id,
@@ -139,9 +139,9 @@ def result_of(row: Any) -> dict[str, Any]:
     }
 
 
-def csv_row_of(row: Any, criteria: list[str]) -> list[Any]:
-    """Return the values of CSV_COLUMNS, then the mean of each criterion."""
-    result = result_of(row)
+def build_csv_row(row: Any, criteria: list[str]) -> list[Any]:
+    """Build a CSV row: the values of CSV_COLUMNS, then each criterion's mean."""
+    result = serialize_result(row)
     score, passed = result["score"], result["testsPassed"]
     findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
     cells = (
@@ -172,11 +172,11 @@ def _integrity_findings(session: Any) -> dict[str, Any] | None:
 
 
 def _criteria(session: Any) -> list[dict[str, Any]]:
-    kinds = {"key": str, "mean": float | None, "reviewers": int}
+    types = {"key": str, "mean": float | None, "reviewers": int}
     return [
-        {name: each[name] for name in kinds}
-        for each in _list(session.score_criteria)
-        if isinstance(each, dict) and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
+        {name: entry[name] for name in types}
+        for entry in _list(session.score_criteria)
+        if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in types.items())
     ]
 
 

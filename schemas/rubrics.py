@@ -2,7 +2,7 @@
 
 from marshmallow.validate import Range
 
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, Pattern, String, Text
 from schemas.timestamps import Timestamp
 
@@ -14,7 +14,7 @@ KEY = (
     "[a-z][a-z0-9_-]{0,62}",
     "Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter.",
 )
-IS_WEIGHT = Range(0, 1_000_000, min_inclusive=False, error="Must be a number above 0 and at most 1000000.")
+WEIGHT_RANGE = Range(0, 1_000_000, min_inclusive=False, error="Must be a number above 0 and at most 1000000.")
 
 
 class Level(Body):
@@ -22,7 +22,7 @@ class Level(Body):
 
     value = Integer("Score.", min=0, max=1000, example=3, required=True)
     label = Line(100, "Label.", example="Solid", required=True)
-    description = Text(2000, "Requirements for the level.", example="Finds the cause and fixes it.")
+    description = Text(2000, "Requirements for this level.", example="Finds the cause and fixes it.")
 
 
 class Criterion(Body):
@@ -31,7 +31,7 @@ class Criterion(Body):
     key = Pattern(*KEY, "Identifier in URLs.", example="problem-solving", required=True)
     title = Text(255, "Title.", example="Problem solving", required=True)
     description = Text(2000, "Guidance for reviewers.", example="From symptom to cause.")
-    weight = Number("Relative weight, above 0.", validate=IS_WEIGHT, load_default=1, example=2)
+    weight = Number("Relative weight, above 0.", validate=WEIGHT_RANGE, load_default=1, example=2)
     levels = ListOf(Level, "Levels.", min=2, max=10, distinct="value", required=True, example=EXAMPLE_LEVELS)
 
 
@@ -45,7 +45,7 @@ class NewRubric(Body):
 class RubricUpdate(Body):
     """Changes to a rubric, saved as its next version. New criteria replace all existing ones."""
 
-    is_change = True
+    is_update = True
 
     name = Text(255, "Name.", example="Backend engineers")
     criteria = ListOf(Criterion, "Criteria with distinct keys.", min=1, max=50, distinct="key")
@@ -62,6 +62,6 @@ class Rubric(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-RubricResponse = shape("RubricResponse", "One rubric.", rubric=Nested(Rubric, "The rubric."))
-Rubrics = shape("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
-DeletedRubric = shape("DeletedRubric", "The rubric is deleted.", Deleted)
+RubricResponse = define_schema("RubricResponse", "One rubric.", rubric=Nested(Rubric, "The rubric."))
+Rubrics = define_schema("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
+DeletedRubric = define_schema("DeletedRubric", "The rubric is deleted.", Deleted)

@@ -1,6 +1,6 @@
 """A session's scores."""
 
-from schemas.base import Author, Body, Deleted, Schema, shape
+from schemas.base import Author, Body, Deleted, Schema, define_schema
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, String, Text
 from schemas.queries import Filter, QueryInteger
@@ -11,9 +11,9 @@ EXAMPLE_COMMENT = "Found the race by reading, then proved it."
 
 
 class ScoreQuery(Filter):
-    """The rubric version."""
+    """Rubric version to get."""
 
-    version = QueryInteger("Rubric version; by default the last one used.", min=1, max=2**31 - 1)
+    version = QueryInteger("Rubric version; by default, the one used last.", min=1, max=2**31 - 1)
 
 
 class NewScore(Body):
@@ -26,7 +26,7 @@ class NewScore(Body):
         2000, "Reason for the revision.", load_default=None, example="Read the tests again.", null=True
     )
     seen_version = Integer(
-        "The rubric version that you scored by; 409 `rubric_changed` if it is no longer current.",
+        "The rubric version that you scored with; 409 `rubric_changed` if it is no longer current.",
         data_key="rubricVersion",
         min=1,
         max=2**31 - 1,
@@ -35,7 +35,7 @@ class NewScore(Body):
         null=True,
     )
     seen_score = Id(
-        "Id of your score to replace; 409 `score_changed` if it is no longer current.",
+        "Id of the score that you replace; 409 `score_changed` if it is no longer current.",
         data_key="replaces",
         load_default=None,
         null=True,
@@ -43,7 +43,7 @@ class NewScore(Body):
 
 
 class Withdrawal(Body):
-    """Reason for the withdrawal."""
+    """The reason for a withdrawal."""
 
     reason = Text(2000, "Reason.", load_default=None, example="Not the candidate's own work.", null=True)
 
@@ -66,8 +66,10 @@ class Score(Schema):
     )
 
 
-ScoreResponse = shape("ScoreResponse", "One score.", score=Nested(Score, "The reviewer's current score."))
-WithdrawnScore = shape("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
+ScoreResponse = define_schema(
+    "ScoreResponse", "One score.", score=Nested(Score, "The reviewer's current score.")
+)
+WithdrawnScore = define_schema("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
 
 
 class ScoredCriterion(Criterion):
@@ -106,7 +108,7 @@ class Scores(Schema):
     lowest_total = Number("Lowest possible total.", example=2, null=True)
     highest_total = Number("Highest possible total.", example=6, null=True)
     others_hidden = Flag(
-        "True if this includes only the caller's scores, until they have scored every criterion.",
+        "True if other reviewers' scores are hidden until the caller has scored every criterion.",
         example=False,
     )
     reviewer_count = Integer(

@@ -43,7 +43,7 @@ class Session(SessionBase):
 
     event_count = Integer("Events that count.", example=214)
     duplicate_event_count = Integer(
-        "Duplicates: a preferred channel or the client recorded the same call.", example=0
+        "Duplicates of calls that a preferred channel or the client also recorded.", example=0
     )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("Time when personal data will be erased, if ever.", null=True)
@@ -83,7 +83,7 @@ class SessionMetrics(common.MetricFields):
         "Tokens by model.", values=Nested(TokenCounts), example={"claude-opus-4-5-20251101": EXAMPLE_TOKENS}
     )
     total_cost_usd = Number("Cost in USD; null if a model has no price.", example=6.42, null=True)
-    ai_attribution_pct = Number("Percentage of changes by AI.", example=66.7, null=True)
+    ai_attribution_pct = Number("Percentage of changes made by AI.", example=66.7, null=True)
     derivation_version = Integer("Version of the metric definitions.", example=1)
 
 
@@ -108,7 +108,7 @@ class ChannelCoverage(Schema):
 class ToolCoverage(Schema):
     """A tool that the candidate used."""
 
-    tool = String("Tool, or a different event source.", example="claude-code")
+    tool = String("Tool or other event source.", example="claude-code")
     prompts = Integer("Prompts that count.", example=12)
     commands = Integer("Commands that count.", example=31)
     changes = Integer("File changes that count.", example=17)
@@ -129,7 +129,7 @@ class AgentSessionCoverage(Schema):
 
 
 class CoverageGap(Schema):
-    """More than 10 minutes without an event."""
+    """A period of more than 10 minutes without an event."""
 
     started_at = Timestamp("Time when the last event before the gap arrived.")
     ended_at = Timestamp("Time when the next event arrived.")
@@ -145,7 +145,7 @@ class Coverage(Schema):
 
 
 class ReviewedSession(Session):
-    """A session with fields for reviewers. Candidates' responses omit them."""
+    """A session with additional fields for reviewers. Candidates' responses omit them."""
 
     blind = Flag(
         "True if names are hidden from people who have not scored the session.",
@@ -170,7 +170,7 @@ class ReviewedSession(Session):
     )
 
 
-class ListedSession(SessionBase):
+class SessionSummary(SessionBase):
     """A session without metrics. `closedAt` is null until the close is recorded."""
 
     external_id = common.EXTERNAL_ID

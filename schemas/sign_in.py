@@ -5,7 +5,7 @@ import marshmallow as ma
 from rules.roles import ROLES
 from rules.sign_ins import METHODS
 from schemas import common
-from schemas.base import Body, Schema, shape
+from schemas.base import Body, Schema, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Integer, ListOf, Nested, Reference, String
 from schemas.org import Me
 from schemas.timestamps import Timestamp
@@ -18,9 +18,9 @@ class SignInMethods(Schema):
 
     methods = ListOf(Choice(METHODS, _METHOD), "Configured methods.", example=["email", "token"])
     https_required = Flag("True if signing in is impossible because BASE_URL is not https.", example=False)
-    console_url = String("The console's address.", example="https://assess.example.com/console")
+    console_url = String("The console's URL.", example="https://assess.example.com/console")
     me = Nested(
-        Me, "The caller, as in `GET /v1/me`, if this request has a valid sign-in or API token.", null=True
+        Me, "The caller, as in `GET /v1/me`, if the request contains a valid sign-in or API token.", null=True
     )
 
 
@@ -46,13 +46,13 @@ class NewSignIn(Body):
 
 
 class SignIn(Schema):
-    """A browser that is signed in."""
+    """A signed-in browser."""
 
     id = Id("Unique id.")
     method = Choice(METHODS, _METHOD, example="email")
-    is_current = Flag("True if it sent this request.", example=True)
-    created_at = Timestamp("Start.")
-    expires_at = Timestamp("End.")
+    is_current = Flag("True for the browser that sent the request.", example=True)
+    created_at = Timestamp("Time when the sign-in started.")
+    expires_at = Timestamp("Time when the sign-in expires.")
     last_used_at = Timestamp("Time when it was last used, to the minute.", null=True)
 
 
@@ -65,19 +65,19 @@ class SignInChoice(Schema):
     role = Choice(ROLES, "Role in that organization.", example="reviewer")
 
 
-SignInResult = shape(
+SignInResult = define_schema(
     "SignInResult",
     "The sign-in, or the people to choose from.",
     sign_in=Nested(SignIn, "The new sign-in; null without a `personId`.", null=True),
     choices=ListOf(SignInChoice, "People with the grant's mailbox, one per organization."),
 )
-SignIns = shape("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
-SignedOut = shape("SignedOut", "The sign-in has ended.", ok=common.ALWAYS_TRUE)
-SignedOutEverywhere = shape(
+SignIns = define_schema("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
+SignedOut = define_schema("SignedOut", "The sign-in has ended.", ok=common.ALWAYS_TRUE)
+SignedOutEverywhere = define_schema(
     "SignedOutEverywhere", "All your sign-ins have ended.", ended=Integer("Number of sign-ins.", example=2)
 )
-SignInEmailQueued = shape(
+SignInEmailQueued = define_schema(
     "SignInEmailQueued",
-    "The same whether or not the person exists.",
+    "The response is the same if no such person exists.",
     ok=common.ALWAYS_TRUE,
 )

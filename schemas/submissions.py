@@ -1,6 +1,6 @@
 """Candidates' submissions, and the final diff."""
 
-from schemas.base import PageOf, Schema, shape
+from schemas.base import PageOf, Schema, define_schema
 from schemas.common import EXAMPLE_SHA
 from schemas.fields import Choice, Flag, Integer, ListOf, Nested, String
 from schemas.timestamps import Timestamp
@@ -8,7 +8,7 @@ from schemas.timestamps import Timestamp
 FORMATS = ("git", "zip", "tar")
 STATES = ("waiting", "read", "unreadable", "stored", "verified", "mismatch", "missing", "replaced")
 FILE_STATUSES = ("added", "modified", "deleted", "renamed")
-# The types of storage/bundle_listing.py, and `unknown`.
+# The types in storage/bundle_listing.py, plus `unknown`.
 FILE_TYPES = (
     *("file", "directory", "symbolic link", "hard link", "character device", "block device", "named pipe"),
     *("sparse file", "unknown"),
@@ -31,8 +31,8 @@ class Submission(Schema):
     )
 
 
-class ListedSubmission(Submission):
-    """A submission with the client's claims about the bundle."""
+class SubmissionWithClaims(Submission):
+    """A submission with the client's claims about its bundle."""
 
     claimed_size = Integer("Size in bytes, as claimed by the client.", example=20480, null=True)
     claimed_sha256 = String("SHA-256, as claimed by the client.", example="e3b0c442" * 8, null=True)
@@ -42,8 +42,8 @@ class ListedSubmission(Submission):
     file_tree = ListOf(String(), "Files, if the submission is `verified`.", example=["orders.py"], null=True)
 
 
-class ReadSubmission(Submission):
-    """A submission that has been read."""
+class ParsedSubmission(Submission):
+    """A submission, with the result of reading it."""
 
     problem = String("Reason why the bundle cannot be read.", null=True)
     base_verified = Flag(
@@ -93,21 +93,21 @@ class DiffFile(Schema):
 class BundleListing(Schema):
     """A client bundle's files."""
 
-    submission = Nested(ListedSubmission, "The bundle's submission.")
+    submission = Nested(SubmissionWithClaims, "The bundle's submission.")
     files = ListOf(BundleFile, "Entries, up to the limits.")
     problem = String("Reason why the list is incomplete; null if complete.", null=True)
 
 
-ReceivedSubmission = shape(
+ReceivedSubmission = define_schema(
     "ReceivedSubmission", "The submission is stored.", submission=Nested(Submission, "The submission.")
 )
-Submissions = shape(
-    "Submissions", "A session's submissions.", submissions=ListOf(ListedSubmission, "Oldest first.")
+Submissions = define_schema(
+    "Submissions", "A session's submissions.", submissions=ListOf(SubmissionWithClaims, "Oldest first.")
 )
-FinalDiff = shape(
+FinalDiff = define_schema(
     "FinalDiff",
     "The submission's changes, by path.",
     PageOf,
-    submission=Nested(ReadSubmission, "The git bundle or zip archive; null without one.", null=True),
+    submission=Nested(ParsedSubmission, "The git bundle or zip archive; null without one.", null=True),
     files=ListOf(DiffFile, "Changed files; empty unless the submission is `read`."),
 )

@@ -7,13 +7,25 @@ import marshmallow as ma
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.metrics import commands
 from schemas import common
-from schemas.base import PageOf, Schema, shape
+from schemas.base import PageOf, Schema, define_schema
 from schemas.candidate_session import Envelope
 from schemas.common import EXAMPLE_EVENT_ID
-from schemas.fields import Choice, Described, Dict, Flag, Id, Integer, Line, ListOf, Nested, String, Verbatim
+from schemas.fields import (
+    Choice,
+    Dict,
+    DocumentedField,
+    Flag,
+    Id,
+    Integer,
+    Line,
+    ListOf,
+    Nested,
+    String,
+    Verbatim,
+)
 from schemas.keys import SESSION_STATUSES
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, Filter, Limit, PageQuery, QueryInteger
-from schemas.sessions import ListedSession
+from schemas.sessions import SessionSummary
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
 MAX_FILTER_CHARACTERS = 2000
@@ -42,11 +54,13 @@ class SessionQuery(PageQuery):
     updated_after = UPDATED_AFTER
 
 
-Sessions = shape("Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(ListedSession, "Sessions."))
+Sessions = define_schema(
+    "Sessions", "Sessions, oldest first.", PageOf, sessions=ListOf(SessionSummary, "Sessions.")
+)
 
 
 class Cursor(String):
-    """A page's position."""
+    """A position in the timeline."""
 
     openapi = {"example": "1775034000123456789.42"}
 
@@ -55,14 +69,14 @@ class Cursor(String):
 
 
 class CursorQuery(Filter):
-    """A page with a cursor."""
+    """Pagination by cursor, in event order."""
 
     after = Cursor("The previous page's `next`. Omit for the first page.", max=100)
     limit = Limit()
     order = Choice(["asc", "desc"], "By event time. `desc` starts at the latest event.", load_default="asc")
 
 
-class KindList(Described):
+class KindList(DocumentedField):
     """Event kinds, separated by commas."""
 
     openapi = {"type": "string"}
@@ -106,13 +120,15 @@ class TimelineEvent(Schema):
 
 
 class Timeline(Schema):
-    """A page of events in chronological order, ties in arrival order."""
+    """A page of events in chronological order; ties are in arrival order."""
 
     events = ListOf(TimelineEvent, "Events.")
-    next = Cursor("Value for `after`; null at the end. Later arrivals can precede it.", null=True)
+    next = Cursor(
+        "Value for `after`; null on the last page. Events that arrive later can precede it.", null=True
+    )
 
 
-EventResponse = shape(
+EventResponse = define_schema(
     "EventResponse", "One event.", event=Nested(TimelineEvent, "The event, as with `detail=full`.")
 )
 
@@ -141,7 +157,7 @@ class Decisions(Schema):
     """A page of decisions in chronological order."""
 
     decisions = ListOf(Decision, "Decisions.")
-    next = Cursor("Value for `after`; null at the end.", null=True)
+    next = Cursor("Value for `after`; null on the last page.", null=True)
 
 
 class ArtifactEvent(Schema):
@@ -176,11 +192,11 @@ class ChangedFile(Schema):
         "Content, if the last change wrote the whole file.", example="package queue\n", null=True
     )
     diff = String("Diff, if the last change was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
-    is_cut = Flag("True if content or diff is truncated. The event has the full text.", example=False)
-    changes = ListOf(FileChange, "Changes in chronological order. The events have the diffs.")
+    is_cut = Flag("True if content or diff is truncated. The event contains the full text.", example=False)
+    changes = ListOf(FileChange, "Changes in chronological order. The events contain the diffs.")
 
 
-class RunCommand(ArtifactEvent):
+class ExecutedCommand(ArtifactEvent):
     """A command."""
 
     command = String("Command.", example="go test ./...", null=True)
@@ -198,7 +214,7 @@ class PlanStep(Schema):
 
 
 class Plan(Schema):
-    """An agent's to-do list, in its last state."""
+    """The last state of an agent's to-do list."""
 
     event_id = String("Id of the event that last changed the plan.", example=EXAMPLE_EVENT_ID)
     began_at = EventTime("Time of the first version.", attribute="started_ns")
@@ -212,7 +228,7 @@ class Artifacts(Schema):
     """A session's artifacts, excluding late events and duplicates."""
 
     files = ListOf(ChangedFile, "Changed files, by path.")
-    commands = ListOf(RunCommand, "Commands in chronological order.")
+    commands = ListOf(ExecutedCommand, "Commands in chronological order.")
     plans = ListOf(Plan, "Plans, oldest first.")
 
 
@@ -231,7 +247,7 @@ class Activity(Schema):
 
 
 class RecentActivity(Schema):
-    """Activity in the last minutes."""
+    """Recent activity."""
 
     summary = String("Summary in one sentence.", example="3 prompts, 1 file changed: queue.go.")
     recent_activity = Nested(Activity, "Changes, commands and prompts.")

@@ -6,10 +6,10 @@ from typing import Any
 import marshmallow as ma
 
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
-from schemas.fields import Described
+from schemas.fields import DocumentedField
 
 
-class Timestamp(Described):
+class Timestamp(DocumentedField):
     """A timestamp in a response, in UTC with milliseconds (R25)."""
 
     openapi = {"type": "string", "format": "date-time", "example": "2026-04-01T09:00:00.000Z"}
@@ -28,10 +28,10 @@ class EventTime(Timestamp):
         return None if value is None else format_timestamp(timestamp_from_ns(value))
 
 
-class TimestampInput(Described):
-    """An RFC 3339 timestamp in a request, with any offset; converted to UTC in whole milliseconds.
+class TimestampInput(DocumentedField):
+    """An RFC 3339 timestamp in a request, with any offset. Converted to UTC with milliseconds.
 
-    round_up -- whether to round up, so that consecutive filter ranges neither overlap nor leave a gap
+    round_up -- true to round up; for consecutive filter ranges without overlaps or gaps
     """
 
     openapi = {"type": "string", "format": "date-time"}

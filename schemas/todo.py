@@ -1,7 +1,7 @@
 """The caller's to-do lists."""
 
 from schemas import common
-from schemas.base import Schema, shape
+from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
 from schemas.invitations import KINDS
 from schemas.queries import Filter, Limit
@@ -12,12 +12,12 @@ DEFAULT_LIMIT = 20
 
 
 class TodoQuery(Filter):
-    """The lists' length."""
+    """Maximum length of each list."""
 
     limit = Limit(DEFAULT_LIMIT)
 
 
-class WaitingCandidate(Schema):
+class TodoCandidate(Schema):
     """A candidate. Name and address are null in a blind assessment until the caller has scored the session."""
 
     candidate_id = Id("Id of the candidate key.")
@@ -31,14 +31,14 @@ class WaitingCandidate(Schema):
     assessment_title = common.ASSESSMENT_TITLE
 
 
-class WaitingSession(WaitingCandidate):
+class TodoSession(TodoCandidate):
     """A session to score or discuss."""
 
     session_id = Id("Session id.")
     closed_at = Timestamp("Time when it closed; null while it is open.", null=True)
 
 
-class FailedMessage(WaitingCandidate):
+class FailedMessage(TodoCandidate):
     """A message that could not be delivered."""
 
     delivery_id = Id("Id for `POST /v1/deliveries/{id}/retry`.")
@@ -47,20 +47,20 @@ class FailedMessage(WaitingCandidate):
     created_at = Timestamp("Time when it was queued.")
 
 
-class ExpiringKey(WaitingCandidate):
+class ExpiringKey(TodoCandidate):
     """A key that has not been redeemed."""
 
     expires_at = Timestamp("Expiry.")
 
 
-class RequestedErasure(WaitingCandidate):
-    """A candidate who asked for erasure."""
+class PendingErasure(TodoCandidate):
+    """A candidate who requested erasure."""
 
-    erasure_requested_at = Timestamp("Time when the candidate asked.")
+    erasure_requested_at = Timestamp("Time when the candidate requested erasure.")
 
 
 class FailingWebhook(Schema):
-    """A webhook that fails, or that was disabled automatically."""
+    """A webhook that is failing or was disabled automatically."""
 
     webhook_id = Id("Webhook id.")
     url = String("URL that events are sent to.", example=EXAMPLE_URL)
@@ -76,39 +76,41 @@ class FailingWebhook(Schema):
     )
 
 
-def _waiting(name: str, description: str, entry: type[Schema]) -> Nested:
-    """Declare one of the lists."""
-    waiting = shape(
+def _todo_list(name: str, description: str, entry: type[Schema]) -> Nested:
+    """Declare a to-do list."""
+    todo_list = define_schema(
         name,
         description,
-        count=Integer("Number of entries, including those after `limit`.", example=3),
-        entries=ListOf(entry, "The oldest entries, up to `limit`."),
+        count=Integer("Number of entries, including entries beyond `limit`.", example=3),
+        entries=ListOf(entry, "Oldest entries, at most `limit`."),
     )
-    return Nested(waiting, f"{description} Null if the caller cannot do this work.", null=True)
+    return Nested(todo_list, f"{description} Null if the caller has no access to this work.", null=True)
 
 
 class Todo(Schema):
     """The caller's to-do lists, oldest first."""
 
-    unscored = _waiting(
+    unscored = _todo_list(
         "UnscoredSessions",
         "Closed sessions without a decision in which the caller has not scored every criterion; for service accounts, "
         "any criterion.",
-        WaitingSession,
+        TodoSession,
     )
-    disagreements = _waiting(
+    disagreements = _todo_list(
         "Disagreements",
-        "Undecided sessions whose reviewers' scores are at least 2 levels apart. People see sessions that they scored; "
-        "service accounts see all of them.",
-        WaitingSession,
+        "Undecided sessions whose reviewers' scores are at least 2 levels apart. For people, only sessions "
+        "that they have scored.",
+        TodoSession,
     )
-    failed_messages = _waiting(
+    failed_messages = _todo_list(
         "FailedMessages",
         "Latest invitations and reminders that could not be delivered, for keys that can still be redeemed.",
         FailedMessage,
     )
-    expiring_keys = _waiting("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)
-    erasure_requests = _waiting("ErasureRequests", "Erasure requests. For admins.", RequestedErasure)
-    failing_webhooks = _waiting(
-        "FailingWebhooks", "Webhooks that fail or were disabled automatically. For admins.", FailingWebhook
+    expiring_keys = _todo_list("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)
+    erasure_requests = _todo_list("ErasureRequests", "Erasure requests. For admins.", PendingErasure)
+    failing_webhooks = _todo_list(
+        "FailingWebhooks",
+        "Webhooks that are failing or were disabled automatically. For admins.",
+        FailingWebhook,
     )

@@ -2,7 +2,7 @@
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
 from schemas import common
-from schemas.base import Body, Deleted, PageOf, Schema, shape
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp
@@ -30,7 +30,7 @@ class NewWebhook(Body):
     """A new webhook."""
 
     url = ReceiverUrl(
-        "URL to send to: https at a public address, or an address in WEBHOOK_ALLOWED_NETWORKS.",
+        "URL to send events to: https with a public address, or an address in WEBHOOK_ALLOWED_NETWORKS.",
         example=EXAMPLE_URL,
         required=True,
     )
@@ -50,7 +50,7 @@ class NewWebhook(Body):
 class WebhookUpdate(Body):
     """Changes to a webhook."""
 
-    is_change = True
+    is_update = True
 
     url = ReceiverUrl("New URL to send events to.", example=EXAMPLE_URL)
     description = Line(255, "Purpose; null clears it.", example="Applicant tracking", null=True)
@@ -72,16 +72,16 @@ class Webhook(Schema):
     disabled_at = Timestamp("Time when the webhook was disabled.", null=True)
     failing_since = Timestamp("First failure since the last success; null without failures.", null=True)
     last_error = String(
-        "Error of the last failed attempt. Kept after a success.",
+        "Error of the last failed attempt, even after a success.",
         example="The receiver responded with 500.",
         null=True,
     )
-    last_error_at = Timestamp("Time when that attempt failed.", null=True)
+    last_error_at = Timestamp("Time of the last failed attempt.", null=True)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
 
 
-WebhookResponse = shape("WebhookResponse", "One webhook.", webhook=Nested(Webhook, "The webhook."))
+WebhookResponse = define_schema("WebhookResponse", "One webhook.", webhook=Nested(Webhook, "The webhook."))
 
 
 class ReplayedWebhook(Schema):
@@ -94,14 +94,14 @@ class ReplayedWebhook(Schema):
 class WebhookWithSecret(Schema):
     """A webhook with its secret, which is shown only once."""
 
-    replayed = ReplayedWebhook
+    replay_schema = ReplayedWebhook
 
     webhook = Nested(Webhook, "The webhook.")
     secret = String("Key that signs requests.", example="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ0mUM6mDrpM=")
 
 
-Webhooks = shape("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))
-DeletedWebhook = shape("DeletedWebhook", "The webhook is deleted.", Deleted)
+Webhooks = define_schema("Webhooks", "Webhooks, oldest first.", PageOf, webhooks=ListOf(Webhook, "Webhooks."))
+DeletedWebhook = define_schema("DeletedWebhook", "The webhook is deleted.", Deleted)
 
 
 class HookDeliveryQuery(PageQuery):
@@ -120,7 +120,7 @@ class HookDelivery(Schema):
     )
     state = Choice(STATES, "State.", example="delivered")
     attempts = Integer("Number of attempts.", example=1)
-    due_at = Timestamp("Time when the next attempt is due, while queued.")
+    due_at = Timestamp("Time of the next attempt, while queued.")
     attempted_at = Timestamp("Time when the last attempt ended.", null=True)
     request = String("Request body.", attribute="body", example='{"type":"session.completed"}')
     status = Integer("Status of the last response.", example=200, null=True)
@@ -132,9 +132,9 @@ class HookDelivery(Schema):
     created_at = Timestamp("Time when the delivery was queued.")
 
 
-HookDeliveryResponse = shape(
+HookDeliveryResponse = define_schema(
     "HookDeliveryResponse", "One delivery.", delivery=Nested(HookDelivery, "The delivery.")
 )
-HookDeliveries = shape(
+HookDeliveries = define_schema(
     "HookDeliveries", "Deliveries, oldest first.", PageOf, deliveries=ListOf(HookDelivery, "Deliveries.")
 )

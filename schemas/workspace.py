@@ -1,4 +1,4 @@
-"""A candidate's workspace: its tools, the time left, and the events received."""
+"""A candidate's workspace: tools, remaining time and received events."""
 
 from schemas import common
 from schemas.base import Schema
@@ -18,7 +18,7 @@ class WorkspaceTool(Schema):
 
 
 class WorkspaceModel(Schema):
-    """A model provider's API, through the service."""
+    """A model provider's API, proxied by the service."""
 
     provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
     base_url = String("Base URL.", example="https://proofstone.example.com/v1/proxy/anthropic")

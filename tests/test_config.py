@@ -18,8 +18,8 @@ def test_every_setting_has_a_default_and_a_description():
     assert (settings.smtp_url, settings.terms_url) == (None, None)
     assert settings.mail_folder == Path("var/mail")
     for setting in SETTINGS:
-        sentence = setting.metadata["sentence"]
-        assert (sentence[0].isupper(), sentence[-1]) == (True, "."), setting.name
+        description = setting.metadata["description"]
+        assert (description[0].isupper(), description[-1]) == (True, "."), setting.name
 
 
 def test_an_empty_value_counts_as_unset():
@@ -74,7 +74,7 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
     ],
 )  # fmt: skip
-def test_an_invalid_value_is_rejected_with_the_expected_one(name, values):
+def test_invalid_values_are_rejected_with_a_one_line_message(name, values):
     for value in values:
         with pytest.raises(config.InvalidSetting) as error:
             config.load({name: value})

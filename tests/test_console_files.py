@@ -44,7 +44,7 @@ PAGES = re.findall(
 HIRING_TEAMS = CONSOLE.parent / "docs" / "hiring-teams.md"
 
 
-def all_texts() -> set[str]:
+def text_paths() -> set[str]:
     """Return every path in texts.js, such as `common.save`."""
     paths, parents = set(), []
     for line in CODE["shared/texts.js"].partition("const texts = {")[2].partition("\n};")[0].splitlines():
@@ -97,20 +97,20 @@ def test_pages_with_styles_exist():
 
 
 def test_every_used_text_exists():
-    texts = all_texts()
-    groups = {path.split(".")[0] for path in texts}
+    paths = text_paths()
+    groups = {path.split(".")[0] for path in paths}
     missing = [
         f"{name}: {path}"
         for name, text in CODE.items()
         for call in re.findall(r"\bt\(\s*([^()]*)", text)
         for path in re.findall(TEXT_PATH, call)
-        if path not in texts and path.split(".")[0] in groups
+        if path not in paths and path.split(".")[0] in groups
     ]
     unknown = [
         f"{name}: {path}"
         for name, text in CODE.items()
         for path in re.findall(r"\bt\(\s*\"([^\"]*)\"", text)
-        if path not in texts
+        if path not in paths
     ]
     assert missing + unknown == [], "Add these to console/shared/texts.js."
 
@@ -121,7 +121,7 @@ def test_every_text_is_used():
     # `t(`board.status.${candidate.status}`)` uses each text of board.status.
     prefixes = tuple(re.findall(r"`([a-z]\w*\.[\w.]*)\$\{", scripts))
     unused = sorted(
-        path for path in all_texts() if path not in literal and not (prefixes and path.startswith(prefixes))
+        path for path in text_paths() if path not in literal and not (prefixes and path.startswith(prefixes))
     )
     assert unused == [], "Delete these from console/shared/texts.js."
 

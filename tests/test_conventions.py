@@ -191,7 +191,7 @@ def test_ids_in_request_bodies_are_references():
     assert ids == {"NewScore.seen_score"}, "Use Reference, and find_referenced() in models/base.py."
 
 
-def test_fields_with_the_same_meaning_have_the_same_name():
+def test_fields_with_the_same_meaning_share_a_name():
     for schema in all_schemas():
         for name, field in schema._declared_fields.items():
             where = f"{schema.__name__}.{name}"
@@ -242,30 +242,30 @@ def test_links_and_documents_mentioned_in_code_exist():
 def test_settings_are_documented_with_default_and_description():
     example, reference = read(".env.example"), " ".join(read("docs", "settings.md").split())
     for setting in fields(config.Config):
-        name, sentence = setting.name.upper(), setting.metadata["sentence"]
+        name, description = setting.name.upper(), setting.metadata["description"]
         default = "" if setting.default is None else setting.default
-        assert f"# {sentence}\n{name}={default}\n" in example, f"Describe {name} in .env.example."
-        entry = f"- `{name}` (`{default}`): {sentence}" if default != "" else f"- `{name}`: {sentence}"
+        assert f"# {description}\n{name}={default}\n" in example, f"Describe {name} in .env.example."
+        entry = f"- `{name}` (`{default}`): {description}" if default != "" else f"- `{name}`: {description}"
         assert f"{entry} " in reference, f"Describe {name} in docs/settings.md."
 
 
 def test_documents_mention_only_existing_settings():
-    named = set(re.findall(r"^([A-Z0-9_]+)=", read(".env.example"), re.MULTILINE))
+    names = set(re.findall(r"^([A-Z0-9_]+)=", read(".env.example"), re.MULTILINE))
     settings = {setting.name.upper() for setting in fields(config.Config)}
-    assert named - settings <= {"PORT", "WEB_CONCURRENCY"}, "Correct .env.example; gunicorn reads these two."
-    assert json.loads(read("app.json"))["env"].keys() <= named, "Correct app.json."
+    assert names - settings <= {"PORT", "WEB_CONCURRENCY"}, "Correct .env.example; gunicorn reads these two."
+    assert json.loads(read("app.json"))["env"].keys() <= names, "Correct app.json."
 
 
-def test_documented_commands_match_existing_ones(app_on_database):
+def test_documented_commands_exist_and_are_complete(app_on_database):
     existing = set()
     for name in app_on_database.cli.list_commands(None):
         command = app_on_database.cli.get_command(None, name)
         subcommands = command.commands if isinstance(command, Group) else ()
         existing |= {f"{name} {child}" for child in subcommands} or {name}
     # `flask org list|show` names two commands. `make demo` names `flask demo`.
-    named = find_in_documents(r"(?:flask|make) ([a-z]+)(?: ([a-z|]+))?")
-    names = {group for group, _ in named}
-    names |= {f"{group} {child}" for group, subcommands in named for child in subcommands.split("|")}
+    commands = find_in_documents(r"(?:flask|make) ([a-z]+)(?: ([a-z|]+))?")
+    names = {group for group, _ in commands}
+    names |= {f"{group} {child}" for group, subcommands in commands for child in subcommands.split("|")}
     assert existing <= names, "Add these commands to docs/administration.md."
     code = "\n".join(find_in_documents(r"(?s)```.*?```|`[^`\n]+`"))
     for group, child in re.findall(r"\bflask ([a-z]+)(?: ([a-z]+))?", code):
@@ -310,7 +310,7 @@ def test_blueprints_are_registered():
     )
 
 
-def test_models_equal_migrations(app):
+def test_models_match_migrations(app):
     difference = diff_models(models.db.obj, models.TABLES)
     assert not difference, f"Add a migration, or correct the model: {difference}"
     for table in models.TABLES:

@@ -103,13 +103,13 @@ def test_an_id_token_for_a_different_audience_is_rejected(browser, app, monkeypa
 def test_the_pkce_verifier_matches_the_challenge(browser, monkeypatch):
     """The mock provider does not check it."""
     query = authorize(browser)
-    sent = []
+    calls = []
     post = requests.Session.request
     monkeypatch.setattr(
-        requests.Session, "request", lambda *args, **options: sent.append(options) or post(*args, **options)
+        requests.Session, "request", lambda *args, **options: calls.append(options) or post(*args, **options)
     )
     call_back(browser, query)
-    verifier = next(options["data"]["code_verifier"] for options in sent if options.get("data"))
+    verifier = next(options["data"]["code_verifier"] for options in calls if options.get("data"))
     assert len(verifier) == 43
     assert create_s256_code_challenge(verifier) == query["challenge"]
 

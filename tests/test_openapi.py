@@ -151,14 +151,14 @@ def has_bare_object(schema):
     return is_bare or any(has_bare_object(schema) for schema in inner)
 
 
-def test_fields_with_named_values_are_enumerations():
+def test_fields_with_a_fixed_set_of_values_are_enumerations():
     for name, schema in fields(DOCUMENT["components"]["schemas"]):
         is_string = schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
         values = re.findall(r"`([a-z_]+)`(?=,| or|:)", schema["description"]) if is_string else []
-        assert len(values) < 2, f"{name} has the values {values}: use Choice."
+        assert len(values) < 2, f"{name} lists the values {values}: use Choice."
 
 
-def test_inputs_and_outputs_with_the_same_name_have_the_same_values():
+def test_equally_named_inputs_and_outputs_accept_the_same_values():
     all_fields = list(fields(DOCUMENT["components"]["schemas"]))
     tools = [tool_list["items"] for name, tool_list in all_fields if name.endswith(".allowedTools")]
     assert len(tools) > 3

@@ -19,7 +19,7 @@ provider = {"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "one", "OIDC_
 app = create_app(config.load({"DATABASE_URL": "sqlite:///optional.db"} | provider))
 print(*app.test_client().get("/v1/sign-in").json["methods"])
 with app.app_context():
-    print("\\n".join([*openapi.document_of(app)["paths"], *(rule.rule for rule in app.url_map.iter_rules())]))
+    print("\\n".join([*openapi.build_document(app)["paths"], *(rule.rule for rule in app.url_map.iter_rules())]))
 """
 
 

@@ -96,7 +96,7 @@ def assert_contains(new, old, where):
         assert new == old, where
 
 
-def test_the_readmes_responses_are_unchanged(app):
+def test_readme_responses_are_unchanged(app):
     reviewer = Caller.reviewer(app, make_organization("Example Ltd"), name="First token")
     before = json.loads(RESPONSES.read_text(encoding="utf-8"))
     for (request, status, body), old in zip(responses(reviewer, Caller(app)), before, strict=True):

@@ -1,6 +1,6 @@
 """Request IDs and the request log.
 
-A WSGI middleware, not a Flask hook: it covers streamed responses and requests that crash the application.
+This is WSGI middleware, not a Flask hook, so it also covers streamed responses and requests that crash the application.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 
 import uuid_utils
 
-from web.log_masking import masked
+from web.log_masking import mask_secrets
 
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 IP_ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,47}", re.ASCII)
@@ -22,16 +22,16 @@ HEADER = "X-Request-Id"
 
 log = logging.getLogger("proofstone.requests")
 
-# The operation ID and the OpenAPI path of each Flask endpoint.
+# Each Flask endpoint's operation ID and OpenAPI path.
 Operations = Mapping[str, tuple[str, str]]
 
 
 class RequestRecord:
     """One request with its ID, caller and response.
 
-    caller -- the credential's kind and its row's ID
+    caller -- kind and ID of the credential
     endpoint -- Flask's endpoint, or None if no route matched
-    milliseconds -- time until the response's last byte
+    milliseconds -- time until the last byte of the response
     """
 
     def __init__(self, environ: dict[str, Any]):
@@ -87,7 +87,7 @@ def record_recording_failure() -> None:
 
 
 def record_invalid_credential() -> None:
-    """Record a credential that is invalid and new for its network, or that a locked network sent."""
+    """Record a credential that is invalid and new for its network, or that was sent from a locked network."""
     if record := _current.get():
         record.has_invalid_credential = True
 
@@ -104,7 +104,7 @@ def outside_application() -> Iterator[str]:
 
 
 class LogFields(dict):
-    """A structured log message: an object in JSON, `name=value` in text."""
+    """A structured log message: an object in JSON, `name=value` pairs in text."""
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.items() if value is not None)
@@ -132,7 +132,7 @@ class RequestLog:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             record.status = int(status[:3])
-            # Flask discards the request before the response ends.
+            # Read now, because Flask discards the request before the response ends.
             rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
             record.endpoint = rule.endpoint if rule else None
             headers.append((HEADER, record.id))
@@ -165,7 +165,7 @@ class RequestLog:
 
 
 class _ResponseBody:
-    """A response body that counts its bytes, and finishes the request when the server closes it."""
+    """A response body that counts its bytes and logs the request when the server closes it."""
 
     def __init__(self, body: Any, record: RequestRecord, finish: Callable[[RequestRecord], None]):
         self._body = body
@@ -194,7 +194,7 @@ class _ResponseBody:
 
 
 def _request_id(header: str | None) -> str:
-    """Return the proxy's or client's ID if it is safe to log, otherwise a new one."""
-    if header and SAFE_REQUEST_ID.fullmatch(header) and masked(header) == header:
+    """Return the ID from the proxy or client if it is safe to log, otherwise a new one."""
+    if header and SAFE_REQUEST_ID.fullmatch(header) and mask_secrets(header) == header:
         return header
     return str(uuid_utils.uuid7())

@@ -1,7 +1,7 @@
 """Compress large responses for clients that accept gzip.
 
-Never compress responses that contain keys or tokens: an attacker who can add text to a response could guess its secrets
-from its compressed size (BREACH).
+Never compress responses that contain keys or tokens. An attacker who can add text to such a response could infer its
+secrets from the compressed size (BREACH).
 """
 
 import gzip
@@ -12,13 +12,13 @@ from typing import Any
 
 from flask import Response, make_response, request
 
-LEVEL = 1  # Higher levels take several times as long and compress JSON little better.
+LEVEL = 1  # Higher levels take several times as long and compress JSON only slightly better.
 MIN_BYTES = 2_000
 _GZIP = 31  # zlib's window size for gzip
 
 
-def compressed(view: Callable) -> Callable:
-    """Compress a view's successful responses. Goes above `etags.with_etag`."""
+def with_compression(view: Callable) -> Callable:
+    """Compress a view's successful responses. Apply it above `etags.with_etag`."""
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
@@ -28,7 +28,7 @@ def compressed(view: Callable) -> Callable:
             return response
         tag, _ = response.get_etag()
         if tag:
-            # A strong tag would promise the same bytes with and without compression.
+            # A strong tag would promise identical bytes with and without compression.
             response.set_etag(tag, weak=True)
         if response.status_code == 200:
             _compress(response)
@@ -50,6 +50,6 @@ def _compress(response: Response) -> None:
 def _compress_chunks(chunks: Iterable[Any]) -> Iterator[bytes]:
     compressor = zlib.compressobj(LEVEL, wbits=_GZIP)
     for chunk in chunks:
-        # Flush to let clients read each chunk when it arrives.
+        # Flush so clients can decompress each chunk on arrival.
         yield compressor.compress(chunk) + compressor.flush(zlib.Z_SYNC_FLUSH)
     yield compressor.flush()

@@ -10,7 +10,7 @@ RESPONSE_HEADERS = (
     "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Ignored, X-RateLimit-Limit, "
     "X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id"
 )
-PREFLIGHT_SECONDS = 7200  # the longest that browsers accept
+PREFLIGHT_SECONDS = 7200  # the maximum that browsers accept
 
 
 def register(app: Flask) -> None:

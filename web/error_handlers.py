@@ -23,8 +23,8 @@ def register(app: Flask) -> None:
 
 
 def _respond(error: HTTPException) -> Any:
-    """Build an error response with a link to the documentation of its code (R44)."""
-    body, status, headers = errors.response_of(error)
+    """Build an error response with a link to the code's documentation (R44)."""
+    body, status, headers = errors.build_response(error)
     prefix = urlsplit(current_app.config["BASE_URL"]).path.rstrip("/")
     return body, status, [*headers, ("Link", f'<{prefix}/docs/errors.md#{body["code"]}>; rel="help"')]
 
@@ -35,7 +35,7 @@ def _row_deleted(error: Exception) -> Any:
 
 
 def _conflict(error: peewee.IntegrityError) -> Any:
-    response = errors.conflict_of(error)
+    response = errors.conflict_for(error)
     log.warning("A database constraint rejected a request: %s", response.reason)
     return _respond(response())
 

@@ -1,6 +1,6 @@
-"""gunicorn's threaded worker with limits for silent clients, a graceful stop, and this API's error responses.
+"""gunicorn's threaded worker, with timeouts for idle clients, a graceful stop, and this API's error responses.
 
-Tests of the overrides: tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
+The overrides are tested in tests/live/test_slow_clients.py, tests/live/test_stop_under_load.py,
 tests/live/test_start_and_stop.py and tests/hostile/test_sockets.py.
 """
 
@@ -22,10 +22,10 @@ import config
 from errors import HTTP_ERRORS
 from web import access_log, log_format
 
-SILENCE_SECONDS = 10
+SOCKET_TIMEOUT_SECONDS = 10
 LINGER_SECONDS = 1
 MAX_DRAIN_BYTES = 16 * 1024 * 1024
-# Connections are shut down this long before gunicorn kills the process, which leaves their requests time to finish.
+# Connections are shut down this long before gunicorn kills the process, so their requests have time to finish.
 SHUTDOWN_SECONDS = 3
 
 
@@ -47,9 +47,9 @@ class Log(Logger):
             handler.setFormatter(formatter)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log the current exception, without a traceback if a client exceeded SILENCE_SECONDS."""
+        """Log the current exception, without a traceback if a client exceeded SOCKET_TIMEOUT_SECONDS."""
         if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.debug("Closed a silent connection.")
+            self.debug("Closed an idle connection.")
         else:
             super().exception(msg, *args, **kwargs)
 
@@ -60,8 +60,8 @@ class WebWorker(ThreadWorker):
         self.in_flight: set[TConn] = set()
 
     def handle(self, conn: TConn) -> Any:
-        """Serve a request in a worker thread; return whether the connection stays open."""
-        limit_silence(conn.sock)
+        """Serve a request in a worker thread. Return true if the connection stays open."""
+        set_socket_timeouts(conn.sock)
         self.in_flight.add(conn)
         try:
             stays_open = super().handle(conn)
@@ -81,10 +81,10 @@ class WebWorker(ThreadWorker):
             self.begin_graceful_stop()
 
     def begin_graceful_stop(self) -> None:
-        """Accept the queued connections, then reject new ones.
+        """Accept queued connections, then reject new ones.
 
-        When the last process closes a listener, the kernel resets the connections in its queue. A connection that
-        arrives just before that is reset before its request is read.
+        When the last process closes a listener, the kernel resets the connections in its queue, including any that
+        arrived just before.
         """
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
@@ -95,7 +95,7 @@ class WebWorker(ThreadWorker):
                 if self.nr_conns == accepted:
                     break
             listener.close()
-        # Close connections that have not sent anything, such as a browser's preconnects.
+        # Close connections that have not sent anything, such as browser preconnects.
         for conn in self.pending_conns:
             conn.timeout = 0
         self.murder_pending()
@@ -110,7 +110,7 @@ class WebWorker(ThreadWorker):
                 conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Respond to a request that did not reach the application, or that the application failed to answer."""
+        """Respond to a request that did not reach the application or that crashed it."""
         status = status_for(exc)
         if req is not None and status == 400:
             # The application has already responded, without reading the malformed body.
@@ -126,14 +126,14 @@ class WebWorker(ThreadWorker):
                 self.log.debug("The client disconnected before its error response.")
 
 
-def limit_silence(sock: socket.socket) -> None:
-    """Limit each receive and each send to SILENCE_SECONDS.
+def set_socket_timeouts(sock: socket.socket) -> None:
+    """Set the timeout of each receive and each send to SOCKET_TIMEOUT_SECONDS.
 
-    Uses the kernel's timeouts, since gunicorn resets Python's `settimeout` for each request.
+    Uses kernel timeouts, because gunicorn resets Python's `settimeout` for each request.
     """
-    limit = struct.pack("@ll", SILENCE_SECONDS, 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    timeout = struct.pack("@ll", SOCKET_TIMEOUT_SECONDS, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
 
 def status_for(exc: Exception) -> int:

@@ -24,8 +24,8 @@ from web.value_limit import MAX_VALUES, find_excess
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 1024 * 1024
 MAX_EVENT_BYTES = 16 * 1024 * 1024
-MAX_DETAILS = 100  # per response: a small body can have several hundred thousand invalid values
-MAX_BATCH_VALUES = 200_000  # in all entries together; MAX_VALUES applies to each
+MAX_DETAILS = 100  # per response, because a small body can contain hundreds of thousands of invalid values
+MAX_BATCH_VALUES = 200_000  # across all entries; MAX_VALUES applies to each entry
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Only these numbers can exceed 64 bits or a float: at least 19 digits, or an exponent of at least three digits.
 _HUGE_NUMBER = re.compile(r"[0-9](?:[0-9]{18}|[eE]\+?[0-9]{3})")
@@ -57,32 +57,32 @@ def body_limit(max_bytes: int) -> Callable:
     return decorate
 
 
-def load_strict(schema: ma.Schema, text: str) -> tuple[dict, dict]:
+def parse_and_load(schema: ma.Schema, text: str) -> tuple[dict, dict]:
     """Parse `text` strictly and validate it. Returns the object as sent and as loaded by the schema.
 
     Raises NotJson, TooManyValues, Invalid or marshmallow's ValidationError.
     """
-    fields = _strict_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
+    fields = _parse_object(text, getattr(schema, "verbatim", ()), MAX_VALUES)
     return fields, schema.load(fields)
 
 
-def strict_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
+def parse_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = MAX_VALUES) -> dict:
     """Parse the JSON object in `body` (R27). Raises NotJson, TooManyValues or Invalid.
 
-    verbatim -- fields that are stored as text, and may contain NUL, lone surrogates and numbers of any size
+    verbatim -- fields that are stored as sent, and can contain NUL, lone surrogates and numbers of any size
     """
-    return _strict_object(decode(body), verbatim, max_values)
+    return _parse_object(decode(body), verbatim, max_values)
 
 
-def _strict_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
+def _parse_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
     if find_excess(text, max_values) is not None:
         raise TooManyValues(f"The JSON has more than {max_values} values.")
     value = _parse(text)
     if not isinstance(value, dict):
         raise NotJson(NOT_AN_OBJECT)
-    # Check each value only if the text can contain an invalid one.
+    # Check each value only if the document can contain an invalid one.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH or _HUGE_NUMBER.search(text):
-        _check(value, [], False, verbatim)
+        _check_values(value, [], False, verbatim)
     return value
 
 
@@ -105,7 +105,7 @@ def _parse(text: str) -> Any:
     except json.JSONDecodeError:
         raise NotJson() from None
     except ValueError:
-        # Python does not convert more than 4,300 digits.
+        # Python rejects integers of more than 4,300 digits.
         raise NotJson("A number in the body has too many digits.") from None
 
 
@@ -121,12 +121,12 @@ def _reject_constant(name: str) -> None:
 
 
 STRICT = json.JSONDecoder(object_pairs_hook=_unique_fields, parse_constant=_reject_constant)
-# Finds the end of a value. Integers of any length stay text.
+# Finds the end of a value. Integers are kept as strings, so their length does not matter.
 LENIENT = json.JSONDecoder(parse_int=str)
 
 
-def _check(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str, ...]) -> None:
-    """Check every value in `node`, which is at `path`; for verbatim values, check only the depth."""
+def _check_values(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str, ...]) -> None:
+    """Check every value in `node`, which is at `path`. For verbatim values, check only the depth."""
     if len(path) >= MAX_DEPTH:
         raise NotJson(TOO_DEEP)
     for name, child in node.items() if isinstance(node, dict) else enumerate(node):
@@ -135,7 +135,7 @@ def _check(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str
             _check_scalar(name, path)
         path.append(name)
         if isinstance(child, (dict, list)):
-            _check(child, path, is_exempt, verbatim)
+            _check_values(child, path, is_exempt, verbatim)
         elif not is_exempt:
             _check_scalar(child, path)
         path.pop()
@@ -144,7 +144,7 @@ def _check(node: dict | list, path: list, is_verbatim: bool, verbatim: tuple[str
 def _check_scalar(value: Any, path: list) -> None:
     if isinstance(value, str):
         if UNSTORABLE.search(value):
-            raise invalid(path, "Text must not contain NUL characters or lone surrogates.")
+            raise invalid(path, "Must not contain NUL characters or lone surrogates.")
     elif (isinstance(value, int) and value not in _INT64) or value in (inf, -inf):
         raise invalid(path, "This number is out of range.")
 
@@ -154,7 +154,7 @@ def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]
     excess = find_excess(text, MAX_BATCH_VALUES)
     if excess is None:
         return split_array(text, name, max_entries)
-    # The text before the excess is cheap to parse, and BatchTooLarge takes precedence.
+    # BatchTooLarge takes precedence, and the part within the limit is cheap to parse.
     with suppress(NotJson):
         split_array(text[:excess], name, max_entries)
     raise TooManyValues(f"The JSON has more than {MAX_BATCH_VALUES} values.")
@@ -163,8 +163,8 @@ def split_batch(text: str, name: str, max_entries: int) -> tuple[list[str], str]
 def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]:
     """Split the array field `name` of the JSON object in `text`.
 
-    Returns each entry's text, and `text` with an empty array. Checks only the array's punctuation: the caller parses
-    the returned texts strictly. Raises BatchTooLarge for more than `max_entries`.
+    Returns the JSON of each entry, and `text` with an empty array. Checks only the array's punctuation; the caller
+    parses the results strictly. Raises BatchTooLarge for more than `max_entries`.
     """
     try:
         start = _find_field(text, name)
@@ -177,38 +177,38 @@ def split_array(text: str, name: str, max_entries: int) -> tuple[list[str], str]
 
 
 def _find_field(text: str, name: str) -> int:
-    """Find the position of the outermost object's array field `name`."""
-    mark, at = _punctuation(text, 0)
+    """Find the position of array field `name` in the outermost object."""
+    mark, at = _match_punctuation(text, 0)
     if mark != "{":
         raise NotJson(NOT_AN_OBJECT)
     while not text.startswith("}", at):
         field, at = LENIENT.raw_decode(text, at)
-        _, at = _punctuation(text, at)
+        _, at = _match_punctuation(text, at)
         if field == name and text.startswith("[", at):
             return at
-        _, at = _punctuation(text, LENIENT.raw_decode(text, at)[1])
+        _, at = _match_punctuation(text, LENIENT.raw_decode(text, at)[1])
     raise invalid(name, "Must be a list.")
 
 
 def _split_array_at(text: str, at: int, max_entries: int) -> tuple[list[str], int]:
-    """Split the array at `at`; return its entries and the position after it."""
+    """Split the array at `at`. Return its entries and the position after it."""
     entries: list[str] = []
-    _, at = _punctuation(text, at)
+    _, at = _match_punctuation(text, at)
     while not text.startswith("]", at):
         if len(entries) == max_entries:
-            raise BatchTooLarge(f"A batch has at most {max_entries} entries. Send several batches.")
+            raise BatchTooLarge(f"A batch can contain at most {max_entries} entries. Send several batches.")
         start, at = at, LENIENT.raw_decode(text, at)[1]
         entries.append(text[start:at])
-        mark, at = _punctuation(text, at)
+        mark, at = _match_punctuation(text, at)
         if mark != ("" if text.startswith("]", at) else ","):
             raise NotJson()
     return entries, at + 1
 
 
-def _punctuation(text: str, at: int) -> tuple[str, int]:
+def _match_punctuation(text: str, at: int) -> tuple[str, int]:
     """Return the punctuation at `at`, if any, and the position of the next value."""
     match = _PUNCTUATION.match(text, at)
-    assert match is not None  # The pattern matches an empty text.
+    assert match is not None  # The pattern matches an empty string.
     return match[1], match.end()
 
 
@@ -225,12 +225,12 @@ class Parser(FlaskParser):
             raise UnsupportedMediaType()
         text = decode(read_body(req, retains=False))
         if name := getattr(schema, "split_list", None):
-            # The view parses each entry, so an invalid entry does not reject the batch.
+            # The view parses each entry, so one invalid entry does not reject the batch.
             entries, rest = split_batch(text, name, schema.max_entries)
-            strict_object(rest.encode())
+            parse_object(rest.encode())
             return {name: entries}
         max_values = getattr(schema, "max_values", MAX_VALUES)
-        g.text, g.body = text, _strict_object(text, getattr(schema, "verbatim", ()), max_values)
+        g.text, g.body = text, _parse_object(text, getattr(schema, "verbatim", ()), max_values)
         check_body(schema, g.body)
         return g.body
 
@@ -239,21 +239,21 @@ class Parser(FlaskParser):
             arguments = req.args
         except UnicodeDecodeError:
             raise invalid([], "The query must be percent-encoded UTF-8.") from None
-        for name, text in arguments.items(multi=True):
-            if UNSTORABLE.search(name) or UNSTORABLE.search(text):
-                raise invalid(UNSTORABLE.sub("\ufffd", name), "Text must not contain NUL characters.")
+        for name, value in arguments.items(multi=True):
+            if UNSTORABLE.search(name) or UNSTORABLE.search(value):
+                raise invalid(UNSTORABLE.sub("\ufffd", name), "Must not contain NUL characters.")
         return MultiDictProxy(arguments, schema)
 
     def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> NoReturn:
-        # webargs groups the messages by location (json, query), which is not part of the path.
-        details = chain.from_iterable(flatten(messages) for messages in error.messages.values())
+        # webargs groups messages by location (json, query), which is not part of the path.
+        details = chain.from_iterable(flatten_messages(messages) for messages in error.messages.values())
         raise Invalid(details=list(islice(details, MAX_DETAILS)))
 
 
 def read_body(req: Request, retains: bool = True) -> bytes:
     """Read the body. Raises 413 if it exceeds the operation's limit, 400 if it is incomplete.
 
-    retains -- keep the body in memory for repeated reads
+    retains -- true to keep the body in memory for repeated reads
     """
     limit = req.max_content_length or MAX_BODY_BYTES
     # Werkzeug silently truncates a chunked body at its limit: an extra byte reveals a body over the limit.
@@ -273,29 +273,33 @@ def read_body(req: Request, retains: bool = True) -> bytes:
 
 
 def reject_body() -> None:
-    """Reject fields in the body of an operation that has none (R35). Ignores a body that is not a JSON object."""
+    """Reject body fields for an operation without a body (R35). Ignores a body that is not a JSON object."""
     if request.mimetype == "application/json":
         with suppress(NotJson, TooManyValues):
-            reject_fields(strict_object(read_body(request)))
+            reject_fields(parse_object(read_body(request)))
 
 
-def flatten(messages: Any, path: tuple = ()) -> Iterator[dict]:
+def flatten_messages(messages: Any, path: tuple = ()) -> Iterator[dict]:
     """Flatten marshmallow's nested messages to `{"path": [...], "message": "..."}`."""
     if isinstance(messages, dict):
         for name, inner in messages.items():
-            yield from flatten(inner, path if name == "_schema" else (*path, name))
+            yield from flatten_messages(inner, path if name == "_schema" else (*path, name))
     elif isinstance(messages, list):
         for inner in messages:
-            yield from flatten(inner, path)
+            yield from flatten_messages(inner, path)
     else:
         yield {"path": list(path), "message": str(messages)}
 
 
-def reasons(error: ApiError | ma.ValidationError) -> list[str]:
-    """Return the reasons for an error, such as `ts: This is not an RFC 3339 time.`"""
+def get_messages(error: ApiError | ma.ValidationError) -> list[str]:
+    """Return an error's messages, such as `ts: This is not an RFC 3339 time.`"""
     if isinstance(error, ApiError) and not error.details:
         return [error.message]
-    details = error.details if isinstance(error, ApiError) else islice(flatten(error.messages), MAX_DETAILS)
+    details = (
+        error.details
+        if isinstance(error, ApiError)
+        else islice(flatten_messages(error.messages), MAX_DETAILS)
+    )
     return [f"{'.'.join(map(str, detail['path']))}: {detail['message']}" for detail in details or ()]
 
 
@@ -306,7 +310,7 @@ class JSONProvider(DefaultJSONProvider):
         return orjson.dumps(obj).decode()
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        # Flask's method would copy the text several times, up to tens of megabytes for a long session's analytics.
+        # Flask's method would copy the response several times; a long session's analytics can be tens of megabytes.
         body = orjson.dumps(args[0] if args else kwargs, option=orjson.OPT_APPEND_NEWLINE)
         return current_app.response_class(body, mimetype=self.mimetype)
 

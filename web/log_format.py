@@ -27,7 +27,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object per line: `time`, `level`, `logger`, `message` or LogFields, and `request` and `exception` if any."""
+    """One object per line: `time`, `level`, `logger`, `message` or LogFields, optional `request` and `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -49,12 +49,12 @@ def _json(line: dict[str, Any]) -> str:
     try:
         return orjson.dumps(line).decode()
     except TypeError:
-        # orjson rejects lone surrogates, which represent invalid UTF-8 in a file name.
+        # orjson rejects lone surrogates, which represent invalid UTF-8 in file names.
         return json.dumps(line)
 
 
 def formatter(log_format: str) -> logging.Formatter:
-    """Build the formatter for `json` or `text`; it masks secrets."""
+    """Build the formatter for `json` or `text`. It masks secrets."""
     return MaskingFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
 
 

@@ -16,8 +16,8 @@ _SECRET = re.compile(
 )
 
 
-def masked(text: str) -> str:
-    """Replace the secret part of each candidate key, token and secret in `text`."""
+def mask_secrets(text: str) -> str:
+    """Mask the secret part of each candidate key, token and secret in `text`."""
     return _SECRET.sub(lambda match: f"{match[match.lastindex or 0]}****", text)
 
 
@@ -29,4 +29,4 @@ class MaskingFormatter(logging.Formatter):
         self._formatter = formatter
 
     def format(self, record: logging.LogRecord) -> str:
-        return masked(self._formatter.format(record))
+        return mask_secrets(self._formatter.format(record))

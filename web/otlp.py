@@ -16,9 +16,9 @@ from rules.agents.log_records import Attributes, AttributeValue, LogRecord
 from web.json import MAX_BODY_BYTES, MAX_EVENT_BYTES, read_body
 from web.value_limit import find_excess
 
-# The default size of an exporter's queue; by default, it sends 512 records per request.
+# The default queue size of exporters, which by default send 512 records per request.
 MAX_RECORDS = 2048
-# The largest observed batches have 10,000.
+# The largest observed batches contain 10,000.
 MAX_VALUES = 200_000
 _GZIP = 31  # zlib's window size for gzip
 _INT64 = range(-(2**63), 2**63)
@@ -35,9 +35,9 @@ def require_json() -> None:
 
 
 def has_large_body() -> bool:
-    """Return whether decoding the request's body can take much memory.
+    """Return whether decoding the request's body can require much memory.
 
-    Claude Code does not send the size. In that case, receives up to 1 MiB before the request takes a slot.
+    Claude Code does not send the size. Without a size, reads up to 1 MiB to find out, before the request takes a slot.
     """
     if _encoding() != "identity":
         return True
@@ -111,7 +111,7 @@ def _entries(document: dict[str, Any]) -> Iterator[tuple[Attributes, Any]]:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    """Parse a JSON object. Unlike R27, accepts any valid JSON text."""
+    """Parse a JSON object. Less strict than R27: accepts any valid JSON."""
     try:
         text = body.decode()
         if find_excess(text, MAX_VALUES) is not None:
@@ -133,7 +133,7 @@ def _record(resource: Attributes, record: Any) -> LogRecord | None:
 
 def _attributes(node: Any) -> Attributes:
     attributes = _objects(node, "attributes")
-    return {key: _value(each.get("value")) for each in attributes if isinstance(key := each.get("key"), str)}
+    return {key: _value(pair.get("value")) for pair in attributes if isinstance(key := pair.get("key"), str)}
 
 
 def _value(value: Any) -> AttributeValue:
@@ -166,17 +166,17 @@ def _list(node: Any, name: str) -> list[Any]:
 
 
 def _objects(node: Any, name: str) -> Iterator[dict[str, Any]]:
-    return (each for each in _list(node, name) if isinstance(each, dict))
+    return (entry for entry in _list(node, name) if isinstance(entry, dict))
 
 
 def success(rejected: int = 0) -> dict[str, Any]:
-    """Build the response to accepted records. Exporters do not resend rejected ones."""
+    """Build the response for accepted records. Exporters do not resend rejected ones."""
     if not rejected:
         return {}
-    reason = f"Rejected: more than {MAX_RECORDS} records, or not a record."
+    reason = f"Rejected: more than {MAX_RECORDS} records, or an invalid record."
     return {"partialSuccess": {"rejectedLogRecords": str(rejected), "errorMessage": reason}}
 
 
-def error(status: int, sentence: str) -> dict[str, Any]:
+def error(status: int, message: str) -> dict[str, Any]:
     """Build an error response as google.rpc.Status."""
-    return {"code": _RPC_CODES.get(status, _INTERNAL), "message": sentence}
+    return {"code": _RPC_CODES.get(status, _INTERNAL), "message": message}

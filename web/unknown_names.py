@@ -1,7 +1,7 @@
 """Reject or report unknown query parameters and body fields (R35).
 
 Reviewers' operations reject them. The specification's operations ignore them and list them in `X-Ignored`. Candidates'
-operations ignore them. An update may contain the object's read-only fields with their current values.
+operations ignore them. An update can contain the object's read-only fields with their current values.
 """
 
 import re
@@ -21,7 +21,7 @@ HEADER = "X-Ignored"
 MAX_REPORTED = 20
 MAX_REJECTED = 100
 MAX_NAMED = 10
-MAX_COMPARED_CHARACTERS = 100
+MAX_NAME_CHARACTERS = 100
 DOCUMENTATION = {
     "schema": {"type": "string"},
     "description": f"Names of ignored query parameters and fields, at most {MAX_REPORTED}, separated by commas.",
@@ -37,11 +37,11 @@ def check_query(known: Collection[str], is_reported: bool) -> None:
     if is_reported:
         _report(names)
     elif names:
-        sentences = (
-            f"Unknown query parameter `{one_line(name, MAX_COMPARED_CHARACTERS)}`. {_nearest(name, known)}"
+        messages = (
+            f"Unknown query parameter `{one_line(name, MAX_NAME_CHARACTERS)}`. {_nearest(name, known)}"
             for name in names[:MAX_NAMED]
         )
-        raise UnknownParameter(" ".join(sentences))
+        raise UnknownParameter(" ".join(messages))
 
 
 def check_body(schema: ma.Schema, body: dict) -> None:
@@ -54,12 +54,12 @@ def check_body(schema: ma.Schema, body: dict) -> None:
     if is_reported:
         _report([".".join(map(str, path)) for path, _ in unknown])
         return
-    tolerated = getattr(schema, "response_fields", {})
-    rejected = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in tolerated]
+    response_fields = getattr(schema, "response_fields", {})
+    rejected = [(path, known) for path, known in unknown if len(path) > 1 or path[0] not in response_fields]
     if rejected:
         raise Invalid(details=[_detail(path, known) for path, known in rejected])
-    if getattr(schema, "is_change", False):
-        names = [path[0] for path, _ in unknown if tolerated[path[0]]]
+    if getattr(schema, "is_update", False):
+        names = [path[0] for path, _ in unknown if response_fields[path[0]]]
         g.read_only_values = {name: body[name] for name in names if body[name] != MASKED}
 
 
@@ -84,9 +84,9 @@ def reject_fields(body: dict) -> None:
 
 
 def known_fields() -> list[str]:
-    """Return the known fields in the request's body, sorted."""
+    """Return the names of known fields in the request's body, sorted."""
     schema = g.get("body_schema")
-    return sorted(g.body.keys() & names_of(schema)) if schema else []
+    return sorted(g.body.keys() & get_field_names(schema)) if schema else []
 
 
 def set_header(response: Response) -> Response:
@@ -96,7 +96,7 @@ def set_header(response: Response) -> Response:
     return response
 
 
-def names_of(schema: ma.Schema) -> list[str]:
+def get_field_names(schema: ma.Schema) -> list[str]:
     """Return the field names that a schema accepts."""
     return [str(field.data_key) for field in schema.load_fields.values()]
 
@@ -115,7 +115,7 @@ def _report(names: list[str]) -> None:
 
 
 def _unknown_fields(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:
-    """Yield each unknown field's path and the known names at its level."""
+    """Yield each unknown field's path, and the known names on its level."""
     if not isinstance(body, dict):
         return
     fields = {str(field.data_key): field for field in schema.load_fields.values()}
@@ -136,10 +136,10 @@ def _unknown_inside(field: ma.fields.Field, value: Any, path: list) -> Iterator[
 
 def _detail(path: list, known: Collection[str]) -> dict[str, Any]:
     *parents, name = path
-    name = name[:MAX_COMPARED_CHARACTERS]
+    name = name[:MAX_NAME_CHARACTERS]
     return {"path": [*parents, name], "message": f"Unknown field. {_nearest(name, known)}"}
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    nearest = get_close_matches(name[:MAX_COMPARED_CHARACTERS], known, 1, 0)
+    nearest = get_close_matches(name[:MAX_NAME_CHARACTERS], known, 1, 0)
     return f"Did you mean `{nearest[0]}`?" if nearest else "This operation accepts none."

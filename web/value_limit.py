@@ -1,4 +1,4 @@
-"""Count the values in a JSON text without parsing it, since parsed values take far more memory."""
+"""Count the values in a JSON document without parsing it, because parsed values use far more memory."""
 
 import re
 
@@ -16,7 +16,7 @@ _NEXT_VALUE = re.compile(
 
 
 def find_excess(text: str, max_values: int) -> int | None:
-    """Return the position at which a JSON text exceeds `max_values` values, including nested ones, or None.
+    """Return the position where a JSON document exceeds `max_values` values, including nested ones, or None.
 
     In invalid JSON, counts only the values before the first error.
     """
@@ -24,7 +24,7 @@ def find_excess(text: str, max_values: int) -> int | None:
     if text.count(",") + text.count("[") + text.count("{") < max_values:
         return None
     at = 0
-    for _ in range(max_values):  # the outermost value makes one too many
+    for _ in range(max_values):  # the outermost value is the first
         match = _NEXT_VALUE.match(text, at)
         if match is None:
             return None

@@ -1,24 +1,24 @@
 // An assessment's candidates: a results table below a plot of each metric.
 
-import { updateUrlQuery } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { showCohort } from "./board_cohort.js";
-import { urlQuery, apiQuery, clearFilters, filterForm, isFiltered, readQuery } from "./board_filters.js";
-import { allResults, loadCandidates, MAX_ROWS, resultPages } from "./board_rows.js";
-import { columns, addCandidateDetails } from "./board_table.js";
+import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, urlQuery } from "./board_filters.js";
+import { loadCandidates, loadResults, MAX_ROWS, resultPages } from "./board_rows.js";
+import { addCandidateDetails, columns } from "./board_table.js";
 import { actionsMenu } from "./candidate_actions.js";
 import { runAction } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { candidateName } from "../shared/names.js";
-import { empty, failure, loadedPage } from "../shared/states.js";
+import { emptyState, errorNotice, renderPageAsync } from "../shared/states.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
 export async function show(main, { assessmentId }, context) {
   context.setTitle(t("board.title"));
   const load = () => api.get(`/v1/assessments/${assessmentId}`, { signal: context.signal });
-  await loadedPage(main, t("board.title"), load, ({ assessment }) => {
+  await renderPageAsync(main, t("board.title"), load, ({ assessment }) => {
     context.setTitle(assessment.title);
     const board = new Board(assessment, context);
     queueMicrotask(() => board.load());
@@ -28,12 +28,12 @@ export async function show(main, { assessmentId }, context) {
 
 class Board {
   constructor(assessment, { me, can, signal, query, go }) {
-    Object.assign(this, { assessment, can, go, left: signal, ...readQuery(query) });
+    Object.assign(this, { assessment, can, go, pageSignal: signal, ...readQuery(query) });
     this.path = `/assessments/${assessment.id}`;
     this.rows = [];
     this.candidates = new Map();
     this.selected = new Set();
-    this.sessionIds = new Map(); // by candidate, also of rows that a filter hides
+    this.sessionIds = new Map(); // by candidate id, including rows that a filter hides
     this.hovered = null;
     this.cohort = null;
     this.name = (row) => candidateName({ ...this.candidates.get(row.candidateId), ...row }, assessment);
@@ -43,13 +43,13 @@ class Board {
       columns: columns({ name: this.name, isBlind: this.isBlind, menu: (row) => this.menu(row) }),
       rows: [],
       sort: this.sort,
-      onSort: (sort) => this.change({ sort }),
+      onSort: (sort) => this.update({ sort }),
       rowId: (row) => row.candidateId,
       rowHref: (row) => (row.sessionId ? `#/sessions/${row.sessionId}` : null),
       selection: {
         selected: this.selected,
         label: (row) => t("board.selectRow", { name: this.name(row) }),
-        isPossible: (row) => row.sessionId,
+        isSelectable: (row) => row.sessionId,
         onChange: () => this.mark(),
       },
       onHover: (id) => this.hover(id),
@@ -59,14 +59,14 @@ class Board {
 
   nodes() {
     const { assessment } = this;
-    this.filterForm = filterForm({ filters: this.filters, onChange: (filters) => this.change({ filters }) });
+    this.filterForm = filterForm({ filters: this.filters, onChange: (filters) => this.update({ filters }) });
     this.plots = h("div", { class: "cohort-place" });
     this.message = h("div");
     this.scoreNote = h("p", { class: "quiet", hidden: true }, t("board.otherTotals"));
     this.compareHint = h("span", { class: "quiet", role: "status" });
     this.compareButton = h("button", { type: "button", class: "secondary", onclick: () => this.compare() }, t("board.compare"));
     this.exportButton = h("button", { type: "button", class: "secondary", onclick: () => this.export() }, t("board.export"));
-    this.moreButton = h("button", { type: "button", class: "secondary", hidden: true, onclick: () => this.more() }, t("board.more"));
+    this.moreButton = h("button", { type: "button", class: "secondary", hidden: true, onclick: () => this.loadMore() }, t("board.more"));
     this.mark();
     return [
       h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("board.back"))),
@@ -92,23 +92,23 @@ class Board {
     ];
   }
 
-  // Loading
+  // -- Loading
 
   /** Load rows, cohort statistics and candidates. */
   async load() {
-    this.everyone = null;
-    const signal = this.left;
+    this.allRows = null;
+    const signal = this.pageSignal;
     const path = `/v1/assessments/${this.assessment.id}`;
     const stats = api.get(`${path}/cohort-stats`, { signal });
     const rows = this.loadRows();
-    await Promise.all([stats, rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.fail(error));
+    await Promise.all([stats, rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.showFailure(error));
   }
 
-  /** Load pending candidates for their invitations' states, or all candidates if a visible name is missing. */
+  /** Load pending candidates for the status of their invitations, or all candidates if the rows lack names. */
   async loadCandidates() {
-    const isNamed = this.isBlind || (!isFiltered(this) && this.rows.every(({ candidateName }) => candidateName));
-    const status = isNamed ? "pending" : null;
-    this.candidates = await loadCandidates(this.assessment.id, { status, signal: this.left });
+    const hasNames = this.isBlind || (!isFiltered(this) && this.rows.every((row) => row.candidateName));
+    const status = hasNames ? "pending" : null;
+    this.candidates = await loadCandidates(this.assessment.id, { status, signal: this.pageSignal });
     this.addCandidateDetails(this.rows);
   }
 
@@ -116,8 +116,8 @@ class Board {
   async loadRows() {
     this.loading?.abort();
     this.loading = new AbortController();
-    const signal = AbortSignal.any([this.left, this.loading.signal]);
-    const isWhole = !isFiltered(this);
+    const signal = AbortSignal.any([this.pageSignal, this.loading.signal]);
+    const isUnfiltered = !isFiltered(this);
     [this.rowsSignal, this.isLoading] = [signal, true];
     this.table.setAttribute("aria-busy", "true");
     try {
@@ -127,7 +127,7 @@ class Board {
       return;
     }
     this.table.removeAttribute("aria-busy");
-    if (isWhole) this.everyone ??= this.rows;
+    if (isUnfiltered) this.allRows ??= this.rows;
   }
 
   async addPages(pages, { isFirst = false } = {}) {
@@ -135,10 +135,10 @@ class Board {
     for await (const [results, next] of pages) {
       added += results.length;
       this.next = next;
-      this.rememberSessions(results);
+      this.storeSessionIds(results);
       this.isLoading = next !== null && added < MAX_ROWS;
       this.rows = isFirst ? results : [...this.rows, ...results];
-      if (isFirst) this.showFirst(results);
+      if (isFirst) this.showFirstPage(results);
       else addRows(this.table, results);
       isFirst = false;
       this.addCandidateDetails(results);
@@ -149,7 +149,7 @@ class Board {
     this.scoreNote.hidden = new Set(scored.map(({ score }) => score.highestTotal)).size < 2;
   }
 
-  showFirst(results) {
+  showFirstPage(results) {
     fill(this.message);
     showRows(this.table, { rows: results, sort: this.sort, empty: this.emptyState() });
   }
@@ -158,26 +158,26 @@ class Board {
     addCandidateDetails(this.table, rows, this.candidates, this.name);
   }
 
-  async more() {
+  async loadMore() {
     if (this.isLoading) return;
     this.isLoading = true;
     const pages = resultPages(this.assessment.id, apiQuery(this), { after: this.next, signal: this.rowsSignal });
-    await this.addPages(pages).catch((error) => this.fail(error));
+    await this.addPages(pages).catch((error) => this.showFailure(error));
   }
 
-  rememberSessions(rows) {
+  storeSessionIds(rows) {
     for (const { candidateId, sessionId } of rows) this.sessionIds.set(candidateId, sessionId);
   }
 
   /** Show the plots, which ignore the filters. */
   async loadCohort(loadingStats) {
     const { cohortStats: stats } = await loadingStats;
-    const rows = stats ? await this.loadEveryone() : [];
-    if (this.left.aborted) return;
+    const rows = stats ? await this.loadAllRows() : [];
+    if (this.pageSignal.aborted) return;
     this.cohort = showCohort(this.plots, {
       stats,
       rows,
-      isCut: rows.length >= MAX_ROWS,
+      isTruncated: rows.length >= MAX_ROWS,
       name: this.name,
       onHover: (id) => this.hover(id),
       onSelect: (id) => this.toggle(id),
@@ -185,43 +185,43 @@ class Board {
     this.mark();
   }
 
-  async loadEveryone() {
-    this.everyone ??= await allResults(this.assessment.id, { signal: this.left });
-    this.rememberSessions(this.everyone);
-    return this.everyone;
+  async loadAllRows() {
+    this.allRows ??= await loadResults(this.assessment.id, { signal: this.pageSignal });
+    this.storeSessionIds(this.allRows);
+    return this.allRows;
   }
 
-  fail(error) {
+  showFailure(error) {
     if (error.name === "AbortError") return;
     this.isLoading = false;
     if (!(error instanceof api.ApiError)) console.error(error);
-    fill(this.message, failure(error, () => this.load()));
+    fill(this.message, errorNotice(error, () => this.load()));
     this.table.removeAttribute("aria-busy");
   }
 
   emptyState() {
     if (isFiltered(this)) {
       const clear = h("button", { type: "button", class: "secondary", onclick: () => clearFilters(this.filterForm) }, t("board.clear"));
-      return empty(t("board.noneTitle"), t("board.none"), clear);
+      return emptyState(t("board.noneTitle"), t("board.none"), clear);
     }
-    const invite = this.can("write") && h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite"));
-    return empty(t("board.emptyTitle"), t("board.empty"), ...[invite].filter(Boolean));
+    const inviteButton = this.can("write") && h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite"));
+    return emptyState(t("board.emptyTitle"), t("board.empty"), ...[inviteButton].filter(Boolean));
   }
 
   countText(n) {
-    if (this.isLoading) return t("board.countSoFar", { n });
-    if (this.next) return t("board.countFirst", { n });
-    if (isFiltered(this) && this.everyone) return t("board.countOf", { n, total: this.everyone.length });
+    if (this.isLoading) return t("board.countLoading", { n });
+    if (this.next) return t("board.countTruncated", { n });
+    if (isFiltered(this) && this.allRows) return t("board.countFiltered", { n, total: this.allRows.length });
     return t("board.count", { n });
   }
 
-  // Changes
+  // -- Changes
 
-  async change(changes) {
-    if (this.left.aborted) return; // A search was being typed.
+  async update(changes) {
+    if (this.pageSignal.aborted) return; // The user left the page during a delayed search.
     Object.assign(this, changes);
     updateUrlQuery(this.path, urlQuery(this));
-    await this.loadRows().catch((error) => this.fail(error));
+    await this.loadRows().catch((error) => this.showFailure(error));
   }
 
   hover(id) {
@@ -239,7 +239,7 @@ class Board {
     }
   }
 
-  /** Mark the selected and the hovered candidate in the table and in all plots. */
+  /** Highlight the hovered candidate in the table, and mark it and the selected candidates in all plots. */
   mark() {
     const { selected, hovered } = this;
     const ids = new Set([...selected, hovered].filter((id) => id !== null));
@@ -248,7 +248,7 @@ class Board {
     if (!this.compareButton) return;
     const n = selected.size;
     this.compareButton.disabled = n !== 2;
-    const hint = n === 2 ? "" : n === 0 ? t("board.compareHint") : t("board.compareLess", { n });
+    const hint = n === 2 ? "" : n === 0 ? t("board.compareHint") : t("board.compareCount", { n });
     if (this.compareHint.textContent !== hint) this.compareHint.textContent = hint;
   }
 

@@ -9,19 +9,19 @@ const MAX_WIDTH = 560;
 const PANEL_PADDING = 42;
 
 /**
- * Show the plots of a cohort in a container; returns `{mark(ids)}`.
+ * Show a cohort's plots in a container. Returns `{mark(ids)}`.
  *
  * stats -- `cohortStats`; null before the first session closes
- * rows -- all results; `isCut` is true if there are more
+ * rows -- all results; `isTruncated` is true if there are more
  * name -- `(row) => text`
  * onHover, onSelect -- called with a candidate's id
  */
-export function showCohort(container, { stats, rows, isCut, ...options }) {
+export function showCohort(container, { stats, rows, isTruncated, ...options }) {
   if (!stats) {
     fill(container, h("p", { class: "quiet" }, t("board.cohortNone")));
     return { mark() {} };
   }
-  const notes = [...cohortNotes({ ...stats, smallNote: null }), isCut && t("board.cohortFirst", { n: rows.length })].filter(Boolean);
+  const notes = [...cohortNotes({ ...stats, smallNote: null }), isTruncated && t("board.cohortTruncated", { n: rows.length })].filter(Boolean);
   const sections = METRICS.map((metric) => h("section", {}, heading(metric, stats.summary[metric.name])));
   const isOpen = container.querySelector("details")?.open ?? matchMedia("(min-width: 720px)").matches;
   fill(
@@ -35,9 +35,9 @@ export function showCohort(container, { stats, rows, isCut, ...options }) {
       notes.length > 0 && h("p", { class: "quiet" }, notes.join(" ")),
     ),
   );
-  const ended = rows.filter(({ metrics }) => metrics);
+  const closedRows = rows.filter(({ metrics }) => metrics);
   const width = sections[0].clientWidth || Math.min(MAX_WIDTH, container.clientWidth - PANEL_PADDING);
-  const figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], ended, { ...options, width }));
+  const figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], closedRows, { ...options, width }));
   sections.forEach((section, n) => section.append(figures[n] ?? h("p", { class: "quiet" }, t("metrics.none"))));
   return { mark: (ids) => figures.forEach((figure) => figure && markPlot(figure, ids)) };
 }
@@ -47,7 +47,7 @@ function heading(metric, summary) {
   return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, note));
 }
 
-/** Plot a metric; null if no session has a value. */
+/** Plot a metric. Returns null if no session has a value. */
 function metricPlot(metric, summary, rows, { name, ...options }) {
   const values = rows
     .filter(({ metrics }) => metrics[metric.name] !== null)
@@ -65,8 +65,7 @@ function metricPlot(metric, summary, rows, { name, ...options }) {
 }
 
 function describe(metric, summary) {
-  const shown = { median: summary.median, lower: summary.lowerQuartile, upper: summary.upperQuartile };
-  const all = { ...shown, minimum: summary.minimum, maximum: summary.maximum };
-  const texts = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, metric.format(value)]));
-  return `${metric.definition} ${t("board.plotText", { ...texts, direction: directionText(summary) })}`;
+  const { median, lowerQuartile: lower, upperQuartile: upper, minimum, maximum } = summary;
+  const values = Object.fromEntries(Object.entries({ median, lower, upper, minimum, maximum }).map(([name, value]) => [name, metric.format(value)]));
+  return `${metric.definition} ${t("board.plotText", { ...values, direction: directionText(summary) })}`;
 }

@@ -1,4 +1,4 @@
-// The board's search and filters. The address contains their values, so a link restores them.
+// The board's search and filters. Their values are stored in the URL, so a link restores them.
 
 import { field } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
@@ -10,19 +10,19 @@ const FILTERS = ["q", "status", "decision"];
 const SEARCH_DELAY_MS = 250;
 const DEFAULT_SORT = { name: "redeemedAt", order: "desc" };
 
-/** Read filters and order from the address. */
+/** Read filters and sort order from the URL. */
 export function readQuery(query) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
   return { filters, sort: { name: query.get("sort") ?? DEFAULT_SORT.name, order: query.get("order") ?? DEFAULT_SORT.order } };
 }
 
-/** The API's query parameters, excluding empty filters. */
+/** API query parameters, without empty filters. */
 export function apiQuery({ filters, sort }) {
-  const given = Object.entries(filters).filter(([, value]) => value);
-  return { ...Object.fromEntries(given), sort: sort.name, order: sort.order };
+  const nonEmpty = Object.entries(filters).filter(([, value]) => value);
+  return { ...Object.fromEntries(nonEmpty), sort: sort.name, order: sort.order };
 }
 
-/** The address's query, excluding defaults. */
+/** URL query parameters, without defaults. */
 export function urlQuery(state) {
   const isDefault = state.sort.name === DEFAULT_SORT.name && state.sort.order === DEFAULT_SORT.order;
   return isDefault ? state.filters : apiQuery(state);
@@ -30,7 +30,7 @@ export function urlQuery(state) {
 
 export const isFiltered = ({ filters }) => Object.values(filters).some(Boolean);
 
-/** Build the filter form; calls `onChange(filters)` after a change. */
+/** Build the filter form. Calls `onChange(filters)` after each change. */
 export function filterForm({ filters, onChange }) {
   let timer;
   const search = h("input", { type: "search", name: "q", value: filters.q, autocomplete: "off", maxlength: 255, placeholder: t("board.searchHint") });
@@ -57,8 +57,8 @@ export function filterForm({ filters, onChange }) {
   return form;
 }
 
-function choice(name, values, texts, chosen) {
-  const options = values.map((value) => h("option", { value, selected: value === chosen }, t(`${texts}.${value}`)));
+function choice(name, values, labelPrefix, selected) {
+  const options = values.map((value) => h("option", { value, selected: value === selected }, t(`${labelPrefix}.${value}`)));
   return h("select", { name }, h("option", { value: "" }, t("board.any")), options);
 }
 

@@ -1,4 +1,4 @@
-// The board table's columns.
+// Columns of the board's table.
 
 import { fill, h } from "../shared/dom.js";
 import { describeFindings } from "../shared/findings.js";
@@ -12,15 +12,15 @@ import { plainName } from "../shared/untrusted.js";
 /**
  * name -- `(row) => text`
  * menu -- `(row) => node`
- * isBlind -- whether names are hidden: the table then cannot sort by name, and shows external ids only with names
+ * isBlind -- true hides names, disables sorting by name, and shows external ids only next to a name
  */
 export function columns({ name, isBlind, menu }) {
   const zone = t("board.zone", { zone: zoneName() });
   return [
     { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
-    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => time(row.redeemedAt) },
-    { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => time(row.completedAt) },
+    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => timeCell(row.redeemedAt) },
+    { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => timeCell(row.completedAt) },
     ...METRICS.map(metricColumn),
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, initialOrder: "desc", render: testsCell },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
@@ -40,8 +40,8 @@ const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
 
 function candidateCell(row, name, isBlind) {
   const externalId = row.externalId && plainName(row.externalId);
-  const isShown = externalId && externalId !== name(row) && !(isBlind && !row.candidateName);
-  const details = isShown && h("span", { class: "quiet cell-note" }, externalId);
+  const showsExternalId = externalId && externalId !== name(row) && !(isBlind && !row.candidateName);
+  const details = showsExternalId && note(externalId);
   const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
   return [h("span", { "data-name": true }, name(row)), details, status];
 }
@@ -51,9 +51,9 @@ function statusCell(row) {
   return [h("span", { class: `pill status-${row.status}` }, t(`board.statuses.${row.status}`)), h("span", { class: "quiet cell-note", "data-note": true }, note)];
 }
 
-function time(text) {
-  if (!text) return dash();
-  return h("time", { datetime: text, class: "cell-time" }, formatDay(text), h("span", { class: "quiet cell-note" }, formatClock(text)));
+function timeCell(timestamp) {
+  if (!timestamp) return dash();
+  return h("time", { datetime: timestamp, class: "cell-time" }, formatDay(timestamp), note(formatClock(timestamp)));
 }
 
 function integrityCell(row) {
@@ -70,7 +70,7 @@ function scoreCell({ score }) {
   const scored = score.criteria.filter(({ mean }) => mean !== null);
   if (!scored.length) return dash();
   const reviewers = Math.max(...scored.map((criterion) => criterion.reviewers));
-  if (score.total === null) return [dash(), note(t("board.partly", { n: scored.length, all: score.criteria.length }))];
+  if (score.total === null) return [dash(), note(t("board.partiallyScored", { n: scored.length, all: score.criteria.length }))];
   const spread = score.spread !== null && h("span", { class: "quiet cell-note narrow" }, spreadText(score.spread));
   return [h("strong", {}, totalText(score)), note(t("board.reviewers", { n: reviewers })), spread];
 }
@@ -87,15 +87,15 @@ function decisionCell({ decision }) {
   return decision === "undecided" ? h("span", { class: "quiet" }, text) : h("span", { class: `pill decision-${decision}` }, text);
 }
 
-/** Add names, and notes about keys and invitations, to a table's rows. */
+/** Fill in names and the status of keys and invitations. */
 export function addCandidateDetails(table, rows, candidates, name) {
   for (const row of rows) {
     const candidate = candidates.get(row.candidateId);
     const element = candidate && rowElement(table, row.candidateId);
     if (!element) continue;
     if (!row.candidateName) fill(element.querySelector("[data-name]"), name(row));
-    const note = candidateNote(row, candidate);
-    if (note) fill(element.querySelector("[data-note]"), note);
+    const status = candidateNote(row, candidate);
+    if (status) fill(element.querySelector("[data-note]"), status);
   }
 }
 

@@ -1,4 +1,4 @@
-// A candidate's menu: the actions that the candidate's status and the caller's scope allow.
+// A candidate's menu of actions. Its items depend on the candidate's status and the caller's scope.
 
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
@@ -7,15 +7,15 @@ import { fill, h, newId } from "../shared/dom.js";
 import * as dialogs from "./candidate_dialogs.js";
 import { keyLink } from "./invite_batches.js";
 import { candidateName, isHidden } from "../shared/names.js";
-import { explain } from "../shared/states.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const MASKED = "PST-****-****";
+const MASKED_KEY = "PST-****-****";
 
 /**
  * Build a button that opens the menu.
  *
- * candidate -- as in the API, or a row with `candidateId`; the menu reads the current state when it opens
+ * candidate -- a candidate from the API, or a row with `candidateId`; the menu loads the current state when it opens
  * onChange -- called after each change and each undo
  */
 export function actionsMenu(candidate, assessment, { can, onChange = () => {} }) {
@@ -24,7 +24,7 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
   const label = t("actions.menu", { name: candidateName(candidate, assessment) });
   const button = h("button", { type: "button", class: "menu-button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": label, onclick: toggle, onkeydown: openByKey }, h("span", { "aria-hidden": "true" }, "⋯"));
   const holder = h("div", { class: "menu-holder" }, button);
-  // The menu exists only while it is open, because a long list has many buttons.
+  // The menu is created when it opens, because a long list has many buttons.
   let menu = null;
   // Pressing the button closes an open menu before the click. The click must not reopen it.
   let wasOpen = false;
@@ -39,35 +39,35 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
   }
 
   async function open() {
-    const opened = h("div", { id: menuId, class: "menu", role: "menu", popover: "auto", "aria-label": label, onkeydown: move }, note(t("common.loading")));
-    opened.addEventListener("toggle", ({ newState }) => newState === "closed" && closed(opened));
-    menu = opened;
+    const element = h("div", { id: menuId, class: "menu", role: "menu", popover: "auto", "aria-label": label, onkeydown: move }, note(t("common.loading")));
+    element.addEventListener("toggle", ({ newState }) => newState === "closed" && onClose(element));
+    menu = element;
     holder.append(menu);
     button.setAttribute("aria-expanded", "true");
     menu.showPopover();
     place(menu, button);
-    fill(opened, await items());
-    if (!opened.isConnected) return;
-    place(opened, button);
-    opened.querySelector("[role=menuitem]").focus();
+    fill(element, await items());
+    if (!element.isConnected) return;
+    place(element, button);
+    element.querySelector("[role=menuitem]").focus();
   }
 
-  function closed(opened) {
-    opened.remove();
-    if (menu !== opened) return;
+  function onClose(element) {
+    element.remove();
+    if (menu !== element) return;
     menu = null;
     button.setAttribute("aria-expanded", "false");
   }
 
-  /** Show the actions that are available now. */
+  /** Build the available actions. */
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
-      const context = { candidate: current, assessment, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), done };
-      const offered = ACTIONS.filter(([, isOffered]) => isOffered(context));
-      return offered.length ? offered.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
+      const context = { candidate: current, assessment, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), onDone };
+      const available = ACTIONS.filter(([, isAvailable]) => isAvailable(context));
+      return available.length ? available.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {
-      return note(explain(error).join(". "));
+      return note(describeError(error).join(". "));
     }
   }
 
@@ -86,9 +86,9 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
     }
   }
 
-  /** Confirm a change, and offer `undo`, which calls `onChange` again. */
-  function done(text, undo) {
-    toast(text, undo && { undo: async () => { await undo(); onChange(); } });
+  /** Report a change in a toast, with an Undo button if there is an `undo`. Calls `onChange` after both. */
+  function onDone(message, undo) {
+    toast(message, undo && { undo: async () => { await undo(); onChange(); } });
     onChange();
   }
 
@@ -101,7 +101,7 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
 
 addEventListener("scroll", () => document.querySelector(".menu:popover-open")?.hidePopover(), { capture: true, passive: true });
 
-/** Show a text instead of the items. */
+/** Build a message to show instead of the items. */
 const note = (text) => h("div", { role: "menuitem", "aria-disabled": "true", tabindex: "-1", class: "quiet" }, text);
 
 /** Focus the next, previous, first or last item, or the next item that starts with the typed letter. */
@@ -115,7 +115,7 @@ function move(event) {
     items.at(next % items.length)?.focus();
   } else if (event.key.length === 1 && event.key !== " ") {
     const after = [...items.slice(at + 1), ...items.slice(0, at + 1)];
-    after.find((each) => each.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
+    after.find((item) => item.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
   }
 }
 
@@ -130,24 +130,24 @@ function place(menu, button) {
 }
 
 const isOpen = ({ status }) => status === "pending" || status === "active";
-const writes = ({ can }) => can("write");
-const showsKey = ({ key }) => key !== MASKED;
+const canWrite = ({ can }) => can("write");
+const hasVisibleKey = ({ key }) => key !== MASKED_KEY;
 
-// The actions in menu order: name, condition, function.
+// [name, condition, function], in menu order.
 const ACTIONS = [
-  ["copyLink", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(keyLink(candidate), "copyLink")],
-  ["copyKey", ({ candidate }) => isOpen(candidate) && showsKey(candidate), ({ candidate }) => copied(candidate.key, "copyKey")],
+  ["copyLink", ({ candidate }) => isOpen(candidate) && hasVisibleKey(candidate), ({ candidate }) => copyAndReport(keyLink(candidate), "copyLink")],
+  ["copyKey", ({ candidate }) => isOpen(candidate) && hasVisibleKey(candidate), ({ candidate }) => copyAndReport(candidate.key, "copyKey")],
   ["messages", ({ candidate }) => Boolean(candidate.invite), dialogs.showMessages],
-  ["resend", (context) => writes(context) && isOpen(context.candidate) && Boolean(context.candidate.candidateEmail || context.candidate.invite), dialogs.resend],
-  ["change", (context) => writes(context) && !isHidden(context.candidate, context.assessment), dialogs.change],
-  ["extend", (context) => writes(context) && context.candidate.status === "pending", dialogs.extend],
-  ["reopen", (context) => writes(context) && context.candidate.status === "expired" && !context.candidate.sessionId, dialogs.reopen],
-  ["accommodate", (context) => writes(context) && isOpen(context.candidate) && Boolean(context.assessment.timeLimitMinutes), dialogs.accommodate],
-  ["allowRestart", (context) => writes(context) && context.candidate.status === "active", dialogs.allowRestart],
-  ["revoke", writes, dialogs.revoke],
+  ["resend", (context) => canWrite(context) && isOpen(context.candidate) && Boolean(context.candidate.candidateEmail || context.candidate.invite), dialogs.resend],
+  ["update", (context) => canWrite(context) && !isHidden(context.candidate, context.assessment), dialogs.updateDetails],
+  ["extend", (context) => canWrite(context) && context.candidate.status === "pending", dialogs.extend],
+  ["reopen", (context) => canWrite(context) && context.candidate.status === "expired" && !context.candidate.sessionId, dialogs.reopen],
+  ["accommodate", (context) => canWrite(context) && isOpen(context.candidate) && Boolean(context.assessment.timeLimitMinutes), dialogs.accommodate],
+  ["allowRestart", (context) => canWrite(context) && context.candidate.status === "active", dialogs.allowRestart],
+  ["revoke", canWrite, dialogs.revoke],
   ["erase", ({ can }) => can("admin"), dialogs.erase],
 ];
 
-async function copied(text, name) {
+async function copyAndReport(text, name) {
   toast((await copyText(text)) ? t(`actions.${name}.done`) : t("invite.copyFailed", { text }));
 }

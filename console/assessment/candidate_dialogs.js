@@ -1,74 +1,74 @@
-// The dialogs of a candidate's menu. Changes that the API can revert offer Undo.
+// Dialogs for the actions in a candidate's menu. Changes that can be reverted offer Undo.
 
 import * as api from "../shared/api.js";
 import { ask, field, runAction, showDialog } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { loaded } from "../shared/states.js";
+import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDuration, formatDateTime } from "../shared/time.js";
 
 const DAY_MS = 86_400_000;
 const FIELDS = ["candidateName", "candidateEmail", "externalId"];
 
-export async function resend({ path, name, candidate, done }) {
-  const sent = await simple("resend", { name: candidate.candidateEmail ?? name }, () => api.post(`${path}/invite`));
-  if (sent) done(t("actions.resend.done", { name }));
+export async function resend({ path, name, candidate, onDone }) {
+  const isSent = await confirmAction("resend", { name: candidate.candidateEmail ?? name }, () => api.post(`${path}/invite`));
+  if (isSent) onDone(t("actions.resend.done", { name }));
 }
 
-export async function allowRestart({ path, name, done }) {
-  if (await simple("allowRestart", { name }, () => api.post(`${path}/allow-redeem`))) done(t("actions.allowRestart.done", { name }));
+export async function allowRestart({ path, name, onDone }) {
+  if (await confirmAction("allowRestart", { name }, () => api.post(`${path}/allow-redeem`))) onDone(t("actions.allowRestart.done", { name }));
 }
 
-/** Change the name, address or external id. */
-export async function change({ path, name, candidate, done }) {
+/** Update the name, email address or external id. */
+export async function updateDetails({ path, name, candidate, onDone }) {
   const before = Object.fromEntries(FIELDS.map((key) => [key, candidate[key]]));
-  const saved = await ask({
-    title: t("actions.change.title", { name }),
+  const response = await ask({
+    title: t("actions.update.title", { name }),
     content: [
-      h("p", {}, t("actions.change.text")),
-      FIELDS.map((key) => field(t(`actions.change.${key}`), h("input", { name: key, value: candidate[key] ?? "", autocomplete: "off", maxlength: 255 }))),
+      h("p", {}, t("actions.update.text")),
+      FIELDS.map((key) => field(t(`actions.update.${key}`), h("input", { name: key, value: candidate[key] ?? "", autocomplete: "off", maxlength: 255 }))),
     ],
     save: (form) => api.patch(path, Object.fromEntries(FIELDS.map((key) => [key, form.elements.namedItem(key).value.trim() || null]))),
   });
-  if (saved) done(t("actions.change.done", { name }), () => api.patch(path, before));
+  if (response) onDone(t("actions.update.done", { name }), () => api.patch(path, before));
 }
 
-export async function extend({ path, name, candidate, done }) {
+export async function extend({ path, name, candidate, onDone }) {
   const before = candidate.expiresAt;
-  const saved = await ask({
+  const response = await ask({
     title: t("actions.extend.title", { name }),
     content: [h("p", {}, t("actions.extend.text", { time: formatDateTime(before) })), daysField("extend", new Date(before).getTime(), 7)],
     action: t("actions.extend.confirm"),
     save: (form) => api.post(`${path}/extend`, { days: Number(form.elements.namedItem("days").value) }),
   });
-  if (saved) done(t("actions.extend.done", { name, time: formatDateTime(saved.candidate.expiresAt) }), () => api.post(`${path}/extend`, { expiresAt: before }));
+  if (response) onDone(t("actions.extend.done", { name, time: formatDateTime(response.candidate.expiresAt) }), () => api.post(`${path}/extend`, { expiresAt: before }));
 }
 
-export async function reopen({ path, name, assessment, done }) {
-  const saved = await ask({
+export async function reopen({ path, name, assessment, onDone }) {
+  const response = await ask({
     title: t("actions.reopen.title", { name }),
     content: [h("p", {}, t("actions.reopen.text")), daysField("reopen", Date.now(), assessment.expiresInDays ?? 7)],
     action: t("actions.reopen.confirm"),
     save: (form) => api.post(`${path}/reopen`, { days: Number(form.elements.namedItem("days").value) }),
   });
-  if (saved) done(t("actions.reopen.done", { name, time: formatDateTime(saved.candidate.expiresAt) }));
+  if (response) onDone(t("actions.reopen.done", { name, time: formatDateTime(response.candidate.expiresAt) }));
 }
 
-/** Build a field for a number of days that shows the resulting date. */
+/** Build a field for a number of days. Shows the resulting date. */
 function daysField(action, start, value) {
-  const shown = h("p", { class: "quiet", role: "status" });
+  const result = h("p", { class: "quiet", role: "status" });
   const input = h("input", { name: "days", type: "number", class: "short", min: 1, max: 365, required: true, value, oninput: update });
   update();
-  return h("div", {}, field(t(`actions.${action}.days`), input), shown);
+  return h("div", {}, field(t(`actions.${action}.days`), input), result);
 
   function update() {
     const days = Number(input.value);
-    fill(shown, days >= 1 && days <= 365 ? t("actions.until", { time: formatDateTime(new Date(start + days * DAY_MS).toISOString()) }) : "");
+    fill(result, days >= 1 && days <= 365 ? t("actions.until", { time: formatDateTime(new Date(start + days * DAY_MS).toISOString()) }) : "");
   }
 }
 
-/** Change the time limit, in minutes or by a factor. */
-export async function accommodate({ path, name, assessment, candidate, done }) {
+/** Change the candidate's time limit, by minutes or by a factor. */
+export async function accommodate({ path, name, assessment, candidate, onDone }) {
   const url = `${path}/accommodation`;
   const { accommodation } = await api.get(url);
   const { extraMinutes, timeMultiplier } = accommodation;
@@ -90,7 +90,7 @@ export async function accommodate({ path, name, assessment, candidate, done }) {
   setKind(current);
   amount.value = extraMinutes ?? timeMultiplier ?? 30;
   update();
-  const saved = await ask({
+  const response = await ask({
     title: t("actions.accommodate.title", { name }),
     content: [
       h("p", {}, t(candidate.status === "active" ? "actions.accommodate.textActive" : "actions.accommodate.text")),
@@ -101,11 +101,11 @@ export async function accommodate({ path, name, assessment, candidate, done }) {
     ],
     save: () => api.put(url, kind === "none" ? {} : { [kind]: Number(amount.value) }),
   });
-  if (saved) done(t("actions.accommodate.done", { name, time: formatDuration(saved.accommodation.timeLimitMinutes * 60) }), () => api.put(url, before));
+  if (response) onDone(t("actions.accommodate.done", { name, time: formatDuration(response.accommodation.timeLimitMinutes * 60) }), () => api.put(url, before));
 
-  function setKind(chosen) {
-    if (chosen !== kind) amount.value = chosen === "timeMultiplier" ? 1.5 : 30;
-    kind = chosen;
+  function setKind(newKind) {
+    if (newKind !== kind) amount.value = newKind === "timeMultiplier" ? 1.5 : 30;
+    kind = newKind;
     fill(amountField.querySelector("label"), t(`actions.accommodate.amounts.${kind}`));
     amountField.hidden = kind === "none";
     amount.disabled = kind === "none";
@@ -119,42 +119,42 @@ export async function accommodate({ path, name, assessment, candidate, done }) {
   }
 }
 
-export async function revoke({ path, name, candidate, done }) {
+export async function revoke({ name, candidate, onDone }) {
   const key = `/v1/assessments/${candidate.assessmentId}/keys/${candidate.id}`;
   const text = candidate.sessionId ? "textStarted" : "text";
-  const revoked = await simple("revoke", { name }, () => api.remove(key), { text, danger: true });
-  if (revoked) done(t("actions.revoke.done", { name }));
+  const isRevoked = await confirmAction("revoke", { name }, () => api.remove(key), { text, danger: true });
+  if (isRevoked) onDone(t("actions.revoke.done", { name }));
 }
 
-/** Erase personal data. The person must type the name, because erasure cannot be undone. */
-export async function erase({ path, name, candidate, done }) {
+/** Erase personal data. Requires typing the candidate's name, because erasure cannot be undone. */
+export async function erase({ path, name, candidate, onDone }) {
   const input = h("input", { name: "typed", autocomplete: "off", spellcheck: "false" });
-  const erased = await ask({
+  const isErased = await ask({
     title: t("actions.erase.title", { name }),
     content: [
       candidate.erasureRequestedAt && h("p", { class: "notice" }, t("actions.erase.requested", { time: formatDateTime(candidate.erasureRequestedAt) })),
       h("p", {}, t("actions.erase.text")),
-      h("p", {}, t("actions.erase.kept")),
+      h("p", {}, t("actions.erase.statisticsNote")),
       field(t("actions.erase.type", { name }), input),
     ],
     action: t("actions.erase.confirm"),
     danger: true,
     save: () => {
       if (input.value.trim().toLowerCase() === name.toLowerCase()) return api.remove(`${path}/data`);
-      throw new api.ApiError(400, { error: t("actions.erase.mismatch"), details: [{ path: ["typed"], message: t("actions.erase.typeExactly", { name }) }] });
+      throw new api.ApiError(400, { error: t("actions.erase.mismatch"), details: [{ path: ["typed"], message: t("actions.erase.mustMatch", { name }) }] });
     },
   });
-  if (erased) done(t("actions.erase.done"));
+  if (isErased) onDone(t("actions.erase.done"));
 }
 
-function simple(name, values, save, { text = "text", danger = false } = {}) {
+function confirmAction(name, values, save, { text = "text", danger = false } = {}) {
   return ask({ title: t(`actions.${name}.title`, values), content: h("p", {}, t(`actions.${name}.${text}`, values)), action: t(`actions.${name}.confirm`), danger, save });
 }
 
 /** Show the candidate's emails, newest first. Failed emails can be retried. */
-export async function showMessages({ path, name, can, done }) {
+export async function showMessages({ path, name, can, onDone }) {
   const list = h("div");
-  const load = () => loaded(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
+  const load = () => renderAsync(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
   await Promise.all([load(), dialog()]);
 
   function dialog() {
@@ -182,7 +182,7 @@ export async function showMessages({ path, name, can, done }) {
 
   async function send(id) {
     await api.post(`/v1/deliveries/${id}/retry`);
-    done(t("actions.messages.retried", { name }));
+    onDone(t("actions.messages.retried", { name }));
     await load();
   }
 }

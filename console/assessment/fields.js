@@ -8,12 +8,12 @@ import { t } from "../shared/texts.js";
 
 const AGENTS = ["claude", "codex"];
 const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "image_generation", "mcp"];
-const TEXTS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
-const NUMBERS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
-/** The fields that can change after a candidate has started. */
+const TEXT_FIELDS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
+const NUMBER_FIELDS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
+/** Fields that can be edited after a candidate has started. */
 export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
 
-/** Build the fields that candidates see. `problem` is the optional library field. */
+/** Build the fields that candidates see. `problem` is the optional field to choose a problem. */
 export function candidateFields(values, problem) {
   return [
     section(
@@ -42,32 +42,32 @@ export function teamFields(values, rubrics, { canWrite }) {
   ];
 }
 
-/** True if two field values are equal. Null equals absent. */
-export function isSame(value, other) {
+/** True if two field values are equal. Null and undefined are equal. */
+export function isEqual(value, other) {
   return JSON.stringify(value ?? null) === JSON.stringify(other ?? null);
 }
 
-/** Read the form's values by API field name; null for empty fields. */
+/** Read the form's values by API field name. Empty fields are null. */
 export function readValues(form) {
-  const valueOf = (name) => form.elements.namedItem(name).value;
-  const texts = TEXTS.map((name) => [name, valueOf(name).trim() ? valueOf(name) : null]);
-  const numbers = NUMBERS.map((name) => [name, valueOf(name) === "" ? null : Number(valueOf(name))]);
+  const value = (name) => form.elements.namedItem(name).value;
+  const texts = TEXT_FIELDS.map((name) => [name, value(name).trim() ? value(name) : null]);
+  const numbers = NUMBER_FIELDS.map((name) => [name, value(name) === "" ? null : Number(value(name))]);
   return {
     ...Object.fromEntries([...texts, ...numbers]),
     allowedTools: readTools(form),
     brief: readBrief(form),
-    rubricId: valueOf("rubricId") || null,
+    rubricId: value("rubricId") || null,
     blind: form.elements.namedItem("blind").checked,
   };
 }
 
-/** Read the allowed tools; null for the default, which is both agents. */
+/** Read the allowed tools. The default, both agents, is null. */
 function readTools(form) {
   const checked = [...AGENTS, ...HOSTED].filter((name) => form.elements.namedItem(`tool-${name}`).checked);
-  return isSame(checked, AGENTS) ? null : checked;
+  return isEqual(checked, AGENTS) ? null : checked;
 }
 
-/** Map each error path to a form field: `brief.phases.0.name` to `brief.phases`. */
+/** Map each error's path to the nearest form field: `brief.phases.0.name` to `brief.phases`. */
 export function mapErrorPaths(form, error) {
   if (!error.details) return error;
   const details = error.details.map((detail) => {
@@ -79,17 +79,17 @@ export function mapErrorPaths(form, error) {
 
 function section(name, ...content) {
   const id = newId("section");
-  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, t(`assessmentForm.sections.${name}`)), content);
+  return h("section", { class: "panel", "aria-labeledFieldby": id }, h("h2", { id }, t(`assessmentForm.sections.${name}`)), content);
 }
 
-function labelled(name, input) {
+function labeledField(name, input) {
   return field(t(`assessmentForm.fields.${name}`), input, t(`assessmentForm.hints.${name}`));
 }
 
-const text = (name, values, options) => labelled(name, h("input", { name, value: values[name] ?? "", autocomplete: "off", ...options }));
-const area = (name, values, options) => labelled(name, h("textarea", { name, ...options }, values[name] ?? ""));
+const text = (name, values, options) => labeledField(name, h("input", { name, value: values[name] ?? "", autocomplete: "off", ...options }));
+const area = (name, values, options) => labeledField(name, h("textarea", { name, ...options }, values[name] ?? ""));
 const number = (name, values, options) =>
-  labelled(name, h("input", { name, type: "number", min: 1, step: 1, class: "short", value: values[name] ?? "", ...options }));
+  labeledField(name, h("input", { name, type: "number", min: 1, step: 1, class: "short", value: values[name] ?? "", ...options }));
 
 function tools(allowed) {
   const isAllowed = (name) => (allowed ? allowed.includes(name) : AGENTS.includes(name));
@@ -112,24 +112,24 @@ function checkLine(name, checked, path) {
 
 function rubricField(rubricId, rubrics, canWrite) {
   const select = h("select", { name: "rubricId" });
-  const add = h("button", { type: "button", class: "link", onclick: createOne }, t("assessmentForm.newRubric"));
-  list(rubricId);
-  const wrapped = labelled("rubricId", select);
-  if (canWrite) wrapped.append(add);
-  return wrapped;
+  const add = h("button", { type: "button", class: "link", onclick: createAndSelect }, t("assessmentForm.newRubric"));
+  showOptions(rubricId);
+  const element = labeledField("rubricId", select);
+  if (canWrite) element.append(add);
+  return element;
 
-  function list(chosenId) {
+  function showOptions(selectedId) {
     const options = rubrics.map(({ id, name, criteria }) =>
-      h("option", { value: id, selected: id === chosenId }, t("assessmentForm.rubricOption", { name, n: criteria.length })),
+      h("option", { value: id, selected: id === selectedId }, t("assessmentForm.rubricOption", { name, n: criteria.length })),
     );
     fill(select, h("option", { value: "" }, t("assessmentForm.noRubric")), options);
   }
 
-  async function createOne() {
+  async function createAndSelect() {
     const rubric = await createRubric();
     if (!rubric) return;
     rubrics.push(rubric);
-    list(rubric.id);
+    showOptions(rubric.id);
     select.dispatchEvent(new Event("input", { bubbles: true }));
   }
 }

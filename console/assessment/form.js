@@ -1,17 +1,17 @@
-// Create or edit an assessment, beside a preview of what candidates see.
+// Create or edit an assessment, with a preview of the candidate's view.
 
 import * as api from "../shared/api.js";
-import { EDITABLE_AFTER_START, isSame, readValues, candidateFields, teamFields, mapErrorPaths } from "./fields.js";
+import { EDITABLE_AFTER_START, candidateFields, isEqual, mapErrorPaths, readValues, teamFields } from "./fields.js";
 import { candidatePreview } from "./preview.js";
 import { confirm, onSubmit, showErrors, toast, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { problemField } from "./problem_library.js";
-import { loaded } from "../shared/states.js";
+import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const NEW = { expiresInDays: 7, blind: false };
-const COPIED = ["title", "taskBrief", "repoUrl", "setupInstructions"];
+const DEFAULTS = { expiresInDays: 7, blind: false };
+const PREFILLED_FIELDS = ["title", "taskBrief", "repoUrl", "setupInstructions"];
 
 /** Show the form. `/assessments/new?from=<id>` copies an existing assessment. */
 export async function show(main, params, context) {
@@ -24,7 +24,7 @@ export async function show(main, params, context) {
   fill(main, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, title)), body);
   if (!canWrite && !assessmentId) return fill(body, readOnlyNotice());
   const reload = () => show(main, params, context);
-  return loaded(body, () => load(assessmentId, query.get("from"), signal), (data) => assessmentForm(data, { ...context, reload, canWrite }));
+  return renderAsync(body, () => load(assessmentId, query.get("from"), signal), (data) => assessmentForm(data, { ...context, reload, canWrite }));
 }
 
 async function load(assessmentId, templateId, signal) {
@@ -50,21 +50,21 @@ async function loadAssessment(assessmentId, signal) {
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
   const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
   const stored = canWrite && !template && loadDraft(me, draftName);
-  // A draft must not overwrite a later change to the assessment.
+  // A draft must not overwrite a later update of the assessment.
   const draft = stored && stored.etag === etag ? stored : null;
-  const values = draft?.values ?? assessment ?? template ?? NEW;
+  const values = draft?.values ?? assessment ?? template ?? DEFAULTS;
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const preview = h("div", { class: "preview-body" });
   const submit = h("button", { type: "submit", class: "primary" }, t(assessment ? "common.save" : "assessmentForm.create"));
   const form = h("form", { class: "assessment-form", novalidate: true, oninput: update });
-  onSubmit(form, { submit, message, save, failed });
-  const problem = problemField(assessment?.issue ?? template?.issue ?? draft?.issue ?? null, fillFrom);
+  onSubmit(form, { submit, message, save, onError });
+  const problem = problemField(assessment?.issue ?? template?.issue ?? draft?.issue ?? null, prefill);
   fill(
     form,
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(startOver),
-    // Disabled after a candidate has seen them.
+    // Locked once a candidate has started.
     h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element)),
     h("fieldset", { disabled: !canWrite }, teamFields(values, rubrics, { canWrite })),
     message,
@@ -88,39 +88,39 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     reload();
   }
 
-  /** Fill in the problem's fields, but keep typed values. */
-  function fillFrom(chosen, previous) {
-    for (const name of COPIED) {
+  /** Prefill fields from the selected problem without overwriting user input. */
+  function prefill(issue, previous) {
+    for (const name of PREFILLED_FIELDS) {
       const input = form.elements.namedItem(name);
-      const typed = input.value.trim();
-      if (typed === "" || typed === (previous?.[name] ?? "").trim()) input.value = chosen?.[name] ?? "";
+      const current = input.value.trim();
+      if (current === "" || current === (previous?.[name] ?? "").trim()) input.value = issue?.[name] ?? "";
     }
     update();
   }
 
   async function save() {
-    const saved = assessment ? await change(form, assessment, { etag, hasStarted }) : await create(form, problem.issue);
+    const saved = assessment ? await updateAssessment(form, assessment, { etag, hasStarted }) : await createAssessment(form, problem.issue);
     storeDraft(me, draftName);
     toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
     go(`/assessments/${saved.id}`);
   }
 
-  function failed(error) {
+  function onError(error) {
     if (error.status === 412) showConflict(message, reload);
     else showErrors(form, message, mapErrorPaths(form, error));
   }
 }
 
-async function create(form, issue) {
+async function createAssessment(form, issue) {
   const values = Object.fromEntries(Object.entries(readValues(form)).filter(([, value]) => value !== null));
   const body = issue ? { ...values, issueId: issue.id } : values;
   return (await api.post("/v1/assessments", body)).assessment;
 }
 
-/** Send only changed fields, excluding fields that candidates have already seen. */
-async function change(form, assessment, { etag, hasStarted }) {
+/** Send only changed fields, without fields that are locked after a candidate starts. */
+async function updateAssessment(form, assessment, { etag, hasStarted }) {
   const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || EDITABLE_AFTER_START.includes(name));
-  const body = Object.fromEntries(values.filter(([name, value]) => !isSame(value, assessment[name])));
+  const body = Object.fromEntries(values.filter(([name, value]) => !isEqual(value, assessment[name])));
   if (!Object.keys(body).length) return assessment;
   return (await api.patch(`/v1/assessments/${assessment.id}`, body, { headers: { "If-Match": etag } })).assessment;
 }
@@ -136,7 +136,7 @@ function showConflict(message, reload) {
   message.focus();
 }
 
-// Parts
+// -- Components
 
 const copyLink = ({ id }) => h("a", { class: "quiet-link", href: `#/assessments/new?from=${id}` }, t("assessmentForm.copy"));
 
@@ -162,18 +162,18 @@ function previewPanel(preview) {
   );
 }
 
-/** Build the actions Archive (can be undone) and Delete (cannot). */
+/** Build the Archive and Delete actions. Only Archive can be undone. */
 function moreActions(assessment, { go }) {
   const path = `/v1/assessments/${assessment.id}`;
-  const set = (archived) => api.patch(path, { archived });
+  const setArchived = (archived) => api.patch(path, { archived });
   const { title } = assessment;
 
   async function archive() {
     const isArchived = Boolean(assessment.archivedAt);
-    const done = isArchived ? "assessments.restored" : "assessmentForm.archived";
+    const message = isArchived ? "assessments.restored" : "assessmentForm.archived";
     try {
-      await set(!isArchived);
-      toast(t(done, { title }), { undo: () => set(isArchived).then(() => go("/assessments", { replace: true })) });
+      await setArchived(!isArchived);
+      toast(t(message, { title }), { undo: () => setArchived(isArchived).then(() => go("/assessments", { replace: true })) });
       go("/assessments");
     } catch (error) {
       toastError(error);

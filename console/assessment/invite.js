@@ -1,12 +1,12 @@
-// Invite candidates: read and check a list, then send invitations in batches that can be retried.
+// Invite candidates: parse and check a list, then send invitations in batches that can be retried.
 
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
-import { decode, isAddress, readPeople } from "../shared/csv.js";
+import { decode, isEmailAddress, readPeople } from "../shared/csv.js";
 import { field, showDialog } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { issueKeys, keyLink } from "./invite_batches.js";
-import { explain } from "../shared/states.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 
@@ -16,12 +16,12 @@ const MAX_DAYS = 365;
 const MAX_NAMES = 5;
 const EXAMPLE = "name,email,externalId\nAlice Liddell,alice@example.com,applicant-4711";
 
-/** Open the dialog; resolves when it is closed. Calls `onDone` if keys were generated. */
+/** Open the dialog. Resolves when it is closed. Calls `onDone` if keys were created. */
 export function invite(assessment, { onDone = () => {} } = {}) {
   const titleId = newId("invite");
   const body = h("div", { class: "invite-body" });
-  const dialog = h("dialog", { class: "wide-dialog invite", "aria-labelledby": titleId }, h("h2", { id: titleId }, t("invite.titleOf", { title: assessment.title })), body);
-  const context = { assessment, dialog, isBusy: false, isDone: false, text: "", options: { expiresInDays: assessment.expiresInDays }, knownIds: new Set(), ...steps() };
+  const dialog = h("dialog", { class: "wide-dialog invite", "aria-labelledby": titleId }, h("h2", { id: titleId }, t("invite.dialogTitle", { title: assessment.title })), body);
+  const context = { assessment, dialog, isBusy: false, isDone: false, text: "", options: { expiresInDays: assessment.expiresInDays }, existingIds: new Set(), ...steps() };
   dialog.addEventListener("cancel", (event) => context.isBusy && event.preventDefault());
   context.enter();
   return showDialog(dialog).then(() => context.isDone && onDone());
@@ -35,7 +35,7 @@ export function invite(assessment, { onDone = () => {} } = {}) {
   }
 }
 
-// 1: paste
+// -- Step 1: paste a list
 
 function enterStep(context) {
   const { assessment, dialog } = context;
@@ -75,11 +75,11 @@ function enterStep(context) {
     next.disabled = true;
     try {
       if (!people.length) throw new api.ApiError(400, { error: t("invite.noCandidates") });
-      const known = await api.all(`/v1/assessments/${assessment.id}/keys`, "keys");
-      context.knownIds = new Set(known.map(({ id }) => id));
-      context.review(outcomesOf(people, known));
+      const existingKeys = await api.all(`/v1/assessments/${assessment.id}/keys`, "keys");
+      context.existingIds = new Set(existingKeys.map(({ id }) => id));
+      context.review(checkPeople(people, existingKeys));
     } catch (failure) {
-      fill(error, failure.status === 400 ? failure.message : explain(failure).join(". "));
+      fill(error, failure.status === 400 ? failure.message : describeError(failure).join(". "));
       error.hidden = false;
       next.disabled = false;
       input.focus();
@@ -87,7 +87,7 @@ function enterStep(context) {
   }
 }
 
-/** Build the fields that apply to all keys of a request. */
+/** Build the fields that apply to all keys in a request. */
 function optionFields(context) {
   return [expiryField(context)];
 }
@@ -99,58 +99,62 @@ function readOptions({ elements }) {
 
 function expiryField(context) {
   const { reminderDaysBefore } = context.assessment;
-  const shown = h("span", { class: "quiet", role: "status" });
+  const result = h("span", { class: "quiet", role: "status" });
   const input = h("input", { type: "number", name: "expiresInDays", class: "short", min: 1, max: MAX_DAYS, required: true, value: context.options.expiresInDays, oninput: update });
   update();
-  const wrapped = field(t("invite.expiry"), input);
-  wrapped.append(" ", shown);
-  return wrapped;
+  const element = field(t("invite.expiry"), input);
+  element.append(" ", result);
+  return element;
 
   function update() {
     const days = Number(input.value);
     const time = days >= 1 && days <= MAX_DAYS && formatDateTime(new Date(Date.now() + days * DAY_MS).toISOString());
-    fill(shown, time && t("invite.expiresAt", { time }), time && days <= reminderDaysBefore && ` ${t("invite.remindedAtOnce", { n: reminderDaysBefore })}`);
+    fill(result, time && t("invite.expiresAt", { time }), time && days <= reminderDaysBefore && ` ${t("invite.reminderDue", { n: reminderDaysBefore })}`);
   }
 }
 
 /**
- * Return each person's outcome: `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or `invalid`.
- *
- * known -- the assessment's keys
+ * Add `state`, `text` and `canInvite` to each person. `state` is `new`, `open`, `earlier`, `duplicate`, `noAddress` or
+ * `invalid`.
  */
-function outcomesOf(people, known) {
-  const byAddress = new Map();
-  for (const key of known) if (key.candidateEmail) byAddress.set(key.candidateEmail.toLowerCase(), openKey(byAddress.get(key.candidateEmail.toLowerCase()), key));
-  const ids = new Set(known.map(({ externalId }) => externalId).filter(Boolean));
-  const [lines, idLines] = [new Map(), new Map()];
+function checkPeople(people, existingKeys) {
+  const keyByEmail = new Map();
+  for (const key of existingKeys) {
+    const email = key.candidateEmail?.toLowerCase();
+    if (email) keyByEmail.set(email, preferOpen(keyByEmail.get(email), key));
+  }
+  const externalIds = new Set(existingKeys.map(({ externalId }) => externalId).filter(Boolean));
+  const [lineByEmail, lineById] = [new Map(), new Map()];
   return people.map((person) => {
-    const address = person.email.toLowerCase();
-    const verdict = outcomeOf(person, { first: lines.get(address), firstId: idLines.get(person.externalId), key: byAddress.get(address), hasId: ids.has(person.externalId) });
-    if (address && !lines.has(address)) lines.set(address, person.line);
-    if (person.externalId && !idLines.has(person.externalId)) idLines.set(person.externalId, person.line);
-    return { ...person, ...verdict };
+    const email = person.email.toLowerCase();
+    const sameEmailLine = lineByEmail.get(email);
+    const sameIdLine = lineById.get(person.externalId);
+    const outcome = checkPerson(person, { sameEmailLine, sameIdLine, key: keyByEmail.get(email), isIdUsed: externalIds.has(person.externalId) });
+    if (email && !lineByEmail.has(email)) lineByEmail.set(email, person.line);
+    if (person.externalId && !lineById.has(person.externalId)) lineById.set(person.externalId, person.line);
+    return { ...person, ...outcome };
   });
 }
 
 const isOpen = (key) => ["pending", "active"].includes(key.status);
-const openKey = (one, other) => (one && isOpen(one) ? one : other);
+const preferOpen = (first, second) => (first && isOpen(first) ? first : second);
 
-function outcomeOf({ email, externalId }, { first, firstId, key, hasId }) {
-  if (email && !isAddress(email)) return { state: "invalid", text: t("invite.states.invalid") };
-  if (email && first) return { state: "duplicate", text: t("invite.states.duplicate", { line: first }) };
-  if (externalId && firstId) return { state: "invalid", text: t("invite.states.duplicateId", { line: firstId }) };
+function checkPerson({ email, externalId }, { sameEmailLine, sameIdLine, key, isIdUsed }) {
+  if (email && !isEmailAddress(email)) return { state: "invalid", text: t("invite.states.invalid") };
+  if (email && sameEmailLine) return { state: "duplicate", text: t("invite.states.duplicate", { line: sameEmailLine }) };
+  if (externalId && sameIdLine) return { state: "invalid", text: t("invite.states.duplicateId", { line: sameIdLine }) };
   if (key && isOpen(key)) return { state: "open", text: t(`invite.states.${key.status}`) };
-  if (externalId && hasId) return { state: "invalid", text: t("invite.states.usedId") };
+  if (externalId && isIdUsed) return { state: "invalid", text: t("invite.states.usedId") };
   if (key) return { state: "earlier", text: t("invite.states.earlier", { status: t(`invite.statuses.${key.status}`) }), canInvite: true };
   if (!email) return { state: "noAddress", text: t("invite.states.noAddress"), canInvite: true };
   return { state: "new", text: t("invite.states.new"), canInvite: true };
 }
 
-// 2: check
+// -- Step 2: check the list
 
 function reviewStep(context, people) {
-  const chosen = new Set(people.filter(({ state }) => state === "new"));
-  const submit = h("button", { type: "button", class: "primary", onclick: () => context.send([...chosen]) });
+  const selected = new Set(people.filter(({ state }) => state === "new"));
+  const submit = h("button", { type: "button", class: "primary", onclick: () => context.send([...selected]) });
   const summary = h("p", { role: "status" });
   update();
   return [
@@ -172,7 +176,7 @@ function reviewStep(context, people) {
 
   function row(person) {
     const label = t("invite.inviteOne", { name: person.name || person.email || person.line });
-    const box = h("input", { type: "checkbox", "aria-label": label, checked: chosen.has(person), disabled: !person.canInvite, onchange: () => toggle(person, box.checked) });
+    const box = h("input", { type: "checkbox", "aria-label": label, checked: selected.has(person), disabled: !person.canInvite, onchange: () => toggle(person, box.checked) });
     return h(
       "tr",
       // Explicit roles, because a narrow window shows rows as blocks.
@@ -183,20 +187,20 @@ function reviewStep(context, people) {
     );
   }
 
-  function toggle(person, isChosen) {
-    if (isChosen) chosen.add(person);
-    else chosen.delete(person);
+  function toggle(person, isSelected) {
+    if (isSelected) selected.add(person);
+    else selected.delete(person);
     update();
   }
 
   function update() {
-    fill(submit, t("invite.send", { n: chosen.size }));
-    submit.disabled = chosen.size === 0;
-    fill(summary, t("invite.summary", { n: people.length, skipped: people.length - chosen.size }));
+    fill(submit, t("invite.send", { n: selected.size }));
+    submit.disabled = selected.size === 0;
+    fill(summary, t("invite.summary", { n: people.length, skipped: people.length - selected.size }));
   }
 }
 
-// 3: progress and result
+// -- Step 3: progress and result
 
 function sendStep(context, people) {
   const bar = h("progress", { max: people.length, value: 0, "aria-label": t("invite.sending") });
@@ -219,19 +223,19 @@ function sendStep(context, people) {
     context.isDone ||= run.keys.length > 0;
     const hasNoEmail = people.every(({ email }) => !email);
     if (hasNoEmail && !run.failed.length) return context.links(run.keys);
-    fill(status, summaryOf(run));
-    fill(result, failures(run), withoutEmailNote(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
+    fill(status, resultText(run));
+    fill(result, failures(run), withoutEmailButton(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
     return result.querySelector("button").focus();
   }
 
-  /** Build the list of links to send without email. */
-  function withoutEmailNote() {
+  /** Build a button that shows the links without email. */
+  function withoutEmailButton() {
     const keys = run.keys.filter(({ candidateEmail, invite: message }) => !candidateEmail && !message);
     return keys.length > 0 && h("button", { type: "button", class: "link", onclick: () => context.links(keys) }, t("invite.showLinks", { n: keys.length }));
   }
 }
 
-function summaryOf({ created, existing, failed }) {
+function resultText({ created, existing, failed }) {
   const parts = [
     [created, "created"],
     [existing, "existing"],
@@ -243,18 +247,18 @@ function summaryOf({ created, existing, failed }) {
 function failures({ failed }) {
   if (!failed.length) return null;
   const byReason = Map.groupBy(failed, ({ reason }) => reason);
-  const rows = [...byReason].map(([reason, group]) => h("li", {}, h("strong", {}, namesOf(group)), ` ${reason}`));
+  const rows = [...byReason].map(([reason, group]) => h("li", {}, h("strong", {}, joinNames(group)), ` ${reason}`));
   return h("div", { class: "notice bad", role: "alert" }, h("p", {}, t("invite.failedTitle")), h("ul", {}, rows));
 }
 
-/** Join the first names, and add the number of further ones. */
-function namesOf(group) {
+/** Join the first MAX_NAMES names, and add the number of further ones. */
+function joinNames(group) {
   const names = group.map(({ person }) => person.email || person.name || person.externalId).filter(Boolean);
-  const rest = group.length - Math.min(names.length, MAX_NAMES);
-  return [...names.slice(0, MAX_NAMES), rest > 0 && t("invite.more", { n: rest })].filter(Boolean).join(", ") + ":";
+  const remaining = group.length - Math.min(names.length, MAX_NAMES);
+  return [...names.slice(0, MAX_NAMES), remaining > 0 && t("invite.more", { n: remaining })].filter(Boolean).join(", ") + ":";
 }
 
-// Links without email
+// -- Links without email
 
 function withoutEmailStep(context) {
   const input = h("input", { type: "number", name: "count", class: "short", min: 1, max: MAX_COUNT, value: 1, required: true });
@@ -294,7 +298,7 @@ function linksStep({ dialog }, keys) {
   ];
 }
 
-/** Copy a text and confirm it on the button. */
+/** Copy text, and show the result on the button. */
 async function copy(text, button) {
   fill(button, (await copyText(text)) ? t("invite.copied") : t("invite.notCopied"));
 }

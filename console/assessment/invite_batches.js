@@ -1,26 +1,24 @@
-// Generate keys in batches. Retrying a batch invites nobody twice.
+// Create keys in batches. Retrying a batch never invites anyone twice.
 
 import * as api from "../shared/api.js";
-import { explain } from "../shared/states.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const MAX_BATCH = 50;
+const BATCH_SIZE = 50;
 const ROOT = document.documentElement.dataset.root;
 
-/** The start page's URL for a key. */
+/** Return the start page's URL for a key. */
 export const keyLink = ({ key }) => `${location.origin}${ROOT}/start#${key}`;
 
 /**
- * Build a run: `send(onProgress)` sends unsent batches, and can be called again after failures.
+ * Create a run. `send(onProgress)` sends the remaining batches; call it again to retry failures. The run has `keys` (the
+ * returned keys), `created` and `existing` (counts), and `failed` (`[{person, reason}]`).
  *
  * people -- `[{email, name, externalId}]`
  * options -- other request fields, such as `expiresInDays`
- * knownIds -- ids of earlier keys: the service returns an address's open key instead of a new one
- *
- * `keys` are the returned keys, `created` and `existing` their numbers, `failed` is
- * `[{person, reason}]`.
+ * existingIds -- ids of existing keys; for an email address with an open key, the API returns that key instead of a new one
  */
-export function issueKeys(assessment, people, { options, knownIds }) {
+export function issueKeys(assessment, people, { options, existingIds }) {
   const path = `/v1/assessments/${assessment.id}/keys`;
   let batches = chunks(people).map(newBatch);
   const run = { keys: [], created: 0, existing: 0, failed: [], send, canRetry: () => batches.length > 0 };
@@ -28,8 +26,8 @@ export function issueKeys(assessment, people, { options, knownIds }) {
 
   async function send(onProgress) {
     run.failed = run.failed.filter(({ isFinal }) => isFinal);
-    const open = [];
-    let done = run.keys.length + run.failed.length;
+    const remaining = [];
+    let processed = run.keys.length + run.failed.length;
     for (const [n, batch] of batches.entries()) {
       try {
         await sendBatch(batch);
@@ -37,46 +35,49 @@ export function issueKeys(assessment, people, { options, knownIds }) {
         const isBatchError = error.details?.length > 0;
         // Other batches would fail for the same reason, such as a lost connection.
         const failed = isBatchError ? [batch] : batches.slice(n);
-        open.push(...failed.flatMap((each) => rejected(each, error)));
+        remaining.push(...failed.flatMap((failedBatch) => batchesToRetry(failedBatch, error)));
         if (!isBatchError) break;
       }
-      done += batch.people.length;
-      onProgress(Math.min(done, people.length));
+      processed += batch.people.length;
+      onProgress(Math.min(processed, people.length));
     }
-    batches = open;
+    batches = remaining;
   }
 
   async function sendBatch(batch) {
     const candidates = batch.people.map(toRequestEntry);
     const body = { count: candidates.length, candidates, onDuplicate: "return", ...options };
     const { keys } = await api.post(path, body, { key: batch.key });
-    const isNew = ({ id }) => !knownIds.has(id);
+    const isNew = ({ id }) => !existingIds.has(id);
     run.keys.push(...keys);
     run.created += keys.filter(isNew).length;
     run.existing += keys.filter((key) => !isNew(key)).length;
   }
 
-  /** The batch to retry: unchanged if the service may have received it, otherwise excluding rejected people. */
-  function rejected(batch, error) {
+  /**
+   * Record failures, and return the batch to retry: unchanged if the service may have received it, otherwise without
+   * rejected people.
+   */
+  function batchesToRetry(batch, error) {
     const reasons = new Map((error.details ?? []).filter(({ path: [, n] }) => Number.isInteger(n)).map(({ path: [, n], message }) => [n, message]));
     for (const [n, person] of batch.people.entries()) {
-      const reason = reasons.get(n) ?? (reasons.size ? t("invite.othersFailed") : explain(error).join(". "));
+      const reason = reasons.get(n) ?? (reasons.size ? t("invite.batchRejected") : describeError(error).join(". "));
       run.failed.push({ person, reason, isFinal: reasons.has(n) });
     }
-    const rest = batch.people.filter((_, n) => !reasons.has(n));
-    if (!rest.length) return [];
-    return [reasons.size ? newBatch(rest) : batch];
+    const retryable = batch.people.filter((_, n) => !reasons.has(n));
+    if (!retryable.length) return [];
+    return [reasons.size ? newBatch(retryable) : batch];
   }
 }
 
 const newBatch = (people) => ({ people, key: crypto.randomUUID() });
 
 function chunks(people) {
-  const count = Math.ceil(people.length / MAX_BATCH);
-  return Array.from({ length: count }, (_, n) => people.slice(n * MAX_BATCH, (n + 1) * MAX_BATCH));
+  const count = Math.ceil(people.length / BATCH_SIZE);
+  return Array.from({ length: count }, (_, n) => people.slice(n * BATCH_SIZE, (n + 1) * BATCH_SIZE));
 }
 
-/** A person as a request entry, excluding empty fields. */
+/** Convert a person to a request entry, without empty fields. */
 function toRequestEntry({ email, name, externalId }) {
   return Object.fromEntries(Object.entries({ email, name, externalId }).filter(([, value]) => value));
 }

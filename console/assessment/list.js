@@ -1,12 +1,12 @@
-// The organization's assessments, with candidates' progress and open work.
+// The organization's assessments, with candidate progress and pending work.
 
-import { updateUrlQuery } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { toast, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { funnelBar } from "../shared/plots.js";
-import { empty, loaded } from "../shared/states.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
 
@@ -30,17 +30,17 @@ export async function show(main, params, { can, signal, query, setTitle }) {
     ),
     list,
   );
-  await loaded(list, () => load(signal), shown);
+  await renderAsync(list, () => load(signal), renderList);
 
   /** Reload after a change, without a loading message. */
   async function reload() {
     const assessments = await load(signal);
-    const focused = document.activeElement?.getAttribute("aria-label");
-    fill(list, shown(assessments));
-    if (focused) list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+    const focusedLabel = document.activeElement?.getAttribute("aria-label");
+    fill(list, renderList(assessments));
+    if (focusedLabel) list.querySelector(`[aria-label="${CSS.escape(focusedLabel)}"]`)?.focus();
   }
 
-  function shown(assessments) {
+  function renderList(assessments) {
     actions.hidden = !assessments.length;
     return assessmentList(assessments, { can, query, reload });
   }
@@ -69,13 +69,13 @@ function assessmentList(assessments, { can, query, reload }) {
   const search = h("input", { type: "search", "aria-label": t("assessments.search"), placeholder: t("assessments.search"), value: query.get("q") ?? "", oninput: update });
 
   function update() {
-    const wanted = search.value.trim().toLowerCase();
-    const shown = assessments.filter(
+    const searchTerm = search.value.trim().toLowerCase();
+    const matches = assessments.filter(
       ({ title, role, archivedAt }) =>
-        (archived.checked || !archivedAt) && `${title} ${role}`.toLowerCase().includes(wanted),
+        (archived.checked || !archivedAt) && `${title} ${role}`.toLowerCase().includes(searchTerm),
     );
-    fill(rows, shown.map((assessment) => assessmentRow(assessment, { can, reload })));
-    fill(count, shown.length ? t("assessments.count", { n: shown.length }) : t("assessments.noneFound"));
+    fill(rows, matches.map((assessment) => assessmentRow(assessment, { can, reload })));
+    fill(count, matches.length ? t("assessments.count", { n: matches.length }) : t("assessments.noMatches"));
     updateUrlQuery("/assessments", { q: search.value.trim(), archived: archived.checked ? "1" : "" });
   }
 
@@ -96,9 +96,9 @@ function assessmentList(assessments, { can, query, reload }) {
 function assessmentRow(assessment, { can, reload }) {
   const { id, title, role, archivedAt, blind, createdAt, funnel } = assessment;
   const steps = Object.entries(funnel).map(([name, value]) => ({ label: t(`assessments.funnel.${name}`), value }));
-  const button = (name, run) => h("button", { type: "button", class: "secondary", "aria-label": named(name), onclick: run }, t(`assessments.${name}`));
-  const named = (name) => t("assessments.actionOf", { action: t(`assessments.${name}`), title });
-  const link = (name) => h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": named(name) }, t(`assessments.${name}`));
+  const button = (name, run) => h("button", { type: "button", class: "secondary", "aria-label": ariaLabel(name), onclick: run }, t(`assessments.${name}`));
+  const ariaLabel = (name) => t("assessments.actionLabel", { action: t(`assessments.${name}`), title });
+  const link = (name) => h("a", { class: "quiet-link", href: `#/assessments/${id}/edit`, "aria-label": ariaLabel(name) }, t(`assessments.${name}`));
   const canWrite = can("write");
   const actions = [
     canWrite && (archivedAt ? button("restore", () => restore(assessment, reload)) : button("invite", () => invite(assessment, { onDone: reload }))),
@@ -124,43 +124,43 @@ function assessmentRow(assessment, { can, reload }) {
       "div",
       { class: "assessment-funnel" },
       funnel.invited
-        ? funnelBar({ label: t("assessments.funnelOf", { title }), steps })
+        ? funnelBar({ label: t("assessments.funnelLabel", { title }), steps })
         : h("p", { class: "quiet" }, t("assessments.noInvitations")),
     ),
-    h("div", { class: "assessment-waiting" }, waiting(assessment)),
+    h("div", { class: "assessment-waiting" }, pendingWork(assessment)),
     h("div", { class: "actions" }, actions),
   );
 }
 
-function waiting({ id, waiting: counts, funnel }) {
-  const places = [
+function pendingWork({ id, waiting: counts, funnel }) {
+  const links = [
     ["toScore", `#/assessments/${id}`],
     ["disagreements", `#/assessments/${id}`],
     ["failedMessages", "#/todo"],
   ];
-  const found = places.filter(([name]) => counts[name]);
-  if (!found.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingToDo")) : null;
+  const pending = links.filter(([name]) => counts[name]);
+  if (!pending.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingToDo")) : null;
   return h(
     "ul",
     { class: "waiting", "aria-label": t("assessments.toDo") },
-    found.map(([name, href]) => h("li", { class: name }, h("a", { href }, t(`assessments.waiting.${name}`, { n: counts[name] })))),
+    pending.map(([name, href]) => h("li", { class: name }, h("a", { href }, t(`assessments.waiting.${name}`, { n: counts[name] })))),
   );
 }
 
 /** Restore an archived assessment. */
 async function restore({ id, title }, reload) {
-  const set = (archived) => api.patch(`/v1/assessments/${id}`, { archived }).then(reload);
+  const setArchived = (archived) => api.patch(`/v1/assessments/${id}`, { archived }).then(reload);
   try {
-    await set(false);
-    toast(t("assessments.restored", { title }), { undo: () => set(true) });
+    await setArchived(false);
+    toast(t("assessments.restored", { title }), { undo: () => setArchived(true) });
   } catch (error) {
     toastError(error);
   }
 }
 
-/** Show the steps to a first assessment. */
+/** Render the getting-started steps. */
 function gettingStarted(canWrite) {
-  if (!canWrite) return h("div", { class: "panel" }, empty(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
+  if (!canWrite) return h("div", { class: "panel" }, emptyState(t("assessments.emptyTitle"), t("assessments.emptyForReaders")));
   const steps = ["create", "invite", "read"].map((name) =>
     h("li", {}, h("h3", {}, t(`assessments.start.${name}Title`)), h("p", {}, t(`assessments.start.${name}`))),
   );

@@ -1,4 +1,4 @@
-// Preview of an unsaved assessment as candidates will see it.
+// Preview of an unsaved assessment from the candidate's view.
 
 import { h } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
@@ -12,11 +12,7 @@ const LISTS = [
   ["dataUse", ""],
 ];
 
-/**
- * Build the invitation page and the task that candidates see after they start.
- *
- * values -- the assessment's fields
- */
+/** Build a preview of the invitation page and the task. `values` are the assessment's fields. */
 export function candidatePreview(values, { issue, orgName, disclosure }) {
   const expiry = new Date(Date.now() + (values.expiresInDays || 7) * DAY_MS).toISOString();
   const limit = values.timeLimitMinutes ? formatDuration(values.timeLimitMinutes * 60) : t("common.none");
@@ -30,13 +26,13 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),
     values.repoUrl && h("p", { class: "quiet" }, t("preview.repository", { url: values.repoUrl })),
     h("h3", {}, t("preview.recorded")),
-    h("div", { class: "pair" }, LISTS.slice(0, 2).map((list) => texts(list, disclosure))),
-    h("div", { class: "pair plain" }, LISTS.slice(2).map((list) => texts(list, disclosure))),
+    h("div", { class: "pair" }, LISTS.slice(0, 2).map((list) => disclosureList(list, disclosure))),
+    h("div", { class: "pair plain" }, LISTS.slice(2).map((list) => disclosureList(list, disclosure))),
   ];
 }
 
 const detail = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
-function texts([name, className], disclosure) {
-  return h("div", { class: className }, h("h4", {}, t(`preview.lists.${name}`)), h("ul", {}, disclosure[name].map((each) => h("li", {}, each))));
+function disclosureList([name, className], disclosure) {
+  return h("div", { class: className }, h("h4", {}, t(`preview.lists.${name}`)), h("ul", {}, disclosure[name].map((item) => h("li", {}, item))));
 }

@@ -1,13 +1,13 @@
-// Create a rubric: criteria with levels, in a dialog.
+// Dialog to create a rubric: criteria with levels.
 
 import * as api from "../shared/api.js";
 import { ask, field } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
 
-const MAX_KEY = 63;
+const MAX_KEY_CHARACTERS = 63;
 
-/** Open the dialog; resolves to the new rubric, or null. Starts with three common criteria. */
+/** Open the dialog. Resolves to the new rubric, or null if canceled. Starts with three common criteria. */
 export function createRubric() {
   const criteria = h("div", { class: "criteria" });
   for (const name of ["understanding", "solution", "verification"]) add(t(`rubric.defaults.${name}`));
@@ -20,7 +20,7 @@ export function createRubric() {
       h("button", { type: "button", class: "secondary", onclick: () => add("", true) }, t("rubric.addCriterion")),
     ],
     action: t("rubric.create"),
-    save: async (form) => (await api.post("/v1/rubrics", { name: form.elements.namedItem("name").value, criteria: read() })).rubric,
+    save: async (form) => (await api.post("/v1/rubrics", { name: form.elements.namedItem("name").value, criteria: readCriteria() })).rubric,
   });
 
   function add(title, isNew = false) {
@@ -37,26 +37,26 @@ export function createRubric() {
       h("button", { type: "button", class: "link", onclick: () => remove(element) }, t("rubric.removeCriterion")),
     );
     criteria.append(element);
-    number();
+    renumber();
     if (isNew) element.querySelector("input").focus();
   }
 
   function remove(element) {
     element.remove();
-    number();
+    renumber();
     criteria.nextElementSibling.focus();
   }
 
-  function number() {
+  function renumber() {
     [...criteria.children].forEach((element, n) => fill(element.querySelector("legend"), t("rubric.criterion", { n: n + 1 })));
   }
 
-  function read() {
-    const taken = new Set();
+  function readCriteria() {
+    const usedKeys = new Set();
     return [...criteria.children].map((element) => {
       const value = (key) => element.querySelector(`[data-field=${key}]`).value.trim();
       return {
-        key: keyOf(value("title"), taken),
+        key: createKey(value("title"), usedKeys),
         title: value("title"),
         ...(value("description") ? { description: value("description") } : {}),
         weight: Number(value("weight")) || 1,
@@ -76,12 +76,12 @@ function readLevels(text) {
   });
 }
 
-/** Return a unique name for URLs. */
-function keyOf(title, taken) {
-  const plain = title.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "");
-  const base = (plain || "criterion").slice(0, MAX_KEY - 4);
+/** Create a unique key from a title, for use in URLs. */
+function createKey(title, usedKeys) {
+  const slug = title.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "");
+  const base = (slug || "criterion").slice(0, MAX_KEY_CHARACTERS - 4);
   let key = base;
-  for (let n = 2; taken.has(key); n += 1) key = `${base}-${n}`;
-  taken.add(key);
+  for (let n = 2; usedKeys.has(key); n += 1) key = `${base}-${n}`;
+  usedKeys.add(key);
   return key;
 }

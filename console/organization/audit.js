@@ -1,15 +1,15 @@
-// The audit log: filters in the address, pages, and the export.
+// The audit log, with filters stored in the URL, pagination and export.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { candidateName } from "../shared/names.js";
-import { olderButton } from "../shared/older.js";
-import { loaded } from "../shared/states.js";
+import { olderButton } from "../shared/older_button.js";
+import { renderAsync } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime, zoneName } from "../shared/time.js";
 
-const LIMIT = 50;
+const PAGE_SIZE = 50;
 const FILTERS = ["actorId", "action", "subjectId", "from", "to"];
 
 export async function load({ signal }) {
@@ -23,10 +23,10 @@ export async function load({ signal }) {
 export function render(actors, context) {
   const values = Object.fromEntries(FILTERS.map((name) => [name, context.query.get(name) ?? ""]));
   const list = h("div", {});
-  const download = () => context.reportFailure(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
+  const download = () => context.withErrorToast(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
   fill(context.actions, h("button", { type: "button", class: "secondary", onclick: download }, t("audit.export")));
-  const request = (after) => api.get("/v1/audit", { query: { ...parameters(values), limit: LIMIT, after }, signal: context.signal });
-  loaded(list, () => request(), (page) => table(page, request, values, context));
+  const request = (after) => api.get("/v1/audit", { query: { ...parameters(values), limit: PAGE_SIZE, after }, signal: context.signal });
+  renderAsync(list, () => request(), (page) => table(page, request, values, context));
   return [h("p", { class: "quiet" }, t("audit.text", { zone: zoneName() })), filterForm(actors, values, context), list];
 }
 
@@ -66,36 +66,36 @@ function filterForm(actors, values, { go }) {
   );
 }
 
-/** Convert filters to API parameters. Days are inclusive, in the reader's time zone. */
+/** Convert filters to API parameters. `from` and `to` are inclusive days in the reader's time zone. */
 function parameters({ actorId, action, subjectId, from, to }) {
-  const start = (day, plus) => {
+  const startOfDay = (day, offset) => {
     if (!day) return null;
     const [year, month, date] = day.split("-").map(Number);
-    return new Date(year, month - 1, date + plus).toISOString();
+    return new Date(year, month - 1, date + offset).toISOString();
   };
-  return { actorId, action: actionName(action.trim()), subjectId: subjectId.trim(), since: start(from, 0), until: start(to, 1) };
+  return { actorId, action: actionName(action.trim()), subjectId: subjectId.trim(), since: startOfDay(from, 0), until: startOfDay(to, 1) };
 }
 
-/** Convert a table's `Issue keys` to the API's `issueKeys`. */
+/** Convert `Issue keys`, as displayed, to the API's `issueKeys`. */
 function actionName(text) {
   return text.replace(/^\w/, (letter) => letter.toLowerCase()).replace(/\s+(\w)/g, (whole, letter) => letter.toUpperCase());
 }
 
-function table(page, request, values, { reportFailure }) {
+function table(page, request, values, { withErrorToast }) {
   if (!page.entries.length) {
     const isFiltered = FILTERS.some((name) => values[name]);
-    return h("p", { class: "panel" }, t(isFiltered ? "audit.nothingFound" : "audit.empty"));
+    return h("p", { class: "panel" }, t(isFiltered ? "audit.noMatches" : "audit.empty"));
   }
   const columns = [
     { name: "time", label: t("audit.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "actor", label: t("audit.filters.actorId"), value: ({ actorName }) => actorName, render: actorCell },
     { name: "action", label: t("audit.filters.action"), value: ({ action }) => action, render: actionCell },
     { name: "subject", label: t("audit.filters.subjectId"), value: ({ subjectId }) => subjectId, render: subjectCell },
-    { name: "from", label: t("audit.cameFrom"), value: ({ cameFrom }) => cameFrom ?? "–" },
+    { name: "from", label: t("audit.ipAddress"), value: ({ cameFrom }) => cameFrom ?? "–" },
     { name: "position", label: t("audit.position"), value: ({ position }) => position, render: positionCell, numeric: true },
   ];
   const element = dataTable({ caption: t("organization.parts.audit"), columns, rows: page.entries, count: (n) => t("audit.count", { n }) });
-  return [element, olderButton(page, { table: element, load: request, noun: "entries", reportFailure })];
+  return [element, olderButton(page, { table: element, load: request, field: "entries", withErrorToast })];
 }
 
 function actorCell({ actorName, actorKind, actorId }) {
@@ -103,7 +103,7 @@ function actorCell({ actorName, actorKind, actorId }) {
   return [name, h("div", { class: "quiet" }, t(`audit.kinds.${actorKind}`))];
 }
 
-/** Show `issueKeys` as `Issue keys`, with the request's fields. */
+/** Render `issueKeys` as `Issue keys`, with the request's fields. */
 function actionCell({ action, bodyFields }) {
   const words = action.replace(/([a-z])([A-Z])/g, (whole, end, start) => `${end} ${start.toLowerCase()}`);
   return [
@@ -114,7 +114,7 @@ function actionCell({ action, bodyFields }) {
 
 function subjectCell({ subjectKind, subjectId, furtherIds }) {
   if (!subjectId) return "–";
-  const more = furtherIds.length ? ` ${t("audit.further", { n: furtherIds.length })}` : "";
+  const more = furtherIds.length ? ` ${t("audit.more", { n: furtherIds.length })}` : "";
   return [subjectKind, more, h("div", {}, h("a", { href: `#/organization/audit?subjectId=${subjectId}`, class: "id" }, `…${subjectId.slice(-12)}`))];
 }
 

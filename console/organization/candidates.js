@@ -1,4 +1,4 @@
-// Candidate information: the organization's name, the reply-to address, and the disclosure with its preview.
+// Candidate-facing settings: organization name, reply-to address, and the disclosure with a live preview.
 
 import * as api from "../shared/api.js";
 import { field, onSubmit, toast } from "../shared/dialogs.js";
@@ -23,13 +23,13 @@ export function render({ settings, disclosure }, context) {
     LISTS.map((list) => [list, h("textarea", { name: list, rows: 2 }, (settings.disclosureAdditions[list] ?? []).join("\n"))]),
   );
   const name = h("input", { name: "displayName", maxlength: 255, value: settings.displayName ?? "", placeholder: context.me.orgName });
-  const reply = h("input", { name: "replyTo", type: "email", value: settings.replyTo ?? "" });
+  const replyTo = h("input", { name: "replyTo", type: "email", value: settings.replyTo ?? "" });
   const preview = h("div", { class: "preview", tabindex: "0", role: "group", "aria-labelledby": "preview-title" });
   const message = h("div", { class: "notice bad", role: "alert", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, t("common.save"));
   const update = () => fill(preview, renderPreview(disclosure, settings, readAdditions(inputs), name.value || context.me.orgName));
   const save = async () => {
-    const body = { displayName: name.value || null, replyTo: reply.value || null, disclosureAdditions: readAdditions(inputs) };
+    const body = { displayName: name.value || null, replyTo: replyTo.value || null, disclosureAdditions: readAdditions(inputs) };
     await api.patch("/v1/org/settings", body);
     toast(t("candidates.saved"));
     await context.refresh();
@@ -41,7 +41,7 @@ export function render({ settings, disclosure }, context) {
       "fieldset",
       { disabled: !isAdmin },
       field(t("candidates.displayName"), name, t("candidates.displayNameHint")),
-      field(t("candidates.replyTo"), reply, t("candidates.replyToHint")),
+      field(t("candidates.replyTo"), replyTo, t("candidates.replyToHint")),
       h("h2", {}, t("candidates.additions")),
       h("p", { class: "quiet" }, t("candidates.additionsText")),
       LISTS.map((list) => field(t(`candidates.lists.${list}`), inputs[list])),
@@ -68,22 +68,22 @@ function readAdditions(inputs) {
   );
 }
 
-/** Build the disclosure as candidates see it. Each list in `disclosure` ends with the saved additions. */
-function renderPreview(disclosure, settings, additions, company) {
+/** Render the disclosure as candidates see it. Each list in `disclosure` ends with the saved additions. */
+function renderPreview(disclosure, settings, additions, orgName) {
   const items = (list) => {
-    const saved = settings.disclosureAdditions[list]?.length ?? 0;
-    const own = disclosure[list].slice(0, disclosure[list].length - saved);
+    const savedCount = settings.disclosureAdditions[list]?.length ?? 0;
+    const standardItems = disclosure[list].slice(0, disclosure[list].length - savedCount);
     return h(
       "ul",
       {},
-      own.map((text) => h("li", {}, text)),
+      standardItems.map((text) => h("li", {}, text)),
       additions[list].map((text) => h("li", { class: "added" }, h("span", { class: "visually-hidden" }, `${t("candidates.added")}: `), text)),
     );
   };
   const block = (list, kind) => h("div", { class: kind }, h("h3", {}, t(`candidates.headings.${list}`)), items(list));
   return [
-    h("p", { class: "company" }, company),
-    h("p", {}, t("candidates.recordedFor", { company })),
+    h("p", { class: "company" }, orgName),
+    h("p", {}, t("candidates.recordedFor", { company: orgName })),
     h("div", { class: "pair" }, block("captures", "recorded"), block("doesNotCapture", "not-recorded")),
     h("div", { class: "pair plain" }, block("evaluated"), block("dataUse")),
     h("p", { class: "quiet" }, t("candidates.version", { version: settings.disclosureVersion })),

@@ -1,8 +1,8 @@
-// The organization's settings: a list of parts, and the selected part.
+// The organization's settings: navigation, and the selected part.
 
 import { toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { loaded } from "../shared/states.js";
+import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 // Each part is the module `<part>.js`.
@@ -16,8 +16,8 @@ export async function show(main, { part = PARTS[0] }, context) {
   const navigation = h(
     "nav",
     { class: "parts", "aria-label": t("organization.title") },
-    PARTS.map((each) =>
-      h("a", { href: `#/organization/${each}`, "aria-current": each === part ? "page" : null }, t(`organization.parts.${each}`)),
+    PARTS.map((other) =>
+      h("a", { href: `#/organization/${other}`, "aria-current": other === part ? "page" : null }, t(`organization.parts.${other}`)),
     ),
   );
   const actions = h("div", { class: "actions" });
@@ -30,8 +30,8 @@ export async function show(main, { part = PARTS[0] }, context) {
   fill(main, h("div", { class: "with-parts" }, navigation, h("div", { class: "part-page" }, head, content)));
   if (!isKnown) return fill(content, h("div", { class: "panel" }, h("p", {}, t("errors.missing"))));
   const module = await import(`./${part}.js`);
-  const load = () => loaded(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, reportFailure }));
-  // The replaced content had the focus.
+  const load = () => renderAsync(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, withErrorToast }));
+  // Replacing the content drops the focus.
   const refresh = async () => {
     await load();
     if (document.activeElement === document.body) head.querySelector("h1").focus({ preventScroll: true });
@@ -39,8 +39,8 @@ export async function show(main, { part = PARTS[0] }, context) {
   await load();
 }
 
-/** Run an action and show its error; resolves to whether it succeeded. */
-async function reportFailure(run) {
+/** Run an action, and show its error. Resolves to true if it succeeded. */
+async function withErrorToast(run) {
   try {
     await run();
     return true;
@@ -50,7 +50,7 @@ async function reportFailure(run) {
   }
 }
 
-/** Build a notice for people who cannot change a part. */
+/** Build a notice for people who are not admins. */
 export function adminOnlyNotice({ can }) {
   return !can("admin") && h("p", { class: "notice" }, t("organization.adminOnlyNotice"));
 }

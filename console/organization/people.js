@@ -1,10 +1,10 @@
-// People: add, change, deactivate and delete them, and show their invitations' states.
+// People: add, update, deactivate and delete them, and show the status of their invitations.
 
 import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { adminOnlyNotice } from "./organization.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
@@ -17,14 +17,14 @@ export function render(people, context) {
   const isAdmin = context.can("admin");
   const addButton = h("button", { type: "button", class: "primary", onclick: () => add(context) }, t("people.add"));
   fill(context.actions, isAdmin && addButton);
-  const notes = [adminOnlyNotice(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdmin(context)];
-  if (!people.length) return [empty(t("people.emptyTitle"), t("people.empty")), notes];
+  const notes = [adminOnlyNotice(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdminNotice(context)];
+  if (!people.length) return [emptyState(t("people.emptyTitle"), t("people.empty")), notes];
   const columns = [
-    { name: "name", label: t("people.name"), value: ({ name }) => name, render: (each) => nameCell(each, context), sortable: true },
+    { name: "name", label: t("people.name"), value: ({ name }) => name, render: (person) => nameCell(person, context), sortable: true },
     { name: "role", label: t("people.role"), value: ({ role }) => t(`people.roles.${role}`), sortable: true },
     { name: "invite", label: t("people.invitation"), value: ({ invite }) => invite?.state, render: invitation, sortable: true },
-    { name: "added", label: t("people.added"), value: ({ createdAt }) => createdAt, render: (each) => formatDay(each.createdAt), sortable: true, wide: true },
-    isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (each) => actions(each, context) },
+    { name: "added", label: t("people.added"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
+    isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (person) => actions(person, context) },
   ].filter(Boolean);
   return [
     notes,
@@ -33,8 +33,8 @@ export function render(people, context) {
   ];
 }
 
-/** Service accounts cannot add admins. */
-function firstAdmin({ me }) {
+/** Build a notice with the command that adds the first admin. Service accounts cannot add admins. */
+function firstAdminNotice({ me }) {
   return h("div", { class: "notice" }, h("p", {}, t("people.noAdmin")), h("p", {}, h("code", {}, `flask person create ${me.orgId} EMAIL --name NAME`)));
 }
 
@@ -56,18 +56,18 @@ function invitation({ invite }) {
   ];
 }
 
-/** Only admins can change admins; service accounts cannot. */
-const isManaged = (person, { me }) => person.role !== "admin" || me.person?.role === "admin";
+/** True if the caller can update the person. Only admins can update admins; service accounts cannot. */
+const canUpdate = (person, { me }) => person.role !== "admin" || me.person?.role === "admin";
 
 function actions(person, context) {
-  if (!isManaged(person, context)) return h("span", { class: "quiet" }, t("people.onlyByAdmins"));
-  const act = (text, run, label) => h("button", { type: "button", class: "small", onclick: run, "aria-label": `${text}: ${label}` }, text);
+  if (!canUpdate(person, context)) return h("span", { class: "quiet" }, t("people.adminsOnly"));
+  const button = (text, run) => h("button", { type: "button", class: "small", onclick: run, "aria-label": `${text}: ${person.name}` }, text);
   return h(
     "div",
     { class: "actions" },
-    act(t("people.change"), () => change(person, context), person.name),
-    act(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, !person.active, context), person.name),
-    act(t("common.delete"), () => remove(person, context), person.name),
+    button(t("people.change"), () => update(person, context)),
+    button(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, !person.active, context)),
+    button(t("common.delete"), () => remove(person, context)),
   );
 }
 
@@ -94,7 +94,7 @@ async function add(context) {
   await context.refresh();
 }
 
-async function change(person, context) {
+async function update(person, context) {
   const save = (form) => api.patch(`/v1/org/people/${person.id}`, values(form));
   const title = t("people.changeTitle", { name: person.name });
   if (await ask({ title, content: personFields(person, context), save })) await context.refresh();
@@ -105,7 +105,7 @@ async function setActive(person, active, context) {
     await api.patch(`/v1/org/people/${person.id}`, { active: value });
     await context.refresh();
   };
-  if (active) return context.reportFailure(() => set(true));
+  if (active) return context.withErrorToast(() => set(true));
   const title = t("people.deactivateTitle", { name: person.name });
   const isDone = await confirm({ title, text: t("people.deactivateText"), action: t("people.deactivate"), run: () => set(false) });
   if (isDone) toast(t("people.deactivated", { name: person.name }), { undo: () => set(true) });

@@ -1,4 +1,4 @@
-// Retention of personal data.
+// Retention settings for personal data.
 
 import * as api from "../shared/api.js";
 import { confirm, field, toast } from "../shared/dialogs.js";
@@ -42,8 +42,8 @@ export function render({ retentionDays }, context) {
     ),
   );
   update();
-  const now = retentionDays === null ? t("retention.nowNever") : t("retention.now", { n: retentionDays });
-  return [adminOnlyNotice(context), h("p", { class: "notice narrow" }, now), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
+  const currentText = retentionDays === null ? t("retention.currentNever") : t("retention.current", { n: retentionDays });
+  return [adminOnlyNotice(context), h("p", { class: "notice narrow" }, currentText), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
 }
 
 async function save(days, before, context) {
@@ -53,7 +53,7 @@ async function save(days, before, context) {
     const text = t("retention.confirmText", { n: days });
     const isDone = await confirm({ title: t("retention.confirmTitle"), text, action: t("retention.confirmAction"), run: () => set(days) });
     if (!isDone) return;
-  } else if (!(await context.reportFailure(() => set(days)))) return;
+  } else if (!(await context.withErrorToast(() => set(days)))) return;
   toast(t("retention.saved"));
   await context.refresh();
 }

@@ -1,4 +1,4 @@
-// The caller's sign-ins by browser, and a button that ends all of them.
+// The caller's sign-ins by browser, and a button to end all of them.
 
 import * as api from "../shared/api.js";
 import { confirm } from "../shared/dialogs.js";

@@ -53,14 +53,14 @@ function expiry({ expiresAt }) {
 }
 
 function revokeButton(token, context) {
-  if (token.role === "admin" && context.me.person?.role !== "admin") return h("span", { class: "quiet" }, t("people.onlyByAdmins"));
+  if (token.role === "admin" && context.me.person?.role !== "admin") return h("span", { class: "quiet" }, t("people.adminsOnly"));
   return h("button", { type: "button", class: "small", onclick: () => revoke(token, context), "aria-label": `${t("tokens.revoke")}: ${token.name}` }, t("tokens.revoke"));
 }
 
 async function revoke(token, context) {
-  const isOwn = token.id === context.me.id;
+  const isCurrent = token.id === context.me.id;
   const title = t("tokens.revokeTitle", { name: token.name });
-  const text = isOwn ? t("tokens.revokeOwn") : t("tokens.revokeText");
+  const text = isCurrent ? t("tokens.revokeCurrent") : t("tokens.revokeText");
   const run = () => api.remove(`/v1/org/tokens/${token.id}`);
   if (!(await confirm({ title, text, action: t("tokens.revoke"), run }))) return;
   toast(t("tokens.revoked", { name: token.name }));
@@ -76,7 +76,7 @@ async function create(people, context) {
     h("option", { value: "" }, t("tokens.serviceAccount")),
     owners.map(({ id, name, role }) => h("option", { value: id }, `${name} (${t(`people.roles.${role}`)})`)),
   );
-  const scope = h("select", { name: "scopes" }, ["read", "write"].map((each) => h("option", { value: each }, t(`tokens.scopeTexts.${each}`))));
+  const scope = h("select", { name: "scopes" }, ["read", "write"].map((name) => h("option", { value: name }, t(`tokens.scopeTexts.${name}`))));
   const lifetime = h(
     "select",
     { name: "expiresInDays" },

@@ -1,9 +1,9 @@
-// Plan, quota, and the usage and cost of candidates' model calls by month and model.
+// Plan, quota, and usage and cost of candidates' model calls by month and model.
 
 import * as api from "../shared/api.js";
 import { fill, h, svg } from "../shared/dom.js";
 import { formatDollars, numberOrDash } from "../shared/numbers.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
@@ -25,10 +25,10 @@ export async function load({ signal }) {
 
 export function render({ org, usage }, { actions }) {
   fill(actions);
-  return [cards(org, usage), usage.length ? [months(usage), models(usage)] : empty(t("usage.emptyTitle"), t("usage.empty"))];
+  return [cards(org, usage), usage.length ? [months(usage), models(usage)] : emptyState(t("usage.emptyTitle"), t("usage.empty"))];
 }
 
-const sum = (uses, name) => uses.reduce((total, use) => total + (use[name] ?? 0), 0);
+const sum = (entries, name) => entries.reduce((total, entry) => total + (entry[name] ?? 0), 0);
 
 function cards(org, usage) {
   const current = org.quota.resetsAt && previousMonth(org.quota.resetsAt);
@@ -42,11 +42,11 @@ function cards(org, usage) {
     card(t("usage.plan"), t(`usage.plans.${org.plan}`), subscription),
     card(t("usage.assessments"), numberOrDash(org.quota.used), quota),
     card(t("usage.costThisMonth"), dollars(sum(ofMonth, "costUsd")), t("usage.calls", { n: sum(ofMonth, "calls") })),
-    card(t("usage.costOfYear"), dollars(sum(usage, "costUsd")), t("usage.calls", { n: sum(usage, "calls") })),
+    card(t("usage.costLastYear"), dollars(sum(usage, "costUsd")), t("usage.calls", { n: sum(usage, "calls") })),
   );
 }
 
-/** Return the previous month's start. */
+/** Return the month before a timestamp: `2026-03` */
 function previousMonth(start) {
   const date = new Date(start);
   date.setUTCMonth(date.getUTCMonth() - 1);
@@ -56,8 +56,8 @@ function previousMonth(start) {
 function months(usage) {
   const names = [...new Set(usage.map(({ month }) => month))];
   const rows = names.map((month) => {
-    const uses = usage.filter((use) => use.month === month);
-    return { month, calls: sum(uses, "calls"), costUsd: sum(uses, "costUsd") };
+    const entries = usage.filter((entry) => entry.month === month);
+    return { month, calls: sum(entries, "calls"), costUsd: sum(entries, "costUsd") };
   });
   const highest = Math.max(...rows.map(({ costUsd }) => costUsd));
   const columns = [
@@ -69,7 +69,7 @@ function months(usage) {
   return h("section", { class: "panel" }, h("h2", {}, t("usage.byMonth")), dataTable({ caption: t("usage.byMonth"), columns, rows, count: (n) => t("usage.months", { n }) }));
 }
 
-/** Build a decorative bar beside a number. */
+/** Build a decorative bar next to a number. */
 function bar(value, highest) {
   const width = highest ? Math.max((value / highest) * 100, 0.5) : 0;
   return svg("svg", { class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { width, height: 10, rx: 1 }));
@@ -84,8 +84,8 @@ function models(usage) {
     ...["inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens"].map((name) => ({
       name,
       label: t(`usage.${name}`),
-      value: (use) => use[name],
-      render: (use) => tokens(use[name]),
+      value: (entry) => entry[name],
+      render: (entry) => tokens(entry[name]),
       numeric: true,
       sortable: true,
     })),

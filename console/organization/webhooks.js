@@ -1,29 +1,29 @@
-// Webhooks: receivers, their failures, and their deliveries.
+// Webhooks with their failures and deliveries.
 
 import * as api from "../shared/api.js";
 import { ask, confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { adminOnlyNotice } from "./organization.js";
 import { showSecret } from "../shared/secrets.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDay, formatRelative } from "../shared/time.js";
 import { deliveries } from "./webhook_deliveries.js";
 
-const MAX_TRIES = 15;
-const TRY_MS = 1000;
+const MAX_TEST_POLLS = 15;
+const TEST_POLL_MS = 1000;
 
 export const load = ({ signal }) => api.all("/v1/webhooks", "webhooks", { signal });
 
 export function render(webhooks, context) {
   const isAdmin = context.can("admin");
   fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(context) }, t("webhooks.create")));
-  if (!webhooks.length) return [adminOnlyNotice(context), empty(t("webhooks.emptyTitle"), t("webhooks.empty"))];
-  const opened = context.query.get("webhook");
+  if (!webhooks.length) return [adminOnlyNotice(context), emptyState(t("webhooks.emptyTitle"), t("webhooks.empty"))];
+  const openId = context.query.get("webhook");
   return [
     adminOnlyNotice(context),
     h("p", { class: "quiet" }, t("webhooks.text")),
-    webhooks.map((webhook) => panel(webhook, webhook.id === opened, context)),
+    webhooks.map((webhook) => panel(webhook, webhook.id === openId, context)),
   ];
 }
 
@@ -53,7 +53,7 @@ function panel(webhook, isOpen, context) {
         "div",
         { class: "actions" },
         button(t("webhooks.test"), ({ target }) => runAction(target, () => test(webhook, details, reload, context))),
-        button(t("people.change"), () => change(webhook, context)),
+        button(t("people.change"), () => update(webhook, context)),
         button(t(webhook.enabled ? "webhooks.disable" : "webhooks.enable"), () => setEnabled(webhook, !webhook.enabled, context)),
         button(t("webhooks.rotate"), () => rotate(webhook, context)),
         button(t("common.delete"), () => remove(webhook, context)),
@@ -66,11 +66,11 @@ const detail = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, valu
 
 function badge({ enabled, disabledReason, failingSince }) {
   if (!enabled) return h("span", { class: `badge ${disabledReason === "paused" ? "off" : "bad"}` }, t(`webhooks.states.${disabledReason}`));
-  if (failingSince) return h("span", { class: "badge bad" }, t("webhooks.states.fails"));
-  return h("span", { class: "badge good" }, t("webhooks.states.works"));
+  if (failingSince) return h("span", { class: "badge bad" }, t("webhooks.states.failingNow"));
+  return h("span", { class: "badge good" }, t("webhooks.states.enabled"));
 }
 
-/** Describe why a webhook fails, and the remedy. */
+/** Describe why a webhook fails, and what to do. */
 function problem(webhook) {
   const { enabled, disabledReason, failingSince, lastError } = webhook;
   const isDisabled = !enabled && disabledReason !== "paused";
@@ -111,23 +111,24 @@ const TYPES = [
   "assessment.created", "key.created", "invite.sent", "invite.failed", "session.started", "session.completed", "session.expired",
   "candidate.decided", "candidate.hired", "score.updated", "score.withdrawn", "candidate.erased", "session.sealed", "audit.sealed",
 ];
-/** Event types with their texts. Types added by a later version have no text. */
-function typesWithTexts(chosen = []) {
+
+/** Return event types with their descriptions. Types from a later version have no description. */
+function describeTypes(selected = []) {
   const text = (type) => t(`webhooks.typeTexts.${type.replace(".", "_")}`);
-  return [...TYPES.map((type) => [type, text(type)]), ...chosen.filter((type) => !TYPES.includes(type)).map((type) => [type, ""])];
+  return [...TYPES.map((type) => [type, text(type)]), ...selected.filter((type) => !TYPES.includes(type)).map((type) => [type, ""])];
 }
 
 async function create(context) {
   const save = (form) => api.post("/v1/webhooks", values(form));
-  const created = await ask({ title: t("webhooks.create"), content: fields(null, typesWithTexts()), action: t("webhooks.createAction"), save });
+  const created = await ask({ title: t("webhooks.create"), content: fields(null, describeTypes()), action: t("webhooks.createAction"), save });
   if (!created) return;
   await showSecret({ title: t("webhooks.createdTitle"), text: t("webhooks.secretText"), secret: created.secret });
   await context.refresh();
 }
 
-async function change(webhook, context) {
+async function update(webhook, context) {
   const save = (form) => api.patch(`/v1/webhooks/${webhook.id}`, values(form));
-  if (await ask({ title: t("webhooks.changeTitle"), content: fields(webhook, typesWithTexts(webhook.types)), save })) await context.refresh();
+  if (await ask({ title: t("webhooks.changeTitle"), content: fields(webhook, describeTypes(webhook.types)), save })) await context.refresh();
 }
 
 async function setEnabled(webhook, enabled, context) {
@@ -135,7 +136,7 @@ async function setEnabled(webhook, enabled, context) {
     await api.patch(`/v1/webhooks/${webhook.id}`, { enabled: value });
     await context.refresh();
   };
-  if (enabled) return context.reportFailure(() => set(true));
+  if (enabled) return context.withErrorToast(() => set(true));
   const run = () => set(false);
   if (await confirm({ title: t("webhooks.disableTitle"), text: t("webhooks.disableText"), action: t("webhooks.disable"), run })) {
     toast(t("webhooks.disabled"), { undo: () => set(true) });
@@ -159,18 +160,19 @@ async function remove(webhook, context) {
 async function test(webhook, details, reload, { signal }) {
   const path = `/v1/webhooks/${webhook.id}`;
   const { delivery } = await api.post(`${path}/test`);
-  const result = await settled(path, delivery.id, signal);
+  const result = await pollDelivery(path, delivery.id, signal);
   toast(t(`webhooks.testResults.${result.state}`, { error: result.error ?? "" }));
   if (details.open) reload();
   else details.open = true;
 }
 
-async function settled(path, id, signal) {
-  let found = { state: "queued" };
-  for (let n = 0; n < MAX_TRIES && found.state === "queued"; n += 1) {
-    await new Promise((resolve) => setTimeout(resolve, TRY_MS));
+/** Poll a delivery until it is no longer queued, or polling times out. */
+async function pollDelivery(path, id, signal) {
+  let delivery = { state: "queued" };
+  for (let n = 0; n < MAX_TEST_POLLS && delivery.state === "queued"; n += 1) {
+    await new Promise((resolve) => setTimeout(resolve, TEST_POLL_MS));
     const page = await api.get(`${path}/deliveries`, { query: { order: "desc", limit: 20 }, signal });
-    found = page.deliveries.find((each) => each.id === id) ?? found;
+    delivery = page.deliveries.find((other) => other.id === id) ?? delivery;
   }
-  return found;
+  return delivery;
 }

@@ -6,7 +6,7 @@ import { loadEvidence, scoresSection } from "./scores.js";
 import { cohortSection, diffSection, workSection } from "./work.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { integrity } from "../session/report_head.js";
-import { loaded } from "../shared/states.js";
+import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDuration, formatDateTime, zoneName } from "../shared/time.js";
 import { untrustedName, untrusted } from "../shared/untrusted.js";
@@ -23,9 +23,9 @@ export async function show(main, { sessionId }, { me, signal, setTitle }) {
     h("div", { class: "actions" }, back, button),
   );
   fill(main, head, report);
-  await loaded(report, () => load(sessionId, signal), (data) => {
+  await renderAsync(report, () => load(sessionId, signal), (data) => {
     button.disabled = false;
-    setTitle(`${t("print.title")} · ${nameOf(data)}`);
+    setTitle(`${t("print.title")} · ${displayName(data)}`);
     return render(data, me);
   });
 }
@@ -70,13 +70,13 @@ function section(name, ...content) {
   return h("section", { class: `print-${name}` }, h("h2", {}, t(`print.sections.${name}`)), ...content);
 }
 
-/** Build rows from `[name, value]` pairs, excluding pairs without a value. */
+/** Build a list of `[name, value]` pairs, without pairs that have no value. */
 function rows(pairs) {
   const filled = pairs.filter(([, value]) => value);
   return h("dl", { class: "detail-list" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-function nameOf({ session }) {
+function displayName({ session }) {
   return session.erasedAt ? t("print.erasedName") : candidateName(session, session);
 }
 
@@ -86,7 +86,7 @@ function title(data) {
     "header",
     {},
     h("p", { class: "company" }, session.orgName),
-    h("p", { class: "print-name" }, untrustedName(nameOf(data))),
+    h("p", { class: "print-name" }, untrustedName(displayName(data))),
     isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
     h("p", {}, assessment.title, " · ", assessment.role),
     session.erasedAt && h("p", { class: "notice warn" }, t("print.erased", { time: formatDateTime(session.erasedAt) })),
@@ -115,7 +115,7 @@ function summary(data) {
   return section(
     "summary",
     rows([
-      [t("print.candidate"), untrustedName(nameOf(data))],
+      [t("print.candidate"), untrustedName(displayName(data))],
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
       [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
@@ -127,7 +127,7 @@ function summary(data) {
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
       [t("print.tests"), tests(session)],
       [t("print.events"), eventsText(session)],
-      [t("print.submission"), submission(session.submission)],
+      [t("print.submission"), submissionText(session.submission)],
     ]),
   );
 }
@@ -148,8 +148,8 @@ function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {
   return parts.join(", ");
 }
 
-function submission(found) {
-  return found && [formatDateTime(found.receivedAt), " · SHA-256 ", h("code", {}, found.sha256)];
+function submissionText(submission) {
+  return submission && [formatDateTime(submission.receivedAt), " · SHA-256 ", h("code", {}, submission.sha256)];
 }
 
 function repository({ repoUrl, repoCommit }) {

@@ -1,4 +1,4 @@
-// Scores in the printable report: each reviewer's level, comment and evidence, by criterion.
+// Scores in the printable report: each reviewer's level, comment and evidence by criterion.
 
 import { h } from "../shared/dom.js";
 import { kindName, loadEvent } from "../shared/events.js";
@@ -8,18 +8,18 @@ import { t } from "../shared/texts.js";
 import { formatClock, formatDateTime } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
-const AT_ONCE = 6;
+const CONCURRENT_REQUESTS = 6;
 const MAX_EVENTS = 200;
 
-/** Load the scores' evidence events by id; null for an event that no longer exists. */
+/** Load the events that scores cite as evidence, as a Map by id. The value is null if the event no longer exists. */
 export async function loadEvidence(sessionId, { criteria }, signal) {
   const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].slice(0, MAX_EVENTS);
-  const found = new Map();
-  const next = async () => {
-    for (let id = ids.shift(); id !== undefined; id = ids.shift()) found.set(id, await loadEvent(sessionId, id, { signal }));
+  const events = new Map();
+  const loadRemaining = async () => {
+    for (let id = ids.shift(); id !== undefined; id = ids.shift()) events.set(id, await loadEvent(sessionId, id, { signal }));
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, next));
-  return found;
+  await Promise.all(Array.from({ length: CONCURRENT_REQUESTS }, loadRemaining));
+  return events;
 }
 
 /** Build the section with all criteria and scores. */

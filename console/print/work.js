@@ -1,4 +1,4 @@
-// Metrics with their cohort, phases, tokens, cost and final diff in the printable report.
+// Metrics, cohort, phases, tokens, cost and final diff in the printable report.
 
 import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
@@ -13,14 +13,14 @@ import { untrusted } from "../shared/untrusted.js";
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
 const PLOT_WIDTH = 260; // three in a row, on paper too
-const money = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
+const formatCost = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
 
 /**
- * Build a table in a scrolling region. The first column names the row. Other columns are numbers unless `words` has their
- * index. A long table can break across pages.
+ * Build a table in a scrolling region. The first column is the row header. Other columns are numeric unless their index is
+ * in `textColumns`. A long table can break across pages.
  */
-function table(caption, names, rows, words = [], isLong = false) {
-  const kind = (n) => (n > 0 && !words.includes(n) ? "numeric" : null);
+function table(caption, names, rows, textColumns = [], isLong = false) {
+  const kind = (n) => (n > 0 && !textColumns.includes(n) ? "numeric" : null);
   const head = h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)));
   const body = rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))));
   const element = h("table", { class: isLong ? "print-table long" : "print-table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, head), h("tbody", {}, body));
@@ -33,12 +33,12 @@ export function cohortSection({ session, cohort, results }) {
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
   const rows = METRICS.map(({ name, label, definition, format }) => {
     const summary = cohort?.summary[name];
-    const place = summary && [observationsText(name, summary), rankText(name, cohort, summary)].filter(Boolean).join(", ");
+    const rank = summary && [observationsText(name, summary), rankText(name, cohort, summary)].filter(Boolean).join(", ");
     return [
       [
         h("strong", {}, label),
         h("div", { class: "quiet" }, definition),
-        summary && h("div", { class: "quiet" }, directionText(summary), ".", place && ` ${t("print.place", { place })}`),
+        summary && h("div", { class: "quiet" }, directionText(summary), ".", rank && ` ${t("print.rank", { rank })}`),
         summary && isUnreliable(name, summary) && h("div", { class: "quiet" }, t("metrics.few")),
       ],
       format(summary?.value ?? session.metrics[name]),
@@ -58,10 +58,10 @@ export function cohortSection({ session, cohort, results }) {
 
 /** Plot the session in its cohort. Other candidates are not named, because the report is about one candidate. */
 function plots(session, cohort, results) {
-  const ended = results.filter(({ metrics }) => metrics);
+  const closedResults = results.filter(({ metrics }) => metrics);
   const cards = METRICS.map(({ name, label, format }) => {
     const { median, lowerQuartile, upperQuartile } = cohort.summary[name];
-    const values = ended
+    const values = closedResults
       .filter(({ metrics }) => metrics[name] !== null)
       .map(({ sessionId: id, metrics }) => ({ id, value: metrics[name], label: t(id === session.id ? "print.thisSession" : "print.otherSession") }));
     const description = t("report.metrics.plot", { n: values.length });
@@ -79,21 +79,21 @@ export function workSection({ phases, activeMs, idleMs, workPeriods, models, tot
     numberOrDash(events),
   ]);
   const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
-  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), numberOrDash(tokens.input), numberOrDash(tokens.output), numberOrDash(tokens.cacheRead), numberOrDash(tokens.cacheWrite), money(costUsd)]);
-  const proxyRows = proxyUsage.map((use) => [
-    use.model ? untrusted(use.model) : t("print.noModel"),
-    numberOrDash(use.inputTokens),
-    numberOrDash(use.outputTokens),
-    numberOrDash(use.cacheReadTokens),
-    numberOrDash(use.cacheWriteTokens),
-    money(use.costUsd),
+  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), numberOrDash(tokens.input), numberOrDash(tokens.output), numberOrDash(tokens.cacheRead), numberOrDash(tokens.cacheWrite), formatCost(costUsd)]);
+  const proxyRows = proxyUsage.map((usage) => [
+    usage.model ? untrusted(usage.model) : t("print.noModel"),
+    numberOrDash(usage.inputTokens),
+    numberOrDash(usage.outputTokens),
+    numberOrDash(usage.cacheReadTokens),
+    numberOrDash(usage.cacheWriteTokens),
+    formatCost(usage.costUsd),
   ]);
   const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
   return [
     h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: workPeriods.length })),
     table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows),
     h("h3", {}, t("print.tokens")),
-    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: money(totalCostUsd) }))],
+    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: formatCost(totalCostUsd) }))],
     proxyUsage.length > 0 && [h("p", {}, t("print.proxy")), table(t("print.proxy"), tokenColumns, proxyRows)],
     !models.length && !proxyUsage.length && h("p", {}, t("print.noTokens")),
   ];
@@ -103,22 +103,22 @@ export function workSection({ phases, activeMs, idleMs, workPeriods, models, tot
 export function diffSection({ submission, files, total }) {
   if (submission?.state !== "read") return h("p", {}, t(submission ? "print.noDiff" : "print.noSubmission"));
   if (!files.length) return h("p", {}, t("print.emptyDiff"));
-  let left = MAX_LINES;
-  const printed = files.filter(({ linesAdded, linesRemoved }) => {
+  let remainingLines = MAX_LINES;
+  const printedFiles = files.filter(({ linesAdded, linesRemoved }) => {
     const lines = linesAdded + linesRemoved;
-    if (lines > MAX_FILE_LINES || lines > left) return false;
-    left -= lines;
+    if (lines > MAX_FILE_LINES || lines > remainingLines) return false;
+    remainingLines -= lines;
     return true;
   });
   const rows = files.map((file) => [h("code", {}, untrusted(file.path)), t(`report.diff.${file.status}`), `+${file.linesAdded}`, `−${file.linesRemoved}`]);
   const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
-  const view = diffView(printed, { attributed: isAttributed(submission) });
+  const view = diffView(printedFiles, { attributed: isAttributed(submission) });
   for (const details of view.querySelectorAll("details")) details.open = true;
-  const rest = (total ?? files.length) - printed.length;
+  const omitted = (total ?? files.length) - printedFiles.length;
   return [
     h("p", {}, diffText(submission, total ?? files.length)),
     table(t("print.sections.diff"), columns, rows, [1], true),
-    rest > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: rest, lines: MAX_LINES })),
+    omitted > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: omitted, lines: MAX_LINES })),
     view,
   ];
 }

@@ -1,4 +1,4 @@
-// One criterion: its levels, the reviewer's score with evidence, and other reviewers' scores once they are visible.
+// The form for a criterion: levels, the caller's score with evidence, and other reviewers' scores once visible.
 
 import * as api from "../shared/api.js";
 import { ask, field, onSubmit, showErrors, toast } from "../shared/dialogs.js";
@@ -12,16 +12,17 @@ import { plain } from "../shared/untrusted.js";
 const MAX_EVIDENCE_CHARACTERS = 80;
 
 /**
- * Build a criterion's form: `{key, criterion, replaces, element, addEvidence(event), showEvidence(), showChanged(), isChanged(), draft(), focus()}`.
+ * Build a criterion's form: `{key, criterion, replaces, element, addEvidence(event), showEvidence(), showChanged(),
+ * isChanged(), draft(), focus()}`.
  *
  * state -- the page's state; `selected` is the form that receives evidence
- * refresh -- called with the criterion's key after a change, or without it after another person's change
+ * refresh -- called with the criterion's key after the caller's change, and without a key after another person's change
  */
 export function criterionForm(criterion, { state, refresh }) {
   const path = `/v1/sessions/${state.sessionId}/scores/${encodeURIComponent(criterion.key)}`;
-  const ownId = state.me.person?.id ?? state.me.id;
-  const own = criterion.scores.find(({ reviewer }) => reviewer.id === ownId) ?? null;
-  const saved = { value: own?.value ?? null, comment: own?.comment ?? "", evidence: own?.evidence ?? [] };
+  const callerId = api.callerId(state.me);
+  const currentScore = criterion.scores.find(({ reviewer }) => reviewer.id === callerId) ?? null;
+  const saved = { value: currentScore?.value ?? null, comment: currentScore?.comment ?? "", evidence: currentScore?.evidence ?? [] };
   const draft = { ...saved, evidence: [...saved.evidence], ...state.drafts?.get(criterion.key) };
   const titleId = newId("criterion");
   const evidence = h("ul", { class: "scoring-evidence" });
@@ -30,30 +31,30 @@ export function criterionForm(criterion, { state, refresh }) {
   comment.value = draft.comment;
   comment.addEventListener("input", () => {
     draft.comment = comment.value;
-    changed();
+    onChange();
   });
   const reason = h("input", { name: "reason", maxlength: 2000 });
   reason.value = draft.reason ?? "";
-  reason.addEventListener("input", changed);
-  const reasonField = own && field(t("scoring.reason"), reason, t("scoring.revisionReason"));
+  reason.addEventListener("input", onChange);
+  const reasonField = currentScore && field(t("scoring.reason"), reason, t("scoring.revisionReason"));
   const status = h("span", { class: "quiet", role: "status" });
-  const submit = h("button", { type: "submit", class: "primary" }, t(own ? "scoring.revise" : "scoring.save"));
+  const submit = h("button", { type: "submit", class: "primary" }, t(currentScore ? "scoring.revise" : "scoring.save"));
   const isChanged = () =>
     draft.value !== saved.value || draft.comment.trim() !== saved.comment || draft.evidence.join("\n") !== saved.evidence.join("\n");
   const showState = () => {
-    fill(status, t(isChanged() ? "scoring.unsaved" : own ? "scoring.saved" : "scoring.unscored"));
+    fill(status, t(isChanged() ? "scoring.unsaved" : currentScore ? "scoring.saved" : "scoring.unscored"));
     if (reasonField) {
       reasonField.hidden = !isChanged();
       reason.required = isChanged();
     }
   };
-  function changed() {
+  function onChange() {
     showState();
     state.storeDrafts();
   }
   const others = h("div", { class: "scoring-results" });
   const showEvidence = () => {
-    if (!state.scorecard.othersHidden) fill(others, results(criterion, own, state));
+    if (!state.scorecard.othersHidden) fill(others, results(criterion, currentScore, state));
     fill(evidence, draft.evidence.map((id) => evidenceItem(id, state, state.canWrite && (() => removeEvidence(id)))));
     showState();
   };
@@ -72,15 +73,15 @@ export function criterionForm(criterion, { state, refresh }) {
     if (!isChanged()) return;
     const body = { value: draft.value, comment: draft.comment.trim() || null, evidence: draft.evidence };
     try {
-      await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.scorecard.rubricVersion, replaces: own?.id ?? null });
+      await api.put(path, { ...body, reason: reason.value.trim() || null, rubricVersion: state.scorecard.rubricVersion, replaces: currentScore?.id ?? null });
     } catch (error) {
-      // A different rubric with the same version does not have the criterion.
+      // `not_found`: a different rubric with the same version number does not contain the criterion.
       if (!["rubric_changed", "score_changed", "not_found"].includes(error.code)) throw error;
       await refresh();
       if (error.code === "score_changed") state.views.find(({ key }) => key === criterion.key)?.showChanged();
       return;
     }
-    toast(t("scoring.isSaved", { title: criterion.title }));
+    toast(t("scoring.savedMessage", { title: criterion.title }));
     await refresh(criterion.key);
   };
   const form = h(
@@ -88,13 +89,13 @@ export function criterionForm(criterion, { state, refresh }) {
     { class: "panel scoring-criterion", "aria-labelledby": titleId },
     h("h3", { id: titleId }, criterion.title),
     criterion.description && h("p", { class: "quiet" }, criterion.description),
-    levels(criterion, draft, state.canWrite, changed),
+    levels(criterion, draft, state.canWrite, onChange),
     field(t("scoring.comment"), comment),
     h("p", { class: "quiet" }, t("scoring.evidence")),
     evidence,
     reasonField,
     message,
-    state.canWrite && h("div", { class: "actions" }, submit, own && withdrawButton(path, criterion, refresh), status),
+    state.canWrite && h("div", { class: "actions" }, submit, currentScore && withdrawButton(path, criterion, refresh), status),
     others,
     history(criterion),
   );
@@ -105,7 +106,7 @@ export function criterionForm(criterion, { state, refresh }) {
     isChanged,
     criterion,
     draft: () => ({ ...draft, reason: reason.value, replaces: view.replaces }),
-    replaces: own?.id ?? null,
+    replaces: currentScore?.id ?? null,
     focus: () => (form.querySelector("input:checked") ?? form.querySelector("input"))?.focus(),
     showEvidence,
     showChanged: () => showErrors(form, message, new api.ApiError(409, { error: t("scoring.scoreChanged") })),
@@ -116,7 +117,7 @@ export function criterionForm(criterion, { state, refresh }) {
   };
   form.addEventListener("focusin", () => {
     state.selected = view;
-    for (const each of state.views) each.element.classList.toggle("selected", each === view);
+    for (const other of state.views) other.element.classList.toggle("selected", other === view);
   });
   showEvidence();
   return view;
@@ -144,7 +145,7 @@ function levels(criterion, draft, canWrite, onChange) {
   );
 }
 
-/** Link to an event with its summary, or its id until the recording is loaded. */
+/** Build a link to an event. Its text is the summary, or the id until the recording is loaded. */
 function evidenceItem(id, { sessionId, events }, remove) {
   const event = events.get(id);
   const name = event ? plain(`${formatClock(event.ts)} ${kindName(event.kind)}: ${event.summary.slice(0, MAX_EVIDENCE_CHARACTERS)}`) : id;
@@ -157,23 +158,23 @@ function withdrawButton(path, criterion, refresh) {
     const reason = h("textarea", { name: "reason", rows: 3, maxlength: 2000, required: true });
     const save = () => api.post(`${path}/withdraw`, { reason: reason.value.trim() || null });
     const title = t("scoring.withdrawTitle", { title: criterion.title });
-    const done = await ask({ title, content: field(t("scoring.reason"), reason, t("scoring.withdrawHint")), action: t("scoring.withdraw"), save });
-    if (done) await refresh(criterion.key);
+    const isDone = await ask({ title, content: field(t("scoring.reason"), reason, t("scoring.withdrawHint")), action: t("scoring.withdraw"), save });
+    if (isDone) await refresh(criterion.key);
   };
   return h("button", { type: "button", class: "secondary", onclick: withdraw }, t("scoring.withdraw"));
 }
 
-function results(criterion, own, state) {
+function results(criterion, currentScore, state) {
   if (!criterion.scores.length) return null;
   return [
     h("p", {}, t("scoring.mean", { mean: formatNumber(criterion.mean), spread: criterion.spread, n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
-    h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score), score !== own && evidenceOf(score, state)))),
+    h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score), score !== currentScore && evidenceList(score, state)))),
   ];
 }
 
-function evidenceOf({ evidence, reviewer }, state) {
-  const label = t("scoring.evidenceOf", { name: reviewer.name });
+function evidenceList({ evidence, reviewer }, state) {
+  const label = t("scoring.evidenceLabel", { name: reviewer.name });
   return evidence.length > 0 && h("ul", { class: "scoring-evidence", "aria-label": label }, evidence.map((id) => evidenceItem(id, state)));
 }
 
@@ -183,10 +184,10 @@ function history(criterion) {
 }
 
 function scoreText(score, isHistory = false) {
-  const why = [score.reason, score.withdrawnAt && (score.withdrawalReason ? t("scoring.withdrawnFor", { reason: score.withdrawalReason }) : t("scoring.withdrawn"))];
+  const reasons = [score.reason, score.withdrawnAt && (score.withdrawalReason ? t("scoring.withdrawnFor", { reason: score.withdrawalReason }) : t("scoring.withdrawn"))];
   return [
     h("strong", {}, `${score.value} · ${score.reviewer.name}`),
     score.comment && h("span", {}, `: ${score.comment}`),
-    isHistory && h("span", { class: "quiet" }, ` ${[formatDateTime(score.createdAt), ...why.filter(Boolean)].join(" · ")}`),
+    isHistory && h("span", { class: "quiet" }, ` ${[formatDateTime(score.createdAt), ...reasons.filter(Boolean)].join(" · ")}`),
   ];
 }

@@ -1,4 +1,4 @@
-// Scoring: the rubric beside the recording. Each criterion is saved separately.
+// Scoring: the rubric next to the recording. Each criterion is saved separately.
 
 import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
@@ -9,14 +9,14 @@ import { criterionForm } from "./form.js";
 import { totalText } from "../shared/scores.js";
 import { candidateName } from "../shared/names.js";
 import { erasedNotice } from "../session/report_head.js";
-import { empty, loadedPage } from "../shared/states.js";
+import { emptyState, renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { timelineView } from "../session/timeline.js";
 import { untrustedName } from "../shared/untrusted.js";
 
 export async function show(main, { sessionId }, { me, can, signal, setTitle }) {
   setTitle(t("scoring.title"));
-  await loadedPage(
+  await renderPageAsync(
     main,
     t("scoring.title"),
     () => load(sessionId, signal),
@@ -53,11 +53,11 @@ function page(context) {
     ),
     h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
   );
-  if (!scorecard.rubric) return [head, h("div", { class: "panel" }, empty(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
+  if (!scorecard.rubric) return [head, h("div", { class: "panel" }, emptyState(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
   const draftName = `scores ${sessionId}`;
   const forms = h("div", { class: "scoring-forms" });
   const summary = h("div", { class: "panel", role: "status" });
-  const state = { ...context, selected: null, events: new Map(), drafts: new Map(), lost: null, storeDrafts };
+  const state = { ...context, selected: null, events: new Map(), drafts: new Map(), removedInput: null, storeDrafts };
   const render = () => {
     fill(summary, overview(state));
     const views = state.scorecard.criteria.map((criterion) => criterionForm(criterion, { state, refresh }));
@@ -69,28 +69,28 @@ function page(context) {
   const refresh = async (key) => {
     const before = state.scorecard;
     state.scorecard = await loadScorecard(sessionId, state.signal);
-    const hasChanged = rubricOf(before) !== rubricOf(state.scorecard);
+    const hasChanged = rubricVersionId(before) !== rubricVersionId(state.scorecard);
     // Keep input in other criteria. After a rubric change, also keep scores saved for the old version.
-    const kept = state.views.filter((view) => hasChanged || (view.key !== key && view.isChanged()));
-    keepDrafts(kept.map(unsavedInput), hasChanged);
+    const unsavedViews = state.views.filter((view) => hasChanged || (view.key !== key && view.isChanged()));
+    keepDrafts(unsavedViews.map(unsavedInput), hasChanged);
     render();
     storeDrafts();
     if (hasChanged) summary.querySelector(".notice").focus();
     else state.views.find((view) => view.key === key)?.focus();
   };
   function keepDrafts(drafts, hasChanged) {
-    state.drafts = new Map(drafts.map((each) => [each.criterion.key, fitDraft(each, state.scorecard)]).filter(([, draft]) => draft));
-    if (hasChanged) state.lost = drafts.filter(({ criterion, isChanged }) => isChanged && !state.drafts.has(criterion.key));
+    state.drafts = new Map(drafts.map((input) => [input.criterion.key, fitDraft(input, state.scorecard)]).filter(([, draft]) => draft));
+    if (hasChanged) state.removedInput = drafts.filter(({ criterion, isChanged }) => isChanged && !state.drafts.has(criterion.key));
   }
   function storeDrafts() {
     const drafts = state.views.filter((view) => view.isChanged()).map(unsavedInput);
-    storeDraft(me, draftName, drafts.length ? { rubric: rubricOf(state.scorecard), drafts } : null);
+    storeDraft(me, draftName, drafts.length ? { rubric: rubricVersionId(state.scorecard), drafts } : null);
   }
-  /** Restore input from before the person left the page or signed in again. */
+  /** Restore input from before the user left the page or signed in again. */
   const restoreDrafts = () => {
     const stored = state.canWrite && loadDraft(me, draftName);
     if (!stored) return render();
-    keepDrafts(stored.drafts, stored.rubric !== rubricOf(state.scorecard));
+    keepDrafts(stored.drafts, stored.rubric !== rubricVersionId(state.scorecard));
     render();
     const restored = state.views.filter((view) => state.drafts.has(view.key) && view.isChanged());
     if (restored.length) toast(t("scoring.restored"));
@@ -105,7 +105,7 @@ function page(context) {
     "section",
     { class: "panel scoring-recording", "aria-label": t("scoring.recording") },
     h("h2", {}, t("scoring.recording")),
-    state.canWrite && h("p", { class: "quiet" }, t("scoring.pick")),
+    state.canWrite && h("p", { class: "quiet" }, t("scoring.evidenceHint")),
     timelineView({ sessionId, signal: state.signal, onPick, onLoad }),
   );
   restoreDrafts();
@@ -118,38 +118,38 @@ function page(context) {
 
 const unsavedInput = (view) => ({ criterion: view.criterion, draft: view.draft(), isChanged: view.isChanged() });
 
-const rubricOf = ({ rubricId, rubricVersion }) => `${rubricId} ${rubricVersion}`;
+const rubricVersionId = ({ rubricId, rubricVersion }) => `${rubricId} ${rubricVersion}`;
 
-/** Fit a draft to the current rubric version: drop a changed level; null if the criterion is gone. */
-function fitDraft({ criterion: { key, levels }, draft: typed }, scorecard) {
-  const criterion = scorecard.criteria.find((each) => each.key === key);
+/** Fit a draft to the current rubric version: reset a changed level, and return null if the criterion is gone. */
+function fitDraft({ criterion: { key, levels }, draft }, scorecard) {
+  const criterion = scorecard.criteria.find((current) => current.key === key);
   if (!criterion) return null;
-  const [before, after] = [levels, criterion.levels].map((some) => some.find(({ value }) => value === typed.value));
+  const [before, after] = [levels, criterion.levels].map((list) => list.find(({ value }) => value === draft.value));
   const isSame = before?.label === after?.label && before?.description === after?.description;
-  return { ...typed, value: isSame ? typed.value : null };
+  return { ...draft, value: isSame ? draft.value : null };
 }
 
 /** Build a notice that the rubric has changed, with the input for removed criteria. */
-function rubricChanged(lost) {
-  const comments = lost.map(({ criterion, draft }) => h("li", {}, h("strong", {}, criterion.title), ": ", draft.comment || t("scoring.noComment")));
+function rubricChangedNotice(removedInput) {
+  const comments = removedInput.map(({ criterion, draft }) => h("li", {}, h("strong", {}, criterion.title), ": ", draft.comment || t("scoring.noComment")));
   return h(
     "div",
     { class: "notice warn", tabindex: "-1" },
     h("strong", {}, t("scoring.rubricChangedTitle")),
     h("p", {}, t("scoring.rubricChanged")),
-    comments.length > 0 && [h("p", {}, t("scoring.lost")), h("ul", {}, comments)],
+    comments.length > 0 && [h("p", {}, t("scoring.removedCriteria")), h("ul", {}, comments)],
   );
 }
 
-function overview({ scorecard, me, canWrite, lost }) {
+function overview({ scorecard, me, canWrite, removedInput }) {
   const id = api.callerId(me);
-  const mine = scorecard.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
+  const scoredCount = scorecard.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
-    lost && rubricChanged(lost),
+    removedInput && rubricChangedNotice(removedInput),
     h("h2", {}, scorecard.rubricName, " ", h("span", { class: "quiet" }, t("scoring.version", { n: scorecard.rubricVersion }))),
-    canWrite && h("p", {}, t("scoring.progress", { done: mine, n: scorecard.criteria.length })),
+    canWrite && h("p", {}, t("scoring.progress", { done: scoredCount, n: scorecard.criteria.length })),
     scorecard.othersHidden
-      ? h("p", { class: "quiet" }, t("scoring.alone"))
+      ? h("p", { class: "quiet" }, t("scoring.othersHidden"))
       : scorecard.total !== null && h("p", {}, t("scoring.total", { total: totalText(scorecard) })),
   ];
 }

@@ -1,4 +1,4 @@
-// Two sessions side by side: summary, scores, metrics in the cohort, and final changes.
+// Compare two sessions: summary, scores, metrics with their cohort, and final changes.
 
 import * as api from "../shared/api.js";
 import { field } from "../shared/dialogs.js";
@@ -10,17 +10,17 @@ import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { dotPlot, stripPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
-import { testsOf } from "./report_head.js";
+import { describeTests } from "./report_head.js";
 import { decisionText } from "../scoring/decision.js";
-import { scoreText, spreadOf, spreadText } from "../shared/scores.js";
-import { loadedPage } from "../shared/states.js";
+import { scoreText, largestSpread, spreadText } from "../shared/scores.js";
+import { renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { untrustedName } from "../shared/untrusted.js";
 
 export async function show(main, { firstId, secondId }, { signal, setTitle, go }) {
   setTitle(t("compare.title"));
-  await loadedPage(
+  await renderPageAsync(
     main,
     t("compare.title"),
     () => load([firstId, secondId], signal),
@@ -79,7 +79,7 @@ function section(name, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, t(`compare.${name}`)), content);
 }
 
-/** Build a field that replaces the second session with one from the same assessment. */
+/** Build a field to replace the second session with another one from the assessment. */
 function chooser({ sides: [first, second], results }, go) {
   const others = results.filter(({ sessionId }) => sessionId !== first.session.id);
   const option = (result) => {
@@ -93,24 +93,24 @@ function chooser({ sides: [first, second], results }, go) {
 }
 
 function criteria([first, second]) {
-  const [one, other] = [first.scores, second.scores];
+  const [firstScores, secondScores] = [first.scores, second.scores];
   const hidden = [first, second].filter(({ scores }) => scores.othersHidden).map(({ name }) => h("p", { class: "notice" }, t("compare.hidden", { name })));
-  if (!one.rubric || one.rubricId !== other.rubricId) return h("p", { class: "notice" }, t("compare.otherRubric"));
-  if (one.rubricVersion !== other.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.otherVersion"))];
+  if (!firstScores.rubric || firstScores.rubricId !== secondScores.rubricId) return h("p", { class: "notice" }, t("compare.differentRubrics"));
+  if (firstScores.rubricVersion !== secondScores.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.differentVersions"))];
   if (hidden.length === 2) return hidden;
-  if (![one, other].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
+  if (![firstScores, secondScores].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
   // Criteria have different scales: one plot per scale.
-  const scales = Map.groupBy(one.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
-  const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((each) => each.key === key).mean);
-  const plots = [...scales.values()].map((some) =>
+  const scales = Map.groupBy(firstScores.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
+  const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((criterion) => criterion.key === key).mean);
+  const plots = [...scales.values()].map((group) =>
     dotPlot({
       label: t("compare.criteria"),
       description: t("compare.criteriaPlot"),
       format: formatNumber,
-      min: some[0].lowest,
-      max: some[0].highest,
+      min: group[0].lowest,
+      max: group[0].highest,
       series: [first.name, second.name],
-      rows: some.map(({ key, title }) => ({ label: title, values: [mean(one, key), mean(other, key)] })),
+      rows: group.map(({ key, title }) => ({ label: title, values: [mean(firstScores, key), mean(secondScores, key)] })),
     }),
   );
   return [hidden, plots];
@@ -120,7 +120,7 @@ function metrics({ sides, cohort, results }) {
   const isShared = sides[0].session.assessmentId === sides[1].session.assessmentId;
   const rows = METRICS.map((metric) => metricRow(metric, sides));
   const running = sides.filter(({ session }) => !session.metrics).map(({ name }) => h("p", { class: "notice" }, t("compare.running", { name })));
-  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.otherAssessment")), running, table(sides, rows)];
+  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.differentAssessments")), running, table(sides, rows)];
   const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
   return [
     h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), ...cohortNotes(cohort)].join(" ")),
@@ -137,8 +137,8 @@ function metricRow({ name, label, format }, sides) {
 
 function metricPlot({ name, label, format }, summary, results, sides) {
   const values = results
-    .filter(({ metrics: each }) => each && each[name] !== null)
-    .map((each) => ({ id: each.sessionId, value: each.metrics[name], label: candidateName(each, sides[0].session) }));
+    .filter((result) => result.metrics && result.metrics[name] !== null)
+    .map((result) => ({ id: result.sessionId, value: result.metrics[name], label: candidateName(result, sides[0].session) }));
   const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
   const marked = sides.map(({ session }) => session.id);
   return h(
@@ -151,7 +151,7 @@ function metricPlot({ name, label, format }, summary, results, sides) {
 }
 
 function summaryTable(sides) {
-  const moment = (text) => (text ? formatDateTime(text) : "–");
+  const timeOrDash = (timestamp) => (timestamp ? formatDateTime(timestamp) : "–");
   const rows = [
     [t("compare.decision"), ({ session }) => decisionText(session)],
     [t("compare.score"), ({ scores }) => scoreText(scores)],
@@ -159,10 +159,10 @@ function summaryTable(sides) {
     [t("compare.tests"), ({ session }) => testsText(session)],
     [t("compare.integrity"), ({ integrity }) => integrityText(integrity)],
     [t("compare.status"), ({ session }) => t(`report.statuses.${session.status}`)],
-    [t("compare.started"), ({ session }) => moment(session.redeemedAt)],
-    [t("compare.closed"), ({ session }) => moment(session.closedAt)],
+    [t("compare.started"), ({ session }) => timeOrDash(session.redeemedAt)],
+    [t("compare.closed"), ({ session }) => timeOrDash(session.closedAt)],
   ];
-  return table(sides, rows.map(([label, of]) => [label, ...sides.map(of)]));
+  return table(sides, rows.map(([label, render]) => [label, ...sides.map(render)]));
 }
 
 function integrityText({ findings }) {
@@ -174,7 +174,7 @@ function integrityText({ findings }) {
 function reviewersText(scores) {
   const n = scores.reviewerCount;
   if (!n) return t("compare.none");
-  const spread = scores.othersHidden ? null : spreadOf(scores);
+  const spread = scores.othersHidden ? null : largestSpread(scores);
   const isDisputed = spread !== null && scores.criteria.some(({ disagreement }) => disagreement);
   return [t("board.reviewers", { n }), spread !== null && `, ${spreadText(spread)}`, isDisputed && h("p", { class: "quiet" }, t("scoring.discuss"))];
 }
@@ -189,9 +189,9 @@ function table(sides, rows) {
   );
 }
 
-/** Describe the test result and its source. */
+/** Describe the test result, with its source. */
 function testsText(session) {
-  const [result, detail] = testsOf(session);
+  const [result, detail] = describeTests(session);
   return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
 }
 

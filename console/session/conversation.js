@@ -1,36 +1,36 @@
-// Prompts and responses as a conversation. Actions between them are collapsed.
+// Prompts and responses as a conversation, with the actions between them collapsed.
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
-import { eventLink, isDuplicate, kindName, whyNotCounted } from "../shared/events.js";
-import { empty, failure } from "../shared/states.js";
+import { eventLink, isDuplicate, kindName, notCountedReason } from "../shared/events.js";
+import { emptyState, errorNotice } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatClock } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
 
-const PAGE = 50;
+const PAGE_SIZE = 50;
 const MAX_CALLS = 200;
 const MAX_KINDS = 10;
 const MAX_NAME_CHARACTERS = 60;
-const WHO = {
+const SPEAKERS = {
   prompt: "candidate",
   interrupt: "candidate",
   plan_decision: "candidate",
   decision_event: "candidate",
   ai_response: "agent",
 };
-const KINDS = Object.keys(WHO);
-// Not `in`: a kind can have the name of an inherited property.
-const isMessage = ({ kind }) => Object.hasOwn(WHO, kind);
-const TEXTS = {
+const KINDS = Object.keys(SPEAKERS);
+// Not `in`: an event's kind can be the name of an inherited property.
+const isMessage = ({ kind }) => Object.hasOwn(SPEAKERS, kind);
+const GET_TEXT = {
   prompt: (data) => data.text,
   ai_response: (data) => data.lastAssistantMessage,
   interrupt: () => t("report.conversation.interrupted"),
   plan_decision: (data) => data.responsePreview,
   decision_event: (data) => [data.title, data.rationale].filter((text) => typeof text === "string").join("\n"),
 };
-// Announced calls, which have separate events, and events that are not actions.
-const SILENT = new Set([
+// Announcements of calls, which have their own events, and events that are not actions.
+const OMITTED_KINDS = new Set([
   "tool_intent",
   "subagent_usage",
   "editor_focus",
@@ -42,26 +42,26 @@ const SILENT = new Set([
 export const load = (report) => report.events();
 
 export function render(events, report) {
-  const spoken = events.filter(isShown).filter(isMessage);
-  if (!spoken.length) return empty(t("report.conversation.none"), t("report.conversation.noneWhy"));
+  const hasMessages = events.some((event) => isVisible(event) && isMessage(event));
+  if (!hasMessages) return emptyState(t("report.conversation.none"), t("report.conversation.noneHint"));
   const list = h("ol", { class: "conversation" });
   const foot = h("div", { class: "actions", "aria-live": "polite" });
   const pages = new Pages(events, report);
-  const next = async () => {
-    const isFurther = list.childElementCount > 0;
+  const showNext = async () => {
+    const isFirst = !list.childElementCount;
     fill(foot, h("p", { class: "quiet" }, t("common.loading")));
     try {
       const items = await pages.next();
       list.append(...items);
-      if (isFurther && document.activeElement === document.body) items[0]?.querySelector("a, summary").focus();
+      if (!isFirst && document.activeElement === document.body) items[0]?.querySelector("a, summary").focus();
       if (!pages.hasMore) return fill(foot);
-      fill(foot, h("button", { type: "button", class: "secondary", onclick: next }, t("report.conversation.more")));
+      fill(foot, h("button", { type: "button", class: "secondary", onclick: showNext }, t("report.conversation.more")));
     } catch (error) {
-      if (!report.signal.aborted) fill(foot, failure(error, next));
+      if (!report.signal.aborted) fill(foot, errorNotice(error, showNext));
     }
   };
-  next();
-  const hidden = events.filter((event) => isMessage(event) && !isShown(event)).length;
+  showNext();
+  const hidden = events.filter((event) => isMessage(event) && !isVisible(event)).length;
   return h(
     "section",
     { class: "panel" },
@@ -72,9 +72,9 @@ export function render(events, report) {
   );
 }
 
-const isShown = (event) => !isDuplicate(event);
+const isVisible = (event) => !isDuplicate(event);
 
-/** The messages in pages, each message with its preceding calls. */
+/** Pages of messages, with the calls before each message. */
 class Pages {
   constructor(events, { path, signal, session }) {
     Object.assign(this, { events, path, signal, session, position: 0, after: null, hasMore: true });
@@ -82,11 +82,11 @@ class Pages {
   }
 
   async next() {
-    const query = { kind: KINDS.join(), detail: "full", limit: PAGE, after: this.after };
+    const query = { kind: KINDS.join(), detail: "full", limit: PAGE_SIZE, after: this.after };
     const page = await api.get(`${this.path}/timeline`, { query, signal: this.signal });
     [this.after, this.hasMore] = [page.next, page.next !== null];
     const items = page.events
-      .filter(isShown)
+      .filter(isVisible)
       .flatMap((event) => [this.#callsBefore(event), message(event, this.session.id)]);
     if (!this.hasMore) items.push(this.#calls(this.events.slice(this.position)));
     return items.filter(Boolean);
@@ -94,16 +94,17 @@ class Pages {
 
   #callsBefore({ id }) {
     const end = this.positions.get(id) ?? this.position;
-    const between = this.events.slice(this.position, end);
+    const preceding = this.events.slice(this.position, end);
     this.position = Math.max(this.position, end + 1);
-    return this.#calls(between);
+    return this.#calls(preceding);
   }
 
-  #calls(between) {
-    const calls = between.filter((event) => isShown(event) && !isMessage(event) && !SILENT.has(event.kind));
+  /** Build a collapsed list of the actions in some events; null if there are none. */
+  #calls(events) {
+    const calls = events.filter((event) => isVisible(event) && !isMessage(event) && !OMITTED_KINDS.has(event.kind));
     if (!calls.length) return null;
     const body = h("ul");
-    const render = () =>
+    const fillBody = () =>
       body.firstChild ||
       fill(
         body,
@@ -111,16 +112,16 @@ class Pages {
         calls.length > MAX_CALLS &&
           h("li", { class: "quiet" }, t("report.conversation.moreCalls", { n: calls.length - MAX_CALLS })),
       );
-    return h("li", { class: "calls" }, h("details", { ontoggle: render }, h("summary", {}, summaryOf(calls)), body));
+    return h("li", { class: "calls" }, h("details", { ontoggle: fillBody }, h("summary", {}, callsSummary(calls)), body));
   }
 }
 
 /** `14 actions: 9 × Command, 5 × Change` */
-function summaryOf(calls) {
-  const kinds = [...Map.groupBy(calls, ({ kind }) => kind)].sort(([, one], [, other]) => other.length - one.length);
+function callsSummary(calls) {
+  const kinds = [...Map.groupBy(calls, ({ kind }) => kind)].sort(([, first], [, second]) => second.length - first.length);
   const parts = kinds
     .slice(0, MAX_KINDS)
-    .flatMap(([kind, some], n) => [n > 0 && ", ", `${some.length} × `, kindName(kind)]);
+    .flatMap(([kind, group], n) => [n > 0 && ", ", `${group.length} × `, kindName(kind)]);
   return [t("report.conversation.calls", { n: calls.length }), ": ", parts, kinds.length > MAX_KINDS && ", …"];
 }
 
@@ -137,23 +138,23 @@ function call(event, sessionId) {
 }
 
 function message(event, sessionId) {
-  const who = WHO[event.kind];
+  const speaker = SPEAKERS[event.kind];
   const data = event.envelope?.data ?? {};
-  const text = TEXTS[event.kind](data);
+  const text = GET_TEXT[event.kind](data);
   const hasText = typeof text === "string" && text.trim() !== "";
-  const tool = who === "agent" ? (data.model ?? event.source) : null;
+  const tool = speaker === "agent" ? (data.model ?? event.source) : null;
   const head = h(
     "p",
     { class: "message-head" },
-    h("strong", {}, t(`report.conversation.${who}`)),
+    h("strong", {}, t(`report.conversation.${speaker}`)),
     typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool.slice(0, MAX_NAME_CHARACTERS))),
     event.kind !== "prompt" && event.kind !== "ai_response" && h("span", { class: "mark" }, kindName(event.kind)),
-    whyNotCounted(event) && h("span", { class: "mark" }, whyNotCounted(event)),
+    notCountedReason(event) && h("span", { class: "mark" }, notCountedReason(event)),
     h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
   );
   return h(
     "li",
-    { class: `message from-${who}` },
+    { class: `message from-${speaker}` },
     head,
     hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")),
   );

@@ -1,19 +1,19 @@
-// One session: header, then timeline, changes, costs and metrics.
+// A session's report: the header, and tabs for timeline, changes, costs and metrics.
 
-import { updateUrlQuery } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
 import { header, integrity } from "./report_head.js";
 import * as timeline from "./report_recording.js";
-import { loaded } from "../shared/states.js";
+import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 const TABS = ["timeline", "conversation", "changes", "usage", "decisions", "files", "metrics"];
-const AFTER_ERASURE = ["metrics"];
+const TABS_AFTER_ERASURE = ["metrics"];
 const TAB_MARGIN_PX = 60;
 const MODULES = {
-  // The first module is loaded with this one.
+  // Loaded with this module, because it is the first tab.
   timeline: () => timeline,
   conversation: () => import("./conversation.js"),
   changes: () => import("./report_changes.js"),
@@ -27,50 +27,50 @@ export async function show(main, { sessionId }, context) {
   const { signal, setTitle } = context;
   setTitle(t("report.title"));
   fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
-  const sources = sourcesOf(sessionId, signal);
+  const sources = createSources(sessionId, signal);
   const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
-  sources.events().catch(() => {}); // The part that shows the events handles the failure.
-  await loaded(main.lastElementChild, read, (session) => page(session, sources, context));
+  sources.events().catch(() => {}); // Handled by the tab that shows the events.
+  await renderAsync(main.lastElementChild, read, (session) => page(session, sources, context));
 }
 
-/** Data that several parts share. Slow requests wait for the events. */
-function sourcesOf(sessionId, signal) {
+/** Create loaders for data that several tabs share. Slow requests wait for the events. */
+function createSources(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}`;
   const events = once(() => loadEvents(sessionId, { signal }));
-  const later = (name) =>
+  const afterEvents = (name) =>
     once(() =>
       events()
         .catch(() => {})
         .then(() => api.get(`${path}/${name}`, { signal })),
     );
-  return { path, events, analytics: later("analytics"), integrity: later("integrity") };
+  return { path, events, analytics: afterEvents("analytics"), integrity: afterEvents("integrity") };
 }
 
 function page(session, sources, { signal, query, setTitle, can }) {
   const report = { session, signal, ...sources, eventId: query.get("event") };
   const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
-  loaded(findings, report.integrity, (found) => integrity(found, report), t("report.integrity.checking"));
+  renderAsync(findings, report.integrity, (response) => integrity(response, report), t("report.integrity.checking"));
   const view = h(
     "div",
     { onclick: (event) => followEvent(event, report, tabs) },
     header(report, findings, { setTitle, can }),
     tabs.element,
   );
-  // The header has the page's heading: remove the loading heading.
+  // The report's header contains the heading, so remove the loading heading.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => tabs.start());
   return view;
 }
 
-/** Open a link to one of this session's events without reloading the page. */
+/** Open links to this session's events without reloading the page. */
 function followEvent(click, report, tabs) {
   const start = eventLink(report.session.id, "");
-  const address = click.target.closest?.("a")?.getAttribute("href") ?? "";
-  if (!address.startsWith(start) || click.ctrlKey || click.metaKey || click.shiftKey) return;
+  const href = click.target.closest?.("a")?.getAttribute("href") ?? "";
+  if (!href.startsWith(start) || click.ctrlKey || click.metaKey || click.shiftKey) return;
   click.preventDefault();
-  report.eventId = decodeURIComponent(address.slice(start.length));
-  history.pushState(null, "", address);
+  report.eventId = decodeURIComponent(href.slice(start.length));
+  history.pushState(null, "", href);
   tabs.open("timeline");
   report.selectEvent?.(report.eventId);
 }
@@ -89,7 +89,7 @@ function once(load) {
 
 /** Build the tabs and their panels. A panel is loaded when it is first opened. */
 function tabBar(report, first) {
-  const names = report.session.erasedAt ? AFTER_ERASURE : TABS;
+  const names = report.session.erasedAt ? TABS_AFTER_ERASURE : TABS;
   const start = names.includes(first) && !report.eventId ? first : names[0];
   const prefix = newId("tab");
   const buttons = new Map(names.map((name) => [name, tabButton(name, prefix, () => open(name))]));
@@ -98,12 +98,12 @@ function tabBar(report, first) {
 
   function open(name) {
     current = name;
-    for (const [each, button] of buttons) {
-      button.setAttribute("aria-selected", String(each === name));
-      button.tabIndex = each === name ? 0 : -1;
-      panels.get(each).hidden = each !== name;
+    for (const [tab, button] of buttons) {
+      button.setAttribute("aria-selected", String(tab === name));
+      button.tabIndex = tab === name ? 0 : -1;
+      panels.get(tab).hidden = tab !== name;
     }
-    rememberAddress(report, name);
+    storeTabInUrl(report, name);
     list.scrollLeft = buttons.get(name).offsetLeft - TAB_MARGIN_PX;
     const panel = panels.get(name);
     if (!panel.firstChild) fillPanel(panel, name, report);
@@ -147,7 +147,7 @@ function tabPanel(name, prefix) {
 async function fillPanel(panel, name, report) {
   const container = h("div");
   fill(panel, container);
-  await loaded(
+  await renderAsync(
     container,
     async () => {
       const section = await MODULES[name]();
@@ -157,8 +157,8 @@ async function fillPanel(panel, name, report) {
   );
 }
 
-/** Keep tab and event in the address, so the page can be shared and reloaded. */
-function rememberAddress(report, tab) {
+/** Store the tab and the event in the URL, so the page can be shared and reloaded. */
+function storeTabInUrl(report, tab) {
   const query = tab === TABS[0] ? { event: report.eventId } : { tab };
   updateUrlQuery(`/sessions/${report.session.id}`, query);
 }

@@ -1,10 +1,10 @@
-// The submission's final diff.
+// The submission's final diff: a tab of the report.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { formatShare } from "../shared/numbers.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { untrusted } from "../shared/untrusted.js";
 
@@ -18,7 +18,7 @@ export async function load({ path, signal }) {
   return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
-/** True if the diff has an author for each line. Without a verified base, earlier lines would look like the candidate's. */
+/** True if each line's author is known. Without a verified base, earlier lines would be attributed to the candidate. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
 export function render({ submission, files, clientDiff }, { session }) {
@@ -28,7 +28,7 @@ export function render({ submission, files, clientDiff }, { session }) {
       section(
         files.length
           ? diffView(files, { attributed: isAttributed(submission) })
-          : empty(t("report.diff.none"), t("report.diff.noneWhy")),
+          : emptyState(t("report.diff.none"), t("report.diff.noneHint")),
       ),
     ];
   const state =
@@ -42,9 +42,9 @@ export function render({ submission, files, clientDiff }, { session }) {
   if (!clientDiff)
     return [
       state,
-      empty(
+      emptyState(
         t("report.diff.noSubmission"),
-        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionWhy"),
+        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionHint"),
       ),
     ];
   return [
@@ -68,7 +68,7 @@ function summary(submission, files) {
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
     isAttributed(submission) &&
       countedLines > 0 &&
-      t("report.diff.notRecordedOf", {
+      t("report.diff.notRecordedShare", {
         n: manualLines,
         all: countedLines,
         share: formatShare(manualLines, countedLines),

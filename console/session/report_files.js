@@ -1,9 +1,9 @@
-// Submissions: states, files and downloads.
+// Submissions with their states, files and downloads: a tab of the report.
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
-import { h, outsideLink } from "../shared/dom.js";
-import { empty, explain } from "../shared/states.js";
+import { h, externalLink } from "../shared/dom.js";
+import { emptyState, describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { plain, untrusted } from "../shared/untrusted.js";
@@ -21,23 +21,23 @@ export async function load({ session, path, signal }) {
 
 export function render({ submission, bundles, verified, listing }, report) {
   if (!submission && !bundles.length) {
-    return empty(
+    return emptyState(
       t("report.files.none"),
-      t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneWhy"),
+      t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneHint"),
     );
   }
   return [
     submission &&
       panel(
         t("report.files.submission"),
-        submissionFacts(submission),
+        submissionDetails(submission),
         download(`${report.path}/submission`, t("report.files.downloadSubmission")),
         h("p", { class: "quiet" }, t("report.files.sandbox")),
       ),
     bundles.length > 0 &&
       panel(
         t("report.files.bundle"),
-        bundleFacts(verified, bundles),
+        bundleDetails(verified, bundles),
         verified && download(`${report.path}/bundle`, t("report.files.downloadBundle")),
       ),
     listing && panel(t("report.files.list"), fileList(listing)),
@@ -58,7 +58,7 @@ function pairs(rows) {
   );
 }
 
-function submissionFacts({ receivedAt, format, size, sha256, state }) {
+function submissionDetails({ receivedAt, format, size, sha256, state }) {
   return pairs([
     ["received", formatDateTime(receivedAt)],
     ["format", t(`report.files.${format}`)],
@@ -68,7 +68,7 @@ function submissionFacts({ receivedAt, format, size, sha256, state }) {
   ]);
 }
 
-function bundleFacts(verified, bundles) {
+function bundleDetails(verified, bundles) {
   const latest = verified ?? bundles.at(-1);
   return [
     !verified &&
@@ -76,13 +76,13 @@ function bundleFacts(verified, bundles) {
         "div",
         { class: "notice warn" },
         h("strong", {}, t("report.files.noneVerified")),
-        h("p", {}, t("report.files.noneVerifiedWhy")),
+        h("p", {}, t("report.files.noneVerifiedHint")),
       ),
     pairs([
       ["submitted", formatDateTime(latest.receivedAt)],
       ["state", t(`report.submissionStates.${latest.state}`)],
       ["size", formatBytes(latest.size ?? latest.claimedSize)],
-      ["repository", latest.repoUrl && outsideLink(latest.repoUrl, plain(latest.repoUrl))],
+      ["repository", latest.repoUrl && externalLink(latest.repoUrl, plain(latest.repoUrl))],
       ["base", latest.baseSha && h("code", {}, untrusted(latest.baseSha))],
       ["sha256", h("code", {}, untrusted(latest.sha256 ?? latest.claimedSha256))],
       ["snapshots", bundles.length > 1 && t("report.files.snapshotCount", { n: bundles.length })],
@@ -96,11 +96,11 @@ function download(path, text) {
 }
 
 function fileList({ error, files, problem }) {
-  if (error) return h("p", {}, explain(error).join(". "));
-  const unsafe = files.filter((file) => file.unsafe).length;
+  if (error) return h("p", {}, describeError(error).join(". "));
+  const unsafeCount = files.filter((file) => file.unsafe).length;
   const rows = files
     .slice(0, MAX_FILES)
-    .map(({ name, type, size, unsafe: why }) =>
+    .map(({ name, type, size, unsafe: reason }) =>
       h(
         "tr",
         {},
@@ -108,7 +108,7 @@ function fileList({ error, files, problem }) {
           "th",
           { scope: "row" },
           h("code", {}, untrusted(name)),
-          why && h("div", { class: "unsafe" }, t("report.files.unsafe"), " ", untrusted(why)),
+          reason && h("div", { class: "unsafe" }, t("report.files.unsafe"), " ", untrusted(reason)),
         ),
         h("td", {}, type),
         h("td", { class: "numeric" }, formatBytes(size)),
@@ -118,12 +118,12 @@ function fileList({ error, files, problem }) {
     h("th", { scope: "col", class: name === "size" ? "numeric" : null }, t(`report.files.${name}`)),
   );
   return [
-    unsafe > 0 &&
+    unsafeCount > 0 &&
       h(
         "div",
         { class: "notice warn" },
-        h("strong", {}, t("report.files.unsafeTitle", { n: unsafe })),
-        h("p", {}, t("report.files.unsafeWhy")),
+        h("strong", {}, t("report.files.unsafeTitle", { n: unsafeCount })),
+        h("p", {}, t("report.files.unsafeHint")),
       ),
     problem && h("div", { class: "notice warn" }, untrusted(problem)),
     h(

@@ -63,14 +63,14 @@ export function header(report, findings, { setTitle, can }) {
 
 function notices(session) {
   if (session.erasedAt) return erasedNotice(session);
-  const asked =
+  const erasureNotice =
     session.erasureRequestedAt &&
     notice(
       "warn",
-      t("report.erasureAskedTitle"),
-      t("report.erasureAsked", { when: formatDateTime(session.erasureRequestedAt) }),
+      t("report.erasureRequestedTitle"),
+      t("report.erasureRequested", { when: formatDateTime(session.erasureRequestedAt) }),
     );
-  if (session.status !== "active") return asked;
+  if (session.status !== "active") return erasureNotice;
   const refresh = h(
     "button",
     { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) },
@@ -81,7 +81,7 @@ function notices(session) {
     end: session.closesAt && formatDateTime(session.closesAt),
   });
   return [
-    asked,
+    erasureNotice,
     h(
       "div",
       { class: "notice running" },
@@ -91,7 +91,7 @@ function notices(session) {
   ];
 }
 
-/** Build the notice that the candidate's data was erased. */
+/** Build a notice that the candidate's data was erased. */
 export function erasedNotice({ erasedAt }) {
   return notice("warn", t("report.erasedTitle", { when: formatDateTime(erasedAt) }), t("report.erased"));
 }
@@ -104,7 +104,7 @@ function notice(kind, title, text, ...more) {
 function numbers(session, score) {
   const { metrics } = session;
   const end = session.completedAt ?? session.closedAt;
-  const others = [
+  const uncounted = [
     session.duplicateEventCount > 0 && t("report.duplicates", { n: session.duplicateEventCount }),
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
@@ -112,8 +112,8 @@ function numbers(session, score) {
     [t("report.started"), formatDateTime(session.redeemedAt), zoneName(session.redeemedAt)],
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
-    [t("report.eventCount"), formatNumber(session.eventCount), others.join(", ")],
-    [t("report.tests"), ...testsOf(session)],
+    [t("report.eventCount"), formatNumber(session.eventCount), uncounted.join(", ")],
+    [t("report.tests"), ...describeTests(session)],
     [t("report.teamScore"), score, null],
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
@@ -145,12 +145,12 @@ function loadScore({ path, signal }) {
 
 function duration({ status, metrics }) {
   if (status === "active") return [t("report.notYet"), null];
-  const known = metrics?.durationMs ?? null;
-  return [known === null ? t("report.unknown") : formatDuration(known / 1000), t("report.durationHint")];
+  const durationMs = metrics?.durationMs ?? null;
+  return [durationMs === null ? t("report.unknown") : formatDuration(durationMs / 1000), t("report.durationHint")];
 }
 
-/** Describe the test result; the detail can be null. */
-export function testsOf({ testResult, metrics }) {
+/** Return the test result, and a detail or null. */
+export function describeTests({ testResult, metrics }) {
   if (testResult) {
     const { passed, failed } = testResult;
     // As in the `testsPassed` metric: at least one test must have passed.
@@ -163,7 +163,7 @@ export function testsOf({ testResult, metrics }) {
   ];
 }
 
-/** Load links to the previous and next candidates in order of start. */
+/** Load links to the previous and next candidates, ordered by start time. */
 async function loadSiblings(nav, { session, signal }) {
   const query = { assessmentId: session.assessmentId };
   const all = await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => []);
@@ -188,7 +188,7 @@ async function loadSiblings(nav, { session, signal }) {
 /** Build the integrity section. An altered recording is an alert. */
 export function integrity({ findings, counts, seal, finalSeal }, { session }) {
   const others = byCode(findings).filter(({ code }) => code !== "erased");
-  const verdict = verdictOf(others, counts, session);
+  const verdict = getVerdict(others, counts, session);
   const isSound = seal.isWhole && verdict === "none";
   const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
     .filter(Boolean)
@@ -210,8 +210,8 @@ export function integrity({ findings, counts, seal, finalSeal }, { session }) {
   );
 }
 
-/** Return `broken`, `unverified`, `findings`, `none`, or `empty` if there are no events. */
-function verdictOf(findings, counts, session) {
+/** Return `broken`, `unverified`, `findings`, `none`, or `emptyState` if there are no events. */
+function getVerdict(findings, counts, session) {
   if (isChanged(findings.map(({ code }) => code))) return "broken";
   if (findings.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
   if (findings.length) return "findings";
@@ -226,15 +226,15 @@ function sealed({ events, sealed: count }, isSound) {
 
 /** Group findings by code. */
 function byCode(findings) {
-  return [...Map.groupBy(findings, ({ code }) => code).values()].map((some) => ({
-    ...some[0],
-    eventIds: some.flatMap(({ eventIds }) => eventIds),
-    count: some.reduce((sum, { count }) => sum + count, 0),
+  return [...Map.groupBy(findings, ({ code }) => code).values()].map((group) => ({
+    ...group[0],
+    eventIds: group.flatMap(({ eventIds }) => eventIds),
+    count: group.reduce((sum, { count }) => sum + count, 0),
   }));
 }
 
 function sorted(findings) {
-  return findings.toSorted((one, other) => isChanged([other.code]) - isChanged([one.code]));
+  return findings.toSorted((first, second) => isChanged([second.code]) - isChanged([first.code]));
 }
 
 function findingView({ code, explanation, eventIds, count }, session) {
@@ -244,13 +244,13 @@ function findingView({ code, explanation, eventIds, count }, session) {
       n > 0 && ", ",
       h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
     ]);
-  const rest = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
+  const remaining = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
     h("strong", {}, findingText(code)),
     count > 1 && ` (${t("report.integrity.count", { n: count })})`,
     ": ",
     explanation,
-    links.length > 0 && [" ", links, rest > 0 && ` ${t("report.integrity.more", { n: rest })}`],
+    links.length > 0 && [" ", links, remaining > 0 && ` ${t("report.integrity.more", { n: remaining })}`],
   ];
 }
 

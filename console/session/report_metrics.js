@@ -1,11 +1,11 @@
-// The session's metrics beside its cohort's.
+// The session's metrics, compared with its cohort: a tab of the report.
 
 import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { stripPlot } from "../shared/plots.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 export async function load({ session, path, signal }) {
@@ -17,7 +17,7 @@ export async function load({ session, path, signal }) {
 }
 
 export function render({ cohort, results }, { session }) {
-  if (!session.metrics && !cohort) return empty(t("report.metrics.none"), t("report.metrics.noneWhy"));
+  if (!session.metrics && !cohort) return emptyState(t("report.metrics.none"), t("report.metrics.noneHint"));
   const notes = [!session.metrics && t("report.metrics.open"), ...(cohort ? cohortNotes(cohort) : [])].filter(Boolean);
   return [
     h(
@@ -39,7 +39,7 @@ export function render({ cohort, results }, { session }) {
         ),
     ),
     session.metrics &&
-      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), others(session.metrics)),
+      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), otherMetrics(session.metrics)),
   ];
 }
 
@@ -80,7 +80,7 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
   );
 }
 
-function others(metrics) {
+function otherMetrics(metrics) {
   const rows = OTHER_METRICS.map(({ name, label, definition, format }) =>
     h("div", {}, h("dt", {}, label), h("dd", {}, metrics[name] === null ? t("report.unknown") : format(metrics[name]), h("span", { class: "quiet" }, definition))),
   );

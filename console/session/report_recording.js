@@ -1,13 +1,13 @@
-// The timeline: swimlanes, the event list, and one event in full.
+// The timeline tab of the report: swimlanes, the event list, and the selected event's details.
 
-import { updateUrlQuery } from "../shared/address.js";
+import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
 import { toast } from "../shared/dialogs.js";
 import { linesTable, parseDiff } from "../shared/diff.js";
 import { fill, h } from "../shared/dom.js";
-import { channelName, eventLink, kindName, loadEvent, whyNotCounted } from "../shared/events.js";
-import { empty, loaded } from "../shared/states.js";
+import { channelName, eventLink, kindName, loadEvent, notCountedReason } from "../shared/events.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { swimlanes } from "./swimlanes.js";
 import { has, t } from "../shared/texts.js";
 import { formatDateTime, formatClock } from "../shared/time.js";
@@ -15,16 +15,16 @@ import { eventList } from "./timeline.js";
 import { longText, plain, untrusted } from "../shared/untrusted.js";
 
 const MAX_JSON_CHARACTERS = 20_000;
-const CONTENTS = ["text", "lastAssistantMessage", "rationale", "command", "stdout", "stderr", "diff", "content"];
-const PROSE = new Set(["text", "lastAssistantMessage", "rationale"]);
+const TEXT_FIELDS = ["text", "lastAssistantMessage", "rationale", "command", "stdout", "stderr", "diff", "content"];
+const PROSE_FIELDS = new Set(["text", "lastAssistantMessage", "rationale"]);
 
 export const load = (report) => report.events();
 
 export function render(events, report) {
   if (!events.length)
-    return empty(
+    return emptyState(
       t("report.noEvents"),
-      t(report.session.status === "active" ? "report.noEventsYet" : "report.noEventsWhy"),
+      t(report.session.status === "active" ? "report.noEventsYet" : "report.noEventsHint"),
     );
   const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
   const pick = (event, { scroll = false } = {}) => {
@@ -40,16 +40,16 @@ export function render(events, report) {
   const problem = h("div");
   report
     .analytics()
-    .then(lanes.explain)
+    .then(lanes.addAnalytics)
     .catch((error) => {
       if (report.signal.aborted) return;
       if (!(error instanceof api.ApiError)) console.error(error);
       fill(problem, h("p", { class: "quiet" }, t("report.lanes.noAnalysis")));
     });
   report.selectEvent = (id) => {
-    const event = events.find((each) => each.id === id);
+    const event = events.find((other) => other.id === id);
     if (event) pick(event, { scroll: true });
-    else fill(detail, missing(id));
+    else fill(detail, missingNotice(id));
   };
   fill(detail, h("p", { class: "quiet" }, t("report.detail.none")));
   if (report.eventId) requestAnimationFrame(() => report.selectEvent(report.eventId));
@@ -65,13 +65,13 @@ export function render(events, report) {
 }
 
 function showEvent(detail, event, report) {
-  const read = () => loadEvent(report.session.id, event.id, report);
-  loaded(detail, read, (found) => (found ? eventView(found, report) : missing(event.id)));
+  const loadDetails = () => loadEvent(report.session.id, event.id, report);
+  renderAsync(detail, loadDetails, (details) => (details ? eventView(details, report) : missingNotice(event.id)));
 }
 
-const missing = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
+const missingNotice = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
 
-/** Build an event's details and its JSON as sent. */
+/** Build an event's details, with the original JSON. */
 function eventView(event, report) {
   const json = JSON.stringify(event.envelope, null, 2);
   const pre = h(
@@ -94,11 +94,11 @@ function eventView(event, report) {
       `${formatDateTime(event.ts).replace(/, .*/, "")}, ${formatClock(event.ts, { seconds: true })}`,
     ],
     [t("report.detail.received"), formatDateTime(event.receivedAt)],
-    [t("report.detail.actor"), event.actor && named("actors", event.actor)],
+    [t("report.detail.actor"), event.actor && displayName("actors", event.actor)],
     [t("report.detail.source"), event.source && untrusted(event.source)],
     [t("report.detail.channel"), channelName(event.channel)],
-    [t("report.detail.attribution"), event.attribution && named("attributions", event.attribution)],
-    [t("report.detail.counts"), whyNotCounted(event) ?? t("report.detail.doesCount")],
+    [t("report.detail.attribution"), event.attribution && displayName("attributions", event.attribution)],
+    [t("report.detail.counts"), notCountedReason(event) ?? t("report.detail.counted")],
     [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes })],
   ];
   return [
@@ -116,10 +116,10 @@ function eventView(event, report) {
   ];
 }
 
-/** Build the fields that are easier to read as text than as JSON. */
+/** Render the fields that are easier to read as text than as JSON. */
 function contents(data) {
-  const shown = CONTENTS.filter((name) => typeof data[name] === "string" && data[name].trim());
-  return shown.map((name) => [h("h4", {}, t(`report.detail.contents.${name}`)), content(name, data[name])]);
+  const names = TEXT_FIELDS.filter((name) => typeof data[name] === "string" && data[name].trim());
+  return names.map((name) => [h("h4", {}, t(`report.detail.contents.${name}`)), content(name, data[name])]);
 }
 
 function content(name, text) {
@@ -132,15 +132,15 @@ function content(name, text) {
         linesTable(lines),
       );
   }
-  return h("div", { class: PROSE.has(name) ? "event-text" : "event-text code" }, longText(text));
+  return h("div", { class: PROSE_FIELDS.has(name) ? "event-text" : "event-text code" }, longText(text));
 }
 
 function copyLink(event, report) {
-  const address = new URL(eventLink(report.session.id, event.id), location.href).href;
-  const copy = async () => toast((await copyText(address)) ? t("report.detail.copied") : address);
+  const url = new URL(eventLink(report.session.id, event.id), location.href).href;
+  const copy = async () => toast((await copyText(url)) ? t("report.detail.copied") : url);
   return h("button", { type: "button", class: "link", onclick: copy }, t("report.detail.copy"));
 }
 
-function named(group, name) {
+function displayName(group, name) {
   return has(`report.${group}.${name}`) ? t(`report.${group}.${name}`) : untrusted(name);
 }

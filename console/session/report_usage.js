@@ -1,22 +1,22 @@
-// Time by phase, tokens and cost, tools, and error episodes.
+// Time by phase, tokens and cost, tools, and error episodes: a tab of the report.
 
 import { h } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
 import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
-import { empty } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatClock, formatDuration } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const MAX_TOOLS = 20;
 const MAX_EPISODES = 200;
-const money = (value) => (value === null ? t("report.usage.noPrice") : formatDollars(value));
+const formatCost = (value) => (value === null ? t("report.usage.noPrice") : formatDollars(value));
 
 export const load = (report) => report.analytics();
 
 export function render(analytics, { session }) {
   if (!analytics.phases.some(({ events }) => events) && !analytics.models.length && !analytics.proxyUsage.length) {
-    return empty(t("report.usage.none"), t("report.noEventsWhy"));
+    return emptyState(t("report.usage.none"), t("report.noEventsHint"));
   }
   return h(
     "div",
@@ -32,7 +32,7 @@ function panel(title, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...content);
 }
 
-/** Build a table in a scrolling region. `numeric` has the indexes of numeric columns. */
+/** Build a table in a scrolling region. `numeric` lists the indexes of numeric columns. */
 function table(caption, names, rows, numeric = []) {
   const cell = (value, n) =>
     h(n ? "td" : "th", { class: numeric.includes(n) ? "numeric" : null, scope: n ? null : "row" }, value);
@@ -78,9 +78,9 @@ function phases({ phases: all, activeMs, idleMs, workPeriods }) {
 }
 
 function phaseBar({ name, share }) {
-  const part = h("span", { class: `phase-${name}` });
-  part.style.flexGrow = share;
-  return part;
+  const segment = h("span", { class: `phase-${name}` });
+  segment.style.flexGrow = share;
+  return segment;
 }
 
 function models({ models: reported, proxyUsage, totalCostUsd }) {
@@ -95,10 +95,10 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
     numberOrDash(tokens.output),
     numberOrDash(tokens.cacheRead),
     numberOrDash(tokens.cacheWrite),
-    money(costUsd),
+    formatCost(costUsd),
   ]);
   if (rows.length)
-    rows.push([h("strong", {}, t("report.usage.total")), "", "", "", "", "", h("strong", {}, money(totalCostUsd))]);
+    rows.push([h("strong", {}, t("report.usage.total")), "", "", "", "", "", h("strong", {}, formatCost(totalCostUsd))]);
   const proxied = proxyUsage.map(
     ({ model, calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd }) => [
       untrusted(model ?? t("report.unknown")),
@@ -107,7 +107,7 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
       numberOrDash(outputTokens),
       numberOrDash(cacheReadTokens),
       numberOrDash(cacheWriteTokens),
-      money(costUsd),
+      formatCost(costUsd),
     ],
   );
   const none = !rows.length && !proxied.length && h("p", { class: "quiet" }, t("report.usage.noModels"));
@@ -125,9 +125,9 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
 function tools({ tools: all }) {
   if (!all.length) return h("p", { class: "quiet" }, t("report.usage.noTools"));
   const names = [t("report.usage.columns.tool"), t("report.usage.columns.calls")];
-  const rest = all.slice(MAX_TOOLS).reduce((sum, { calls }) => sum + calls, 0);
+  const otherCalls = all.slice(MAX_TOOLS).reduce((sum, { calls }) => sum + calls, 0);
   const rows = all.slice(0, MAX_TOOLS).map(({ name, calls }) => [untrusted(name), numberOrDash(calls)]);
-  if (rest) rows.push([t("report.usage.otherTools"), numberOrDash(rest)]);
+  if (otherCalls) rows.push([t("report.usage.otherTools"), numberOrDash(otherCalls)]);
   return table(t("report.usage.tools"), names, rows, [1]);
 }
 
@@ -138,8 +138,8 @@ function episodes({ errorEpisodes }, sessionId) {
     " ",
     h("code", {}, untrusted(command)),
   ];
-  const names = ["failed", "outcome", "failures", "between", "took"].map((name) => t(`report.usage.columns.${name}`));
-  const rest = errorEpisodes.length - MAX_EPISODES;
+  const names = ["failed", "outcome", "failures", "work", "duration"].map((name) => t(`report.usage.columns.${name}`));
+  const remaining = errorEpisodes.length - MAX_EPISODES;
   const rows = errorEpisodes.slice(0, MAX_EPISODES).map(({ ending, failureCount, firstFailure, endedBy, durationMs, changes, prompts }) => [
     [link(firstFailure), firstFailure.output && h("div", { class: "quiet" }, untrusted(firstFailure.output))],
     [t(`report.endings.${ending}`), endedBy && [h("br"), link(endedBy)]],
@@ -149,6 +149,6 @@ function episodes({ errorEpisodes }, sessionId) {
   ]);
   return [
     table(t("report.usage.episodes"), names, rows, [2]),
-    rest > 0 && h("p", { class: "quiet" }, t("report.usage.moreEpisodes", { n: rest })),
+    remaining > 0 && h("p", { class: "quiet" }, t("report.usage.moreEpisodes", { n: remaining })),
   ];
 }

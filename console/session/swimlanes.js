@@ -1,11 +1,11 @@
-// The timeline's chart, with lanes for prompts, changes, commands and tests. Few SVG paths draw any number of events.
+// The timeline's chart, with lanes for prompts, changes, commands and tests. Events share SVG paths, to stay fast.
 
-import { kindName, laneOf } from "../shared/events.js";
+import { kindName, getLane } from "../shared/events.js";
 import { fill, h, newId, svg } from "../shared/dom.js";
 import { formatNumber } from "../shared/numbers.js";
 import { t } from "../shared/texts.js";
 import { clockFormat, formatDuration } from "../shared/time.js";
-import { compress } from "../shared/time_axis.js";
+import { buildTimeAxis } from "../shared/time_axis.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const LANES = ["prompts", "agent", "candidate", "unknown", "commands", "tests"];
@@ -14,25 +14,25 @@ const LANE_PX = 26;
 const AXIS_PX = 22;
 const MARK_PX = 14;
 const MAX_ZOOM = 64;
-const REACH_PX = 14;
+const CLICK_RADIUS_PX = 14;
 const LABEL_PX = 62;
-const CHARACTER_PX = 6.5;
+const CHARACTER_WIDTH_PX = 6.5;
 const GAP_PX = 12;
-const TICK_PX = 110;
+const TICK_SPACING_PX = 110;
 const PAUSE_LABEL_PX = 116;
-const MIN_NAMED_PX = 64;
+const MIN_PHASE_NAME_PX = 64;
 
-/** Build the chart: `element`, and `select(id)`, which marks an event. `explain(analytics)` can add the analytics later. */
+/** Build the chart: `{element, select(id), addAnalytics(analytics)}`. `select` marks an event. */
 export function swimlanes({ events, onPick }) {
   const chart = new Chart(events, onPick);
-  return { element: chart.element, select: (id) => chart.select(id), explain: (analytics) => chart.explain(analytics) };
+  return { element: chart.element, select: (id) => chart.select(id), addAnalytics: (analytics) => chart.addAnalytics(analytics) };
 }
 
 class Chart {
   constructor(events, onPick) {
     this.events = events;
     this.onPick = onPick;
-    this.axis = compress(events);
+    this.axis = buildTimeAxis(events);
     this.clock = clockFormat(events[0].ts, events.at(-1).ts);
     for (const event of events) event.at = this.axis.at(event.time);
     this.zoom = 1;
@@ -43,32 +43,32 @@ class Chart {
     this.names = h("div", { class: "lane-names", "aria-hidden": "true" });
     this.status = h("p", { class: "lane-status", "aria-live": "polite" });
     this.element = this.#frame();
-    this.#sort();
-    this.scroll.addEventListener("keydown", (event) => this.#press(event));
-    this.scroll.addEventListener("pointermove", (event) => this.#hover(event));
-    this.scroll.addEventListener("pointerleave", () => this.#say(this.cursor));
-    this.scroll.addEventListener("click", (event) => this.#click(event));
+    this.#groupByLane();
+    this.scroll.addEventListener("keydown", (event) => this.#onKeydown(event));
+    this.scroll.addEventListener("pointermove", (event) => this.#onHover(event));
+    this.scroll.addEventListener("pointerleave", () => this.#showStatus(this.cursor));
+    this.scroll.addEventListener("click", (event) => this.#onClick(event));
     new ResizeObserver(() => this.#resize()).observe(this.scroll);
   }
 
   /** Add phases, verifications and error episodes in slices, so the page stays responsive. */
-  async explain({ phaseSpans, verifications, errorEpisodes }) {
+  async addAnalytics({ phaseSpans, verifications, errorEpisodes }) {
     const at = (ts) => this.axis.at(Date.parse(ts));
     const spans = phaseSpans.map(({ name, beganAt, endedAt }) => ({ name, start: at(beganAt), end: at(endedAt) }));
-    await pause();
+    await yieldToBrowser();
     const episodes = errorEpisodes.map(({ firstFailure, endedBy }) => [
       at(firstFailure.ts),
       endedBy ? at(endedBy.ts) : 1,
     ]);
-    this.verifications = new Map(verifications.map((each) => [each.eventId, each]));
-    this.#sort();
-    await pause();
+    this.verifications = new Map(verifications.map((verification) => [verification.eventId, verification]));
+    this.#groupByLane();
+    await yieldToBrowser();
     [this.spans, this.episodes] = [spans, episodes];
     this.#draw();
   }
 
   select(id) {
-    const event = this.events.find((each) => each.id === id);
+    const event = this.events.find((other) => other.id === id);
     if (!event) return;
     this.cursor = event;
     this.#placeCursor(true);
@@ -107,11 +107,11 @@ class Chart {
   }
 
   /** Group the events by lane. */
-  #sort() {
+  #groupByLane() {
     this.lanes = new Map(LANES.map((name) => [name, []]));
     for (const event of this.events) {
-      event.lane = laneOf(event, this.verifications);
-      event.shape = shapeOf(event, this.verifications);
+      event.lane = getLane(event, this.verifications);
+      event.shape = getShape(event, this.verifications);
       if (event.lane) this.lanes.get(event.lane).push(event);
     }
     if (!this.lanes.get("unknown").length) this.lanes.delete("unknown");
@@ -170,7 +170,7 @@ class Chart {
         svg("title", { id: title }, t("report.lanes.title", { n: this.events.length })),
         this.#episodes(top),
         this.#pauses(),
-        rows.map(([name, y]) =>
+        rows.map(([, y]) =>
           svg("line", { class: "lane-line", x1: 0, x2: this.width, y1: y + LANE_PX / 2, y2: y + LANE_PX / 2 }),
         ),
         this.spans && this.#phases(),
@@ -187,25 +187,25 @@ class Chart {
     const bins = { counted: new Map(), uncounted: new Map(), failed: new Map() };
     for (const event of this.lanes.get(name)) {
       const { shape } = event;
-      const bin = Math.round(this.#x(event.at) / BINS_PX[shape]) * BINS_PX[shape];
-      const found = bins[shape].get(bin);
-      if (found) found.n += 1;
+      const bin = Math.round(this.#x(event.at) / BIN_PX[shape]) * BIN_PX[shape];
+      const bar = bins[shape].get(bin);
+      if (bar) bar.n += 1;
       else bins[shape].set(bin, { x: Math.round(this.#x(event.at)), n: 1 });
     }
     const middle = y + LANE_PX / 2;
     return Object.entries(bins)
-      .filter(([, found]) => found.size)
-      .map(([shape, found]) => {
-        const marks = [...found.values()];
-        const most = marks.reduce((highest, { n }) => Math.max(highest, n), 1);
-        const parts = marks.map(({ x, n }) => SHAPES[shape](x, middle, Math.sqrt(n / most)));
+      .filter(([, bars]) => bars.size)
+      .map(([shape, bars]) => {
+        const marks = [...bars.values()];
+        const max = marks.reduce((highest, { n }) => Math.max(highest, n), 1);
+        const parts = marks.map(({ x, n }) => SHAPES[shape](x, middle, Math.sqrt(n / max)));
         return svg("path", { class: `marks ${shape} lane-${name}`, d: parts.join("") });
       });
   }
 
   #phases() {
     const paths = {};
-    const texts = [];
+    const labels = [];
     const ends = {};
     for (const { name, ...span } of this.spans) {
       const [start, end] = [this.#x(span.start), this.#x(span.end)];
@@ -213,24 +213,24 @@ class Chart {
       ends[name] = end;
       const width = Math.max(0.5, end - start);
       (paths[name] ??= []).push(`M${start.toFixed(1)} 2h${width.toFixed(1)}v14h-${width.toFixed(1)}z`);
-      if (width > MIN_NAMED_PX)
-        texts.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
+      if (width > MIN_PHASE_NAME_PX)
+        labels.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
     }
     return [
       ...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })),
-      texts,
+      labels,
     ];
   }
 
   #episodes(top) {
     const bottom = this.height - AXIS_PX;
     const bands = [];
-    let drawn = -Infinity;
+    let lastEnd = -Infinity;
     for (const [from, to] of this.episodes) {
-      const start = Math.round(Math.max(this.#x(from), drawn));
+      const start = Math.round(Math.max(this.#x(from), lastEnd));
       const end = Math.round(Math.max(this.#x(to), this.#x(from) + 2));
       if (end <= start) continue; // covered by the previous episode
-      drawn = end;
+      lastEnd = end;
       bands.push(`M${start} ${top}H${end}V${bottom}H${start}z`);
     }
     return bands.length > 0 && svg("path", { class: "episode", d: bands.join("") });
@@ -239,7 +239,7 @@ class Chart {
   #pauses() {
     const bottom = this.height - AXIS_PX;
     const labels = [];
-    const taken = [];
+    const labelCenters = [];
     let free = -Infinity;
     const bands = this.axis.pauses.map(({ start, end }) => {
       const [left, right] = [this.#x(this.axis.at(start)), this.#x(this.axis.at(end))];
@@ -253,36 +253,36 @@ class Chart {
           ),
         );
         free = middle + PAUSE_LABEL_PX;
-        taken.push(middle);
+        labelCenters.push(middle);
       }
       return `M${left.toFixed(1)} 0h${(right - left).toFixed(1)}V${bottom}H${left.toFixed(1)}z`;
     });
-    this.taken = taken;
+    this.pauseLabels = labelCenters;
     return bands.length > 0 && [svg("path", { class: "pause", d: bands.join("") }), labels];
   }
 
   #times() {
     const y = this.height - AXIS_PX;
-    const { times, step } = this.axis.ticks(Math.max(2, Math.floor(this.width / TICK_PX)));
-    const texts = [];
+    const { times, step } = this.axis.ticks(Math.max(2, Math.floor(this.width / TICK_SPACING_PX)));
+    const labels = [];
     let free = -Infinity;
     for (const time of times) {
       const x = this.#x(this.axis.at(time));
       const label = this.clock(time, { seconds: step < 60_000 });
-      const width = label.length * CHARACTER_PX;
-      const isTaken = this.taken.some((middle) => Math.abs(middle - x - width / 2) < (PAUSE_LABEL_PX + width) / 2);
+      const width = label.length * CHARACTER_WIDTH_PX;
+      const isTaken = this.pauseLabels.some((middle) => Math.abs(middle - x - width / 2) < (PAUSE_LABEL_PX + width) / 2);
       if (x < free || x > this.width - width || isTaken) continue;
       free = x + Math.max(LABEL_PX, width + GAP_PX);
-      texts.push(svg("text", { class: "time-text", x, y: y + 15 }, label));
+      labels.push(svg("text", { class: "time-text", x, y: y + 15 }, label));
     }
-    return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), texts];
+    return [svg("line", { class: "axis", x1: 0, x2: this.width, y1: y, y2: y }), labels];
   }
 
-  // The cursor
+  // -- Cursor
 
-  #placeCursor(scrolls) {
+  #placeCursor(canScroll) {
     const event = this.cursor;
-    this.#say(event);
+    this.#showStatus(event);
     if (!event || !this.mark) return;
     const x = this.#x(event.at);
     const y = event.lane ? this.tops.get(event.lane) + LANE_PX / 2 : null;
@@ -293,12 +293,12 @@ class Chart {
     );
     this.mark.removeAttribute("hidden");
     const isVisible = x > this.scroll.scrollLeft + 20 && x < this.scroll.scrollLeft + this.viewWidth - 20;
-    if (scrolls && !isVisible) this.scroll.scrollLeft = x - this.viewWidth / 2;
+    if (canScroll && !isVisible) this.scroll.scrollLeft = x - this.viewWidth / 2;
   }
 
-  #say(event) {
-    if (event === this.said && this.status.firstChild) return;
-    this.said = event;
+  #showStatus(event) {
+    if (event === this.statusEvent && this.status.firstChild) return;
+    this.statusEvent = event;
     if (!event) return fill(this.status, h("span", { class: "quiet" }, t("report.lanes.hint")));
     const phase = this.#phaseAt(event.at);
     fill(
@@ -325,23 +325,23 @@ class Chart {
     const [x, y] = [clientX - box.left, clientY - box.top];
     const lane = [...this.tops].find(([, top]) => top <= y && y < top + LANE_PX)?.[0];
     const events = lane ? this.lanes.get(lane) : [];
-    const found = nearest(events, (event) => this.#x(event.at), x);
-    return found && Math.abs(this.#x(found.at) - x) <= REACH_PX ? found : null;
+    const event = nearest(events, ({ at }) => this.#x(at), x);
+    return event && Math.abs(this.#x(event.at) - x) <= CLICK_RADIUS_PX ? event : null;
   }
 
-  #hover(event) {
+  #onHover(event) {
     this.pointer = event;
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      const found = this.#eventAt(this.pointer);
-      this.scroll.classList.toggle("over", Boolean(found));
-      this.#say(found ?? this.cursor);
+      const hovered = this.#eventAt(this.pointer);
+      this.scroll.classList.toggle("over", Boolean(hovered));
+      this.#showStatus(hovered ?? this.cursor);
     });
   }
 
-  #click(event) {
-    const found = this.#eventAt(event);
-    if (found) this.#pick(found);
+  #onClick(event) {
+    const clicked = this.#eventAt(event);
+    if (clicked) this.#pick(clicked);
   }
 
   #pick(event) {
@@ -350,7 +350,7 @@ class Chart {
     this.onPick?.(event);
   }
 
-  #press(event) {
+  #onKeydown(event) {
     const { key } = event;
     if (key === "+" || key === "=") this.#zoomTo(this.zoom * 2);
     else if (key === "-") this.#zoomTo(this.zoom / 2);
@@ -374,8 +374,8 @@ class Chart {
     const names = [...this.lanes.keys()].filter((name) => this.lanes.get(name).length);
     const at = names.indexOf(this.cursor?.lane);
     const name = names[Math.max(0, Math.min(names.length - 1, at + by))];
-    const found = name && nearest(this.lanes.get(name), (event) => event.time, this.cursor?.time ?? 0);
-    if (found) this.#moveTo(found);
+    const target = name && nearest(this.lanes.get(name), (event) => event.time, this.cursor?.time ?? 0);
+    if (target) this.#moveTo(target);
   }
 
   #moveTo(event) {
@@ -385,30 +385,29 @@ class Chart {
 }
 
 // Events in the same bin share one mark.
-const BINS_PX = { counted: 2, uncounted: 2, failed: 8 };
+const BIN_PX = { counted: 2, uncounted: 2, failed: 8 };
 const SHAPES = {
   counted: (x, y, share) => `M${x} ${y - (MARK_PX * share) / 2}v${MARK_PX * share}`,
   uncounted: (x, y) => `M${x} ${y - 2}v4`,
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };
 
-/** Return an event's shape. */
-function shapeOf(event, verifications) {
+function getShape(event, verifications) {
   if (!event.counts) return "uncounted";
   return hasFailed(event, verifications) ? "failed" : "counted";
 }
 
-const pause = () => new Promise((resolve) => setTimeout(resolve));
+const yieldToBrowser = () => new Promise((resolve) => setTimeout(resolve));
 
-/** True if a command or test failed, by the analysis or by the exit code in its summary. */
+/** True if a command or test failed, according to the analytics or the exit code in the summary. */
 function hasFailed(event, verifications) {
-  const known = verifications?.get(event.id)?.passed;
-  if (known !== undefined && known !== null) return !known;
+  const passed = verifications?.get(event.id)?.passed;
+  if (passed !== undefined && passed !== null) return !passed;
   const code = event.kind === "command" && / · exit (-?\d+)$/.exec(event.summary);
   return Boolean(code) && code[1] !== "0";
 }
 
-/** Find the nearest event in an ascending list. */
+/** Find the event nearest to a position. The events are in ascending order. */
 function nearest(events, position, target) {
   const first = firstIndex(events, (event) => position(event) >= target);
   const [before, after] = [events[first - 1], events[first]];
@@ -416,7 +415,7 @@ function nearest(events, position, target) {
   return target - position(before) <= position(after) - target ? before : after;
 }
 
-/** Binary search: return the index of the first match. All later items must match. */
+/** Return the index of the first match by binary search. All later items must match. */
 function firstIndex(items, matches) {
   let [low, high] = [0, items.length];
   while (low < high) {

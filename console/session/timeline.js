@@ -1,95 +1,95 @@
-// A session's event list with a filter and a search. Only visible rows are in the page.
+// A session's event list with filters and search. Only visible rows are rendered.
 
 import { fill, h, newId } from "../shared/dom.js";
-import { isDuplicate, kindName, loadEvents, whyNotCounted } from "../shared/events.js";
+import { isDuplicate, kindName, loadEvents, notCountedReason } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
-import { empty, loaded } from "../shared/states.js";
+import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { clockFormat } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const ROW_PX = 30;
-const ROWS_AROUND = 6;
+const EXTRA_ROWS = 6;
 const MAX_SUMMARY_CHARACTERS = 300;
-const SEARCH_PAUSE_MS = 120;
+const SEARCH_DELAY_MS = 120;
 
-/** Build and load the event list. Calls `onPick(event)` when an event is chosen, and `onLoad(events)` once. */
+/** Build and load the event list. Calls `onPick(event)` when an event is selected, and `onLoad(events)` once loaded. */
 export function timelineView({ sessionId, signal, onPick, onLoad }) {
   const container = h("div", { class: "timeline" });
-  loaded(
+  renderAsync(
     container,
     () => loadEvents(sessionId, { signal }),
     (events) => {
       onLoad?.(events);
-      return events.length ? eventList({ events, onPick }).element : empty(t("report.noEvents"), t("report.noEventsWhy"));
+      return events.length ? eventList({ events, onPick }).element : emptyState(t("report.noEvents"), t("report.noEventsHint"));
     },
   );
   return container;
 }
 
-/** Build a list of events: `element`, and `select(id)`, which scrolls to an event and marks it. */
+/** Build a list of events: `{element, select(id)}`. `select` highlights an event and scrolls to it. */
 export function eventList({ events, onPick }) {
-  const window_ = new Window(onPick, clockFormat(events[0].ts, events.at(-1).ts));
-  const kinds = [...Map.groupBy(events, (event) => event.kind)].sort(([, one], [, other]) => other.length - one.length);
+  const listWindow = new ListWindow(onPick, clockFormat(events[0].ts, events.at(-1).ts));
+  const kinds = [...Map.groupBy(events, (event) => event.kind)].sort(([, first], [, second]) => second.length - first.length);
   const kind = h(
     "select",
     {},
     h("option", { value: "" }, t("report.allKinds", { n: events.length })),
-    kinds.map(([name, some]) =>
-      h("option", { value: name }, `${kindName(name)} (${formatNumber(some.length)})`),
+    kinds.map(([name, group]) =>
+      h("option", { value: name }, `${kindName(name)} (${formatNumber(group.length)})`),
     ),
   );
   const search = h("input", { type: "search", autocomplete: "off" });
-  const showsDuplicates = h("input", { type: "checkbox" });
+  const duplicatesBox = h("input", { type: "checkbox" });
   const hasDuplicates = events.some(isDuplicate);
   const count = h("p", { class: "quiet", role: "status" });
   const apply = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matches = (event) =>
       (!kind.value || event.kind === kind.value) &&
-      (showsDuplicates.checked || !isDuplicate(event)) &&
-      words.every((word) => searched(event).includes(word));
-    const found = events.filter(matches);
-    window_.show(found);
-    fill(count, t("report.found", { n: found.length, total: events.length }));
+      (duplicatesBox.checked || !isDuplicate(event)) &&
+      words.every((word) => searchText(event).includes(word));
+    const matchingEvents = events.filter(matches);
+    listWindow.show(matchingEvents);
+    fill(count, t("report.matches", { n: matchingEvents.length, total: events.length }));
   };
-  let pause;
+  let timer;
   search.addEventListener("input", () => {
-    clearTimeout(pause);
-    pause = setTimeout(apply, SEARCH_PAUSE_MS);
+    clearTimeout(timer);
+    timer = setTimeout(apply, SEARCH_DELAY_MS);
   });
   kind.addEventListener("change", apply);
-  showsDuplicates.addEventListener("change", apply);
+  duplicatesBox.addEventListener("change", apply);
   const filters = h(
     "div",
     { class: "timeline-filters" },
-    labelled(t("report.kind"), kind),
-    labelled(t("report.search"), search),
-    hasDuplicates && h("label", { class: "tick" }, showsDuplicates, t("report.showDuplicates")),
+    labeledField(t("report.kind"), kind),
+    labeledField(t("report.search"), search),
+    hasDuplicates && h("label", { class: "tick" }, duplicatesBox, t("report.showDuplicates")),
   );
   apply();
   const select = (id) => {
-    if (!window_.select(id)) {
-      [kind.value, search.value, showsDuplicates.checked] = ["", "", true];
+    if (!listWindow.select(id)) {
+      [kind.value, search.value, duplicatesBox.checked] = ["", "", true];
       apply();
-      window_.select(id);
+      listWindow.select(id);
     }
   };
-  return { element: h("div", { class: "timeline" }, filters, count, window_.element), select };
+  return { element: h("div", { class: "timeline" }, filters, count, listWindow.element), select };
 }
 
-function labelled(text, input) {
+function labeledField(text, input) {
   input.id = newId("filter");
   return h("div", {}, h("label", { for: input.id }, text), input);
 }
 
-function searched(event) {
-  event.searched ??= `${event.kind} ${kindName(event.kind)} ${event.summary}`.toLowerCase();
-  return event.searched;
+function searchText(event) {
+  event.searchText ??= `${event.kind} ${kindName(event.kind)} ${event.summary}`.toLowerCase();
+  return event.searchText;
 }
 
-/** The scrolling listbox, with as many rows as fit. */
-class Window {
+/** A scrolling listbox that renders only the visible rows. */
+class ListWindow {
   constructor(onPick, clock) {
     this.clock = clock;
     this.events = [];
@@ -105,9 +105,9 @@ class Window {
       this.space,
     );
     this.element.addEventListener("scroll", () => this.#schedule());
-    this.element.addEventListener("keydown", (event) => this.#press(event));
-    this.element.addEventListener("click", (event) => this.#click(event));
-    this.element.addEventListener("focus", () => this.#enter());
+    this.element.addEventListener("keydown", (event) => this.#onKeydown(event));
+    this.element.addEventListener("click", (event) => this.#onClick(event));
+    this.element.addEventListener("focus", () => this.#onFocus());
     new ResizeObserver(() => this.#schedule()).observe(this.element);
   }
 
@@ -120,19 +120,19 @@ class Window {
     this.#draw();
   }
 
-  /** Mark an event and scroll to it; false if the list does not have it. */
+  /** Highlight an event and scroll to it. Returns false if it is not in the list. */
   select(id) {
     this.selectedId = id;
-    const found = this.events.findIndex((event) => event.id === id);
-    if (found < 0) return false;
-    this.active = found;
+    const index = this.events.findIndex((event) => event.id === id);
+    if (index < 0) return false;
+    this.active = index;
     this.#reveal(true);
     this.#draw();
     return true;
   }
 
-  /** Start at the first event on keyboard focus only: redrawing a row would lose a click. */
-  #enter() {
+  /** Activate the first event on keyboard focus only, because redrawing the rows would drop a click. */
+  #onFocus() {
     if (this.active < 0 && this.events.length && this.element.matches(":focus-visible")) this.#move(0);
   }
 
@@ -144,8 +144,8 @@ class Window {
   }
 
   #draw() {
-    const first = Math.max(0, Math.floor(this.element.scrollTop / ROW_PX) - ROWS_AROUND);
-    const last = Math.min(this.events.length, first + Math.ceil(this.element.clientHeight / ROW_PX) + 2 * ROWS_AROUND);
+    const first = Math.max(0, Math.floor(this.element.scrollTop / ROW_PX) - EXTRA_ROWS);
+    const last = Math.min(this.events.length, first + Math.ceil(this.element.clientHeight / ROW_PX) + 2 * EXTRA_ROWS);
     this.rows.style.transform = `translateY(${first * ROW_PX}px)`;
     const visible = this.events.slice(first, last);
     fill(
@@ -158,7 +158,7 @@ class Window {
   }
 
   #row(event, index) {
-    const why = whyNotCounted(event);
+    const reason = notCountedReason(event);
     return h(
       "div",
       {
@@ -174,11 +174,11 @@ class Window {
       h("time", { datetime: event.ts }, this.clock(event.ts, { seconds: true })),
       h("span", { class: "event-kind" }, kindName(event.kind)),
       h("span", { class: "event-summary" }, untrusted(event.summary.slice(0, MAX_SUMMARY_CHARACTERS))),
-      why && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.duplicateMark")),
+      reason && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.duplicateMark")),
     );
   }
 
-  #click(event) {
+  #onClick(event) {
     const row = event.target.closest("[data-index]");
     if (row) this.#pick(Number(row.dataset.index));
   }
@@ -191,7 +191,7 @@ class Window {
     this.onPick?.(event);
   }
 
-  #press(event) {
+  #onKeydown(event) {
     const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_PX) - 1);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (event.key in steps) this.#move(this.active + steps[event.key]);

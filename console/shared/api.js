@@ -1,11 +1,11 @@
-// Requests to the public API, with the sign-in's cookie.
+// Requests to the public API, authenticated by the session cookie.
 
 const ROOT = document.documentElement.dataset.root;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
 // The service runs one read of a large session, queues one, and rejects more.
-const READS_AT_ONCE = 2;
+const MAX_CONCURRENT_READS = 2;
 const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/timeline$)./;
 
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
@@ -18,37 +18,37 @@ export class ApiError extends Error {
   }
 }
 
-/** The signed-in caller's id (`GET /v1/me`): a person's, or a service account's token's. */
+/** The signed-in caller's id from `GET /v1/me`: the person, or a service account's token. */
 export const callerId = (me) => me.person?.id ?? me.id;
 
-/** The ApiError code after a sign-in has ended. */
+/** ApiError code: the sign-in has ended. */
 export const SIGNED_OUT = "signed_out";
 
-/** Dispatches each such ApiError as the event's `detail`. */
+/** Dispatches `signed-out` with the ApiError as `detail`. */
 export const signedOut = new EventTarget();
 
-/** Return the response's body. Omits `query` entries that are null, undefined or "", and repeats lists. */
+/** Get a response body. `query` omits null, undefined and "", and repeats a parameter for each item of an array. */
 export function get(path, { query, signal } = {}) {
-  const read = () => json("GET", path + queryString(query), { signal });
-  return WHOLE_SESSION.test(path) ? limitReads(read) : read();
+  const send = () => json("GET", path + queryString(query), { signal });
+  return WHOLE_SESSION.test(path) ? limitReads(send) : send();
 }
 
 let running = 0;
 const waiting = [];
 
-/** Call `read` when fewer than READS_AT_ONCE reads of a whole session are running. */
-export async function limitReads(read) {
-  if (running < READS_AT_ONCE) running += 1;
+/** Call `send` when fewer than MAX_CONCURRENT_READS reads of a whole session are running. */
+export async function limitReads(send) {
+  if (running < MAX_CONCURRENT_READS) running += 1;
   else await new Promise((resolve) => waiting.push(resolve));
   try {
-    return await read();
+    return await send();
   } finally {
     if (waiting.length) waiting.shift()();
     else running -= 1;
   }
 }
 
-/** Send a POST with an idempotency key; pass the same `key` to retry after a lost response. */
+/** Send a POST with an idempotency key. To retry after a lost response, pass the same `key`. */
 export function post(path, body, { key = crypto.randomUUID(), signal } = {}) {
   return json("POST", path, { body, signal, headers: { "Idempotency-Key": key } });
 }
@@ -58,22 +58,22 @@ export const patch = (path, body, options = {}) => json("PATCH", path, { body, .
 export const remove = (path, options = {}) => json("DELETE", path, options);
 
 /** Load every page of a list: `all("/v1/candidates", "candidates")`. */
-export async function all(path, noun, { query, signal } = {}) {
+export async function all(path, field, { query, signal } = {}) {
   const objects = [];
   let after = null;
   do {
     const page = await get(path, { query: { limit: PAGE_SIZE, ...query, after }, signal });
-    objects.push(...page[noun]);
+    objects.push(...page[field]);
     after = page.next;
   } while (after);
   return objects;
 }
 
-/** Save a response as a file, with the name from the response. */
+/** Save a response as a file. `name` is the default file name. */
 export async function download(path, { query, name } = {}) {
   const response = await request("GET", path + queryString(query), { timeoutMs: DOWNLOAD_TIMEOUT_MS });
-  const served = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
-  saveAs(await read(() => response.blob()), served?.[1] ?? name);
+  const filename = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  saveAs(await read(() => response.blob()), filename?.[1] ?? name);
 }
 
 /** Save a Blob as a file. */
@@ -85,7 +85,7 @@ function saveAs(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** Send a request; raises ApiError. The timeout includes reading the Response's body. */
+/** Send a request. Throws ApiError. The timeout includes reading the response body. */
 export async function request(method, path, { body, headers = {}, signal, timeoutMs = TIMEOUT_MS } = {}) {
   const options = { method, headers: { ...headers, "X-Proofstone-Console": "1" }, cache: "no-store" };
   if (body !== undefined) {
@@ -127,7 +127,7 @@ export async function read(readBody, signal) {
 }
 
 function queryString(query = {}) {
-  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
+  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((item) => [name, item]));
   const parameters = new URLSearchParams(pairs.filter(([, value]) => value !== null && value !== undefined && value !== ""));
   return parameters.size ? `?${parameters}` : "";
 }

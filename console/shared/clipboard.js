@@ -1,6 +1,6 @@
-// The clipboard. Browsers can deny access, and always do over plain HTTP.
+// Clipboard access. Browsers can deny it, and always do over plain HTTP.
 
-/** Copy a text; resolves to whether it was copied. */
+/** Copy text. Resolves to false if the browser denies access. */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

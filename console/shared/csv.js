@@ -1,4 +1,4 @@
-// Read lists of people: CSV files, spreadsheet cells, and addresses as email programs write them.
+// Parse lists of people: CSV files, spreadsheet cells, and addresses copied from email programs.
 
 const COLUMNS = {
   email: ["email", "emailaddress", "mail", "address", "candidateemail"],
@@ -7,13 +7,13 @@ const COLUMNS = {
   lastName: ["lastname", "surname", "familyname", "last"],
   externalId: ["externalid", "id", "applicantid", "candidateid", "reference", "ref"],
 };
-const ADDRESS = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
-const NAMED_ADDRESS = /^(.*?)\s*<\s*([^<>]*?)\s*>$/s;
-const MAX_ADDRESS = 254;
+const EMAIL = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
+const NAMED_EMAIL = /^(.*?)\s*<\s*([^<>]*?)\s*>$/s;
+const MAX_EMAIL_CHARACTERS = 254;
 
-/** True if a text looks like an address. The service validates it. */
-export function isAddress(text) {
-  return text.length <= MAX_ADDRESS && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text);
+/** True if the text looks like an email address. The service validates it. */
+export function isEmailAddress(text) {
+  return text.length <= MAX_EMAIL_CHARACTERS && /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text);
 }
 
 /** Decode a file: UTF-8, UTF-16 with a byte order mark, or Windows-1252 from older spreadsheets. */
@@ -31,21 +31,22 @@ export function decode(bytes) {
 /**
  * Parse people: `[{line, email, name, externalId}]`, with "" for missing values.
  *
- * Commas, semicolons or tabs separate columns. A header names them; without one, the cell with an `@` is
- * the address, followed by name and external id. A line can also be a list: `Alice <alice@example.com>, bob@example.com`.
+ * Columns are separated by commas, semicolons or tabs, and named by a header. Without a header, the cell with an `@` is
+ * the email address; name and external id are the other cells. A line can also be a list of email addresses:
+ * `Alice <alice@example.com>, bob@example.com`.
  */
 export function readPeople(text) {
   const clean = text.replace(/^\uFEFF/, "");
-  const rows = readCells(clean, separatorOf(clean));
+  const rows = readCells(clean, guessSeparator(clean));
   if (!rows.length) return [];
   const header = readHeader(rows[0].cells);
   const people = (header ? rows.slice(1) : rows).flatMap(({ line, cells }) =>
-    (header ? [byHeader(header, cells)] : byContent(cells)).map((person) => ({ line, ...person })),
+    (header ? [personByHeader(header, cells)] : peopleByContent(cells)).map((person) => ({ line, ...person })),
   );
   return people.filter(({ email, name, externalId }) => email || name || externalId);
 }
 
-/** Parse rows, each with its first line's number. A quoted cell can contain separators and line breaks. */
+/** Parse rows: `[{line, cells}]`, with the number of the row's first line. Quoted cells can contain separators and line breaks. */
 function readCells(text, separator) {
   const rows = [];
   let [row, cell, isQuoted, line, firstLine] = [[], "", false, 1, 1];
@@ -79,7 +80,7 @@ function readCells(text, separator) {
 }
 
 /** Guess the separator: the most frequent one outside quotes. A tab or semicolon takes precedence over commas. */
-function separatorOf(text) {
+function guessSeparator(text) {
   const sample = text.slice(0, 10_000).replace(/"(?:[^"]|"")*"/g, "");
   const count = (separator) => sample.split(separator).length - 1;
   const [tabs, semicolons, commas] = ["\t", ";", ","].map(count);
@@ -87,59 +88,59 @@ function separatorOf(text) {
   return semicolons && semicolons * 2 >= commas ? ";" : ",";
 }
 
-/** Map fields to columns; null if the cells are not a header. */
+/** Map fields to column indexes, or return null if the cells are not a header. */
 function readHeader(cells) {
   if (cells.some((cell) => cell.includes("@"))) return null;
   const names = cells.map((cell) => cell.toLowerCase().replace(/[^a-z]/g, ""));
-  const found = Object.entries(COLUMNS).map(([field, known]) => [field, names.findIndex((name) => known.includes(name))]);
-  const header = Object.fromEntries(found.filter(([, column]) => column >= 0));
+  const columns = Object.entries(COLUMNS).map(([field, aliases]) => [field, names.findIndex((name) => aliases.includes(name))]);
+  const header = Object.fromEntries(columns.filter(([, column]) => column >= 0));
   return "email" in header || Object.keys(header).length > 1 ? header : null;
 }
 
-function byHeader(header, cells) {
+function personByHeader(header, cells) {
   const value = (field) => (field in header ? (cells[header[field]] ?? "") : "");
   const { email, name } = splitAddress(value("email"));
   const fullName = [value("firstName"), value("lastName")].filter(Boolean).join(" ");
   return { email, name: value("name") || fullName || name, externalId: value("externalId") };
 }
 
-function byContent(cells) {
+function peopleByContent(cells) {
   const filled = cells.filter(Boolean).flatMap(splitList);
   const addresses = filled.filter((cell) => cell.includes("@"));
-  // Addresses separated by spaces only.
-  const spaced = filled.length === 1 ? filled[0].split(/\s+/) : [];
-  if (spaced.length > 1 && spaced.every((each) => ADDRESS.test(each))) return spaced.map((email) => person(email));
+  // Email addresses separated by spaces only.
+  const words = filled.length === 1 ? filled[0].split(/\s+/) : [];
+  if (words.length > 1 && words.every((word) => EMAIL.test(word))) return words.map((word) => parsePerson(word));
   if (!addresses.length) return [{ email: "", name: filled[0], externalId: filled[1] ?? "" }];
   const { email, name } = splitAddress(addresses[0]);
-  const further = addresses.slice(1).map((cell) => person(cell));
+  const morePeople = addresses.slice(1).map((cell) => parsePerson(cell));
   const others = filled.filter((cell) => !addresses.includes(cell));
   // A number is not a name.
   if (/^\d+$/.test(others[0])) others.reverse();
   const [first = "", second = ""] = name ? [name, ...others] : others;
-  return [/^\d+$/.test(first) ? { email, name: "", externalId: first } : { email, name: first, externalId: second }, ...further];
+  return [/^\d+$/.test(first) ? { email, name: "", externalId: first } : { email, name: first, externalId: second }, ...morePeople];
 }
 
-/** Split a cell that lists addresses with a different separator; return other cells unchanged. */
+/** Split a cell that is a list of email addresses. Returns other cells unchanged. */
 function splitList(cell) {
   const parts = cell.split(/[,;]/);
   return parts.every((part) => part.includes("@")) ? parts.map((part) => part.trim()) : cell;
 }
 
-function person(cell) {
+function parsePerson(cell) {
   return { ...splitAddress(cell), externalId: "" };
 }
 
-/** Split `Alice Liddell <alice@example.com>` into name and address. */
+/** Split `Alice Liddell <alice@example.com>` into name and email address. */
 function splitAddress(cell) {
-  const match = NAMED_ADDRESS.exec(cell);
+  const match = NAMED_EMAIL.exec(cell);
   if (!match) return splitWords(cell.trim().replace(/^mailto:/i, ""));
   return { email: match[2], name: match[1].trim().replace(/^"(.*)"$/s, "$1") };
 }
 
-/** Split `Alice Liddell alice@example.com` into name and address. */
+/** Split `Alice Liddell alice@example.com` into name and email address. */
 function splitWords(text) {
   const words = text.split(/\s+/);
-  const addresses = words.filter((word) => ADDRESS.test(word));
+  const addresses = words.filter((word) => EMAIL.test(word));
   if (addresses.length !== 1) return { email: text, name: "" };
   return { email: addresses[0], name: words.filter((word) => word !== addresses[0]).join(" ") };
 }

@@ -2,20 +2,20 @@
 
 import { ApiError } from "./api.js";
 import { fill, h, newId } from "./dom.js";
-import { explain } from "./states.js";
+import { describeError } from "./states.js";
 import { t } from "./texts.js";
 
 const TOAST_MS = 8_000;
 const UNDO_MS = 20_000;
 
 /**
- * Open a modal dialog with a form; resolves to the result of `save(form)`, or null if it was cancelled.
+ * Open a modal dialog with a form. Resolves to the result of `save(form)`, or null if canceled.
  *
- * title -- its heading
- * content -- nodes of the form
- * save -- called with the form; the button is disabled while it runs. An ApiError is shown beside its fields, and the
- *   dialog stays open
- * action -- the button's text; `danger` marks an action that cannot be undone
+ * title -- the dialog's heading
+ * content -- the form's nodes
+ * save -- called with the form; the button is disabled while it runs. If it throws an ApiError, the dialog stays open and
+ *   shows the messages next to their fields
+ * action -- the submit button's label; `danger` styles it for an action that cannot be undone
  */
 export async function ask({ title, content, save, action = t("common.save"), danger = false }) {
   const titleId = newId("dialog");
@@ -45,12 +45,12 @@ export async function ask({ title, content, save, action = t("common.save"), dan
     },
   });
   await showDialog(dialog);
-  // Escape closes the dialog even while it saves. The result still applies.
+  // Escape closes the dialog even while `save` is running, so wait for its result.
   await saving;
   return result;
 }
 
-/** Show a dialog; resolves when it is closed and removed from the page. */
+/** Show a dialog. Resolves when it is closed and removed from the page. */
 export function showDialog(dialog) {
   document.body.append(dialog);
   dialog.showModal();
@@ -62,59 +62,59 @@ export function showDialog(dialog) {
   });
 }
 
-/** Confirm and run an action that cannot be undone; resolves to whether it ran. */
+/** Ask for confirmation, then run an action that cannot be undone. Resolves to true if it ran. */
 export async function confirm({ title, text, action, run }) {
   return (await ask({ title, content: h("p", {}, text), action, danger: true, save: run })) !== null;
 }
 
 /**
- * Call `save` when a form is submitted. Disables the `submit` button while it runs. `failed` shows an error, by
- * default in the form and in `message`.
+ * Call `save` when a form is submitted, with the `submit` button disabled. `onError` handles its error; by default,
+ * `showErrors` shows it.
  */
-export function onSubmit(form, { submit, message, save, failed = (error) => showErrors(form, message, error) }) {
+export function onSubmit(form, { submit, message, save, onError = (error) => showErrors(form, message, error) }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (submit.disabled) return;
     message.hidden = true;
-    runAction(submit, save, failed);
+    runAction(submit, save, onError);
   });
 }
 
-/** Show an ApiError's messages beside their fields, and messages without a field in `message`. */
+/** Show an ApiError's messages next to their fields, and messages without a field in `message`. */
 export function showErrors(form, message, error) {
   if (!(error instanceof ApiError)) console.error(error);
   clearErrors(form);
-  const others = (error.details ?? []).filter(({ path, message: sentence }) => !showFieldError(form, path, sentence));
-  const [title, text] = explain({ __proto__: error, details: others });
+  const withoutField = (error.details ?? []).filter((detail) => !showFieldError(form, detail));
+  const [title, text] = describeError({ __proto__: error, details: withoutField });
   fill(message, h("strong", {}, title), h("p", {}, text));
   message.hidden = false;
   (form.querySelector("[aria-invalid]") ?? message).focus?.();
 }
 
 function clearErrors(form) {
-  for (const old of form.querySelectorAll(".field-error")) old.remove();
-  for (const field of form.querySelectorAll("[aria-invalid]")) {
-    field.removeAttribute("aria-invalid");
-    describe(field, null);
+  for (const error of form.querySelectorAll(".field-error")) error.remove();
+  for (const input of form.querySelectorAll("[aria-invalid]")) {
+    input.removeAttribute("aria-invalid");
+    describe(input, null);
   }
 }
 
-function showFieldError(form, path, sentence) {
-  const field = form.elements.namedItem(path[0] ?? "");
-  if (!(field instanceof HTMLElement)) return false;
+function showFieldError(form, { path, message }) {
+  const input = form.elements.namedItem(path[0] ?? "");
+  if (!(input instanceof HTMLElement)) return false;
   const id = newId("error");
-  field.setAttribute("aria-invalid", "true");
-  field.after(h("p", { class: "field-error", id }, sentence));
-  describe(field, id);
+  input.setAttribute("aria-invalid", "true");
+  input.after(h("p", { class: "field-error", id }, message));
+  describe(input, id);
   return true;
 }
 
-/** Connect a field with its hint and error for assistive technology. */
-function describe(field, errorId) {
-  const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && document.getElementById(id));
-  const described = [...new Set([...ids, errorId])].filter(Boolean).join(" ");
-  if (described) field.setAttribute("aria-describedby", described);
-  else field.removeAttribute("aria-describedby");
+/** Reference an input's hint and error for assistive technology. */
+function describe(input, errorId) {
+  const ids = (input.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && document.getElementById(id));
+  const value = [...new Set([...ids, errorId])].filter(Boolean).join(" ");
+  if (value) input.setAttribute("aria-describedby", value);
+  else input.removeAttribute("aria-describedby");
 }
 
 /** Build a labeled input: `field("Title", h("input", {name: "title"}), "Shown to candidates.")` */
@@ -131,32 +131,32 @@ export function field(label, input, hint) {
   );
 }
 
-/** Show an error, unless leaving the page caused it. */
+/** Show an error in a toast. Ignores requests aborted by leaving the page. */
 export function toastError(error) {
   if (error?.name === "AbortError") return;
   if (!(error instanceof ApiError)) console.error(error);
-  toast(explain(error).join(". "));
+  toast(describeError(error).join(". "));
 }
 
-/** Run a button's action with the button disabled; `failed` shows its error. */
-export async function runAction(button, run, failed = toastError) {
+/** Run an action with its button disabled. `onError` handles its error. */
+export async function runAction(button, run, onError = toastError) {
   button.disabled = true;
   try {
     await run();
   } catch (error) {
-    failed(error);
+    onError(error);
   } finally {
     button.disabled = false;
   }
 }
 
-/** Show a short message, optionally with an Undo button. It stays while it is hovered or focused. */
+/** Show a short message, optionally with an Undo button. Stays open while hovered or focused. */
 export function toast(text, { undo } = {}) {
   const toasts = document.querySelector("[data-toasts]");
-  for (const old of [...toasts.children]) if (!undo && old.textContent === text) old.remove();
+  for (const other of [...toasts.children]) if (!undo && other.textContent === text) other.remove();
   const element = h("div", { class: "toast" }, h("span", {}, text));
   const close = () => element.remove();
-  const stays = () => element.matches(":hover, :focus-within");
+  const isInUse = () => element.matches(":hover, :focus-within");
   if (undo) {
     const run = async () => {
       close();
@@ -169,6 +169,6 @@ export function toast(text, { undo } = {}) {
     element.append(h("button", { type: "button", onclick: run }, t("common.undo")));
   }
   toasts.append(element);
-  const closeLater = () => setTimeout(() => (stays() ? closeLater() : close()), undo ? UNDO_MS : TOAST_MS);
+  const closeLater = () => setTimeout(() => (isInUse() ? closeLater() : close()), undo ? UNDO_MS : TOAST_MS);
   closeLater();
 }

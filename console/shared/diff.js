@@ -1,12 +1,12 @@
-// Unified diffs by file, with the author of each added line.
+// Unified diffs by file, with the author of each added line if known.
 
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 import { plain, untrusted } from "./untrusted.js";
 
-const FILES_AT_ONCE = 200;
-const LINES_AT_FIRST = 300;
-const LINES_AT_ONCE = 1_000;
+const FILES_PER_STEP = 200;
+const INITIAL_LINES = 300;
+const LINES_PER_STEP = 1_000;
 const MAX_OPEN_LINES = 150;
 const MAX_LINE_CHARACTERS = 2_000;
 const HUNK = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@/;
@@ -15,10 +15,10 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
 /**
  * Build a final diff, with a collapsible section per file.
  *
- * files -- as `GET /v1/sessions/{id}/final-diff` lists them: `path`, `oldPath`, `status`, `linesAdded`, `linesRemoved`,
+ * files -- from `GET /v1/sessions/{id}/final-diff`, with `path`, `oldPath`, `status`, `linesAdded`, `linesRemoved`,
  *   `diff`, `manualRanges`, `isBinary`, `isTruncated`
- * attributed -- whether `manualRanges` are known; if so, each added line has an author
- * open -- whether short files are expanded
+ * attributed -- true if `manualRanges` are known: added lines then show their author
+ * open -- true expands short files
  */
 export function diffView(files, { attributed = true, open = true } = {}) {
   let remaining = open ? MAX_OPEN_LINES * 4 : 0;
@@ -29,37 +29,37 @@ export function diffView(files, { attributed = true, open = true } = {}) {
     return fileView(file, attributed, isOpen);
   };
   const list = h("div", { class: "diffs" }, attributed && files.length > 0 && legend());
-  const showSome = (some) => {
-    const views = some.map(view);
+  const showFiles = (batch) => {
+    const views = batch.map(view);
     list.append(...views);
     return views[0]?.querySelector("summary");
   };
-  return h("div", {}, list, inSteps(files, [FILES_AT_ONCE, FILES_AT_ONCE], "report.diff.moreFiles", showSome));
+  return h("div", {}, list, showInSteps(files, [FILES_PER_STEP, FILES_PER_STEP], "report.diff.moreFiles", showFiles));
 }
 
 /**
- * Show the first items, and return a button that shows more.
+ * Show the first items. Returns a button that shows more, or false if there are no more.
  *
- * steps -- the number of items at first, and per click
+ * initialCount, stepCount -- the number of items to show first, and per click
+ * label -- path of the button's text
  * show -- adds items to the page, and returns the node to focus
  */
-function inSteps(items, [atFirst, atOnce], text, show) {
+function showInSteps(items, [initialCount, stepCount], label, show) {
   let at = 0;
-  const button = h("button", { type: "button", class: "secondary", onclick: () => next(atOnce).focus() });
-  next(atFirst);
+  const button = h("button", { type: "button", class: "secondary", onclick: () => next(stepCount).focus() });
+  next(initialCount);
   return at < items.length && button;
 
   function next(count) {
-    const shown = show(items.slice(at, at + count));
+    const focusTarget = show(items.slice(at, at + count));
     at += count;
     const rest = items.length - at;
-    if (rest > 0) fill(button, t(text, { n: Math.min(rest, atOnce) }));
+    if (rest > 0) fill(button, t(label, { n: Math.min(rest, stepCount) }));
     else button.remove();
-    return shown;
+    return focusTarget;
   }
 }
 
-/** Build the legend. */
 function legend() {
   return h("p", { class: "quiet" }, t("report.diff.legend"));
 }
@@ -103,7 +103,7 @@ function unrecordedCount({ manualRanges }) {
 function fileBody(file, attributed) {
   if (file.isBinary) return h("p", { class: "quiet" }, t("report.diff.binary"));
   if (!file.diff) return h("p", { class: "quiet" }, t("report.diff.noLines"));
-  const author = attributed ? authorOf(file.manualRanges) : null;
+  const author = attributed ? authorByLine(file.manualRanges) : null;
   const table = linesTable([], { caption: file.path, author });
   const region = h(
     "div",
@@ -115,13 +115,13 @@ function fileBody(file, attributed) {
     },
     table,
   );
-  const showSome = (lines) => {
+  const showLines = (lines) => {
     table.tBodies[0].append(...lines.map((line) => row(line, author)));
     return region;
   };
   return [
     region,
-    inSteps(parseDiff(file.diff), [LINES_AT_FIRST, LINES_AT_ONCE], "report.diff.more", showSome),
+    showInSteps(parseDiff(file.diff), [INITIAL_LINES, LINES_PER_STEP], "report.diff.more", showLines),
     file.isTruncated && h("p", { class: "quiet" }, t("report.diff.truncated")),
   ];
 }
@@ -156,21 +156,21 @@ function head(attributed) {
 }
 
 function row({ kind, old, new: number, text }, author) {
-  const cut = text.length > MAX_LINE_CHARACTERS ? `${text.slice(0, MAX_LINE_CHARACTERS)} …` : text;
-  const who = author && kind === "added" && text.trim() ? author(number) : null;
+  const truncated = text.length > MAX_LINE_CHARACTERS ? `${text.slice(0, MAX_LINE_CHARACTERS)} …` : text;
+  const lineAuthor = author && kind === "added" && text.trim() ? author(number) : null;
   return h(
     "tr",
-    { class: [kind, who === "notRecorded" && "not-recorded"].filter(Boolean).join(" ") },
+    { class: [kind, lineAuthor === "notRecorded" && "not-recorded"].filter(Boolean).join(" ") },
     h("td", { class: "number" }, old),
     h("td", { class: "number" }, number),
     h("td", { class: "sign" }, SIGNS[kind]),
-    author && h("td", { class: "author" }, who && t(`report.diff.${who}`)),
-    h("td", { class: "text" }, untrusted(cut, { lines: true })),
+    author && h("td", { class: "author" }, lineAuthor && t(`report.diff.${lineAuthor}`)),
+    h("td", { class: "text" }, untrusted(truncated, { lines: true })),
   );
 }
 
-/** Return a function for an added line's author: `agent` if a recorded agent change added it, otherwise `notRecorded`. */
-function authorOf(ranges) {
+/** Return a function from an added line's number to `agent` if a recorded agent change added it, or `notRecorded`. */
+function authorByLine(ranges) {
   return (number) => (ranges.some(([first, last]) => first <= number && number <= last) ? "notRecorded" : "agent");
 }
 
@@ -197,16 +197,16 @@ export function splitDiff(diff) {
   const parts = diff.split(/^(?=diff --git )/m).filter((part) => part.trim());
   return parts.map((part) => {
     const lines = parseDiff(part);
-    const named = (pattern) => pattern.exec(part)?.[1];
-    const oldPath = named(/^--- (?:a\/)?(.*)$/m);
-    const newPath = named(/^\+\+\+ (?:b\/)?(.*)$/m);
+    const firstGroup = (pattern) => pattern.exec(part)?.[1];
+    const oldPath = firstGroup(/^--- (?:a\/)?(.*)$/m);
+    const newPath = firstGroup(/^\+\+\+ (?:b\/)?(.*)$/m);
     const isAdded = /^new file mode/m.test(part);
     const isDeleted = /^deleted file mode/m.test(part);
-    const path = (isDeleted ? oldPath : newPath) ?? named(/^diff --git a\/.* b\/(.*)$/m) ?? t("report.diff.unnamed");
+    const path = (isDeleted ? oldPath : newPath) ?? firstGroup(/^diff --git a\/.* b\/(.*)$/m) ?? t("report.diff.unnamed");
     const isRenamed = /^rename from /m.test(part);
     return {
       path,
-      oldPath: isRenamed ? named(/^rename from (.*)$/m) : null,
+      oldPath: isRenamed ? firstGroup(/^rename from (.*)$/m) : null,
       status: isAdded ? "added" : isDeleted ? "deleted" : isRenamed ? "renamed" : "modified",
       isBinary: /^(Binary files|GIT binary patch)/m.test(part),
       isTruncated: false,

@@ -1,15 +1,15 @@
-// Create elements. Texts become text nodes, so a candidate's text is never parsed as HTML.
+// Create elements. Strings become text nodes, so user input is never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
-const ADDRESSES = ["href", "src", "action", "formaction", "xlink:href"];
-const SCHEMES = ["http:", "https:", "mailto:", "blob:"];
+const URL_ATTRIBUTES = ["href", "src", "action", "formaction", "xlink:href"];
+const SAFE_PROTOCOLS = ["http:", "https:", "mailto:", "blob:"];
 
 /**
  * `h("button", {class: "primary", onclick: save}, "Save")`
  *
  * An attribute that starts with `on` is a listener. `true` sets an empty attribute; `false`, null and undefined omit it.
- * Addresses that could run a script are omitted.
- * Children are nodes, texts, numbers, and lists of these; null, undefined and false are omitted.
+ * URLs that could run a script are omitted. Children are nodes, strings, numbers, and arrays of these; `false`, null and
+ * undefined are omitted.
  */
 export function h(name, attributes = {}, ...children) {
   return build(document.createElement(name), attributes, children);
@@ -23,47 +23,47 @@ export function svg(name, attributes = {}, ...children) {
 function build(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (ADDRESSES.includes(name) && !isSafe(value)) continue;
+    else if (URL_ATTRIBUTES.includes(name) && !isSafeUrl(value)) continue;
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...flat(children));
+  element.append(...flatten(children));
   return element;
 }
 
-function isSafe(address) {
+function isSafeUrl(url) {
   try {
-    return SCHEMES.includes(new URL(address, document.baseURI).protocol);
+    return SAFE_PROTOCOLS.includes(new URL(url, document.baseURI).protocol);
   } catch {
     return false;
   }
 }
 
-function flat(children) {
+function flatten(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
 /** Replace an element's children. */
 export function fill(element, ...children) {
-  element.replaceChildren(...flat(children));
+  element.replaceChildren(...flatten(children));
   return element;
 }
 
 /**
- * Link to an external http or https address. Non-ASCII host names appear as `xn--…`. Other addresses, and
- * addresses with a misleading user such as `https://github.com@example.com`, become `text`.
+ * Link to an external http or https URL. Non-ASCII host names appear as `xn--…`. Other URLs, and URLs with a misleading
+ * user name such as `https://github.com@example.com`, are rendered as `text` without a link.
  */
-export function outsideLink(address, text = address) {
-  const url = URL.parse(address ?? "");
+export function externalLink(href, text = href) {
+  const url = URL.parse(href ?? "");
   const isWeb = ["http:", "https:"].includes(url?.protocol) && !url.username && !url.password;
   if (!isWeb) return h("span", {}, text);
   return h("a", { href: url.href, rel: "noreferrer noopener", target: "_blank" }, url.href);
 }
 
-let ids = 0;
+let lastId = 0;
 
 /** Return a unique element id for labels and descriptions. */
 export function newId(prefix = "id") {
-  ids += 1;
-  return `${prefix}-${ids}`;
+  lastId += 1;
+  return `${prefix}-${lastId}`;
 }

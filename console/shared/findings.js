@@ -1,4 +1,4 @@
-// Short labels for integrity findings. The API's `explanation` has the details.
+// Short labels for integrity findings. The API's `explanation` contains the details.
 
 import { h } from "./dom.js";
 import { has, t } from "./texts.js";

@@ -1,14 +1,14 @@
-// Metrics' names, formats and directions. Directions come from the API.
+// Metric names, formats and directions. Directions come from the API.
 
 import { formatNumber, formatShare } from "./numbers.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 
-// Like a cohort's `small`, for a metric that some sessions lack.
+// The limit for a cohort's `small`, applied to the sessions that have a value.
 const MIN_RANKED = 10;
 const FEW_OBSERVATIONS = 10;
 const RATES = new Set(["commandFailRate", "verifyIntensity", "manualEditRatio"]);
-const COMPARED = {
+const COHORT_FORMATS = {
   durationMs: duration,
   promptCount: formatNumber,
   commandFailRate: formatShare,
@@ -16,7 +16,7 @@ const COMPARED = {
   manualEditRatio: formatShare,
   firstChangeLatencyMs: duration,
 };
-const OTHERS = {
+const OTHER_FORMATS = {
   manualLineRatio: formatShare,
   commandCount: formatNumber,
   fileChangeCount: formatNumber,
@@ -35,16 +35,16 @@ const metrics = (formats) =>
     format: (value) => (value === null || value === undefined ? t("metrics.none") : format(value)),
   }));
 
-/** The cohort metrics in API order: `[{name, label, definition, format(value)}]`. `format(null)` is a dash. */
-export const METRICS = metrics(COMPARED);
+/** Cohort metrics in API order: `[{name, label, definition, format(value)}]`. `format(null)` is a dash. */
+export const METRICS = metrics(COHORT_FORMATS);
 
-/** The session's other numbers, shaped like `METRICS`. */
-export const OTHER_METRICS = metrics(OTHERS);
+/** Metrics that are not compared with a cohort, in the same format as `METRICS`. */
+export const OTHER_METRICS = metrics(OTHER_FORMATS);
 
 /**
- * Describe a session's rank, including ties; null in small cohorts.
+ * Describe a session's rank, including ties, or return null in small cohorts.
  *
- * cohort -- `cohortStats` with the session's id
+ * cohort -- the session's `cohortStats`
  */
 export function rankText(name, { small }, { n, below, equal, above }) {
   if (small || n < MIN_RANKED || (below ?? null) === null) return null;
@@ -53,7 +53,7 @@ export function rankText(name, { small }, { n, below, equal, above }) {
   return t(equal ? "metrics.rankWithEqual" : "metrics.rank", values);
 }
 
-/** Describe the number of observations behind a session's value; null if it is unknown. */
+/** Describe the number of observations behind a session's value, or return null if it is unknown. */
 export function observationsText(name, { valueObservations: n }) {
   return (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
 }
@@ -63,12 +63,12 @@ export function isUnreliable(name, { valueObservations: n }) {
   return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
 }
 
-/** Warnings about a cohort: small, with open sessions, or with sessions without events. */
+/** Return warnings about a cohort that is small, or that has open sessions or sessions without events. */
 export function cohortNotes({ smallNote, open, empty }) {
   return [smallNote, open > 0 && t("metrics.open", { n: open }), empty > 0 && t("metrics.empty", { n: empty })].filter(Boolean);
 }
 
-/** The preferred direction in words, from the cohort's `summary`. */
+/** Describe the preferred direction from the cohort's `summary`. */
 export const directionText = ({ direction }) => t(`metrics.${direction}`);
 
 function duration(ms) {

@@ -4,11 +4,12 @@ import { t } from "./texts.js";
 import { plainName } from "./untrusted.js";
 
 /**
- * The first known of name, address, external id, key, or the end of the candidate's id, as `plainName`.
+ * Return a candidate's name, or the first known of email address, external id, key, and the end of the id. Escaped by
+ * `plainName`.
  *
- * candidate -- an API object: a candidate, a result or a session
- * blind -- whether the assessment is blind: omits the external id, which can identify the candidate. The API has already
- *   hidden name, address and key
+ * candidate -- a candidate, result or session from the API
+ * blind -- true if the assessment is blind: omits the external id, which can identify the candidate. The API already
+ *   hides name, email address and key
  */
 export function candidateName({ candidateName: name, candidateEmail: email, externalId, key, sessionId, candidateId, id }, { blind }) {
   const openKey = sessionId || key?.includes("*") ? null : key;

@@ -5,13 +5,13 @@ import { t } from "./texts.js";
 /** `1,234.567` */
 export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
 
-/** Like `formatNumber`; a dash if there is no value. */
+/** Like `formatNumber`, with a dash for null. */
 export const numberOrDash = (value) => (value === null ? t("metrics.none") : formatNumber(value));
 
-/** `12.5 %`, from an API ratio or from two counts. */
+/** `12.5 %`, from a ratio or from two counts. */
 export const formatShare = (part, whole = 1) => `${formatNumber(Math.round((1000 * part) / whole) / 10)} %`;
 
-/** `$1,234.50`; `<$0.01` for a smaller cost. */
+/** `$1,234.50`, or `<$0.01` for smaller amounts. */
 export function formatDollars(amount) {
   if (amount > 0 && amount < 0.005) return "<$0.01";
   return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;

@@ -1,11 +1,11 @@
-// SVG plots, each with a title, a description, and a table of its data.
+// SVG plots with a title, a description, and a table of the data.
 //
-// Each function returns a <figure>. Shapes and texts carry the meaning; colors repeat it (see console.css).
+// Each function returns a <figure>. Shapes and labels carry the meaning; colors only repeat it (console.css).
 
 import { fill, h, newId, svg } from "./dom.js";
 import { t } from "./texts.js";
 
-// Texts keep their size at a phone's width.
+// Narrow screens get a narrower plot, so text keeps its size.
 const SIDES = 116;
 const WIDTH = Math.min(400, Math.max(200, innerWidth - SIDES));
 const MARGIN = 14;
@@ -16,7 +16,7 @@ const FUNNEL = { width: 62, height: 60, bar: 26, line: 14 };
 const MAX_LABEL = Math.floor(WIDTH / 8.3);
 
 const plots = new WeakMap();
-const marking = new WeakMap();
+const markers = new WeakMap();
 
 /**
  * Plot one row of dots on an axis, with the median and a box for the middle half.
@@ -24,8 +24,8 @@ const marking = new WeakMap();
  * format -- formats a value: `(value) => "1 h 12 min"`
  * values -- `[{id, value, label}]`, excluding nulls
  * median, quartiles -- a value, and `[lower, upper]`; can be null
- * marked -- ids of values drawn larger, each in a different shape, with their labels below
- * width -- the width in pixels at which texts have their nominal size
+ * marked -- ids of values to draw larger, each with its own shape, and with their labels below the plot
+ * width -- the width in pixels at which text has its nominal size
  * onSelect -- called with a value's id on a click, or on arrow keys and Enter
  * onHover -- called with the id of the hovered or focused value, or null
  */
@@ -33,7 +33,7 @@ export function stripPlot({ label, description, format, values, median = null, q
   const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
   const [min, max] = [Math.min(...numbers), Math.max(...numbers)];
   const scale = linear(min, max, width);
-  const points = place([...values].sort((a, b) => a.value - b.value), scale);
+  const points = placePoints([...values].sort((a, b) => a.value - b.value), scale);
   const marks = svg("g", { class: "plot-marks" });
   const readout = h("p", { class: "plot-readout", "aria-hidden": "true" });
   const middle = STRIP.middle;
@@ -52,29 +52,29 @@ export function stripPlot({ label, description, format, values, median = null, q
   const figure = frame({ label, description, width, height: STRIP.height, isInteractive: Boolean(onSelect), drawing, table });
   figure.querySelector("svg").after(readout);
   const byId = new Map(points.map((point) => [point.id, point]));
-  marking.set(figure, (ids) => {
+  markers.set(figure, (ids) => {
     // An id keeps its shape even if earlier ids have no value.
-    const shown = ids.map((id, n) => ({ n, ...byId.get(id) })).filter(({ id }) => id !== undefined);
-    fill(marks, shown.map(({ n, x, y }) => mark(n, x, y)));
+    const markedPoints = ids.map((id, n) => ({ n, ...byId.get(id) })).filter(({ id }) => id !== undefined);
+    fill(marks, markedPoints.map(({ n, x, y }) => mark(n, x, y)));
     // Latest first, because a long line is truncated.
-    fill(readout, shown.map(({ n, label: name, value }) => h("span", {}, icon(n), h("span", {}, `${name}: ${format(value)}`))).reverse());
+    fill(readout, markedPoints.map(({ n, label: name, value }) => h("span", {}, icon(n), h("span", {}, `${name}: ${format(value)}`))).reverse());
   });
   markPlot(figure, marked);
   if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });
   return figure;
 }
 
-/** Change a strip plot's marks without redrawing it. */
+/** Update a strip plot's marked values without redrawing it. */
 export function markPlot(figure, ids) {
-  marking.get(figure)?.([...ids]);
+  markers.get(figure)?.([...ids]);
 }
 
 /**
  * Plot rows with one point per series.
  *
- * series -- the series' names in order; two can be equal
- * rows -- `[{label, values}]`; a null value is omitted, and a dash in the table
- * min, max -- the axis's ends, with a line at each integer if there are few
+ * series -- the names of the series; two can be equal
+ * rows -- `[{label, values}]`; a null value is omitted from the plot, and a dash in the table
+ * min, max -- the ends of the axis; a short axis has a line at each integer
  */
 export function dotPlot({ label, description, format, min, max, series, rows }) {
   const scale = linear(min, max, WIDTH);
@@ -96,9 +96,9 @@ export function dotPlot({ label, description, format, min, max, series, rows }) 
 
 /** Plot a funnel: `[{label, value}]`, largest value first. */
 export function funnelBar({ label, steps }) {
-  const most = Math.max(1, ...steps.map(({ value }) => value));
+  const highest = Math.max(1, ...steps.map(({ value }) => value));
   const drawing = steps.map((step, n) => {
-    const height = Math.max(1.5, (step.value / most) * FUNNEL.bar);
+    const height = Math.max(1.5, (step.value / highest) * FUNNEL.bar);
     const x = n * FUNNEL.width;
     return [
       svg("rect", { class: `plot-bar plot-step-${n}`, x, y: FUNNEL.bar + 6 - height, width: FUNNEL.width - 5, height, rx: 2 }),
@@ -115,25 +115,25 @@ export function funnelBar({ label, steps }) {
   return frame({ label, description, width: steps.length * FUNNEL.width, height: FUNNEL.height, drawing, className: "plot plot-small" });
 }
 
-// -- Parts
+// -- Components
 
 function frame({ label, description, width = WIDTH, height, drawing, table, isInteractive = false, className = "plot" }) {
   const [titleId, descriptionId] = [newId("plot"), newId("plot")];
   const image = svg(
     "svg",
-    // Nothing inside an image can have the focus.
+    // Elements inside `role=img` cannot be focused.
     { viewBox: `0 0 ${width} ${height}`, role: isInteractive ? "group" : "img", "aria-labelledby": titleId, "aria-describedby": descriptionId },
     svg("title", { id: titleId }, label),
     svg("desc", { id: descriptionId }, description ?? ""),
     drawing,
   );
-  const figure = h("figure", { class: className }, image, table && asTable(label, table));
+  const figure = h("figure", { class: className }, image, table && dataDetails(label, table));
   plots.set(figure, { image, width });
   return figure;
 }
 
 /** Build a table of the data when it is first opened. */
-function asTable(label, table) {
+function dataDetails(label, table) {
   const details = h("details", { class: "plot-table" }, h("summary", {}, t("plots.asTable")));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
@@ -163,20 +163,20 @@ const icon = (n) => svg("svg", { class: "plot-icon", viewBox: "0 0 16 16", width
 
 function dotRow(row, y, scale, title) {
   const line = y + ROW.line + 8;
-  const shown = row.values.map((value, at) => ({ value, at })).filter(({ value }) => value !== null);
+  const points = row.values.map((value, at) => ({ value, at })).filter(({ value }) => value !== null);
   const name = row.label.length > MAX_LABEL ? `${row.label.slice(0, MAX_LABEL - 1)}…` : row.label;
   return svg(
     "g",
     {},
     text(MARGIN, y + 14, name, "start", "plot-strong"),
     svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: line, y2: line }),
-    shown.map((point) => {
+    points.map((point) => {
       // Draw equal values side by side.
-      const equal = shown.filter(({ value }) => value === point.value);
+      const equal = points.filter(({ value }) => value === point.value);
       const offset = (equal.indexOf(point) - (equal.length - 1) / 2) * ROW.overlap * 2;
-      const drawn = mark(point.at, scale(point.value) + offset, line);
-      drawn.append(svg("title", {}, title(point.value, point.at)));
-      return drawn;
+      const element = mark(point.at, scale(point.value) + offset, line);
+      element.append(svg("title", {}, title(point.value, point.at)));
+      return element;
     }),
   );
 }
@@ -205,7 +205,7 @@ function text(x, y, content, anchor = "start", className = "plot-text") {
 
 const clamp = (x, width) => Math.min(Math.max(x, 70), width - 70);
 
-/** Return a linear scale from values to x; equal values are centered. */
+/** Return a linear scale from values to x. If all values are equal, they are centered. */
 function linear(min, max, width) {
   const length = width - 2 * MARGIN;
   return (value) => round(max > min ? MARGIN + ((value - min) / (max - min)) * length : width / 2);
@@ -213,19 +213,19 @@ function linear(min, max, width) {
 
 const round = (number) => Math.round(number * 10) / 10;
 
-/** Add `x`, and a `y` that keeps close values apart, alternating above and below the middle. */
-function place(values, scale) {
+/** Add `x` and `y`. `y` alternates above and below the middle, so that close values do not overlap. */
+function placePoints(values, scale) {
   const columns = Map.groupBy(values, ({ value }) => Math.round(scale(value) / (2 * DOT)));
   return [...columns.values()].flatMap((column) => {
     const step = Math.min(2 * DOT, (2 * STRIP.spread) / column.length);
-    return column.map((each, n) => {
+    return column.map((point, n) => {
       const offset = Math.ceil(n / 2) * (n % 2 ? step : -step);
-      return { ...each, x: scale(each.value), y: round(STRIP.middle + offset) };
+      return { ...point, x: scale(point.value), y: round(STRIP.middle + offset) };
     });
   });
 }
 
-/** Make values selectable by pointer and keyboard. For assistive technology, the plot is a slider. */
+/** Make values selectable by pointer and keyboard. Assistive technology sees a slider. */
 function makeSelectable(figure, { label, points, format, onSelect, onHover, marked }) {
   const { image, width } = plots.get(figure);
   let current = Math.max(0, points.findIndex(({ id }) => marked.includes(id)));

@@ -5,14 +5,14 @@ import { showDialog } from "./dialogs.js";
 import { h, newId } from "./dom.js";
 import { t } from "./texts.js";
 
-/** Show a secret in a dialog until it is closed. */
+/** Show a secret in a dialog. Resolves when it is closed. */
 export function showSecret({ title, text, secret }) {
   const id = newId("secret");
   const value = h("input", { id, readonly: true, value: secret, spellcheck: "false", class: "secret" });
-  const done = h("span", { role: "status", class: "quiet" });
+  const status = h("span", { role: "status", class: "quiet" });
   const copy = async () => {
     value.select();
-    if (await copyText(secret)) done.textContent = t("secrets.copied");
+    if (await copyText(secret)) status.textContent = t("secrets.copied");
   };
   const titleId = newId("dialog");
   const dialog = h(
@@ -27,7 +27,7 @@ export function showSecret({ title, text, secret }) {
       { class: "actions" },
       h("button", { type: "button", class: "primary", onclick: copy }, t("secrets.copy")),
       h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.close")),
-      done,
+      status,
     ),
   );
   const closed = showDialog(dialog);

@@ -4,66 +4,65 @@ import { ApiError, SIGNED_OUT } from "./api.js";
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 
-const latest = new WeakMap();
+// The latest call for each container.
+const latestCalls = new WeakMap();
 
 /**
- * Show `render(value)`'s nodes for the value of `load()`. Shows a message while loading, and after a failure the error
- * with a button to try again. Only the last call for a container takes effect.
- *
- * waiting -- the message
+ * Fill a container with the nodes of `render(value)` for the value of `load()`. Shows a message while loading, and an
+ * error with a retry button after a failure. Only the latest call for a container takes effect.
  */
-export function loaded(container, load, render, waiting = t("common.loading")) {
-  return run({ container, load, render, waiting });
+export function renderAsync(container, load, render, message = t("common.loading")) {
+  return run({ container, load, render, message });
 }
 
-/** Like `loaded`, for a page whose heading depends on the value. Until then and after a failure, the heading is `title`. */
-export function loadedPage(main, title, load, render) {
-  return run({ container: main, load, render, waiting: t("common.loading"), title });
+/** Like `renderAsync`, for a page whose `render` builds the heading. The heading is `title` while loading and after a failure. */
+export function renderPageAsync(main, title, load, render) {
+  return run({ container: main, load, render, message: t("common.loading"), title });
 }
 
 async function run(options) {
-  const { container, load, render, waiting, title } = options;
+  const { container, load, render, message, title } = options;
   const heading = title ? [h("h1", { tabindex: "-1" }, title)] : [];
-  const turn = {};
-  latest.set(container, turn);
-  const show = (...nodes) => latest.get(container) === turn && fill(container, ...nodes);
+  latestCalls.set(container, options);
+  const isLatest = () => latestCalls.get(container) === options;
+  const show = (...nodes) => isLatest() && fill(container, ...nodes);
   container.setAttribute("aria-busy", "true");
-  show(...heading, h("p", { class: "quiet loading", role: "status" }, waiting));
+  show(...heading, h("p", { class: "quiet loading", role: "status" }, message));
   try {
     const value = await load();
-    if (latest.get(container) === turn) show(render(value));
+    if (isLatest()) show(render(value));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiError)) console.error(error);
-    show(...heading, failure(error, () => retry(options)));
+    show(...heading, errorNotice(error, () => retry(options)));
   } finally {
-    if (latest.get(container) === turn) container.removeAttribute("aria-busy");
+    if (isLatest()) container.removeAttribute("aria-busy");
   }
 }
 
-/** Retry. The pressed button disappears, so the focus moves to the loaded content. */
+/** Retry. Focuses the container, because the pressed button disappears. */
 function retry(options) {
   const { container } = options;
   if (!container.hasAttribute("tabindex")) container.tabIndex = -1;
   container.focus({ preventScroll: true });
-  return run(options);
+  return run({ ...options });
 }
 
-/** Build an error notice. Its button calls `retry`; `heading` is the title's element name. */
-export function failure(error, retry, { heading = "strong" } = {}) {
-  const [title, text] = explain(error);
-  const canRetry = retry && ![403, 404].includes(error.status);
+/** Build an error notice. Its button calls `onRetry`; `heading` is the title's element name. */
+export function errorNotice(error, onRetry, { heading = "strong" } = {}) {
+  const [title, text] = describeError(error);
+  const canRetry = onRetry && ![403, 404].includes(error.status);
   return h(
     "div",
     { class: "notice bad", role: "alert" },
     h(heading, heading === "h1" ? { tabindex: "-1" } : {}, title),
     h("p", {}, text),
-    canRetry && h("button", { type: "button", class: "secondary", onclick: () => retry() }, t("common.tryAgain")),
+    canRetry && h("button", { type: "button", class: "secondary", onclick: () => onRetry() }, t("common.tryAgain")),
   );
 }
 
-/** Return an error's title and message. */
-export function explain(error) {
+/** Return a title and a message for an error. */
+export function describeError(error) {
   if (!(error instanceof ApiError)) return [t("errors.title"), t("errors.page")];
   if (error.status === 0) return [t("errors.unreachableTitle"), t("errors.unreachable")];
   if (error.code === SIGNED_OUT) return [t("errors.signedOutTitle"), t("errors.signedOut")];
@@ -76,6 +75,6 @@ export function explain(error) {
 }
 
 /** Build an empty state that says what to do. */
-export function empty(title, text, ...actions) {
+export function emptyState(title, text, ...actions) {
   return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "actions" }, ...actions));
 }

@@ -9,17 +9,17 @@ const tables = new WeakMap();
 /**
  * Build a table in a scrolling region, with its row count.
  *
- * caption -- what the table lists; the region's label
- * columns -- `[{name, label, value(row), render(row), sortable, numeric, wide, hint}]`. `render` returns nodes, and is
- *   `value` if omitted. The first column is the row header. Narrow screens hide `wide` columns.
- *   `initialOrder` is the order after the first click, by default `asc`
+ * caption -- the table's content; also the region's label
+ * columns -- `[{name, label, value(row), render(row), sortable, numeric, wide, hint, initialOrder}]`. `render` returns
+ *   nodes, and defaults to `value`. The first column is the row header. Narrow screens hide `wide` columns.
+ *   `initialOrder` is the sort order after the first click, by default `asc`
  * rows -- any objects
  * sort -- `{name, order}`; `order` is `asc` or `desc`
  * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
  * rowHref -- `(row) => "#/sessions/…"`, or null for a row without a page
  * rowId -- `(row) => id`, for `selection` and `onHover`
- * selection -- `{selected, label(row), onChange(selected), isPossible(row)}`: a checkbox in each row, or in the rows
- *   that `isPossible` allows; `selected` is a Set of ids
+ * selection -- `{selected, label(row), onChange(selected), isSelectable(row)}`: adds a checkbox to each row, or only to
+ *   selectable rows; `selected` is a Set of ids
  * onHover -- called with the id of the hovered or focused row, or null
  * empty -- nodes to show instead of an empty table
  * count -- `(n) => text`, by default "3 rows"
@@ -31,15 +31,15 @@ export function dataTable(options) {
   const captionId = newId("table");
   parts.table = h("table", { class: "data" }, h("caption", { class: "visually-hidden", id: captionId }, options.caption), parts.head, parts.body);
   parts.region = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": captionId }, parts.table);
-  parts.none = h("div", { class: "table-empty" });
-  fill(element, parts.status, parts.region, parts.none);
+  parts.emptyState = h("div", { class: "table-empty" });
+  fill(element, parts.status, parts.region, parts.emptyState);
   tables.set(element, { state, parts });
   listen(parts.body, state);
   showRows(element);
   return element;
 }
 
-/** Show different rows or a different order, and announce the row count. The focus does not move. */
+/** Update a table's rows, sort order or other options, and announce the row count. The focus does not move. */
 export function showRows(element, changes = {}) {
   const { state, parts } = tables.get(element);
   Object.assign(state, changes);
@@ -51,16 +51,16 @@ export function showRows(element, changes = {}) {
   showCount(element, rows.length);
 }
 
-/** Replace the rows. The focus returns to the same row's control, or to the table if the row is gone. */
+/** Replace the rows. Restores the focus to the same control, or to the table if its row is gone. */
 function fillBody({ body, byId, region }, rows) {
   const { activeElement } = document;
-  const old = body.contains(activeElement) && activeElement.closest("tr");
-  const at = old && [...old.querySelectorAll(CONTROLS)].indexOf(activeElement);
+  const focusedRow = body.contains(activeElement) && activeElement.closest("tr");
+  const at = focusedRow && [...focusedRow.querySelectorAll(CONTROLS)].indexOf(activeElement);
   fill(body, rows);
-  if (old) (byId.get(old.dataset.id)?.querySelectorAll(CONTROLS)[at] ?? region).focus({ preventScroll: true });
+  if (focusedRow) (byId.get(focusedRow.dataset.id)?.querySelectorAll(CONTROLS)[at] ?? region).focus({ preventScroll: true });
 }
 
-/** Add rows at the end of a table. */
+/** Append rows to a table. */
 export function addRows(element, rows) {
   const { state, parts } = tables.get(element);
   state.rows = [...state.rows, ...rows];
@@ -83,7 +83,7 @@ export function rowElement(element, id) {
 function showCount(element, n) {
   const { state, parts } = tables.get(element);
   parts.region.hidden = n === 0 && Boolean(state.empty);
-  fill(parts.none, n === 0 ? state.empty : null);
+  fill(parts.emptyState, n === 0 ? state.empty : null);
   const count = state.count?.(n) ?? t("table.rows", { n });
   if (parts.status.textContent !== count) parts.status.textContent = count;
 }
@@ -91,8 +91,8 @@ function showCount(element, n) {
 // -- Head
 
 function headRow(element, state) {
-  const selects = state.selection && h("th", { scope: "col", class: "select" }, h("span", { class: "visually-hidden" }, t("table.select")));
-  return h("tr", {}, selects, state.columns.map((column) => headCell(element, state, column)));
+  const selectCell = state.selection && h("th", { scope: "col", class: "select" }, h("span", { class: "visually-hidden" }, t("table.select")));
+  return h("tr", {}, selectCell, state.columns.map((column) => headCell(element, state, column)));
 }
 
 function headCell(element, state, column) {
@@ -125,7 +125,7 @@ function sorted({ rows, columns, sort }) {
   const { value } = columns.find(({ name }) => name === sort.name) ?? {};
   if (!value) return rows;
   const sign = sort.order === "desc" ? -1 : 1;
-  const isMissing = (each) => each === null || each === undefined || each === "";
+  const isMissing = (cell) => cell === null || cell === undefined || cell === "";
   return rows
     .map((row) => [value(row), row])
     .sort(([a], [b]) => isMissing(a) - isMissing(b) || sign * compare(a, b))
@@ -155,7 +155,7 @@ function bodyRow(row, state, { byId }) {
 }
 
 function checkbox(row, id, isSelected, { selection }) {
-  if (selection.isPossible && !selection.isPossible(row)) return h("td", { class: "select" });
+  if (selection.isSelectable && !selection.isSelectable(row)) return h("td", { class: "select" });
   const change = (event) => {
     if (event.target.checked) selection.selected.add(id);
     else selection.selected.delete(id);

@@ -1,4 +1,4 @@
-// Every text of the console, by page. A translation is another file with the same keys.
+// All user-facing text in the console, by page. A translation is another file with the same keys.
 
 const texts = {
   common: {
@@ -52,12 +52,12 @@ const texts = {
     token: "API token",
     tokenHint: "A new installation prints one on its first start. Otherwise, ask an admin. Tokens start with psk_live_.",
     withToken: "Use an API token instead",
-    signsIn: "This browser will be signed in as {email} for 12 hours.",
-    notYours: "If this is not your address, close this page. Someone else may have sent you the link.",
+    signingInAs: "This browser will be signed in as {email} for 12 hours.",
+    notYou: "If this is not your address, close this page. Someone else may have sent you the link.",
     signInTo: "Sign in to {organization}",
     otherTitle: "Another account is signed in",
     otherText: "This browser is signed in as {name} ({organization}). If you continue, that account is signed out.",
-    again: "Sign in another way",
+    otherMethod: "Sign in another way",
     withOidc: "Sign in with your company account",
     oidcTitle: "Could not sign in with your company account",
     oidc: {
@@ -75,13 +75,13 @@ const texts = {
     otherAddressTitle: "Wrong console address",
     otherAddress: "Open {url}",
   },
-  // -- assessments.js, assessment_form.js
+  // -- assessment/list.js, assessment/form.js
   assessments: {
     title: "Assessments",
     new: "New assessment",
     search: "Search assessments",
     count: { one: "{n} assessment", other: "{n} assessments" },
-    noneFound: "No assessments match. Change the search, or show archived assessments.",
+    noMatches: "No assessments match. Change the search, or show archived assessments.",
     showArchived: { one: "Show {n} archived", other: "Show {n} archived" },
     archived: "Archived",
     blind: "Blind review",
@@ -89,13 +89,13 @@ const texts = {
     invite: "Invite",
     edit: "Edit",
     details: "Details",
-    actionOf: "{action}: {title}",
+    actionLabel: "{action}: {title}",
     restore: "Restore",
     restored: "{title} is back in the list.",
     noInvitations: "No invitations yet.",
     nothingToDo: "Nothing to do",
     toDo: "To do",
-    funnelOf: "Candidates of {title} by progress",
+    funnelLabel: "Candidates of {title} by progress",
     funnel: { invited: "invited", redeemed: "started", completed: "completed", reviewed: "reviewed", hired: "hired" },
     waiting: {
       toScore: { one: "{n} without a team score", other: "{n} without a team score" },
@@ -129,7 +129,7 @@ const texts = {
     previewHint: "The page that the invitation opens, and the task that candidates see after the start.",
     problem: "Problem library",
     problemHint: "Problems with a repository, a brief and tests. You can also write your own task below.",
-    problemChosen: "Based on “{title}”. You can change the texts below; the problem in the library stays unchanged.",
+    problemSelected: "Based on “{title}”. You can change the texts below; the problem in the library stays unchanged.",
     chooseProblem: "Choose a problem",
     otherProblem: "Choose another",
     noProblem: "Remove",
@@ -218,12 +218,12 @@ const texts = {
     anyDifficulty: "Any difficulty",
     difficulties: { easy: "Easy", medium: "Medium", hard: "Hard" },
     catalog: "Catalog",
-    own: "Your organization",
+    organization: "Your organization",
     count: { one: "{n} problem", other: "{n} problems" },
     none: "The library is empty. The operator of this service can load the starter catalog: flask issues import data/catalog.yaml",
     read: "Read the brief",
     choose: "Use this problem",
-    chooseOne: "Choose a problem first.",
+    noSelection: "Choose a problem first.",
   },
   rubric: {
     title: "New rubric",
@@ -242,7 +242,7 @@ const texts = {
     removeCriterion: "Remove this criterion",
     create: "Create rubric",
   },
-  // -- board.js
+  // -- assessment/board.js
   board: {
     title: "Candidates",
     back: "Assessments",
@@ -251,7 +251,7 @@ const texts = {
     export: "Export table as CSV",
     compare: "Compare",
     compareHint: "Select two sessions to compare them.",
-    compareLess: "{n} selected. Select exactly two sessions to compare them.",
+    compareCount: "{n} selected. Select exactly two sessions to compare them.",
     search: "Search",
     searchHint: "Name, email or external ID",
     status: "Status",
@@ -260,9 +260,9 @@ const texts = {
     clear: "Clear filters",
     more: "Show more",
     count: { one: "{n} candidate", other: "{n} candidates" },
-    countOf: { one: "{n} of {total} candidates", other: "{n} of {total} candidates" },
-    countSoFar: "{n} candidates, loading more …",
-    countFirst: "The first {n} candidates",
+    countFiltered: { one: "{n} of {total} candidates", other: "{n} of {total} candidates" },
+    countLoading: "{n} candidates, loading more …",
+    countTruncated: "The first {n} candidates",
     emptyTitle: "No candidates yet",
     empty: "Invite your first candidates. Each gets a link, by email if you enter an address.",
     noneTitle: "No candidate matches",
@@ -283,7 +283,7 @@ const texts = {
     spreadHint: "Largest difference between two reviewers on one criterion",
     discuss: "to discuss",
     reviewers: { one: "{n} reviewer", other: "{n} reviewers" },
-    partly: "{n} of {all} criteria",
+    partiallyScored: "{n} of {all} criteria",
     integrity: "Integrity",
     integrityHint: "Findings of the latest integrity check. Most have harmless causes.",
     notChecked: "Not checked yet",
@@ -297,17 +297,17 @@ const texts = {
     erasureRequested: "erasure requested",
     cohort: "Metrics of closed sessions",
     cohortNone: "Metrics appear here after the first session closes.",
-    cohortFirst: "The plots show the first {n} candidates. Medians and quartiles cover all of them.",
+    cohortTruncated: "The plots show the first {n} candidates. Medians and quartiles cover all of them.",
     plot: "{label} of {n} sessions",
     plotText: "Median {median}, middle half from {lower} to {upper}, range {minimum} to {maximum}. {direction}.",
     n: "n = {n}",
     statuses: { pending: "Pending", active: "Active", completed: "Completed", expired: "Expired", hired: "Hired" },
     decisions: { undecided: "Undecided", advanced: "Advanced", rejected: "Rejected", hired: "Hired" },
   },
-  // -- metrics.js
+  // -- shared/scores.js, shared/metrics.js
   scores: {
     total: "{total} of {highest}",
-    ofVersion: "{total} (rubric version {version}, current version {current})",
+    totalWithVersion: "{total} (rubric version {version}, current version {current})",
     agree: "agree",
     apart: "{n} apart",
   },
@@ -349,7 +349,7 @@ const texts = {
     errorEpisodes: { label: "Error episodes", definition: "Consecutive failures up to the next success." },
     aiAttributionPct: { label: "Agent's changes", definition: "Share of attributed changes that an agent likely made." },
   },
-  // -- findings.js
+  // -- shared/findings.js
   findings: {
     event_changed: "Event changed",
     event_missing: "Event missing",
@@ -384,7 +384,7 @@ const texts = {
     submission_unreadable: "Submission unreadable",
     base_unverified: "Base unverified",
   },
-  // -- plots.js, table.js
+  // -- shared/plots.js, shared/table.js
   plots: {
     asTable: "Show as a table",
     name: "Name",
@@ -396,15 +396,15 @@ const texts = {
     rows: { one: "{n} row", other: "{n} rows" },
     select: "Select",
   },
-  // -- invite.js, candidate_actions.js
+  // -- assessment/invite.js, assessment/candidate_actions.js
   invite: {
-    titleOf: "Invite to {title}",
+    dialogTitle: "Invite to {title}",
     people: "Candidates",
     peopleHint: "Paste email addresses, cells of a spreadsheet, or CSV with name, email and externalId. Nothing is sent until you have checked the list.",
     file: "Or choose a CSV file",
     expiry: "Invitation valid for (days)",
     expiresAt: "Invitations expire on {time}.",
-    remindedAtOnce: { one: "The reminder is due {n} day before expiry, so it is sent immediately.", other: "The reminder is due {n} days before expiry, so it is sent immediately." },
+    reminderDue: { one: "The reminder is due {n} day before expiry, so it is sent immediately.", other: "The reminder is due {n} days before expiry, so it is sent immediately." },
     check: "Check the list",
     noCandidates: "Paste at least one email address.",
     back: "Back",
@@ -441,7 +441,7 @@ const texts = {
     },
     failedTitle: "Not confirmed. If you try again, nobody is invited twice.",
     more: { one: "{n} more", other: "{n} more" },
-    othersFailed: "Not sent, because other entries of the same batch were rejected. Try again.",
+    batchRejected: "Not sent, because other entries of the same batch were rejected. Try again.",
     retry: "Retry the rest",
     showLinks: { one: "Show {n} link without email", other: "Show {n} links without email" },
     linksTitle: "Links to send",
@@ -466,7 +466,7 @@ const texts = {
       confirm: "Send",
       done: "The invitation to {name} is on its way.",
     },
-    change: {
+    update: {
       action: "Change name or email",
       title: "Change {name}",
       text: "Emails that have not been sent yet go to the new address. If the invitation has already been sent, resend it.",
@@ -534,16 +534,16 @@ const texts = {
       action: "Erase data",
       title: "Erase the data of {name}?",
       text: "Name, email address, events, submitted files, notes and comments are erased. An open session is closed, and the invitation is revoked. This cannot be undone.",
-      kept: "Anonymous numbers stay, so statistics do not change.",
+      statisticsNote: "Anonymous numbers stay, so statistics do not change.",
       requested: "The candidate asked for this on {time}.",
       type: "To confirm, type: {name}",
-      typeExactly: "Must be: {name}",
+      mustMatch: "Must be: {name}",
       mismatch: "The text does not match.",
       confirm: "Erase",
       done: "The data has been erased.",
     },
   },
-  // -- report.js and its parts
+  // -- session/report.js and its tabs
   report: {
     teamScore: "Team score",
     decision: "Hiring decision",
@@ -584,23 +584,23 @@ const texts = {
     runningUntil: "This is the recording as of {now}. The session closes by {end}. Metrics follow afterwards.",
     erasedTitle: "The candidate's data was erased on {when}",
     erased: "Events, prompts, code and names have been permanently deleted. Times, metrics and seals remain.",
-    erasureAskedTitle: "The candidate requested erasure",
-    erasureAsked: "Requested on {when}. An admin can erase the data on the To do page.",
+    erasureRequestedTitle: "The candidate requested erasure",
+    erasureRequested: "Requested on {when}. An admin can erase the data on the To do page.",
     noEvents: "Nothing was recorded",
     noEventsYet: "The candidate has started, but no event has arrived yet. Refresh the page in a moment.",
-    noEventsWhy: "The session closed without an event. The candidate's tools did not run, or could not reach the service. Ask the candidate before you draw a conclusion.",
+    noEventsHint: "The session closed without an event. The candidate's tools did not run, or could not reach the service. Ask the candidate before you draw a conclusion.",
     events: "Events",
     kind: "Kind",
     search: "Search",
     allKinds: "All kinds ({n})",
     showDuplicates: "Show duplicates",
-    found: { one: "{n} of {total} events", other: "{n} of {total} events" },
+    matches: { one: "{n} of {total} events", other: "{n} of {total} events" },
     late: "Received too late, not counted",
     lateMark: "late",
     duplicate: "Duplicate from {channel}",
     duplicateMark: "duplicate",
     channels: { client: "the candidate's client", proxy: "the model proxy", "http-hook": "the agent's hooks", otlp: "the agent's telemetry" },
-    otherKind: "“{kind}”",
+    unknownKind: "“{kind}”",
     actors: { human: "Candidate", ai: "Agent", system: "Client" },
     attributions: { likely_ai: "Agent", likely_human: "Candidate", ai_revised_by_human: "Agent, revised by candidate", mixed: "Agent and candidate" },
     kinds: {
@@ -685,7 +685,7 @@ const texts = {
       channel: "Recorded by",
       attribution: "Likely author",
       counts: "Metrics",
-      doesCount: "Counted",
+      counted: "Counted",
       size: "Size",
       json: "Raw event",
       contents: {
@@ -726,7 +726,7 @@ const texts = {
     },
     conversation: {
       none: "No prompts or responses",
-      noneWhy: "The candidate worked without an agent, or the agent's conversation was not recorded.",
+      noneHint: "The candidate worked without an agent, or the agent's conversation was not recorded.",
       candidate: "Candidate",
       agent: "Agent",
       interrupted: "Interrupted the agent.",
@@ -754,14 +754,14 @@ const texts = {
       columns: { old: "Line before", new: "Line after", sign: "Change", author: "Author", text: "Text" },
       files: { one: "{n} file", other: "{n} files" },
       lines: "+{added} −{removed} lines",
-      notRecordedOf: "{n} of {all} added lines not recorded, without blank lines ({share})",
+      notRecordedShare: "{n} of {all} added lines not recorded, without blank lines ({share})",
       unverifiedTitle: "Base unverified",
       unverified: "The submitted bundle does not contain the assessment's base commit. The diff may include earlier work.",
       none: "No changes",
-      noneWhy: "The submitted files are the same as at the start of the assessment.",
+      noneHint: "The submitted files are the same as at the start of the assessment.",
       noSubmission: "No final changes",
       noSubmissionYet: "The candidate has not submitted yet. The timeline shows the changes so far.",
-      noSubmissionWhy: "The candidate did not submit a git bundle, so there is no final diff. The timeline shows the recorded changes.",
+      noSubmissionHint: "The candidate did not submit a git bundle, so there is no final diff. The timeline shows the recorded changes.",
       fromClient: "The candidate's client sent this diff. It does not show who added a line.",
       unnamed: "Unnamed file",
     },
@@ -799,8 +799,8 @@ const texts = {
         failed: "First failure",
         outcome: "Outcome",
         failures: "Failures",
-        between: "Between",
-        took: "Duration",
+        work: "Between",
+        duration: "Duration",
       },
       total: "Total",
       noPrice: "no price",
@@ -816,7 +816,7 @@ const texts = {
     },
     decisions: {
       none: "No design decisions",
-      noneWhy: "The candidate did not explain any. Explanations are optional.",
+      noneHint: "The candidate did not explain any. Explanations are optional.",
       decision_event: "Design decision",
       plan_decision: "Reply to a plan",
       chosenOption: "Chosen option",
@@ -831,7 +831,7 @@ const texts = {
     files: {
       none: "No submission",
       noneYet: "The candidate has not submitted yet.",
-      noneWhy: "No submission was received. The timeline shows the recorded changes.",
+      noneHint: "No submission was received. The timeline shows the recorded changes.",
       submission: "Submission",
       bundle: "Client's bundle",
       list: "Files of the bundle",
@@ -851,17 +851,17 @@ const texts = {
       snapshots: "Snapshots",
       snapshotCount: "{n} snapshots; the latest verified one counts",
       noneVerified: "No bundle could be verified",
-      noneVerifiedWhy: "The bundles were not received, or do not match the client's checksums.",
+      noneVerifiedHint: "The bundles were not received, or do not match the client's checksums.",
       name: "Name",
       type: "Type",
       unsafe: "Unsafe:",
       unsafeTitle: { one: "One entry is unsafe to unpack", other: "{n} entries are unsafe to unpack" },
-      unsafeWhy: "Unpack the bundle only in a sandbox.",
+      unsafeHint: "Unpack the bundle only in a sandbox.",
       more: { one: "and one more file", other: "and {n} more files" },
     },
     metrics: {
       none: "No metrics yet",
-      noneWhy: "Metrics are computed when the session closes.",
+      noneHint: "Metrics are computed when the session closes.",
       title: "Metrics compared with the cohort",
       others: "Other metrics",
       intro: { one: "One session of this assessment has closed. No metric measures skill: read the recording and score it.", other: "{n} sessions of this assessment have closed. No metric measures skill: read the recording and score it." },
@@ -871,23 +871,23 @@ const texts = {
       plot: "Each dot is one of {n} sessions, the line is the median, the box the middle half. This session is marked.",
     },
   },
-  // -- scoring.js
+  // -- scoring/scoring.js
   scoring: {
     title: "Score",
     heading: "Score",
     report: "Report",
     recording: "Recording",
-    pick: "Choose an event to add it as evidence to the criterion that you are scoring.",
+    evidenceHint: "Choose an event to add it as evidence to the criterion that you are scoring.",
     noRubricTitle: "No rubric",
     noRubric: "Set a rubric in the assessment to score its sessions.",
     readOnly: "You can read scores. Only reviewers and admins can score.",
     version: "version {n}",
     progress: "You have scored {done} of {n} criteria.",
-    alone: "Each criterion is saved separately. You see other reviewers' scores once you have scored all criteria.",
+    othersHidden: "Each criterion is saved separately. You see other reviewers' scores once you have scored all criteria.",
     total: "Total {total}, weighted from the reviewers' means.",
     comment: "Comment",
     evidence: "Evidence",
-    evidenceOf: "{name}'s evidence",
+    evidenceLabel: "{name}'s evidence",
     remove: "Remove",
     removeEvidence: "Remove from the evidence: {id}",
     added: "Added as evidence to “{title}”. Save the score to keep it.",
@@ -899,7 +899,7 @@ const texts = {
     saved: "Saved",
     unscored: "Not scored yet",
     restored: "Your unsaved input has been restored.",
-    isSaved: "Your score for “{title}” has been saved.",
+    savedMessage: "Your score for “{title}” has been saved.",
     withdraw: "Withdraw",
     withdrawTitle: "Withdraw your score for “{title}”",
     withdrawHint: "It no longer counts, but stays in the history.",
@@ -912,7 +912,7 @@ const texts = {
     scoreChanged: "This score changed since you loaded it. See the history, then save again to replace it.",
     rubricChangedTitle: "The rubric has changed",
     rubricChanged: "Your input is kept where it fits the new version. Check the levels, and save each criterion again.",
-    lost: "These criteria no longer exist. Your input:",
+    removedCriteria: "These criteria no longer exist. Your input:",
     noComment: "no comment",
     decide: "Decide",
     decisionChanged: "The hiring decision changed since you loaded it. Save again to replace the decision of {name}: {decision}",
@@ -920,7 +920,7 @@ const texts = {
     decisionReason: "Colleagues see it; the candidate does not.",
     decisions: { undecided: "Undecided", advanced: "Advanced", rejected: "Rejected", hired: "Hired" },
   },
-  // -- compare.js
+  // -- session/compare.js
   compare: {
     title: "Compare",
     intro: "Two sessions side by side. Differences are not a ranking. Read both recordings before you decide.",
@@ -931,11 +931,11 @@ const texts = {
     criteriaPlot: "Means of the reviewers' scores, by criterion.",
     hidden: "You see the scores of {name} once you have scored all criteria of this session.",
     noScores: "Neither session has scores yet.",
-    otherRubric: "The sessions are scored by different rubrics, so their scores cannot be compared.",
-    otherVersion: "The sessions are scored by different versions of the rubric, so their scores cannot be compared.",
+    differentRubrics: "The sessions are scored by different rubrics, so their scores cannot be compared.",
+    differentVersions: "The sessions are scored by different versions of the rubric, so their scores cannot be compared.",
     otherScale: "{title}: {first} and {second}",
     metrics: "Metrics",
-    otherAssessment: "The sessions belong to different assessments: tasks and time limits differ, so there is no common cohort.",
+    differentAssessments: "The sessions belong to different assessments: tasks and time limits differ, so there is no common cohort.",
     metricsPlot: "All closed sessions of the assessment, with both candidates marked.",
     cohort: { one: "1 session in the cohort.", other: "{n} sessions in the cohort." },
     running: "{name} has no metrics yet: the session is still running.",
@@ -962,9 +962,9 @@ const texts = {
     toAssessments: "Go to the assessments",
     readOnlyTitle: "Nothing for you to do",
     readOnly: "You can read every assessment and session. Your role does not include changes.",
-    nothing: "Nothing to do in: {lists}.",
+    emptyLists: "Nothing to do in: {lists}.",
     more: { one: "Show {n} more", other: "Show {n} more" },
-    further: { one: "{n} more appears once the tasks above are done.", other: "{n} more appear once the tasks above are done." },
+    remaining: { one: "{n} more appears once the tasks above are done.", other: "{n} more appear once the tasks above are done." },
     unscored: { title: "To score", text: "Completed sessions without a hiring decision that you have not scored." },
     disagreements: { title: "Disagreements", text: "Reviewers are two or more levels apart on a criterion. Discuss it, then revise or decide." },
     failedMessages: { title: "Emails not delivered", text: "These candidates have not received their invitation or reminder." },
@@ -974,7 +974,7 @@ const texts = {
     closed: "closed {time}",
     queued: "queued {time}",
     expires: "expires {time}",
-    asked: "asked {time}",
+    requested: "asked {time}",
     failing: "failing since {time}",
     score: "Score",
     discuss: "Discuss",
@@ -996,7 +996,7 @@ const texts = {
     kinds: { invitation: "Invitation", reminder: "Reminder" },
     disabled: { gone: "Disabled: the receiver responded with 410 (Gone).", failing: "Disabled: deliveries failed for several days.", paused: "" },
   },
-  // -- organization.js
+  // -- organization/organization.js and its parts
   organization: {
     title: "Organization",
     parts: {
@@ -1047,7 +1047,7 @@ const texts = {
     added: "Added",
     you: "(you)",
     inactive: "Inactive",
-    onlyByAdmins: "Only admins can change admins.",
+    adminsOnly: "Only admins can change admins.",
     change: "Change",
     changeTitle: "Change {name}",
     deactivate: "Deactivate",
@@ -1091,7 +1091,7 @@ const texts = {
     revoke: "Revoke",
     revokeTitle: "Revoke “{name}”?",
     revokeText: "Programs that use it stop working immediately. This cannot be undone.",
-    revokeOwn: "You are signed in with it and will be signed out. This cannot be undone.",
+    revokeCurrent: "You are signed in with it and will be signed out. This cannot be undone.",
     revoked: "“{name}” has been revoked.",
   },
   webhooks: {
@@ -1126,7 +1126,7 @@ const texts = {
     deleteTitle: "Delete this webhook?",
     deleteText: "Queued messages are canceled, and the list of its deliveries is deleted. This cannot be undone.",
     deliveries: "Deliveries",
-    states: { works: "Enabled", fails: "Failing", paused: "Disabled", gone: "Disabled: gone", failing: "Disabled: failing" },
+    states: { enabled: "Enabled", failingNow: "Failing", paused: "Disabled", gone: "Disabled: gone", failing: "Disabled: failing" },
     failingSince: "Failing since {time}.",
     help: "Messages are queued and retried. Check the URL and the receiver, then send a test. After several days without success, the webhook is disabled.",
     helpDisabled: {
@@ -1161,10 +1161,10 @@ const texts = {
     details: "Message",
     show: "Show",
     request: "Request",
-    noAnswer: "No response.",
-    nextTry: "Next attempt: {time}",
-    again: "Redeliver",
-    sentAgain: "The message will be sent again.",
+    noResponse: "No response.",
+    nextAttempt: "Next attempt: {time}",
+    redeliver: "Redeliver",
+    redelivered: "The message will be sent again.",
     reload: "Reload",
     empty: "Nothing has been sent yet. Send a test to check the receiver.",
     count: { one: "{n} delivery, newest first", other: "{n} deliveries, newest first" },
@@ -1191,8 +1191,8 @@ const texts = {
     after: "Automatically",
     days: "Days",
     daysHint: "After the session's close, or the expiry of an unused invitation. 1 to 3650.",
-    now: { one: "Personal data is erased {n} day after the end.", other: "Personal data is erased {n} days after the end." },
-    nowNever: "Personal data is kept until an admin erases it.",
+    current: { one: "Personal data is erased {n} day after the end.", other: "Personal data is erased {n} days after the end." },
+    currentNever: "Personal data is kept until an admin erases it.",
     text: "Names, email addresses, recordings, submitted code, notes and comments are erased once a day. Anonymous numbers stay, so statistics do not change. Candidates see the date on their page.",
     confirmTitle: "Erase older data?",
     confirmText: { one: "Within a day, the data of all candidates whose session ended more than {n} day ago is permanently erased.", other: "Within a day, the data of all candidates whose session ended more than {n} days ago is permanently erased." },
@@ -1209,13 +1209,13 @@ const texts = {
     actionExample: "Issue keys",
     subjectExample: "ID",
     time: "Time",
-    cameFrom: "IP address",
+    ipAddress: "IP address",
     position: "Position",
     notChained: "not yet chained",
-    further: "and {n} more",
+    more: "and {n} more",
     kinds: { person: "Person", apiToken: "API token", candidate: "Candidate", command: "Command line", worker: "Worker", service: "Service rule" },
     count: { one: "{n} entry shown, newest first", other: "{n} entries shown, newest first" },
-    nothingFound: "No entries match. Change or clear the filters.",
+    noMatches: "No entries match. Change or clear the filters.",
     empty: "No entries yet.",
   },
   usage: {
@@ -1226,7 +1226,7 @@ const texts = {
     noQuota: "No limit",
     ofQuota: "of {n}, until {day}",
     costThisMonth: "Cost this month",
-    costOfYear: "Cost of 12 months",
+    costLastYear: "Cost of 12 months",
     calls: { one: "{n} call", other: "{n} calls" },
     byMonth: "By month",
     byModel: "By month and model",
@@ -1248,7 +1248,7 @@ const texts = {
     emptyTitle: "No model calls yet",
     empty: "If candidates use the service's model proxies, their calls, tokens and cost appear here.",
   },
-  // -- print.js
+  // -- print/print.js
   print: {
     title: "Session report",
     hint: "Everything behind the hiring decision, for your files. Print it or save it as PDF. Fits A4 and Letter.",
@@ -1327,7 +1327,7 @@ const texts = {
     plots: "Each dot is a session, the line is the median, the box the middle half. This session is marked.",
     noMetrics: "Metrics are computed when the session closes.",
     cohort: { one: "The cohort is the one closed session of this assessment.", other: "The cohort is the {n} closed sessions of this assessment." },
-    place: "Value: {place}.",
+    rank: "Value: {rank}.",
     metricsVersion: "Metrics definition: version {version}.",
     time: "{active} of work and {idle} of pauses. Work periods: {n}.",
     phases: "Time by phase",
@@ -1375,21 +1375,21 @@ const texts = {
 const plurals = new Intl.PluralRules("en");
 
 /**
- * A text: `t("board.found", {n: 3})`. `{n}` in it is replaced by the value, and a number as `1,234`; a text with the
- * fields `one` and `other` is chosen by `n`.
+ * Return the text at a path: `t("board.count", {n: 3})`. Replaces `{n}` with the value, and formats numbers as `1,234`.
+ * Selects a plural form, `one` or `other`, by `n`.
  */
 export function t(path, values = {}) {
   let text = find(path);
   if (text?.other !== undefined) text = text[plurals.select(values.n)] ?? text.other;
   if (typeof text !== "string") throw new Error(`No text: ${path}`);
-  return text.replace(/\{(\w+)\}/g, (whole, name) => shown(values[name]) ?? whole);
+  return text.replace(/\{(\w+)\}/g, (placeholder, name) => formatValue(values[name]) ?? placeholder);
 }
 
-const shown = (value) => (typeof value === "number" ? value.toLocaleString("en") : value);
+const formatValue = (value) => (typeof value === "number" ? value.toLocaleString("en") : value);
 
-/** True if the text exists, for names that do not come from the console. */
+/** True if the path has a text. Check this for names from API responses. */
 export const has = (path) => typeof find(path) === "string";
 
 function find(path) {
-  return path.split(".").reduce((some, name) => (some && Object.hasOwn(some, name) ? some[name] : undefined), texts);
+  return path.split(".").reduce((node, name) => (node && Object.hasOwn(node, name) ? node[name] : undefined), texts);
 }

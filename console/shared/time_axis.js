@@ -6,18 +6,21 @@ const MAX_PAUSES_SHARE = 0.3;
 const STEPS_MS = [1, 5, 10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400].map((seconds) => seconds * 1000);
 
 /**
- * Build the axis of sorted events: `at(time)` from 0 to 1, `pauses` as `{start, end}`, and `ticks(count)`, about
- * `count` round times outside pauses, as `{times, step}` in milliseconds.
+ * Build the axis for sorted events:
+ *
+ * at(time) -- position from 0 to 1
+ * pauses -- `[{start, end}]`
+ * ticks(count) -- `{times, step}` in milliseconds: about `count` round times outside pauses
  */
-export function compress(events) {
+export function buildTimeAxis(events) {
   const first = events[0]?.time ?? 0;
   const last = Math.max(events.at(-1)?.time ?? 0, first + 1);
   const pauses = findPauses(events);
-  const worked = Math.max(1, last - first - pauses.reduce((sum, { start, end }) => sum + end - start, 0));
+  const activeMs = Math.max(1, last - first - pauses.reduce((sum, { start, end }) => sum + end - start, 0));
   const share = pauses.length ? Math.min(PAUSE_SHARE, MAX_PAUSES_SHARE / pauses.length) : 0;
-  const scale = (1 - share * pauses.length) / worked;
+  const scale = (1 - share * pauses.length) / activeMs;
   const segments = axisSegments(first, last, pauses, scale, share);
-  return { at: (time) => position(segments, time), pauses, ticks: (count) => ticks(segments, worked, count) };
+  return { at: (time) => position(segments, time), pauses, ticks: (count) => ticks(segments, activeMs, count) };
 }
 
 function findPauses(events) {
@@ -29,7 +32,7 @@ function findPauses(events) {
   return pauses;
 }
 
-/** Split the axis into segments with a start time, a start position and a rate. */
+/** Split the axis into segments, each with a start time, a start position and a scale. */
 function axisSegments(first, last, pauses, scale, share) {
   const segments = [];
   let at = 0;
@@ -55,10 +58,10 @@ function position(segments, time) {
   return Math.max(0, Math.min(1, at + (time - start) * scale));
 }
 
-function ticks(segments, worked, count) {
-  const step =
-    STEPS_MS.find((each) => worked / each <= count) ?? STEPS_MS.at(-1) * Math.ceil(worked / STEPS_MS.at(-1) / count);
-  const times = segments.filter((stretch) => !stretch.isPause).flatMap((stretch) => roundTimes(stretch, step, count));
+function ticks(segments, activeMs, count) {
+  const maxStep = STEPS_MS.at(-1);
+  const step = STEPS_MS.find((ms) => activeMs / ms <= count) ?? maxStep * Math.ceil(activeMs / maxStep / count);
+  const times = segments.filter(({ isPause }) => !isPause).flatMap((segment) => roundTimes(segment, step, count));
   return { times, step };
 }
 

@@ -1,17 +1,17 @@
-// Candidates' texts. Characters that are invisible or change the surrounding text are shown by name.
+// Render untrusted text. Characters that are invisible or change the surrounding text appear by name.
 
 import { fill, h } from "./dom.js";
 import { t } from "./texts.js";
 
-// Stacked combining marks that would reach into other lines; no language uses so many.
+// More stacked combining marks than any language uses. They would reach into other lines.
 const STACKED = /(?<=\p{M}{5})\p{M}/u;
 // Control, format, filler and tag characters, lone surrogates, and line and paragraph separators.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]/u;
 const HIDDEN = new RegExp(`${INVISIBLE.source}|${STACKED.source}`, "u");
-const EACH_HIDDEN = new RegExp(HIDDEN, "gu");
+const ALL_HIDDEN = new RegExp(HIDDEN, "gu");
 // A joiner within an emoji affects only the emoji.
 const IN_EMOJI = /^[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]$/u;
-// Characters that change the surrounding text. Some languages use others, such as joiners, in names.
+// Characters that change the surrounding text. Names can contain other hidden characters, such as joiners.
 const UNSAFE_IN_NAME = new RegExp(`[\\u202a-\\u202e\\u2066-\\u2069]|${STACKED.source}`, "gu");
 const JOINER = "\u200d";
 const MAX_CHARACTERS = 3_000;
@@ -19,15 +19,15 @@ const MAX_CHARACTERS = 3_000;
 const MAX_ELEMENTS = 20;
 
 /**
- * Build a node for an untrusted text, which cannot reorder its surroundings, hide, or move a cursor.
+ * Build a node for untrusted text. The text cannot reorder its surroundings, be invisible, or move the cursor.
  *
- * lines -- keep line ends and tabs, for a `pre`
+ * lines -- true keeps line breaks and tabs, for a `pre`
  */
 export function untrusted(text, { lines = false } = {}) {
-  return h("bdi", { class: "untrusted" }, parts(String(text ?? ""), lines));
+  return h("bdi", { class: "untrusted" }, markHidden(String(text ?? ""), lines));
 }
 
-/** Build an untrusted multi-line text, truncated until its button shows the rest. */
+/** Build nodes for untrusted multi-line text. A button shows the text after the first `limit` characters. */
 export function longText(text, limit = MAX_CHARACTERS) {
   const body = h("div", { class: "long-text" }, untrusted(text.slice(0, limit), { lines: true }));
   if (text.length <= limit) return body;
@@ -39,33 +39,34 @@ export function longText(text, limit = MAX_CHARACTERS) {
   return [body, more];
 }
 
-/** Convert an untrusted text to plain text, for attributes and options. */
+/** Escape untrusted text as a string, for attributes and options. */
 export function plain(text) {
-  return String(text ?? "").replace(EACH_HIDDEN, (character) => `[${nameOf(character)}]`);
+  return String(text ?? "").replace(ALL_HIDDEN, (character) => `[${codePointName(character)}]`);
 }
 
-/** Convert a name to plain text that cannot affect the rest of a sentence. */
+/** Escape a name as a string that cannot affect the surrounding text. */
 export function plainName(name) {
-  return name.replace(UNSAFE_IN_NAME, (character) => `[${nameOf(character)}]`);
+  return name.replace(UNSAFE_IN_NAME, (character) => `[${codePointName(character)}]`);
 }
 
-/** Build an element for a name: like `plainName`, with its text direction isolated. */
+/** Build an element for a name: `plainName`, with an isolated text direction. */
 export const untrustedName = (name) => h("bdi", { class: "untrusted" }, plainName(name));
 
-function parts(text, lines) {
+/** Split text into strings and elements that name its hidden characters. */
+function markHidden(text, lines) {
   if (!HIDDEN.test(text)) return [text];
-  const found = [];
+  const nodes = [];
   let start = 0;
   let rest = "";
-  for (const { 0: character, index } of text.matchAll(EACH_HIDDEN)) {
+  for (const { 0: character, index } of text.matchAll(ALL_HIDDEN)) {
     if (lines && (character === "\n" || character === "\t")) continue;
     if (character === JOINER && isInEmoji(text, index)) continue;
     const before = text.slice(start, index);
-    if (found.length < 2 * MAX_ELEMENTS) found.push(before, h("span", { class: "hidden-character" }, nameOf(character)));
-    else rest += `${before}[${nameOf(character)}]`;
+    if (nodes.length < 2 * MAX_ELEMENTS) nodes.push(before, h("span", { class: "hidden-character" }, codePointName(character)));
+    else rest += `${before}[${codePointName(character)}]`;
     start = index + character.length;
   }
-  return [...found, rest + text.slice(start)];
+  return [...nodes, rest + text.slice(start)];
 }
 
 function isInEmoji(text, index) {
@@ -74,6 +75,6 @@ function isInEmoji(text, index) {
 }
 
 /** `U+202E` */
-function nameOf(character) {
+function codePointName(character) {
   return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 }

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from delivery import webhooks
-from delivery.transports import transport_from
+from delivery.transports import create_transport
 from delivery.worker import emails, housekeeping, submissions
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
@@ -22,19 +22,19 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Worker:
-    """A worker process's tasks. Workers share the queues, and a worker that dies loses no work."""
+    """A worker process's tasks. Workers share the queues; if one dies, others take over its work."""
 
     def __init__(self, settings: Mapping[str, Any], storage: Storage | None = None):
         self._storage = storage
         self._loop = Loop()
         self._heartbeats = HeartbeatRecorder(is_continuous=False)
         self._sender_count = settings["WORKER_SENDERS"]
-        transport = transport_from(settings["SMTP_URL"], settings["MAIL_FOLDER"])
+        transport = create_transport(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         deliver = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
-        self._emails = self._new_senders(Delivery, deliver, "emails")
+        self._emails = self._create_senders(Delivery, deliver, "emails")
         networks = settings["WEBHOOK_ALLOWED_NETWORKS"] or ()
         post = partial(webhooks.deliver, allowed_networks=networks)
-        self._webhooks = self._new_senders(WebhookDelivery, post, "webhooks")
+        self._webhooks = self._create_senders(WebhookDelivery, post, "webhooks")
         self._erased_pages = privacy.ErasedPages()
         self._minute: datetime | None = None
         self._day: date | None = None
@@ -43,13 +43,13 @@ class Worker:
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
-    def _new_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
+    def _create_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
         return Senders(self._loop, queue, deliver, self._sender_count, lambda: self._heartbeats.record(task))
 
     def run(self, ready_fd: int | None = None) -> None:
-        """Work until `stop` is called. Close `ready_fd` when the worker is ready."""
+        """Run until `stop` is called. Close `ready_fd` when the worker is ready."""
         self._heartbeats = HeartbeatRecorder(is_continuous=True)
-        # Separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
+        # In separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
         senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._sender_count
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
@@ -74,7 +74,7 @@ class Worker:
         self._webhooks.deliver_due()
 
     def enqueue_reminders(self) -> None:
-        """Queue reminders that are due, once a minute."""
+        """Queue due reminders, at most once a minute."""
         now = clock.now()
         if self._minute is None or abs(now - self._minute) >= MINUTE:
             housekeeping.run(housekeeping.MINUTE_TASKS, self._heartbeats.record)
@@ -91,7 +91,7 @@ class Worker:
         housekeeping.run(housekeeping.CHECKS, self._heartbeats.record)
         self._heartbeats.record("daily")
         today = clock.now().date()
-        # The database decides which worker runs a task. This avoids asking it every second.
+        # Workers claim daily tasks in the database. This check avoids a query every second.
         if self._day != today:
             housekeeping.run_daily_tasks(self._storage, self._heartbeats.record)
             self._day = today

@@ -30,11 +30,11 @@ def deliver(
         if delivery.kind == REMOVAL:
             _remove(delivery, transport, storage)
         elif delivery.kind == PERSON_INVITATION:
-            _invite_user(delivery, settings, transport)
+            _send_person_invitation(delivery, settings, transport)
         elif delivery.kind == SIGN_IN:
-            _send_sign_in(delivery, settings, transport)
+            _send_sign_in_link(delivery, settings, transport)
         else:
-            _invite_candidate(delivery, settings, transport)
+            _send_candidate_invitation(delivery, settings, transport)
     except PermanentFailure as failure:
         log.warning("Delivery %s failed permanently.", delivery.id)
         outcomes.fail(delivery, failure.reason)
@@ -43,7 +43,7 @@ def deliver(
         outcomes.postpone(delivery, failure.reason)
 
 
-def _invite_candidate(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
     if key is None or key.status == "expired":
         outcomes.cancel(delivery, "The key was revoked or has expired.")
@@ -71,7 +71,7 @@ def _invite_candidate(delivery: Delivery, settings: Mapping[str, Any], transport
         _send(delivery, compose(invitation, settings["MAIL_FROM"], clock.now()), transport)
 
 
-def _invite_user(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+def _send_person_invitation(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     user = User.get_by_id(delivery.subject_id)
     if not user.active or user.email is None:
         outcomes.cancel(delivery, "The person is no longer active.")
@@ -84,13 +84,13 @@ def _invite_user(delivery: Delivery, settings: Mapping[str, Any], transport: Tra
     _send_text(delivery, settings, transport, "person_invitation.txt", values, to, subject)
 
 
-def _send_sign_in(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+def _send_sign_in_link(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     user = User.get_by_id(delivery.subject_id)
     grant = SignInGrant.get_or_none(SignInGrant.id == delivery.data["grantId"])
     if grant is None or not grant.is_usable or not user.active or user.email is None:
         outcomes.cancel(delivery, "The link has expired, or the person is no longer active.")
         return
-    # The secret follows the #, so that no server, proxy or log sees it.
+    # The secret is in the fragment, so it never reaches a server, proxy or log.
     link = f"{settings['BASE_URL']}/console#/sign-in?grant={grant.new_secret()}"
     values = {"link": link, "expiry": format_date_time(grant.expires_at)}
     to = user.name, user.email

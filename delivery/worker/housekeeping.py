@@ -21,7 +21,7 @@ Task = tuple[str, Callable[[], Any]]
 
 
 def apply_retention() -> int:
-    """Erase the data of candidates whose retention period has ended, and return their number."""
+    """Erase the data of candidates whose retention period has ended. Return the number of candidates."""
     organizations = models.Organization.select().where(models.Organization.retention_days.is_null(False))
     return run_each("retention", organizations, lambda owner: privacy.erase_overdue(owner, audit.WORKER))
 
@@ -62,7 +62,7 @@ DAILY_TASKS: tuple[Task, ...] = (
 
 
 def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> None:
-    """Run all tasks. If the database was unavailable for a task, raise its error at the end."""
+    """Run all tasks. If the database was unavailable during a task, raise the error at the end."""
     outage: Exception | None = None
     for name, function in tasks:
         try:

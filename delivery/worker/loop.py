@@ -12,7 +12,7 @@ from models import db
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0
 POLL_SECONDS = 0.05
-# Time to deliver claimed messages after `stop`, before they are released.
+# After `stop`, time to deliver claimed messages before they are released.
 STOP_SECONDS = 15
 
 log = logging.getLogger("proofstone.worker")
@@ -22,7 +22,7 @@ class Loop:
     """A worker's threads."""
 
     def __init__(self) -> None:
-        # Polled, because a signal handler could deadlock on a threading.Event's lock.
+        # Polled, because a signal handler could deadlock on the lock of a threading.Event.
         self.is_stopped = False
         self._outage_logged_at = float("-inf")
 
@@ -34,7 +34,7 @@ class Loop:
         log.info("The worker is ready.")
         if ready_fd is not None:
             os.close(ready_fd)
-        # Daemons, so that the process can end while a peer blocks a thread.
+        # Daemon threads, so the process can exit while a peer blocks a thread.
         threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
@@ -45,7 +45,7 @@ class Loop:
             thread.join(max(0, deadline - time.monotonic()))
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but return early if the worker stops."""
+        """Sleep. Return early if the worker stops."""
         end = time.monotonic() + seconds
         while not self.is_stopped and time.monotonic() < end:
             time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Threads that claim and deliver a queue's messages, fairly between organizations."""
+"""Threads that claim and deliver a queue's messages, fairly across organizations."""
 
 import logging
 import threading
@@ -41,7 +41,7 @@ class Senders:
 
     def deliver_next(self) -> None:
         """Wait for a message and deliver it. Each sender's thread repeats this."""
-        with self._idle:  # a single idle sender polls the queue
+        with self._idle:  # only one idle sender polls the queue
             message = self._wait()
         if message:
             self._finish(message)
@@ -54,7 +54,8 @@ class Senders:
                 message.release()
             except Exception as error:
                 log.error(
-                    "Could not release it (%s). It is retried when its lease expires.", type(error).__name__
+                    "Could not release it (%s). It will be retried when its lease expires.",
+                    type(error).__name__,
                 )
 
     def _wait(self) -> Any:
@@ -63,7 +64,7 @@ class Senders:
             if message := self._claim():
                 return message
             db.close()
-            # An organization's next message may have to wait for a message in progress.
+            # A finished message can make its organization's next message eligible.
             self._finished.wait(IDLE_SECONDS)
         return None
 

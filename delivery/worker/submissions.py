@@ -20,7 +20,14 @@ from models.database import release_connection
 from models.sessions.submissions import reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS
 from models.task_failures import run_each
-from rules.metrics.agent_lines import BLANK, AgentLines, added_lines, numbers, ranges, split_digests
+from rules.metrics.agent_lines import (
+    BLANK,
+    AgentLines,
+    added_lines,
+    collapse_ranges,
+    expand_ranges,
+    split_digests,
+)
 from storage import Storage
 
 ROOT = Path(__file__).parents[2]
@@ -29,17 +36,17 @@ _COMMIT = re.compile("[0-9a-f]{4,40}", re.ASCII)
 INTERRUPTED = (
     f"Reading the bundle was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
 )
-CHANGED = "The stored bundle is missing, or was replaced."
+CHANGED = "The stored bundle is missing or was replaced."
 
 log = logging.getLogger("proofstone.worker")
 
 
 class Interrupted(Exception):
-    """The process crashed, was killed or timed out."""
+    """The reading process crashed, was killed or timed out."""
 
 
 def read_due(storage: Storage) -> int:
-    """Read the due submissions and return their number."""
+    """Read due submissions. Return the number of submissions read."""
     return run_each("submissions", reading.due(), lambda submission: _read(submission, storage))
 
 
@@ -54,7 +61,7 @@ def _read(submission: Submission, storage: Storage) -> int:
     except Unreadable as problem:
         reading.record_unreadable(submission, str(problem))
     except (StoreUnavailable, UnknownSealKey) as error:
-        log.warning("Submission %s is read later. %s", submission.id, error)
+        log.warning("Submission %s will be read later. %s", submission.id, error)
         reading.retry_later(submission, counts=False)
     except Interrupted:
         log.warning("Reading submission %s was interrupted.", submission.id)
@@ -69,19 +76,19 @@ def _read_claimed(submission: Submission, storage: Storage) -> None:
     if submission.attempts > MAX_ATTEMPTS:  # the worker itself was killed
         raise Unreadable(INTERRUPTED)
     session = submission.session
-    base = _base(session)
+    base = _get_base_commit(session)
     release_connection()
     with tempfile.TemporaryFile() as bundle, tempfile.TemporaryFile() as output:
-        _copy(submission, storage, bundle)
+        _copy_bundle(submission, storage, bundle)
         run(bundle, output, base)
-        commits, *_ = _results(output)
+        commits, *_ = _iterate_results(output)
         event_count = Session.get_by_id(session.id).event_count
-        lines = _agent_lines(session, output)
-        files = (_columns(file, lines) for file in _files(output))
+        lines = _collect_agent_lines(session, output)
+        files = (_build_columns(file, lines) for file in _iterate_files(output))
         reading.record_diff(submission, commits, files, event_count)
 
 
-def _base(session: Session) -> str | None:
+def _get_base_commit(session: Session) -> str | None:
     """Return the assessment's base commit, or None if its repository has no valid commit."""
     assessment = session.assessment
     if not assessment.repo_url:
@@ -90,7 +97,7 @@ def _base(session: Session) -> str | None:
     return commit if _COMMIT.fullmatch(commit) else None
 
 
-def _copy(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
+def _copy_bundle(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
     object_key: Any = submission.object_key
     try:
         if storage.size_and_sha256(object_key) != (submission.size, submission.sha256):
@@ -105,7 +112,7 @@ def _copy(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
     """Read a bundle in a separate process without environment variables. Raises Interrupted or Unreadable.
 
-    output -- receives the JSON lines of `git_bundles`
+    output -- file for the JSON lines from `git_bundles`
     """
     arguments = [*COMMAND, *([base] if base else [])]
     options: Any = {"cwd": ROOT, "env": {}, "start_new_session": True, "stderr": subprocess.DEVNULL}
@@ -128,30 +135,30 @@ def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
         raise Interrupted()
 
 
-def _results(output: IO[bytes]) -> Iterator[dict[str, Any]]:
+def _iterate_results(output: IO[bytes]) -> Iterator[dict[str, Any]]:
     output.seek(0)
     return map(json.loads, output)
 
 
-def _files(output: IO[bytes]) -> Iterator[dict[str, Any]]:
-    return (line for line in _results(output) if "path" in line)
+def _iterate_files(output: IO[bytes]) -> Iterator[dict[str, Any]]:
+    return (line for line in _iterate_results(output) if "path" in line)
 
 
-def _agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
-    """Return the lines added by the session's agents in events that count."""
-    lines = AgentLines(file["path"] for file in _files(output))
+def _collect_agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
+    """Collect the lines that the session's agents added, from events that count."""
+    lines = AgentLines(file["path"] for file in _iterate_files(output))
     for _, envelope in Event.timeline(session):
         if change := added_lines(envelope):
             lines.add(*change)
-        del envelope  # An envelope can be large. Free it before the next one is read.
+        del envelope  # Free a potentially large envelope before reading the next one.
     return lines
 
 
-def _columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
-    """Return the columns of models.SubmissionFile, including the counted and the manual lines."""
+def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
+    """Return the columns of models.SubmissionFile, including counted and manual lines."""
     digests = file.get("digests", "")
-    added = zip(numbers(file.get("added", [])), split_digests(digests), strict=True)
-    manual = list(lines.manual_lines(file["path"], added))
+    added = zip(expand_ranges(file.get("added", [])), split_digests(digests), strict=True)
+    manual = list(lines.unrecorded_lines(file["path"], added))
     return {
         "path": file["path"],
         "old_path": file["oldPath"],
@@ -163,7 +170,7 @@ def _columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
         "lines_added": file.get("linesAdded", 0),
         "lines_removed": file.get("linesRemoved", 0),
         "diff": file.get("diff"),
-        "manual_ranges": ranges(manual),
+        "manual_ranges": collapse_ranges(manual),
         "counted_lines": sum(digest != BLANK for digest in split_digests(digests)),
         "manual_lines": len(manual),
     }

@@ -28,4 +28,4 @@ def _compared_events(session: Session) -> Iterator[ComparedEvent]:
     events = Event.select(*columns).where(Event.session == session, compared)
     for row in batches.read_wide(events, [Event.time_ns, Event.seq], Event.size):
         envelope = json.loads(row.pop("envelope"))
-        yield ComparedEvent.of(row["event_id"], row["time_ns"], row["channel"], envelope)
+        yield ComparedEvent.from_envelope(row["event_id"], row["time_ns"], row["channel"], envelope)

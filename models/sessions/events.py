@@ -285,7 +285,7 @@ class CountedEvents:
         if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
             return set()
         rows = sql.rows(sql.CHANNEL_EVENTS, session_id=self._session.id)
-        return duplicates.superseded(ChannelEvent(*row) for row in rows)
+        return duplicates.find_superseded(ChannelEvent(*row) for row in rows)
 
 
 # For `verify_pending`.

@@ -72,7 +72,7 @@ def _links(session: Session) -> Iterator[SignedLink]:
         except (ValueError, RecursionError):
             continue  # Changed directly in the database, which its seal detects.
         if sig:
-            yield SignedLink.of(row["seq"], row["time_ns"], sig, prev_sig)
+            yield SignedLink.from_signatures(row["seq"], row["time_ns"], sig, prev_sig)
 
 
 def _signatures(envelope: Any) -> tuple[str, str | None]:

@@ -1,7 +1,7 @@
-"""Addresses for email headers, safe against header injection, and canonical mailboxes.
+"""Build header-safe email addresses, and normalize mailboxes.
 
-Python's `email` package decodes RFC 2047 words (`=?utf-8?q?...?=`) in header values, and writes line breaks in them as
-new header lines.
+Python's `email` package decodes RFC 2047 encoded words (`=?utf-8?q?...?=`) in header values, and line breaks in them
+become new header lines.
 """
 
 import re
@@ -21,21 +21,21 @@ SENDER_FORMAT = "one address such as Proofstone <no-reply@example.com>"
 
 def parse_sender(text: str) -> Address:
     """Parse MAIL_FROM. Raises ValueError with the expected format."""
-    named = getaddresses([text])
-    if len(named) != 1 or not text.isprintable() or not named[0][1].isascii():
+    addresses = getaddresses([text])
+    if len(addresses) != 1 or not text.isprintable() or not addresses[0][1].isascii():
         raise ValueError(SENDER_FORMAT)
     try:
-        return header_address(*named[0])
+        return header_address(*addresses[0])
     except ValueError:
         raise ValueError(SENDER_FORMAT) from None
 
 
 def header_address(name: str, address: str) -> Address:
-    """Build an address for a header. Raises ValueError if no header can contain it.
+    """Build an address for a header. Raises ValueError if it cannot be used in a header.
 
     Encodes the domain as ASCII (IDNA). A non-ASCII local part needs SMTPUTF8.
     """
-    local, domain = _parts(address)
+    local, domain = _split(address)
     text = f"{local}@{domain}"
     if not local or not domain or "=?" in text or one_line(text, len(text)).split() != [text]:
         raise ValueError("The address cannot be used in an email header.")
@@ -43,11 +43,11 @@ def header_address(name: str, address: str) -> Address:
 
 
 def mailbox(address: str) -> str:
-    """Return the canonical spelling: an ASCII domain, and a local part normalized in letter case and width.
+    """Normalize an address: ASCII domain, and local part in normalized case and width.
 
-    An address with an invalid domain is only case-folded: no email is sent to it.
+    An address with an invalid domain is only case-folded, because no email can be sent to it.
     """
-    local, domain = _parts(address)
+    local, domain = _split(address)
     try:
         ascii_domain = _ascii_domain(domain).lower().rstrip(".")
     except ValueError:
@@ -56,9 +56,9 @@ def mailbox(address: str) -> str:
 
 
 def is_exact(address: str) -> bool:
-    """Return whether the address is spelled like its mailbox, except for ASCII letter case.
+    """Return whether the address equals its mailbox, ignoring ASCII case.
 
-    `mailbox` also unites addresses that can belong to different people, such as `groß@` and `gross@`.
+    `mailbox` also merges addresses that can belong to different people, such as `groß@` and `gross@`.
     """
     if address.isascii():
         return True
@@ -71,7 +71,7 @@ def is_exact(address: str) -> bool:
     return (spelled, decoded) == (local, domain)
 
 
-def _parts(address: str) -> tuple[str, str]:
+def _split(address: str) -> tuple[str, str]:
     """Return the local part without quotes, and the domain."""
     local, _, domain = address.rpartition("@")
     if len(local) > 1 and local.startswith('"') and local.endswith('"'):
@@ -80,19 +80,19 @@ def _parts(address: str) -> tuple[str, str]:
 
 
 def _ascii_domain(domain: str) -> str:
-    """Encode the domain by IDNA. Raises ValueError."""
+    """Encode the domain with IDNA. Raises ValueError."""
     if domain.isascii():
         return domain
     try:
         encoded = domain.encode("idna").decode("ascii")
     except UnicodeError:
         encoded = ""
-    # IDNA replaces full-width punctuation, such as a second @.
+    # IDNA converts full-width punctuation, which could add a second @.
     if not _ENCODED_DOMAIN.fullmatch(encoded):
         raise ValueError("The domain of the address is invalid.")
     return encoded
 
 
 def header_text(text: str) -> str:
-    """Return a short line without encoded words for a header."""
+    """Return a short line for a header, without encoded words."""
     return one_line(text.replace("=?", "= ?"), MAX_NAME_CHARACTERS)

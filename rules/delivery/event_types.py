@@ -1,16 +1,18 @@
-"""The types of feed events, with descriptions for the docs. For their payloads, see schemas/feed_events.py."""
+"""Feed event types and their descriptions for the API docs. For payloads, see schemas/feed_events.py."""
 
 TEST_EVENT = "webhook.test"
-TEST_EVENT_DESCRIPTION = "A test that a reviewer sent. Only to its webhook, never in the feed."
+TEST_EVENT_DESCRIPTION = (
+    "A test event sent by a reviewer. Delivered only to the tested webhook, never listed in the feed."
+)
 
 EVENT_TYPES = {
     "assessment.created": "An assessment was created.",
     "key.created": "A candidate key was generated.",
-    "invite.sent": "An invitation was sent, or saved as a file without an email server.",
+    "invite.sent": "An invitation was sent, or saved to a file if no email server is configured.",
     "invite.failed": "All attempts to send an invitation failed.",
     "session.started": "A candidate redeemed the key for the first time.",
     "session.completed": "A candidate completed the session.",
-    "session.expired": "A session was closed by its time limit or by a reviewer.",
+    "session.expired": "A session was closed, by its time limit or by a reviewer.",
     "candidate.decided": "A decision about a candidate changed.",
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",

@@ -1,4 +1,4 @@
-"""Retry delays of emails and webhooks, and the rule for disabling a failing webhook."""
+"""Retry delays for emails and webhooks, and when to disable a failing webhook."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 # About three days: long enough for an email server to be down for a weekend.
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720, 1440, 1440))
-# For a worker task that keeps failing for an organization or a session.
+# For a worker task that keeps failing for the same organization or session.
 TASK_RETRY_DELAYS = RETRY_DELAYS[:3]
 # Spreads webhooks that failed at the same time.
 JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
 # After a failure, the receiver's other webhooks also wait.
 RECEIVER_PAUSE = timedelta(seconds=30)
-# Between the last two retries of the first failed webhook, with any jitter.
+# Between the last two retries of the first failed event, whatever the jitter.
 DISABLE_AFTER = timedelta(hours=56)
 
 
 class WebhookResponse(NamedTuple):
-    """The result of an attempt; without a response, `failure` has the reason."""
+    """The result of a delivery attempt. Without a response, `failure` contains the reason."""
 
     status: int | None = None
     body: str | None = None
@@ -36,7 +36,7 @@ class WebhookResponse(NamedTuple):
 
     @property
     def error(self) -> str | None:
-        """The error as a sentence; None after a success."""
+        """Error message; None after a success."""
         if self.is_success:
             return None
         return self.failure or f"The receiver responded with {self.status}."
@@ -57,7 +57,7 @@ def webhook_retry_delay(
 ) -> timedelta | None:
     """Return `retry_delay` with jitter, or the receiver's Retry-After if that is longer.
 
-    random -- from 0 to 1, shifts the delay by -20 % to +20 %
+    random -- a number from 0 to 1 that shifts the delay by -20% to +20%
     """
     delay = retry_delay(attempts)
     if delay is None:
@@ -66,12 +66,12 @@ def webhook_retry_delay(
 
 
 def receiver_pause(response: WebhookResponse, now: datetime) -> timedelta:
-    """Return how long sending to the receiver pauses after this failure."""
+    """Return how long to pause deliveries to the receiver after this failure."""
     return max(RECEIVER_PAUSE, parse_retry_after(response.retry_after, now))
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta:
-    """Parse a Retry-After header: at most a day, zero if invalid."""
+    """Parse a Retry-After header. Returns at most a day, or zero if invalid."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return timedelta(seconds=min(int(text[:9]), MAX_RETRY_AFTER.total_seconds()))

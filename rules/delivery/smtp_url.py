@@ -1,12 +1,12 @@
-"""Parse SMTP_URL: server, credentials and encryption of outgoing email.
+"""Parse SMTP_URL: server, credentials and encryption for outgoing email.
 
     smtp://user:password@mail.example.com:587      STARTTLS, required because of the credentials
     smtp://mail.example.com                        port 587; STARTTLS if the server offers it
     smtps://user:password@mail.example.com         implicit TLS, port 465
 
-Options: `?tls=required` requires STARTTLS even without credentials. `?tls=none` disables encryption, for a relay on
-the same machine: credentials are sent in clear text. `?cafile=FILE` replaces the system's trusted authorities.
-Special characters are percent-encoded (`%40` for `@`). Certificates are always verified.
+Options: `?tls=required` requires STARTTLS even without credentials. `?tls=none` disables encryption and sends
+credentials in clear text: use it only for a relay on the same machine. `?cafile=FILE` replaces the system's trusted
+certificate authorities. Percent-encode special characters (`%40` for `@`). Certificates are always verified.
 """
 
 import ssl
@@ -22,7 +22,7 @@ Encryption = Literal["implicit", "required", "offered", "none"]
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """An SMTP server; `offered` encryption is STARTTLS if available."""
+    """An SMTP server. With `offered` encryption, STARTTLS is used if available."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class SmtpServer:
 
 
 def parse_smtp_url(url: str) -> SmtpServer:
-    """Parse SMTP_URL. Raises ValueError with the expected format, without the value."""
+    """Parse SMTP_URL. Raises ValueError with the expected format; the message never includes the value."""
     parts = _split(url)
     user, password = _credentials(parts)
     options = _options(parts)

@@ -1,6 +1,6 @@
-"""Allowed webhook destinations: public addresses, and networks from a setting.
+"""Allowed webhook destinations: public IP addresses, and networks from a setting.
 
-Other addresses can be internal: private networks, this machine, link-local addresses with cloud metadata, multicast.
+Other addresses can be internal, such as private networks, localhost, link-local cloud metadata and multicast.
 """
 
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 
-# All public unicast addresses.
+# Contains all public unicast addresses.
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
-# Exceptions in the public ranges.
+# Non-public networks within the public ranges.
 _BLOCKED = (
     ip_network("168.63.129.16/32"),  # Azure's metadata
     ip_network("192.88.99.0/24"),  # 6to4 relays
@@ -18,8 +18,10 @@ _BLOCKED = (
     ip_network("2001::/23"),  # Teredo and other tunnels
     ip_network("3fff::/20"),  # documentation
 )
-# Have an IPv4 address in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
-_EMBEDS_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+# IPv6 networks with an IPv4 address in the last four bytes: compatible, mapped, translated (SIIT) and NAT64.
+_IPV4_EMBEDDING_NETWORKS = tuple(
+    map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
+)
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 
 
@@ -31,7 +33,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
     """Return whether webhooks can connect to a resolved address."""
     try:
-        return is_in_networks(address, allowed) or _is_public(_embedded(ip_address(address)))
+        return is_in_networks(address, allowed) or _is_public(_embedded_ipv4(ip_address(address)))
     except ValueError:
         return False
 
@@ -39,7 +41,7 @@ def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
 def is_in_networks(address: str, networks: Iterable[Network]) -> bool:
     """Return whether the address, or its embedded IPv4 address, is in a network."""
     ip = ip_address(address)
-    return any(ip in network or _embedded(ip) in network for network in networks)
+    return any(ip in network or _embedded_ipv4(ip) in network for network in networks)
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -49,11 +51,11 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not is_blocked
 
 
-def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """Return the IPv4 address embedded in an IPv6 address, or the address itself."""
     if isinstance(address, IPv4Address):
         return address
-    if any(address in network for network in _EMBEDS_IPV4):
+    if any(address in network for network in _IPV4_EMBEDDING_NETWORKS):
         return IPv4Address(address.packed[12:])
     if address in _SIX_TO_FOUR:
         return IPv4Address(address.packed[2:6])

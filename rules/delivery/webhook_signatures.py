@@ -1,4 +1,4 @@
-"""Sign webhooks as specified by Standard Webhooks 1.0.0."""
+"""Sign webhooks according to Standard Webhooks 1.0.0."""
 
 import base64
 import binascii
@@ -10,14 +10,14 @@ PREFIX = "whsec_"
 
 
 def generate_secret() -> str:
-    """Generate a secret of 256 random bits."""
+    """Generate a 256-bit random secret."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def headers(valid_secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return a message's headers, signed with each valid secret.
+    """Build a message's headers, with a signature for each valid secret.
 
-    timestamp -- in seconds since the epoch
+    timestamp -- seconds since the epoch
     """
     return {
         "webhook-id": message_id,

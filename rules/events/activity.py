@@ -1,4 +1,4 @@
-"""Recent activity in a sentence, as context for a design decision (contract 3.14)."""
+"""Summarize recent activity as context for a design decision (contract 3.14)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MAX_NAME_CHARACTERS = 80
 
 
 def describe_activity(minutes: int, activity: dict[str, Any]) -> str:
-    """Summarize `prompt_count`, `files_changed` and `commands`, omitting empty ones."""
+    """Summarize `prompt_count`, `files_changed` and `commands` in one sentence, omitting empty ones."""
     prompts, files, commands = activity["prompt_count"], activity["files_changed"], activity["commands"]
     parts = [
         pluralize(prompts, "prompt") if prompts else "",

@@ -28,20 +28,20 @@ class ArtifactEvent(NamedTuple):
 class Artifacts:
     """Collects artifacts from a session's events in order.
 
-    Uses the editor extension's changes and commands only if no other channel has any (docs/metrics.md#terms).
+    The editor extension's changes and commands are used only if no other channel recorded any (docs/metrics.md#terms).
     """
 
     def __init__(self) -> None:
         self._command_characters_left = commands.MAX_SESSION_CHARACTERS
         self._characters_left = MAX_TOTAL_CONTENT_CHARACTERS
-        # True for the editor extension.
+        # By whether the events are from the editor extension.
         self._files: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
         self._commands: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
         self._todo_lists = TodoLists()
 
     @property
     def files(self) -> list[dict[str, Any]]:
-        """The changed files by path."""
+        """Changed files, sorted by path."""
         files = self._files[False] or self._files[True]
         return [files[path] for path in sorted(files)]
 

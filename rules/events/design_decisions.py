@@ -1,4 +1,4 @@
-"""Design decisions in `decision_event` and `plan_decision` events (contract 5.2 and 5.5)."""
+"""Read design decisions from `decision_event` and `plan_decision` events (contract 5.2 and 5.5)."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from rules.plain_text import storable
 
 KINDS = frozenset({"decision_event", "plan_decision"})
 MAX_TEXT_CHARACTERS = 20_000
-_TEXTS = {
+_STRING_FIELDS = {
     "title": "title",
     "chosen_option": "chosenOption",
     "rationale": "rationale",
@@ -21,10 +21,10 @@ _TEXTS = {
 
 
 def read_decision(envelope_text: str) -> dict[str, Any]:
-    """Return the decision's fields; None for missing, empty and malformed ones."""
+    """Return the decision's fields. Missing, empty and malformed fields are None."""
     data = field(json.loads(envelope_text), "data")
-    texts = {name: text(field(data, key)) for name, key in _TEXTS.items()}
+    values = {name: text(field(data, key)) for name, key in _STRING_FIELDS.items()}
     return {
-        **{name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in texts.items()},
+        **{name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in values.items()},
         "impact_score": integer(field(data, "impactScore"), range(1, 6)),
     }

@@ -1,4 +1,4 @@
-"""Duplicates: several channels' events about the same call, which counts once (R36, docs/metrics.md#channels)."""
+"""Find duplicates: a call recorded by several channels counts once (R36, docs/metrics.md#channels)."""
 
 import hashlib
 from collections import Counter
@@ -16,18 +16,18 @@ _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 _CODEX = "codex"
 _SESSION_BOUNDARIES = frozenset({"session_start", "session_end"})
-# Key prefixes of a call's events that precede its outcome.
+# Key prefixes for a call's events before its outcome.
 _BEFORE_OUTCOME = {"tool_intent": "intent", "permission_decision": "decision"}
 _REPEATABLE = ("prompt:", "usage:", "inner:")
-# Codex's telemetry reports each subagent in a separate session. These keys link it to its parent.
+# Codex's telemetry reports each subagent as a separate session. These keys link it to its parent.
 _START, SUBAGENT = "start:", "subagent:"
 _DIGEST_CHARACTERS = 24
 
-Row = tuple[int, list[str]]  # an event's arrival number and keys
+Row = tuple[int, list[str]]  # an event's arrival number and its keys
 
 
 class ChannelEvent(NamedTuple):
-    """A channel's event: arrival number, channel and `joins` column."""
+    """An event recorded by a channel: arrival number, channel and `joins` column."""
 
     seq: int
     channel: str
@@ -35,15 +35,15 @@ class ChannelEvent(NamedTuple):
 
 
 def columns(envelope: Any) -> dict[str, str | None]:
-    """Return the columns that only channels' events have; None for a client's event, without an envelope."""
+    """Return the columns that only channels' events use. Without an envelope (a client's event), they are None."""
     agent_session = label(field(envelope, "data", "meta", "ideSessionId"))
-    return {"agent_session": agent_session, "joins": joins(envelope)}
+    return {"agent_session": agent_session, "joins": join_keys(envelope)}
 
 
-def joins(envelope: Any) -> str | None:
-    """Return the keys of a channel's event, separated by spaces; None if no other channel can have the event.
+def join_keys(envelope: Any) -> str | None:
+    """Return an event's keys, separated by spaces; None if no other channel can record the event.
 
-    The keys are stored with the event: an envelope must always have the same keys.
+    The keys are stored with the event, so this function must always return the same keys for an envelope.
     """
     kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
     agent_session = text(field(data, "meta", "ideSessionId")) or ""
@@ -54,7 +54,7 @@ def joins(envelope: Any) -> str | None:
 
 
 def subagent_key(agent_id: str) -> str:
-    """Return the key of events that name a Codex subagent."""
+    """Return the key for events that reference a Codex subagent."""
     return _key("subagent", agent_id)
 
 
@@ -71,7 +71,7 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
         yield _key(kind, agent_session)
     elif tool_use_id := text(field(data, "toolUseId")):
         yield _key(_BEFORE_OUTCOME.get(kind, "outcome"), tool_use_id)
-        # A script of Codex's code mode made the call. The proxy does not see its id; other channels do.
+        # True for calls made by a Codex code mode script. All channels except the proxy receive their ids.
         is_inner = tool_use_id.startswith("exec-") or text(field(data, "parentToolUseId")) is not None
         if is_inner and kind not in _BEFORE_OUTCOME:
             content = _normalized(field(data, "command")) or _normalized(field(data, "path"))
@@ -79,7 +79,7 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
 
 
 def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
-    """Yield additional keys for Codex, whose telemetry does not identify responses and subagents."""
+    """Yield additional keys for Codex: its telemetry identifies neither responses nor subagents."""
     agent_id = text(field(data, "meta", "agentId"))
     if kind in _RESPONSES:
         counts = [integer(field(data, name)) for name in _USAGE]
@@ -93,7 +93,7 @@ def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
 
 
 def _normalized(value: Any) -> str:
-    """Normalize white space, which differs between channels."""
+    """Normalize whitespace, which differs between channels."""
     return collapse_whitespace(text(value) or "")
 
 
@@ -102,12 +102,12 @@ def _key(kind: str, *parts: str) -> str:
     return f"{kind}:{digest[:_DIGEST_CHARACTERS]}"
 
 
-def superseded(events: Iterable[ChannelEvent]) -> set[int]:
-    """Return the arrival numbers of the events that a better channel also has.
+def find_superseded(events: Iterable[ChannelEvent]) -> set[int]:
+    """Return the arrival numbers of events that a better channel also recorded.
 
-    An event is superseded if a better channel has an event with the same key. Prompts, usages and a script's calls can
-    be repeated: each event of a better channel supersedes only one of these, in order. The prompt and the start of a
-    subagent's session are superseded, because no person wrote the prompt.
+    An event is superseded if a better channel recorded an event with the same key. Prompts, usage and a script's calls
+    can repeat, so each event from a better channel supersedes only one of them, in order. The prompt and start of a
+    subagent's session are always superseded, because no person wrote the prompt.
 
     events -- ordered by time
     """
@@ -128,7 +128,7 @@ def superseded(events: Iterable[ChannelEvent]) -> set[int]:
 
 
 def _subagent_starts(by_channel: Mapping[str, list[Row]]) -> Iterator[int]:
-    """Yield the prompts and starts of subagents' sessions. The best channel has none."""
+    """Yield the prompts and starts of subagents' sessions. The best channel never reports them."""
     rows = chain.from_iterable(by_channel.values())
     subagents = {key for _, keys in rows for key in keys if key.startswith(SUBAGENT)}
     for seq, keys in chain.from_iterable(by_channel[channel] for channel in CHANNELS[1:]):
@@ -144,7 +144,7 @@ def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:
 
 
 def tool_source(source: Any) -> str | None:
-    """Return the tool of a channel's event, or RECORDED if it is unknown; None for a client's event."""
+    """Return the tool that a channel's event is from, or RECORDED if unknown; None for a client's event."""
     if field(source, "channel") not in CHANNELS:
         return None
     return label(field(source, "tool")) or RECORDED

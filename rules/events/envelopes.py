@@ -1,4 +1,4 @@
-"""An envelope's fields; any can be missing or of any type (contract 5.1)."""
+"""Read an envelope's fields. Any field can be missing or have any type (contract 5.1)."""
 
 from typing import Any
 
@@ -21,17 +21,17 @@ def text(value: Any) -> str | None:
 
 
 def integer(value: Any, allowed: range | None = None) -> int | None:
-    """Return the value if it is an integer in the allowed range. `true` and `1.0` are not integers."""
+    """Return the value if it is an integer in the allowed range, otherwise None. `true` and `1.0` are not integers."""
     return value if type(value) is int and (allowed is None or value in allowed) else None
 
 
 def label(value: Any) -> str | None:
-    """Return a name, truncated and storable; None if it is not a string."""
+    """Return a name, truncated and safe to store; None if it is not a string."""
     return replace_unstorable(value[:MAX_LABEL_CHARACTERS]) if isinstance(value, str) else None
 
 
 def source_name(source: Any) -> str:
-    """Return the string, or an object's `integration`, `emitter` or `channel`; else ""."""
+    """Return a string source, or an object's `integration`, `emitter` or `channel`; otherwise ""."""
     if isinstance(source, dict):
         names = (source.get(name) for name in ("integration", "emitter", "channel"))
         source = next((name for name in names if isinstance(name, str) and name), None)
@@ -43,7 +43,7 @@ def is_from_editor(envelope: Any) -> bool:
 
 
 def known_exit_code(envelope: Any) -> int | None:
-    """Return a command's exit code, except from Claude Code's hooks, which always report 0."""
+    """Return a command's exit code. Ignores Claude Code's hooks, which always report 0."""
     methods = field(envelope, "provenance", "methods")
     is_hook = isinstance(methods, list) and "hook" in methods
     if is_hook and source_name(field(envelope, "source")) == "claude-code":
@@ -52,7 +52,7 @@ def known_exit_code(envelope: Any) -> int | None:
 
 
 def columns(envelope: dict[str, Any], channel: str | None = None) -> dict[str, str | None]:
-    """Return the envelope's fields with columns. For an event of the service's channels, the source is its tool."""
+    """Return the values of an event's columns. If a channel of the service recorded the event, the source is its tool."""
     source = envelope.get("source")
     tool = label(field(source, "tool")) if channel else None
     return {

@@ -1,4 +1,4 @@
-"""Unified diffs of two texts, as git writes them, in bounded time."""
+"""Compute unified diffs in git's format, in bounded time."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-# difflib takes quadratic time, and pairs each occurrence of a line in one text with each in the other. Ranges above
+# difflib takes quadratic time, and pairs each occurrence of a line with each occurrence in the other text. Ranges over
 # these limits are split at lines that are unique in both texts.
 MAX_COMPARED_LINES = 4_000
 MAX_EQUAL_PAIRS = 20_000
@@ -22,22 +22,22 @@ class Change(NamedTuple):
     new_start: int
     new_end: int
 
-    def shifted(self, old: int, new: int) -> "Change":
+    def shift(self, old: int, new: int) -> "Change":
         return Change(self.old_start + old, self.old_end + old, self.new_start + new, self.new_end + new)
 
 
 def split_lines(text: str) -> list[str]:
-    """Split into lines, keeping their ends. As in git, only a line feed ends a line."""
+    """Split into lines, keeping line endings. As in git, only a line feed ends a line."""
     lines = text.split("\n")
     last = lines.pop()
     return [line + "\n" for line in lines] + ([last] if last else [])
 
 
 def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
-    """Return the changes between two lists of lines, in order. Deterministic."""
+    """Return the changes between two lists of lines, in order. The result is deterministic."""
     result: list[Change] = []
     for change in _changes(old, new):
-        # Join adjacent changes.
+        # Merge adjacent changes.
         if result and (result[-1].old_end, result[-1].new_end) == (change.old_start, change.new_start):
             change = Change(result[-1].old_start, change.old_end, result.pop().new_start, change.new_end)
         result.append(change)
@@ -53,11 +53,11 @@ def _changes(old: Sequence[str], new: Sequence[str], is_split: bool = False) -> 
     elif _is_comparable(old, new):
         for tag, *positions in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag != "equal":
-                yield Change(*positions).shifted(start, start)
+                yield Change(*positions).shift(start, start)
     elif is_split:
         yield Change(start, start + len(old), start, start + len(new))
     else:
-        yield from (change.shifted(start, start) for change in _split_changes(old, new))
+        yield from (change.shift(start, start) for change in _split_changes(old, new))
 
 
 def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
@@ -68,21 +68,21 @@ def _is_comparable(old: Sequence[str], new: Sequence[str]) -> bool:
 
 
 def _split_changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
-    """Yield the changes between the lines that are unique in both texts and in the same order."""
+    """Yield the changes between lines that are unique in both texts and appear in the same order."""
     at_old = at_new = 0
     for old_line, new_line in (*_common_lines(old, new), (len(old), len(new))):
         between = _changes(old[at_old:old_line], new[at_new:new_line], is_split=True)
-        yield from (change.shifted(at_old, at_new) for change in between)
+        yield from (change.shift(at_old, at_new) for change in between)
         at_old, at_new = old_line + 1, new_line + 1
 
 
 def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the longest list of positions of common unique lines that ascends in both texts."""
+    """Return the longest sequence of unique common lines that is in the same order in both texts, as positions."""
     counts = Counter(old), Counter(new)
     at_new = {line: number for number, line in enumerate(new) if counts[1][line] == 1}
     pairs = [(n, at_new[line]) for n, line in enumerate(old) if counts[0][line] == 1 and line in at_new]
-    ends: list[int] = []  # the lowest position in `new` that ends a list of each length
-    last: list[int] = []  # the index of its pair
+    ends: list[int] = []  # for each length, the lowest position in `new` that ends a sequence
+    last: list[int] = []  # the index of that pair
     before: list[int] = []
     for number, (_, position) in enumerate(pairs):
         length = bisect_left(ends, position)
@@ -98,7 +98,7 @@ def _common_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int
 
 
 def _differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
-    """Return the number of equal lines at the start, and the positions of the equal lines at the end."""
+    """Return where the differing lines start, and where they end in each text."""
     shortest = min(len(old), len(new))
     start = next((n for n in range(shortest) if old[n] != new[n]), shortest)
     end = next((n for n in range(shortest - start) if old[-1 - n] != new[-1 - n]), shortest - start)
@@ -108,11 +108,11 @@ def _differing_range(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, 
 def hunks(
     old: Sequence[str], new: Sequence[str], differences: Sequence[Change], first_line: int = 1
 ) -> Iterator[str]:
-    """Yield the lines of a unified diff without its file header; each ends with a line feed.
+    """Yield the lines of a unified diff without its file header. Each ends with a line feed.
 
-    first_line -- the number of the first line in both texts
+    first_line -- number of the first line of both texts
     """
-    for group in _grouped(differences):
+    for group in _group(differences):
         first, last = group[0], group[-1]
         before = min(CONTEXT_LINES, first.old_start)
         after = min(CONTEXT_LINES, len(old) - last.old_end)
@@ -121,15 +121,15 @@ def hunks(
         yield f"@@ -{old_range} +{new_range} @@\n"
         at = first.old_start - before
         for change in group:
-            yield from _prefixed(" ", old[at : change.old_start])
-            yield from _prefixed("-", old[change.old_start : change.old_end])
-            yield from _prefixed("+", new[change.new_start : change.new_end])
+            yield from _prefix_lines(" ", old[at : change.old_start])
+            yield from _prefix_lines("-", old[change.old_start : change.old_end])
+            yield from _prefix_lines("+", new[change.new_start : change.new_end])
             at = change.old_end
-        yield from _prefixed(" ", old[at : last.old_end + after])
+        yield from _prefix_lines(" ", old[at : last.old_end + after])
 
 
-def _grouped(differences: Sequence[Change]) -> list[list[Change]]:
-    """Group changes with contexts that touch or overlap."""
+def _group(differences: Sequence[Change]) -> list[list[Change]]:
+    """Group changes whose context lines touch or overlap."""
     groups: list[list[Change]] = []
     for change in differences:
         if groups and change.old_start - groups[-1][-1].old_end <= 2 * CONTEXT_LINES:
@@ -140,13 +140,13 @@ def _grouped(differences: Sequence[Change]) -> list[list[Change]]:
 
 
 def _range(start: int, end: int, first_line: int) -> str:
-    """Format a hunk's range; an empty one has the number of the line before it."""
+    """Format a hunk's range. An empty range has the number of the preceding line."""
     length = end - start
     if length == 1:
         return str(start + first_line)
     return f"{start + first_line - (not length)},{length}"
 
 
-def _prefixed(prefix: str, lines: Sequence[str]) -> Iterator[str]:
+def _prefix_lines(prefix: str, lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         yield prefix + line if line.endswith("\n") else f"{prefix}{line}\n{NO_NEWLINE}"

@@ -1,7 +1,7 @@
 """Mask secrets of known formats in recorded events before they are stored (R38).
 
-Only formats with a fixed prefix are recognized: guessing would change recorded code. Each pattern is only searched in
-texts that contain its hint, and takes linear time.
+Only formats with a fixed prefix are recognized, because guessing would change recorded code. Patterns are applied only
+to text that contains their hint, and take linear time.
 """
 
 import re
@@ -11,31 +11,31 @@ from rules.candidate_keys import ALPHABET
 from rules.events.envelopes import INT64
 
 MARKER = "[masked]"
-# The maximum depth of a client's events (R27).
+# Maximum nesting depth of a client's events (R27).
 MAX_DEPTH = 32
 TOO_DEEP = "[too deep]"
 MAX_BEARER_CHARACTERS = 4_096
 MAX_PRIVATE_KEY_CHARACTERS = 20_000
-# This much of a longer secret is enough to recognize it.
+# Enough to recognize a longer secret.
 MAX_SECRET_CHARACTERS = 5_000
 
-_NO_MORE = r"(?![A-Za-z0-9])"
+_WORD_END = r"(?![A-Za-z0-9])"
 _PEM_BODY = rf"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){{40,{MAX_PRIVATE_KEY_CHARACTERS}}}"
 
-# The pattern after each prefix.
+# Pairs of a prefix and the pattern after it.
 _PREFIXED = (
-    # Tokens of this service
+    # This service's tokens
     *(("psk_live_", r"[0-9A-Za-z]{20,}"), ("whsec_", r"[0-9A-Za-z+/=]{20,}")),
     # Model providers
-    *(("sk-", r"(?:ant|proj|svcacct|admin|or|lf)-[\w-]{20,}"), ("sk-", rf"[A-Za-z0-9]{{32,}}{_NO_MORE}")),
+    *(("sk-", r"(?:ant|proj|svcacct|admin|or|lf)-[\w-]{20,}"), ("sk-", rf"[A-Za-z0-9]{{32,}}{_WORD_END}")),
     *(("gsk_", r"[A-Za-z0-9]{40,}"), ("xai-", r"[A-Za-z0-9]{40,}"), ("hf_", r"[A-Za-z0-9]{30,}")),
     # Forges and package registries
     *((prefix, r"[A-Za-z0-9]{36,}") for prefix in ("ghp_", "gho_", "ghs_", "ghu_", "ghr_")),
     ("github_pat_", r"\w{22,}"),
     *((prefix, r"[\w-]{20,}") for prefix in ("glpat-", "glptt-", "gldt-", "glrt-", "glsoat-", "glcbt-")),
-    *(("npm_", rf"[A-Za-z0-9]{{36}}{_NO_MORE}"), ("pypi-", r"[\w-]{50,}")),
+    *(("npm_", rf"[A-Za-z0-9]{{36}}{_WORD_END}"), ("pypi-", r"[\w-]{50,}")),
     # Clouds
-    *(("AKIA", rf"[0-9A-Z]{{16}}{_NO_MORE}"), ("ASIA", rf"[0-9A-Z]{{16}}{_NO_MORE}")),
+    *(("AKIA", rf"[0-9A-Z]{{16}}{_WORD_END}"), ("ASIA", rf"[0-9A-Z]{{16}}{_WORD_END}")),
     *(("AIza", r"[\w-]{35}(?![\w-])"), ("ya29.", r"[\w-]{20,}"), ("GOCSPX-", r"[\w-]{20,}")),
     ("dop_v1_", r"[a-f0-9]{64}"),
     # Payment, chat and email
@@ -48,17 +48,17 @@ _PREFIXED = (
 
 
 class _Format(NamedTuple):
-    """A secret's format. Every text with such a secret contains `hint`."""
+    """A secret's format. Any text with such a secret contains `hint`."""
 
     hint: str
     pattern: re.Pattern[str]
 
     @classmethod
     def with_prefix(cls, prefix: str, rest: str) -> "_Format":
-        """Match secrets that start a word, or follow an escaped line break in a JSON text.
+        """Match secrets at the start of a word, or after an escaped line break in JSON.
 
-        The lookbehinds follow the prefix, because a literal prefix is the fastest to search. Requiring the start of a
-        word avoids reading a run of letters again for each repetition of the prefix in it.
+        The lookbehinds follow the prefix because searching for a literal prefix is fastest. Requiring the start of a
+        word avoids rescanning a run of letters for each repetition of the prefix in it.
         """
         text = re.escape(prefix)
         return cls(prefix, re.compile(rf"{text}(?:(?<![\w-]{text})|(?<=\\[nrt]{text})){rest}", re.ASCII))
@@ -94,9 +94,9 @@ _FORMATS_IN_ANY_CASE = [
 
 
 def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Mask the strings in a JSON value, including field names.
+    """Mask all strings in a JSON value, including field names.
 
-    The result can be stored as an event: numbers that JSON or a column cannot hold become None, and values nested
+    The result can be stored as an event: numbers that do not fit in JSON or a column become None, and values nested
     deeper than `depth` are replaced.
     """
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Events recorded by the service's own channels (R36)."""
+"""Build envelopes for events recorded by the service's own channels (R36)."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from rules.events import masking
 from rules.events.envelopes import CHANGE_KINDS, field, label
 
-# Best first: a call recorded by several channels counts once, from the first of them.
+# Best first: a call recorded by several channels counts once, from the best channel.
 CHANNELS = ("proxy", "http-hook", "otlp")
-# The candidate's client in lists of channels. Its events have no channel.
+# Represents the candidate's client in lists of channels. Its events have no channel.
 CLIENT = "client"
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -21,9 +21,9 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class EventSource(NamedTuple):
-    """The channel that recorded an agent session, and its tool.
+    """The channel that recorded an agent session, and the session's tool.
 
-    tool -- such as `claude-code`, `codex` or `opencode`; None if unknown
+    tool -- for example `claude-code`, `codex` or `opencode`; None if unknown
     agent_session -- the tool's session id, or an id derived from the conversation
     """
 
@@ -37,12 +37,12 @@ class EventSource(NamedTuple):
 class RecordedEvent:
     """An event before it has an id and an envelope.
 
-    kind, data -- as in docs/candidate-client.md#5-events; if known, `data` has `toolUseId` for a tool's events, and
+    kind, data -- see docs/candidate-client.md#5-events; if known, `data` includes `toolUseId` for a tool's events, and
         `requestId` for a model's response
-    identity -- identifies the event in its agent session, together with `kind` and `index`: a tool-use id, a response's
-        id, or a prompt's position in its conversation
+    identity -- identifies the event within its agent session, together with `kind` and `index`: a tool use id, a
+        response id, or a prompt's position in the conversation
     agent_id -- the subagent's id
-    at -- None for the arrival time
+    at -- time of the event; None means the time of arrival
     """
 
     kind: str
@@ -56,8 +56,8 @@ class RecordedEvent:
 class ResponseUsage(NamedTuple):
     """The model proxy's measurements of a response.
 
-    request_id -- the provider's
-    counts -- tokens by the names in rules/metrics/usage.py
+    request_id -- the provider's request id
+    counts -- token counts, by the names in rules/metrics/usage.py
     """
 
     request_id: str | None
@@ -97,7 +97,7 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
 
 
 def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
-    """Add nanoseconds to a time; return an event's `ts`, and the nanoseconds since 1970."""
+    """Add nanoseconds to a time. Returns an event's `ts`, and the nanoseconds since 1970."""
     time_ns = (time - _EPOCH) // _MICROSECOND * 1000 + nanoseconds
     seconds, fraction = divmod(time_ns, 10**9)
     text = (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
@@ -106,6 +106,6 @@ def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
 
 
 def serialize(value: dict[str, Any]) -> str:
-    """Return a JSON text that a column can hold, with escaped surrogates."""
+    """Serialize to JSON that a column can store. Surrogates are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return json.dumps(value, separators=(",", ":")) if _SURROGATES.search(text) else text

@@ -30,7 +30,7 @@ def summarize(envelope: Any) -> Summary:
     read = _READERS.get(text(field(envelope, "kind")) or "")
     subject, note = read(fields, envelope) if read else (None, None)
     if not subject and not note:
-        # For unknown kinds and masked data.
+        # For unknown kinds and scrubbed data.
         subject = next((value for value in fields.values() if isinstance(value, str) and value), None)
     return Summary(event_line(subject, MAX_SUBJECT_CHARACTERS), event_line(note, MAX_NOTE_CHARACTERS))
 
@@ -52,7 +52,7 @@ def _fields(subject: str, note: str | None = None) -> Reader:
     return lambda data, envelope: (data.get(subject), data.get(note) if note else None)
 
 
-def _counted(subject: str, count: str, noun: str) -> Reader:
+def _with_count(subject: str, count: str, noun: str) -> Reader:
     def read(data: Fields, envelope: Any) -> tuple[Any, Any]:
         number = integer(data.get(count))
         return data.get(subject), None if number is None else f"{noun}: {number}"
@@ -74,7 +74,7 @@ def _prompt(data: Fields, envelope: Any) -> tuple[Any, Any]:
 
 def _response(data: Fields, envelope: Any) -> tuple[Any, Any]:
     tokens = integer(data.get("outputTokens"))
-    # Codex reports its session's running totals, not the response's.
+    # Codex reports the session's running totals, not the response's tokens.
     is_known = tokens is not None and source_name(field(envelope, "source")) != "codex"
     note = _join(", ", text(data.get("model")), f"output tokens: {tokens}" if is_known else None)
     return data.get("lastAssistantMessage"), note
@@ -128,8 +128,8 @@ _READERS: dict[str, Reader] = {
     "subagent_usage": _response,
     **dict.fromkeys(CHANGE_KINDS, _change),
     "command": _command,
-    "file_read": _counted("path", "numLines", "lines"),
-    "file_search": _counted("pattern", "resultsCount", "results"),
+    "file_read": _with_count("path", "numLines", "lines"),
+    "file_search": _with_count("pattern", "resultsCount", "results"),
     "dir_list": _fields("path"),
     "planning": _planning,
     "planning_read": _fields("toolName"),
@@ -144,6 +144,6 @@ _READERS: dict[str, Reader] = {
     "session_start": _fields("model", "source"),
     "session_end": _fields("reason"),
     "subagent_stop": _fields("subagentType", "status"),
-    "context_compact": _counted("trigger", "preTokens", "tokens before"),
+    "context_compact": _with_count("trigger", "preTokens", "tokens before"),
     **dict.fromkeys(("editor_focus", "editor_edit", "editor_idle"), _editor),
 }

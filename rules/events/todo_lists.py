@@ -1,7 +1,7 @@
-"""Agents' plans as to-do lists, with the latest state of each step.
+"""Collect agents' plans as to-do lists, with the latest state of each step.
 
-Claude Code and Codex send the complete list each time (`todos`); a list that shares no step with the previous one is a
-new plan. Claude Code's newer tools add and change single tasks by number: all of an agent's tasks are one list. A task
+Claude Code and Codex send the complete list each time (`todos`). A list that shares no step with the previous one is a
+new plan. Claude Code's newer tools add and update single tasks by number: all tasks of an agent form one list. A task
 without a number gets the next one, as in the tool.
 """
 
@@ -14,11 +14,11 @@ from rules.plain_text import event_line
 MAX_STEP_CHARACTERS = 300
 MAX_STEPS = 200
 
-PlanStep = dict[str, Any]  # `step`, `status`, `task_id`; each may be None
+PlanStep = dict[str, Any]  # `step`, `status`, `task_id`; each can be None
 
 
 class TodoLists:
-    """Collects plans from `planning` events in order; `lists` has the oldest first."""
+    """Collects plans from `planning` events, which must be in order. `lists` is sorted oldest first."""
 
     def __init__(self) -> None:
         self.lists: list[dict[str, Any]] = []
@@ -38,7 +38,7 @@ class TodoLists:
         if is_complete:
             current["steps"] = steps
         else:
-            _change_task(current["steps"], data)
+            _update_task(current["steps"], data)
 
 
 def _plan_step(todo: Any) -> PlanStep:
@@ -50,11 +50,11 @@ def _plan_step(todo: Any) -> PlanStep:
 
 
 def _is_same_plan(before: list[PlanStep], steps: list[PlanStep]) -> bool:
-    """Return whether they share a step, or the list was emptied."""
+    """Return whether the lists share a step, or the new list is empty."""
     return not steps or not {step["step"] for step in before}.isdisjoint(step["step"] for step in steps)
 
 
-def _change_task(steps: list[PlanStep], data: Any) -> None:
+def _update_task(steps: list[PlanStep], data: Any) -> None:
     task_id, status = label(field(data, "taskId")), label(field(data, "status"))
     subject = event_line(field(data, "subject"), MAX_STEP_CHARACTERS)
     existing = next((step for step in steps if task_id is not None and step["task_id"] == task_id), None)

@@ -1,11 +1,11 @@
 """Canonical JSON of an event's data, as signed by the client (contract 7).
 
-The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. The
-envelope does not show two details, so the server tries all VARIANTS:
+The client is a Go program that canonicalizes values in memory and sends the envelope with Go's JSON encoder. Two
+details cannot be determined from the envelope, so the server tries all VARIANTS:
 
-- The client can escape `<`, `>` and `&`. It does now, and may stop.
-- The client may have parsed the value from JSON, which it does to mask secrets. If so, each number is a double, and
-  each broken character is U+FFFD. Otherwise, integers have 64 bits, and a broken character (left by truncation) is
+- The client can escape `<`, `>` and `&`. Current versions do, but later ones might not.
+- The client might have parsed the value from JSON, which it does to mask secrets. If so, all numbers are doubles, and
+  invalid characters are U+FFFD. Otherwise, integers have 64 bits, and invalid characters (left by truncation) are
   `\\ufffd` in the envelope and in the canonical form.
 """
 
@@ -36,22 +36,22 @@ _ALWAYS_ESCAPED = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
 
 def parse(text: str) -> Any:
-    """Parse a JSON text for `canonicalize`.
+    """Parse JSON for `canonicalize`.
 
-    Raises ValueError if the text is not JSON, and RecursionError if it is nested too deep.
+    Raises ValueError if the text is not JSON, and RecursionError if it is nested too deeply.
     """
     return json.loads(text.replace("\ufffd", _LITERAL_REPLACEMENT), parse_constant=_reject_constant)
 
 
 def replace_surrogates(text: str) -> str:
-    """Replace the surrogates in a text from `parse` with U+FFFD."""
+    """Replace surrogates in a string from `parse` with U+FFFD."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def canonicalize(value: Any, variant: Variant = VARIANTS[0]) -> bytes:
-    """Return the canonical form of a value from `parse`, in UTF-8.
+    """Return the canonical form of a value from `parse`, encoded as UTF-8.
 
-    Raises ValueError if a number exceeds a double's range, or there are more than MAX_PARTS parts.
+    Raises ValueError if a number exceeds a double's range, or if there are more than MAX_PARTS parts.
     """
     parts: list[str] = []
 
@@ -102,7 +102,7 @@ def _string(text: str, variant: Variant) -> str:
 
 
 def _number(number: int | float, variant: Variant) -> str:
-    """Format an integer without a fraction, or a double with its shortest digits."""
+    """Format integers without a fraction, and doubles with the fewest digits."""
     if isinstance(number, int) and (variant.read_from_json or number not in INT64):
         try:
             number = float(number)

@@ -1,4 +1,4 @@
-"""Compare several channels' recordings of the same session (R36, docs/integrity.md#channels)."""
+"""Compare recordings of the same session from several channels (R36, docs/integrity.md#channels)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -9,17 +9,17 @@ from rules.integrity.findings import MAX_EVENT_IDS, Finding
 from rules.metrics.usage import COUNTED, UsageReport, read_usage_report
 from rules.plain_text import collapse_whitespace
 
-# In code mode, Codex runs a script that the model wrote with this tool. The script's calls have ids with this prefix.
+# In code mode, Codex runs scripts written by the model with this tool. Ids of the scripts' calls have this prefix.
 _SCRIPT_TOOL, _SCRIPT_CALL_PREFIX = "exec", "exec-"
 
 
 class ComparedEvent(NamedTuple):
-    """The compared fields of an event.
+    """The fields of an event that are compared.
 
     channel -- None for the candidate's client
-    agent -- such as `claude-code`
-    is_from_history -- whether the proxy saw the call only in the history of a later request
-    result -- the tool call's command and exit code, each None if unknown
+    agent -- for example `claude-code`
+    is_from_history -- whether the proxy received the call only in the history of a later request
+    result -- command and exit code of a tool call, each None if unknown
     """
 
     event_id: str
@@ -37,7 +37,9 @@ class ComparedEvent(NamedTuple):
     usage: UsageReport | None = None
 
     @classmethod
-    def of(cls, event_id: str, time_ns: int, channel: str | None, envelope: Any) -> "ComparedEvent":
+    def from_envelope(
+        cls, event_id: str, time_ns: int, channel: str | None, envelope: Any
+    ) -> "ComparedEvent":
         kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
         return cls(
             event_id,
@@ -50,8 +52,8 @@ class ComparedEvent(NamedTuple):
             text(field(data, "toolUseId")),
             text(field(data, "requestId")),
             label(field(data, "toolName")),
-            _one_line(field(data, "text")) if kind == "prompt" else None,
-            (_one_line(field(data, "command")), integer(field(data, "exitCode"))),
+            _normalize(field(data, "text")) if kind == "prompt" else None,
+            (_normalize(field(data, "command")), integer(field(data, "exitCode"))),
             read_usage_report(time_ns, kind, "", data),
         )
 
@@ -61,8 +63,8 @@ def differences(
 ) -> Iterator[Finding]:
     """Yield the differences between a session's channels.
 
-    events -- the channels' events and the client's prompts, ordered by time
-    proxied_requests -- ids of the provider's responses that the proxy forwarded, recorded or not
+    events -- events from all channels, and the client's prompts, ordered by time
+    proxied_requests -- ids of responses that the proxy forwarded, recorded or not
     has_client -- whether the candidate's client sent events, which replace the channels' events in the metrics
     """
     by_channel: dict[str | None, list[ComparedEvent]] = defaultdict(list)
@@ -123,7 +125,7 @@ def _not_proxied(
 
 
 def _different_results(events: list[ComparedEvent]) -> Iterator[ComparedEvent]:
-    """Yield tool calls with a command or an exit code that differs from a different channel's."""
+    """Yield tool calls with a command or exit code that differs between channels."""
     first: dict[str, ComparedEvent] = {}
     for event in events:
         if event.tool_use_id is None or event.kind == "tool_intent":
@@ -152,6 +154,6 @@ def _counts(event: ComparedEvent) -> Mapping[str, int]:
     return {name: count for name, count in counts.items() if name in COUNTED}
 
 
-def _one_line(value: Any) -> str | None:
-    """Normalize white space, which differs between channels. Return None for anything but a string."""
+def _normalize(value: Any) -> str | None:
+    """Normalize whitespace, which differs between channels. Returns None for values that are not strings."""
     return collapse_whitespace(value) if isinstance(value, str) else None

@@ -1,8 +1,8 @@
 """Verify the client's event signatures (contract 7).
 
-A signature covers the envelope's `id`, `sessionId`, `ts`, `kind`, `source`, `v`, `data` and, through `prevSig`, the
-chain before it (rules/integrity/signature_chain.py). It does not cover `actor`, `provenance`, `rawPayload` and
-`relatedEventIds`: only the server's seals detect changes of these fields (rules/integrity/seals.py).
+A signature covers the envelope's `id`, `sessionId`, `ts`, `kind`, `source`, `v`, `data` and, through `prevSig`, all
+preceding events of the chain (rules/integrity/signature_chain.py). It does not cover `actor`, `provenance`,
+`rawPayload` and `relatedEventIds`: only the server's seals detect changes of these fields (rules/integrity/seals.py).
 """
 
 import base64
@@ -25,14 +25,14 @@ _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
 
 
 class SignatureCheck(NamedTuple):
-    """An event's result.
+    """The result of verifying an event.
 
     verdict --
         `valid`: one of the session's keys signed this content.
         `unsigned`: `sig` is missing, null or empty.
         `unknown_key`: signed, but the session has no usable key.
         `invalid`: none of the session's keys signed this content, or a field that the signature covers is malformed.
-            An Ed25519 signature does not name its key, so the key may be unregistered.
+            An Ed25519 signature does not identify its key, so the key might just not be registered.
     event_hash -- SHA-256 of the signed message in hex (the contract's event hash); without a valid signature, of the
         message in the client's current variant. None if `sig` is missing or too long
     """
@@ -42,7 +42,7 @@ class SignatureCheck(NamedTuple):
 
 
 def is_public_key(text: str) -> bool:
-    """Return whether the text is padded base64 of a 32-byte Ed25519 public key."""
+    """Return whether the text is a 32-byte Ed25519 public key in padded base64."""
     return _load_key(text) is not None
 
 
@@ -59,7 +59,7 @@ def has_long_signature(envelope: dict[str, Any]) -> bool:
 def verify(text: str, public_keys: Sequence[str]) -> SignatureCheck:
     """Verify an envelope as sent. Never raises.
 
-    public_keys -- the session's keys, most likely first; unusable keys are skipped
+    public_keys -- the session's keys, most likely first; invalid keys are skipped
     """
     try:
         envelope = parse(text)
@@ -128,7 +128,7 @@ def _text(value: Any) -> str:
 
 
 def _source(value: Any) -> str:
-    """Return the string, or the first string among an object's names; else ""."""
+    """Return the source if it is a string, or the first string among an object's names; otherwise ""."""
     if isinstance(value, dict):
         names = (value.get(name) for name in ("integration", "emitter", "channel"))
         value = next((name for name in names if isinstance(name, str)), "")

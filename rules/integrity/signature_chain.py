@@ -1,7 +1,7 @@
-"""The order of a session's signed events (contract 7 and 3.15).
+"""Order a session's signed events (contract 7 and 3.15).
 
-Each signed event names its predecessor's signature in `prevSig`. Arrival order and event times can differ from this
-order: the client's processes race, and the candidate can change the clock.
+Each signed event includes its predecessor's signature as `prevSig`. This order can differ from arrival order and event
+times: the client's processes race, and the candidate can change the clock.
 """
 
 from array import array
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-# The client signs an event when it reads it, seconds or more after the event's own time.
+# The client signs an event when it reads it, which can be seconds or more after the event's time.
 CLOCK_TOLERANCE_NS = 60 * 10**9
 DIGEST_BYTES = 16
 
@@ -17,9 +17,9 @@ DIGEST_BYTES = 16
 class SignedLink(NamedTuple):
     """A signed event in its chain.
 
-    seq -- the arrival number, unique within a chain
+    seq -- arrival number, unique within a chain
     time_ns -- `ts` in nanoseconds since 1970
-    sig, prev_sig -- digests of these fields; `prev_sig` is None at a start
+    sig, prev_sig -- digests of these fields; `prev_sig` is None for the first event of a chain
     """
 
     seq: int
@@ -28,7 +28,7 @@ class SignedLink(NamedTuple):
     prev_sig: bytes | None
 
     @classmethod
-    def of(cls, seq: int, time_ns: int, sig: str, prev_sig: str | None) -> "SignedLink":
+    def from_signatures(cls, seq: int, time_ns: int, sig: str, prev_sig: str | None) -> "SignedLink":
         return cls(seq, time_ns, _digest(sig), _digest(prev_sig) if prev_sig else None)
 
 
@@ -37,7 +37,7 @@ def _digest(signature: str) -> bytes:
 
 
 class SignatureChain(NamedTuple):
-    """A session's signed events in chain order, and the chain's anomalies, by arrival number.
+    """A session's signed events in chain order, and the chain's anomalies, as arrival numbers.
 
     order -- all events
     starts -- events without a predecessor
@@ -45,7 +45,7 @@ class SignatureChain(NamedTuple):
     forks -- groups of events with the same predecessor
     repeats -- groups of events with the same signature
     cycles -- the first event of each cycle
-    clock_jumps -- pairs of (predecessor, event) between which the clock went back by more than CLOCK_TOLERANCE_NS
+    clock_jumps -- pairs of (predecessor, event) where the clock moved backward by more than CLOCK_TOLERANCE_NS
     """
 
     order: Sequence[int]
@@ -60,8 +60,8 @@ class SignatureChain(NamedTuple):
 def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
     """Put a session's signed events in chain order.
 
-    Runs from a start precede runs after a gap. The earliest link comes first, among runs and at forks; ties are in
-    arrival order.
+    Runs that begin at a start precede runs after a gap. Runs and forks are ordered by their earliest link; ties are
+    broken by arrival order.
     """
     links = _Links(signed_links)
     starts = [link for link in links if not links.prev_sigs[link]]
@@ -88,14 +88,14 @@ def order_chain(signed_links: Iterable[SignedLink]) -> SignatureChain:
 
 
 def _follow(head: int, links: "_Links", order: array, is_placed: bytearray) -> None:
-    """Append `head` and the links after it to `order`, branch by branch."""
-    waiting = [head]
-    while waiting:
-        link = waiting.pop()
+    """Append `head` and its successors to `order`, one branch after another."""
+    pending = [head]
+    while pending:
+        link = pending.pop()
         if not is_placed[link]:
             is_placed[link] = True
             order.append(link)
-            waiting += reversed(links.by_prev_sig.pop(links.sigs[link]))
+            pending += reversed(links.by_prev_sig.pop(links.sigs[link]))
 
 
 def _clock_jumps(links: "_Links", order: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -106,9 +106,9 @@ def _clock_jumps(links: "_Links", order: Iterable[int]) -> Iterator[tuple[int, i
 
 
 class _Links:
-    """A session's links, numbered by time. Columns take a tenth of the memory of objects.
+    """A session's links, numbered by time and stored in columns to save memory.
 
-    Signatures are numbered, too; `prev_sigs` is 0 at a start.
+    Signatures are also numbered. `prev_sigs` is 0 for the first event of a chain.
     """
 
     def __init__(self, links: Iterable[SignedLink]):
@@ -119,7 +119,7 @@ class _Links:
             times.append(time_ns)
             sigs.append(numbers.setdefault(sig, len(numbers)))
             prev_sigs.append(numbers.setdefault(prev_sig or None, len(numbers)))
-        # Two stable sorts take less memory than one with pairs as keys.
+        # Two stable sorts use less memory than one sort with pairs as keys.
         by_arrival = sorted(range(len(seqs)), key=seqs.__getitem__)
         by_time = sorted(by_arrival, key=times.__getitem__)
         self._seqs, self.times, self.sigs, self.prev_sigs = (
@@ -136,7 +136,7 @@ class _Links:
         return iter(range(len(self._seqs)))
 
     def predecessor(self, link: int) -> int | None:
-        """Return the first link with the signature that this link names."""
+        """Return the first link with the signature that this link references."""
         return self.by_sig.first(self.prev_sigs[link]) if self.prev_sigs[link] else None
 
     def to_seqs(self, links: Iterable[int]) -> Sequence[int]:
@@ -157,13 +157,13 @@ class _Groups:
         return None if link == -1 else link
 
     def pop(self, number: int) -> list[int]:
-        """Remove the links with this number, and return them."""
+        """Remove and return the links with this number."""
         links = list(self._from(self._first[number]))
         self._first[number] = -1
         return links
 
     def groups(self) -> Iterator[Iterator[int]]:
-        """Yield the groups of several links, except number 0."""
+        """Yield the groups with more than one link, except number 0."""
         for link, number in enumerate(self._numbers):
             if number and self._first[number] == link and self._next[link] != -1:
                 yield self._from(link)

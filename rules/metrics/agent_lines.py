@@ -1,4 +1,4 @@
-"""Match the final diff's lines with the lines that agents added (docs/metrics.md#lines-not-recorded)."""
+"""Match lines of the final diff with lines that agents added (docs/metrics.md#lines-not-recorded)."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _NEXT_FILE = ("diff --git ", "--- ", "*** ")
 
 
 def line_digest(line: str) -> str:
-    """Identify a line by its stripped text; BLANK for a blank line, which is never counted."""
+    """Identify a line by its stripped text. Returns BLANK for blank lines, which are never counted."""
     content = line.strip()
     if not content:
         return BLANK
@@ -25,7 +25,7 @@ def line_digest(line: str) -> str:
 
 
 def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
-    """Return the path of an agent's change and the lines that it added; None for other events. Never raises."""
+    """Return the path and added lines of an agent's change; None for other events. Never raises."""
     path = text(field(envelope, "data", "path"))
     is_by_agent = field(envelope, "provenance", "attribution") == "likely_ai"
     if text(field(envelope, "kind")) not in KINDS or not is_by_agent or not path:
@@ -42,7 +42,7 @@ def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
 
 
 def _lines_of_diff(diff: str) -> Iterator[str]:
-    """Yield a unified diff's added lines. Hunks without line numbers end at the next header."""
+    """Yield the lines added by a unified diff. Hunks without line numbers end at the next header."""
     is_counted, old_left, new_left, in_hunk = False, 0, 0, False
     for line in diff.split("\n"):
         if is_counted and old_left <= 0 and new_left <= 0:
@@ -60,12 +60,12 @@ def _lines_of_diff(diff: str) -> Iterator[str]:
 
 
 class AgentLines:
-    """The lines that a session's agents added, by their path in the final diff.
+    """The lines that a session's agents added, by path in the final diff.
 
-    Each added line explains one line of its path. If the path is ambiguous or not in the final diff, such as a file
-    renamed later, it explains one line of any path.
+    Each added line accounts for one line at its path. If the path is ambiguous or not in the final diff, such as for a
+    file that was renamed later, it accounts for one line at any path.
 
-    paths -- the final diff's paths
+    paths -- the paths in the final diff
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -83,7 +83,7 @@ class AgentLines:
         counts.update(map(line_digest, lines))
 
     def _resolve(self, path: str) -> str | None:
-        """Return the final diff's path for an agent's path: absolute, or relative to the root or a subfolder."""
+        """Find the path in the final diff for an agent's path, which can be absolute or relative to any folder."""
         path = path.replace("\\", "/").removeprefix("./")
         if path in self._paths:
             return path
@@ -94,10 +94,10 @@ class AgentLines:
         longer = [candidate for candidate in candidates if candidate.endswith("/" + path)]
         return longer[0] if len(longer) == 1 else None
 
-    def manual_lines(self, path: str, lines: Iterable[tuple[int, str]]) -> Iterator[int]:
-        """Yield the numbers of the lines that no agent added.
+    def unrecorded_lines(self, path: str, lines: Iterable[tuple[int, str]]) -> Iterator[int]:
+        """Yield the numbers of lines that no agent added.
 
-        lines -- a path's added lines, in order: number and digest
+        lines -- pairs of (number, digest) for the lines added at the path, in order
         """
         counters = [self._counts_by_path.get(path, Counter()), self._unresolved_counts]
         for number, digest in lines:
@@ -113,13 +113,13 @@ def split_digests(digests: str) -> Iterator[str]:
     return (digests[at : at + DIGEST_CHARACTERS] for at in range(0, len(digests), DIGEST_CHARACTERS))
 
 
-def numbers(ranges: Iterable[list[int]]) -> Iterator[int]:
-    """Yield the line numbers in ranges."""
+def expand_ranges(ranges: Iterable[list[int]]) -> Iterator[int]:
+    """Yield the line numbers in [first, last] ranges."""
     return (number for first, last in ranges for number in range(first, last + 1))
 
 
-def ranges(numbers: Iterable[int]) -> list[list[int]]:
-    """Return ascending line numbers as [first, last]."""
+def collapse_ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """Collapse ascending line numbers into [first, last] ranges."""
     result: list[list[int]] = []
     for number in numbers:
         if result and number == result[-1][1] + 1:

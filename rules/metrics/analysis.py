@@ -8,13 +8,13 @@ from rules.metrics.derivation import tool_usage
 from rules.metrics.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics.phases import PhaseTimes, Span, measure_phases, phase_spans
 from rules.metrics.segments import Segment, split_turns, split_work_periods
-from rules.metrics.usage import ModelUse, PriceTable, total_usage, usage_by_model
+from rules.metrics.usage import ModelUsage, PriceTable, total_usage, usage_by_model
 
 VERIFICATION_EVENTS = {"test_run": "test", "build_run": "build"}
 
 
 class Verification(NamedTuple):
-    """A command or run that verified the work; `passed` is None if its result is unknown."""
+    """A command or run that verified the work. `passed` is None if the result is unknown."""
 
     event_id: str
     time_ns: int
@@ -23,15 +23,13 @@ class Verification(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A session's analysis."""
-
     times: PhaseTimes
     phase_spans: list[Span]
     verifications: list[Verification]
     work_periods: list[Segment]
     turns: list[Segment]
     tools: dict[str, int]
-    models: list[ModelUse]
+    models: list[ModelUsage]
     total_cost_nano_usd: int | None
     error_episodes: list[ErrorEpisode]
 

@@ -1,4 +1,4 @@
-"""Events, reduced to the values that metrics and the analysis use."""
+"""Reduce events to the values that the metrics and the analysis use."""
 
 import hashlib
 import sys
@@ -24,31 +24,31 @@ from rules.metrics.usage import UsageReport, read_usage_report
 from rules.plain_text import event_line
 
 MAX_FAILURE_OUTPUT_CHARACTERS = 300
-# Output names the cause near its end. The last line often only reports a failure.
+# The cause is usually near the end of the output. The last line often only reports the failure.
 _LAST_LINES = 3
 _LAST_CHARACTERS = 4000
 MAX_KIND_CHARACTERS = 40  # above the longest kind in the metrics
-BY_HAND = frozenset({"likely_human", "ai_revised_by_human"})
-ATTRIBUTIONS = BY_HAND | {"likely_ai", "mixed"}
+HUMAN_ATTRIBUTIONS = frozenset({"likely_human", "ai_revised_by_human"})
+ATTRIBUTIONS = HUMAN_ATTRIBUTIONS | {"likely_ai", "mixed"}
 
 Reader = Callable[[Any], dict[str, Any]]
 
 
 @dataclass(slots=True)
 class AnalyzedEvent:
-    """One event. Fields that its kind does not have are None.
+    """An event. Fields that do not apply to its kind are None.
 
-    It excludes the envelope's contents, because all of a session's events are in memory at the same time.
+    Excludes the envelope's contents, because all events of a session are in memory at the same time.
 
-    time_ns -- since the epoch
-    kind -- "" if it is longer than MAX_KIND_CHARACTERS
-    attribution, path_digest -- a change's; one of ATTRIBUTIONS
+    time_ns -- nanoseconds since the epoch
+    kind -- "" if longer than MAX_KIND_CHARACTERS
+    attribution, path_digest -- only for changes; `attribution` is one of ATTRIBUTIONS
     command_kind -- test, check or build
-    failed -- a command's with a known exit code, or a test run's with its counts
-    passed -- the same events'; false for a test run without tests
-    subject -- with details only: a prompt's, or an event's that failed or passed
-    failure_output -- with details only: the last lines
-    is_read_only -- with details only
+    failed -- only for commands with a known exit code, and test runs with counts
+    passed -- only if `failed` is set; false for a test run without tests
+    subject -- only with details, for prompts and events with a result
+    failure_output -- only with details: the last lines of the output
+    is_read_only -- only with details
     """
 
     time_ns: int
@@ -71,25 +71,25 @@ class AnalyzedEvent:
 def read_events(timeline: Iterable[tuple[int, Any]], *, details: bool) -> list[AnalyzedEvent]:
     """Return a session's events, sorted.
 
-    timeline -- (nanoseconds since the epoch, envelope as sent). The order matters only for sessions whose commands
-        exceed MAX_SESSION_CHARACTERS
+    timeline -- pairs of (nanoseconds since the epoch, envelope as sent). Their order matters only if the session's
+        commands exceed MAX_SESSION_CHARACTERS
     """
     events, remaining = [], commands.MAX_SESSION_CHARACTERS
     for time_ns, envelope in timeline:
-        event = read_event(time_ns, envelope, details=details, recognizes=remaining > 0)
+        event = read_event(time_ns, envelope, details=details, classifies=remaining > 0)
         if event.kind == "command":
             remaining -= len(_command_text(envelope))
         events.append(event)
         del envelope  # Free the memory before the next envelope is read.
-    # Ingest rejects events without an id. Without one, the content makes the order deterministic.
+    # Ingest rejects events without an id. If there are any, their content makes the order deterministic.
     return sorted(events, key=lambda event: (event.time_ns, event.id, "" if event.id else repr(event)))
 
 
-def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool = True) -> AnalyzedEvent:
-    """Read an envelope as it was sent. Never raises.
+def read_event(time_ns: int, envelope: Any, *, details: bool, classifies: bool = True) -> AnalyzedEvent:
+    """Read an envelope as sent. Never raises.
 
-    details -- read the fields that only the analysis needs
-    recognizes -- read a command's text
+    details -- whether to read the fields that only the analysis needs
+    classifies -- whether to classify commands by their text
     """
     kind = label(field(envelope, "kind")) or ""
     kind = sys.intern(kind) if len(kind) <= MAX_KIND_CHARACTERS else ""
@@ -102,24 +102,24 @@ def read_event(time_ns: int, envelope: Any, *, details: bool, recognizes: bool =
         usage=read_usage_report(time_ns, kind, source, field(envelope, "data")),
         **(_READERS[kind](envelope) if kind in _READERS else {}),
     )
-    recognizes = recognizes and kind == "command"
-    if recognizes:
+    classifies = classifies and kind == "command"
+    if classifies:
         event.command_kind = commands.verification_kind(_command_text(envelope))
     if details:
         if kind == "prompt" or event.failed is not None:
             event.subject = summarize(envelope).subject
         event.failure_output = _failure_output(field(envelope, "data")) if event.failed else None
-        event.is_read_only = recognizes and is_read_only(_command_text(envelope))
+        event.is_read_only = classifies and is_read_only(_command_text(envelope))
     return event
 
 
 def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
     """Drop the editor extension's duplicates (docs/metrics.md#terms)."""
-    reported = {_duplicated_group(event) for event in events if not event.from_editor} - {None}
-    return [event for event in events if not event.from_editor or _duplicated_group(event) not in reported]
+    reported = {_duplicate_group(event) for event in events if not event.from_editor} - {None}
+    return [event for event in events if not event.from_editor or _duplicate_group(event) not in reported]
 
 
-def _duplicated_group(event: AnalyzedEvent) -> str | None:
+def _duplicate_group(event: AnalyzedEvent) -> str | None:
     if event.kind in CHANGE_KINDS:
         return "change"
     return "command" if event.kind == "command" else None

@@ -1,4 +1,4 @@
-"""Recognize tests, checks and builds, by the numbered steps of rules/metrics/command-recognition.md."""
+"""Recognize tests, checks and builds, following the steps of rules/metrics/command-recognition.md."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from rules.metrics import shell
 
 KINDS = ("test", "check", "build")  # by priority
 
-# Limits for hostile input, far above real commands. Some patterns take quadratic time within a word. Scripts of
-# `bash -c` need no limit: they are read without recursion, and nested quoting grows so fast that 256 KiB fit a dozen
-# levels.
+# Limits for hostile input, far above real commands. Some patterns take quadratic time within a word. Nested `bash -c`
+# scripts need no limit: they are read without recursion, and quoting grows so fast that only a dozen levels fit in
+# 256 KiB.
 MAX_WORD_CHARACTERS = 256
 MAX_PART_CHARACTERS = 16 * 1024
 MAX_PREFIXES = 16  # per part
@@ -21,7 +21,7 @@ MAX_SESSION_CHARACTERS = 4 * 1024 * 1024  # in all commands
 _LISTS = json.loads(Path(__file__).with_name("verifications.json").read_text(encoding="utf-8"))
 _OPTIONS_WITH_VALUE = _LISTS["options_with_value"]
 _TARGET_WORDS = _LISTS["runners"]["words"]
-# Each pattern begins with `^`. They are tried in order.
+# Each pattern starts with `^`. They are tried in order.
 _TOOLS = re.compile(
     "|".join(f"(?P<{tool['kind']}_{n}>{tool['pattern']})" for n, tool in enumerate(_LISTS["tools"]))
 )
@@ -34,7 +34,7 @@ Names = dict[str, list[tuple[list[str], bool]]]
 
 
 def _by_first_word(names: list[str], flagged: list[str]) -> Names:
-    """Group the names, as (words, is flagged), by first word, longest name first."""
+    """Group names by their first word, as pairs of (words, is flagged), longest name first."""
     table: Names = {}
     for name in sorted([*names, *flagged], key=lambda name: -len(name.split())):
         table.setdefault(name.split()[0], []).append((name.split(), name in flagged))
@@ -55,7 +55,7 @@ def verification_kind(command: str) -> str | None:
 
 
 def _part_kind(words: list[str], scripts: list[str]) -> str | None:
-    """Apply steps 4 to 6 to one part; append a shell's script to `scripts`."""
+    """Apply steps 4 to 6 to a part. Appends a shell's script to `scripts`."""
     for _ in range(MAX_PREFIXES):
         words = _program_first(words)
         if not words or _asks_for_help(words):
@@ -74,7 +74,7 @@ def _part_kind(words: list[str], scripts: list[str]) -> str | None:
 
 
 def _program_first(words: list[str]) -> list[str]:
-    """Return the words from the program's plain name on; [] without a program."""
+    """Return the words starting with the program's plain name; [] without a program."""
     for index, word in enumerate(words):
         if word not in _LISTS["shell_words"] and not _ASSIGNMENT.match(word):
             return [_program(word), *words[index + 1 :]]
@@ -95,7 +95,7 @@ def _asks_for_help(words: list[str]) -> bool:
 
 
 def _after_option(words: list[str], pattern: str) -> list[str] | None:
-    """Return `pytest tests` for `python -X dev -m pytest tests`; None without the option."""
+    """Return the words after an option: `pytest tests` for `python -X dev -m pytest tests`. None without the option."""
     index = 1
     while index < len(words) and words[index].startswith("-"):
         if re.fullmatch(pattern, words[index]):
@@ -116,7 +116,7 @@ def _skip_options(words: list[str], index: int) -> int:
 
 
 def _after_name(words: list[str], name: list[str]) -> int | None:
-    """Return the index after a name; options can follow each of its words."""
+    """Return the index after a name, or None. Options can follow each of its words."""
     index = _skip_options(words, 1)
     for word in name[1:]:
         if index >= len(words) or words[index] != word:
@@ -135,7 +135,7 @@ def _runner_kind(words: list[str]) -> str | None:
 
 
 def _targets(words: list[str], start: int) -> Iterator[str]:
-    """Yield the words that are not options, their values, assignments or numbers."""
+    """Yield the words that are not options, option values, assignments or numbers."""
     index = start
     while index < len(words):
         word = words[index]
@@ -148,7 +148,7 @@ def _targets(words: list[str], start: int) -> Iterator[str]:
 
 
 def _first_target(targets: Iterator[str]) -> list[str]:
-    """Return the first target after `workspace NAME` and `run`, if there is one."""
+    """Return the first target after `workspace NAME` and `run`, if any."""
     first = list(islice(targets, 4))
     if first[:1] == ["workspace"]:
         first = first[2:]
@@ -166,15 +166,15 @@ def _targets_kind(targets: list[str], runner: list[str]) -> str | None:
 
 
 def _tool_kind(words: list[str]) -> str | None:
-    """Match the part unchanged, then without the program's options (`go -C dir test`)."""
-    match = _TOOLS.match(_joined(words))
+    """Match the part as is, then without the program's options (`go -C dir test`)."""
+    match = _TOOLS.match(_join(words))
     if match is None and len(words) > 1 and words[1].startswith("-"):
-        match = _TOOLS.match(_joined([words[0], *words[_skip_options(words, 1) :]]))
+        match = _TOOLS.match(_join([words[0], *words[_skip_options(words, 1) :]]))
     return match.lastgroup.partition("_")[0] if match and match.lastgroup else None
 
 
-def _joined(words: list[str]) -> str:
-    """Join the words; those that are empty, too long or contain whitespace become ''."""
+def _join(words: list[str]) -> str:
+    """Join words with spaces. Words that are empty, too long or contain whitespace become ''."""
     quoted = (word if len(word) <= MAX_WORD_CHARACTERS and word.split() == [word] else "''" for word in words)
     return " ".join(quoted)[:MAX_PART_CHARACTERS]
 

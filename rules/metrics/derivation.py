@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.events.envelopes import CHANGE_KINDS
-from rules.metrics.analyzed_events import BY_HAND, AnalyzedEvent, read_events, without_editor_duplicates
+from rules.metrics.analyzed_events import (
+    HUMAN_ATTRIBUTIONS,
+    AnalyzedEvent,
+    read_events,
+    without_editor_duplicates,
+)
 from rules.metrics.error_episodes import find_error_episodes
 from rules.metrics.frequent_names import reported_names
 from rules.metrics.usage import PriceTable, total_usage
 from rules.statistics.rounding import BILLION, half_up_ratio, milliseconds, ratio
 
-VERSION = 1  # Increase it when a change of the definitions changes existing sessions' metrics.
+VERSION = 1  # Increase this when a change to the definitions changes the metrics of existing sessions.
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def derive(
     """Derive the metrics from a timeline without late events (R18).
 
     timeline -- as in `read_events`
-    test_result -- (passed, failed), as submitted by a reviewer or an integration
+    test_result -- counts of (passed, failed) tests, submitted by a reviewer or an integration
     """
     events = read_events(timeline, details=False)
     kinds = Counter(event.kind for event in events)
@@ -72,7 +77,7 @@ def derive(
         prompt_count=kinds["prompt"],
         command_fail_rate=_share(outcomes),
         verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
-        manual_edit_ratio=_share([attribution in BY_HAND for attribution in attributions]),
+        manual_edit_ratio=_share([attribution in HUMAN_ATTRIBUTIONS for attribution in attributions]),
         first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
         tests_passed=_tests_passed(test_result, unique_events),
         command_count=len(commands),
@@ -91,13 +96,14 @@ def derive(
 
 
 def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
-    """Count calls by tool: a source's `tool_intent` events, or without any its `tool_use` and `mcp_call` events."""
+    """Count calls by tool: `tool_intent` events or, if a source sends none, `tool_use` and `mcp_call` events."""
     calls = [event for event in events if event.kind in ("tool_intent", "tool_use", "mcp_call")]
-    with_intents = {call.tool_source for call in calls if call.kind == "tool_intent"}
+    sources_with_intents = {call.tool_source for call in calls if call.kind == "tool_intent"}
     counts = Counter(
         call.tool
         for call in calls
-        if call.tool is not None and (call.kind == "tool_intent" or call.tool_source not in with_intents)
+        if call.tool is not None
+        and (call.kind == "tool_intent" or call.tool_source not in sources_with_intents)
     )
     names = reported_names(counts)
     usage: Counter[str] = Counter()
@@ -107,9 +113,9 @@ def tool_usage(events: Iterable[AnalyzedEvent]) -> dict[str, int]:
 
 
 def to_response(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `metrics` field of a response: ratios with 3 decimals, USD, percent.
+    """Build the `metrics` field of a response, with ratios rounded to 3 decimals, costs in USD, and percentages.
 
-    values -- by the names of the fields of `Metrics`
+    values -- values by the field names of `Metrics`
     """
     cost, ai_permille = values["total_cost_nano_usd"], values["ai_attribution_permille"]
     return {
@@ -152,7 +158,7 @@ def is_passed(passed: int, failed: int) -> bool:
 
 
 def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
-    """Return the submitted result, else the last test run's, else the last test command's."""
+    """Return the submitted result, or the last test run's, or the last test command's."""
     if submitted is not None:
         return is_passed(*submitted)
     verified = [event for event in events if event.passed is not None]

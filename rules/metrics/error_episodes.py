@@ -1,4 +1,4 @@
-"""Error episodes: unbroken runs of failures (docs/metrics.md#analytics-of-a-session)."""
+"""Find error episodes: uninterrupted runs of failures (docs/metrics.md#analytics-of-a-session)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -10,7 +10,7 @@ from rules.statistics.rounding import milliseconds
 
 
 class ErrorEpisode(NamedTuple):
-    """A run of failures. `changes` and `prompts` are counts from the first failure to the end."""
+    """A run of failures. `changes` and `prompts` are counted from the first failure to the end."""
 
     failures: list[AnalyzedEvent]
     ended_by: AnalyzedEvent | None
@@ -21,7 +21,7 @@ class ErrorEpisode(NamedTuple):
 
 
 def find_error_episodes(events: Sequence[AnalyzedEvent]) -> list[ErrorEpisode]:
-    """Find the episodes in a session's events, given in order and without duplicates."""
+    """Find the episodes of a session. Events must be in order, without duplicates."""
     checks = [index for index, event in enumerate(events) if event.failed is not None]
     last_passed = {_subject(events[index]): index for index in checks if not events[index].failed}
     runs = [list(run) for _, run in groupby(checks, key=lambda index: events[index].failed)]
@@ -56,6 +56,6 @@ def _episode(
 
 
 def _subject(check: AnalyzedEvent) -> tuple[str, str | None]:
-    """Return a check's subject. All tests share one subject, as do all builds."""
+    """Return the subject of a check: a command, or one shared subject for all tests and one for all builds."""
     kind = "test" if check.kind == "test_run" else check.command_kind
     return ("command", check.subject) if kind is None else (kind, None)

@@ -1,4 +1,4 @@
-"""Limit the number of names in a session's metrics. A client can send a new name with each event."""
+"""Limit the number of names in a session's metrics: a client can send a different name with each event."""
 
 from collections.abc import Mapping
 from heapq import nsmallest
@@ -8,7 +8,7 @@ OTHER = "other"
 
 
 def reported_names(counts: Mapping[str, int]) -> dict[str, str]:
-    """Map each name to its name in the metrics: the most frequent ones to themselves, all others to OTHER.
+    """Map each name to its name in the metrics: itself if it is frequent, otherwise OTHER.
 
     Ties are broken alphabetically.
     """

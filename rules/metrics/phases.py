@@ -1,6 +1,6 @@
-"""A session's time by phase (docs/metrics.md#analytics-of-a-session).
+"""Measure a session's time by phase (docs/metrics.md#analytics-of-a-session).
 
-Events are reported when they end, so the time before an event belongs to the event's phase.
+Events are reported when they end, so the time before an event is attributed to the event's phase.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ _PHASE_BY_KIND = {kind: phase for phase, kinds in _KINDS.items() for kind in kin
 
 
 class Phase(NamedTuple):
-    """One phase. `pauses` counts the pauses truncated to MAX_PAUSE_MS."""
+    """Time spent in a phase. `pauses` is the number of pauses capped at MAX_PAUSE_MS."""
 
     name: str
     events: int
@@ -38,7 +38,7 @@ class Phase(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A period within one phase."""
+    """A continuous period in one phase."""
 
     name: str
     start_ns: int
@@ -46,7 +46,7 @@ class Span(NamedTuple):
 
 
 class PhaseTimes(NamedTuple):
-    """`elapsed_ms` is the sum of `active_ms` (all phases) and `idle_ms`."""
+    """Times of all phases. `elapsed_ms` is the sum of `active_ms` (all phases) and `idle_ms`."""
 
     elapsed_ms: int
     active_ms: int
@@ -55,7 +55,7 @@ class PhaseTimes(NamedTuple):
 
 
 def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
-    """Measure the phases of a session's events, given in order and without duplicates."""
+    """Measure the phases of a session. Events must be in order, without duplicates."""
     time: Counter[str] = Counter()
     pauses: Counter[str] = Counter()
     for event_phase, phase, start, end in _gaps(events):
@@ -73,7 +73,7 @@ def measure_phases(events: Sequence[AnalyzedEvent]) -> PhaseTimes:
 
 
 def phase_spans(events: Sequence[AnalyzedEvent]) -> list[Span]:
-    """Return the phases' periods, with pauses of any length but without breaks."""
+    """Return the phases' periods. These include pauses of any length, but not breaks."""
     spans: list[Span] = []
     for _, phase, start, end in _gaps(events):
         if start == end:
@@ -85,15 +85,15 @@ def phase_spans(events: Sequence[AnalyzedEvent]) -> list[Span]:
 
 
 def _gaps(events: Sequence[AnalyzedEvent]) -> Iterator[tuple[str, str, int, int]]:
-    """Yield the gaps between events, without breaks: the event's phase, the gap's phase, start and end.
+    """Yield the gaps between events, without breaks, as (event's phase, gap's phase, start, end).
 
-    A gap before an event without a phase is carried to the next action. Prompts are not actions.
+    The gap before an event without a phase is carried over to the next action. Prompts are not actions.
     """
     carried: list[tuple[int, int]] = []
     for before, event in pairwise(events):
         gap, phase = (before.time_ns, event.time_ns), _phase(event)
         if phase is not None:
-            yield from (("other", "other" if phase == "prompting" else phase, *each) for each in carried)
+            yield from (("other", "other" if phase == "prompting" else phase, *span) for span in carried)
             carried = []
         if is_break(event.time_ns - before.time_ns):
             continue
@@ -101,11 +101,11 @@ def _gaps(events: Sequence[AnalyzedEvent]) -> Iterator[tuple[str, str, int, int]
             carried.append(gap)
         else:
             yield phase, phase, *gap
-    yield from (("other", "other", *each) for each in carried)
+    yield from (("other", "other", *span) for span in carried)
 
 
 def _phase(event: AnalyzedEvent) -> str | None:
-    """Return an event's phase; None if its time is carried to the next action."""
+    """Return an event's phase; None if its time is carried over to the next action."""
     if event.kind != "command":
         return _PHASE_BY_KIND.get(event.kind)
     if event.command_kind:

@@ -1,4 +1,4 @@
-"""Recognize read-only commands: `cat`, `rg`, `git log`."""
+"""Recognize read-only commands such as `cat`, `rg` and `git log`."""
 
 import re
 
@@ -8,7 +8,7 @@ _READER = re.compile(
     "ack|ag|bat|cat|diff|du|[ef]?grep|fd|file|find|head|jq|less|ls|more|nl|rg|stat|tail|tree|wc|which"
 )
 _GIT_READER = re.compile("blame|diff|grep|log|ls-files|reflog|rev-parse|shortlog|show|status")
-# Often combined with a reader.
+# Often combined with commands that read.
 _HARMLESS = re.compile(r"\[|awk|cd|cut|echo|printf|pwd|sort|test|tr|true|uniq")
 _FIND_ACTIONS = frozenset(("-delete", "-exec", "-execdir", "-ok", "-okdir"))
 # Quoted strings, and redirections that do not write a file.
@@ -16,7 +16,7 @@ _NOT_WRITING = re.compile(r"""'[^']*'|"[^"]*"|&?[0-9]?>>?\s*(?:&[0-9]|/dev/null)
 
 
 def is_read_only(command: str) -> bool:
-    """Return whether one part of the command reads and all other parts read or are harmless."""
+    """Return whether at least one part of the command reads, and all others read or are harmless."""
     if ">" in _NOT_WRITING.sub("", command[: shell.MAX_CHARACTERS]):
         return False
     parts = [_reads(words) for words in shell.split_parts(command)]
@@ -24,7 +24,7 @@ def is_read_only(command: str) -> bool:
 
 
 def _reads(words: list[str]) -> bool | None:
-    """Return True if the part only reads, False if it can write, None if it is harmless."""
+    """Return True if the part only reads, False if it can write, or None if it is harmless."""
     program = words[0].rpartition("/")[2]
     if _HARMLESS.fullmatch(program):
         return None

@@ -1,4 +1,4 @@
-"""Split a session into work periods and into turns (docs/metrics.md#analytics-of-a-session)."""
+"""Split a session into work periods and turns (docs/metrics.md#analytics-of-a-session)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ MAX_GAP_MINUTES = 30  # within a work period
 
 
 class Segment(NamedTuple):
-    """Consecutive events; `event_id` is the first event's."""
+    """Consecutive events. `event_id` is the id of the first event."""
 
     event_id: str
     start_ns: int
@@ -32,14 +32,14 @@ def is_break(gap_ns: int) -> bool:
 
 
 def split_work_periods(events: Sequence[AnalyzedEvent]) -> list[Segment]:
-    """Split a session's events, given in order and without duplicates, into work periods."""
+    """Split a session into work periods. Events must be in order, without duplicates."""
     gaps = (event.time_ns - before.time_ns for before, event in pairwise(events))
     starts = [index for index, gap in enumerate(gaps, start=1) if is_break(gap)]
     return _split(events, [0, *starts]) if events else []
 
 
 def split_turns(events: Sequence[AnalyzedEvent]) -> list[Segment]:
-    """Split a session's events, given in order and without duplicates, into turns."""
+    """Split a session into turns. Events must be in order, without duplicates."""
     return _split(events, [index for index, event in enumerate(events) if event.kind == "prompt"])
 
 

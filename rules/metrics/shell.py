@@ -1,4 +1,4 @@
-"""Split a command into parts and words by steps 1 and 2 of rules/metrics/command-recognition.md."""
+"""Split a command into parts and words (steps 1 and 2 of rules/metrics/command-recognition.md)."""
 
 import re
 from bisect import bisect_left
@@ -29,7 +29,7 @@ _ESCAPED_IN_DOUBLE = re.compile(r"""\\(["\\$`\n])""")
 
 
 def split_parts(text: str) -> list[list[str]]:
-    """Return a text's nonempty parts, each a list of words."""
+    """Split a command into nonempty parts, each a list of words."""
     text = _without_here_documents(text[:MAX_CHARACTERS_WITH_HERE_DOCUMENTS])
     return _Parser(text[:MAX_CHARACTERS]).parse()
 
@@ -38,7 +38,7 @@ def _without_here_documents(text: str) -> str:
     if "<<" not in text:
         return text
     lines = text.split("\n")
-    # An index of the lines, because searching for the end of each of thousands of openings takes quadratic time.
+    # Index the lines: searching for the end of each of thousands of here-documents would take quadratic time.
     numbers = defaultdict(list)
     for number, line in enumerate(lines):
         numbers[line.strip()].append(number)
@@ -50,7 +50,7 @@ def _without_here_documents(text: str) -> str:
 
 
 def _after_here_documents(line: str, number: int, numbers: dict[str, list[int]]) -> int:
-    """Return the number of the line after `line`'s here-documents, which start at `number`."""
+    """Return the number of the line after the here-documents opened in `line`, which start at `number`."""
     for opening in _HERE_DOCUMENT.finditer(line):
         ends = numbers.get(opening[opening.lastindex or 0], [])
         index = bisect_left(ends, number)
@@ -60,7 +60,7 @@ def _after_here_documents(line: str, number: int, numbers: dict[str, list[int]])
 
 
 class _Parser:
-    """Parses a text from left to right. `word` contains the current word's pieces."""
+    """Parses text from left to right. `word` contains the pieces of the current word."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -79,7 +79,7 @@ class _Parser:
         return self.parts
 
     def _consume(self, token: re.Match[str]) -> int:
-        """Apply a token; return the next token's position."""
+        """Process a token. Returns the position of the next token."""
         kind, piece = token.lastgroup, token[token.lastgroup or 0]
         if kind == "comment" and self.word is None:
             end = self.text.find("\n", token.end())

@@ -1,4 +1,4 @@
-"""Tokens by model and their cost, as reported by events (contract 5.2 to 5.4)."""
+"""Compute tokens and costs by model, as reported by events (contract 5.2 to 5.4)."""
 
 import re
 import sys
@@ -23,23 +23,23 @@ COUNTED = ("input", "output", "cacheRead", "cacheWrite")
 BILLED = ("input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h")
 _EVENT_FIELDS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
 UNKNOWN_MODEL = "unknown"
-# Far above any response. Larger numbers could overflow 64-bit sums.
+# Far above any response. Larger counts could overflow 64-bit sums.
 MAX_TOKENS = 10**12
 _MAX_NANO_USD = 2**63 - 1
-# For requests without a maximum: the longest response of the listed models, except gpt-5-pro (272,000), which OpenAI
-# shuts down on 11 December 2026.
+# Assumed for requests without a limit: the longest response of the listed models, except gpt-5-pro (272,000), which
+# OpenAI shuts down on 11 December 2026.
 MAX_OUTPUT_TOKENS = 128_000
-# Agents' text has 3 to 4 bytes per token.
+# Agents' requests and responses have 3 to 4 bytes per token.
 BYTES_PER_TOKEN = 3
 _MODEL_PREFIXES = {"anthropic": "claude-", "openai": "gpt-"}
-# claude-haiku-4-5-20251001, gpt-5-2025-08-07 and claude-opus-4-6[1m] have the price of the name without the suffix.
+# claude-haiku-4-5-20251001, gpt-5-2025-08-07 and claude-opus-4-6[1m] are priced like the name without the suffix.
 _SNAPSHOT = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|-latest)?(?:\[1m\])?$", re.ASCII)
 
 
 class ReportedUsage(NamedTuple):
-    """Usage that a provider reported in a response. Unreported counts are missing.
+    """Usage reported in a provider's response. Counts that were not reported are missing.
 
-    `input` excludes cache reads and cache writes for every provider.
+    `input` excludes cache reads and cache writes for all providers.
     """
 
     model: str | None
@@ -49,8 +49,8 @@ class ReportedUsage(NamedTuple):
 class CallEstimate(NamedTuple):
     """An estimate of a call before it is made.
 
-    model -- None for a model without a price: its name could be personal data, and an erasure keeps usage
-    cost_nano_usd -- the maximum cost, in billionths of a dollar
+    model -- None for a model without a price: its name could be personal data, and usage is kept after an erasure
+    cost_nano_usd -- maximum cost in billionths of a dollar
     """
 
     model: str | None
@@ -58,7 +58,7 @@ class CallEstimate(NamedTuple):
 
 
 class UsageReport(NamedTuple):
-    """Usage reported by one event. A Codex session's start reports its model."""
+    """Usage reported by one event. The start of a Codex session reports only its model."""
 
     time_ns: int
     model: str | None
@@ -69,8 +69,8 @@ class UsageReport(NamedTuple):
     session: str | None = None
 
 
-class ModelUse(NamedTuple):
-    """Usage of one model; the cost is None without a price."""
+class ModelUsage(NamedTuple):
+    """Usage of one model. The cost is None if a price is missing."""
 
     model: str
     responses: int
@@ -90,29 +90,29 @@ def price_table(entries: Iterable[Mapping[str, Any]]) -> PriceTable:
 
 
 def read_usage_report(time_ns: int, kind: str, source: str, data: Any) -> UsageReport | None:
-    """Read an event's usage; return None if its kind reports neither tokens nor a model."""
+    """Read an event's usage; None if its kind reports neither tokens nor a model."""
     is_codex = source == "codex"
     starts_session = is_codex and kind == "session_start"
     if not starts_session and kind not in ("ai_response", "subagent_usage"):
         return None
     return UsageReport(
         time_ns,
-        _shared(label(field(data, "model")) or label(field(data, "meta", "model"))),
+        _intern(label(field(data, "model")) or label(field(data, "meta", "model"))),
         token_counts(data, _EVENT_FIELDS),
         _reported_cost(field(data, "totalCost")),
         is_codex,
         starts_session,
-        _shared(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
+        _intern(label(field(data, "ideSessionId")) or label(field(data, "meta", "ideSessionId"))),
     )
 
 
 def total_usage(
     reports: Iterable[UsageReport], prices: PriceTable
 ) -> tuple[dict[str, TokenCounts], int | None]:
-    """Return the tokens by model, and the cost in billionths of a dollar.
+    """Return tokens by model, and the total cost in billionths of a dollar.
 
-    A response's `totalCost` has priority over the price table. The cost is None without usage, or if a used model has
-    no price. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
+    A response's `totalCost` takes precedence over the price table. The cost is None without usage, or if a price is
+    missing. Tokens are as reported: Codex's input includes cache reads, Claude's does not.
 
     reports -- in event order
     """
@@ -121,9 +121,9 @@ def total_usage(
     return tokens, _cost_nano_usd(list(chain(*by_model.values())), prices)
 
 
-def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[ModelUse]:
+def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[ModelUsage]:
     return [
-        ModelUse(model, len(used), _sum_tokens(used), _cost_nano_usd(used, prices))
+        ModelUsage(model, len(used), _sum_tokens(used), _cost_nano_usd(used, prices))
         for model, used in _responses_by_model(reports).items()
     ]
 
@@ -131,7 +131,7 @@ def usage_by_model(reports: Iterable[UsageReport], prices: PriceTable) -> list[M
 def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices: PriceTable) -> int | None:
     """Return a call's cost in billionths of a dollar; None without tokens.
 
-    Tokens without a price have the provider's highest listed price (R42).
+    Tokens without a price are billed at the provider's highest listed price (R42).
     """
     report = UsageReport(time_ns, used.model, used.counts)
     if not _has_tokens(report):
@@ -150,9 +150,9 @@ def estimate_call(
 ) -> CallEstimate:
     """Estimate a call before it is made (R42).
 
-    The maximum is one token per byte, with all input written to the cache.
+    The maximum assumes one token per byte, with all input written to the cache.
 
-    model -- the name in the request
+    model -- name in the request
     """
     report = UsageReport(time_ns, model, {})
     listed = _prices(prices, report)
@@ -162,24 +162,24 @@ def estimate_call(
     return CallEstimate(model if listed else None, min(half_up(usd * 10**9), _MAX_NANO_USD))
 
 
-def estimated_tokens(size: int) -> int:
-    """Estimate the tokens in a text of `size` bytes, rounded up."""
+def estimate_tokens(size: int) -> int:
+    """Estimate the number of tokens in `size` bytes of text, rounded up."""
     return -(-size // BYTES_PER_TOKEN)
 
 
 def token_counts(data: Any, fields: Mapping[str, tuple[str, ...]]) -> TokenCounts:
-    """Return the plausible counts in `data`, by the paths in `fields`."""
+    """Return the plausible counts in `data`. `fields` maps their names to paths."""
     counts = {name: integer(field(data, *path), range(MAX_TOKENS + 1)) for name, path in fields.items()}
     return {name: count for name, count in counts.items() if count is not None}
 
 
-def _shared(name: str | None) -> str | None:
-    """Share one object per name: all of a session's reports are in memory at the same time."""
+def _intern(name: str | None) -> str | None:
+    """Intern a name to save memory: all reports of a session are in memory at the same time."""
     return name and sys.intern(name)
 
 
 def _reported_cost(usd: Any) -> Fraction | None:
-    """Return the decimal text's exact value (1.8e-05); None if it is not an amount."""
+    """Return the exact decimal value (1.8e-05); None if it is not an amount."""
     is_amount = type(usd) in (int, float) and 0 <= usd <= _MAX_NANO_USD
     return Fraction(Decimal(repr(usd))) if is_amount else None
 
@@ -196,9 +196,9 @@ def _sum_tokens(responses: Iterable[UsageReport]) -> TokenCounts:
 
 
 def _responses_by_model(reports: Iterable[UsageReport]) -> dict[str, list[UsageReport]]:
-    """Return the responses with usage by model, with running totals resolved.
+    """Return responses with usage, by model, with running totals converted to usage per response.
 
-    Responses under OTHER keep their own model, which determines their price.
+    Responses under OTHER keep their actual model, which determines their price.
     """
     codex = _CodexTotals()
     responses = []
@@ -221,10 +221,10 @@ def _model(response: UsageReport) -> str:
 
 
 class _CodexTotals:
-    """Converts Codex sessions' running totals to each response's usage.
+    """Converts a Codex session's running totals to usage per response.
 
-    Codex's responses name neither session nor model (contract 5.4). They belong to the session that started last,
-    unless the client names one. A lower total means that the counter was reset.
+    Codex's responses include neither session nor model (contract 5.4). They belong to the session that started last,
+    unless the client provides one. A lower total means that the counter was reset.
     """
 
     def __init__(self) -> None:
@@ -258,7 +258,7 @@ def _prices(table: PriceTable, response: UsageReport) -> dict[str, Fraction]:
 
 
 def _highest_prices(provider: str, table: PriceTable, report: UsageReport) -> dict[str, Fraction]:
-    """Return the provider's highest listed price of each kind on the day of the call."""
+    """Return the provider's highest listed prices on the day of the call."""
     highest: dict[str, Fraction] = {}
     for model in table:
         if model.startswith(_MODEL_PREFIXES[provider]):
@@ -286,12 +286,12 @@ def _cost_nano_usd(responses: Sequence[UsageReport], table: PriceTable) -> int |
 
 
 def _billed_counts(response: UsageReport) -> TokenCounts:
-    """Return the response's tokens by the names of its prices."""
+    """Return the response's tokens by price name."""
     counts = {name: response.counts.get(name, 0) for name in _EVENT_FIELDS}
     if response.is_codex:
         # OpenAI's input includes cache reads (and its output reasoning).
         counts["input"] = max(counts["input"] - counts["cacheRead"], 0)
-    # Cache writes without a reported lifetime have the default, five minutes.
+    # Cache writes without a reported lifetime have the default lifetime of five minutes.
     written = counts.pop("cacheWrite")
     counts["cacheWrite5m"] = max(written - counts["cacheWrite1h"], counts["cacheWrite5m"])
     return counts

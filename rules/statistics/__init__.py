@@ -1,1 +1,1 @@
-"""Cohorts, selection rates and scores: exact numbers, rounded once."""
+"""Cohorts, selection rates and scores: exact values, rounded once."""

@@ -1,4 +1,4 @@
-"""A cohort's averages and percentiles, exact and rounded once (R19 to R22)."""
+"""Compute a cohort's averages and percentiles exactly, and round them once (R19 to R22)."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ QUARTILES = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
 
 
 class Metric(NamedTuple):
-    """A ranked metric; stored integers are `unit` times the value in responses."""
+    """A ranked metric. Stored integers are `unit` times the value in responses."""
 
     name: str  # in responses
     field: str  # in rules.metrics.Metrics; also the session's column
     unit: int
     digits: int  # decimals of the average
-    observed: str  # the column with the number of observations (docs/metrics.md#observations)
+    observed: str  # column with the number of observations (docs/metrics.md#observations)
     lower_is_better: bool = False  # for percentiles (R20)
     direction: str = "neither"  # for reviewers, one of DIRECTIONS (R44)
-    comparison: str = "higher than"  # starts a session's rank in words
+    comparison: str = "higher than"  # start of a rank such as "higher than 3 of 9"
 
 
 # In the specification's order.
@@ -58,7 +58,7 @@ def average(total: int, count: int, metric: Metric) -> int | float | None:
 
 
 def quartiles(values: Sequence[int], metric: Metric) -> dict[str, int | float | None]:
-    """Return the QUARTILES of sorted stored values, rounded like the average; None without values.
+    """Return the QUARTILES of sorted stored values, rounded like the average. All are None without values.
 
     Quartile i is at position (n - 1) * i / 4, with linear interpolation as in numpy.
     """
@@ -78,7 +78,7 @@ def api_value(value: int | None, metric: Metric) -> int | float | None:
 
 
 def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple[int, int]:
-    """Count the other values that are strictly worse (R20), and the equal ones.
+    """Count other values that are strictly worse (R20), and equal ones.
 
     values -- the cohort's sorted values, including `value`
     """
@@ -87,11 +87,13 @@ def beaten_and_equal(values: Sequence[int], value: int, metric: Metric) -> tuple
     return beaten, up_to - below - 1
 
 
-def ranking(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) -> dict[str, int | str | None]:
+def placement(
+    beaten: int, equal: int, n: int, metric: Metric, has_value: bool
+) -> dict[str, int | str | None]:
     """Return a session's rank among the other sessions. All fields are None without a value.
 
-    beaten, equal -- numbers of other sessions with a strictly worse or equal value
-    n -- number of sessions with a value, including this session
+    beaten, equal -- number of other sessions with a strictly worse value, and with an equal value
+    n -- number of sessions with a value, including this one
     """
     if not has_value:
         return dict.fromkeys(("below", "equal", "above", "rank"))
@@ -103,9 +105,9 @@ def ranking(beaten: int, equal: int, n: int, metric: Metric, has_value: bool) ->
 
 
 def percentile(beaten: int, n: int, has_value: bool) -> float | None:
-    """Return the share of other sessions with a strictly worse value, with 3 decimals (R20).
+    """Return the share of other sessions with a strictly worse value, rounded to 3 decimals (R20).
 
-    n -- number of sessions with a value, including this session
+    n -- number of sessions with a value, including this one
     """
     return ratio(beaten, n - 1) if has_value and n >= 2 else None
 

@@ -1,4 +1,4 @@
-"""Hiring decisions, and selection rates of groups (docs/statistics.md#fairness)."""
+"""Hiring decisions, and selection rates by group (docs/statistics.md#fairness)."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ FOUR_FIFTHS = Fraction(4, 5)
 
 
 class Group(NamedTuple):
-    """A group's numbers of decided candidates and of selected ones among them."""
+    """A group's number of decided candidates, and how many of them were selected."""
 
     name: str
     decided: int
@@ -27,9 +27,9 @@ class Group(NamedTuple):
 
 
 def compare(decisions: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Compare the groups' selection rates with the highest rate, and name the suppressed groups.
+    """Compare selection rates with the highest group's rate. Also returns the suppressed groups.
 
-    decisions -- (group, decision) of each candidate
+    decisions -- pairs of (group, decision), one per candidate
     """
     decided: Counter[str] = Counter()
     selected: Counter[str] = Counter()
@@ -47,10 +47,10 @@ def compare(decisions: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def find_suppressed(groups: list[Group]) -> set[Group]:
-    """Return the groups with fewer than MIN_DECIDED candidates, and the smallest other groups that would reveal them.
+    """Return groups with fewer than MIN_DECIDED candidates, and the smallest other groups that would reveal them.
 
-    A reader can know the totals and subtract. The suppressed candidates must therefore be in at least two groups, and
-    there must be at least MIN_DECIDED of them.
+    Readers who know the totals can subtract the other groups. At least two groups with at least MIN_DECIDED candidates
+    in total must therefore be suppressed.
     """
     by_size = sorted(groups, key=lambda group: (group.decided, group.name))
     suppressed = [group for group in by_size if group.decided < MIN_DECIDED]
@@ -77,9 +77,9 @@ def _comparison(group: Group, reference: Group) -> dict[str, Any]:
 
 
 def fisher_exact(group: Group, other: Group) -> Fraction:
-    """Return the two-sided p-value of Fisher's exact test of two selection rates.
+    """Return the two-sided p-value of Fisher's exact test for two selection rates.
 
-    The probability of all tables with the same totals that are at most as probable as the observed table.
+    This is the total probability of all tables with the same margins that are at most as likely as the observed table.
     """
     selected = group.selected + other.selected
     lowest = max(0, selected - other.decided)

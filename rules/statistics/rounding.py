@@ -1,4 +1,4 @@
-"""Exact rounding of fractions (docs/metrics.md#exactness, R21)."""
+"""Round fractions exactly (docs/metrics.md#exactness, R21)."""
 
 from fractions import Fraction
 from math import floor
@@ -30,5 +30,5 @@ def milliseconds(nanoseconds: int) -> int:
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """Return part / whole with 3 decimals; None if `whole` is 0."""
+    """Return part / whole, rounded to 3 decimals; None if `whole` is 0."""
     return float(round_half_away(Fraction(part, whole), 3)) if whole else None

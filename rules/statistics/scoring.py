@@ -1,4 +1,4 @@
-"""Several reviewers' scores of a rubric's criteria, and totals: exact and rounded once."""
+"""Combine reviewers' scores of a rubric's criteria into means and totals, exact and rounded once."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from rules.statistics.rounding import round_half_away
 
-# Reviewers disagree if their values are at least this many levels apart.
+# Reviewers disagree if their scores are at least this many levels apart.
 DISAGREEMENT_LEVELS = 2
 
 
@@ -22,7 +22,7 @@ def mean(values: Sequence[int]) -> Fraction | None:
 
 
 def summarize(criterion: Mapping[str, Any], values: Sequence[int]) -> dict[str, Any]:
-    """Return the mean (with 3 decimals), spread and disagreement of the reviewers' values."""
+    """Return the mean (rounded to 3 decimals), spread and disagreement of the reviewers' scores."""
     exact = mean(values)
     if exact is None:
         return {"mean": None, "spread": None, "disagreement": False}
@@ -36,20 +36,20 @@ def summarize(criterion: Mapping[str, Any], values: Sequence[int]) -> dict[str, 
 
 
 def _position(criterion: Mapping[str, Any], value: int) -> Fraction:
-    """Return the value's position among the levels; between two levels, by linear interpolation."""
+    """Return the value's position among the levels, with linear interpolation between two levels."""
     levels = sorted(level["value"] for level in criterion["levels"])
     below = min(bisect_right(levels, value), len(levels) - 1) - 1
     return below + Fraction(value - levels[below], levels[below + 1] - levels[below])
 
 
 def total_score(criteria: Sequence[Mapping[str, Any]], values: Mapping[str, int | Fraction]) -> float | None:
-    """Return the weighted sum, with 3 decimals; None until each criterion has a value.
+    """Return the weighted sum, rounded to 3 decimals; None until every criterion has a value.
 
-    values -- the scores, or their means, by criterion key
+    values -- scores or mean scores, by criterion key
     """
     if any(criterion["key"] not in values for criterion in criteria):
         return None
-    # A weight of 0.1 is a tenth, not the nearest float.
+    # A weight of 0.1 is exactly a tenth, not the nearest float.
     exact = sum(Fraction(repr(criterion["weight"])) * values[criterion["key"]] for criterion in criteria)
     return float(round_half_away(Fraction(exact), 3))
 

@@ -40,7 +40,7 @@ def test_each_caller_gets_the_expected_status(names, callers):
     assert statuses == {route: row.by_caller for route, row in ROWS.items()}
 
 
-def test_a_sign_in_has_the_permissions_of_the_persons_token(app, names, organization):
+def test_a_sign_in_grants_the_same_permissions_as_the_persons_token(app, names, organization):
     expected = {route: row.by_caller for route, row in ROWS.items()}
     del expected["DELETE /v1/sign-in/session"]  # a token has no sign-in to end
     for role in ROLES:
@@ -112,9 +112,8 @@ def test_references_in_the_body_are_checked_after_the_path(names, reviewer, neig
         for field in operation.references:
             for row_id in (new_id(), fill(operation.body[field], other_org_ids)):
                 reference = {field: str(row_id)}
-                assert error_paths(call(reviewer, operation.route, names, **reference)) == [[field]], (
-                    operation
-                )
+                response = call(reviewer, operation.route, names, **reference)
+                assert error_paths(response) == [[field]], operation
                 for name in re.findall(r"<(\w+_id)>", operation.route):
                     response = call(reviewer, operation.route, names | {name: new_id()}, **reference)
                     assert error_of(response) == (404, "not_found"), operation

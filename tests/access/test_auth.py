@@ -56,7 +56,7 @@ def test_every_invalid_credential_gets_the_same_response(get_me, organization):
     assert {response.headers["WWW-Authenticate"] for response in responses} == {"Bearer"}
 
 
-def test_a_token_expires_to_the_millisecond(get_me, clock, organization):
+def test_a_token_expires_exactly_on_time(get_me, clock, organization):
     _, token = ApiToken.issue(organization, "Tests", "read", clock.now() + timedelta(days=1))
     clock.fixed += timedelta(days=1, milliseconds=-1)
     assert get_me(f"Bearer {token}").status_code == 200
@@ -94,11 +94,11 @@ def test_a_malformed_key_is_401(get_me, token):
 
 
 def test_a_revoked_key_is_rejected_even_with_an_invalid_body(candidate, key, session):
-    sent = envelope()
-    assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
+    event = envelope()
+    assert candidate.post("/v1/hooks/ingest", event).status_code == 201
     key.revoke()
     assert error_of(candidate.get("/v1/me")) == UNAUTHORIZED
-    for body in (envelope(), sent, {}, envelope(sessionId=str(key.id))):
+    for body in (envelope(), event, {}, envelope(sessionId=str(key.id))):
         assert error_of(candidate.post("/v1/hooks/ingest", body)) == UNAUTHORIZED
     assert Event.counts(session)["event_count"] == 1
 
@@ -172,7 +172,7 @@ def test_ids_are_case_insensitive_and_returned_in_lower_case(reviewer, assessmen
     assert response.json["assessment"]["id"] == str(assessment.id)
 
 
-def test_candidates_see_only_their_own_assessment_and_session(candidate, organization, assessment, session):
+def test_candidates_can_read_only_their_assessment_and_session(candidate, organization, assessment, session):
     other_key = make_key(make_assessment(organization))
     assert candidate.get(f"/v1/sessions/{session.id}").status_code == 200
     for other in (make_session(other_key), make_session(make_key(assessment))):

@@ -53,14 +53,14 @@ def test_an_invalid_key_is_counted_wherever_it_is_sent(app_with, request_name):
 def test_an_invalid_credential_header_is_counted(app_with, header, prefix, method, path):
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="3 per hour")
     callers = [Caller(app, **{header: f"{prefix}{key}"}) for key in KEYS]
-    sent = [caller.request(method, path, json=factories.envelope()).status_code for caller in callers]
-    assert sent == [401, 401, 401, 429]
+    status_codes = [caller.request(method, path, json=factories.envelope()).status_code for caller in callers]
+    assert status_codes == [401, 401, 401, 429]
 
 
 def test_a_credential_that_is_not_looked_up_is_not_counted(app_with, candidate):
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
-    sent = [{"X-API-Key": key} for key in KEYS]
-    assert [statuses(Caller(app, **BOGUS, **headers), 1) for headers in sent] == [[401]] * 4
+    key_headers = [{"X-API-Key": key} for key in KEYS]
+    assert [statuses(Caller(app, **BOGUS, **headers), 1) for headers in key_headers] == [[401]] * 4
     assert statuses(Caller(app), 2) == [401, 401]
     assert statuses(with_app(app, candidate), 1) == [200]
 
@@ -76,8 +76,8 @@ def test_a_valid_credential_of_the_wrong_kind_is_not_a_guess(app_with, candidate
 
 def test_an_empty_authorization_header_does_not_evade_the_network_limit(app_with):
     app = app_with(RATELIMIT_DEFAULT="2 per minute")
-    sent = [Caller(app, Authorization="", **{"X-API-Key": key}) for key in KEYS[:3]]
-    assert [statuses(caller, 1) for caller in sent] == [[401], [401], [429]]
+    callers = [Caller(app, Authorization="", **{"X-API-Key": key}) for key in KEYS[:3]]
+    assert [statuses(caller, 1) for caller in callers] == [[401], [401], [429]]
 
 
 # IPv6 networks
@@ -152,18 +152,18 @@ def test_all_processes_reject_a_revoked_credential_in_a_locked_network(processes
 def test_a_sender_is_written_once_a_day_and_read_only_in_a_locked_network(clock, processes, reviewer):
     one, other = processes(2)
 
-    def send(app):
+    def sender_queries(app):
         with capture_queries() as statements:
             assert statuses(caller_at(HOME, app, reviewer), 3) == [200] * 3
         return [text for text in statements if "accepted_senders" in text]
 
-    assert [text.split()[0] for text in send(one)] == ["INSERT"]
-    assert send(one) == []
+    assert [text.split()[0] for text in sender_queries(one)] == ["INSERT"]
+    assert sender_queries(one) == []
     lock(other)
-    assert [text.split()[0] for text in send(other)] == ["SELECT", "INSERT"]
-    assert send(other) == []
+    assert [text.split()[0] for text in sender_queries(other)] == ["SELECT", "INSERT"]
+    assert sender_queries(other) == []
     clock.fixed += timedelta(days=1)
-    assert len(send(one)) == 1
+    assert len(sender_queries(one)) == 1
 
 
 def test_a_sender_expires_30_days_after_its_last_use(app, clock, processes, candidate, session):
@@ -232,7 +232,7 @@ PUBLIC_URL = {"BASE_URL": "https://assess.example.com"}
 
 
 @pytest.mark.parametrize(
-    ("settings", "sent", "sole"),
+    ("settings", "client_addresses", "private_address"),
     [
         (PUBLIC_URL, [HOME] * 100, LOCALHOST),
         (PUBLIC_URL, [HOME] * 99, None),
@@ -243,16 +243,19 @@ PUBLIC_URL = {"BASE_URL": "https://assess.example.com"}
         ({}, [HOME] * 100, None),
     ],
 )
-def test_a_sole_private_address_is_reported(clock, doctor, app_with, caplog, settings, sent, sole):
+def test_a_single_private_address_is_reported(
+    clock, doctor, app_with, caplog, settings, client_addresses, private_address
+):
     app = app_with(**settings)
-    for address in sent:
+    for address in client_addresses:
         statuses(Caller(app, **{"X-Forwarded-For": address}), 1, PUBLIC)
-    assert AccessHour.sole_private_address() == sole
-    finding = f"came from the private address {sole}, so all clients share one limit"
-    assert (finding in doctor()) == (sole is not None)
+    assert AccessHour.sole_private_address() == private_address
+    finding = f"came from the private address {private_address}, so all clients share one limit"
+    assert (finding in doctor()) == (private_address is not None)
     caplog.clear()
     addresses.warn_at_start()
-    assert (f"All requests come from the private address {sole}." in caplog.text) == (sole is not None)
+    warning = f"All requests come from the private address {private_address}."
+    assert (warning in caplog.text) == (private_address is not None)
 
 
 def test_several_addresses_in_another_process_prevent_the_finding(clock, app_with):

@@ -25,7 +25,7 @@ def check(operation, response):
     assert documented, f"{operation}: {response.status_code} {response.text} is not documented: use @raises."
     undocumented = set(response.headers.keys()) - documented["headers"].keys() - HTTP_HEADERS
     assert undocumented == set(), (
-        f"{operation}: name these in the view's `success_headers`, see blueprints/response_headers.py."
+        f"{operation}: add these to the view's `success_headers` (blueprints/response_headers.py)."
     )
     if response.mimetype == "application/json":
         schema = documented["content"]["application/json"]["schema"]

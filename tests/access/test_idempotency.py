@@ -35,7 +35,9 @@ def test_a_request_runs_once_and_its_response_is_replayed(reviewer, names, route
     path, audited = fill(route, names).removeprefix("POST "), AuditEntry.select().count()
     first, replay = (post(reviewer, path, fill(ROWS[route].body, names)) for _ in range(2))
     assert first.status_code == replay.status_code in (200, 201, 202)
-    assert AuditEntry.select().count() == audited + 1, f"{route}: decorate the view with @audit.change()."
+    assert AuditEntry.select().count() == audited + 1, (
+        f"{route}: decorate the view with @audit.record_change()."
+    )
     assert "Idempotent-Replayed" not in first.headers
     assert replay.headers.get("Idempotent-Replayed") == "true", "Decorate the view with @idempotent."
     assert replay.mimetype == "application/json"
@@ -89,7 +91,7 @@ def test_a_key_cannot_be_reused_for_a_different_request(reviewer, path, body):
     assert Assessment.select().count() == 1
 
 
-def test_each_credential_has_its_own_keys(app, reviewer, neighbour, organization):
+def test_keys_are_scoped_to_the_credential(app, reviewer, neighbour, organization):
     colleague = Caller.reviewer(app, organization)
     responses = [post(caller) for caller in (reviewer, colleague, neighbour)]
     assert len({response.json["assessment"]["id"] for response in responses}) == 3

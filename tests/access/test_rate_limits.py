@@ -15,13 +15,13 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, 
 ROUTER, OTHER_ADDRESS = "203.0.113.7", "198.51.100.9"
 
 
-def test_each_credential_has_its_own_limit(app_with, reviewer, neighbour):
+def test_each_credential_has_a_separate_limit(app_with, reviewer, neighbour):
     app = app_with(RATELIMIT_DEFAULT="3 per minute")
     assert statuses(with_app(app, reviewer), 5) == [200, 200, 200, 429, 429]
     assert statuses(with_app(app, neighbour), 1) == [200]
 
 
-def test_without_a_credential_each_network_has_its_own_limit(app_with):
+def test_without_a_credential_each_network_has_a_separate_limit(app_with):
     app = app_with(RATELIMIT_DEFAULT="2 per minute", TRUSTED_PROXIES="1")
     assert statuses(Caller(app, **{"X-Forwarded-For": ROUTER}), 3, PUBLIC) == [200, 200, 429]
     assert statuses(Caller(app, **{"X-Forwarded-For": OTHER_ADDRESS}), 1, PUBLIC) == [200]
@@ -45,7 +45,7 @@ def test_made_up_credentials_share_the_network_limit_in_public_operations(app_wi
 
 
 def test_responses_include_rate_limit_headers(app_with, reviewer):
-    caller, started = with_app(app_with(RATELIMIT_DEFAULT="2 per minute"), reviewer), time.time()
+    caller, start = with_app(app_with(RATELIMIT_DEFAULT="2 per minute"), reviewer), time.time()
     first, _, rejected = (caller.get("/v1/me") for _ in range(3))
     assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("2", "1")
     assert 0 < int(first.headers["X-RateLimit-Reset"]) - time.time() <= 61
@@ -54,14 +54,14 @@ def test_responses_include_rate_limit_headers(app_with, reviewer):
     assert set(rejected.json) == {"error", "code"}
     assert rejected.json["code"] == "too_many_requests"
     # Rounded up: a request after this time is accepted.
-    assert started + 60 - time.time() <= int(rejected.headers["Retry-After"]) <= 61
+    assert start + 60 - time.time() <= int(rejected.headers["Retry-After"]) <= 61
 
 
-def test_events_have_their_own_limit(app_with, candidate, session):
+def test_events_have_a_separate_limit(app_with, candidate, session):
     caller = with_app(app_with(RATELIMIT_DEFAULT="1 per minute", RATELIMIT_INGEST="3 per minute"), candidate)
     assert statuses(caller, 2) == [200, 429]
-    sent = [caller.post("/v1/hooks/ingest", factories.envelope()).status_code for _ in range(4)]
-    assert sent == [201, 201, 201, 429]
+    status_codes = [caller.post("/v1/hooks/ingest", factories.envelope()).status_code for _ in range(4)]
+    assert status_codes == [201, 201, 201, 429]
 
 
 def test_health_and_pages_are_not_limited(app_with):

@@ -231,7 +231,7 @@ def test_a_large_ipv6_network_does_not_evade_the_email_limit(app_with):
     assert statuses == [202] * 80 + [429]
 
 
-def test_a_sign_in_has_its_own_limit(app_with, bob):
+def test_each_sign_in_has_a_separate_limit(app_with, bob):
     limited_app = app_with(RATELIMIT_DEFAULT="2 per minute")
     one, other = Caller.signed_in(limited_app, bob), Caller.signed_in(limited_app, bob)
     assert [one.get("/v1/me").status_code for _ in range(3)] == [200, 200, 429]

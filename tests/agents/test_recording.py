@@ -61,7 +61,7 @@ def test_repeated_requests_add_only_their_responses(recording):
     assert after == before
 
 
-def test_metrics_equal_an_independent_computation(recording):
+def test_metrics_match_an_independent_implementation(recording):
     session = recording.repeated
     recomputed, metrics = recompute(session["events"]), session["metrics"]
     integers = (

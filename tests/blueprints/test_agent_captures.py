@@ -39,7 +39,7 @@ def session(clock, file, key):
 
 
 @pytest.fixture
-def recorded(reviewer, session):
+def read_events(reviewer, session):
     """A function that reads record event's kind and data, and fails on private data."""
 
     def read():
@@ -75,12 +75,12 @@ def exit_code(hook):
 
 
 @pytest.mark.parametrize("file", capture_files("*-hooks.jsonl"))
-def test_hooks_are_recorded(candidate, session, recorded, file):
+def test_hooks_are_recorded(candidate, session, read_events, file):
     hooks = [body for _, body in requests(file)]
     tool = "codex" if "codex" in file.name else "claude-code"
     for hook in hooks:
         post_twice(candidate, f"/v1/hooks/{tool}", hook)
-    events = recorded()
+    events = read_events()
 
     def hooks_named(prefix):
         return [hook for hook in hooks if str(hook.get("hook_event_name")).startswith(prefix)]
@@ -111,18 +111,18 @@ def records(file):
 
 
 @pytest.mark.parametrize("file", capture_files("*claude*-otlp.jsonl"))
-def test_claude_code_telemetry_is_recorded(candidate, clock, session, recorded, file):
+def test_claude_code_telemetry_is_recorded(candidate, clock, session, read_events, file):
     post_logs(candidate, clock, file)
-    events, sent = recorded(), list(records(file))
+    events, logs = read_events(), list(records(file))
     prompts = [
-        record["prompt"] for name, record in sent if name == "user_prompt" and "command_name" not in record
+        record["prompt"] for name, record in logs if name == "user_prompt" and "command_name" not in record
     ]
     assert [data["text"] for data in of_kind(events, "prompt")] == prompts
     decisions = [
-        (record["tool_use_id"], record["tool_name"]) for name, record in sent if name == "tool_decision"
+        (record["tool_use_id"], record["tool_name"]) for name, record in logs if name == "tool_decision"
     ]
     assert [(data["toolUseId"], data["toolName"]) for data in of_kind(events, "tool_intent")] == decisions
-    commands = [record for name, record in sent if name == "tool_result" and record["tool_name"] == "Bash"]
+    commands = [record for name, record in logs if name == "tool_result" and record["tool_name"] == "Bash"]
     # Claude Code's telemetry does not include exit codes.
     assert [(data["command"], data["ok"], data.get("exitCode")) for data in of_kind(events, "command")] == [
         (json.loads(record["tool_parameters"])["full_command"], record["success"] == "true", None)
@@ -131,29 +131,29 @@ def test_claude_code_telemetry_is_recorded(candidate, clock, session, recorded, 
     results = {data["toolUseId"] for kind, data in events if kind != "tool_intent" and "toolUseId" in data}
     rejected = {
         record["tool_use_id"]
-        for name, record in sent
+        for name, record in logs
         if name == "tool_decision" and record["decision"] == "reject"
     }
-    assert results == {record["tool_use_id"] for name, record in sent if name == "tool_result"} | rejected
-    api_requests = [record for name, record in sent if name == "api_request"]
+    assert results == {record["tool_use_id"] for name, record in logs if name == "tool_result"} | rejected
+    api_requests = [record for name, record in logs if name == "api_request"]
     responses = of_kind(events, "ai_response", "subagent_usage")
     for field, attribute in {"outputTokens": "output_tokens", "totalCost": "cost_usd"}.items():
         total = sum(data.get(field, 0) for data in responses)
         assert total == pytest.approx(sum(record[attribute] for record in api_requests))
     assert [data["toMode"] for data in of_kind(events, "mode_change")] == [
-        record["to_mode"] for name, record in sent if name == "permission_mode_changed"
+        record["to_mode"] for name, record in logs if name == "permission_mode_changed"
     ]
 
 
 @pytest.mark.parametrize("file", capture_files("*codex*-otlp.jsonl"))
-def test_codex_telemetry_is_recorded(candidate, clock, session, recorded, file):
+def test_codex_telemetry_is_recorded(candidate, clock, session, read_events, file):
     post_logs(candidate, clock, file)
-    events, sent = recorded(), list(records(file))
+    events, logs = read_events(), list(records(file))
     assert [data["text"] for data in of_kind(events, "prompt")] == [
-        record["prompt"] for name, record in sent if name == "codex.user_prompt"
+        record["prompt"] for name, record in logs if name == "codex.user_prompt"
     ]
     results = [
-        record for name, record in sent if name == "codex.tool_result" and record["tool_name"] != "exec"
+        record for name, record in logs if name == "codex.tool_result" and record["tool_name"] != "exec"
     ]
     assert [data["toolUseId"] for data in of_kind(events, "tool_intent")] == [
         record["call_id"] for record in results
@@ -166,7 +166,7 @@ def test_codex_telemetry_is_recorded(candidate, clock, session, recorded, file):
         )
         for record in commands
     ]
-    usage = [record for name, record in sent if name == "codex.sse_event" and "input_token_count" in record]
+    usage = [record for name, record in logs if name == "codex.sse_event" and "input_token_count" in record]
     responses = of_kind(events, "ai_response")
     assert len(responses) == len(usage)
     for fields, attribute in {

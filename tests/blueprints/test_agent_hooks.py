@@ -127,5 +127,5 @@ def test_rejections_do_not_steer_the_agent(candidate, anonymous):
 def test_agent_reports_use_the_ingest_rate_limit(app):
     paths = {*PATHS, "/v1/otlp/v1/logs", "/v1/otlp/v1/metrics", "/v1/otlp/v1/traces"}
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule in paths]
-    limits = [rate_limits.setting_of(app.view_functions[rule.endpoint]) for rule in rules]
+    limits = [rate_limits.get_limit_setting(app.view_functions[rule.endpoint]) for rule in rules]
     assert limits == [rate_limits.INGEST] * len(paths)

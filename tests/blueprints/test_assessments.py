@@ -172,7 +172,7 @@ def test_references_to_unavailable_rows_are_rejected(reviewer, organization, nei
         assert [field] in error_paths(post(reviewer, **{field: invalid})), invalid
 
 
-def test_candidates_see_neither_the_solution_nor_reviewer_fields(app, reviewer, organization):
+def test_candidates_get_neither_the_solution_nor_reviewer_fields(app, reviewer, organization):
     solution = {"test_command": "go test -run Lost", "reference_sha": COMMIT, "license": "MIT"}
     solution["sources"] = ["https://example.com/fix"]
     issue = make_issue(

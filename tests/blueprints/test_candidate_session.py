@@ -310,11 +310,8 @@ def test_session_can_be_completed_for_ten_minutes_after_its_limit(clock, anonymo
     for _ in range(2):
         assert complete(anonymous, session).json["completedAt"] == "2026-04-01T10:44:59.999Z"
         row = Session.get_by_id(session.id)
-        assert (row.closed_at, row.completed_at, get_status(limited_key)) == (
-            closes_at,
-            completed_at,
-            "completed",
-        )
+        assert (row.closed_at, row.completed_at) == (closes_at, completed_at)
+        assert get_status(limited_key) == "completed"
         clock.fixed += timedelta(days=1)
 
 

@@ -348,7 +348,9 @@ def test_invalid_decisions_are_rejected(reviewer, key):
         assert error_paths(decide(reviewer, key, "hired", reason=invalid)) == [["reason"]]
 
 
-def test_candidates_never_see_decisions_and_erasure_deletes_the_reason(reviewer, candidate, key, session):
+def test_decisions_are_hidden_from_candidates_and_erasure_deletes_the_reason(
+    reviewer, candidate, key, session
+):
     decide(reviewer, key, "rejected", reason="Zwieback")
     for path in ("/v1/me", "/v1/candidate/me", "/v1/candidate/me/export", f"/v1/sessions/{session.id}"):
         response = candidate.get(path)

@@ -108,8 +108,8 @@ def complete_over_http(app, assessment, work):
     candidate, body = Caller.candidate(app, key), {"key": key.key}
     assert candidate.post("/v1/candidate/consent", body).status_code == 200
     body["sessionId"] = candidate.post("/v1/candidate/redeem", body).json["sessionId"]
-    sent = candidate.post("/v1/hooks/ingest/batch", {"events": list(events_of(work))})
-    assert {result["status"] for result in sent.json["results"]} == {"created"}
+    response = candidate.post("/v1/hooks/ingest/batch", {"events": list(events_of(work))})
+    assert {result["status"] for result in response.json["results"]} == {"created"}
     assert candidate.post("/v1/candidate/complete", body).status_code == 200
     return body["sessionId"]
 
@@ -201,7 +201,7 @@ def test_open_and_empty_sessions_and_small_cohorts_are_reported(reviewer, assess
 
 
 @pytest.mark.parametrize("size", [41, 1, 2, 9, 10, pytest.param(300, marks=pytest.mark.slow)])
-def test_statistics_equal_an_independent_computation(reviewer, assessment, size):
+def test_statistics_match_an_independent_implementation(reviewer, assessment, size):
     """Random cohorts with ties and nulls."""
     rows = random_cohort(assessment, size, random.Random(size))
     independent_statistics.check(statistics(reviewer, assessment), rows)

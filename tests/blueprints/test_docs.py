@@ -130,7 +130,6 @@ def test_start_page_shows_the_clients_commands_if_client_install_is_set(app, ano
     monkeypatch.setitem(app.config, "CLIENT_INSTALL", "npm install -g <client>")
     page, base_url = start_page_text(anonymous), app.config["BASE_URL"]
     assert "npm install -g <client>" in page
-    assert (
-        f"PROMPTSTER_API_URL={base_url} PROMPTSTER_APP_URL={base_url} promptster start PST-XXXX-XXXX" in page
-    )
+    urls = f"PROMPTSTER_API_URL={base_url} PROMPTSTER_APP_URL={base_url}"
+    assert f"{urls} promptster start PST-XXXX-XXXX" in page
     assert f"PROMPTSTER_APP_URL={base_url} promptster done" in page

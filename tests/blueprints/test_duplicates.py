@@ -138,9 +138,9 @@ def test_decisions_mark_duplicates(reviewer, session):
 def test_client_sessions_are_not_searched_for_duplicates(reviewer, session):
     add_event(session, envelope())
     for path, events in (["timeline"], 1), (["timeline", "compact"], 2):
-        with statements.capture_queries() as sent:
+        with statements.capture_queries() as queries:
             reviewer.get("/".join(["/v1/sessions", str(session.id), *path]))
-        assert len([text for text in sent if 'FROM "events"' in text]) == events
+        assert len([text for text in queries if 'FROM "events"' in text]) == events
 
 
 # Forged channels
@@ -148,12 +148,12 @@ def test_client_sessions_are_not_searched_for_duplicates(reviewer, session):
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_client_cannot_forge_a_channel(candidate, reviewer, key, channel):
-    sent = envelope(source={"channel": channel, "tool": "claude-code"}, provenance={"methods": [channel]})
+    event = envelope(source={"channel": channel, "tool": "claude-code"}, provenance={"methods": [channel]})
     Consent.record(key, "1", "1" * 64, list(CHANNELS))
     session = sessions.redeem(key.key)
-    assert candidate.post("/v1/hooks/ingest", sent).status_code == 201
-    assert candidate.post("/v1/hooks/ingest/batch", {"events": [sent | {"id": "2"}]}).status_code == 200
-    assert [event.channel for event in Event.select()] == [None, None]
+    assert candidate.post("/v1/hooks/ingest", event).status_code == 201
+    assert candidate.post("/v1/hooks/ingest/batch", {"events": [event | {"id": "2"}]}).status_code == 200
+    assert [row.channel for row in Event.select()] == [None, None]
     factories.record(session, channel, PROMPT)
     assert get(reviewer, session)["eventCount"] == 2
     # The client did not report the proxy's prompt.
@@ -163,8 +163,8 @@ def test_client_cannot_forge_a_channel(candidate, reviewer, key, channel):
 def test_client_cannot_replace_a_recorded_event(candidate, key):
     session = factories.make_recorded_session(key)
     factories.record(session, "proxy", PROMPT)
-    sent = envelope(id=Event.get().event_id, data={"text": "forged"})
-    assert candidate.post("/v1/hooks/ingest", sent).status_code == 200
+    event = envelope(id=Event.get().event_id, data={"text": "forged"})
+    assert candidate.post("/v1/hooks/ingest", event).status_code == 200
     assert json.loads(Event.get().envelope)["data"]["text"] == "Fix it"
 
 
@@ -243,7 +243,7 @@ def random_events(source):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_metrics_equal_an_independent_computation(clock, reviewer, session, seed):
+def test_metrics_match_an_independent_implementation(clock, reviewer, session, seed):
     source = random.Random(seed)
     for _ in range(source.randrange(2, 8)):
         agent_session, channel = source.choice(["agent-1", "agent-2"]), source.choice(CHANNELS)

@@ -14,7 +14,7 @@ ALICE = "alice@example.com"
 pytestmark = pytest.mark.usefixtures("clock")  # the day must not end during a test
 
 
-def issue(reviewer, assessment, *addresses, **fields):
+def generate_keys(reviewer, assessment, *addresses, **fields):
     body = {"count": len(addresses), "candidateEmails": addresses} | fields
     return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body).json["keys"]
 
@@ -35,7 +35,7 @@ def count_emails(worker, tmp_path):
 def test_an_address_receives_at_most_five_messages_per_assessment_and_day(
     clock, reviewer, organization, assessment, worker, count_emails
 ):
-    (key,) = issue(reviewer, assessment, ALICE)
+    (key,) = generate_keys(reviewer, assessment, ALICE)
     worker.run_once()
     for _ in range(4):
         assert resend(reviewer, key).status_code == 200
@@ -45,7 +45,7 @@ def test_an_address_receives_at_most_five_messages_per_assessment_and_day(
     assert error_of(response) == (429, "email_limit")
     wait = int(response.headers["Retry-After"])
     assert 23 * 3600 <= wait <= 24 * 3600
-    (other,) = issue(reviewer, make_assessment(organization), ALICE)
+    (other,) = generate_keys(reviewer, make_assessment(organization), ALICE)
     assert states([other]) == ["queued"]
     worker.run_once()
     assert count_emails() == 6
@@ -56,14 +56,14 @@ def test_an_address_receives_at_most_five_messages_per_assessment_and_day(
 
 
 def test_invitations_over_the_limit_are_suppressed(reviewer, assessment, worker, count_emails):
-    keys = issue(reviewer, assessment, *[ALICE, "ALICE@example.com"] * 3, "bob@example.com")
+    keys = generate_keys(reviewer, assessment, *[ALICE, "ALICE@example.com"] * 3, "bob@example.com")
     assert states(keys) == [*["queued"] * 5, "suppressed", "queued"]
     assert keys[5]["invite"]["lastError"] == SUPPRESSED
     rows = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
     assert [key["invite"] for key in rows] == [key["invite"] for key in keys]
     worker.run_once()
     assert count_emails() == 6
-    assert states(issue(reviewer, assessment, "Alice@Example.com")) == ["suppressed"]
+    assert states(generate_keys(reviewer, assessment, "Alice@Example.com")) == ["suppressed"]
     suppressed = reviewer.get("/v1/deliveries", state="suppressed").json
     assert suppressed["total"] == 2
     retry = f"/v1/deliveries/{suppressed['deliveries'][0]['id']}/retry"
@@ -82,7 +82,7 @@ def test_invitations_over_the_limit_are_suppressed(reviewer, assessment, worker,
     ],
 )
 def test_every_spelling_of_an_address_counts(reviewer, assessment, address, spellings):
-    keys = issue(reviewer, assessment, address, *spellings * 4)
+    keys = generate_keys(reviewer, assessment, address, *spellings * 4)
     assert states(keys)[:5] == ["queued"] * 5
     assert set(states(keys)[5:]) == {"suppressed"}
     for key in keys[5:]:
@@ -90,7 +90,7 @@ def test_every_spelling_of_an_address_counts(reviewer, assessment, address, spel
 
 
 def test_a_new_spelling_of_the_address_keeps_its_queued_messages(reviewer, assessment):
-    keys = issue(reviewer, assessment, *[ALICE] * 5)
+    keys = generate_keys(reviewer, assessment, *[ALICE] * 5)
     path = f"/v1/candidates/{keys[4]['id']}"
     assert reviewer.patch(path, {"candidateEmail": "alice@\uff45xample.com"}).status_code == 200
     rows = reviewer.get(f"/v1/assessments/{assessment.id}/keys").json["keys"]
@@ -99,13 +99,13 @@ def test_a_new_spelling_of_the_address_keeps_its_queued_messages(reviewer, asses
 
 @pytest.mark.parametrize("on_duplicate", ["return", "reject"])
 def test_the_limit_applies_to_every_on_duplicate_policy(reviewer, assessment, on_duplicate):
-    issue(reviewer, assessment, *[ALICE] * 5)
+    generate_keys(reviewer, assessment, *[ALICE] * 5)
     CandidateKey.update(revoked_at=CandidateKey.created_at).execute()
-    assert states(issue(reviewer, assessment, ALICE, onDuplicate=on_duplicate)) == ["suppressed"]
+    assert states(generate_keys(reviewer, assessment, ALICE, onDuplicate=on_duplicate)) == ["suppressed"]
 
 
 def test_canceled_messages_count_if_a_worker_could_have_sent_them(reviewer, assessment):
-    (key,) = issue(reviewer, assessment, ALICE)
+    (key,) = generate_keys(reviewer, assessment, ALICE)
     # Each invitation cancels the previous one.
     for _ in range(10):
         assert resend(reviewer, key).status_code == 200
@@ -116,19 +116,19 @@ def test_canceled_messages_count_if_a_worker_could_have_sent_them(reviewer, asse
 
 
 def test_moving_an_address_between_keys_does_not_raise_the_limit(reviewer, assessment, worker, count_emails):
-    keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(8)))
+    keys = generate_keys(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(8)))
     for key in keys:
-        changed = reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": ALICE})
-        assert changed.status_code == 200
+        response = reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": ALICE})
+        assert response.status_code == 200
     worker.run_once()
     assert count_emails() == 5
     for key in keys:
         reviewer.patch(f"/v1/candidates/{key['id']}", {"candidateEmail": "other@example.com"})
-    assert states(issue(reviewer, assessment, ALICE)) == ["suppressed"]
+    assert states(generate_keys(reviewer, assessment, ALICE)) == ["suppressed"]
 
 
 def test_retries_count_for_the_new_address(reviewer, assessment):
-    keys = issue(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(6)))
+    keys = generate_keys(reviewer, assessment, *(f"candidate{number}@example.com" for number in range(6)))
     statuses, messages = [], [Delivery.claim() for _ in keys]
     for key, message in zip(keys, messages, strict=True):
         outcomes.fail(message, "550 5.1.1 No such user")
@@ -141,7 +141,7 @@ def test_reminders_count_toward_the_limit_and_are_suppressed(
     clock, reviewer, organization, worker, count_emails
 ):
     assessment = make_assessment(organization, expires_in_days=30, reminder_days_before=29)
-    (key,) = issue(reviewer, assessment, ALICE)
+    (key,) = generate_keys(reviewer, assessment, ALICE)
     worker.run_once()
     clock.fixed += timedelta(days=1, minutes=10)
     for _ in range(7):

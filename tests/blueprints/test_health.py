@@ -93,7 +93,7 @@ def test_a_worker_is_not_running_after_three_minutes_without_a_heartbeat(clock, 
     assert worker_state() == (503, "not_running")
 
 
-def test_a_worker_started_by_cron_must_run_every_hour(worker, clock, organization, worker_state):
+def test_a_worker_run_by_cron_must_run_every_hour(worker, clock, organization, worker_state):
     worker.run_once()
     factories.make_assessment(organization)
     clock.fixed += timedelta(minutes=59)

@@ -124,8 +124,8 @@ def test_errors_have_a_fixed_precedence(app, clock, anonymous, reviewer, candida
         assert error_of(caller.post(PATH, envelope())) == (401, "unauthorized")
         assert error_of(caller.request("POST", PATH, **plain)) == (401, "unauthorized")
     gzipped = {"json": envelope(), "headers": {"Content-Encoding": "gzip"}}
-    for sent in (plain, gzipped):
-        assert error_of(candidate.request("POST", PATH, **sent)) == (415, "unsupported_media_type")
+    for options in (plain, gzipped):
+        assert error_of(candidate.request("POST", PATH, **options)) == (415, "unsupported_media_type")
     assert error_of(candidate.post(PATH, {"id": 7, "sessionId": UNKNOWN_ID})) == (400, "invalid_request")
     assert error_of(candidate.post(PATH, envelope(sessionId=UNKNOWN_ID))) == (404, "not_found")
     assert error_of(candidate.post(PATH, envelope())) == (409, "session_closed")
@@ -138,8 +138,8 @@ def test_errors_have_a_fixed_precedence(app, clock, anonymous, reviewer, candida
 )
 def test_body_is_not_read_without_a_valid_credential(anonymous, session, size, environ):
     body = BytesIO(bytes(size))
-    sent = {"input_stream": body, "content_type": "application/json", "environ_overrides": environ}
-    response = anonymous.request("POST", PATH, **sent)
+    options = {"input_stream": body, "content_type": "application/json", "environ_overrides": environ}
+    response = anonymous.request("POST", PATH, **options)
     assert error_of(response) == (401, "unauthorized")
     assert body.tell() == 0
 

@@ -35,8 +35,8 @@ def history(reviewer, key):
 def test_resending_queues_a_message_and_cancels_the_queued_one(
     reviewer, assessment, worker, emails, was_sent, state
 ):
-    (issued,) = issue(reviewer, assessment, "alice@example.com", orgName="Northwind").json["keys"]
-    key = CandidateKey.get_by_id(issued["id"])
+    (generated,) = generate_keys(reviewer, assessment, "alice@example.com", orgName="Northwind").json["keys"]
+    key = CandidateKey.get_by_id(generated["id"])
     if was_sent:
         worker.run_once()
     candidate = body_of(reviewer.post(path_of(key, "/invite")))["candidate"]
@@ -145,22 +145,24 @@ def test_erasure_clears_the_accommodation(reviewer, timed):
     assert CandidateKey.get_by_id(timed.id).extra_minutes is None
 
 
-def issue(reviewer, assessment, *emails, **fields):
+def generate_keys(reviewer, assessment, *emails, **fields):
     body = {"count": len(emails), "candidateEmails": list(emails)} | fields
     return reviewer.post(f"/v1/assessments/{assessment.id}/keys", body)
 
 
 def test_on_duplicate_return_returns_the_open_key(reviewer, assessment, key):
-    response = issue(reviewer, assessment, "bob@example.com", "ALICE@example.com", onDuplicate="return")
+    response = generate_keys(
+        reviewer, assessment, "bob@example.com", "ALICE@example.com", onDuplicate="return"
+    )
     bob, alice = response.json["keys"]
     assert (alice["id"], bob["candidateEmail"]) == (str(key.id), "bob@example.com")
-    response = issue(reviewer, assessment, "bob@example.com", onDuplicate="return")
+    response = generate_keys(reviewer, assessment, "bob@example.com", onDuplicate="return")
     assert (response.status_code, response.json["keys"]) == (201, [bob])
     assert CandidateKey.select().count() == Delivery.select().count() == 2
 
 
 def test_on_duplicate_return_generates_one_key_for_a_repeated_address(reviewer, assessment):
-    response = issue(reviewer, assessment, "a@example.com", "A@example.com", onDuplicate="return")
+    response = generate_keys(reviewer, assessment, "a@example.com", "A@example.com", onDuplicate="return")
     first, second = response.json["keys"]
     assert first == second
     assert first["candidateEmail"] == "a@example.com"
@@ -176,7 +178,7 @@ def test_keys_without_an_address_are_not_duplicates(reviewer, assessment, on_dup
 
 def test_on_duplicate_reject_lists_the_duplicates(reviewer, assessment, key):
     emails = ("bob@example.com", "alice@example.com", "BOB@example.com")
-    response = issue(reviewer, assessment, *emails, onDuplicate="reject")
+    response = generate_keys(reviewer, assessment, *emails, onDuplicate="reject")
     assert error_of(response) == (409, "duplicate_candidates")
     open_key, repeated = response.json["entries"]
     assert (open_key["path"], repeated["path"]) == (["candidateEmails", 1], ["candidateEmails", 2])
@@ -192,7 +194,7 @@ def test_only_an_open_key_is_a_duplicate(clock, reviewer, organization):
     make_session(make_key(assessment))
     for minutes, status in ((0, 409), (65, 201), (0, 409), (24 * 60, 201)):
         clock.fixed += timedelta(minutes=minutes)
-        response = issue(reviewer, assessment, "alice@example.com", onDuplicate="reject")
+        response = generate_keys(reviewer, assessment, "alice@example.com", onDuplicate="reject")
         assert response.status_code == status
 
 
@@ -283,8 +285,10 @@ def test_candidates_who_have_not_started_are_reminded_once(clock, reviewer, remi
 
 def test_later_emails_use_the_company_name_from_key_generation(clock, reviewer, organization, worker, emails):
     assessment = make_assessment(organization, reminder_days_before=2)
-    (issued,) = issue(reviewer, assessment, count=1, candidateEmails=None, orgName="Northwind").json["keys"]
-    key = CandidateKey.get_by_id(issued["id"])
+    (generated,) = generate_keys(
+        reviewer, assessment, count=1, candidateEmails=None, orgName="Northwind"
+    ).json["keys"]
+    key = CandidateKey.get_by_id(generated["id"])
     body_of(reviewer.patch(path_of(key), {"candidateEmail": "alice@example.com"}))
     body_of(reviewer.post(path_of(key, "/invite")))
     clock.fixed += timedelta(days=5)
@@ -396,10 +400,10 @@ def path(assessment):
 
 def test_every_field_can_be_updated_until_a_candidate_starts(clock, reviewer, path, key):
     clock.fixed += timedelta(hours=1)
-    changed = reviewer.patch(path, CANDIDATE_FIELDS | {"expiresInDays": 30}).json["assessment"]
-    assert (changed["expiresInDays"], changed["updatedAt"]) == (30, "2026-04-01T10:00:00.000Z")
+    updated = reviewer.patch(path, CANDIDATE_FIELDS | {"expiresInDays": 30}).json["assessment"]
+    assert (updated["expiresInDays"], updated["updatedAt"]) == (30, "2026-04-01T10:00:00.000Z")
     task = reviewer.get(f"{path}/task").json["task"]
-    assert CANDIDATE_FIELDS.items() <= (changed | task).items()
+    assert CANDIDATE_FIELDS.items() <= (updated | task).items()
 
 
 @pytest.mark.parametrize("field", CANDIDATE_FIELDS)

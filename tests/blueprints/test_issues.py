@@ -67,7 +67,7 @@ def test_every_invalid_label_is_reported(reviewer):
     assert error_paths(response) == [["labels", 1], ["labels", 2]]
 
 
-def test_organizations_see_the_catalog_and_their_issues(reviewer, neighbour, organization):
+def test_organizations_can_read_the_catalog_and_their_issues(reviewer, neighbour, organization):
     catalog_issue = make_issue(title="Catalog", reference_sha=SHA)
     make_issue(organization, title="Ours")
     make_issue(neighbour.row.organization, title="Theirs")
@@ -77,7 +77,7 @@ def test_organizations_see_the_catalog_and_their_issues(reviewer, neighbour, org
     assert (issue["isCatalog"], issue["referenceSha"]) == (True, SHA)
 
 
-def test_candidates_see_only_their_assessments_issue(app, organization):
+def test_candidates_can_read_only_their_assessments_issue(app, organization):
     assigned, other = make_issue(organization), make_issue(organization)
     candidate = Caller.candidate(app, make_key(make_assessment(organization, issue_id=assigned.id)))
     assert body_of(candidate.get(f"{PATH}/{assigned.id}"))["issue"]["title"] == assigned.title
@@ -105,9 +105,9 @@ def test_invalid_filters_are_rejected(reviewer):
 def test_an_update_returns_the_issue_and_changes_search_results(clock, reviewer, organization):
     issue = make_issue(organization, title="Before", description="Same", language="Go")
     clock.fixed += timedelta(hours=1)
-    changed = reviewer.patch(f"{PATH}/{issue.id}", {"title": " After ", "labels": ["new"]}).json["issue"]
-    assert (changed["title"], changed["labels"], changed["language"]) == ("After", ["new"], "Go")
-    assert (changed["createdAt"][11:13], changed["updatedAt"][11:13]) == ("09", "10")
+    updated = reviewer.patch(f"{PATH}/{issue.id}", {"title": " After ", "labels": ["new"]}).json["issue"]
+    assert (updated["title"], updated["labels"], updated["language"]) == ("After", ["new"], "Go")
+    assert (updated["createdAt"][11:13], updated["updatedAt"][11:13]) == ("09", "10")
     assert titles(reviewer, q="before") == []
     assert titles(reviewer, q="after") == titles(reviewer, q="same") == ["After"]
 
@@ -116,8 +116,8 @@ def test_null_clears_only_optional_fields(reviewer):
     issue = reviewer.post(PATH, BODY | OPTIONAL).json["issue"]
     for field in BODY:
         assert error_paths(reviewer.patch(f"{PATH}/{issue['id']}", {field: None})) == [[field]]
-    changed = reviewer.patch(f"{PATH}/{issue['id']}", dict.fromkeys(OPTIONAL)).json["issue"]
-    assert (BODY | EMPTY).items() <= changed.items()
+    updated = reviewer.patch(f"{PATH}/{issue['id']}", dict.fromkeys(OPTIONAL)).json["issue"]
+    assert (BODY | EMPTY).items() <= updated.items()
 
 
 def test_catalog_issues_cannot_be_updated_or_deleted(reviewer):

@@ -20,12 +20,14 @@ def path(assessment):
     return path_of(assessment)
 
 
-def issue(reviewer, path, **body):
+def generate_keys(reviewer, path, **body):
     return body_of(reviewer.post(path, body), 201)["keys"]
 
 
 def test_generated_keys_are_returned(clock, reviewer, organization, assessment, path):
-    (key,) = issue(reviewer, path, count=1, candidateEmails=["alice@example.com"], candidateNames=["Alice"])
+    (key,) = generate_keys(
+        reviewer, path, count=1, candidateEmails=["alice@example.com"], candidateNames=["Alice"]
+    )
     assert key == {
         "id": key["id"],
         "key": key["key"],
@@ -52,12 +54,14 @@ def test_generated_keys_are_returned(clock, reviewer, organization, assessment, 
 
 
 def test_expires_in_days_overrides_the_assessments_default(clock, reviewer, organization, path):
-    (key,) = issue(reviewer, path_of(make_assessment(organization, expires_in_days=30)), count=1)
+    (key,) = generate_keys(reviewer, path_of(make_assessment(organization, expires_in_days=30)), count=1)
     assert key["expiresAt"] == "2026-05-01T09:00:00.000Z"
-    (key,) = issue(reviewer, path, count=1, expiresInDays=30)
+    (key,) = generate_keys(reviewer, path, count=1, expiresInDays=30)
     assert key["expiresAt"] == "2026-05-01T09:00:00.000Z"
     candidates = [{"email": "alice@example.com", "externalId": "a-1"}]
-    (key,) = issue(reviewer, path, count=1, expiresInDays=1, candidates=candidates, onDuplicate="return")
+    (key,) = generate_keys(
+        reviewer, path, count=1, expiresInDays=1, candidates=candidates, onDuplicate="return"
+    )
     assert key["expiresAt"] == "2026-04-02T09:00:00.000Z"
     for days in (0, 366, "7"):
         assert error_paths(reviewer.post(path, {"count": 1, "expiresInDays": days})) == [["expiresInDays"]]
@@ -66,7 +70,7 @@ def test_expires_in_days_overrides_the_assessments_default(clock, reviewer, orga
 def test_keys_are_distinct_well_formed_and_in_request_order(reviewer, organization, path):
     make_keys(make_assessment(organization), 2)
     names = [f"Candidate {number}" for number in range(50)]
-    keys = issue(reviewer, path, count=50, candidateNames=names)
+    keys = generate_keys(reviewer, path, count=50, candidateNames=names)
     letters = "[ABCDEFGHJKMNPQRSTVWXYZ23456789]"
     assert all(re.fullmatch(f"PST-{letters}{{4}}-{letters}{{4}}", key["key"]) for key in keys)
     assert len({key["key"] for key in keys}) == len({key["id"] for key in keys}) == 50
@@ -75,7 +79,7 @@ def test_keys_are_distinct_well_formed_and_in_request_order(reviewer, organizati
 
 
 def test_keys_without_an_email_have_no_invitation(reviewer, path):
-    (key,) = issue(reviewer, path, count=1)
+    (key,) = generate_keys(reviewer, path, count=1)
     assert (key["candidateEmail"], key["candidateName"], key["invite"]) == (None, None, None)
     assert Delivery.select().count() == 0
 
@@ -108,14 +112,14 @@ def test_every_address_must_be_valid(reviewer, path, invalid):
 
 def test_an_address_can_have_several_keys(reviewer, path):
     address = "o'neil+tag@no-such-domain.example"
-    keys = issue(reviewer, path, count=2, candidateEmails=[address] * 2)
-    keys += issue(reviewer, path, count=1, candidateEmails=[address])
+    keys = generate_keys(reviewer, path, count=2, candidateEmails=[address] * 2)
+    keys += generate_keys(reviewer, path, count=1, candidateEmails=[address])
     assert [key["candidateEmail"] for key in keys] == [address] * 3
     assert len({key["id"] for key in keys}) == 3
 
 
 def test_names_are_trimmed_lines_of_1_to_255_characters(reviewer, path):
-    (key,) = issue(reviewer, path, count=1, candidateNames=["  " + "ü" * 255 + " "])
+    (key,) = generate_keys(reviewer, path, count=1, candidateNames=["  " + "ü" * 255 + " "])
     assert key["candidateName"] == "ü" * 255
     for invalid in ("", "  ", "x" * 256, "a\r\nb", "a\x7fb", "a\u2028b", "a\tb", 7):
         response = reviewer.post(path, {"count": 1, "candidateNames": [invalid]})
@@ -125,14 +129,16 @@ def test_names_are_trimmed_lines_of_1_to_255_characters(reviewer, path):
 
 def test_null_counts_as_omitted_and_unknown_fields_are_ignored(reviewer, path):
     nulls = dict.fromkeys(("candidateEmails", "candidateNames", "orgName"))
-    (key,) = issue(reviewer, path, count=1, **nulls, status="hired", key="PST-AAAA-AAAA")
+    (key,) = generate_keys(reviewer, path, count=1, **nulls, status="hired", key="PST-AAAA-AAAA")
     assert key["status"] == "pending"
     assert key["key"] != "PST-AAAA-AAAA"
 
 
 @pytest.mark.parametrize(("org_name", "expected"), [(" Example Ltd ", "Example Ltd"), (None, "Acme")])
 def test_invitations_contain_the_company_name(reviewer, path, org_name, expected):
-    issue(reviewer, path, count=2, candidateEmails=["a@example.com", "b@example.com"], orgName=org_name)
+    generate_keys(
+        reviewer, path, count=2, candidateEmails=["a@example.com", "b@example.com"], orgName=org_name
+    )
     invitations = list(Delivery.select().order_by(Delivery.id))
     keys = list(CandidateKey.select().order_by(CandidateKey.id))
     assert [invitation.subject_id for invitation in invitations] == [key.id for key in keys]
@@ -146,7 +152,7 @@ def test_a_generated_key_is_never_reused(reviewer, path, assessment, monkeypatch
         old.revoke()
     random_keys = iter([old.key, new])
     monkeypatch.setattr(candidate_keys, "generate", lambda: next(random_keys))
-    assert issue(reviewer, path, count=1)[0]["key"] == new
+    assert generate_keys(reviewer, path, count=1)[0]["key"] == new
 
 
 def get_only_key(reviewer, assessment):

@@ -133,9 +133,9 @@ def test_lists_can_be_filtered_by_creation_and_update_time(clock, reviewer, list
     )  # a session's update also updates its candidate
     assert ids(createdAfter="2026-04-01T09:00:01Z") == ids(updatedAfter="2026-04-01T09:00:01Z") == []
     clock.fixed += timedelta(minutes=1)
-    changed = update(reviewer, name, rows[-1]["id"])
-    assert ids(updatedAfter="2026-04-01T09:00:01Z") == [changed["id"]]
-    assert changed["updatedAt"] == "2026-04-01T09:01:01.000Z"
+    updated = update(reviewer, name, rows[-1]["id"])
+    assert ids(updatedAfter="2026-04-01T09:00:01Z") == [updated["id"]]
+    assert updated["updatedAt"] == "2026-04-01T09:01:01.000Z"
 
 
 def update(reviewer, name, id):
@@ -160,8 +160,8 @@ def test_a_candidates_updated_at_follows_its_session_but_not_events_or_seals(clo
     session.update_columns(sealed_count=3, stored_event_count=7)
     assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"] == []
     sessions.close(session)
-    (changed,) = body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"]
-    assert (changed["id"], changed["updatedAt"]) == (candidate["id"], "2026-04-01T09:01:01.000Z")
+    (updated,) = body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"]
+    assert (updated["id"], updated["updatedAt"]) == (candidate["id"], "2026-04-01T09:01:01.000Z")
     assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["total"] == 1
 
 

@@ -49,9 +49,9 @@ def test_people_can_be_added_listed_and_updated(clock, reviewer):
     assert person == expected
     assert reviewer.get(f"{PEOPLE}/{person['id']}").json == {"person": person}
     assert reviewer.get(PEOPLE).json["people"] == [person]
-    changed = body_of(update(reviewer, person, name="Robert", role="observer"))["person"]
-    assert changed == expected | {"name": "Robert", "role": "observer"}
-    assert body_of(update(reviewer, person))["person"] == changed
+    updated = body_of(update(reviewer, person, name="Robert", role="observer"))["person"]
+    assert updated == expected | {"name": "Robert", "role": "observer"}
+    assert body_of(update(reviewer, person))["person"] == updated
 
 
 def test_new_people_are_invited_by_email(worker, app, admin):

@@ -49,17 +49,17 @@ def test_settings_are_updated_independently_and_null_clears_them(reviewer):
     assert settings(reviewer) == update(reviewer, disclosureHash=current["hash"]) == initial
     update(reviewer, retentionDays=180, displayName=" Acme Careers ")
     update(reviewer, replyTo="hiring@acme.example")
-    changed = update(reviewer, disclosureAdditions=ADDITIONS)
+    updated = update(reviewer, disclosureAdditions=ADDITIONS)
     values = {"displayName": "Acme Careers", "replyTo": "hiring@acme.example", "retentionDays": 180}
-    assert (values | {"disclosureAdditions": ADDITIONS}).items() <= changed.items()
+    assert (values | {"disclosureAdditions": ADDITIONS}).items() <= updated.items()
     cleared = update(reviewer, **dict.fromkeys(values), disclosureAdditions=None)
     assert cleared == settings(reviewer) == initial
 
 
 def test_disclosure_additions_replace_earlier_ones(reviewer):
     update(reviewer, disclosureAdditions=ADDITIONS)
-    changed = update(reviewer, disclosureAdditions={"evaluated": ["Tests"], "captures": None})
-    assert changed["disclosureAdditions"] == NO_ADDITIONS | {"evaluated": ["Tests"]}
+    updated = update(reviewer, disclosureAdditions={"evaluated": ["Tests"], "captures": None})
+    assert updated["disclosureAdditions"] == NO_ADDITIONS | {"evaluated": ["Tests"]}
 
 
 def test_retention_is_1_to_3650_days(reviewer):
@@ -115,16 +115,16 @@ def test_invitations_use_the_display_name_and_reply_to_address(
 
 def test_disclosure_additions_are_appended_and_create_a_version(reviewer, anonymous, key):
     initial, before = settings(reviewer), consent_state(anonymous, key)
-    changed = update(reviewer, disclosureAdditions=ADDITIONS)
+    updated = update(reviewer, disclosureAdditions=ADDITIONS)
     after = consent_state(anonymous, key)
     for name, lines in ADDITIONS.items():
         assert after["disclosure"][name] == before["disclosure"][name] + lines
-    assert after["disclosure"]["version"] == changed["disclosureVersion"] != before["disclosure"]["version"]
+    assert after["disclosure"]["version"] == updated["disclosureVersion"] != before["disclosure"]["version"]
     assert after["disclosure"]["version"].startswith(before["disclosure"]["version"])
-    assert after["disclosureHash"] == changed["disclosureHash"] != before["disclosureHash"]
+    assert after["disclosureHash"] == updated["disclosureHash"] != before["disclosureHash"]
     # Equal additions result in equal versions.
     assert update(reviewer, disclosureAdditions=NO_ADDITIONS) == initial
-    assert update(reviewer, disclosureAdditions=ADDITIONS) == changed
+    assert update(reviewer, disclosureAdditions=ADDITIONS) == updated
 
 
 def test_candidates_must_consent_again_to_a_changed_disclosure(reviewer, anonymous, key):
@@ -189,7 +189,7 @@ def test_before_the_session_only_the_key_and_messages_are_stored(clock, reviewer
     assert len(export_lines(candidate)) == 1
 
 
-def test_candidates_do_not_see_reviewers_notes_and_scores(app, reviewer, organization):
+def test_notes_and_scores_are_hidden_from_candidates(app, reviewer, organization):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment, envelope())
     sessions.submit_test_result(session, 1, 0, None, "A note about Alice")

@@ -216,19 +216,19 @@ def test_findings_are_updated_after_each_final_seal(reviewer, clock, worker, ass
     assert result_of(reviewer, session)["integrityFindings"] is None
     clock.fixed += timedelta(minutes=11)
     worker.run_once()
-    checked = result_of(reviewer, session)["integrityFindings"]
+    reported = result_of(reviewer, session)["integrityFindings"]
     findings = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"]
     codes = [finding["code"] for finding in findings]
-    assert checked == {"codes": codes, "checkedAt": "2026-04-01T09:11:00.000Z"}
+    assert reported == {"codes": codes, "checkedAt": "2026-04-01T09:11:00.000Z"}
     clock.fixed += timedelta(minutes=1)
     worker.run_once()
-    assert result_of(reviewer, session)["integrityFindings"] == checked
+    assert result_of(reviewer, session)["integrityFindings"] == reported
     Event.update(envelope="{}").where(Event.session == session).execute()
     body_of(reviewer.put(f"/v1/sessions/{session.id}/test-result", {"passed": 1, "failed": 0}))
     worker.run_once()
-    checked = result_of(reviewer, session)["integrityFindings"]
-    assert checked["checkedAt"] == "2026-04-01T09:12:00.000Z"
-    assert "event_changed" in checked["codes"]
+    reported = result_of(reviewer, session)["integrityFindings"]
+    assert reported["checkedAt"] == "2026-04-01T09:12:00.000Z"
+    assert "event_changed" in reported["codes"]
     privacy.erase(session.key)
     worker.run_once()
     assert result_of(reviewer, session)["integrityFindings"]["codes"] == ["erased"]
@@ -249,8 +249,10 @@ def test_failing_check_does_not_block_other_sessions(reviewer, clock, assessment
     worker = Worker(reviewer.client.application.config)
     for _ in range(2):
         worker.run_once()
-    checked = [session.integrity_checked_at is not None for session in Session.select().order_by(Session.id)]
-    assert checked == [False, False, True, True]
+    is_checked = [
+        session.integrity_checked_at is not None for session in Session.select().order_by(Session.id)
+    ]
+    assert is_checked == [False, False, True, True]
     assert {failure.task for failure in TaskFailure.select()} == {"integrity"}
 
 

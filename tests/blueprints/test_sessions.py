@@ -245,7 +245,7 @@ def test_metrics_are_derived_before_the_transaction(clock, reviewer, limited, de
     depths = []
     derivations.during = lambda session: depths.append(db.transaction_depth())
     act(reviewer, limited)
-    # The test's own transaction is the first.
+    # The test runs in a transaction, which counts as the first.
     assert depths == [1]
     assert read(reviewer, limited)["metrics"]["promptCount"] == 1
 

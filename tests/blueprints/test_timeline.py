@@ -97,8 +97,8 @@ def test_session_list_includes_a_subset_of_the_fields(clock, reviewer, session):
 
 def test_organizations_sessions_are_listed_oldest_first(reviewer, neighbour, organization):
     assessments = [make_assessment(organization) for _ in range(2)]
-    started = [str(make_session(make_key(assessments[number % 2])).id) for number in range(5)]
-    assert ids(reviewer, limit=3) + ids(reviewer, limit=3, offset=3) == started
+    session_ids = [str(make_session(make_key(assessments[number % 2])).id) for number in range(5)]
+    assert ids(reviewer, limit=3) + ids(reviewer, limit=3, offset=3) == session_ids
     page = get(reviewer, LIST, limit=3, offset=3)
     assert (page["total"], page["limit"], page["offset"]) == (5, 3, 3)
     assert get(neighbour, LIST) == {"sessions": [], "next": None, "total": 0, "limit": 50, "offset": 0}
@@ -120,17 +120,17 @@ def test_sessions_are_filtered_by_assessment_and_status(clock, reviewer, organiz
 
 
 def test_sessions_are_filtered_by_start(clock, reviewer, assessment):
-    started = []
+    session_ids = []
     for _ in range(3):
-        started.append(str(make_session(make_key(assessment)).id))
+        session_ids.append(str(make_session(make_key(assessment)).id))
         clock.fixed += timedelta(hours=1)
     ten, eleven = "2026-04-01T10:00:00Z", "2026-04-01T13:00:00.000+02:00"
-    assert ids(reviewer, **{"from": ten}) == started[1:]
-    assert ids(reviewer, to=ten) == started[:1]
-    assert ids(reviewer, **{"from": ten, "to": eleven}) == started[1:2]
+    assert ids(reviewer, **{"from": ten}) == session_ids[1:]
+    assert ids(reviewer, to=ten) == session_ids[:1]
+    assert ids(reviewer, **{"from": ten, "to": eleven}) == session_ids[1:2]
     nanosecond_later = "2026-04-01T10:00:00.000000001Z"
-    assert ids(reviewer, **{"from": nanosecond_later}) == started[2:]
-    assert ids(reviewer, to=nanosecond_later) == started[:2]
+    assert ids(reviewer, **{"from": nanosecond_later}) == session_ids[2:]
+    assert ids(reviewer, to=nanosecond_later) == session_ids[:2]
     assert error_paths(reviewer.get(LIST, **{"from": "yesterday"})) == [["from"]]
 
 
@@ -198,14 +198,14 @@ def test_compact_timeline_contains_one_event_per_line(reviewer, session, monkeyp
     monkeypatch.setattr("models.sessions.timeline.COMPACT_ROWS", 3)
     command = envelope("command", data={"command": "go test ./...", "exitCode": 1}, actor={"type": "human"})
     add(session, command, *(envelope(id=str(number), at=number // 4) for number in range(7)))
-    with statements.capture_queries() as sent:
+    with statements.capture_queries() as queries:
         response = reviewer.get(path(session, "timeline", "compact"))
         events = read(reviewer, session, limit=200)["events"]
     assert response.headers["Content-Type"] == "application/x-ndjson"
     names = ("id", "ts", "kind", "actor", "attribution", "late", "channel", "counts", "summary")
     expected = [{name: event[name] for name in names} | {"size": event["sizeBytes"]} for event in events]
     assert [json.loads(line) for line in response.text.splitlines()] == expected
-    assert not [statement for statement in sent if "envelope" in statement]
+    assert not [statement for statement in queries if "envelope" in statement]
 
 
 @pytest.mark.parametrize(

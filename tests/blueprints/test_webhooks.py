@@ -57,7 +57,7 @@ def worker(app, receiver, tmp_path, monkeypatch):
     return Worker(app.config)
 
 
-def work(worker):
+def run_worker(worker):
     worker.run_once()
     worker.post_webhooks()
 
@@ -188,10 +188,10 @@ def test_number_of_webhooks_is_limited(reviewer, organization):
 def test_every_event_type_is_delivered_with_a_valid_signature(worker, reviewer, hook, receiver, organization):
     # Final seals and the hourly head of the audit log are due after two hours.
     clock.fixed = datetime.now(UTC) - timedelta(hours=2)
-    cause_every_event(organization, reviewer)
+    trigger_every_event(organization, reviewer)
     AuditChain.update(created_at=clock.now()).execute()
     clock.fixed = None
-    work(worker)
+    run_worker(worker)
     payloads = [verify(message, hook.secret) for message in receiver.messages]
     assert {payload["type"] for payload in payloads} == set(EVENT_TYPES)
     for data in (payload["data"] for payload in payloads):
@@ -205,7 +205,7 @@ def test_every_event_type_is_delivered_with_a_valid_signature(worker, reviewer, 
     assert "alice" not in json.dumps(payloads).lower()
 
 
-def cause_every_event(organization, reviewer):
+def trigger_every_event(organization, reviewer):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
     mark_hired(session, True)
@@ -219,7 +219,7 @@ def cause_every_event(organization, reviewer):
 
 def test_only_selected_types_are_sent_with_personal_data(worker, key_hook, receiver, assessment):
     key = make_key(assessment, "zoe@example.com", "Zoë")
-    work(worker)
+    run_worker(worker)
     (message,) = receiver.messages
     assert verify(message, key_hook.secret)["data"] == {
         "candidateId": str(key.id),
@@ -257,15 +257,15 @@ def test_rolled_back_and_other_organizations_events_are_not_sent(worker, neighbo
         make_assessment(organization)
         transaction.rollback()
     make_assessment(neighbour.row.organization)
-    work(worker)
+    run_worker(worker)
     assert receiver.messages == []
 
 
 def test_sent_invitation_is_published(worker, reviewer, receiver, assessment):
     Hook(reviewer, receiver.url(), types=["invite.sent"])
     key = make_key(assessment)
-    work(worker)
-    work(worker)
+    run_worker(worker)
+    run_worker(worker)
     (message,) = receiver.messages
     invitation_id = CandidateKey.get_by_id(key.id).invitation_id
     expected = {"candidateId": str(key.id), "inviteId": str(invitation_id), "state": "saved"}
@@ -306,7 +306,7 @@ def failing(clock, worker, assessment_hook, receiver, organization):
     """A webhook whose receiver responds with 500. One event has been attempted once."""
     receiver.responses = [(500, {}, b"")] * 50
     make_assessment(organization)
-    work(worker)
+    run_worker(worker)
     return assessment_hook
 
 
@@ -346,16 +346,16 @@ def test_failure_delays_all_messages(
 ):
     receiver.responses = [(status, headers, b"")]
     make_assessment(organization)
-    work(worker)
+    run_worker(worker)
     (queued,) = assessment_hook.deliveries()
     body_of(assessment_hook.redeliver(queued), 202)
     assessment_hook.test()
     make_assessment(organization)
     clock.fixed += timedelta(seconds=seconds - 1)
-    work(worker)
+    run_worker(worker)
     assert len(receiver.messages) == 1
     clock.fixed += timedelta(seconds=1)
-    work(worker)
+    run_worker(worker)
     assert len(receiver.messages) == 4
 
 
@@ -385,9 +385,9 @@ def test_410_disables_the_webhook_and_cancels_its_messages(worker, assessment_ho
     receiver.responses = [(410, {}, b"")]
     for _ in range(2):
         make_assessment(organization)
-    work(worker)
+    run_worker(worker)
     make_assessment(organization)
-    work(worker)
+    run_worker(worker)
     assert len(receiver.messages) == 1
     hook = assessment_hook.state
     assert (hook["enabled"], hook["disabledReason"]) == (False, "gone")
@@ -427,7 +427,7 @@ def test_message_to_an_internal_address_is_not_sent(app, clock, hook, receiver, 
     (delivery,) = hook.deliveries()
     assert receiver.messages == []
     assert (delivery["state"], delivery["status"]) == ("failed", None)
-    assert delivery["error"] == "The webhook's address is in a network that webhooks must not reach."
+    assert delivery["error"] == "The webhook's address is in a network that webhooks cannot be sent to."
 
 
 def test_message_fails_after_too_many_interrupted_attempts(clock, worker, assessment_hook, organization):

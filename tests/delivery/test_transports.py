@@ -12,7 +12,7 @@ from certificates import make_certificate, server_context
 
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.email import compose
-from delivery.transports import SmtpTransport, transport_from
+from delivery.transports import SmtpTransport, create_transport
 from rules.delivery.smtp_url import parse_smtp_url
 from tests.delivery.mail_server import HANG_UP, Mailbox, accepts, smtp_server
 from tests.delivery.receiver import raw_server
@@ -44,7 +44,7 @@ def send(mailbox):
     def send(url="smtp://{at}", message=MESSAGE, **options):
         with smtp_server(mailbox, **options) as port:
             url = url.format(login=LOGIN, at=f"{HOST}:{port}")
-            return transport_from(url, "unused").deliver(message)
+            return create_transport(url, "unused").deliver(message)
 
     return send
 
@@ -156,7 +156,7 @@ def test_a_disconnect_is_a_temporary_failure(mailbox, send, command):
 )
 def test_an_unreachable_server_is_a_temporary_failure(host, reason):
     with pytest.raises(TemporaryFailure, match=reason):
-        transport_from(f"smtp://{host}:{free_port()}", "unused").deliver(MESSAGE)
+        create_transport(f"smtp://{host}:{free_port()}", "unused").deliver(MESSAGE)
 
 
 def test_a_silent_server_times_out():
@@ -171,7 +171,7 @@ def test_a_rejected_connection_is_a_temporary_failure():
         raw_server(lambda peer: peer.sendall(b"554 no service for you\r\n") or peer.recv(100)) as port,
         pytest.raises(TemporaryFailure, match="responded with 554: no service for you"),
     ):
-        transport_from(f"smtp://{HOST}:{port}", "unused").deliver(MESSAGE)
+        create_transport(f"smtp://{HOST}:{port}", "unused").deliver(MESSAGE)
 
 
 def test_a_reason_is_a_short_line_without_the_password(mailbox, send):
@@ -204,7 +204,7 @@ def test_a_non_ascii_address_requires_smtputf8(mailbox, send):
 @pytest.mark.parametrize("no_url", [None, ""])
 def test_emails_are_private_files_without_a_server(tmp_path, no_url):
     folder = tmp_path / "var" / "mail"
-    assert transport_from(no_url, folder).deliver(MESSAGE) == "saved"
+    assert create_transport(no_url, folder).deliver(MESSAGE) == "saved"
     (path,) = folder.iterdir()
     assert path.name == "5f0c@proofstone.example.eml"
     assert path.read_bytes() == MESSAGE.as_bytes()
@@ -212,7 +212,7 @@ def test_emails_are_private_files_without_a_server(tmp_path, no_url):
 
 
 def test_a_saved_email_can_be_replaced_and_removed(tmp_path):
-    transport = transport_from(None, tmp_path)
+    transport = create_transport(None, tmp_path)
     for name in ("Alice", "Zoë"):
         transport.deliver(compose(replace(INVITATION, candidate_name=name), SENDER, NOW))
     (path,) = tmp_path.iterdir()
@@ -225,7 +225,7 @@ def test_a_saved_email_can_be_replaced_and_removed(tmp_path):
 
 def test_a_message_id_cannot_escape_the_folder(tmp_path):
     message = compose(replace(INVITATION, message_id="<../../x/y@example>"), SENDER, NOW)
-    transport_from(None, tmp_path / "email").deliver(message)
+    create_transport(None, tmp_path / "email").deliver(message)
     (path,) = (tmp_path / "email").iterdir()
     assert path.name.endswith("x_y@example.eml")
 
@@ -233,7 +233,7 @@ def test_a_message_id_cannot_escape_the_folder(tmp_path):
 def test_an_unwritable_folder_is_a_temporary_failure(tmp_path):
     (tmp_path / "email").write_text("a file, not a folder")
     with pytest.raises(TemporaryFailure, match="Cannot save the email"):
-        transport_from(None, tmp_path / "email").deliver(MESSAGE)
+        create_transport(None, tmp_path / "email").deliver(MESSAGE)
 
 
 def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
@@ -242,5 +242,5 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TemporaryFailure, match="No space left on device"):
-        transport_from(None, tmp_path).deliver(MESSAGE)
+        create_transport(None, tmp_path).deliver(MESSAGE)
     assert list(tmp_path.iterdir()) == []

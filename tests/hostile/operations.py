@@ -67,7 +67,7 @@ class Operation:
 
 # Created on import, before a test binds the models to its database.
 APP = create_app(config.load({}))
-DOCUMENT: dict[str, Any] = openapi.document_of(APP)
+DOCUMENT: dict[str, Any] = openapi.build_document(APP)
 # Fields that refer to rows: path parameters, and a candidate's key.
 _PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}
 _PLACEHOLDERS = {

@@ -58,7 +58,7 @@ def test_every_changing_operation_is_recorded_once(world):
         action = action_of(operation)
         expected = [] if action in EVENT_STREAM | SIGN_IN else [action]
         assert recorded_actions(world, operation) == expected, (
-            f"{operation}: add @audit.change() or @audit.change(created=...) directly above the view in blueprints/."
+            f"{operation}: add @audit.record_change(), with created=... for a new row, directly above the view."
         )
 
 
@@ -68,7 +68,7 @@ def test_only_reads_of_candidates_data_are_recorded(world):
         is_of_candidate = operation.path.startswith(("/v1/sessions/{", "/v1/candidates/{"))
         is_review = is_of_candidate and "reviewerToken" in operation.callers
         expected = [action] if (is_review and action not in NOT_RECORDED) or action in EXPORTS else []
-        message = f"{operation}: use @audit.reading for reads of a candidate's data, and only for those."
+        message = f"{operation}: use @audit.record_read for reads of a candidate's data, and only for those."
         assert recorded_actions(world, operation) == expected, message
 
 

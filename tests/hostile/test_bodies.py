@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from schemas.base import example_of
+from schemas.base import request_example
 from schemas.keys import NewCandidate
 from tests.hostile.operations import operations
 from tests.hostile.values import BODIES, INVALID_JSON_VALUES, JSON_VALUES
@@ -65,7 +65,7 @@ def test_rejected_bodies_change_nothing(world, operation):
 @pytest.mark.slow
 def test_rejected_candidates_in_key_generation_change_nothing(world):
     (operation,) = [each for each in WITH_BODY if str(each) == "POST /v1/assessments/{assessmentId}/keys"]
-    candidate, before = example_of(NewCandidate()), snapshot()
+    candidate, before = request_example(NewCandidate()), snapshot()
     body = {"count": 2, "candidates": [candidate | {"extraMinutes": None}, {}]}
     assert world.call(operation, body=json.dumps(body).encode()).status_code == 201
     for path in field_paths(body):

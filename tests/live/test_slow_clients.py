@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from tests.live.service import HOST, Service, wait_until
-from web.gunicorn_worker import SILENCE_SECONDS
+from web.gunicorn_worker import SOCKET_TIMEOUT_SECONDS
 
 THREADS = 4
 
@@ -62,7 +62,9 @@ def test_silent_clients_are_disconnected_without_a_traceback(service, kind):
         wait_until(lambda: not service.responds(within_seconds=1), "The clients did not occupy all threads.")
         # The kernel accepts more of the response for a while. Each byte restarts the timeout.
         wait_until(
-            lambda: service.responds(within_seconds=2), "The threads stayed occupied.", 6 * SILENCE_SECONDS
+            lambda: service.responds(within_seconds=2),
+            "The threads stayed occupied.",
+            6 * SOCKET_TIMEOUT_SECONDS,
         )
     assert "Traceback" not in service.log()
 

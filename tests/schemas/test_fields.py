@@ -26,7 +26,7 @@ LONG = "x" * 256
         (fields.Dollars(), 0.5, 500_000_000),
         (fields.Flag(), False, False),
         (fields.Id(), ID.upper(), UUID(ID)),
-        (fields.TextList(10), None, []),
+        (fields.LineList(10), None, []),
     ],
 )
 def test_accepted_values(field, value, read):

@@ -5,7 +5,7 @@ from factories import make_key, make_session
 
 from models import CandidateList
 from schemas.candidates import Candidate
-from schemas.keys import Invite, Key, candidate_of, key_of
+from schemas.keys import Invite, Key, serialize_candidate, serialize_key
 
 
 def names_of(schema):
@@ -16,7 +16,7 @@ def names_of(schema):
 def test_rows_have_the_documented_fields(assessment, email):
     make_session(make_key(assessment, email))
     (row,) = CandidateList(assessment.organization_id, None).rows()
-    assert list(key_of(row, reveals_key=True)) == names_of(Key)
-    assert list(candidate_of(row, reveals_key=True)) == names_of(Candidate)
-    invite = key_of(row, reveals_key=True)["invite"]
+    assert list(serialize_key(row, reveals_key=True)) == names_of(Key)
+    assert list(serialize_candidate(row, reveals_key=True)) == names_of(Candidate)
+    invite = serialize_key(row, reveals_key=True)["invite"]
     assert (invite and list(invite)) == (names_of(Invite) if email else None)

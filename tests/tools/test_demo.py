@@ -28,7 +28,9 @@ TIMEOUT_SECONDS = 300
 
 
 def work_and_events(task_name, level=3, seed=7):
-    work = Work(tasks.load(task_name), Plan(level=level, rounds=4, flaw_probability=0.5, manual_edits=2), seed)
+    work = Work(
+        tasks.load(task_name), Plan(level=level, rounds=4, flaw_probability=0.5, manual_edits=2), seed
+    )
     signer = client_events.Signer(seed)
     client = client_events.Client(SESSION, signer, "claude-code", "claude-sonnet-4-5", seed)
     return work, [event for action in work.actions for event in client.events(action, START)]

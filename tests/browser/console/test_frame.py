@@ -4,20 +4,20 @@ import pytest
 
 SESSION_ID = "019d5ca3-79c7-7552-9a53-4a3e0b34ff02"
 LINKS = """async () => {
-  const {h, outsideLink} = await import("./console/shared/dom.js");
+  const {h, externalLink} = await import("./console/shared/dom.js");
   const links = [
     h("a", {href: "javascript:alert(1)"}), h("a", {href: "java\\nscript:alert(1)"}), h("a", {href: "data:text/html,1"}),
-    h("a", {href: "#/todo"}), h("a", {href: "https://example.com/"}), outsideLink("javascript:alert(1)"),
-    outsideLink("//example.com"), outsideLink("https://example.com@example.org"), outsideLink("https://example.com/"),
+    h("a", {href: "#/todo"}), h("a", {href: "https://example.com/"}), externalLink("javascript:alert(1)"),
+    externalLink("//example.com"), externalLink("https://example.com@example.org"), externalLink("https://example.com/"),
   ];
   return links.map((link) => link.getAttribute("href"));
 }"""
 SLOW_THEN_FAST = """async () => {
-  const {loaded} = await import("./console/shared/states.js");
+  const {renderAsync} = await import("./console/shared/states.js");
   const container = document.querySelector("main");
   let respond;
-  const slow = loaded(container, () => new Promise((resolve) => (respond = resolve)), (text) => text);
-  await loaded(container, async () => "second", (text) => text);
+  const slow = renderAsync(container, () => new Promise((resolve) => (respond = resolve)), (text) => text);
+  await renderAsync(container, async () => "second", (text) => text);
   respond("first");
   await slow;
   return [container.innerText, container.hasAttribute("aria-busy")];

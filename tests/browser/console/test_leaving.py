@@ -4,7 +4,7 @@ from tests.live.cast import invite
 
 # A link changes the address before the page handles it.
 LINK_AND_LOADED = """async () => {
-  const {updateUrlQuery} = await import("./console/shared/address.js");
+  const {updateUrlQuery} = await import("./console/shared/url_state.js");
   location.hash = "/todo";
   updateUrlQuery("/assessments", {q: "ada"});
 }"""

@@ -44,8 +44,8 @@ def codex(kind, agent_session="s1", agent_id=None, **data):
 
 def superseded(*seen):
     """Return the positions of superseded events; `seen` are pairs of (channel, envelope)."""
-    rows = [(channel, duplicates.joins(envelope)) for channel, envelope in seen]
-    return sorted(duplicates.superseded(ChannelEvent(seq, *row) for seq, row in enumerate(rows)))
+    rows = [(channel, duplicates.join_keys(envelope)) for channel, envelope in seen]
+    return sorted(duplicates.find_superseded(ChannelEvent(seq, *row) for seq, row in enumerate(rows)))
 
 
 PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
@@ -139,18 +139,20 @@ def test_each_call_counts_once(seen, expected):
 )
 @pytest.mark.parametrize("kind", [None, 5, "prompt", "command", "ai_response"])
 def test_malformed_fields_have_no_keys(kind, data):
-    assert duplicates.joins({"kind": kind, "data": data}) is None
+    assert duplicates.join_keys({"kind": kind, "data": data}) is None
 
 
 @pytest.mark.parametrize("envelope", [None, [], {}, {"kind": "session_start", "data": {}}])
 def test_malformed_envelopes_are_accepted(envelope):
-    assert duplicates.joins(envelope) is None or duplicates.joins(envelope).startswith("session_start:")
+    assert duplicates.join_keys(envelope) is None or duplicates.join_keys(envelope).startswith(
+        "session_start:"
+    )
 
 
 def test_keys_are_digests():
     """They never change, and do not contain the text."""
     digest = hashlib.sha256(b"toolu_1").hexdigest()[:24]
-    assert duplicates.joins(call("tool_intent", "toolu_1")) == f"intent:{digest}"
-    assert duplicates.joins(prompt("x\ud800 y")).startswith("prompt:")
-    keys = duplicates.joins(response("Done", "req_1")).split()
+    assert duplicates.join_keys(call("tool_intent", "toolu_1")) == f"intent:{digest}"
+    assert duplicates.join_keys(prompt("x\ud800 y")).startswith("prompt:")
+    keys = duplicates.join_keys(response("Done", "req_1")).split()
     assert [key.partition(":")[0] for key in keys] == ["request", "response"]

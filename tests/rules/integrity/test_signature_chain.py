@@ -80,7 +80,7 @@ def test_long_chains_take_linear_time(sig, prev_sig):
     chain = []
     for seq in range(10_000):
         numbers = (seq, seq - 1 if seq else "", (seq - 1) % 10_000)
-        chain.append(SignedLink.of(seq, seq, sig.format(*numbers), prev_sig.format(*numbers)))
+        chain.append(SignedLink.from_signatures(seq, seq, sig.format(*numbers), prev_sig.format(*numbers)))
     random.Random(1).shuffle(chain)
     start = time.process_time()
     assert len(order_chain(chain).order) == 10_000

@@ -5,9 +5,9 @@ import pytest
 from rules.metrics.agent_lines import (
     AgentLines,
     added_lines,
+    collapse_ranges,
+    expand_ranges,
     line_digest,
-    numbers,
-    ranges,
     split_digests,
 )
 
@@ -60,7 +60,7 @@ def test_an_invalid_diff_does_not_raise(diff):
 
 
 def manual(lines, path, added):
-    return list(lines.manual_lines(path, enumerate(map(line_digest, added), 1)))
+    return list(lines.unrecorded_lines(path, enumerate(map(line_digest, added), 1)))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,6 @@ def test_lines_of_a_removed_path_explain_any_path():
 
 
 def test_line_numbers_and_digests_are_packed():
-    assert ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
-    assert list(numbers([[1, 3], [7, 7]])) == [1, 2, 3, 7]
+    assert collapse_ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
+    assert list(expand_ranges([[1, 3], [7, 7]])) == [1, 2, 3, 7]
     assert list(split_digests(line_digest("a") + line_digest(""))) == [line_digest("a"), "0" * 24]

@@ -7,19 +7,19 @@ import { t } from "./texts.js";
 /**
  * Build a button below a table, hidden at the end of the list.
  *
- * page -- the first page, with `next`
+ * page -- the first page, with its cursor `next`
  * load -- `(after) => page`
- * noun -- the page's field with its rows
- * reportFailure -- runs an action and shows its error
+ * field -- name of the page's field that contains the rows
+ * withErrorToast -- runs an action and shows its error
  */
-export function olderButton(page, { table, load, noun, reportFailure }) {
+export function olderButton(page, { table, load, field, withErrorToast }) {
   let { next } = page;
   const button = h("button", { type: "button", class: "secondary older", hidden: !next }, t("common.older"));
   button.addEventListener("click", async () => {
     button.disabled = true;
-    await reportFailure(async () => {
+    await withErrorToast(async () => {
       const older = await load(next);
-      addRows(table, older[noun]);
+      addRows(table, older[field]);
       next = older.next;
     });
     button.hidden = !next;

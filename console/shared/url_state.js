@@ -1,8 +1,8 @@
-// A page's address after the `#`: a path, and a query with the page's state.
+// The URL's fragment: the page's path, and a query with the page's state.
 
 export const HOME = "/assessments";
 
-/** Store filters or the open part in the address, unless another page is already loading. */
+/** Store the page's state in the URL, unless another page is already loading. */
 export function updateUrlQuery(path, query) {
   if ((location.hash.split("?")[0] || `#${HOME}`) !== `#${path}`) return;
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
