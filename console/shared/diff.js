@@ -53,8 +53,8 @@ function showInSteps(items, [initialCount, stepCount], label, show) {
   function next(count) {
     const focusTarget = show(items.slice(at, at + count));
     at += count;
-    const rest = items.length - at;
-    if (rest > 0) fill(button, t(label, { n: Math.min(rest, stepCount) }));
+    const remaining = items.length - at;
+    if (remaining > 0) fill(button, t(label, { n: Math.min(remaining, stepCount) }));
     else button.remove();
     return focusTarget;
   }

@@ -47,10 +47,10 @@ export function formatRelative(timestamp, now = Date.now()) {
 /** `1 h 12 min`, `7 min 5 s`, `48 s`. From ten minutes, rounded to minutes. */
 export function formatDuration(seconds) {
   const whole = seconds < MIN_SECONDS_IN_WHOLE_MINUTES ? Math.round(seconds) : 60 * Math.round(seconds / 60);
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  const [hours, minutes, secondsLeft] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
   if (hours) return minutes ? `${hours} h ${minutes} min` : `${hours} h`;
-  if (minutes) return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
-  return `${rest} s`;
+  if (minutes) return secondsLeft ? `${minutes} min ${secondsLeft} s` : `${minutes} min`;
+  return `${secondsLeft} s`;
 }
 
 /** The reader's time zone: `GMT+2` */

@@ -52,7 +52,7 @@ def known_exit_code(envelope: Any) -> int | None:
 
 
 def columns(envelope: dict[str, Any], channel: str | None = None) -> dict[str, str | None]:
-    """Return the values of an event's columns. If a channel of the service recorded the event, the source is its tool."""
+    """Return the values of an event's columns. If the service recorded the event, the source is its tool."""
     source = envelope.get("source")
     tool = label(field(source, "tool")) if channel else None
     return {

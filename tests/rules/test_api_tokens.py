@@ -18,7 +18,7 @@ def test_generated_tokens_are_valid_unique_and_long_enough():
     assert (length - len(PREFIX) - CHECKSUM_LENGTH) * math.log2(62) >= 160
 
 
-def test_the_checksum_detects_wrong_and_swapped_characters():
+def test_checksum_detects_wrong_and_swapped_characters():
     token = generate()
     for index in range(len(PREFIX), len(token)):
         other = "a" if token[index] != "a" else "b"
@@ -27,7 +27,7 @@ def test_the_checksum_detects_wrong_and_swapped_characters():
         assert swapped == token or not is_well_formed(swapped)
 
 
-def test_malformed_tokens_are_detected():
+def test_malformed_tokens_are_rejected():
     token = generate()
     malformed = ["", PREFIX + "0" * 36, token[:-1], token + "0", f" {token}", f"{token}\n", token.upper()]
     malformed += [token[:20] + character + token[21:] for character in "-\u0665"]

@@ -1,4 +1,4 @@
-"""Text for people: durations, dates, single lines, excerpts."""
+"""Human-readable text: durations, dates, single lines, excerpts."""
 
 import tracemalloc
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def test_a_deadline_is_never_overstated():
         ("a\n\n" + "x" * 30, 10, "a\n\n" + "x" * 7 + " ..."),
     ],
 )
-def test_an_excerpt_ends_at_a_paragraph_line_or_word(text, limit, expected):
+def test_excerpts_end_at_a_paragraph_line_or_word(text, limit, expected):
     assert excerpt(text, limit) == (expected, expected.endswith("..."))
 
 

@@ -1,4 +1,4 @@
-"""Timestamps: RFC 3339 text to nanoseconds (docs/metrics.md#order-and-time)."""
+"""Timestamps: RFC 3339 strings to nanoseconds (docs/metrics.md#order-and-time)."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_timestamps_are_exact_to_the_nanosecond(text, nanoseconds):
         "2026-01-01t00:00:00z", "2026-01-01T00:00:00.000000000Z", "2025-12-31T23:59:60Z", "2026-01-01T00:59:60+01:00",
     ],
 )  # fmt: skip
-def test_equal_times_in_different_spellings(text):
+def test_equal_times_in_different_formats(text):
     assert parse_timestamp_ns(text) == NEW_YEAR_2026
 
 
@@ -46,6 +46,6 @@ def test_equal_times_in_different_spellings(text):
         "9999-12-31T23:59:59Z", "1677-09-21T00:12:43.145224191Z", "2262-04-11T23:47:16.854775808Z",
     ],
 )  # fmt: skip
-def test_invalid_timestamps_raise_a_sentence(text):
+def test_invalid_timestamps_raise_an_error_with_a_message(text):
     with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
         parse_timestamp_ns(text)

@@ -1,4 +1,4 @@
-"""The files of a workspace, for each tool."""
+"""Workspace files for each tool."""
 
 import io
 import json
@@ -70,10 +70,10 @@ def test_without_a_provider_claude_code_uses_the_candidates_model():
     assert settings["hooks"]
 
 
-def test_claude_code_only_waits_for_the_last_hooks():
+def test_claude_code_waits_only_for_the_last_hooks():
     hooks = workspace_files.claude_settings(WORKSPACE)["hooks"]
-    waited = {event for event, (group,) in hooks.items() if not group["hooks"][0].get("async")}
-    assert waited == {"Stop", "StopFailure", "SessionEnd"}
+    synchronous = {event for event, (group,) in hooks.items() if not group["hooks"][0].get("async")}
+    assert synchronous == {"Stop", "StopFailure", "SessionEnd"}
 
 
 def test_codex_settings_are_valid_toml():
@@ -116,7 +116,7 @@ def test_base_urls_are_quoted_for_the_shell():
         ({"repo_url": "https://git.example/o", "repo_commit": "$(touch x)"}, {"repository"}),
     ],
 )  # fmt: skip
-def test_repository_files_have_no_values_that_git_could_misread(values, names):
+def test_values_that_git_could_misinterpret_are_skipped(values, names):
     files = build_files(WORKSPACE, task(**values))
     assert files.keys() & {"repository", "commit", "subdir"} == names
     assert all(len(files[name].splitlines()) == 1 for name in names)

@@ -1,10 +1,10 @@
-"""Apply recorded changes to files."""
+"""Apply recorded changes to files with git."""
 
 import subprocess
 
 
 def apply_changes(folder, events):
-    """Apply exact changes, given as kind and data, with git; return the files by path."""
+    """Apply exact changes, as pairs of (kind, data). Returns file contents by path."""
     for kind, data in events:
         assert "isPartial" not in data
         if kind in ("file_diff", "file_create"):

@@ -36,16 +36,16 @@ def chunk(finish_reason=None, **delta):
     return {"id": "chatcmpl-1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
 
-def started(call_id, name, index=0):
+def call_start(call_id, name, index=0):
     return chunk(tool_calls=[{"index": index, "id": call_id, "function": {"name": name, "arguments": ""}}])
 
 
-def continued(arguments, index=0):
+def call_delta(arguments, index=0):
     return chunk(tool_calls=[{"index": index, "function": {"arguments": arguments}}])
 
 
 def response(*parts):
-    accumulated = chat_completions.Response()
+    response = chat_completions.Response()
     for part in parts:
-        accumulated.add(part)
-    return accumulated
+        response.add(part)
+    return response

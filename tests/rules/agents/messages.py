@@ -13,7 +13,7 @@ SYSTEM = [
 ]
 TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
 TOKENS = {"input": 12, "output": 34, "cacheRead": 5}
-MEASURED = ResponseUsage("req_1", "model-1", TOKENS, 1_500_000, 80, 900)
+USAGE = ResponseUsage("req_1", "model-1", TOKENS, 1_500_000, 80, 900)
 REMINDER = "<system-reminder>\nToday is Tuesday.\n</system-reminder>\n"
 
 
@@ -50,9 +50,9 @@ def request(*messages, headers=HEADERS, **fields):
 
 
 def response(*blocks):
-    accumulated = anthropic_messages.Response()
-    accumulated.add({"type": "message", "id": "msg_1", "model": "model-1"} | assistant(*blocks))
-    return accumulated
+    response = anthropic_messages.Response()
+    response.add({"type": "message", "id": "msg_1", "model": "model-1"} | assistant(*blocks))
+    return response
 
 
 def events(*messages, **fields):
@@ -61,7 +61,7 @@ def events(*messages, **fields):
 
 
 def outcomes(*calls, before=()):
-    """Return the events of calls, each with its result, without the intents."""
+    """Return the events of calls with their results, without the intents."""
     messages = [user("Do it."), *before]
     for number, (name, arguments, content, is_error) in enumerate(calls, 1):
         call_id = f"toolu_{number}"

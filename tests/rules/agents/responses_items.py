@@ -52,19 +52,19 @@ def patch(call_id, *lines):
     return {"type": "custom_tool_call", "name": "apply_patch", "input": text, "call_id": call_id}
 
 
-def patched(call_id, *files):
+def patch_result(call_id, *files):
     output = "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\n"
     return {"type": "custom_tool_call_output", "call_id": call_id, "output": output + "\n".join(files) + "\n"}
 
 
-def ended(call_id, output="", code=0, wall_time="0.0100"):
-    head = f"Chunk ID: 1a2b3c\nWall time: {wall_time} seconds\nProcess exited with code {code}\n"
-    return result(call_id, f"{head}Original token count: 7\nOutput:\n{output}")
+def command_result(call_id, output="", code=0, wall_time="0.0100"):
+    header = f"Chunk ID: 1a2b3c\nWall time: {wall_time} seconds\nProcess exited with code {code}\n"
+    return result(call_id, f"{header}Original token count: 7\nOutput:\n{output}")
 
 
-def running(call_id, session, output=""):
-    head = f"Chunk ID: 1a2b3c\nWall time: 0.3000 seconds\nProcess running with session ID {session}\n"
-    return result(call_id, f"{head}Original token count: 0\nOutput:\n{output}")
+def running_result(call_id, session, output=""):
+    header = f"Chunk ID: 1a2b3c\nWall time: 0.3000 seconds\nProcess running with session ID {session}\n"
+    return result(call_id, f"{header}Original token count: 0\nOutput:\n{output}")
 
 
 def request(*items, headers=HEADERS, **fields):
@@ -81,10 +81,10 @@ def stream(*items):
 
 
 def response(*items):
-    accumulated = openai_responses.Response()
+    response = openai_responses.Response()
     for part in stream(*items):
-        accumulated.add(part)
-    return accumulated
+        response.add(part)
+    return response
 
 
 def outcomes(*items, **fields):

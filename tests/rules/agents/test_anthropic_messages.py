@@ -1,12 +1,12 @@
-"""The Messages API: the recorded events, and their ids in later requests."""
+"""The Messages API: recorded events, and their ids in later requests."""
 
 import pytest
 
 from rules.agents.model_apis import anthropic_messages
 from tests.rules.agents.messages import (
-    MEASURED,
     REMINDER,
     SESSION,
+    USAGE,
     assistant,
     call,
     events,
@@ -47,11 +47,11 @@ def kinds(*messages, **fields):
 
 
 def record(*requests):
-    """Return the new events of successive requests, as the recorder stores them."""
+    """Return the new events of consecutive requests, as the recorder stores them."""
     stored, recorded = set(), []
-    for each in requests:
+    for model_request in requests:
         missing = []
-        for turn in each.turns():
+        for turn in model_request.turns():
             new = [event for event in turn if identities([event])[0] not in stored]
             if not new:
                 break
@@ -64,7 +64,7 @@ def record(*requests):
 @pytest.mark.parametrize(
     "user_id", [f'{{"device_id": "d", "session_id": "{SESSION}"}}', f"user_1_account__session_{SESSION}"]
 )
-def test_the_session_can_be_in_the_metadata(user_id):
+def test_session_id_is_read_from_the_metadata(user_id):
     headers = {"user-agent": "claude-cli/2.0.1 (external, cli)"}
     agent = request(user("a"), headers=headers, metadata={"user_id": user_id}).agent
     assert agent == ("claude-code", "2.0.1", SESSION, None)
@@ -96,7 +96,7 @@ INPUTS = [
 
 
 @pytest.mark.parametrize(("texts", "expected"), INPUTS)
-def test_user_input_is_separated_from_added_texts(texts, expected):
+def test_user_input_is_separated_from_injected_text(texts, expected):
     recorded = events(user("start"), assistant(LS), user(*texts))[2:]
     names = {"prompt": "text", "command": "command", "tool_intent": "inputPreview", "interrupt": "variant"}
     assert [(event.kind, event.data[names[event.kind]]) for event in recorded] == expected
@@ -108,7 +108,7 @@ def test_a_user_command_includes_its_output():
     assert command.data == {"command": "false", "human": True, "stdout": "", "stderr": "no\n", "exitCode": 4}
 
 
-def test_a_prompt_can_be_queued_while_the_agent_works():
+def test_queued_prompts_are_recorded():
     sent = (
         "The user sent a new message while you were working:\nUse tabs.\n\n"
         "IMPORTANT: After completing your current task, you MUST address the user's message above."
@@ -164,7 +164,7 @@ def test_event_ids_survive_resuming_a_conversation():
 def test_a_response_is_the_same_event_in_a_later_request(answer):
     conversation = user("one"), assistant("first"), user("two")
     later = request(*conversation, assistant(*answer), user("three"))
-    live = set(identities(response(*answer).events(request(*conversation), MEASURED)))
+    live = set(identities(response(*answer).events(request(*conversation), USAGE)))
     restored = {identity for identity in identities(next(later.turns())) if identity[0] != "prompt"}
     # The history of a response without text has no usage.
     assert {kind for kind, _, _ in live - restored} == (set() if "text" in answer else {"ai_response"})
@@ -176,14 +176,14 @@ def test_an_interrupted_answer_is_recorded_once():
     broken = anthropic_messages.Response()
     for part in [*stream("half an answer that")][:-3]:
         broken.add(part)
-    (partial,) = broken.events(request(prompt), MEASURED)
+    (partial,) = broken.events(request(prompt), USAGE)
     assert partial.data["lastAssistantMessage"] == "half an answer that"
     later = events(prompt, assistant("half an ans"), user(INTERRUPTED, "two"))
     assert [event.kind for event in later] == ["prompt", "interrupt", "prompt"]
     assert later[-1].data["followsInterrupt"] is True
 
 
-def test_an_interrupt_after_a_new_prompt_keeps_the_earlier_answer():
+def test_interrupting_a_new_prompt_keeps_the_previous_answer():
     conversation = [user("one"), assistant("answer"), user("two\n", INTERRUPTED, "three")]
     assert kinds(*conversation) == ["prompt", "ai_response", "prompt", "interrupt", "prompt"]
 
@@ -214,25 +214,25 @@ SIDE_CALLS = {
 def test_side_calls_record_only_usage(texts, fields):
     side = request(user(*texts), **fields)
     assert list(side.turns()) == []
-    (usage,) = response("A title", LS).events(side, MEASURED)
+    (usage,) = response("A title", LS).events(side, USAGE)
     assert (usage.kind, usage.data["inputTokens"], usage.data["outputTokens"]) == ("subagent_usage", 12, 34)
     assert "lastAssistantMessage" not in usage.data
 
 
-def test_a_longer_side_call_has_previews():
+def test_long_side_calls_include_previews():
     """A candidate could make a conversation look like a title request."""
     texts, fields = SIDE_CALLS["title"]
-    (usage,) = response("A title " * 200).events(request(user(*texts), **fields), MEASURED)
+    (usage,) = response("A title " * 200).events(request(user(*texts), **fields), USAGE)
     assert usage.data["requestPreview"] == texts[0]
     assert usage.data["responsePreview"] == ("A title " * 200)[:500]
-    short = MEASURED._replace(counts={"output": 16})
+    short = USAGE._replace(counts={"output": 16})
     (usage,) = response("A title").events(request(user(*texts), **fields), short)
     assert usage.data.keys().isdisjoint({"requestPreview", "responsePreview"})
 
 
 def test_a_conversation_without_tools_is_not_a_side_call():
     assert prompts(user("Explain."), tools=[]) == ["Explain."]
-    answer = response("Because.").events(request(user("Why?"), tools=[], headers={}), MEASURED)
+    answer = response("Because.").events(request(user("Why?"), tools=[], headers={}), USAGE)
     assert [event.kind for event in answer] == ["ai_response"]
 
 
@@ -271,7 +271,7 @@ def test_paths_are_relative_to_the_initial_working_directory():
     assert recorded[-1].data["path"] == "a.py"
 
 
-def test_the_working_directory_can_follow_a_compaction():
+def test_working_directory_after_a_compaction_is_recognized():
     directory = {
         "role": "system",
         "content": "# Environment\n - Primary working directory: /home/x\n - Git: yes",
@@ -305,16 +305,16 @@ def stream(answer, *calls):
 
 def test_a_stream_is_complete_after_its_last_event():
     streamed = anthropic_messages.Response()
-    *parts, last = stream("I look.", LS)
+    *parts, last = stream("Let me look.", LS)
     for part in parts:
         streamed.add(part)
         streamed.add({"type": "ping"})
         assert not streamed.is_complete
     streamed.add(last)
     assert streamed.is_complete
-    answer, intent = streamed.events(request(user("a")), MEASURED)
-    assert answer.data["lastAssistantMessage"] == "I look."
-    document = response("I look.", LS).events(request(user("a")), MEASURED)
+    answer, intent = streamed.events(request(user("a")), USAGE)
+    assert answer.data["lastAssistantMessage"] == "Let me look."
+    document = response("Let me look.", LS).events(request(user("a")), USAGE)
     assert identities([answer, intent]) == identities(document)
     assert intent.data["inputPreview"] == '{"command": "ls"}'
 
@@ -322,5 +322,5 @@ def test_a_stream_is_complete_after_its_last_event():
 def test_an_error_is_not_recorded():
     streamed = anthropic_messages.Response()
     streamed.add({"type": "error", "error": {"type": "overloaded_error"}})
-    assert streamed.events(request(user("a")), MEASURED._replace(counts={})) == []
+    assert streamed.events(request(user("a")), USAGE._replace(counts={})) == []
     assert not streamed.is_complete

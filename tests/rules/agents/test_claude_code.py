@@ -1,4 +1,4 @@
-"""Claude Code's tool calls as events."""
+"""Claude Code's tool calls, read as events."""
 
 import pytest
 
@@ -10,8 +10,8 @@ CREATED = "File created successfully at: /shop/a.py"
 REJECTED = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. ...). STOP."
 
 
-def numbered(content):
-    """Format a file like Read, which numbers the empty line after a trailing newline."""
+def number_lines(content):
+    """Format a file as Read does: it also numbers the empty line after a trailing newline."""
     return "\n".join(f"{number}\t{line}" for number, line in enumerate(content.split("\n"), 1))
 
 
@@ -48,7 +48,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("content", "is_error", "data"), COMMANDS)
-def test_a_command_has_its_output_and_exit_code(content, is_error, data):
+def test_commands_include_output_and_exit_code(content, is_error, data):
     assert one_event("Bash", {"command": "make"}, content, is_error) == (
         "command",
         {"command": "make", **data},
@@ -190,16 +190,16 @@ def read(content, **arguments):
 
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
-# The file's content before, the calls, and its content after.
+# The file's content before the calls, the calls, and its content after them.
 CHANGES = {
     "an edit": (
         TEXT,
-        [read(numbered(TEXT)), edit("line 7\n", "seven\n7\n")],
+        [read(number_lines(TEXT)), edit("line 7\n", "seven\n7\n")],
         TEXT.replace("line 7\n", "seven\n7\n"),
     ),
     "edits on edits": (
         TEXT,
-        [read(numbered(TEXT)), edit("line 7\n", "a\nb\n"), edit("line 20", "c"), edit("a\nb", "d")],
+        [read(number_lines(TEXT)), edit("line 7\n", "a\nb\n"), edit("line 20", "c"), edit("a\nb", "d")],
         TEXT.replace("line 7\n", "d\n").replace("line 20", "c"),
     ),
     "each occurrence": (
@@ -243,7 +243,7 @@ CHANGES = {
     "lines after the whole file": (
         TEXT,
         [
-            read(numbered(TEXT)),
+            read(number_lines(TEXT)),
             edit("line 2\n", ""),
             read("10\tline 11\n11\tline 12", offset=10, limit=2),
             edit("line 25", "x"),
@@ -259,14 +259,14 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("before", "calls", "after"), CHANGES.values(), ids=CHANGES)
-def test_applied_changes_yield_the_final_file(before, calls, after, tmp_path):
+def test_applying_changes_yields_the_final_file(before, calls, after, tmp_path):
     if before is not None:
         (tmp_path / "a.py").write_bytes(before.encode())
     changes = [(event.kind, event.data) for event in outcomes(*calls)]
     assert apply_changes(tmp_path, changes) == {"a.py": after}
 
 
-def test_a_write_creates_a_new_file_and_changes_a_known_file():
+def test_write_creates_new_files_and_changes_known_files():
     created, changed = outcomes(write("a\n", CREATED), write("b\n"))
     assert (created.kind, created.data["content"], created.data["linesAdded"]) == ("file_create", "a\n", 1)
     assert (changed.kind, changed.data["linesAdded"], changed.data["linesRemoved"]) == ("file_diff", 1, 1)
@@ -298,12 +298,12 @@ def test_overwriting_an_unknown_file_is_a_partial_change():
     assert (change.data["linesAdded"], change.data["linesRemoved"]) == (2, 0)
 
 
-def test_only_the_quoted_lines_of_a_file_changed_by_the_user_are_known():
+def test_only_quoted_lines_are_known_after_the_user_changes_a_file():
     note = "Note: /shop/a.py was modified, either by the user or by a linter. Changes (shown with line numbers):\n"
     messages = [
         user("Do it."),
         assistant(call("t1", "Read", file_path="/shop/a.py")),
-        user(result("t1", numbered(TEXT))),
+        user(result("t1", number_lines(TEXT))),
         {"role": "system", "content": f"{note}5\tfive\n6\tsix\n7\tseven"},
     ]
     for call_id, old in (("t2", "six"), ("t3", "line 2\n")):

@@ -1,4 +1,4 @@
-"""Code mode scripts: the calls that certainly ran."""
+"""Code mode scripts: calls that are certain to have run."""
 
 import time
 
@@ -38,7 +38,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize(("script", "expected"), SCRIPTS.values(), ids=SCRIPTS)
-def test_only_calls_that_certainly_ran_are_returned(script, expected):
+def test_only_calls_that_are_certain_to_have_run_are_returned(script, expected):
     assert [(call.name, call.argument) for call in calls(script)] == expected
 
 

@@ -5,14 +5,14 @@ import pytest
 from tests.rules.agents.changed_files import apply_changes
 from tests.rules.agents.responses_items import (
     call,
+    command_result,
     context,
-    ended,
     outcomes,
     patch,
-    patched,
+    patch_result,
     request,
     result,
-    running,
+    running_result,
     user,
 )
 
@@ -26,11 +26,14 @@ def recorded(*items):
 
 
 COMMANDS = {
-    "passed": (ended("c", "a.py\n"), {"stdout": "a.py\n", "exitCode": 0, "durationMs": 10}),
-    "failed": (ended("c", "no\n", 3, "1.2500"), {"stdout": "no\n", "exitCode": 3, "durationMs": 1250}),
-    "killed": (ended("c", "", -1), {"stdout": "", "exitCode": -1, "durationMs": 10}),
+    "passed": (command_result("c", "a.py\n"), {"stdout": "a.py\n", "exitCode": 0, "durationMs": 10}),
+    "failed": (
+        command_result("c", "no\n", 3, "1.2500"),
+        {"stdout": "no\n", "exitCode": 3, "durationMs": 1250},
+    ),
+    "killed": (command_result("c", "", -1), {"stdout": "", "exitCode": -1, "durationMs": 10}),
     "prints a different exit code": (
-        ended("c", "Process exited with code 9\nOutput:\n", 1),
+        command_result("c", "Process exited with code 9\nOutput:\n", 1),
         {"stdout": "Process exited with code 9\nOutput:\n", "exitCode": 1, "durationMs": 10},
     ),
     "older format": (
@@ -42,26 +45,26 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(("output", "data"), COMMANDS.values(), ids=COMMANDS)
-def test_a_command_has_its_output_and_exit_code(output, data):
+def test_commands_include_output_and_exit_code(output, data):
     assert recorded(call("c", "exec_command", cmd="ls"), output) == [("command", {"command": "ls"} | data)]
 
 
 @pytest.mark.parametrize("words", [["bash", "-lc", "ls -l"], ["ls", "-l"]])
 def test_a_command_can_be_an_argument_vector(words):
-    [(_, data)] = recorded(call("c", "shell", command=words), ended("c"))
+    [(_, data)] = recorded(call("c", "shell", command=words), command_result("c"))
     assert data["command"] == "ls -l"
 
 
 def test_a_long_command_is_one_event_when_it_ends():
     items = [
         call("c1", "exec_command", cmd="make test"),
-        running("c1", 4711, "one\n"),
+        running_result("c1", 4711, "one\n"),
         call("other", "exec_command", cmd="make run"),
-        running("other", 4712, "other\n"),
+        running_result("other", 4712, "other\n"),
         call("c2", "write_stdin", session_id=4711, chars=""),
-        running("c2", 4711, "two\n"),
+        running_result("c2", 4711, "two\n"),
         call("c3", "write_stdin", session_id=4711, chars="y\n"),
-        ended("c3", "failed\n", 2),
+        command_result("c3", "failed\n", 2),
     ]
     started, _, finished = outcomes(user("Fix it."), *items)[1:]
     assert (started[0], started[1]["toolUseId"], started[1]["toolName"]) == ("tool_use", "c1", "exec_command")
@@ -75,7 +78,7 @@ ABORTED = user("<turn_aborted>\nThe user interrupted the previous turn on purpos
 
 
 @pytest.mark.parametrize("output", ["Wall time: 4.6 seconds\naborted by user", "aborted by user after 4.6s"])
-def test_an_interrupted_command_has_an_interrupt(output):
+def test_interrupted_command_is_followed_by_an_interrupt(output):
     items = [call("c", "exec_command", cmd="sleep 30"), result("c", output), ABORTED, user("Go on.")]
     command, interrupt, prompt = recorded(*items)
     assert command == ("command", {"command": "sleep 30"})
@@ -84,7 +87,7 @@ def test_an_interrupted_command_has_an_interrupt(output):
     assert prompt == ("prompt", {"text": "Go on.", "followsInterrupt": True})
 
 
-def test_an_interrupted_answer_has_an_interrupt():
+def test_interrupted_answer_is_an_interrupt():
     interrupt, prompt = recorded(ABORTED, user("Go on."))
     assert interrupt == ("interrupt", {"variant": "generation", "subtype": "generation"})
     assert prompt[1]["followsInterrupt"] is True
@@ -100,7 +103,7 @@ def test_a_rejected_call_is_an_interrupt(output):
 BASE = "def add(a, b):\n    return a - b\n\n\ndef sub(a, b):\n    return a + b\n"
 
 
-def test_applied_changes_yield_the_final_files(tmp_path):
+def test_applying_changes_yields_the_final_files(tmp_path):
     files = {
         "calc.py": BASE,
         "old.py": "x\n",
@@ -112,15 +115,15 @@ def test_applied_changes_yield_the_final_files(tmp_path):
     printed = "".join(f"{n}\n" for n in range(39, 60))
     items = [
         call("c1", "exec_command", cmd="cat calc.py", workdir="/shop"),
-        ended("c1", BASE),
+        command_result("c1", BASE),
         call("c2", "exec_command", cmd="cat ./here.txt"),
-        ended("c2", "one\ntwo"),
+        command_result("c2", "one\ntwo"),
         call("c3", "exec_command", cmd="sed -n '40,60p' part.py"),
-        ended("c3", printed),
+        command_result("c3", printed),
         patch(
             "c4", "*** Update File: calc.py", "@@ def add(a, b):", "-    return a - b", "+    return a + b"
         ),
-        patched("c4", "M calc.py"),
+        patch_result("c4", "M calc.py"),
         patch(
             "c5",
             "*** Add File: pkg/new.py",
@@ -135,11 +138,11 @@ def test_applied_changes_yield_the_final_files(tmp_path):
             "-51",
             "+fifty-one",
         ),
-        patched("c5", "A pkg/new.py", "M calc.py", "M part.py"),
+        patch_result("c5", "A pkg/new.py", "M calc.py", "M part.py"),
         patch("c6", "*** Update File: here.txt", "*** Move to: there/it.txt", "@@", "-two", "+TWO"),
-        patched("c6", "M there/it.txt"),
+        patch_result("c6", "M there/it.txt"),
         patch("c7", "*** Delete File: old.py"),
-        patched("c7", "D old.py"),
+        patch_result("c7", "D old.py"),
     ]
     assert apply_changes(tmp_path, recorded(*items)) == {
         "calc.py": "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n",
@@ -149,9 +152,9 @@ def test_applied_changes_yield_the_final_files(tmp_path):
     }
 
 
-def test_a_change_of_an_unknown_file_has_a_hunk_for_each_chunk():
+def test_change_to_an_unknown_file_has_one_hunk_per_chunk():
     lines = ["*** Update File: calc.py", "@@", " a", "-b", "+c", "@@ def f():", "+    # no", "-    return a"]
-    [event] = recorded(patch("c", *lines), patched("c", "M calc.py"))
+    [event] = recorded(patch("c", *lines), patch_result("c", "M calc.py"))
     hunks = "@@ -1,2 +1,2 @@\n a\n-b\n+c\n@@ -3 +3 @@\n-    return a\n+    # no\n"
     diff = f"--- a/calc.py\n+++ b/calc.py\n{hunks}"
     data = {"path": "calc.py", "diff": diff, "linesAdded": 2, "linesRemoved": 2, "isPartial": True}
@@ -168,7 +171,7 @@ def test_a_failed_patch_is_a_tool_use():
 
 def test_a_patch_in_a_shell_command_changes_files():
     command = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: new.py\n+x\n*** End Patch\nEOF"
-    output = "Wall time: 0.0000 seconds\nOutput:\n" + patched("c", "A new.py")["output"]
+    output = "Wall time: 0.0000 seconds\nOutput:\n" + patch_result("c", "A new.py")["output"]
     [(kind, data)] = recorded(
         call("c", "exec_command", cmd=command, workdir="/shop/pkg"), result("c", output)
     )
@@ -208,7 +211,7 @@ def test_each_tool_has_an_event_kind(item, event):
     assert recorded(item, result("c", "fine")) == [event]
 
 
-def test_a_dispatch_names_the_subagent():
+def test_dispatch_includes_the_subagent_id():
     [(kind, data)] = recorded(call("c", "spawn_agent", message="Count."), result("c", '{"agent_id": "s2"}'))
     assert (kind, data["agentId"]) == ("task_dispatch", "s2")
 
@@ -220,12 +223,12 @@ def test_a_dispatch_names_the_subagent():
         (patch("c", "*** Add File: a", "+b"), "unsupported custom tool call: apply_patch"),
     ],
 )
-def test_an_unsupported_tool_has_failed(item, output):
+def test_unsupported_tool_is_a_failed_tool_use(item, output):
     [(kind, data)] = recorded(item, result("c", output))
     assert (kind, data["ok"], data["error"]) == ("tool_use", False, output)
 
 
-ADDED = [
+INJECTED = [
     "# AGENTS.md instructions for /shop\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
     "<environment_context>\n  <cwd>/shop</cwd>\n</environment_context>",
     "<user_instructions>\nBe brief.\n</user_instructions>",
@@ -235,8 +238,8 @@ ADDED = [
 ]
 
 
-@pytest.mark.parametrize("text", ADDED)
-def test_added_texts_are_not_prompts(text):
+@pytest.mark.parametrize("text", INJECTED)
+def test_injected_text_is_not_a_prompt(text):
     assert recorded(user(text)) == []
 
 
@@ -252,7 +255,7 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize(("text", "prompt"), PROMPTS.values(), ids=PROMPTS)
-def test_user_texts_are_prompts(text, prompt):
+def test_user_text_is_a_prompt(text, prompt):
     assert recorded(user(text)) == [("prompt", {"text": prompt})]
 
 
@@ -271,7 +274,7 @@ def test_a_user_command_includes_its_output():
     assert recorded(user(text)) == [("command", data)]
 
 
-def test_the_first_item_can_offer_tools():
+def test_first_item_can_define_tools():
     offer = {"type": "additional_tools", "role": "developer", "tools": [{"type": "custom", "name": "exec"}]}
     assert request(tools=[], input=[offer, context(), user("Fix it.")]).has_tools
     assert not request(user("Fix it."), tools=[{"type": "web_search"}]).has_tools

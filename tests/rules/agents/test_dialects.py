@@ -1,4 +1,4 @@
-"""All dialects: each prompt, answer, call and outcome is one event, however often it is sent."""
+"""All dialects: a prompt, answer, call or outcome is recorded once, however often it is sent."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -8,16 +8,16 @@ import pytest
 
 from rules.agents.model_apis import anthropic_messages, chat_completions, openai_responses
 from tests.rules.agents import completions, messages, responses_items
-from tests.rules.agents.messages import MEASURED, identities
+from tests.rules.agents.messages import USAGE, identities
 
 
 class Dialect(NamedTuple):
     """Builds conversations in a dialect.
 
     subagent -- a subagent's headers
-    tool -- a tool that runs a command, and its argument's name
-    call -- an answer with a call
-    response, document -- a complete response; the data of an unstreamed response
+    tool -- a tool that runs a command, and the name of its argument
+    call -- builds an answer with a call
+    response, document -- a complete response, and the data of a response that is not streamed
     partial_stream -- the start of a stream
     title -- fields of a request for a title
     """
@@ -66,7 +66,7 @@ MESSAGES = Dialect(
     partial_stream=[
         {"type": "message_start", "message": {"id": "msg_1", "model": "model-1"}},
         {"type": "content_block_start", "index": 0, "content_block": messages.text("")},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "I lo"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Let me lo"}},
     ],
     document=lambda text: {"type": "message", "id": "msg_1", "content": [messages.text(text)]},
     title={
@@ -84,12 +84,12 @@ RESPONSES = Dialect(
     assistant=responses_items.assistant,
     call=lambda text, *args, **data: [responses_items.assistant(text), responses_items.call(*args, **data)],
     result=responses_items.result,
-    command_result=responses_items.ended,
+    command_result=responses_items.command_result,
     request=responses_items.request,
     response=lambda text: responses_items.response(responses_items.assistant(text)),
     partial_stream=[
         {"type": "response.created", "response": {"id": "resp_1"}},
-        {"type": "response.output_text.delta", "output_index": 0, "delta": "I lo"},
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "Let me lo"},
     ],
     document=lambda text: {"object": "response", "output": [responses_items.assistant(text)]},
     title={"headers": {}, "input": "Hi", "tools": [], "max_output_tokens": 16},
@@ -107,7 +107,7 @@ COMPLETIONS = Dialect(
     command_result=completions.result,
     request=completions.request,
     response=lambda text: completions.response(completions.chunk(content=text), chat_completions.DONE),
-    partial_stream=[completions.chunk(content="I lo")],
+    partial_stream=[completions.chunk(content="Let me lo")],
     document=lambda text: {"choices": [{"index": 0, "message": completions.assistant(text)}]},
     title={"messages": [completions.user("Generate a title for this conversation:\n")], "tools": []},
 )
@@ -129,11 +129,11 @@ def request_identities(request):
 def conversation(dialect):
     """Return a prompt, an answer with a command, and the command's outcome."""
     tool, argument = dialect.tool
-    run = dialect.call("I look.", "call_1", tool, **{argument: "ls"})
+    run = dialect.call("Let me look.", "call_1", tool, **{argument: "ls"})
     return [dialect.user("Fix it."), *run, dialect.command_result("call_1", "a.py\n")]
 
 
-def test_the_agent_and_its_session_are_read_from_the_headers(dialect):
+def test_agent_and_session_are_read_from_the_headers(dialect):
     assert dialect.request(dialect.user("Hi")).agent == (*dialect.agent, None)
     assert dialect.request(dialect.user("Hi"), headers=dialect.subagent).agent == (*dialect.agent, "child")
     assert dialect.request(dialect.user("Hi"), headers={}).agent[:2] == (None, None)
@@ -146,41 +146,41 @@ def test_a_turn_contains_the_response_its_calls_and_the_next_prompt(dialect):
     answer, intent, command, prompt = (event.data for event in latest)
     tool, argument = dialect.tool
     preview = f'{{"{argument}": "ls"}}'
-    assert answer == {"lastAssistantMessage": "I look."}
+    assert answer == {"lastAssistantMessage": "Let me look."}
     assert intent == {"toolName": tool, "inputPreview": preview, "toolUseId": "call_1"}
     assert (command["command"], command["stdout"].strip(), command["toolUseId"]) == ("ls", "a.py", "call_1")
     assert prompt == {"text": "Go on."}
 
 
-def test_a_response_has_its_text_and_usage(dialect):
-    live = dialect.response("I look.")
-    (answer,) = live.events(dialect.request(dialect.user("Fix it.")), MEASURED)
+def test_response_includes_text_and_usage(dialect):
+    live = dialect.response("Let me look.")
+    (answer,) = live.events(dialect.request(dialect.user("Fix it.")), USAGE)
     assert live.is_complete
     assert (answer.kind, answer.data) == (
         "ai_response",
         {
-            "lastAssistantMessage": "I look.", "model": "model-1", "requestId": "req_1", "usageScope": "request",
+            "lastAssistantMessage": "Let me look.", "model": "model-1", "requestId": "req_1", "usageScope": "request",
             "inputTokens": 12, "outputTokens": 34, "cacheReadTokens": 5, "totalCost": 0.0015, "firstTokenMs": 80,
             "turnDurationMs": 900,
         },
     )  # fmt: skip
 
 
-def test_an_unstreamed_response_has_its_text(dialect):
+def test_response_without_streaming_includes_text(dialect):
     document = accumulate(dialect.module, dialect.document("Done."))
-    (answer,) = document.events(dialect.request(dialect.user("Fix it.")), MEASURED)
+    (answer,) = document.events(dialect.request(dialect.user("Fix it.")), USAGE)
     assert (document.is_complete, answer.data["lastAssistantMessage"]) == (True, "Done.")
 
 
-def test_a_broken_stream_records_its_received_text(dialect):
+def test_broken_stream_records_the_received_text(dialect):
     response = accumulate(dialect.module, *dialect.partial_stream)
-    (answer,) = response.events(dialect.request(dialect.user("Fix it.")), MEASURED)
-    assert (response.is_complete, answer.data["lastAssistantMessage"]) == (False, "I lo")
+    (answer,) = response.events(dialect.request(dialect.user("Fix it.")), USAGE)
+    assert (response.is_complete, answer.data["lastAssistantMessage"]) == (False, "Let me lo")
 
 
 def test_a_response_is_the_same_event_in_the_next_request(dialect):
     earlier = [dialect.user("One."), dialect.assistant("First."), dialect.user("Two.")]
-    (live,) = dialect.response("Done.").events(dialect.request(*earlier), MEASURED)
+    (live,) = dialect.response("Done.").events(dialect.request(*earlier), USAGE)
     later = dialect.request(*earlier, dialect.assistant("Done."), dialect.user("Three."))
     assert (live.kind, live.identity, live.index) == request_identities(later)[0]
 
@@ -206,7 +206,7 @@ def test_a_subagents_prompts_and_answers_are_not_recorded(dialect):
     events = [event for turn in task.turns() for event in turn]
     assert kinds(events) == ["tool_intent", "command"]
     assert {event.agent_id for event in events} == {"child"}
-    (usage,) = dialect.response("Two lines.").events(task, MEASURED)
+    (usage,) = dialect.response("Two lines.").events(task, USAGE)
     assert (usage.kind, usage.agent_id) == ("subagent_usage", "child")
     assert "lastAssistantMessage" not in usage.data
 
@@ -214,13 +214,13 @@ def test_a_subagents_prompts_and_answers_are_not_recorded(dialect):
 def test_a_title_request_records_only_usage(dialect):
     title = dialect.request(dialect.user("Fix it."), **dialect.title)
     assert list(title.turns()) == []
-    (usage,) = dialect.response("A title").events(title, MEASURED)
+    (usage,) = dialect.response("A title").events(title, USAGE)
     assert (usage.kind, usage.data["outputTokens"]) == ("subagent_usage", 34)
     assert "lastAssistantMessage" not in usage.data
 
 
-def test_an_unknown_agent_has_generic_events(dialect):
-    call = dialect.call("I look.", "call_1", "peek", at=1)
+def test_unknown_agents_produce_generic_events(dialect):
+    call = dialect.call("Let me look.", "call_1", "peek", at=1)
     messages = [dialect.user("Fix it."), *call, dialect.result("call_1", "fine")]
     unknown = dialect.request(*messages, headers={"user-agent": "some-tool/1.0"})
     latest, first = unknown.turns()
@@ -272,4 +272,4 @@ def test_arbitrary_values_do_not_raise(dialect, value):
         for headers in ({}, dialect.headers):
             request = dialect.module.read_request(headers, body)
             assert all(isinstance(event.data, dict) for event in chain(*request.turns()))
-    assert accumulate(dialect.module, *parts).events(request, MEASURED) is not None
+    assert accumulate(dialect.module, *parts).events(request, USAGE) is not None

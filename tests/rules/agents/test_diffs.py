@@ -1,4 +1,4 @@
-"""Unified diffs, applied with git."""
+"""Unified diffs, checked by applying them with git."""
 
 import subprocess
 import time
@@ -42,13 +42,13 @@ def git_apply(folder, diff):
 
 @pytest.mark.parametrize("split_lines", [diffs.MAX_SPLIT_LINES, -1], ids=["lines", "texts"])
 @pytest.mark.parametrize(("before", "after"), CHANGES.values(), ids=CHANGES)
-def test_an_applied_diff_yields_the_new_text(before, after, split_lines, tmp_path, monkeypatch):
+def test_applying_a_diff_yields_the_new_text(before, after, split_lines, tmp_path, monkeypatch):
     monkeypatch.setattr(diffs, "MAX_SPLIT_LINES", split_lines)
     file = tmp_path / "file.txt"
     file.write_bytes(before.encode())
     change = unified_diff("file.txt", before, after)
     result = git_apply(tmp_path, change.diff)
-    # Git deletes a file that a plain diff empties.
+    # Git deletes a file that becomes empty after applying a plain diff.
     assert (result.returncode, file.read_bytes() if file.exists() else b"") == (0, after.encode())
 
 
@@ -73,7 +73,7 @@ def test_a_partial_text_keeps_its_line_numbers():
     assert (change.lines_added, change.lines_removed) == (2, 1)
 
 
-def test_equal_texts_have_no_hunks():
+def test_identical_texts_have_no_hunks():
     assert unified_diff("a", "x\n", "x\n") == ("--- a/a\n+++ b/a\n", 0, 0)
 
 
@@ -85,17 +85,17 @@ def test_a_newline_in_a_path_is_replaced():
 
 def test_repeated_lines_are_compared_quickly():
     before = "".join(f"{'ab'[number % 3 % 2]}\n" for number in range(20_000))
-    started = time.process_time()
+    start = time.process_time()
     change = unified_diff("a", before, before.replace("a\nb\n", "b\na\n"))
-    assert time.process_time() - started < 1
+    assert time.process_time() - start < 1
     assert change.lines_added == change.lines_removed > 0
 
 
 def test_a_few_lines_repeated_often_are_compared_quickly():
     old, new = "a\nx\n" * 600, "a\ny\n" * 100
-    started = time.process_time()
+    start = time.process_time()
     change = unified_diff("f", old, new)
-    assert time.process_time() - started < 0.2
+    assert time.process_time() - start < 0.2
     assert change.lines_removed - change.lines_added == 1000
 
 

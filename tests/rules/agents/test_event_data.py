@@ -1,4 +1,4 @@
-"""Shortened texts."""
+"""Previews of event data."""
 
 import pytest
 

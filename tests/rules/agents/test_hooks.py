@@ -1,4 +1,4 @@
-"""Hooks of Claude Code and Codex as events."""
+"""Claude Code and Codex hooks, read as events."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ def read(name, tool="claude-code", now=NOW, **fields):
     return result[1] if result else []
 
 
-def only(events):
+def single(events):
     (event,) = events
     return event.kind, event.data
 
@@ -24,11 +24,11 @@ def only(events):
 CALL = {"tool_use_id": "toolu_1", "duration_ms": 7}
 
 
-def succeeded(name, arguments, response, **fields):
+def success(name, arguments, response, **fields):
     return read("PostToolUse", tool_name=name, tool_input=arguments, tool_response=response, **CALL, **fields)
 
 
-def failed(name, arguments, error, **fields):
+def failure(name, arguments, error, **fields):
     return read("PostToolUseFailure", tool_name=name, tool_input=arguments, error=error, **CALL, **fields)
 
 
@@ -74,7 +74,7 @@ def failed(name, arguments, error, **fields):
     ],
 )
 def test_a_hook_is_an_event(name, fields, kind, data):
-    assert only(read(name, **fields)) == (kind, data)
+    assert single(read(name, **fields)) == (kind, data)
 
 
 @pytest.mark.parametrize("name", ["PostToolBatch", "MessageDisplay", "TaskCreated", "PostCompact", "New", ""])
@@ -93,9 +93,9 @@ def test_other_hooks_are_ignored(name):
         (None, {}),
     ],
 )
-def test_a_successful_command_has_its_exit_code_if_known(response, data):
+def test_successful_commands_include_the_exit_code_if_known(response, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
-    assert only(succeeded("Bash", {"command": "make test"}, response)) == ("command", expected)
+    assert single(success("Bash", {"command": "make test"}, response)) == ("command", expected)
 
 
 @pytest.mark.parametrize(
@@ -108,15 +108,15 @@ def test_a_successful_command_has_its_exit_code_if_known(response, data):
         ("It printed\nExit code 3\n", {}, {"error": "It printed\nExit code 3\n"}),
     ],
 )
-def test_a_failed_command_has_the_exit_code_in_its_error(error, fields, data):
+def test_exit_code_of_a_failed_command_is_read_from_the_error(error, fields, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
-    assert only(failed("Bash", {"command": "make test"}, error, **fields)) == ("command", expected)
+    assert single(failure("Bash", {"command": "make test"}, error, **fields)) == ("command", expected)
 
 
 BEFORE = "def total(prices):\n\treturn 0\n\n\ndef count(prices):\n\treturn len(prices)\n"
 AFTER = BEFORE.replace("return 0", "return sum(prices)")
 EDIT = {"file_path": f"{FOLDER}/cart.py", "old_string": "return 0", "new_string": "return sum(prices)"}
-# Claude Code's hunks have spaces instead of tabs and do not apply to the file.
+# Claude Code's hunks contain spaces instead of tabs, so they do not apply to the file.
 PATCH = [
     {
         **{"oldStart": 1, "oldLines": 3, "newStart": 1, "newLines": 3},
@@ -129,9 +129,9 @@ DIFF = (
 )
 
 
-def test_an_edit_has_the_exact_diff():
+def test_edits_include_the_exact_diff():
     response = {"filePath": EDIT["file_path"], "originalFile": BEFORE, "structuredPatch": PATCH}
-    kind, data = only(succeeded("Edit", EDIT, response))
+    kind, data = single(success("Edit", EDIT, response))
     assert kind == "file_diff"
     assert data["diff"] == DIFF
     assert (data["path"], data["linesAdded"], data["linesRemoved"]) == ("cart.py", 1, 1)
@@ -142,30 +142,30 @@ def test_an_edit_has_the_exact_diff():
 def test_an_edit_uses_the_files_quotes():
     arguments = EDIT | {"old_string": "it\u2019s", "new_string": "it\u2019s not"}
     response = {"originalFile": "it's\n", "oldString": "it's", "newString": "it's not"}
-    _, data = only(succeeded("Edit", arguments, response))
+    _, data = single(success("Edit", arguments, response))
     assert data["diff"] == "--- a/cart.py\n+++ b/cart.py\n@@ -1 +1 @@\n-it's\n+it's not\n"
 
 
 def test_an_edit_without_its_base_is_partial():
-    _, data = only(succeeded("Edit", EDIT, {}))
+    _, data = single(success("Edit", EDIT, {}))
     assert data["isPartial"] is True
     assert (data["oldString"], data["newString"]) == ("return 0", "return sum(prices)")
 
 
 def test_a_write_creates_or_replaces_a_file():
     arguments = {"file_path": f"{FOLDER}/src/new.py", "content": "a = 1\nb = 2"}
-    kind, data = only(succeeded("Write", arguments, {"type": "create", "originalFile": None}))
+    kind, data = single(success("Write", arguments, {"type": "create", "originalFile": None}))
     new = "--- /dev/null\n+++ b/src/new.py\n@@ -0,0 +1,2 @@\n+a = 1\n+b = 2\n\\ No newline at end of file\n"
     assert (kind, data["path"], data["content"]) == ("file_create", "src/new.py", "a = 1\nb = 2")
     assert (data["diff"], data["linesAdded"]) == (new, 2)
-    kind, data = only(succeeded("Write", arguments, {"type": "update", "originalFile": "a = 1\n"}))
+    kind, data = single(success("Write", arguments, {"type": "update", "originalFile": "a = 1\n"}))
     assert (kind, data["linesAdded"], data["linesRemoved"]) == ("file_diff", 1, 0)
     assert data["diff"].endswith("@@ -1 +1,2 @@\n a = 1\n+b = 2\n\\ No newline at end of file\n")
 
 
 def test_writing_to_an_empty_file_is_an_exact_change():
     arguments = {"file_path": f"{FOLDER}/a.py", "content": "a = 1\n"}
-    kind, data = only(succeeded("Write", arguments, {"type": "update", "originalFile": ""}))
+    kind, data = single(success("Write", arguments, {"type": "update", "originalFile": ""}))
     assert (kind, "isPartial" in data) == ("file_diff", False)
     assert data["diff"] == "--- a/a.py\n+++ b/a.py\n@@ -0,0 +1 @@\n+a = 1\n"
 
@@ -196,20 +196,20 @@ def test_writing_to_an_empty_file_is_an_exact_change():
     ],
 )
 def test_each_tool_has_an_event_kind(call, kind, data):
-    recorded_kind, recorded = only(succeeded(*call))
+    recorded_kind, recorded = single(success(*call))
     assert recorded_kind == kind
     assert recorded | data | {"durationMs": 7, "toolUseId": "toolu_1"} == recorded
 
 
 def test_a_failed_call_is_a_tool_use():
-    kind, data = only(failed("Read", {"file_path": "/none"}, "File does not exist."))
+    kind, data = single(failure("Read", {"file_path": "/none"}, "File does not exist."))
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", "Read", False)
     assert data["error"] == "File does not exist."
-    assert only(failed("ExitPlanMode", {"plan": "1"}, "Not in plan mode."))[0] == "tool_use"
+    assert single(failure("ExitPlanMode", {"plan": "1"}, "Not in plan mode."))[0] == "tool_use"
 
 
-def test_a_subagents_events_have_its_id():
-    (event,) = succeeded("Bash", {"command": "ls"}, {"stdout": ""}, agent_id="a1")
+def test_subagent_events_include_the_agent_id():
+    (event,) = success("Bash", {"command": "ls"}, {"stdout": ""}, agent_id="a1")
     assert event.agent_id == "a1"
 
 
@@ -235,7 +235,7 @@ def test_each_start_of_a_resumed_session_is_an_event():
 def test_codex_commands_have_no_exit_code():
     call = {"tool": "codex", "tool_use_id": "call_1", "turn_id": "t1"}
     ran = read("PostToolUse", tool_name="Bash", tool_input={"command": "make"}, tool_response="ok\n", **call)
-    assert only(ran) == ("command", {"command": "make", "stdout": "ok\n", "toolUseId": "call_1"})
+    assert single(ran) == ("command", {"command": "make", "stdout": "ok\n", "toolUseId": "call_1"})
 
 
 def test_codex_stop_hook_and_notification_are_one_event():
@@ -249,7 +249,7 @@ def test_codex_stop_hook_and_notification_are_one_event():
 PATCHED = "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\nA a.py\nM b.py\nD c.py\n"
 
 
-def test_a_codex_patch_has_one_event_per_file():
+def test_codex_patch_is_one_event_per_file():
     patch = (
         "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n"
         "*** Delete File: c.py\n*** End Patch"

@@ -1,4 +1,4 @@
-"""Known agents: their headers, and a minimal new agent (rules/agents/README.md)."""
+"""Known agents: recognition by headers, and a minimal new agent (rules/agents/README.md)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Limits on the time that a request takes."""
+"""Limits on the time it takes to read a request."""
 
 import time
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ import pytest
 
 from rules.agents.model_apis import openai_responses
 from tests.rules.agents import responses_items
-from tests.rules.agents.messages import MEASURED, assistant, call, events, request, response, result, user
+from tests.rules.agents.messages import USAGE, assistant, call, events, request, response, result, user
 
 LS = call("t1", "Bash", command="ls")
 
 
 class Lazy(Sequence):
-    """Messages that record which indexes were read."""
+    """A sequence of messages that records which indexes were read."""
 
     def __init__(self, messages):
         self._messages = messages
@@ -41,16 +41,16 @@ def long_conversation(length):
 def test_only_the_end_of_a_long_conversation_is_read():
     lazy = Lazy(long_conversation(5000))
     long_request = request(messages=lazy)
-    started = time.process_time()
+    start = time.process_time()
     turns = long_request.turns()
     next(turns), next(turns)
-    response("done").events(long_request, MEASURED)
-    assert time.process_time() - started < 0.05
+    response("done").events(long_request, USAGE)
+    assert time.process_time() - start < 0.05
     assert len(lazy.read) < 10
 
 
 def test_only_the_end_of_a_long_conversation_is_translated():
-    run = [responses_items.call("c", "exec_command", cmd="ls"), responses_items.ended("c")]
+    run = [responses_items.call("c", "exec_command", cmd="ls"), responses_items.command_result("c")]
     lazy = Lazy([responses_items.context(), responses_items.user("Fix it."), *run * 2_500])
     body = {"input": lazy, "tools": []}
     latest = next(openai_responses.read_request(responses_items.HEADERS, body).turns())
@@ -77,9 +77,9 @@ def test_a_conversation_is_read_in_linear_time():
     for number, edit in enumerate(_edits(500)):
         messages += [assistant(edit), user(result(f"e{number}", "updated"))]
         messages += [assistant("ok"), user("continue")]
-    started = time.process_time()
+    start = time.process_time()
     assert len(events(*messages)) > 6000
-    assert time.process_time() - started < 3
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_a_conversation_is_read_in_linear_time():
         "Note: ",
     ],
 )
-def test_texts_are_read_in_linear_time(opening):
+def test_text_is_read_in_linear_time(opening):
     messages = [user("a"), assistant(LS), user(result("t1", opening * 20_000), opening * 20_000)]
     edit = call("e", "Edit", file_path="/a", old_string="a", new_string="b")
     messages += [{"role": "system", "content": opening * 20_000}, assistant(edit), user(result("e", "ok"))]
-    started = time.process_time()
+    start = time.process_time()
     events(*messages)
-    assert time.process_time() - started < 1
+    assert time.process_time() - start < 1
 
 
 def test_calls_are_generic_after_the_time_limit():
@@ -136,9 +136,9 @@ def test_a_call_with_many_edits_is_read_quickly(count):
     edits = [{"old_string": f"line {n} of", "new_string": f"line {n} from"} for n in range(count)]
     messages = [user("a"), assistant(call("r", "Read", file_path="/shop/a")), user(result("r", content))]
     messages += [assistant(call("e", "MultiEdit", file_path="/shop/a", edits=edits)), user(result("e", "ok"))]
-    started = time.process_time()
+    start = time.process_time()
     assert len(events(*messages)) < 200
-    assert time.process_time() - started < 2
+    assert time.process_time() - start < 2
 
 
 def test_an_edit_that_makes_a_file_too_long_is_partial():

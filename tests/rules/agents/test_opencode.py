@@ -6,7 +6,7 @@ import pytest
 
 from tests.rules.agents import messages
 from tests.rules.agents.changed_files import apply_changes
-from tests.rules.agents.messages import MEASURED, assistant, call, response, result, user
+from tests.rules.agents.messages import USAGE, assistant, call, response, result, user
 
 HEADERS = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.46", "x-session-id": "ses_0a1b2c3d"}
 SYSTEM = [messages.text("You help.\n<env>\n  Working directory: /shop\n</env>")]
@@ -18,7 +18,7 @@ def request(*conversation):
 
 
 def recorded(*steps):
-    """Return the kind and data of calls' outcomes, without call ids."""
+    """Return the kind and data of tool outcomes, without call ids."""
     conversation = [user("Fix it."), *chain(*((assistant(block), user(output)) for block, output in steps))]
     _prompt, *turns = reversed(list(request(*conversation).turns()))
     return [
@@ -36,7 +36,7 @@ def step(tool, output, /, is_error=None, **arguments):
     return call(call_id, tool, **arguments), result(call_id, output, is_error)
 
 
-def printed(path, content, end=None):
+def file_output(path, content, end=None):
     """Return the result of reading a file."""
     lines = content.removesuffix("\n").split("\n")
     numbered = "\n".join(f"{number}: {line}" for number, line in enumerate(lines, 1))
@@ -52,7 +52,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(("output", "stdout"), COMMANDS.values(), ids=COMMANDS)
-def test_a_command_has_no_exit_code(output, stdout):
+def test_commands_do_not_include_an_exit_code(output, stdout):
     assert recorded(step("bash", output, command="make test")) == [
         ("command", {"command": "make test", "stdout": stdout})
     ]
@@ -61,7 +61,7 @@ def test_a_command_has_no_exit_code(output, stdout):
 BASE = "def add(a, b):\n    return a - b\n\n\ndef sub(a, b):\n    return a + b\n"
 
 
-def test_applied_changes_yield_the_final_files(tmp_path):
+def test_applying_changes_yields_the_final_files(tmp_path):
     (tmp_path / "calc.py").write_text(BASE)
     (tmp_path / "old.py").write_text("x\n")
     patch = (
@@ -69,7 +69,7 @@ def test_applied_changes_yield_the_final_files(tmp_path):
         "*** Add File: new.py\n+x\n*** Delete File: old.py\n*** End Patch"
     )
     events = recorded(
-        step("read", printed("/shop/calc.py", BASE), filePath="/shop/calc.py"),
+        step("read", file_output("/shop/calc.py", BASE), filePath="/shop/calc.py"),
         step("edit", EDITED, filePath="/shop/calc.py", oldString="a - b", newString="a + b"),
         step("write", WRITTEN, filePath="/shop/pkg/new.py", content="y = 1\n"),
         step("write", WRITTEN, filePath="/shop/pkg/new.py", content="y = 2"),
@@ -80,23 +80,23 @@ def test_applied_changes_yield_the_final_files(tmp_path):
     assert apply_changes(tmp_path, events) == {"calc.py": calc, "new.py": "x\n", "pkg/new.py": "y = 2"}
 
 
-def test_a_read_file_has_its_length():
+def test_file_reads_include_the_length():
     data = {"path": "calc.py", "contentLength": len(BASE), "numLines": 6}
-    assert recorded(step("read", printed("/shop/calc.py", BASE), filePath="/shop/calc.py")) == [
+    assert recorded(step("read", file_output("/shop/calc.py", BASE), filePath="/shop/calc.py")) == [
         ("file_read", data)
     ]
 
 
 @pytest.mark.parametrize(
     "output",
-    ["Image read successfully", printed("/shop/a", "x" * 2000 + "... (line truncated to 2000 chars)")],
+    ["Image read successfully", file_output("/shop/a", "x" * 2000 + "... (line truncated to 2000 chars)")],
 )
-def test_an_incomplete_file_has_no_length(output):
+def test_reads_of_incomplete_files_exclude_the_length(output):
     assert recorded(step("read", output, filePath="/shop/a")) == [("file_read", {"path": "a"})]
 
 
 def test_overwriting_a_partly_known_file_is_a_partial_change():
-    part = printed("/shop/a", "x\ny\n", "Showing lines 1-2 of 9. Use offset=3 to continue.")
+    part = file_output("/shop/a", "x\ny\n", "Showing lines 1-2 of 9. Use offset=3 to continue.")
     events = recorded(
         step("read", part, filePath="/shop/a"), step("write", WRITTEN, filePath="/shop/a", content="z\n")
     )
@@ -150,7 +150,7 @@ def test_each_tool_has_an_event_kind(call_and_result, event):
     assert recorded(call_and_result) == [event]
 
 
-def test_an_unavailable_tool_has_failed():
+def test_unavailable_tool_is_a_failed_tool_use():
     output = "The arguments provided to the tool are invalid: Model tried to call unavailable tool 'x'."
     [(kind, data)] = recorded(step("invalid", output, tool="x"))
     assert (kind, data["ok"]) == ("tool_use", False)
@@ -162,7 +162,7 @@ def test_a_rejected_call_is_an_interrupt():
     assert (kind, data["variant"], data["cutTool"]) == ("interrupt", "tool_use", "bash")
 
 
-def test_an_interrupted_command_has_an_interrupt():
+def test_interrupted_command_is_followed_by_an_interrupt():
     command, interrupt = recorded(step("bash", "Tool execution aborted", True, command="sleep 30"))
     assert command == ("command", {"command": "sleep 30"})
     assert (interrupt[0], interrupt[1]["cutTool"]) == ("interrupt", "bash")
@@ -172,13 +172,13 @@ def test_an_interrupted_command_has_an_interrupt():
     "text",
     [
         'Called the Read tool with the following input: {"filePath":"/shop/a"}',
-        printed("/shop/a", "x\n"),
+        file_output("/shop/a", "x\n"),
         "<system-reminder>\nPlan mode is active.\n</system-reminder>",
         "Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.",
         "Attached media from tool result:",
     ],
 )
-def test_added_texts_are_not_prompts(text):
+def test_injected_text_is_not_a_prompt(text):
     latest = next(request(user("Hi"), assistant("Yes"), user(text, "Go on.")).turns())
     assert [(event.kind, event.data) for event in latest[1:]] == [("prompt", {"text": "Go on."})]
 
@@ -208,6 +208,6 @@ def test_equal_answers_after_different_summaries_are_different_events():
     answers = set()
     for summary in ("We began.", "We went on."):
         compacted = request(user("What did we do so far?"), assistant(summary), user("Go on."))
-        (answer,) = response("Done.").events(compacted, MEASURED)
+        (answer,) = response("Done.").events(compacted, USAGE)
         answers.add(answer.identity)
     assert len(answers) == 2

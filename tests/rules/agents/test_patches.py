@@ -1,4 +1,4 @@
-"""Patches in the apply_patch format, applied like Codex does."""
+"""Patches in the apply_patch format, applied as in Codex."""
 
 import time
 
@@ -94,6 +94,6 @@ def test_hostile_patches_are_applied_quickly():
 def test_typographic_lines_are_compared_quickly():
     lines = ["-" * 500] * 1000
     chunks = update("@@", *(" " + line.replace("-", "\u2014") for line in lines[1:]), "-b")
-    started = time.process_time()
+    start = time.process_time()
     assert patches.apply("\n".join(lines), chunks) is None
-    assert time.process_time() - started < 1
+    assert time.process_time() - start < 1

@@ -1,4 +1,4 @@
-"""Known agents accept any call and any text."""
+"""Known agents accept arbitrary calls and text."""
 
 from itertools import product
 
@@ -60,7 +60,7 @@ def test_arbitrary_calls_do_not_raise(agent):
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
-def test_arbitrary_texts_do_not_raise(agent):
+def test_arbitrary_text_does_not_raise(agent):
     texts = [
         "",
         "<",

@@ -1,4 +1,4 @@
-"""Log records as events, and their times."""
+"""Log records, read as events, and their times."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ INTERRUPT = {"variant": "tool_use", "subtype": "action", "cutTool": "Bash", "cut
         ("reject", "user_reject", [("interrupt", INTERRUPT)]),
     ],
 )
-def test_a_claude_code_decision_announces_the_call(decision, source, expected):
+def test_claude_code_decision_reports_the_call(decision, source, expected):
     fields = {"decision": decision, "source": source}
     intent, *decisions = kinds_and_data(claude("tool_decision", tool_parameters=PARAMETERS, **fields, **CALL))
     assert intent == (
@@ -146,7 +146,7 @@ def test_a_rejected_plan_is_a_plan_decision():
 
 
 @pytest.mark.parametrize("is_success", [True, False])
-def test_a_claude_code_command_has_no_exit_code(is_success):
+def test_claude_code_commands_do_not_include_an_exit_code(is_success):
     fields = {"success": str(is_success).lower(), "duration_ms": "1132", "tool_parameters": PARAMETERS}
     data = {"command": "make test", "ok": is_success, "durationMs": 1132, "toolUseId": "toolu_1"}
     assert kinds_and_data(claude("tool_result", **fields, **CALL)) == [("command", data)]
@@ -162,20 +162,23 @@ def test_a_responses_usage_and_text_are_separate_events():
     assert "lastAssistantMessage" not in usage.data
 
 
-def changed(tool_name, **arguments):
+def change_event(tool_name, **arguments):
     fields = {"tool_use_id": "1", "success": "true", "tool_input": json.dumps(arguments)}
     (event,) = kinds_and_data(claude("tool_result", tool_name=tool_name, **fields))
     return event
 
 
-def test_a_changed_file_has_its_path_and_complete_texts():
+def test_changes_include_the_path_and_only_complete_strings():
     truncated = "b" * 128 + "...[5000 chars]"
-    kind, data = changed("Edit", file_path="/shop/a.py", old_string="a", new_string=truncated)
+    kind, data = change_event("Edit", file_path="/shop/a.py", old_string="a", new_string=truncated)
     assert (kind, data["path"], data["isPartial"]) == ("file_diff", "/shop/a.py", True)
     assert "5000 chars" not in json.dumps(data)
-    kind, data = changed("Write", file_path="/shop/b.py", content="x = 1\n")
+    kind, data = change_event("Write", file_path="/shop/b.py", content="x = 1\n")
     assert (kind, data["path"], data["content"]) == ("file_diff", "/shop/b.py", "x = 1\n")
-    assert changed("Read", file_path="/shop/a.py") == ("file_read", {"path": "/shop/a.py", "toolUseId": "1"})
+    assert change_event("Read", file_path="/shop/a.py") == (
+        "file_read",
+        {"path": "/shop/a.py", "toolUseId": "1"},
+    )
 
 
 def result(output, tool_name="exec_command", **attributes):
@@ -230,7 +233,7 @@ def test_codex_records_are_events(record, expected):
         ("denied", "User", ["tool_intent", "interrupt"]),
     ],
 )
-def test_a_codex_decision_announces_the_call(decision, source, kinds):
+def test_codex_decision_reports_the_call(decision, source, kinds):
     call = {"tool_name": "exec_command", "call_id": "call_1"}
     recorded = kinds_and_data(codex("tool_decision", decision=decision, source=source, **call))
     assert recorded[0] == ("tool_intent", {"toolName": "exec_command", "toolUseId": "call_1"})
@@ -238,7 +241,7 @@ def test_a_codex_decision_announces_the_call(decision, source, kinds):
 
 
 @pytest.mark.parametrize(("code", "stdout"), [(0, "2 passed\n"), (3, "")])
-def test_a_codex_command_has_the_exit_code_in_its_output(code, stdout):
+def test_exit_code_of_a_codex_command_is_read_from_the_output(code, stdout):
     output = f"Chunk ID: 1\nWall time: 0.1 seconds\nProcess exited with code {code}\nOutput:\n{stdout}"
     intent, command = kinds_and_data(result(output))
     assert intent[0] == "tool_intent"
@@ -248,14 +251,14 @@ def test_a_codex_command_has_the_exit_code_in_its_output(code, stdout):
     )
 
 
-def test_a_running_codex_command_has_no_exit_code():
+def test_running_codex_commands_do_not_include_an_exit_code():
     _, (_, data) = kinds_and_data(
         result("Wall time: 1.0 seconds\nProcess running with session ID 7\nOutput:\n...")
     )
     assert "exitCode" not in data
 
 
-def test_a_codex_patch_has_one_event_per_file():
+def test_codex_patch_is_one_event_per_file():
     patch = "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n*** End Patch"
     output = (
         "Exit code: 0\nWall time: 0 seconds\nOutput:\nSuccess. Updated the following files:\nA a.py\nM b.py\n"

@@ -1,4 +1,4 @@
-"""Retry delays of emails and webhooks."""
+"""Retry delays for emails and webhooks."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -55,7 +55,7 @@ def test_retry_after_is_in_seconds_or_a_date_and_at_most_a_day(retry_after, seco
     assert retries.parse_retry_after(retry_after, NOW) == timedelta(seconds=seconds)
 
 
-def test_the_longer_delay_is_used():
+def test_retry_after_extends_the_delay():
     soon, late = WebhookResponse(429, retry_after="5"), WebhookResponse(503, retry_after="3600")
     assert [webhook_retry_delay(4, soon, NOW, 0.5), webhook_retry_delay(1, late, NOW, 0.5)] == [HOUR, HOUR]
     assert retries.receiver_pause(soon, NOW) == timedelta(seconds=30)

@@ -40,7 +40,7 @@ def test_smtp_urls_are_parsed(url, server):
         ("readable cafile", ["smtps://mail.example?cafile=/not/there.pem", "smtps://mail.example?cafile=setup.cfg"]),
     ],
 )  # fmt: skip
-def test_errors_name_the_expected_format_but_no_secret(expected, urls):
+def test_errors_describe_the_format_without_secrets(expected, urls):
     for url in urls:
         with pytest.raises(ValueError, match=expected) as error:
             parse_smtp_url(url)

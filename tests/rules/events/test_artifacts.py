@@ -44,7 +44,7 @@ def test_files_are_sorted_by_path_and_list_their_changes():
     assert changes == [("file_diff at 0", 0, "likely_ai", 2, 1), ("file_diff at 2", 2, None, 2, 1)]
 
 
-def test_a_file_has_its_latest_content_or_diff():
+def test_files_include_the_latest_content_or_diff():
     written = event("file_diff", {"path": "a", "content": "all of it", "diff": "+all of it"}, 1)
     assert pick(collect(edit("a", "x"), written).files, "content", "diff") == [("all of it", None)]
     assert pick(collect(written, edit("a", "x")).files, "content", "diff") == [(None, "x")]
@@ -72,7 +72,7 @@ def test_file_contents_are_truncated(edits, lengths, monkeypatch):
     assert [(len(file["diff"] or ""), file["is_cut"]) for file in files] == lengths
 
 
-def test_other_channels_replace_the_editors_events():
+def test_other_channels_replace_editor_events():
     kinds = ("file_create", "command")
     editor = [event(kind, {"path": "b", "command": "b"}, source=EDITOR) for kind in kinds]
     others = [event(kind, {"path": "a", "command": "a"}) for kind in kinds]
@@ -80,20 +80,20 @@ def test_other_channels_replace_the_editors_events():
         assert pick(collected.files, "path") == pick(collected.commands, "command") == [(name,)]
 
 
-def test_commands_have_verification_kind_exit_code_and_duration():
+def test_commands_include_verification_kind_exit_code_and_duration():
     tested = {"command": "go test", "exitCode": 1, "durationMs": 2000}
     events = [event("command", data) for data in (tested, {"command": "ls"}, {"exitCode": 2**70})]
     rows = pick(collect(*events).commands, "command", "verifies", "exit_code", "duration_ms")
     assert rows == [("go test", "test", 1, 2000), ("ls", None, None, None), (None, None, None, None)]
 
 
-def test_verification_stops_at_a_total_command_length(monkeypatch):
+def test_commands_over_the_total_length_are_not_classified(monkeypatch):
     monkeypatch.setattr(commands, "MAX_SESSION_CHARACTERS", 2 * len("npm test"))
     collected = collect(*(event("command", {"command": "npm test"}, at) for at in range(3)))
     assert pick(collected.commands, "verifies") == [("test",), ("test",), (None,)]
 
 
-def test_a_plan_has_its_latest_state():
+def test_plans_include_the_latest_state():
     codex = event("planning", {"todos": [{"step": "A", "status": "pending"}]}, source="codex")
     assert collect(codex).plans[0]["steps"] == [{"step": "A", "status": "pending", "task_id": None}]
     last = [("A", "completed"), ("B", "in_progress"), ("C", "pending")]
@@ -116,12 +116,12 @@ def test_single_tasks_form_one_plan():
         {"toolName": "TaskUpdate", "taskId": "9", "status": "in_progress"},
         {"toolName": "TaskGet", "taskId": "8"},
     ]
-    (plan,) = collect(*(event("planning", each, at) for at, each in enumerate(data))).plans
+    (plan,) = collect(*(event("planning", task, at) for at, task in enumerate(data))).plans
     expected = [("1", "A2", "completed"), ("2", "B", "pending"), ("9", None, "in_progress")]
     assert pick(plan["steps"], "task_id", "step", "status") == expected
 
 
-def test_a_plan_has_at_most_200_steps():
+def test_plans_are_limited_to_200_steps():
     whole = todos(0, *((str(n), "pending") for n in range(201)))
     tasks = [event("planning", {"subject": str(n)}, n) for n in range(201)]
     assert [len(plan["steps"]) for plan in collect(whole, *tasks).plans] == [200, 200]

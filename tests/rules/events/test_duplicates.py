@@ -1,4 +1,4 @@
-"""Duplicates: several channels' events about the same call (R36)."""
+"""Duplicates: the same call recorded by several channels (R36)."""
 
 import hashlib
 
@@ -21,7 +21,7 @@ def call(kind, tool_use_id="toolu_1", agent_session="s1"):
 
 
 def inner(tool_use_id, command, agent_session="s1"):
-    """A command that a script runs."""
+    """Build a command that was run by a script."""
     parent = {} if tool_use_id.startswith("exec-") else {"parentToolUseId": tool_use_id.partition(":")[0]}
     return event("command", agent_session, toolUseId=tool_use_id, command=command, **parent)
 
@@ -42,9 +42,9 @@ def codex(kind, agent_session="s1", agent_id=None, **data):
     return envelope
 
 
-def superseded(*seen):
-    """Return the positions of superseded events; `seen` are pairs of (channel, envelope)."""
-    rows = [(channel, duplicates.join_keys(envelope)) for channel, envelope in seen]
+def superseded(*events):
+    """Return the positions of superseded events. `events` are pairs of (channel, envelope)."""
+    rows = [(channel, duplicates.join_keys(envelope)) for channel, envelope in events]
     return sorted(duplicates.find_superseded(ChannelEvent(seq, *row) for seq, row in enumerate(rows)))
 
 
@@ -53,7 +53,7 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("events", "expected"),
     [
         ([], []),
         ([(PROXY, call("command"))], []),
@@ -87,7 +87,7 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
             ],
             [1],
         ),
-        # Telemetry cannot declare the person's session a subagent.
+        # Telemetry cannot mark the user's session as a subagent.
         ([(PROXY, codex("prompt", text="Fix.")), (OTLP, codex("task_dispatch", agentId="s1"))], []),
         ([(PROXY, codex("subagent_usage", "s1", "s2")), (HOOK, codex("subagent_usage", "s1", "s2"))], []),
         # An intent and an outcome of any kind are different events.
@@ -101,7 +101,7 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([(HOOK, call("file_diff"))] * 2 + [(OTLP, call("file_diff"))], [2]),
         # A channel does not supersede its own events.
         ([(HOOK, call("command"))] * 2, []),
-        # Calls in a script are paired, because the proxy does not see their ids.
+        # Calls in a script are paired, because the proxy does not receive their ids.
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "make"))], []),
@@ -130,15 +130,15 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([("x", call("command")), (PROXY, call("command"))], []),
     ],
 )
-def test_each_call_counts_once(seen, expected):
-    assert superseded(*seen) == expected
+def test_each_call_counts_once(events, expected):
+    assert superseded(*events) == expected
 
 
 @pytest.mark.parametrize(
     "data", [None, [], "text", {"toolUseId": 1}, {"meta": []}, {"toolUseId": ""}, {"text": 5}]
 )
 @pytest.mark.parametrize("kind", [None, 5, "prompt", "command", "ai_response"])
-def test_malformed_fields_have_no_keys(kind, data):
+def test_malformed_fields_produce_no_keys(kind, data):
     assert duplicates.join_keys({"kind": kind, "data": data}) is None
 
 
@@ -150,7 +150,7 @@ def test_malformed_envelopes_are_accepted(envelope):
 
 
 def test_keys_are_digests():
-    """They never change, and do not contain the text."""
+    """Keys never change, and do not include the text."""
     digest = hashlib.sha256(b"toolu_1").hexdigest()[:24]
     assert duplicates.join_keys(call("tool_intent", "toolu_1")) == f"intent:{digest}"
     assert duplicates.join_keys(prompt("x\ud800 y")).startswith("prompt:")

@@ -1,4 +1,4 @@
-"""An envelope's fields; any can be missing or of any type (contract 5.1)."""
+"""An envelope's fields, which can be missing or have any type (contract 5.1)."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_integer_accepts_only_integers_in_range():
     assert {integer(value) for value in (True, False, 1.0, "1", None)} == {None}
 
 
-def test_labels_are_truncated_and_storable():
+def test_labels_are_truncated_and_safe_to_store():
     assert label("a\0b\ud800c\udfff Zoë 👩") == "a\ufffdb\ufffdc\ufffd Zoë 👩"
     assert len(label("x" * 5000)) == 200
     for value in (None, True, 7, 1.5, [], {}):

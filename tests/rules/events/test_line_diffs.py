@@ -1,4 +1,4 @@
-"""Unified diffs: they apply, are small, and take bounded time."""
+"""Unified diffs: correct, small and computed in bounded time."""
 
 import random
 import re
@@ -15,7 +15,7 @@ def diff(old, new):
 
 
 def apply(old, text):
-    """Apply a diff like `patch`, but require correct line numbers and context."""
+    """Apply a diff as `patch` does, but require correct line numbers and context."""
     lines, result, at = split_lines(old), [], 0
     for header, body in re.findall(r"(@@ .+? @@)\n(.*?)(?=^@@|\Z)", text, re.DOTALL | re.MULTILINE):
         start, length, new_start, new_length = (
@@ -26,11 +26,11 @@ def apply(old, text):
         assert len(result) == new_start - (new_length > 0)
         body = split_lines(re.sub(r"\n\\ No newline at end of file\n", "\0\n", body))
         body = [line.removesuffix("\0\n") for line in body]
-        kept = [line[1:] for line in body if line[0] in " -"]
-        assert kept == lines[start : start + length]
-        added = [line[1:] for line in body if line[0] in " +"]
-        assert len(added) == new_length
-        result += added
+        old_lines = [line[1:] for line in body if line[0] in " -"]
+        assert old_lines == lines[start : start + length]
+        new_lines = [line[1:] for line in body if line[0] in " +"]
+        assert len(new_lines) == new_length
+        result += new_lines
         at = start + length
     return "".join(result + lines[at:])
 
@@ -89,15 +89,15 @@ def test_large_random_files_take_bounded_time(unique):
     chance = random.Random(1)
     words = [str(number) for number in range(100_000)] if unique else ["a", "b"]
     old, new = ([chance.choice(words) + "\n" for _ in range(100_000)] for _ in range(2))
-    started_at = perf_counter()
-    found = changes(old, new)
-    assert perf_counter() - started_at < 20
-    assert found
+    start = perf_counter()
+    result = changes(old, new)
+    assert perf_counter() - start < 20
+    assert result
 
 
 def test_repeated_lines_take_bounded_time():
     old, new = ["a\n", "x\n"] * 990, ["a\n", "y\n"] * 990
-    started_at = perf_counter()
+    start = perf_counter()
     text = diff("first\n" + "".join(old), "other\n" + "".join(new))
-    assert perf_counter() - started_at < 0.5
+    assert perf_counter() - start < 0.5
     assert apply("first\n" + "".join(old), text) == "other\n" + "".join(new)

@@ -1,4 +1,4 @@
-"""Secrets of known formats in recorded events (R38). All secrets here are made up."""
+"""Secrets of known formats in recorded events (R38). All secrets in this file are fake."""
 
 import random
 import string
@@ -12,35 +12,35 @@ from rules.events.masking import MARKER, MAX_DEPTH, TOO_DEEP, mask, mask_text
 A = string.ascii_letters + string.digits
 
 
-def made_up(length, alphabet=A):
+def fake_secret(length, alphabet=A):
     return "".join(random.Random(length).choices(alphabet, k=length))
 
 
-PEM = f"MIIEvQIBADANBgkq\n{made_up(64)}\n{made_up(40)}=="
+PEM = f"MIIEvQIBADANBgkq\n{fake_secret(64)}\n{fake_secret(40)}=="
 SECRETS = {
     "candidate key": candidate_keys.generate(),
     "candidate key in lower case": candidate_keys.generate().lower(),
-    "API token": f"psk_live_{made_up(48)}",
-    "webhook secret": f"whsec_{made_up(43)}=",
-    "Anthropic": f"sk-ant-api03-{made_up(90, A + '-_')}",
-    "OpenAI project": f"sk-proj-{made_up(120, A + '-_')}",
-    "OpenAI": f"sk-{made_up(48)}",
-    "AWS": f"AKIA{made_up(16, string.ascii_uppercase + string.digits)}",
-    "GitHub": f"ghp_{made_up(36)}",
-    "GitHub fine-grained": f"github_pat_{made_up(82, A + '_')}",
-    "GitLab": f"glpat-{made_up(20)}",
-    "Slack": f"xoxb-{made_up(12, string.digits)}-{made_up(24)}",
-    "Stripe": f"sk_live_{made_up(24)}",
-    "Stripe test": f"rk_test_{made_up(24)}",
-    "Google": f"AIza{made_up(35, A + '-_')}",
-    "npm": f"npm_{made_up(36)}",
-    "PyPI": f"pypi-{made_up(160, A + '-_')}",
-    "JWT": f"eyJ{made_up(30)}.eyJ{made_up(60)}.{made_up(43, A + '-_')}",
+    "API token": f"psk_live_{fake_secret(48)}",
+    "webhook secret": f"whsec_{fake_secret(43)}=",
+    "Anthropic": f"sk-ant-api03-{fake_secret(90, A + '-_')}",
+    "OpenAI project": f"sk-proj-{fake_secret(120, A + '-_')}",
+    "OpenAI": f"sk-{fake_secret(48)}",
+    "AWS": f"AKIA{fake_secret(16, string.ascii_uppercase + string.digits)}",
+    "GitHub": f"ghp_{fake_secret(36)}",
+    "GitHub fine-grained": f"github_pat_{fake_secret(82, A + '_')}",
+    "GitLab": f"glpat-{fake_secret(20)}",
+    "Slack": f"xoxb-{fake_secret(12, string.digits)}-{fake_secret(24)}",
+    "Stripe": f"sk_live_{fake_secret(24)}",
+    "Stripe test": f"rk_test_{fake_secret(24)}",
+    "Google": f"AIza{fake_secret(35, A + '-_')}",
+    "npm": f"npm_{fake_secret(36)}",
+    "PyPI": f"pypi-{fake_secret(160, A + '-_')}",
+    "JWT": f"eyJ{fake_secret(30)}.eyJ{fake_secret(60)}.{fake_secret(43, A + '-_')}",
 }
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-def test_a_secret_is_masked_anywhere_in_a_text(secret):
+def test_secrets_are_masked_anywhere_in_text(secret):
     for text in ("{}", "key = '{}'\n", "x\n{}\ny", '"a":"\\n{}\\n"', "A={} B", "({})"):
         assert mask_text(text.format(secret)) == text.format(MARKER)
     assert mask_text(f"{secret} {secret}") == f"{MARKER} {MARKER}"
@@ -49,15 +49,15 @@ def test_a_secret_is_masked_anywhere_in_a_text(secret):
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        (f"Authorization: Bearer {made_up(40)}\nx", f"Authorization{MARKER}\nx"),
-        (f'"authorization": "bearer {made_up(16)}"', f'"authorization{MARKER}"'),
-        (f"AWS_SECRET_ACCESS_KEY={made_up(40)} y", f"AWS_SECRET_ACCESS_KEY{MARKER} y"),
-        (f"hooks.slack.com/services/T1/B2/{made_up(24)}", f"hooks.slack.com/services/{MARKER}"),
+        (f"Authorization: Bearer {fake_secret(40)}\nx", f"Authorization{MARKER}\nx"),
+        (f'"authorization": "bearer {fake_secret(16)}"', f'"authorization{MARKER}"'),
+        (f"AWS_SECRET_ACCESS_KEY={fake_secret(40)} y", f"AWS_SECRET_ACCESS_KEY{MARKER} y"),
+        (f"hooks.slack.com/services/T1/B2/{fake_secret(24)}", f"hooks.slack.com/services/{MARKER}"),
         (f"a\n-----BEGIN RSA PRIVATE KEY-----\n{PEM}\n-----END RSA PRIVATE KEY-----\nb", f"a\n-----BEGIN {MARKER}\nb"),
-        (f"+-----BEGIN PRIVATE KEY-----\\n{made_up(200)}\\n", f"+-----BEGIN {MARKER}"),
+        (f"+-----BEGIN PRIVATE KEY-----\\n{fake_secret(200)}\\n", f"+-----BEGIN {MARKER}"),
     ],
 )  # fmt: skip
-def test_named_secrets_are_masked(text, masked):
+def test_labeled_secrets_are_masked(text, masked):
     assert mask_text(text) == masked
 
 
@@ -72,7 +72,7 @@ def test_named_secrets_are_masked(text, masked):
         "PST-XXXX-1111",
         "ghp_short",
         "commit 3f2b8c1d9e7a6f5b4c3d2e1f0a9b8c7d6e5f4a3b",
-        "sha512-" + made_up(86) + "==",
+        "sha512-" + fake_secret(86) + "==",
         "eyJ is how a token starts",
         "",
     ],
@@ -110,6 +110,6 @@ HOSTILE = [
 @pytest.mark.parametrize("part", HOSTILE)
 def test_a_hostile_megabyte_takes_linear_time(part):
     text = part * (2**20 // len(part))
-    started = time.process_time()
+    start = time.process_time()
     mask_text(text)
-    assert time.process_time() - started < 1.5
+    assert time.process_time() - start < 1.5

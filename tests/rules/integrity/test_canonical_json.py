@@ -1,4 +1,4 @@
-"""Canonical JSON, from contract 7 and Go's encoding/json documentation."""
+"""Canonical JSON, as specified in contract 7 and the documentation of Go's encoding/json."""
 
 import json
 import struct
@@ -25,7 +25,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_numbers_have_one_canonical_form(variant):
+def test_numbers_are_canonicalized(variant):
     assert {sent: canonical(sent, variant) for sent in NUMBERS} == NUMBERS
 
 
@@ -47,13 +47,13 @@ def test_variants_read_large_integers_as_integers_or_doubles(sent, exact, double
 
 @settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_doubles_have_their_shortest_exact_form(number):
+def test_doubles_are_formatted_with_the_fewest_digits(number):
     text = canonical(repr(number))
     assert struct.pack("d", float(text) + 0.0) == struct.pack("d", number + 0.0)
     if not number.is_integer():
         assert ("e" in text) == (not 1e-6 <= abs(number) < 1e21)
         digits, shortest = (
-            each.partition("e")[0].replace(".", "").strip("-0") for each in (text, repr(number))
+            form.partition("e")[0].replace(".", "").strip("-0") for form in (text, repr(number))
         )
         assert digits == shortest
 
@@ -77,7 +77,7 @@ def test_doubles_have_their_shortest_exact_form(number):
         (r'"\ud83d\ufffd"', '"\ufffd\ufffd"', REREAD),
     ],
 )
-def test_strings_have_one_canonical_form_per_variant(sent, signed, variant):
+def test_strings_are_canonicalized_per_variant(sent, signed, variant):
     assert canonical(sent, variant) == signed
 
 

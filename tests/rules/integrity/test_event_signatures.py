@@ -48,7 +48,7 @@ PLAIN = {"id": "e", "sessionId": "s", "ts": "t", "kind": "k", "source": "x", "v"
 
 
 def sign(data: str, variant=VARIANTS[0], key=SEED) -> str:
-    """Return an envelope with this `data` text, signed in a variant."""
+    """Return an envelope with the given `data`, signed in a variant."""
     text = json.dumps(PLAIN).replace("{}", data)
     signature = key.sign(signed_message(parse(text), variant)).hex()
     return text[:-1] + f', "sig": "{signature}"}}'
@@ -65,7 +65,7 @@ def verdict(text: str, keys=(PUBLIC_KEY,)) -> str:
 @pytest.mark.parametrize(
     ("event", "data", "digest", "sig"), [(EVENT_1, DATA_1, HASH_1, SIG_1), (EVENT_2, DATA_2, HASH_2, SIG_2)]
 )
-def test_the_contracts_test_vectors_are_valid(event, data, digest, sig):
+def test_contract_test_vectors_are_valid(event, data, digest, sig):
     assert public_key(SEED) == PUBLIC_KEY
     assert canonicalize(parse(event)["data"]).decode() == data
     assert sha256(data.encode()).hexdigest() == digest
@@ -80,7 +80,7 @@ def test_the_event_hash_covers_the_ten_fields():
     assert verify(EVENT_2, [PUBLIC_KEY]) == ("valid", event_hash)
 
 
-def test_the_clients_own_test_event_is_valid():
+def test_event_from_the_clients_tests_is_valid():
     # From the client's tests, with a different seed.
     seed = "0102030405060708091011121314151617181920212223242526272829303132"
     envelope = {
@@ -101,7 +101,7 @@ def test_each_canonical_variant_is_valid(variant):
     assert verify(text, [PUBLIC_KEY]) == ("valid", event_hash)
 
 
-def test_any_of_the_sessions_keys_is_accepted():
+def test_any_session_key_is_accepted():
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     text = sign("{}", key=key)
     assert verdict(text, [PUBLIC_KEY, "no key", public_key(key)]) == "valid"
@@ -152,7 +152,7 @@ def test_the_signature_covers_the_data_but_not_the_actor():
         ({"channel": "c", "emitter": "e", "integration": None}, "e"), ({"integration": "", "channel": "c"}, ""),
     ],
 )  # fmt: skip
-def test_the_signed_source_is_a_string_or_an_objects_first_name(source, field):
+def test_signed_source_is_a_string_or_the_first_name(source, field):
     assert signed_message(PLAIN | {"source": source}).decode().split("\n")[5] == field
 
 
@@ -162,5 +162,5 @@ def test_a_field_with_a_line_feed_is_rejected():
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", "null", "[" * 100_000, '{"sig": "x"}', '{"sig": "\\ud800"}'])
-def test_hostile_texts_are_invalid(text):
+def test_hostile_text_is_invalid(text):
     assert verdict(text) == "invalid"

@@ -1,4 +1,4 @@
-"""The order of signed events, and its anomalies."""
+"""The order of signed events, and anomalies in their chain."""
 
 import random
 import time
@@ -57,7 +57,7 @@ def test_links_with_the_same_signature_are_grouped():
 @pytest.mark.parametrize(
     ("pairs", "first"), [("aa", "a"), ("ab ba", "a"), ("a xz yx zy ba", "x"), ("ty xy yx", "t")]
 )
-def test_a_cycle_loses_no_links(pairs, first):
+def test_cycles_do_not_lose_links(pairs, first):
     chain = links(pairs)
     chain_order = order_chain(chain)
     assert sorted(chain_order.order) == list(range(len(chain)))

@@ -1,4 +1,4 @@
-"""Lines of the final diff, matched with the lines that agents added."""
+"""Matching lines of the final diff with lines added by agents."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def event(kind="file_diff", attribution="likely_ai", **data):
         (event("file_create"), []),
     ],
 )
-def test_an_agents_change_has_its_added_lines(envelope, lines):
+def test_added_lines_are_read_from_agent_changes(envelope, lines):
     path, added = added_lines(envelope)
     assert (path, sorted(added)) == ("a.py", sorted(lines))
 
@@ -59,7 +59,7 @@ def test_an_invalid_diff_does_not_raise(diff):
     assert added_lines(event(diff=diff)) is not None
 
 
-def manual(lines, path, added):
+def unrecorded(lines, path, added):
     return list(lines.unrecorded_lines(path, enumerate(map(line_digest, added), 1)))
 
 
@@ -67,7 +67,7 @@ def manual(lines, path, added):
     ("agents", "added", "expected"),
     [
         (["a", "b"], ["a", "b"], []),
-        (["a"], ["a", "a"], [2]),  # Each added line explains one line.
+        (["a"], ["a", "a"], [2]),  # Each added line accounts for one line.
         (["a"], ["  a\r"], []),  # Surrounding whitespace is ignored.
         ([], ["", "  ", "a"], [3]),  # Blank lines are never counted.
         (["a b"], ["ab"], [1]),
@@ -76,7 +76,7 @@ def manual(lines, path, added):
 def test_lines_are_compared_without_surrounding_whitespace(agents, added, expected):
     lines = AgentLines(["a.py"])
     lines.add("a.py", agents)
-    assert manual(lines, "a.py", added) == expected
+    assert unrecorded(lines, "a.py", added) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,24 +87,24 @@ def test_lines_are_compared_without_surrounding_whitespace(agents, added, expect
         ("/home/alice/orders/src/a.py", []),
         ("C:\\orders\\src\\a.py", []),
         ("lib/a.py", [1]),
-        ("a.py", []),  # Ambiguous: it explains a line of any path.
+        ("a.py", []),  # Ambiguous: accounts for a line at any path.
         ("b.py", []),  # The agent works in src/.
     ],
 )
 def test_an_events_path_can_be_absolute_or_relative_to_a_folder(event_path, expected):
     lines = AgentLines(["src/a.py", "test/a.py", "src/b.py", "lib/a.py"])
     lines.add(event_path, ["x"])
-    assert manual(lines, "src/b.py" if event_path == "b.py" else "src/a.py", ["x"]) == expected
+    assert unrecorded(lines, "src/b.py" if event_path == "b.py" else "src/a.py", ["x"]) == expected
 
 
-def test_lines_of_a_removed_path_explain_any_path():
+def test_lines_of_a_removed_path_match_any_path():
     lines = AgentLines(["new.py", "other.py"])
     lines.add("old.py", ["x", "y"])
-    assert manual(lines, "new.py", ["x"]) == []
-    assert manual(lines, "other.py", ["x", "y"]) == [1]
+    assert unrecorded(lines, "new.py", ["x"]) == []
+    assert unrecorded(lines, "other.py", ["x", "y"]) == [1]
 
 
-def test_line_numbers_and_digests_are_packed():
+def test_line_numbers_and_digests_are_collapsed_and_expanded():
     assert collapse_ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
     assert list(expand_ranges([[1, 3], [7, 7]])) == [1, 2, 3, 7]
     assert list(split_digests(line_digest("a") + line_digest(""))) == [line_digest("a"), "0" * 24]

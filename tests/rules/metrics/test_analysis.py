@@ -12,7 +12,7 @@ RED, GREEN = {"passed": 3, "failed": 1}, {"passed": 4, "failed": 0}
 
 
 def event(at, kind, data=None, **fields):
-    """Read an event of Claude Code's transcript, which has known exit codes."""
+    """Read an event from Claude Code's transcript, which reports real exit codes."""
     envelope = {"id": f"{kind} at {at}", "kind": kind, "source": "claude-code", "data": data or {}} | fields
     return read_event(int(at * 10**9), envelope, details=True)
 
@@ -33,7 +33,9 @@ def command(at, text, exit_code=0, **fields):
 )  # fmt: skip
 def test_kinds_belong_to_phases(phase, kinds):
     for kind in kinds.split():
-        counts = {measured.name: measured.events for measured in measure_phases([event(0, kind)]).phases}
+        counts = {
+            measurement.name: measurement.events for measurement in measure_phases([event(0, kind)]).phases
+        }
         assert counts == {name: int(name == phase) for name in PHASES}
 
 
@@ -45,7 +47,7 @@ def test_kinds_belong_to_phases(phase, kinds):
         # A command's phase depends on its text.
         ([event(0, "prompt"), command(10, "go test ./..."), command(15, "npm run lint")], {"verifying": 15}),
         ([event(0, "prompt"), command(10, "rg -n queue"), command(15, "git push")], {"reading": 10, "other": 5}),
-        # The time of intents and responses is carried to the next action.
+        # The time of intents and responses is carried over to the next action.
         ([event(0, "prompt"), event(10, "ai_response"), event(12, "tool_intent"), event(15, "file_diff")],
          {"changing": 15}),
         # Without an action, it belongs to `other`.
@@ -95,7 +97,7 @@ def test_phases_and_idle_time_add_up_to_the_elapsed_time():
          [("changing", 0, 1200), ("changing", 7200, 7201)]),
     ],
 )  # fmt: skip
-def test_consecutive_gaps_of_a_phase_are_one_span(events, expected):
+def test_consecutive_gaps_in_a_phase_form_one_span(events, expected):
     spans = [(span.name, span.start_ns / 1e9, span.end_ns / 1e9) for span in phase_spans(events)]
     assert spans == expected
 
@@ -141,18 +143,18 @@ def test_a_segment_counts_its_events():
          ["open"]),
     ],
 )  # fmt: skip
-def test_an_episode_has_an_ending(events, endings):
+def test_episodes_are_classified_by_ending(events, endings):
     assert [episode.ending for episode in find_error_episodes(events)] == endings
 
 
-def test_an_episode_has_its_failures_end_and_counts():
+def test_episodes_include_failures_end_and_counts():
     first, change, prompt = command(0, "go test", 1), event(5, "file_diff"), event(10, "prompt")
     second, creation, passed = command(20, "go test", 1), event(30, "file_create"), command(40, "go test")
     events = [first, change, prompt, second, creation, passed, event(50, "file_diff")]
     assert find_error_episodes(events) == [([first, second], passed, "fixed", 40_000, 2, 1)]
 
 
-def test_a_failure_shows_the_last_lines_of_its_output():
+def test_failures_include_the_last_lines_of_output():
     data = {"command": "make", "exitCode": 1, "stdout": "one\n\n\x1b[31mtwo\x1b[0m\nthree\nfour\n"}
     assert event(0, "command", data).failure_output == "two / three / four"
     assert event(0, "command", data | {"stderr": "worse"}).failure_output == "worse"

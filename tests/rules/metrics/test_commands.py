@@ -1,4 +1,4 @@
-"""Command recognition, by the steps of rules/metrics/command-recognition.md."""
+"""Command recognition, following the steps of rules/metrics/command-recognition.md."""
 
 import json
 import time
@@ -73,8 +73,8 @@ COMMANDS = {
 
 
 def test_commands_are_classified():
-    expected = {text: kind for kind, texts in COMMANDS.items() for text in texts}
-    assert {text: verification_kind(text) for text in expected} == expected
+    expected = {command: kind for kind, commands in COMMANDS.items() for command in commands}
+    assert {command: verification_kind(command) for command in expected} == expected
 
 
 def test_every_pattern_is_anchored_at_the_start():
@@ -101,14 +101,14 @@ def test_any_mix_of_special_characters_is_classified(pieces):
         "a#", "$(", "test", "test_", "a:", "\0",
     ],
 )  # fmt: skip
-def test_256_kib_of_hostile_text_take_under_three_seconds(start, unit):
+def test_256_kib_of_hostile_text_takes_under_three_seconds(start, unit):
     text = start + unit * (256 * 1024 // len(unit)) + "-"
     before = time.process_time()
     verification_kind(text)
     assert time.process_time() - before < 3
 
 
-def test_a_long_real_command_is_read_to_its_end():
+def test_long_commands_are_read_to_the_end():
     document = "cat > data.txt <<'EOF'\n" + "a line of text\n" * 40_000 + "EOF\n"
     script = "python - 'x' \"" + "code " * 20_000 + '"\n'
     assert verification_kind(document + script + "npm test") == "test"

@@ -1,4 +1,4 @@
-"""A session's metrics, by the definitions of docs/metrics.md."""
+"""A session's metrics, as defined in docs/metrics.md."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ EDITOR = {"channel": "ide-extension", "integration": "vscode", "emitter": "promp
 
 
 def event(kind, seconds=0, /, *, id=None, source=CLAUDE, attribution=None, methods=(), **data):
-    """Build a timeline's event, `seconds` after the epoch."""
+    """Build an event of a timeline, `seconds` after the epoch."""
     envelope = {"kind": kind, "source": source, "data": data}
     envelope["id"] = id or f"{kind}-{seconds}-{json.dumps(data)}"
     envelope["provenance"] = {"attribution": attribution, "methods": list(methods)}
@@ -33,7 +33,7 @@ def derive(*timeline, test_result=None, prices=()):
     return derivation.derive(timeline, test_result, price_table(prices))
 
 
-def test_a_session_without_events_has_no_times_and_zero_counts():
+def test_sessions_without_events_have_null_times_and_zero_counts():
     null = dict.fromkeys(("duration_ms", "first_change_latency_ms", "tests_passed", "total_cost_nano_usd"))
     null |= {"ai_attribution_permille": None}
     others = {"version": derivation.VERSION, "tool_usage": {}, "tokens": {}}
@@ -148,7 +148,7 @@ def pytest_command(seconds, exit_code, **fields):
 
 
 @pytest.mark.parametrize(("submitted", "passed"), [((10, 1), False), ((0, 0), False), ((1, 0), True)])
-def test_a_submitted_result_has_priority(submitted, passed):
+def test_submitted_result_takes_precedence(submitted, passed):
     assert derive(run(1, 5, 0), test_result=submitted).tests_passed is passed
     assert derive(run(1, 5, 1), test_result=submitted).tests_passed is passed
 
@@ -185,10 +185,10 @@ def test_tools_are_counted_by_intents_if_their_source_sends_intents():
     assert result.tool_usage == {"Bash": 2, "search": 2, "view": 1, "a\ufffdb\ufffd" + "x" * 196: 1}
 
 
-def test_the_200_most_frequent_tools_are_named():
+def test_the_200_most_frequent_tools_are_listed():
     names = [f"tool {number:03}" for number in range(202)]
     calls = [event("tool_use", number, toolName=name) for number, name in enumerate(names + names[-1:] * 2)]
-    # Of the tools with one call, the last by name are not among the 200.
+    # Of the tools with one call, the alphabetically last are not among the 200.
     expected = dict.fromkeys(names[:199], 1) | {"other": 2, "tool 201": 3}
     assert derive(*calls).tool_usage == derive(*reversed(calls)).tool_usage == expected
     assert derive(*calls[:200]).tool_usage == dict.fromkeys(names[:200], 1)
@@ -257,7 +257,7 @@ def test_a_used_model_without_a_price_makes_the_cost_unknown(model):
     assert cost(known, prices=()) is cost(response(DAY, cacheReadTokens=1)) is None
 
 
-def test_the_cost_includes_models_that_are_not_named():
+def test_cost_includes_models_that_are_not_listed():
     prices = [{"model": f"model {number:03}", "input": str(number), "output": "0"} for number in range(202)]
     responses = [response(at, entry["model"], inputTokens=1) for at, entry in enumerate(prices)]
     result = derive(*responses, response(300, "model 201", inputTokens=1), prices=prices)
@@ -301,7 +301,7 @@ def test_codex_totals_are_converted_to_usage():
     assert result.tokens == {"unknown": {"input": 140, "output": 110, "cacheRead": 0, "cacheWrite": 0}}
 
 
-def test_each_codex_session_has_its_own_totals():
+def test_codex_totals_are_separate_per_session():
     result = derive(
         codex_session(1, "a", model="gpt-x"), codex_total(2, 100),
         codex_session(3, "b", model="gpt-y"), codex_total(4, 500),
@@ -366,7 +366,7 @@ def test_any_input_yields_storable_metrics(envelopes):
     assert json.loads(text, parse_float=pytest.fail) == result
 
 
-def test_contents_do_not_stay_in_memory():
+def test_event_contents_are_not_kept_in_memory():
     timeline = (event("file_diff", n, id=str(n), path="p" * 2**20, content="c" * 2**20) for n in range(50))
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Selection rates of groups (docs/statistics.md#fairness)."""
+"""Selection rates by group (docs/statistics.md#fairness)."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,11 +12,11 @@ SIZES = st.integers(1, 60)
 @settings(deadline=None)
 @given(SIZES, SIZES, st.data())
 def test_p_values_match_scipy(decided, other_decided, data):
-    from scipy import stats  # takes a second
+    from scipy import stats  # slow import
 
     group = Group("A", decided, data.draw(st.integers(0, decided)))
     other = Group("B", other_decided, data.draw(st.integers(0, other_decided)))
-    table = [[each.selected, each.decided - each.selected] for each in (group, other)]
+    table = [[row.selected, row.decided - row.selected] for row in (group, other)]
     assert float(fisher_exact(group, other)) == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-9)
 
 
@@ -76,6 +76,6 @@ def test_groups_without_selected_candidates_have_no_ratio():
         ({}, ""),
     ],
 )
-def test_small_groups_are_suppressed_and_cannot_be_computed(decided, suppressed):
+def test_small_groups_are_suppressed_and_cannot_be_inferred(decided, suppressed):
     groups = [Group(name, count, 0) for name, count in decided.items()]
     assert "".join(sorted(group.name for group in find_suppressed(groups))) == suppressed
