@@ -133,7 +133,7 @@ def show_org(organization: Organization) -> None:
 @click.argument("plan", type=PLAN)
 def change_plan(organization: Organization, plan: str) -> None:
     """Change an organization's plan."""
-    with admin.recorded(organization, "changePlan"):
+    with admin.audited(organization, "changePlan"):
         organization.update_columns(plan=plan)
     click.echo(_organization_line(organization))
 
@@ -147,7 +147,7 @@ def change_subscription(organization: Organization, state: str, until: datetime 
     if until and state != "trialing":
         raise click.UsageError("--until is only valid with `trialing`.")
     trial_ends_at = until.replace(tzinfo=clock.now().tzinfo) + timedelta(days=1) if until else None
-    with admin.recorded(organization, "changeSubscription"):
+    with admin.audited(organization, "changeSubscription"):
         organization.subscribe(None if state == "none" else state, trial_ends_at)
     click.echo(_organization_line(organization))
     if organization.plan == "self_hosted":
@@ -225,7 +225,7 @@ def import_sessions(
     """
     if assessment and org:
         raise click.UsageError("Use either --assessment or --org, not both.")
-    owner = assessment.organization if assessment else org or admin.only_organization()
+    owner = assessment.organization if assessment else org or admin.get_only_organization()
     quota = Quota(current_app.config["SESSION_MAX_BYTES"], current_app.config["SESSION_MAX_EVENTS"])
     importer = session_import.Importer(owner, assessment, title, quota)
     size = sum(file.stat().st_size for file in files)
@@ -233,7 +233,7 @@ def import_sessions(
         invalid = importer.import_files(files, bar.update)
     if importer.assessment:
         click.echo(f"{importer.assessment.title} ({importer.assessment.id})")
-        click.echo("\n".join(cohort_table.of_assessment(importer.assessment)))
+        click.echo("\n".join(cohort_table.build_table(importer.assessment)))
     if invalid:
         raise click.ClickException("Not imported:\n" + "\n".join(invalid))
 

@@ -21,7 +21,7 @@ from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
 from models.database import release_connection
 from models.service_secrets import service_secret
-from models.sign_ins import users_at
+from models.sign_ins import users_with_mailbox
 from rules import sign_ins
 from rules.delivery.email_addresses import is_exact, mailbox
 
@@ -141,7 +141,7 @@ def _verified_mailbox(flow: dict[str, str]) -> str:
     domains = current_app.config["OIDC_ALLOWED_DOMAINS"]
     if domains and address.rpartition("@")[2] not in domains:
         raise Failure("oidc_domain")
-    if not users_at(address).exists():
+    if not users_with_mailbox(address).exists():
         raise Failure("oidc_unknown")
     return address
 

@@ -50,7 +50,7 @@ def or_not_found(row: Any) -> Any:
 
 def get_key_session(key: Any, session_id: str) -> Session:
     """Return the key's session. Raises NotRedeemed, or NotFound unless `session_id` is its id (R29)."""
-    session = Session.of_key(key)
+    session = Session.get_for_key(key)
     if parse_id(session_id) != session.id:
         raise NotFound()
     return session

@@ -48,7 +48,7 @@ def record_codex_hook(hook):
 
 
 def _record(tool: str, fields: dict[str, Any]) -> dict[str, Any]:
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     if read := hooks.read(tool, fields, clock.now()):
         sessions.record(session, read, quota=session_quota())
     return {}

@@ -29,7 +29,7 @@ def create_assessment(data):
     Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue. Later changes to
     the issue do not affect the assessment.
     """
-    created = Assessment.open(caller, **data)
+    created = Assessment.create_within_quota(caller, **data)
     return {"assessment": find(Assessment, created.id)}
 
 
@@ -99,7 +99,7 @@ def update_assessment(data, assessment_id):
     check = etags.precondition(
         lambda: schemas.AssessmentResponse().dump({"assessment": find(Assessment, assessment_id)})
     )
-    find(Assessment, assessment_id).change(caller, data, check)
+    find(Assessment, assessment_id).apply_changes(caller, data, check)
     return {"assessment": find(Assessment, assessment_id)}
 
 

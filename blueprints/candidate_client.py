@@ -59,7 +59,7 @@ def report_device(data):
     Records a description of the machine at the start and end of the session. Names must be hashed. Only the first 100
     reports for each checkpoint are stored.
     """
-    ClientReport.record(Session.of_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
+    ClientReport.record(Session.get_for_key(caller), f"device_{data['checkpoint']}", data["fingerprint"])
     return {"ok": True}
 
 
@@ -74,7 +74,7 @@ def report_hosted_boot(data):
 
     For older clients. Returns whether the workspace has the expected content.
     """
-    ClientReport.record(Session.of_key(caller), "hosted_boot", schemas.HostedBoot().dump(data))
+    ClientReport.record(Session.get_for_key(caller), "hosted_boot", schemas.HostedBoot().dump(data))
     return {"verdict": {"state": "differs" if data.get("tree_matches") is False else "ok"}}
 
 

@@ -99,7 +99,7 @@ def update_candidate(data, candidate_id):
     `hired`; `hired: false` sets `undecided` and restores the previous status.
     """
     check = etags.precondition(lambda: candidate_response(candidate_id))
-    invitations.change_candidate(find(CandidateKey, candidate_id), data, caller, check)
+    invitations.update_candidate(find(CandidateKey, candidate_id), data, caller, check)
     return candidate_response(candidate_id)
 
 
@@ -161,7 +161,7 @@ def _find_position(after: Any) -> Any:
     """Return the cursor, or the key with the id. Raises Invalid."""
     if isinstance(after, Cursor):
         return after
-    last = CandidateKey.of_organization(caller).where(CandidateKey.id == after).get_or_none()
+    last = CandidateKey.all_visible_to(caller).where(CandidateKey.id == after).get_or_none()
     if last is None:
         raise invalid("after", "No such candidate in your organization.")
     return last

@@ -69,7 +69,7 @@ def get_readiness(query):
     applied, and bundles can be stored. If a check fails, returns 503 with the status of each component. `deep=1` also
     checks the worker; use it only for monitoring, because the service keeps serving requests without a worker.
     """
-    parts = current_app.extensions["readiness"].parts(deep=query["deep"] == 1)
+    parts = current_app.extensions["readiness"].check(deep=query["deep"] == 1)
     if set(parts.values()) != {OK}:
         raise NotReady(parts=parts)
     return {"status": "ready", "parts": parts}

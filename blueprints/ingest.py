@@ -80,7 +80,7 @@ def ingest_batch(data):
     Accepts up to 500 envelopes. Each result is `created`, `skipped` (the id already exists), `late` (stored but not
     counted), or `rejected` with the reason. All accepted events are stored in one transaction.
     """
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     entries = [_parse_envelope(text, session) for text in data["events"]]
     results = iter(_append(session, [entry for entry in entries if isinstance(entry, ReceivedEvent)]))
     return {"results": [next(results) if isinstance(entry, ReceivedEvent) else entry for entry in entries]}

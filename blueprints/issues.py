@@ -61,7 +61,7 @@ def update_issue(data, issue_id):
     Only your organization's issues can be updated; catalog issues are read-only. Existing assessments are not affected.
     """
     check = etags.precondition(lambda: IssueResponse().dump({"issue": find(Issue, issue_id)}))
-    find(Issue, issue_id, Issue.owned_by(caller)).change(data, check)
+    find(Issue, issue_id, Issue.owned_by(caller)).apply_changes(data, check)
     return {"issue": find(Issue, issue_id)}
 
 

@@ -18,5 +18,5 @@ def metrics():
     expected = f"Bearer {setting('METRICS_TOKEN')}"
     if not hmac.compare_digest(credential.encode("utf-8", "replace"), expected.encode()):
         raise MetricsTokenRequired()
-    page = current_app.extensions["monitoring"].page()
+    page = current_app.extensions["monitoring"].render()
     return Response(page, content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

@@ -23,7 +23,7 @@ EXAMPLE_FIELDS: dict[type[ApiError], dict[str, Any]] = {
     errors.Invalid: {"details": [{"path": ["title"], "message": "Required."}]},
     errors.AlreadyStarted: {"entries": [{"path": ["taskBrief"], "message": "Already shown to a candidate."}]},
     errors.DuplicateCandidates: {
-        "entries": [{"path": ["candidateEmails", 1], "message": f"Already has the open key {EXAMPLE_ID}."}]
+        "entries": [{"path": ["candidateEmails", 1], "message": f"Already has an open key: {EXAMPLE_ID}."}]
     },
     errors.QuotaExceeded: {"used": 10, "quota": 10},
     errors.NotReady: {"parts": {"database": "ok", "migrations": "behind", "storage": "ok"}},

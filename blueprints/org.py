@@ -62,7 +62,7 @@ def update_settings(data):
             {"settings": _settings(Organization.get_by_id(caller.organization_id))}
         )
     )
-    return {"settings": _settings(caller.organization.change_settings(data, check))}
+    return {"settings": _settings(caller.organization.update_settings(data, check))}
 
 
 @blp.get("/org/disclosure")

@@ -73,7 +73,7 @@ def update_person(data, person_id):
     Only admins can update other admins.
     """
     check = etags.precondition(lambda: schemas.PersonResponse().dump({"person": find_person(person_id)}))
-    users.change(find_person(person_id), caller, data, check)
+    users.update(find_person(person_id), caller, data, check)
     return {"person": find_person(person_id)}
 
 

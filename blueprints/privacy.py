@@ -78,7 +78,7 @@ def erase_candidate(candidate_id, prepared):
 
 def _find_key(candidate_id: Any) -> CandidateKey:
     """Find the candidate's key, including a revoked one."""
-    return find(CandidateKey, candidate_id, CandidateKey.of_organization(caller))
+    return find(CandidateKey, candidate_id, CandidateKey.all_visible_to(caller))
 
 
 def _get_candidate_data(key: Any, session: Session | None) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _export(key: Any, session: Session | None) -> Iterator[bytes]:
         for name, row in privacy.submitted_data(session):
             yield _line({name: {camel(column): value for column, value in row.items()}})
         for event in timeline.read_all(session):
-            yield timeline.jsonl(event["envelope"])
+            yield timeline.to_json_line(event["envelope"])
 
 
 def _line(value: dict[str, Any]) -> bytes:

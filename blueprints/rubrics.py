@@ -35,7 +35,7 @@ def create_rubric(data):
 
     The rubric starts at version 1. To use it, set an assessment's `rubricId`.
     """
-    return {"rubric": Rubric.draft(caller.organization, **data)}
+    return {"rubric": Rubric.create_with_version(caller.organization, **data)}
 
 
 @blp.get("/rubrics/<id:rubric_id>")
@@ -62,7 +62,7 @@ def update_rubric(data, rubric_id):
     Saves a new version, unless nothing changes. Existing scores keep their version.
     """
     check = etags.precondition(lambda: RubricResponse().dump({"rubric": find(Rubric, rubric_id)}))
-    return {"rubric": find(Rubric, rubric_id).change(data, check)}
+    return {"rubric": find(Rubric, rubric_id).apply_changes(data, check)}
 
 
 @blp.delete("/rubrics/<id:rubric_id>")

@@ -27,7 +27,7 @@ def get_scores(query, session_id):
     """
     session = find(Session, session_id)
     are_hidden = visibility.hidden_scores(caller, [session.id])
-    return scores.scorecard(session, query.get("version"), only_of=caller if are_hidden else None)
+    return scores.scorecard(session, query.get("version"), only_reviewer=caller if are_hidden else None)
 
 
 @blp.put("/sessions/<id:session_id>/scores/<criterion>")

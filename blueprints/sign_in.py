@@ -8,7 +8,7 @@ from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import serialize_caller
 from errors import ForeignOrigin, NotFound, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
-from models.sign_ins import users_at
+from models.sign_ins import users_with_mailbox
 from rules import sign_ins
 from rules.delivery.email_addresses import mailbox
 from schemas import sign_in as schemas
@@ -73,7 +73,7 @@ def create_sign_in(data):
         row, secret = SignIn.start(_find_token(data["token"]), "token", **audit.request_origin())
     else:
         grant = _find_grant(data["grant"])
-        people = {person.id: person for person in users_at(grant.address)}
+        people = {person.id: person for person in users_with_mailbox(grant.address)}
         if not people:
             raise SignInExpired()
         if "person_id" not in data:

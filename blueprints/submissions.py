@@ -27,8 +27,8 @@ from storage import (
     CONTENT_TYPE,
     MAX_BUNDLE_BYTES,
     bundle_listing,
-    checked_length,
     new_object_key,
+    validate_length,
 )
 
 blp = Blueprint("Submissions", __name__, description="Candidates' submissions, and the final diff.")
@@ -62,7 +62,7 @@ def receive_submission():
     format, max_bytes = FORMATS.get(request.mimetype), setting("SESSION_MAX_BYTES")
     if format is None:
         raise errors.SubmissionType()
-    session, length = Session.of_key(caller), checked_length(request.content_length)
+    session, length = Session.get_for_key(caller), validate_length(request.content_length)
     if not length:
         raise errors.NotASubmission()
     submission = Submission.reserve(session, format, new_object_key(str(session.id), SUFFIXES[format]))

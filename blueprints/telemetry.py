@@ -65,7 +65,7 @@ def record_logs():
     Send an OTLP export from Claude Code, Codex or Gemini CLI, in JSON. At most 2,048 records are accepted. Records
     without a matching event are ignored.
     """
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     records, rejected = otlp.read_logs()
     recorded = telemetry.read(records, clock.now(), session.redeemed_at)
     sessions.record(session, *recorded, quota=session_quota())

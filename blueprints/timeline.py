@@ -215,4 +215,4 @@ def _build_event(row: dict[str, Any]) -> dict[str, Any]:
 def _export(session: Session) -> Iterator[bytes]:
     yield orjson.dumps({"session": ReviewedSession().dump(session_state(session.id))}) + b"\n"
     for event in timeline.read_all(session):
-        yield timeline.jsonl(event["envelope"])
+        yield timeline.to_json_line(event["envelope"])

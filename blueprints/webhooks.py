@@ -94,7 +94,7 @@ def update_webhook(data, webhook_id):
     the feed (`GET /v1/events`).
     """
     check = etags.precondition(lambda: schemas.WebhookResponse().dump({"webhook": find(Webhook, webhook_id)}))
-    return {"webhook": receivers.change(find(Webhook, webhook_id), data, check)}
+    return {"webhook": receivers.update(find(Webhook, webhook_id), data, check)}
 
 
 @blp.delete("/webhooks/<id:webhook_id>")

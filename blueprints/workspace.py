@@ -31,7 +31,7 @@ def get_workspace():
 
     Returns the remaining time, the allowed tools and the events received so far. Used by the candidate's page.
     """
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     workspace, coverage = _workspace(session), read_coverage(session)
     close = session.closed_as_of(clock.now()) or session.closes_at
     return {
@@ -71,7 +71,7 @@ def get_workspace_files():
 
     The task, the repository and the tools' settings, for `workspace.sh`. Available only while the session is open.
     """
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     if session.closed_as_of(clock.now()):
         raise errors.SessionClosed()
     files = workspace_files.build_files(_workspace(session), session.assessment)

@@ -19,7 +19,7 @@ MAX_OPEN_FILES = 32
 def main(base: str | None) -> None:
     limit_resources()
     try:
-        _write(base)
+        _write_diff(base)
     except Unreadable as problem:
         _write_problem(str(problem))
     except MemoryError:
@@ -29,7 +29,7 @@ def main(base: str | None) -> None:
 
 
 def limit_resources() -> None:
-    """Irrevocably limit memory, processor time, written bytes and open files."""
+    """Limit memory, CPU time, output size and open files. The limits cannot be raised again."""
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY_BYTES,
         resource.RLIMIT_CPU: MAX_SECONDS,
@@ -43,12 +43,12 @@ def limit_resources() -> None:
         resource.setrlimit(name, (limit, limit))
 
 
-def _write(base: str | None) -> None:
-    from git_bundles.final_diff import read  # subject to the limits
+def _write_diff(base: str | None) -> None:
+    from git_bundles.final_diff import read_diff  # imported under the limits
 
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as output:
-            for line in read(sys.stdin.buffer, base):
+            for line in read_diff(sys.stdin.buffer, base):
                 output.write(json.dumps(line) + "\n")
             output.write(END.decode())
     except OSError:

@@ -19,7 +19,7 @@ from rules.metrics.agent_lines import expand_ranges, line_digest
 _PARENT_LINE = re.compile(rb"parent ([0-9a-f]{40})\n")
 
 
-def read(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
+def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
     """Yield the compared commits, then each changed file.
 
     base -- the base commit's full or abbreviated id, EMPTY_TREE, or None if it is unknown
@@ -27,42 +27,42 @@ def read(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
     reference = read_head(file)
     objects = Objects(file)
     head = objects.peel(reference)
-    new_tree = objects.tree_of(head)
+    new_tree = objects.get_tree_id(head)
     base_commit, is_verified = _find_base(objects, head, base)
     yield {"head": head, "base": base_commit, "isVerified": is_verified}
     if base_commit is None and base != EMPTY_TREE:
         return
-    old_tree = None if base_commit is None else objects.tree_of(base_commit)
+    old_tree = None if base_commit is None else objects.get_tree_id(base_commit)
     differ = _Differ(objects)
-    for changed in changed_files(objects, old_tree, new_tree):
-        yield differ.describe(changed)
+    for changed_file in changed_files(objects, old_tree, new_tree):
+        yield differ.describe(changed_file)
 
 
 def _find_base(objects: Objects, head: str, base: str | None) -> tuple[str | None, bool]:
-    """Return the commit to compare with, and whether it is the assessment's."""
+    """Return the commit to compare with, and whether it is the assessment's base commit."""
     if base == EMPTY_TREE:
         return None, True
     commits = objects.commits(base) if base else []
-    return (commits[0], True) if len(commits) == 1 else (_shallow_start(objects, head), False)
+    return (commits[0], True) if len(commits) == 1 else (_find_shallow_commit(objects, head), False)
 
 
-def _shallow_start(objects: Objects, head: str) -> str | None:
-    """Return the commit at which a shallow clone starts: the only commit with missing parents."""
+def _find_shallow_commit(objects: Objects, head: str) -> str | None:
+    """Return the oldest commit of a shallow clone: the only commit whose parents are all missing."""
     visited, starts, queue = {head}, [], [head]
     while queue:
         commit = queue.pop()
         content = objects.get(commit, COMMIT).partition(b"\n\n")[0] + b"\n"
         parents = {parent.decode() for parent in _PARENT_LINE.findall(content)}
-        present = {parent for parent in parents if objects.is_commit(parent)}
-        if parents and not present:
+        existing_parents = {parent for parent in parents if objects.is_commit(parent)}
+        if parents and not existing_parents:
             starts.append(commit)
-        queue += present - visited
-        visited |= present
+        queue += existing_parents - visited
+        visited |= existing_parents
     return starts[0] if len(starts) == 1 else None
 
 
 class _Differ:
-    """Describes changed files, up to the total limits."""
+    """Describes changed files, within limits for the whole diff."""
 
     def __init__(self, objects: Objects):
         self._objects = objects
@@ -97,7 +97,7 @@ class _Differ:
         self._lines_left -= added_count
         if self._lines_left < 0:
             raise Unreadable(f"The final diff adds more than {MAX_ADDED_LINES:,} lines.")
-        diff, is_truncated = self._text(file, hunks(old, new, line_changes))
+        diff, is_truncated = self._unified_diff(file, hunks(old, new, line_changes))
         return {
             "linesAdded": added_count,
             "linesRemoved": sum(change.old_end - change.old_start for change in line_changes),
@@ -107,8 +107,8 @@ class _Differ:
             "digests": "".join(line_digest(new[number - 1]) for number in expand_ranges(added)),
         }
 
-    def _text(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:
-        """Return the unified diff up to the limits, in complete lines, and whether it was truncated."""
+    def _unified_diff(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:
+        """Return the unified diff, limited to complete lines, and whether it was truncated."""
         old = f"a/{file.old_path or file.path}" if file.old else "/dev/null"
         new = f"b/{file.path}" if file.new else "/dev/null"
         diff_lines, characters_left = [], min(self._characters_left, MAX_FILE_DIFF_CHARACTERS)

@@ -30,13 +30,13 @@ _TAG_LINES = re.compile(rb"object ([0-9a-f]{40})\n")
 
 
 def read_head(file: IO[bytes]) -> str:
-    """Read a bundle's header and return the submitted commit's or tag's id: `HEAD`, or the only reference."""
+    """Read a bundle's header. Returns the object id of `HEAD`, or of the only reference."""
     if file.readline(len(VERSIONS[0])) not in VERSIONS:
         raise Unreadable("The file is not a git bundle.")
     references: dict[bytes, str] = {}
-    for line in _header(file):
+    for line in _header_lines(file):
         if line.startswith(b"-"):
-            raise Unreadable("The bundle needs commits that it does not contain.")
+            raise Unreadable("The bundle depends on commits that it does not contain.")
         if line.startswith(b"@"):
             if not _CAPABILITY.fullmatch(line):
                 raise Unreadable("The bundle's format is not supported. Only SHA-1 repositories can be read.")
@@ -45,11 +45,11 @@ def read_head(file: IO[bytes]) -> str:
         else:
             raise Unreadable("The bundle's header is damaged.")
     if b"HEAD" not in references and len(references) != 1:
-        raise Unreadable("The bundle must have the HEAD reference, or a single reference.")
+        raise Unreadable("The bundle must contain a HEAD reference, or exactly one reference.")
     return references.get(b"HEAD") or next(iter(references.values()))
 
 
-def _header(file: IO[bytes]) -> Iterator[bytes]:
+def _header_lines(file: IO[bytes]) -> Iterator[bytes]:
     """Yield the lines between the first line and an empty line."""
     bytes_left = MAX_HEADER_BYTES
     while (line := file.readline(bytes_left)) != b"\n":
@@ -76,14 +76,14 @@ class Objects:
     def get(self, name: str, kind: int) -> bytes:
         """Return an object's content. Raises Unreadable if it is missing or has a different type."""
         if name not in self._names:
-            raise Unreadable("The bundle lacks an object that it needs.")
+            raise Unreadable("The bundle is missing an object.")
         actual_kind, content = self._pack.get_raw(name.encode())
         if actual_kind != kind:
-            raise Unreadable("An object in the bundle has a different type than its reference says.")
+            raise Unreadable("An object in the bundle has an unexpected type.")
         return content
 
     def commits(self, prefix: str) -> list[str]:
-        """Return the commits whose id starts with a prefix."""
+        """Return the ids of commits that start with a prefix."""
         names = [name for name in self._names if name.startswith(prefix)]
         return [name for name in names if self.is_commit(name)]
 
@@ -91,11 +91,11 @@ class Objects:
         """Return whether the bundle contains this commit."""
         return name in self._names and self._pack.get_raw(name.encode())[0] == COMMIT
 
-    def tree_of(self, commit: str) -> str:
+    def get_tree_id(self, commit: str) -> str:
         return self._reference(_TREE_LINE, self.get(commit, COMMIT))
 
     def peel(self, name: str) -> str:
-        """Return the commit that a reference names directly or by a tag."""
+        """Return the commit that a reference points to, directly or through tags."""
         for _ in range(MAX_TAGS):
             if name not in self._names or self._pack.get_raw(name.encode())[0] != TAG:
                 return name
@@ -127,12 +127,12 @@ def _hex(name: bytes) -> str:
 def _check_limits(data: PackData) -> None:
     """Check all objects without resolving deltas."""
     if len(data) > MAX_OBJECTS:
-        raise Unreadable(f"The bundle has more than {MAX_OBJECTS:,} objects.")
+        raise Unreadable(f"The bundle contains more than {MAX_OBJECTS:,} objects.")
     total = 0
     for unpacked in data.iter_unpacked():
         size = unpacked.decomp_len or 0
         if unpacked.pack_type_num in DELTA_TYPES:
-            size = max(size, _result_size(b"".join(unpacked.decomp_chunks)))
+            size = max(size, _delta_result_size(b"".join(unpacked.decomp_chunks)))
         if size > MAX_OBJECT_BYTES:
             raise Unreadable("An object in the bundle is larger than 20 MiB.")
         total += size
@@ -140,13 +140,13 @@ def _check_limits(data: PackData) -> None:
             raise Unreadable("The objects in the bundle are larger than 200 MiB in total.")
 
 
-def _result_size(delta: bytes) -> int:
-    """Return the size of a delta's resulting object, which is its second number."""
-    _, position = _number(delta, 0)
-    return _number(delta, position)[0]
+def _delta_result_size(delta: bytes) -> int:
+    """Return the size of the object that a delta produces: the delta's second number."""
+    _, position = _read_number(delta, 0)
+    return _read_number(delta, position)[0]
 
 
-def _number(delta: bytes, position: int) -> tuple[int, int]:
+def _read_number(delta: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = delta[position]

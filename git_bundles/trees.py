@@ -1,4 +1,4 @@
-"""Compare two of a bundle's trees."""
+"""Compare two trees in a bundle."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from git_bundles.pack import Objects
 
 FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 _TYPE = 0o170000
-# Git rejects these names, which would leave the folder or change the repository.
+# Git rejects these names: they could escape the folder or modify the repository.
 _FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
 
 
@@ -39,18 +39,18 @@ class ChangedFile(NamedTuple):
 
 
 def changed_files(objects: Objects, old: str | None, new: str) -> list[ChangedFile]:
-    """Return the files that differ between two trees, by path.
+    """Return the files that differ between two trees, sorted by path.
 
     old -- None for the empty tree
     """
     files = list(_Walk(objects).compare(b"", old, new, 0))
     if len(files) > MAX_FILES:
         raise Unreadable(f"More than {MAX_FILES:,} files differ from the base.")
-    return sorted(_with_renames(files), key=lambda file: file.path)
+    return sorted(_combine_renames(files), key=lambda file: file.path)
 
 
 class _Walk:
-    """Compares trees and limits the entries that it reads, since an object can be in many places."""
+    """Compares trees. Limits the number of entries read, because a tree can appear at many paths."""
 
     def __init__(self, objects: Objects):
         self._objects = objects
@@ -94,7 +94,7 @@ def _tree(entry: Entry | None) -> str | None:
     return entry.name if entry and entry.mode & _TYPE == FOLDER else None
 
 
-def _with_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:
+def _combine_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:
     """Combine a deleted and an added file with the same content into a renamed file."""
     deleted: dict[Entry, list[ChangedFile]] = {}
     for file in sorted(files, reverse=True):

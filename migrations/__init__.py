@@ -10,7 +10,7 @@ from models.base import db
 from models.database import is_postgres, process_lock
 
 FOLDER = Path(__file__).parent
-# On PostgreSQL and on SQLite.
+# Column types on PostgreSQL and SQLite.
 TYPES = {
     "boolean": ("BOOLEAN", "BOOLEAN"),
     "bytes": ("BYTEA", "BLOB"),
@@ -22,11 +22,11 @@ TYPES = {
 
 
 class IncompatibleDatabase(click.ClickException):
-    """The database has migrations that this version does not have."""
+    """The database contains migrations that this version does not know."""
 
 
 def execute(statements: str) -> None:
-    """Run a migration's SQL statements; placeholders such as `{uuid}` are replaced by the database's types."""
+    """Run a migration's SQL statements. Placeholders such as `{uuid}` become the database's types."""
     types = {name: postgresql if is_postgres() else sqlite for name, (postgresql, sqlite) in TYPES.items()}
     for statement in statements.format(**types).split(";\n"):
         if statement.strip():
@@ -34,7 +34,7 @@ def execute(statements: str) -> None:
 
 
 def upgrade() -> list[str]:
-    """Apply missing migrations, one process at a time; returns their names. Raises IncompatibleDatabase."""
+    """Apply pending migrations and return their names. Only one process runs at a time. Raises IncompatibleDatabase."""
     with process_lock("migrate"):
         runner = _runner()
         check_history(runner.applied())
@@ -42,12 +42,12 @@ def upgrade() -> list[str]:
 
 
 def status() -> list[tuple[str, bool]]:
-    """List the migrations; returns each name, and whether it is applied."""
+    """Return the name of each migration, and whether it is applied."""
     return [(migration.name, bool(migration.applied)) for migration in _runner().status()]
 
 
-def missing() -> list[str]:
-    """List the names of migrations that are not applied."""
+def pending() -> list[str]:
+    """Return the names of unapplied migrations."""
     return [name for name, applied in status() if not applied]
 
 
@@ -57,12 +57,12 @@ def check_history(applied: Iterable[str]) -> None:
     unknown = sorted(set(applied) - set(known))
     if unknown and unknown[0] > known[-1]:
         raise IncompatibleDatabase(
-            f"This database is from a newer version of Proofstone: it has {unknown[0]}."
+            f"This database is from a newer version of Proofstone: it contains {unknown[0]}."
         )
     if unknown:
         raise IncompatibleDatabase(
             "This database is from before 1.0.0 and can't be upgraded. Export its sessions with the version that"
-            " made it and start empty."
+            " created it, then start with an empty database."
         )
 
 

@@ -1,4 +1,4 @@
-"""Tables, their queries, and verbs that each run in one transaction."""
+"""Tables, queries, and methods that each run in one transaction."""
 
 from models.accepted_senders import AcceptedSender
 from models.access_hours import AccessHour
@@ -16,7 +16,7 @@ from models.keys import CandidateKey
 from models.ledger import seal_keys
 from models.ledger.audit import AuditChain, AuditEntry
 from models.ledger.seals import Seal
-from models.new_organizations import open_organization
+from models.new_organizations import create_organization
 from models.orgs import ApiToken, Organization, User
 from models.privacy import DailyTask, Erasure
 from models.rubrics import Rubric, RubricVersion

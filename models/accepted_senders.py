@@ -1,4 +1,4 @@
-"""Networks from which credentials were accepted; used while a network is locked (access/credential_throttling.py)."""
+"""Networks that have sent valid credentials; used while a network is locked (access/credential_throttling.py)."""
 
 import hmac
 from datetime import timedelta
@@ -16,7 +16,7 @@ RETENTION = timedelta(days=30)
 class AcceptedSender(Model):
     """A credential that was accepted from a network.
 
-    `fingerprint` is the HMAC of both, `credential` the HMAC of the credential alone, for erasure.
+    `fingerprint` is the HMAC of network and credential. `credential` is the HMAC of the credential alone, for erasure.
     """
 
     personal_data = PersonalData(
@@ -59,6 +59,6 @@ def _fingerprint(network: str, credential: str) -> str:
     return _hmac(f"{network} {credential}")
 
 
-def _hmac(text: str) -> str:
-    """Return an HMAC. A plain hash would reveal keys, because there are few enough to try all."""
-    return hmac.digest(service_secret("senders"), text.encode("utf-8", "surrogatepass"), "sha256").hex()
+def _hmac(value: str) -> str:
+    """Return the HMAC. A plain hash could be reversed by trying all possible keys."""
+    return hmac.digest(service_secret("senders"), value.encode("utf-8", "surrogatepass"), "sha256").hex()

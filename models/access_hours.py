@@ -1,4 +1,4 @@
-"""Invalid credentials and client addresses of all web processes, by hour, for `flask doctor`."""
+"""Invalid credentials and client addresses across all web processes, by hour, for `flask doctor`."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -34,7 +34,7 @@ class AccessHour(Model):
 
     @classmethod
     def report_address(cls, address: str) -> None:
-        """Report the private address of all requests to a process, or SEVERAL."""
+        """Report the private address that all of a process's requests came from, or SEVERAL."""
         stored = cls.sole_address
         merged = peewee.Case(None, ((stored.is_null() | (stored == address), address),), SEVERAL)
         cls._upsert({"sole_address": address}, sole_address=merged)
@@ -52,7 +52,7 @@ class AccessHour(Model):
 
     @classmethod
     def sole_private_address(cls) -> str | None:
-        """Return the private address of all requests in the last day; None if they came from several addresses."""
+        """Return the private address that all requests in the last day came from; None if there were several."""
         rows = cls.select(cls.sole_address).where(
             cls.hour > clock.now() - DAY, cls.sole_address.is_null(False)
         )

@@ -14,7 +14,7 @@ from models.rubrics import Rubric
 from rules import plans
 from rules.hosted_tools import ALLOWABLE
 
-# The API's field for each column that candidates see.
+# API field names of the columns that candidates see.
 _CANDIDATE_FIELDS = {
     "title": "title",
     "role": "role",
@@ -73,7 +73,7 @@ class Assessment(Model):
 
     @property
     def allowed_hosted_tools(self) -> list[str]:
-        """The tools that the model providers may run (R42)."""
+        """The tools that model providers are allowed to run (R42)."""
         return [tool for tool in self.allowed_tools or () if tool in ALLOWABLE]
 
     @classmethod
@@ -82,13 +82,13 @@ class Assessment(Model):
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The organization's assessments with their issues."""
+        """Select the organization's assessments with their issues."""
         query = cls.alive().select_extend(Issue).join(Issue, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id)
 
     @classmethod
-    def open(cls, token: ApiToken, **values: Any) -> "Assessment":
-        """Create an assessment within the month's quota.
+    def create_within_quota(cls, token: ApiToken, **values: Any) -> "Assessment":
+        """Create an assessment if the monthly quota allows it.
 
         Raises Invalid for an unknown issue or rubric (R8) or a missing brief, and QuotaExceeded (R10).
         """
@@ -115,12 +115,12 @@ class Assessment(Model):
         created = cls.select().where(cls.created_at >= start, cls.created_at < end)
         return created.where(cls.organization == organization).count()
 
-    def change(
+    def apply_changes(
         self, token: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
     ) -> None:
-        """Change the assessment. Fields that candidates see can change until the first key is redeemed.
+        """Update the assessment. Fields that candidates see can be changed until the first key is redeemed.
 
-        check -- called once the row is locked
+        check -- called after the row is locked
 
         Raises AlreadyStarted with the fields that can no longer change, and Invalid for an unknown rubric or a reminder
         that would be due before the invitation.
@@ -131,21 +131,21 @@ class Assessment(Model):
                 find_referenced(Rubric.visible_to(token), values["rubric_id"], "rubricId")
             locked = self.lock()
             check()
-            changed = locked.changed_columns(locked._with_archiving(values))
-            fields = [_CANDIDATE_FIELDS[name] for name in changed if name in _CANDIDATE_FIELDS]
+            changes = locked.changed_columns(locked._set_archived_at(values))
+            fields = [_CANDIDATE_FIELDS[name] for name in changes if name in _CANDIDATE_FIELDS]
             if fields and locked.session_set.exists():
                 message = "Already shown to a candidate."
                 raise AlreadyStarted(entries=[{"path": [field], "message": message} for field in fields])
-            reminder = changed.get("reminder_days_before", locked.reminder_days_before)
-            if reminder is not None and reminder >= changed.get("expires_in_days", locked.expires_in_days):
+            reminder = changes.get("reminder_days_before", locked.reminder_days_before)
+            if reminder is not None and reminder >= changes.get("expires_in_days", locked.expires_in_days):
                 raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
-            if "repo_url" in changed:
-                changed = dict.fromkeys(_REPOSITORY_COLUMNS) | changed
-            if changed:
-                locked.update_columns(**changed, updated_at=clock.now())
+            if "repo_url" in changes:
+                changes = dict.fromkeys(_REPOSITORY_COLUMNS) | changes
+            if changes:
+                locked.update_columns(**changes, updated_at=clock.now())
 
-    def _with_archiving(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Replace `archived` by `archived_at`. Archiving an archived assessment does not change its time."""
+    def _set_archived_at(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace `archived` with `archived_at`, which stays the same if the assessment is already archived."""
         columns = {name: value for name, value in values.items() if name != "archived"}
         if values.get("archived", self.archived_at is not None) != (self.archived_at is not None):
             columns["archived_at"] = clock.now() if values["archived"] else None

@@ -1,4 +1,4 @@
-"""Queued work, for monitoring."""
+"""Queue lengths and ages, for monitoring."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ from models.ledger.seals import Seal, unsealed
 from models.sessions import Event
 from models.webhooks import Webhook, WebhookDelivery
 
-# All attempts to send a message take less time.
+# Longer than the time from the first to the last attempt to send a message.
 MAX_DELIVERY_TIME = timedelta(days=4)
 # Messages and removals, webhook messages, unnumbered feed events, unchained audit entries, unsealed candidate events.
-NAMES = ("delivery", "webhook", "feed", "audit", "seal")
+QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "seal")
 
 
 class Count(NamedTuple):
-    """The number of a kind's messages that are `due`, `waiting` (claimed, or for a retry) or `failed`."""
+    """Number of messages of a kind that are `due`, `waiting` (claimed, or for a retry) or `failed`."""
 
     kind: str
     state: str
@@ -29,13 +29,13 @@ class Count(NamedTuple):
 
 
 def counts() -> list[Count]:
-    """Count queued messages, and failed messages of the last MAX_DELIVERY_TIME."""
+    """Count queued messages, and messages that failed within MAX_DELIVERY_TIME."""
     return _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
 
 
 def _counts(table: Any, kind: Any) -> list[Count]:
     queued = table.select().where(table.state == "queued")
-    # Ids ascend with time and have an index.
+    # Ids increase with time, and they are indexed.
     first_id = uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
     failed = table.select().where(table.state == "failed", table.id >= first_id)
     due_or_waiting = peewee.Case(None, ((table.due_at <= clock.now(), "due"),), "waiting")
@@ -56,7 +56,7 @@ def failed_since(start: datetime) -> int:
 
 
 def oldest_due() -> dict[str, datetime]:
-    """Return the time at which the oldest entry of each queue became due; omits empty queues."""
+    """Return when the oldest entry in each queue became due. Omits empty queues."""
     # Messages are not overdue while their receiver is paused.
     paused = WebhookDelivery.webhook.in_(Webhook.select(Webhook.id).where(Webhook.held_until > clock.now()))
     oldest = (
@@ -66,7 +66,7 @@ def oldest_due() -> dict[str, datetime]:
         _oldest(AuditEntry.unchained(), AuditEntry.created_at),
         _oldest(unsealed(Seal.search_start()), Event.received_at),
     )
-    return {name: time for name, time in zip(NAMES, oldest, strict=True) if time}
+    return {name: time for name, time in zip(QUEUE_NAMES, oldest, strict=True) if time}
 
 
 def _is_due(table: Any) -> Any:

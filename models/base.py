@@ -1,4 +1,4 @@
-"""The clock, and the fields and methods that all tables share."""
+"""The clock, and fields and methods shared by all tables."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class TimestampField(peewee.Field):
 
 
 class BytesField(peewee.BlobField):
-    """Bytes, where PostgreSQL's driver would return a memoryview."""
+    """Bytes on both databases; psycopg2 alone would return a memoryview."""
 
     def python_value(self, value: Any) -> bytes | None:
         if value is None:
@@ -58,7 +58,7 @@ class BytesField(peewee.BlobField):
 
 
 def new_id() -> Any:
-    """Return a UUIDv7; ids ascend in creation order (R23)."""
+    """Return a UUIDv7. Ids increase in creation order (R23)."""
     return uuid_utils.compat.uuid7()
 
 
@@ -70,7 +70,7 @@ def _table_name(model: type[peewee.Model]) -> str:
 class Table(peewee.Model):
     """A table, named after its class by default: `audit_entries` for AuditEntry.
 
-    `personal_data` declares candidates' personal data; None declares that the table has none.
+    `personal_data` declares candidates' personal data. None declares that the table contains none.
     """
 
     personal_data: "PersonalData | None"
@@ -86,9 +86,9 @@ class Table(peewee.Model):
 
 
 class Model(Table):
-    """A table with a UUIDv7 id and its creation time."""
+    """A table with a UUIDv7 id and a creation time."""
 
-    # If set, `updated_at` follows every other column; null until the first change.
+    # If set, a change to any other column sets `updated_at`, which is null until the first change.
     untracked_columns: frozenset[str] | None = None
 
     id = UUIDField(primary_key=True, default=new_id)
@@ -123,7 +123,7 @@ class Model(Table):
 
 
 def tables() -> list[Any]:
-    """Return every table, parents before children."""
+    """Return all tables, parents before children."""
     parents = {table: dict.fromkeys(table._meta.refs.values()) for table in _concrete_subclasses(Table)}
     return list(TopologicalSorter(parents).static_order())
 
@@ -135,9 +135,9 @@ def _concrete_subclasses(table: Any) -> Iterator[Any]:
 
 
 def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiError] | None = None) -> None:
-    """Declare a named index, optionally partial or unique; plain indexes are in `Meta.indexes`.
+    """Declare a named index, optionally partial or unique. Plain indexes belong in `Meta.indexes`.
 
-    conflict -- makes the index unique; the error for requests that violate it
+    conflict -- the error for requests that violate the index; makes it unique
     """
     model = columns[0].model
     model.add_index(model.index(*columns, where=where, name=name, unique=conflict is not None))
@@ -147,11 +147,11 @@ def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiErr
 
 
 def find_referenced(rows: Query, row_id: Any, field: str) -> Any:
-    """Find the row that an id in the request body refers to; None for null. Raises Invalid with the field (R8).
+    """Find the row that an id in the request body refers to; None for null. Raises Invalid for the field (R8).
 
-    Look up the path's ids first: their 404 takes precedence (R5).
+    Look up ids in the path first: their 404 takes precedence (R5).
 
-    rows -- the rows that the caller can refer to, such as `Rubric.visible_to(caller)`
+    rows -- the rows that the caller can reference, such as `Rubric.visible_to(caller)`
     """
     if row_id is None:
         return None
@@ -162,11 +162,11 @@ def find_referenced(rows: Query, row_id: Any, field: str) -> Any:
 
 
 class PersonalData(NamedTuple):
-    """Declares that a table has candidates' personal data (models/privacy.py).
+    """Declares that a table contains candidates' personal data (models/privacy.py).
 
     name -- used in erasure receipts and in the list that candidates see
     description -- for candidates; None hides the data from them (R3)
-    received_at -- the column with the row's timestamp
+    received_at -- the name of the timestamp column
     """
 
     name: str
@@ -190,7 +190,7 @@ class ErasedWithSession:
         return cls.delete().where(cls.session == session).execute()
 
 
-def month_of(column: Any) -> Any:
+def utc_month(column: Any) -> Any:
     """Return SQL for a timestamp's UTC month, such as `2026-04`."""
     if is_postgres():
         return peewee.fn.to_char(peewee.fn.timezone("UTC", column), "YYYY-MM").coerce(False)

@@ -39,14 +39,14 @@ def _read(
     while batch:
         previous, last = last, [get(batch[-1], field.name) for field in order]
         if previous and last <= previous:
-            raise ValueError("A column used for ordering is malformed.")
+            raise ValueError("An ordering column contains a malformed value.")
         yield from batch
-        batch.clear()  # before the next rows are read
+        batch.clear()  # frees memory before the next read
         batch = read(after(query, order, last))
 
 
 def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:
-    """Read the first rows for `read_wide`: up to MAX_BYTES, but at least one."""
+    """Read the first batch for `read_wide`: up to MAX_BYTES, but at least one row."""
     narrow: Any = query.select(*order, size.alias("size")).order_by(*order).limit(MAX_ROWS).dicts()
     # An outer join without a matching row has no size.
     first = next(split(narrow, lambda row: row["size"] or 0), [])
@@ -60,7 +60,7 @@ def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) 
 def after(
     query: Query, order: Sequence[peewee.Field], values: Sequence[Any] | None, reverse: bool = False
 ) -> Query:
-    """The rows after these values in order, or before them in reverse order; all rows if the values are None."""
+    """Select the rows after these values, or before them if `reverse` is set. None selects all rows."""
     if values is not None:
         last = peewee.Tuple(*(field.db_value(value) for field, value in zip(order, values, strict=True)))
         position = peewee.Tuple(*order)
@@ -68,15 +68,15 @@ def after(
     return query.order_by(*(field.desc() if reverse else field for field in order))
 
 
-def split(items: Iterable[Any], size_of: Callable[[Any], int]) -> Iterator[list]:
+def split(items: Iterable[Any], get_size: Callable[[Any], int]) -> Iterator[list]:
     """Split items into lists of at least one item, and at most MAX_BYTES and MAX_ROWS."""
     batch: list[Any] = []
     total = 0
     for item in items:
-        total += size_of(item)
+        total += get_size(item)
         if batch and (total > MAX_BYTES or len(batch) == MAX_ROWS):
             yield batch
-            batch, total = [], size_of(item)
+            batch, total = [], get_size(item)
         batch.append(item)
     if batch:
         yield batch

@@ -1,4 +1,4 @@
-"""The API's lists of candidates; schemas.keys serializes the rows."""
+"""Candidate lists for the API; schemas.keys serializes the rows."""
 
 import copy
 import re
@@ -47,7 +47,7 @@ class CandidateRow(NamedTuple):
 
 
 def search_filters(viewer: ApiToken | None, text: str) -> dict[str, Any]:
-    """Build the filters of a search for part of name, address or externalId, which must not reveal hidden names."""
+    """Build filters that search name, email address and externalId without revealing hidden names."""
     # A LIKE pattern, escaped with `!`.
     filters = {"pattern": "%" + re.sub("([!%_])", r"!\1", case_folded(text)) + "%"}
     return filters | ({"user_id": viewer.user_id} if viewer is not None and viewer.user_id else {})
@@ -58,7 +58,7 @@ class CandidateList:
 
     viewer -- the caller, from whom blind assessments hide names; None to show all names
     filters -- `assessment_id`, `status`, `external_id`, `key_id`, `created_after`, `updated_after`, and `q`: part of
-        name, address or externalId, case-insensitive
+        the name, email address or externalId, case-insensitive
     """
 
     def __init__(self, organization_id: Any, viewer: ApiToken | None, **filters: Any) -> None:
@@ -82,17 +82,17 @@ class CandidateList:
 
     def batches(self) -> Iterator[list[CandidateRow]]:
         """Yield all candidates, BATCH_SIZE at a time."""
-        rest = self
-        while batch := rest.rows(BATCH_SIZE):
+        remaining = self
+        while batch := remaining.rows(BATCH_SIZE):
             yield batch
-            rest = rest.after(batch[-1])
+            remaining = remaining.after(batch[-1])
 
     def after(self, last: Any, newest_first: bool = False) -> "CandidateList":
-        """The rest of the list after a key or row."""
-        rest = copy.copy(self)
+        """Return the part of the list after a key or row."""
+        remaining = copy.copy(self)
         position = {"last_created_at": last.created_at, "first_id" if newest_first else "last_id": last.id}
-        rest._values = self._values | position
-        return rest
+        remaining._values = self._values | position
+        return remaining
 
 
 def find_candidate(caller: ApiToken, key_id: Any) -> CandidateRow | None:

@@ -26,22 +26,24 @@ from rules.statistics.cohorts import (
     quartiles,
 )
 
-# One statement, because the session and its cohort must be consistent. Python adds and sorts the values: SQLite's SUM
+# A single statement keeps the session consistent with its cohort. Python adds and sorts the values: SQLite's SUM
 # overflows, and PostgreSQL's percentile_cont returns floats.
 _STATEMENT = """
-    SELECT cohort.*, {own}
+    SELECT cohort.*, {session}
     FROM (
         SELECT COUNT(*), COUNT(*) FILTER (WHERE tests_passed), COUNT(*) FILTER (WHERE event_count = 0),
             (SELECT COUNT(*) FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NULL), {columns}
         FROM sessions WHERE assessment_id = :assessment_id AND closed_at IS NOT NULL
     ) AS cohort
-    LEFT JOIN sessions own ON own.id = :session_id AND own.assessment_id = :assessment_id
+    LEFT JOIN sessions s ON s.id = :session_id AND s.assessment_id = :assessment_id
 """
 # A metric's values as a JSON array, excluding values of the wrong type, which SQLite can store.
 _ON_POSTGRES = ("CAST(json_agg({0}) FILTER (WHERE {1}) AS TEXT)", "{0} IS NOT NULL")
 _ON_SQLITE = ("json_group_array({0}) FILTER (WHERE {1})", "typeof({0}) = 'integer'")
-_OWN = sql.Columns(
-    Session, "own", " ".join({"id", "closed_at"}.union(*((each.field, each.observed) for each in METRICS)))
+_SESSION = sql.Columns(
+    Session,
+    "s",
+    " ".join({"id", "closed_at"}.union(*((metric.field, metric.observed) for metric in METRICS))),
 )
 
 
@@ -51,8 +53,8 @@ class Distribution(NamedTuple):
     metric: Metric
     values: list[int]
     observations: int
-    own_value: int | None
-    own_observations: int
+    session_value: int | None
+    session_observations: int
 
     @property
     def average(self) -> int | float | None:
@@ -64,27 +66,27 @@ class Distribution(NamedTuple):
         return counts | {"direction": self.metric.direction} | quartiles(self.values, self.metric)
 
     @property
-    def place(self) -> dict[str, Any]:
+    def placement(self) -> dict[str, Any]:
         """The session's value, its number of observations, and its rank."""
-        has_value = self.own_value is not None
+        has_value = self.session_value is not None
         return {
-            "value": api_value(self.own_value, self.metric),
-            "value_observations": self.own_observations if has_value else 0,
+            "value": api_value(self.session_value, self.metric),
+            "value_observations": self.session_observations if has_value else 0,
         } | placement(*self._beaten_and_equal, len(self.values), self.metric, has_value)
 
     @property
     def percentile(self) -> float | None:
-        return percentile(self._beaten_and_equal[0], len(self.values), self.own_value is not None)
+        return percentile(self._beaten_and_equal[0], len(self.values), self.session_value is not None)
 
     @property
     def _beaten_and_equal(self) -> tuple[int, int]:
-        if self.own_value is None:
+        if self.session_value is None:
             return 0, 0
-        return beaten_and_equal(self.values, self.own_value, self.metric)
+        return beaten_and_equal(self.values, self.session_value, self.metric)
 
 
 class Cohort(NamedTuple):
-    """Counts and distributions of an assessment's closed sessions, and the session to compare, if its id is set."""
+    """Counts and distributions across an assessment's closed sessions, and the session to compare, if any."""
 
     sessions: int
     passed: int
@@ -92,35 +94,41 @@ class Cohort(NamedTuple):
     open: int
     versions: list[int]
     distributions: list[Distribution]
-    own: Session
+    session: Session
 
     @classmethod
     def of(cls, assessment_id: Any, session_id: Any = None) -> "Cohort":
         text = _statement(*(_ON_POSTGRES if is_postgres() else _ON_SQLITE))
-        ((sessions, passed, empty, still_open, versions, *columns),) = sql.rows(
+        ((sessions, passed, empty, open_count, versions, *columns),) = sql.rows(
             text, assessment_id=assessment_id, session_id=session_id
         )
-        own = _OWN.build(columns[2 * len(METRICS) :])
+        session = _SESSION.build(columns[2 * len(METRICS) :])
         distributions = [
             Distribution(
                 metric,
-                sorted(_parsed(values)),
+                sorted(_parse_array(values)),
                 int(observations or 0),
-                getattr(own, metric.field),
-                getattr(own, metric.observed),
+                getattr(session, metric.field),
+                getattr(session, metric.observed),
             )
             for metric, values, observations in zip(METRICS, columns[::2], columns[1::2], strict=False)
         ]
-        return cls(sessions, passed, empty, still_open, sorted(set(_parsed(versions))), distributions, own)
+        return cls(
+            sessions, passed, empty, open_count, sorted(set(_parse_array(versions))), distributions, session
+        )
 
     @property
     def statistics(self) -> dict[str, Any]:
-        averages = {f"avg_{each.metric.field}": each.average for each in self.distributions}
+        averages = {
+            f"avg_{distribution.metric.field}": distribution.average for distribution in self.distributions
+        }
         is_small = self.sessions < SMALL_COHORT
         response: dict[str, Any] = {
             "session_count": self.sessions,
             "metrics": averages | {"test_pass_rate": pass_rate(self.passed, self.sessions)},
-            "summary": {each.metric.field: each.summary for each in self.distributions},
+            "summary": {
+                distribution.metric.field: distribution.summary for distribution in self.distributions
+            },
             "open": self.open,
             "empty": self.empty,
             "small": is_small,
@@ -129,7 +137,7 @@ class Cohort(NamedTuple):
         return response | {"derivation_versions": self.versions} if len(self.versions) > 1 else response
 
 
-def _parsed(array: str | None) -> list[int]:
+def _parse_array(array: str | None) -> list[int]:
     return orjson.loads(array or "[]")
 
 
@@ -140,11 +148,11 @@ def _statement(array: str, is_integer: str) -> str:
         has_value, is_observed = is_integer.format(metric.field), is_integer.format(metric.observed)
         columns.append(array.format(metric.field, has_value))
         columns.append(f"SUM({metric.observed}) FILTER (WHERE {has_value} AND {is_observed})")
-    return _STATEMENT.format(columns=", ".join(columns), own=_OWN.text)
+    return _STATEMENT.format(columns=", ".join(columns), session=_SESSION.text)
 
 
-def members(assessment: Assessment) -> Query:
-    """The cohort's sessions with their keys, oldest first."""
+def select_sessions(assessment: Assessment) -> Query:
+    """Select the cohort's sessions with their keys, oldest first."""
     query = Session.select(Session, CandidateKey).join(CandidateKey)
     query = query.where(Session.assessment == assessment, Session.closed_at.is_null(False))
     return query.order_by(Session.created_at, Session.id)
@@ -157,32 +165,37 @@ def statistics(assessment_id: Any) -> dict[str, Any] | None:
 
 
 def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
-    """Return the statistics, with the session's ranks once it is closed, and percentiles from two sessions on.
+    """Return the statistics, including the ranks of a closed session.
+
+    Percentiles require at least two closed sessions.
 
     Raises NotFound if the assessment has no such session.
     """
     cohort = Cohort.of(assessment_id, session_id)
-    if cohort.own.id is None:
+    if cohort.session.id is None:
         raise NotFound()
     if not cohort.sessions:
         return None
     response = cohort.statistics
-    if cohort.own.closed_at is None:
+    if cohort.session.closed_at is None:
         return response
-    for each in cohort.distributions:
-        response["summary"][each.metric.field] |= each.place
+    for distribution in cohort.distributions:
+        response["summary"][distribution.metric.field] |= distribution.placement
     if cohort.sessions < 2:
         return response
-    return response | {"percentiles": {each.metric.field: each.percentile for each in cohort.distributions}}
+    percentiles = {
+        distribution.metric.field: distribution.percentile for distribution in cohort.distributions
+    }
+    return response | {"percentiles": percentiles}
 
 
 def percentiles(cohort: Sequence[Session]) -> dict[Any, dict[str, float | None]]:
     """Return the percentiles of a cohort's sessions, by session id and metric field."""
     by_session: dict[Any, dict[str, float | None]] = {session.id: {} for session in cohort}
     for metric in METRICS:
-        own = {session.id: getattr(session, metric.field) for session in cohort}
-        values = sorted(value for value in own.values() if value is not None)
-        for session_id, value in own.items():
+        by_id = {session.id: getattr(session, metric.field) for session in cohort}
+        values = sorted(value for value in by_id.values() if value is not None)
+        for session_id, value in by_id.items():
             beaten = 0 if value is None else beaten_and_equal(values, value, metric)[0]
             by_session[session_id][metric.field] = percentile(beaten, len(values), value is not None)
     return by_session

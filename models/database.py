@@ -57,7 +57,7 @@ class CountedPool(PooledDatabase):
 
 
 def _cast_time(text: str | None, cursor: Any) -> Any:
-    """Parse a timestamp. PostgreSQL has years that Python does not."""
+    """Parse a timestamp. PostgreSQL supports years that Python does not."""
     try:
         return psycopg2.extensions.PYDATETIMETZ(text, cursor)
     except (ValueError, OverflowError):
@@ -118,20 +118,20 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
             raise
 
     def _can_reuse(self, conn: Any) -> bool:
-        # The former primary still answers reads, so its connections look healthy.
+        # The former primary still serves reads, so its connections look healthy.
         has_failed_over = time.monotonic() - self._failed_over_at < FAILOVER_SECONDS
         return not has_failed_over and super()._can_reuse(conn)
 
 
-# Invalid UTF-8 must not look like a database outage.
+# Otherwise invalid UTF-8 would look like a database outage.
 _decode = partial(str, encoding="utf-8", errors="replace")
 
 
 class Sqlite(CountedPool, PooledSqliteDatabase):
-    """SQLite with immediate write transactions, one thread of the process at a time.
+    """SQLite with immediate write transactions, one thread per process at a time.
 
-    An immediate transaction never fails halfway because another connection has the write lock. The process has its own
-    lock because SQLite does not queue writers: under load, some would wait for seconds (docs/scaling.md).
+    An immediate transaction never fails halfway because another connection holds the write lock. SQLite does not queue
+    writers, so under load some would wait for seconds (docs/scaling.md). A lock in the process prevents that.
     """
 
     def __init__(self, *args: Any, **options: Any):
@@ -191,7 +191,7 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
     timeout_ms = LOCK_TIMEOUT_SECONDS * 1000
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "busy_timeout": timeout_ms}
     pragmas["secure_delete"] = 1  # overwrites deleted rows with zeros
-    # The pool never gives a connection to two threads at the same time.
+    # The pool never gives a connection to two threads at once.
     shared = {"check_same_thread": False, "max_connections": None}
     return Sqlite(path, pragmas=pragmas, timeout=LOCK_TIMEOUT_SECONDS, **(shared | options))
 
@@ -237,7 +237,7 @@ def release_connection() -> None:
 
 @contextlib.contextmanager
 def connection() -> Iterator[None]:
-    """Close the connection afterwards if none was open before."""
+    """Close the connection on exit, unless it was already open."""
     opens_connection = db.is_closed()
     try:
         yield
@@ -253,13 +253,13 @@ def lock_by_name(name: str) -> None:
 
 
 def snapshot() -> Any:
-    """Start a read-only transaction in which all queries see one state. It does not block writers."""
+    """Start a read-only transaction in which all queries see the same snapshot. It does not block writers."""
     return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")
 
 
 @contextlib.contextmanager
 def process_lock(name: str) -> Iterator[None]:
-    """Let one process at a time run the block, by an advisory lock or, for SQLite, a lock file.
+    """Run the block in one process at a time, using an advisory lock or, on SQLite, a lock file.
 
     On PostgreSQL the block is one transaction: a session-level lock would leak behind PgBouncer in transaction mode.
     """

@@ -14,7 +14,7 @@ LISTS = ("captures", "does_not_capture", "evaluated", "data_use")
 
 @cache
 def current() -> dict[str, Any]:
-    """Return `version`, the LISTS of texts, their `channels` (R38), and the `hash` of all fields."""
+    """Return `version`, the LISTS, their `channels` (R38), and the `hash` of all fields."""
     return _with_hash(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
@@ -23,7 +23,7 @@ def for_organization(organization: Any) -> dict[str, Any]:
 
     The version is extended, for example to `2026-11-25+3fa9c1d2`.
     """
-    additions = {name: texts for name, texts in (organization.disclosure_additions or {}).items() if texts}
+    additions = {name: items for name, items in (organization.disclosure_additions or {}).items() if items}
     if not additions:
         return current()
     lists = {name: current()[name] + additions.get(name, []) for name in LISTS}
@@ -31,10 +31,10 @@ def for_organization(organization: Any) -> dict[str, Any]:
     return _with_hash(lists | {"version": version, "channels": current()["channels"]})
 
 
-def _with_hash(texts: dict[str, Any]) -> dict[str, Any]:
-    return texts | {"hash": _hash(texts)}
+def _with_hash(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"hash": _hash(fields)}
 
 
-def _hash(texts: dict[str, Any]) -> str:
-    canonical = json.dumps(texts, sort_keys=True, separators=(",", ":"))
+def _hash(fields: dict[str, Any]) -> str:
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

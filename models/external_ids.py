@@ -1,6 +1,6 @@
 """Candidates' `externalId`, unique among an assessment's unrevoked keys.
 
-The lock in models/deliveries/limit.py prevents two transactions from checking the same id.
+The lock in models/deliveries/limit.py prevents two transactions from checking the same id at once.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def require_unused(
 
     Must run in the transaction that holds the lock and stores the ids.
 
-    values -- each id, or None, with its path in the request
+    values -- ids, which can be None, with their paths in the request
     """
     ids = [external_id for _, external_id in values if external_id is not None]
     if not ids:

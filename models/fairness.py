@@ -17,16 +17,16 @@ def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[st
 
     `unknown` counts decided candidates without a group.
 
-    groups -- the group by candidate id or external id, including revoked and erased keys
+    groups -- groups by candidate id or external id; revoked and erased candidates are allowed
     """
     columns: Any = (CandidateKey.id, CandidateKey.external_id, CandidateKey.revoked_at, CandidateKey.decision)
     rows: Any = CandidateKey.select(*columns).where(CandidateKey.assessment == assessment).tuples()
     decisions = {row_id: decision for row_id, _, _, decision in rows}
     ids = {str(row_id): row_id for row_id in decisions}
-    valid = [(external_id, row_id) for row_id, external_id, revoked_at, _ in rows if revoked_at is None]
-    by_external_id = dict(valid)
-    ambiguous = {name for name, number in Counter(name for name, _ in valid).items() if number > 1}
-    group_of: dict[Any, str] = {}
+    not_revoked = [(external_id, row_id) for row_id, external_id, revoked_at, _ in rows if revoked_at is None]
+    by_external_id = dict(not_revoked)
+    ambiguous = {name for name, number in Counter(name for name, _ in not_revoked).items() if number > 1}
+    group_by_id: dict[Any, str] = {}
     problems = {}
     for name, group in groups.items():
         row_id = ids.get(name.lower(), by_external_id.get(name))
@@ -34,11 +34,13 @@ def compare_groups(assessment: Assessment, groups: Mapping[str, str]) -> dict[st
             problems[name] = "No such candidate in this assessment."
         elif name in ambiguous and name.lower() not in ids:
             problems[name] = "Several candidates have this externalId. Use their ids."
-        elif group_of.setdefault(row_id, group) != group:
+        elif group_by_id.setdefault(row_id, group) != group:
             problems[name] = "This candidate is in several groups."
     if problems:
         details = [{"path": ["groups", name], "message": message} for name, message in problems.items()]
         raise Invalid(details=details[:MAX_DETAILS])
-    unknown = sum(decision != "undecided" for row_id, decision in decisions.items() if row_id not in group_of)
-    compared = fairness.compare((group, decisions[row_id]) for row_id, group in group_of.items())
-    return compared | {"unknown": unknown}
+    unknown = sum(
+        decision != "undecided" for row_id, decision in decisions.items() if row_id not in group_by_id
+    )
+    comparison = fairness.compare((group, decisions[row_id]) for row_id, group in group_by_id.items())
+    return comparison | {"unknown": unknown}

@@ -53,8 +53,8 @@ class FeedEvent(Model):
         """The payloads of an unnumbered row."""
         return self.data if isinstance(self.data, list) else [self.data]
 
-    def number(self, position: int) -> list["FeedEvent"]:
-        """Number the row, and split it into one row per payload; returns the rows."""
+    def assign_positions(self, position: int) -> list["FeedEvent"]:
+        """Assign positions, and split the row into one row per payload. Returns the rows."""
         (self.data, *others), self.position = self.payloads, position
         require_change(self, self.save(only=[FeedEvent.data, FeedEvent.position]))
         shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
@@ -95,15 +95,15 @@ class Feed(Sequence):
 
     @classmethod
     def number_batch(cls, organization_id: Any) -> list[FeedEvent]:
-        """Number the next events in the caller's transaction; returns them."""
+        """Assign positions to the next events in the caller's transaction. Returns the events."""
         feed = cls.locked_for(organization_id)
-        numbered: list[FeedEvent] = []
+        events: list[FeedEvent] = []
         rows = FeedEvent.unnumbered().where(FeedEvent.organization == organization_id)
         for row in list(rows.order_by(FeedEvent.id).limit(BATCH_SIZE)):
-            if len(numbered) < BATCH_SIZE:
-                numbered += row.number(feed.position + len(numbered) + 1)
-        require_change(feed, feed.update_columns(position=feed.position + len(numbered)))
-        return numbered
+            if len(events) < BATCH_SIZE:
+                events += row.assign_positions(feed.position + len(events) + 1)
+        require_change(feed, feed.update_columns(position=feed.position + len(events)))
+        return events
 
 
 def read_feed(
@@ -114,7 +114,7 @@ def read_feed(
     Without a cursor the page starts at the oldest stored event, or with `starts_now` after the latest event. Raises
     CursorExpired if events after the cursor have been deleted, and Invalid for a cursor beyond the latest event.
     """
-    # Read before the rows: events numbered later are for the next page.
+    # Read before the rows: events that get a position later belong to the next page.
     last = Feed.select(Feed.position).where(Feed.organization == caller.organization).scalar() or 0
     after = last if after is None and starts_now else _start(caller, after, last)
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)
@@ -129,7 +129,7 @@ def read_feed(
 def _set_external_ids(events: list[FeedEvent]) -> None:
     ids = sorted({event.candidate_id for event in events} - {None})
     if ids:
-        names, values = sql.in_list("id", [UUID(each) for each in ids])
+        names, values = sql.in_list("id", [UUID(candidate_id) for candidate_id in ids])
         rows = sql.rows(sql.EXTERNAL_IDS.format(ids=names), **values)
         external_ids = {str(row_id(key)): external_id for key, external_id in rows}
         for event in events:
@@ -142,7 +142,7 @@ def _start(caller: ApiToken, after: int | None, last: int) -> int:
     if after is None:
         return before_oldest
     if after > last:
-        raise invalid("after", "Must be a cursor of this feed.")
+        raise invalid("after", "Must be a cursor from this feed.")
     if after < before_oldest:
         raise CursorExpired()
     return after

@@ -1,4 +1,4 @@
-"""Heartbeats of the workers' tasks."""
+"""Heartbeats of worker tasks."""
 
 import os
 import socket
@@ -10,11 +10,11 @@ import peewee
 from models.base import Model, TimestampField, clock
 
 INTERVAL = timedelta(seconds=30)
-# A worker without a heartbeat for longer is not running. Cron can start `flask worker --once` hourly.
+# A worker without a heartbeat for longer counts as stopped. Cron can start `flask worker --once` hourly.
 MAX_SILENCE = timedelta(minutes=3)
-MAX_SILENCE_OF_CRON = timedelta(hours=1)
+MAX_CRON_SILENCE = timedelta(hours=1)
 # After an outage, one run of a task can take minutes.
-MAX_SILENCE_OF_TASK = timedelta(minutes=10)
+MAX_TASK_SILENCE = timedelta(minutes=10)
 RETENTION = timedelta(days=1)
 
 
@@ -41,15 +41,15 @@ class Heartbeat(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete the rows of workers without a heartbeat for RETENTION; returns how many."""
+        """Delete rows of workers without a heartbeat for RETENTION. Returns how many."""
         alive = cls.select(cls.worker).where(cls.beat_at >= clock.now() - RETENTION)
         return cls.delete().where(cls.worker.not_in(alive)).execute()
 
     def is_alive(self, now: datetime) -> bool:
-        return now - self.beat_at < (MAX_SILENCE if self.is_continuous else MAX_SILENCE_OF_CRON)
+        return now - self.beat_at < (MAX_SILENCE if self.is_continuous else MAX_CRON_SILENCE)
 
 
-class Heart:
+class HeartbeatRecorder:
     """Records the heartbeats of this process."""
 
     def __init__(self, is_continuous: bool):
@@ -57,7 +57,7 @@ class Heart:
         self._is_continuous = is_continuous
         self._beats: dict[str, datetime] = {}
 
-    def beat(self, task: str) -> None:
+    def record(self, task: str) -> None:
         """Record a run of the task, unless one was recorded within INTERVAL."""
         now, latest = clock.now(), self._beats.get(task)
         if latest is None or abs(now - latest) >= INTERVAL:
@@ -68,11 +68,11 @@ class Heart:
 class Workers(NamedTuple):
     """The installation's workers, by their heartbeats.
 
-    running -- the number of running workers
-    latest -- each task's latest run in a running worker
-    stalled -- tasks that have not run for MAX_SILENCE_OF_TASK although a worker is running
+    running -- number of running workers
+    latest -- latest run of each task in a running worker
+    stalled -- tasks that have not run for MAX_TASK_SILENCE although a worker is running
     beat_at -- the latest heartbeat of any worker
-    is_expected -- whether a continuous worker was started and should still run
+    is_expected -- whether a continuous worker was started and should still be running
     """
 
     running: int
@@ -88,6 +88,6 @@ def workers() -> Workers:
     alive = [row for row in rows if row.worker in running]
     latest = {row.task: row.beat_at for row in alive}
     continuous = {row.task: row.beat_at for row in alive if row.is_continuous}
-    stalled = sorted(task for task, beat_at in continuous.items() if now - beat_at >= MAX_SILENCE_OF_TASK)
+    stalled = sorted(task for task, beat_at in continuous.items() if now - beat_at >= MAX_TASK_SILENCE)
     beat_at = rows[-1].beat_at if rows else None
     return Workers(len(running), latest, stalled, beat_at, any(row.is_continuous for row in rows))

@@ -20,7 +20,7 @@ from models.orgs import ApiToken
 RETENTION = timedelta(hours=24)
 WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
-# The fields of an erased candidate that remain in responses.
+# Fields that stay in stored responses about an erased candidate.
 IMPERSONAL_FIELDS = {
     *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId"),
     *("status", "decision", "kind", "state"),
@@ -54,11 +54,13 @@ class IdempotentRequest(Model):
     @classmethod
     @contextmanager
     def claim(cls, token: ApiToken, key: str, path: str, digest: str) -> Iterator["IdempotentRequest"]:
-        """Start a transaction in which no other request with the key runs, and yield its row.
+        """Start a transaction that excludes other requests with the same key, and yield the key's row.
 
-        If the row has no response yet, the caller must do the work and store one. An exception rolls back both. Raises
-        InProgress after WAIT_SECONDS (on SQLite, LOCK_TIMEOUT_SECONDS later), and KeyReused if the key belongs to a
-        different request.
+        If the row has no response yet, the caller must process the request and store the response. An exception rolls
+        back both.
+
+        Raises InProgress after WAIT_SECONDS (on SQLite, LOCK_TIMEOUT_SECONDS later), and KeyReused if the key belongs
+        to a different request.
         """
         with ExitStack() as stack:
             with _limited_wait():
@@ -96,9 +98,11 @@ class IdempotentRequest(Model):
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
-        """Requests whose path or response contains the candidate's or the session's id."""
+        """Select requests whose path or response contains the candidate's or session's id."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == key.organization_id)
-        matches = [column.contains(each) for each in _ids(key, session) for column in (cls.path, cls.answer)]
+        matches = [
+            column.contains(row_id) for row_id in _ids(key, session) for column in (cls.path, cls.answer)
+        ]
         return cls.select().where(cls.reviewer.in_(tokens), reduce(or_, matches))
 
     @classmethod
@@ -107,8 +111,10 @@ class IdempotentRequest(Model):
         rows = [row for row in cls.personal_rows(key, session) if row.answer is not None]
         ids = _ids(key, session)
         for row in rows:
-            is_theirs = any(each in row.path for each in ids)
-            row.store(row.status, json.dumps(_anonymize(json.loads(row.answer), key, session, is_theirs)))
+            is_about_candidate = any(row_id in row.path for row_id in ids)
+            row.store(
+                row.status, json.dumps(_anonymize(json.loads(row.answer), key, session, is_about_candidate))
+            )
         return len(rows)
 
     @classmethod
@@ -142,23 +148,23 @@ def _limited_wait() -> Iterator[None]:
             db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
 
 
-def _anonymize(node: Any, key: CandidateKey, session: Any, is_theirs: bool) -> Any:
-    """Reduce objects about the candidate, or all objects with `is_theirs`, to impersonal fields."""
+def _anonymize(node: Any, key: CandidateKey, session: Any, is_about_candidate: bool) -> Any:
+    """Keep only impersonal fields in objects about the candidate, or in all objects if `is_about_candidate`."""
     if isinstance(node, list):
-        return [_anonymize(child, key, session, is_theirs) for child in node]
+        return [_anonymize(child, key, session, is_about_candidate) for child in node]
     if not isinstance(node, dict):
-        return _empty(node) if is_theirs else node
+        return _empty(node) if is_about_candidate else node
     impersonal = {name: value for name, value in node.items() if name in IMPERSONAL_FIELDS}
     if node.get("id") == str(key.id):
         return {name: EMPTY_FIELDS.get(name) for name in node} | impersonal
     # `candidateId`, `sessionId`, or a webhook message's body.
-    texts = [value for value in node.values() if isinstance(value, str)]
-    if any(each in text for each in _ids(key, session) for text in texts):
+    strings = [value for value in node.values() if isinstance(value, str)]
+    if any(row_id in string for row_id in _ids(key, session) for string in strings):
         return {name: _empty(value) for name, value in node.items()} | impersonal
-    cleaned = {name: _anonymize(child, key, session, is_theirs) for name, child in node.items()}
-    return cleaned | impersonal if is_theirs else cleaned
+    cleaned = {name: _anonymize(child, key, session, is_about_candidate) for name, child in node.items()}
+    return cleaned | impersonal if is_about_candidate else cleaned
 
 
 def _empty(value: Any) -> Any:
-    """Return an empty value of the documented type."""
+    """Return an empty value of the same type."""
     return type(value)()

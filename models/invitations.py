@@ -1,6 +1,6 @@
 """Reviewers' changes to keys and invitations, bounces and reminders.
 
-Each function locks the key's row, as redeeming does.
+Each function locks the key's row, as redemption does.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def _locked(key: CandidateKey, with_messages: bool = False) -> Iterator[Candidat
         yield locked
 
 
-def _session(key: CandidateKey) -> Session | None:
+def _find_session(key: CandidateKey) -> Session | None:
     return Session.get_or_none(Session.key == key)
 
 
@@ -53,23 +53,23 @@ def decide(
     reason: str | None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Store a hiring decision; `check` is called once the key is locked. Raises NotFinished."""
+    """Store a hiring decision; `check` is called after the key is locked. Raises NotFinished."""
     with _locked(key) as locked:
         check()
         hiring_decisions.decide(locked, reviewer, decision, reason)
 
 
-def change_candidate(
+def update_candidate(
     key: CandidateKey,
     values: dict[str, Any],
     reviewer: ApiToken | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Change a candidate's data or mark them as hired. Queued messages are readdressed.
+    """Update a candidate's data or mark them as hired. Queued messages go to the new address.
 
-    check -- called once the key is locked
+    check -- called after the key is locked
 
-    Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId, and Invalid for a name or address that a blind
+    Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId, and Invalid for a name or email that a blind
     assessment hides from the reviewer.
     """
     with _locked(key, with_messages=True) as locked:
@@ -93,9 +93,9 @@ def change_candidate(
 
 
 def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None) -> dict[str, Any]:
-    """Drop nulls in hidden fields, which the reviewer only sends back. Raises Invalid for other hidden values.
+    """Drop nulls for hidden fields, which clients send back as received. Raises Invalid for other values.
 
-    An invitation to a different address would reveal the candidate's name and key.
+    Otherwise, an invitation to a different address would reveal the candidate's name and key.
     """
     if not _HIDDEN_FIELDS.keys() & values.keys() or not visibility.hidden_candidates(reviewer, [key.id]):
         return values
@@ -106,7 +106,7 @@ def _without_hidden(key: CandidateKey, values: dict[str, Any], reviewer: ApiToke
 
 
 def _readdress_queued(key: CandidateKey) -> None:
-    """Readdress queued messages to the key's new address, or suppress them beyond its limit."""
+    """Readdress queued messages to the key's new address, or suppress those over its limit."""
     for message in Delivery.personal_rows(key).where(Delivery.state == "queued"):
         columns = _message_columns(key)
         # A different spelling of the same address must not count the message against itself.
@@ -115,7 +115,7 @@ def _readdress_queued(key: CandidateKey) -> None:
 
 
 def _message_columns(key: CandidateKey) -> dict[str, Any]:
-    """Build the columns of models/deliveries/limit.py for a message to the key's address, if it has one."""
+    """Build the address columns of a message to the candidate (models/deliveries/limit.py)."""
     if key.address is None:
         return {"address": None}
     (columns,) = limit.columns(key.assessment_id, [key.address])
@@ -128,7 +128,7 @@ def invite(key: CandidateKey) -> None:
     Raises NoEmailAddress, InvitationExpired, SessionEnded and EmailLimit.
     """
     with _locked(key, with_messages=True) as locked:
-        session, now = _session(locked), clock.now()
+        session, now = _find_session(locked), clock.now()
         if session is None and locked.expires_at <= now:
             raise errors.InvitationExpired()
         if session is not None and session.closed_as_of(now):
@@ -169,9 +169,9 @@ def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | No
 
 
 def reopen(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
-    """Set a new expiry for a key that expired before it was redeemed; defaults to the assessment's days from now.
+    """Set a new expiry for a key that expired before redemption. Defaults to the assessment's number of days from now.
 
-    Raises KeyRedeemed, KeyNotExpired, and Invalid as `extend`.
+    Raises KeyRedeemed, KeyNotExpired, and Invalid like `extend`.
     """
     with _locked(key) as locked:
         _require_not_redeemed(locked)
@@ -181,7 +181,7 @@ def reopen(key: CandidateKey, days: int | None = None, expires_at: datetime | No
 
 
 def _require_not_redeemed(key: CandidateKey) -> None:
-    if _session(key) is not None:
+    if _find_session(key) is not None:
         raise errors.KeyRedeemed()
 
 
@@ -203,12 +203,12 @@ def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousan
         if has_extra_time and locked.assessment.time_limit_minutes is None:
             raise errors.NoTimeLimit()
         locked.update_columns(extra_minutes=extra_minutes, time_multiplier_thousandths=multiplier_thousandths)
-        if session := _session(locked):
+        if session := _find_session(locked):
             update_time_limit(session, locked)
 
 
 def mark_bounced(address: str) -> list[CandidateKey]:
-    """Stop emails to a bouncing address and mark its latest invitations as failed; returns its keys."""
+    """Stop emails to a bouncing address and mark its latest invitations as failed. Returns the keys."""
     with db.atomic():
         keys = list(CandidateKey.select().where(CandidateKey.address == address.strip().casefold()))
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
@@ -217,23 +217,23 @@ def mark_bounced(address: str) -> list[CandidateKey]:
 
 
 def enqueue_reminders() -> int:
-    """Queue due reminders to candidates with a pending key; returns how many."""
-    return run_each("remind", _to_remind(clock.now()), _enqueue_reminder)
+    """Queue due reminders to candidates with a pending key. Returns how many."""
+    return run_each("remind", _keys_to_remind(clock.now()), _enqueue_reminder)
 
 
 def _enqueue_reminder(key: CandidateKey) -> int:
     with db.atomic():
         limit.lock(key.assessment_id)
-        unreminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
-        if not CandidateKey.update(reminded_at=clock.now()).where(unreminded).execute():
+        not_reminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
+        if not CandidateKey.update(reminded_at=clock.now()).where(not_reminded).execute():
             return 0
-        # The address could have been changed or erased since.
+        # The address can have been changed or erased since the query.
         current = CandidateKey.get_by_id(key.id)
         outbox.enqueue_reminder(current, _message_columns(current))
     return 1
 
 
-def _to_remind(now: datetime) -> Iterator[CandidateKey]:
+def _keys_to_remind(now: datetime) -> Iterator[CandidateKey]:
     rows = Assessment.alive().select(Assessment.reminder_days_before).distinct()
     rows = rows.where(Assessment.reminder_days_before.is_null(False))
     for (days,) in list(rows.tuples()):

@@ -1,4 +1,4 @@
-"""The problem library: the shared catalog and organizations' issues."""
+"""The problem library: the shared catalog and issues of organizations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ class Issue(Model):
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
-        """The catalog and the organization's issues; for a candidate, the issue of their assessment (R3)."""
+        """Select catalog and organization issues; for a candidate, only their assessment's issue (R3)."""
         if isinstance(caller, ApiToken):
             return cls.select().where(
                 cls.organization.is_null() | (cls.organization == caller.organization_id),
@@ -55,11 +55,11 @@ class Issue(Model):
     def search(cls, caller: ApiToken, **filters: str) -> Query:
         """Select issues by the optional filters `difficulty`, `language` and `q` (part of title or description)."""
         conditions = {
-            "difficulty": lambda text: cls.difficulty == text,
-            "language": lambda text: peewee.fn.LOWER(cls.language) == text.lower(),
-            "q": lambda text: cls.search_text.contains(case_folded(text)),
+            "difficulty": lambda value: cls.difficulty == value,
+            "language": lambda value: peewee.fn.LOWER(cls.language) == value.lower(),
+            "q": lambda value: cls.search_text.contains(case_folded(value)),
         }
-        return cls.visible_to(caller).where(*(conditions[name](text) for name, text in filters.items()))
+        return cls.visible_to(caller).where(*(conditions[name](value) for name, value in filters.items()))
 
     @classmethod
     def add(cls, organization: Organization, values: dict[str, Any]) -> "Issue":
@@ -71,18 +71,20 @@ class Issue(Model):
         now = clock.now()
         row = dict.fromkeys(_CATALOG_COLUMNS) | {"labels": [], "sources": []} | values
         row |= {"search_text": _search_text(values), "updated_at": now, "deleted_at": None}
-        changed = {getattr(cls, name): value for name, value in row.items() if name != "id"}
+        update = {getattr(cls, name): value for name, value in row.items() if name != "id"}
         in_catalog = {"conflict_target": [cls.id], "where": cls.organization.is_null()}
-        cls.insert(row | {"created_at": now}).on_conflict(update=changed, **in_catalog).execute()
+        cls.insert(row | {"created_at": now}).on_conflict(update=update, **in_catalog).execute()
 
-    def change(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
-        """Change the issue; `check` is called once the row is locked."""
+    def apply_changes(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
+        """Update the issue; `check` is called after the row is locked."""
         with db.atomic():
             issue = self.lock()
             check()
-            if changed := issue.changed_columns(values):
-                searched = {name: getattr(issue, name) for name in ("title", "description")} | changed
-                issue.update_columns(**changed, search_text=_search_text(searched), updated_at=clock.now())
+            if changes := issue.changed_columns(values):
+                search_columns = {name: getattr(issue, name) for name in ("title", "description")} | changes
+                issue.update_columns(
+                    **changes, search_text=_search_text(search_columns), updated_at=clock.now()
+                )
 
     def soft_delete(self) -> None:
         self.set_once("deleted_at")

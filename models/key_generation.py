@@ -40,7 +40,7 @@ def generate_keys(
 ) -> list[CandidateRow]:
     """Generate a key for each candidate, and queue invitations to those with an email address.
 
-    expires_in_days -- defaults to the assessment's
+    expires_in_days -- defaults to the assessment's setting
     on_duplicate -- for an address with an open key: `allow` generates a second key, `return` returns the open key
         unchanged, `reject` raises DuplicateCandidates
     audit_entry -- the entry's columns, except organization and subject
@@ -75,10 +75,10 @@ def _generate(
     on_duplicate: str,
     viewer: ApiToken | None,
 ) -> list[CandidateRow]:
-    if any(each["email"] or each.get("external_id") is not None for each in candidates):
+    if any(candidate["email"] or candidate.get("external_id") is not None for candidate in candidates):
         limit.lock(assessment_id)
-    is_theirs = (Assessment.id == assessment_id) & (Assessment.organization == organization)
-    assessment = for_update(Assessment.alive().where(is_theirs), "FOR SHARE").get_or_none()
+    is_requested = (Assessment.id == assessment_id) & (Assessment.organization == organization)
+    assessment = for_update(Assessment.alive().where(is_requested), "FOR SHARE").get_or_none()
     if assessment is None:
         raise NotFound()
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
@@ -87,16 +87,19 @@ def _generate(
     # Candidates with the same slot get the same key.
     slots: list[Any] = list(range(len(candidates)))
     if on_duplicate != "allow":
-        slots = [_address(each) or number for number, each in enumerate(candidates)]
+        slots = [_address(candidate) or number for number, candidate in enumerate(candidates)]
     missing: dict[Any, int] = {}
     for number, slot in enumerate(slots):
         if slot not in open_keys:
             missing.setdefault(slot, number)
     new = {number: candidates[number] for number in missing.values()}
-    if assessment.time_limit_minutes is None and any(each.get("extra_minutes") for each in new.values()):
+    if assessment.time_limit_minutes is None and any(
+        candidate.get("extra_minutes") for candidate in new.values()
+    ):
         raise NoTimeLimit()
     ids: list[Any] = [
-        (["candidates", number, "externalId"], each.get("external_id")) for number, each in new.items()
+        (["candidates", number, "externalId"], candidate.get("external_id"))
+        for number, candidate in new.items()
     ]
     external_ids.require_unused(organization.id, assessment_id, ids)
     days = expires_in_days or assessment.expires_in_days
@@ -113,8 +116,8 @@ def _address(candidate: Candidate) -> str | None:
 
 
 def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any]:
-    """Find each address's latest open key, and lock it against erasure; returns ids by address."""
-    addresses = [address for each in candidates if (address := _address(each))]
+    """Find the latest open key for each address, and lock it against erasure. Returns ids by address."""
+    addresses = [address for candidate in candidates if (address := _address(candidate))]
     if not addresses:
         return {}
     names, values = sql.in_list("address", addresses)
@@ -127,26 +130,31 @@ def _reject_duplicates(candidates: list[Candidate], open_keys: dict[str, Any]) -
     def path(number: int, candidate: Candidate) -> list[str | int]:
         return ["candidates", number, "email"] if "external_id" in candidate else ["candidateEmails", number]
 
-    addresses = [(path(number, each), _address(each)) for number, each in enumerate(candidates)]
-    if entries := find_duplicates(addresses, open_keys, "Already has the open key {}."):
+    addresses = [
+        (path(number, candidate), _address(candidate)) for number, candidate in enumerate(candidates)
+    ]
+    if entries := find_duplicates(addresses, open_keys, "Already has an open key: {}."):
         raise DuplicateCandidates(entries=entries)
 
 
 def _insert(
     assessment: Assessment, candidates: list[Candidate], days: int, data: dict[str, Any]
 ) -> list[CandidateRow]:
-    """Insert keys with their invitations, which have `data`, and publish them."""
+    """Insert keys and their invitations, and publish the keys.
+
+    data -- the values in the invitations
+    """
     if not candidates:
         return []
     now, ids = clock.now(), {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
     shared = ids | {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
-    keys = [_new_key(**each) for each in candidates]
+    keys = [_new_key(**candidate) for candidate in candidates]
     sql.insert(CandidateKey, keys, **shared)
     invited = [key for key in keys if key["address"]]
     columns = limit.columns(assessment.id, [key["address"] for key in invited]) if invited else []
     invitations = {
-        key["id"]: {"id": key["invitation_id"], "subject_id": key["id"]} | each
-        for key, each in zip(invited, columns, strict=True)
+        key["id"]: {"id": key["invitation_id"], "subject_id": key["id"]} | address_columns
+        for key, address_columns in zip(invited, columns, strict=True)
     }
     outbox.enqueue_invitations(assessment.organization_id, list(invitations.values()), data)
     payload = {"assessmentId": assessment.id, "status": "pending"}
@@ -168,7 +176,7 @@ def _new_key(
 
 
 def _candidate_row(key: Row, invitation: Row) -> CandidateRow:
-    """Build a new key's row as `CandidateList` would read it."""
+    """Build a new key's row as `CandidateList` would return it."""
     names = ("id", "key", "assessment_id", "organization_id", "candidate_email", "candidate_name")
     columns = {name: key[name] for name in (*names, "external_id", "metadata", "expires_at", "created_at")}
     columns |= {"invite_state": invitation.get("state"), "invite_attempts": 0}

@@ -33,8 +33,8 @@ class CandidateKey(Model):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
-    `invitation_data` has the emails' values: `orgName`. `invitation_id` is the latest invitation's delivery.
-    `reminded_at` is the time at which the reminder for the current expiry was queued. `bounced` stops emails to the
+    `invitation_data` contains the values in emails: `orgName`. `invitation_id` is the latest invitation's delivery.
+    `reminded_at` is when the reminder for the current expiry was queued. `bounced` stops emails to the
     address. `decision` is one of rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
     """
 
@@ -76,7 +76,7 @@ class CandidateKey(Model):
 
     @classmethod
     def find(cls, text: str) -> "CandidateKey | None":
-        """Find a key by its text. Returns None if it is unknown, revoked, or its assessment was deleted.
+        """Find a key. Returns None if it is unknown or revoked, or if its assessment was deleted.
 
         Loads only the columns that callers use.
         """
@@ -101,12 +101,12 @@ class CandidateKey(Model):
 
     @classmethod
     def alive(cls) -> Query:
-        """Unrevoked keys of assessments that are not deleted."""
+        """Select unrevoked keys, without deleted assessments."""
         return cls.with_parents().where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
 
     @classmethod
     def with_parents(cls) -> Query:
-        """Keys with their assessments and organizations."""
+        """Select keys with their assessments and organizations."""
         return cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)
 
     @classmethod
@@ -114,8 +114,8 @@ class CandidateKey(Model):
         return cls.alive().where(cls.organization == caller.organization_id)
 
     @classmethod
-    def of_organization(cls, caller: ApiToken) -> Query:
-        """All keys of the organization, including revoked keys and keys of deleted assessments."""
+    def all_visible_to(cls, caller: ApiToken) -> Query:
+        """Select all keys, including revoked keys and keys of deleted assessments."""
         return cls.with_parents().where(cls.organization == caller.organization_id)
 
     @staticmethod
@@ -131,7 +131,7 @@ class CandidateKey(Model):
 
     @property
     def time_limit_minutes(self) -> int | None:
-        """The assessment's time limit with the candidate's accommodation."""
+        """The assessment's time limit, including the candidate's accommodation."""
         limit = self.assessment.time_limit_minutes
         return None if limit is None else limit + self.added_minutes
 
@@ -142,12 +142,12 @@ class CandidateKey(Model):
 
     @property
     def ended_at(self) -> datetime | None:
-        """The time at which an unredeemed key expired, was revoked or lost its assessment."""
+        """When an unredeemed key expired or was revoked, or its assessment was deleted."""
         times = (self.expires_at, self.revoked_at, self.assessment.deleted_at)
         return min(filter(None, times), default=None)
 
     def request_erasure(self) -> datetime:
-        """Record the candidate's erasure request; returns the time of the first request."""
+        """Record the candidate's erasure request. Returns the time of the first request."""
         now = clock.now()
         update = CandidateKey.update(erasure_requested_at=now, updated_at=now)
         update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
@@ -159,7 +159,7 @@ class CandidateKey(Model):
 
     @classmethod
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
-        """Remove name, address and other personal data, and revoke the locked key."""
+        """Remove name, email and other personal data, and revoke the locked key."""
         now = clock.now()
         names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths"
         columns = cls.identity(None, None) | dict.fromkeys(names.split())
@@ -167,7 +167,7 @@ class CandidateKey(Model):
         return cls.update(**columns).where(cls.id == key.id).execute()
 
 
-# Covers lists: skipping to a page reads only the index.
+# Covering index for lists: an offset reads only the index.
 add_index(
     "candidate_keys_in_order",
     *(CandidateKey.organization, CandidateKey.created_at, CandidateKey.id),

@@ -12,7 +12,7 @@ from models.base import clock, is_postgres
 from rules.delivery.retries import RETRY_DELAYS
 from rules.rows import row_id
 
-# Longer than the slowest attempt: no other worker must claim a message that is being sent.
+# Longer than the slowest attempt, so no other worker claims a message that is being sent.
 LEASE = timedelta(minutes=5)
 MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
 
@@ -34,7 +34,7 @@ class RoundRobin:
     def __init__(self, senders: int = 1):
         self._max_in_progress = max(1, senders - 1)
         self._in_progress: list[Lane] = []
-        # The number of the latest claim, by organization and lane.
+        # Number of the latest claim, by organization and lane.
         self._served: dict[Any, int] = {}
         self._numbers = count(1)
 
@@ -64,7 +64,7 @@ class Leased:
     A message is waiting while its state is `queued`. `attempts` counts claims, even if the worker crashed.
     """
 
-    # The statement that selects the lanes with a due message, and the column with the lane's id.
+    # A statement that selects the lanes with a due message, and the column with the lane's id.
     due_lanes: str
     lane_column: str
     # The lane from which this instance was claimed.
@@ -89,8 +89,8 @@ class Leased:
 
     @classmethod
     def _claim_from(cls: Any, lane: Lane, now: datetime) -> Any:
-        is_of_lane = getattr(cls, cls.lane_column) == lane.id
-        due = cls.select(cls.id).where(is_of_lane, cls.state == "queued", cls.due_at <= now)
+        is_in_lane = getattr(cls, cls.lane_column) == lane.id
+        due = cls.select(cls.id).where(is_in_lane, cls.state == "queued", cls.due_at <= now)
         due = due.order_by(cls.due_at, cls.id).limit(1)
         if is_postgres():
             due = due.for_update(skip_locked=True)

@@ -21,7 +21,7 @@ class NotNumbered(Exception):
 
 
 def number_all(task: str, owners: Query, number_batch: Callable[[Any], int]) -> int:
-    """Number each owner's waiting rows, batch by batch; returns how many.
+    """Number each owner's waiting rows in batches. Returns how many.
 
     owners -- selects the owner of each waiting row
     number_batch -- numbers some of an owner's rows in one transaction; returns how many. Must raise NotNumbered if a

@@ -16,8 +16,8 @@ from rules import api_tokens, plans, roles
 class Organization(Model):
     """A hiring team. It owns everything that its API tokens can see.
 
-    Candidates see `display_name` instead of the name. `disclosure_additions` are texts added to the disclosure's lists,
-    by list name.
+    Candidates see `display_name` instead of `name`. `disclosure_additions` contains strings to append to the
+    disclosure's lists, by list name.
     """
 
     personal_data = None
@@ -31,14 +31,14 @@ class Organization(Model):
     disclosure_additions = peewee.JSONField(null=True)
 
     def subscribe(self, state: str | None, trial_ends_at: datetime | None = None) -> None:
-        """Set the subscription's state. `trialing` ends in 14 days by default."""
+        """Set the subscription's state. A trial ends in 14 days by default."""
         ends_at = (trial_ends_at or clock.now() + plans.TRIAL) if state == "trialing" else None
         self.update_columns(subscription=state, trial_ends_at=ends_at)
 
-    def change_settings(
+    def update_settings(
         self, values: dict[str, Any], check: Callable[[], None] = lambda: None
     ) -> "Organization":
-        """Change the settings; `check` is called once the row is locked."""
+        """Update the settings; `check` is called after the row is locked."""
         with db.atomic():
             organization = self.lock()
             check()
@@ -84,7 +84,7 @@ class User(Model):
 
     @classmethod
     def of(cls, organization_id: Any) -> Query:
-        """The organization's users who are not deleted."""
+        """Select the organization's users, without deleted users."""
         return cls.select().where(cls.organization == organization_id, cls.deleted_at.is_null())
 
 
@@ -111,7 +111,7 @@ class RecordsUse:
 
 
 class ApiToken(Model, RecordsUse):
-    """An organization's API token, of a user or of a named service account.
+    """An organization's API token. It belongs to a user or a named service account.
 
     A user's role limits their tokens' scopes. Only the token's fingerprint is stored. Tokens are revoked, never
     deleted.
@@ -145,19 +145,21 @@ class ApiToken(Model, RecordsUse):
         expires_at: datetime | None = None,
         user: User | None = None,
     ) -> tuple["ApiToken", str]:
-        """Create a token; returns it with its text, which is not stored. Without a user, it is a service account's."""
-        text = api_tokens.generate()
+        """Create a token for a user, or for a service account. Returns it with its plaintext, which is not stored."""
+        plaintext = api_tokens.generate()
         columns: dict[str, Any] = {"name": name, "scope": scope, "expires_at": expires_at, "user": user}
-        columns |= {"last_four": text[-4:]}
-        token = cls.create(organization=organization, fingerprint=api_tokens.fingerprint(text), **columns)
-        return token, text
+        columns |= {"last_four": plaintext[-4:]}
+        token = cls.create(
+            organization=organization, fingerprint=api_tokens.fingerprint(plaintext), **columns
+        )
+        return token, plaintext
 
     @classmethod
-    def authenticate(cls, text: str) -> "ApiToken | None":
-        """Find a valid token by its text, with its organization and user."""
-        if not api_tokens.is_well_formed(text):
+    def authenticate(cls, plaintext: str) -> "ApiToken | None":
+        """Find a valid token, with its organization and user."""
+        if not api_tokens.is_well_formed(plaintext):
             return None
-        rows = sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(text), now=clock.now())
+        rows = sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(plaintext), now=clock.now())
         return build_caller(rows[0]) if rows else None
 
     @classmethod
@@ -165,7 +167,7 @@ class ApiToken(Model, RecordsUse):
         """Return the row that represents a user who signed in without a token, created if missing.
 
         It is revoked and its fingerprint matches no token, so it cannot authenticate and is not listed. Scores,
-        decisions and idempotent requests refer to it as to any token.
+        decisions and idempotent requests refer to it like to any token.
         """
         columns: dict[str, Any] = {"organization": user.organization_id, "user": user, "scope": "write"}
         columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
@@ -175,27 +177,27 @@ class ApiToken(Model, RecordsUse):
 
     @classmethod
     def visible_to(cls, caller: "ApiToken") -> Query:
-        """The organization's tokens that are not revoked, with their users."""
+        """Select the organization's unrevoked tokens with their users."""
         query = cls.select(cls, User).join(User, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.organization == caller.organization_id, cls.revoked_at.is_null())
 
     @classmethod
     @contextmanager
-    def requires_manager(cls, organization: Organization, sentence: str | None = None) -> Iterator[None]:
-        """Run a transaction that must leave a token that can manage tokens. Raises LastWriteToken.
+    def requires_manager(cls, organization: Organization, message: str | None = None) -> Iterator[None]:
+        """Run the block in a transaction that locks the organization.
 
-        Locks the organization.
+        Raises LastWriteToken if no remaining token can manage tokens.
         """
         with db.atomic():
             organization.lock()
             had_manager = cls._managers(organization).exists()
             yield
             if had_manager and not cls._managers(organization).exists():
-                raise errors.LastWriteToken(sentence)
+                raise errors.LastWriteToken(message)
 
     @classmethod
     def _managers(cls, organization: Organization) -> Query:
-        """Valid `write` tokens of service accounts and active admins."""
+        """Select valid `write` tokens of service accounts and active admins."""
         tokens = cls.select(cls.id).join(User, peewee.JOIN.LEFT_OUTER)
         is_valid = cls.revoked_at.is_null() & (cls.expires_at.is_null() | (cls.expires_at > clock.now()))
         is_manager = cls.user.is_null() | (User.active & (User.role == "admin"))

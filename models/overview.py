@@ -1,4 +1,4 @@
-"""An organization's sessions: the list, the funnel with medians, and the ranking by one metric."""
+"""An organization's sessions: list, funnel with medians, and ranking by a metric."""
 
 from collections import defaultdict
 from typing import Any
@@ -7,7 +7,7 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Query, clock, month_of
+from models.base import Query, clock, utc_month
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
@@ -54,15 +54,15 @@ def sessions(organization: Organization, **filters: Any) -> Query:
 
 
 def overview(organization: Organization, assessment_id: Any = None) -> dict[str, Any]:
-    """Return the funnel and the medians: overall, by assessment, and by month of the invitation (UTC)."""
+    """Return the funnel and medians: overall, by assessment, and by month of the invitation (UTC)."""
     rows = funnel_counts(organization, assessment_id) + _metric_values(organization, assessment_id)
-    return _numbers(rows) | {
+    return _summarize(rows) | {
         "by_assessment": [
-            {"assessment_id": row_id, "assessment_title": title} | _numbers(group)
+            {"assessment_id": row_id, "assessment_title": title} | _summarize(group)
             for (row_id, title), group in _group(rows, "assessment_id", "assessment_title").items()
         ],
         "by_month": [
-            {"month": month} | _numbers(group) for (month,), group in sorted(_group(rows, "month").items())
+            {"month": month} | _summarize(group) for (month,), group in sorted(_group(rows, "month").items())
         ],
     }
 
@@ -70,7 +70,7 @@ def overview(organization: Organization, assessment_id: Any = None) -> dict[str,
 def top(
     organization: Organization, metric: Metric, order: str, limit: int, assessment_id: Any = None
 ) -> list[dict[str, Any]]:
-    """Return the closed sessions with the lowest (`asc`) or highest (`desc`) values, with percentiles (R20)."""
+    """Return the closed sessions with the lowest (`asc`) or highest (`desc`) values, and their percentiles (R20)."""
     column = getattr(S, metric.field)
     best_last = column.desc() if metric.lower_is_better else column.asc()
     rank = peewee.fn.RANK().over(partition_by=[S.assessment], order_by=[best_last])
@@ -115,7 +115,7 @@ def funnel_counts(organization: Organization, assessment_id: Any = None) -> list
     completed = S.completed_at.is_null(False) | S.hired_at.is_null(False)
     is_reviewed = completed & (S.score_total.is_null(False) | (K.decision != "undecided"))
     was_invited = K.revoked_at.is_null() | (K.revoked_at == K.erased_at) | S.id.is_null(False)
-    month = month_of(K.created_at)
+    month = utc_month(K.created_at)
     query = K.select(
         K.assessment.alias("assessment_id"),
         A.title.alias("assessment_title"),
@@ -136,9 +136,9 @@ def funnel_counts(organization: Organization, assessment_id: Any = None) -> list
 
 
 def _metric_values(organization: Organization, assessment_id: Any) -> list[dict[str, Any]]:
-    """Return each closed session's assessment, month and values of METRICS."""
+    """Return the assessment, month and METRICS of each closed session."""
     columns = (S.assessment.alias("assessment_id"), A.title.alias("assessment_title"))
-    columns += (month_of(K.created_at).alias("month"), *(getattr(S, metric.field) for metric in METRICS))
+    columns += (utc_month(K.created_at).alias("month"), *(getattr(S, metric.field) for metric in METRICS))
     return list(_closed_sessions(organization, assessment_id).select(*columns).dicts())
 
 
@@ -149,8 +149,8 @@ def _group(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], lis
     return groups
 
 
-def _numbers(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Sum the funnel and compute the metrics' medians; a row has either counts or metric values."""
+def _summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sum the funnel and compute the median of each metric. A row contains either counts or metric values."""
     medians = {}
     for metric in METRICS:
         values = sorted(row[metric.field] for row in rows if row.get(metric.field) is not None)

@@ -55,7 +55,7 @@ def personal_tables() -> list[Any]:
 class Erasure(Model):
     """The receipt of an erasure. It is never deleted.
 
-    `kind` is `reviewer` or `retention`. `counts` has the numbers of changed rows, by PersonalData's name.
+    `kind` is `reviewer` or `retention`. `counts` contains the number of changed rows by PersonalData name.
     """
 
     personal_data = None  # only ids and numbers
@@ -105,7 +105,7 @@ def erase(
 
 
 def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool = True) -> int:
-    """Erase the data of candidates whose retention period has ended; returns how many.
+    """Erase the data of candidates whose retention period has ended. Returns how many.
 
     waits -- see run_each
     """
@@ -128,7 +128,7 @@ class ErasedPages:
         self._cleared: Any = None
 
     def clear(self) -> None:
-        """Empty the log if there was an erasure since the last call. If the log is in use, the next call retries."""
+        """Empty the log if data was erased since the last call. Retries on the next call if the log is in use."""
         if is_postgres():
             return
         latest = Erasure.select(peewee.fn.MAX(Erasure.id)).scalar()
@@ -137,7 +137,7 @@ class ErasedPages:
 
 
 def stored_data(key: CandidateKey, session: Session | None) -> list[dict[str, Any]]:
-    """Return the candidate's personal data by kind: `name`, `description`, `count`, `since` and `until`."""
+    """Summarize the candidate's personal data by kind: `name`, `description`, `count`, `since` and `until`."""
     kinds = []
     for table in personal_tables():
         kind = table.personal_data
@@ -158,7 +158,7 @@ def consents(key: CandidateKey) -> list[Consent]:
 
 def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the data from the candidate's client, except events, and the model calls, as (kind, columns)."""
-    # Parsed reports take far more memory than their 64 KiB; a submission has up to 16 MiB.
+    # Parsed reports take far more memory than their 64 KiB. A submission has up to 16 MiB.
     tables: tuple[tuple[str, Any, int, str], ...] = (
         ("signingKey", SigningKey, 10, "public_key"),
         ("clientReport", ClientReport, 10, "kind data"),
@@ -173,7 +173,7 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def retained_until(key: CandidateKey, session: Session | None) -> datetime | None:
-    """Return the time at which retention will erase the data; None if it will not, or already has."""
+    """Return when the data will be erased by retention; None if it will not be, or already has been."""
     if key.erased_at is not None:
         return None
     return retention.retention_deadline(ended_at(key, session), (session or key).organization.retention_days)
@@ -186,7 +186,7 @@ def ended_at(key: CandidateKey, session: Session | None = None) -> Any:
 
 
 def overdue(organization: Organization) -> Query:
-    """The keys whose retention period has ended, with their assessments."""
+    """Select keys whose retention period has ended, with their assessments."""
     query = CandidateKey.select(CandidateKey, Assessment).join(Assessment).switch(CandidateKey)
     query = query.join(Session, peewee.JOIN.LEFT_OUTER)
     if organization.retention_days is None:
@@ -210,7 +210,7 @@ class DailyTask(Model):
 
     @classmethod
     def claim(cls, name: str) -> bool:
-        """Claim today's task; returns whether the caller must run it."""
+        """Claim today's task. Returns whether the caller must run it."""
         cls.insert(name=name, day="").on_conflict_ignore().execute()
         today = clock.now().date().isoformat()
         # `!=`, because a clock that was ahead can have stored a future day.

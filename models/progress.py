@@ -1,4 +1,4 @@
-"""Progress of each assessment: its funnel, and the work waiting for reviewers, in four statements."""
+"""Progress of each assessment: its funnel and the work that waits for reviewers, in four queries."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -8,7 +8,7 @@ from models.orgs import ApiToken
 
 
 def by_assessment(reviewer: ApiToken) -> list[dict[str, Any]]:
-    """Return the funnel and the amount of waiting work of each assessment with candidates, oldest first."""
+    """Return the funnel and counts of waiting work for each assessment with candidates, oldest first."""
     funnels: dict[Any, Counter] = defaultdict(Counter)
     for row in overview.funnel_counts(reviewer.organization):
         funnels[row["assessment_id"]].update({name: row[name] for name in overview.FUNNEL})

@@ -20,15 +20,15 @@ class Sort(NamedTuple):
     """A sort order.
 
     value -- the SQL expression; results without a value are last
-    kind -- the value's kind, a key of `VALUE_CHECKS`
+    kind -- a key of `VALUE_CHECKS`
     """
 
     value: str
     kind: str = "integer"
 
 
-def _position(value: str, values: Sequence[str]) -> Sort:
-    cases = " ".join(f"WHEN '{each}' THEN {number}" for number, each in enumerate(values))
+def _position(value: str, names: Sequence[str]) -> Sort:
+    cases = " ".join(f"WHEN '{name}' THEN {number}" for number, name in enumerate(names))
     return Sort(f"CASE {value} {cases} END")
 
 
@@ -69,7 +69,7 @@ _SESSION = sql.Columns(
 
 
 class ResultRow(NamedTuple):
-    """A candidate with their session, whose id is None for an unredeemed key."""
+    """A candidate and their session. The session's id is None for an unredeemed key."""
 
     key: CandidateKey
     session: Session
@@ -93,7 +93,7 @@ class ResultList:
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
     filters -- `status`, `decision`, `external_id`, and the result of `search_filters`
-    scorer_id -- the user, if they only see the scores of sessions that they have scored
+    scorer_id -- the user, if they can see scores only for sessions that they have scored
     """
 
     assessment: Any
@@ -115,13 +115,13 @@ class ResultList:
         position = None
         while batch := self.page(BATCH_SIZE, position):
             yield batch
-            # The position after a row with an unreadable id would return the row again.
+            # Otherwise, a row with an unreadable id would be returned forever.
             if len(batch) < BATCH_SIZE or batch[-1].position == position:
                 return
             position = batch[-1].position
 
     def accepts(self, cursor: ResultCursor) -> bool:
-        """Return whether a cursor belongs to this list."""
+        """Return whether a cursor came from this list."""
         kind = "none" if cursor.group else SORTS[self.sort].kind
         return (cursor.sort, cursor.order) == (self.sort, self.order) and VALUE_CHECKS[kind](cursor.value)
 

@@ -15,7 +15,7 @@ class Rubric(Model):
 
     personal_data = None
 
-    # The assessments that refer to the rubric, a Peewee query.
+    # The assessments that use the rubric, a Peewee query.
     assessment_set: Any
     organization = peewee.ForeignKeyField(Organization)
     name = peewee.TextField()
@@ -29,29 +29,31 @@ class Rubric(Model):
         return cls.select().where(cls.organization == caller.organization_id, cls.deleted_at.is_null())
 
     @classmethod
-    def draft(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
+    def create_with_version(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
         with db.atomic():
             rubric = cls.create(organization=organization, name=name, criteria=criteria)
             rubric._save_version()
         return rubric
 
-    def change(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> "Rubric":
-        """Create the next version if the values differ; `check` is called once the row is locked."""
+    def apply_changes(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> "Rubric":
+        """Create the next version if the values differ; `check` is called after the row is locked."""
         with db.atomic():
             rubric = self.lock()
             check()
-            if changed := rubric.changed_columns(values):
-                rubric.update_columns(**changed, version=rubric.version + 1, updated_at=clock.now())
+            if changes := rubric.changed_columns(values):
+                rubric.update_columns(**changes, version=rubric.version + 1, updated_at=clock.now())
                 rubric._save_version()
         return rubric
 
     def soft_delete(self) -> None:
-        """Mark the rubric as deleted. Raises RubricInUse with the assessments that refer to it."""
+        """Mark the rubric as deleted. Raises RubricInUse with the assessments that use it."""
         with db.atomic():
             self.organization.lock()
             table = self.assessment_set.model
             assessments = self.assessment_set.where(table.deleted_at.is_null()).order_by(table.id).limit(100)
-            if entries := [{"id": str(each.id), "title": each.title} for each in assessments]:
+            if entries := [
+                {"id": str(assessment.id), "title": assessment.title} for assessment in assessments
+            ]:
                 raise RubricInUse(assessments=entries)
             self.set_once("deleted_at")
 

@@ -67,7 +67,7 @@ class Score(Model, ErasedWithSession):
             version = current_version(session)
             if seen_version not in (None, version.number):
                 raise RubricChanged()
-            criterion = next((each for each in version.criteria if each["key"] == criterion_key), None)
+            criterion = next((row for row in version.criteria if row["key"] == criterion_key), None)
             if criterion is None:
                 raise NotFound()
             lowest, highest = scoring.value_range(criterion)
@@ -106,8 +106,8 @@ class Score(Model, ErasedWithSession):
     def _latest(cls, session: Session, criterion_key: str, reviewer: ApiToken) -> "Score | None":
         """Return the reviewer's latest score of a criterion that counts, in any version."""
         # Not in SQL: PostgreSQL rejects NUL, which a path can contain.
-        own = [score for score in cls.by(reviewer, session) if score.criterion == criterion_key]
-        return next(_counted(own), None)
+        scores = [score for score in cls.by(reviewer, session) if score.criterion == criterion_key]
+        return next(_latest_scores(scores), None)
 
     def _publish(self, event_type: str) -> None:
         payload = {"criterion": self.criterion, "value": self.value}
@@ -116,14 +116,14 @@ class Score(Model, ErasedWithSession):
 
     @classmethod
     def history(cls, session: Session) -> Query:
-        """All scores of a session with their reviewers and versions, latest first."""
+        """Select all scores of a session with their reviewers and versions, latest first."""
         query = cls.select(cls, RubricVersion, ApiToken, User).join(RubricVersion).switch(cls).join(ApiToken)
         query = query.join(User, peewee.JOIN.LEFT_OUTER)
         return query.where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
     def by(cls, reviewer: ApiToken, session: Session) -> Query:
-        """One reviewer's scores of a session, latest first."""
+        """Select a reviewer's scores of a session, latest first."""
         is_person = ApiToken.user == reviewer.user_id
         return cls.history(session).where(is_person if reviewer.user_id else cls.reviewer == reviewer)
 
@@ -149,19 +149,21 @@ class CompletedScoring(Model):
         """Record the scoring if the reviewer is a user with a current score for every criterion of the version."""
         if reviewer.user_id is None:
             return
-        own = list(Score.by(reviewer, session).where(Score.rubric_version == version))
-        if all(_current(own, criterion["key"], version) for criterion in version.criteria):
+        scores = list(Score.by(reviewer, session).where(Score.rubric_version == version))
+        if all(_current(scores, criterion["key"], version) for criterion in version.criteria):
             row = {"session": session, "user": reviewer.user_id}
             cls.insert(row).on_conflict_ignore().execute()
 
 
-def scoring_of(reviewer: ApiToken, session_id: Any) -> Query:
-    """Select the reviewer's scoring of a session, for EXISTS. A service account needs to score only one criterion."""
+def select_scoring(reviewer: ApiToken, session_id: Any) -> Query:
+    """Select a reviewer's scoring of a session, for EXISTS. For a service account, one scored criterion is enough."""
     if reviewer.user_id is None:
-        own = Score.select(Score.id).where(Score.session == session_id, Score.reviewer == reviewer.id)
-        return own.where(Score.withdrawn_at.is_null())
-    is_own = CompletedScoring.user == reviewer.user_id
-    return CompletedScoring.select(CompletedScoring.id).where(CompletedScoring.session == session_id, is_own)
+        scores = Score.select(Score.id).where(Score.session == session_id, Score.reviewer == reviewer.id)
+        return scores.where(Score.withdrawn_at.is_null())
+    is_reviewers = CompletedScoring.user == reviewer.user_id
+    return CompletedScoring.select(CompletedScoring.id).where(
+        CompletedScoring.session == session_id, is_reviewers
+    )
 
 
 _NULLS = (
@@ -171,14 +173,17 @@ _NULLS = (
 _WITHOUT_RUBRIC = dict.fromkeys(_NULLS) | {"criteria": [], "others_hidden": False, "reviewer_count": 0}
 
 
-def scorecard(session: Session, number: int | None = None, only_of: ApiToken | None = None) -> dict[str, Any]:
+def scorecard(
+    session: Session, number: int | None = None, only_reviewer: ApiToken | None = None
+) -> dict[str, Any]:
     """Return a session's scores in one version of the rubric, with the weighted total of the reviewers' means.
 
-    The version defaults to the one in which the session was last scored: a rubric change does not affect totals until a
-    reviewer scores in the new version. Scores in other versions are only in the history. Raises NotFound for an unknown
-    version.
+    Defaults to the version in which the session was last scored: a rubric change does not affect totals until a
+    reviewer scores in the new version. Scores in other versions appear only in the history.
 
-    only_of -- the reviewer, if other reviewers' scores are hidden from them and must not count
+    Raises NotFound for an unknown version.
+
+    only_reviewer -- the reviewer, if other reviewers' scores are hidden from them and must not count
     """
     try:
         current = current_version(session)
@@ -188,10 +193,10 @@ def scorecard(session: Session, number: int | None = None, only_of: ApiToken | N
         return _WITHOUT_RUBRIC
     history = list(Score.history(session))
     version = _version(current, history, number)
-    counted = (score for score in _counted(history) if score.rubric_version_id == version.id)
-    reviewer_ids = {score.reviewer.author.id for score in counted}
-    if only_of is not None:
-        history = [score for score in history if score.reviewer.author.id == only_of.author.id]
+    latest = (score for score in _latest_scores(history) if score.rubric_version_id == version.id)
+    reviewer_ids = {score.reviewer.author.id for score in latest}
+    if only_reviewer is not None:
+        history = [score for score in history if score.reviewer.author.id == only_reviewer.author.id]
     version = _version(current, history, number)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     lowest, highest = scoring.total_score_range(version.criteria)
@@ -205,7 +210,7 @@ def scorecard(session: Session, number: int | None = None, only_of: ApiToken | N
         "total": _total(version, criteria),
         "lowest_total": lowest,
         "highest_total": highest,
-        "others_hidden": only_of is not None,
+        "others_hidden": only_reviewer is not None,
         "reviewer_count": len(reviewer_ids),
     }
 
@@ -224,7 +229,9 @@ def _store_total(session: Session) -> None:
     session.update_columns(
         score_total=_thousandths(total),
         score_highest=_thousandths(highest),
-        score_spread=max((each["spread"] for each in criteria if len(each["scores"]) > 1), default=None),
+        score_spread=max(
+            (criterion["spread"] for criterion in criteria if len(criterion["scores"]) > 1), default=None
+        ),
         score_criteria=means,
         has_disagreement=any(criterion["disagreement"] for criterion in criteria),
     )
@@ -235,7 +242,7 @@ def _thousandths(total: float | None) -> int | None:
 
 
 def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | None:
-    """The total weighted over the reviewers' means; None until each criterion has a score."""
+    """Return the weighted total of the reviewers' means; None until each criterion has a score."""
     means = {
         criterion["key"]: mean
         for criterion in criteria
@@ -275,10 +282,10 @@ def _version(current: RubricVersion, history: list[Score], number: int | None) -
 
 def _scored_version(history: list[Score]) -> RubricVersion:
     """Return the version of the latest score that counts, or of the latest score if all were withdrawn."""
-    return next(_counted(history), history[0]).rubric_version
+    return next(_latest_scores(history), history[0]).rubric_version
 
 
-def _counted(history: list[Score]) -> Iterator[Score]:
+def _latest_scores(history: list[Score]) -> Iterator[Score]:
     """Yield each reviewer's latest score of each criterion and version, unless it was withdrawn."""
     seen = set()
     for score in history:
@@ -303,7 +310,7 @@ def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: lis
 
 def _current(history: list[Score], criterion_key: str, version: RubricVersion) -> list[Score]:
     """Return each reviewer's current score of a criterion in a version, latest first."""
-    scores = (score for score in _counted(history) if score.criterion == criterion_key)
+    scores = (score for score in _latest_scores(history) if score.criterion == criterion_key)
     return [score for score in scores if score.rubric_version_id == version.id]
 
 
@@ -312,4 +319,4 @@ def _require_events(session: Session, event_ids: list[str]) -> None:
     existing_ids = {event.event_id for event in query}
     for number, event_id in enumerate(event_ids):
         if event_id not in existing_ids:
-            raise invalid(["evidence", number], "This session has no event with this id.")
+            raise invalid(["evidence", number], "No event in this session has this id.")

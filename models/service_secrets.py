@@ -9,7 +9,7 @@ from models.base import BytesField, Model
 
 
 class ServiceSecret(Model):
-    """A secret that only the service uses."""
+    """A secret that never leaves the service."""
 
     personal_data = None
     name = peewee.TextField(unique=True)
@@ -18,7 +18,7 @@ class ServiceSecret(Model):
 
 @cache
 def service_secret(name: str) -> bytes:
-    """Return the secret with this name, created if missing."""
+    """Return the secret with this name. Creates it if missing."""
     secret = ServiceSecret.get_or_none(ServiceSecret.name == name)
     if secret is None:
         ServiceSecret.insert(name=name, value=secrets.token_bytes(32)).on_conflict_ignore().execute()

@@ -33,7 +33,7 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def start(cls, token: ApiToken, method: str, **origin: Any) -> tuple[Self, str]:
-        """Sign in; returns the row, and the secret for the cookie.
+        """Sign in. Returns the row and the secret for the cookie.
 
         origin -- the audit entry's `came_from` and `request_id`
         """
@@ -46,7 +46,7 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def authenticate(cls, secret: str) -> ApiToken | None:
-        """Find a valid sign-in; returns its token, with the sign-in as `sign_in` and the earlier expiry of both."""
+        """Find a valid sign-in. Returns its token, with `sign_in` set and the earlier of both expiries."""
         if not sign_ins.is_well_formed(secret):
             return None
         rows = sql.rows(_SIGN_IN, fingerprint=sign_ins.fingerprint(secret), now=clock.now())
@@ -60,23 +60,25 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def was_issued(cls, secret: str) -> bool:
-        """Return whether the secret belongs to a sign-in, which may have ended."""
+        """Return whether the secret belongs to a sign-in, including sign-ins that have ended."""
         return cls.select().where(cls.fingerprint == sign_ins.fingerprint(secret)).exists()
 
     @classmethod
     def of(cls, caller: ApiToken) -> Query:
-        """The valid sign-ins of the caller's user, or of the service account's token."""
+        """Select valid sign-ins of the caller's user, or of the service account's token."""
         now = clock.now()
-        is_theirs = ApiToken.id == caller.id if caller.user_id is None else ApiToken.user == caller.user_id
+        belongs_to_caller = (
+            ApiToken.id == caller.id if caller.user_id is None else ApiToken.user == caller.user_id
+        )
         is_usable = ApiToken.revoked_at.is_null() & (
             ApiToken.expires_at.is_null() | (ApiToken.expires_at > now)
         )
         is_valid = cls.ended_at.is_null() & (cls.expires_at > now) & ((cls.method != "token") | is_usable)
-        return cls.select().join(ApiToken).where(is_theirs, is_valid)
+        return cls.select().join(ApiToken).where(belongs_to_caller, is_valid)
 
     @classmethod
     def end_all(cls, caller: ApiToken, **origin: Any) -> int:
-        """End the caller's sign-ins; returns how many."""
+        """End all sign-ins of the caller. Returns how many."""
         with db.atomic():
             rows = list(cls.of(caller))
             for row in rows:
@@ -84,13 +86,13 @@ class SignIn(Model, RecordsUse):
         return len(rows)
 
     @classmethod
-    def end_of_user(cls, user: User) -> None:
+    def end_all_for_user(cls, user: User) -> None:
         """End the sign-ins of a deactivated or deleted user."""
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.user == user)
         cls.update(ended_at=clock.now()).where(cls.token.in_(tokens), cls.ended_at.is_null()).execute()
 
     def end(self, **origin: Any) -> None:
-        """Sign out. Raises NotFound if it has ended."""
+        """Sign out. Raises NotFound if the sign-in has ended."""
         with db.atomic():
             self.set_once("ended_at")
             self._record("signOut", **origin)
@@ -107,7 +109,7 @@ class SignIn(Model, RecordsUse):
 
 
 class SignInGrant(Model):
-    """A one-time right to sign in as a user with this mailbox: an emailed link, or a sign-in at the OpenID provider.
+    """A one-time grant to sign in as a user with this mailbox: an emailed link, or a sign-in at the OpenID provider.
 
     The worker checks whether a user has the mailbox, so the response time does not reveal it. The secret exists only in
     the email: `fingerprint` is set when the email is composed.
@@ -127,14 +129,14 @@ class SignInGrant(Model):
 
     @classmethod
     def queue_emails(cls) -> int:
-        """Queue requested emails, and delete requests for unknown mailboxes; returns the number of requests."""
+        """Queue requested emails, and delete requests for unknown mailboxes. Returns the number of requests."""
         requests = list(cls.select().where(cls.queued_at.is_null()))
         for grant in requests:
             with db.atomic():
-                is_open = (cls.id == grant.id) & cls.queued_at.is_null()
-                if not cls.update(queued_at=clock.now()).where(is_open).execute():
+                is_unqueued = (cls.id == grant.id) & cls.queued_at.is_null()
+                if not cls.update(queued_at=clock.now()).where(is_unqueued).execute():
                     continue
-                if user := users_at(grant.address).first():
+                if user := users_with_mailbox(grant.address).first():
                     outbox.enqueue_sign_in(user, grant.id)
                 else:
                     grant.delete_instance()
@@ -142,12 +144,12 @@ class SignInGrant(Model):
 
     @classmethod
     def issue(cls, address: str, method: str, expires_at: datetime) -> str:
-        """Create a grant for a verified mailbox; returns its secret."""
+        """Create a grant for a verified mailbox. Returns its secret."""
         grant = cls.create(address=address, method=method, expires_at=expires_at, queued_at=clock.now())
         return grant.new_secret()
 
     def new_secret(self) -> str:
-        """Replace the secret; the previous one stops working."""
+        """Replace the secret. The previous secret stops working."""
         secret = sign_ins.generate(sign_ins.BROWSER_PREFIX if self.is_for_one_browser else sign_ins.PREFIX)
         self.update_columns(fingerprint=sign_ins.fingerprint(secret))
         return secret
@@ -181,14 +183,14 @@ class SignInGrant(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete expired grants, and finished emails after a day; returns the number of grants."""
+        """Delete expired grants, and finished emails after a day. Returns the number of grants."""
         emails = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - EMAIL_RETENTION)
         Delivery.delete().where(emails, Delivery.state != "queued").execute()
         return cls.delete().where(cls.expires_at <= clock.now()).execute()
 
 
-def users_at(address: str) -> Query:
-    """The active users with a mailbox, at most one per organization, oldest first."""
+def users_with_mailbox(address: str) -> Query:
+    """Select active users with this mailbox, at most one per organization, oldest first."""
     is_active = User.active & User.deleted_at.is_null()
     return User.select().where(User.address == address, is_active).order_by(User.id)
 

@@ -1,4 +1,4 @@
-"""SQL text of the hot statements, and helpers that run it on both databases.
+"""SQL for the most frequent statements, and helpers that run it on both databases.
 
 All other queries use Peewee; tools/benchmarks/README.md compares the costs. Table aliases: `k` candidate_keys,
 `s` sessions, `a` assessments, `d` deliveries (the latest invitation).
@@ -27,8 +27,8 @@ def rows(text: str, **values: Any) -> list[tuple]:
 
 def execute(text: str, **values: Any) -> Any:
     """Run a statement with `:name` parameters and return the cursor."""
-    bound = {name: _bound(value) for name, value in values.items()}
-    return db.execute_sql(_for_psycopg(text) if is_postgres() else text, bound)
+    parameters = {name: _to_parameter(value) for name, value in values.items()}
+    return db.execute_sql(_for_psycopg(text) if is_postgres() else text, parameters)
 
 
 @lru_cache
@@ -36,7 +36,7 @@ def _for_psycopg(text: str) -> str:
     return _PARAMETER.sub(r"%(\1)s", text)
 
 
-def _bound(value: Any) -> Any:
+def _to_parameter(value: Any) -> Any:
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, datetime):
@@ -47,20 +47,20 @@ def _bound(value: Any) -> Any:
 def node(text: str, **values: Any) -> peewee.SQL:
     """Wrap SQL text with `:name` parameters for a Peewee query that uses the aliases above."""
     names = _PARAMETER.findall(text)
-    return peewee.SQL(_PARAMETER.sub(db.param, text), [_bound(values[name]) for name in names])
+    return peewee.SQL(_PARAMETER.sub(db.param, text), [_to_parameter(values[name]) for name in names])
 
 
 def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """Return the parameters of an `IN (...)`, as text and as values."""
+    """Return the placeholders and values of an `IN (...)` list."""
     values = {f"{name}_{number}": item for number, item in enumerate(items)}
-    return ", ".join(f":{each}" for each in values), values
+    return ", ".join(f":{parameter}" for parameter in values), values
 
 
 def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
     """Insert rows in one statement.
 
-    rows -- dicts with equal keys
-    shared -- columns with one value for all rows; missing columns get the model's defaults
+    rows -- dicts with the same keys
+    shared -- columns with the same value in all rows; missing columns get the model's defaults
     """
     for field in model._meta.sorted_fields:
         if field.default is not None and field.column_name not in rows[0]:
@@ -79,7 +79,7 @@ def _insert(table: str, names: tuple[str, ...], shared: tuple[str, ...], count: 
 
 
 class Columns:
-    """Columns of a table, by default all: their text for a SELECT, and instances from its rows."""
+    """Columns of a table, by default all: builds their SELECT list, and instances from rows."""
 
     def __init__(self, model: Any, alias: str, names: str = "") -> None:
         self._model, self._names = model, names.split() or model._meta.sorted_field_names
@@ -96,7 +96,7 @@ class Columns:
         return len(self._names)
 
 
-# Authentication. The braces take Columns.
+# Authentication. Columns replace the braces.
 
 API_TOKEN = """
     SELECT {token}, {organization}, {user}
@@ -151,11 +151,11 @@ HIDDEN = """EXISTS (
             WHERE x.key_id = k.id AND c.user_id = :user_id
         )
     )"""
-HIDDEN_AMONG = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
+HIDDEN_KEYS = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
 
-# Candidate lists. Without filters, `_LISTED_KEYS` reads only the candidate_keys_in_order index.
+# Candidate lists. Without filters, `_VISIBLE_KEYS` reads only the candidate_keys_in_order index.
 
-_LISTED_KEYS = """
+_VISIBLE_KEYS = """
     FROM candidate_keys k {session}
     WHERE k.organization_id = :organization_id AND k.revoked_at IS NULL
       AND k.assessment_id NOT IN
@@ -196,7 +196,7 @@ _CANDIDATES = f"""
 
 @lru_cache
 def candidates(filters: frozenset[str], is_page: bool, newest_first: bool = False) -> str:
-    """Select candidates as rows for schemas.keys; a page has the parameters `limit` and `offset`."""
+    """Select candidates as rows for schemas.keys. A page takes the parameters `limit` and `offset`."""
     order = "ORDER BY k.created_at DESC, k.id DESC" if newest_first else "ORDER BY k.created_at, k.id"
     page = f"{order} LIMIT :limit OFFSET :offset" if is_page else ""
     return f"{_CANDIDATES} WHERE k.id IN (SELECT k.id {_filtered_keys(filters)} {page}) {order}"
@@ -210,10 +210,10 @@ def count_candidates(filters: frozenset[str]) -> str:
 def _filtered_keys(filters: frozenset[str]) -> str:
     session = "LEFT JOIN sessions s ON s.key_id = k.id" if "status" in filters else ""
     conditions = [text for name, text in _KEY_FILTERS.items() if name in filters]
-    return "\n".join([_LISTED_KEYS.format(session=session), *conditions])
+    return "\n".join([_VISIBLE_KEYS.format(session=session), *conditions])
 
 
-# Open keys by address, locked because an erasure must not run before their names are returned.
+# Open keys by address, locked so that no erasure runs before their names are returned.
 
 OPEN_KEYS = f"""
     SELECT k.address, k.id FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id
@@ -234,8 +234,8 @@ RECENT_MESSAGES = """
 """
 
 # Insert one event if the key's session is open and has space (R4, R29). PostgreSQL looks up, locks and inserts in one
-# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. Subselects, because PostgreSQL spends more
-# time planning joins than running them.
+# statement; SQLite runs OPEN_SESSION and INSERT_EVENT in one transaction. It uses subselects, because
+# PostgreSQL spends more time planning joins than running them.
 
 OPEN_SESSION = """
     SELECT s.id, s.key_id FROM sessions s
@@ -260,22 +260,22 @@ STORE_EVENT = f"""
     )
     SELECT id, key_id, EXISTS (SELECT FROM stored) FROM session
 """
-# Recording (models/sessions). The first braces take Columns.
+# Recording (models/sessions). Columns replace the first braces.
 
 LOCK_SESSION = """
     SELECT {session}, k.key
     FROM sessions s JOIN candidate_keys k ON k.id = s.key_id JOIN assessments a ON a.id = s.assessment_id
     WHERE s.id = :session_id AND k.revoked_at IS NULL AND a.deleted_at IS NULL {lock}
 """
-_APPENDED = ("session", *_EVENT, "channel", "agent_session", "joins")
+_INSERTED = ("session", *_EVENT, "channel", "agent_session", "joins")
 
 
 @lru_cache
 def insert_events(count: int) -> str:
-    """Insert events, with numbered parameter names, and return the new events."""
-    rows = (", ".join(f":{name}{number}" for name in _APPENDED) for number in range(count))
+    """Insert events with numbered parameter names, returning the new events."""
+    rows = (", ".join(f":{name}{number}" for name in _INSERTED) for number in range(count))
     return f"""
-        INSERT INTO events (session_id, {", ".join(_APPENDED[1:])})
+        INSERT INTO events (session_id, {", ".join(_INSERTED[1:])})
         VALUES {", ".join(f"({row})" for row in rows)}
         ON CONFLICT DO NOTHING RETURNING event_id, seq, size
     """
@@ -283,7 +283,7 @@ def insert_events(count: int) -> str:
 
 def event_parameters(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the parameters of `insert_events`; missing columns are null."""
-    return {f"{name}{number}": row.get(name) for number, row in enumerate(rows) for name in _APPENDED}
+    return {f"{name}{number}": row.get(name) for number, row in enumerate(rows) for name in _INSERTED}
 
 
 UPDATE_STORED = """
@@ -294,8 +294,8 @@ UPDATE_STORED = """
 COUNT_AFTER = """
     SELECT COUNT(*), COALESCE(SUM(size), 0) FROM events WHERE session_id = :session_id AND seq > :seq
 """
-# Ordered as for metrics, because the result must not depend on the order of arrival.
-RECORDED = """
+# In the same order as for metrics, so the result does not depend on the order of arrival.
+CHANNEL_EVENTS = """
     SELECT seq, channel, joins FROM events
     WHERE session_id = :session_id AND channel IS NOT NULL AND NOT late ORDER BY time_ns, event_id
 """
@@ -311,7 +311,7 @@ PUBLIC_KEYS = """
     ORDER BY p.id DESC
 """
 
-# Sessions to close or derive before their numbers are read.
+# Sessions to close, or whose metrics to derive, before their numbers are read.
 
 DUE_TO_CLOSE = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE closed_at IS NULL AND closes_at <= :now
@@ -319,7 +319,7 @@ DUE_TO_CLOSE = """
     SELECT id, assessment_id, organization_id FROM sessions WHERE metrics_due AND closed_at IS NOT NULL
 """
 
-# The lanes of models/leases.py, with the due time of the first message. Each subselect reads one index entry; a join
+# Lanes for models/leases.py, with the due time of the first message. Each subselect reads one index entry; a join
 # would read all queued messages.
 
 DUE_DELIVERIES = """

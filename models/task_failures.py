@@ -1,4 +1,4 @@
-"""Failures of the worker's tasks, by owner: a failure for one session does not stop the task for other sessions."""
+"""Failures of worker tasks, by owner. A failure for one session does not stop the task for other sessions."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -23,8 +23,8 @@ log = logging.getLogger("proofstone.worker")
 class TaskFailure(Model):
     """A task's failure for one owner, deleted when the task succeeds.
 
-    `error` is only the exception's type, because its text can contain personal data. If the owner no longer needs the
-    task, it is not retried, and the row is deleted after MAX_AGE.
+    `error` contains only the exception's type, because its message can contain personal data. If the owner no longer
+    needs the task, it is not retried, and the row is deleted after MAX_AGE.
     """
 
     personal_data = None
@@ -61,22 +61,22 @@ class TaskFailure(Model):
         return cls.delete().where(cls.retry_at < clock.now() - MAX_AGE).execute()
 
     def is_waiting(self, now: datetime) -> bool:
-        """Return whether the next attempt is not due, even if the clock was set back."""
+        """Return whether the next attempt is not due yet, even if the clock moved backward."""
         return now < self.retry_at <= now + TASK_RETRY_DELAYS[-1]
 
 
 def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int], *, waits: bool = True) -> int:
-    """Run a task for each owner; returns the sum of the results.
+    """Run a task for each owner. Returns the sum of the results.
 
-    A failure for one owner is logged, stored, and retried after a growing pause. Raises only if the database is
+    A failure for one owner is logged, stored, and retried after increasing delays. Raises only if the database is
     unavailable.
 
     owners -- ids or rows
-    waits -- skip failed owners until their pause has passed
+    waits -- skip failed owners until their next attempt is due
     """
     owners = list(owners)
     failures = TaskFailure.of(task) if owners else {}
-    now, total, failed = clock.now(), 0, 0
+    now, total, failure_count = clock.now(), 0, 0
     for owner in owners:
         name = str(owner.id if isinstance(owner, Model) else owner)
         failure = failures.get(name)
@@ -87,13 +87,13 @@ def run_each(task: str, owners: Iterable[Any], run: Callable[[Any], int], *, wai
         except Exception as error:
             if isinstance(error, Unavailable) or error_for(error):
                 raise
-            failed += 1
-            if failed <= MAX_LOGGED:
+            failure_count += 1
+            if failure_count <= MAX_LOGGED:
                 log.exception("The task `%s` failed for %s.", task, name or "all")
             TaskFailure.record(task, name, error, failure)
         else:
             if failure:
                 failure.delete_instance()
-    if failed > MAX_LOGGED:
-        log.error("The task `%s` failed for %s others.", task, failed - MAX_LOGGED)
+    if failure_count > MAX_LOGGED:
+        log.error("The task `%s` failed for %s others.", task, failure_count - MAX_LOGGED)
     return total

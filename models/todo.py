@@ -1,6 +1,6 @@
-"""A reviewer's to-do lists: sessions, messages, keys, erasure requests and webhooks.
+"""To-do lists for reviewers: sessions, messages, keys, erasure requests and webhooks.
 
-Each list is one statement, oldest first, with the total number of rows.
+Each list is one query, oldest first, including the total number of rows.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ EXPIRES_SOON = timedelta(days=3)
 S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
 _CLOSED_AT = peewee.fn.COALESCE(S.closed_at, S.closes_at)
-# A literal: SQLite does not use a partial index for a parameter.
+# A literal, because SQLite does not use a partial index for a parameter.
 _IS_UNDECIDED = K.decision == peewee.SQL("'undecided'")
 _CANDIDATE = (
     K.id.alias("candidate_id"),
@@ -58,17 +58,17 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     ids = [row.get("candidate_id") for rows in lists.values() for row in rows]
     hidden = visibility.hidden_candidates(reviewer, ids)
 
-    def visible(row: dict[str, Any]) -> dict[str, Any]:
+    def redact(row: dict[str, Any]) -> dict[str, Any]:
         return visibility.without_identity(row) if row_id(row.get("candidate_id")) in hidden else row
 
     response: dict[str, Any] = dict.fromkeys(queries)
     for name, rows in lists.items():
-        response[name] = {"count": rows[0]["total"] if rows else 0, "entries": [visible(row) for row in rows]}
+        response[name] = {"count": rows[0]["total"] if rows else 0, "entries": [redact(row) for row in rows]}
     return response
 
 
 def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
-    """The organization's candidates, excluding erased candidates and deleted assessments."""
+    """Select the organization's candidates, without erased candidates and deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), *columns).join(A, on=(A.id == K.assessment))
     return query.where(
         K.organization == reviewer.organization_id, K.erased_at.is_null(), A.deleted_at.is_null()
@@ -76,41 +76,41 @@ def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
 
 
 def _undecided(reviewer: ApiToken) -> Query:
-    """Sessions of candidates without a decision."""
+    """Select sessions of candidates without a decision."""
     columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"))
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     return query.where(_IS_UNDECIDED)
 
 
 def _unscored(reviewer: ApiToken) -> Query:
-    """Closed sessions that the caller has not scored."""
+    """Select closed sessions that the caller has not scored."""
     is_closed = S.closed_at.is_null(False) | (S.closes_at <= clock.now())
     query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
-    return query.where(~peewee.fn.EXISTS(scores.scoring_of(reviewer, S.id)))
+    return query.where(~peewee.fn.EXISTS(scores.select_scoring(reviewer, S.id)))
 
 
 def without_total(reviewer: ApiToken) -> Query:
-    """Closed sessions without a total, because a criterion has no score."""
+    """Select closed sessions without a total, because a criterion has no score."""
     has_no_total = S.closed_at.is_null(False) & S.score_total.is_null()
     query = _undecided(reviewer).where(has_no_total, A.rubric.is_null(False))
     return query.where(S.organization == reviewer.organization_id)
 
 
 def disagreements(reviewer: ApiToken) -> Query:
-    """Sessions whose reviewers disagree; for a user, only sessions that they have scored."""
+    """Select sessions whose reviewers disagree; for a user, only sessions that they have scored."""
     is_visible = visibility.visible_disagreement(reviewer, S)
     return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
 
 
 def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:
-    """Keys that a candidate can still redeem."""
+    """Select keys that a candidate can still redeem."""
     query = _candidates(reviewer, *columns)
     is_redeemed = peewee.fn.EXISTS(S.select(S.id).where(S.key == K.id))
     return query.where(~is_redeemed, K.revoked_at.is_null(), K.expires_at > clock.now())
 
 
 def failed_messages(reviewer: ApiToken) -> Query:
-    """Undelivered reminders and latest invitations of open keys."""
+    """Select undelivered reminders and latest invitations of open keys."""
     query = _open_keys(reviewer, D.id.alias("delivery_id"), D.kind, D.last_error, D.created_at)
     is_latest = (D.kind == REMINDER) | ((D.kind == INVITATION) & (D.id == K.invitation_id))
     query = query.join(D, on=((D.subject_id == K.id) & (D.state == "failed")))
@@ -124,7 +124,7 @@ def by_assessment(query: Query) -> Counter:
 
 
 def _erasure_requests(reviewer: ApiToken) -> Query:
-    """Candidates who requested erasure, including those with revoked keys or deleted assessments."""
+    """Select candidates who requested erasure, even if the key is revoked or the assessment deleted."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), K.erasure_requested_at)
     query = query.join(A, on=(A.id == K.assessment)).where(K.organization == reviewer.organization_id)
     query = query.where(K.erasure_requested_at.is_null(False), K.erased_at.is_null())
@@ -132,7 +132,7 @@ def _erasure_requests(reviewer: ApiToken) -> Query:
 
 
 def _failing_webhooks(reviewer: ApiToken) -> Query:
-    """Webhooks whose latest attempts failed or that the service disabled."""
+    """Select webhooks whose latest attempts failed or that the service disabled."""
     since = peewee.fn.COALESCE(Webhook.failing_since, Webhook.disabled_at)
     query = Webhook.visible_to(reviewer).select(
         Webhook.id.alias("webhook_id"),

@@ -23,7 +23,7 @@ NO_MANAGER = "This would leave no admin or service account with a valid `write` 
 
 
 def visible_to(caller: ApiToken) -> Query:
-    """The organization's users with their invitations."""
+    """Select the organization's users with their invitations."""
     users = User.of(caller.organization_id).select_extend(Delivery)
     is_invitation = User.invitation_id == Delivery.id
     return users.join(Delivery, peewee.JOIN.LEFT_OUTER, on=is_invitation, attr="invite")
@@ -46,10 +46,10 @@ def add(organization: Organization, actor: ApiToken | None, name: str, email: st
     return user
 
 
-def change(
+def update(
     user: User, actor: ApiToken, values: dict[str, Any], check: Callable[[], None] = lambda: None
 ) -> None:
-    """Change name, email, role or active state; `check` is called once the row is locked.
+    """Update name, email, role or active state; `check` is called after the row is locked.
 
     Raises InsufficientRole, DuplicatePerson, LastAdmin and LastWriteToken.
     """
@@ -59,16 +59,16 @@ def change(
         _require_admin(actor, user.role, values.get("role"))
         if "email" in values:
             values = values | {"address": mailbox(values["email"])}
-        _change(user, values)
+        _update(user, values)
 
 
 def remove(user: User, actor: ApiToken) -> None:
-    """Delete a user, revoke their tokens and remove their email. Raises NotFound and the errors of `change`."""
+    """Delete a user, revoke their tokens and remove their email. Raises NotFound and the errors of `update`."""
     with ApiToken.requires_manager(user.organization, NO_MANAGER):
         user = _reload(user)
         _require_admin(actor, user.role)
         now = clock.now()
-        _change(user, {"active": False, "email": None, "address": None, "deleted_at": now})
+        _update(user, {"active": False, "email": None, "address": None, "deleted_at": now})
         tokens = ApiToken.update(revoked_at=now).where(ApiToken.user == user)
         tokens.where(ApiToken.revoked_at.is_null()).execute()
         Delivery.erase_user(user.id)
@@ -82,13 +82,13 @@ def _reload(user: User) -> User:
     raise errors.NotFound()
 
 
-def _change(user: User, values: dict[str, Any]) -> None:
-    if not (changed := user.changed_columns(values)):
+def _update(user: User, values: dict[str, Any]) -> None:
+    if not (changes := user.changed_columns(values)):
         return
     was_admin = user.active and user.role == "admin"
-    user.update_columns(**changed, updated_at=clock.now())
+    user.update_columns(**changes, updated_at=clock.now())
     if not user.active:
-        SignIn.end_of_user(user)
+        SignIn.end_all_for_user(user)
     admins = User.of(user.organization_id).where(User.active, User.role == "admin")
     if was_admin and not admins.exists():
         raise errors.LastAdmin()
@@ -103,7 +103,7 @@ def _require_admin(actor: ApiToken | None, *roles: str | None) -> None:
 def issue_token(
     actor: ApiToken, user_id: Any, name: str, scope: str, expires_at: datetime | None
 ) -> tuple[ApiToken, str]:
-    """Create a token for a user, or for a service account if `user_id` is None; returns it with its text.
+    """Create a token for a user, or for a service account if `user_id` is None. Returns it with its plaintext.
 
     Raises InsufficientRole, and Invalid for an unknown or inactive user or a scope that the role does not allow.
     """

@@ -1,11 +1,12 @@
-"""Hide candidates' identities and other reviewers' scores from callers who must not see them yet.
+"""Hide candidate identities and other reviewers' scores from callers who must not see them yet.
 
-- In a blind assessment, a candidate's name, address and key are hidden from a user until they have scored the session.
+- In a blind assessment, a candidate's name, email address and key are hidden from a user until they have scored the
+  session.
 - Other reviewers' scores, and values derived from them, are hidden from a user whose role allows scoring until they
   have scored the session.
 
 A user has scored a session once they have scored every criterion (CompletedScoring). Service accounts and candidates
-are not affected. Every response with a candidate's name, address or score must use a function of this module.
+are not affected. Every response with a candidate's name, email address or score must pass through this module.
 """
 
 import json
@@ -16,7 +17,7 @@ from uuid import UUID
 import peewee
 
 from models import sql
-from models.scores import CompletedScoring, scoring_of
+from models.scores import CompletedScoring, select_scoring
 from models.webhooks.tables import json_body
 from rules import candidate_keys, roles
 from rules.rows import row_id
@@ -34,13 +35,13 @@ def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
     hidden = set()
     for batch in peewee.chunked(set(key_ids) - {None}, MAX_IDS_PER_STATEMENT):
         names, values = sql.in_list("key", [row_id(key_id) for key_id in batch])
-        rows = sql.rows(sql.HIDDEN_AMONG.format(key_ids=names), user_id=user_id, **values)
+        rows = sql.rows(sql.HIDDEN_KEYS.format(key_ids=names), user_id=user_id, **values)
         hidden |= {row_id(key_id) for (key_id,) in rows}
     return hidden
 
 
 def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
-    """Return the sessions whose scores by other reviewers are hidden from the caller."""
+    """Return the sessions for which other reviewers' scores are hidden from the caller."""
     ids = set(session_ids) - {None}
     if not ids or not scores_independently(viewer):
         return set()
@@ -58,17 +59,17 @@ def scores_independently(viewer: Any) -> bool:
 
 
 def visible_disagreement(viewer: Any, session: Any) -> Any:
-    """Build the condition that a session's reviewers disagree and that the caller can see it.
+    """Build the condition for a disagreement that is visible to the caller.
 
     session -- the table or its alias
     """
     if viewer.user_id is None:
         return session.has_disagreement
-    return session.has_disagreement & peewee.fn.EXISTS(scoring_of(viewer, session.id))
+    return session.has_disagreement & peewee.fn.EXISTS(select_scoring(viewer, session.id))
 
 
 def without_identity(row: dict[str, Any]) -> dict[str, Any]:
-    """Remove name, address, and the email server's error, which can quote the address."""
+    """Remove name, email address, and the email server's error, which can quote the address."""
     return row | _NO_IDENTITY | ({"last_error": None} if "last_error" in row else {})
 
 

@@ -8,4 +8,4 @@ DATABASE_ERRORS = (peewee.PeeweeException, MaxConnectionsExceeded)
 
 
 class OperationError(click.ClickException):
-    """A command failed; the message says why and what to do."""
+    """A command failed. The message says why and what to do."""

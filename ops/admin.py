@@ -1,4 +1,4 @@
-"""Administration from the command line. Each operation is one transaction with its audit entries."""
+"""Administration from the command line. Each operation and its audit entries are one transaction."""
 
 import json
 from collections.abc import Iterator
@@ -28,35 +28,35 @@ def record(org: Organization, action: str, kind: str = "org", subject_id: Any = 
 
 
 @contextmanager
-def recorded(organization: Organization, action: str) -> Iterator[None]:
-    """Change the organization in a transaction with its audit entry."""
+def audited(organization: Organization, action: str) -> Iterator[None]:
+    """Run the block in a transaction that also records an audit entry."""
     with db.atomic():
         yield
         record(organization, action)
 
 
-def find_organization(text: str) -> Organization:
+def find_organization(id_or_name: str) -> Organization:
     """Find an organization by id or name."""
-    by_id_or_name = (Organization.id == parse_id(text)) | (Organization.name == text)
+    by_id_or_name = (Organization.id == parse_id(id_or_name)) | (Organization.name == id_or_name)
     organizations = list(Organization.select().where(by_id_or_name).limit(2))
     if not organizations:
-        raise OperationError(f"No such organization: {text}. Run `flask org list` to see all.")
+        raise OperationError(f"No such organization: {id_or_name}. Run `flask org list` to see all.")
     if len(organizations) > 1:
-        raise OperationError(f"Several organizations are named {text}. Use the id instead.")
+        raise OperationError(f"Several organizations are named {id_or_name}. Use the id instead.")
     return organizations[0]
 
 
-def only_organization() -> Organization:
+def get_only_organization() -> Organization:
     organizations = list(Organization.select().limit(2))
     if len(organizations) != 1:
         raise OperationError("Select an organization with --org. Run `flask org list` to see all.")
     return organizations[0]
 
 
-def find_assessment(text: str) -> Assessment:
-    if assessment := Assessment.alive().where(Assessment.id == parse_id(text)).get_or_none():
+def find_assessment(assessment_id: str) -> Assessment:
+    if assessment := Assessment.alive().where(Assessment.id == parse_id(assessment_id)).get_or_none():
         return assessment
-    raise OperationError(f"No such assessment: {text}.")
+    raise OperationError(f"No such assessment: {assessment_id}.")
 
 
 def bootstrap() -> str | None:
@@ -72,9 +72,9 @@ def bootstrap() -> str | None:
 
 
 def create_organization(name: str, plan: str) -> tuple[Organization, str]:
-    """Create an organization; returns it with its first token."""
+    """Create an organization, and return it with its first token."""
     with db.atomic():
-        organization, token = models.open_organization(name, plan)
+        organization, token = models.create_organization(name, plan)
         first = ApiToken.get(ApiToken.organization == organization)
         record(organization, "createOrg", further_ids=[str(first.id)])
     return organization, token
@@ -91,7 +91,7 @@ def create_person(organization: Organization, name: str, email: str, role: str) 
 def create_token(
     organization: Organization, name: str, scope: str, expires_at: datetime | None, email: str | None = None
 ) -> str:
-    """Create a token for a service account, or for the person with this address."""
+    """Create a token for a service account, or for the person with this email address."""
     with db.atomic():
         person = users.find_by_address(organization, email) if email else None
         if email and person is None:
@@ -115,7 +115,7 @@ def revoke_token(token_id: str) -> ApiToken:
 
 
 def import_catalog(file: Path) -> int:
-    """Create or update the catalog's issues; returns their number."""
+    """Create or update the catalog's issues. Returns how many."""
     try:
         entries = Catalog().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -131,7 +131,7 @@ def import_catalog(file: Path) -> int:
 
 
 def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
-    """Rederive a session's metrics; returns the old and new value of each changed metric."""
+    """Rederive a session's metrics. Returns the old and new value of each changed metric."""
     derivation = sessions.Derivation.of(session)
     with db.atomic():
         changes = sessions.rederive(session, derivation)
@@ -141,7 +141,7 @@ def rederive(session: models.Session) -> dict[str, tuple[Any, Any]]:
 
 
 def mark_bounced(address: str) -> int:
-    """Mark the invitations to an address as failed; returns the number of keys."""
+    """Mark invitations to an email address as failed. Returns the number of keys."""
     with db.atomic():
         keys = invitations.mark_bounced(address)
         for key in keys:

@@ -29,26 +29,26 @@ class Installation(NamedTuple):
 
 
 def get_installation(storage: Storage) -> Installation:
-    """Return the configured installation; raises OperationError on PostgreSQL."""
+    """Return the configured installation. Raises OperationError on PostgreSQL."""
     if is_postgres():
         raise OperationError("SQLite only. On PostgreSQL, use pg_dump and pg_restore (docs/backup.md).")
     return Installation(Path(db.obj.database), storage.folder if isinstance(storage, FolderStorage) else None)
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Report disk and SQLite errors as OperationError."""
+def _convert_errors() -> Iterator[None]:
+    """Convert disk and SQLite errors to OperationError."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
         raise OperationError(str(error)) from None
 
 
-@_reported()
+@_convert_errors()
 def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
-    """Write a backup while the service runs; returns the number of bundles in it.
+    """Write a backup while the service runs. Returns the number of bundles in it.
 
-    It includes every write acknowledged before the call. `file` is complete or does not appear.
+    Includes every write acknowledged before the call. `file` appears only once it is complete.
     """
     if file.exists() and not overwrite:
         raise OperationError(f"{file} already exists. Use `--overwrite` to replace it.")
@@ -58,20 +58,20 @@ def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
         snapshot = Path(folder, "snapshot")
         _copy_database(source.database, snapshot)
         _check_database(snapshot)
-        count = write_archive(archive, snapshot, _bundles_of(snapshot, source.bundles))
+        count = write_archive(archive, snapshot, _list_bundles(snapshot, source.bundles))
     _sync_folder(file.parent)
     return count
 
 
 def _copy_database(database: Path, snapshot: Path) -> None:
-    """Copy the database with SQLite's backup API, in a single step: writes would restart a backup of several steps."""
+    """Copy the database with SQLite's backup API, in one step: concurrent writes restart a backup in several steps."""
     with closing(_connect(database, "rw")) as source, closing(sqlite3.connect(snapshot)) as target:
         source.backup(target)
-        # Without a write-ahead log.
+        # A single file, without a write-ahead log.
         target.execute("PRAGMA journal_mode=DELETE")
 
 
-def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
+def _list_bundles(snapshot: Path, folder: Path | None) -> list[Path] | None:
     """List the bundles that the database refers to."""
     if folder is None:
         return None
@@ -83,9 +83,9 @@ def _bundles_of(snapshot: Path, folder: Path | None) -> list[Path] | None:
         return [folder / key for (key,) in keys]
 
 
-@_reported()
+@_convert_errors()
 def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
-    """Replace an installation's files with a backup's; returns the number of bundles.
+    """Replace an installation's files with those in a backup. Returns the number of bundles.
 
     No other process can use the database. An interrupted restore leaves the old or the restored database with its
     bundles: missing bundles are added before the database is replaced, and unknown bundles are deleted afterwards.
@@ -101,8 +101,10 @@ def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
             _extract_bundles(archive, folder, [key for key in archive.bundles if not (folder / key).exists()])
             _replace_database(archive, target.database, connection)
             if archive.manifest["bundlesInFolder"] and target.bundles:
-                changed = [key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)]
-                _extract_bundles(archive, folder, changed)
+                changed_keys = [
+                    key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)
+                ]
+                _extract_bundles(archive, folder, changed_keys)
                 for path in folder.glob("*"):
                     if is_object_key(path.name) and path.name not in archive.bundles:
                         path.unlink()
@@ -114,7 +116,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
     """Connect with an exclusive lock, which blocks processes that start later.
 
     Every open connection of a web process or worker has a shared lock, even when idle. The exclusive lock is therefore
-    only granted when no process runs.
+    granted only when no process runs.
     """
     create_private_file(database)
     with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection:
@@ -132,7 +134,7 @@ def _exclusive_connection(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _has_data(connection: sqlite3.Connection) -> bool:
-    """Return whether the database has an organization, or a different program's tables."""
+    """Return whether the database contains an organization, or tables of another program."""
     tables = _table_names(connection)
     if "organizations" in tables:
         return bool(connection.execute("SELECT 1 FROM organizations LIMIT 1").fetchone())

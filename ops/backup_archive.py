@@ -27,9 +27,9 @@ FORMAT = 1
 
 
 def write_archive(file: IO[bytes], database: Path, bundles: list[Path] | None) -> int:
-    """Write a complete archive; returns the number of bundles in it.
+    """Write a complete archive. Returns the number of bundles in it.
 
-    bundles -- files, which can be missing if an upload was not used or was erased; None with an object store
+    bundles -- files; unused or erased uploads can be missing. None with an object store
     """
     count = 0
     with tarfile.open(fileobj=file, mode="w") as tar:
@@ -80,7 +80,7 @@ class Archive:
         for key, member in zip(self.bundles, tar.getmembers()[1:-1], strict=True):
             if member.name != BUNDLES + key or not is_object_key(key) or not member.isreg():
                 raise OperationError(f"{path} is not a Proofstone backup: it contains {member.name}.")
-        self.manifest: dict[str, Any] = json.load(self._reader(MANIFEST))
+        self.manifest: dict[str, Any] = json.load(self._open_member(MANIFEST))
         if self.manifest["format"] != FORMAT:
             raise OperationError("The backup is from a newer version of Proofstone. Use that version.")
         if self.manifest["bundles"] != len(self.bundles):
@@ -88,17 +88,17 @@ class Archive:
 
     def extract_database(self, path: Path) -> None:
         with path.open("xb") as file:
-            shutil.copyfileobj(self._reader(DATABASE), file)
+            shutil.copyfileobj(self._open_member(DATABASE), file)
         if _sha256(path) != self.manifest["sha256"]:
             raise OperationError("The database in the backup is damaged: its SHA-256 does not match.")
 
     def extract_bundle(self, key: str, file: IO[bytes]) -> None:
-        shutil.copyfileobj(self._reader(BUNDLES + key), file)
+        shutil.copyfileobj(self._open_member(BUNDLES + key), file)
 
     def has_same_bundle(self, key: str, path: Path) -> bool:
-        return path.exists() and _sha256(path) == _digest(self._reader(BUNDLES + key))
+        return path.exists() and _sha256(path) == _digest(self._open_member(BUNDLES + key))
 
-    def _reader(self, name: str) -> IO[bytes]:
+    def _open_member(self, name: str) -> IO[bytes]:
         reader = self._tar.extractfile(name)
         assert reader is not None
         return reader

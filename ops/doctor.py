@@ -46,8 +46,8 @@ QUEUES = {
 
 def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     advice = [*_network_advice(settings), *_process_advice(settings)]
-    for text in advice:
-        yield WARNING, "settings", text
+    for message in advice:
+        yield WARNING, "settings", message
     if not advice:
         yield OK, "settings", "All settings are suitable for production."
     yield _email(settings)
@@ -57,8 +57,8 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     try:
         yield from _database()
     except DATABASE_ERRORS as error:
-        text = "Check that the database is running and that DATABASE_URL is correct."
-        yield ERROR, "database", f"{first_line(error).rstrip('.')}. {text}"
+        remedy = "Check that the database is running and that DATABASE_URL is correct."
+        yield ERROR, "database", f"{first_line(error).rstrip('.')}. {remedy}"
 
 
 def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     if is_https and not settings["TRUSTED_PROXIES"]:
         yield "TRUSTED_PROXIES is 0 behind a TLS proxy: all clients share the proxy's address. Set it to 1."
     if is_https and not is_postgres():
-        yield "DATABASE_URL is SQLite, which suits one machine and few candidates. Use PostgreSQL for more."
+        yield "DATABASE_URL is SQLite, which is suitable for one machine and few candidates. Use PostgreSQL for more."
     if settings["SMTP_URL"] and "@localhost" in settings["MAIL_FROM"]:
         yield "MAIL_FROM is not set: email servers reject senders at localhost. Set your address."
 
@@ -117,10 +117,10 @@ def _storage(storage: Storage) -> Iterator[Finding]:
 
 def _disk(part: str, folder: Path) -> Finding:
     total, _, free = shutil.disk_usage(folder)
-    text = f"{free / 1024**3:.1f} GiB free."
+    space = f"{free / 1024**3:.1f} GiB free."
     if free < max(MIN_FREE_BYTES, MIN_FREE_SHARE * total):
-        return WARNING, part, f"Only {text} Free up space."
-    return OK, part, text
+        return WARNING, part, f"Only {space} Free up space."
+    return OK, part, space
 
 
 def _permissions() -> Iterator[Finding]:
@@ -140,17 +140,17 @@ def _rate_limits(url: str | None) -> Finding:
     with suppress(Exception):  # each kind of store raises its own errors
         if storage_from_string(url, **timeouts).check():
             return OK, "rate limits", "The store responds."
-    text = "The store does not respond, so each process counts separately. Check RATELIMIT_STORAGE_URL."
-    return ERROR, "rate limits", text
+    message = "The store does not respond, so each process counts separately. Check RATELIMIT_STORAGE_URL."
+    return ERROR, "rate limits", message
 
 
 def _database() -> Iterator[Finding]:
-    """Check the database and its queues; raises DATABASE_ERRORS if it does not respond."""
+    """Check the database and its queues. Raises DATABASE_ERRORS if the database does not respond."""
     query = "show server_version" if is_postgres() else "select sqlite_version()"
     (version,) = db.execute_sql(query).fetchone()
     yield OK, "database", f"{'PostgreSQL' if is_postgres() else 'SQLite'} {version.split()[0]} responds."
-    if missing := migrations.missing():
-        yield ERROR, "migrations", f"{len(missing)} missing. Run `flask db upgrade`."
+    if pending := migrations.pending():
+        yield ERROR, "migrations", f"{len(pending)} pending. Run `flask db upgrade`."
         return
     yield OK, "migrations", "All applied."
     if is_postgres():
@@ -185,8 +185,8 @@ def _tasks() -> Iterator[Finding]:
     for failure in failures:
         since = format_timestamp(failure.created_at)
         owner = f"for {failure.owner} " if failure.owner else ""
-        text = f"`{failure.task}` has failed {owner}since {since} ({failure.error})."
-        yield ERROR, "task", f"{text} The worker's log has the reason."
+        message = f"`{failure.task}` has failed {owner}since {since} ({failure.error})."
+        yield ERROR, "task", f"{message} See the worker's log for the reason."
     if failures:
         counts = ", ".join(f"{count} of `{task}`" for task, count in TaskFailure.counts().items())
         yield ERROR, "tasks", f"Failures: {counts}. They are retried."
@@ -199,8 +199,8 @@ def _seal_keys() -> Iterator[Finding]:
     keys = AuditChain.select(AuditChain.key_id).where(AuditChain.key_id.is_null(False)).distinct()
     rows: Any = keys.where(AuditChain.key_id.not_in(known)).tuples()
     if names := sorted(key_id for (key_id,) in rows):
-        text = f"Records are signed with {', '.join(names)}. Add these keys to SEAL_KEYS."
-        yield ERROR, "seal keys", text
+        message = f"Records are signed with {', '.join(names)}. Add these keys to SEAL_KEYS."
+        yield ERROR, "seal keys", message
     elif known:
         yield OK, "seal keys", "All records are signed with known keys."
 
@@ -209,8 +209,8 @@ def _queues() -> Iterator[Finding]:
     minutes = {name: (clock.now() - due) // MINUTE for name, due in backlog.oldest_due().items()}
     late = {name: age for name, age in minutes.items() if age >= MAX_QUEUE_MINUTES}
     for name, age in late.items():
-        text = f"{QUEUES[name]} have been due for {format_minutes(age)}."
-        yield ERROR, "queue", f"{text} Check that `flask worker` is running."
+        message = f"{QUEUES[name]} have been due for {format_minutes(age)}."
+        yield ERROR, "queue", f"{message} Check that `flask worker` is running."
     if not late:
         yield OK, "queue", "Nothing is overdue."
 
@@ -218,8 +218,8 @@ def _queues() -> Iterator[Finding]:
 def _failures() -> Finding:
     if not (failed := backlog.failed_since(clock.now() - timedelta(days=1))):
         return OK, "deliveries", "None failed in the last day."
-    where = "See `GET /v1/deliveries?state=failed` and the deliveries of each webhook."
-    return WARNING, "deliveries", f"{failed} failed in the last day. {where}"
+    remedy = "See `GET /v1/deliveries?state=failed` and the deliveries of each webhook."
+    return WARNING, "deliveries", f"{failed} failed in the last day. {remedy}"
 
 
 def _invalid_credentials() -> Finding:
@@ -227,14 +227,14 @@ def _invalid_credentials() -> Finding:
     if worst is None or worst.invalid_credentials < MAX_INVALID_CREDENTIALS_PER_HOUR:
         return OK, "invalid credentials", "Few in the last day."
     hour = format_timestamp(worst.hour)
-    text = f"{worst.invalid_credentials} in the hour from {hour}: a client might be guessing keys."
+    message = f"{worst.invalid_credentials} in the hour from {hour}: a client might be guessing keys."
     advice = "Find the addresses with many 401, 404 and 429 in the log, and block them in the proxy."
-    return WARNING, "invalid credentials", f"{text} {advice}"
+    return WARNING, "invalid credentials", f"{message} {advice}"
 
 
 def _addresses() -> Finding:
     if address := AccessHour.sole_private_address():
-        text = f"All requests came from the private address {address}, so all clients share one limit."
+        message = f"All requests came from the private address {address}, so all clients share one limit."
         advice = "If it is a proxy, set TRUSTED_PROXIES to the number of proxies."
-        return WARNING, "addresses", f"{text} {advice}"
+        return WARNING, "addresses", f"{message} {advice}"
     return OK, "addresses", "Requests do not all come from one private address."

@@ -1,7 +1,7 @@
 """Prometheus metrics: requests and their durations, database connections, queues.
 
-Imported only if METRICS_TOKEN is set, and only in a started web process: at import, `prometheus_client` decides whether
-it counts in this process or, under gunicorn (gunicorn.conf.py), in files that all processes share.
+Imported only if METRICS_TOKEN is set, and only in a running web process: at import, `prometheus_client` decides whether
+to count in this process or, under gunicorn (gunicorn.conf.py), in files shared by all processes.
 """
 
 import os
@@ -22,34 +22,36 @@ DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 
 
 class Monitoring:
-    """This process's request metrics, and the page with the metrics of all processes.
+    """Collects this process's request metrics, and renders metrics from all processes.
 
     pool -- this process's maximum number of database connections; None for no limit
     """
 
     def __init__(self, pool: int | None):
-        # A registry per application: one process can have several.
+        # One registry per application, because a process can have several.
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
         self._requests = counter(
             "proofstone_http_requests", "Finished requests.", ["operation", "method", "status"]
         )
-        text = "Time from the start of a request to the last byte of its response."
+        description = "Time from the start of a request to the last byte of its response."
         options: Any = {"registry": self._registry, "buckets": DURATION_BUCKETS_SECONDS}
         name = "proofstone_http_request_duration_seconds"
-        self._durations = Histogram(name, text, ["operation"], **options)
-        text = "Events received too late for the metrics."
-        self._late_events = counter("proofstone_late_events", text)
-        text = "Model calls whose events could not be stored when they ended."
-        self._recording_failures = counter("proofstone_recording_failures", text)
-        text = "Distinct invalid credentials of each address, and credentials rejected in a locked network."
-        self._invalid_credentials = counter("proofstone_invalid_credentials", text)
+        self._durations = Histogram(name, description, ["operation"], **options)
+        description = "Events received too late for the metrics."
+        self._late_events = counter("proofstone_late_events", description)
+        description = "Model calls whose events could not be stored when they ended."
+        self._recording_failures = counter("proofstone_recording_failures", description)
+        description = (
+            "Distinct invalid credentials per address, and credentials rejected in a locked network."
+        )
+        self._invalid_credentials = counter("proofstone_invalid_credentials", description)
         options = {"registry": self._registry, "multiprocess_mode": "livesum"}
-        text = "Database connections in use, as of the latest request of each process."
-        self._connections = Gauge("proofstone_database_connections_in_use", text, **options)
+        description = "Database connections in use, as of each process's latest request."
+        self._connections = Gauge("proofstone_database_connections_in_use", description, **options)
         if pool:
-            text = "Maximum number of database connections of all web processes."
-            Gauge("proofstone_database_connections_max", text, **options).set(pool)
+            description = "Maximum number of database connections across all web processes."
+            Gauge("proofstone_database_connections_max", description, **options).set(pool)
 
     def measure(self, request: RequestRecord, operation: str | None) -> None:
         name = operation or "unmatched"
@@ -63,7 +65,7 @@ class Monitoring:
         if request.has_invalid_credential:
             self._invalid_credentials.inc()
 
-    def page(self) -> bytes:
+    def render(self) -> bytes:
         """Render all metrics in Prometheus text format."""
         combined = CollectorRegistry()
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
@@ -84,8 +86,8 @@ class Monitoring:
         yield from [up, *queues]
 
 
-def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=[label])
+def _gauge(name: str, description: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, description, labels=[label])
     for value, number in values.items():
         family.add_metric([value], number)
     return family
@@ -97,17 +99,17 @@ def _queue_metrics() -> Iterator[GaugeMetricFamily]:
     def age(since: datetime | None) -> float:
         return max(0, (now - since).total_seconds()) if since else 0
 
-    text = "Messages by kind: due, waiting for the next attempt, or failed in the last four days."
-    rows = GaugeMetricFamily("proofstone_queue_rows", text, labels=["kind", "state"])
+    description = "Messages by kind: due, waiting for the next attempt, or failed in the last four days."
+    rows = GaugeMetricFamily("proofstone_queue_rows", description, labels=["kind", "state"])
     for count in backlog.counts():
         rows.add_metric([count.kind, count.state], count.rows)
     yield rows
-    text = "Time since the oldest entry of a queue became due; 0 for an empty queue."
-    ages = {name: age(due.get(name)) for name in backlog.NAMES}
-    yield _gauge("proofstone_queue_oldest_due_age_seconds", text, "queue", ages)
+    description = "Time since the oldest entry in the queue became due; 0 if the queue is empty."
+    ages = {name: age(due.get(name)) for name in backlog.QUEUE_NAMES}
+    yield _gauge("proofstone_queue_oldest_due_age_seconds", description, "queue", ages)
     yield GaugeMetricFamily("proofstone_workers", "Running workers, by their heartbeats.", workers.running)
-    text = "Time since a running worker last ran the task."
+    description = "Time since a running worker last ran the task."
     ages = {task: age(beat_at) for task, beat_at in workers.latest.items()}
-    yield _gauge("proofstone_task_age_seconds", text, "task", ages)
-    text = "Organizations, sessions, events or candidates for which a task of the worker fails."
-    yield _gauge("proofstone_task_failures", text, "task", TaskFailure.counts())
+    yield _gauge("proofstone_task_age_seconds", description, "task", ages)
+    description = "Organizations, sessions, events or candidates for which a worker task is failing."
+    yield _gauge("proofstone_task_failures", description, "task", TaskFailure.counts())

@@ -11,7 +11,7 @@ from models import db
 from ops import DATABASE_ERRORS, OperationError, worker
 from storage import Storage
 
-# Limits the cost of the endpoint, which is public.
+# Limits the cost of this public endpoint.
 CACHE_SECONDS = 1.0
 OK = "ok"
 
@@ -19,46 +19,46 @@ log = logging.getLogger("proofstone.readiness")
 
 
 class Readiness:
-    """The state of each part: `ok`, or a word for its problem."""
+    """The status of each component: `ok`, or a code for its problem."""
 
     def __init__(self, storage: Storage):
         self._storage = storage
         self._lock = threading.Lock()
-        # The parts and the time of the check, by `deep`.
-        self._checked: dict[bool, tuple[dict[str, str], float]] = {}
+        # Cached results and their time, by `deep`.
+        self._cache: dict[bool, tuple[dict[str, str], float]] = {}
 
-    def parts(self, deep: bool = False) -> dict[str, str]:
-        """Check the parts that this process needs, and with `deep` the worker."""
+    def check(self, deep: bool = False) -> dict[str, str]:
+        """Check the components that this process needs, and the worker if `deep` is set."""
         with self._lock:
-            parts, checked_at = self._checked.get(deep, ({}, float("-inf")))
+            components, checked_at = self._cache.get(deep, ({}, float("-inf")))
             if time.monotonic() - checked_at >= CACHE_SECONDS:
-                parts = self._check(deep)
-                self._checked[deep] = parts, time.monotonic()
-            return parts
+                components = self._check_components(deep)
+                self._cache[deep] = components, time.monotonic()
+            return components
 
-    def _check(self, deep: bool) -> dict[str, str]:
-        database = _state(lambda: db.execute_sql("select 1"), "unavailable")
-        schema = _state(_require_migrations, "behind") if database == OK else "unknown"
-        storage = _state(self._storage.check_writable, "not_writable")
-        parts = {"database": database, "migrations": schema, "storage": storage}
+    def _check_components(self, deep: bool) -> dict[str, str]:
+        database = _status(lambda: db.execute_sql("select 1"), "unavailable")
+        schema = _status(_require_migrations, "behind") if database == OK else "unknown"
+        storage = _status(self._storage.check_writable, "not_writable")
+        components = {"database": database, "migrations": schema, "storage": storage}
         if deep:
             try:
-                parts["worker"] = worker.state()
+                components["worker"] = worker.state()
             except DATABASE_ERRORS:
-                parts["worker"] = "unknown"
-        return parts
+                components["worker"] = "unknown"
+        return components
 
 
 def _require_migrations() -> None:
-    if missing := migrations.missing():
-        raise OperationError(f"{len(missing)} migrations have not been applied")
+    if pending := migrations.pending():
+        raise OperationError(f"{len(pending)} migrations have not been applied")
 
 
-def _state(check: Callable[[], object], state_on_failure: str) -> str:
+def _status(check: Callable[[], object], status_on_failure: str) -> str:
     try:
         check()
     except (*DATABASE_ERRORS, ApiError, OperationError) as error:
-        # Only logged, because the reason can contain paths and hosts.
+        # Only logged, because the reason can contain paths and host names.
         log.warning("Not ready: %s", first_line(error))
-        return state_on_failure
+        return status_on_failure
     return OK

@@ -17,19 +17,19 @@ from schemas.candidate_session import Envelope
 from schemas.fields import parse_id
 from web.json import MAX_EVENT_BYTES, decode, get_messages, parse_and_load
 
-# A recording's placeholder for the id of its session.
+# Placeholder for the session id in recordings.
 PLACEHOLDER = re.compile(rb'("sessionId"\s*:\s*)"SESSION"')
 TITLE = "Recorded sessions"
 ENVELOPE = Envelope()
 
 
 class InvalidRecording(OperationError):
-    """The API would reject a line of the recording; the message names file, line and reason."""
+    """The API would reject a line of the recording. The message names file, line and reason."""
 
 
 @dataclass
 class Importer:
-    """Imports recordings into an assessment, which the first import creates if it is None."""
+    """Imports recordings into an assessment. If it is None, the first import creates it."""
 
     organization: Organization
     assessment: Assessment | None = None
@@ -37,7 +37,7 @@ class Importer:
     quota: Quota = DEFAULT_QUOTA
 
     def import_files(self, files: Iterable[Path], on_progress: Callable[[int], Any]) -> list[str]:
-        """Import all valid recordings; returns a message for each invalid one."""
+        """Import all valid recordings. Returns a message for each invalid one."""
         messages = []
         for file in files:
             try:
@@ -49,7 +49,7 @@ class Importer:
     def import_file(self, file: Path, on_progress: Callable[[int], Any] = lambda size: None) -> Session:
         """Create a completed session. Raises InvalidRecording without storing anything.
 
-        on_progress -- called with each stored line's size in bytes
+        on_progress -- called with the size of each stored line in bytes
         """
         with db.atomic(), file.open("rb") as lines:
             assessment = self.assessment or self._create_assessment()
@@ -76,13 +76,15 @@ class Importer:
     def _create_assessment(self) -> Assessment:
         reviewer = models.ApiToken(organization=self.organization)
         brief = "Sessions that were recorded elsewhere."
-        assessment = Assessment.open(reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief)
+        assessment = Assessment.create_within_quota(
+            reviewer, title=self.title, role="Recorded elsewhere", task_brief=brief
+        )
         admin.record(self.organization, "createAssessment", "assessment", assessment.id)
         return assessment
 
 
 def _append(session: Session, line: bytes, quota: Quota) -> None:
-    """Validate and store one event like a request body; skip an empty line."""
+    """Validate and store an event like a request body. Skips empty lines."""
     if not line:
         return
     body = PLACEHOLDER.sub(rb'\1"%s"' % str(session.id).encode(), line)

@@ -1,4 +1,4 @@
-"""The workers' state, for readiness and `flask doctor`."""
+"""Worker state, for readiness and `flask doctor`."""
 
 from datetime import timedelta
 
@@ -11,19 +11,19 @@ MINUTE = timedelta(minutes=1)
 
 
 def state() -> str:
-    """Return STALLED if a running worker's task has not run, NOT_RUNNING if no expected worker runs, otherwise OK."""
+    """Return STALLED if a running worker's task has stalled, NOT_RUNNING if a worker is missing, otherwise OK."""
     current = workers()
     if current.stalled:
         return STALLED
     if current.running:
         return OK
-    # Work has been due for longer than a running worker would need.
+    # True if work has been due for longer than a running worker would take.
     is_overdue = any(clock.now() - due >= MAX_SILENCE for due in backlog.oldest_due().values())
     return NOT_RUNNING if current.is_expected or is_overdue else OK
 
 
 def describe() -> str:
-    """Describe the state in a sentence."""
+    """Describe the state for `flask doctor`."""
     current = workers()
     if current.stalled:
         return (

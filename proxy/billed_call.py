@@ -1,4 +1,4 @@
-"""A billed model call: reserve its cost, record it, and book its usage (R42)."""
+"""Billed model calls: reserve the cost, record the call, and book its usage (R42)."""
 
 import logging
 import time
@@ -31,7 +31,7 @@ from rules.timestamps import whole_seconds_ns
 
 log = logging.getLogger("proofstone.proxy")
 
-# Faster than any model at the standard price, reasoning included.
+# Faster than any model at the standard price, including reasoning.
 OUTPUT_TOKENS_PER_SECOND = 200
 
 
@@ -39,7 +39,7 @@ OUTPUT_TOKENS_PER_SECOND = 200
 class BilledCall(Observer):
     """A running call. When it ends, its events are recorded and its usage is booked.
 
-    recorder -- None if the candidate has not agreed to recording
+    recorder -- None if the candidate has not consented to recording
     """
 
     session: Session
@@ -49,7 +49,7 @@ class BilledCall(Observer):
     release_slot: Callable[[], None]
     recorder: Recorder | None = None
     started_at: datetime = field(default_factory=clock.now)
-    started: float = field(default_factory=time.monotonic)
+    started_monotonic: float = field(default_factory=time.monotonic)
 
     @classmethod
     def start(
@@ -62,7 +62,7 @@ class BilledCall(Observer):
     ) -> "BilledCall":
         """Check the request and reserve its cost. Raises the errors of `read_request` and `reserve`."""
         model_request = read_request(endpoint, body, session.assessment.allowed_hosted_tools)
-        recorder = _recorder(endpoint, session, model_request, received_at)
+        recorder = _create_recorder(endpoint, session, model_request, received_at)
         estimate = estimate_call(
             endpoint.provider,
             model_request.model,
@@ -92,7 +92,7 @@ class BilledCall(Observer):
     def on_complete(self, response: ProviderResponse) -> None:
         first_token_ms = None
         if response.reader.is_stream and response.first_output_at is not None:
-            first_token_ms = round((response.first_output_at - self.started) * 1000)
+            first_token_ms = round((response.first_output_at - self.started_monotonic) * 1000)
         columns = {"request_id": label(response.request_id), "first_token_ms": first_token_ms}
         columns |= {"status_code": response.status, "is_whole": response.is_whole}
         recorder = self.recorder if response.status < 400 else None
@@ -103,7 +103,7 @@ class BilledCall(Observer):
         # A stream's headers precede its output. A document's headers follow the complete output.
         counts = {"input": estimate_tokens(self.request.body_bytes)}
         if not self.request.is_stream:
-            counts["output"] = self._possible_output()
+            counts["output"] = self._max_output_so_far()
         self._store(ReportedUsage(self.request.model, counts), {"status_code": status, "is_whole": False})
 
     def cancel(self) -> None:
@@ -112,13 +112,13 @@ class BilledCall(Observer):
             renewals.discard(self.reservation)
             self.reservation.release()
 
-    def _possible_output(self) -> int:
+    def _max_output_so_far(self) -> int:
         """Return the maximum number of tokens that the model can have generated so far."""
-        possible = ceil((time.monotonic() - self.started) * OUTPUT_TOKENS_PER_SECOND)
+        possible = ceil((time.monotonic() - self.started_monotonic) * OUTPUT_TOKENS_PER_SECOND)
         return min(possible, self.request.max_output_tokens)
 
     def _booked_usage(self, response: ProviderResponse) -> ReportedUsage:
-        """Return the reported usage. A successful response's missing counts are estimated."""
+        """Return the reported usage. Estimates missing counts of a successful response."""
         reader = response.reader
         reported = reader.usage()
         output = min(reader.estimated_output(), self.request.max_output_tokens)
@@ -127,20 +127,20 @@ class BilledCall(Observer):
             return reported
         # An interrupted stream can hide reasoning, as can Chat Completions without `stream_options`.
         is_unreported = response.is_whole and response.endpoint == CHAT_COMPLETIONS
-        if (response.client_left and not response.is_whole) or is_unreported:
-            output = max(output, self._possible_output())
+        if (response.client_disconnected and not response.is_whole) or is_unreported:
+            output = max(output, self._max_output_so_far())
         counts = {"input": estimate_tokens(self.request.body_bytes)} | reported.counts
         counts["output"] = max(output, reported.counts.get("output", 0))
         return ReportedUsage(reported.model or self.request.model, counts)
 
-    def _store(self, used: ReportedUsage, columns: dict[str, Any], recorder: Recorder | None = None) -> None:
+    def _store(self, usage: ReportedUsage, columns: dict[str, Any], recorder: Recorder | None = None) -> None:
         """Store events and usage in one transaction. If the events fail, store the usage alone."""
         try:
-            cost = call_cost_nano_usd(self.provider, used, whole_seconds_ns(self.started_at), prices())
+            cost = call_cost_nano_usd(self.provider, usage, whole_seconds_ns(self.started_at), prices())
             record = partial(
                 ModelUsage.record,
                 self.session,
-                used,
+                usage,
                 provider=self.provider,
                 started_at=self.started_at,
                 cost_nano_usd=cost,
@@ -151,15 +151,15 @@ class BilledCall(Observer):
                 if recorder is None:
                     record()
                     return
-                measured = ResponseUsage(
+                response_usage = ResponseUsage(
                     request_id=columns["request_id"],
-                    model=used.model,
-                    counts=used.counts,
+                    model=usage.model,
+                    counts=usage.counts,
                     cost_nano_usd=cost,
                     first_token_ms=columns["first_token_ms"],
-                    duration_ms=round((time.monotonic() - self.started) * 1000),
+                    duration_ms=round((time.monotonic() - self.started_monotonic) * 1000),
                 )
-                recorder.collect(measured, clock.now())
+                recorder.collect(response_usage, clock.now())
                 try:
                     record(store_events=recorder.store)
                 except Exception:
@@ -173,12 +173,12 @@ class BilledCall(Observer):
                 renewals.discard(self.reservation)
 
 
-def _recorder(
+def _create_recorder(
     endpoint: Endpoint, session: Session, model_request: ModelRequest, received_at: datetime
 ) -> Recorder | None:
-    """Return a recorder, or None without the candidate's consent (R38) or without rules/agents/."""
+    """Create a recorder, or return None without the candidate's consent (R38) or without rules/agents/."""
     dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
-    if dialect is None or not sessions.may_record(session, CHANNEL):
+    if dialect is None or not sessions.can_record(session, CHANNEL):
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = LazyObject(model_request.fields, model_request.elements)

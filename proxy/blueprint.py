@@ -34,12 +34,12 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 MODEL = re.compile(r"(?!\.+$)[\w.:@\[\]-]+", re.ASCII)
 
-blp = Blueprint("Model proxies", __name__, description="The model providers, for candidates' tools.")
+blp = Blueprint("Model proxies", __name__, description="Model providers for candidates' tools.")
 error_responses.register(blp)
 
 
 class ForwardedResponse(Response):
-    """A provider's response. It has a content type only if the provider sent one."""
+    """A provider's response, without a content type unless the provider sent one."""
 
     default_mimetype = None
 
@@ -53,8 +53,8 @@ def _register(state: Any) -> None:
     }
     streams = settings["PROXY_STREAMS"]
     other_threads = settings["WEB_THREADS"] - streams
-    # One candidate's calls, running and waiting, must leave a thread for other requests. Claude Code makes 20 fast
-    # token-counting calls at the same time, so free calls beyond `max_waiting` can also wait, for a short time.
+    # One candidate's running and waiting calls must leave a thread for other requests. Claude Code makes 20 fast
+    # token-counting calls at once, so free calls beyond `max_waiting` can also wait briefly.
     half = max(1, other_threads // 2)
     slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=half)
     free_slots = StreamSlots(
@@ -66,20 +66,20 @@ def _register(state: Any) -> None:
     state.add_url_rule("/proxy/anthropic", "probe", probe, methods=["HEAD"])
 
 
-def proxied(provider: str) -> Callable:
+def proxy_endpoint(provider: str) -> Callable:
     """Add authentication, the body limit and the documented errors."""
 
     def decorate(view: Any) -> Any:
         view = body_limit(MAX_REQUEST_BYTES)(view)
         view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
-        view.responses = error_responses.documented(provider)
+        view.responses = error_responses.document_responses(provider)
         return view
 
     return decorate
 
 
 @blp.before_request
-def answer_probes() -> Response | None:
+def respond_to_probes() -> Response | None:
     """Respond to the probes that tools send before their first call, without a credential (R39)."""
     if request.method == "HEAD" and request.path.startswith("/v1/proxy/anthropic/"):
         return probe()
@@ -96,33 +96,33 @@ def probe() -> Response:
 
 @blp.post("/proxy/anthropic/v1/messages")
 @blp.doc(requestBody=JSON_BODY)
-@proxied("anthropic")
+@proxy_endpoint("anthropic")
 def anthropic_messages():
     """Call an Anthropic model
 
     Anthropic's Messages API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
-    allow. Only while the session is open. The call is recorded as events if the candidate has agreed to it.
+    allow. Available only while the session is open. The call is recorded as events if the candidate has consented.
     """
     return _forward(endpoints.MESSAGES)
 
 
 @blp.post("/proxy/anthropic/v1/messages/count_tokens")
 @blp.doc(requestBody=JSON_BODY)
-@proxied("anthropic")
+@proxy_endpoint("anthropic")
 def anthropic_count_tokens():
     """Count tokens in a message"""
     return _forward(endpoints.COUNT_TOKENS)
 
 
 @blp.get("/proxy/anthropic/v1/models")
-@proxied("anthropic")
+@proxy_endpoint("anthropic")
 def anthropic_models():
     """List Anthropic's models"""
     return _forward(endpoints.ANTHROPIC_MODELS)
 
 
 @blp.get("/proxy/anthropic/v1/models/<model>")
-@proxied("anthropic")
+@proxy_endpoint("anthropic")
 def anthropic_model(model):
     """Get one of Anthropic's models"""
     if not MODEL.fullmatch(model):
@@ -133,30 +133,30 @@ def anthropic_model(model):
 
 @blp.post("/proxy/openai/v1/responses")
 @blp.doc(requestBody=JSON_BODY)
-@proxied("openai")
+@proxy_endpoint("openai")
 def openai_responses():
     """Call an OpenAI model
 
     OpenAI's Responses API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
-    allow. Only while the session is open. The call is recorded as events if the candidate has agreed to it.
+    allow. Available only while the session is open. The call is recorded as events if the candidate has consented.
     """
     return _forward(endpoints.RESPONSES)
 
 
 @blp.post("/proxy/openai/v1/chat/completions")
 @blp.doc(requestBody=JSON_BODY)
-@proxied("openai")
+@proxy_endpoint("openai")
 def openai_chat_completions():
     """Call an OpenAI model with Chat Completions
 
-    For tools that do not support the Responses API. Calls are forwarded and recorded in the same way. A stream's usage
-    is estimated unless `stream_options.include_usage` is set.
+    For tools that do not support the Responses API. Calls are forwarded and recorded like those to the Responses API.
+    The usage of a stream is estimated unless `stream_options.include_usage` is set.
     """
     return _forward(endpoints.CHAT_COMPLETIONS)
 
 
 @blp.get("/proxy/openai/v1/models")
-@proxied("openai")
+@proxy_endpoint("openai")
 def openai_models():
     """List OpenAI's models"""
     return _forward(endpoints.OPENAI_MODELS)
@@ -164,34 +164,34 @@ def openai_models():
 
 @auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 def other_path(provider, path):
-    """Reject all other paths, which would use the service's key."""
+    """Reject all other paths: they would use the service's provider key."""
     raise NotFound()
 
 
 def _check_access(session: Session, proxy: ModelProxy, provider: str) -> None:
-    now, allowed = clock.now(), session.assessment.allowed_agents
+    now, allowed_agents = clock.now(), session.assessment.allowed_agents
     if session.closed_as_of(now):
         raise SessionClosed()
     if session.closes_at is None and now >= session.redeemed_at + MODEL_ACCESS_PERIOD:
         raise AccessExpired()
-    if allowed is not None and AGENTS[provider] not in allowed:
+    if allowed_agents is not None and AGENTS[provider] not in allowed_agents:
         raise AgentRejected(provider)
     if not proxy.has_key(provider):
         raise NoProviderKey(provider)
-    budget.require_left(session)
+    budget.require_remaining(session)
 
 
 def _forward(endpoint: Endpoint) -> Response:
     received_at = clock.now()
     proxy = current_app.extensions["proxy"]
-    session = Session.of_key(caller)
+    session = Session.get_for_key(caller)
     session.assessment = caller.assessment
     _check_access(session, proxy, endpoint.provider)
     # Reading the body can take seconds, and a stream minutes.
     release_connection()
-    with ExitStack() as undo, ExitStack() as resources:
+    with ExitStack() as on_error, ExitStack() as resources:
         release_slot = proxy.acquire_slot(endpoint, caller.id)
-        undo.callback(release_slot)
+        on_error.callback(release_slot)
         body = resources.enter_context(closing(RequestBody()))
         if request.method == "POST":
             body.receive(request.stream)
@@ -207,7 +207,7 @@ def _forward(endpoint: Endpoint) -> Response:
             client=request.environ.get("gunicorn.socket"),
         )
         forwarded = proxy.forward(call, observer)
-        undo.pop_all()
+        on_error.pop_all()
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
     response.call_on_close(forwarded.close)
     return response

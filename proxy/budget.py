@@ -14,13 +14,13 @@ POLL_SECONDS = 0.25
 
 
 def limit_nano_usd(session: Session) -> int | None:
-    """Return the assessment's budget or the default, or None for no limit."""
+    """Return the assessment's budget, or the default; None for no limit."""
     default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
     limit = session.assessment.token_budget_nano_usd
     return limit if limit is not None else default or None
 
 
-def require_left(session: Session) -> None:
+def require_remaining(session: Session) -> None:
     """Raise BudgetSpent if the booked usage has reached the budget."""
     limit = limit_nano_usd(session)
     if limit is not None and ModelUsage.spent_nano_usd(session) >= limit:
@@ -28,9 +28,9 @@ def require_left(session: Session) -> None:
 
 
 def reserve(session: Session, provider: str, cost_nano_usd: int) -> ModelReservation | None:
-    """Reserve a call's cost. Return None without a budget.
+    """Reserve a call's cost. Returns None without a budget.
 
-    Wait, without a database connection, while other calls have reserved what is left. Raise BudgetSpent, or
+    Waits, without a database connection, while other calls have reserved the remaining budget. Raises BudgetSpent, or
     TooManyStreams after MAX_WAIT_SECONDS.
     """
     limit = limit_nano_usd(session)
@@ -38,7 +38,7 @@ def reserve(session: Session, provider: str, cost_nano_usd: int) -> ModelReserva
         return None
     deadline = time.monotonic() + MAX_WAIT_SECONDS
     while (reservation := ModelReservation.reserve(session, cost_nano_usd, limit)) is None:
-        require_left(session)
+        require_remaining(session)
         release_connection()
         if time.monotonic() >= deadline:
             raise TooManyStreams(provider)

@@ -12,8 +12,8 @@ from proxy.disconnect import Watch
 _current = threading.local()
 
 
-def pool(base_url: str, size: int, timeout: urllib3.Timeout) -> urllib3.HTTPConnectionPool:
-    """Return a pool for `urlopen` below."""
+def create_pool(base_url: str, size: int, timeout: urllib3.Timeout) -> urllib3.HTTPConnectionPool:
+    """Create a connection pool for `urlopen`."""
     pool = urllib3.connection_from_url(base_url, maxsize=size, timeout=timeout)
     pool.ConnectionCls = _WatchedHTTPSConnection if pool.scheme == "https" else _WatchedHTTPConnection
     return pool
@@ -22,7 +22,7 @@ def pool(base_url: str, size: int, timeout: urllib3.Timeout) -> urllib3.HTTPConn
 def urlopen(
     pool: urllib3.HTTPConnectionPool, watch: Watch, method: str, target: str, **options: Any
 ) -> urllib3.BaseHTTPResponse:
-    """Send a request and return the response once its headers have arrived. Do not retry or redirect."""
+    """Send a request, and return the response once its headers have arrived. Does not retry or follow redirects."""
     _current.watch = watch
     options |= {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
     return pool.urlopen(method, target, **options)

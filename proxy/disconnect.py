@@ -1,7 +1,7 @@
 """Detect clients that disconnect while their request waits for a provider.
 
 A thread that waits for a provider cannot watch its client, so one thread per process watches the sockets of all waiting
-clients. Soon after a client disconnects, it shuts the upstream connection down, which wakes the waiting thread.
+clients. Soon after a client disconnects, it shuts down the upstream connection, which wakes the waiting thread.
 """
 
 import contextlib
@@ -12,21 +12,21 @@ import ssl
 import threading
 from functools import cache
 
-# After a disconnect, the provider can still report the usage of a response that is about to end. A stopping process
-# waits longer than this (web/gunicorn_worker.py).
+# After a disconnect, the provider can still report the usage of a response that is about to end. A process that shuts
+# down waits longer than this (web/gunicorn_worker.py).
 GRACE_SECONDS = 2
 # Prevents a shutdown after `Watch.end()`.
 _lock = threading.RLock()
 
 
 class Watch:
-    """From `start` to `end`, shuts the upstream connection down GRACE_SECONDS after the client disconnects."""
+    """Between `start` and `end`, shuts down the upstream connection GRACE_SECONDS after the client disconnects."""
 
     def __init__(self, client: socket.socket | None):
         self.client = client
         self.upstream: socket.socket | None = None
-        self.client_left = False
-        self.is_cut = False
+        self.client_disconnected = False
+        self.is_shut_down = False
         self._timer: threading.Timer | None = None
 
     def start(self, upstream: socket.socket) -> None:
@@ -38,7 +38,7 @@ class Watch:
 
     @property
     def is_silent(self) -> bool:
-        """Whether there is no unread data from the provider."""
+        """True if there is no unread data from the provider."""
         with _lock:
             if self.upstream is None or (
                 isinstance(self.upstream, ssl.SSLSocket) and self.upstream.pending()
@@ -60,15 +60,15 @@ class Watch:
         client = self.client
         self._unregister()
         if client is not None and _is_closed(client):
-            self.on_client_left()
+            self.on_client_disconnect()
 
-    def on_client_left(self) -> None:
-        """Shut the upstream connection down after GRACE_SECONDS."""
+    def on_client_disconnect(self) -> None:
+        """Shut down the upstream connection after GRACE_SECONDS."""
         with _lock:
-            if self.client_left:
+            if self.client_disconnected:
                 return
-            self.client_left = True
-            self._timer = threading.Timer(GRACE_SECONDS, self._cut)
+            self.client_disconnected = True
+            self._timer = threading.Timer(GRACE_SECONDS, self._shut_down)
             self._timer.daemon = True
             self._timer.start()
 
@@ -77,10 +77,10 @@ class Watch:
             _selector().unregister(self.client)
             self.client = None
 
-    def _cut(self) -> None:
+    def _shut_down(self) -> None:
         with _lock:
             if self.upstream is not None:
-                self.is_cut = True
+                self.is_shut_down = True
                 with contextlib.suppress(OSError):
                     # SSLSocket.shutdown would break the decryption for the reading thread.
                     socket.socket.shutdown(self.upstream, socket.SHUT_RDWR)
@@ -107,6 +107,6 @@ def _run(selector: selectors.BaseSelector) -> None:
     while True:
         for key, _ in selector.select():
             with _lock:
-                # The watch may have ended, and its file descriptor may already belong to a different client.
+                # The watch can have ended, and its file descriptor can already belong to a different client.
                 if selector.get_map().get(key.fd) is key:
                     key.data.on_readable()

@@ -1,10 +1,11 @@
-"""The forwarded provider endpoints."""
+"""Provider endpoints that the proxy forwards to."""
 
 from typing import NamedTuple
 
 
 class Endpoint(NamedTuple):
-    """
+    """A provider endpoint.
+
     dialect -- `messages`, `responses` or `chat_completions`
     provider -- `anthropic` or `openai`
     path -- below the provider's base URL

@@ -1,4 +1,4 @@
-"""Errors in each provider's format, which its own clients can read (docs/proxies.md)."""
+"""Errors in the provider's format, so that its clients can read them (docs/proxies.md)."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ from proxy.errors import (
 from web.json import NotJson
 
 KEY_REQUIRED = "A valid candidate key is required as the API key."
-# Configuration errors: a retry cannot succeed, whatever the status.
+# Configuration errors: a retry cannot succeed, regardless of the status.
 FINAL = (ProviderRedirects, ProviderRejectedKey)
 _ANTHROPIC_TYPES = {
     401: "authentication_error",
@@ -58,10 +58,12 @@ _OPENAI_TYPES = {
 
 
 def register(blp: Blueprint) -> None:
-    """Return all errors of the blueprint's endpoints in the provider's format."""
+    """Return all errors from the blueprint's endpoints in the provider's format."""
     blp.register_error_handler(HTTPException, _respond)
-    for kind in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
-        blp.register_error_handler(kind, lambda error: _respond(errors.response_to_database_error(error)))
+    for error_class in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
+        blp.register_error_handler(
+            error_class, lambda error: _respond(errors.response_to_database_error(error))
+        )
 
 
 def _respond(error: HTTPException) -> Any:
@@ -73,7 +75,7 @@ def _respond(error: HTTPException) -> Any:
         headers = [*headers, ("X-Should-Retry", "false")]
     agent = request.headers.get("User-Agent", "")
     if agent.startswith("codex") and (is_final or status == 429):
-        # Codex shows a 400's text, gives up on a 429 without a message, and retries all other errors.
+        # Codex shows the message of a 400, gives up on a 429 without a message, and retries all other errors.
         return message, 400 if is_final else 503, [*headers, ("Content-Type", "text/plain; charset=utf-8")]
     if "ai-sdk/" in agent and is_final and (status == 409 or status >= 500):
         status = 400
@@ -91,8 +93,8 @@ def _provider_error(provider: str, status: int, code: str, message: str) -> dict
     return {"error": {"message": message, "type": error_type, "param": None, "code": code}}
 
 
-def documented(provider: str) -> dict[int, Any]:
-    """Return an operation's responses for OpenAPI: the provider's response, and each error in its format."""
+def document_responses(provider: str) -> dict[int, Any]:
+    """Return OpenAPI responses: the provider's response, and each error in the provider's format."""
     responses: dict[int, Any] = {200: {"description": "The provider's response or error, unchanged."}}
     for status, code, message in _api_errors(provider):
         media: dict[str, Any] = {"schema": {"type": "object"}, "examples": {}}
@@ -104,19 +106,26 @@ def documented(provider: str) -> dict[int, Any]:
 
 
 def _api_errors(provider: str) -> list[tuple[int, str, str]]:
-    kinds: list[type[ApiError]] = [
+    error_classes: list[type[ApiError]] = [
         BudgetSpent,
         NotRedeemed,
         SessionClosed,
         ProviderRedirects,
         ProviderRejectedKey,
     ]
-    kinds += [ProviderUnreachable, Unavailable, DatabaseFull, DiskFull, ProviderTimeout, AccessExpired]
-    kinds += [NotJson, TooManyValues, BackgroundRejected, StoredStateRejected]
+    error_classes += [
+        ProviderUnreachable,
+        Unavailable,
+        DatabaseFull,
+        DiskFull,
+        ProviderTimeout,
+        AccessExpired,
+    ]
+    error_classes += [NotJson, TooManyValues, BackgroundRejected, StoredStateRejected]
     remote_field = {"anthropic": "source.url", "openai": "image_url"}[provider]
-    api_errors = [Unauthenticated(KEY_REQUIRED), *(kind() for kind in kinds)]
+    api_errors = [Unauthenticated(KEY_REQUIRED), *(error_class() for error_class in error_classes)]
     api_errors += [NoProviderKey(provider), AgentRejected(provider), HostedToolRejected("web_search")]
     api_errors += [RemoteInputRejected(remote_field), SurchargeRejected("service_tier")]
     api_errors += [TooManyStreams(provider)]
-    plain = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
-    return plain + [(error.code, error.reason, error.message) for error in api_errors]
+    http_errors = [(status, *errors.HTTP_ERRORS[status]) for status in (404, 413, 429)]
+    return http_errors + [(error.code, error.reason, error.message) for error in api_errors]

@@ -1,4 +1,4 @@
-"""The proxy's own errors, in addition to those in errors.py."""
+"""Errors that only the proxy raises; all others are in errors.py."""
 
 import errno
 
@@ -28,7 +28,7 @@ class BudgetSpent(ApiError):
 
 
 class TooManyStreams(ApiError):
-    """No stream slot is free for this key, or other calls have reserved the rest of the budget (R42).
+    """No stream slot is free for this key, or other calls have reserved the remaining budget (R42).
 
     Anthropic's clients expect 529. Claude Code gives up after three in a row, so calls wait before they are rejected.
     OpenAI's clients retry a 503 and show its message, but give up on a 429.
@@ -99,7 +99,7 @@ class RemoteInputRejected(ApiError):
 
 
 class SurchargeRejected(ApiError):
-    """The call would cost more than the listed prices.
+    """The call would cost more than the standard price.
 
     Claude Code recognizes "Fast mode is not enabled" and continues at the standard speed.
     """
@@ -121,7 +121,7 @@ class ProviderUnreachable(ApiError):
 
 
 class ProviderRejectedKey(ApiError):
-    """The provider responded with 401 or 403, which tools would mistake for an invalid candidate key and retry."""
+    """The provider responded with 401 or 403. Tools would mistake these for an invalid candidate key and retry."""
 
     code = 403
     reason = "provider_key_rejected"
@@ -137,8 +137,8 @@ class ProviderRedirects(ApiError):
     message = "The model provider responded with a redirect. Please tell the person who invited you."
 
 
-class ClientLeft(ProviderUnreachable):
-    """The client disconnected before the response, and never sees this error."""
+class ClientDisconnected(ProviderUnreachable):
+    """The client disconnected before the response. It never receives this error."""
 
 
 class ProviderTimeout(ApiError):
@@ -150,7 +150,7 @@ class ProviderTimeout(ApiError):
 class ResponseInterrupted(ConnectionResetError):
     """The provider's response was interrupted.
 
-    gunicorn then closes the client's connection before the end of the body, which the client notices.
+    gunicorn then closes the connection before the end of the body, so the client can detect the failure.
     """
 
     def __init__(self) -> None:

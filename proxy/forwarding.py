@@ -13,7 +13,7 @@ from proxy import connections
 from proxy.disconnect import Watch
 from proxy.endpoints import Endpoint
 from proxy.errors import (
-    ClientLeft,
+    ClientDisconnected,
     ProviderRedirects,
     ProviderRejectedKey,
     ProviderTimeout,
@@ -25,9 +25,9 @@ from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse, log_failure
 from proxy.stream_slots import StreamSlots
 
-# `read` is the timeout between two reads, not for the whole response.
+# `read` limits the time between two reads, not the whole response.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
-# A call that waits occupies a thread.
+# A waiting call occupies a thread.
 SLOT_WAIT_SECONDS = 10
 CREDENTIALS = {"anthropic": ("X-Api-Key", "{}"), "openai": ("Authorization", "Bearer {}")}
 
@@ -51,7 +51,7 @@ class ModelProxy:
 
     providers -- the base URL and API key by name
     slots -- for billed calls
-    free_slots -- for free calls, which tools send many at a time
+    free_slots -- for free calls, which tools send in bursts
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ModelProxy:
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
         self._keys = {name: key for name, (_, key) in providers.items()}
         self._pools = {
-            name: connections.pool(base, connections_per_provider, timeout)
+            name: connections.create_pool(base, connections_per_provider, timeout)
             for name, (base, _) in providers.items()
         }
 
@@ -74,7 +74,7 @@ class ModelProxy:
         return bool(self._keys[provider])
 
     def acquire_slot(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
-        """Wait for a slot and return the function that releases it. Raises TooManyStreams."""
+        """Wait for a slot, and return the function that releases it. Raises TooManyStreams."""
         slots = self._slots if endpoint.is_billed else self._free_slots
         release = slots.acquire(key, SLOT_WAIT_SECONDS)
         if release is None:
@@ -84,16 +84,16 @@ class ModelProxy:
     def forward(self, call: Call, observer: Observer) -> ProviderResponse:
         """Return the provider's response once its headers have arrived. The caller must close it.
 
-        If the call fails, the observer first releases its reservation, or books what the provider may bill. Raises
-        ProviderUnreachable, ClientLeft, ProviderRejectedKey, ProviderRedirects or ProviderTimeout.
+        If the call fails, first releases the reservation, or books what the provider can bill. Raises
+        ProviderUnreachable, ClientDisconnected, ProviderRejectedKey, ProviderRedirects or ProviderTimeout.
         """
         watch = Watch(call.client)
         try:
             return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer)
         except BaseException as error:
             watch.end()
-            if isinstance(error, ClientLeft | ProviderTimeout):
-                observer.on_no_response(499 if isinstance(error, ClientLeft) else error.code)
+            if isinstance(error, ClientDisconnected | ProviderTimeout):
+                observer.on_no_response(499 if isinstance(error, ClientDisconnected) else error.code)
             else:
                 observer.cancel()
             raise
@@ -112,8 +112,8 @@ class ModelProxy:
             response = connections.urlopen(pool, watch, call.method, target, body=call.body, headers=headers)
         except HTTPError as error:
             log_failure(provider, error, watch)
-            if watch.client_left:
-                raise ClientLeft() from None
+            if watch.client_disconnected:
+                raise ClientDisconnected() from None
             # NewConnectionError is a TimeoutError in urllib3.
             timed_out = isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
             raise (ProviderTimeout if timed_out else ProviderUnreachable)() from None

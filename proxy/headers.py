@@ -19,7 +19,7 @@ DROPPED_REQUEST_HEADERS = HOP_BY_HOP | {
     "x-request-id", "x-request-start",
 }  # fmt: skip
 DROPPED_REQUEST_PREFIXES = ("cf-", "x-forwarded-")
-# Headers that clients read. Other headers name the provider's account or host, or are set by this service
+# Headers that clients read. Other headers identify the provider's account or host, or are set by this service
 # (X-Request-Id, X-RateLimit-*).
 RESPONSE_HEADERS = {
     "content-encoding", "content-length", "content-type", "openai-model", "openai-processing-ms", "openai-version",
@@ -29,7 +29,7 @@ RESPONSE_PREFIXES = ("anthropic-ratelimit-", "x-codex-", "x-reasoning-")
 
 
 def request_headers(headers: Headers) -> dict[str, str]:
-    """Return the headers to forward. They ask for an uncompressed response, since its usage is read."""
+    """Return the headers to forward. Requests an uncompressed response, because the proxy reads its usage."""
     forwarded = {
         name: value
         for name, value in _end_to_end(headers)
@@ -48,7 +48,7 @@ def response_headers(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
-    """Yield the headers that Connection does not name."""
+    """Yield the headers that are not listed in Connection."""
     headers = list(headers)
     connection_options = {
         option.strip().lower()

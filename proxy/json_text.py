@@ -1,6 +1,6 @@
 """Locate values in a large JSON document without parsing it.
 
-A request can have 32 MiB, and its parsed values can take ten times as much memory.
+A request can be 32 MiB long, and parsed values can take ten times as much memory.
 """
 
 import json
@@ -14,8 +14,8 @@ from web.json import NotJson
 
 Text = bytes | mmap.mmap
 
-# Far more than agents send, whose requests are large because of long strings. A single match reads at most
-# STEP_TOKENS small values, because no other thread runs during a match.
+# Far above what agents send: their requests are large because of long strings, not many values. A single match reads at
+# most STEP_TOKENS small values, because no other thread runs during a match.
 MAX_BRACKETS = 200_000
 MAX_CHILDREN = 20_000
 STEP_TOKENS = 1000
@@ -49,11 +49,11 @@ class Value(NamedTuple):
             raise NotJson() from None
 
     def fields(self) -> dict[str, "Value"]:
-        """Return an object's fields, or {} for other values. Raises NotJson if a name occurs twice."""
+        """Return an object's fields, or {} for other values. Raises NotJson if a field is repeated."""
         fields: dict[str, Value] = {}
         for name, value in self._children(b"{", b"}"):
             if name in fields:
-                raise NotJson("An object in the body contains a field twice.")
+                raise NotJson("An object in the body contains the same field twice.")
             fields[name] = value
         return fields
 
@@ -86,7 +86,7 @@ class Value(NamedTuple):
 
 
 def document(text: Text) -> Value:
-    """Return the text's only value. Raises NotJson or TooManyValues."""
+    """Locate the only value in the text. Raises NotJson or TooManyValues."""
     value = _value_at(text, 0)
     space = _SPACE.match(text, value.end)
     if space is None or space.end() != len(text):

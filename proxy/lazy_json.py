@@ -13,7 +13,7 @@ from web.json import NotJson
 # Larger values are parsed in parts, and strings longer than this, such as a file's content, are truncated.
 MAX_BYTES = 2**20
 TRUNCATED = "\n[truncated]"
-# A truncated escape or character has fewer bytes.
+# Longer than any truncated escape sequence or character.
 _MAX_SPLIT_BYTES = 6
 _HIGH_SURROGATE_AT_END = re.compile("[\ud800-\udbff]$")
 _MAX_DEPTH = 32
@@ -22,7 +22,7 @@ _MAX_DEPTH = 32
 class LazyObject(Mapping[str, Any]):
     """An object whose values are parsed when they are read.
 
-    elements -- the elements of the arrays that become LazyArrays, by field
+    elements -- elements of the arrays to return as LazyArray, by field
     """
 
     def __init__(self, fields: dict[str, Value], elements: Mapping[str, list[Value]]):
@@ -67,7 +67,7 @@ class LazyArray(Sequence[Any]):
 
 
 def parse(value: Value, depth: int = _MAX_DEPTH) -> Any:
-    """Parse a value, and truncate long strings. Unreadable values become None."""
+    """Parse a value, truncating long strings. Returns None for unreadable values."""
     try:
         if value.end - value.start > MAX_BYTES:
             return _parse_large(value, depth)
@@ -83,10 +83,10 @@ def _parse_large(value: Value, depth: int) -> Any:
         return {name: parse(child, depth - 1) for name, child in value.fields().items()}
     if value.starts_with(b"["):
         return [parse(child, depth - 1) for child in value.elements()]
-    return _start_of_string(value.text[value.start : value.start + MAX_BYTES])
+    return _parse_truncated_string(value.text[value.start : value.start + MAX_BYTES])
 
 
-def _start_of_string(text: bytes) -> str | None:
+def _parse_truncated_string(text: bytes) -> str | None:
     for split_bytes in range(_MAX_SPLIT_BYTES):
         with suppress(ValueError):
             start = json.loads(text[: len(text) - split_bytes] + b'"')

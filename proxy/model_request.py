@@ -25,14 +25,14 @@ _MAX_OUTPUT_FIELDS = {
     "responses": ("max_output_tokens",),
     "chat_completions": ("max_completion_tokens", "max_tokens"),
 }
-# References to data stored by the provider. Candidates share one account, so it could be another candidate's data.
+# References to data stored by the provider. Candidates share an account, so the data can belong to another candidate.
 _STORED_STATE = {
     "messages": ("container",),
     "responses": ("previous_response_id", "conversation"),
     "chat_completions": (),
 }
 _OPENAI_TIERS = (None, "auto", "default", "flex")
-# Values that cost no more than the listed prices.
+# Values that do not cost more than the standard price.
 _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "messages": {
         "service_tier": (None, "auto", "standard_only"),
@@ -42,11 +42,11 @@ _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "responses": {"service_tier": _OPENAI_TIERS},
     "chat_completions": {"service_tier": _OPENAI_TIERS, "modalities": (None, ["text"]), "audio": (None,)},
 }
-# Fields with the conversation and the instructions.
+# Fields that contain the conversation and the instructions.
 _INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
-# Fields with content. The deepest files are in blocks of documents that tools return.
+# Fields with content. The most deeply nested files are in blocks of documents returned by tools.
 _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
-# The maximum of `n`, and its assumed value if it is invalid.
+# Maximum of `n`, also assumed if `n` is invalid.
 MAX_CHOICES = 128
 # Models that search the web in every call.
 _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
@@ -55,8 +55,8 @@ _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
 class ModelRequest(NamedTuple):
     """A call's limits and its body.
 
-    fields -- the body's fields
-    elements -- the elements of the conversation's fields, by name
+    fields -- the fields of the body
+    elements -- elements of the conversation fields, by field name
     """
 
     model: str | None
@@ -68,9 +68,9 @@ class ModelRequest(NamedTuple):
 
 
 class ToolFilter:
-    """Collects a request's rejected tools, and the parts to cut out of its body.
+    """Collects a request's rejected tools, and the parts to cut from its body.
 
-    rejected -- each tool's name in rules/hosted_tools.py, and its name in the request
+    rejected -- the name in rules/hosted_tools.py and the name in the request of each tool
     """
 
     def __init__(self, provider: str, allowed: list[str]):
@@ -82,19 +82,19 @@ class ToolFilter:
 
     def add(self, tools: Value, *, is_nested: bool = False) -> None:
         """Filter a list of tools. Codex nests tools in namespaces."""
-        elements, rejected = tools.elements(), set()
+        elements, rejected_indexes = tools.elements(), set()
         for index, tool in enumerate(elements):
             fields = tool.fields()
-            if hosted := rejected_tool(self._provider, _parsed(fields, "type"), self._allowed):
-                rejected.add(index)
-                self.rejected.append((hosted, label(_parsed(fields, "name"))))
+            if hosted := rejected_tool(self._provider, _parse_field(fields, "type"), self._allowed):
+                rejected_indexes.add(index)
+                self.rejected.append((hosted, label(_parse_field(fields, "name"))))
             elif "tools" not in fields:
                 self._keeps_tools = True
             elif is_nested:
                 raise NotJson("The tools in the body are nested too deeply.")
             else:
                 self.add(fields["tools"], is_nested=True)
-        self.cuts += _cuts(elements, rejected)
+        self.cuts += _cuts(elements, rejected_indexes)
 
     def reject_if_required(self, choice: Any) -> None:
         """Reject the call if `tool_choice` requires a rejected tool, or if all tools were rejected."""
@@ -133,28 +133,30 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
         tools.add(fields["tools"])
     elements = {name: fields[name].elements() for name in _INPUT[dialect] if name in fields}
     for name, items in elements.items():
-        _read_input(items or [fields[name]], tools, dialect)
-    model, max_output_tokens = label(_parsed(fields, "model")), _max_output_tokens(dialect, fields)
+        _check_input(items or [fields[name]], tools, dialect)
+    model, max_output_tokens = label(_parse_field(fields, "model")), _max_output_tokens(dialect, fields)
     if dialect == "chat_completions":
         searches_web = _is_set(fields.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
         if searches_web and "web_search" not in allowed:
             raise HostedToolRejected("web_search")
-    is_stream = _parsed(fields, "stream") is True
+    is_stream = _parse_field(fields, "stream") is True
     if tools.rejected:
-        tools.reject_if_required(_parsed(fields, "tool_choice"))
+        tools.reject_if_required(_parse_field(fields, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
     return ModelRequest(model, body.size, max_output_tokens, is_stream, fields, elements)
 
 
-def _parsed(fields: dict[str, Value], name: str) -> Any:
+def _parse_field(fields: dict[str, Value], name: str) -> Any:
     return fields[name].parse() if name in fields else None
 
 
 def _max_output_tokens(dialect: str, fields: dict[str, Value]) -> int:
     """Return the maximum per choice times the number of choices."""
-    numbers = [_parsed(fields, name) for name in _MAX_OUTPUT_FIELDS[dialect]]
-    maximum = max((n for n in numbers if type(n) is int and n >= 0), default=MAX_OUTPUT_TOKENS)
-    choices = _parsed(fields, "n") if dialect == "chat_completions" else None
+    numbers = [_parse_field(fields, name) for name in _MAX_OUTPUT_FIELDS[dialect]]
+    maximum = max(
+        (number for number in numbers if type(number) is int and number >= 0), default=MAX_OUTPUT_TOKENS
+    )
+    choices = _parse_field(fields, "n") if dialect == "chat_completions" else None
     if choices is None:
         return maximum
     is_valid = type(choices) is int and 1 <= choices <= MAX_CHOICES
@@ -168,7 +170,7 @@ def _reject_unsupported(dialect: str, fields: dict[str, Value], allowed: list[st
     if has_template or any(_is_set(fields.get(name)) for name in _STORED_STATE[dialect]):
         raise StoredStateRejected()
     for name, standard in _STANDARD_VALUES[dialect].items():
-        if _parsed(fields, name) not in standard:
+        if _parse_field(fields, name) not in standard:
             raise SurchargeRejected(name)
     if _is_set(fields.get("mcp_servers")) and "mcp" not in allowed:
         raise HostedToolRejected("mcp")
@@ -178,12 +180,12 @@ def _is_set(value: Value | None) -> bool:
     return value is not None and value.text[value.start : value.end] not in (b"null", b"false", b"[]")
 
 
-def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
+def _check_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
     """Check a conversation, which can contain tools. Raises StoredStateRejected or RemoteInputRejected."""
     for item in items:
         fields = item.fields()
         if dialect == "responses":
-            kind, role = _parsed(fields, "type"), label(_parsed(fields, "role"))
+            kind, role = _parse_field(fields, "type"), label(_parse_field(fields, "role"))
             if kind == "item_reference" or (kind is None and "id" in fields and not role):
                 raise StoredStateRejected()
             if "tools" in fields:
@@ -196,7 +198,7 @@ def _read_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
 def _reject_files(
     fields: dict[str, Value], levels: int = MAX_CONTENT_LEVELS, *, is_source: bool = False
 ) -> None:
-    """Reject content that the provider stores or loads. Raises StoredStateRejected or RemoteInputRejected."""
+    """Reject references to files. Raises StoredStateRejected or RemoteInputRejected."""
     if _is_set(fields.get("file_id")):
         raise StoredStateRejected()
     if _is_set(fields.get("file_url")):

@@ -27,15 +27,15 @@ from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
 CHANNEL = "proxy"
-# The maximum number of turns that one call stores. A conversation can have started elsewhere.
+# Maximum number of turns that one call stores. A conversation can have started elsewhere.
 MAX_TURNS = 100
-# The maximum number of events that one call stores, while other requests wait for the database.
+# Maximum number of events that one call stores: other requests wait for the database.
 MAX_EVENTS = 2_000
-# The number of latest calls to search for in other agent sessions.
+# Number of latest calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
-# Processor time to read a request's calls and the files that they changed. Python runs one thread at a time.
+# CPU time limit for reading a request's calls and the files they changed. Python runs one thread at a time.
 MAX_READING_SECONDS = 1.0
-# The turns that one query looks up. Usually the latest is new, and the turn before it is stored.
+# Number of turns per query. Usually the latest turn is new, and the previous one is stored.
 TURNS_PER_QUERY = 2
 
 log = logging.getLogger("proofstone.proxy")
@@ -50,7 +50,7 @@ class Dialect(Protocol):
 
 
 class Recorder:
-    """Collects and stores one call's events. The candidate has agreed to recording (R38).
+    """Collects and stores the events of one call. The candidate has consented to recording (R38).
 
     headers -- the request's headers, with lower-case names
     body -- the request's body
@@ -81,7 +81,7 @@ class Recorder:
 
     def add(self, data: bytes) -> None:
         """Add a stream's event, or a document. Never raises."""
-        part = _parsed(data)
+        part = _parse(data)
         if part is None or self._has_failed:
             return
         try:
@@ -96,16 +96,16 @@ class Recorder:
             with suppress(Exception), connection():
                 self._request_events = self._read_request()
 
-    def collect(self, measured: ResponseUsage, ended_at: datetime) -> None:
+    def collect(self, usage: ResponseUsage, ended_at: datetime) -> None:
         """Collect the call's events after its response. Never raises.
 
-        Call it before the transaction, which can block other requests.
+        Call this before the transaction, which can block other requests.
         """
         try:
             if self._request_events is None:
                 self._request_events = self._read_request()
-            response = self._response.events(self._request, measured)
-            events = [replace(event, at=ended_at) for event in response]
+            response_events = self._response.events(self._request, usage)
+            events = [replace(event, at=ended_at) for event in response_events]
             first = len(self._request_events)
             prepared = sessions.prepare(self._session, self._event_source, events, first)
             self._events = self._request_events + prepared
@@ -113,9 +113,9 @@ class Recorder:
             self.fail()
 
     def store(self) -> dict[str, Any]:
-        """Store the events in the current transaction. Return `columns`, or {} if the session accepts no events.
+        """Store the events in the current transaction. Returns `columns`, or {} if the session accepts no events.
 
-        If it raises, roll the transaction back and call `fail`.
+        If this raises, roll back the transaction and call `fail`.
         """
         try:
             sessions.store_prepared(self._session, self._events, quota=self._quota)
@@ -131,7 +131,7 @@ class Recorder:
     def fail(self) -> None:
         """Log the current exception: the call's events could not be stored."""
         self._has_failed = True
-        log.exception("Could not record a call. The conversation's next call restores what is missing.")
+        log.exception("Could not record a call. The conversation's next call restores the missing events.")
         record_recording_failure()
 
     def _read_request(self) -> list[sessions.ReceivedEvent]:
@@ -140,7 +140,7 @@ class Recorder:
         self._request.limit(self._time_limit())
         agent = self._request.agent
         self._event_source = EventSource(CHANNEL, agent.tool, agent.version, agent.session)
-        self._columns = {"tool": _masked(agent.tool), "agent_session": _masked(agent.session)}
+        self._columns = {"tool": _mask(agent.tool), "agent_session": _mask(agent.session)}
         turns = (turn for turn in islice(self._request.turns(), MAX_TURNS) if turn)
         new = self._new_events(turns)
         self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
@@ -148,13 +148,13 @@ class Recorder:
         return sessions.prepare(self._session, self._event_source, events)
 
     def _time_limit(self) -> Callable[[], bool]:
-        """Return a function that checks whether this thread has processor time left."""
+        """Return a function that checks whether this thread has CPU time left."""
         end = time.thread_time() + MAX_READING_SECONDS
 
         def has_time() -> bool:
-            is_left = time.thread_time() < end
-            self._is_incomplete = self._is_incomplete or not is_left
-            return is_left
+            has_time_left = time.thread_time() < end
+            self._is_incomplete = self._is_incomplete or not has_time_left
+            return has_time_left
 
         return has_time
 
@@ -162,14 +162,14 @@ class Recorder:
         """Return the events after the latest turn that is stored, in order."""
         new: list[list[RecordedEvent]] = []
         while all(new) and (latest := list(islice(turns, TURNS_PER_QUERY))):
-            new += self._missing(latest)
+            new += self._missing_events(latest)
         events = [event for turn in reversed(new) for event in turn]
         return self._without_forked(events) if all(new) else events
 
     def _without_forked(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
-        """Return the events that are not stored for the agent session that this one was forked from.
+        """Remove events that are already stored for the agent session from which this one was forked.
 
-        A fork's history has the calls of the original agent session.
+        A fork's history contains the calls of the original agent session.
         """
         calls = [event for event in events if "toolUseId" in event.data][-MAX_SEARCHED_CALLS:]
         tool = label(self._event_source.tool)
@@ -181,8 +181,8 @@ class Recorder:
                 events = [event for number, event in enumerate(events) if number not in stored]
         return events
 
-    def _missing(self, turns: list[list[RecordedEvent]]) -> Iterator[list[RecordedEvent]]:
-        """Yield each turn's events that are not stored. Stop after a turn whose events are all stored."""
+    def _missing_events(self, turns: list[list[RecordedEvent]]) -> Iterator[list[RecordedEvent]]:
+        """Yield the events of each turn that are not stored. Stops after a turn whose events are all stored."""
         events = [event for turn in turns for event in turn]
         stored = sessions.stored_positions(self._session, self._event_source, events)
         position = 0
@@ -195,21 +195,21 @@ class Recorder:
 
 
 def _from_history(event: RecordedEvent, at: datetime) -> RecordedEvent:
-    """Return an event from the request's history. Flag tool calls, whose response was not recorded."""
+    """Build an event from the request's history. Flags tool calls, because their response was not recorded."""
     data = event.data | {"fromHistory": True} if event.kind == "tool_intent" else event.data
     return replace(event, data=data, at=at)
 
 
-def _masked(name: str | None) -> str | None:
-    """Return a name from the request, masked for a column."""
+def _mask(name: str | None) -> str | None:
+    """Mask secrets in a name from the request."""
     return None if name is None else label(mask_text(name))
 
 
-def _parsed(data: bytes) -> Any:
+def _parse(data: bytes) -> Any:
     if data == END_OF_CHAT:
         return data.decode()
     with suppress(ValueError):
         return orjson.loads(data)
     with suppress(ValueError, RecursionError):
-        return json.loads(data)  # It accepts lone surrogates.
+        return json.loads(data)  # Accepts lone surrogates.
     return None

@@ -18,22 +18,22 @@ class Renewals:
 
     def __init__(self) -> None:
         self._running: set[int] = set()
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def add(self, reservation: ModelReservation) -> None:
-        with self._changing:
+        with self._lock:
             self._running.add(reservation.id)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="renewals", daemon=True)
                 self._thread.start()
 
     def discard(self, reservation: ModelReservation) -> None:
-        with self._changing:
+        with self._lock:
             self._running.discard(reservation.id)
 
     def renew(self) -> None:
-        with self._changing:
+        with self._lock:
             running = list(self._running)
         if not running:
             return

@@ -1,4 +1,4 @@
-"""Read a request's body completely before the call, since `max_tokens` may be at its end (R42)."""
+"""Read the whole request body before the call, because `max_tokens` can be at its end (R42)."""
 
 import logging
 import mmap
@@ -14,7 +14,7 @@ from web.json import NotJson
 
 log = logging.getLogger("proofstone.proxy")
 
-# Held until the response ends if the call is recorded.
+# Kept until the response ends if the call is recorded.
 MAX_BYTES_IN_MEMORY = 128 * 1024
 CHUNK_BYTES = 65536
 
@@ -45,7 +45,7 @@ class RequestBody:
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def cut(self, parts: Iterable[Value]) -> None:
-        """Remove these parts, which are sorted and do not overlap."""
+        """Remove parts of the body. They must be sorted and must not overlap."""
         text, end = memoryview(self.text()), 0
         self.close()
         self._file, self.size = _new_file(), 0

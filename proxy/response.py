@@ -17,8 +17,8 @@ from proxy.headers import response_headers
 from proxy.usage_reader import UsageReader
 
 CHUNK_BYTES = 65536
-# The maximum that is read after the client has disconnected.
-MAX_REST_BYTES = 4 * 2**20
+# Maximum to read after the client has disconnected.
+MAX_REMAINING_BYTES = 4 * 2**20
 
 log = logging.getLogger("proofstone.proxy")
 
@@ -30,13 +30,13 @@ class Observer:
         self.release_slot = release_slot
 
     def on_data(self, data: bytes) -> None:
-        """A stream's event, or a document, was received."""
+        """An event of a stream, or a document, was received."""
 
     def on_wait(self) -> None:
-        """All received bytes were forwarded, and the provider has not sent more."""
+        """All received bytes were forwarded, and no more have arrived."""
 
     def on_complete(self, response: "ProviderResponse") -> None:
-        """The response is complete or has ended early, and the client has not received its end."""
+        """The response is complete or ended early. The client has not received the end yet."""
 
     def on_end(self) -> None:
         self.release_slot()
@@ -50,11 +50,12 @@ class Observer:
 
 @dataclass
 class ProviderResponse:
-    """A response whose usage is read while it is forwarded.
+    """A response that is forwarded while its usage is read.
 
     `on_complete` is called once, before the client receives the response's end: when a stream's last event or the last
     byte has arrived, or when the response is closed. `is_whole` is then set if the response is complete, and
-    `client_left` if the client closed it earlier. `on_end` is called once, when the connection is no longer used.
+    `client_disconnected` if the client closed it earlier. `on_end` is called once, when the connection is no longer
+    used.
     """
 
     endpoint: Endpoint
@@ -63,7 +64,7 @@ class ProviderResponse:
     observer: Observer
     first_output_at: float | None = None
     is_whole = False
-    client_left = False
+    client_disconnected = False
     has_failed = False
     has_arrived = False
     is_observed = False
@@ -78,12 +79,12 @@ class ProviderResponse:
         self.reader = UsageReader(self.endpoint.dialect, content_type, encoding, self.observer.on_data)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes as they arrive, and the last one after `on_complete`. Raises ResponseInterrupted."""
+        """Yield bytes as they arrive, and the last byte after `on_complete`. Raises ResponseInterrupted."""
         # An empty chunk sends the headers before the model responds.
         yield b""
         last_byte = b""
         while chunk := self._read():
-            if self.watch.client_left:
+            if self.watch.client_disconnected:
                 raise ResponseInterrupted()
             text, last_byte = self._split(last_byte + chunk)
             if text:
@@ -99,13 +100,13 @@ class ProviderResponse:
             yield last_byte
 
     def close(self) -> None:
-        """Release all resources. If the client has left early, read the rest for a short time to get its usage."""
+        """Release all resources. If the client disconnected early, keep reading briefly to get the usage."""
         if not self.has_ended and not self.has_failed and not self._is_complete:
-            self.client_left = True
-            self.watch.on_client_left()
+            self.client_disconnected = True
+            self.watch.on_client_disconnect()
             size = 0
             with suppress(ResponseInterrupted):
-                while size < MAX_REST_BYTES and not self._is_complete and (chunk := self._read()):
+                while size < MAX_REMAINING_BYTES and not self._is_complete and (chunk := self._read()):
                     size += len(chunk)
         self._end()
 
@@ -114,8 +115,8 @@ class ProviderResponse:
         return self.has_arrived or self.reader.is_complete
 
     def _split(self, text: bytes) -> tuple[bytes, bytes]:
-        """Split off the last byte if it can be the response's last, or ends its last event."""
-        # Any byte of a document can be its last if its length is unknown.
+        """Split off the last byte if it can be the last of the response, or ends the last event."""
+        # If the length of a document is unknown, any byte can be its last.
         is_unbounded = not self.reader.is_stream and self.upstream.length_remaining is None
         can_end = (self._is_complete or is_unbounded) and not self.is_observed
         return (text[:-1], text[-1:]) if can_end else (text, b"")
@@ -129,7 +130,7 @@ class ProviderResponse:
         except (HTTPError, OSError) as error:
             log_failure(self.endpoint.provider, error, self.watch)
             self._fail()
-        if self.watch.is_cut:
+        if self.watch.is_shut_down:
             self._fail()
         self.reader.feed(chunk)
         if self.first_output_at is None and self.reader.has_output:
@@ -159,11 +160,11 @@ class ProviderResponse:
 
     def _fail(self) -> NoReturn:
         self.has_failed = True
-        self.client_left = self.watch.client_left
+        self.client_disconnected = self.watch.client_disconnected
         raise ResponseInterrupted() from None
 
 
 def log_failure(provider: str, error: Exception, watch: Watch) -> None:
     # Candidates often interrupt models.
-    level = logging.INFO if watch.client_left else logging.WARNING
+    level = logging.INFO if watch.client_disconnected else logging.WARNING
     log.log(level, "A call to %s failed: %s", provider, type(error).__name__)

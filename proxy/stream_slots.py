@@ -1,4 +1,4 @@
-"""Stream slots limit one process's concurrent calls, and share them between candidate keys."""
+"""Stream slots: limit concurrent calls in a process, and share them between candidate keys."""
 
 import threading
 from collections import Counter
@@ -9,8 +9,8 @@ from functools import partial
 class StreamSlots:
     """`total` slots. A key can use `per_key` slots, and more while enough slots are free.
 
-    max_waiting -- the maximum number of calls that wait for a slot. A waiting call occupies a thread.
-    excess_wait_seconds -- the maximum wait of calls beyond `max_waiting`
+    max_waiting -- maximum number of calls that wait for a slot; a waiting call occupies a thread
+    excess_wait_seconds -- maximum wait for calls beyond `max_waiting`
     """
 
     def __init__(self, total: int, per_key: int, max_waiting: int = 0, excess_wait_seconds: float = 0):
@@ -23,9 +23,9 @@ class StreamSlots:
         self._changed = threading.Condition()
 
     def acquire(self, key: Hashable, wait_seconds: float = 0) -> Callable[[], None] | None:
-        """Acquire a slot and return the function that releases it, or None if no slot becomes free for this key."""
+        """Acquire a slot, and return the function that releases it; None if no slot becomes free for this key."""
         with self._changed:
-            if not self._has_slot(key) and not self._wait(key, wait_seconds):
+            if not self._can_acquire(key) and not self._wait(key, wait_seconds):
                 return None
             self._used[key] += 1
         return partial(self._release, key)
@@ -35,11 +35,11 @@ class StreamSlots:
             seconds = min(seconds, self._excess_wait_seconds)
         self.waiting += 1
         try:
-            return self._changed.wait_for(partial(self._has_slot, key), seconds)
+            return self._changed.wait_for(partial(self._can_acquire, key), seconds)
         finally:
             self.waiting -= 1
 
-    def _has_slot(self, key: Hashable) -> bool:
+    def _can_acquire(self, key: Hashable) -> bool:
         free = self.total - self._used.total()
         if self._used[key] < self._per_key:
             return free > 0

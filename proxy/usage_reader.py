@@ -19,7 +19,7 @@ _GZIP_OR_ZLIB = 47
 
 # A stream's events wrap the response. Anthropic sends the model and input usage in `message_start`, and the output
 # usage in each `message_delta`. OpenAI sends all usage in the last event. Chat Completions' chunks are not wrapped, and
-# the last chunk has the usage if the request asks for it.
+# the last chunk contains the usage if the request asks for it.
 _WRAPPERS = {"messages": "message", "responses": "response"}
 _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
     "messages": {
@@ -43,7 +43,7 @@ _COUNT_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
         "cacheWrite": ("prompt_tokens_details", "cache_write_tokens"),
     },
 }
-# The model's text in a stream's event.
+# The model's text in an event of a stream.
 _OUTPUT = {
     "messages": re.compile(rb'"(?:text|thinking|partial_json|signature|data)":\s*"((?:[^"\\]|\\.)*+)"'),
     "responses": re.compile(rb'"(?:delta|encrypted_content)":\s*"((?:[^"\\]|\\.)*+)"'),
@@ -51,7 +51,7 @@ _OUTPUT = {
         rb'"(?:content|arguments|input|refusal|reasoning|reasoning_content)":\s*"((?:[^"\\]|\\.)*+)"'
     ),
 }
-# The types of a stream's last event.
+# Types of the last event in a stream.
 _LAST_EVENTS = {
     "messages": ("message_stop",),
     "responses": ("response.completed", "response.incomplete", "response.failed"),
@@ -66,7 +66,7 @@ class UsageReader:
     """Reads a response's bytes in chunks.
 
     `has_total` is set when the provider has reported the total output, `is_complete` when a stream's last event has
-    arrived. `on_data` is called with the data of each of a stream's events, or with a document at `end()`.
+    arrived. `on_data` is called with the data of each event in a stream, or with a document at `end()`.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class UsageReader:
 
     @property
     def has_output(self) -> bool:
-        """Whether any of the model's text has arrived."""
+        """True if any of the model's text has arrived."""
         return self._output_bytes > 0
 
     def feed(self, chunk: bytes) -> None:
@@ -116,12 +116,12 @@ class UsageReader:
             self._is_too_long = True
 
     def end(self) -> None:
-        """Read the complete document, or a last event that no empty line ends."""
+        """Read the complete document, or a last event without an empty line at its end."""
         if self.is_stream:
             self._text += b"\n\n"
             self._read_lines()
         elif not self._is_too_long:
-            self._read(_parsed(self._text))
+            self._read(_parse(self._text))
             self._on_data(bytes(self._text))
 
     def usage(self) -> ReportedUsage:
@@ -136,7 +136,7 @@ class UsageReader:
         return estimate_tokens(self._output_bytes)
 
     def _with_newlines(self, plain: bytes) -> bytes:
-        """Replace CR and CR LF, which may also end a stream's lines."""
+        """Replace CR and CR LF, which can also end lines in a stream."""
         if self._ends_with_cr and plain.startswith(b"\n"):
             plain = plain[1:]
             self._ends_with_cr = False
@@ -145,7 +145,7 @@ class UsageReader:
         return plain.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in plain else plain
 
     def _read_lines(self) -> None:
-        """Read a stream's complete lines. An event can have several lines of data, and ends with an empty line."""
+        """Read the complete lines of a stream. An event can have several data lines, and ends with an empty line."""
         *lines, self._text = self._text.split(b"\n")
         if self._is_too_long:
             del lines[0]
@@ -166,17 +166,17 @@ class UsageReader:
             self._read_event(data)
 
     def _is_last(self, data: bytes) -> bool:
-        """Return whether this is the data of a stream's last event."""
+        """Return whether this is the data of the last event in a stream."""
         if data == END_OF_CHAT:
             return True
         if self._dialect not in _LAST_EVENTS or not _LAST_EVENT.search(data):
             return False
-        return field(_parsed(data), "type") in _LAST_EVENTS[self._dialect]
+        return field(_parse(data), "type") in _LAST_EVENTS[self._dialect]
 
     def _read_event(self, data: bytes) -> None:
         is_last = self._is_last(data)
         # Parse only events with usage: most contain only text.
-        document = _parsed(data) if is_last or b'"usage"' in data else None
+        document = _parse(data) if is_last or b'"usage"' in data else None
         if not self._read(document):
             self._output_bytes += sum(map(len, _OUTPUT[self._dialect].findall(data)))
         self.is_complete = self.is_complete or is_last
@@ -185,18 +185,18 @@ class UsageReader:
     def _read(self, document: Any) -> bool:
         """Read the document's counts, if any. They replace earlier counts: a stream reports running totals."""
         wrapper = _WRAPPERS.get(self._dialect)
-        wrapped = wrapper and field(document, wrapper)
-        response = wrapped or document
+        inner = wrapper and field(document, wrapper)
+        response = inner or document
         self._model = label(field(response, "model")) or self._model
         counts = token_counts(field(response, "usage"), _COUNT_PATHS[self._dialect])
         self._counts |= counts
         # Anthropic's `message_start` reports only the first output tokens.
-        is_start = self._dialect == "messages" and bool(wrapped)
+        is_start = self._dialect == "messages" and bool(inner)
         self.has_total = self.has_total or ("output" in counts and not is_start)
         return bool(counts)
 
 
-def _parsed(text: bytes | bytearray) -> Any:
+def _parse(text: bytes | bytearray) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

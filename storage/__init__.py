@@ -11,16 +11,16 @@ from storage.base import (
     CONTENT_TYPE,
     MAX_BUNDLE_BYTES,
     Storage,
-    checked_length,
     is_object_key,
     new_object_key,
+    validate_length,
 )
 from storage.folder import FolderStorage
 from storage.s3 import S3Storage
 
 
 def build_storage(settings: Mapping[str, Any], secret: Callable[[], bytes]) -> Storage:
-    """Return S3 storage if S3_BUCKET is set, else the BUNDLE_FOLDER, whose URLs are signed with `secret`."""
+    """Return S3 storage if S3_BUCKET is set, otherwise BUNDLE_FOLDER with URLs signed by `secret`."""
     if not settings["S3_BUCKET"]:
         return FolderStorage(settings["BUNDLE_FOLDER"], settings["BASE_URL"], secret)
     return S3Storage(

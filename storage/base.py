@@ -37,13 +37,16 @@ def new_object_key(session_id: str, suffix: str = "tar.gz") -> str:
     return f"{session_id}.{secrets.token_hex(16)}.{suffix}"
 
 
-def is_object_key(text: str) -> bool:
-    """Return whether the text has the format of an object key."""
-    return _OBJECT_KEY.fullmatch(text) is not None
+def is_object_key(value: str) -> bool:
+    """Return whether a string has the format of an object key."""
+    return _OBJECT_KEY.fullmatch(value) is not None
 
 
 class Storage(ABC):
-    """Bundles by object key. Methods raise NotFound for missing objects and malformed keys, and StoreUnavailable."""
+    """Stores bundles by object key.
+
+    All methods raise StoreUnavailable, and NotFound for missing objects and malformed keys.
+    """
 
     @abstractmethod
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
@@ -51,13 +54,13 @@ class Storage(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Create what the first upload needs. Raises DiskFull or StoreUnavailable."""
+        """Prepare the store for the first upload. Raises DiskFull or StoreUnavailable."""
 
     @abstractmethod
     def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
-        """Store a request's body completely or not at all, and return its SHA-256.
+        """Store a request body atomically, and return its SHA-256.
 
-        The last concurrent request to finish wins.
+        If requests overlap, the last one to finish wins.
 
         Raises LengthRequired or TooLarge before reading, and Incomplete, DiskFull or StoreUnavailable while storing.
 
@@ -89,11 +92,11 @@ class Storage(ABC):
 
     @abstractmethod
     def check_writable(self) -> None:
-        """Raise StoreUnavailable if the store rejects writes or does not respond within seconds."""
+        """Raise StoreUnavailable if the store rejects writes or does not respond within a few seconds."""
 
     @abstractmethod
     def delete_partial_uploads(self, before: datetime) -> None:
-        """Delete older partial uploads, whose process was killed."""
+        """Delete partial uploads older than `before`, which killed processes left behind."""
 
     def size_and_sha256(self, object_key: str) -> tuple[int, str]:
         """Read the object and return its size and hex digest.
@@ -125,12 +128,12 @@ def _read_chunks(stream: Readable) -> Iterator[bytes]:
             raise StoreUnavailable("The bundle cannot be read.") from error
 
 
-def store_error(error: OSError) -> ApiError:
+def translate_store_error(error: OSError) -> ApiError:
     return DiskFull() if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable()
 
 
-def checked_length(content_length: int | None) -> int:
-    """Return the length if it is allowed. Raises LengthRequired or TooLarge."""
+def validate_length(content_length: int | None) -> int:
+    """Return the length if it is valid. Raises LengthRequired or TooLarge."""
     if content_length is None or content_length < 0:
         raise LengthRequired()
     if content_length > MAX_BUNDLE_BYTES:
@@ -139,7 +142,7 @@ def checked_length(content_length: int | None) -> int:
 
 
 def copy_body(stream: Any, length: int, file: IO[bytes]) -> str:
-    """Copy a request's body to a file and return its SHA-256. Raises Incomplete if the body is shorter."""
+    """Copy a request body to a file, and return its SHA-256. Raises Incomplete if the body is too short."""
     digest = hashlib.sha256()
     while length:
         try:

@@ -11,10 +11,10 @@ from storage.gunzip import DAMAGED, BoundedGunzip, ListingLimits, ListingStopped
 
 DEFAULT_LIMITS = ListingLimits()
 MAX_NAME_CHARACTERS = 1_000
-MAX_SIZE = 10**18  # larger sizes do not fit the JSON integer of the response
+MAX_SIZE = 10**18  # larger sizes do not fit into a JSON integer
 MAX_GLOBAL_FIELDS = 100  # tarfile applies them to every entry
 
-TYPES_WITHOUT_CONTENTS = {  # whatever size their headers claim
+TYPES_WITHOUT_CONTENTS = {  # regardless of the size in their headers
     tarfile.DIRTYPE: "directory",
     tarfile.SYMTYPE: "symbolic link",
     tarfile.LNKTYPE: "hard link",
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
     name -- printable and truncated
     size -- in bytes
-    unsafe -- the reason why the entry is unsafe to unpack
+    unsafe -- why the entry is unsafe to unpack, or None
     """
 
     name: str
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A bundle's entries, and the reason if the list is incomplete."""
+    """A bundle's entries. If the list is incomplete, `problem` says why."""
 
     entries: list[Entry]
     problem: str | None
@@ -55,13 +55,13 @@ def list_bundle(source: Readable, limits: ListingLimits = DEFAULT_LIMITS) -> Lis
     entries: list[Entry] = []
     characters_left = limits.name_characters
     try:
-        for header in _headers(BoundedGunzip(source, limits)):
-            entry = _entry(header)
+        for header in _read_headers(BoundedGunzip(source, limits)):
+            entry = _build_entry(header)
             if len(entries) == limits.entries:
-                raise ListingStopped(f"The bundle has more than {limits.entries} entries.")
+                raise ListingStopped(f"The bundle contains more than {limits.entries} entries.")
             characters_left -= len(entry.name)
             if characters_left < 0:
-                raise ListingStopped("The bundle's names are too long to list all of them.")
+                raise ListingStopped("The bundle's file names are too long to list all of them.")
             entries.append(entry)
     except ListingStopped as problem:
         return Listing(entries, str(problem))
@@ -70,7 +70,7 @@ def list_bundle(source: Readable, limits: ListingLimits = DEFAULT_LIMITS) -> Lis
     return Listing(entries, None)
 
 
-def _headers(contents: Any) -> Iterator[tarfile.TarInfo]:
+def _read_headers(contents: Any) -> Iterator[tarfile.TarInfo]:
     archive: Any
     with tarfile.open(fileobj=contents, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
         while header := archive.next():
@@ -83,7 +83,7 @@ def _headers(contents: Any) -> Iterator[tarfile.TarInfo]:
         raise ListingStopped(DAMAGED)
 
 
-def _entry(header: tarfile.TarInfo) -> Entry:
+def _build_entry(header: tarfile.TarInfo) -> Entry:
     name = NOT_TEXT.sub("\ufffd", header.name[:MAX_NAME_CHARACTERS])
     is_sparse = any(field.startswith("GNU.sparse.") for field in header.pax_headers)
     type_ = "sparse file" if is_sparse else TYPES.get(header.type, "unknown")

@@ -1,4 +1,4 @@
-"""Storage in a local folder, with signed upload URLs to this service."""
+"""Storage in a local folder, with signed upload URLs for this service."""
 
 import hashlib
 import hmac
@@ -14,17 +14,17 @@ from typing import Any
 
 from errors import NotFound, StoreUnavailable
 from storage.atomic_file import atomic_file
-from storage.base import Readable, Storage, checked_length, copy_body, is_object_key, store_error
+from storage.base import Readable, Storage, copy_body, is_object_key, translate_store_error, validate_length
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
 
 class FolderStorage(Storage):
-    """Bundles as files in one folder.
+    """Stores bundles as files in one folder.
 
     folder -- created for the first upload
     base_url -- the service's public URL, without a trailing slash
-    secret -- returns the signing key, at least 32 random bytes, the same in all processes and after a restart
+    secret -- returns the signing key: at least 32 random bytes, the same in all processes and across restarts
     """
 
     def __init__(self, folder: Path, base_url: str, secret: Callable[[], bytes]):
@@ -43,31 +43,31 @@ class FolderStorage(Storage):
         if not is_object_key(object_key) or not _EXPIRES.fullmatch(expires):
             return False
         expected = self._sign(object_key, expires)
-        is_authentic = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
-        return is_authentic and now.timestamp() < int(expires)
+        is_valid = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+        return is_valid and now.timestamp() < int(expires)
 
     def prepare(self) -> None:
-        with self._translated_errors():
+        with self._translate_errors():
             self._create_folder()
 
     def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
-        length = checked_length(content_length)
-        with self._translated_errors(), atomic_file(self._path(object_key)) as file:
+        length = validate_length(content_length)
+        with self._translate_errors(), atomic_file(self._path(object_key)) as file:
             return copy_body(stream, length, file)
 
     def open(self, object_key: str) -> Readable:
-        with self._translated_errors():
+        with self._translate_errors():
             return self._path(object_key).open("rb")
 
     def size(self, object_key: str) -> int:
-        with self._translated_errors():
+        with self._translate_errors():
             return self._path(object_key).stat().st_size
 
     def _copy(self, object_key: str, new_key: str) -> None:
         source, target = self._path(object_key), self._path(new_key)
-        with self._translated_errors():
+        with self._translate_errors():
             try:
-                # A later upload replaces the name, not the file.
+                # A later upload replaces the directory entry, not the file.
                 os.link(source, target)
             except FileNotFoundError:
                 raise
@@ -76,7 +76,7 @@ class FolderStorage(Storage):
                     shutil.copyfileobj(content, file)
 
     def delete(self, object_key: str) -> None:
-        with suppress(NotFound), self._translated_errors():
+        with suppress(NotFound), self._translate_errors():
             self._path(object_key).unlink(missing_ok=True)
             # Unlike glob, listdir fails if the folder is missing.
             for name in os.listdir(self.folder):
@@ -95,9 +95,9 @@ class FolderStorage(Storage):
             ) from error
 
     def delete_partial_uploads(self, before: datetime) -> None:
-        with self._translated_errors():
+        with self._translate_errors():
             for part in self.folder.glob("*.part"):
-                with suppress(FileNotFoundError):  # the upload has just finished
+                with suppress(FileNotFoundError):  # the upload finished after the listing
                     if part.stat().st_mtime < before.timestamp():
                         part.unlink()
 
@@ -114,10 +114,10 @@ class FolderStorage(Storage):
         return hmac.new(self._secret(), content, hashlib.sha256).hexdigest()
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             if isinstance(error, FileNotFoundError) and self.folder.is_dir():
                 raise NotFound() from None
-            raise store_error(error) from error
+            raise translate_store_error(error) from error

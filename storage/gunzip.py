@@ -7,7 +7,7 @@ from typing import NamedTuple
 from storage.base import Readable
 
 CHUNK_BYTES = 64 * 1024
-# For an entry's headers together, which tarfile reads into memory, including long names and sparse maps.
+# For all headers of an entry, including long names and sparse maps. tarfile reads them into memory.
 MAX_HEADER_BYTES = 16 * 1024
 DAMAGED = "The bundle is not a gzip-compressed tar archive, or it is damaged."
 
@@ -31,7 +31,7 @@ class BoundedGunzip:
         self._decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
         self._bytes_left = limits.content_bytes
         self._deadline = monotonic() + limits.seconds
-        self._chunk = memoryview(b"")  # decompressed but not read
+        self._chunk = memoryview(b"")  # decompressed, but not read yet
         self._position = 0
         self._header_bytes_left = MAX_HEADER_BYTES
         self.latest = b""  # the result of the latest read
@@ -44,7 +44,7 @@ class BoundedGunzip:
         return self._position
 
     def read(self, size: int) -> bytes:
-        """Return exactly `size` bytes. Raise ListingStopped at the end of the stream."""
+        """Return exactly `size` bytes. Raises ListingStopped at the end of the stream."""
         if size < 0:
             raise ListingStopped(DAMAGED)
         self._header_bytes_left -= size
@@ -59,7 +59,7 @@ class BoundedGunzip:
         return self.latest
 
     def seek(self, position: int) -> None:
-        """Skip forward. Raise ListingStopped at the end of the stream."""
+        """Skip forward. Raises ListingStopped at the end of the stream."""
         if position < self._position:
             raise ListingStopped(DAMAGED)
         while self._position < position:
@@ -76,7 +76,7 @@ class BoundedGunzip:
     def _decompress(self) -> bytes:
         """Return up to CHUNK_BYTES, or b"" if more compressed bytes are needed."""
         if self._bytes_left <= 0:
-            raise ListingStopped("The bundle has more contents than a listing reads.")
+            raise ListingStopped("The bundle contains more data than a listing reads.")
         if monotonic() > self._deadline:
             raise ListingStopped("Reading the bundle took too long.")
         compressed = self._decompressor.unconsumed_tail or self._source.read(CHUNK_BYTES)

@@ -1,4 +1,4 @@
-"""Storage in an S3-compatible store."""
+"""Storage in an S3-compatible object store."""
 
 import tempfile
 import threading
@@ -14,23 +14,23 @@ from storage.base import (
     CONTENT_TYPE,
     Readable,
     Storage,
-    checked_length,
     copy_body,
     is_object_key,
-    store_error,
+    translate_store_error,
+    validate_length,
 )
 
 # A request that waits for the store occupies a server thread.
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 3, 8, 2
-# During an outage, one request per pause tries the store, and all other requests fail immediately.
-OUTAGE_PAUSE_SECONDS = 5
+# During an outage, one request per interval tries the store, and all other requests fail immediately.
+OUTAGE_RETRY_SECONDS = 5
 
 
 class S3Storage(Storage):
     """A bucket to which clients upload directly.
 
     bucket -- an existing bucket, which can be private
-    prefix -- precedes object keys, such as "bundles/"
+    prefix -- prepended to object keys, such as "bundles/"
     client_options -- boto3's endpoint_url, region_name, aws_access_key_id and aws_secret_access_key; None for Amazon
         S3 with the machine's settings and credentials
     """
@@ -42,7 +42,7 @@ class S3Storage(Storage):
         self._circuit_breaker = CircuitBreaker()
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        with _translated_errors():
+        with _translate_errors():
             return self._client.generate_presigned_url(
                 "put_object",
                 Params=self._object(object_key) | {"ContentType": CONTENT_TYPE},
@@ -53,13 +53,13 @@ class S3Storage(Storage):
         """Do nothing: the bucket exists."""
 
     def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
-        length = checked_length(content_length)
-        # The store needs the body's digest before the body. A retry needs the body again.
+        length = validate_length(content_length)
+        # The store needs the digest before the body, and a retry needs the body again.
         with tempfile.TemporaryFile() as file:
             try:
                 sha256 = copy_body(stream, length, file)
             except OSError as error:
-                raise store_error(error) from error
+                raise translate_store_error(error) from error
             file.seek(0)
             self._call("put_object", object_key, Body=file)
         return sha256
@@ -79,7 +79,7 @@ class S3Storage(Storage):
 
     def check_writable(self) -> None:
         """Write an empty object with a fixed name, to check the write permission."""
-        with _translated_errors():
+        with _translate_errors():
             self._probe_client.put_object(Bucket=self.bucket, Key=f"{self.prefix}write-check", Body=b"")
 
     def delete_partial_uploads(self, before: datetime) -> None:
@@ -87,7 +87,7 @@ class S3Storage(Storage):
 
     def _call(self, operation: str, object_key: str, **options: Any) -> Any:
         target = self._object(object_key) | options
-        with _translated_errors(), self._circuit_breaker.guard():
+        with _translate_errors(), self._circuit_breaker.guard():
             return getattr(self._client, operation)(**target)
 
     def _object(self, object_key: str) -> dict[str, str]:
@@ -104,16 +104,16 @@ class S3Storage(Storage):
         return self._new_client(connect_timeout=2, read_timeout=3, attempts=1)
 
     def _new_client(self, connect_timeout: int, read_timeout: int, attempts: int) -> Any:
-        # Imported here because boto3 takes 25 MiB of memory, which FolderStorage does not need.
+        # Imported here because boto3 takes 25 MiB of memory that FolderStorage does not need.
         import boto3
         from botocore.config import Config
 
         config = Config(
             signature_version="s3v4",
             # Amazon's host without a region can redirect a PUT, which clients cannot follow.
-            # Most other stores have no host names for buckets.
+            # Most other stores do not support bucket host names.
             s3={"addressing_style": "path" if self._client_options.get("endpoint_url") else "virtual"},
-            # Some stores do not support newer checksums, which clients do not send either.
+            # Some stores do not support newer checksums, and clients do not send them.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=connect_timeout,
@@ -124,7 +124,7 @@ class S3Storage(Storage):
 
 
 class CircuitBreaker:
-    """During an outage, lets one request at a time through, and rejects all other requests."""
+    """During an outage, lets one request at a time through and rejects all others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -140,19 +140,19 @@ class CircuitBreaker:
         try:
             yield
         except Exception as error:
-            self._retry_at = monotonic() + OUTAGE_PAUSE_SECONDS if _is_outage(error) else None
+            self._retry_at = monotonic() + OUTAGE_RETRY_SECONDS if _is_outage(error) else None
             raise
         self._retry_at = None
 
 
 class _Body:
-    """A response's body, with translated errors."""
+    """A response body that translates errors."""
 
     def __init__(self, body: Any):
         self._body = body
 
     def read(self, size: int = -1, /) -> bytes:
-        with _translated_errors():
+        with _translate_errors():
             return self._body.read(None if size < 0 else size)
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ def _is_outage(error: Exception) -> bool:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

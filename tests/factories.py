@@ -17,7 +17,7 @@ from rules.timestamps import parse_timestamp_ns, whole_seconds_ns
 
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
-    return models.open_organization(name, plan)[0]
+    return models.create_organization(name, plan)[0]
 
 
 def make_person(
@@ -29,7 +29,7 @@ def make_person(
 
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
     defaults = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "task_brief": "Fix it."}
-    return Assessment.open(models.ApiToken(organization=organization), **(defaults | values))
+    return Assessment.create_within_quota(models.ApiToken(organization=organization), **(defaults | values))
 
 
 def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:
@@ -46,7 +46,9 @@ def make_issue(organization: Organization | None = None, **values: Any) -> model
 def make_rubric(organization: Organization, **values: Any) -> models.Rubric:
     levels = [{"value": 1, "label": "Weak"}, {"value": 2, "label": "Strong"}]
     criteria = [{"key": "quality", "title": "Quality", "weight": 1, "levels": levels}]
-    return models.Rubric.draft(organization, **({"name": "Engineers", "criteria": criteria} | values))
+    return models.Rubric.create_with_version(
+        organization, **({"name": "Engineers", "criteria": criteria} | values)
+    )
 
 
 def make_webhook(
@@ -102,7 +104,7 @@ def make_closed_session(assessment: Assessment, *envelopes: dict[str, Any]) -> S
 
 
 def mark_hired(session: Session, is_hired: bool = True) -> None:
-    invitations.change_candidate(session.key, {"hired": is_hired})
+    invitations.update_candidate(session.key, {"hired": is_hired})
 
 
 def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **fields: Any) -> dict[str, Any]:

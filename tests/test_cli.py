@@ -40,7 +40,7 @@ def test_upgrade_does_nothing_if_the_database_is_current(flask):
     ("migration", "reason"),
     [
         ("0001_initial", "This database is from before 1.0.0 and can't be upgraded."),
-        ("9999_later", "This database is from a newer version of Proofstone: it has 9999_later."),
+        ("9999_later", "This database is from a newer version of Proofstone: it contains 9999_later."),
     ],
 )
 def test_upgrade_rejects_unknown_migrations(flask, app, migration, reason):

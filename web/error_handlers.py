@@ -43,7 +43,7 @@ def _conflict(error: peewee.IntegrityError) -> Any:
 def _database_error(error: Exception) -> Any:
     if errors.error_for(error) is None:
         # An outdated schema is not a bug.
-        parts = current_app.extensions["readiness"].parts()
+        parts = current_app.extensions["readiness"].check()
         if parts["migrations"] == "behind":
             return _respond(errors.NotReady(parts=parts))
     return _respond(errors.response_to_database_error(error))

@@ -112,7 +112,7 @@ def _parse(text: str) -> Any:
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise NotJson("An object in the body contains a field twice.")
+        raise NotJson("An object in the body contains the same field twice.")
     return fields
 
 

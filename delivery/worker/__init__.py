@@ -12,7 +12,7 @@ from delivery.worker import emails, housekeeping, submissions
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
 from models import Delivery, WebhookDelivery, clock, db, privacy
-from models.heartbeats import Heart
+from models.heartbeats import HeartbeatRecorder
 from rules.integrity.seal_keys import NO_SEAL_KEYS
 from storage import Storage
 
@@ -27,7 +27,7 @@ class Worker:
     def __init__(self, settings: Mapping[str, Any], storage: Storage | None = None):
         self._storage = storage
         self._loop = Loop()
-        self._heart = Heart(is_continuous=False)
+        self._heartbeats = HeartbeatRecorder(is_continuous=False)
         self._sender_count = settings["WORKER_SENDERS"]
         transport = create_transport(settings["SMTP_URL"], settings["MAIL_FOLDER"])
         deliver = partial(emails.deliver, settings=settings, transport=transport, storage=storage)
@@ -44,11 +44,11 @@ class Worker:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
     def _create_senders(self, queue: Any, deliver: Callable[[Any], None], task: str) -> Senders:
-        return Senders(self._loop, queue, deliver, self._sender_count, lambda: self._heart.beat(task))
+        return Senders(self._loop, queue, deliver, self._sender_count, lambda: self._heartbeats.record(task))
 
     def run(self, ready_fd: int | None = None) -> None:
         """Run until `stop` is called. Close `ready_fd` when the worker is ready."""
-        self._heart = Heart(is_continuous=True)
+        self._heartbeats = HeartbeatRecorder(is_continuous=True)
         # In separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
         senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._sender_count
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
@@ -77,30 +77,30 @@ class Worker:
         """Queue due reminders, at most once a minute."""
         now = clock.now()
         if self._minute is None or abs(now - self._minute) >= MINUTE:
-            housekeeping.run(housekeeping.MINUTE_TASKS, self._heart.beat)
+            housekeeping.run(housekeeping.MINUTE_TASKS, self._heartbeats.record)
             self._minute = now
 
     def run_housekeeping(self) -> None:
         """Queue reminders, close due sessions, and seal and publish new events."""
         self.enqueue_reminders()
         tasks = (*housekeeping.TASKS, ("erased_pages", self._erased_pages.clear))
-        housekeeping.run(tasks, self._heart.beat)
+        housekeeping.run(tasks, self._heartbeats.record)
 
     def run_slow_tasks(self) -> None:
         """Check the recordings of sessions with a new final seal, and run the daily tasks if no worker has today."""
-        housekeeping.run(housekeeping.CHECKS, self._heart.beat)
-        self._heart.beat("daily")
+        housekeeping.run(housekeeping.CHECKS, self._heartbeats.record)
+        self._heartbeats.record("daily")
         today = clock.now().date()
         # Workers claim daily tasks in the database. This check avoids a query every second.
         if self._day != today:
-            housekeeping.run_daily_tasks(self._storage, self._heart.beat)
+            housekeeping.run_daily_tasks(self._storage, self._heartbeats.record)
             self._day = today
 
     def read_submissions(self) -> None:
         """Read the git bundles that candidates have submitted."""
         if self._storage is not None:
             task = ("submissions", partial(submissions.read_due, self._storage))
-            housekeeping.run([task], self._heart.beat)
+            housekeeping.run([task], self._heartbeats.record)
 
     def _pause_after(self, task: Callable[[], None]) -> None:
         task()

@@ -30,7 +30,7 @@ def apply_retention() -> int:
 TASKS: tuple[Task, ...] = (
     ("sign_in_emails", models.SignInGrant.queue_emails),
     ("close", sessions.close_all_due),
-    ("verify", models.Event.verify_waiting),
+    ("verify", models.Event.verify_pending),
     ("seal", models.Seal.seal_new),
     ("chain", audit.chain_new),
     ("final_seals", sessions.seal_due),

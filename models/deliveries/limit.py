@@ -1,6 +1,6 @@
-"""Limit messages per mailbox and assessment to MAX_MESSAGES in PERIOD.
+"""Limit messages to MAX_MESSAGES per mailbox, assessment and PERIOD.
 
-Messages count if they are queued or a worker has tried to send them. The lock serializes transactions that count and
+Counts queued messages, and messages that a worker has tried to send. The lock serializes transactions that count and
 queue messages or check a candidate's `externalId` (models/external_ids.py). Acquire it before locking the assessment or
 a key.
 """
@@ -31,7 +31,7 @@ def lock(assessment_id: Any) -> None:
 def require_allowed(assessment_id: Any, address: str, excluding: Any = None) -> str:
     """Return the address's mailbox if the limit allows a message to it. Raises EmailLimit.
 
-    excluding -- the id of a message that does not count
+    excluding -- the id of a message not to count
     """
     address = mailbox(address)
     newest_first = _recent(assessment_id, [address], excluding)[address]

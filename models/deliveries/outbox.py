@@ -13,7 +13,7 @@ from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REM
 from models.orgs import User
 
 MAX_ROWS_PER_INSERT = 500
-# An upload that starts before its URL expires can finish later.
+# An upload that starts before its URL expires can finish this much later.
 MAX_UPLOAD_DURATION = timedelta(hours=1)
 
 
@@ -23,7 +23,7 @@ def enqueue_invitations(
     """Queue invitations.
 
     invitations -- dicts of `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py
-    data -- the emails' values: `orgName`
+    data -- the values in the emails: `orgName`
     """
     if invitations:
         sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)
@@ -68,7 +68,7 @@ def enqueue_removals(organization_id: Any, subject_id: Any, objects: Iterable[tu
 
 
 def requeue_removals() -> int:
-    """Queue failed removals again, until they succeed."""
+    """Requeue failed removals."""
     return _requeue_failed(Delivery.kind == REMOVAL)
 
 

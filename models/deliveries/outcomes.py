@@ -7,7 +7,7 @@ from models.deliveries.table import INVITATION, Delivery
 from models.feed import FeedEvent
 from rules.delivery.retries import retry_delay
 
-# The feed's event type for an invitation's state.
+# Feed event types, by state of the invitation.
 EVENT_TYPES = {"sent": "invite.sent", "saved": "invite.sent", "failed": "invite.failed"}
 
 
@@ -25,16 +25,16 @@ def cancel(delivery: Delivery, reason: str) -> None:
 
 
 def postpone(delivery: Delivery, reason: str) -> None:
-    """Record a temporary failure: retry after a pause, or fail after the last attempt."""
-    pause = retry_delay(delivery.attempts)
-    if pause is None:
+    """Record a temporary failure. Retries after a delay, or fails after the last attempt."""
+    delay = retry_delay(delivery.attempts)
+    if delay is None:
         fail(delivery, reason)
     else:
-        _finish(delivery, "queued", last_error=reason, due_at=clock.now() + pause)
+        _finish(delivery, "queued", last_error=reason, due_at=clock.now() + delay)
 
 
 def mark_bounced(delivery_ids: list[Any], reason: str) -> None:
-    """Mark messages as failed that the email server accepted and later returned."""
+    """Mark messages that the email server accepted but later bounced as failed."""
     not_canceled = Delivery.id.in_(delivery_ids) & (Delivery.state != "canceled")
     Delivery.update(state="failed", last_error=reason).where(not_canceled).execute()
 

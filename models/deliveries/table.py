@@ -39,13 +39,13 @@ class Delivery(Leased, Model):
 
     @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
-        """Messages to the organization's candidates."""
+        """Select messages to the organization's candidates."""
         is_to_candidate = cls.kind.in_((INVITATION, REMINDER))
         return cls.select().where(cls.organization == caller.organization_id, is_to_candidate)
 
     @classmethod
     def personal_rows(cls, key: Any, session: Any = None) -> Query:
-        """Messages to a candidate."""
+        """Select messages to a candidate."""
         return cls.select().where(cls.subject_id == key.id, cls.kind != REMOVAL)
 
     @classmethod
@@ -60,12 +60,12 @@ class Delivery(Leased, Model):
 
     @classmethod
     def erase_user(cls, user_id: Any) -> None:
-        """Cancel a deleted user's queued messages, and remove their address and saved emails."""
-        theirs = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
-        for message in cls.select().where(theirs):
+        """Cancel a deleted user's queued messages, and remove their email address and saved emails."""
+        belongs_to_user = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
+        for message in cls.select().where(belongs_to_user):
             message._remove_saved_email()
-        cls.update(state="canceled").where(theirs, cls.state == "queued").execute()
-        cls.update(last_error=None, address=None).where(theirs).execute()
+        cls.update(state="canceled").where(belongs_to_user, cls.state == "queued").execute()
+        cls.update(last_error=None, address=None).where(belongs_to_user).execute()
 
     def _remove_saved_email(self) -> None:
         # A worker that has claimed the message can save it until its lease expires.
@@ -79,7 +79,7 @@ class Delivery(Leased, Model):
         return self.due_at if self.state == "queued" else None
 
 
-# For claims, and for reviewers' lists.
+# For claims and for reviewers' lists.
 _is_queued = Delivery.state == "queued"
 add_index("deliveries_queued", Delivery.organization, Delivery.due_at, Delivery.id, where=_is_queued)
 add_index("deliveries_of", Delivery.organization, Delivery.state, Delivery.id)

@@ -1,4 +1,4 @@
-"""Candidates' sessions: consents, events and metrics."""
+"""Candidate sessions: consents, events and metrics."""
 
 from models.sessions.close import (
     close,
@@ -16,6 +16,6 @@ from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, get_test_result, prices
 from models.sessions.quota import stored_bytes
-from models.sessions.recording import may_record, prepare, record, store_prepared, stored_positions
+from models.sessions.recording import can_record, prepare, record, store_prepared, stored_positions
 from models.sessions.redeem import allow_redeem, find_key, redeem, remove_time_limit, update_time_limit
 from models.sessions.session import Consent, Session

@@ -1,4 +1,4 @@
-"""Compare several channels' recordings of the same session."""
+"""Compare recordings of the same session from several channels."""
 
 import json
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from rules.integrity.findings import Finding
 
 
 def differences(session: Session) -> list[Finding]:
-    """Return the differences between a session's channels."""
-    recorded = Event.select().where(Event.session == session, Event.channel.is_null(False))
-    if not recorded.exists():
+    """Return findings about differences between a session's channels."""
+    from_channels = Event.select().where(Event.session == session, Event.channel.is_null(False))
+    if not from_channels.exists():
         return []
     requests = ModelUsage.select(ModelUsage.request_id).where(ModelUsage.session == session)
-    proxied = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
+    proxied_ids = {row.request_id for row in requests.where(ModelUsage.request_id.is_null(False))}
     has_client = CountedEvents(session).has_client
-    return list(channel_comparison.differences(_compared_events(session), proxied, has_client=has_client))
+    return list(channel_comparison.differences(_compared_events(session), proxied_ids, has_client=has_client))
 
 
 def _compared_events(session: Session) -> Iterator[ComparedEvent]:

@@ -1,4 +1,4 @@
-"""The client's reports about its machine and workspace (docs/candidate-client.md, 3.6, 3.7 and 3.17)."""
+"""Client reports about the machine and the workspace (docs/candidate-client.md, 3.6, 3.7 and 3.17)."""
 
 from typing import Any
 

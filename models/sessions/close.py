@@ -1,7 +1,7 @@
 """Close sessions and store their metrics (R17, R18, R29).
 
-If a function closes the session, it stores the metrics in `derivation`, computed before its transaction by
-`derive_before_lock`. Without it, the metrics are computed while the session is locked.
+A function that closes the session stores the metrics from `derivation`, which `derive_before_lock` computes before
+the transaction. Without it, the metrics are computed while the session is locked.
 """
 
 from datetime import datetime
@@ -76,9 +76,9 @@ def mark_hired(session: Session, hired: bool) -> None:
 
 
 def close_due(session: Session) -> None:
-    """Close the session if its limit has passed, and compute its metrics if they are due (R17, R18, R34).
+    """Close the session if its time limit has passed, and compute its metrics if they are due (R17, R18, R34).
 
-    Records a failure instead of raising it.
+    Failures are recorded, not raised.
     """
     if Session.get_by_id(session.id).is_due(clock.now()):
         run_each("close", [session.id], _close_due)
@@ -102,7 +102,7 @@ def close_due_locked(
 
 
 def close_at_limit(session: Session, derivation: Derivation | None = None) -> bool:
-    """Close a locked session if its limit has passed; return whether it was closed."""
+    """Close a locked session if its time limit has passed. Returns whether it was closed."""
     if session.closed_at is not None or not session.closed_as_of(clock.now()):
         return False
     _close(session, session.closes_at, "limit", derivation)
@@ -111,7 +111,7 @@ def close_at_limit(session: Session, derivation: Derivation | None = None) -> bo
 
 
 def rederive(session: Session, derivation: Derivation | None = None) -> dict[str, tuple[Any, Any]]:
-    """Recompute and store a closed session's metrics; return the changes as (before, after) by name."""
+    """Recompute and store a closed session's metrics. Returns the changes as (before, after) by name."""
     with db.atomic():
         locked = session.lock()
         close_due_locked(locked, derivation)
@@ -119,8 +119,8 @@ def rederive(session: Session, derivation: Derivation | None = None) -> dict[str
         if store(locked, derivation):
             final_seals.renew(locked, "rederived", "metrics")
         after = api_metrics(locked) or {}
-    changed = {name for name in before | after if before.get(name) != after.get(name)}
-    return {name: (before.get(name), after.get(name)) for name in sorted(changed)}
+    changed_names = {name for name in before | after if before.get(name) != after.get(name)}
+    return {name: (before.get(name), after.get(name)) for name in sorted(changed_names)}
 
 
 def submit_test_result(
@@ -141,19 +141,17 @@ def submit_test_result(
 
 
 def close_all_due(*, assessment_id: Any = None, organization_id: Any = None) -> int:
-    """Close every due session in its own transaction; return how many.
-
-    A failure does not stop the loop.
+    """Close every due session in its own transaction. Returns how many. A failure does not stop the loop.
 
     assessment_id, organization_id -- close only this assessment's or organization's sessions
     """
-    # Filtered here, because few sessions are due at any time.
-    waiting: list[Any] = [
+    # Filtered in Python, because few sessions are due at any time.
+    session_ids: list[Any] = [
         row_id(session)
         for session, assessment, organization in sql.rows(sql.DUE_TO_CLOSE, now=clock.now())
         if assessment_id in (None, row_id(assessment)) and organization_id in (None, row_id(organization))
     ]
-    return run_each("close", sorted(waiting), _close_due)
+    return run_each("close", sorted(session_ids), _close_due)
 
 
 def _close_due(session_id: Any) -> int:
@@ -163,7 +161,7 @@ def _close_due(session_id: Any) -> int:
     except MetricsInProgress:
         if Session.get_by_id(session_id).closed_at is None:
             raise
-        # A candidate's events can keep the metrics due for ten minutes. Until then, the API returns the stored ones.
+        # New events can keep the metrics due for ten minutes. During that time, the API returns the stored ones.
         return 0
     if derivation is None:
         return 0

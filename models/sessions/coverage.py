@@ -1,4 +1,4 @@
-"""Coverage of a session: the channels, tools and agent sessions that recorded it, and gaps in the recording.
+"""Session coverage: the channels, tools and agent sessions that recorded it, and gaps in the recording.
 
 Uses the server's arrival times. Excludes late events.
 """
@@ -30,7 +30,7 @@ def read_coverage(session: Session, counted: CountedEvents | None = None) -> dic
     groups = _groups(session)
     return {
         "channels": _merge(groups, "channel"),
-        "tools": _with_counts(session, counted or CountedEvents(session), _merge(groups, "tool")),
+        "tools": _add_counts(session, counted or CountedEvents(session), _merge(groups, "tool")),
         "agent_sessions": list(_agent_sessions(session, groups)),
         "gaps": list(_gaps(session))[:MAX_LISTED],
     }
@@ -54,7 +54,7 @@ def _groups(session: Session) -> list[Row]:
 
 
 def _merge(groups: list[Row], name: str) -> list[Row]:
-    """Merge the groups by a field; skip groups without it."""
+    """Merge groups by a field. Skips groups without it."""
     merged: dict[str, Row] = {}
     for group in groups:
         if group[name] is not None:
@@ -68,10 +68,12 @@ def _merge(groups: list[Row], name: str) -> list[Row]:
 def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
     """Yield the agent sessions with the channels that recorded them.
 
-    Skips the sessions that Codex's telemetry reports for subagents: the proxy recorded them in their parent's session.
+    Skips subagent sessions reported by Codex's telemetry: the proxy recorded them in their parent's session.
     """
-    proxied = _on_time(session).where(Event.channel == CHANNELS[0], Event.joins.contains(duplicates.SUBAGENT))
-    rows = proxied.select(Event.joins).limit(MAX_GROUPS).tuples()
+    with_subagents = _on_time(session).where(
+        Event.channel == CHANNELS[0], Event.joins.contains(duplicates.SUBAGENT)
+    )
+    rows = with_subagents.select(Event.joins).limit(MAX_GROUPS).tuples()
     subagents = {key for (joins,) in rows for key in joins.split() if key.startswith(duplicates.SUBAGENT)}
     for row in _merge(groups, "agent_session"):
         recorded_by = {group["channel"] for group in groups if group["agent_session"] == row["agent_session"]}
@@ -79,19 +81,19 @@ def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
             yield row | {"channels": sorted(recorded_by), "one_channel_only": len(recorded_by) == 1}
 
 
-def _with_counts(session: Session, counted: CountedEvents, tools: list[Row]) -> list[Row]:
-    """Add the numbers of counted prompts, commands and changes to each tool (R36)."""
+def _add_counts(session: Session, counted: CountedEvents, tools: list[Row]) -> list[Row]:
+    """Add the number of counted prompts, commands and changes to each tool (R36)."""
     by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in tools}
-    count_of = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
-    events = _on_time(session).where(Event.kind.in_(list(count_of)))
-    # Read single events only if several channels have the same calls.
+    name_by_kind = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
+    events = _on_time(session).where(Event.kind.in_(list(name_by_kind)))
+    # Read single events only if several channels recorded the same calls.
     seq_column = (Event.seq,) if counted.superseded else ()
     columns = (Event.channel, Event.source, Event.kind)
     query = events.select(*columns, peewee.fn.COUNT(Event.seq), *seq_column).group_by(*columns, *seq_column)
     for channel, source, kind, count, *seq in query.tuples():
         row = {"late": False, "channel": channel, "seq": seq[0] if seq else None}
         if source in by_tool and counted.includes(row):
-            by_tool[source][count_of[kind]] += count
+            by_tool[source][name_by_kind[kind]] += count
     return list(by_tool.values())
 
 

@@ -18,16 +18,16 @@ from rules.events.duplicates import ChannelEvent
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
 
-# The worker verifies larger events, because ingest must respond in time.
+# The worker verifies larger events, so that ingest responds quickly.
 MAX_VERIFIED_BYTES = 256 * 1024
 # A signature does not name its key, so each event is verified with all of them.
 MAX_SIGNING_KEYS = 20
 
 
 class ReceivedEvent(NamedTuple):
-    """A received event: its text, its size in bytes, and the columns derived from it.
+    """A received event: its JSON text, its size in bytes, and the columns derived from it.
 
-    Does not keep the parsed envelope, which takes as much memory as the text.
+    The parsed envelope is not kept, because it takes as much memory as the text.
     """
 
     text: str
@@ -40,9 +40,10 @@ class ReceivedEvent(NamedTuple):
     def of(
         cls, envelope: dict[str, Any], time_ns: int, text: str, channel: str | None = None
     ) -> "ReceivedEvent":
-        """
+        """Build the event and its columns.
+
         envelope -- the parsed text
-        time_ns -- its `ts` in nanoseconds since 1970
+        time_ns -- the event's `ts` in nanoseconds since 1970
         channel -- the service's channel that recorded the event (R36); None for the candidate's client
         """
         columns = {"event_id": envelope["id"], "time_ns": time_ns}
@@ -79,13 +80,13 @@ class SigningKey(Model, ErasedWithSession):
     def add(cls, session: Session, public_key: str | None) -> None:
         """Add a public key; before the client's first event, keep only the latest MAX_SIGNING_KEYS.
 
-        Later, each new key needs a reviewer's permission (R31), and no key is deleted: it may have signed events.
+        Later, each new key requires a reviewer's permission (R31). No key is deleted then: it can have signed events.
         """
         if public_key:
             cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
             keys = cls.select(cls.id).where(cls.session == session)
             latest = keys.order_by(cls.id.desc()).limit(MAX_SIGNING_KEYS)
-            has_events = peewee.fn.EXISTS(Event.of_client(session).select(Event.seq))
+            has_events = peewee.fn.EXISTS(Event.from_client(session).select(Event.seq))
             cls.delete().where(cls.session == session, cls.id.not_in(latest), ~has_events).execute()
 
 
@@ -148,14 +149,14 @@ class Event(Table, ErasedWithSession):
         return event.columns | {"envelope": event.text, "size": event.size, "verdict": verdict}
 
     @classmethod
-    def of_client(cls, session: Session) -> Query:
+    def from_client(cls, session: Session) -> Query:
         return cls.select().where(cls.session == session, cls.channel.is_null())
 
     @classmethod
-    def verify_waiting(cls) -> int:
-        """Verify the signatures of large events; return how many."""
-        waiting: Any = cls.select(cls.seq).where(cls.verdict.is_null()).order_by(cls.seq).tuples()
-        return run_each("verify", [seq for (seq,) in waiting], cls._verify)
+    def verify_pending(cls) -> int:
+        """Verify the signatures of large events. Returns how many."""
+        pending: Any = cls.select(cls.seq).where(cls.verdict.is_null()).order_by(cls.seq).tuples()
+        return run_each("verify", [seq for (seq,) in pending], cls._verify)
 
     @classmethod
     def _verify(cls, seq: int) -> int:
@@ -177,7 +178,7 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def extent(cls, session: Session, last_seq: int | None = None) -> tuple[int, int]:
-        """Return the number of a session's events up to `last_seq`, and the last one's `seq` (0 without events)."""
+        """Return the number of events up to `last_seq`, and the `seq` of the last one (0 without events)."""
         events = cls.select(peewee.fn.COUNT(cls.seq), peewee.fn.COALESCE(peewee.fn.MAX(cls.seq), 0))
         events = events.where(cls.session == session)
         if last_seq is not None:
@@ -187,28 +188,28 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def envelopes(cls, seqs: list[int]) -> dict[int, str]:
-        """Return the envelopes by arrival number."""
+        """Return envelopes by arrival number."""
         rows: Any = cls.select(cls.seq, cls.envelope).where(cls.seq.in_(seqs)).tuples()
         return dict(rows)
 
     @classmethod
     def read_in_order(cls, seqs: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Yield `seq`, `verdict` and `envelope` of these events in this order, skipping erased ones.
+        """Yield `seq`, `verdict` and `envelope` of events in the order of `seqs`, without erased events.
 
         Reads a few envelopes at a time.
         """
         for start in range(0, len(seqs), batches.MAX_ROWS):
             page = list(seqs[start : start + batches.MAX_ROWS])
             sizes: Any = cls.select(cls.seq, cls.size).where(cls.seq.in_(page)).tuples()
-            size_of = dict(sizes)
-            for batch in batches.split((seq for seq in page if seq in size_of), size_of.__getitem__):
+            size_by_seq = dict(sizes)
+            for batch in batches.split((seq for seq in page if seq in size_by_seq), size_by_seq.__getitem__):
                 rows: Any = cls.select(cls.seq, cls.verdict, cls.envelope).where(cls.seq.in_(batch)).dicts()
                 by_seq = {row["seq"]: row for row in rows}
                 yield from (by_seq.pop(seq) for seq in batch if seq in by_seq)
 
     @classmethod
     def ids(cls, seqs: list[int]) -> dict[int, str]:
-        """Return the event ids by arrival number."""
+        """Return event ids by arrival number."""
         ids: dict[int, str] = {}
         for batch in batches.split(seqs, lambda seq: 0):
             rows: Any = cls.select(cls.seq, cls.event_id).where(cls.seq.in_(batch)).tuples()
@@ -217,7 +218,7 @@ class Event(Table, ErasedWithSession):
 
     @classmethod
     def repeated_ids(cls, session: Session) -> list[str]:
-        """Return ids that several events have, which can only happen if the unique index was dropped."""
+        """Return ids shared by several events, which is possible only if the unique index was dropped."""
         rows: Any = cls.select(cls.event_id).where(cls.session == session).group_by(cls.event_id)
         return [event_id for (event_id,) in rows.having(peewee.fn.COUNT(cls.seq) > 1).limit(100).tuples()]
 
@@ -238,33 +239,34 @@ class Event(Table, ErasedWithSession):
 
 
 class CountedEvents:
-    """The session's events that count (R36): the client's, or each call once, from the best channel that has it.
+    """The session's events that count (R36): the client's, or each call once, from the best channel that recorded it.
 
-    Runs no query for the client's events.
+    No query is needed for the client's events.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def includes(self, row: batches.Row) -> bool:
-        """
+        """Return whether an event counts.
+
         row -- an event's columns `seq`, `late` and `channel`
         """
         if row["late"] or row["channel"] is None:
             return not row["late"]
         if self.has_client:
             return False
-        # Nothing supersedes the best channel.
+        # Events from the best channel are never superseded.
         return row["channel"] == CHANNELS[0] or row["seq"] not in self.superseded
 
     @cached_property
     def has_client(self) -> bool:
-        """Whether the client sent events in time. If it did, all other channels' events are duplicates."""
+        """True if the client sent events in time. Events from all other channels are then duplicates."""
         return bool(self.on_time.get(None))
 
     @property
     def on_time(self) -> Mapping[str | None, int]:
-        """The number of events on time, by channel."""
+        """Number of events on time, by channel."""
         return {channel: count for is_late, channel, count in self._totals if not is_late}
 
     @property
@@ -279,16 +281,16 @@ class CountedEvents:
 
     @cached_property
     def superseded(self) -> set[int]:
-        """The arrival numbers of channels' events that do not count; empty if only the client's events count."""
+        """Arrival numbers of channel events that do not count; empty if only the client's events count."""
         if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
             return set()
-        rows = sql.rows(sql.RECORDED, session_id=self._session.id)
+        rows = sql.rows(sql.CHANNEL_EVENTS, session_id=self._session.id)
         return duplicates.find_superseded(ChannelEvent(*row) for row in rows)
 
 
-# For verify_waiting.
+# For `verify_pending`.
 add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())
-# For channels' events (R36).
+# For events from channels (R36).
 add_index(
     "events_of_channels",
     *(Event.session, Event.channel, Event.seq),

@@ -1,4 +1,4 @@
-"""Store events (R18, R29) within the session's quota, with a lock against its close."""
+"""Store events (R18, R29) within the session's quota, locking the session against a concurrent close."""
 
 from datetime import datetime
 from typing import Any
@@ -26,10 +26,10 @@ _LOCKED = sql.Columns(
 
 
 def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id: Any = None) -> Any:
-    """Store an event of a candidate key's open session under a shared lock; return the key's id.
+    """Store an event in the key's open session under a shared lock. Returns the key's id.
 
-    Return None if the key is unknown or not redeemed, the session is closed, almost full or not `session_id`, its
-    events must be counted first, or the event's id exists. The caller then calls `append`, which stores the event or
+    Returns None if the key is unknown or not redeemed, the session is closed, almost full or not `session_id`, its
+    events must be counted first, or the event id exists. The caller then calls `append`, which stores the event or
     raises the error.
     """
     key = candidate_keys.normalize(key_text)
@@ -61,9 +61,10 @@ def _store_under_shared_lock(key: str, row: Row, quota: Quota, session_id: Any) 
 
 
 def append(session: Session, *events: ReceivedEvent, quota: Quota = DEFAULT_QUOTA) -> list[str]:
-    """Store events in a transaction and return each event's outcome.
+    """Store events in a transaction and return the outcome of each event.
 
-    `created`; `late`: stored, but does not count; `skipped`: its id exists; `full`: exceeds the quota, not stored.
+    An outcome is `created`, `late` (stored, but does not count), `skipped` (the id exists) or `full` (exceeds the
+    quota, not stored).
 
     Raises SessionClosed more than 24 hours after the close or once the candidate is erased, and Unauthenticated if the
     session's key was revoked.
@@ -82,7 +83,7 @@ def append(session: Session, *events: ReceivedEvent, quota: Quota = DEFAULT_QUOT
         *columns, key = locked_rows[0]
         locked, now = _LOCKED.build(columns), clock.now()
         window = session_close.intake_window(now, locked.closed_as_of(now))
-        # An erasure closes the session first, so an open one needs no check.
+        # An erasure closes the session first, so an open session needs no check.
         if window == "over" or (window != "open" and locked.is_erased):
             raise SessionClosed()
         return _store(locked, key, rows, now, window, quota)
@@ -126,7 +127,7 @@ def _store(
             metrics_due=session.metrics_due or (window == "flush" and bool(new)),
         )
     outcome = "late" if window == "late" else "created"
-    # If two events of a batch have the same id, the second is skipped.
+    # If two events in a batch have the same id, the second is skipped.
     return [
         "full" if not fits else outcome if new.pop(row["event_id"], None) else "skipped"
         for row, fits in zip(rows, has_space, strict=True)
@@ -143,7 +144,7 @@ def _has_space(session: Session, rows: list[Row], usage: Usage, quota: Quota) ->
 
 
 def _insert(rows: list[Row]) -> dict[str, tuple[int, int]]:
-    """Insert events; return the arrival number and size of each new one by id."""
+    """Insert events. Returns the arrival number and size of each new event, by id."""
     if not rows:
         return {}
     new = sql.rows(sql.insert_events(len(rows)), **sql.event_parameters(rows))

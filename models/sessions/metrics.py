@@ -1,7 +1,7 @@
 """Compute a closed session's metrics from its events (R18, R19, docs/metrics.md).
 
-This takes seconds for a large session, and a lock blocks the session's events (on SQLite, all sessions' events). The
-metrics are therefore computed before the lock. Under the lock, the event count shows whether they are current.
+This takes seconds for a large session, and a lock would block the session's events (on SQLite, events of all sessions).
+The metrics are therefore computed before locking. Under the lock, the event count shows whether they are current.
 """
 
 import threading
@@ -21,8 +21,8 @@ from models.sessions.session import METRIC_COLUMNS, Session
 from rules.metrics import derivation
 from rules.metrics.usage import PriceTable, price_table
 
-# In a process, one thread computes a session's metrics and one waits for it. More threads wait only briefly: requests
-# for one large session must not occupy all threads. Some sessions share locks.
+# In each process, one thread computes a session's metrics and one waits for it. Other threads wait only briefly, so
+# requests for one large session cannot occupy all threads. Some sessions share locks.
 _DERIVING = tuple(threading.Lock() for _ in range(64))
 _NEXT = tuple(threading.Lock() for _ in _DERIVING)
 MAX_QUEUE_SECONDS = 0.25
@@ -31,7 +31,7 @@ PRICES = Path(__file__).parents[2] / "data" / "pricing.yaml"
 
 @cache
 def prices() -> PriceTable:
-    """The models' dated prices (data/pricing.yaml)."""
+    """Load dated model prices (data/pricing.yaml)."""
     return price_table(yaml.safe_load(PRICES.read_text()))
 
 
@@ -48,19 +48,19 @@ class Derivation(NamedTuple):
         return cls(derive_values(session), stored_events, last_seq)
 
     def covers_all_events(self, session: Session) -> bool:
-        """Return whether no counted event has come or gone since; for a locked session."""
+        """Return whether the locked session's counted events are unchanged since the computation."""
         new = Event.select().where(Event.session == session, Event.seq > self.last_seq, ~Event.late)
-        # On PostgreSQL, an event can become visible after one with a higher number.
+        # On PostgreSQL, an event can become visible after an event with a higher `seq`.
         return Event.extent(session, self.last_seq)[0] == self.stored_events and not new.exists()
 
 
 def derive_before_lock(session: Session) -> Derivation | None:
-    """Compute the metrics of an open or due session; return None if they are stored and current.
+    """Compute the metrics of an open or due session. Returns None if the stored metrics are current.
 
     Raises MetricsInProgress if other threads are computing them and waiting for them.
     """
     with _derivation_slot(session):
-        # Another thread may have stored them.
+        # Another thread can have stored them by now.
         current = Session.get_by_id(session.id)
         return Derivation.of(current) if current.closed_at is None or current.metrics_due else None
 
@@ -108,16 +108,16 @@ def _submitted_counts(session: Session) -> tuple[int, int] | None:
     return None if None in counts else counts
 
 
-def _columns(session: Session, derived: derivation.Metrics, is_current: bool) -> dict[str, Any]:
+def _columns(session: Session, computed: derivation.Metrics, is_current: bool) -> dict[str, Any]:
     """Return the columns to store: only `tests_passed` if the events were erased or newer metrics are stored."""
     counts = _submitted_counts(session)
     submitted = {} if counts is None else {"tests_passed": derivation.is_passed(*counts)}
     # Events after an erasure were written directly into the database. Their metrics must not be sealed.
-    is_erased = session.is_erased or (derived.event_count == 0 and session.event_count)
+    is_erased = session.is_erased or (computed.event_count == 0 and session.event_count)
     stored = -1 if session.event_count is None else session.event_count
-    if is_erased or not (is_current or derived.event_count > stored):
+    if is_erased or not (is_current or computed.event_count > stored):
         return submitted
-    values = asdict(derived)
+    values = asdict(computed)
     columns = {name: values.pop(name) for name in (*METRIC_COLUMNS, "event_count")}
     columns |= {"derivation_version": values.pop("version"), "further_metrics": values}
     return columns | submitted
@@ -136,7 +136,7 @@ def api_metrics(session: Session) -> dict[str, Any] | None:
 
 
 def get_test_result(session: Session) -> dict[str, Any] | None:
-    """Return the submitted test result; None without one."""
+    """Return the submitted test result, or None."""
     if session.tests_passed_count is None:
         return None
     counts = {name: getattr(session, f"tests_{name}_count") for name in ("passed", "failed", "skipped")}

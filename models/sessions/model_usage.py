@@ -1,4 +1,4 @@
-"""Tokens and cost of model calls through the proxy, and their budget reservations (R42)."""
+"""Token usage and cost of model calls through the proxy, and their budget reservations (R42)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import peewee
 
-from models.base import Model, PersonalData, Query, TimestampField, clock, db, month_of
+from models.base import Model, PersonalData, Query, TimestampField, clock, db, utc_month
 from models.database import connection
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
@@ -16,7 +16,7 @@ from models.orgs import Organization
 from models.sessions import Session
 from rules.metrics.usage import ReportedUsage
 
-# The names in a usage report, by column.
+# Names in a usage report, by column.
 _COUNTS = {
     "input_tokens": "input",
     "output_tokens": "output",
@@ -24,7 +24,7 @@ _COUNTS = {
     "cache_write_tokens": "cacheWrite",
     "cache_write_1h_tokens": "cacheWrite1h",
 }
-# Running calls renew their reservations more often (proxy/renewals.py). Those of a dead process expire.
+# Running calls renew their reservations more often (proxy/renewals.py). Reservations of a dead process expire.
 RESERVATION_LIFETIME = timedelta(seconds=90)
 _SUMMED = (*_COUNTS, "cost_nano_usd")
 MAX_AGENT_SESSIONS = 100
@@ -36,7 +36,7 @@ class ModelUsage(Model):
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_tokens` includes
     `cache_write_1h_tokens`, cached for one hour. Counts that were neither reported nor estimated are None.
     `cost_nano_usd` is in billionths of a dollar. `request_id` is the provider's; `tool` and `agent_session` are as in
-    a recorded event. `is_recorded` is true if all of the call's events were stored; None if it has none to store.
+    a recorded event. `is_recorded` is true if all of the call's events were stored; None if there are none to store.
     """
 
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
@@ -70,7 +70,7 @@ class ModelUsage(Model):
     def record(
         cls,
         session: Session,
-        used: ReportedUsage,
+        usage: ReportedUsage,
         *,
         started_at: datetime,
         reservation: "ModelReservation | None" = None,
@@ -79,20 +79,20 @@ class ModelUsage(Model):
     ) -> None:
         """Store a completed call, and release its reservation.
 
-        store_events -- stores the call's events in the same transaction, under the session's lock, and returns more
-            columns; an empty dictionary if it stored nothing
+        store_events -- stores the call's events in the same transaction, under the session's lock, and returns
+            additional columns, or {} if it stored nothing
         columns -- `provider`, `cost_nano_usd`, `status_code`, `is_whole`; also TRACES and `is_recorded`, if known
         """
-        columns |= {column: used.counts.get(name) for column, name in _COUNTS.items()}
-        # The clock may have been set back during the call.
+        columns |= {column: usage.counts.get(name) for column, name in _COUNTS.items()}
+        # The clock can move backward during the call.
         columns |= {"started_at": started_at, "ended_at": max(clock.now(), started_at)}
         with db.atomic():
-            stored = store_events()
+            event_columns = store_events()
             # A call can end after an erasure, which also locks the session. Events cannot be stored after it.
-            if not stored and session.is_erased_when_locked():
+            if not event_columns and session.is_erased_when_locked():
                 columns |= dict.fromkeys(cls.TRACES)
-            columns |= stored
-            cls.create(session=session, model=used.model, **columns)
+            columns |= event_columns
+            cls.create(session=session, model=usage.model, **columns)
             if reservation:
                 reservation.delete_instance()
 
@@ -116,15 +116,15 @@ class ModelUsage(Model):
     @classmethod
     def by_month(cls, organization: Organization, since: datetime) -> list[dict[str, Any]]:
         """Sum an organization's usage by month (UTC), provider and model; newest month first."""
-        month = month_of(cls.started_at).alias("month")
+        month = utc_month(cls.started_at).alias("month")
         sessions = peewee.fn.COUNT(peewee.fn.DISTINCT(cls.session)).alias("sessions")
         query = cls._summed(month, cls.provider, cls.model).select_extend(sessions).join(Session)
         rows = query.where(Session.organization == organization, cls.started_at >= since)
-        uses = cls._with_integers(rows)
-        for use in uses:
-            cost = use["cost_nano_usd"]
-            use["cost_usd"] = None if cost is None else cost / 10**9
-        return sorted(uses, key=lambda use: (use["month"], use["cost_nano_usd"] or 0), reverse=True)
+        usage = cls._with_integers(rows)
+        for row in usage:
+            cost = row["cost_nano_usd"]
+            row["cost_usd"] = None if cost is None else cost / 10**9
+        return sorted(usage, key=lambda row: (row["month"], row["cost_nano_usd"] or 0), reverse=True)
 
     @classmethod
     def _summed(cls, *groups: Any) -> Query:
@@ -167,7 +167,7 @@ class ModelReservation(Model):
 
     @classmethod
     def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
-        """Reserve a call's cost, or the remaining budget if that is less; return None if nothing is left."""
+        """Reserve a call's cost, or the remaining budget if that is less. Returns None if nothing is left."""
         with db.atomic():
             session.lock()
             now = clock.now()

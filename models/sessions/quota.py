@@ -1,8 +1,8 @@
 """Compare a session's usage with its quota (SESSION_MAX_BYTES, SESSION_MAX_EVENTS).
 
-A session's row has the counts of its events up to `counted_seq`. Concurrent events share the lock on that row, so they
-can only read the counts. A process counts events under the exclusive lock: for every large event, after COUNT_INTERVAL
-small ones, and for each event once the session is close to its quota.
+A session's row stores the counts of its events up to `counted_seq`. Concurrent events share the lock on that row, so
+they can only read the counts. A process counts events under the exclusive lock: for every large event, after
+COUNT_INTERVAL small ones, and for each event once the session is close to its quota.
 
 The quota is exact with up to ten web processes, which store at most RESERVE between two counts. Each additional process
 can exceed it by COUNT_INTERVAL events.
@@ -20,7 +20,7 @@ MAX_UNCOUNTED_BYTES = 64 * 1024
 RESERVE = Usage(events=10 * COUNT_INTERVAL, bytes=10 * COUNT_INTERVAL * MAX_UNCOUNTED_BYTES)
 _MAX_KEYS = 10_000
 
-# By candidate key: the number of events stored by this process under the shared lock since the last count.
+# Events stored by this process under the shared lock since the last count, by candidate key.
 _uncounted: Counter[str] = Counter()
 
 
@@ -44,7 +44,7 @@ def record_uncounted(key: str) -> None:
 
 
 def usage(session: Session) -> Usage:
-    """Count a session's events, and the bytes of its events and bundles; exact while the session is locked."""
+    """Count a session's events, and the bytes of its events and bundles. Exact while the session is locked."""
     count, size = sql.rows(sql.COUNT_AFTER, session_id=session.id, seq=session.counted_seq)[0]
     size = session.stored_event_bytes + int(size) + session.stored_bundle_bytes
     return Usage(session.stored_event_count + count, size)

@@ -19,11 +19,11 @@ MAX_BATCH = 200
 _STORED = frozenset({"created", "late"})
 
 
-def may_record(session: Session, channel: str) -> bool:
-    """Return whether the candidate agreed to a disclosure that names this channel (R38)."""
+def can_record(session: Session, channel: str) -> bool:
+    """Return whether the candidate consented to a disclosure that names this channel (R38)."""
     rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=session.key_id)
-    consented = [Consent.channels.python_value(channels) for (channels,) in rows]
-    return any(isinstance(channels, list) and channel in channels for channels in consented)
+    consented_channels = [Consent.channels.python_value(channels) for (channels,) in rows]
+    return any(isinstance(channels, list) and channel in channels for channels in consented_channels)
 
 
 def record(
@@ -31,12 +31,12 @@ def record(
     *recorded: tuple[EventSource, Sequence[RecordedEvent]],
     quota: Quota = DEFAULT_QUOTA,
 ) -> int:
-    """Store a channel's events of one or more agent sessions in order; return how many are new.
+    """Store a channel's events from one or more agent sessions, in order. Returns how many are new.
 
-    Requires a consent that names the channel; without it, returns 0. Masks secrets. Skips stored events and events
+    Returns 0 without a consent that names the channel. Masks secrets. Skips stored events and events
     beyond the quota. Raises the same errors as `append`.
     """
-    if not recorded or not may_record(session, recorded[0][0].channel):
+    if not recorded or not can_record(session, recorded[0][0].channel):
         return 0
     events = [event for agent_session in recorded for event in prepare(session, *agent_session)]
     return store_prepared(session, events, quota=quota)
@@ -47,21 +47,21 @@ def prepare(
 ) -> list[ReceivedEvent]:
     """Return the events as they will be stored, with masked secrets. Slow: call it before a transaction.
 
-    first -- the number of preceding events, which may have the same time
+    first -- the number of preceding events, which can have the same time
     """
-    now, received = clock.now(), []
+    now, received_events = clock.now(), []
     for number, event in enumerate(events, first):
-        # The number becomes nanoseconds, which keep events with the same time in order.
+        # The number becomes nanoseconds, which keeps events with the same time in order.
         ts, time_ns = recorded_events.event_time(event.at or now, number)
         ids = {"id": event_id(session, event_source, event), "sessionId": str(session.id), "ts": ts}
         envelope = recorded_events.envelope(event_source, event, ids)
         text = recorded_events.serialize(envelope)
-        received.append(ReceivedEvent.of(envelope, time_ns, text, event_source.channel))
-    return received
+        received_events.append(ReceivedEvent.of(envelope, time_ns, text, event_source.channel))
+    return received_events
 
 
 def store_prepared(session: Session, events: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA) -> int:
-    """Store a channel's events in order; return how many are new. Raises the same errors as `append`."""
+    """Store a channel's events in order. Returns how many are new. Raises the same errors as `append`."""
     outcomes: list[str] = []
     for start in range(0, len(events), MAX_BATCH):
         outcomes += append(session, *events[start : start + MAX_BATCH], quota=quota)
@@ -78,11 +78,11 @@ def stored_positions(
         names, values = sql.in_list("id", ids[start : start + batches.MAX_ROWS])
         rows = sql.rows(sql.STORED_IDS.format(ids=names), session_id=session.id, **values)
         stored.update(stored_id for (stored_id,) in rows)
-    return {position for position, each_id in enumerate(ids) if each_id in stored}
+    return {position for position, recorded_id in enumerate(ids) if recorded_id in stored}
 
 
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:
-    """Return the event's id, always the same (R36). It depends on a secret, so clients cannot use it first."""
+    """Return the event's deterministic id (R36). It depends on a secret, so clients cannot claim it first."""
     parts = [event_source.channel, event_source.agent_session, event.identity, event.kind, event.index]
     namespace = uuid.UUID(bytes=service_secret("recording")[:16])
     return str(uuid.uuid5(namespace, json.dumps([str(session.id), *parts])))

@@ -13,9 +13,9 @@ from models.sessions.session import Consent, Session, lock_key
 from rules import session_close
 
 
-def find_key(text: str) -> CandidateKey:
-    """Find the key in a body or a query. Raises KeyNotFound and KeyExpired (R30)."""
-    key = CandidateKey.find(text)
+def find_key(key_text: str) -> CandidateKey:
+    """Find the key from a request body or query. Raises KeyNotFound and KeyExpired (R30)."""
+    key = CandidateKey.find(key_text)
     if key is None:
         raise KeyNotFound()
     if not key.is_usable:
@@ -30,7 +30,7 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
     """
     with db.atomic():
         lock_key(find_key(key_text))
-        # Read again: its expiry or time limit may have changed before the lock.
+        # Reload: the expiry or time limit can have changed before the lock.
         key = find_key(key_text)
         session = Session.get_or_none(Session.key == key)
         if session is None:
@@ -45,7 +45,7 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
 def _start(key: CandidateKey) -> Session:
     if not Consent.select().where(Consent.key == key).exists():
         raise ConsentRequired()
-    # The candidate must start the assessment as displayed.
+    # Prevents changes to the assessment after the candidate has seen it.
     key.assessment = key.assessment.lock("FOR SHARE")
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}
@@ -60,7 +60,7 @@ def _start(key: CandidateKey) -> Session:
 def _redeem_again(session: Session) -> None:
     if session.closed_as_of(clock.now()):
         raise AlreadyRedeemed("This session has ended.")
-    if not Event.of_client(session).exists():
+    if not Event.from_client(session).exists():
         return
     if not session.redeem_allowed:
         raise AlreadyRedeemed()
@@ -68,7 +68,7 @@ def _redeem_again(session: Session) -> None:
 
 
 def allow_redeem(session: Session) -> None:
-    """Allow one more redeem after work has started, such as on a new laptop (R31). Raises SessionClosed."""
+    """Allow one more redemption after work has started, for example on a new laptop (R31). Raises SessionClosed."""
     with db.atomic():
         locked = session.lock()
         if locked.closed_as_of(clock.now()):

@@ -31,17 +31,17 @@ METRIC_COLUMNS = (
     *("manual_edit_ratio", "first_change_latency_ms", "tests_passed"),
     *("known_exit_code_count", "file_change_count", "attributed_change_count"),
 )
-# Larger sessions are expensive to read.
+# Sessions above either limit are expensive to read.
 LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
 
 
 class Consent(Model):
-    """A candidate's consent; version and hash are None if the client showed its own text (R28).
+    """A candidate's consent; version and hash are None if the client displayed its own disclosure (R28).
 
-    `channels` are the channels that the text names, or None (R38).
+    `channels` are the channels that the disclosure names, or None (R38).
     """
 
-    personal_data = None  # only the acceptance of a text, and its time
+    personal_data = None  # only the acceptance of a disclosure, and its time
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = TextField(null=True)
     disclosure_hash = TextField(null=True)
@@ -55,7 +55,7 @@ class Consent(Model):
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
-        """Return whether the candidate consented to this exact text."""
+        """Return whether the candidate consented to this exact disclosure."""
         has_hash = (
             cls.disclosure_hash == disclosure_hash if disclosure_hash else cls.disclosure_hash.is_null()
         )
@@ -77,8 +77,8 @@ class Consent(Model):
         with db.atomic():
             lock_key(key)
             if not cls.exists_for(key, disclosure_hash):
-                text = {"disclosure_version": version, "disclosure_hash": disclosure_hash}
-                cls.create(key=key, channels=channels, **text)
+                columns = {"disclosure_version": version, "disclosure_hash": disclosure_hash}
+                cls.create(key=key, channels=channels, **columns)
 
 
 def lock_key(key: CandidateKey) -> None:
@@ -89,15 +89,15 @@ def lock_key(key: CandidateKey) -> None:
 
 
 class Session(Model):
-    """A candidate's work on an assessment, from redeem to close, with its metrics.
+    """A candidate's work on an assessment, from redemption to close, with its metrics.
 
-    `created_at` is the time of the redeem. `closes_at` is the end of the time limit (None without a limit), `closed_at`
-    the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md); `manual_line_ratio` also
-    depends on the submission (models/sessions/submissions/). `stored_event_count` and `stored_event_bytes` include the
-    events up to `counted_seq`; `rejected_event_count` is the number of events beyond the quota until the final seal
-    (models/sessions/quota.py). For the MACs, see models/sessions/final_seals.py. `score_total` and `score_highest` are
-    in thousandths (models/scores.py). `integrity_codes` are the codes of the findings after the final seal number
-    `checked_seal_count` (models/ledger/integrity.py).
+    `created_at` is the time of the redemption, `closes_at` the end of the time limit (None without a limit), and
+    `closed_at` the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md).
+    `manual_line_ratio` also depends on the submission (models/sessions/submissions/). `stored_event_count` and
+    `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` is the number of events beyond
+    the quota until the final seal (models/sessions/quota.py). For the MACs, see models/sessions/final_seals.py.
+    `score_total` and `score_highest` are in thousandths (models/scores.py). `integrity_codes` are the codes of the
+    findings after the final seal number `checked_seal_count` (models/ledger/integrity.py).
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -167,12 +167,12 @@ class Session(Model):
         """Select the organization's sessions, without deleted assessments; for a candidate, their own session (R3)."""
         query = cls.select(cls, CandidateKey, Assessment, Organization).join(CandidateKey)
         query = query.switch(cls).join(Assessment).switch(cls).join(Organization)
-        is_own = isinstance(caller, CandidateKey)
-        owned = cls.key == caller.id if is_own else cls.organization == caller.organization_id
-        return query.where(Assessment.deleted_at.is_null(), owned)
+        is_candidate = isinstance(caller, CandidateKey)
+        is_visible = cls.key == caller.id if is_candidate else cls.organization == caller.organization_id
+        return query.where(Assessment.deleted_at.is_null(), is_visible)
 
     @classmethod
-    def of_key(cls, key: CandidateKey) -> "Session":
+    def get_for_key(cls, key: CandidateKey) -> "Session":
         """Return the key's session. Raises NotRedeemed (R29)."""
         rows = sql.rows(sql.SESSION_OF_KEY.format(session=_ALL.text), key_id=key.id)
         if not rows:
@@ -181,7 +181,7 @@ class Session(Model):
 
     @classmethod
     def is_large(cls, condition: Any) -> bool:
-        """Return whether a session that matches the condition has many events or much content."""
+        """Return whether any session that matches the condition exceeds LARGE_BYTES or LARGE_EVENT_COUNT."""
         content = cls.stored_event_bytes + cls.stored_bundle_bytes
         is_large = (content > LARGE_BYTES) | (cls.stored_event_count > LARGE_EVENT_COUNT)
         return cls.select(cls.id).where(condition, is_large).exists()
@@ -206,7 +206,7 @@ class Session(Model):
         return {"sessionId": self.id, "candidateId": self.key_id, "assessmentId": self.assessment_id}
 
     def closed_as_of(self, now: datetime) -> datetime | None:
-        """Return the time of the close, even if it is not recorded yet; None if the session is open."""
+        """Return when the session closed, even if the close is not recorded yet; None if it is open."""
         return session_close.effective_close(now, self.closed_at, self.closes_at)
 
     def is_due(self, now: datetime) -> bool:
@@ -217,7 +217,7 @@ class Session(Model):
 
     @property
     def ended_at(self) -> datetime | None:
-        """The time of the close; without a time limit, when the key was revoked or the assessment deleted."""
+        """When the session closed; without a time limit, when the key was revoked or the assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
     @property
@@ -259,7 +259,7 @@ class Session(Model):
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: "Session | None") -> int:
-        """Remove the reviewer's note and the names in the metrics; the numbers stay."""
+        """Remove the reviewer's note and the names in the metrics, but not the numbers."""
         if session is None:
             return 0
         further = session.further_metrics and retention.anonymize_metrics(session.further_metrics)
@@ -277,7 +277,7 @@ add_index(
 )
 # For `close.seal_due`.
 add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
-# Covers cohort statistics (models/cohorts.py).
+# Covering index for cohort statistics (models/cohorts.py).
 add_index(
     "sessions_of_assessment",
     *(Session.assessment, Session.closed_at, Session.derivation_version, Session.event_count),

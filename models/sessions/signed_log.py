@@ -1,4 +1,4 @@
-"""A session's signed events: verdicts, chain and log (docs/candidate-client.md, 3.15)."""
+"""Signed events of a session: verdicts, chain and log (docs/candidate-client.md, 3.15)."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ from rules.integrity.signature_chain import SignedLink, order_chain
 
 
 def count_verdicts(session: Session) -> Counter:
-    """Count the events by verdict, which is None for events not verified yet."""
+    """Count events by verdict. The verdict is None for events that are not verified yet."""
     query = Event.select(Event.verdict, peewee.fn.COUNT(Event.seq)).where(Event.session == session)
     rows: Any = query.group_by(Event.verdict).tuples()
     return Counter(dict(rows))
@@ -49,18 +49,18 @@ def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, 
     envelope = json.loads(text)
     sig, prev_sig = _signatures(envelope)
     return {
-        "id": _encodable(field(envelope, "id")),
-        "ts": _encodable(field(envelope, "ts")),
-        "sig": _encodable(sig[:MAX_SIGNATURE_CHARACTERS]),
-        "prev_sig": _encodable(prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS]),
+        "id": _replace_lone_surrogates(field(envelope, "id")),
+        "ts": _replace_lone_surrogates(field(envelope, "ts")),
+        "sig": _replace_lone_surrogates(sig[:MAX_SIGNATURE_CHARACTERS]),
+        "prev_sig": _replace_lone_surrogates(prev_sig and prev_sig[:MAX_SIGNATURE_CHARACTERS]),
         "event_hash": check.event_hash,
         "sig_verified": None if verdict is None else bool(keys) and check.verdict == event_signatures.VALID,
         "payload": text,
     }
 
 
-def _encodable(value: Any) -> Any:
-    """Replace lone surrogates, which can only be written directly into the database."""
+def _replace_lone_surrogates(value: Any) -> Any:
+    """Replace lone surrogates, which only a direct change of the database can store."""
     return replace_surrogates(value) if isinstance(value, str) else value
 
 

@@ -1,6 +1,6 @@
 """A session's timeline: its events by time, ties in arrival order.
 
-Envelopes can be megabytes: they are only read on request, a few at a time.
+An envelope can be megabytes long, so envelopes are read only on request, a few at a time.
 """
 
 import json
@@ -23,7 +23,7 @@ MAX_RECENT_SUPERSEDED = 10_000
 _CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 _ORDER = (Event.time_ns, Event.seq)
-# All columns stored before the envelope, so the database need not read it.
+# Columns stored before the envelope, so the database does not read it.
 _COLUMNS = (
     *(Event.seq, Event.event_id, Event.time_ns, Event.received_at, Event.kind, Event.source),
     *(Event.actor, Event.attribution, Event.late, Event.channel, Event.subject, Event.note, Event.size),
@@ -50,7 +50,7 @@ class Cursor(NamedTuple):
         match = _CURSOR.fullmatch(text)
         numbers = [int(number) for number in match.groups()] if match else []
         if not numbers or not all(number in _INT64 for number in numbers):
-            raise ValueError("Must be the `next` of an earlier page.")
+            raise ValueError("Must be the `next` value of an earlier page.")
         return cls(*numbers)
 
 
@@ -74,24 +74,24 @@ def page(
     full -- include the envelopes, up to `batches.MAX_BYTES`
     filters -- `kind` and `without` (lists), `event_id`, `source`, `actor`, `channel`
     """
-    query = _matching(session, filters).select(*_COLUMNS)
+    query = _filter_events(session, filters).select(*_COLUMNS)
     rows: Any = list(batches.after(query, _ORDER, after, latest_first).limit(limit + 1).dicts())
     events = rows[:limit]
     if full:
         events = next(batches.split(events, lambda row: row["size"]), [])
-    events = _with_counts(session, events)
+    events = _add_counts(session, events)
     is_last = len(events) == len(rows)
     cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
     if full:
         envelopes = Event.envelopes([event["seq"] for event in events])
-        # Without its envelope, the event was erased after it was read.
+        # A missing envelope was erased after the query.
         events = [
             event | {"envelope": envelopes[event["seq"]]} for event in events if event["seq"] in envelopes
         ]
     return Page(events, cursor)
 
 
-def _matching(session: Session, filters: dict[str, Any]) -> Query:
+def _filter_events(session: Session, filters: dict[str, Any]) -> Query:
     query = Event.select().where(Event.session == session)
     if kinds := filters.get("kind"):
         # Equality reads a single kind in index order.
@@ -105,8 +105,8 @@ def _matching(session: Session, filters: dict[str, Any]) -> Query:
     return query
 
 
-def _with_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add `counts`, true for events that are part of the metrics."""
+def _add_counts(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add `counts`, which is true for events that the metrics include."""
     counted = CountedEvents(session)
     return [row | {"counts": counted.includes(row)} for row in rows]
 
@@ -115,17 +115,17 @@ def find_event(session: Session, event_id: str) -> dict[str, Any] | None:
     """Return an event with its envelope."""
     query = Event.select(*_COLUMNS, Event.envelope)
     row: Any = query.where(Event.session == session, Event.event_id == event_id).dicts().first()
-    return _with_counts(session, [row])[0] if row else None
+    return _add_counts(session, [row])[0] if row else None
 
 
 def read_all(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
     """Yield all matching events with their envelopes, in order."""
-    query = _matching(session, filters).select(*_COLUMNS, Event.envelope)
+    query = _filter_events(session, filters).select(*_COLUMNS, Event.envelope)
     return batches.read_wide(query, _ORDER, Event.size)
 
 
 def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
-    """Yield all events in order, in lists of dictionaries of COMPACT_COLUMNS and `counts`."""
+    """Yield all events in order, as lists of dictionaries with COMPACT_COLUMNS and `counts`."""
     query = Event.select(*COMPACT_COLUMNS).where(Event.session == session)
     counted, last = CountedEvents(session), None
     while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).dicts()):
@@ -134,7 +134,7 @@ def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
 
 
 def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:
-    """Yield the counted events of these kinds, in order."""
+    """Yield counted events of these kinds, in order."""
     counted = CountedEvents(session)
     for row in read_all(session, kind=kinds):
         if counted.includes(row):
@@ -142,9 +142,9 @@ def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEven
             yield ArtifactEvent(*(values[name] for name in ArtifactEvent._fields))
 
 
-def jsonl(envelope: str) -> bytes:
+def to_json_line(envelope: str) -> bytes:
     """Return an envelope as one line of JSON Lines."""
-    # In JSON, line breaks only occur between fields.
+    # Line breaks in JSON occur only between tokens.
     return envelope.replace("\r", " ").replace("\n", " ").encode() + b"\n"
 
 
@@ -154,11 +154,11 @@ def analyze(session: Session) -> analysis.Analysis:
 
 
 def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
-    """Return the activity of the last minutes by the server's clock, because the candidate's clock may be wrong.
+    """Return recent activity. Uses the server's clock, because the candidate's clock can be wrong.
 
-    Lists the latest MAX_RECENT_SUBJECTS distinct files and commands.
+    Includes up to MAX_RECENT_SUBJECTS distinct files and commands.
     """
-    recent = _counted(session).where(Event.received_at >= clock.now() - timedelta(minutes=minutes))
+    recent = _select_counted(session).where(Event.received_at >= clock.now() - timedelta(minutes=minutes))
     counts = recent.select(
         peewee.fn.COUNT(Event.seq).alias("events"),
         peewee.fn.COUNT(peewee.Case(None, ((Event.kind == "prompt", 1),))).alias("prompts"),
@@ -167,12 +167,14 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
     return {
         "event_count": row["events"],
         "prompt_count": row["prompts"],
-        "files_changed": _subjects(recent.where(Event.kind.in_(("file_diff", "file_create", "file_delete")))),
-        "commands": _subjects(recent.where(Event.kind == "command")),
+        "files_changed": _latest_subjects(
+            recent.where(Event.kind.in_(("file_diff", "file_create", "file_delete")))
+        ),
+        "commands": _latest_subjects(recent.where(Event.kind == "command")),
     }
 
 
-def _counted(session: Session) -> Query:
+def _select_counted(session: Session) -> Query:
     """Select the counted events."""
     counted, events = CountedEvents(session), Event.select().where(Event.session == session, ~Event.late)
     if counted.has_client:
@@ -181,8 +183,8 @@ def _counted(session: Session) -> Query:
     return events.where(Event.seq.not_in(superseded)) if superseded else events
 
 
-def _subjects(events: Query) -> list[str]:
-    """Return the events' distinct subjects, the latest last."""
+def _latest_subjects(events: Query) -> list[str]:
+    """Return the latest distinct subjects, oldest first."""
     last_seen = peewee.fn.MAX(Event.seq)
     latest = events.select(Event.subject).where(Event.subject.is_null(False))
     latest = latest.group_by(Event.subject).order_by(last_seen.desc()).limit(MAX_RECENT_SUBJECTS)

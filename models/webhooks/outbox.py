@@ -19,7 +19,7 @@ MAX_ROWS_PER_INSERT = 100
 
 
 def publish_new() -> int:
-    """Number committed events and queue them for the webhooks; returns how many."""
+    """Number committed events and queue them for the webhooks. Returns how many."""
     return number_all("publish", FeedEvent.unnumbered().select(FeedEvent.organization), _publish_batch)
 
 
@@ -53,7 +53,7 @@ def _row(hook: Webhook, event: FeedEvent, key: CandidateKey | None) -> dict[str,
 
 
 def _lock_candidates(ids: set[str]) -> dict[str, CandidateKey]:
-    """Lock candidates against erasure until the bodies are stored; returns them by id."""
+    """Lock candidates against erasure until the bodies are stored. Returns them by id."""
     keys = CandidateKey.select().where(CandidateKey.id.in_(ids)).order_by(CandidateKey.id)
     return {str(key.id): key for key in for_update(keys, "FOR SHARE")} if ids else {}
 
@@ -72,8 +72,8 @@ def redeliver(delivery: WebhookDelivery) -> WebhookDelivery:
     # A worker could have claimed a queued delivery; the number of attempts identifies its claim.
     is_queued = WebhookDelivery.state == "queued"
     attempts = peewee.Case(None, ((is_queued, WebhookDelivery.attempts),), 0)
-    again = WebhookDelivery.update(state="queued", attempts=attempts, due_at=clock.now())
-    again.where(WebhookDelivery.id == delivery.id).execute()
+    update = WebhookDelivery.update(state="queued", attempts=attempts, due_at=clock.now())
+    update.where(WebhookDelivery.id == delivery.id).execute()
     return WebhookDelivery.get_by_id(delivery.id)
 
 

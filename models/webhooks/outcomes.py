@@ -15,42 +15,44 @@ from rules.delivery.event_types import TEST_EVENT
 from rules.delivery.retries import WebhookResponse
 
 
-def record(delivery: WebhookDelivery, reply: WebhookResponse) -> None:
+def record(delivery: WebhookDelivery, response: WebhookResponse) -> None:
     """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
 
     Does nothing if the delivery was claimed again. A failed test pauses the webhook, but disables it only with 410.
     """
     now = clock.now()
-    columns = {"attempted_at": now, "status": reply.status, "duration_ms": reply.duration_ms}
-    columns |= {"last_error": reply.error} | _next_state(delivery, reply, now)
-    answer = peewee.Case(None, ((WebhookDelivery.is_erased, None),), reply.body)
+    columns = {"attempted_at": now, "status": response.status, "duration_ms": response.duration_ms}
+    columns |= {"last_error": response.error} | _next_state(delivery, response, now)
+    answer = peewee.Case(None, ((WebhookDelivery.is_erased, None),), response.body)
     update = WebhookDelivery.update(answer=answer, **columns)
     with db.atomic():
         hook = delivery.webhook.lock()
         if update.where(delivery.is_current_claim()).execute():
-            _record_health(hook, delivery, reply, now)
+            _record_health(hook, delivery, response, now)
 
 
-def _next_state(delivery: WebhookDelivery, reply: WebhookResponse, now: datetime) -> dict[str, Any]:
-    if reply.is_success:
+def _next_state(delivery: WebhookDelivery, response: WebhookResponse, now: datetime) -> dict[str, Any]:
+    if response.is_success:
         return {"state": "delivered"}
-    pause = retries.webhook_retry_delay(delivery.attempts, reply, now, random.random())
-    if pause is None or reply.is_gone or delivery.type == TEST_EVENT:
+    pause = retries.webhook_retry_delay(delivery.attempts, response, now, random.random())
+    if pause is None or response.is_gone or delivery.type == TEST_EVENT:
         return {"state": "failed"}
     return {"due_at": now + pause}
 
 
-def _record_health(hook: Webhook, delivery: WebhookDelivery, reply: WebhookResponse, now: datetime) -> None:
-    if reply.is_success:
+def _record_health(
+    hook: Webhook, delivery: WebhookDelivery, response: WebhookResponse, now: datetime
+) -> None:
+    if response.is_success:
         if hook.failing_since or hook.held_until:
             hook.update_columns(failing_since=None, held_until=None)
         return
-    pause = retries.receiver_pause(reply, now)
-    hook.update_columns(held_until=now + pause, last_error=reply.error, last_error_at=now)
-    if delivery.type == TEST_EVENT and not reply.is_gone:
+    pause = retries.receiver_pause(response, now)
+    hook.update_columns(held_until=now + pause, last_error=response.error, last_error_at=now)
+    if delivery.type == TEST_EVENT and not response.is_gone:
         return
     failing_since = hook.failing_since or now
     hook.update_columns(failing_since=failing_since)
-    if reply.is_gone or (hook.is_enabled and retries.should_disable_receiver(failing_since, now)):
-        disable(hook, "gone" if reply.is_gone else "failing")
+    if response.is_gone or (hook.is_enabled and retries.should_disable_receiver(failing_since, now)):
+        disable(hook, "gone" if response.is_gone else "failing")
         AuditEntry.record(hook.organization_id, "disableWebhook", SERVICE, "webhook", hook.id)

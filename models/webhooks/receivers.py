@@ -1,4 +1,4 @@
-"""Create, change and delete webhooks."""
+"""Create, update and delete webhooks."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,20 +27,20 @@ def create(organization: Organization, **values: Any) -> Webhook:
         return Webhook.create(organization=organization, secret=secret, **values)
 
 
-def change(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> Webhook:
-    """Change a webhook. `enabled` pauses it, or enables it and resets its failures.
+def update(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> Webhook:
+    """Update a webhook. `enabled` pauses it, or enables it and resets its failures.
 
-    check -- called once the row is locked
+    check -- called after the row is locked
     """
     with db.atomic():
         hook = hook.lock()
         check()
         enabled = values.pop("enabled", None)
-        changed = hook.changed_columns(values)
-        if "url" in changed:
-            changed["held_until"] = None
-        if changed:
-            hook.update_columns(updated_at=clock.now(), **changed)
+        changes = hook.changed_columns(values)
+        if "url" in changes:
+            changes["held_until"] = None
+        if changes:
+            hook.update_columns(updated_at=clock.now(), **changes)
         if enabled and not hook.is_enabled:
             hook.update_columns(disabled_reason=None, disabled_at=None, failing_since=None, held_until=None)
         elif enabled is False and hook.is_enabled:

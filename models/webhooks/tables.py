@@ -1,4 +1,4 @@
-"""The tables of webhooks and webhook deliveries, and their queries."""
+"""The tables for webhooks and webhook deliveries, and their queries."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from rules.timestamps import format_timestamp
 
 
 class Webhook(Model):
-    """A receiver of an organization's events.
+    """An endpoint that receives an organization's events.
 
     An empty `types` list means all events. `former_secrets` contains objects `{secret, until}`. `disabled_reason` is
     None while the webhook is enabled, otherwise `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
@@ -70,7 +70,7 @@ class WebhookDelivery(Leased, Model):
     """An event to be sent to a webhook.
 
     `state` is `queued`, then `delivered`, `failed` or `canceled`. `event_id` is the event's id in every attempt.
-    `answer` is the start of the latest response. After an erasure responses are not stored, because receivers can echo
+    `answer` is the start of the latest response. Responses are not stored after an erasure, because receivers can echo
     personal data.
     """
 
@@ -109,7 +109,7 @@ class WebhookDelivery(Leased, Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete finished deliveries older than RETENTION; returns how many."""
+        """Delete finished deliveries older than RETENTION. Returns how many."""
         old = (cls.state != "queued") & (cls.created_at < clock.now() - RETENTION)
         return cls.delete().where(old).execute()
 
@@ -127,7 +127,7 @@ class WebhookDelivery(Leased, Model):
 
     @property
     def impersonal_body(self) -> str:
-        """The body without the candidate's name and address."""
+        """The body without the candidate's name, email address and external id."""
         payload = json.loads(self.body)
         payload["data"].pop("candidate", None)
         payload["data"] |= {"externalId": None} if "externalId" in payload["data"] else {}

@@ -124,7 +124,7 @@ def test_a_person_sees_the_candidate_after_scoring_every_criterion(reviewer, per
 def test_no_read_shows_other_scores(app, organization, reviewer, names, session, role):
     levels = [{"value": value, "label": "Level"} for value in (1, 1_000)]
     criteria = [{"key": key, "title": key, "weight": 1, "levels": levels} for key in ("quality", "tests")]
-    session.assessment.rubric.change({"criteria": criteria})
+    session.assessment.rubric.apply_changes({"criteria": criteria})
     ann, bob = (Caller.person(app, make_person(organization, role, name=name)) for name in ("Ann", "Bob"))
     for key in ("quality", "tests"):
         score = {"value": 987, "comment": "Xylophone", "reason": "Xylophone"}
@@ -141,7 +141,7 @@ def test_other_sessions_and_people_stay_blind(app, organization, person, key, se
     colleague = Caller.person(app, make_person(organization, name="Carol"))
     keys = ("quality", "tests")
     criteria = [{"key": key, "title": key, "weight": 1, "levels": LEVELS} for key in keys]
-    session.assessment.rubric.change({"criteria": criteria})
+    session.assessment.rubric.apply_changes({"criteria": criteria})
     for criterion, name in (("tests", None), ("quality", NAME)):
         assert person.put(f"/v1/sessions/{session.id}/scores/{criterion}", {"value": 1}).status_code == 200
         assert person.get(f"/v1/sessions/{session.id}").json["candidateName"] == name

@@ -242,7 +242,7 @@ def test_a_signed_out_browser_does_not_count_as_a_guess(app_with, bob):
     """Otherwise signing out everywhere could lock an office's network."""
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     browsers = [Caller.signed_in(app, bob) for _ in range(3)]
-    SignIn.end_of_user(bob)
+    SignIn.end_all_for_user(bob)
     assert [browser.get("/v1/me").status_code for browser in browsers] == [401] * 3
     made_up = [with_cookie(app, f"{COOKIE}={sign_ins.generate()}") for _ in range(3)]
     assert [browser.get("/v1/me").status_code for browser in made_up] == [401, 401, 429]

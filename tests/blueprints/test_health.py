@@ -8,7 +8,7 @@ from response_checks import error_paths
 from statements import capture_queries
 
 from models import db
-from models.heartbeats import Heart
+from models.heartbeats import HeartbeatRecorder
 from ops import readiness
 from storage import FolderStorage
 
@@ -58,7 +58,7 @@ def test_the_service_is_not_ready_without_a_writable_store(get_ready, store_in, 
 def test_readiness_is_checked_at_most_once_per_second(app, anonymous, monkeypatch):
     checks, checker = [], readiness.Readiness(app.extensions["storage"])
     monkeypatch.setitem(app.extensions, "readiness", checker)
-    monkeypatch.setattr(checker, "_check", lambda deep: checks.append(1) or READY)
+    monkeypatch.setattr(checker, "_check_components", lambda deep: checks.append(1) or READY)
     assert {anonymous.get("/v1/ready").status_code for _ in range(20)} == {200}
     assert len(checks) == 1
 
@@ -86,7 +86,7 @@ def test_a_worker_is_required_once_work_is_queued(clock, organization, worker_st
 
 
 def test_a_worker_is_not_running_after_three_minutes_without_a_heartbeat(clock, worker_state):
-    Heart(is_continuous=True).beat("emails")
+    HeartbeatRecorder(is_continuous=True).record("emails")
     clock.fixed += timedelta(minutes=2, seconds=59)
     assert worker_state() == (200, "ok")
     clock.fixed += timedelta(seconds=1)
@@ -105,13 +105,13 @@ def test_a_worker_run_by_cron_must_run_every_hour(worker, clock, organization, w
 
 
 def test_a_worker_with_a_hung_task_is_stalled(clock, worker_state):
-    heart = Heart(is_continuous=True)
+    heartbeats = HeartbeatRecorder(is_continuous=True)
     for task in ("emails", "seal"):
-        heart.beat(task)
+        heartbeats.record(task)
     for _ in range(10):
         assert worker_state() == (200, "ok")
         clock.fixed += timedelta(minutes=1)
-        heart.beat("emails")
+        heartbeats.record("emails")
     assert worker_state() == (503, "stalled")
 
 

@@ -213,7 +213,7 @@ def test_worker_verifies_large_events(app, reviewer, signed, signer):
     add(signed, signer.event(signed, data={"text": "x" * 300_000}))
     assert integrity(reviewer, signed)["counts"]["notJudged"] == 1
     assert [entry["sigVerified"] for entry in signed_log(app, signed)["events"]] == [None]
-    assert Event.verify_waiting() == 1
+    assert Event.verify_pending() == 1
     assert [entry["sigVerified"] for entry in signed_log(app, signed)["events"]] == [True]
     assert integrity(reviewer, signed)["counts"]["valid"] == 1
 

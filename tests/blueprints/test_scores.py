@@ -114,7 +114,7 @@ def test_repeating_the_latest_score_is_idempotent(reviewer, scored):
 def test_a_new_rubric_version_starts_a_new_scorecard(reviewer, scored, rubric):
     put(reviewer, scored, "quality", 4)
     put(reviewer, scored, "tests", 3)
-    rubric.change({"criteria": [criterion("quality", 10), criterion("speed", 1)]})
+    rubric.apply_changes({"criteria": [criterion("quality", 10), criterion("speed", 1)]})
     card = scorecard(reviewer, scored)
     assert (card["rubricVersion"], card["currentRubricVersion"], card["total"]) == (1, 2, 9.5)
     assert error_of(reviewer.put(path_of(scored, "tests"), {"value": 1})) == (404, "not_found")
@@ -130,7 +130,7 @@ def test_a_new_rubric_version_starts_a_new_scorecard(reviewer, scored, rubric):
 
 
 def test_only_existing_versions_can_be_requested(reviewer, organization, scored):
-    make_rubric(organization).change({"name": "Another rubric with a version 2"})
+    make_rubric(organization).apply_changes({"name": "Another rubric with a version 2"})
     for version in (2, 2**31 - 1):
         assert error_of(reviewer.get(path_of(scored), version=version)) == (404, "not_found")
     for version in (0, -1, "x", 2**31):
@@ -209,7 +209,7 @@ def test_a_withdrawn_score_no_longer_counts(clock, reviewer, bob, bobs_other_tok
 def test_withdrawing_the_only_score_of_a_version_restores_the_previous_total(reviewer, bob, scored, rubric):
     for key in ("quality", "tests"):
         put(reviewer, scored, key, 3)
-    rubric.change({"name": "Renamed"})
+    rubric.apply_changes({"name": "Renamed"})
     put(bob, scored, "quality", 5)
     names = ("rubricVersion", "total", "reviewerCount")
     assert [scorecard(reviewer, scored)[name] for name in names] == [2, None, 1]
@@ -231,7 +231,7 @@ def test_erasure_removes_withdrawal_reasons_from_the_history(reviewer, scored):
 
 def test_a_score_for_an_outdated_rubric_version_is_rejected(reviewer, scored, rubric):
     put(reviewer, scored, "quality", 2, rubricVersion=1)
-    rubric.change({"name": "Renamed"})
+    rubric.apply_changes({"name": "Renamed"})
     response = reviewer.put(path_of(scored, "quality"), {"value": 3, "rubricVersion": 1})
     assert error_of(response) == (409, "rubric_changed")
     assert put(reviewer, scored, "quality", 3, rubricVersion=2)["rubricVersion"] == 2

@@ -16,7 +16,7 @@ from errors import StoreUnavailable
 from models import Session, Submission, SubmissionFile, TaskFailure, sessions
 from models.ledger.integrity import check_sealed
 from models.sessions.submissions import reading
-from models.sessions.submissions.reading import MAX_ATTEMPTS, RETRY_PAUSE
+from models.sessions.submissions.reading import MAX_ATTEMPTS, RETRY_DELAY
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, make_repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -270,7 +270,7 @@ def test_a_failing_process_is_tried_three_times(submit, read, reviewer, clock, m
         read()
         read()  # too early
         assert Submission.get().attempts == attempt
-        clock.fixed += RETRY_PAUSE
+        clock.fixed += RETRY_DELAY
     assert get_session(reviewer, session)["submission"]["state"] == "unreadable"
     assert TaskFailure.select().count() == 0
 
@@ -314,7 +314,7 @@ def test_an_outage_of_the_store_uses_no_attempt(submit, read, store, clock, monk
         patch.setattr(store, "size_and_sha256", fail)
         for _ in range(MAX_ATTEMPTS + 2):
             read()
-            clock.fixed += RETRY_PAUSE
+            clock.fixed += RETRY_DELAY
     assert (Submission.get().state, Submission.get().attempts) == ("waiting", 0)
     read()
     assert Submission.get().state == "read"

@@ -26,7 +26,7 @@ from tests.git_bundles.bundles import (
 )
 
 DAMAGED = "The bundle is damaged."
-LACKS = "The bundle lacks an object that it needs."
+LACKS = "The bundle is missing an object."
 HEADER = "The bundle's header is damaged"
 FILE = ("100644", b"a.txt")
 
@@ -103,13 +103,16 @@ CASES = {
     "zip archive": (b"PK\3\4" + bytes(100), "The file is not a git bundle."),
     "no end of the header": (b"# v2 git bundle\n" + b"a" * 100_000, HEADER),
     "endless header": (b"# v2 git bundle\n" + (b"0" * 40 + b" refs/heads/a\n") * 10_000, HEADER),
-    "no reference": (header(), "The bundle must have"),
+    "no reference": (header(), "The bundle must contain"),
     "no pack": (header(b"0" * 40 + b" HEAD"), DAMAGED),
     "damaged reference": (header(b"xyz HEAD"), HEADER),
     "unknown capability": (header(b"@object-format=sha256", b"0" * 40 + b" HEAD"), "The bundle's format"),
     "truncated": (bundle_of_blobs(a=b"a\n" * 1000)[:-60], DAMAGED),
     "more objects claimed": (with_claimed_count(7), DAMAGED),
-    "too many objects claimed": (with_claimed_count(2**32 - 1), "The bundle has more than 100,000 objects."),
+    "too many objects claimed": (
+        with_claimed_count(2**32 - 1),
+        "The bundle contains more than 100,000 objects.",
+    ),
     "size too small": (with_claimed_size(1), DAMAGED),
     "size too large": (with_claimed_size(100), DAMAGED),
     "size of many bytes": (with_claimed_size(2**70), DAMAGED),
@@ -127,11 +130,11 @@ CASES = {
     "missing tree": ((pack := Pack()).bundle(pack.add_commit(b"\1" * 20)), LACKS),
     "file as a folder": (
         with_tree(("40000", b"a", object_name(BLOB, b"x")), objects=[(BLOB, b"x")]),
-        "An object in the bundle has a different type",
+        "An object in the bundle has an unexpected type",
     ),
     "head is a file": (
         (pack := Pack()).bundle(pack.add_object(BLOB, b"x")),
-        "An object in the bundle has a different",
+        "An object in the bundle has an unexpected",
     ),
     "damaged commit": ((pack := Pack()).bundle(pack.add_object(COMMIT, b"x")), "A commit or a tag"),
     "damaged folder": ((pack := Pack()) and bundle_of_tree(pack, pack.add_object(TREE, b"1")), "A folder in"),
@@ -190,7 +193,7 @@ def inflating_to(size, count=1):
             lambda: inflating_to(MAX_OBJECT_BYTES, MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
             "The objects in the bundle are larger than 200 MiB in total.",
         ),
-        (lambda: inflating_to(8, 100_001), "The bundle has more than 100,000 objects."),
+        (lambda: inflating_to(8, 100_001), "The bundle contains more than 100,000 objects."),
     ],
     ids=["object size", "larger object", "memory", "total size", "objects"],
 )

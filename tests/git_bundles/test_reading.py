@@ -130,7 +130,7 @@ def test_several_references_without_head_are_rejected(repository, tmp_path):
 def test_a_bundle_with_missing_commits_is_rejected(repository, base, tmp_path):
     commit(repository, {"a.txt": "a\n"})
     problem = problem_of(bundle(repository, f"{base}..HEAD"), tmp_path, base)
-    assert problem == "The bundle needs commits that it does not contain."
+    assert problem == "The bundle depends on commits that it does not contain."
 
 
 def test_a_sha_256_repository_is_rejected(tmp_path):

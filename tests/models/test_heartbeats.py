@@ -6,21 +6,21 @@ from statements import capture_queries
 
 from delivery.worker import Worker, housekeeping
 from models import Heartbeat
-from models.heartbeats import INTERVAL, Heart, workers
+from models.heartbeats import INTERVAL, HeartbeatRecorder, workers
 
 
 def test_heartbeats_are_written_at_most_every_30_seconds(clock):
-    heart = Heart(is_continuous=True)
-    heart.beat("emails")
+    heartbeats = HeartbeatRecorder(is_continuous=True)
+    heartbeats.record("emails")
     clock.fixed += INTERVAL - timedelta(milliseconds=1)
     with capture_queries() as statements:
-        heart.beat("emails")
+        heartbeats.record("emails")
     assert statements == []
     clock.fixed += timedelta(milliseconds=1)
-    heart.beat("emails")
+    heartbeats.record("emails")
     assert [row.beat_at for row in Heartbeat.select()] == [clock.now()]
     clock.fixed -= timedelta(hours=1)  # the clock was set back
-    heart.beat("emails")
+    heartbeats.record("emails")
     assert workers().beat_at == clock.now()
 
 

@@ -143,7 +143,10 @@ def test_damaged_databases_are_not_backed_up(installation, file, tmp_path):
     ("change", "reason"),
     [
         ("INSERT INTO migrations VALUES ('0001_initial')", "from before 1.0.0"),
-        ("INSERT INTO migrations VALUES ('9999_later')", "newer version of Proofstone: it has 9999_later"),
+        (
+            "INSERT INTO migrations VALUES ('9999_later')",
+            "newer version of Proofstone: it contains 9999_later",
+        ),
         ("DROP TABLE organizations", "not a Proofstone database"),
     ],
 )

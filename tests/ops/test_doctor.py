@@ -11,7 +11,7 @@ from delivery.worker import Worker
 from models import AuditChain, Delivery, clock, db
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
-from models.heartbeats import Heart
+from models.heartbeats import HeartbeatRecorder
 from models.ledger import seal_keys
 from ops import doctor
 from storage import FolderStorage
@@ -111,7 +111,7 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     assert re.search("error email: .*Connection refused. Check SMTP_URL.", output)
     assert "error rate limits: The store does not respond" in output
     assert "warning disk of the bundles: Only" in output
-    assert re.search(r"error migrations: \d+ missing. Run `flask db upgrade`.", output)
+    assert re.search(r"error migrations: \d+ pending. Run `flask db upgrade`.", output)
     (tmp_path / "file").touch()
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
@@ -149,10 +149,10 @@ def test_silent_workers_and_stalled_tasks_are_errors(app, clock, organization, r
     assert "warning worker: No worker has run. Start `flask worker`." in run_doctor()
     Worker(app.config).run_once()
     assert "ok worker: Running: 1." in run_doctor()
-    heart = Heart(is_continuous=True)
-    heart.beat("seal")
+    heartbeats = HeartbeatRecorder(is_continuous=True)
+    heartbeats.record("seal")
     clock.fixed += timedelta(minutes=10)
-    heart.beat("emails")
+    heartbeats.record("emails")
     assert "error worker: These tasks have not run for 10 minutes: seal. Restart" in run_doctor()
     clock.fixed += timedelta(hours=1)
     assert "error worker: No worker has run for 1 hour. Start `flask worker`." in run_doctor()

@@ -210,13 +210,13 @@ def test_the_number_of_entries_is_limited():
     content = tar(*((f"f{number}", b"") for number in range(12)))
     assert listing(content, entries=12).problem is None
     bundle = listing(content, entries=11)
-    assert (len(bundle.entries), bundle.problem) == (11, "The bundle has more than 11 entries.")
+    assert (len(bundle.entries), bundle.problem) == (11, "The bundle contains more than 11 entries.")
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (header(b"0", 24 * MIB), (["h"], "The bundle has more contents than a listing reads.")),
+        (header(b"0", 24 * MIB), (["h"], "The bundle contains more data than a listing reads.")),
         (header(tarfile.XHDTYPE, 24 * MIB), ([], LARGE_HEADER)),
         (header(tarfile.XGLTYPE, 24 * MIB), ([], LARGE_HEADER)),
         (header(tarfile.GNUTYPE_LONGNAME, 24 * MIB), ([], LARGE_HEADER)),
@@ -277,7 +277,7 @@ def test_the_total_length_of_names_is_limited(kind):
     content = (long_name + header(b"0")) * 2_000 + tar()
     bundle, peak = listing_and_peak_memory(content, name_characters=20_000)
     assert bundle.entries == [Entry(name, 0, "file", None)] * 20
-    assert bundle.problem == "The bundle's names are too long to list all of them."
+    assert bundle.problem == "The bundle's file names are too long to list all of them."
     assert peak < MIB
 
 

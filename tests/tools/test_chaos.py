@@ -3,7 +3,7 @@
 import pytest
 
 from tools.chaos import plan
-from tools.chaos.checks import log_violations
+from tools.chaos.checks import find_log_violations
 from tools.chaos.client import Outages
 
 CONNECTION_LOST = """\
@@ -33,9 +33,9 @@ def test_each_round_starts_with_a_kill_and_long_plans_have_all_faults(has_server
 
 
 def test_tracebacks_are_violations_except_for_lost_connections_to_a_server():
-    assert log_violations(CONNECTION_LOST, has_server=True) == []
-    assert len(log_violations(CONNECTION_LOST, has_server=False)) == 1
-    assert len(log_violations(OTHER_ERROR, has_server=True)) == 1
+    assert find_log_violations(CONNECTION_LOST, has_server=True) == []
+    assert len(find_log_violations(CONNECTION_LOST, has_server=False)) == 1
+    assert len(find_log_violations(OTHER_ERROR, has_server=True)) == 1
 
 
 @pytest.mark.parametrize(
@@ -44,5 +44,5 @@ def test_tracebacks_are_violations_except_for_lost_connections_to_a_server():
 )
 def test_requests_overlap_with_outages(start, end, overlaps):
     outages = Outages()
-    outages.spans = [[10, 20], [30, float("inf")]]
-    assert outages.overlap(start, end) == overlaps
+    outages.periods = [[10, 20], [30, float("inf")]]
+    assert outages.overlaps(start, end) == overlaps

@@ -28,7 +28,9 @@ TIMEOUT_SECONDS = 300
 
 
 def work_and_events(task_name, level=3, seed=7):
-    work = Work(tasks.load(task_name), Plan(level=level, rounds=4, slips=0.5, manual_edits=2), seed)
+    work = Work(
+        tasks.load(task_name), Plan(level=level, rounds=4, flaw_probability=0.5, manual_edits=2), seed
+    )
     signer = client_events.Signer(seed)
     client = client_events.Client(SESSION, signer, "claude-code", "claude-sonnet-4-5", seed)
     return work, [event for action in work.actions for event in client.events(action, START)]
@@ -58,7 +60,7 @@ def test_events_are_valid_and_signed(name, level):
 
 def test_the_cast_has_distinct_people_and_reviewers_disagree_where_intended():
     candidates = cast.candidates()
-    visible = Counter(candidate.task for candidate in candidates if candidate.fate != "revoked")
+    visible = Counter(candidate.task for candidate in candidates if candidate.outcome != "revoked")
     assert visible == {"retries": 25, "search": 22, "totals": 13}
     assert len({candidate.name for candidate in candidates}) == 61
     assert len({candidate.email for candidate in candidates}) == 61
@@ -68,7 +70,7 @@ def test_the_cast_has_distinct_people_and_reviewers_disagree_where_intended():
         rubric = tasks.load(candidate.task)["rubric"]
         pairs = zip(*(reviews.scores(candidate, rubric, reviewer) for reviewer in (0, 1)), strict=True)
         spread = max(abs(one.value - other.value) for one, other in pairs)
-        assert (spread >= 2) is (candidate.fate == "disagreed"), candidate.name
+        assert (spread >= 2) is (candidate.outcome == "disagreed"), candidate.name
 
 
 @pytest.fixture
@@ -156,12 +158,12 @@ def assert_state(candidate, row):
         "running": "active", "idle": "active", "limit": "expired", "closed": "expired", "expired": "expired",
         "pending": "pending", "expiring": "pending", "undeliverable": "pending", "bounced": "pending", "hired": "hired",
     }  # fmt: skip
-    assert row["status"] == statuses.get(candidate.fate, "completed"), candidate
-    decision = candidate.fate if candidate.fate in ("advanced", "rejected", "hired") else "undecided"
+    assert row["status"] == statuses.get(candidate.outcome, "completed"), candidate
+    decision = candidate.outcome if candidate.outcome in ("advanced", "rejected", "hired") else "undecided"
     assert row["decision"] == decision, candidate
     assert bool(row["decisionReason"]) is (decision != "undecided")
-    assert bool(row["erasureRequestedAt"]) is (candidate.fate == "erasure")
-    failed = candidate.fate in ("undeliverable", "bounced")
+    assert bool(row["erasureRequestedAt"]) is (candidate.outcome == "erasure")
+    failed = candidate.outcome in ("undeliverable", "bounced")
     assert row["invite"]["state"] == ("failed" if failed else "sent"), candidate
 
 

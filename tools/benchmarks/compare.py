@@ -18,7 +18,7 @@ from tools.benchmarks.operations import OPERATIONS, Operation
 
 PROCESSES = 2
 LIMIT = "tools.benchmarks.limit.app:application"
-# Requests are counted but never limited: a few credentials send the load of hundreds of candidates.
+# Requests are counted but not limited: a few credentials send the load of hundreds of candidates.
 UNLIMITED = "1000000000 per minute"
 SETTINGS = {"RATELIMIT_ENABLED": "true", "RATELIMIT_DEFAULT": UNLIMITED, "RATELIMIT_INGEST": UNLIMITED}
 WARM_UP_SECONDS = 1
@@ -35,10 +35,10 @@ class Contender(NamedTuple):
         requests = operation.requests(self.targets, seconds)
         before = processes.processor_seconds(self.pids)
         outcome = load.run(self.service.port, requests, seconds)
-        used_ms = (processes.processor_seconds(self.pids) - before) * 1000
+        processor_ms = (processes.processor_seconds(self.pids) - before) * 1000
         if operation.is_unique and outcome.per_second * seconds > len(requests):
             sys.exit(f"{operation.name}: more than {len(requests)} responses. Raise UNIQUE_PER_SECOND.")
-        return report.Run(*outcome, used_ms / max(outcome.per_second * seconds, 1))
+        return report.Run(*outcome, processor_ms / max(outcome.per_second * seconds, 1))
 
 
 def check() -> None:
@@ -60,7 +60,7 @@ def measure(rounds: int, seconds: int) -> None:
         for number in range(rounds):
             print(f"Round {number + 1} of {rounds} ...", flush=True)
             for result in results:
-                # Alternate the order: the first run also pays for work left over from the previous operation.
+                # Alternate the order: the first run also includes leftover work from the previous operation.
                 order = contenders if number % 2 else contenders[::-1]
                 runs = [contender.run(result.operation, seconds) for contender in order]
                 result.rounds.append(report.Round(*(runs if number % 2 else reversed(runs))))
@@ -76,7 +76,7 @@ def measure(rounds: int, seconds: int) -> None:
 
 @contextmanager
 def _running(keys: int) -> Iterator[tuple[Contender, Contender]]:
-    """Run product and limit on one database, without a worker, which would distort the measurement."""
+    """Run product and limit on one database. A worker would distort the measurement."""
     with postgres.start(durable=True, tcp=True) as server, tempfile.TemporaryDirectory() as name:
         folder, url = Path(name), server.create_database("proofstone_benchmark")
         models.bind(url)

@@ -39,7 +39,7 @@ SCROLL = """async () => {
 }"""
 BYTES_SENT = """performance.getEntries().filter(({transferSize}) => transferSize)
     .reduce((sum, {transferSize}) => sum + transferSize, 0)"""
-# Copies have the first event's time. This spreads them over 100 minutes.
+# All copies have the same time. Spread them over 100 minutes.
 SPREAD = "UPDATE events SET time_ns = time_ns + seq * 300000000 WHERE session_id = %s"
 
 
@@ -65,9 +65,9 @@ def measure() -> None:
                 _, *visits = [_visit(page, browser, service.port) for _ in range(ROUNDS + 1)]
                 rows.append([page.name, *(f"{median(values):.0f}" for values in zip(*visits, strict=True))])
             browser.close()
-    text = _document(rows)
-    report.write("console", text)
-    print(text)
+    document = _document(rows)
+    report.write("console", document)
+    print(document)
 
 
 def _board(service: Service) -> MeasuredPage:
@@ -83,15 +83,15 @@ def _board(service: Service) -> MeasuredPage:
 
 
 def _wait_for_rows(page: Page) -> None:
-    has_all = "count => document.querySelectorAll('table.data tbody tr').length === count"
-    page.wait_for_function(has_all, arg=CANDIDATES)
+    has_all_rows = "count => document.querySelectorAll('table.data tbody tr').length === count"
+    page.wait_for_function(has_all_rows, arg=CANDIDATES)
 
 
 def _sort_by_name(page: Page) -> None:
-    first = page.locator("table.data tbody tr").first.get_attribute("data-id")
+    first_id = page.locator("table.data tbody tr").first.get_attribute("data-id")
     page.get_by_role("columnheader").get_by_role("button", name="Candidate", exact=True).click()
-    differs = "first => document.querySelector('table.data tbody tr')?.dataset.id !== first"
-    page.wait_for_function(differs, arg=first)
+    has_new_order = "first => document.querySelector('table.data tbody tr')?.dataset.id !== first"
+    page.wait_for_function(has_new_order, arg=first_id)
 
 
 def _report(service: Service) -> MeasuredPage:
@@ -117,34 +117,34 @@ def _open_event(page: Page) -> None:
     page.locator(".event-detail pre").wait_for()
 
 
-def _visit(measured: MeasuredPage, browser: Browser, port: int) -> tuple[float, ...]:
-    """Return the times of content and interaction, the longest task (in ms), and the KiB of all responses."""
-    token: Any = {"Authorization": measured.client.headers["Authorization"]}
+def _visit(measured_page: MeasuredPage, browser: Browser, port: int) -> tuple[float, ...]:
+    """Return the times to content and interaction, the longest task (all in ms), and the KiB sent."""
+    token: Any = {"Authorization": measured_page.client.headers["Authorization"]}
     context = browser.new_context(viewport={"width": 1280, "height": 900}, extra_http_headers=token)
     page = context.new_page()
     page.add_init_script(LONG_TASKS)
-    page.goto(f"http://localhost:{port}/console#{measured.path}")
-    measured.wait_for_content(page)
-    loaded = page.evaluate("performance.now()")
-    measured.interact(page)
-    interactive = page.evaluate("performance.now()")
+    page.goto(f"http://localhost:{port}/console#{measured_page.path}")
+    measured_page.wait_for_content(page)
+    loaded_ms = page.evaluate("performance.now()")
+    measured_page.interact(page)
+    interactive_ms = page.evaluate("performance.now()")
     page.evaluate(SCROLL)
     page.wait_for_load_state("networkidle")
-    sent, longest = page.evaluate(BYTES_SENT), page.evaluate("Math.max(0, ...longTasks)")
+    bytes_sent, longest_task = page.evaluate(BYTES_SENT), page.evaluate("Math.max(0, ...longTasks)")
     context.close()
-    return loaded, interactive, longest, sent / 1024
+    return loaded_ms, interactive_ms, longest_task, bytes_sent / 1024
 
 
 def _document(rows: list[list[str]]) -> str:
-    head = ["page", "all rows, ms", "answered, ms", "longest task, ms", "KiB sent"]
+    head = ["page", "all rows, ms", "after a click, ms", "longest task, ms", "KiB sent"]
     return f"""## The console
 
 `make bench options=--console`. Real Chromium with an empty cache, one web process, SQLite. "All rows" is the time from
-navigation until the page shows the board's {CANDIDATES} rows or the report's lanes. "Answered" adds the response to a
-click: the board sorts its rows, the report opens an event. The rows are then scrolled to the end. The longest task is 0
-if none takes 50 ms or more. "KiB sent" is the size of all responses as transferred. Medians of {ROUNDS} rounds.
+navigation until the page shows the board's {CANDIDATES} rows or the report's lanes. "After a click" adds the response
+to a click: the board sorts its rows, the report opens an event. The rows are then scrolled to the end. The longest task
+is 0 if none takes 50 ms or more. "KiB sent" is the size of all responses as transferred. Medians of {ROUNDS} rounds.
 
 {report.markdown(head, rows)}
 
-- {report.machine()}; {date.today().isoformat()}. Browser and service share the machine.
+- {report.describe_machine()}; {date.today().isoformat()}. Browser and service share the machine.
 """

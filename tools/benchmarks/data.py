@@ -15,9 +15,9 @@ from models import (
     Delivery,
     Organization,
     Session,
+    create_organization,
     db,
     generate_keys,
-    open_organization,
     sessions,
 )
 from models.base import clock, is_postgres, new_id
@@ -49,19 +49,19 @@ class Targets(NamedTuple):
 
 
 def fill(keys: int) -> Targets:
-    """Migrate and fill the empty database that the models are bound to."""
+    """Migrate and fill the empty database to which the models are bound."""
     migrations.upgrade()
-    history, token = open_organization("History Ltd")
-    growing, growing_token = open_organization("Growing Ltd")
+    history, token = create_organization("History Ltd")
+    growing, growing_token = create_organization("Growing Ltd")
     ids: list[UUID] = []
     for number in range(ASSESSMENTS):
-        assessment = open_assessment(history, f"Assessment {number}")
-        added = add_keys(assessment, keys // ASSESSMENTS)
-        add_completed_sessions(assessment, added[::2])
-        ids += added
+        assessment = create_assessment(history, f"Assessment {number}")
+        key_ids = add_keys(assessment, keys // ASSESSMENTS)
+        add_completed_sessions(assessment, key_ids[::2])
+        ids += key_ids
     Delivery.update(state="sent", attempts=1, sent_at=clock.now()).execute()
     sample = CandidateKey.select().where(CandidateKey.id.in_(random.Random(2).sample(ids, SAMPLES)))
-    assessment = open_assessment(growing, "Growing")
+    assessment = create_assessment(growing, "Growing")
     open_sessions = [open_session(assessment, seed) for seed in range(OPEN_SESSIONS)]
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
     return Targets(
@@ -74,15 +74,15 @@ def fill(keys: int) -> Targets:
     )
 
 
-def open_assessment(organization: Organization, title: str) -> Assessment:
+def create_assessment(organization: Organization, title: str) -> Assessment:
     values = {"title": title, "role": "Backend Engineer", "task_brief": "Find the lost orders. " * 20}
-    return Assessment.open(
+    return Assessment.create_within_quota(
         ApiToken(organization=organization), **values, repo_url="https://example.com/orders"
     )
 
 
 def add_keys(assessment: Assessment, size: int) -> list[UUID]:
-    """Generate keys with invitations, and return their ids."""
+    """Generate keys with invitations. Returns their ids."""
     ids: list[UUID] = []
     while len(ids) < size:
         numbers = range(len(ids), min(len(ids) + BATCH, size))
@@ -117,7 +117,7 @@ def add_completed_sessions(assessment: Assessment, key_ids: Sequence[UUID]) -> N
 
 
 def open_session(assessment: Assessment, seed: int) -> OpenSession:
-    """Redeem a new key with a client's public key."""
+    """Create a key and redeem it with a client's public key."""
     (row,) = generate_keys(assessment.organization, assessment.id, [{"email": None, "name": None}])
     key = CandidateKey.get_by_id(row.id)
     Consent.record(key, None, None)

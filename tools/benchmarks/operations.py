@@ -10,7 +10,7 @@ from tools.benchmarks.data import Targets
 
 PAGE = 50
 RANDOM_REQUESTS = 1_000
-# Must exceed the throughput, because an event sent twice is skipped.
+# Must exceed the throughput, because repeated events are skipped.
 UNIQUE_PER_SECOND = 3_000
 JSON = {"Content-Type": "application/json"}
 

@@ -14,20 +14,20 @@ def process_tree(pid: int) -> list[int]:
     children = defaultdict(list)
     for child, fields in _stats():
         children[int(fields[1])].append(child)
-    members = [pid]
-    for member in members:
-        members += children[member]
-    return members
+    tree = [pid]
+    for process in tree:
+        tree += children[process]
+    return tree
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that the processes and their descendants have used, exited ones included."""
-    members = {member for pid in pids for member in process_tree(pid)}
-    return sum(sum(map(int, fields[11:15])) for pid, fields in _stats() if pid in members) / TICKS
+    """Return the processor time used by the processes and their descendants, including exited processes."""
+    all_pids = {descendant for pid in pids for descendant in process_tree(pid)}
+    return sum(sum(map(int, fields[11:15])) for pid, fields in _stats() if pid in all_pids) / TICKS
 
 
 def memory(pids: Iterable[int]) -> float:
-    """Return the processes' resident memory in MiB. Shared pages are counted once per process."""
+    """Return the resident memory of the processes in MiB. Shared pages count once per process."""
     lines = [line for pid in pids for line in (PROC / str(pid) / "status").read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 

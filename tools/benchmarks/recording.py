@@ -33,9 +33,9 @@ MODES = ("off", "on")
 
 def measure() -> None:
     """Measure, print the table and write it to RESULTS.md."""
-    with postgres.start(durable=True, tcp=True) as server, _provider() as address:
+    with postgres.start(durable=True, tcp=True) as server, _provider() as base_url:
         settings = {
-            "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "sk-ant-benchmark", "WEB_THREADS": "16",
+            "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": "sk-ant-benchmark", "WEB_THREADS": "16",
             "PROXY_STREAMS": "8", "PROXY_STREAMS_PER_KEY": "8", "SESSION_DEFAULT_BUDGET_USD": "1000",
         }  # fmt: skip
         url = server.create_database("proofstone_recording")
@@ -44,14 +44,14 @@ def measure() -> None:
             Service(Path(folder), url, **settings).start(1) as service,
         ):
             keys = _start_sessions(service)
-            text = _document([_measure_size(service, keys, size) for size in SIZES])
-    report.write("recording", text)
-    print(text)
+            document = _document([_measure_size(service, keys, size) for size in SIZES])
+    report.write("recording", document)
+    print(document)
 
 
 @contextmanager
 def _provider() -> Iterator[str]:
-    """Run a provider in another process, and yield its address."""
+    """Run a provider in another process, and yield its URL."""
     ready: Any = multiprocessing.Queue()
     process = multiprocessing.Process(target=_serve, args=(ready,), daemon=True)
     process.start()
@@ -70,7 +70,7 @@ def _serve(ready: Any) -> None:
 
 
 def _respond(exchange: Any) -> None:
-    """Stream a text and a tool call."""
+    """Stream text and a tool call."""
     call = exchange.headers["X-Call"]
     exchange.head(
         200, Content_Type="text/event-stream", Transfer_Encoding="chunked", Request_Id=f"req_{call}"
@@ -110,7 +110,7 @@ def _command(call: str) -> dict[str, str]:
 
 
 def _request_body(size: int, name: str, number: int) -> bytes:
-    """Build a conversation whose last turn has the previous response's tool call."""
+    """Build a conversation that ends with the result of the previous response's tool call."""
     line = "src/module.py:12: a line of a file or a test's output\n"
     result = line * max(1, size // TURNS // len(line) - 20)
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Fix the failing tests, please."}]
@@ -130,7 +130,7 @@ def _request_body(size: int, name: str, number: int) -> bytes:
 
 
 def _start_sessions(service: Service) -> dict[str, str]:
-    """Start a session without consent to recording and one with it, and return their keys."""
+    """Start a session with consent to recording and one without. Returns their keys."""
     reviewer = service.organization("Recording Ltd")
     off, on = (key["key"] for key in make_keys(reviewer, make_assessment(reviewer), 2))
     agree_to_recording(service, on)
@@ -140,26 +140,28 @@ def _start_sessions(service: Service) -> dict[str, str]:
 
 
 def _measure_size(service: Service, keys: dict[str, str], size: str) -> list[str]:
-    """Measure requests of one size, and return their row in the table."""
+    """Measure requests of one size. Returns a row of the table."""
     (web,) = service.web_processes()
     times: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
-    used = dict.fromkeys(MODES, 0.0)
+    processor_seconds = dict.fromkeys(MODES, 0.0)
     for start in range(0, WARM_UP + CALLS, BLOCK):
         for mode in MODES:
             before = processes.processor_seconds([web])
             numbers = range(start, start + BLOCK)
             times[mode] += [_call(service.port, keys[mode], size, mode, number) for number in numbers]
-            used[mode] += (processes.processor_seconds([web]) - before) if start >= WARM_UP else 0
+            processor_seconds[mode] += (
+                (processes.processor_seconds([web]) - before) if start >= WARM_UP else 0
+            )
     (first_off, total_off), (first_on, total_on) = (
         [median(values) for values in zip(*times[mode][WARM_UP:], strict=True)] for mode in MODES
     )
     row = [f"{value:.2f}" for value in (first_off, first_on, total_off, total_on, total_on - total_off)]
-    row += [f"{used[mode] * 1000 / CALLS:.1f}" for mode in MODES]
+    row += [f"{processor_seconds[mode] * 1000 / CALLS:.1f}" for mode in MODES]
     return [size, *row, f"{processes.memory([web]):.0f}"]
 
 
 def _call(port: int, key: str, size: str, mode: str, number: int) -> tuple[float, float]:
-    """Make a call, and return the milliseconds to the body's first and last byte."""
+    """Make a call. Returns the milliseconds to the first and last byte of the body."""
     name = f"{size}-{mode}"
     body = _request_body(SIZES[size], name, number)
     headers = {
@@ -167,16 +169,16 @@ def _call(port: int, key: str, size: str, mode: str, number: int) -> tuple[float
         "X-Claude-Code-Session-Id": f"benchmark-{name}",
     }  # fmt: skip
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     connection.request("POST", MESSAGES, body, headers)
     response = connection.getresponse()
     response.read(1)
-    first = time.perf_counter()
+    first_byte_at = time.perf_counter()
     response.read()
-    ended = time.perf_counter()
+    ended_at = time.perf_counter()
     connection.close()
     assert response.status == 200, response.status
-    return (first - started) * 1000, (ended - started) * 1000
+    return (first_byte_at - started_at) * 1000, (ended_at - started_at) * 1000
 
 
 def _document(rows: list[list[str]]) -> str:
@@ -192,5 +194,5 @@ process's at the end. Recording should add less than 3 ms to a call.
 
 {report.markdown(head, rows)}
 
-- {report.machine()}; {date.today().isoformat()}. Provider, client and database share the machine.
+- {report.describe_machine()}; {date.today().isoformat()}. Provider, client and database share the machine.
 """

@@ -89,7 +89,7 @@ authentication, limits, audit, event feed, validation and log. Runs alternate; n
 {table(results)}
 
 - {conditions}. The product's web process needs {memory:.0f} MiB (RSS) at the end.
-- PostgreSQL with fsync; Python {platform.python_version()}; {machine()}; {date.today().isoformat()}.
+- PostgreSQL with fsync; Python {platform.python_version()}; {describe_machine()}; {date.today().isoformat()}.
 - Load generator, services and database share the machine: compare the ratios, not the absolute numbers.
 """
 
@@ -97,12 +97,12 @@ authentication, limits, audit, event feed, validation and log. Runs alternate; n
 def write(name: str, text: str, file: Path = RESULTS) -> None:
     """Replace a section of the file."""
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    before, _, rest = file.read_text().partition(start)
-    file.write_text(before + start + text + end + rest.partition(end)[2])
+    before, _, remainder = file.read_text().partition(start)
+    file.write_text(before + start + text + end + remainder.partition(end)[2])
 
 
-def machine() -> str:
-    """Return processor, cores, memory and system, but not the machine's name."""
+def describe_machine() -> str:
+    """Describe processor, cores, memory and system, without the host name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     info = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]

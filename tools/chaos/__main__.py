@@ -2,7 +2,7 @@
 
 Each round kills, stops or restarts processes up to three times, including at least one kill -9, while writers create,
 invite, redeem, ingest, complete, score, revoke and erase. After every few rounds and at the end, the data is compared
-with the acknowledged writes. A seed always gives the same faults and choices; only the timing differs. Exits with
+with the acknowledged writes. The same seed produces the same faults and choices; only the timing differs. Exits with
 status 1 on a violation.
 """
 
@@ -37,16 +37,16 @@ class Run:
 
     def run(self, rounds: list[list[plan.Fault]]) -> None:
         """Run all rounds, or stop after a verification with violations."""
-        verified = 0
+        verified_count = 0
         for first in range(0, len(rounds), self.check_every):
             with self.writers:
                 for number, faults in enumerate(rounds[first : first + self.check_every], first + 1):
                     self._round(number, faults)
                 # The audit log must also verify during writes.
-                self.results.add_violations(*checks.audit_violations(self.deployment))
+                self.results.add_violations(*checks.find_audit_violations(self.deployment))
             if first + self.check_every < len(rounds):
-                self.verifier.verify(self.writers.scenarios[verified:])
-                verified = len(self.writers.scenarios)
+                self.verifier.verify(self.writers.scenarios[verified_count:])
+                verified_count = len(self.writers.scenarios)
                 if self.results.violations:
                     return
         self.verifier.verify_all(self.writers.scenarios)
@@ -74,13 +74,13 @@ def main() -> None:
     options = parser.parse_args()
     databases = DATABASES if options.database == "both" else (options.database,)
     # Run both even if the first has violations.
-    passed = [_run(database, options) for database in databases]
-    if not all(passed):
+    results = [_run(database, options) for database in databases]
+    if not all(results):
         sys.exit(f"Found violations. Repeat with --seed {options.seed} --rounds {options.rounds}")
 
 
 def _run(database: str, options: argparse.Namespace) -> bool:
-    """Run all rounds, print the report, and return whether there were no violations."""
+    """Run all rounds and print the report. Returns True without violations."""
     title = f"{database}, seed {options.seed}, {options.rounds} rounds"
     print(title, flush=True)
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""The load's HTTP client, for requests with known and unknown outcomes."""
+"""HTTP client that generates the load and tracks unknown outcomes."""
 
 import json
 import threading
@@ -22,22 +22,24 @@ class Violation(Exception):
 
 
 class Outages:
-    """Times at which the database was down."""
+    """Periods in which the database was down."""
 
     def __init__(self) -> None:
-        self.spans: list[list[float]] = []
+        self.periods: list[list[float]] = []
 
     @contextmanager
-    def during(self) -> Iterator[None]:
-        span = [time.monotonic(), float("inf")]
-        self.spans.append(span)
+    def record(self) -> Iterator[None]:
+        period = [time.monotonic(), float("inf")]
+        self.periods.append(period)
         try:
             yield
         finally:
-            span[1] = time.monotonic()
+            period[1] = time.monotonic()
 
-    def overlap(self, start: float, end: float) -> bool:
-        return any(start < until and end > since for since, until in list(self.spans))
+    def overlaps(self, start: float, end: float) -> bool:
+        return any(
+            start < outage_end and end > outage_start for outage_start, outage_end in list(self.periods)
+        )
 
 
 class LostRequest(NamedTuple):
@@ -49,7 +51,7 @@ class LostRequest(NamedTuple):
 
 
 class ApiClient:
-    """The service's client, shared by all writers, with a connection for each request.
+    """A client shared by all writers, with a connection for each request.
 
     has_single_writer -- whether a concurrent write is a valid reason for 503 (SQLite)
     """
@@ -72,10 +74,10 @@ class ApiClient:
     def try_once(
         self, method: str, path: str, body: Any = None, headers: Headers | None = None
     ) -> Response | None:
-        """Send a request, and return the response, or None if the outcome is unknown.
+        """Send a request. Returns the response, or None if the outcome is unknown.
 
         The outcome is unknown without a complete response, after a valid 503, and while a request with the same
-        `Idempotency-Key` is in progress. Raise Violation for any other 5xx.
+        `Idempotency-Key` is in progress. Raises Violation for any other 5xx.
         """
         start = time.monotonic()
         try:
@@ -103,7 +105,7 @@ class ApiClient:
         headers: Headers | None = None,
         expected: tuple[int, ...] = SUCCESS,
     ) -> Response:
-        """Retry until the outcome is known. Raise Violation for an unexpected status, or after a minute."""
+        """Retry until the outcome is known. Raises Violation for an unexpected status, or after a minute."""
         return self.request_with_retries(method, path, body, headers, expected)[0]
 
     def request_with_retries(
@@ -127,7 +129,7 @@ class ApiClient:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
-                with self._counted():
+                with self._track_in_flight():
                     return call(self.port, method, path, data, headers=headers, seconds=TIMEOUT_SECONDS)
             except ConnectionRefusedError:
                 # Nothing was sent: the web process is restarting.
@@ -137,7 +139,7 @@ class ApiClient:
                 time.sleep(RETRY_SECONDS)
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _track_in_flight(self) -> Iterator[None]:
         with self._lock:
             self.in_flight += 1
         try:
@@ -147,7 +149,7 @@ class ApiClient:
                 self.in_flight -= 1
 
     def _check_unavailable(self, response: Response, start: float, request: str) -> None:
-        if not self.has_single_writer and not self.outages.overlap(start, time.monotonic()):
+        if not self.has_single_writer and not self.outages.overlaps(start, time.monotonic()):
             raise Violation(f"{request} returned 503 while the database was up: {response.text[:300]!r}")
         if not response.headers.get("Retry-After", "").isdigit():
             raise Violation(f"{request} returned 503 without Retry-After.")

@@ -42,8 +42,10 @@ class Deployment:
     def running(self) -> Iterator[None]:
         """Run all processes, with a reviewer, a rubric and a webhook, until the block ends."""
         with self._stack:
-            temporary = tempfile.TemporaryDirectory(prefix="proofstone-chaos-", ignore_cleanup_errors=True)
-            folder = Path(self._stack.enter_context(temporary))
+            temporary_folder = tempfile.TemporaryDirectory(
+                prefix="proofstone-chaos-", ignore_cleanup_errors=True
+            )
+            folder = Path(self._stack.enter_context(temporary_folder))
             url = self._start_database(folder)
             self.receivers.start()
             self._stack.callback(self.receivers.stop)
@@ -102,15 +104,15 @@ class Deployment:
     def restart_web(self) -> None:
         """Stop the web process with SIGTERM and start it again.
 
-        Raise Violation if it takes too long, or if an accepted request gets no response.
+        Raises Violation if it takes too long, or if an accepted request gets no response.
         """
         try:
-            start, lost_before = time.monotonic(), len(self.client.lost)
+            start, lost_count = time.monotonic(), len(self.client.lost)
             _stop(self.service.web, "The web process")
             end = time.monotonic()
             lost = [
                 request
-                for request in self.client.lost[lost_before:]
+                for request in self.client.lost[lost_count:]
                 if request.start < end and request.end > start
             ]
             if lost:
@@ -127,7 +129,7 @@ class Deployment:
             self.start_worker()
 
     def kill_web_process(self) -> None:
-        """Kill one of the master's processes. The master replaces it."""
+        """Kill a web process. The master replaces it."""
         kill(self.service.web_processes()[0])
         if self.service.web.poll() is not None:
             raise Violation("The master exited with one of its processes.")
@@ -158,19 +160,19 @@ class Deployment:
 
     def restart_database(self) -> None:
         assert self.server is not None
-        with self.outages.during():
+        with self.outages.record():
             self.server.restart()
 
     def crash_database(self) -> None:
         assert self.server is not None
-        with self.outages.during():
+        with self.outages.record():
             self.server.kill()
             self.server.start()
 
     def kill_postmaster(self) -> None:
-        """Kill PostgreSQL's first process. It can only start again after the others have exited."""
+        """Kill PostgreSQL's postmaster. It can start again only after its child processes have exited."""
         assert self.server is not None
-        with self.outages.during():
+        with self.outages.record():
             self.server.process.kill()
             self.server.process.wait()
             wait_until(self._try_start_server, "PostgreSQL did not start again.")

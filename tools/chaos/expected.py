@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class KeyBatch:
-    """Keys of one request. `keys` is None if its outcome is unknown: all keys exist or none."""
+    """Keys from one request. If the outcome is unknown, `keys` is None: either all keys exist or none."""
 
     name: str
     addresses: list[str]
@@ -18,9 +18,9 @@ class KeyBatch:
 class ExpectedSession:
     """One candidate's session.
 
-    sent -- event ids, each with whether it was acknowledged
-    unknown_batches -- event ids of batches whose outcome is unknown: all of a batch's events exist or none
-    scores -- by criterion: the last acknowledged value, and the number of retries. Each retry can have written it.
+    sent -- whether each event was acknowledged, by event id
+    unknown_batches -- event ids of batches with an unknown outcome: either all events in a batch exist or none
+    scores -- the last acknowledged value and the number of retries, by criterion; each retry can have stored it
     """
 
     key: dict[str, str]
@@ -39,7 +39,7 @@ class ExpectedSession:
 
 
 class Results:
-    """The number of writes by kind, and all violations."""
+    """Number of writes by kind, and all violations."""
 
     def __init__(self) -> None:
         self.acknowledged: Counter[str] = Counter()

@@ -13,7 +13,7 @@ MIN_DELIVERIES = 2
 
 
 class FaultInjector:
-    """Injects faults, and counts them."""
+    """Injects and counts faults."""
 
     def __init__(self, deployment: Deployment):
         self.deployment = deployment
@@ -35,8 +35,8 @@ class FaultInjector:
         responses = client.responses + fault.after_responses
         wait_until(lambda: client.responses >= responses, "The service stopped responding.")
         if "worker" in fault.name:
-            deliveries = receivers.delivered + MIN_DELIVERIES
-            wait_until(lambda: receivers.delivered >= deliveries, "Deliveries stopped.")
+            deliveries = receivers.delivery_count + MIN_DELIVERIES
+            wait_until(lambda: receivers.delivery_count >= deliveries, "Deliveries stopped.")
         time.sleep(fault.delay_ms / 1000)
         wait_until(lambda: client.in_flight >= MIN_IN_FLIGHT, "Requests stopped.")
         self.injected[fault.name] += 1

@@ -7,7 +7,7 @@ from tools.chaos.deployment import Deployment
 from tools.chaos.receivers import digest
 
 PAGE_SIZE = 200
-# The field with an event's subject, by type. Other events are about a session.
+# Field with the subject of an event, by type. All other events are about a session.
 SUBJECTS = {
     "assessment.created": "assessmentId",
     "key.created": "candidateId",
@@ -18,10 +18,10 @@ SUBJECTS = {
 
 
 class FeedReader:
-    """The events read so far.
+    """Reads and checks the feed.
 
-    digests -- by event id, in feed order
-    counts, positions -- number and first position of events, by type and subject
+    digests -- of the events read so far, by event id, in feed order
+    counts, positions -- number and first position of these events, by type and subject
     """
 
     def __init__(self, deployment: Deployment):
@@ -37,7 +37,7 @@ class FeedReader:
         violations = []
         for event in events:
             if event["id"] in self.digests:
-                violations.append(f"The feed has the duplicate event {event['id']}.")
+                violations.append(f"The feed contains a duplicate event: {event['id']}.")
             subject = (event["type"], event["data"][SUBJECTS.get(event["type"], "sessionId")])
             self.counts[subject] += 1
             self.positions.setdefault(subject, len(self.digests))
@@ -51,7 +51,7 @@ class FeedReader:
         return violations
 
     def reread(self) -> list[str]:
-        """Check that all events have the same order, and that no event was inserted before the cursor."""
+        """Check that the order has not changed, and that no event was inserted before the cursor."""
         events, _ = self._read(0)
         is_unchanged = [(event["id"], digest(event)) for event in events] == list(self.digests.items())
         return [] if is_unchanged else ["The feed is different when read again."]

@@ -1,4 +1,4 @@
-"""Plan faults. A seed always gives the same plan."""
+"""Plan faults. The same seed produces the same plan."""
 
 import random
 from typing import NamedTuple
@@ -7,9 +7,9 @@ KILLS = ("kill web process", "kill web master", "kill worker")
 STOPS = ("stop web", "stop worker")
 OUTAGES = ("restart database", "crash database", "kill postmaster")
 
-# Other faults take longer to recover from.
+# All other faults have weight 1, because recovery takes longer.
 WEIGHTS = {"kill web process": 3, "kill worker": 2}
-MAX_MORE_FAULTS = 2
+MAX_ADDITIONAL_FAULTS = 2
 
 
 class Fault(NamedTuple):
@@ -29,12 +29,12 @@ def rounds(seed: int, count: int, has_server: bool) -> list[list[Fault]]:
     names = KILLS + STOPS + (OUTAGES if has_server else ())
     plan = []
     for _ in range(count):
-        more = [_fault(rng, names) for _ in range(rng.randint(0, MAX_MORE_FAULTS))]
-        plan.append([_fault(rng, KILLS), *more])
+        additional = [_choose_fault(rng, names) for _ in range(rng.randint(0, MAX_ADDITIONAL_FAULTS))]
+        plan.append([_choose_fault(rng, KILLS), *additional])
     return plan
 
 
-def _fault(rng: random.Random, names: tuple[str, ...]) -> Fault:
+def _choose_fault(rng: random.Random, names: tuple[str, ...]) -> Fault:
     (name,) = rng.choices(names, [WEIGHTS.get(name, 1) for name in names])
     return Fault(name, rng.randint(15, 60), rng.randint(0, 30))
 

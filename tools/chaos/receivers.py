@@ -85,7 +85,7 @@ class Receivers:
             self.webhooks.process(self._receiver)
 
     @property
-    def delivered(self) -> int:
-        """The number of emails and webhooks received."""
-        waiting = len(self._receiver.messages) if self._receiver else 0
-        return self.emails.count + self.webhooks.count + waiting
+    def delivery_count(self) -> int:
+        """Number of emails and webhooks received."""
+        unprocessed = len(self._receiver.messages) if self._receiver else 0
+        return self.emails.count + self.webhooks.count + unprocessed

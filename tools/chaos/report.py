@@ -1,4 +1,4 @@
-"""A chaos run's text report."""
+"""Text report of a chaos run."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def report(run: Any, title: str, seconds: float) -> str:
         f"{'writes':14}{'acknowledged':>14}{'verified':>10}{'unknown':>9}{'unknown, stored':>17}",
     ]
     for kind in sorted(results.acknowledged):
-        verified, recovered = checks.checked.get(kind, ""), checks.recovered[kind]
+        verified, recovered = checks.verified.get(kind, ""), checks.recovered[kind]
         acknowledged, unknown = results.acknowledged[kind], results.unknown[kind]
         lines.append(f"  {kind:12}{acknowledged:14}{verified:>10}{unknown:9}{recovered:17}")
     webhooks = receivers.webhooks
     lines += [
-        f"emails: {checks.checked['email']} invitations received, {checks.recovered['repeated email']} repeated "
+        f"emails: {checks.verified['email']} invitations received, {checks.recovered['repeated email']} repeated "
         "with the same Message-ID",
         f"webhooks: {len(webhooks.digests)} events received, {webhooks.count - len(webhooks.digests)} repeated "
         f"with the same webhook-id; the feed has {len(feed.digests)}",

@@ -1,6 +1,6 @@
 """A writer's scenario: an assessment with candidates, sessions, scores, a revocation and an erasure.
 
-A seed always gives the same choices. Most writes are retried with the same `Idempotency-Key` or ids until they are
+The same seed produces the same choices. Most writes are retried with the same `Idempotency-Key` or ids until they are
 acknowledged. Some are sent only once, so their outcome can be unknown.
 """
 
@@ -46,7 +46,7 @@ class Scenario:
         self.is_complete = False
 
     def run(self) -> None:
-        """Run all steps. Raise Violation if the service breaks a guarantee."""
+        """Run all steps. Raises Violation if the service breaks a guarantee."""
         self._create_assessment()
         self._issue_keys(self.rng.randint(4, 12), retry=True)
         self._issue_keys(self.rng.randint(2, 20), retry=False)
@@ -138,7 +138,7 @@ class Scenario:
         self.results.add("redemption")
 
     def _send_event(self, session: ExpectedSession, second: int, signer: "EventSigner | None") -> None:
-        # Signed events form a chain, so each must arrive.
+        # Signed events form a chain, so all of them must arrive.
         must_arrive = signer is not None or self.rng.random() < 0.7
         body = self._event(session, second, signer)
         self._ingest(session, "/v1/hooks/ingest", body, [body["id"]], must_arrive)
@@ -153,7 +153,7 @@ class Scenario:
     def _ingest(
         self, session: ExpectedSession, path: str, body: dict[str, Any], ids: list[str], must_arrive: bool
     ) -> bool:
-        """Send events, and return whether they were acknowledged."""
+        """Send events. Returns whether they were acknowledged."""
         send = self.client.request if must_arrive else self.client.try_once
         is_acknowledged = send("POST", path, body, _credential(session)) is not None
         session.sent |= dict.fromkeys(ids, is_acknowledged)
@@ -195,7 +195,7 @@ class EventSigner:
     """Signs a session's events in order, like the candidate's client."""
 
     def __init__(self, seed: bytes):
-        # Only a client with several processes needs the chain's log.
+        # Only a client with several processes needs the chain log.
         self.chain = Chain(Path(os.devnull), seed)
         self.previous = ""
 

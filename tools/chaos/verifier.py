@@ -45,10 +45,10 @@ class Verifier:
         try:
             drain(self.deployment.service)
         except Violation as violation:
-            # It would cause all other differences.
+            # Every other check would fail, too.
             self.results.add_violations(str(violation))
             return
-        drained = time.monotonic()
+        drained_at = time.monotonic()
         receivers = self.deployment.receivers
         receivers.process()
         log = self.deployment.service.log()
@@ -56,34 +56,34 @@ class Verifier:
         self.results.add_violations(
             *receivers.webhooks.violations,
             *self.feed.read_new(),
-            *self.checks.violations(scenarios),
-            *checks.audit_violations(self.deployment),
-            *checks.key_violations(self.deployment),
-            *checks.log_violations(new_log, self.deployment.server is not None),
+            *self.checks.find_violations(scenarios),
+            *checks.find_audit_violations(self.deployment),
+            *checks.find_key_violations(self.deployment),
+            *checks.find_log_violations(new_log, self.deployment.server is not None),
         )
         receivers.webhooks.violations.clear()
         print(
-            f"verified {len(scenarios)} scenarios: drained in {drained - start:.1f} s, "
-            f"checked in {time.monotonic() - drained:.1f} s, {len(self.results.violations)} violations",
+            f"verified {len(scenarios)} scenarios: drained in {drained_at - start:.1f} s, "
+            f"checked in {time.monotonic() - drained_at:.1f} s, {len(self.results.violations)} violations",
             flush=True,
         )
 
     def verify_all(self, scenarios: list[Scenario]) -> None:
         """Verify all scenarios again, because verified data can be lost later."""
-        self.checks.checked.clear()
+        self.checks.verified.clear()
         self.checks.recovered.clear()
         self.verify(scenarios)
         self.results.add_violations(*self.feed.reread())
 
 
 def drain(service: Service) -> None:
-    """Wait until nothing is queued. Raise Violation if there is no progress for DRAIN_SECONDS."""
+    """Wait until all queues are empty. Raises Violation without progress for DRAIN_SECONDS."""
     now = time.monotonic()
-    fewest, deadline, next_expiry = float("inf"), now + DRAIN_SECONDS, now + LEASE_SECONDS
-    while remaining := queued(service):
+    lowest, deadline, next_expiry = float("inf"), now + DRAIN_SECONDS, now + LEASE_SECONDS
+    while remaining := queue_lengths(service):
         now, total = time.monotonic(), sum(remaining.values())
-        if total < fewest:
-            fewest, deadline = total, now + DRAIN_SECONDS
+        if total < lowest:
+            lowest, deadline = total, now + DRAIN_SECONDS
         if now > deadline:
             raise Violation(f"No progress for {DRAIN_SECONDS} seconds with {remaining}.")
         if now > next_expiry:
@@ -93,7 +93,7 @@ def drain(service: Service) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def queued(service: Service) -> dict[str, int]:
-    """Return the lengths of the queues that are not empty."""
+def queue_lengths(service: Service) -> dict[str, int]:
+    """Return the lengths of all nonempty queues."""
     lengths = {name: service.execute(query)[0][0] for name, query in QUEUES.items()}
     return {name: length for name, length in lengths.items() if length}

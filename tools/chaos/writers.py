@@ -15,7 +15,7 @@ THREADS = 6
 
 
 class Writers:
-    """Writers that run during the `with` block, and finish their last scenario at its end."""
+    """Writers that run during the `with` block. At its end, they finish their current scenario."""
 
     def __init__(self, deployment: Deployment, results: Results, seed: int):
         self.deployment = deployment

@@ -13,14 +13,14 @@ from rules.integrity import seal_keys
 from tools.demo.cast import HIGHLIGHTS, PEOPLE
 from tools.demo.servers import DemoServers
 from tools.scripts.run_with_parent import with_parent
-from tools.scripts.service import Service, Stopped, handle_stop_signals, require_free
+from tools.scripts.service import Service, Stopped, handle_stop_signals, require_free_port
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(port: int) -> None:
-    """Run a service with sample data until Ctrl-C, then delete the data, including emails."""
-    require_free(port, "make demo")
+    """Run a service with sample data until Ctrl-C, then delete all data."""
+    require_free_port(port, "make demo")
     handle_stop_signals()
     url = f"http://localhost:{port}"
     try:
@@ -29,7 +29,7 @@ def run(port: int) -> None:
             service = Service(port, environment)
             try:
                 print("Creating three weeks of data; this takes about 30 seconds ...", flush=True)
-                data = _fill(environment, servers.address)
+                data = _fill(environment, servers.url)
                 service.start()
                 print(_guide(url, data), flush=True)
                 service.watch()
@@ -40,20 +40,20 @@ def run(port: int) -> None:
         print("Stopped.", flush=True)
 
 
-def _fill(environment: Mapping[str, str], receivers: str) -> dict[str, Any]:
-    """Add the organization, and return the `tokens` by person and the `sessions` by candidate name."""
-    command = [sys.executable, "-m", "tools.demo.filling", receivers]
+def _fill(environment: Mapping[str, str], receivers_url: str) -> dict[str, Any]:
+    """Create the organization. Returns `tokens` by person and `sessions` by candidate name."""
+    command = [sys.executable, "-m", "tools.demo.fill", receivers_url]
     # A separate process has its own clock and database connection, and does not receive Ctrl-C.
-    done = subprocess.run(
+    result = subprocess.run(
         with_parent(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, process_group=0
     )
-    if done.returncode:
+    if result.returncode:
         sys.exit("The demo's data could not be created. See the error above.")
-    return json.loads(done.stdout)
+    return json.loads(result.stdout)
 
 
 def _settings(folder: Path) -> dict[str, str]:
-    """Return settings that replace a real service's, so nothing leaves this machine."""
+    """Return settings that override those of a real service, so that nothing leaves this machine."""
     return {
         "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
         "BUNDLE_FOLDER": str(folder / "bundles"),
@@ -68,7 +68,7 @@ def _settings(folder: Path) -> dict[str, str]:
 
 
 def _guide(url: str, data: dict[str, Any]) -> str:
-    """List the pages to open, with their tokens."""
+    """Format the list of pages to open, with sign-in tokens."""
     lines = ["", f"Console:   {url}/console", f"API docs:  {url}/docs", "", "Sign in with the token of:"]
     for person, (name, _) in PEOPLE.items():
         lines.append(f"  {name:16}  {person.split()[0]:9} {data['tokens'][person]}")

@@ -1,6 +1,6 @@
 """Send work as Claude Code does: hooks, telemetry and model calls (docs/recording.md).
 
-Manual commands and changes are not sent. They are only visible in the submission.
+Manual commands and changes are not sent. They are visible only in the submission.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ CALL_USAGE = {"inputTokens": 400, "outputTokens": 120, "cacheReadTokens": 21_000
 
 
 class Request(NamedTuple):
-    """A request. A model call also has the model's response."""
+    """A request. A model call also includes the model's response."""
 
     path: str
     body: dict[str, Any]
@@ -43,9 +43,9 @@ class Agent:
 
     def requests(self, action: Action, at: datetime) -> Iterator[Request]:
         """Build an action's requests."""
-        build = getattr(self, f"_{action.kind}", None)
-        if build:
-            yield from build(at=at, **action.data)
+        builder = getattr(self, f"_{action.kind}", None)
+        if builder:
+            yield from builder(at=at, **action.data)
 
     def _start(self, at):
         yield self._hook("SessionStart", source="startup", model=self.model)
@@ -101,7 +101,7 @@ class Agent:
     def _call(
         self, at: datetime, name: str, arguments: dict, response: Any, result: str, failed: bool = False
     ) -> Iterator[Request]:
-        """Let the model call a tool, and the agent run it."""
+        """Simulate a tool call by the model, and its execution by the agent."""
         tool_use_id = f"toolu_{self._new_id('call')}"
         tool_use = {"type": "tool_use", "id": tool_use_id, "name": name, "input": arguments}
         yield from self._respond(at, [tool_use], CALL_USAGE)
@@ -122,7 +122,7 @@ class Agent:
     def _respond(
         self, at: datetime, content: list[dict[str, Any]], usage: dict[str, int]
     ) -> Iterator[Request]:
-        """Let the model respond, and the agent report the usage."""
+        """Simulate a response of the model, and the agent's usage report."""
         request_id = f"req_{self._new_id('request')}"
         tokens = {"input_tokens": usage["inputTokens"], "output_tokens": usage["outputTokens"]}
         if self.is_proxied:

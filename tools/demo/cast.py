@@ -1,4 +1,4 @@
-"""The demo's people: an invented company's hiring team, and 61 candidates (tasks/cast.yaml)."""
+"""The people in the demo: a fictional company's hiring team, and 61 candidates (tasks/cast.yaml)."""
 
 import unicodedata
 from typing import NamedTuple
@@ -26,12 +26,12 @@ SOURCES = {"c": "careers page", "r": "referral", "a": "agency"}
 
 
 class Candidate(NamedTuple):
-    """A candidate. `number` is unique and seeds their random choices."""
+    """A candidate. `number` is unique and seeds random choices."""
 
     number: int
     task: str
     name: str
-    fate: str
+    outcome: str
     level: int
     days: float
     source: str
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
     def email(self) -> str:
         plain = unicodedata.normalize("NFKD", self.name).encode("ascii", "ignore").decode()
         words = plain.lower().replace("'", "").split()
-        domain = "mailbox.invalid" if self.fate == "undeliverable" else "example.com"
+        domain = "mailbox.invalid" if self.outcome == "undeliverable" else "example.com"
         return f"{words[0]}.{'-'.join(words[1:])}@{domain}"
 
     @property
@@ -50,21 +50,21 @@ class Candidate(NamedTuple):
 
     @property
     def has_session(self) -> bool:
-        return self.fate not in ("pending", "expiring", "expired", "undeliverable", "bounced", "revoked")
+        return self.outcome not in ("pending", "expiring", "expired", "undeliverable", "bounced", "revoked")
 
     @property
     def is_listed(self) -> bool:
-        """Whether the list of candidates includes them. The results also include the erased candidate."""
-        return self.fate not in ("revoked", "erased")
+        """True if the list of candidates includes them. The results also include the erased candidate."""
+        return self.outcome not in ("revoked", "erased")
 
     @property
     def is_open(self) -> bool:
-        return self.fate in ("running", "idle")
+        return self.outcome in ("running", "idle")
 
 
 def candidates() -> list[Candidate]:
     rows = [(task, row) for task, rows in read("cast.yaml").items() for row in rows]
     return [
-        Candidate(number, task, name, fate, level, days, SOURCES[source], *note)
-        for number, (task, (name, fate, level, days, source, *note)) in enumerate(rows, start=1)
+        Candidate(number, task, name, outcome, level, days, SOURCES[source], *note)
+        for number, (task, (name, outcome, level, days, source, *note)) in enumerate(rows, start=1)
     ]

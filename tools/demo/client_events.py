@@ -24,25 +24,25 @@ class Signer:
 
     def __init__(self, seed: int):
         self._key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"demo {seed}".encode()).digest())
-        self._last = ""
+        self._last_signature = ""
 
     @property
     def public_key(self) -> str:
         return base64.b64encode(self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def sign(self, event: Event) -> Event:
-        """Sign the event as the chain's next one."""
-        # The service also accepts a signature over unescaped text.
+        """Sign the next event in the chain."""
+        # The service also accepts signatures over unescaped JSON.
         data = json.dumps(event["data"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         fields = [event[name] for name in ("id", "sessionId", "ts", "kind", "source")]
         digest = hashlib.sha256(data.encode()).hexdigest()
-        message = "\n".join(["PST-EVT-V1", *fields, "1", digest, self._last, ""])
-        previous, self._last = self._last, self._key.sign(message.encode()).hex()
-        return event | {"sig": self._last} | ({"prevSig": previous} if previous else {})
+        message = "\n".join(["PST-EVT-V1", *fields, "1", digest, self._last_signature, ""])
+        previous, self._last_signature = self._last_signature, self._key.sign(message.encode()).hex()
+        return event | {"sig": self._last_signature} | ({"prevSig": previous} if previous else {})
 
 
 class Client:
-    """One session's client, with a coding agent as its `tool`."""
+    """A session's client, with a coding agent as its `tool`."""
 
     def __init__(self, session_id: str, signer: Signer, tool: str, model: str, seed: int):
         self.session_id, self.signer, self.tool, self.model = session_id, signer, tool, model
@@ -51,14 +51,14 @@ class Client:
 
     def events(self, action: Action, at: datetime) -> Iterator[Event]:
         """Build and sign an action's events."""
-        build = getattr(self, f"_{action.kind}")
-        for number, (kind, source, actor, data, more) in enumerate(build(**action.data)):
+        builder = getattr(self, f"_{action.kind}")
+        for number, (kind, source, actor, data, extra_fields) in enumerate(builder(**action.data)):
             event = {
                 "id": str(uuid.UUID(int=self._random.getrandbits(128), version=4)), "sessionId": self.session_id,
                 "ts": format_timestamp(at + timedelta(milliseconds=number)), "kind": kind, "v": 1,
                 "source": source, "actor": {"type": actor}, "data": data,
             }  # fmt: skip
-            yield self.signer.sign(event | more)
+            yield self.signer.sign(event | extra_fields)
 
     def _start(self):
         yield "session_start", "cli", "system", {"editorCapture": {"status": "declined"}}, {}

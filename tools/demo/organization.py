@@ -1,10 +1,10 @@
-"""The demo's organization: people and their tokens, settings, rubrics, assessments and webhooks."""
+"""The organization in the demo: people and their tokens, settings, rubrics, assessments and webhooks."""
 
 from typing import Any
 
 from tools.demo import cast, reviews, tasks
-from tools.demo.past import Past
 from tools.demo.repository import History
+from tools.demo.simulation import Simulation
 
 REPOSITORY = "https://git.meridian.example/orders.git"
 ASSESSMENT = (
@@ -22,16 +22,16 @@ CHAT_TYPES = ["session.completed", "session.expired", "candidate.decided"]
 
 
 class Organization:
-    """An organization.
+    """Sets up the organization.
 
-    receivers -- base URL of the webhook receivers
-    tokens -- by person; `service` is the service account's
+    receivers_url -- base URL of the webhook receivers
+    tokens -- by person; `service` is for the service account
     assessments -- ids by task
     repositories -- the code that candidates start with, by task
     """
 
-    def __init__(self, past: Past, receivers: str):
-        self.past, self.receivers = past, receivers
+    def __init__(self, simulation: Simulation, receivers_url: str):
+        self.simulation, self.receivers_url = simulation, receivers_url
         self.tokens: dict[str, str] = {}
         self.assessments: dict[str, str] = {}
         self.tasks = {name: tasks.load(name) for name in tasks.NAMES}
@@ -42,11 +42,13 @@ class Organization:
 
     def set_up(self) -> None:
         """Create the organization with its people and assessments."""
-        self.tokens["service"] = self.past.flask("org", "create", cast.COMPANY).split()[-1]
+        self.tokens["service"] = self.simulation.flask("org", "create", cast.COMPANY).split()[-1]
         # The API cannot add the first admin.
         name, email = cast.PEOPLE["admin"]
-        self.past.flask("person", "create", cast.COMPANY, email, "--name", name, "--role", "admin")
-        output = self.past.flask("token", "create", cast.COMPANY, "--person", email, "--name", "Sign in")
+        self.simulation.flask("person", "create", cast.COMPANY, email, "--name", name, "--role", "admin")
+        output = self.simulation.flask(
+            "token", "create", cast.COMPANY, "--person", email, "--name", "Sign in"
+        )
         self.tokens["admin"] = output.split()[-1]
         for person in ("reviewer", "reviewer 2", "observer"):
             self.tokens[person] = self._add_person(person)
@@ -65,10 +67,10 @@ class Organization:
 
     def call(self, person: str, method: str, path: str, body: Any = None) -> Any:
         """Call the API with a person's or the service account's token."""
-        return self.past.call(method, path, body, Authorization=f"Bearer {self.tokens[person]}")
+        return self.simulation.call(method, path, body, Authorization=f"Bearer {self.tokens[person]}")
 
     def _add_person(self, person: str) -> str:
-        """Add a person and return their token."""
+        """Add a person. Returns their token."""
         (name, email), role = cast.PEOPLE[person], person.split()[0]
         body = {"name": name, "email": email, "role": role}
         user_id = self.call("admin", "POST", "/v1/org/people", body)["person"]["id"]
@@ -86,5 +88,5 @@ class Organization:
         return self.call("admin", "POST", "/v1/assessments", body)["assessment"]["id"]
 
     def _add_webhook(self, path: str, description: str, types: list[str]) -> None:
-        body = {"url": f"{self.receivers}{path}", "description": description, "types": types}
+        body = {"url": f"{self.receivers_url}{path}", "description": description, "types": types}
         self.call("admin", "POST", "/v1/webhooks", body)

@@ -1,4 +1,4 @@
-"""Small git repositories and bundles. Equal files give equal commits."""
+"""Small git repositories and bundles. Equal files produce equal commits."""
 
 from io import BytesIO
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class History(NamedTuple):
         commit.author_time = commit.commit_time = TIME
         commit.author_timezone = commit.commit_timezone = 0
         commit.message = message.encode()
-        return History(commit.id, (*self.objects, *(store[each] for each in store), commit))
+        return History(commit.id, (*self.objects, *(store[object_id] for object_id in store), commit))
 
     @property
     def commit_id(self) -> str:
@@ -42,7 +42,7 @@ class History(NamedTuple):
     def bundle(self) -> bytes:
         """Pack all commits into a git bundle."""
         assert self.head
-        unique = {each.id: each for each in self.objects}
+        unique = {git_object.id: git_object for git_object in self.objects}
         pack = BytesIO()
         write_pack_objects(pack, list(unique.values()), SHA1)
         return b"# v2 git bundle\n" + self.head + b" HEAD\n\n" + pack.getvalue()

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from tools.demo.cast import Candidate
 from tools.demo.tasks import read
 
-_TEXTS = read("reviews.yaml")
-_CRITERIA: dict[str, dict[str, Any]] = {each["key"]: each for each in _TEXTS["criteria"]}
-REASONS: dict[str, list[str]] = _TEXTS["reasons"]
+_REVIEWS = read("reviews.yaml")
+_CRITERIA: dict[str, dict[str, Any]] = {criterion["key"]: criterion for criterion in _REVIEWS["criteria"]}
+REASONS: dict[str, list[str]] = _REVIEWS["reasons"]
 
 
 class Score(NamedTuple):
@@ -20,22 +20,24 @@ class Score(NamedTuple):
 
 
 def rubrics() -> dict[str, dict[str, Any]]:
-    """Build the rubrics' request bodies, by key."""
+    """Build request bodies for the rubrics, by key."""
     return {
         key: {
             "name": rubric["name"],
-            "criteria": [_criterion(_CRITERIA[name]) for name in rubric["criteria"]],
+            "criteria": [_build_criterion(_CRITERIA[name]) for name in rubric["criteria"]],
         }
-        for key, rubric in _TEXTS["rubrics"].items()
+        for key, rubric in _REVIEWS["rubrics"].items()
     }
 
 
-def _criterion(texts: dict[str, Any]) -> dict[str, Any]:
+def _build_criterion(criterion: dict[str, Any]) -> dict[str, Any]:
     levels = [
-        {"value": value, "label": label, "description": text}
-        for value, (label, text) in enumerate(zip(_TEXTS["labels"], texts["levels"], strict=True), start=1)
+        {"value": value, "label": label, "description": description}
+        for value, (label, description) in enumerate(
+            zip(_REVIEWS["labels"], criterion["levels"], strict=True), start=1
+        )
     ]
-    return {name: texts[name] for name in ("key", "title", "weight", "description")} | {"levels": levels}
+    return {name: criterion[name] for name in ("key", "title", "weight", "description")} | {"levels": levels}
 
 
 def comment(criterion: str, value: int) -> str:
@@ -43,19 +45,19 @@ def comment(criterion: str, value: int) -> str:
 
 
 def scores(candidate: Candidate, rubric: str, reviewer: int) -> list[Score]:
-    """Choose a reviewer's scores by the candidate's level and fate.
+    """Choose a reviewer's scores by the candidate's level and outcome.
 
     reviewer -- 0 or 1
     """
-    chosen, rng = [], random.Random(f"scores {candidate.number} {reviewer}")
-    for position, criterion in enumerate(_TEXTS["rubrics"][rubric]["criteria"]):
+    scores, rng = [], random.Random(f"scores {candidate.number} {reviewer}")
+    for position, criterion in enumerate(_REVIEWS["rubrics"][rubric]["criteria"]):
         common = random.Random(f"scores {candidate.number} {criterion}").choice((0, 0, 1))
         value = candidate.level + common + (rng.random() < 0.25) * (1 if candidate.level < 3 else -1)
-        if candidate.fate == "disagreed" and position in (0, 2):
+        if candidate.outcome == "disagreed" and position in (0, 2):
             value = (1, 3)[reviewer] if position == 0 else (4, 2)[reviewer]
         value = min(max(value, 1), 4)
-        chosen.append(Score(criterion, value, comment(criterion, value)))
-    return chosen
+        scores.append(Score(criterion, value, comment(criterion, value)))
+    return scores
 
 
 def reason(candidate: Candidate, decision: str) -> str:
@@ -63,7 +65,7 @@ def reason(candidate: Candidate, decision: str) -> str:
 
 
 def evidence(events: list[dict[str, Any]], criterion: str, reviewer: int) -> list[str]:
-    """Choose up to two events of the criterion's kinds, and return their ids."""
+    """Return the ids of up to two events with a kind that fits the criterion."""
     ids = [event["id"] for event in events if event["kind"] in _CRITERIA[criterion]["evidence"]]
-    chosen = ids[:1] if criterion == "understanding" else ids[-1:]
-    return [*dict.fromkeys([*chosen, *ids[reviewer : reviewer + 1]])]
+    selected = ids[:1] if criterion == "understanding" else ids[-1:]
+    return [*dict.fromkeys([*selected, *ids[reviewer : reviewer + 1]])]

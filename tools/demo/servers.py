@@ -1,4 +1,4 @@
-"""The demo's other servers on this machine: webhook receivers, a model provider, and an email server."""
+"""Local servers for the demo: webhook receivers, a model provider, and an email server."""
 
 import json
 import threading
@@ -14,9 +14,9 @@ UNKNOWN_DOMAIN = b"@mailbox.invalid"
 
 
 class DemoServers(ThreadingHTTPServer):
-    """Serve webhook receivers (FAILING rejects), a model provider and SMTP while the `with` block runs.
+    """Serves webhook receivers (FAILING returns 503), a model provider and SMTP during the `with` block.
 
-    message, request_id -- the model's next response, and the id of its request
+    message, request_id -- the next response of the model, and the id of its request
     """
 
     daemon_threads = True
@@ -25,7 +25,7 @@ class DemoServers(ThreadingHTTPServer):
         self.message: dict[str, Any] = {}
         self.request_id = ""
         super().__init__((HOST, 0), Handler)
-        self.address = f"http://{HOST}:{self.server_address[1]}"
+        self.url = f"http://{HOST}:{self.server_address[1]}"
         self.email = ThreadingTCPServer((HOST, 0), EmailHandler)
         self.email.daemon_threads = True
 
@@ -41,7 +41,7 @@ class DemoServers(ThreadingHTTPServer):
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings of a service that uses these servers."""
+        """Settings for a service that uses these servers."""
         return {
             "WEBHOOK_ALLOWED_NETWORKS": f"{HOST}/32",
             "SMTP_URL": f"smtp://{HOST}:{self.email.server_address[1]}?tls=none",
@@ -69,11 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Do not log."""
+        """Disable logging."""
 
 
 class EmailHandler(StreamRequestHandler):
-    """The part of SMTP that the worker uses. Emails are not stored, and UNKNOWN_DOMAIN has no mailbox."""
+    """Implements the SMTP commands that the worker uses. Discards emails, and rejects UNKNOWN_DOMAIN."""
 
     def handle(self) -> None:
         self._reply("220 Demo")

@@ -12,11 +12,11 @@ CASES = "tests/cases.py"
 
 
 class Plan(NamedTuple):
-    """A candidate's way of working.
+    """Parameters of a candidate's work.
 
     level -- 1 to 3: limits the task's steps
     rounds -- prompts in addition to the steps
-    slips -- probability that the agent's first attempt at a step is flawed
+    flaw_probability -- probability that the agent's first attempt at a step is flawed
     manual_edits -- number of changes without the agent
     corrects -- whether flawed attempts are corrected
     cases -- number of test cases added at the end, for a very long session
@@ -24,7 +24,7 @@ class Plan(NamedTuple):
 
     level: int
     rounds: int
-    slips: float
+    flaw_probability: float
     manual_edits: int
     corrects: bool = True
     cases: int = 0
@@ -45,7 +45,7 @@ def todos(names: list[str], done: int) -> list[dict[str, str]]:
 
 
 class Work:
-    """`actions`, and the resulting `files`. The same seed gives the same work."""
+    """A candidate's `actions`, and the resulting `files`. The same seed produces the same work."""
 
     def __init__(self, task: Task, plan: Plan, seed: int):
         self.task, self.plan = task, plan
@@ -90,7 +90,7 @@ class Work:
             if path in self.files:
                 yield self._read(path)
         is_flawed = any("flawed" in edit for edit in edits) and (
-            not self.plan.corrects or self._random.random() < self.plan.slips
+            not self.plan.corrects or self._random.random() < self.plan.flaw_probability
         )
         for edit in edits:
             new = edit.get("flawed" if is_flawed else "new", edit["new"])

@@ -1,7 +1,7 @@
 """Print the quick tests of the files that differ from the last commit, for `make quick`.
 
-A module's tests have its name, such as `tests/blueprints/test_rubrics.py` for `rubrics.py` in `blueprints/`, `models/`
-and `schemas/`, or import it. API changes also run the tests that call every operation.
+A module's tests are named after it, such as `tests/blueprints/test_rubrics.py` for `rubrics.py` in `blueprints/`,
+`models/` and `schemas/`, or import it. API changes also run the tests that call every operation.
 """
 
 import re
@@ -21,12 +21,12 @@ TESTS_BY_PATH_PREFIX = {
 
 
 def find_tests(changed: Iterable[str]) -> set[str]:
-    """Return the paths of the files' test modules."""
+    """Return the paths of test modules for the changed files."""
     modules = {str(file.relative_to(ROOT)): file for file in (ROOT / "tests").rglob("test_*.py")}
-    return {name for path in changed for name in _tests_of(path, modules)} & modules.keys()
+    return {name for path in changed for name in _find_tests_for(path, modules)} & modules.keys()
 
 
-def _tests_of(path: str, modules: dict[str, Path]) -> Iterator[str]:
+def _find_tests_for(path: str, modules: dict[str, Path]) -> Iterator[str]:
     yield path
     yield from (test for prefix, test in TESTS_BY_PATH_PREFIX.items() if path.startswith(prefix))
     if path.startswith(API):
@@ -34,11 +34,13 @@ def _tests_of(path: str, modules: dict[str, Path]) -> Iterator[str]:
     if not path.endswith(".py") or path.startswith("tests/"):
         return
     package, _, stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")
-    imported = re.compile(
+    import_pattern = re.compile(
         rf"^(from {package.replace('/', '.')}(\.{stem}\b| import .*\b{stem}\b))", re.MULTILINE
     )
     for name, file in modules.items():
-        if file.name == f"test_{stem}.py" or (package and imported.search(file.read_text(encoding="utf-8"))):
+        if file.name == f"test_{stem}.py" or (
+            package and import_pattern.search(file.read_text(encoding="utf-8"))
+        ):
             yield name
 
 

@@ -9,7 +9,7 @@ import sys
 from dotenv import load_dotenv
 
 import config
-from tools.scripts.service import Service, Stopped, handle_stop_signals, require_free
+from tools.scripts.service import Service, Stopped, handle_stop_signals, require_free_port
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
         port = config.parse("PORT", os.environ["PORT"], config.port)
     except config.InvalidSetting as error:
         sys.exit(str(error))
-    require_free(port, "make run")
+    require_free_port(port, "make run")
     os.environ["BASE_URL"] = os.environ.get("BASE_URL") or f"http://localhost:{port}"
     handle_stop_signals()
     service = Service(port, os.environ)

@@ -1,4 +1,4 @@
-"""Run a command that ends with its parent: python run_with_parent.py PARENT_PID SIGNAL USER COMMAND ...
+"""Run a command that exits with its parent: python run_with_parent.py PARENT_PID SIGNAL USER COMMAND ...
 
 On Linux, COMMAND receives SIGNAL (such as SIGTERM) when the process PARENT_PID dies, even by kill -9. Its path is
 absolute. It runs as USER; `-` keeps the current user.
@@ -26,7 +26,7 @@ def main(parent: str, signal_name: str, user: str, *command: str) -> None:
     if sys.platform == "linux":
         # After switch_user, because a change of user clears the setting.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.Signals[signal_name])
-        # The parent can have died earlier.
+        # The parent can already have exited.
         if os.getppid() != int(parent):
             sys.exit(1)
     # execvp could import Python modules from folders that USER cannot read.

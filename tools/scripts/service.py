@@ -1,4 +1,4 @@
-"""The web process and the worker as child processes, which end with this process."""
+"""Runs the web process and the worker as child processes that exit with this process."""
 
 import http.client
 import os
@@ -34,7 +34,7 @@ def handle_stop_signals() -> None:
         signal.signal(number, stop)
 
 
-def require_free(port: int, command: str) -> None:
+def require_free_port(port: int, command: str) -> None:
     """Exit with a message if the port is in use."""
     try:
         socket.create_server((HOST, port)).close()
@@ -44,7 +44,7 @@ def require_free(port: int, command: str) -> None:
 
 
 class Service:
-    """Child processes to prepare, start, watch and stop. A failure ends this process with a message."""
+    """Prepares, starts, watches and stops child processes. A failure exits this process with a message."""
 
     def __init__(self, port: int, environment: Mapping[str, str]):
         self.port = port
@@ -69,9 +69,9 @@ class Service:
         os.close(ready)
 
     def watch(self) -> None:
-        """Wait until a child ends."""
+        """Wait until a child exits."""
         while True:
-            self._exit_if_child_ended()
+            self._exit_if_child_exited()
             time.sleep(10 * POLL_SECONDS)
 
     def stop(self) -> None:
@@ -92,7 +92,7 @@ class Service:
             if time.monotonic() > deadline:
                 sys.exit(f"The {name} is not ready after {START_SECONDS} seconds. See its log above.")
             time.sleep(POLL_SECONDS)
-            self._exit_if_child_ended()
+            self._exit_if_child_exited()
 
     def _popen(self, command: list[str], pass_fds: Sequence[int] = ()) -> subprocess.Popen:
         # A separate process group does not receive Ctrl-C, so children can finish their work.
@@ -111,7 +111,7 @@ class Service:
         finally:
             connection.close()
 
-    def _exit_if_child_ended(self) -> None:
+    def _exit_if_child_exited(self) -> None:
         for name, child in self.children.items():
             if child.poll() is not None:
                 sys.exit(f"The {name} exited with status {child.returncode}. Stopping Proofstone.")

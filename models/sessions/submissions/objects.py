@@ -20,15 +20,15 @@ MAX_UNUSED_AGE = timedelta(hours=24)
 
 
 class StoredObject(ErasedWithSession):
-    """Mixin for a session's rows with an object in the bundle store.
+    """Mixin for session rows with an object in the bundle store.
 
-    The row is created before the object: an object without a row would never be deleted. It has the columns
-    `object_key` and `stored_bytes`, which counts towards SESSION_MAX_BYTES.
+    The row is created before the object: an object without a row would never be deleted. Subclasses
+    have the columns `object_key` and `stored_bytes`, which counts towards SESSION_MAX_BYTES.
     """
 
     @property
     def expires_at(self: Any) -> datetime:
-        """The time when the upload URL expires."""
+        """When the upload URL expires."""
         return self.created_at + UPLOAD_URL_LIFETIME
 
     def delete_with_object(self: Any) -> None:
@@ -71,9 +71,9 @@ def recount(session: Session) -> None:
 def require_open(session: Session) -> None:
     """Raise AssessmentClosed more than ten minutes after the close (R18)."""
     now = clock.now()
-    close = session.closed_as_of(now)
-    if close is not None and session_close.intake_window(now, close) != "flush":
-        raise AssessmentClosed(completedAt=format_timestamp(session.completed_at or close))
+    closed_at = session.closed_as_of(now)
+    if closed_at is not None and session_close.intake_window(now, closed_at) != "flush":
+        raise AssessmentClosed(completedAt=format_timestamp(session.completed_at or closed_at))
 
 
 def delete_unused() -> int:

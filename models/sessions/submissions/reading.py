@@ -18,14 +18,14 @@ from rules.session_close import FLUSH_WINDOW
 from rules.statistics.rounding import BILLION, half_up_ratio
 
 MAX_ATTEMPTS = 3
-# Longer than an attempt takes.
+# Longer than the slowest attempt.
 LEASE = timedelta(minutes=5)
-RETRY_PAUSE = timedelta(minutes=1)
+RETRY_DELAY = timedelta(minutes=1)
 MAX_DUE = 5
 
 
 def due() -> list[Submission]:
-    """Return the git bundles to read now: new ones, and bundles to compare again after the session's close."""
+    """Return git bundles to read now: new bundles, and bundles to compare again after the session's close."""
     is_due = (Submission.state == WAITING) | (Session.closed_at.is_null(False) & ~Session.metrics_due)
     query = Submission.select(Submission, Session).join(Session)
     query = query.where(Submission.retry_at <= clock.now(), is_due)
@@ -38,10 +38,10 @@ def is_up_to_date(submission: Submission) -> bool:
 
 
 def claim(submission: Submission) -> bool:
-    """Claim the next attempt to read it; return False if another worker has claimed it."""
-    claimed = {"attempts": submission.attempts + 1, "retry_at": clock.now() + LEASE}
+    """Claim the next attempt to read the bundle. Returns False if another worker has claimed it."""
+    columns = {"attempts": submission.attempts + 1, "retry_at": clock.now() + LEASE}
     is_unclaimed = (Submission.id == submission.id) & (Submission.attempts == submission.attempts)
-    if not Submission.update(claimed).where(is_unclaimed, Submission.retry_at.is_null(False)).execute():
+    if not Submission.update(columns).where(is_unclaimed, Submission.retry_at.is_null(False)).execute():
         return False
     submission.attempts += 1
     return True
@@ -50,12 +50,12 @@ def claim(submission: Submission) -> bool:
 def retry_later(submission: Submission, counts: bool = True) -> None:
     """Schedule another attempt.
 
-    counts -- whether the failed one counts towards MAX_ATTEMPTS
+    counts -- whether the failed attempt counts towards MAX_ATTEMPTS
     """
     attempts = submission.attempts if counts else submission.attempts - 1
     with db.atomic():
         if _lock(submission):
-            submission.update_columns(attempts=attempts, retry_at=clock.now() + RETRY_PAUSE)
+            submission.update_columns(attempts=attempts, retry_at=clock.now() + RETRY_DELAY)
 
 
 def finish(submission: Submission) -> None:
@@ -68,12 +68,12 @@ def finish(submission: Submission) -> None:
 def _finish(submission: Submission, session: Session) -> None:
     closed_at = session.closed_at
     is_final = closed_at is not None and clock.now() > closed_at + FLUSH_WINDOW
-    retry_at = None if is_final else clock.now() + (RETRY_PAUSE if closed_at else timedelta())
+    retry_at = None if is_final else clock.now() + (RETRY_DELAY if closed_at else timedelta())
     submission.update_columns(attempts=0, retry_at=retry_at)
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:
-    """Record why the bundle cannot be read, and keep the bundle."""
+    """Record why the bundle cannot be read. Does not delete the bundle."""
     with db.atomic():
         if session := _lock(submission):
             SubmissionFile.delete().where(SubmissionFile.session == session).execute()
@@ -114,7 +114,7 @@ def record_diff(
 
 
 def _lock(submission: Submission) -> Session | None:
-    """Lock the session; return None if the submission was erased or replaced."""
+    """Lock the session. Returns None if the submission was erased or replaced."""
     session = submission.session.lock()
-    is_kept = (Submission.id == submission.id) & Submission.object_key.is_null(False)
-    return session if Submission.select().where(is_kept).exists() else None
+    is_current = (Submission.id == submission.id) & Submission.object_key.is_null(False)
+    return session if Submission.select().where(is_current).exists() else None

@@ -26,7 +26,7 @@ TAR, GIT, ZIP = "tar", "git", "zip"
 RECEIVING = "receiving"
 # A git bundle waits to be read; a zip archive is only stored.
 WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
-# A client's bundle has the claimed size and digest, does not have them, or did not arrive.
+# A client's bundle matches the claimed size and digest, differs from them, or did not arrive.
 VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
 REPLACED = "replaced"
 
@@ -36,13 +36,13 @@ MAX_ROWS_PER_INSERT = 200
 
 
 class Submission(Model, StoredObject):
-    """A candidate's submission; `created_at` is the time when it was received.
+    """A candidate's submission; `created_at` is when it was received.
 
     Only current submissions keep their object: the latest git bundle or zip archive, and the latest verified client
     bundle. Replaced and rejected submissions keep their newest MAX_WITHOUT_OBJECT rows, without content.
 
     For a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
-    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are the client's claims.
+    `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are claims by the client.
 
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `base_verified` is true if it
     contains the assessment's commit. `counted_lines` is the number of nonblank lines added in the final diff;
@@ -96,8 +96,10 @@ class Submission(Model, StoredObject):
         """
         content = () if with_content else (cls.diff, cls.file_tree)
         columns = [column for column in cls._meta.sorted_fields if column not in content]
-        kept = cls.of(session).select(*columns).where(cls.format << formats, cls.object_key.is_null(False))
-        return kept.order_by(cls.created_at.desc(), cls.id.desc()).first()
+        submissions = (
+            cls.of(session).select(*columns).where(cls.format << formats, cls.object_key.is_null(False))
+        )
+        return submissions.order_by(cls.created_at.desc(), cls.id.desc()).first()
 
     @classmethod
     def reserve(
@@ -126,13 +128,13 @@ class Submission(Model, StoredObject):
             now = clock.now()
             state, retry_at = (WAITING, now) if self.format == GIT else (STORED, None)
             columns = {"size": size, "sha256": sha256, "stored_bytes": size, "retry_at": retry_at}
-            self._keep(max_bytes, state=state, created_at=now, **columns)
+            self._make_current(max_bytes, state=state, created_at=now, **columns)
             SubmissionFile.delete().where(SubmissionFile.session == self.session).execute()
             store_ratio(self.session, None)
 
     @classmethod
     def find_source(cls, session: Session, bundle_key: str) -> str | None:
-        """Return the key of the object to copy: the open upload with this key, or its verified copy."""
+        """Return the key of the object to copy: the open upload's, or its verified copy's."""
         uploads = BundleUpload.select().where(BundleUpload.session == session)
         if uploads.where(BundleUpload.object_key == bundle_key).exists():
             return bundle_key
@@ -142,7 +144,7 @@ class Submission(Model, StoredObject):
     def record_claims(self, stored: tuple[int, str] | None, claims: dict[str, Any], max_bytes: int) -> None:
         """Record the client's claims about its bundle. A verified bundle replaces the previous one.
 
-        stored -- the stored bundle's size and SHA-256; None without one
+        stored -- size and SHA-256 of the stored bundle; None if it is missing
 
         Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if the row was deleted.
         """
@@ -155,19 +157,19 @@ class Submission(Model, StoredObject):
                     upload.delete_with_object()
                 content = (claims["diff"], *claims["file_tree"])
                 columns["stored_bytes"] = claims["claimed_size"] + sum(len(text.encode()) for text in content)
-                self._keep(max_bytes, state=VERIFIED, **columns)
+                self._make_current(max_bytes, state=VERIFIED, **columns)
             else:
-                self._drop(MISSING if stored is None else MISMATCH, **columns)
+                self._discard(MISSING if stored is None else MISMATCH, **columns)
 
     def _lock_open(self) -> None:
         self.session = self.session.lock_unless_erased()
         require_open(self.session)
         self.lock()
 
-    def _keep(self, max_bytes: int, **columns: Any) -> None:
+    def _make_current(self, max_bytes: int, **columns: Any) -> None:
         """Make this the current submission. Raises SessionFull."""
         if current := self._current():
-            current._drop(REPLACED)
+            current._discard(REPLACED)
         self.update_columns(**columns)
         recount(self.session)
         if stored_bytes(self.session) > max_bytes:
@@ -177,16 +179,16 @@ class Submission(Model, StoredObject):
         formats = (TAR,) if self.format == TAR else (GIT, ZIP)
         return Submission.current(self.session, *formats)
 
-    def _drop(self, state: str, **columns: Any) -> None:
+    def _discard(self, state: str, **columns: Any) -> None:
         """Remove the object and the content, and delete the oldest rows without an object."""
         self.remove_object()
         columns |= {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
         self.update_columns(state=state, **columns)
         table = type(self)
-        without = table.of(self.session).select(table.id).where(table.object_key.is_null())
-        newest_first = without.order_by(table.created_at.desc(), table.id.desc())
-        old = [row.id for row in newest_first.offset(MAX_WITHOUT_OBJECT)]
-        table.delete().where(table.id << old).execute()
+        without_object = table.of(self.session).select(table.id).where(table.object_key.is_null())
+        newest_first = without_object.order_by(table.created_at.desc(), table.id.desc())
+        old_ids = [row.id for row in newest_first.offset(MAX_WITHOUT_OBJECT)]
+        table.delete().where(table.id << old_ids).execute()
 
     @classmethod
     def findings(cls, session: Session) -> Iterator[Finding]:
@@ -232,7 +234,7 @@ class SubmissionFile(Model, ErasedWithSession):
 
     @classmethod
     def store(cls, session: Session, files: Iterable[dict[str, Any]]) -> tuple[int, int]:
-        """Store the files; return the sums of `counted_lines` and `manual_lines`."""
+        """Store the files. Returns the sums of `counted_lines` and `manual_lines`."""
         counted = manual = 0
         common = {"session": session, "created_at": clock.now()}
         for batch in peewee.chunked(files, MAX_ROWS_PER_INSERT):

@@ -1,4 +1,4 @@
-"""Clients' open uploads (docs/candidate-client.md, 3.9 and 3.10)."""
+"""Open uploads (docs/candidate-client.md, 3.9 and 3.10)."""
 
 import peewee
 
@@ -7,12 +7,12 @@ from models.base import Model, PersonalData, Query, db
 from models.sessions import Session, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 
-# A client that opens more has finished or abandoned the oldest ones.
+# A client that opens more uploads has finished or abandoned the oldest.
 MAX_OPEN_UPLOADS = 3
 
 
 class BundleUpload(Model, StoredObject):
-    """A URL that accepts a client's bundle; many are never used.
+    """An upload URL for a client's bundle. Many are never used.
 
     A submission copies the bundle to a key without an upload URL. Once the copy is verified, the upload's row is
     deleted. `stored_bytes` is 0 while it is unknown, because clients upload to S3 directly.

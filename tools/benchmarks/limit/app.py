@@ -1,7 +1,7 @@
 """The bare WSGI application.
 
-It looks up each request's credential in the database, verifies an event's signature, stores the event durably before
-it responds, and creates new keys with all their rows. It omits rate limits, logs, validation and a token's last use.
+It looks up the credential of each request in the database, verifies event signatures, stores events durably before it
+responds, and creates keys with all their rows. It omits rate limits, logs, validation and the last use of tokens.
 
 Each connection prepares its statements once. The product cannot, because it supports PgBouncer in transaction mode,
 where SQL `PREPARE` does not work.
@@ -46,7 +46,7 @@ UNAUTHORIZED = Response(401, {"error": "A valid credential is required.", "code"
 CLOSED = Response(409, {"error": "This session is closed.", "code": "session_closed"})
 
 
-# gunicorn imports this after the fork. There is a connection for each thread.
+# gunicorn imports this module after the fork. Each thread has its own connection.
 pool = psycopg2.pool.ThreadedConnectionPool(
     CONNECTIONS,
     CONNECTIONS,
@@ -73,7 +73,7 @@ def route(environ: dict[str, Any]) -> Response:
         case "POST", ["hooks", "ingest"]:
             return ingest(environ)
         case "POST", ["assessments", assessment_id, "keys"]:
-            return issue_keys(environ, assessment_id, orjson.loads(body_of(environ)))
+            return issue_keys(environ, assessment_id, orjson.loads(read_body(environ)))
         case "GET", ["health"]:
             return Response(200, {"ok": True})
     return Response(404, {"error": "Not found.", "code": "not_found"})
@@ -86,7 +86,7 @@ def assessment(environ: dict[str, Any], assessment_id: str) -> Response:
         return UNAUTHORIZED
     (row,) = rows
     fields = dict(zip(ASSESSMENT_FIELDS, row, strict=False))
-    # The measured assessments have no issue. The statement joins it anyway.
+    # The measured assessments have no issue, but the statement joins it.
     fields |= {"issue": None, "createdAt": format_timestamp(row[10]), "updatedAt": format_timestamp(row[11])}
     return Response(200, {"assessment": fields})
 
@@ -94,7 +94,7 @@ def assessment(environ: dict[str, Any], assessment_id: str) -> Response:
 def candidates(environ: dict[str, Any]) -> Response:
     query = dict(parse_qsl(environ["QUERY_STRING"]))
     limit, offset = min(max(int(query["limit"]), 1), 200), int(query["offset"])
-    rows = fetch(statements.CANDIDATES, reviewer(environ) | {"limit": limit, "offset": offset})
+    rows = fetch(statements.CANDIDATES, reviewer_parameters(environ) | {"limit": limit, "offset": offset})
     if not rows:
         return UNAUTHORIZED
     keys = [format_key(row) | {"assessmentTitle": row[25]} for row in rows[:limit] if row[0]]
@@ -118,7 +118,7 @@ def format_key(row: Any) -> dict[str, Any]:
 
 
 def ingest(environ: dict[str, Any]) -> Response:
-    body = body_of(environ)
+    body = read_body(environ)
     envelope = orjson.loads(body)
     key = candidate_keys.normalize(environ["HTTP_X_API_KEY"])
     rows = fetch(statements.SESSION, {"key": key})
@@ -151,7 +151,7 @@ def ingest(environ: dict[str, Any]) -> Response:
 def issue_keys(environ: dict[str, Any], assessment_id: str, body: dict[str, Any]) -> Response:
     emails, names = body["candidateEmails"], body["candidateNames"]
     ids, keys = [new_id() for _ in emails], [candidate_keys.generate() for _ in emails]
-    values = reviewer(environ) | {
+    values = reviewer_parameters(environ) | {
         "assessment": assessment_id,
         "ids": ids,
         "keys": keys,
@@ -187,13 +187,13 @@ def fetch(sql: str, values: dict[str, Any]) -> list[tuple]:
         pool.putconn(connection)
 
 
-def reviewer(environ: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the `reviewer` expression."""
+def reviewer_parameters(environ: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the `reviewer` subquery."""
     token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     return {"fingerprint": api_tokens.fingerprint(token), "now": now()}
 
 
-def body_of(environ: dict[str, Any]) -> bytes:
+def read_body(environ: dict[str, Any]) -> bytes:
     return environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
 
 

@@ -1,4 +1,4 @@
-"""Prepared statements for psycopg2, which does not support them itself."""
+"""Prepared statements for psycopg2, which does not support them."""
 
 import re
 from typing import Any

@@ -1,7 +1,8 @@
 """The hand-written statements of the bare application.
 
-Each operation is one statement in autocommit, including the credential: one round trip, one transaction. Ingest needs
-two, because Python verifies the signature between them. Parameters are cast where PostgreSQL cannot infer their type.
+Each operation, including the credential check, is one statement in autocommit: one round trip, one transaction. Ingest
+needs two, because Python verifies the signature between them. Parameters are cast where PostgreSQL cannot infer their
+type.
 """
 
 ASSESSMENT = """
@@ -24,7 +25,7 @@ _REVIEWER = """
     )
 """
 
-# Every row has the total; an empty page is one row without a key.
+# Every row includes the total. An empty page is one row without a key.
 CANDIDATES = f"""
     WITH {_REVIEWER}, page AS (
         SELECT k.id FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id

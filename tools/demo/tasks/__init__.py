@@ -1,4 +1,4 @@
-"""The demo's texts: tasks with their steps, candidates, and reviews."""
+"""Demo content: tasks with their steps, candidates, and reviews."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fill an empty database: `python -m tools.demo.filling RECEIVERS`, with the service's settings.
+"""Fill an empty database: `python -m tools.demo.fill RECEIVERS`, with the service's settings.
 
 RECEIVERS is the base URL of the webhook receivers. Prints the tokens and session ids as JSON. The worker must not run:
 it would close sessions in the past.
@@ -12,22 +12,22 @@ from app import create_app
 from models.base import clock
 from ops import admin
 from tools.demo.organization import Organization
-from tools.demo.past import Past
 from tools.demo.servers import DemoServers
+from tools.demo.simulation import Simulation
 from tools.demo.story import Story
 
 
-def main(receivers: str) -> None:
+def main(receivers_url: str) -> None:
     with DemoServers() as servers:
-        os.environ |= {"ANTHROPIC_BASE_URL": servers.address, "ANTHROPIC_API_KEY": "sk-ant-demo"}
-        past, end = Past(create_app()), clock.now()
-        past.flask("db", "upgrade")
-        past.flask("issues", "import", str(admin.CATALOG))
-        organization = Organization(past, receivers)
-        story = Story(past, organization, servers, end)
+        os.environ |= {"ANTHROPIC_BASE_URL": servers.url, "ANTHROPIC_API_KEY": "sk-ant-demo"}
+        simulation, end = Simulation(create_app()), clock.now()
+        simulation.flask("db", "upgrade")
+        simulation.flask("issues", "import", str(admin.CATALOG))
+        organization = Organization(simulation, receivers_url)
+        story = Story(simulation, organization, servers, end)
         clock.fixed = story.start
         organization.set_up()
-        past.run(story.scripts(), story.start, end)
+        simulation.run(story.scripts(), story.start, end)
     print(json.dumps({"tokens": organization.tokens, "sessions": story.sessions}))
 
 

@@ -1,4 +1,4 @@
-"""A service with a controlled clock: requests and commands in this process, at times in the past.
+"""Simulates past use of the service: requests and commands in this process, with a controlled clock.
 
 The web process and the worker later run on the same database in real time.
 """
@@ -24,13 +24,13 @@ class RequestFailed(Exception):
     """A request or command failed."""
 
 
-class Past:
-    """The service in the past."""
+class Simulation:
+    """The service, running at a simulated time."""
 
     def __init__(self, app: Flask):
         self._app, self._client = app, app.test_client()
-        self._worked_at: datetime | None = None
-        # A crash of the machine could lose data, which can be created again.
+        self._worker_ran_at: datetime | None = None
+        # Faster. Data lost in a crash of the machine can be created again.
         db.pragma("synchronous", "off", permanent=True)
         self._worker = Worker(app.config, app.extensions["storage"])
 
@@ -41,7 +41,7 @@ class Past:
     def run(self, scripts: Iterable[Script], start: datetime, end: datetime) -> None:
         """Run the worker and all scripts in time order until `end`."""
         order = count()
-        queue = [(start, next(order), script) for script in (*scripts, self._work_regularly(start))]
+        queue = [(start, next(order), script) for script in (*scripts, self._run_worker_regularly(start))]
         while queue:
             time, _, script = heapq.heappop(queue)
             if time > end:
@@ -51,20 +51,20 @@ class Past:
             if next_time is not None:
                 heapq.heappush(queue, (next_time, next(order), script))
         clock.fixed = end
-        self.work()
+        self.run_worker()
 
-    def _work_regularly(self, start: datetime) -> Script:
+    def _run_worker_regularly(self, start: datetime) -> Script:
         while True:
             start += WORKER_INTERVAL
             yield start
-            self.work()
+            self.run_worker()
 
-    def work(self) -> None:
-        """Do the worker's due tasks and send webhooks, at most once at each clock time."""
-        if self._worked_at == clock.now():
+    def run_worker(self) -> None:
+        """Run due worker tasks and send webhooks, at most once per simulated time."""
+        if self._worker_ran_at == clock.now():
             return
-        self._worked_at = clock.now()
-        # Not around requests, which would share the context's `g`.
+        self._worker_ran_at = clock.now()
+        # Requests must not run in this context, because they would share its `g`.
         with self._app.app_context():
             self._worker.run_once()
             self._worker.post_webhooks()
@@ -78,15 +78,15 @@ class Past:
         media_type: str = "application/json",
         **headers: str,
     ) -> Any:
-        """Send a request, and return the response's JSON, or None if it is empty.
+        """Send a request. Returns the parsed JSON response, or None if it is empty.
 
-        headers -- with `_` for `-`, such as X_API_Key
+        headers -- with `_` instead of `-`, such as X_API_Key
         """
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if data is not None:
-            sent["Content-Type"] = media_type
-        response = self._client.open(path, method=method, data=data, headers=sent)
+        payload = body if isinstance(body, bytes) or body is None else json.dumps(body)
+        request_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if payload is not None:
+            request_headers["Content-Type"] = media_type
+        response = self._client.open(path, method=method, data=payload, headers=request_headers)
         if response.status_code // 100 != 2:
             raise RequestFailed(f"{method} {path}: {response.status_code} {response.text}")
         return json.loads(response.data) if response.data else None
