@@ -79,7 +79,7 @@ export function mapErrorPaths(form, error) {
 
 function section(name, ...content) {
   const id = newId("section");
-  return h("section", { class: "panel", "aria-labeledFieldby": id }, h("h2", { id }, t(`assessmentForm.sections.${name}`)), content);
+  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, t(`assessmentForm.sections.${name}`)), content);
 }
 
 function labeledField(name, input) {
