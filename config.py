@@ -273,7 +273,7 @@ class Config:
         redis_url,
     )
     ratelimit_default: str = _setting(
-        "600 per minute", "Maximum requests per credential, or per address without a credential.", rate
+        "600 per minute", "Maximum requests per credential, or per network without a credential.", rate
     )
     ratelimit_ingest: str = _setting(
         "6000 per minute",
@@ -290,7 +290,7 @@ class Config:
     )
     ratelimit_sign_in_emails: str = _setting(
         "5 per 15 minutes",
-        "Maximum sign-in emails per address. Per network, 20 times as many emails and OpenID sign-ins.",
+        "Maximum sign-in emails per email address. Per network, 20 times as many emails and OpenID sign-ins.",
         rate,
     )
     oidc_issuer: str | None = _setting(

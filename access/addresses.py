@@ -99,7 +99,7 @@ class AddressMonitor:
 
 def warn_at_start() -> None:
     """Log a warning if all requests before a restart came from one private address."""
-    # The database may not exist yet.
+    # The database might not exist yet.
     with suppress(peewee.PeeweeException), db.connection_context():
         if address := AccessHour.sole_private_address():
             log.warning(SOLE_ADDRESS, address)

@@ -48,7 +48,7 @@ def _sign_in(secret: str) -> ApiToken:
     console.require_console()
     token = SignIn.authenticate(secret)
     if token is None:
-        # A signed-out browser may send an old secret, which is not a guess.
+        # A signed-out browser can send an old secret, which is not a guess.
         with credential_throttling.lookup("" if SignIn.was_issued(secret) else secret):
             raise errors.Unauthenticated()
     token.sign_in.record_use()

@@ -109,7 +109,7 @@ def replay(session_id):
 
 def _page(template: str, **values: Any) -> Response:
     base_url = setting("BASE_URL")
-    html = render_template(template, address=base_url, root=urlsplit(base_url).path, **values)
+    html = render_template(template, base_url=base_url, root=urlsplit(base_url).path, **values)
     return Response(html, headers={"Cache-Control": "no-store"})
 
 

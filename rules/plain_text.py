@@ -37,10 +37,10 @@ def event_line(value: Any, max_characters: int) -> str | None:
         return None
     start = value[: max_characters * _READ_FACTOR]
     line = " ".join(_CONTROL.sub(" ", _ANSI_CODE.sub("", start)).split())
-    return storable(line + "…" * (len(start) < len(value)), max_characters) or None
+    return to_storable(line + "…" * (len(start) < len(value)), max_characters) or None
 
 
-def storable(text: str, max_characters: int) -> str:
+def to_storable(text: str, max_characters: int) -> str:
     """Truncate the text, and replace characters that cannot be stored or sent."""
     return replace_unstorable(truncate(text, max_characters))
 

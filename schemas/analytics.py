@@ -165,7 +165,7 @@ class Analytics(Schema):
 class OverviewQuery(Filter):
     """Overview filter."""
 
-    assessment_id = Id("Only candidates of this assessment.")
+    assessment_id = Id("Only candidates for this assessment.")
 
 
 class Funnel(Schema):
@@ -247,7 +247,7 @@ class TopQuery(Filter):
         ORDERS, "Order by value. The default is `asc` for `commandFailRate`, and otherwise `desc`."
     )
     limit = Limit(10)
-    assessment_id = Id("Only candidates of this assessment.")
+    assessment_id = Id("Only candidates for this assessment.")
 
 
 class TopCandidate(Schema):

@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow.validate import Range
 
-from rules.plain_text import storable
+from rules.plain_text import to_storable
 from schemas import common
 from schemas.base import Body, Schema, define_schema
 from schemas.fields import (
@@ -109,7 +109,7 @@ class SourceText(String):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        return storable(text, len(text))
+        return to_storable(text, len(text))
 
 
 class TruncatedString(String):

@@ -43,9 +43,9 @@ COUNTS = Flag("True if the event counts in the metrics. Late events and duplicat
 class SessionQuery(PageQuery):
     """Session filter."""
 
-    assessment_id = Id("Only sessions of this assessment.")
+    assessment_id = Id("Only sessions for this assessment.")
     status = Choice(SESSION_STATUSES, "Only sessions with this status.")
-    external_id = Line(255, "Only sessions of candidates with this `externalId`.")
+    external_id = Line(255, "Only sessions whose candidate has this `externalId`.")
     redeemed_from = TimestampInput(
         "Only sessions started at this time or later.", data_key="from", round_up=True
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from rules.events.envelopes import CHANGE_KINDS, INT64, field, integer, is_from_editor, known_exit_code, text
 from rules.events.todo_lists import TodoLists
 from rules.metrics import commands
-from rules.plain_text import storable
+from rules.plain_text import to_storable
 
 KINDS = frozenset({*CHANGE_KINDS, "command", "planning"})
 MAX_CONTENT_CHARACTERS = 20_000
@@ -66,7 +66,7 @@ class Artifacts:
         path = text(field(data, "path"))
         if path is None:
             return
-        path = storable(path, MAX_PATH_CHARACTERS)
+        path = to_storable(path, MAX_PATH_CHARACTERS)
         new = {"path": path, "lines_added": 0, "lines_removed": 0, "attributions": Counter(), "changes": []}
         file = self._files[is_from_editor(event.envelope)].setdefault(path, new)
         fields = {"lines_added": "linesAdded", "lines_removed": "linesRemoved"}
@@ -83,7 +83,7 @@ class Artifacts:
         content = text(field(data, "content"))
         latest = content if content is not None else text(field(data, "diff")) or ""
         limit = min(MAX_CONTENT_CHARACTERS, self._characters_left)
-        stored = storable(latest, limit) if limit > 0 else ""
+        stored = to_storable(latest, limit) if limit > 0 else ""
         self._characters_left -= len(stored)
         file["is_deleted"] = kind == "file_delete" or field(data, "changeType") == "delete"
         file |= {"is_cut": len(latest) > len(stored), "content": None, "diff": None}
@@ -95,7 +95,7 @@ class Artifacts:
         can_verify = self._command_characters_left > 0
         self._command_characters_left -= len(command or "")
         row = _event_fields(event) | {
-            "command": None if command is None else storable(command, MAX_COMMAND_CHARACTERS),
+            "command": None if command is None else to_storable(command, MAX_COMMAND_CHARACTERS),
             "verifies": commands.verification_kind(command or "") if can_verify else None,
             "exit_code": integer(known_exit_code(event.envelope), INT64),
             "duration_ms": integer(field(data, "durationMs"), INT64),

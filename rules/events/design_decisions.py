@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rules.events.envelopes import field, integer, text
-from rules.plain_text import storable
+from rules.plain_text import to_storable
 
 KINDS = frozenset({"decision_event", "plan_decision"})
 MAX_TEXT_CHARACTERS = 20_000
@@ -25,6 +25,8 @@ def read_decision(envelope_text: str) -> dict[str, Any]:
     data = field(json.loads(envelope_text), "data")
     values = {name: text(field(data, key)) for name, key in _STRING_FIELDS.items()}
     return {
-        **{name: storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in values.items()},
+        **{
+            name: to_storable(value, MAX_TEXT_CHARACTERS) if value else None for name, value in values.items()
+        },
         "impact_score": integer(field(data, "impactScore"), range(1, 6)),
     }

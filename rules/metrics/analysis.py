@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from rules.metrics.analyzed_events import read_events, without_editor_duplicates
+from rules.metrics.analyzed_events import drop_editor_duplicates, read_events
 from rules.metrics.derivation import tool_usage
 from rules.metrics.error_episodes import ErrorEpisode, find_error_episodes
 from rules.metrics.phases import PhaseTimes, Span, measure_phases, phase_spans
@@ -41,7 +41,7 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
     """
     all_events = read_events(timeline, details=True)
     reports = [event.usage for event in all_events if event.usage]
-    events = without_editor_duplicates(all_events)
+    events = drop_editor_duplicates(all_events)
     return Analysis(
         times=measure_phases(events),
         phase_spans=phase_spans(events),

@@ -113,7 +113,7 @@ def read_event(time_ns: int, envelope: Any, *, details: bool, classifies: bool =
     return event
 
 
-def without_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
+def drop_editor_duplicates(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
     """Drop the editor extension's duplicates (docs/metrics.md#terms)."""
     reported = {_duplicate_group(event) for event in events if not event.from_editor} - {None}
     return [event for event in events if not event.from_editor or _duplicate_group(event) not in reported]

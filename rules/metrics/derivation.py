@@ -12,8 +12,8 @@ from rules.events.envelopes import CHANGE_KINDS
 from rules.metrics.analyzed_events import (
     HUMAN_ATTRIBUTIONS,
     AnalyzedEvent,
+    drop_editor_duplicates,
     read_events,
-    without_editor_duplicates,
 )
 from rules.metrics.error_episodes import find_error_episodes
 from rules.metrics.frequent_names import reported_names
@@ -62,7 +62,7 @@ def derive(
     """
     events = read_events(timeline, details=False)
     kinds = Counter(event.kind for event in events)
-    unique_events = without_editor_duplicates(events)
+    unique_events = drop_editor_duplicates(events)
     commands = [event for event in unique_events if event.kind == "command"]
     changes = [event for event in unique_events if event.kind in CHANGE_KINDS]
     attributions = [change.attribution for change in changes if change.attribution]

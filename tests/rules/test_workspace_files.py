@@ -63,7 +63,7 @@ def test_claude_code_reads_its_key_from_a_file():
         assert f'-H @"$HOME/.proofstone/{SESSION}/header"' in hook["command"]
 
 
-def test_without_a_provider_claude_code_uses_the_candidates_model():
+def test_claude_code_uses_the_candidates_account_without_a_provider():
     settings = workspace_files.claude_settings(WORKSPACE._replace(providers=frozenset()))
     assert "apiKeyHelper" not in settings
     assert not [name for name in settings["env"] if name.startswith("ANTHROPIC")]
@@ -86,7 +86,7 @@ def test_codex_settings_are_valid_toml():
     assert exporter["endpoint"] == 'https://assess.example/a"b\\c/v1/otlp/v1/logs'
 
 
-def test_opencode_uses_the_services_providers():
+def test_opencode_uses_configured_providers():
     workspace = WORKSPACE._replace(providers=frozenset({"openai"}))
     settings = json.loads(build_files(workspace, task())["opencode.json"])
     options = {"baseURL": "https://assess.example/v1/proxy/openai/v1"}

@@ -175,7 +175,7 @@ def test_an_unnamed_candidates_address_is_shown_after_clearing_the_search(
 
 def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, team, assessment, cohort):
     source = (CONSOLE / "assessment" / "board_rows.js").read_text()
-    script = re.sub(r"(FIRST_PAGE|PAGE|MAX_ROWS) = \d+", r"\1 = 4", source)
+    script = re.sub(r"(FIRST_PAGE_SIZE|PAGE_SIZE|MAX_ROWS) = \d+", r"\1 = 4", source)
 
     def serve_script(page):
         page.route(

@@ -155,7 +155,7 @@ OTHER_TOOLS = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "content", "kind", "data"), OTHER_TOOLS)
-def test_each_tool_has_an_event_kind(name, arguments, content, kind, data):
+def test_each_tool_maps_to_an_event_kind(name, arguments, content, kind, data):
     assert one_event(name, arguments, content) == (kind, data)
 
 

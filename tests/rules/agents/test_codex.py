@@ -207,7 +207,7 @@ OTHER_TOOLS = {
 
 
 @pytest.mark.parametrize(("item", "event"), OTHER_TOOLS.values(), ids=OTHER_TOOLS)
-def test_each_tool_has_an_event_kind(item, event):
+def test_each_tool_maps_to_an_event_kind(item, event):
     assert recorded(item, result("c", "fine")) == [event]
 
 

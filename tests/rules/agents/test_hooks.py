@@ -139,7 +139,7 @@ def test_edits_include_the_exact_diff():
     assert "isPartial" not in data
 
 
-def test_an_edit_uses_the_files_quotes():
+def test_edits_use_the_quotes_in_the_file():
     arguments = EDIT | {"old_string": "it\u2019s", "new_string": "it\u2019s not"}
     response = {"originalFile": "it's\n", "oldString": "it's", "newString": "it's not"}
     _, data = single(success("Edit", arguments, response))
@@ -195,7 +195,7 @@ def test_writing_to_an_empty_file_is_an_exact_change():
         (("Skill", {"skill": "x"}, {}), "tool_use", {"toolName": "Skill", "ok": True}),
     ],
 )
-def test_each_tool_has_an_event_kind(call, kind, data):
+def test_each_tool_maps_to_an_event_kind(call, kind, data):
     recorded_kind, recorded = single(success(*call))
     assert recorded_kind == kind
     assert recorded | data | {"durationMs": 7, "toolUseId": "toolu_1"} == recorded
@@ -232,7 +232,7 @@ def test_each_start_of_a_resumed_session_is_an_event():
     assert first.identity != second.identity
 
 
-def test_codex_commands_have_no_exit_code():
+def test_codex_commands_do_not_include_an_exit_code():
     call = {"tool": "codex", "tool_use_id": "call_1", "turn_id": "t1"}
     ran = read("PostToolUse", tool_name="Bash", tool_input={"command": "make"}, tool_response="ok\n", **call)
     assert single(ran) == ("command", {"command": "make", "stdout": "ok\n", "toolUseId": "call_1"})

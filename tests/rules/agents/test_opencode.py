@@ -146,7 +146,7 @@ OTHER_TOOLS = {
 
 
 @pytest.mark.parametrize(("call_and_result", "event"), OTHER_TOOLS.values(), ids=OTHER_TOOLS)
-def test_each_tool_has_an_event_kind(call_and_result, event):
+def test_each_tool_maps_to_an_event_kind(call_and_result, event):
     assert recorded(call_and_result) == [event]
 
 

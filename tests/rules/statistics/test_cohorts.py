@@ -12,7 +12,7 @@ METRIC_BY_NAME = {metric.name: metric for metric in METRICS}
 BILLION = 10**9
 
 
-def test_ranked_metrics_are_in_the_specifications_order():
+def test_ranked_metrics_are_in_the_order_of_the_specification():
     names = ["durationMs", "promptCount", "commandFailRate", "verifyIntensity", "manualEditRatio"]
     assert list(METRIC_BY_NAME) == [*names, "firstChangeLatencyMs"]
     assert [metric.name for metric in METRICS if metric.lower_is_better] == ["commandFailRate"]
