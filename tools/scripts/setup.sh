@@ -1,8 +1,8 @@
 #!/bin/sh
 # Create .venv and install locked packages into it: sh tools/scripts/setup.sh requirements.txt ...
 #
-# Needs Python 3.11 or later. PYTHON selects an interpreter. .venv has a copy of each installed list, to skip unchanged
-# lists.
+# Needs Python 3.11 or later. PYTHON selects an interpreter. .venv contains a copy of each installed list, so that
+# unchanged lists are skipped.
 set -eu
 cd "$(dirname "$0")/../.."
 venv=.venv
