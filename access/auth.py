@@ -91,7 +91,7 @@ def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LO
     return decorate
 
 
-def checked_in_query(view: Callable) -> Callable:
+def checked_by_view(view: Callable) -> Callable:
     """Let the view check `presented_key()` in its own SQL statement.
 
     A large body is read only after the credential is checked. If the view raises an error, the credential is checked

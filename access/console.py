@@ -48,7 +48,7 @@ def require_console() -> None:
 
 
 def only(view: Callable) -> Callable:
-    """Accept only requests from the console, without a credential. Raises HttpsRequired and ForeignOrigin."""
+    """Accept requests only from the console; no credential is required. Raises HttpsRequired and ForeignOrigin."""
 
     @raises(ForeignOrigin, HttpsRequired)
     @wraps(view)

@@ -1,4 +1,4 @@
-"""Lock a network that sends too many invalid credentials; credentials accepted from it before still work.
+"""Lock a network that sends too many invalid credentials. Credentials previously accepted from it still work.
 
 Every credential, in any part of a request, is looked up within `lookup()` or `lookup_secret()`.
 """
@@ -20,15 +20,15 @@ from models import AcceptedSender, AccessHour, clock
 from rules import candidate_keys
 from web.access_log import record_invalid_credential
 
-INVALID_CREDENTIALS, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
-INVALID_CREDENTIAL = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
+LIMIT_SETTING, ACCEPTED = "RATELIMIT_INVALID_CREDENTIALS", "accepted"
+INVALID_CREDENTIAL_ERRORS = (Unauthenticated, KeyNotFound, KeyExpired, SignInExpired)
 # A client can repeat a revoked key hundreds of times. That must not lock out others in its network.
 ONE_ATTEMPT = parse("1 per hour")
 # Without a limit, a client with a large network could fill the table.
-SHARED_NETWORKS = parse("50 per day")
+MAX_NETWORKS_PER_CREDENTIAL = parse("50 per day")
 MAX_ACCEPTED = 10_000
 MAX_UNWRITTEN = 250
-WRITE_SECONDS = 60
+WRITE_INTERVAL_SECONDS = 60
 
 
 class Sender(NamedTuple):
@@ -40,7 +40,7 @@ class Sender(NamedTuple):
 
 @contextmanager
 def lookup(credential: str) -> Iterator[None]:
-    """Count the credential as invalid if the block raises INVALID_CREDENTIAL, otherwise record it as accepted.
+    """Count the credential as invalid if the block raises INVALID_CREDENTIAL_ERRORS, otherwise record it as accepted.
 
     Call it outside a transaction. A credential counts once per request. Raises TooManyRequests if the client's network
     is locked.
@@ -56,7 +56,7 @@ def lookup(credential: str) -> Iterator[None]:
     throttle.require_unlocked(sender, networks)
     try:
         yield
-    except INVALID_CREDENTIAL:
+    except INVALID_CREDENTIAL_ERRORS:
         throttle.record_invalid(sender, networks)
         raise
     throttle.accepted.add(sender)
@@ -67,7 +67,7 @@ def lookup_secret(secret: str) -> Iterator[None]:
     """Look up a secret of 256 random bits. It cannot be guessed, so a valid one works even from a locked network."""
     try:
         yield
-    except INVALID_CREDENTIAL:
+    except INVALID_CREDENTIAL_ERRORS:
         with lookup(secret):
             raise
 
@@ -95,7 +95,7 @@ class CredentialThrottle:
             raise locked.error
 
     def _usage(self, network: Network) -> Usage:
-        used = self._counters.get(self._limit, INVALID_CREDENTIALS, network.name)
+        used = self._counters.get(self._limit, LIMIT_SETTING, network.name)
         return Usage(self._limit.amount * network.allowance, *used)
 
     def record_invalid(self, sender: Sender, networks: tuple[Network, ...]) -> None:
@@ -103,7 +103,7 @@ class CredentialThrottle:
         for network in networks:
             count, _ = self._counters.hit(ONE_ATTEMPT, network.name, digest)
             if count == 1:
-                self._counters.hit(self._limit, INVALID_CREDENTIALS, network.name)
+                self._counters.hit(self._limit, LIMIT_SETTING, network.name)
             if count == 1 and network is networks[0]:
                 self._record()
         self.accepted.remove(sender)
@@ -140,8 +140,10 @@ class AcceptedSenders:
         if len(self._written) >= MAX_ACCEPTED:
             self._written.clear()
         self._written[sender] = today
-        networks, _ = self._counters.hit(SHARED_NETWORKS, ACCEPTED, fingerprint(sender.credential))
-        if networks <= SHARED_NETWORKS.amount:
+        networks, _ = self._counters.hit(
+            MAX_NETWORKS_PER_CREDENTIAL, ACCEPTED, fingerprint(sender.credential)
+        )
+        if networks <= MAX_NETWORKS_PER_CREDENTIAL.amount:
             with ignore_database_errors():
                 AcceptedSender.record(*sender)
 
@@ -165,6 +167,6 @@ class InvalidCredentialTotal:
             if self._unwritten < MAX_UNWRITTEN and time.monotonic() < self._write_at:
                 return
             count, self._unwritten = self._unwritten, 0
-            self._write_at = time.monotonic() + WRITE_SECONDS
+            self._write_at = time.monotonic() + WRITE_INTERVAL_SECONDS
         with ignore_database_errors():
             AccessHour.add_invalid_credentials(count)

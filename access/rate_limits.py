@@ -13,7 +13,7 @@ from limits import parse
 from access import console
 from access.addresses import AddressMonitor, get_networks
 from access.counters import Counters, Usage, fingerprint
-from access.credential_throttling import INVALID_CREDENTIALS, CredentialThrottle
+from access.credential_throttling import LIMIT_SETTING, CredentialThrottle
 from config import is_local_url
 
 DEFAULT, INGEST, WEBHOOK_TESTS = "RATELIMIT_DEFAULT", "RATELIMIT_INGEST", "RATELIMIT_WEBHOOK_TESTS"
@@ -36,10 +36,10 @@ def get_limit_setting(view: Any) -> str | None:
     return getattr(view, "rate_limit", DEFAULT)
 
 
-def count(setting: str, row_id: Any, allowance: int = 1) -> None:
-    """Count an operation against the row's limit, multiplied by `allowance`. Raises TooManyRequests."""
+def count(setting: str, subject: Any, allowance: int = 1) -> None:
+    """Count an operation by `subject` against the setting's limit times `allowance`. Raises TooManyRequests."""
     if limiter := current_app.extensions.get("rate_limiter"):
-        limiter.count(setting, str(row_id), allowance)
+        limiter.count(setting, str(subject), allowance)
 
 
 def count_sign_in() -> None:
@@ -50,12 +50,10 @@ def count_sign_in() -> None:
 
 
 def register(app: Flask) -> None:
-    """Limit API operations, but not pages and documents, if RATELIMIT_ENABLED is set."""
+    """Limit API operations, but not pages or documents, if RATELIMIT_ENABLED is set."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
-        app.extensions["credential_throttle"] = CredentialThrottle(
-            parse(app.config[INVALID_CREDENTIALS]), counters
-        )
+        app.extensions["credential_throttle"] = CredentialThrottle(parse(app.config[LIMIT_SETTING]), counters)
         limiter = app.extensions["rate_limiter"] = RateLimiter(app.config, counters)
         app.before_request(limiter.check)
         app.after_request(limiter.set_headers)

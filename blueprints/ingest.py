@@ -20,7 +20,7 @@ ENVELOPE = Envelope()
 
 @blp.post("/hooks/ingest")
 @rate_limits.limit(rate_limits.INGEST)
-@auth.checked_in_query
+@auth.checked_by_view
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
 @raises(NotFound, NotRedeemed, SessionClosed, SessionFull)

@@ -24,9 +24,9 @@ Requests are limited per credential, or per network address if no credential is 
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every reviewer POST that
 changes data accepts an `Idempotency-Key`: requests with the same key run only once.
 
-Unknown query parameters (400 `unknown_parameter`) and unknown body fields are rejected. Fields of the response's
-object are accepted, so you can send an object back. Candidates' operations ignore unknown names. Operations with the
-`X-Ignored` response header list ignored names there.
+Unknown query parameters (400 `unknown_parameter`) and unknown body fields are rejected. Body fields that exist
+only in the response are accepted, so you can send back an object that you received. Candidates' operations ignore
+unknown names. Operations that document an `X-Ignored` response header list the ignored names in it.
 
 Every response has an `X-Request-Id`, which also appears in the service's logs. To set it, send the header with up to
 128 letters, digits and `._:-`.
@@ -104,7 +104,7 @@ def _adapt_to_generators(schema: dict[str, Any]) -> None:
             del field["type"]
         # TypeScript generators treat a field with a default as always present.
         if (default := field.pop("default", None)) not in (None, ""):
-            field["description"] += f" By default {json.dumps(default)}."
+            field["description"] += f" Defaults to {json.dumps(default)}."
 
 
 def _describe_responses(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ OUTPUT_TOKENS_PER_SECOND = 200
 
 @dataclass
 class BilledCall(Observer):
-    """A running call. When it ends, its events are recorded and its usage is booked.
+    """A running call. When it ends, its events and its usage are recorded.
 
     recorder -- None if the candidate has not consented to recording
     """
@@ -96,7 +96,7 @@ class BilledCall(Observer):
         columns = {"request_id": label(response.request_id), "first_token_ms": first_token_ms}
         columns |= {"status_code": response.status, "is_whole": response.is_whole}
         recorder = self.recorder if response.status < 400 else None
-        self._store(self._booked_usage(response), columns, recorder)
+        self._store(self._usage_to_record(response), columns, recorder)
 
     def on_no_response(self, status: int) -> None:
         """Book a call that the provider received but did not respond to."""
@@ -117,7 +117,7 @@ class BilledCall(Observer):
         possible = ceil((time.monotonic() - self.started_monotonic) * OUTPUT_TOKENS_PER_SECOND)
         return min(possible, self.request.max_output_tokens)
 
-    def _booked_usage(self, response: ProviderResponse) -> ReportedUsage:
+    def _usage_to_record(self, response: ProviderResponse) -> ReportedUsage:
         """Return the reported usage. Estimates missing counts of a successful response."""
         reader = response.reader
         reported = reader.usage()

@@ -21,7 +21,7 @@ def limit_nano_usd(session: Session) -> int | None:
 
 
 def require_remaining(session: Session) -> None:
-    """Raise BudgetSpent if the booked usage has reached the budget."""
+    """Raise BudgetSpent if the recorded usage has reached the budget."""
     limit = limit_nano_usd(session)
     if limit is not None and ModelUsage.spent_nano_usd(session) >= limit:
         raise BudgetSpent()

@@ -84,7 +84,7 @@ class ModelProxy:
     def forward(self, call: Call, observer: Observer) -> ProviderResponse:
         """Return the provider's response once its headers have arrived. The caller must close it.
 
-        If the call fails, first releases the reservation, or books what the provider can bill. Raises
+        If the call fails, first releases the reservation or records the usage that the provider may bill. Raises
         ProviderUnreachable, ClientDisconnected, ProviderRejectedKey, ProviderRedirects or ProviderTimeout.
         """
         watch = Watch(call.client)

@@ -1191,7 +1191,7 @@ const texts = {
     after: "Automatically",
     days: "Days",
     daysHint: "After the session's close, or the expiry of an unused invitation. 1 to 3650.",
-    current: { one: "Personal data is erased {n} day after the end.", other: "Personal data is erased {n} days after the end." },
+    current: { one: "Personal data is erased {n} day after the session ends.", other: "Personal data is erased {n} days after the session ends." },
     currentNever: "Personal data is kept until an admin erases it.",
     text: "Names, email addresses, recordings, submitted code, notes and comments are erased once a day. Anonymous numbers stay, so statistics do not change. Candidates see the date on their page.",
     confirmTitle: "Erase older data?",

@@ -1,6 +1,6 @@
-"""Base class of agents: how to recognize an agent and read its requests.
+"""Base class for agents: how to recognize an agent and read its requests.
 
-Requests in all dialects are first translated to Anthropic's Messages.
+Requests in all dialects are first converted to Anthropic's Messages format.
 """
 
 import re
@@ -15,8 +15,9 @@ from rules.agents.values import Event, digest
 from rules.events.envelopes import field, label
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
+# Matches "Working directory" and "Primary working directory".
 _DIRECTORY = "orking directory: "
-# The first system messages include the working directory. After a compaction, they follow the remaining responses.
+# The system message with the working directory is among the first messages, after a compaction behind retained ones.
 OPENING_MESSAGES = 40
 
 
@@ -41,13 +42,13 @@ class UnknownAgent:
     tools = ToolTable({})
 
     def recognizes(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the agent sends these headers."""
+        """Return whether the headers identify this agent."""
         return self.user_agent.match(headers.get("user-agent", "")) is not None
 
     def identify(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Agent:
-        version = self.user_agent.match(headers.get("user-agent", ""))
+        match = self.user_agent.match(headers.get("user-agent", ""))
         session = next((label(headers[name]) for name in _SESSION_HEADERS if headers.get(name)), None)
-        return Agent(self.name, version[1] if version else None, session or self.session(body))
+        return Agent(self.name, match[1] if match else None, session or self.session(body))
 
     def session(self, body: Mapping[str, Any]) -> str:
         """Derive a session id from the first user message. Used if the headers do not include one."""

@@ -196,7 +196,7 @@ def test_a_credential_adds_at_most_50_rows_a_day(app_with, reviewer):
     app = app_with(TRUSTED_PROXIES="1")
     for number in range(60):
         assert statuses(caller_at(f"2001:db8:0:{number:x}::1", app, reviewer), 1) == [200]
-    assert AcceptedSender.select().count() == credential_throttling.SHARED_NETWORKS.amount == 50
+    assert AcceptedSender.select().count() == credential_throttling.MAX_NETWORKS_PER_CREDENTIAL.amount == 50
 
 
 # All networks

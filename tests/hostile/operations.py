@@ -30,7 +30,7 @@ EXAMPLES: dict[str, Any] = {
     "replaces": None,
     "disclosureHash": disclosure.current()["hash"],
 }
-BY_TYPE: dict[str, Any] = {"string": "A text", "integer": 1, "number": 1, "boolean": True, "object": {}}
+BY_TYPE: dict[str, Any] = {"string": "Some text", "integer": 1, "number": 1, "boolean": True, "object": {}}
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,13 @@ def fill(template: Any, names: dict[str, Any]) -> Any:
     return re.sub(r"<(\w+)>", lambda name: str(names[name[1]]), template)
 
 
-def create_missing(reviewer: Any, names: dict[str, Any], word: str = "one", theirs: str = "one") -> Any:
+def create_missing(
+    reviewer: Any, names: dict[str, Any], suffix: str = "one", candidate_suffix: str = "one"
+) -> Any:
     """Create a row for each path parameter that is not in `names`, and return all names with their ids.
 
-    word, theirs -- added to the texts of the organization's rows, and of rows below a candidate or session
+    suffix, candidate_suffix -- appended to text fields: of the organization's rows, and of rows that belong to a
+        candidate or session
     """
     names = names.copy()
     routes = {operation.route.split(" ")[1] for operation in operations()}
@@ -130,8 +133,9 @@ def create_missing(reviewer: Any, names: dict[str, Any], word: str = "one", thei
         for name in (route.rpartition("<")[2].rstrip(">") for route in created):
             if name not in names:
                 body = fill(operation.body, names)
-                suffix = theirs if path.startswith(("/v1/sessions/", "/v1/candidates/")) else word
-                body |= {text: f"{body[text]} {suffix}" for text in operation.texts if body[text] is not None}
+                is_candidates = path.startswith(("/v1/sessions/", "/v1/candidates/"))
+                added = candidate_suffix if is_candidates else suffix
+                body |= {text: f"{body[text]} {added}" for text in operation.texts if body[text] is not None}
                 response = reviewer.post(fill(path, names), body)
                 assert response.status_code == 201, f"{operation} with its example body: {response.text}"
                 (row, *_) = response.json.values()
@@ -170,7 +174,7 @@ def _body(operation: dict[str, Any], schema: Any) -> dict[str, Any] | None:
     if "application/json" not in content:
         return None
     example = _example("", content["application/json"]["schema"])
-    # Null omits a field that excludes others (R6).
+    # Set mutually exclusive fields to null, which is the same as omitting them (R6).
     omitted = {camel(name) for name in getattr(schema, "alternatives", ())}
     return {
         name: None if name in omitted else _PLACEHOLDERS.get(name, value) for name, value in example.items()

@@ -12,7 +12,7 @@ from response_checks import error_paths
 
 from tests.hostile.operations import OTHER_FORMATS, every_operation
 from tests.hostile.world import (
-    FOREIGN_MARK,
+    FOREIGN_NAME,
     NOT_FOUND,
     UNAUTHENTICATED,
     body_with,
@@ -111,9 +111,9 @@ def test_queries_return_no_foreign_data(walk, extent):
     every = [*walk.other_org, "open@example.com"]
     for operation in every_operation():
         for parameter in operation.query_parameters:
-            for value in (FOREIGN_MARK, *(every if extent == "every" else ())):
+            for value in (FOREIGN_NAME, *(every if extent == "every" else ())):
                 for caller_name in walk.callers_of(operation, extent):
-                    # Fails if FOREIGN_MARK is in the response.
+                    # Fails if FOREIGN_NAME is in the response.
                     walk.call(caller_name, operation, query=f"{parameter}={value}")
     assert snapshot() == before
 
@@ -154,4 +154,4 @@ def test_responses_to_own_ids_contain_no_foreign_data(walk):
         for caller_name in CALLERS:
             response = walk.call(caller_name, operation)
             assert response.status_code < 500
-            assert FOREIGN_MARK not in response.text
+            assert FOREIGN_NAME not in response.text

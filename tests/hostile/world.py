@@ -19,8 +19,8 @@ from schemas.base import camel
 from tests.hostile.operations import Operation, create_missing, fill, operations
 from tests.hostile.values import SOME_ID
 
-# In every name of the other organization, and in no hostile value.
-FOREIGN_MARK = "Zanzibar"
+# Part of every name in the other organization, and of no hostile value.
+FOREIGN_NAME = "Zanzibar"
 INTERNALS = (
     "Traceback", "peewee", "psycopg", "sqlite", "werkzeug", "marshmallow", "SELECT", "UPDATE", ".py", "0x7f", "<html",
 )  # fmt: skip
@@ -71,9 +71,9 @@ class World:
     def __init__(self, app: Flask):
         self.app = app
         self.own = Tenant(app, "Acme")
-        self.other_org = Tenant(app, FOREIGN_MARK)
+        self.other_org = Tenant(app, FOREIGN_NAME)
         self.anonymous = Caller(app)
-        # Record the tokens' first use now, so later calls do not change their rows. The clock is stopped.
+        # Record the tokens' first use now. The clock is frozen, so later calls do not change their rows.
         for reviewer in (self.own.reviewer, self.own.reader):
             reviewer.get("/v1/me")
 
@@ -120,7 +120,7 @@ class World:
         query: str | None = None,
         **headers: str,
     ) -> TestResponse:
-        """Send a request as a permitted caller. Path and query are not escaped: one byte per character."""
+        """Send a request as a permitted caller. Path and query are sent unescaped, as Latin-1 bytes."""
         if body is None and operation.body is not None:
             body = json.dumps(self.body(operation)).encode()
         caller = self.caller(operation)
@@ -150,7 +150,7 @@ def check(response: TestResponse) -> None:
     assert response.status_code < 500, response.text
     assert not 300 <= response.status_code < 400
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert FOREIGN_MARK not in response.text
+    assert FOREIGN_NAME not in response.text
     if response.request.path.startswith("/v1/"):
         assert response.headers["Cache-Control"] == "no-store"
     if response.status_code >= 400 and response.request.method != "HEAD":

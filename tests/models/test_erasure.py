@@ -155,7 +155,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     store_response(reviewer.row, key, session)
     ids |= make_organization_rows(key.organization)
     ids |= {"assessment_id": cohort.id, "candidate_id": key.id, "key_id": key.id}
-    create_missing(reviewer, ids, theirs=WORD)
+    create_missing(reviewer, ids, candidate_suffix=WORD)
     ServiceSecret.create(name="one", value=b"secret")
     AcceptedSender.record("203.0.113.7", key.key)
     AccessHour.add_invalid_credentials(1)

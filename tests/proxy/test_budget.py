@@ -1,4 +1,4 @@
-"""A session's budget: reservations, booked usage, and the default (R42)."""
+"""A session's budget: reservations, recorded usage, and the default (R42)."""
 
 import json
 import queue

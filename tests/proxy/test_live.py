@@ -190,7 +190,7 @@ def test_ingest_is_fast_while_all_stream_slots_are_in_use(service, keys, calling
         calling() as rejected,
         live_calls.calling(service, other) as three,
     ):
-        # Of three slots, a key has two.
+        # A key can use two of the three slots.
         assert rejected.status == 529
         assert json.loads(rejected.read())["error"]["type"] == "overloaded_error"
         assert [response.read(len(START)) for response in (one, two, three)] == [START] * 3
@@ -234,5 +234,5 @@ def test_hostile_bodies_take_little_memory_and_time(service, keys):
         calls = [partial(send_rejected, body, key) for key in keys]
         calls += [lambda: client.post("/v1/hooks/ingest", event()).status] * 4
         assert run_concurrently(calls)[2:] == [201] * 4
-    # Two bodies are scanned at the same time, in files.
+    # At most two bodies are scanned at once, and they are read from temporary files.
     assert memory_kib(service) - before < 150 * 1024

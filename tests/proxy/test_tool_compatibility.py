@@ -1,4 +1,4 @@
-"""What the tools expect beyond model calls: probes, and errors that they do not retry (R39)."""
+"""Tool behavior beyond model calls: probes, and errors that tools do not retry (R39)."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)"}
 @pytest.mark.parametrize(
     "path", ["", "/", "/v1/messages", "/v1/models", "/v1/models/claude", "/anything/else"]
 )
-def test_a_head_request_below_anthropic_needs_no_credential(anonymous, candidate, upstream, path):
+def test_head_requests_under_anthropic_need_no_credential(anonymous, candidate, upstream, path):
     for caller in (anonymous, candidate):
         response = caller.request("HEAD", f"/v1/proxy/anthropic{path}")
         assert (response.status_code, response.data) == (200, b"")
@@ -81,7 +81,7 @@ def test_no_tool_retries_after_a_configuration_error(call, upstream, status, cod
 
 
 def assert_is_final(response, agent):
-    """Check for the response after which a tool stops, as observed with each tool."""
+    """Assert that the response makes the tool stop retrying, as observed with each tool."""
     if agent is CLAUDE_CODE:
         assert response.headers["X-Should-Retry"] == "false"
     elif agent is OPENCODE:
@@ -93,7 +93,7 @@ def assert_is_final(response, agent):
         assert "{" not in response.text
 
 
-def test_codex_retries_after_the_rate_limit(call, app, monkeypatch):
+def test_codex_retries_when_rate_limited(call, app, monkeypatch):
     def reject(self):
         raise TooManyRequests(retry_after=7)
 

@@ -76,7 +76,7 @@ def test_a_webhook_is_added_and_tested(open_console, site, team):
         visit.page.get_by_label("URL", exact=True).fill(receiver.url())
         visit.page.get_by_label("Name", exact=True).fill("Tracking")
         types = visit.page.locator("[name=types]").evaluate_all("inputs => inputs.map(({value}) => value)")
-        assert types == list(EVENT_TYPES), "Correct TYPES in console/organization/webhooks.js."
+        assert types == list(EVENT_TYPES), "Update TYPES in console/organization/webhooks.js."
         visit.page.get_by_label("session.completed").check()
         press(visit, "Add")
         assert visit.page.get_by_role("textbox", name="Secret").input_value().startswith("whsec_")
@@ -108,7 +108,7 @@ def test_a_failing_webhook_shows_the_reason_and_can_redeliver(open_console, site
     assert visit.is_clean()
 
 
-def test_texts_for_candidates_are_previewed_before_saving(open_console, team):
+def test_candidate_information_is_previewed_before_saving(open_console, team):
     visit = open_console(team, "/organization/candidates")
     visit.page.get_by_label("Organization name").fill("Northwind")
     visit.page.get_by_label("Also recorded").fill("Calls to our own model\n\n  <b>Logs</b>  ")
@@ -128,7 +128,7 @@ def test_texts_for_candidates_are_previewed_before_saving(open_console, team):
     assert visit.is_clean()
 
 
-def test_shortening_the_retention_is_confirmed(open_console, team):
+def test_shortening_retention_requires_confirmation(open_console, team):
     visit = open_console(team, "/organization/retention")
     assert visit.shows("until an admin erases it")
     visit.page.get_by_label("Automatically").check()
@@ -136,7 +136,7 @@ def test_shortening_the_retention_is_confirmed(open_console, team):
     press(visit, "Save")
     assert visit.shows("more than 90 days ago is permanently erased")
     press(visit, "Erase and save")
-    assert visit.shows("Personal data is erased 90 days after the end.")
+    assert visit.shows("Personal data is erased 90 days after the session ends.")
     assert team.get("/v1/org/settings")["settings"]["retentionDays"] == 90
     assert visit.is_clean()
 
@@ -174,7 +174,7 @@ def test_usage_without_model_calls(open_console, team):
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_reviewer_can_read_but_not_change_every_part(open_console, bob, part):
+def test_a_reviewer_can_read_every_section_but_change_none(open_console, bob, part):
     visit = open_console(bob, f"/organization/{part}", width=PHONE)
     visit.page.locator(".part:not([aria-busy]) > *").first.wait_for()
     assert visit.page.locator("main button.primary:visible").all_inner_texts() in ([], ["Filter"])
