@@ -42,9 +42,7 @@ def database_url(value: str) -> str:
     if parts.path in ("", "/", "/:memory:"):
         raise ValueError("a URL with a database, such as postgres://host/name or sqlite:///proofstone.db")
     if "," in parts.netloc.rpartition("@")[2]:
-        raise ValueError(
-            "two hosts as postgres://user:password@/name?host=a,b&target_session_attrs=read-write"
-        )
+        raise ValueError("two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write")
     return value
 
 
@@ -196,12 +194,8 @@ class Config:
     mail_from: str = _setting(
         "Proofstone <no-reply@localhost>", "Sender of invitations.", partial(validate, parse_sender)
     )
-    mail_folder: Path = _setting(
-        Path("var/mail"), "Folder for emails (.eml files) if SMTP_URL is not set.", Path
-    )
-    terms_url: str | None = _setting(
-        None, "URL of your terms for candidates, linked in the disclosure.", http_url
-    )
+    mail_folder: Path = _setting(Path("var/mail"), "Folder for emails (.eml files) without SMTP_URL.", Path)
+    terms_url: str | None = _setting(None, "Your terms for candidates, linked in the disclosure.", http_url)
     webhook_allowed_networks: tuple[Network, ...] | None = _setting(
         None, "Private networks that webhooks can reach, such as 10.0.0.0/8; none by default.", networks
     )

@@ -75,12 +75,8 @@ ForeignOrigin = _error(
 HttpsRequired = _error(
     403, "https_required", "Signing in requires HTTPS. Set BASE_URL to an https URL, or use http://localhost."
 )
-SignInExpired = _error(
-    410, "sign_in_expired", "This link has expired or was already used. Request a new one."
-)
-UploadRejected = _error(
-    403, "upload_rejected", "The upload URL is invalid or has expired. Request a new one."
-)
+SignInExpired = _error(410, "sign_in_expired", "This link has expired or been used. Request a new one.")
+UploadRejected = _error(403, "upload_rejected", "The upload URL is invalid or expired. Request a new one.")
 TooManyRequests = _error(429, "too_many_requests", "Too many requests. Retry after `Retry-After` seconds.")
 LastWriteToken = _error(
     409,
@@ -95,9 +91,7 @@ InProgress = _error(
 )
 
 # People
-DuplicatePerson = _error(
-    409, "duplicate_person", "The organization already has a person with this email address."
-)
+DuplicatePerson = _error(409, "duplicate_person", "A person with this email address already exists.")
 LastAdmin = _error(
     409, "last_admin", "This is the organization's last active admin. Make another person an admin first."
 )
@@ -109,9 +103,7 @@ AlreadyStarted = _error(
 )
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
-RubricChanged = _error(
-    409, "rubric_changed", "The rubric has changed. Get it and score with the new criteria."
-)
+RubricChanged = _error(409, "rubric_changed", "The rubric has changed. Get it and use the new criteria.")
 ScoreChanged = _error(409, "score_changed", "This score changed since you loaded it. Get the scores again.")
 Conflict = _error(409, "conflict", "The request conflicts with the stored state.")
 
@@ -166,9 +158,7 @@ TimeLimitPassed = _error(
     "time_limit_passed",
     "With this accommodation, the time limit would already have passed. Add more minutes.",
 )
-BundleChanged = _error(
-    409, "bundle_changed", "The stored bundle has changed since the candidate submitted it."
-)
+BundleChanged = _error(409, "bundle_changed", "The stored bundle has changed since it was submitted.")
 NotASubmission = _error(
     400, "not_a_submission", "The body must be a git bundle or a zip archive, as its Content-Type says."
 )
@@ -199,9 +189,7 @@ class MetricsInProgress(Unavailable):  # type: ignore[misc, valid-type]
     message = "The session's metrics are being derived. Retry in a few seconds."
 
 
-StoreUnavailable = _error(
-    503, "store_unavailable", "The bundle store is unreachable. Retry in a few seconds.", 2
-)
+StoreUnavailable = _error(503, "store_unavailable", "The bundle store is unreachable. Retry shortly.", 2)
 NotReady = _error(503, "not_ready", "The service is not ready. See `parts`.", 2)
 
 
@@ -218,9 +206,7 @@ class UnknownSealKey(ApiError):
 DatabaseFull = _error(
     503, "database_full", "The database is out of disk space. Nothing was stored. Retry in a few minutes.", 60
 )
-DiskFull = _error(
-    507, "disk_full", "The service's disk is full. Nothing was stored. Retry in a few minutes.", 60
-)
+DiskFull = _error(507, "disk_full", "The disk is full. Nothing was stored. Retry in a few minutes.", 60)
 
 
 def invalid(path: str | list, message: str) -> ApiError:
@@ -233,9 +219,7 @@ class Unauthenticated(ApiError):
 
     code = 401
     reason = "unauthorized"
-    message = (
-        "A valid credential is required: an API token in `Authorization: Bearer`, or a key in `X-API-Key`."
-    )
+    message = "A valid API token in `Authorization: Bearer` or key in `X-API-Key` is required."
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         return [("WWW-Authenticate", "Bearer")]

@@ -31,9 +31,7 @@ def list_audit(query):
 @blp.get("/audit/export")
 @auth.required(ApiToken)
 @blp.arguments(AuditFilter, location="query")
-@blp.file(
-    "JSON Lines: one entry per line, oldest first.", "The audit log as JSON Lines.", example=EXAMPLE_LINE
-)
+@blp.file("JSON Lines, oldest entry first.", "The audit log as JSON Lines.", example=EXAMPLE_LINE)
 def export_audit(query):
     """Export the audit log
 

@@ -142,7 +142,7 @@ def _encoding(text: str) -> str:
 def client_commands(base_url: str, key: str) -> dict[str, str]:
     """Build the client's commands with this service's URLs.
 
-    `done` needs the page's URL again, because `start` stores only the API's.
+    `done` needs the page's URL again, because `start` saves only the API's.
     """
     posix, powershell = shlex.quote(base_url), "'" + base_url.replace("'", "''") + "'"
     api, app = "PROMPTSTER_API_URL", "PROMPTSTER_APP_URL"

@@ -1,7 +1,7 @@
 """Deliver email over SMTP, or save it as files if SMTP_URL is not set.
 
-A 5xx response to MAIL, RCPT or DATA is permanent. All other failures are temporary, such as a busy server, or an
-invalid setting or certificate, which can be corrected.
+A 5xx response to MAIL, RCPT or DATA is permanent. All other failures are temporary: a server
+can be busy, and an invalid setting or certificate can be corrected.
 """
 
 import re

@@ -32,9 +32,7 @@ MAX_RESPONSE_BYTES = 1024
 MAX_ERROR_CHARACTERS = 200
 FORBIDDEN = "The webhook's address is in a network that webhooks cannot be sent to."
 UNRESOLVED = "The webhook's host name cannot be resolved."
-NOT_ENCRYPTED = (
-    "Webhooks require https. Plain http is only allowed in the networks of WEBHOOK_ALLOWED_NETWORKS."
-)
+NOT_ENCRYPTED = "Webhooks require https. Plain http is allowed only in WEBHOOK_ALLOWED_NETWORKS."
 
 
 class ForbiddenDestination(Exception):

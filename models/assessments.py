@@ -68,7 +68,7 @@ class Assessment(Model):
 
     @property
     def allowed_agents(self) -> list[str] | None:
-        """`claude`, `codex` or both; None for both."""
+        """The allowed agents, `claude` and `codex`. None allows both."""
         return self.allowed_tools and [tool for tool in self.allowed_tools if tool not in ALLOWABLE]
 
     @property

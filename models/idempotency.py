@@ -21,7 +21,7 @@ RETENTION = timedelta(hours=24)
 WAIT_SECONDS = 10
 LOCK_NOT_AVAILABLE = "55P03"
 # Fields that stay in stored responses about an erased candidate.
-IMPERSONAL_FIELDS = {
+NON_PERSONAL_FIELDS = {
     *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId"),
     *("status", "decision", "kind", "state"),
     *("expiresAt", "redeemedAt", "completedAt", "createdAt", "updatedAt", "decidedAt"),
@@ -37,9 +37,7 @@ class IdempotentRequest(Model):
     contain the candidate's or session's id. `answer` is the response body without secrets.
     """
 
-    personal_data = PersonalData(
-        "answers", "Responses about you that the hiring team received, stored for a day."
-    )
+    personal_data = PersonalData("answers", "Responses about you to the hiring team, stored for a day.")
 
     reviewer = peewee.ForeignKeyField(ApiToken)
     fingerprint = peewee.TextField()
@@ -149,20 +147,20 @@ def _limited_wait() -> Iterator[None]:
 
 
 def _anonymize(node: Any, key: CandidateKey, session: Any, is_about_candidate: bool) -> Any:
-    """Keep only impersonal fields in objects about the candidate, or in all objects if `is_about_candidate`."""
+    """Keep only non-personal fields in objects about the candidate, or in all objects if `is_about_candidate`."""
     if isinstance(node, list):
         return [_anonymize(child, key, session, is_about_candidate) for child in node]
     if not isinstance(node, dict):
         return _empty(node) if is_about_candidate else node
-    impersonal = {name: value for name, value in node.items() if name in IMPERSONAL_FIELDS}
+    non_personal = {name: value for name, value in node.items() if name in NON_PERSONAL_FIELDS}
     if node.get("id") == str(key.id):
-        return {name: EMPTY_FIELDS.get(name) for name in node} | impersonal
+        return {name: EMPTY_FIELDS.get(name) for name in node} | non_personal
     # `candidateId`, `sessionId`, or a webhook message's body.
     strings = [value for value in node.values() if isinstance(value, str)]
     if any(row_id in string for row_id in _ids(key, session) for string in strings):
-        return {name: _empty(value) for name, value in node.items()} | impersonal
+        return {name: _empty(value) for name, value in node.items()} | non_personal
     cleaned = {name: _anonymize(child, key, session, is_about_candidate) for name, child in node.items()}
-    return cleaned | impersonal if is_about_candidate else cleaned
+    return cleaned | non_personal if is_about_candidate else cleaned
 
 
 def _empty(value: Any) -> Any:

@@ -120,7 +120,7 @@ def redact_webhook_messages(viewer: Any, messages: list[Any]) -> list[Any]:
     hidden = hidden_candidates(viewer, [message.candidate_id for message in messages])
     for message in messages:
         if message.candidate_id in hidden:
-            message.body, message.answer = message.impersonal_body, None
+            message.body, message.answer = message.body_without_personal_data, None
     payloads = {message.id: json.loads(message.body) for message in messages if message.type in SCORE_EVENTS}
     sessions = {message_id: UUID(payload["data"]["sessionId"]) for message_id, payload in payloads.items()}
     unscored = hidden_scores(viewer, sessions.values())

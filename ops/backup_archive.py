@@ -29,7 +29,7 @@ FORMAT = 1
 def write_archive(file: IO[bytes], database: Path, bundles: list[Path] | None) -> int:
     """Write a complete archive. Returns the number of bundles in it.
 
-    bundles -- files; unused or erased uploads can be missing. None with an object store
+    bundles -- files; unused or erased uploads can be missing. None if bundles are in an object store
     """
     count = 0
     with tarfile.open(fileobj=file, mode="w") as tar:

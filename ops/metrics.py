@@ -42,9 +42,7 @@ class Monitoring:
         self._late_events = counter("proofstone_late_events", description)
         description = "Model calls whose events could not be stored when they ended."
         self._recording_failures = counter("proofstone_recording_failures", description)
-        description = (
-            "Distinct invalid credentials per address, and credentials rejected in a locked network."
-        )
+        description = "Distinct invalid credentials per address and credentials rejected in locked networks."
         self._invalid_credentials = counter("proofstone_invalid_credentials", description)
         options = {"registry": self._registry, "multiprocess_mode": "livesum"}
         description = "Database connections in use, as of each process's latest request."

@@ -26,9 +26,7 @@ def describe() -> str:
     """Describe the state for `flask doctor`."""
     current = workers()
     if current.stalled:
-        return (
-            f"These tasks have not run for 10 minutes: {', '.join(current.stalled)}. Restart `flask worker`."
-        )
+        return f"Tasks not run for 10 minutes: {', '.join(current.stalled)}. Restart `flask worker`."
     if current.running:
         return f"Running: {current.running}."
     if current.beat_at is None:

@@ -27,13 +27,13 @@ from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
 CHANNEL = "proxy"
-# Maximum number of turns that one call stores. A conversation can have started elsewhere.
+# Maximum number of turns that one call stores. The conversation may have started elsewhere.
 MAX_TURNS = 100
-# Maximum number of events that one call stores: other requests wait for the database.
+# Maximum number of events that one call stores. Other requests wait while they are written.
 MAX_EVENTS = 2_000
-# Number of latest calls to look up in other agent sessions.
+# Number of most recent calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
-# CPU time limit for reading a request's calls and the files they changed. Python runs one thread at a time.
+# CPU time limit for reading a request's calls and the files they changed. Meanwhile, the process's other threads wait.
 MAX_READING_SECONDS = 1.0
 # Number of turns per query. Usually the latest turn is new, and the previous one is stored.
 TURNS_PER_QUERY = 2
@@ -80,7 +80,7 @@ class Recorder:
         self._has_failed = False
 
     def add(self, data: bytes) -> None:
-        """Add a stream's event, or a document. Never raises."""
+        """Add an event of a streamed response, or a complete response body. Never raises."""
         part = _parse(data)
         if part is None or self._has_failed:
             return
@@ -159,7 +159,7 @@ class Recorder:
         return has_time
 
     def _new_events(self, turns: Iterator[list[RecordedEvent]]) -> list[RecordedEvent]:
-        """Return the events after the latest turn that is stored, in order."""
+        """Return the events after the latest stored turn, in order."""
         new: list[list[RecordedEvent]] = []
         while all(new) and (latest := list(islice(turns, TURNS_PER_QUERY))):
             new += self._missing_events(latest)

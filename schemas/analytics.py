@@ -243,9 +243,7 @@ class TopQuery(Filter):
     """Metric and filter."""
 
     metric = Choice(METRIC_NAMES, "Metric to sort by.", required=True)
-    order = Choice(
-        ORDERS, "Order by value. The default is `asc` for `commandFailRate`, and otherwise `desc`."
-    )
+    order = Choice(ORDERS, "Order by value. The default is `asc` for `commandFailRate`, otherwise `desc`.")
     limit = Limit(10)
     assessment_id = Id("Only candidates for this assessment.")
 

@@ -27,12 +27,10 @@ from schemas.queries import CREATED_AFTER, UPDATED_AFTER, CursorPageQuery
 from schemas.timestamps import Timestamp
 
 _REMINDER = (
-    "Days before a key expires to remind a candidate who has not started; less than expiresInDays. "
+    "Candidates who have not started are reminded this many days before the key expires; less than expiresInDays. "
     "If omitted, no reminder is sent."
 )
-_BUDGET = (
-    "A candidate's budget for calls through the model proxies, in USD. By default SESSION_DEFAULT_BUDGET_USD."
-)
+_BUDGET = "A candidate's budget for calls through the model proxies, in USD. Defaults to SESSION_DEFAULT_BUDGET_USD."
 _BLIND = (
     "True if candidates' names and addresses are hidden from people until they have scored every criterion of the "
     "session. They are visible to service accounts."
@@ -45,7 +43,7 @@ class ToolList(ListOf):
     def __init__(self, **options: Any):
         description = (
             "Allowed AI tools: `claude`, `codex` or both, and hosted tools that the model provider can run for them. "
-            "If omitted or null, both agents are allowed, and no hosted tools."
+            "If omitted or null, both agents are allowed, but no hosted tools."
         )
         super().__init__(Choice(TOOLS), description, min=1, max=len(TOOLS), example=AGENTS, **options)
 
@@ -67,9 +65,7 @@ class NewAssessment(Body):
         example=EXAMPLE_BRIEF,
         max=50_000,
     )
-    issue_id = Reference(
-        "An issue in the problem library. Provides taskBrief and repoUrl if they are omitted."
-    )
+    issue_id = Reference("An issue in the problem library. Provides taskBrief and repoUrl if omitted.")
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     time_limit_minutes = Integer("Time limit in minutes, from redemption.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
@@ -132,7 +128,7 @@ class AssessmentQuery(CursorPageQuery):
 
 
 class Assessment(Schema):  # R9
-    """An assessment. Candidates' responses omit the fields after `updatedAt`."""
+    """An assessment. Responses to candidates omit the fields after `updatedAt`."""
 
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")

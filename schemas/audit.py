@@ -44,9 +44,7 @@ class AuditEntry(Schema):
     )
     actor_id = Id("Id of the person, service account token or candidate.", null=True)
     actor_name = String("The person's or token's name at the time.", example="Hiring team", null=True)
-    subject_kind = String(
-        "Kind of object that was created, changed or read.", example="assessment", null=True
-    )
+    subject_kind = String("Kind of object created, changed or read.", example="assessment", null=True)
     subject_id = Id("The object's id.", null=True)
     further_ids = ListOf(String(), "Ids of other objects created, such as keys.", example=[])
     body_fields = ListOf(String(), "Names of the fields in the request body.", example=["title"])
@@ -54,11 +52,7 @@ class AuditEntry(Schema):
     request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
     created_at = Timestamp("Time when it was recorded.")
     position = Integer("Position in the hash chain; null until it is chained.", example=1, null=True)
-    hash = HexString(
-        "SHA-256 of the entry and the previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True
-    )
+    hash = HexString("SHA-256 of entry and previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True)
 
 
-AuditLog = define_schema(
-    "AuditLog", "Audit entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries.")
-)
+AuditLog = define_schema("AuditLog", "Entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))

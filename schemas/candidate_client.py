@@ -86,9 +86,7 @@ class HostedBoot(Body):
     tree_matches = Flag("True if the files are as expected.", example=True, null=True)
 
 
-Verdict = define_schema(
-    "Verdict", "Result of the check.", state=Choice(["ok", "differs"], "State.", example="ok")
-)
+Verdict = define_schema("Verdict", "The result.", state=Choice(["ok", "differs"], "State.", example="ok"))
 HostedBootResponse = define_schema(
     "HostedBootResponse", "Recorded.", verdict=Nested(Verdict, "For the client's log.")
 )

@@ -59,9 +59,7 @@ class NewConsent(Body):
     """The candidate's consent."""
 
     key = KEY
-    disclosure_hash = String(
-        "Hash of the disclosure shown. Omit it if the client showed a different one.", max=255
-    )
+    disclosure_hash = String("Hash of the disclosure shown. Omit it if another one was shown.", max=255)
 
 
 Confirmed = define_schema("Confirmed", "The consent is recorded.", ok=common.ALWAYS_TRUE)
@@ -97,9 +95,7 @@ class RedeemedSession(Schema):
     setup_instructions = common.SETUP_INSTRUCTIONS
     time_limit_minutes = common.TIME_LIMIT_MINUTES
     issue_id = Id("Issue id, if the task is from an issue.", null=True)
-    expires_at = Timestamp(
-        "Time when the client deletes its state: 24 hours after the time limit.", null=True
-    )
+    expires_at = Timestamp("Time when the client deletes its state, 24 hours after the limit.", null=True)
     tos_accepted = Flag("Always true: no session exists without consent.", example=True)
     allowed_tools = common.ALLOWED_TOOLS
 

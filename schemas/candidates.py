@@ -59,9 +59,7 @@ class CandidateUpdate(Body):
 
     hired = Flag("True if the candidate was hired; false restores the previous status.", example=True)
     candidate_name = Line(255, "Display name.", example="Alice Liddell", null=True)
-    candidate_email = Email(
-        "Email address, also for queued messages.", example="alice@example.com", null=True
-    )
+    candidate_email = Email("Email address, also for queued messages.", example="ada@example.com", null=True)
     external_id = Line(255, EXTERNAL_ID, example="applicant-4711", null=True)
     metadata = Metadata(
         "Your own data. Replaces all existing metadata.", example={"source": "careers page"}, null=True

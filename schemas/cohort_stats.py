@@ -20,7 +20,7 @@ class CohortMetrics(Schema):
     avg_command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     avg_verify_intensity = Number("Verifications per change.", example=0.61, null=True)
     avg_manual_edit_ratio = Number(
-        "Share of attributed changes that the candidate made or revised.", example=0.33, null=True
+        "Share of attributed changes made or revised by the candidate.", example=0.33, null=True
     )
     avg_first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
     test_pass_rate = Integer("Percentage of all sessions whose tests passed.", example=75)
@@ -70,9 +70,7 @@ class CohortSummary(Schema):
     prompt_count = Nested(MetricSummary, "Number of prompts.")
     command_fail_rate = Nested(MetricSummary, "Share of commands that failed.")
     verify_intensity = Nested(MetricSummary, "Verifications per change.")
-    manual_edit_ratio = Nested(
-        MetricSummary, "Share of attributed changes that the candidate made or revised."
-    )
+    manual_edit_ratio = Nested(MetricSummary, "Share of attributed changes made or revised by the candidate.")
     first_change_latency_ms = Nested(MetricSummary, "First event to first change, in ms.")
 
 

@@ -30,9 +30,7 @@ class TypeList(String):
 class FeedQuery(Filter):
     """Position in the feed, and event types."""
 
-    after = QueryInteger(
-        "The previous response's `next`. If omitted, starts at `from`.", min=0, max=MAX_OFFSET
-    )
+    after = QueryInteger("Previous response's `next`. If omitted, starts at `from`.", min=0, max=MAX_OFFSET)
     start = Choice(["oldest", "now"], "Start if `after` is omitted.", data_key="from", load_default="oldest")
     types = TypeList("Event types, separated by commas.")
     limit = Limit()

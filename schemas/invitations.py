@@ -105,6 +105,4 @@ DeliveryQuery = define_schema(
 Deliveries = define_schema(
     "Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages.")
 )
-DeliveryResponse = define_schema(
-    "DeliveryResponse", "One message.", delivery=Nested(Delivery, "The message.")
-)
+DeliveryResponse = define_schema("DeliveryResponse", "A message.", delivery=Nested(Delivery, "The message."))

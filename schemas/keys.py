@@ -65,9 +65,7 @@ class NewKeys(Body):
         NewCandidate, "Alternative to `candidateEmails` and `candidateNames`; exactly `count`.", max=50
     )
     org_name = Line(255, "Company name in the invitations.", example="Example Ltd")
-    expires_in_days = Integer(
-        "Days until the keys expire; by default the assessment's.", min=1, max=365, example=7
-    )
+    expires_in_days = Integer("Days until expiry; by default the assessment's.", min=1, max=365, example=7)
     on_duplicate = Choice(
         ["allow", "return", "reject"],
         "For an address with an open key: `allow` another key, `return` the open key without a message, or `reject` "

@@ -129,12 +129,8 @@ class NewToken(Body):
         load_default=lambda: ["read"],
         example=["read"],
     )
-    expires_in_days = Integer(
-        "Days until it expires. If omitted, it never expires.", min=1, max=3650, example=90
-    )
-    person_id = Reference(
-        "Person to create the token for. If omitted, creates a service account called `name`."
-    )
+    expires_in_days = Integer("Days until expiry. If omitted, it never expires.", min=1, max=3650, example=90)
+    person_id = Reference("The token's person. If omitted, creates a service account called `name`.")
 
 
 class Token(Schema):

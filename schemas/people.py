@@ -13,9 +13,9 @@ _ROLE = (
 
 
 class NewPerson(Body):
-    """A new person, who is invited by email."""
+    """A person to invite by email."""
 
-    name = Line(255, "Name that is shown with scores and decisions.", example="Bob Sample", required=True)
+    name = Line(255, "Name shown with scores and decisions.", example="Bob Sample", required=True)
     email = Email("Email address.", example="bob@example.com", required=True)
     role = Choice(ROLES, f"{_ROLE} Only an admin can add admins.", example="reviewer", required=True)
 
@@ -28,9 +28,7 @@ class PersonUpdate(Body):
     name = Line(255, "Name.", example="Bob Sample")
     email = Email("Email address.", example="bob@example.com")
     role = Choice(ROLES, _ROLE, example="reviewer")
-    active = Flag(
-        "False disables all of the person's tokens immediately; true enables them again.", example=True
-    )
+    active = Flag("False immediately disables the person's tokens; true enables them again.", example=True)
 
 
 class Person(Schema):
@@ -48,6 +46,4 @@ class Person(Schema):
 
 People = define_schema("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
 PersonResponse = define_schema("PersonResponse", "One person.", person=Nested(Person, "The person."))
-DeletedPerson = define_schema(
-    "DeletedPerson", "The person is deleted, and their tokens are revoked.", Deleted
-)
+DeletedPerson = define_schema("DeletedPerson", "The person is deleted and their tokens revoked.", Deleted)

@@ -40,9 +40,7 @@ class ResultFilter(Filter):
     external_id = Line(255, "Only the candidate with this `externalId`.")
     q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
     sort = Choice(SORTS, "Sort field.", load_default="redeemedAt")
-    order = Choice(
-        ["asc", "desc"], "Sort order. Results without a value are always last.", load_default="asc"
-    )
+    order = Choice(["asc", "desc"], "Sort order. Results without a value come last.", load_default="asc")
 
 
 class ResultQuery(ResultFilter):

@@ -22,9 +22,7 @@ class NewScore(Body):
     value = Integer("Value within the criterion's scale.", min=0, max=1000, example=2, required=True)
     comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
-    reason = Text(
-        2000, "Reason for the revision.", load_default=None, example="Read the tests again.", null=True
-    )
+    reason = Text(2000, "Reason for the revision.", load_default=None, example="Reread the tests.", null=True)
     seen_version = Integer(
         "The rubric version that you scored with; 409 `rubric_changed` if it is no longer current.",
         data_key="rubricVersion",
@@ -45,7 +43,7 @@ class NewScore(Body):
 class Withdrawal(Body):
     """The reason for a withdrawal."""
 
-    reason = Text(2000, "Reason.", load_default=None, example="Not the candidate's own work.", null=True)
+    reason = Text(2000, "Reason.", load_default=None, example="Not the candidate's work.", null=True)
 
 
 class Score(Schema):
@@ -58,17 +56,13 @@ class Score(Schema):
     comment = String("Reason.", example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(), "Ids of events that support the score.", example=[EXAMPLE_EVENT_ID])
     reviewer = Nested(Author, "Reviewer.", attribute="reviewer.author")
-    reason = String("Reason for the revision.", example="Read the tests again.", null=True)
+    reason = String("Reason for the revision.", example="Reread the tests.", null=True)
     created_at = Timestamp("Time when it was submitted.")
     withdrawn_at = Timestamp("Time when it was withdrawn.", null=True)
-    withdrawal_reason = String(
-        "Reason for the withdrawal.", example="Not the candidate's own work.", null=True
-    )
+    withdrawal_reason = String("Reason for the withdrawal.", example="Not the candidate's work.", null=True)
 
 
-ScoreResponse = define_schema(
-    "ScoreResponse", "One score.", score=Nested(Score, "The reviewer's current score.")
-)
+ScoreResponse = define_schema("ScoreResponse", "One score.", score=Nested(Score, "The current score."))
 WithdrawnScore = define_schema("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
 
 

@@ -35,7 +35,7 @@ class SessionBase(Schema):
     closes_at = Timestamp("End of the time limit, plus 5 minutes of grace.", null=True)
     closed_at = Timestamp("Time when the session closed.", null=True)
     completed_at = Timestamp("Time when the candidate completed.", null=True)
-    updated_at = Timestamp("Time of the last change of state, metrics or test result.")
+    updated_at = Timestamp("Time of the last change to state, metrics or test result.")
 
 
 class Session(SessionBase):
@@ -145,7 +145,7 @@ class Coverage(Schema):
 
 
 class ReviewedSession(Session):
-    """A session with additional fields for reviewers. Candidates' responses omit them."""
+    """A session with additional fields for reviewers. Responses to candidates omit them."""
 
     blind = Flag(
         "True if names are hidden from people who have not scored the session.",

@@ -34,9 +34,7 @@ SOURCE = String("Tool that reported the event.", example="claude-code", null=Tru
 ACTOR = String("Actor.", example="ai", null=True)
 ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
 LATE = Flag("True if the event arrived too late to count in the metrics.", example=False)
-CHANNEL = Choice(
-    CHANNELS, "Channel that recorded the event; null for the client.", example="proxy", null=True
-)
+CHANNEL = Choice(CHANNELS, "Channel of the event; null for the client.", example="proxy", null=True)
 COUNTS = Flag("True if the event counts in the metrics. Late events and duplicates do not.", example=True)
 
 
@@ -46,9 +44,7 @@ class SessionQuery(PageQuery):
     assessment_id = Id("Only sessions for this assessment.")
     status = Choice(SESSION_STATUSES, "Only sessions with this status.")
     external_id = Line(255, "Only sessions whose candidate has this `externalId`.")
-    redeemed_from = TimestampInput(
-        "Only sessions started at this time or later.", data_key="from", round_up=True
-    )
+    redeemed_from = TimestampInput("Only sessions started from this time on.", data_key="from", round_up=True)
     redeemed_to = TimestampInput("Only sessions started before this time.", data_key="to", round_up=True)
     created_after = CREATED_AFTER
     updated_after = UPDATED_AFTER
@@ -95,9 +91,7 @@ class TimelineQuery(CursorQuery):
     event_id = String("Only the event with this id. Accepts ids that a path cannot contain, such as `..`.")
     source = String("Only events from this source.", max=255)
     actor = String("Only events by this actor: `human`, `ai` or `system`.", max=255)
-    channel = Choice(
-        [CLIENT, *CHANNELS], "Only events from this channel; `client` is the candidate's client."
-    )
+    channel = Choice([CLIENT, *CHANNELS], "Only events of this channel; `client` is the candidate's client.")
     detail = Choice(["summary", "full"], "`full` includes the events as sent.", load_default="summary")
 
 
@@ -124,7 +118,7 @@ class Timeline(Schema):
 
     events = ListOf(TimelineEvent, "Events.")
     next = Cursor(
-        "Value for `after`; null on the last page. Events that arrive later can precede it.", null=True
+        "Value for `after`; null on the last page. Events arriving later can precede it.", null=True
     )
 
 
@@ -188,9 +182,7 @@ class ChangedFile(Schema):
     attributions = Dict(
         "Number of changes by attribution.", values=Integer(), example={"likely_ai": 4, "likely_human": 1}
     )
-    content = String(
-        "Content, if the last change wrote the whole file.", example="package queue\n", null=True
-    )
+    content = String("Content if the last change wrote the whole file.", example="package queue\n", null=True)
     diff = String("Diff, if the last change was an edit.", example="@@ -1 +1 @@\n-a\n+b\n", null=True)
     is_cut = Flag("True if content or diff is truncated. The event contains the full text.", example=False)
     changes = ListOf(FileChange, "Changes in chronological order. The events contain the diffs.")

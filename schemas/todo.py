@@ -24,9 +24,7 @@ class TodoCandidate(Schema):
     candidate_name = common.CANDIDATE_NAME
     candidate_email = common.CANDIDATE_EMAIL
     external_id = common.EXTERNAL_ID
-    blind = Flag(
-        "True if the assessment hides names and addresses until the caller has scored.", example=False
-    )
+    blind = Flag("True if the assessment hides names and addresses until the caller scores.", example=False)
     assessment_id = Id("Assessment id.")
     assessment_title = common.ASSESSMENT_TITLE
 
@@ -71,9 +69,7 @@ class FailingWebhook(Schema):
     failing_since = Timestamp(
         "Time of the first failure since the last success, or when it was disabled.", null=True
     )
-    last_error = String(
-        "The last failed attempt's error.", example="The receiver responded with 500.", null=True
-    )
+    last_error = String("The last error.", example="The receiver responded with 500.", null=True)
 
 
 def _todo_list(name: str, description: str, entry: type[Schema]) -> Nested:

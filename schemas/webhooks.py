@@ -115,9 +115,7 @@ class HookDelivery(Schema):
 
     id = Id("Unique id.")
     event_id = Id("Event id. The `webhook-id` of every attempt.")
-    type = Choice(
-        (*EVENT_TYPES, TEST_EVENT), "Event type; `webhook.test` for a test.", example="session.completed"
-    )
+    type = Choice((*EVENT_TYPES, TEST_EVENT), "Event type or `webhook.test`.", example="session.completed")
     state = Choice(STATES, "State.", example="delivered")
     attempts = Integer("Number of attempts.", example=1)
     due_at = Timestamp("Time of the next attempt, while queued.")

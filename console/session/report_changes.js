@@ -1,4 +1,4 @@
-// The submission's final diff: a tab of the report.
+// The submission's final diff: a tab in the report.
 
 import * as api from "../shared/api.js";
 import { diffView, splitDiff } from "../shared/diff.js";
@@ -18,7 +18,7 @@ export async function load({ path, signal }) {
   return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
 }
 
-/** True if each line's author is known. Without a verified base, earlier lines would be attributed to the candidate. */
+/** True if the diff can show which lines an agent added. Without a verified base, earlier lines would count as added. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
 export function render({ submission, files, clientDiff }, { session }) {

@@ -338,7 +338,7 @@ const texts = {
     promptCount: { label: "Prompts", definition: "Prompts that the candidate sent to an agent." },
     commandFailRate: { label: "Failed commands", definition: "Failed commands as a share of commands with a known exit code. 0 if there are none." },
     verifyIntensity: { label: "Verifications per change", definition: "Tests, checks and builds per file change. 0 if there are no changes." },
-    manualEditRatio: { label: "Candidate's edits", definition: "Share of attributed changes that the candidate made or revised. 0 if there are none." },
+    manualEditRatio: { label: "Candidate's edits", definition: "Share of attributed changes made or revised by the candidate. 0 if there are none." },
     firstChangeLatencyMs: { label: "Time to first change", definition: "From the first event to the first file change." },
     manualLineRatio: { label: "Lines not recorded", definition: "Share of the final diff's added lines that no recorded agent change added." },
     commandCount: { label: "Commands", definition: "Commands that ran." },

@@ -155,7 +155,7 @@ def _collect_agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
 
 
 def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
-    """Return the columns of models.SubmissionFile, including counted and manual lines."""
+    """Return the columns of models.SubmissionFile, including counted lines and lines that are not recorded."""
     digests = file.get("digests", "")
     added = zip(expand_ranges(file.get("added", [])), split_digests(digests), strict=True)
     manual = list(lines.unrecorded_lines(file["path"], added))

@@ -19,9 +19,7 @@ class ClientReport(Model, ErasedWithSession):
     `kind` is `workspace_commit`, `device_start`, `device_done` or `hosted_boot`.
     """
 
-    personal_data = PersonalData(
-        "clientReports", "Reports of your client about your computer and your workspace."
-    )
+    personal_data = PersonalData("clientReports", "Your client's reports about your computer and workspace.")
 
     session = peewee.ForeignKeyField(Session)
     kind = peewee.TextField()

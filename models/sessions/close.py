@@ -92,11 +92,11 @@ def close_due_locked(
     """Like `close_due`, for a locked session.
 
     seal -- the reason and parts of the final seal to append if metrics were due. Without it, none is appended: no
-        event counts after the first final seal, so metrics are due only after a direct change of the database
+        event counts after the first final seal, so metrics are due only after a direct change to the database
     """
     if close_at_limit(session, derivation) or session.closed_at is None or not session.metrics_due:
         return
-    # Without recomputed values, a new seal would cover up a direct change of the stored ones.
+    # Without recomputed values, a new seal would cover up a direct change to the stored ones.
     if store(session, derivation) and seal:
         final_seals.renew(session, *seal)
 

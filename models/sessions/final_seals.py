@@ -146,7 +146,7 @@ def append(session: Session, reason: str, *parts: str) -> None:
 
 
 def renew(session: Session, reason: str, *parts: str) -> None:
-    """Append a final seal after a change of these parts, if the locked session already has one."""
+    """Append a final seal after a change to these parts, if the locked session already has one."""
     if session.final_seal_count:
         append(session, reason, *parts)
 

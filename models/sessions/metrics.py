@@ -130,7 +130,7 @@ def api_metrics(session: Session) -> dict[str, Any] | None:
     try:
         metrics = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
-        return None  # Changed directly in the database, which the final seal detects.
+        return None  # Changed directly in the database. The seal check reports it.
     manual_lines = derivation.rounded_ratio(session.manual_line_ratio)
     return metrics | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
 

@@ -60,7 +60,7 @@ def _entry(text: str, verdict: str | None, public_keys: list[str]) -> dict[str, 
 
 
 def _replace_lone_surrogates(value: Any) -> Any:
-    """Replace lone surrogates, which only a direct change of the database can store."""
+    """Replace lone surrogates, which are stored only if the database was changed directly."""
     return replace_surrogates(value) if isinstance(value, str) else value
 
 
@@ -70,12 +70,12 @@ def _links(session: Session) -> Iterator[SignedLink]:
         try:
             sig, prev_sig = _signatures(json.loads(row.pop("envelope")))
         except (ValueError, RecursionError):
-            continue  # Changed directly in the database, which its seal detects.
+            continue  # Changed directly in the database. The seal check reports it.
         if sig:
             yield SignedLink.from_signatures(row["seq"], row["time_ns"], sig, prev_sig)
 
 
 def _signatures(envelope: Any) -> tuple[str, str | None]:
-    """Return an envelope's `sig`, "" if it is not signed, and `prevSig`."""
+    """Return an envelope's `sig` ("" if it is not signed) and `prevSig` (None if it has none)."""
     sig, prev_sig = field(envelope, "sig"), field(envelope, "prevSig")
     return sig if isinstance(sig, str) else "", prev_sig if isinstance(prev_sig, str) else None

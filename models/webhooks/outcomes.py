@@ -16,9 +16,10 @@ from rules.delivery.retries import WebhookResponse
 
 
 def record(delivery: WebhookDelivery, response: WebhookResponse) -> None:
-    """Store the result, schedule the next attempt, and disable the webhook if it is gone or keeps failing.
+    """Store the result, schedule the next attempt, and disable the webhook if the receiver is gone or keeps failing.
 
-    Does nothing if the delivery was claimed again. A failed test pauses the webhook, but disables it only with 410.
+    Does nothing if the delivery was claimed again. A failed test delays further deliveries, but disables the
+    webhook only if the response is 410.
     """
     now = clock.now()
     columns = {"attempted_at": now, "status": response.status, "duration_ms": response.duration_ms}
@@ -34,10 +35,10 @@ def record(delivery: WebhookDelivery, response: WebhookResponse) -> None:
 def _next_state(delivery: WebhookDelivery, response: WebhookResponse, now: datetime) -> dict[str, Any]:
     if response.is_success:
         return {"state": "delivered"}
-    pause = retries.webhook_retry_delay(delivery.attempts, response, now, random.random())
-    if pause is None or response.is_gone or delivery.type == TEST_EVENT:
+    delay = retries.webhook_retry_delay(delivery.attempts, response, now, random.random())
+    if delay is None or response.is_gone or delivery.type == TEST_EVENT:
         return {"state": "failed"}
-    return {"due_at": now + pause}
+    return {"due_at": now + delay}
 
 
 def _record_health(
@@ -47,8 +48,8 @@ def _record_health(
         if hook.failing_since or hook.held_until:
             hook.update_columns(failing_since=None, held_until=None)
         return
-    pause = retries.receiver_pause(response, now)
-    hook.update_columns(held_until=now + pause, last_error=response.error, last_error_at=now)
+    delay = retries.receiver_delay(response, now)
+    hook.update_columns(held_until=now + delay, last_error=response.error, last_error_at=now)
     if delivery.type == TEST_EVENT and not response.is_gone:
         return
     failing_since = hook.failing_since or now

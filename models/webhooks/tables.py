@@ -19,8 +19,8 @@ class Webhook(Model):
 
     An empty `types` list means all events. `former_secrets` contains objects `{secret, until}`. `disabled_reason` is
     None while the webhook is enabled, otherwise `paused` (by a reviewer), `gone` (it responded with 410) or `failing`
-    (for days). `failing_since` is the first failure after the last success. `last_error` remains after a success.
-    Nothing is sent before `held_until`.
+    (failing for days). `failing_since` is the time of the first failure since the last success. `last_error` remains
+    after a success. Nothing is sent before `held_until`.
     """
 
     personal_data = None
@@ -74,9 +74,7 @@ class WebhookDelivery(Leased, Model):
     personal data.
     """
 
-    personal_data = PersonalData(
-        "webhookDeliveries", "Messages about you to the hiring team's other systems."
-    )
+    personal_data = PersonalData("webhookDeliveries", "Messages about you to the hiring team's systems.")
 
     due_lanes, lane_column = sql.DUE_WEBHOOK_DELIVERIES, "webhook"
 
@@ -122,11 +120,11 @@ class WebhookDelivery(Leased, Model):
         """Remove personal data from all bodies and responses."""
         messages = list(cls.personal_rows(key, session).order_by(cls.id))
         for message in messages:
-            message.update_columns(body=message.impersonal_body, answer=None, is_erased=True)
+            message.update_columns(body=message.body_without_personal_data, answer=None, is_erased=True)
         return len(messages)
 
     @property
-    def impersonal_body(self) -> str:
+    def body_without_personal_data(self) -> str:
         """The body without the candidate's name, email address and external id."""
         payload = json.loads(self.body)
         payload["data"].pop("candidate", None)
@@ -134,7 +132,7 @@ class WebhookDelivery(Leased, Model):
         return json_body(payload)
 
 
-# For claims.
+# Used to claim queued deliveries.
 _is_queued = WebhookDelivery.state == "queued"
 _columns = (WebhookDelivery.webhook, WebhookDelivery.due_at, WebhookDelivery.id)
 add_index("webhook_deliveries_queued", *_columns, where=_is_queued)

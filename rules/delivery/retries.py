@@ -12,7 +12,7 @@ TASK_RETRY_DELAYS = RETRY_DELAYS[:3]
 JITTER = 0.2
 MAX_RETRY_AFTER = timedelta(days=1)
 # After a failure, the receiver's other webhooks also wait.
-RECEIVER_PAUSE = timedelta(seconds=30)
+RECEIVER_DELAY = timedelta(seconds=30)
 # Between the last two retries of the first failed event, whatever the jitter.
 DISABLE_AFTER = timedelta(hours=56)
 
@@ -65,9 +65,9 @@ def webhook_retry_delay(
     return max(delay * (1 - JITTER + 2 * JITTER * random), parse_retry_after(response.retry_after, now))
 
 
-def receiver_pause(response: WebhookResponse, now: datetime) -> timedelta:
-    """Return how long to pause deliveries to the receiver after this failure."""
-    return max(RECEIVER_PAUSE, parse_retry_after(response.retry_after, now))
+def receiver_delay(response: WebhookResponse, now: datetime) -> timedelta:
+    """Return how long to delay deliveries to the receiver after this failure."""
+    return max(RECEIVER_DELAY, parse_retry_after(response.retry_after, now))
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta:

@@ -77,26 +77,42 @@ def test_limits_can_be_disabled(app_with, reviewer):
     assert statuses(caller, 3) == [200, 200, 200]
 
 
+def test_webhook_tests_and_redeliveries_are_limited_per_webhook(app_with, reviewer, neighbour, organization):
+    app = app_with(RATELIMIT_WEBHOOK_TESTS="3 per minute")
+    hook, other = factories.make_webhook(organization), factories.make_webhook(organization)
+    delivery = with_app(app, reviewer).post(f"/v1/webhooks/{hook.id}/test").json["delivery"]
+    paths = [f"/v1/webhooks/{hook.id}/{rest}" for rest in ("test", f"deliveries/{delivery['id']}/redeliver")]
+    # Rejected requests are not counted.
+    assert {with_app(app, neighbour).post(path).status_code for path in paths} == {404}
+    assert [with_app(app, reviewer).post(path).status_code for path in paths] == [202, 202]
+    for path in paths:
+        response = with_app(app, reviewer).post(path)
+        assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
+        assert 0 < int(response.headers["Retry-After"]) <= 60
+        assert response.headers["X-RateLimit-Limit"] == "3"
+    assert with_app(app, reviewer).post(f"/v1/webhooks/{other.id}/test").status_code == 202
+
+
 # Invalid credentials
 
 
 def test_a_repeated_invalid_credential_is_counted_once_and_a_valid_one_never(
     app_with, candidate, reviewer, key
 ):
-    """A client that keeps sending a revoked key must not lock its network."""
+    """A client that keeps sending a revoked key must not lock out its network."""
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     key.revoke()
     assert set(statuses(with_app(app, candidate), 20)) == {401}
     assert set(statuses(with_app(app, reviewer), 10)) == {200}
 
 
-def test_a_public_operation_does_not_accept_a_made_up_credential(app_with):
+def test_a_public_operation_does_not_record_a_made_up_credential_as_accepted(app_with):
     app = app_with(RATELIMIT_INVALID_CREDENTIALS="2 per hour")
     made_up = Caller(app, Authorization="Bearer psk_live_" + "x" * 36)
     assert statuses(made_up, 1, PUBLIC) == [200]
     assert guess(app, [ROUTER] * 3) == [401, 401, 429]
     assert statuses(made_up, 1) == [429]
-    # Public operations look up no credential.
+    # Public operations do not look up credentials.
     assert statuses(made_up, 1, PUBLIC) == [200]
 
 
@@ -161,19 +177,3 @@ def test_the_service_starts_without_its_store(app_with, reviewer):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
     assert statuses(with_app(app_with(RATELIMIT_STORAGE_URL=url), reviewer), 1) == [200]
-
-
-def test_webhook_tests_and_redeliveries_are_limited_per_webhook(app_with, reviewer, neighbour, organization):
-    app = app_with(RATELIMIT_WEBHOOK_TESTS="3 per minute")
-    hook, other = factories.make_webhook(organization), factories.make_webhook(organization)
-    delivery = with_app(app, reviewer).post(f"/v1/webhooks/{hook.id}/test").json["delivery"]
-    paths = [f"/v1/webhooks/{hook.id}/{rest}" for rest in ("test", f"deliveries/{delivery['id']}/redeliver")]
-    # Rejected requests are not counted.
-    assert {with_app(app, neighbour).post(path).status_code for path in paths} == {404}
-    assert [with_app(app, reviewer).post(path).status_code for path in paths] == [202, 202]
-    for path in paths:
-        response = with_app(app, reviewer).post(path)
-        assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
-        assert 0 < int(response.headers["Retry-After"]) <= 60
-        assert response.headers["X-RateLimit-Limit"] == "3"
-    assert with_app(app, reviewer).post(f"/v1/webhooks/{other.id}/test").status_code == 202

@@ -12,13 +12,13 @@ HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / "var" / "agents"
 INSTALL_SECONDS = 300
 RUN_SECONDS = 90
-PACKAGES = ("package.json", "package-lock.json")
-# The lock file's copy in the cache after a complete installation.
+PACKAGE_FILES = ("package.json", "package-lock.json")
+# A copy of the lock file, written to the cache after a successful installation.
 INSTALLED = "installed.json"
 
 
 def install() -> Path:
-    """Install the locked packages; return their commands' folder. Skip the test if the installation fails."""
+    """Install the locked packages and return the folder of their commands. Skip the test if this fails."""
     for program in ("node", "npm", "git"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed.")
@@ -26,7 +26,7 @@ def install() -> Path:
     installed = CACHE / INSTALLED
     if not installed.exists() or installed.read_text() != lock:
         CACHE.mkdir(parents=True, exist_ok=True)
-        for name in PACKAGES:
+        for name in PACKAGE_FILES:
             shutil.copy(HERE / name, CACHE)
         # `npm ci` requires opencode's packages for every platform, which some registries lack.
         _run_npm("install", "--no-audit", "--no-fund")

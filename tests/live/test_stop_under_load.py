@@ -123,7 +123,7 @@ def test_accepted_requests_get_a_response_and_new_connections_are_rejected(start
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_connections_are_rejected_immediately_even_if_a_request_delays_the_stop(start_service, number):
-    """Even if the master is killed, because its successor needs the port."""
+    """This also applies if the gunicorn master is killed: its successor needs the port."""
     service = start_service()
     key, _ = open_session(service)
     processes = service.web_processes()

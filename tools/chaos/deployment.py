@@ -22,7 +22,7 @@ STOP_SECONDS = 20
 
 
 class Deployment:
-    """A running deployment, and its faults.
+    """A running deployment, and the faults injected into it.
 
     database -- `sqlite` or `postgresql`
     """

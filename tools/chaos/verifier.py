@@ -10,7 +10,7 @@ from tools.chaos.expected import Results
 from tools.chaos.feed import FeedReader
 from tools.chaos.scenario import Scenario
 
-DRAIN_SECONDS = 60  # without progress
+MAX_IDLE_SECONDS = 60  # without progress
 POLL_SECONDS = 0.2
 QUEUES = {
     "emails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
@@ -22,8 +22,8 @@ QUEUES = {
     ),
 }
 # A killed worker's deliveries are due again when their lease ends after five minutes. Expire all leases every few
-# seconds instead of waiting. Running workers finish their deliveries before that.
-LEASE_SECONDS = 3
+# seconds instead of waiting. The interval is long enough for running workers to finish theirs.
+LEASE_EXPIRY_SECONDS = 3
 EXPIRE_LEASES = (
     "UPDATE deliveries SET due_at = created_at WHERE state = 'queued' AND kind <> 'removal'",
     "UPDATE webhook_deliveries SET due_at = created_at WHERE state = 'queued'",
@@ -77,17 +77,17 @@ class Verifier:
 
 
 def drain(service: Service) -> None:
-    """Wait until all queues are empty. Raises Violation without progress for DRAIN_SECONDS."""
+    """Wait until all queues are empty. Raises Violation after MAX_IDLE_SECONDS without progress."""
     now = time.monotonic()
-    lowest, deadline, next_expiry = float("inf"), now + DRAIN_SECONDS, now + LEASE_SECONDS
+    lowest, deadline, next_expiry = float("inf"), now + MAX_IDLE_SECONDS, now + LEASE_EXPIRY_SECONDS
     while remaining := queue_lengths(service):
         now, total = time.monotonic(), sum(remaining.values())
         if total < lowest:
-            lowest, deadline = total, now + DRAIN_SECONDS
+            lowest, deadline = total, now + MAX_IDLE_SECONDS
         if now > deadline:
-            raise Violation(f"No progress for {DRAIN_SECONDS} seconds with {remaining}.")
+            raise Violation(f"No progress for {MAX_IDLE_SECONDS} seconds with {remaining}.")
         if now > next_expiry:
-            next_expiry = now + LEASE_SECONDS
+            next_expiry = now + LEASE_EXPIRY_SECONDS
             for statement in EXPIRE_LEASES:
                 service.execute(statement)
         time.sleep(POLL_SECONDS)

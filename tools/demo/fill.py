@@ -1,7 +1,7 @@
 """Fill an empty database: `python -m tools.demo.fill RECEIVERS`, with the service's settings.
 
 RECEIVERS is the base URL of the webhook receivers. Prints the tokens and session ids as JSON. The worker must not run:
-it would close sessions in the past.
+it would close the sessions, because their deadlines are in the past.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The organization in the demo: people and their tokens, settings, rubrics, assessments and webhooks."""
+"""The demo organization: people and their tokens, settings, rubrics, assessments and webhooks."""
 
 from typing import Any
 

@@ -44,7 +44,7 @@ def require_free_port(port: int, command: str) -> None:
 
 
 class Service:
-    """Prepares, starts, watches and stops child processes. A failure exits this process with a message."""
+    """Prepares, starts, watches and stops child processes. On failure, exits this process with a message."""
 
     def __init__(self, port: int, environment: Mapping[str, str]):
         self.port = port
@@ -90,7 +90,7 @@ class Service:
         deadline = time.monotonic() + START_SECONDS
         while not is_ready():
             if time.monotonic() > deadline:
-                sys.exit(f"The {name} is not ready after {START_SECONDS} seconds. See its log above.")
+                sys.exit(f"The {name} was not ready within {START_SECONDS} seconds. See its log above.")
             time.sleep(POLL_SECONDS)
             self._exit_if_child_exited()
 

@@ -1,4 +1,4 @@
-"""Read OpenAI's Chat Completions API as events, by translating it to Anthropic's Messages."""
+"""Read OpenAI Chat Completions calls as events, by translating them to Anthropic's Messages API."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -53,7 +53,7 @@ def test_an_invalid_token_is_rejected(visit, site):
 
 def test_an_invalid_links_secret_is_removed_from_the_address(visit, site):
     visit.page.goto(f"{visit.address}/console#/sign-in?grant=pss_wrong")
-    assert visit.shows("This link has expired or was already used.")
+    assert visit.shows("This link has expired or been used.")
     assert "grant" not in visit.page.url
 
 

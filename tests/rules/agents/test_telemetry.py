@@ -1,4 +1,4 @@
-"""Log records, read as events, and their times."""
+"""Agents' log records are converted to events with corrected times."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ INTERRUPT = {"variant": "tool_use", "subtype": "action", "cutTool": "Bash", "cut
         ("reject", "user_reject", [("interrupt", INTERRUPT)]),
     ],
 )
-def test_claude_code_decision_reports_the_call(decision, source, expected):
+def test_a_claude_code_tool_decision_also_produces_a_tool_intent(decision, source, expected):
     fields = {"decision": decision, "source": source}
     intent, *decisions = kinds_and_data(claude("tool_decision", tool_parameters=PARAMETERS, **fields, **CALL))
     assert intent == (
@@ -233,7 +233,7 @@ def test_codex_records_are_events(record, expected):
         ("denied", "User", ["tool_intent", "interrupt"]),
     ],
 )
-def test_codex_decision_reports_the_call(decision, source, kinds):
+def test_a_codex_tool_decision_also_produces_a_tool_intent(decision, source, kinds):
     call = {"tool_name": "exec_command", "call_id": "call_1"}
     recorded = kinds_and_data(codex("tool_decision", decision=decision, source=source, **call))
     assert recorded[0] == ("tool_intent", {"toolName": "exec_command", "toolUseId": "call_1"})

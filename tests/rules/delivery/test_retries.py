@@ -58,5 +58,5 @@ def test_retry_after_is_in_seconds_or_a_date_and_at_most_a_day(retry_after, seco
 def test_retry_after_extends_the_delay():
     soon, late = WebhookResponse(429, retry_after="5"), WebhookResponse(503, retry_after="3600")
     assert [webhook_retry_delay(4, soon, NOW, 0.5), webhook_retry_delay(1, late, NOW, 0.5)] == [HOUR, HOUR]
-    assert retries.receiver_pause(soon, NOW) == timedelta(seconds=30)
-    assert retries.receiver_pause(late, NOW) == HOUR
+    assert retries.receiver_delay(soon, NOW) == timedelta(seconds=30)
+    assert retries.receiver_delay(late, NOW) == HOUR

@@ -39,7 +39,7 @@ def summary(kind, data, **fields):
          "B · 1 done, 1 in progress"),
     ],
 )  # fmt: skip
-def test_summaries_consist_of_subject_and_note(kind, data, expected):
+def test_a_summary_consists_of_a_subject_and_a_note(kind, data, expected):
     assert summary(kind, data) == expected
 
 

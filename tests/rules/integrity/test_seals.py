@@ -1,4 +1,4 @@
-"""The server's seals detect any change of sealed events."""
+"""The server's seals detect any change to sealed events."""
 
 from hashlib import sha256
 
@@ -28,6 +28,9 @@ def breaks(rows, session=SESSION) -> list[tuple]:
 
 def test_unchanged_events_have_no_break():
     assert breaks(SEALED) == list(find_breaks(SESSION, [], None, 0)) == []
+
+
+def test_seals_from_another_session_are_detected():
     assert breaks(SEALED, "22222222-2222-4222-8222-222222222222") == [(1, 7, "changed", 1)]
 
 
@@ -53,11 +56,11 @@ def test_a_changed_event_is_detected(change):
         ([A, D, E], (2, None, "missing", 2)),
         ([A, B, C, D], (5, None, "missing", 1)),
         ([], (1, None, "missing", 5)),
-        # The seal without its event.
+        # The event is missing, but its seal is not.
         ([A, B, C._replace(received_at=None, envelope_sha256=None), D, E], (3, 21, "missing", 1)),
         # Added twice.
         ([A, B, C, C, D, E], (3, 21, "changed", 1)),
-        # Recomputed: the chain does not end in the stored head.
+        # Recomputed: the chain does not end at the stored head.
         (seal("one", "two", "THREE", "four", "five"), (5, None, "head", 1)),
     ],
 )
