@@ -8,8 +8,9 @@ from independent_metrics import BILLION, recompute
 
 from tests.agents.recording import read_session
 from tests.agents.script import Answer, Call, Prompt
-from tests.live.cast import make_assessment, make_keys
+from tests.live.cast import agree_to_recording, make_assessment, make_keys
 from tests.live.scripted_client import Cli
+from tests.rules.agents import messages
 
 PROMPT = "Why does the test fail?"
 CALL = Call("Bash", {"command": "make test"})
@@ -23,7 +24,7 @@ def cli(service, provider, reviewer, tmp_path):
     provider.play("client", CONVERSATION)
     (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
     cli = Cli(service.port, key["key"], tmp_path)
-    assert cli.consent(cli.get_consent()["disclosureHash"]).status == 200
+    agree_to_recording(service, key["key"])
     cli.redeem()
     return cli
 
@@ -65,23 +66,16 @@ def work(cli):
 
 def call_model(cli):
     """Make the conversation's model calls like Claude Code, each with the complete history."""
-    use = {"type": "tool_use", "id": CALL.id, "name": CALL.name, "input": CALL.arguments}
-    result = {
-        "type": "tool_result",
-        "tool_use_id": CALL.id,
-        "content": "Exit code 1\nFAILED",
-        "is_error": True,
-    }
-    history = [{"role": "user", "content": PROMPT}]
+    history = [messages.user(PROMPT)]
     send(cli, history)
-    history.append({"role": "assistant", "content": [{"type": "text", "text": "I'll run it."}, use]})
-    history.append({"role": "user", "content": [result]})
+    history.append(messages.assistant("I'll run it.", messages.call(CALL.id, CALL.name, **CALL.arguments)))
+    history.append(messages.user(messages.result(CALL.id, "Exit code 1\nFAILED", is_error=True)))
     send(cli, history)
 
 
-def send(cli, messages):
-    body = {"model": "claude-opus-4-8", "max_tokens": 1000, "stream": True, "messages": messages}
-    body["tools"] = [{"name": "Bash", "input_schema": {"type": "object"}}]
+def send(cli, history):
+    body = {"model": "claude-opus-4-8", "max_tokens": 1000, "stream": True, "messages": history}
+    body["tools"] = messages.TOOLS
     headers = AGENT | {"X-API-Key": cli.key}
     response = cli.call(
         "POST", "/v1/proxy/anthropic/v1/messages", body, token=False, version=False, headers=headers
