@@ -1,6 +1,8 @@
 """Reviewers' and candidates' requests."""
 
 import hashlib
+import io
+import tarfile
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,6 +100,17 @@ class Candidate(Client):
 
 def make_candidate(service: Service, reviewer: Client, assessment: dict[str, Any]) -> Candidate:
     return Candidate(service, make_keys(reviewer, assessment, 1)[0])
+
+
+def pack(files: dict[str, bytes]) -> bytes:
+    """Build a gzipped tar of files, as the candidate's client submits it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def send_copies(service: Service, candidate: Candidate, sent: dict[str, Any], count: int) -> None:

@@ -107,6 +107,11 @@ class Service:
         """Return the ids of gunicorn's running worker processes."""
         return [pid for pid in children(self.web.pid) if is_running(pid)]
 
+    def peak_mib(self) -> float:
+        """Return the web processes' highest resident memory so far."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self.web_processes()]
+        return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) / 1024
+
     def responds(self, within_seconds: float = 5) -> bool:
         try:
             return Client(self.port, timeout=within_seconds).get("/v1/health").status == 200

@@ -1,9 +1,7 @@
 """The scripted client against a running service (docs/candidate-client.md, section 4), including failures."""
 
 import http.client
-import io
 import random
-import tarfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -12,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from independent_metrics import recompute
 
-from tests.live.cast import ASSESSMENT, make_assessment, make_keys
+from tests.live.cast import ASSESSMENT, make_assessment, make_keys, pack
 from tests.live.client import run_concurrently
 from tests.live.scripted_chain import canonical, verify
 from tests.live.scripted_client import VERSION, Cli, Extension
@@ -106,13 +104,7 @@ def set_back(service, started):
 
 
 def bundle(content):
-    """Build a gzipped tar with one file."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        entry = tarfile.TarInfo("orders.py")
-        entry.size = len(content)
-        tar.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    return pack({"orders.py": content})
 
 
 def count_responses(responses):

@@ -6,13 +6,11 @@ import json
 import tarfile
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 
 from tests.live.cast import event, make_assessment, make_candidate, send_copies
 from tests.live.client import CONNECTION_ERRORS, call, run_concurrently
-from tests.live.service import Service
 
 MAX_MIB = 300
 MAX_EVENT_BYTES = 16 * 1024 * 1024
@@ -36,13 +34,6 @@ def reviewer(service):
 @pytest.fixture
 def candidate(service, reviewer):
     return make_candidate(service, reviewer, make_assessment(reviewer))
-
-
-def peak_mib(service: Service) -> float:
-    """Return the web process's highest resident memory so far."""
-    (pid,) = service.web_processes()
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def send(candidate, path: str, text: str):
@@ -97,7 +88,7 @@ def test_bodies_with_many_values_are_rejected_immediately(service, candidate, pa
     response, seconds = send(candidate, f"/v1/{path}", text)
     assert (response.status, response["code"]) == (400, code)
     assert seconds < 2
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 def large_event(text: str) -> str:
@@ -113,7 +104,7 @@ def test_large_events_use_little_memory(service, reviewer, candidate, text):
     batch = f'{{"events": [{large_event(text)[: -len(text) * 20 - 3]}"}}}}]}}'
     assert send(candidate, "/v1/hooks/ingest/batch", batch)[0]["results"][0]["status"] == "created"
     read_all(candidate, reviewer)
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 @pytest.mark.parametrize("names", [["large"] * 8, ["large", "signed-log", "export"] * 3, READS * 2], ids=str)
@@ -135,7 +126,7 @@ def test_simultaneous_large_requests_use_little_memory(service, reviewer, candid
     outcomes = run_concurrently([*calls, *[lambda: candidate.ingest().status] * 4])
     assert {429} < set(outcomes[: len(names)]) <= {200, 201, 429}
     assert set(outcomes[len(names) :]) == {201}
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 def test_events_with_many_values_use_little_memory(service, reviewer, candidate):
@@ -144,7 +135,7 @@ def test_events_with_many_values_use_little_memory(service, reviewer, candidate)
         body = repeated(start, '{"":{}},', "0]}}", 49_000 * len('{"":{}},'))
         assert send(candidate, "/v1/hooks/ingest", body)[0].status == 201
     read_all(candidate, reviewer)
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 def test_long_signatures_use_little_memory(service, reviewer, candidate):
@@ -154,7 +145,7 @@ def test_long_signatures_use_little_memory(service, reviewer, candidate):
     read_all(candidate, reviewer)
     counts = reviewer.get(f"/v1/sessions/{candidate.session_id}/integrity")["counts"]
     assert counts["invalid"] == 12
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 @pytest.mark.parametrize(
@@ -171,7 +162,7 @@ def test_long_signatures_use_little_memory(service, reviewer, candidate):
 def test_full_sessions_use_little_memory(service, reviewer, candidate, fields):
     send_copies(service, candidate, event() | {"id": "NUMBER"} | fields, MAX_EVENTS)
     read_all(candidate, reviewer)
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 def test_reports_and_unverified_submissions_use_little_memory(service, reviewer, candidate):
@@ -183,7 +174,7 @@ def test_reports_and_unverified_submissions_use_little_memory(service, reviewer,
         assert candidate.submit(upload, b"x", repoUrl=repo_url, baseSha=base_sha).status == 200
     drain(candidate, "/v1/candidate/me/export")
     assert drain(reviewer, f"/v1/sessions/{candidate.session_id}/submissions") < 100_000
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 def test_long_names_in_a_bundle_use_little_memory(service, reviewer, candidate):
@@ -199,7 +190,7 @@ def test_long_names_in_a_bundle_use_little_memory(service, reviewer, candidate):
     for listing in run_concurrently([lambda: reviewer.get(path)] * WEB_THREADS):
         assert listing["problem"] == "The bundle's file names are too long to list all of them."
         assert len(listing["files"]) > 1_000
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB
 
 
 def test_many_invalid_values_use_little_memory(service, candidate):
@@ -209,4 +200,4 @@ def test_many_invalid_values_use_little_memory(service, candidate):
     assert (response.status, response["code"]) == (400, "invalid_request")
     assert len(response.text) < 10_000
     assert seconds < 2
-    assert peak_mib(service) < MAX_MIB
+    assert service.peak_mib() < MAX_MIB

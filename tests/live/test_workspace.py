@@ -1,11 +1,9 @@
 """The workspace script and its `submit` in a real shell, with git, curl and the running service."""
 
-import io
 import os
 import pty
 import shutil
 import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rules import workspace_files
 from tests.live.cast import ASSESSMENT, make_keys, start_session
 
 SCRIPT = Path(__file__).parents[2] / "pages" / "workspace.sh"
@@ -323,16 +322,11 @@ def hostile(tmp_path) -> Iterator[tuple[Machine, dict[str, str]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            packed = io.BytesIO()
-            with tarfile.open(fileobj=packed, mode="w") as tar:
-                for name, text in files.items():
-                    entry = tarfile.TarInfo(name)
-                    entry.size = len(text.encode())
-                    tar.addfile(entry, io.BytesIO(text.encode()))
+            packed = workspace_files.archive(files)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(packed.getvalue())))
+            self.send_header("Content-Length", str(len(packed)))
             self.end_headers()
-            self.wfile.write(packed.getvalue())
+            self.wfile.write(packed)
 
         def log_message(self, *args):
             pass

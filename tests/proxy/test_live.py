@@ -2,11 +2,9 @@
 
 import http.client
 import json
-import re
 import socket
 import threading
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -209,19 +207,13 @@ def test_keys_prompts_and_responses_are_not_logged(service, key, calling):
         assert secret not in log
 
 
-def memory_kib(service):
-    """The web processes' peak resident memory so far."""
-    files = [Path(f"/proc/{pid}/status") for pid in service.web_processes()]
-    return sum(int(re.search(r"VmHWM:\s+(\d+)", file.read_text())[1]) for file in files)
-
-
 def test_hostile_bodies_take_little_memory_and_time(service, keys):
     service.upstream.respond = documents(200, {})
     bodies = [
         b'{"input": [%b1]}' % (item * (MAX_BODY_BYTES // len(item))) for item in (b"{},", b'"",', b"1,")
     ]
     bodies.append(b'{"tools": %b' % (b'[{"tools":' * (MAX_BODY_BYTES // 10)))
-    before = memory_kib(service)
+    before = service.peak_mib()
 
     def send_rejected(body, key):
         with live_calls.calling(service, key, RESPONSES, body) as response:
@@ -235,4 +227,4 @@ def test_hostile_bodies_take_little_memory_and_time(service, keys):
         calls += [lambda: client.post("/v1/hooks/ingest", event()).status] * 4
         assert run_concurrently(calls)[2:] == [201] * 4
     # At most two bodies are scanned at once, and they are read from temporary files.
-    assert memory_kib(service) - before < 150 * 1024
+    assert service.peak_mib() - before < 150

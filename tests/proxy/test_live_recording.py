@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.live.cast import make_assessment, make_keys
+from tests.live.cast import agree_to_recording, make_assessment, make_keys
 from tests.live.service import wait_until
 from tests.proxy.live_calls import calling, proxy_service
 from tests.proxy.upstream import (
@@ -21,9 +21,9 @@ from tests.proxy.upstream import (
     documents,
     streams,
 )
+from tests.rules.agents import messages
 
 CLAUDE_CODE = {"User_Agent": "claude-cli/2.1.197 (external, cli)", "X_Claude_Code_Session_Id": "agent-1"}
-TOOLS = [{"name": "Bash", "input_schema": {"type": "object"}}]
 TEXT = "".join(
     json.loads(part.split(b"data: ")[1])["delta"]["text"] for part in MESSAGE_EVENTS if b"text_delta" in part
 )
@@ -45,21 +45,16 @@ def service(request, tmp_path):
 def key(service):
     reviewer = service.organization("Acme")
     key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
-    disclosure = service.anonymous.get(f"/v1/candidate/consent?key={key}")
-    agreement = {"key": key, "disclosureHash": disclosure["disclosureHash"]}
-    assert service.anonymous.post("/v1/candidate/consent", agreement).status == 200
+    agree_to_recording(service, key)
     assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
     return key
 
 
 def conversation(*texts, marker=""):
     """A Claude Code request whose messages alternate between the user and the model."""
-    roles = ("user", "assistant")
-    messages = [
-        {"role": roles[n % 2], "content": [{"type": "text", "text": text}]} for n, text in enumerate(texts)
-    ]
-    body = {"model": "claude-haiku-4-5", "max_tokens": 1000, "stream": True, "tools": TOOLS}
-    return json.dumps(body | {"messages": messages, "metadata": {"marker": marker}}).encode()
+    history = [(messages.assistant if n % 2 else messages.user)(text) for n, text in enumerate(texts)]
+    body = {"model": "claude-haiku-4-5", "max_tokens": 1000, "stream": True, "tools": messages.TOOLS}
+    return json.dumps(body | {"messages": history, "metadata": {"marker": marker}}).encode()
 
 
 def send(service, key, body, path=MESSAGES):
@@ -155,15 +150,7 @@ def test_token_counts_of_a_hanging_provider_leave_a_thread_for_other_requests(se
 def test_a_call_waits_for_a_stream_slot(service, key):
     may_end = threading.Event()
 
-    def respond(exchange):
-        exchange.start_stream()
-        exchange.chunk(MESSAGE_EVENTS[0])
-        assert may_end.wait(TIMEOUT_SECONDS)
-        for part in MESSAGE_EVENTS[1:]:
-            exchange.chunk(part)
-        exchange.end_stream()
-
-    service.upstream.respond = respond
+    service.upstream.respond = streams(MESSAGE_EVENTS, rest_after=may_end)
     with ThreadPoolExecutor(8) as threads:
         calls = [threads.submit(send, service, key, conversation("Hello", marker=str(n))) for n in range(8)]
         wait_until(lambda: len(service.upstream.requests) == 6, "The calls did not arrive.")

@@ -6,29 +6,28 @@ import pytest
 from factories import make_recorded_session
 
 from models import Event
-from tests.proxy.upstream import CHAT_COMPLETIONS, MESSAGES, RESPONSES, data_event, event, streams
+from tests.proxy.upstream import CHAT_COMPLETIONS, MESSAGES, RESPONSES, data_event, event, streams, text_delta
+from tests.rules.agents import completions, messages, responses_items
 
 ANSWER = "I list the files."
 COMMAND = {"command": "ls"}
 
 
 def messages_request(*history):
-    first = {"role": "user", "content": [{"type": "text", "text": "What is here?"}]}
-    tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
-    return {"model": "claude-haiku-4-5", "max_tokens": 100, "tools": tools, "messages": [first, *history]}
+    fields = {"model": "claude-haiku-4-5", "max_tokens": 100, "tools": messages.TOOLS}
+    return fields | {"messages": [messages.user("What is here?"), *history]}
 
 
-TOOL_USE = {"type": "tool_use", "id": "call_1", "name": "Bash", "input": COMMAND}
-TOOL_RESULT = {"type": "tool_result", "tool_use_id": "call_1", "content": "a.py"}
+TOOL_USE = messages.call("call_1", "Bash", **COMMAND)
 MESSAGES_HISTORY = [
-    {"role": "assistant", "content": [{"type": "text", "text": ANSWER}, TOOL_USE]},
-    {"role": "user", "content": [TOOL_RESULT, {"type": "text", "text": "Thanks."}]},
+    messages.assistant(ANSWER, TOOL_USE),
+    messages.user(messages.result("call_1", "a.py"), "Thanks."),
 ]
 MESSAGES_STREAM = [
     event({"type": "message_start",
            "message": {"id": "msg_1", "model": "claude-haiku-4-5", "usage": {"input_tokens": 9}}}),
-    event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-    event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": ANSWER}}),
+    event({"type": "content_block_start", "index": 0, "content_block": messages.text("")}),
+    text_delta(ANSWER),
     event({"type": "content_block_start", "index": 1, "content_block": TOOL_USE | {"input": {}}}),
     event({"type": "content_block_delta", "index": 1,
            "delta": {"type": "input_json_delta", "partial_json": json.dumps(COMMAND)}}),
@@ -38,66 +37,43 @@ MESSAGES_STREAM = [
 
 
 def chat_request(*history):
-    tools = [{"type": "function", "function": {"name": "bash"}}]
-    messages = [
-        {"role": "system", "content": "Help."},
-        {"role": "user", "content": "What is here?"},
-        *history,
-    ]
-    return {"model": "gpt-5", "stream": True, "tools": tools, "messages": messages}
+    conversation = [completions.SYSTEM, completions.user("What is here?"), *history]
+    return {"model": "gpt-5", "stream": True, "tools": completions.TOOLS, "messages": conversation}
 
 
-FUNCTION = {"name": "bash", "arguments": json.dumps(COMMAND)}
-CHAT_CALL = {"id": "call_1", "type": "function", "function": FUNCTION}
 CHAT_HISTORY = [
-    {"role": "assistant", "content": ANSWER, "tool_calls": [CHAT_CALL]},
-    {"role": "tool", "tool_call_id": "call_1", "content": "a.py"},
-    {"role": "user", "content": "Thanks."},
+    completions.assistant(ANSWER, completions.call("call_1", "bash", **COMMAND)),
+    completions.result("call_1", "a.py"),
+    completions.user("Thanks."),
 ]
 CHAT_STREAM = [
-    data_event({"id": "c_1", "model": "gpt-5", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    for delta in ({"role": "assistant", "content": ""}, {"content": ANSWER}, {"tool_calls": [CHAT_CALL | {"index": 0}]})
-]  # fmt: skip
-CHAT_STREAM += [
-    data_event({"id": "c_1", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}),
-    data_event({"id": "c_1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}),
+    data_event(completions.chunk(role="assistant", content="") | {"model": "gpt-5"}),
+    data_event(completions.chunk(content=ANSWER)),
+    data_event(completions.call_start("call_1", "bash")),
+    data_event(completions.call_delta(json.dumps(COMMAND))),
+    data_event(completions.chunk("tool_calls")),
+    data_event({"id": "chatcmpl-1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}),
     b"data: [DONE]\n\n",
 ]
 
 
 def responses_request(*history):
-    first = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "What is here?"}]}
     tools = [{"type": "function", "name": "bash"}]
-    return {"model": "gpt-5", "stream": True, "tools": tools, "input": [first, *history]}
+    items = [responses_items.user("What is here?"), *history]
+    return {"model": "gpt-5", "stream": True, "tools": tools, "input": items}
 
 
-RESPONSE_MESSAGE = {
-    "type": "message",
-    "role": "assistant",
-    "content": [{"type": "output_text", "text": ANSWER}],
-}
-RESPONSE_CALL = {"type": "function_call", "call_id": "call_1"} | FUNCTION
-RESPONSES_HISTORY = [
-    RESPONSE_MESSAGE,
-    RESPONSE_CALL,
-    {"type": "function_call_output", "call_id": "call_1", "output": "a.py"},
-    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Thanks."}]},
-]
-RESPONSES_STREAM = [
-    event({"type": "response.created", "response": {"id": "resp_1", "model": "gpt-5"}}),
-    event({"type": "response.output_item.done", "output_index": 0, "item": RESPONSE_MESSAGE}),
-    event({"type": "response.output_item.done", "output_index": 1, "item": RESPONSE_CALL}),
-    event({"type": "response.completed",
-           "response": {"id": "resp_1", "model": "gpt-5", "output": [RESPONSE_MESSAGE, RESPONSE_CALL],
-                        "usage": {"input_tokens": 9, "output_tokens": 5}}}),
-]  # fmt: skip
+RESPONSE = [responses_items.assistant(ANSWER), responses_items.call("call_1", "bash", **COMMAND)]
+RESPONSES_HISTORY = [*RESPONSE, responses_items.result("call_1", "a.py"), responses_items.user("Thanks.")]
+RESPONSES_PARTS = list(responses_items.stream(*RESPONSE))
+RESPONSES_PARTS[-1]["response"] |= {"model": "gpt-5", "usage": {"input_tokens": 9, "output_tokens": 5}}
 
 APIS = pytest.mark.parametrize(
     ("path", "build_request", "history", "stream"),
     [
         (MESSAGES, messages_request, MESSAGES_HISTORY, MESSAGES_STREAM),
         (CHAT_COMPLETIONS, chat_request, CHAT_HISTORY, CHAT_STREAM),
-        (RESPONSES, responses_request, RESPONSES_HISTORY, RESPONSES_STREAM),
+        (RESPONSES, responses_request, RESPONSES_HISTORY, list(map(event, RESPONSES_PARTS))),
     ],
     ids=["messages", "chat completions", "responses"],
 )
@@ -120,11 +96,12 @@ def test_a_conversation_is_recorded_once(
         assert response.data == body
     rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
     events = [json.loads(row.envelope) for row in rows]
-    prompts = [event["data"]["text"] for event in events if event["kind"] == "prompt"]
-    assert prompts == ["What is here?", "Thanks."]
-    assert [event["kind"] for event in events[:3]] == ["prompt", "ai_response", "tool_intent"]
+    kinds = [event["kind"] for event in events]
+    # Only Claude Code is recognized, by its header.
+    outcome = "command" if path == MESSAGES else "tool_use"
+    assert kinds == ["prompt", "ai_response", "tool_intent", outcome, "prompt"]
+    assert [events[n]["data"]["text"] for n in (0, 4)] == ["What is here?", "Thanks."]
     assert events[1]["data"]["lastAssistantMessage"] == ANSWER
     assert (events[1]["data"]["inputTokens"], events[1]["data"]["outputTokens"]) == (9, 5)
-    intent_and_outcome = [event for event in events if event["data"].get("toolUseId") == "call_1"]
-    assert len(intent_and_outcome) == 2
+    assert [events[n]["data"]["toolUseId"] for n in (2, 3)] == ["call_1", "call_1"]
     assert [(used.is_recorded, used.is_whole) for used in usage()] == [(True, True)] * 3

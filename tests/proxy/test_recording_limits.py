@@ -9,6 +9,7 @@ from models import Event, db, sessions
 from proxy import recording
 from rules.agents.model_apis import anthropic_messages
 from tests.proxy.upstream import MESSAGES
+from tests.rules.agents import messages
 
 CLAUDE_CODE = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": "agent-1"}
 KEY = "PST-ABCD-EFGH"
@@ -27,17 +28,12 @@ def dialects(app, monkeypatch):
 def conversation(*commands):
     """A request whose history has these commands and their results."""
     calls = [
-        {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {"command": command}}
-        for number, command in enumerate(commands)
+        messages.call(f"toolu_{number}", "Bash", command=command) for number, command in enumerate(commands)
     ]
-    results = [{"type": "tool_result", "tool_use_id": each["id"], "content": "ok"} for each in calls]
-    messages = [
-        {"role": "user", "content": "Go"},
-        {"role": "assistant", "content": calls},
-        {"role": "user", "content": results},
-    ]
-    tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
-    return json.dumps({"model": "claude-haiku-4-5", "max_tokens": 900, "tools": tools, "messages": messages})
+    results = [messages.result(each["id"], "ok") for each in calls]
+    history = [messages.user("Go"), messages.assistant(*calls), messages.user(*results)]
+    fields = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS}
+    return json.dumps(fields | {"messages": history})
 
 
 def test_only_a_calls_latest_events_are_stored_and_a_finding_reports_it(

@@ -159,10 +159,14 @@ def documents(status: int, document: Any, **headers: str) -> Respond:
     return lambda exchange: exchange.document(status, body, **headers)
 
 
-def streams(chunks: list[bytes]) -> Respond:
+def streams(chunks: list[bytes], rest_after: threading.Event | None = None) -> Respond:
+    """Stream the chunks, and wait for `rest_after` after the first."""
+
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
-        for chunk in chunks:
+        exchange.chunk(chunks[0])
+        assert rest_after is None or rest_after.wait(TIMEOUT_SECONDS)
+        for chunk in chunks[1:]:
             exchange.chunk(chunk)
         exchange.end_stream()
 

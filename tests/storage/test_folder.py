@@ -5,8 +5,8 @@ import hashlib
 import hmac
 import io
 import os
-import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -14,6 +14,7 @@ from bundle_stores import SECRET, SESSION, contents, upload
 
 from errors import Incomplete, StoreUnavailable, TooLarge
 from storage import MAX_BUNDLE_BYTES, new_object_key
+from tests.live.client import run_concurrently
 
 NOW = datetime(2026, 4, 1, 9, tzinfo=UTC)
 
@@ -78,11 +79,7 @@ def test_an_interrupted_upload_keeps_the_previous_bundle(folder, object_key, str
 
 def test_concurrent_uploads_leave_one_complete_object(folder, object_key):
     bodies = [bytes([number]) * 300_000 for number in range(8)]
-    threads = [threading.Thread(target=upload, args=(folder, object_key, body)) for body in bodies]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_concurrently([partial(upload, folder, object_key, body) for body in bodies])
     assert contents(folder, object_key) in bodies
     assert files(folder) == [object_key]
 

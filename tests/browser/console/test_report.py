@@ -1,14 +1,11 @@
 """The session's report: findings, recording, changes, hostile content and speed."""
 
-import io
-import tarfile
-
 import pytest
 
 from tests.browser.console.conftest import RUBRIC, add_rubric
 from tests.browser.console.organization import MARKUP, hostile_events
 from tests.git_bundles.bundles import bundle_of_blobs
-from tests.live.cast import ASSESSMENT, event, make_candidate, send_copies
+from tests.live.cast import ASSESSMENT, event, make_candidate, pack, send_copies
 from tests.live.service import wait_until
 
 PHONE = 390
@@ -300,15 +297,9 @@ def test_a_submitted_diff_is_shown_without_authors(candidate, open_report):
 
 def submit_files(candidate, files, repo_url, diff=""):
     """Submit a bundle of files like the candidate's client."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    upload = candidate.open_upload()
-    assert candidate.upload(upload, archive.getvalue()).status == 200
-    assert candidate.submit(upload, archive.getvalue(), repoUrl=repo_url, diff=diff)["verified"]
+    upload, packed = candidate.open_upload(), pack(files)
+    assert candidate.upload(upload, packed).status == 200
+    assert candidate.submit(upload, packed, repoUrl=repo_url, diff=diff)["verified"]
 
 
 LONG_TASKS = """
