@@ -75,23 +75,13 @@ def test_an_abbreviated_base_is_verified(repository, base, tmp_path, length):
     assert read(bundle(repository), tmp_path, base[:length])[0]["isVerified"] is True
 
 
-def test_a_shallow_clones_bundle_contains_its_base(repository, tmp_path):
-    base = commit(repository, {"a.txt": "a\n"})
+def test_a_shallow_clone_is_compared_with_its_start(repository, tmp_path):
+    start = commit(repository, {"a.txt": "a\n"})
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
-    clone = tmp_path / "clone"
-    head = commit(clone, {"b.txt": "b\n"})
-    commits, *files = read(bundle(clone), tmp_path, base)
-    assert commits == {"head": head, "base": base, "isVerified": True}
-    assert [file["path"] for file in files] == ["b.txt"]
-
-
-def test_a_shallow_clone_with_an_unknown_base_is_compared_with_its_start(repository, tmp_path):
-    base = commit(repository, {"a.txt": "a\n"})
-    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
-    commit(tmp_path / "clone", {"b.txt": "b\n"})
-    for unknown in (None, "0" * 40):
-        commits, *files = read(bundle(tmp_path / "clone"), tmp_path, unknown)
-        assert (commits["base"], commits["isVerified"]) == (base, False)
+    head = commit(tmp_path / "clone", {"b.txt": "b\n"})
+    for base, is_verified in ((start, True), (None, False), ("0" * 40, False)):
+        commits, *files = read(bundle(tmp_path / "clone"), tmp_path, base)
+        assert commits == {"head": head, "base": start, "isVerified": is_verified}
         assert [file["path"] for file in files] == ["b.txt"]
 
 

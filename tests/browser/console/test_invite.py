@@ -14,10 +14,6 @@ Dan;not-an-address;a-4
 Eve;;a-5
 '''
 PEOPLE = [
-    (
-        "Alice Liddell <alice@example.com>, bob@example.com",
-        [("Alice Liddell", "alice@example.com", ""), ("", "bob@example.com", "")],
-    ),
     ('"Liddell, Alice" <alice@example.com>', [("Liddell, Alice", "alice@example.com", "")]),
     ("a@example.com b@example.com\n\nc@example.com", [("", f"{name}@example.com", "") for name in "abc"]),
     (

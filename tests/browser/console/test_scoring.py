@@ -25,25 +25,6 @@ def form_of(visit, title):
     return visit.page.locator("form", has=visit.page.get_by_role("heading", name=title))
 
 
-def test_score_with_evidence_by_keyboard(team, session_id, open_console):
-    visit = open_console(team, f"/sessions/{session_id}/score")
-    page = visit.page
-    quality = form_of(visit, "Quality")
-    quality.get_by_label("1 · Weak").focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
-    page.locator(".event-list [role=option]").first.click()
-    quality.get_by_label("Comment").fill("Read it first.")
-    quality.get_by_label("Comment").press("Tab")
-    quality.get_by_role("button", name="Save score").press("Enter")
-    assert visit.shows("You have scored 1 of 2 criteria.")
-    scores = team.get(f"/v1/sessions/{session_id}/scores")["criteria"][0]["scores"]
-    assert [(each["value"], each["comment"], len(each["evidence"])) for each in scores] == [
-        (3, "Read it first.", 1)
-    ]
-    assert visit.is_clean()
-
-
 def test_input_is_restored_after_an_expired_sign_in(team, bob, session_id, open_console):
     visit = open_console(bob, f"/sessions/{session_id}/score")
     page, quality = visit.page, form_of(visit, "Quality")

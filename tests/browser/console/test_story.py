@@ -222,7 +222,8 @@ def test_a_reviewer_can_sign_in_score_and_decide_with_the_keyboard(site, team, a
     keyboard.press("Save")
     visit.page.get_by_role("dialog").wait_for(state="detached")
     criteria = team.get(f"/v1/sessions/{session_id}/scores")["criteria"]
-    assert [[score["value"] for score in each["scores"]] for each in criteria] == [[2], [2]]
+    scores = [[(score["value"], score["comment"]) for score in each["scores"]] for each in criteria]
+    assert scores == [[(2, "Clear.")]] * 2
     assert [len(each["scores"][0]["evidence"]) for each in criteria] == [1, 0]
     assert team.get(f"/v1/candidates/{key['id']}")["candidate"]["decision"] == "advanced"
     assert visit.is_clean()

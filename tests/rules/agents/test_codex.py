@@ -331,11 +331,6 @@ UNCERTAIN = {
     "still runs": ('text(await tools.exec_command({cmd: "ls"}));', "Script running with cell ID 5\n"),
     "prints only the exit code": ('text((await tools.exec_command({cmd: "ls"})).exit_code);', COMPLETED),
     "has a condition": ('if (x) text(await tools.exec_command({cmd: "ls"}));', COMPLETED),
-    "computes the command": ('text(await tools.exec_command({cmd: "ls " + x}));', COMPLETED),
-    "does not await the patch": (
-        'tools.apply_patch("*** Begin Patch\\n*** Add File: a\\n+b\\n*** End Patch");',
-        COMPLETED,
-    ),
 }
 
 
