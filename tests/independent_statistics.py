@@ -21,6 +21,7 @@ def check(stats, sessions, requested=None):
     assert stats["sessionCount"] == len(sessions)
     assert stats["empty"] == sum(session["event_count"] == 0 for session in sessions)
     assert stats["small"] is (len(sessions) < 10)
+    assert ("percentiles" in stats) is (requested is not None and len(sessions) > 1)
     passed = sum(session["tests_passed"] is True for session in sessions)
     assert stats["metrics"]["testPassRate"] == half_up(Fraction(100 * passed, len(sessions)))
     for name, (column, unit, decimals, direction, _) in METRICS.items():

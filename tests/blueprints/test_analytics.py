@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-import statements
 from callers import Caller
 from factories import (
     add_event,
@@ -12,14 +11,13 @@ from factories import (
     make_closed_session,
     make_key,
     make_model_call,
-    make_person,
     make_rubric,
     make_session,
     mark_hired,
 )
 from response_checks import body_of, error_paths
 
-from models import Delivery, sessions
+from models import sessions
 from rules.statistics.cohorts import METRICS
 
 OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
@@ -306,40 +304,11 @@ def test_progress_counts_unscored_sessions_and_disagreements(app, reviewer, orga
     assert waiting(reviewer) == (0, 0, 0)
 
 
-def test_people_can_see_disagreements_after_scoring(app, reviewer, organization, scored):
-    people = (make_person(organization, name=name) for name in ("Bob", "Carol", "Dave"))
-    bob, carol, dave = (Caller.person(app, person) for person in people)
-    score(bob, scored, 1)
-    score(carol, scored, 3)
-    assert [waiting(caller)[1] for caller in (reviewer, bob, carol, dave)] == [1, 1, 1, 0]
-
-
 def test_decided_candidate_is_not_waiting(reviewer, scored):
     path = f"/v1/candidates/{scored.key_id}/decision"
     assert reviewer.put(path, {"decision": "rejected"}).status_code == 200
     assert waiting(reviewer) == (0, 0, 0)
     assert progress(reviewer)[0]["funnel"] == funnel(1, 1, 1, 1, 0)
-
-
-def test_progress_counts_failed_invitations_for_open_keys(reviewer, assessment):
-    key, revoked = (make_key(assessment, email=f"{name}@example.com") for name in ("alice", "bob"))
-    Delivery.update(state="failed").execute()
-    assert waiting(reviewer) == (0, 0, 2)
-    revoked.revoke()
-    assert waiting(reviewer) == (0, 0, 1)
-    assert reviewer.post(f"/v1/candidates/{key.id}/invite").status_code == 200
-    assert waiting(reviewer) == (0, 0, 0)
-
-
-def test_progress_takes_a_constant_number_of_queries(reviewer, organization, scored):
-    progress(reviewer)  # records the token's use
-    with statements.capture_queries() as with_one:
-        progress(reviewer)
-    for title in "ABC":
-        make_closed_session(make_assessment(organization, title=title), *prompts(1))
-    with statements.capture_queries() as with_many:
-        assert len(progress(reviewer)) == 4
-    assert len(with_many) == len(with_one)
 
 
 # Top candidates

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from callers import Caller
-from factories import envelope, make_assessment, make_closed_session, make_issue, make_key, make_rubric
+from factories import envelope, make_assessment, make_issue, make_key, make_rubric
 from response_checks import body_of, error_of, error_paths
 
-from models import Assessment, CandidateKey, Event, Session
+from models import Assessment
 
 PATH = "/v1/assessments"
 NEW = {"title": "Backend API Challenge", "role": "Engineer", "taskBrief": "Find the lost orders."}
@@ -224,10 +224,3 @@ def test_deleting_an_assessment_ends_its_candidates_access(
     for path in ("redeem", "consent", "complete"):
         response = anonymous.post(f"/v1/candidate/{path}", {"key": key.key, "sessionId": str(session.id)})
         assert error_of(response) == (404, "key_not_found")
-
-
-def test_deleting_an_assessment_hides_its_sessions_but_keeps_them_stored(reviewer, assessment):
-    session = make_closed_session(assessment, envelope("prompt"))
-    reviewer.delete(f"{PATH}/{assessment.id}")
-    assert error_of(reviewer.get(f"/v1/sessions/{session.id}")) == (404, "not_found")
-    assert Session.select().count() == Event.select().count() == CandidateKey.select().count() == 1

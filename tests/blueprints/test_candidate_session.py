@@ -249,17 +249,6 @@ def test_session_keeps_its_latest_20_public_keys(anonymous, candidate, key):
     assert SigningKey.of(session) == [signers[21].public_key, *latest]
 
 
-def test_redeem_after_the_first_event_requires_permission(anonymous, key, session):
-    add_event(session, envelope())
-    assert error_of(redeem(anonymous, key, signingPubKey=PUBLIC_KEY)) == (409, "already_redeemed")
-    assert public_keys() == set()
-    sessions.allow_redeem(session)
-    response = redeem(anonymous, key, signingPubKey=OTHER_PUBLIC_KEY)
-    assert (response.status_code, response.json["sessionId"]) == (200, str(session.id))
-    assert public_keys() == {OTHER_PUBLIC_KEY}
-    assert error_of(redeem(anonymous, key)) == (409, "already_redeemed")
-
-
 def test_closed_session_cannot_be_redeemed(clock, anonymous, key, session, limited_key):
     sessions.allow_redeem(session)
     sessions.complete(session)

@@ -78,12 +78,6 @@ def test_keys_are_distinct_well_formed_and_in_request_order(reviewer, organizati
     assert reviewer.get(path).json["keys"] == keys == sorted(keys, key=lambda key: key["id"])
 
 
-def test_keys_without_an_email_have_no_invitation(reviewer, path):
-    (key,) = generate_keys(reviewer, path, count=1)
-    assert (key["candidateEmail"], key["candidateName"], key["invite"]) == (None, None, None)
-    assert Delivery.select().count() == 0
-
-
 @pytest.mark.parametrize("count", [..., None, 0, 51, -1, "1", 1.0, 1.5, True, [1], 2**63 - 1])
 def test_count_must_be_an_integer_from_1_to_50(reviewer, path, count):
     assert error_paths(reviewer.post(path, {} if count is ... else {"count": count})) == [["count"]]

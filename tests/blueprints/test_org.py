@@ -218,14 +218,6 @@ def test_a_larger_plan_applies_immediately(app):
     assert create(reviewer).status_code == 201
 
 
-def test_additions_are_appended_to_the_disclosure(reviewer, key):
-    additions = {"captures": ["Calls to our own model"], "evaluated": []}
-    reviewer.patch("/v1/org/settings", {"disclosureAdditions": additions})
-    disclosure = body_of(reviewer.get("/v1/org/disclosure"))["disclosure"]
-    assert disclosure["captures"][-1] == "Calls to our own model"
-    assert disclosure == reviewer.get("/v1/candidate/consent", key=key.key).json["disclosure"]
-
-
 def make_calls(session, at, *calls):
     for provider, model, counts in calls:
         make_model_call(session, model, counts, provider, at)

@@ -121,6 +121,7 @@ def test_disclosure_additions_are_appended_and_create_a_version(reviewer, anonym
         assert after["disclosure"][name] == before["disclosure"][name] + lines
     assert after["disclosure"]["version"] == updated["disclosureVersion"] != before["disclosure"]["version"]
     assert after["disclosure"]["version"].startswith(before["disclosure"]["version"])
+    assert read(reviewer, "/v1/org/disclosure")["disclosure"] == after["disclosure"]
     assert after["disclosureHash"] == updated["disclosureHash"] != before["disclosureHash"]
     # Equal additions result in equal versions.
     assert update(reviewer, disclosureAdditions=NO_ADDITIONS) == initial
@@ -189,16 +190,20 @@ def test_before_the_session_only_the_key_and_messages_are_stored(clock, reviewer
     assert len(export_lines(candidate)) == 1
 
 
-def test_notes_and_scores_are_hidden_from_candidates(app, reviewer, organization):
+def test_notes_scores_and_decisions_are_hidden_from_candidates(app, reviewer, organization):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment, envelope())
     sessions.submit_test_result(session, 1, 0, None, "A note about Alice")
     score = {"value": 1, "comment": "A note about Alice"}
     body_of(reviewer.put(f"/v1/sessions/{session.id}/scores/quality", score))
+    decision = {"decision": "rejected", "reason": "A note about Alice"}
+    body_of(reviewer.put(f"/v1/candidates/{session.key_id}/decision", decision))
     candidate = Caller.candidate(app, CandidateKey.get_by_id(session.key_id))
-    for response in (candidate.get(ME), candidate.get(f"{ME}/export")):
-        assert b"A note about Alice" not in response.data
-        assert b"score" not in response.data.lower()
+    for path in (ME, f"{ME}/export", "/v1/me", f"/v1/sessions/{session.id}"):
+        response = candidate.get(path)
+        assert response.status_code == 200
+        for hidden in ("a note about alice", "score", "rejected"):
+            assert hidden not in response.text.lower(), path
 
 
 def test_sessions_include_their_retention(clock, reviewer, candidate, key):

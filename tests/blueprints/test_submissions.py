@@ -151,14 +151,6 @@ def test_submission_counts_toward_the_sessions_quota(app, candidate, session, st
     assert stored_files(store) == [OTHER]
 
 
-def test_erasure_deletes_the_submission(app, candidate, session, store, worker):
-    submit_work(candidate)
-    privacy.erase(session.key)
-    assert Submission.select().count() == 0
-    worker.run_once()
-    assert stored_files(store) == []
-
-
 def test_candidate_export_includes_the_submission(candidate, session, store):
     submit_work(candidate)
     exported = candidate.get("/v1/candidate/me/export").text

@@ -33,7 +33,6 @@ from models import (
 )
 from models.deliveries import outcomes
 from models.leases import MAX_ATTEMPTS
-from models.webhooks import outbox
 from models.webhooks.receivers import MAX_WEBHOOKS
 from rules.delivery import webhook_addresses, webhook_signatures
 from rules.delivery.event_types import EVENT_TYPES
@@ -439,19 +438,6 @@ def test_message_fails_after_too_many_interrupted_attempts(clock, worker, assess
     worker.post_webhooks()
     (delivery,) = assessment_hook.deliveries()
     assert (delivery["state"], delivery["error"]) == ("failed", "Every delivery attempt was interrupted.")
-
-
-def test_message_is_claimed_once_despite_outdated_statistics(organization):
-    hook = make_webhook(organization)
-    queued = {outbox.enqueue_test(hook).id}
-    db.execute_sql("ANALYZE webhook_deliveries")
-    queued |= {outbox.enqueue_test(hook).id for _ in range(2)}
-    claimed = []
-    for number in range(1, 4):
-        claimed.append(WebhookDelivery.claim().id)
-        assert WebhookDelivery.select().where(WebhookDelivery.attempts == 1).count() == number
-    assert set(claimed) == queued
-    assert WebhookDelivery.claim() is None
 
 
 def test_finished_deliveries_are_deleted_after_30_days(clock, worker, hook, receiver):

@@ -118,7 +118,7 @@ def test_script_can_be_read_first(open_visit, session_id, key):
     visit = open_visit(f"/start#{key}")
     with visit.page.expect_popup() as popup:
         visit.page.get_by_role("link", name="read the script").click()
-    assert "Prepares a folder for a Proofstone assessment" in popup.value.locator("body").inner_text()
+    assert "Prepare a folder for a Proofstone assessment" in popup.value.locator("body").inner_text()
 
 
 def test_workspace_shows_received_events(open_visit, session_id, key):

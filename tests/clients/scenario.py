@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from proofstone_client import AuthenticatedClient, Client, models
-from proofstone_client.api.assessments import change_assessment, create_assessment
+from proofstone_client.api.assessments import update_assessment, create_assessment
 from proofstone_client.api.candidate import complete_session, get_consent, give_consent, redeem_key
 from proofstone_client.api.candidate_keys import issue_keys
 from proofstone_client.api.candidates import export_candidates
@@ -30,7 +30,7 @@ rubric = create_rubric.sync(
 ).rubric
 brief = models.NewAssessment(title="Backend", role="Engineer", task_brief="Find out why orders are lost.")
 assessment = create_assessment.sync(client=reviewer, body=brief).assessment
-change_assessment.sync(assessment.id, client=reviewer, body=models.AssessmentUpdate(rubric_id=rubric.id))
+update_assessment.sync(assessment.id, client=reviewer, body=models.AssessmentUpdate(rubric_id=rubric.id))
 people = [models.NewCandidate(name=f"Candidate {n}", external_id=f"applicant-{n}") for n in range(12)]
 keys = issue_keys.sync(assessment.id, client=reviewer, body=models.NewKeys(count=12, candidates=people)).keys
 assert len(keys) == 12

@@ -16,6 +16,8 @@ def test_erased_keys_stop_working(reviewer, key, candidate, anonymous):
     body = {"key": key.key}
     assert anonymous.post("/v1/candidate/consent", body).json["code"] == "key_not_found"
     assert anonymous.post("/v1/candidate/redeem", body).json["code"] == "key_not_found"
+    decision = {"decision": "advanced"}
+    assert reviewer.put(f"/v1/candidates/{key.id}/decision", decision).status_code == 404
 
 
 def test_requests_authenticated_before_the_erasure_are_rejected(reviewer, key, session):

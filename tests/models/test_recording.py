@@ -6,7 +6,6 @@ from datetime import timedelta
 import factories
 import pytest
 
-from errors import SessionClosed
 from models import Event, sessions
 from rules.events.recorded_events import EventSource, RecordedEvent
 
@@ -84,16 +83,6 @@ def test_later_consents_allow_recording(key):
     session = factories.make_session(key)
     factories.make_recorded_session(key)
     assert factories.record(session, "proxy", PROMPT) == 1
-
-
-def test_recording_ends_a_day_after_the_close(clock, session):
-    sessions.complete(session)
-    clock.fixed += timedelta(minutes=20)
-    assert factories.record(session, "proxy", PROMPT) == 1
-    assert Event.get().late
-    clock.fixed += timedelta(hours=25)
-    with pytest.raises(SessionClosed):
-        factories.record(session, "proxy", COMMAND)
 
 
 def test_secrets_are_masked_before_they_are_stored(session):

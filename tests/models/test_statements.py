@@ -11,6 +11,7 @@ from factories import (
     make_closed_session,
     make_issue,
     make_keys,
+    make_rubric,
     make_session,
 )
 from statements import capture_queries
@@ -46,6 +47,13 @@ def add_closed_sessions(assessment, count):
         make_closed_session(assessment, envelope())
 
 
+def add_unscored_sessions(assessment, count):
+    """Add closed sessions that wait for a score, each in a separate assessment."""
+    rubric = make_rubric(assessment.organization)
+    for _ in range(count):
+        make_closed_session(make_assessment(assessment.organization, rubric_id=rubric.id), envelope())
+
+
 def add_assessments(assessment, count):
     for _ in range(count):
         make_assessment(assessment.organization, issue_id=make_issue(assessment.organization).id)
@@ -67,6 +75,9 @@ def add_events(assessment, count):
         ("candidates", add_sessions, 3),  # token, page, total
         ("assessments/{}/keys", add_sessions, 3),  # token, assessment, page
         ("assessments", add_assessments, 2),  # token, page
+        ("sessions", add_unscored_sessions, 3),  # token, page, total
+        ("analytics/progress", add_unscored_sessions, 6),  # token, due sessions, funnel, three counts
+        ("todo", add_unscored_sessions, 8),
         ("org/tokens", add_tokens, 2),  # token, page
         ("events", add_events, 5),  # token, last and first position, events, external ids
         (

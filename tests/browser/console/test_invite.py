@@ -41,8 +41,8 @@ MENUS = """async ([assessmentId, canWrite]) => {
     const { actionsMenu } = await import("/console/assessment/candidate_actions.js");
     const { assessment } = await api.get(`/v1/assessments/${assessmentId}`);
     const { candidates } = await api.get("/v1/candidates", { query: { assessmentId } });
-    const may = (scope) => canWrite || scope === "read";
-    const menus = candidates.map((candidate) => actionsMenu(candidate, assessment, { may, onChange: () => {} }));
+    const can = (scope) => canWrite || scope === "read";
+    const menus = candidates.map((candidate) => actionsMenu(candidate, assessment, { can, onChange: () => {} }));
     document.querySelector("main").replaceChildren(...menus);
 }"""
 

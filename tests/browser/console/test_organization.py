@@ -145,7 +145,7 @@ def test_the_audit_log_is_filtered_and_exported(open_console, team, assessment):
     team.request("PATCH", "/v1/org/settings", {"retentionDays": 30})
     visit = open_console(team, "/organization/audit")
     assert visit.shows("entries shown, newest first")
-    visit.page.get_by_label("Action").fill("Change settings")
+    visit.page.get_by_label("Action").fill("Update settings")
     press(visit, "Filter")
     assert visit.shows("1 entry shown")
     assert visit.shows("retentionDays")
