@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from proofstone_client import AuthenticatedClient, Client, models
-from proofstone_client.api.assessments import update_assessment, create_assessment
+from proofstone_client.api.assessments import create_assessment, update_assessment
 from proofstone_client.api.candidate import complete_session, get_consent, give_consent, redeem_key
 from proofstone_client.api.candidate_keys import issue_keys
 from proofstone_client.api.candidates import export_candidates
