@@ -142,7 +142,7 @@ class CandidateKey(Model):
 
     @property
     def ended_at(self) -> datetime | None:
-        """When an unredeemed key expired or was revoked, or its assessment was deleted."""
+        """Time when an unredeemed key expired or was revoked, or its assessment was deleted."""
         times = (self.expires_at, self.revoked_at, self.assessment.deleted_at)
         return min(filter(None, times), default=None)
 

@@ -128,7 +128,7 @@ class AuditEntry(Model):
 
     @property
     def is_recorded(self) -> bool | None:
-        """Whether the service recorded this entry with a key; None if its key is unknown.
+        """True if the service recorded this entry with a key; None if its key is unknown.
 
         An entry chained with a known key cannot have been recorded with an unknown one.
         """
@@ -199,7 +199,7 @@ class AuditChain(Sequence):
 
     @property
     def is_intact(self) -> bool | None:
-        """Whether the MAC matches; None if its key is unknown."""
+        """True if the MAC matches; None if its key is unknown."""
         return seal_keys.is_signed(self.key_id, self.mac, *self._signed_fields)
 
     def change(self, **columns: Any) -> None:

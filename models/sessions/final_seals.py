@@ -65,7 +65,7 @@ class FinalSeal(Model):
 
     @property
     def is_intact(self) -> bool | None:
-        """Whether the MAC matches; None if its key is unknown. Without a key id, the MAC is a plain hash."""
+        """True if the MAC matches; None if its key is unknown. Without a key id, the MAC is a plain hash."""
         if self.key_id is None:
             is_complete = final_seals.is_complete(self.content)
             return is_complete and self.mac == mac(None, *self.signed_fields)

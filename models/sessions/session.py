@@ -217,7 +217,7 @@ class Session(Model):
 
     @property
     def ended_at(self) -> datetime | None:
-        """When the session closed; without a time limit, when the key was revoked or the assessment deleted."""
+        """Time when the session closed; without a time limit, when the key was revoked or the assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
     @property

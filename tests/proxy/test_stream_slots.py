@@ -1,4 +1,4 @@
-"""How stream slots are shared between candidate keys."""
+"""Each candidate key has its own stream slots, and all keys share the rest."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

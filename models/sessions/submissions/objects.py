@@ -28,7 +28,7 @@ class StoredObject(ErasedWithSession):
 
     @property
     def expires_at(self: Any) -> datetime:
-        """When the upload URL expires."""
+        """Time when the upload URL expires."""
         return self.created_at + UPLOAD_URL_LIFETIME
 
     def delete_with_object(self: Any) -> None:
