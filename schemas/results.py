@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rules.events.envelopes import as_list
 from rules.result_cursors import ResultCursor
 from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
@@ -165,7 +166,7 @@ def _metrics(session: Any) -> dict[str, Any]:
 def _integrity_findings(session: Any) -> dict[str, Any] | None:
     if session.integrity_checked_at is None:
         return None
-    codes = [code for code in _list(session.integrity_codes) if isinstance(code, str)]
+    codes = [code for code in as_list(session.integrity_codes) if isinstance(code, str)]
     return {"codes": codes, "checkedAt": _time(session.integrity_checked_at)}
 
 
@@ -173,14 +174,9 @@ def _criteria(session: Any) -> list[dict[str, Any]]:
     types = {"key": str, "mean": float | None, "reviewers": int}
     return [
         {name: entry[name] for name in types}
-        for entry in _list(session.score_criteria)
+        for entry in as_list(session.score_criteria)
         if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in types.items())
     ]
-
-
-def _list(value: Any) -> list:
-    """Return the list in a JSON column, or an empty list for other values."""
-    return value if isinstance(value, list) else []
 
 
 def _thousandths(value: int | None) -> float | None:

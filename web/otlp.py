@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import InvalidTelemetry, TooManyValues
 from rules.agents.log_records import Attributes, AttributeValue, LogRecord
+from rules.events.envelopes import INT64, as_list, field, integer
 from web.json import MAX_BODY_BYTES, MAX_EVENT_BYTES, read_body
 from web.value_limit import find_excess
 
@@ -21,7 +22,6 @@ MAX_RECORDS = 2048
 # The largest observed batches contain 10,000.
 MAX_VALUES = 200_000
 _GZIP = 31  # zlib's window size for gzip
-_INT64 = range(-(2**63), 2**63)
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 # google.rpc.Code by HTTP status.
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 9, 413: 3, 415: 3, 429: 8, 503: 14}
@@ -104,9 +104,9 @@ def _decompress(body: bytes) -> bytes:
 def _entries(document: dict[str, Any]) -> Iterator[tuple[Attributes, Any]]:
     """Yield each record with its resource's attributes."""
     for resource_logs in _objects(document, "resourceLogs"):
-        resource = _attributes(_field(resource_logs, "resource"))
+        resource = _attributes(field(resource_logs, "resource"))
         for scope_logs in _objects(resource_logs, "scopeLogs"):
-            for record in _list(scope_logs, "logRecords"):
+            for record in as_list(field(scope_logs, "logRecords")):
                 yield resource, record
 
 
@@ -153,20 +153,11 @@ def _integer(value: Any) -> int | None:
     """Return a 64-bit integer, which JSON encodes as a number or a string."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
-    return value if type(value) is int and value in _INT64 else None
-
-
-def _field(node: Any, name: str) -> Any:
-    return node.get(name) if isinstance(node, dict) else None
-
-
-def _list(node: Any, name: str) -> list[Any]:
-    value = _field(node, name)
-    return value if isinstance(value, list) else []
+    return integer(value, INT64)
 
 
 def _objects(node: Any, name: str) -> Iterator[dict[str, Any]]:
-    return (entry for entry in _list(node, name) if isinstance(entry, dict))
+    return (entry for entry in as_list(field(node, name)) if isinstance(entry, dict))
 
 
 def success(rejected: int = 0) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, mask_and_truncate, preview
 from rules.agents.files.known_files import FileUpdate, Workspace
 from rules.agents.values import Event
-from rules.events.envelopes import field, text
+from rules.events.envelopes import as_list, field, text
 
 _MATCH_COUNT = re.compile(r"Found ([0-9]{1,9}) ")
 
@@ -98,8 +98,7 @@ def search(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def todos(outcome: Outcome) -> list[dict[str, Any]]:
-    todos = field(outcome.arguments, "todos")
-    todos = todos if isinstance(todos, list) else []
+    todos = as_list(field(outcome.arguments, "todos"))
     return [{"toolName": outcome.name, "todos": todos, "itemCount": len(todos)}]
 
 

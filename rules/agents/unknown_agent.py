@@ -12,7 +12,7 @@ from rules.agents.files.known_files import FileUpdate
 from rules.agents.model_apis.turns import block_text
 from rules.agents.tools import Outcome, ToolTable
 from rules.agents.values import Event, digest
-from rules.events.envelopes import field, label
+from rules.events.envelopes import as_list, field, label
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
 # Matches "Working directory" and "Primary working directory".
@@ -57,7 +57,7 @@ class UnknownAgent:
         content = field(first, "content")
         if isinstance(content, str):
             return f"conversation-{digest(content)}"
-        return f"conversation-{digest(*map(block_text, content if isinstance(content, list) else ()))}"
+        return f"conversation-{digest(*map(block_text, as_list(content)))}"
 
     def user_events(self, texts: Sequence[str]) -> list[Event]:
         """Return the user's input between two responses. For an unknown agent, this is a single prompt."""

@@ -20,6 +20,11 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def as_list(value: Any) -> list[Any]:
+    """Return the value if it is a list, otherwise []."""
+    return value if isinstance(value, list) else []
+
+
 def integer(value: Any, allowed: range | None = None) -> int | None:
     """Return the value if it is an integer in the allowed range, otherwise None. `true` and `1.0` are not integers."""
     return value if type(value) is int and (allowed is None or value in allowed) else None

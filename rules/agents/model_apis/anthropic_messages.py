@@ -9,7 +9,7 @@ from rules.agents.known_agents import recognize
 from rules.agents.model_apis.conversation import Conversation, tool_intent
 from rules.agents.model_apis.turns import Call, block_text
 from rules.agents.unknown_agent import has_tools
-from rules.events.envelopes import field, integer, text
+from rules.events.envelopes import as_list, field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
 
 # A call without tools whose output is limited to this many tokens is a probe or a title (R36).
@@ -32,7 +32,7 @@ class Request:
 
     @cached_property
     def is_side_call(self) -> bool:
-        """Whether the agent makes the call for itself. Only its usage and a preview are recorded."""
+        """True if the agent makes the call for itself. Only its usage and a preview are recorded."""
         is_short = integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
         if is_short and not self.has_tools:
             return True
@@ -157,7 +157,6 @@ class Response:
 
     def _read_document(self, message: Any) -> None:
         self._identify(message)
-        content = field(message, "content")
-        for index, block in enumerate(content if isinstance(content, list) else []):
+        for index, block in enumerate(as_list(field(message, "content"))):
             self._start_block(index, block)
         self.is_complete = True

@@ -8,7 +8,7 @@ from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
 from rules.agents.model_apis.translation import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
-from rules.events.envelopes import field, integer, text
+from rules.events.envelopes import as_list, field, integer, text
 
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "user", "function": "user"}
 # The last event of a stream. It is not JSON.
@@ -36,7 +36,7 @@ class Response(anthropic_messages.Response):
             self.is_complete = True
             return
         self._identify(part)
-        for choice in _items(field(part, "choices")):
+        for choice in as_list(field(part, "choices")):
             if field(choice, "index") in (0, None):
                 self._add_choice(choice)
         # If the request asks for usage, the last object of the stream includes it.
@@ -46,7 +46,7 @@ class Response(anthropic_messages.Response):
         message = field(choice, "message")
         delta = field(choice, "delta") if message is None else message
         self._append(_TEXT, {"type": "text", "text": ""}, "text", field(delta, "content"))
-        for call in _items(field(delta, "tool_calls")):
+        for call in as_list(field(delta, "tool_calls")):
             index = integer(field(call, "index"))
             self._add_call(self._infer_index(call) if index is None else index, call)
         self._has_ended = self._has_ended or text(field(choice, "finish_reason")) is not None
@@ -81,12 +81,8 @@ def _message(message: Any) -> JsonObject:
 
 
 def _calls(message: Any) -> Iterator[JsonObject]:
-    for call in _items(field(message, "tool_calls")):
+    for call in as_list(field(message, "tool_calls")):
         function = field(call, "function")
         arguments = event_data.parse_arguments(text(field(function, "arguments")) or "")
         name = text(field(function, "name")) or ""
         yield {"type": "tool_use", "id": field(call, "id"), "name": name, "input": arguments}
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

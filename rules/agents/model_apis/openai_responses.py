@@ -10,7 +10,7 @@ from rules.agents.model_apis.anthropic_messages import Request
 from rules.agents.model_apis.translation import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.agents.values import digest
-from rules.events.envelopes import field, integer, text
+from rules.events.envelopes import as_list, field, integer, text
 
 _ROLES = {"user": "user", "assistant": "assistant"}
 _COMPACTIONS = frozenset({"compaction", "compaction_summary", "context_compaction"})
@@ -66,8 +66,7 @@ class Response(anthropic_messages.Response):
 
     def _read_response(self, response: Any) -> None:
         self._identify(response)
-        output = field(response, "output")
-        for index, item in enumerate(output if isinstance(output, list) else []):
+        for index, item in enumerate(as_list(field(response, "output"))):
             self._add_item(index, item)
         self.is_complete = True
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import field, text
+from rules.events.envelopes import as_list, field, text
 
 # The provider runs the last two types and includes their results in the response.
 _CALL_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -108,13 +108,12 @@ def _blocks(message: Any) -> list[Any]:
     content = field(message, "content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return content if isinstance(content, list) else []
+    return as_list(content)
 
 
 def _result(block: Any) -> Result:
-    content, is_error = field(block, "content"), field(block, "is_error")
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    texts = [block_text(block) or _image(block) for block in blocks] if isinstance(blocks, list) else []
+    is_error = field(block, "is_error")
+    texts = [block_text(part) or _image(part) for part in _blocks(block)]
     return Result("\n".join(filter(None, texts)), is_error if isinstance(is_error, bool) else None)
 
 
