@@ -12,9 +12,9 @@ rounds ?= 20
 seed ?= 1
 database ?= both
 # Slow tests that measure time or memory, stop shared processes, or run real tools.
-alone := tests/agents/ $(patsubst %,tests/live/test_%.py,concurrency connections \
-	database_outage disk_full erased_files ingest_during_close locked_address memory monitoring pgbouncer \
-	slow_clients stop_under_load tools)
+alone := tests/agents/ tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
+	%,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
+	locked_address memory monitoring pgbouncer slow_clients stop_under_load tools)
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,7 +32,7 @@ quick: ready-dev ## Run the conventions, the rules, and the quick tests of your 
 	$(python) -m pytest -n auto -m "not slow" tests/test_conventions.py tests/rules $$($(python) -m tools.scripts.changed_tests)
 
 slow: ready-dev ## Run the slow tests: first in parallel, then those that measure time or memory
-	$(if $(tests),,$(python) -m pytest -n auto -m slow $(filter-out $(alone) tests/live/,$(wildcard tests/*/ tests/live/test_*.py tests/test_*.py)))
+	$(if $(tests),,$(python) -m pytest -n auto -m slow $(addprefix --ignore=,$(alone)))
 	$(python) -m pytest -m slow $(or $(tests),$(alone))
 
 agents: ready-dev ## Run Claude Code, Codex and opencode against the service (needs node; part of slow)
