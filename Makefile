@@ -23,7 +23,7 @@ run: ready ## Start the database, the web process and the worker (PORT=8000, Ctr
 	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.scripts.run
 
 demo: ready ## Start a service with sample data; Ctrl-C deletes it (PORT=8000)
-	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m flask demo
+	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.demo
 
 test: ready-dev ## Run the quick tests (tests=tests/access/test_auth.py selects some)
 	$(python) -m pytest -n auto -m "not slow" $(tests)

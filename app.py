@@ -85,7 +85,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = JSONProvider(app)
     models.bind(settings.database_url, settings.database_pool)
-    models.seal_keys.use(settings.seal_keys)
+    models.ledger_keys.use(settings.ledger_keys or {})
     app.extensions["storage"] = build_storage(app.config, lambda: models.service_secret("uploads"))
     _configure_routing(app)
     rate_limits.register(app)

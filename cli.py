@@ -18,10 +18,10 @@ import migrations
 from delivery.worker import Worker
 from errors import ApiError, conflict_for, first_line
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
-from models.ledger import audit
-from ops import admin, backup, cohort_table, doctor, seal_check, session_import
+from models.ledger import audit, checkpoints, epochs
+from ops import admin, backup, cohort_table, doctor, ledger, session_import
 from rules import plans, roles
-from rules.integrity import anchors
+from rules.ledger import checkpoints as archived_checkpoints
 from rules.session_quota import Quota
 from rules.timestamps import format_timestamp
 from schemas.fields import Email, Line
@@ -57,14 +57,13 @@ tokens = Group("token", help="Manage API tokens.")
 library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
-audits = Group("audit", help="Verify the audit log.")
-seals = Group("seals", help="Verify session and organization seals.")
+ledgers = Group("ledger", help="Verify ledgers, and continue them after a restore.")
 retention = Group("retention", help="Erase candidates' data after their retention period.")
-GROUPS = (database, orgs, people, tokens, library, sessions, deliveries, audits, seals, retention)
+GROUPS = (database, orgs, people, tokens, library, sessions, deliveries, ledgers, retention)
 
 
 def register(commands: click.Group) -> None:
-    for command in (*GROUPS, run_backup, run_restore, run_worker, run_demo, run_doctor):
+    for command in (*GROUPS, run_backup, run_restore, run_worker, run_doctor):
         commands.add_command(command)
 
 
@@ -260,46 +259,52 @@ def bounce(address: str) -> None:
     click.echo(f"Marked {admin.mark_bounced(address)} candidate keys with this address.")
 
 
-@audits.command("verify")
-@click.argument("org", required=False, type=admin.find_organization)
-def verify_audit(org: Organization | None) -> None:
-    """Verify the audit log of one or all organizations; exit with status 1 if it is not intact."""
-    verdicts = []
+@ledgers.command("verify")
+@click.option("--organization", "org", type=admin.find_organization, help="Verify only this organization.")
+@click.option("--checkpoints", "file", type=FILE, help="File with archived log lines or webhook bodies.")
+def verify_ledger(org: Organization | None, file: Path | None) -> None:
+    """Compare the database with its ledger; exit with status 1 on a difference."""
+    differences, count = 0, 0
     for organization in [org] if org else Organization.select().order_by(Organization.id):
-        verdict = audit.verify(organization)
-        verdicts.append(verdict)
-        click.echo(f"{organization.name}: {verdict.chained} rows chained, {verdict.waiting} waiting")
-        if verdict.broken:
-            row = verdict.entry_id or "missing"
-            click.echo(f"  first broken: row {verdict.broken.position} ({row}), {verdict.broken.reason}")
-        if verdict.unrecorded:
-            count, first = len(verdict.unrecorded), verdict.unrecorded[0]
-            click.echo(f"  {count} entries inserted or altered outside the service, first {first}")
-        if verdict.unknown:
-            click.echo(f"  not verified: {verdict.unknown} records have a key that is not in SEAL_KEYS")
-    if not all(verdict.is_intact for verdict in verdicts):
-        sys.exit(1)
-
-
-@seals.command("verify")
-@click.option(
-    "--anchors", "file", type=FILE, help="File with archived log lines or webhook bodies, one per line."
-)
-def verify_seals(file: Path | None) -> None:
-    """Verify all final seals, and compare archived anchors; exit with status 1 on a difference."""
-    breaks = list(seal_check.find_breaks())
+        for sentence in ledger.differences(organization):
+            differences += 1
+            click.echo(f"{organization.name}: {sentence}")
+        count += 1
+    for organization_id in [] if org else ledger.unknown_organizations():
+        click.echo(f"organization {organization_id}: missing.")
+        differences += 1
+    for name in ledger.tables_without_types():
+        click.echo(f"table {name}: changed (STRICT).")
+        differences += 1
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:
-            compared = list(seal_check.compare(anchors.read(lines)))
-        breaks += [f"{anchor.name}: {difference}" for anchor, difference in compared if difference]
-        click.echo(f"Compared {len(compared)} anchors.")
-    for sentence in breaks:
-        click.echo(f"{sentence}.")
-    if file and not compared:
-        raise click.ClickException(f"{file} contains no anchors.")
-    if breaks:
+            compared = list(checkpoints.compare(archived_checkpoints.read(lines)))
+        if not compared:
+            raise click.ClickException(f"{file} contains no checkpoints.")
+        for checkpoint, difference in compared:
+            if difference:
+                click.echo(f"{checkpoint}: {difference}")
+                differences += difference != checkpoints.LOST
+        click.echo(f"Compared {len(compared)} checkpoints.")
+    if differences:
         sys.exit(1)
-    click.echo("No differences.")
+    click.echo(f"Verified {count} ledgers: no differences.")
+
+
+@ledgers.command("restored")
+@click.option("--reason", required=True, help="Why the database was restored.")
+def record_restore(reason: str) -> None:
+    """Record that the database was restored from a backup."""
+    click.echo(f"Recorded the restore in {epochs.record_restore(reason)} ledgers.")
+
+
+@ledgers.command("restart")
+@click.argument("org", type=admin.find_organization)
+@click.option("--reason", required=True, help="Why earlier entries cannot be verified.")
+def restart_ledger(org: Organization, reason: str) -> None:
+    """Sign all rows as they are now, after a ledger key was lost."""
+    epochs.restart(org, reason)
+    click.echo(f"Restarted the ledger of {org.name}. Earlier entries are unverified.")
 
 
 @retention.command("run")
@@ -371,15 +376,6 @@ def run_doctor() -> None:
         states.add(state)
     if doctor.ERROR in states:
         sys.exit(1)
-
-
-@click.command("demo")
-@click.option("--port", default=8000, show_default=True, envvar="PORT", type=click.IntRange(1, 65535))
-def run_demo(port: int) -> None:
-    """Serve sample data until Ctrl-C."""
-    from tools import demo
-
-    demo.run(port)
 
 
 def _organization_line(organization: Organization) -> str:

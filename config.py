@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from rules.client_versions import parse_version
 from rules.delivery.email_addresses import parse_sender
 from rules.delivery.smtp_url import parse_smtp_url
 from rules.delivery.webhook_addresses import Network, parse_networks
-from rules.integrity.seal_keys import Keys, parse_keys
+from rules.ledger.keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
@@ -313,9 +313,9 @@ class Config:
     log_format: str = _setting(
         "text", "Format of log lines: json for programs, text for people.", one_of("json", "text")
     )
-    seal_keys: Keys | None = _setting(
+    ledger_keys: Keys | None = _setting(
         None,
-        "Keys that sign seals, id:secret,...; the first signs, all verify. Without a key, seals are plain hashes.",
+        "Keys that sign the ledger, id:secret,...; the first signs, all verify. Create one: openssl rand -hex 32.",
         parse_keys,
     )
     metrics_token: str | None = _setting(
@@ -332,9 +332,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         name = setting.name.upper()
         if value := environment.get(name, "").strip():
             values[setting.name] = parse(name, value, setting.metadata["parse"])
-    if "seal_keys" not in values and (keys := _read_seal_keys(Config(**values))):
-        values["seal_keys"] = keys
     settings = Config(**values)
+    if settings.ledger_keys is None:
+        settings = replace(settings, ledger_keys=_read_ledger_keys(settings))
     if settings.proxy_streams >= settings.web_threads:
         raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
@@ -346,19 +346,20 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     return settings
 
 
-def seal_keys_file(settings: Config) -> Path:
-    """Return the path of the file that `make run` creates beside the data if SEAL_KEYS is not set."""
+def ledger_keys_file(settings: Config) -> Path:
+    """Return the path of the file that `make run` creates beside the data if LEDGER_KEYS is not set."""
     if settings.database_url.startswith("sqlite"):
-        return Path(f"{urlsplit(settings.database_url).path[1:]}.seal-keys")
-    return settings.bundle_folder.parent / "seal-keys"
+        return Path(f"{urlsplit(settings.database_url).path[1:]}.ledger-keys")
+    return settings.bundle_folder.parent / "ledger-keys"
 
 
-def _read_seal_keys(settings: Config) -> Keys | None:
-    file = seal_keys_file(settings)
+def _read_ledger_keys(settings: Config) -> Keys:
+    file = ledger_keys_file(settings)
     try:
         return parse(str(file), file.read_text().strip(), parse_keys)
     except FileNotFoundError:
-        return None
+        text = "LEDGER_KEYS is not set. Create a key and keep a copy: LEDGER_KEYS=$(openssl rand -hex 32)"
+        raise InvalidSetting(text) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{file} is not readable: {error}.") from None
 

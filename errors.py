@@ -193,12 +193,12 @@ StoreUnavailable = _error(503, "store_unavailable", "The bundle store is unreach
 NotReady = _error(503, "not_ready", "The service is not ready. See `parts`.", 2)
 
 
-class UnknownSealKey(ApiError):
+class UnknownLedgerKey(ApiError):
     """503: the data is signed with an unknown key, so the process cannot verify and change it."""
 
     code = 503
     reason = "unavailable"
-    message = "The data is signed with a key that this process does not have. Add the key to SEAL_KEYS."
+    message = "The data is signed with a key that this process does not have. Add the key to LEDGER_KEYS."
     retry_after = 2
 
 

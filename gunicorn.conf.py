@@ -8,7 +8,6 @@ import tempfile
 from typing import Any
 
 from config import load_or_exit
-from rules.integrity.seal_keys import NO_SEAL_KEYS
 
 # Exit here on an invalid setting. Otherwise gunicorn would keep restarting failing workers.
 settings = load_or_exit()
@@ -41,11 +40,6 @@ def on_starting(server: Any) -> None:
     """Create the folder for the web processes' metrics."""
     if settings.metrics_token:
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
-
-
-def when_ready(server: Any) -> None:
-    if not settings.seal_keys:
-        server.log.warning(NO_SEAL_KEYS)
 
 
 def post_fork(server: Any, worker: Any) -> None:

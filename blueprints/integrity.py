@@ -7,7 +7,8 @@ from flask import Response, stream_with_context
 
 from access import audit, auth, concurrency
 from blueprints import Blueprint, find
-from models import ApiToken, CandidateKey, FinalSeal, Session, SigningKey
+from models import ApiToken, CandidateKey, Event, Session, SigningKey
+from models.ledger import checkpoints
 from models.ledger.integrity import collect_findings
 from models.sessions import signed_log
 from schemas.integrity import Integrity, SignedEvent, SignedLog
@@ -23,23 +24,22 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 def get_integrity(session_id):
     """Check a session's integrity
 
-    Checks the client's signatures, the order of its events, the server's seals, and the values derived from events.
-    Returns findings with explanations, but no score. Without `SEAL_KEYS`, only a comparison with archived anchors
-    (`flask seals verify --anchors`) detects a rewrite of the whole recording.
+    Checks the client's signatures, the order of its events, and the session's data against the ledger. Returns findings
+    with explanations, but no score.
     """
     session = find(Session, session_id)
     verdicts = signed_log.count_verdicts(session)
+    recorded = Event.select().where(Event.session == session, Event.seq <= session.listed_seq).count()
     return {
         "counts": {name: verdicts[name] for name in ("valid", "invalid", "unsigned", "unknown_key")}
         | {
             "events": verdicts.total(),
             "not_judged": verdicts[None],
-            "sealed": session.sealed_count,
-            "unsealed": max(0, verdicts.total() - session.sealed_count),
+            "recorded": recorded,
+            "not_recorded": verdicts.total() - recorded,
         },
         "public_keys": SigningKey.of(session),
-        "seal": session.seal(verdicts.total()),
-        "final_seal": FinalSeal.newest(session),
+        "checkpoint": checkpoints.of_session(session),
         "findings": collect_findings(session),
     }
 

@@ -7,6 +7,7 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
+from models.ledger import checkpoints
 from models.sessions import CountedEvents
 from models.sessions.coverage import read_coverage
 from models.sessions.submissions import GIT, ZIP
@@ -67,8 +68,7 @@ def session_state(session_id: Any) -> dict[str, Any]:
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     counted = CountedEvents(session)
-    counts = Event.counts(session, counted)
-    fields |= counts | {
+    fields |= Event.counts(session, counted) | {
         "updated_at": session.updated_at or session.created_at,
         "status": session.key.status,
         "org_name": session.organization.public_name,
@@ -76,13 +76,11 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
         "submission": Submission.current(session, GIT, ZIP),
+        "checkpoint": checkpoints.of_session(session),
     }
-    seal = session.seal(sum(counts.values()))
     if isinstance(caller, CandidateKey):
-        # A partial seal would only raise questions about unsealed events.
-        return fields | {"seal": seal if session.closed_at is not None and seal["is_whole"] else None}
+        return fields
     fields |= {
-        "seal": seal,
         "blind": session.assessment.blind,
         "external_id": session.key.external_id,
         "candidate_name": session.key.candidate_name,

@@ -1,5 +1,6 @@
 """Schema migrations, applied in order by `flask db upgrade`."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from models.database import is_postgres, process_lock
 FOLDER = Path(__file__).parent
 # Column types on PostgreSQL and SQLite.
 TYPES = {
-    "boolean": ("BOOLEAN", "BOOLEAN"),
+    "boolean": ("BOOLEAN", "INTEGER CHECK ({0} IN (0, 1))"),
     "bytes": ("BYTEA", "BLOB"),
-    "json": ("JSONB", "TEXT"),
+    "json": ("JSONB", "TEXT CHECK (json_valid({0}))"),
     "serial": ("BIGSERIAL", "INTEGER"),
-    "timestamp": ("TIMESTAMPTZ", "TIMESTAMPTZ"),
-    "uuid": ("UUID", "TEXT"),
+    "timestamp": ("TIMESTAMPTZ", "TEXT CHECK ({0} GLOB '????-??-??T??:??:??.???Z')"),
+    "uuid": ("UUID", "TEXT CHECK (length({0}) = 32)"),
 }
+_COLUMN = re.compile(r"(\w+) \{(\w+)\}")
 
 
 class IncompatibleDatabase(click.ClickException):
@@ -26,9 +28,17 @@ class IncompatibleDatabase(click.ClickException):
 
 
 def execute(statements: str) -> None:
-    """Run a migration's SQL statements. Placeholders such as `{uuid}` become the database's types."""
-    types = {name: postgresql if is_postgres() else sqlite for name, (postgresql, sqlite) in TYPES.items()}
-    for statement in statements.format(**types).split(";\n"):
+    """Run a migration's SQL statements, with the database's types for placeholders such as `id {uuid}`."""
+
+    def column(match: re.Match) -> str:
+        postgresql, sqlite = TYPES[match[2]]
+        return f"{match[1]} {postgresql if is_postgres() else sqlite.format(match[1])}"
+
+    statements = _COLUMN.sub(column, statements)
+    if not is_postgres():
+        # SQLite then rejects values of a different type.
+        statements = statements.replace(" BIGINT", " INTEGER").replace("\n);\n", "\n) STRICT;\n")
+    for statement in statements.split(";\n"):
         if statement.strip():
             db.execute_sql(statement)
 

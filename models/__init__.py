@@ -13,16 +13,17 @@ from models.idempotency import IdempotentRequest
 from models.issues import Issue
 from models.key_generation import generate_keys
 from models.keys import CandidateKey
-from models.ledger import seal_keys
-from models.ledger.audit import AuditChain, AuditEntry
-from models.ledger.seals import Seal
+from models.ledger import keys as ledger_keys
+from models.ledger.audit import AuditEntry
+from models.ledger.checkpoints import Checkpoint
+from models.ledger.protection import LedgerEntry, ProtectedModel
 from models.new_organizations import create_organization
 from models.orgs import ApiToken, Organization, User
 from models.privacy import DailyTask, Erasure
 from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
 from models.service_secrets import ServiceSecret, service_secret
-from models.sessions import Consent, Event, FinalSeal, ReceivedEvent, Session, SigningKey
+from models.sessions import Consent, Event, ReceivedEvent, Session, SigningKey
 from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelReservation, ModelUsage
 from models.sessions.submissions import BundleUpload, Submission, SubmissionFile

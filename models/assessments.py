@@ -6,9 +6,10 @@ from typing import Any
 import peewee
 
 from errors import AlreadyStarted, NotFound, QuotaExceeded, invalid
-from models.base import Model, Query, TimestampField, clock, db, find_referenced
+from models.base import Query, TimestampField, clock, db, find_referenced
 from models.feed import FeedEvent
 from models.issues import Issue
+from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, Organization
 from models.rubrics import Rubric
 from rules import plans
@@ -30,7 +31,7 @@ _CANDIDATE_FIELDS = {
 _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 
 
-class Assessment(Model):
+class Assessment(ProtectedModel):
     """An assessment. Brief and repository are copied from the issue at creation; later changes do not apply.
 
     `blind` hides candidates' names from users until they have scored them (models/visibility.py). The console's list
@@ -38,6 +39,8 @@ class Assessment(Model):
     """
 
     personal_data = None
+    protected = ("organization", "blind", "created_at")
+
     issue_id: Any
     rubric_id: Any
     # The assessment's sessions, a Peewee query.

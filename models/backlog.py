@@ -10,14 +10,14 @@ from models.base import clock
 from models.deliveries import Delivery
 from models.feed import FeedEvent
 from models.ledger.audit import AuditEntry
-from models.ledger.seals import Seal, unsealed
+from models.ledger.numbering import search_start, unlisted_events
 from models.sessions import Event
 from models.webhooks import Webhook, WebhookDelivery
 
 # Longer than the time from the first to the last attempt to send a message.
 MAX_DELIVERY_TIME = timedelta(days=4)
-# Messages and removals, webhook messages, unnumbered feed events, unchained audit entries, unsealed candidate events.
-QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "seal")
+# Messages and removals, webhook messages, unnumbered feed events, unlisted audit entries and candidate events.
+QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "events")
 
 
 class Count(NamedTuple):
@@ -63,8 +63,8 @@ def oldest_due() -> dict[str, datetime]:
         _oldest(Delivery.select().where(_is_due(Delivery)), Delivery.due_at),
         _oldest(WebhookDelivery.select().where(_is_due(WebhookDelivery), ~paused), WebhookDelivery.due_at),
         _oldest(FeedEvent.unnumbered(), FeedEvent.created_at),
-        _oldest(AuditEntry.unchained(), AuditEntry.created_at),
-        _oldest(unsealed(Seal.search_start()), Event.received_at),
+        _oldest(AuditEntry.unlisted(), AuditEntry.created_at),
+        _oldest(unlisted_events(search_start()), Event.received_at),
     )
     return {name: time for name, time in zip(QUEUE_NAMES, oldest, strict=True) if time}
 

@@ -9,7 +9,7 @@ import peewee
 from errors import CursorExpired, invalid
 from models import sql
 from models.base import Model, Query, add_index, clock, new_id
-from models.numbering import Sequence, require_change
+from models.numbering import Sequence, require_changes
 from models.orgs import ApiToken, Organization
 from rules.rows import row_id
 
@@ -56,7 +56,7 @@ class FeedEvent(Model):
     def assign_positions(self, position: int) -> list["FeedEvent"]:
         """Assign positions, and split the row into one row per payload. Returns the rows."""
         (self.data, *others), self.position = self.payloads, position
-        require_change(self, self.save(only=[FeedEvent.data, FeedEvent.position]))
+        require_changes(FeedEvent, self.save(only=[FeedEvent.data, FeedEvent.position]))
         shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
         rows = [
             FeedEvent(id=new_id(), data=data, position=number, **shared)
@@ -102,7 +102,7 @@ class Feed(Sequence):
         for row in list(rows.order_by(FeedEvent.id).limit(BATCH_SIZE)):
             if len(events) < BATCH_SIZE:
                 events += row.assign_positions(feed.position + len(events) + 1)
-        require_change(feed, feed.update_columns(position=feed.position + len(events)))
+        require_changes(Feed, feed.update_columns(position=feed.position + len(events)))
         return events
 
 

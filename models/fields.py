@@ -1,7 +1,7 @@
 """Fields that can read any stored value.
 
 SQLite stores values of any type in any column. A value of the wrong type reads as `unreadable`, so one malformed row
-does not break a list or a task. The seals report the difference.
+does not break a list or a task. The ledger reports the difference.
 """
 
 from typing import Any

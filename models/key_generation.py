@@ -15,6 +15,7 @@ from models.deliveries import limit, outbox
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.ledger.audit import AuditEntry
+from models.ledger.protection import new_salt
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys
 from rules.repeated_values import find_duplicates
@@ -149,7 +150,12 @@ def _insert(
     now, ids = clock.now(), {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
     shared = ids | {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
     keys = [_new_key(**candidate) for candidate in candidates]
-    sql.insert(CandidateKey, keys, **shared)
+    sql.insert(CandidateKey, [key | {"extra_minutes": None} for key in keys], **shared)
+    for key in keys:
+        if key["extra_minutes"] is not None:
+            # The ledger protects extra time.
+            row = CandidateKey.get_by_id(key["id"])
+            row.record_change("generated", extra_minutes=key["extra_minutes"], updated_at=None)
     invited = [key for key in keys if key["address"]]
     columns = limit.columns(assessment.id, [key["address"] for key in invited]) if invited else []
     invitations = {
@@ -171,7 +177,7 @@ def _new_key(
     extra_minutes: int | None = None,
 ) -> Row:
     key = {"id": new_id(), "key": candidate_keys.generate(), "invitation_id": new_id() if email else None}
-    key |= {"metadata": metadata, "extra_minutes": extra_minutes}
+    key |= {"metadata": metadata, "extra_minutes": extra_minutes, "ledger_salt": new_salt()}
     return key | CandidateKey.identity(name, email, external_id)
 
 

@@ -7,7 +7,8 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, add_index, case_folded, clock
+from models.base import PersonalData, Query, TimestampField, add_index, case_folded, clock
+from models.ledger.protection import Owner, ProtectedModel
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, session_close
 
@@ -29,7 +30,7 @@ class AssessmentRow(NamedTuple):
     updated_at: Any
 
 
-class CandidateKey(Model):
+class CandidateKey(ProtectedModel):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
@@ -40,7 +41,23 @@ class CandidateKey(Model):
 
     personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
 
-    untracked_columns = frozenset({"reminded_at", "bounced"})
+    protected = (
+        *("organization", "assessment", "key", "created_at", "extra_minutes", "time_multiplier_thousandths"),
+        *("decision", "decision_reason", "decided_at", "decided_by", "erased_at"),
+    )
+    session_link = ("id", "key_id")
+    # Keys are generated in bulk, without entries.
+    unrecorded = {"decision": "undecided"} | dict.fromkeys(
+        (
+            "decision_reason",
+            "decided_at",
+            "decided_by",
+            "extra_minutes",
+            "time_multiplier_thousandths",
+            "erased_at",
+        )
+    )
+    untracked_columns = frozenset({"reminded_at", "bounced", "ledger_version"})
     # The key's sessions, a Peewee query.
     session_set: Any
     # The assessment's columns as AssessmentRow; set by `find`.
@@ -73,6 +90,10 @@ class CandidateKey(Model):
 
     class Meta:
         indexes = ((("assessment", "created_at", "id"), False),)
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.organization_id, self.id)
 
     @classmethod
     def find(cls, text: str) -> "CandidateKey | None":
@@ -164,7 +185,7 @@ class CandidateKey(Model):
         names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths"
         columns = cls.identity(None, None) | dict.fromkeys(names.split())
         columns |= {"revoked_at": key.revoked_at or now, "erased_at": now}
-        return cls.update(**columns).where(cls.id == key.id).execute()
+        return key.record_change("erased", **columns)
 
 
 # Covering index for lists: an offset reads only the index.

@@ -1,8 +1,9 @@
 """Create organizations."""
 
 from models.base import db
-from models.ledger.audit import AuditChain
+from models.ledger.protection import Owner, append
 from models.orgs import ApiToken, Organization
+from rules.ledger.entries import EPOCH
 
 
 def create_organization(name: str, plan: str = "self_hosted") -> tuple[Organization, str]:
@@ -10,6 +11,6 @@ def create_organization(name: str, plan: str = "self_hosted") -> tuple[Organizat
     with db.atomic():
         organization = Organization.create(name=name, plan=plan)
         organization.subscribe("trialing" if plan == "trial" else "active")
-        AuditChain.open(organization)
+        append(Owner(organization.id), EPOCH, "created")
         _, token = ApiToken.issue(organization, "First token", "write")
     return organization, token

@@ -1,4 +1,4 @@
-"""Assign numbers after the commit: for the feed, the audit log's chain and the seals.
+"""Assign numbers after the commit: for the feed and the ledger.
 
 A writer cannot number its own row, because it could commit after a reader has passed that number. The worker numbers
 committed rows, each batch under the owner's lock: a reader who sees a number also sees all smaller numbers.
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import peewee
 
-from models.base import Model, Query, for_update
+from models.base import Model, Query, Table, for_update
 from models.orgs import Organization
 from models.task_failures import run_each
 
@@ -40,10 +40,10 @@ def number_all(task: str, owners: Query, number_batch: Callable[[Any], int]) -> 
     return run_each(task, [owner for (owner,) in rows], number)
 
 
-def require_change(row: Model, changed_rows: int) -> None:
-    """Raise NotNumbered if an update changed no row."""
-    if not changed_rows:
-        raise NotNumbered(f"{type(row).__name__} {row.id} was not updated.")
+def require_changes(table: type[Table], changed_rows: int, expected: int = 1) -> None:
+    """Raise NotNumbered if an update changed fewer rows."""
+    if changed_rows < expected:
+        raise NotNumbered(f"{expected - changed_rows} rows of {table.__name__} were not updated.")
 
 
 class Sequence(Model):

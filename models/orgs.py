@@ -1,5 +1,6 @@
 """Organizations, their users and API tokens."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ import peewee
 import errors
 from models import sql
 from models.base import Model, Query, TimestampField, add_index, clock, db
+from models.ledger.protection import ProtectedModel
 from rules import api_tokens, plans, roles
 
 
@@ -57,7 +59,7 @@ class Organization(Model):
             raise errors.SubscriptionRequired(reason)
 
 
-class User(Model):
+class User(ProtectedModel):
     """A user with the role `admin`, `reviewer` or `observer` (rules/roles.py).
 
     `address` is the email's mailbox (rules/delivery/email_addresses.py). A deleted user is inactive and has no email;
@@ -65,6 +67,7 @@ class User(Model):
     """
 
     personal_data = None  # not a candidate
+    protected = ("organization", "name", "email", "address", "role", "active", "deleted_at", "created_at")
     kind = "person"
     # The invitation's Delivery; set by `users.visible_to`.
     invite: Any = None
@@ -110,7 +113,7 @@ class RecordsUse:
                     raise
 
 
-class ApiToken(Model, RecordsUse):
+class ApiToken(ProtectedModel, RecordsUse):
     """An organization's API token. It belongs to a user or a named service account.
 
     A user's role limits their tokens' scopes. Only the token's fingerprint is stored. Tokens are revoked, never
@@ -118,6 +121,10 @@ class ApiToken(Model, RecordsUse):
     """
 
     personal_data = None
+    protected = (
+        *("organization", "user", "name", "scope", "fingerprint", "last_four", "expires_at", "revoked_at"),
+        "created_at",
+    )
     kind = "serviceAccount"
     # The SignIn, if the request was authenticated by the cookie (models/sign_ins.py).
     sign_in: Any = None
@@ -172,7 +179,10 @@ class ApiToken(Model, RecordsUse):
         columns: dict[str, Any] = {"organization": user.organization_id, "user": user, "scope": "write"}
         columns |= {"name": "Console", "last_four": "", "revoked_at": clock.now()}
         fingerprint = f"sign-ins of {user.id}"
-        cls.insert(fingerprint=fingerprint, **columns).on_conflict_ignore().execute()
+        if token := cls.get_or_none(cls.fingerprint == fingerprint):
+            return token
+        with contextlib.suppress(peewee.IntegrityError), db.atomic():
+            cls.create(fingerprint=fingerprint, **columns)
         return cls.get(cls.fingerprint == fingerprint)
 
     @classmethod

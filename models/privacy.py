@@ -19,6 +19,7 @@ from models.database import empty_write_ahead_log
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.ledger import audit
+from models.ledger.protection import ProtectedModel, append_erasure
 from models.orgs import ApiToken, Organization
 from models.sessions import (
     Consent,
@@ -27,7 +28,6 @@ from models.sessions import (
     SigningKey,
     close_for_erasure,
     derive_before_lock,
-    final_seals,
 )
 from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelUsage
@@ -52,13 +52,16 @@ def personal_tables() -> list[Any]:
     return [table for table in reversed(tables()) if table.personal_data]
 
 
-class Erasure(Model):
+class Erasure(ProtectedModel):
     """The receipt of an erasure. It is never deleted.
 
     `kind` is `reviewer` or `retention`. `counts` contains the number of changed rows by PersonalData name.
     """
 
     personal_data = None  # only ids and numbers
+    protected = ("organization", "key", "kind", "reviewer", "session_id", "counts", "created_at")
+    session_link = ("key_id", "key_id")
+
     organization = peewee.ForeignKeyField(Organization)
     key = peewee.ForeignKeyField(CandidateKey, unique=True)
     kind = peewee.TextField()
@@ -95,8 +98,7 @@ def erase(
         kind = "retention" if reviewer is None else "reviewer"
         tables = personal_tables()
         counts = {table.personal_data.name: table.erase_personal_data(key, session) for table in tables}
-        if session is not None:
-            final_seals.renew(session, "erased", "erasure", "client")
+        append_erasure(key.owner)
         receipt = Erasure.create(key=key, kind=kind, reviewer=reviewer, counts=counts, **ids)
         payload = {"candidateId": key.id, "assessmentId": key.assessment_id}
         payload |= {"sessionId": receipt.session_id, "kind": kind}

@@ -7,6 +7,7 @@ import peewee
 
 from errors import RubricInUse
 from models.base import Model, Query, TimestampField, clock, db
+from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, Organization
 
 
@@ -61,10 +62,13 @@ class Rubric(Model):
         RubricVersion.create(rubric=self, number=self.version, name=self.name, criteria=self.criteria)
 
 
-class RubricVersion(Model):
+class RubricVersion(ProtectedModel):
     """An immutable version of a rubric."""
 
     personal_data = None
+    protected = ("rubric", "number", "name", "criteria", "created_at")
+    parent = "rubric"
+
     rubric_id: Any
     rubric = peewee.ForeignKeyField(Rubric, index=False)
     number = peewee.IntegerField()

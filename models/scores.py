@@ -7,16 +7,17 @@ import peewee
 
 from errors import NoRubric, NotFound, RubricChanged, ScoreChanged, invalid
 from models.assessments import Assessment
-from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
+from models.base import ErasedWithSession, PersonalData, Query, TimestampField, clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
+from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, User
 from models.rubrics import Rubric, RubricVersion
 from models.sessions import Event, Session
 from rules.statistics import scoring
 
 
-class Score(Model, ErasedWithSession):
+class Score(ProtectedModel, ErasedWithSession):
     """A reviewer's score of one criterion in one version of the rubric.
 
     A reviewer is a user, or a service account's token. A revision adds a row. A reviewer's latest score of a criterion
@@ -25,6 +26,12 @@ class Score(Model, ErasedWithSession):
     """
 
     personal_data = PersonalData("scores", None)
+    protected = (
+        *("session", "criterion", "rubric_version", "value", "comment", "evidence", "reviewer", "reason"),
+        *("withdrawn_at", "withdrawal_reason", "created_at"),
+    )
+    parent = "session"
+    session_link = ("session_id", "id")
 
     rubric_version_id: Any
     reviewer_id: Any
@@ -97,7 +104,7 @@ class Score(Model, ErasedWithSession):
             score = cls._latest(session, criterion_key, reviewer)
             if score is None:
                 raise NotFound()
-            score.update_columns(withdrawn_at=clock.now(), withdrawal_reason=reason)
+            score.record_change("withdrawn", withdrawn_at=clock.now(), withdrawal_reason=reason)
             _store_total(session)
             score._publish("score.withdrawn")
         return score
@@ -131,13 +138,20 @@ class Score(Model, ErasedWithSession):
     def erase_personal_data(cls, key: CandidateKey, session: Session | None) -> int:
         """Remove comments, reasons and evidence, but not the values."""
         erased: dict[str, Any] = {"comment": None, "reason": None, "withdrawal_reason": None, "evidence": []}
-        return cls.update(erased).where(cls.session == session).execute()
+        scores = list(cls.select().where(cls.session == session))
+        for score in scores:
+            score.record_change("erased", **erased)
+        return len(scores)
 
 
-class CompletedScoring(Model):
+class CompletedScoring(ProtectedModel):
     """A user's completed scoring of a session, which reveals a blind assessment's candidate to them."""
 
     personal_data = None
+    protected = ("session", "user", "created_at")
+    parent = "session"
+    session_link = ("session_id", "id")
+
     session = peewee.ForeignKeyField(Session, index=False)
     user = peewee.ForeignKeyField(User)
 
@@ -151,8 +165,9 @@ class CompletedScoring(Model):
             return
         scores = list(Score.by(reviewer, session).where(Score.rubric_version == version))
         if all(_current(scores, criterion["key"], version) for criterion in version.criteria):
-            row = {"session": session, "user": reviewer.user_id}
-            cls.insert(row).on_conflict_ignore().execute()
+            is_theirs = (cls.session == session) & (cls.user == reviewer.user_id)
+            if not cls.select().where(is_theirs).exists():
+                cls.create(session=session, user=reviewer.user_id)
 
 
 def select_scoring(reviewer: ApiToken, session_id: Any) -> Query:

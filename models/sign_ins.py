@@ -1,5 +1,6 @@
 """Sign-ins to the console, identified by a cookie."""
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -10,13 +11,14 @@ from models import sql
 from models.base import Model, Query, TimestampField, clock, db
 from models.deliveries import SIGN_IN, Delivery, outbox
 from models.ledger.audit import Actor, AuditEntry
+from models.ledger.protection import ProtectedModel
 from models.orgs import CALLER_COLUMNS, ApiToken, RecordsUse, User, build_caller
 from rules import sign_ins
 
 EMAIL_RETENTION = timedelta(days=1)
 
 
-class SignIn(Model, RecordsUse):
+class SignIn(ProtectedModel, RecordsUse):
     """A signed-in browser, until `expires_at` or `ended_at`.
 
     `fingerprint` identifies the cookie's secret. `token` is the token used to sign in, whose scope, expiry and
@@ -24,6 +26,9 @@ class SignIn(Model, RecordsUse):
     """
 
     personal_data = None  # users are not candidates
+    protected = ("fingerprint", "token", "method", "expires_at", "ended_at", "created_at")
+    parent = "token"
+
     fingerprint = peewee.TextField(unique=True)
     token = peewee.ForeignKeyField(ApiToken)
     method = peewee.TextField()
@@ -88,8 +93,11 @@ class SignIn(Model, RecordsUse):
     @classmethod
     def end_all_for_user(cls, user: User) -> None:
         """End the sign-ins of a deactivated or deleted user."""
-        tokens = ApiToken.select(ApiToken.id).where(ApiToken.user == user)
-        cls.update(ended_at=clock.now()).where(cls.token.in_(tokens), cls.ended_at.is_null()).execute()
+        sign_ins = (
+            cls.select(cls, ApiToken).join(ApiToken).where(ApiToken.user == user, cls.ended_at.is_null())
+        )
+        for sign_in in list(sign_ins):
+            sign_in.record_change("ended", ended_at=clock.now())
 
     def end(self, **origin: Any) -> None:
         """Sign out. Raises NotFound if the sign-in has ended."""
@@ -99,7 +107,14 @@ class SignIn(Model, RecordsUse):
 
     @classmethod
     def delete_expired(cls) -> int:
-        return cls.delete().where(cls.expires_at <= clock.now()).execute()
+        expired = (
+            cls.select(ApiToken.organization, cls.id).join(ApiToken).where(cls.expires_at <= clock.now())
+        )
+        rows: Any = expired.tuples()
+        ids = defaultdict(list)
+        for organization_id, sign_in_id in rows:
+            ids[organization_id].append(sign_in_id)
+        return sum(cls.purge(each, organization_id) for organization_id, each in ids.items())
 
     def _record(self, action: str, **origin: Any) -> None:
         actor, organization_id = Actor.of(self.token), self.token.organization_id

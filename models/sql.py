@@ -105,13 +105,6 @@ API_TOKEN = """
       AND (t.user_id IS NULL OR p.active)
 """
 
-# Returns a row if any row is signed. The first table suffices once the worker has adopted the keys.
-IS_KEYED = """
-SELECT 1 WHERE EXISTS (SELECT 1 FROM audit_chains WHERE key_id IS NOT NULL)
-OR EXISTS (SELECT 1 FROM audit_entries WHERE key_id IS NOT NULL)
-OR EXISTS (SELECT 1 FROM seals WHERE key_id IS NOT NULL)
-"""
-
 SIGN_IN = """
     SELECT {sign_in}, {token}, {organization}, {user}
     FROM sign_ins s JOIN api_tokens t ON t.id = s.token_id JOIN organizations o ON o.id = t.organization_id

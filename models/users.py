@@ -69,8 +69,8 @@ def remove(user: User, actor: ApiToken) -> None:
         _require_admin(actor, user.role)
         now = clock.now()
         _update(user, {"active": False, "email": None, "address": None, "deleted_at": now})
-        tokens = ApiToken.update(revoked_at=now).where(ApiToken.user == user)
-        tokens.where(ApiToken.revoked_at.is_null()).execute()
+        for token in list(ApiToken.select().where(ApiToken.user == user, ApiToken.revoked_at.is_null())):
+            token.record_change("revoked", revoked_at=now)
         Delivery.erase_user(user.id)
         IdempotentRequest.erase_user(user.organization_id, user.id)
 

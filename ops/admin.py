@@ -13,7 +13,7 @@ import yaml
 import migrations
 import models
 from models import ApiToken, Assessment, Organization, User, db, invitations, sessions, users
-from models.ledger import audit
+from models.ledger import audit, epochs
 from ops import OperationError
 from schemas.fields import parse_id
 from schemas.issues import Catalog
@@ -152,7 +152,8 @@ def mark_bounced(address: str) -> int:
 
 
 def record_restore() -> None:
-    """Record in every organization that a backup was restored."""
+    """Record in every organization's audit log and ledger that a backup was restored."""
     with db.atomic():
         for organization in Organization.select():
             record(organization, "restoreBackup")
+        epochs.record_restore("flask restore")

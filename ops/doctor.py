@@ -16,9 +16,9 @@ import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
 from errors import ApiError, first_line
-from models import AccessHour, AuditChain, TaskFailure, backlog, clock, db, heartbeats
+from models import AccessHour, LedgerEntry, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
-from models.ledger import seal_keys
+from models.ledger import keys
 from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes
 from rules.timestamps import format_timestamp
@@ -39,8 +39,8 @@ QUEUES = {
     "delivery": "Emails and removals",
     "webhook": "Webhooks",
     "feed": "Feed events",
-    "audit": "Audit entries to chain",
-    "seal": "Candidate events to seal",
+    "audit": "Audit entries to list in the ledger",
+    "events": "Candidate events to list in the ledger",
 }
 
 
@@ -82,8 +82,6 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"DATABASE_POOL is too small: requests wait for a connection. Set it to at least {min_pool}."
     if not settings["RATELIMIT_ENABLED"]:
         yield "RATELIMIT_ENABLED is false: attempts to guess keys are not limited. Set it to true."
-    if not settings["SEAL_KEYS"]:
-        yield "SEAL_KEYS is not set: seals do not protect against changes in the database. Set a key."
     if settings["LOG_LEVEL"] == "DEBUG":
         yield "LOG_LEVEL is DEBUG: the log grows quickly. Set it to INFO."
     try:
@@ -155,7 +153,7 @@ def _database() -> Iterator[Finding]:
     yield OK, "migrations", "All applied."
     if is_postgres():
         yield _clock()
-    yield from _seal_keys()
+    yield _ledger_keys()
     yield _worker()
     yield from _tasks()
     yield from _queues()
@@ -194,15 +192,13 @@ def _tasks() -> Iterator[Finding]:
         yield OK, "tasks", "None are failing."
 
 
-def _seal_keys() -> Iterator[Finding]:
-    known = list(seal_keys.known())
-    keys = AuditChain.select(AuditChain.key_id).where(AuditChain.key_id.is_null(False)).distinct()
-    rows: Any = keys.where(AuditChain.key_id.not_in(known)).tuples()
-    if names := sorted(key_id for (key_id,) in rows):
-        message = f"Records are signed with {', '.join(names)}. Add these keys to SEAL_KEYS."
-        yield ERROR, "seal keys", message
-    elif known:
-        yield OK, "seal keys", "All records are signed with known keys."
+def _ledger_keys() -> Finding:
+    known = list(keys.known())
+    signed: Any = LedgerEntry.select(LedgerEntry.key_id).distinct().tuples()
+    if missing := sorted({key_id for (key_id,) in signed} - set(known)):
+        message = f"Entries are signed with {', '.join(missing)}. Add these keys to LEDGER_KEYS."
+        return ERROR, "ledger keys", f"{message} If they are lost, run `flask ledger restart`."
+    return OK, "ledger keys", "All entries are signed with known keys."
 
 
 def _queues() -> Iterator[Finding]:

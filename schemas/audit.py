@@ -1,13 +1,10 @@
 """The audit log."""
 
-from typing import Any
-
 from schemas.base import PageOf, Schema, define_schema
-from schemas.fields import Choice, Id, Integer, ListOf, String
+from schemas.fields import Choice, Id, ListOf, String
 from schemas.queries import Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
-EXAMPLE_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ACTORS = ("person", "apiToken", "candidate", "command", "worker", "service")
 
 
@@ -23,13 +20,6 @@ class AuditFilter(Filter):
 
 class AuditQuery(AuditFilter, PageQuery):
     """Filters and paging for the audit log."""
-
-
-class HexString(String):
-    """Bytes in hexadecimal."""
-
-    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
-        return value and value.hex()
 
 
 class AuditEntry(Schema):
@@ -51,8 +41,6 @@ class AuditEntry(Schema):
     came_from = String("The reviewer's network address.", example="203.0.113.7", null=True)
     request_id = String("Request id: `X-Request-Id`, or a generated one.", example="req-1", null=True)
     created_at = Timestamp("Time when it was recorded.")
-    position = Integer("Position in the hash chain; null until it is chained.", example=1, null=True)
-    hash = HexString("SHA-256 of entry and previous hash.", example=EXAMPLE_HASH, null=True, dump_only=True)
 
 
 AuditLog = define_schema("AuditLog", "Entries, newest first.", PageOf, entries=ListOf(AuditEntry, "Entries."))

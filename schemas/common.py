@@ -3,7 +3,7 @@
 from rules.hosted_tools import ALLOWABLE
 from schemas.base import Schema
 from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Number, String
-from schemas.timestamps import EventTime
+from schemas.timestamps import EventTime, Timestamp
 
 EXAMPLE_BRIEF = "Orders are lost when two arrive at the same time. Find out why, fix it, and add a test."
 EXAMPLE_EVENT_ID = "0b4c5c1e-7b1f-4c55-9d57-1f3f7f8b7a01"
@@ -35,6 +35,14 @@ REPLAY_NOTE = String(
     example="The secret was shown in the first response only. It is not stored and cannot be shown again.",
 )
 ALWAYS_TRUE = Flag("Always true.", example=True)
+
+
+class Checkpoint(Schema):
+    """The ledger's last entry at a time."""
+
+    position = Integer("Position of the entry.", example=1200)
+    head = String("Hash of the entry and all entries before it, in hex.", example="9f86d081" * 8)
+    created_at = Timestamp("Time of the checkpoint.")
 
 
 class MetricFields(Schema):

@@ -4,23 +4,10 @@ from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT, TEST_EVENT_DESCR
 from rules.statistics.fairness import DECISIONS
 from schemas import common
 from schemas.base import Schema, define_schema
+from schemas.common import Checkpoint
 from schemas.fields import Choice, Id, Integer, Nested, Number, String
 from schemas.keys import SESSION_STATUSES, STATUSES
 from schemas.timestamps import Timestamp
-
-SEAL_REASONS = (
-    "closed",
-    "completed",
-    "hired",
-    "tests_submitted",
-    "late_events",
-    "rederived",
-    "submitted",
-    "erased",
-)
-EXAMPLE_MAC = "9f86d081" * 8
-_HEAD = String("Hash chain head, in hex.", example=EXAMPLE_MAC, null=True)
-_KEY_ID = String("Seal key id; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
 
 
 class NamedCandidate(Schema):
@@ -104,29 +91,11 @@ class ErasurePayload(CandidatePayload):
     kind = Choice(["reviewer", "retention"], "Cause.", example="reviewer")
 
 
-class SealPayload(SessionIds):
-    """A session's final seal, to archive as an anchor."""
+class CheckpointPayload(Checkpoint):
+    """A checkpoint of the organization's ledger."""
 
     organization_id = Id("Organization id.")
-    number = Integer("Seal number.", example=1)
-    reason = Choice(SEAL_REASONS, "Reason.", example="closed")
-    status = Choice(SESSION_STATUSES, "Sealed status.", example="completed", null=True)
-    count = Integer("Number of sealed events.", example=214)
-    head = _HEAD
-    key_id = _KEY_ID
-    mac = String("Signature, in hex.", example=EXAMPLE_MAC)
-
-
-class AuditPayload(Schema):
-    """The audit log's state, to archive as an anchor."""
-
-    organization_id = Id("Organization id.")
-    count = Integer("Number of audit entries.", example=1200)
-    head = _HEAD
-    sealed_events = Integer("Number of sealed events.", example=21400)
-    final_seals = Integer("Number of final seals.", example=96)
-    key_id = _KEY_ID
-    mac = String("Signature, in hex.", example=EXAMPLE_MAC, null=True)
+    sessions = Integer("Number of sessions.", example=96)
 
 
 class TestPayload(Schema):
@@ -148,8 +117,7 @@ PAYLOADS: dict[str, type[Schema]] = {
     "score.updated": ScorePayload,
     "score.withdrawn": ScorePayload,
     "candidate.erased": ErasurePayload,
-    "session.sealed": SealPayload,
-    "audit.sealed": AuditPayload,
+    "ledger.checkpoint": CheckpointPayload,
     TEST_EVENT: TestPayload,
 }
 

@@ -3,15 +3,12 @@
 from rules.integrity.findings import CODES
 from schemas.base import Schema
 from schemas.candidate_session import Envelope
-from schemas.common import EXAMPLE_PUBLIC_KEY
-from schemas.feed_events import SEAL_REASONS
+from schemas.common import EXAMPLE_PUBLIC_KEY, Checkpoint
 from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, String, Verbatim
-from schemas.sessions import SealHead
-from schemas.timestamps import Timestamp
 
 
 class EventCounts(Schema):
-    """Event counts by verdict and seal."""
+    """Event counts by verdict and ledger."""
 
     events = Integer("Stored events, including late ones.", example=214)
     valid = Integer("Signed by one of the session's keys.", example=200)
@@ -19,8 +16,8 @@ class EventCounts(Schema):
     unsigned = Integer("Unsigned. The editor extension never signs.", example=14)
     unknown_key = Integer("Signed, but the session has no public key.", example=0)
     not_judged = Integer("Not verified yet: the worker verifies large events in the background.", example=0)
-    sealed = Integer("Covered by the server's seal.", example=214)
-    unsealed = Integer("Not sealed yet, and not protected.", example=0)
+    recorded = Integer("Listed in the ledger.", example=214)
+    not_recorded = Integer("Not listed in the ledger yet.", example=0)
 
 
 class Finding(Schema):
@@ -32,22 +29,14 @@ class Finding(Schema):
     explanation = String("Explanation with possible causes.", example="The previous event is missing.")
 
 
-class NewestSeal(Schema):
-    """A session's newest final seal."""
-
-    number = Integer("Seal number. Each legitimate change appends one.", example=1)
-    reason = Choice(SEAL_REASONS, "Reason.", example="closed")
-    key_id = String("Seal key id; null without `SEAL_KEYS`.", example="4f0c2ab1", null=True)
-    sealed_at = Timestamp("Time when the seal was appended.", attribute="created_at")
-
-
 class Integrity(Schema):
     """Findings about a session's recording, with explanations and without a score."""
 
-    counts = Nested(EventCounts, "Event counts by verdict and seal.")
+    counts = Nested(EventCounts, "Event counts by verdict and ledger.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
-    seal = Nested(SealHead, "The server's seal.")
-    final_seal = Nested(NewestSeal, "Newest final seal; null until ten minutes after the close.", null=True)
+    checkpoint = Nested(
+        Checkpoint, "First checkpoint after the close; null until ten minutes after it.", null=True
+    )
     findings = ListOf(Finding, "Findings.")
 
 

@@ -4,6 +4,7 @@ from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.statistics.fairness import DECISIONS
 from schemas import common
 from schemas.base import Author, Body, Schema
+from schemas.common import Checkpoint
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
 from schemas.keys import SESSION_STATUSES
 from schemas.submissions import Submission
@@ -11,14 +12,6 @@ from schemas.timestamps import Timestamp
 
 MAX_TESTS = 2**31 - 1
 EXAMPLE_TOKENS = {"input": 1200, "output": 52000, "cacheRead": 4100000, "cacheWrite": 380000}
-
-
-class SealHead(Schema):
-    """The server's seal."""
-
-    head = String("Hash chain head, in hex.", example="9f86d081" * 8, null=True)
-    count = Integer("Number of sealed events.", example=214)
-    is_whole = Flag("True if all stored events are sealed.", example=True)
 
 
 class SessionBase(Schema):
@@ -47,7 +40,9 @@ class Session(SessionBase):
     )
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("Time when personal data will be erased, if ever.", null=True)
-    seal = Nested(SealHead, "Server's seal. Candidates see it when complete.", null=True)
+    checkpoint = Nested(
+        Checkpoint, "First checkpoint after the close; null until ten minutes after it.", null=True
+    )
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
 

@@ -8,6 +8,7 @@ import factories
 import postgres
 import pytest
 from callers import Caller
+from ledger_check import find_unrecorded
 
 import config
 import migrations
@@ -17,6 +18,7 @@ from delivery.worker import Worker
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = Path(__file__).parent
+LEDGER_KEYS = "test:a-key-that-only-these-tests-sign-with"
 # Modules that start processes or contain many cases. Quick runs skip them without importing them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
@@ -106,7 +108,7 @@ def app_on_database(database_url, tmp_path_factory):
             "BUNDLE_FOLDER": str(tmp_path_factory.mktemp("bundles")),
             "RATELIMIT_ENABLED": "false",
             "LOG_LEVEL": "ERROR",
-            "SEAL_KEYS": "test:a-key-that-only-these-tests-sign-with",
+            "LEDGER_KEYS": LEDGER_KEYS,
         }
     )
     app = create_app(settings)
@@ -120,13 +122,15 @@ def app_on_database(database_url, tmp_path_factory):
 
 
 @pytest.fixture
-def app(app_on_database):
-    """The application; the test's changes are rolled back."""
+def app(request, app_on_database):
+    """The application; the test's changes are rolled back, after a check that none bypassed the ledger."""
     models.db.connect(reuse_if_open=True)
-    models.seal_keys.use(app_on_database.config["SEAL_KEYS"])
+    models.ledger_keys.use(app_on_database.config["LEDGER_KEYS"])
     try:
         with models.db.atomic() as transaction:
             yield app_on_database
+            if not request.node.get_closest_marker("bypasses_ledger"):
+                assert find_unrecorded() == [], "Change these rows by the models' methods."
             transaction.rollback()
     finally:
         models.clock.fixed = None
@@ -139,7 +143,9 @@ def app_with(app, database_url):
 
     def create(**settings):
         connection = models.db.obj
-        other_app = create_app(config.load({"DATABASE_URL": database_url} | settings))
+        other_app = create_app(
+            config.load({"DATABASE_URL": database_url, "LEDGER_KEYS": LEDGER_KEYS} | settings)
+        )
         models.db.initialize(connection)
         return other_app
 

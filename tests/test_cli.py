@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from callers import Caller
+from conftest import LEDGER_KEYS
 from factories import add_event, envelope, make_assessment, make_key, make_organization, make_session
 
 import cli
@@ -45,13 +46,18 @@ def test_upgrade_does_nothing_if_the_database_is_current(flask):
 )
 def test_upgrade_rejects_unknown_migrations(flask, app, migration, reason):
     db.execute_sql(f"INSERT INTO migrations (name, applied) VALUES ('{migration}', '2026-01-01')")
-    db.execute_sql("DELETE FROM migrations WHERE name = '0001_tables'")
+    db.execute_sql("DELETE FROM migrations WHERE name = '0001_tables_and_ledger'")
     assert reason in flask("db", "upgrade", fails=True)
-    assert "missing  0001_tables" in flask("db", "status", fails=True)
+    assert "missing  0001_tables_and_ledger" in flask("db", "status", fails=True)
+
+
+def environment_for(folder):
+    settings = {"DATABASE_URL": f"sqlite:///{folder}/proofstone.db", "LEDGER_KEYS": LEDGER_KEYS}
+    return os.environ | settings
 
 
 def test_a_missing_database_is_an_error_and_its_folder_is_private(tmp_path):
-    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/var/proofstone.db"}
+    environment = environment_for(tmp_path / "var")
     command = [sys.executable, "-m", "flask", "org", "list"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     error = "Error: The database is not usable: no such table: organizations."
@@ -61,7 +67,7 @@ def test_a_missing_database_is_an_error_and_its_folder_is_private(tmp_path):
 
 
 def test_sqlite_files_are_private_with_any_umask(tmp_path):
-    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
+    environment = environment_for(tmp_path)
     command = [sys.executable, "-m", "flask", "db", "upgrade"]
     subprocess.run(command, env=environment, check=True, capture_output=True, umask=0)
     # Closing the last connection would delete the write-ahead log.

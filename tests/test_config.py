@@ -9,10 +9,15 @@ import pytest
 import config
 
 SETTINGS = fields(config.Config)
+KEY = f"a:{'s' * 32}"
+
+
+def load(**settings):
+    return config.load({"LEDGER_KEYS": KEY} | settings)
 
 
 def test_every_setting_has_a_default_and_a_description():
-    settings = config.load({})
+    settings = load()
     assert settings.database_url == "sqlite:///var/proofstone.db"
     assert settings.base_url == "http://localhost:8000"
     assert (settings.smtp_url, settings.terms_url) == (None, None)
@@ -23,7 +28,8 @@ def test_every_setting_has_a_default_and_a_description():
 
 
 def test_an_empty_value_counts_as_unset():
-    assert config.load({setting.name.upper(): "  " for setting in SETTINGS}) == config.load({})
+    names = {setting.name.upper() for setting in SETTINGS} - {"LEDGER_KEYS"}
+    assert load(**dict.fromkeys(names, "  ")) == load()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_an_empty_value_counts_as_unset():
     ],
 )  # fmt: skip
 def test_a_valid_value_is_parsed(name, text, value):
-    assert getattr(config.load({name: text}), name.lower()) == value
+    assert getattr(load(**{name: text}), name.lower()) == value
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_a_valid_value_is_parsed(name, text, value):
 def test_invalid_values_are_rejected_with_a_one_line_message(name, values):
     for value in values:
         with pytest.raises(config.InvalidSetting) as error:
-            config.load({name: value})
+            load(**{name: value})
         message = str(error.value)
         assert message.startswith(f"{name} is invalid: expected ")
         assert message.endswith(".")
@@ -87,36 +93,38 @@ def test_invalid_values_are_rejected_with_a_one_line_message(name, values):
 @pytest.mark.parametrize("name", ["S3_SECRET_ACCESS_KEY", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
 def test_incomplete_credentials_are_rejected(name):
     with pytest.raises(config.InvalidSetting):
-        config.load({name: "alone"})
+        load(**{name: "alone"})
 
 
 def test_messages_state_the_expected_value_without_secrets():
     with pytest.raises(config.InvalidSetting) as error:
-        config.load({"SMTP_URL": "http://user:secret@mail.example.com"})
+        load(SMTP_URL="http://user:secret@mail.example.com")
     assert str(error.value) == "SMTP_URL is invalid: expected a URL that starts with smtp:// or smtps://."
 
 
-# Seal keys
-
-KEY = f"a:{'s' * 32}"
+# Ledger keys
 
 
-def test_seal_keys_are_read_from_the_setting_or_from_a_file_next_to_the_database(tmp_path):
+def test_ledger_keys_are_read_from_the_setting_or_from_a_file_next_to_the_database(tmp_path):
     environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
-    assert config.load(environment).seal_keys is None
-    (tmp_path / "proofstone.db.seal-keys").write_text(f"{KEY}\n")
-    assert config.load(environment).seal_keys == {"a": b"s" * 32}
-    assert config.load(environment | {"SEAL_KEYS": f"b:{'t' * 32}"}).seal_keys == {"b": b"t" * 32}
+    (tmp_path / "proofstone.db.ledger-keys").write_text(f"{KEY}\n")
+    assert config.load(environment).ledger_keys == {"a": b"s" * 32}
+    assert config.load(environment | {"LEDGER_KEYS": f"b:{'t' * 32}"}).ledger_keys == {"b": b"t" * 32}
 
 
-def test_with_postgresql_the_seal_key_file_is_next_to_the_bundles(tmp_path):
-    (tmp_path / "seal-keys").write_text(KEY)
+def test_with_postgresql_the_ledger_key_file_is_next_to_the_bundles(tmp_path):
+    (tmp_path / "ledger-keys").write_text(KEY)
     environment = {"DATABASE_URL": "postgres://host/name", "BUNDLE_FOLDER": f"{tmp_path}/bundles"}
-    assert config.load(environment).seal_keys == {"a": b"s" * 32}
+    assert config.load(environment).ledger_keys == {"a": b"s" * 32}
 
 
-def test_an_invalid_seal_key_file_is_rejected_without_revealing_the_secret(tmp_path):
-    (tmp_path / "proofstone.db.seal-keys").write_text("a:too-short-secret")
-    with pytest.raises(config.InvalidSetting, match="seal-keys is invalid: expected id:secret") as error:
+def test_settings_without_ledger_keys_are_rejected_with_the_command_that_creates_one(tmp_path):
+    with pytest.raises(config.InvalidSetting, match=r"LEDGER_KEYS=\$\(openssl rand -hex 32\)"):
+        config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"})
+
+
+def test_an_invalid_ledger_key_file_is_rejected_without_revealing_the_secret(tmp_path):
+    (tmp_path / "proofstone.db.ledger-keys").write_text("a:too-short-secret")
+    with pytest.raises(config.InvalidSetting, match="ledger-keys is invalid: expected id:secret") as error:
         config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"})
     assert "too-short-secret" not in str(error.value)

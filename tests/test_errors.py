@@ -73,6 +73,7 @@ def test_a_full_database_is_reported_with_retry_after(reviewer, full_database):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("is_upgraded", [False, True])
+@pytest.mark.bypasses_ledger
 def test_a_missing_table_is_503_before_an_upgrade_and_500_after(
     app, reviewer, monkeypatch, caplog, is_upgraded
 ):

@@ -1,6 +1,7 @@
 """The README's quick start returns the same fields and values as in version a928dcb.
 
-`readme_responses.json` contains that version's responses with masked ids, times and keys. New fields are allowed.
+`readme_responses.json` contains that version's responses with masked ids, times and keys, and without `seal`, which the
+ledger's checkpoint replaces. New fields are allowed.
 """
 
 import json

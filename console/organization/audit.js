@@ -92,7 +92,6 @@ function table(page, request, values, { withErrorToast }) {
     { name: "action", label: t("audit.filters.action"), value: ({ action }) => action, render: actionCell },
     { name: "subject", label: t("audit.filters.subjectId"), value: ({ subjectId }) => subjectId, render: subjectCell },
     { name: "from", label: t("audit.ipAddress"), value: ({ cameFrom }) => cameFrom ?? "–" },
-    { name: "position", label: t("audit.position"), value: ({ position }) => position, render: positionCell, numeric: true },
   ];
   const element = dataTable({ caption: t("organization.parts.audit"), columns, rows: page.entries, count: (n) => t("audit.count", { n }) });
   return [element, olderButton(page, { table: element, load: request, field: "entries", withErrorToast })];
@@ -116,8 +115,4 @@ function subjectCell({ subjectKind, subjectId, furtherIds }) {
   if (!subjectId) return "–";
   const more = furtherIds.length ? ` ${t("audit.more", { n: furtherIds.length })}` : "";
   return [subjectKind, more, h("div", {}, h("a", { href: `#/organization/audit?subjectId=${subjectId}`, class: "id" }, `…${subjectId.slice(-12)}`))];
-}
-
-function positionCell({ position, hash }) {
-  return position === null ? h("span", { class: "quiet" }, t("audit.notChained")) : h("span", { title: hash }, position);
 }

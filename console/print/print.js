@@ -56,7 +56,7 @@ function render(data, me) {
     title(data),
     decision(data),
     summary(data),
-    section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session })), seal(data)),
+    section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session })), checkpointRows(checked)),
     section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
     section("scores", scoresSection(data)),
     section("metrics", cohortSection(data)),
@@ -156,29 +156,22 @@ function repository({ repoUrl, repoCommit }) {
   return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
 }
 
-/** Build the section about the recording's seals. */
-function seal({ session, checked: { seal: head, finalSeal } }) {
-  const none = t(session.erasedAt ? "print.sealErased" : "print.noSeal");
-  return rows([
-    [t("print.seal"), head.head ? [h("code", {}, head.head), h("br"), t("print.sealed", { n: head.count })] : none],
-    [
-      t("print.finalSeal"),
-      finalSeal
-        ? t("print.finalSealText", { n: finalSeal.number, time: formatDateTime(finalSeal.sealedAt), reason: finalSeal.reason, key: finalSeal.keyId ?? t("print.noKey") })
-        : t(session.status === "active" ? "print.sealAfterClose" : "print.noFinalSeal"),
-    ],
-  ]);
+function checkpointRows({ checkpoint }) {
+  if (!checkpoint) return rows([[t("print.checkpoint"), t("print.noCheckpoint")]]);
+  const { head, position, createdAt } = checkpoint;
+  const text = t("print.checkpointText", { position, time: formatDateTime(createdAt) });
+  return rows([[t("print.checkpoint"), [h("code", {}, head), h("br"), text]]]);
 }
 
 function footer({ session, checked }, me) {
   const name = me.person?.name ?? me.name;
   const now = new Date().toISOString();
-  const head = checked.seal.head ?? t("print.noSeal");
+  const head = checked.checkpoint?.head ?? t("common.none");
   return h(
     "footer",
     {},
     h("p", {}, t("print.printed", { time: formatDateTime(now), zone: zoneName(now), name })),
-    h("p", {}, t("print.ofSeal"), " ", h("code", {}, head)),
+    h("p", {}, t("print.checkpointHash"), " ", h("code", {}, head)),
     h("p", {}, t("print.address"), " ", h("code", {}, `${location.origin}${location.pathname}#/sessions/${session.id}`)),
   );
 }

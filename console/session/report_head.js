@@ -186,13 +186,10 @@ async function loadSiblings(nav, { session, signal }) {
 // Integrity
 
 /** Build the integrity section. An altered recording is an alert. */
-export function integrity({ findings, counts, seal, finalSeal }, { session }) {
+export function integrity({ findings, counts, checkpoint }, { session }) {
   const others = byCode(findings).filter(({ code }) => code !== "erased");
   const verdict = getVerdict(others, counts, session);
-  const isSound = seal.isWhole && verdict === "none";
-  const state = [sealed(counts, isSound), finalSealText(session, finalSeal), signatures(counts)]
-    .filter(Boolean)
-    .join(" ");
+  const state = [recorded(counts, verdict), checkpointText(checkpoint), signatures(counts)].filter(Boolean).join(" ");
   const title = t(`report.integrity.${verdict}Title`, { n: others.length });
   if (!others.length) return notice(verdict === "none" ? "good" : "", title, state);
   const isLoud = verdict === "broken" || verdict === "unverified";
@@ -219,9 +216,10 @@ function getVerdict(findings, counts, session) {
   return session.erasedAt ? "erased" : "empty";
 }
 
-function sealed({ events, sealed: count }, isSound) {
+function recorded({ events, recorded, notRecorded }, verdict) {
   if (!events) return null;
-  return t(isSound ? "report.integrity.sealed" : "report.integrity.partlySealed", { n: events, sealed: count });
+  const isIntact = verdict === "none" && !notRecorded;
+  return t(isIntact ? "report.integrity.recorded" : "report.integrity.partlyRecorded", { n: events, recorded });
 }
 
 /** Group findings by code. */
@@ -254,9 +252,9 @@ function findingView({ code, explanation, eventIds, count }, session) {
   ];
 }
 
-function finalSealText(session, finalSeal) {
-  if (finalSeal) return t("report.integrity.finalSeal", { when: formatDateTime(finalSeal.sealedAt) });
-  return t(session.closedAt || session.completedAt ? "report.integrity.sealSoon" : "report.integrity.sealLater");
+function checkpointText(checkpoint) {
+  if (!checkpoint) return t("report.integrity.checkpointLater");
+  return t("report.integrity.checkpoint", { when: formatDateTime(checkpoint.createdAt) });
 }
 
 function signatures({ events, valid }) {

@@ -3,15 +3,15 @@
 import { h } from "./dom.js";
 import { has, t } from "./texts.js";
 
-// Findings that clients cannot cause: the stored recording was altered.
+// Findings that clients cannot cause: stored data was altered.
 const CHANGED = new Set([
-  ...["event_changed", "event_missing", "event_inserted", "tail_truncated", "seal_broken", "column_changed"],
-  ...["metrics_changed", "value_malformed", "session_changed"],
+  ...["event_changed", "event_missing", "event_inserted", "seal_broken", "column_changed"],
+  ...["metrics_changed", "session_changed", "data_changed"],
 ]);
 /** Label a code: `chain_gap` is "Gap in signatures". Unknown codes stay unchanged. */
 export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${code}`) : code);
 
-/** True if the stored recording was altered. */
+/** True if stored data was altered. */
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
 /** Describe a result's `integrityFindings`. */

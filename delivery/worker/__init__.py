@@ -13,7 +13,6 @@ from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
 from models import Delivery, WebhookDelivery, clock, db, privacy
 from models.heartbeats import HeartbeatRecorder
-from rules.integrity.seal_keys import NO_SEAL_KEYS
 from storage import Storage
 
 MINUTE = timedelta(minutes=1)
@@ -38,8 +37,6 @@ class Worker:
         self._erased_pages = privacy.ErasedPages()
         self._minute: datetime | None = None
         self._day: date | None = None
-        if not settings["SEAL_KEYS"]:
-            log.warning(NO_SEAL_KEYS)
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
@@ -81,13 +78,13 @@ class Worker:
             self._minute = now
 
     def run_housekeeping(self) -> None:
-        """Queue reminders, close due sessions, and seal and publish new events."""
+        """Queue reminders, close due sessions, and record and publish new events."""
         self.enqueue_reminders()
         tasks = (*housekeeping.TASKS, ("erased_pages", self._erased_pages.clear))
         housekeeping.run(tasks, self._heartbeats.record)
 
     def run_slow_tasks(self) -> None:
-        """Check the recordings of sessions with a new final seal, and run the daily tasks if no worker has today."""
+        """Check the recordings of changed closed sessions, and run the daily tasks if no worker has today."""
         housekeeping.run(housekeeping.CHECKS, self._heartbeats.record)
         self._heartbeats.record("daily")
         today = clock.now().date()

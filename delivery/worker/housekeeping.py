@@ -8,8 +8,8 @@ from typing import Any
 import models
 from models import clock, invitations, privacy, sessions
 from models.deliveries.outbox import requeue_removals
-from models.ledger import anchors, audit
-from models.ledger.integrity import check_sealed
+from models.ledger import audit, checkpoints, numbering
+from models.ledger.integrity import check_closed
 from models.sessions.submissions import delete_unused
 from models.task_failures import WHOLE_TASK, run_each
 from models.webhooks.outbox import publish_new
@@ -31,16 +31,15 @@ TASKS: tuple[Task, ...] = (
     ("sign_in_emails", models.SignInGrant.queue_emails),
     ("close", sessions.close_all_due),
     ("verify", models.Event.verify_pending),
-    ("seal", models.Seal.seal_new),
-    ("chain", audit.chain_new),
-    ("final_seals", sessions.seal_due),
-    ("audit_heads", anchors.publish_audit_heads),
+    ("ledger", numbering.number_new),
+    ("checkpoints", checkpoints.publish_due),
     ("publish", publish_new),
 )
 # Every second, but not during a daily task: a check reads a session's complete recording.
-CHECKS: tuple[Task, ...] = (("integrity", check_sealed),)
+CHECKS: tuple[Task, ...] = (("integrity", check_closed),)
 # Every minute.
 MINUTE_TASKS: tuple[Task, ...] = (
+    ("ledger_keys", numbering.introduce_keys),
     ("remind", invitations.enqueue_reminders),
     ("sign_ins", models.SignIn.delete_expired),
     ("sign_in_grants", models.SignInGrant.delete_expired),
@@ -50,7 +49,7 @@ DAILY_TASKS: tuple[Task, ...] = (
     ("removals", requeue_removals),
     ("idempotency", models.IdempotentRequest.delete_expired),
     ("retention", apply_retention),
-    ("seal_skipped", models.Seal.seal_skipped),
+    ("list_skipped", numbering.list_skipped),
     ("uploads", delete_unused),
     ("feed", models.FeedEvent.delete_expired),
     ("webhook_deliveries", models.WebhookDelivery.delete_expired),

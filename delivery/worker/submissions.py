@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from errors import NotFound, StoreUnavailable, UnknownSealKey
+from errors import NotFound, StoreUnavailable, UnknownLedgerKey
 from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable
 from models import Event, Session, Submission
 from models.database import release_connection
@@ -60,7 +60,7 @@ def _read(submission: Submission, storage: Storage) -> int:
         _read_claimed(submission, storage)
     except Unreadable as problem:
         reading.record_unreadable(submission, str(problem))
-    except (StoreUnavailable, UnknownSealKey) as error:
+    except (StoreUnavailable, UnknownLedgerKey) as error:
         log.warning("Submission %s will be read later. %s", submission.id, error)
         reading.retry_later(submission, counts=False)
     except Interrupted:

@@ -1,1 +1,1 @@
-"""Seals, anchors, and the audit log."""
+"""The ledger and the audit log."""

@@ -1,6 +1,5 @@
-"""Check a session's recording: events, seals, final seals and columns (docs/integrity.md)."""
+"""Check a session's recording: its events, its protected rows and its metrics (docs/integrity.md)."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -8,228 +7,166 @@ from typing import Any
 from models import batches
 from models.base import clock
 from models.database import snapshot
-from models.ledger import seal_keys
-from models.ledger.audit import AuditChain
-from models.ledger.malformed import find_malformed
-from models.ledger.seals import EVENT_COLUMNS, Seal, digest, unsealed
-from models.privacy import Erasure
-from models.sessions import Event, Session, SigningKey, channel_comparison, final_seals, signed_log
-from models.sessions.final_seals import FinalSeal
+from models.keys import CandidateKey
+from models.ledger import keys
+from models.ledger.protection import LedgerEntry
+from models.ledger.verify import OVERDUE, Problem, Scope, check_links, check_rows
+from models.sessions import Event, Session, SigningKey, channel_comparison, signed_log
 from models.sessions.metrics import derive_values
 from models.sessions.model_usage import ModelUsage
+from models.sessions.session import METRIC_COLUMNS
 from models.sessions.submissions import Submission
 from models.task_failures import TaskFailure, run_each
-from rules.integrity import final_seals as rules
-from rules.integrity import seals, stored_events
-from rules.integrity.findings import END_CODES, EVENT_CODES, Finding, Findings
+from rules.integrity import stored_events
+from rules.integrity.findings import EVENT_CODES, Finding, Findings
+from rules.ledger import entries
+from rules.ledger.chain import UNVERIFIED
 from rules.metrics import derivation
 from rules.session_close import FLUSH_WINDOW
-from rules.timestamps import format_timestamp
 
 MAX_INSERTED = 1_000
 MAX_CHECKED = 10
 
+# The findings' codes for rows of these tables; other rows of a session are `data_changed`.
+_CODES = dict.fromkeys(
+    ("sessions", "candidate_keys", "consents", "signing_keys", "erasures"), "session_changed"
+)
+_METRICS = {*METRIC_COLUMNS, "derivation_version", "event_count", "further_metrics", "manual_line_ratio"}
 
-def check_sealed() -> int:
-    """Check at most MAX_CHECKED sessions with a new final seal, and store their findings' codes; return how many."""
+
+def check_closed() -> int:
+    """Store the codes of the findings about closed sessions that changed, MAX_CHECKED of them; return how many."""
     failures, now = TaskFailure.of("integrity"), clock.now()
-    is_due = Session.checked_seal_count < Session.final_seal_count
-    waiting = Session.select(Session.id).where(is_due).order_by(Session.id).limit(MAX_CHECKED + len(failures))
-    # Sessions with failed checks must not displace other sessions.
+    is_due = (Session.checked_version < Session.ledger_version) & (Session.closed_at < now - FLUSH_WINDOW)
+    waiting = Session.select(Session.id).where(is_due, ~Session.metrics_due).order_by(Session.id)
+    # Sessions whose check fails must not displace others.
     paused = {owner for owner, failure in failures.items() if failure.is_waiting(now)}
-    due = [session for session in waiting if str(session.id) not in paused]
+    due = [row for row in waiting.limit(MAX_CHECKED + len(failures)) if str(row.id) not in paused]
     return run_each("integrity", due[:MAX_CHECKED], lambda session: _check(session.id))
 
 
 def _check(session_id: Any) -> bool:
     session = Session.get_by_id(session_id)
-    codes = list(dict.fromkeys(finding.code for finding in collect_findings(session)))
-    # If a seal was appended during the check, the session is due again.
-    checked = {"integrity_checked_at": clock.now(), "checked_seal_count": session.final_seal_count}
+    findings = collect_findings(session)
+    codes = list(dict.fromkeys(finding.code for finding in findings))
+    # If the session changed during the check, it is due again.
+    checked = {"integrity_checked_at": clock.now(), "checked_version": session.ledger_version}
     session.update_columns(integrity_codes=codes, **checked)
     return True
 
 
 def collect_findings(session: Session) -> list[Finding]:
     """Return all findings about a session's recording, most serious first."""
-    findings = _check_recording(session).sorted_by_severity()
-    if session.key.erased_at is not None:
-        return [Finding("erased"), *findings]
-    findings += signed_log.signature_findings(session)
-    findings += channel_comparison.differences(session)
-    if count := ModelUsage.not_recorded(session):
-        findings.append(Finding("call_not_recorded", count=count))
-    if session.rejected_event_count:
-        findings.append(Finding("session_full", count=session.rejected_event_count))
-    return [*findings, *Submission.findings(session)]
-
-
-def _check_recording(session: Session) -> Findings:
-    """Compare a session's recording with its seals, and look for implausible claims of its client.
-
-    Reads the events in batches. Ignores events that arrive during the check.
-    """
     findings = Findings()
     with snapshot():
-        last = Seal.last_position(session)
         session = Session.get_by_id(session.id)
-        final = list(FinalSeal.of(session))
-        is_erased = session.key.erased_at is not None
-        has_receipt = Erasure.select().where(Erasure.key == session.key_id).exists()
         has_signing_key = bool(SigningKey.of(session))
-    newest = final[-1] if final else None
-    _check_types(session, findings)
-    _check_final_seal(session, final, findings, is_erased)
-    if is_erased != has_receipt:
-        findings.add_columns("session_changed", ["erased_at"])
-    if is_erased:
-        # Inserted after the erasure.
+        _check_recording(session, findings, has_signing_key)
+        _check_metrics(session, findings, has_signing_key)
+    collected = findings.sorted_by_severity()
+    if session.key.erased_at is not None:
+        return [Finding("erased"), *collected]
+    collected += signed_log.signature_findings(session)
+    collected += channel_comparison.differences(session)
+    counts = {
+        "call_not_recorded": ModelUsage.not_recorded(session),
+        "session_full": session.rejected_event_count,
+    }
+    collected += [Finding(code, count=count) for code, count in counts.items() if count]
+    collected += Submission.findings(session)
+    return collected
+
+
+def _check_recording(session: Session, findings: Findings, has_signing_key: bool) -> None:
+    """Compare a session's events and protected rows with the ledger."""
+    scope = Scope(session.organization_id, session)
+    for problem in (*check_rows(scope), *check_links(scope)):
+        _add_problem(problem, findings)
+    check_events(scope, findings, has_signing_key)
+
+
+def _add_problem(problem: Problem, findings: Findings) -> None:
+    if problem.reason == UNVERIFIED:
+        findings.add("seal_key_unknown")
+    elif problem.table == "ledger_entries":
+        findings.add("seal_missing" if problem.reason == "entry_missing" else "seal_broken")
+    elif problem.table not in _CODES:
+        findings.add_columns("data_changed", [problem.table])
+    else:
+        names = problem.columns or (f"{problem.table}_{problem.reason}",)
+        metrics = [name for name in names if name in _METRICS]
+        others = [name for name in names if name not in _METRICS]
+        if metrics:
+            findings.add_columns("metrics_changed", metrics)
+        if others:
+            findings.add_columns("session_changed", others)
+
+
+# Events
+
+
+def check_events(scope: Scope, findings: Findings, has_signing_key: bool = False) -> None:
+    """Compare a session's stored events with the listed ones."""
+    session = scope.session
+    assert session is not None
+    if session.key_id in scope.erased_candidates:
+        # Events that were inserted after the erasure.
         for event in Event.select(Event.event_id).where(Event.session == session).limit(MAX_INSERTED):
             findings.add("event_inserted", event.event_id)
-    else:
-        _check_events(session, last, newest, findings, has_signing_key)
-        _check_metrics(session, findings, has_signing_key)
-    _check_record(session, newest, findings)
-    return findings
-
-
-def _check_types(session: Session, findings: Findings) -> None:
-    """Find values that do not have their column's type."""
-    tables: tuple[Any, ...] = (Event, Seal, FinalSeal, SigningKey)
-    searches = [(Session, Session.id, session.id), *((table, table.session, session.id) for table in tables)]
-    for table, column, value in searches:
-        names = [malformed.name for malformed in find_malformed(table, column, value)]
-        if names:
-            findings.add_columns("value_malformed", [f"{table._meta.table_name}.{name}" for name in names])
-
-
-def _check_events(
-    session: Session, last: int, newest: FinalSeal | None, findings: Findings, has_signing_key: bool
-) -> None:
+        return
     for event_id in Event.repeated_ids(session):
         findings.add("event_inserted", event_id)
-    checker = _EventChecker(session, findings, has_signing_key)
-    rows = checker.read(Seal.sealed(session, max(last, session.sealed_count)))
-    keys = seal_keys.known()
-    # The final seal and the session's row were signed after the events' seals. One known key is enough.
-    key_id = newest.key_id if newest and newest.key_id in keys else session.seal_key_id
-    record = (session.seal_head, session.sealed_count, keys, key_id)
-    for broken in seals.find_breaks(str(session.id), rows, *record):
-        checker.add_break(broken)
-    waiting = unsealed().select(Event.seq, *EVENT_COLUMNS).where(Event.session == session)
-    for row in batches.read_wide(waiting, [Event.seq], Event.size):
-        checker.inspect(row)
-        del row
-
-
-class _EventChecker:
-    """Read a session's events once, and check both their seals and their columns.
-
-    Reports an event's findings after checking its seal: a changed event is one finding, not several.
-    """
-
-    def __init__(self, session: Session, findings: Findings, has_signing_key: bool):
-        self._session, self._findings = session, findings
-        self._context = stored_events.Context(
-            candidate_key=session.key.key,
-            closed_at=session.closed_at or session.closed_as_of(clock.now()),
-            has_signing_key=has_signing_key,
-            requires_mac=AuditChain.is_keyed(),
-            keys=seal_keys.known(),
-        )
-        self._waiting: tuple[str | None, list[str]] = (None, [])
-
-    def read(self, rows: Iterator[dict[str, Any]]) -> Iterator[seals.SealedEvent]:
-        for row in rows:
-            self._report()
-            received_at = envelope_sha256 = None
-            if row["envelope"] is not None:
-                received_at, envelope_sha256 = format_timestamp(row["received_at"]), digest(row["envelope"])
-                self._waiting = (row["event_id"], list(stored_events.inspect(row, self._context)))
-            head, key_id = row["head"], row["key_id"]
-            sealed = seals.SealedEvent(
-                row["position"], row["event_seq"], received_at, envelope_sha256, head, key_id
-            )
-            del row  # An envelope can be large: it must not stay in memory while the next one is read.
-            yield sealed
-        self._report()
-
-    def inspect(self, row: dict[str, Any]) -> None:
-        """Check an unsealed event."""
-        for code in stored_events.inspect(row, self._context):
-            self._findings.add(code, row["event_id"])
-
-    def add_break(self, broken: seals.Break) -> None:
-        if broken.reason == "key_unknown":
-            self._findings.add("seal_key_unknown", events=broken.events)
-            return
-        if broken.reason == "changed":
-            self._waiting = (None, [])
-        self._findings.add_break(broken, Seal.event_id_at(self._session, broken.position))
-
-    def _report(self) -> None:
-        event_id, codes = self._waiting
+    listed = _listed_events(scope, findings)
+    key = CandidateKey.get_or_none(CandidateKey.id == session.key_id)
+    context = stored_events.Context(key.key if key else "", has_signing_key, keys.known())
+    columns = [getattr(Event, name) for name in stored_events.COLUMNS]
+    events = Event.select(Event.seq, *columns).where(Event.session == session)
+    for row in batches.read_wide(events, [Event.seq], Event.size):
+        mac = listed.pop(row["event_id"], None)
+        codes = set(stored_events.inspect(row, context, is_listed=mac is not None))
+        is_due = row["seq"] <= session.listed_seq or row["received_at"] < clock.now() - OVERDUE
+        if mac is None and is_due and "event_inserted" not in codes:
+            codes.add("seal_missing")
+        elif mac not in (None, row["arrival_mac"]):
+            codes.add("event_changed")
         for code in codes:
-            self._findings.add(code, event_id)
-        self._waiting = (None, [])
+            findings.add(code, row["event_id"])
+        del row  # An envelope can be large: it must not stay in memory while the next one is read.
+    for event_id in listed:
+        findings.add("event_missing", event_id)
 
 
-def _check_final_seal(session: Session, final: list[FinalSeal], findings: Findings, is_erased: bool) -> None:
-    if not final:
-        closed_at = session.closed_at
-        is_overdue = closed_at is not None and clock.now() > closed_at + rules.DELAY + rules.OVERDUE
-        if session.final_seal_count or is_overdue:
-            findings.add("seal_missing")
-        return
-    verdicts = [seal.is_intact for seal in final]
-    is_chained = not list(final_seals.broken_links(final))
-    if len(final) != session.final_seal_count or False in verdicts or not is_chained:
-        findings.add("seal_missing")
-    if None in verdicts:
-        findings.add("seal_key_unknown")
-    if verdicts[-1]:
-        sealed = final[-1].parts
-        for code, names in rules.differences(sealed, final_seals.contents(session)):
-            findings.add_columns(code, names)
-        _check_end(session, sealed["events"], findings, is_erased)
+def _listed_events(scope: Scope, findings: Findings) -> dict[str, str]:
+    """Return the MACs of the session's events in its entries, by event id."""
+    listed: dict[str, str] = {}
+    for row in scope.lists.order_by(LedgerEntry.id):
+        is_signed = scope.is_signed(row)
+        if is_signed is not True or row.content is None:
+            findings.add("seal_key_unknown" if is_signed is None else "seal_broken")
+        if is_signed is not False and row.content is not None:
+            for event_id, mac in entries.listed(row.entry, "events").items():
+                if listed.setdefault(event_id, mac) != mac:
+                    # Deleted, and sent again with the same id.
+                    findings.add("event_changed", event_id)
+    return listed
 
 
-def _check_end(session: Session, sealed: dict[str, Any], findings: Findings, is_erased: bool) -> None:
-    """Compare the events with the final seal's head. Late events may follow it."""
-    count, head = sealed["count"], sealed.get("head")
-    stored = session.seal_head if is_erased else Seal.head_at(session, count)
-    if session.sealed_count < count:
-        findings.add("tail_truncated", events=count - session.sealed_count)
-    elif count and (stored is None or stored.hex() != head):
-        findings.add("seal_broken")
-
-
-def _check_record(session: Session, newest: FinalSeal | None, findings: Findings) -> None:
-    """Verify the two MACs in the session's row."""
-    if session.seal_key_id is None and not AuditChain.is_keyed():
-        return
-    events, final = final_seals.check_record(session, newest)
-    if None in (events, final):
-        findings.add("seal_key_unknown")
-    if final is False and not findings.has_any({"seal_missing"}):
-        findings.add("seal_missing")
-    if events is False and not findings.has_any(END_CODES):
-        findings.add("tail_truncated")
+# Metrics
 
 
 def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) -> None:
-    """Recompute and compare the metrics, if they are final and no event was changed."""
+    """Recompute final metrics and compare them, if no event was changed."""
     if session.derivation_version is None:
         return
     if has_signing_key and _is_too_long(session):
         findings.add("duration_too_long")
-    # Events that arrive earlier still change them.
-    is_final = session.closed_at is not None and clock.now() > session.closed_at + rules.DELAY
+    # Until then, an event that counts can still arrive and change them.
+    is_final = session.closed_at is not None and clock.now() > session.closed_at + FLUSH_WINDOW
     is_current = session.derivation_version == derivation.VERSION and not session.metrics_due
-    if not (is_final and is_current) or findings.has_any(EVENT_CODES):
+    if not (is_final and is_current) or findings.has_any(EVENT_CODES) or session.is_erased:
         return
     derived = asdict(derive_values(session))
-    stored = session.columns(final_seals.METRIC_COLUMNS) | {"event_count": session.event_count}
+    stored = session.columns(METRIC_COLUMNS) | {"event_count": session.event_count}
     stored |= session.further_metrics if isinstance(session.further_metrics, dict) else {}
     # Prices change without a new version.
     names = derived.keys() - {"version", "total_cost_nano_usd"}

@@ -8,11 +8,9 @@ from models.sessions.close import (
     complete,
     mark_hired,
     rederive,
-    seal_due,
     submit_test_result,
 )
 from models.sessions.events import CountedEvents, Event, ReceivedEvent, SigningKey
-from models.sessions.final_seals import FinalSeal
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, get_test_result, prices
 from models.sessions.quota import stored_bytes

@@ -12,15 +12,11 @@ from models import sql
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.ledger.audit import SERVICE, AuditEntry
-from models.sessions import final_seals
 from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, store
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules import session_close
-from rules.integrity.final_seals import DELAY
 from rules.rows import row_id
-
-BATCH_SIZE = 500
 
 
 def complete(session: Session, derivation: Derivation | None = None) -> datetime:
@@ -37,8 +33,7 @@ def complete(session: Session, derivation: Derivation | None = None) -> datetime
         if window == "open":
             _close(locked, now, "candidate", derivation, completed_at=now)
         elif window == "flush" and locked.closed_by == "limit" and locked.completed_at is None:
-            locked.update_columns(completed_at=now)
-            final_seals.renew(locked, "completed", "completion", "status")
+            locked.record_change("completed", completed_at=now)
             _publish(locked, "completed")
         return locked.completed_at or locked.closed_at
 
@@ -71,8 +66,7 @@ def mark_hired(session: Session, hired: bool) -> None:
             return
         if hired:
             FeedEvent.publish(locked.organization_id, "candidate.hired", locked.ids | {"status": "hired"})
-        locked.update_columns(hired_at=clock.now() if hired else None)
-        final_seals.renew(locked, "hired", "status")
+        locked.record_change("hired", hired_at=clock.now() if hired else None)
 
 
 def close_due(session: Session) -> None:
@@ -85,20 +79,11 @@ def close_due(session: Session) -> None:
 
 
 def close_due_locked(
-    session: Session,
-    derivation: Derivation | None = None,
-    seal: tuple[str, ...] | None = None,
+    session: Session, derivation: Derivation | None = None, reason: str = "events_received"
 ) -> None:
-    """Like `close_due`, for a locked session.
-
-    seal -- the reason and parts of the final seal to append if metrics were due. Without it, none is appended: no
-        event counts after the first final seal, so metrics are due only after a direct change to the database
-    """
-    if close_at_limit(session, derivation) or session.closed_at is None or not session.metrics_due:
-        return
-    # Without recomputed values, a new seal would cover up a direct change to the stored ones.
-    if store(session, derivation) and seal:
-        final_seals.renew(session, *seal)
+    """Like `close_due`, for a locked session; `reason` is the ledger entry's if metrics were due."""
+    if not close_at_limit(session, derivation) and session.closed_at is not None and session.metrics_due:
+        store(session, derivation, reason)
 
 
 def close_at_limit(session: Session, derivation: Derivation | None = None) -> bool:
@@ -116,8 +101,7 @@ def rederive(session: Session, derivation: Derivation | None = None) -> dict[str
         locked = session.lock()
         close_due_locked(locked, derivation)
         before = api_metrics(locked) or {}
-        if store(locked, derivation):
-            final_seals.renew(locked, "rederived", "metrics")
+        store(locked, derivation, "rederived")
         after = api_metrics(locked) or {}
     changed_names = {name for name in before | after if before.get(name) != after.get(name)}
     return {name: (before.get(name), after.get(name)) for name in sorted(changed_names)}
@@ -136,8 +120,8 @@ def submit_test_result(
         locked = session.lock_unless_erased()
         counts = {"passed": passed, "failed": failed, "skipped": skipped}
         columns = {f"tests_{name}_count": count for name, count in counts.items()}
-        locked.update_columns(tests_note=note, metrics_due=True, **columns)
-        close_due_locked(locked, derivation, ("tests_submitted", "tests", "metrics"))
+        locked.record_change("tests_submitted", tests_note=note, metrics_due=True, **columns)
+        close_due_locked(locked, derivation, "tests_submitted")
 
 
 def close_all_due(*, assessment_id: Any = None, organization_id: Any = None) -> int:
@@ -170,25 +154,6 @@ def _close_due(session_id: Any) -> int:
     return 1
 
 
-def seal_due() -> int:
-    """Append the first final seal to sessions that closed more than ten minutes ago; return how many (R43).
-
-    Skips sessions with due metrics: `close_all_due` comes first.
-    """
-    is_due = (Session.closed_at < clock.now() - DELAY) & ~Session.metrics_due
-    due = Session.select(Session.id).where(Session.final_seal_count == 0, is_due).order_by(Session.id)
-    return run_each("final_seals", due.limit(BATCH_SIZE), _seal)
-
-
-def _seal(session: Session) -> bool:
-    with db.atomic():
-        locked = session.lock()
-        if locked.final_seal_count or locked.metrics_due:
-            return False
-        final_seals.append(locked, "closed")
-    return True
-
-
 def _close(
     session: Session,
     closed_at: datetime,
@@ -196,8 +161,16 @@ def _close(
     derivation: Derivation | None,
     completed_at: datetime | None = None,
 ) -> None:
-    session.update_columns(closed_at=closed_at, closed_by=by, completed_at=completed_at)
-    store(session, derivation)
+    rejected = {"rejected_event_count": session.rejected_event_count}
+    store(
+        session,
+        derivation,
+        "closed",
+        **rejected,
+        closed_at=closed_at,
+        closed_by=by,
+        completed_at=completed_at,
+    )
     _publish(session, "completed" if completed_at else "expired")
 
 

@@ -9,14 +9,18 @@ from typing import Any, NamedTuple
 import peewee
 
 from models import batches, sql
-from models.base import ErasedWithSession, Model, PersonalData, Query, Table, TimestampField, add_index
+from models.base import ErasedWithSession, PersonalData, Query, Table, TimestampField, add_index
 from models.fields import BigIntegerField, IntegerField, TextField
+from models.ledger.protection import ProtectedModel
 from models.sessions.session import Session
 from models.task_failures import run_each
 from rules.events import duplicates, envelopes, summaries
 from rules.events.duplicates import ChannelEvent
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
+from rules.ledger.arrivals import AcceptedEvent, get_key_id
+from rules.ledger.keys import Keys
+from rules.timestamps import format_timestamp
 
 # The worker verifies larger events, so that ingest responds quickly.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -59,10 +63,14 @@ class ReceivedEvent(NamedTuple):
         return self.columns["event_id"]
 
 
-class SigningKey(Model, ErasedWithSession):
+class SigningKey(ProtectedModel, ErasedWithSession):
     """A session's public key. The client creates a new key pair at each start; earlier ones stay valid."""
 
     personal_data = PersonalData("signingKeys", "Public keys that your client signed with.")
+    protected = ("session", "public_key", "created_at")
+    parent = "session"
+    session_link = ("session_id", "id")
+    deleted_by_erasure = True
 
     session = peewee.ForeignKeyField(Session, index=False)
     public_key = TextField()
@@ -83,11 +91,12 @@ class SigningKey(Model, ErasedWithSession):
         Later, each new key requires a reviewer's permission (R31). No key is deleted then: it can have signed events.
         """
         if public_key:
-            cls.insert(session=session, public_key=public_key).on_conflict_ignore().execute()
-            keys = cls.select(cls.id).where(cls.session == session)
-            latest = keys.order_by(cls.id.desc()).limit(MAX_SIGNING_KEYS)
-            has_events = peewee.fn.EXISTS(Event.from_client(session).select(Event.seq))
-            cls.delete().where(cls.session == session, cls.id.not_in(latest), ~has_events).execute()
+            if public_key not in cls.of(session):
+                cls.create(session=session, public_key=public_key)
+            if not Event.from_client(session).exists():
+                newest_first = cls.select().where(cls.session == session).order_by(cls.id.desc())
+                for oldest in list(newest_first.offset(MAX_SIGNING_KEYS)):
+                    oldest.delete_protected()
 
 
 class Event(Table, ErasedWithSession):
@@ -95,9 +104,9 @@ class Event(Table, ErasedWithSession):
 
     The envelope is text, because its signature covers the spelling of numbers. It is the last column, so reading other
     columns skips it; `size` is its length in bytes. `seq` is the arrival number; `subject` and `note` are the summary.
-    For `arrival_mac`, see rules/integrity/arrivals.py. `channel` is the service's channel that recorded the event, None
-    for the candidate's client. Only channels' events have `agent_session`, the tool's session id, and `joins`, the keys
-    of rules/events/duplicates.py.
+    `arrival_mac` is its signature (rules/ledger/arrivals.py). `channel` is the service's channel that recorded the
+    event, None for the candidate's client. Only channels' events have `agent_session`, the tool's session id, and
+    `joins`, the keys of rules/events/duplicates.py.
     """
 
     personal_data = PersonalData(
@@ -134,6 +143,30 @@ class Event(Table, ErasedWithSession):
             (("session", "time_ns", "seq"), False),
             (("session", "kind", "time_ns", "seq"), False),
         )
+
+    # The columns that `is_accepted` reads, and the size for reading in batches.
+    SIGNED_COLUMNS = (
+        "event_id",
+        "received_at",
+        "late",
+        "verdict",
+        "channel",
+        "arrival_mac",
+        "size",
+        "envelope",
+    )
+
+    @staticmethod
+    def is_accepted(row: Mapping[str, Any], candidate_key: str, keys: Keys) -> bool | None:
+        """Return whether the service stored an event in this form; None if its key is unknown."""
+        if get_key_id(row["arrival_mac"]) not in keys:
+            return None if get_key_id(row["arrival_mac"]) else False
+        fields = {"late": row["late"], "channel": row["channel"]}
+        fields |= {"candidate_key": candidate_key, "received_at": format_timestamp(row["received_at"])}
+        # The worker verifies a large event later.
+        accepted = AcceptedEvent.of(row["envelope"], verdict=row["verdict"], **fields)
+        events = (accepted, accepted._replace(verdict=None))
+        return any(event.matches(row["arrival_mac"], keys) for event in events)
 
     @classmethod
     def row(cls, event: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from errors import SessionClosed, Unauthenticated
 from models import sql
 from models.base import clock, db, is_postgres
 from models.batches import Row
-from models.ledger import seal_keys
+from models.ledger import keys
 from models.sessions import quota as quotas
 from models.sessions.events import Event, ReceivedEvent, SigningKey
 from models.sessions.session import Session
 from rules import candidate_keys, session_close, session_quota
-from rules.integrity.arrivals import AcceptedEvent
+from rules.ledger.arrivals import AcceptedEvent
 from rules.rows import row_id
 from rules.session_quota import DEFAULT_QUOTA, Quota, Usage
 from rules.timestamps import format_timestamp
@@ -20,7 +20,7 @@ from rules.timestamps import format_timestamp
 _LOCKED = sql.Columns(
     Session,
     "s",
-    "id key closed_at closes_at final_seal_count stored_event_count stored_event_bytes stored_bundle_bytes counted_seq "
+    "id key closed_at closes_at stored_event_count stored_event_bytes stored_bundle_bytes counted_seq "
     "rejected_event_count metrics_due",
 )
 
@@ -39,7 +39,7 @@ def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id:
     row = Event.row(event, [public_key for (public_key,) in signing_keys])
     now = clock.now()
     row |= {"received_at": now, "late": False}
-    row["arrival_mac"] = _arrival_mac(key, row)
+    row["arrival_mac"] = arrival_mac(key, row)
     key_id = _store_under_shared_lock(key, row, quota, session_id)
     if key_id is not None:
         quotas.record_uncounted(key)
@@ -89,18 +89,15 @@ def append(session: Session, *events: ReceivedEvent, quota: Quota = DEFAULT_QUOT
         return _store(locked, key, rows, now, window, quota)
 
 
-def _arrival_mac(key: str, row: dict[str, Any]) -> str | None:
-    """Return the MAC of a new event; None without a seal key."""
-    key_id, secret = seal_keys.signing()
-    if secret is None:
-        return None
+def arrival_mac(key: str, row: dict[str, Any]) -> str:
+    """Return the MAC of a new event."""
     fields = {
         "received_at": format_timestamp(row["received_at"]),
         "late": row["late"],
         "verdict": row["verdict"],
         "channel": row.get("channel"),
     }
-    return AcceptedEvent.of(row["envelope"], candidate_key=key, **fields).sign(key_id, secret)
+    return AcceptedEvent.of(row["envelope"], candidate_key=key, **fields).sign(*keys.signing())
 
 
 def _store(
@@ -111,12 +108,18 @@ def _store(
     common = {"session": session.id, "received_at": now, "late": window == "late"}
     rows = [row | common for row in rows]
     for row in rows:
-        row["arrival_mac"] = _arrival_mac(key, row)
+        row["arrival_mac"] = arrival_mac(key, row)
     new = _insert([row for row, fits in zip(rows, has_space, strict=True) if fits])
     if new or not all(has_space):
         new_bytes = sum(size for _, size in new.values())
-        # The final seal covers the number. Late events do not count (R18).
-        rejected = 0 if session.final_seal_count else has_space.count(False)
+        rejected = has_space.count(False)
+        if session.closed_at is not None:
+            if rejected and window == "flush":
+                closed = Session.get_by_id(session.id)
+                total = closed.rejected_event_count + rejected
+                closed.record_change("events_rejected", rejected_event_count=total)
+                session.rejected_event_count = total
+            rejected = 0  # late events do not count (R18)
         sql.execute(
             sql.UPDATE_STORED,
             session_id=session.id,

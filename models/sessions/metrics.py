@@ -84,18 +84,16 @@ def _acquire(lock: threading.Lock, seconds: float) -> None:
         raise MetricsInProgress()
 
 
-def store(session: Session, derivation: Derivation | None = None) -> bool:
+def store(session: Session, derivation: Derivation | None, reason: str, **columns: Any) -> None:
     """Store a locked session's metrics; they remain due if events have arrived since the derivation.
 
-    Returns False if the events were erased, or if newer metrics are stored.
-
     derivation -- None to compute them now
+    columns -- more columns to change
     """
     derivation = derivation or Derivation.of(session)
     is_current = derivation.covers_all_events(session)
-    columns = _columns(session, derivation.values, is_current)
-    session.update_columns(metrics_due=not is_current, **columns)
-    return "derivation_version" in columns
+    columns |= _columns(session, derivation.values, is_current)
+    session.record_change(reason, metrics_due=not is_current, **columns)
 
 
 def derive_values(session: Session) -> derivation.Metrics:
@@ -112,7 +110,7 @@ def _columns(session: Session, computed: derivation.Metrics, is_current: bool) -
     """Return the columns to store: only `tests_passed` if the events were erased or newer metrics are stored."""
     counts = _submitted_counts(session)
     submitted = {} if counts is None else {"tests_passed": derivation.is_passed(*counts)}
-    # Events after an erasure were written directly into the database. Their metrics must not be sealed.
+    # Events after an erasure were written directly into the database. Their metrics must not be stored.
     is_erased = session.is_erased or (computed.event_count == 0 and session.event_count)
     stored = -1 if session.event_count is None else session.event_count
     if is_erased or not (is_current or computed.event_count > stored):
@@ -130,7 +128,7 @@ def api_metrics(session: Session) -> dict[str, Any] | None:
     try:
         metrics = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
-        return None  # Changed directly in the database. The seal check reports it.
+        return None  # Changed directly in the database. The ledger's verification reports it.
     manual_lines = derivation.rounded_ratio(session.manual_line_ratio)
     return metrics | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
 

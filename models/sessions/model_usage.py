@@ -8,13 +8,16 @@ from typing import Any, Self
 
 import peewee
 
-from models.base import Model, PersonalData, Query, TimestampField, clock, db, utc_month
+from models.base import Model, PersonalData, Query, TimestampField, add_index, clock, db, utc_month
 from models.database import connection
-from models.fields import IntegerField, TextField
+from models.fields import IntegerField, TextField, UUIDField
 from models.keys import CandidateKey
+from models.ledger import keys
 from models.orgs import Organization
 from models.sessions import Session
+from rules.ledger import arrivals
 from rules.metrics.usage import ReportedUsage
+from rules.timestamps import format_timestamp
 
 # Names in a usage report, by column.
 _COUNTS = {
@@ -28,6 +31,9 @@ _COUNTS = {
 RESERVATION_LIFETIME = timedelta(seconds=90)
 _SUMMED = (*_COUNTS, "cost_nano_usd")
 MAX_AGENT_SESSIONS = 100
+
+
+_SIGNED = ("provider", "model", "status_code", "is_whole", *_COUNTS, "cost_nano_usd", "is_recorded")
 
 
 class ModelUsage(Model):
@@ -62,6 +68,8 @@ class ModelUsage(Model):
     agent_session = TextField(null=True)
     first_token_ms = IntegerField(null=True)
     is_recorded = peewee.BooleanField(null=True)
+    arrival_mac = peewee.TextField()
+    ledger_entry_id = UUIDField(null=True)
 
     class Meta:
         table_name = "model_usage"
@@ -92,9 +100,34 @@ class ModelUsage(Model):
             if not event_columns and session.is_erased_when_locked():
                 columns |= dict.fromkeys(cls.TRACES)
             columns |= event_columns
-            cls.create(session=session, model=usage.model, **columns)
+            call = cls(session=session, model=usage.model, **columns)
+            call.sign()
+            call.save(force_insert=True)
             if reservation:
                 reservation.delete_instance()
+
+    def _signed_columns(self) -> dict[str, Any]:
+        """Return the columns except TRACES, which an erasure clears."""
+        times = {
+            name: format_timestamp(getattr(self, name)) for name in ("created_at", "started_at", "ended_at")
+        }
+        return (
+            {name: getattr(self, name) for name in _SIGNED}
+            | times
+            | {"id": str(self.id), "session": str(self.session_id)}
+        )
+
+    def sign(self) -> None:
+        self.arrival_mac = arrivals.sign(*keys.signing(), "call", self._signed_columns())
+
+    @property
+    def is_accepted(self) -> bool | None:
+        """Return whether the service stored this call; None if its key is unknown."""
+        return arrivals.is_signed(self.arrival_mac, "call", self._signed_columns(), keys.known())
+
+    @classmethod
+    def unlisted(cls) -> Query:
+        return cls.select().where(cls.ledger_entry_id.is_null())
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
@@ -155,6 +188,9 @@ class ModelUsage(Model):
         """Sum the cost of a session's completed calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
+
+
+add_index("model_usage_unlisted", ModelUsage.session, where=ModelUsage.ledger_entry_id.is_null())
 
 
 class ModelReservation(Model):

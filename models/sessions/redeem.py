@@ -6,7 +6,6 @@ from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, Se
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
-from models.sessions import final_seals
 from models.sessions.close import close_at_limit
 from models.sessions.events import Event, SigningKey
 from models.sessions.session import Consent, Session, lock_key
@@ -49,10 +48,9 @@ def _start(key: CandidateKey) -> Session:
     key.assessment = key.assessment.lock("FOR SHARE")
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}
-    session = Session(**owners, key=key, created_at=now, closes_at=_close_deadline(key, now))
-    for name, value in final_seals.sign_record(session, None).items():
-        setattr(session, name, value)
-    session.save(force_insert=True)
+    session = Session.create(**owners, key=key, created_at=now, closes_at=_close_deadline(key, now))
+    # From now on, the ledger protects the key.
+    key.protect()
     FeedEvent.publish(session.organization_id, "session.started", session.ids | {"status": "active"})
     return session
 

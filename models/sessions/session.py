@@ -10,8 +10,6 @@ from errors import Erased, KeyNotFound, NotRedeemed
 from models import sql
 from models.assessments import Assessment
 from models.base import (
-    BytesField,
-    Model,
     PersonalData,
     Query,
     TimestampField,
@@ -23,6 +21,7 @@ from models.base import (
 )
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
+from models.ledger.protection import ProtectedModel
 from models.orgs import Organization
 from rules import retention, session_close
 
@@ -35,23 +34,21 @@ METRIC_COLUMNS = (
 LARGE_BYTES, LARGE_EVENT_COUNT = 8 * 1024 * 1024, 20_000
 
 
-class Consent(Model):
+class Consent(ProtectedModel):
     """A candidate's consent; version and hash are None if the client displayed its own disclosure (R28).
 
     `channels` are the channels that the disclosure names, or None (R38).
     """
 
     personal_data = None  # only the acceptance of a disclosure, and its time
+    protected = ("key", "disclosure_version", "disclosure_hash", "channels", "created_at")
+    parent = "key"
+    session_link = ("key_id", "key_id")
+
     key = peewee.ForeignKeyField(CandidateKey)
     disclosure_version = TextField(null=True)
     disclosure_hash = TextField(null=True)
     channels = JSONField(null=True)
-
-    @property
-    def text(self) -> str:
-        """The sealed text: the consent's id, its disclosure, and the channels that it names."""
-        channels = "" if self.channels is None else f" {self.channels}"
-        return f"{self.id} {self.disclosure_version or ''} {self.disclosure_hash or ''}{channels}"
 
     @classmethod
     def exists_for(cls, key: CandidateKey, disclosure_hash: str | None) -> bool:
@@ -88,27 +85,34 @@ def lock_key(key: CandidateKey) -> None:
         raise KeyNotFound()
 
 
-class Session(Model):
+class Session(ProtectedModel):
     """A candidate's work on an assessment, from redemption to close, with its metrics.
 
     `created_at` is the time of the redemption, `closes_at` the end of the time limit (None without a limit), and
     `closed_at` the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md).
     `manual_line_ratio` also depends on the submission (models/sessions/submissions/). `stored_event_count` and
     `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` is the number of events beyond
-    the quota until the final seal (models/sessions/quota.py). For the MACs, see models/sessions/final_seals.py.
-    `score_total` and `score_highest` are in thousandths (models/scores.py). `integrity_codes` are the codes of the
-    findings after the final seal number `checked_seal_count` (models/ledger/integrity.py).
+    the quota until the close (models/sessions/quota.py). The ledger lists the events up to `listed_seq`. `score_total`
+    and `score_highest` are in thousandths (models/scores.py). `integrity_codes` are the codes of the findings about
+    version `checked_version` (models/ledger/integrity.py).
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
     untracked_columns = frozenset(
         {
-            *("redeem_allowed", "metrics_due", "sealed_count", "seal_head", "seal_key_id", "seal_mac"),
-            *("final_seal_count", "final_seal_mac", "stored_event_count", "stored_event_bytes"),
-            *("counted_seq", "rejected_event_count", "stored_bundle_bytes"),
-            *("integrity_checked_at", "checked_seal_count"),
+            *("redeem_allowed", "metrics_due", "stored_event_count", "stored_event_bytes", "counted_seq"),
+            *("listed_seq", "rejected_event_count", "stored_bundle_bytes", "ledger_version"),
+            *("integrity_checked_at", "checked_version", "checkpoint_position"),
         }
     )
+
+    protected = (
+        *("organization", "assessment", "key", "created_at", "closes_at", "closed_at", "closed_by"),
+        *("completed_at", "hired_at", "tests_passed_count", "tests_failed_count", "tests_skipped_count"),
+        *("derivation_version", "event_count", *METRIC_COLUMNS, "further_metrics", "manual_line_ratio"),
+        "rejected_event_count",
+    )
+    session_link = ("id", "id")
 
     organization = peewee.ForeignKeyField(Organization, index=False)
     assessment = peewee.ForeignKeyField(Assessment, index=False)
@@ -138,17 +142,12 @@ class Session(Model):
     attributed_change_count = IntegerField(null=True)
     further_metrics = JSONField(null=True)
     manual_line_ratio = BigIntegerField(null=True)
-    sealed_count = IntegerField(default=0)
-    seal_head = BytesField(null=True)
     stored_event_count = IntegerField(default=0)
     stored_event_bytes = BigIntegerField(default=0)
     counted_seq = BigIntegerField(default=0)
     rejected_event_count = IntegerField(default=0)
     stored_bundle_bytes = BigIntegerField(default=0)
-    seal_key_id = TextField(null=True)
-    seal_mac = BytesField(null=True)
-    final_seal_count = IntegerField(default=0)
-    final_seal_mac = BytesField(null=True)
+    listed_seq = BigIntegerField(default=0)
     score_total = BigIntegerField(null=True)
     score_highest = BigIntegerField(null=True)
     score_spread = BigIntegerField(null=True)
@@ -156,7 +155,8 @@ class Session(Model):
     has_disagreement = peewee.BooleanField(default=False)
     integrity_codes = JSONField(null=True)
     integrity_checked_at = TimestampField(null=True)
-    checked_seal_count = IntegerField(default=0)
+    checked_version = IntegerField(default=0)
+    checkpoint_position = BigIntegerField(null=True)
     updated_at = TimestampField(null=True)
 
     class Meta:
@@ -185,6 +185,11 @@ class Session(Model):
         content = cls.stored_event_bytes + cls.stored_bundle_bytes
         is_large = (content > LARGE_BYTES) | (cls.stored_event_count > LARGE_EVENT_COUNT)
         return cls.select(cls.id).where(condition, is_large).exists()
+
+    @classmethod
+    def protected_values(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Counted without an entry until the close.
+        return values if values["closed_at"] is not None else values | {"rejected_event_count": None}
 
     @property
     def redeemed_at(self) -> datetime:
@@ -248,11 +253,6 @@ class Session(Model):
         erased = CandidateKey.erased_at.is_null(False)
         return CandidateKey.select().where(CandidateKey.id == self.key_id, erased).exists()
 
-    def seal(self, events: int) -> dict[str, Any]:
-        """Return the seal's head and count, and whether it covers all `events`."""
-        head = self.seal_head and self.seal_head.hex()
-        return {"head": head, "count": self.sealed_count, "is_whole": self.sealed_count == events}
-
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: "Session | None") -> Query:
         return cls.select().where(cls.key == key)
@@ -263,7 +263,7 @@ class Session(Model):
         if session is None:
             return 0
         further = session.further_metrics and retention.anonymize_metrics(session.further_metrics)
-        session.update_columns(tests_note=None, further_metrics=further, updated_at=clock.now())
+        session.record_change("erased", tests_note=None, further_metrics=further, updated_at=clock.now())
         return 1
 
 
@@ -275,16 +275,20 @@ add_index(
     *(Session.organization, Session.updated_at),
     where=Session.updated_at.is_null(False),
 )
-# For `close.seal_due`.
-add_index("sessions_unsealed", Session.closed_at, where=Session.final_seal_count == 0)
 # Covering index for cohort statistics (models/cohorts.py).
 add_index(
     "sessions_of_assessment",
     *(Session.assessment, Session.closed_at, Session.derivation_version, Session.event_count),
     *(getattr(Session, name) for name in METRIC_COLUMNS),
 )
-# For `models.ledger.integrity.check_sealed`.
-add_index("sessions_unchecked", Session.id, where=Session.checked_seal_count < Session.final_seal_count)
+# For `models.ledger.integrity.check_closed`.
+add_index(
+    "sessions_unchecked",
+    Session.id,
+    where=Session.closed_at.is_null(False) & (Session.checked_version < Session.ledger_version),
+)
+# For `models.ledger.numbering.search_start`.
+add_index("sessions_listed", Session.listed_seq)
 # For reviewers' to-do list (models/todo.py).
 add_index(
     "sessions_disagreeing",

@@ -70,7 +70,7 @@ def _links(session: Session) -> Iterator[SignedLink]:
         try:
             sig, prev_sig = _signatures(json.loads(row.pop("envelope")))
         except (ValueError, RecursionError):
-            continue  # Changed directly in the database. The seal check reports it.
+            continue  # Changed directly in the database. The ledger's verification reports it.
         if sig:
             yield SignedLink.from_signatures(row["seq"], row["time_ns"], sig, prev_sig)
 

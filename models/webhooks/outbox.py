@@ -9,7 +9,6 @@ from errors import WebhookDisabled
 from models.base import clock, db, for_update, new_id
 from models.feed import Feed, FeedEvent
 from models.keys import CandidateKey
-from models.ledger.anchors import write_to_log
 from models.numbering import number_all
 from models.webhooks.tables import Webhook, WebhookDelivery, json_body
 from rules.delivery.event_types import TEST_EVENT
@@ -27,8 +26,6 @@ def _publish_batch(organization_id: Any) -> int:
     hooks = Webhook.alive().where(Webhook.organization == organization_id, Webhook.disabled_reason.is_null())
     with db.atomic():
         events = Feed.number_batch(organization_id)
-        # Before the commit: an interruption can repeat lines, but not lose them.
-        write_to_log(events)
         pairs = [(hook, event) for hook in hooks for event in events if hook.is_subscribed_to(event.type)]
         candidates = _lock_candidates({event.candidate_id for _, event in pairs} - {None})
         rows = [_row(hook, event, candidates.get(event.candidate_id)) for hook, event in pairs]

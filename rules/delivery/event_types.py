@@ -18,7 +18,6 @@ EVENT_TYPES = {
     "score.updated": "A criterion was scored.",
     "score.withdrawn": "A reviewer withdrew their score of a criterion.",
     "candidate.erased": "A candidate's data was erased.",
-    "session.sealed": "A final seal was appended to a session. Archive its head and MAC as an anchor.",
-    "audit.sealed": "The audit log or the number of sealed events changed; sent at most hourly. Archive the head, "
-    "the numbers and the MAC as an anchor.",
+    "ledger.checkpoint": "The ledger's last entry; sent ten minutes after each close, and hourly after other changes. "
+    "Archive it.",
 }

@@ -1,1 +1,1 @@
-"""Signatures, seals and integrity findings (docs/integrity.md)."""
+"""Client signatures and integrity findings (docs/integrity.md)."""

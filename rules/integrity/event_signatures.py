@@ -2,7 +2,7 @@
 
 A signature covers the envelope's `id`, `sessionId`, `ts`, `kind`, `source`, `v`, `data` and, through `prevSig`, all
 preceding events of the chain (rules/integrity/signature_chain.py). It does not cover `actor`, `provenance`,
-`rawPayload` and `relatedEventIds`: only the server's seals detect changes of these fields (rules/integrity/seals.py).
+`rawPayload` and `relatedEventIds`: only the ledger detects changes of these fields.
 """
 
 import base64

@@ -4,36 +4,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain as concatenate
 
-from rules.integrity.seals import Break
 from rules.integrity.signature_chain import SignatureChain
 
 MAX_EVENT_IDS = 100
 MAX_FINDINGS_PER_CODE = 100
 
-_SEAL_CODES = {"changed": "event_changed", "missing": "event_missing", "head": "seal_broken"}
-# Findings about the end of the events.
-END_CODES = frozenset({"event_missing", "tail_truncated", "seal_broken"})
 # Findings that rule out recomputing the metrics.
-EVENT_CODES = END_CODES | {"event_changed", "event_inserted", "column_changed"}
+EVENT_CODES = frozenset({"event_missing", "seal_broken", "event_changed", "event_inserted", "column_changed"})
 # The most serious first.
 _EXPLANATIONS = {
-    "event_changed": "The stored event differs from the sealed one: the database was repaired or restored, or the "
-    "event was changed in it.",
-    "event_missing": "A sealed event is missing: the database was repaired or restored, or the event was deleted from "
-    "it.",
-    "seal_broken": "The last events do not match the session's seal: the database was repaired or restored, or events "
-    "were removed or replaced in it.",
-    "event_inserted": "The service did not accept the event in its stored form: a process ran without SEAL_KEYS, or "
-    "the event was inserted or changed in the database.",
-    "tail_truncated": "The last events are missing, together with their seals: the database was restored from a "
-    "backup, or they were deleted from it.",
-    "value_malformed": "The database has values of a type that the service never writes. It reads them as empty.",
+    "event_changed": "The stored event differs from the one that the service recorded: the database was repaired, or "
+    "the event was changed in it.",
+    "event_missing": "An event that the service recorded is missing: the database was repaired, or the event was "
+    "deleted from it.",
+    "seal_broken": "A ledger entry does not have the service's signature: the database was repaired, or the entry was "
+    "changed in it.",
+    "event_inserted": "The service did not record the event in its stored form: the database was repaired, or the "
+    "event was inserted or changed in it.",
     "column_changed": "A column of the event differs from its envelope. The metrics use the envelope.",
-    "metrics_changed": "The stored metrics differ from the sealed ones, or from those computed from the events.",
-    "session_changed": "The session's times, status, submitted tests, owner, public keys or erasure differ from the "
-    "sealed ones.",
-    "seal_missing": "The worker has not run for an hour, or a final seal is missing or was replaced.",
-    "seal_key_unknown": "Signed with a key that is not in SEAL_KEYS, so it cannot be verified.",
+    "metrics_changed": "The stored metrics differ from the recorded ones, or from the ones that the events give.",
+    "session_changed": "The session, its candidate key, a consent or a public key was changed in the database.",
+    "data_changed": "A score, a submission or a model call was changed, inserted or deleted in the database.",
+    "seal_missing": "A ledger entry is missing: the worker has not run for an hour, or the entry was deleted.",
+    "seal_key_unknown": "Signed with a key that is not in LEDGER_KEYS, so it cannot be verified.",
     "unsigned_event": "The session's client signs its events, but this one is not signed. Only the editor extension "
     "sends unsigned events.",
     "time_far_from_arrival": "The event's time is more than two hours from its arrival: the connection was "
@@ -71,7 +64,7 @@ _EXPLANATIONS = {
     "kept, but there is no final diff.",
     "base_unverified": "The assessment names no start commit, or the submitted git bundle does not contain it. The "
     "final diff may use a different base or be empty.",
-    "erased": "The candidate's data was erased: the events, and the seals that covered them.",
+    "erased": "The candidate's data was erased.",
 }
 CODES = tuple(_EXPLANATIONS)
 
@@ -115,14 +108,6 @@ class Findings:
         finding.count += events if events is not None else int(event_id is not None)
         if event_id is not None and len(finding.event_ids) < MAX_EVENT_IDS:
             finding.event_ids.append(event_id)
-
-    def add_break(self, broken: Break, event_id: str | None) -> None:
-        """Add a separate finding for a break in the seals; beyond MAX_FINDINGS_PER_CODE, extend the last one."""
-        code = _SEAL_CODES[broken.reason]
-        same_code = self._by_code.setdefault(code, [])
-        if len(same_code) < MAX_FINDINGS_PER_CODE:
-            same_code.append(Finding(code, [event_id] if event_id else []))
-        same_code[-1].count += broken.events
 
     def add_columns(self, code: str, names: Iterable[str]) -> None:
         """Add changed columns to a finding."""

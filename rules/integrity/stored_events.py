@@ -3,15 +3,14 @@
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from rules.events import duplicates, envelopes
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
-from rules.integrity.arrivals import AcceptedEvent, get_key_id
-from rules.integrity.seal_keys import Keys
-from rules.session_close import FLUSH_WINDOW
+from rules.ledger.arrivals import AcceptedEvent, get_key_id
+from rules.ledger.keys import Keys
 from rules.timestamps import format_timestamp, parse_timestamp_ns, timestamp_from_ns
 
 # The editor extension resends an event for up to an hour (contract 6), and a clock can be an hour off.
@@ -23,37 +22,46 @@ EDITOR_KINDS = frozenset(
 )
 
 
+# The columns of an event that are compared with its MAC and its envelope.
+COLUMNS = (
+    *("event_id", "kind", "source", "actor", "attribution", "time_ns", "received_at", "late", "size"),
+    *("verdict", "arrival_mac", "channel", "agent_session", "joins", "envelope"),
+)
+
+
 class Context(NamedTuple):
     """The values with which a session's events are compared.
 
     has_signing_key -- whether the client registered a public key
-    requires_mac -- whether the service signs every event on arrival
     """
 
     candidate_key: str
-    closed_at: datetime | None
     has_signing_key: bool
-    requires_mac: bool
     keys: Keys
 
 
-def inspect(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """Yield the codes of the findings about a stored event.
+def inspect(row: Mapping[str, Any], context: Context, is_listed: bool) -> Iterator[str]:
+    """Yield the codes of the findings about one stored event.
 
-    row -- its columns, and its seal's `key_id` if it is sealed
+    is_listed -- whether the ledger lists the event with this MAC
     """
     try:
         envelope = json.loads(row["envelope"])
-        differs = not isinstance(envelope, dict) or _has_other_columns(row, envelope, context)
+        differs = not isinstance(envelope, dict) or _has_other_columns(row, envelope)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         envelope, differs = {}, True
-    yield from {*_arrival(row, context)} | ({"column_changed"} if differs else set())
-    # The service's own channels do not sign, and use the service's time.
+    arrival = _arrival(row, context, is_listed)
+    if arrival:
+        yield arrival
+    # A changed event is one finding.
+    if differs and arrival not in ("event_changed", "column_changed"):
+        yield "column_changed"
+    # The service's own channels do not sign, and have the service's time.
     if context.has_signing_key and isinstance(envelope, dict) and row["channel"] is None:
         yield from _claims(row, envelope)
 
 
-def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context: Context) -> bool:
+def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any]) -> bool:
     channel = row["channel"]
     expected = {
         **envelopes.columns(envelope, channel),
@@ -62,10 +70,6 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
         "time_ns": parse_timestamp_ns(envelope["ts"]),
         "size": len(row["envelope"].encode()),
     }
-    if row["arrival_mac"] is None:
-        # Otherwise, the MAC covers `late`, which cannot be recomputed if the clock was set back.
-        closed_at = context.closed_at
-        expected["late"] = closed_at is not None and row["received_at"] > closed_at + FLUSH_WINDOW
     if channel is not None and channel != envelopes.field(envelope, "source", "channel"):
         return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED
@@ -74,24 +78,17 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any], context
     )
 
 
-def _arrival(row: Mapping[str, Any], context: Context) -> Iterator[str]:
-    """Yield the codes of findings about the event's arrival MAC."""
-    is_sealed_without_key = "key_id" in row and row["key_id"] is None
-    if row["arrival_mac"] is None:
-        if context.requires_mac and not is_sealed_without_key:
-            yield "event_inserted"
-        return
-    # The worker verifies large events later.
+def _arrival(row: Mapping[str, Any], context: Context, is_listed: bool) -> str | None:
+    """Return the code of the finding about the event's MAC, if any."""
+    if get_key_id(row["arrival_mac"]) and get_key_id(row["arrival_mac"]) not in context.keys:
+        return "seal_key_unknown" if is_listed else "event_inserted"
+    # The worker verifies a large event later.
     if _has_arrived(row, context, [row["late"]], [row["verdict"], None], [row["channel"]]):
-        return
-    # If the key ids of both MAC and seal are unknown, a key is missing in SEAL_KEYS.
-    is_sealed_with_unknown_key = row.get("key_id") is not None and row["key_id"] not in context.keys
-    if is_sealed_with_unknown_key and get_key_id(row["arrival_mac"]) not in context.keys:
-        yield "seal_key_unknown"
-    else:
-        channels = [row["channel"], None, *CHANNELS]
-        was_changed = _has_arrived(row, context, [True, False], event_signatures.VERDICTS, channels)
-        yield "column_changed" if was_changed else "event_inserted"
+        return None
+    channels = [row["channel"], None, *CHANNELS]
+    if _has_arrived(row, context, [True, False], event_signatures.VERDICTS, channels):
+        return "column_changed"
+    return "event_changed" if is_listed else "event_inserted"
 
 
 def _has_arrived(

@@ -175,6 +175,7 @@ def test_open_and_empty_sessions_and_small_cohorts_are_reported(reviewer, assess
 
 
 @pytest.mark.parametrize("size", [41, 1, 2, 9, 10, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.bypasses_ledger
 def test_statistics_match_an_independent_implementation(reviewer, assessment, size):
     """Random cohorts with ties and nulls."""
     rows = random_cohort(assessment, size, random.Random(size))
@@ -214,6 +215,7 @@ def random_cohort(assessment, size, rng):
     return rows
 
 
+@pytest.mark.bypasses_ledger
 def test_sums_and_ranks_are_exact_beyond_64_bits(reviewer, assessment):
     """Clients' clocks can be off by centuries."""
     sessions = [make_closed_session(assessment) for _ in range(2)]

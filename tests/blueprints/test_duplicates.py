@@ -13,7 +13,6 @@ from response_checks import body_of, error_of, error_paths
 from signing import Signer
 
 from models import Consent, Event, Session, db, sessions
-from models.database import is_postgres
 from rules.events.recorded_events import CHANNELS, RecordedEvent
 from rules.session_close import FLUSH_WINDOW
 
@@ -195,10 +194,8 @@ def test_recorded_events_require_no_signature(clock, reviewer, key):
 
 
 @pytest.mark.parametrize("column", ["channel", "agent_session", "joins", "source"])
-@pytest.mark.parametrize("value", ["'other'", "''", "x'ff'", "NULL"])
+@pytest.mark.parametrize("value", ["'other'", "''", "'1'", "NULL"])
 def test_malformed_columns_can_be_read(reviewer, session, column, value):
-    if is_postgres():
-        value = value.replace("x'ff'", "'1'")
     record_everywhere(session, *EVENTS)
     db.execute_sql(f"UPDATE events SET {column} = {value} WHERE seq = (SELECT MIN(seq) FROM events)")
     resources = "timeline timeline/compact artifacts analytics decisions recent-activity"

@@ -13,7 +13,7 @@ from factories import (
 )
 from response_checks import body_of, error_of, error_paths
 
-from delivery.worker import Worker
+from delivery.worker.housekeeping import run_daily_tasks
 from models import Delivery, Feed, FeedEvent, WebhookDelivery, privacy
 from models.deliveries import outcomes
 from models.webhooks.outbox import publish_new
@@ -92,21 +92,21 @@ def test_invalid_cursors_types_and_limits_are_rejected(reviewer, assessment_ids)
             assert error_paths(reviewer.get(PATH, **{field: value})) == [[field]], value
 
 
-def test_events_are_stored_for_30_days(app, clock, reviewer, organization, assessment_ids):
-    worker = Worker(app.config)
+def test_events_are_stored_for_30_days(clock, reviewer, organization, assessment_ids):
     clock.fixed += timedelta(days=30)
     make_assessment(organization)
-    worker.run_once()
+    publish_new()
+    run_daily_tasks(None)
     assert len(get(reviewer)["events"]) == 6
     clock.fixed += timedelta(days=1)
-    worker.run_once()
+    run_daily_tasks(None)
     assert len(get(reviewer)["events"]) == len(get(reviewer, after=5)["events"]) == 1
     assert error_of(reviewer.get(PATH, after=4)) == (410, "cursor_expired")
 
 
-def test_positions_continue_after_all_events_are_deleted(app, clock, reviewer, organization, assessment_ids):
+def test_positions_continue_after_all_events_are_deleted(clock, reviewer, organization, assessment_ids):
     clock.fixed += timedelta(days=31)
-    Worker(app.config).run_once()
+    run_daily_tasks(None)
     assert get(reviewer) == get(reviewer, after=5) == {"events": [], "next": 5, "hasMore": False}
     make_assessment(organization)
     publish_new()

@@ -138,6 +138,7 @@ def test_the_feed_and_webhook_deliveries_hide_values(app, organization, people, 
     assert visible_values(bob)[:1] == [3]
 
 
+@pytest.mark.bypasses_ledger
 def test_progress_counts_only_disagreements_that_the_person_can_see(people, clock, reviewer, scored):
     ann, bob, carol = people
     put_scores(carol, scored, 1)

@@ -1,4 +1,4 @@
-"""A recording's integrity: signatures, the client's chain, the server's seal."""
+"""A recording's integrity: signatures, the client's chain, the ledger."""
 
 import json
 from datetime import timedelta
@@ -11,8 +11,8 @@ from signing import Signer
 
 from delivery.worker import Worker
 from delivery.worker.housekeeping import run_daily_tasks
-from models import Event, Seal, batches, sessions
-from models.ledger import seals
+from models import Event, batches, sessions
+from models.ledger import numbering
 from models.sessions.events import MAX_VERIFIED_BYTES
 
 
@@ -29,10 +29,10 @@ def signed(clock, assessment, signer):
 
 @pytest.fixture
 def chained(signed, signer):
-    """Five signed events of a sealed session."""
+    """Five signed events that the ledger lists."""
     events = [signer.event(signed, at=second, data={"text": f"number {second}"}) for second in range(5)]
     add(signed, *events)
-    Seal.seal_new()
+    numbering.number_new()
     return events
 
 
@@ -67,9 +67,9 @@ def overwrite(row, text):
 
 def test_intact_recording_has_no_findings(reviewer, signed, signer, chained):
     body = integrity(reviewer, signed)
-    counts = dict.fromkeys(body["counts"], 0) | {"events": 5, "valid": 5, "sealed": 5}
+    counts = dict.fromkeys(body["counts"], 0) | {"events": 5, "valid": 5, "recorded": 5}
     assert (body["findings"], body["counts"]) == ([], counts)
-    assert (body["publicKeys"], body["seal"]["isWhole"]) == ([signer.public_key], True)
+    assert (body["publicKeys"], body["checkpoint"]) == ([signer.public_key], None)
 
 
 @pytest.mark.parametrize("fields", [{"sig": "a" * 129}, {"prevSig": "a" * 129}], ids=["sig", "prevSig"])
@@ -104,8 +104,8 @@ def test_all_changed_and_missing_events_are_named(reviewer, signed, chained):
     overwrite(fourth, second.envelope)
     Event.delete().where(Event.event_id.in_(ids[::2])).execute()
     reported = findings(reviewer, signed)
-    assert [named for code, named in reported if code == "event_missing"] == [[ids[0]], [ids[2]], [ids[4]]]
-    assert [named for code, named in reported if code == "event_changed"] == [[ids[1]], [ids[3]]]
+    assert [named for code, named in reported if code == "event_missing"] == [ids[::2]]
+    assert [named for code, named in reported if code == "event_changed"] == [ids[1::2]]
 
 
 def test_event_lost_in_transit_is_a_gap(reviewer, signed, signer):
@@ -132,44 +132,31 @@ def test_all_of_a_sessions_keys_are_accepted(app, reviewer, assessment):
     assert signed_log(app, session)["signingPubkey"] == signers[1].public_key
 
 
-def test_events_are_counted_by_signature_and_seal(reviewer, session):
+def test_events_are_counted_by_signature_and_ledger(reviewer, session):
     add(session, envelope(), Signer().event(session))
-    body = integrity(reviewer, session)
-    counts = body["counts"]
-    assert (counts["unsigned"], counts["unknownKey"], counts["unsealed"]) == (1, 1, 2)
-    assert body["seal"]["isWhole"] is False
+    counts = integrity(reviewer, session)["counts"]
+    assert (counts["unsigned"], counts["unknownKey"], counts["notRecorded"]) == (1, 1, 2)
 
 
-def test_sealing_continues_after_the_last_seal(reviewer, session):
+def test_each_event_is_listed_once(reviewer, session):
     for _ in range(3):
         add(session, envelope())
-        Seal.seal_new()
-    assert Seal.seal_new() == 0
-    assert [seal.position for seal in Seal.select().order_by(Seal.position)] == [1, 2, 3]
+        numbering.number_new()
+    assert numbering.number_new() == 0
+    assert integrity(reviewer, session)["counts"]["recorded"] == 3
     assert integrity(reviewer, session)["findings"] == []
 
 
-def test_event_that_commits_late_is_sealed(reviewer, session, assessment, monkeypatch):
-    monkeypatch.setattr(seals, "SEARCH_MARGIN", 1)
+def test_event_that_commits_late_is_listed(reviewer, session, assessment, monkeypatch):
+    monkeypatch.setattr(numbering, "SEARCH_MARGIN", 1)
     slow = make_session(make_key(assessment))
     add(slow, envelope())
     add(session, envelope(), envelope())
-    seals.seal_batch(session.id)
-    assert Seal.seal_new() == 0
+    numbering.list_session(session.id)
+    numbering.number_new()
+    assert integrity(reviewer, slow)["counts"]["notRecorded"] == 1
     run_daily_tasks(None)
-    assert integrity(reviewer, slow)["seal"]["isWhole"] is True
-
-
-def test_sealing_during_a_check_causes_no_findings(reviewer, session, monkeypatch):
-    def seal_first(cls, session, last, walk=Seal.sealed.__func__):
-        add(session, envelope())
-        assert Seal.seal_new() == 1
-        return walk(cls, session, last)
-
-    add(session, envelope())
-    Seal.seal_new()
-    monkeypatch.setattr(Seal, "sealed", classmethod(seal_first))
-    assert findings(reviewer, session) == []
+    assert integrity(reviewer, slow)["counts"]["notRecorded"] == 0
 
 
 @pytest.mark.parametrize("max_bytes", [1, 1000])
@@ -178,21 +165,31 @@ def test_events_are_read_in_batches(app, reviewer, signed, signer, monkeypatch, 
     monkeypatch.setattr(batches, "MAX_ROWS", 3)
     events = [signer.event(signed, at=second) for second in range(7)]
     add(signed, *reversed(events))
-    assert Seal.seal_new() == 7
+    numbering.number_new()
     assert integrity(reviewer, signed)["findings"] == []
     assert [entry["payload"] for entry in signed_log(app, signed)["events"]] == events
 
 
-def test_candidate_sees_the_seal_of_a_closed_session(app, reviewer, signed, chained):
-    candidate = Caller.candidate(app, signed.key)
-    assert candidate.get(f"/v1/sessions/{signed.id}").json["seal"] is None
+def test_candidate_and_reviewer_see_the_checkpoint_ten_minutes_after_the_close(
+    clock, app, reviewer, signed, chained, worker
+):
+    def checkpoint():
+        worker.run_once()
+        of_candidate = Caller.candidate(app, signed.key).get(f"/v1/sessions/{signed.id}").json["checkpoint"]
+        of_reviewer = body_of(reviewer.get(f"/v1/sessions/{signed.id}"))["checkpoint"]
+        assert of_candidate == of_reviewer == integrity(reviewer, signed)["checkpoint"]
+        return of_candidate
+
+    assert checkpoint() is None
     sessions.complete(signed)
+    clock.fixed += timedelta(minutes=10)
+    assert checkpoint() is None
+    clock.fixed += timedelta(milliseconds=1)
+    published = checkpoint()
+    assert published["createdAt"] == "2026-04-01T09:10:00.001Z"
+    clock.fixed += timedelta(hours=2)
     add(signed, envelope())
-    assert candidate.get(f"/v1/sessions/{signed.id}").json["seal"] is None
-    Seal.seal_new()
-    seal = candidate.get(f"/v1/sessions/{signed.id}").json["seal"]
-    assert seal == integrity(reviewer, signed)["seal"]
-    assert seal["count"] == 6
+    assert checkpoint() == published
 
 
 def test_signed_log_has_signed_events_in_chain_order(app, signed, signer):
@@ -280,7 +277,7 @@ def test_times_are_not_checked_without_a_signing_key(clock, reviewer, session):
 
 @pytest.mark.parametrize("hours", [1, 23])
 def test_late_event_is_not_a_finding(clock, app, reviewer, signed, chained, signer, hours):
-    """The event arrives after the final seal."""
+    """The event arrives after the checkpoint."""
     worker = Worker(app.config)
     sessions.complete(signed)
     clock.fixed += timedelta(hours=hours)
@@ -291,7 +288,7 @@ def test_late_event_is_not_a_finding(clock, app, reviewer, signed, chained, sign
     assert codes(reviewer, signed) == []
     worker.run_once()
     assert codes(reviewer, signed) == []
-    assert integrity(reviewer, signed)["counts"]["sealed"] == 6
+    assert integrity(reviewer, signed)["counts"]["recorded"] == 6
 
 
 @pytest.mark.parametrize(
@@ -312,5 +309,5 @@ def test_unusual_event_is_not_a_finding(app, reviewer, session, fields):
     caller = Caller.candidate(app, session.key)
     response = caller.request("POST", "/v1/hooks/ingest", data=body, content_type="application/json")
     assert response.status_code == 201, response.json
-    Seal.seal_new()
+    numbering.number_new()
     assert {"event_changed", "event_inserted", "column_changed"}.isdisjoint(codes(reviewer, session))

@@ -76,16 +76,14 @@ def test_late_events_are_counted(monitored, key, clock, read):
 
 def test_workers_and_failing_tasks_are_counted(worker, clock, reviewer, read):
     reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
-    worker.run_once()
-    models.AuditChain.update(count=0).execute()
-    reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"})
+    models.AuditEntry.update(arrival_mac="other:00").execute()
     worker.run_once()
     clock.fixed += timedelta(seconds=40)
     samples = read()
     assert samples["proofstone_workers",] == 1
-    assert samples["proofstone_task_age_seconds", "chain"] == 40
+    assert samples["proofstone_task_age_seconds", "ledger"] == 40
     failures = {key[1:]: value for key, value in samples.items() if key[0] == "proofstone_task_failures"}
-    assert failures == {("chain",): 1}
+    assert failures == {("list_audit",): 1}
 
 
 def test_queued_messages_are_counted_by_kind_and_state(assessment, clock, read):

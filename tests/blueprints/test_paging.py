@@ -150,14 +150,14 @@ def update(reviewer, name, id):
     return next(row for row in rows if row["id"] == id)
 
 
-def test_a_candidates_updated_at_follows_its_session_but_not_events_or_seals(clock, reviewer, lists):
+def test_a_candidates_updated_at_follows_its_session_but_not_its_events(clock, reviewer, lists):
     candidate = body_of(reviewer.get("/v1/candidates"))["candidates"][0]
     session = Session.get_by_id(candidate["sessionId"])
     clock.fixed += timedelta(minutes=1)
     since = "2026-04-01T09:00:30Z"
     key = CandidateKey.get_by_id(candidate["id"])
     key.update_columns(candidate_name=key.candidate_name, bounced=True)
-    session.update_columns(sealed_count=3, stored_event_count=7)
+    session.update_columns(listed_seq=3, stored_event_count=7)
     assert body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"] == []
     sessions.close(session)
     (updated,) = body_of(reviewer.get("/v1/candidates", updatedAfter=since))["candidates"]

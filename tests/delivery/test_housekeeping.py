@@ -9,7 +9,6 @@ from response_checks import body_of
 
 from delivery.worker import Worker, housekeeping
 from models import (
-    AuditChain,
     AuditEntry,
     CandidateKey,
     DailyTask,
@@ -17,7 +16,6 @@ from models import (
     Event,
     Feed,
     FeedEvent,
-    Seal,
     Session,
     TaskFailure,
     WebhookDelivery,
@@ -27,6 +25,8 @@ from models import (
 from models.deliveries import outbox
 from models.task_failures import MAX_LOGGED
 from rules.integrity import event_signatures
+
+OTHER_MAC = f"other:{'0' * 32}"
 
 
 @pytest.fixture
@@ -41,25 +41,23 @@ def other(app):
 
 
 @pytest.fixture
-def broken_chain(reviewer, worker, organization):
-    """The organization's chain, reset to its start."""
+def unknown_key(reviewer, worker, organization):
+    """An audit entry of the organization, signed with a key that this process does not have."""
     factories.make_webhook(organization)
     body_of(reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
-    worker.run_once()
-    AuditChain.update(count=0).where(AuditChain.organization == organization).execute()
-    body_of(reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"}), 201)
+    AuditEntry.update(arrival_mac=OTHER_MAC).where(AuditEntry.organization == organization).execute()
 
 
 def failures():
     return {(failure.task, failure.owner, failure.attempts) for failure in TaskFailure.select()}
 
 
-def unchained(reviewer):
-    return AuditEntry.unchained().where(AuditEntry.organization == reviewer.row.organization_id).count()
+def unlisted(reviewer):
+    return AuditEntry.unlisted().where(AuditEntry.organization == reviewer.row.organization_id).count()
 
 
-@pytest.mark.usefixtures("broken_chain")
-def test_a_broken_chain_does_not_stop_other_organizations_or_tasks(
+@pytest.mark.usefixtures("unknown_key")
+def test_an_unknown_key_does_not_stop_other_organizations_or_tasks(
     worker, reviewer, other, clock, caplog, session, organization
 ):
     body_of(other.post("/v1/issues", {"title": "One", "taskBrief": "Two"}), 201)
@@ -69,30 +67,29 @@ def test_a_broken_chain_does_not_stop_other_organizations_or_tasks(
     clock.fixed += timedelta(days=1)
     for _ in range(2):
         worker.run_once()
-    assert (unchained(reviewer), unchained(other)) == (1, 0)
+    assert (unlisted(reviewer), unlisted(other)) == (1, 0)
     assert FeedEvent.unnumbered().count() == 0
-    assert Seal.select().where(Seal.session == session).count() == 1
+    assert Session.get_by_id(session.id).listed_seq > 0
     assert CandidateKey.get_by_id(retained.key_id).erased_at is not None
-    assert failures() == {("chain", str(organization.id), 1)}
-    assert f"The task `chain` failed for {organization.id}." in caplog.messages
+    assert failures() == {("list_audit", str(organization.id), 1)}
+    assert f"The task `list_audit` failed for {organization.id}." in caplog.messages
     assert WebhookDelivery.select().count() > 0
 
 
-@pytest.mark.usefixtures("broken_chain")
+@pytest.mark.usefixtures("unknown_key")
 def test_a_failing_owner_is_retried_with_backoff(worker, organization, clock, caplog):
     owner = str(organization.id)
     for pause, attempts in ((0, 1), (30, 1), (30, 2), (240, 2), (60, 3), (900, 4), (900, 5)):
         clock.fixed += timedelta(seconds=pause)
         for _ in range(3):
             worker.run_once()
-        assert failures() == {("chain", owner, attempts)}
-    assert len([text for text in caplog.messages if "`chain` failed" in text]) == 5
-    chained = AuditEntry.select().where(AuditEntry.position.is_null(False)).count()
-    AuditChain.update(count=chained).where(AuditChain.organization == organization).execute()
+        assert failures() == {("list_audit", owner, attempts)}
+    assert len([text for text in caplog.messages if "`list_audit` failed" in text]) == 5
+    AuditEntry.update(arrival_mac=AuditEntry.get().signed().arrival_mac).execute()
     clock.fixed += timedelta(minutes=15)
     worker.run_once()
     assert failures() == set()
-    assert AuditEntry.unchained().count() == 0
+    assert AuditEntry.unlisted().count() == 0
 
 
 def test_a_broken_feed_does_not_stop_other_feeds(worker, organization, other):
@@ -106,33 +103,39 @@ def test_a_broken_feed_does_not_stop_other_feeds(worker, organization, other):
     assert failures() == {("publish", str(organization.id), 1)}
 
 
-def test_a_broken_seal_does_not_stop_other_sessions(worker, session, assessment):
-    factories.add_event(session, factories.envelope())
-    worker.run_once()
-    session.update_columns(sealed_count=0)
+def test_an_event_with_an_unknown_key_does_not_stop_other_sessions(worker, session, assessment):
     other_session = factories.make_session(factories.make_key(assessment))
-    for sealed in (session, other_session):
-        factories.add_event(sealed, factories.envelope())
+    for row in (session, other_session):
+        factories.add_event(row, factories.envelope())
+    Event.update(arrival_mac=OTHER_MAC).where(Event.session == session).execute()
     worker.run_once()
-    assert Seal.select().where(Seal.session == other_session).count() == 1
-    assert failures() == {("seal", str(session.id), 1)}
+    assert Session.get_by_id(other_session.id).listed_seq > 0
+    assert failures() == {("list_events", str(session.id), 1)}
+
+
+UNNUMBERED = {
+    "audit_entries": ("ledger_entry_id", "list_audit"),
+    "feed_events": ("position", "publish"),
+    "ledger_entries": ("position", "number"),
+}
 
 
 # PostgreSQL has a single format for ids.
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
-@pytest.mark.parametrize("table", ["audit_entries", "feed_events"])
-def test_a_row_with_a_dashed_id_does_not_cause_an_endless_loop(worker, reviewer, other, organization, table):
+@pytest.mark.parametrize("table", UNNUMBERED)
+def test_a_row_with_an_uppercase_id_is_not_numbered_again_and_again(
+    worker, reviewer, other, organization, table
+):
+    column, task = UNNUMBERED[table]
     worker.run_once()
     for caller in (reviewer, other):
         body_of(caller.post("/v1/assessments", {"title": "One", "role": "Two", "taskBrief": "Three"}), 201)
-    where = f"WHERE organization_id = '{organization.id.hex}' AND position IS NULL"
-    (row_id,) = db.execute_sql(f"SELECT id FROM {table} {where}").fetchone()
-    dashed = f"{row_id[:8]}-{row_id[8:12]}-{row_id[12:16]}-{row_id[16:20]}-{row_id[20:]}"
-    db.execute_sql(f"UPDATE {table} SET id = '{dashed}' WHERE id = '{row_id}'")
-    worker.run_once()
-    (waiting,) = db.execute_sql(f"SELECT COUNT(*) FROM {table} WHERE position IS NULL").fetchone()
-    assert waiting == 1
-    task = {"audit_entries": "chain", "feed_events": "publish"}[table]
+    where = f"WHERE organization_id = '{organization.id.hex}' AND {column} IS NULL"
+    db.execute_sql(f"UPDATE {table} SET id = upper(id) {where}")
+    for _ in range(2):
+        worker.run_once()
+    (waiting,) = db.execute_sql(f"SELECT COUNT(*) FROM {table} WHERE {column} IS NULL").fetchone()
+    assert waiting > 0
     assert failures() == {(task, str(organization.id), 1)}
 
 

@@ -66,7 +66,7 @@ class Operation:
 
 
 # Created on import, before a test binds the models to its database.
-APP = create_app(config.load({}))
+APP = create_app(config.load({"LEDGER_KEYS": "k" * 32}))
 DOCUMENT: dict[str, Any] = openapi.build_document(APP)
 # Fields that refer to rows: path parameters, and a candidate's key.
 _PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}

@@ -9,8 +9,9 @@ import postgres
 import pytest
 
 import models
+from rules.ledger.keys import parse_keys
 from tests.live.cast import make_assessment, make_candidate
-from tests.live.service import Service
+from tests.live.service import LEDGER_KEYS, Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 # On SQLite, the web process's memory includes the database's.
@@ -75,6 +76,7 @@ def own_server():
 def bind():
     """Bind this process's models to a database for the test."""
     before = models.db.obj
+    models.ledger_keys.use(parse_keys(LEDGER_KEYS))
     yield models.bind
     models.db.close_all()
     if before is not None:

@@ -28,6 +28,7 @@ from tools.scripts.run_with_parent import with_parent
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
+LEDGER_KEYS = f"test:{'0' * 64}"
 TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.02
 WORKER_READY = "The worker is ready."
@@ -49,6 +50,7 @@ class Service:
         self.mail_folder = folder / "mail"
         self.settings = {
             "DATABASE_URL": self.database_url,
+            "LEDGER_KEYS": LEDGER_KEYS,
             "RATELIMIT_ENABLED": "false",
             "MAIL_FOLDER": str(self.mail_folder),
             "BUNDLE_FOLDER": str(folder / "bundles"),

@@ -72,8 +72,7 @@ def test_processes_exit_with_the_launcher(launcher, number):
     assert Client(service.port).get("/v1/health").status == 200
     started = descendants(process.pid)
     assert len(started) >= 3  # gunicorn, its process, the worker
-    output = [line for line in service.log().splitlines() if "proofstone.requests" not in line]
-    assert output[-1] == READY.format(port=service.port)
+    assert READY.format(port=service.port) in service.log().splitlines()
     process.send_signal(number)
     exit_status = process.wait(30)
     wait_until(lambda: not any(map(is_running, started)), "A process is still running.")
@@ -98,3 +97,13 @@ def test_a_port_in_use_is_reported(tmp_path):
         f"Cannot use port {port} (Address already in use). Choose another one: make run PORT={port + 1}"
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["gunicorn", "app:create_app()"], ["flask", "worker"]], ids=["web", "worker"]
+)
+def test_nothing_starts_without_ledger_keys(tmp_path, command):
+    service = Service(tmp_path, LEDGER_KEYS="")
+    assert service.spawn(["-m", *command]).wait(30) == 1
+    (line,) = service.log().splitlines()
+    assert line.endswith("LEDGER_KEYS=$(openssl rand -hex 32)")

@@ -3,7 +3,6 @@
 import gzip
 from functools import partial
 
-import config
 from tests.live.client import run_concurrently
 from tests.live.service import wait_until
 from web.gunicorn_worker import MAX_DRAIN_BYTES
@@ -41,7 +40,7 @@ def test_concurrent_submissions_of_an_upload_keep_one_bundle(service, reviewer, 
 def test_a_client_can_read_a_full_sessions_rejection(service, candidate):
     upload = candidate.open_upload()
     fill = "UPDATE sessions SET stored_bundle_bytes = %s WHERE id = %s"
-    service.execute(fill, config.load({}).session_max_bytes, service.stored_id(candidate.session_id))
+    service.execute(fill, 2**40, service.stored_id(candidate.session_id))
     assert candidate.upload(upload, bytes(MAX_DRAIN_BYTES - 1)).status == 413
     rejected = candidate.post("/v1/candidate/upload-url", {"sessionId": candidate.session_id})
     assert (rejected.status, rejected["code"]) == (413, "session_full")

@@ -16,6 +16,7 @@ def change(session, **values):
     Session.update(**values).where(Session.id == session.id).execute()
 
 
+@pytest.mark.bypasses_ledger
 def test_changed_metrics_are_listed_and_stored(flask, reviewer, closed):
     change(closed, prompt_count=7, command_fail_rate=500_000_000)
     lines = flask("sessions", "rederive").splitlines()
@@ -32,6 +33,7 @@ def test_new_derivation_versions_are_changes(flask, reviewer, closed, monkeypatc
     assert reviewer.get(f"/v1/sessions/{closed.id}").json["metrics"]["derivationVersion"] == 2
 
 
+@pytest.mark.bypasses_ledger
 def test_single_assessments_can_be_rederived(app, flask, organization, closed):
     other = make_closed_session(make_assessment(organization), envelope("prompt"))
     change(closed, prompt_count=7)
@@ -44,6 +46,7 @@ def test_single_assessments_can_be_rederived(app, flask, organization, closed):
     assert (result.exit_code, "No such assessment: nonsense." in result.output) == (1, True)
 
 
+@pytest.mark.bypasses_ledger
 def test_sessions_without_their_events_keep_their_metrics(flask, closed):
     Event.delete().execute()
     change(closed, prompt_count=7, derivation_version=0)

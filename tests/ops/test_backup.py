@@ -23,7 +23,7 @@ CREATE TABLE organizations (name TEXT);
 CREATE TABLE uploads (object_key TEXT);
 CREATE TABLE submissions (object_key TEXT);
 INSERT INTO submissions VALUES (NULL);
-INSERT INTO migrations VALUES ('0001_tables');
+INSERT INTO migrations VALUES ('0001_tables_and_ledger');
 """
 SESSION = "11111111-1111-4111-8111-111111111111"
 

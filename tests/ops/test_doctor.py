@@ -8,11 +8,10 @@ import factories
 import pytest
 
 from delivery.worker import Worker
-from models import AuditChain, Delivery, clock, db
+from models import AuditEntry, Delivery, clock, db, ledger_keys
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from models.heartbeats import HeartbeatRecorder
-from models.ledger import seal_keys
 from ops import doctor
 from storage import FolderStorage
 from tests.delivery.mail_server import Mailbox, accepts, smtp_server
@@ -141,8 +140,8 @@ def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session
     assert "error queue: Emails and removals have been due for 6 minutes." in run_doctor()
     clock.fixed += timedelta(hours=3)
     output = run_doctor()
-    for queue in ("Emails and removals", "Candidate events to seal", "Audit entries to chain"):
-        assert f"error queue: {queue} have been due for 3 hours 6 minutes. Check that" in output
+    for queue in ("Emails and removals", "Candidate events to list", "Audit entries to list"):
+        assert re.search(f"error queue: {queue}.* have been due for 3 hours 6 minutes. Check that", output)
 
 
 def test_silent_workers_and_stalled_tasks_are_errors(app, clock, organization, run_doctor):
@@ -150,10 +149,10 @@ def test_silent_workers_and_stalled_tasks_are_errors(app, clock, organization, r
     Worker(app.config).run_once()
     assert "ok worker: Running: 1." in run_doctor()
     heartbeats = HeartbeatRecorder(is_continuous=True)
-    heartbeats.record("seal")
+    heartbeats.record("ledger")
     clock.fixed += timedelta(minutes=10)
     heartbeats.record("emails")
-    assert "error worker: Tasks not run for 10 minutes: seal. Restart" in run_doctor()
+    assert "error worker: Tasks not run for 10 minutes: ledger. Restart" in run_doctor()
     clock.fixed += timedelta(hours=1)
     assert "error worker: No worker has run for 1 hour. Start `flask worker`." in run_doctor()
 
@@ -162,14 +161,12 @@ def test_failing_tasks_are_errors(app, clock, organization, reviewer, run_doctor
     worker = Worker(app.config)
     assert "ok tasks: None are failing." in run_doctor()
     reviewer.post("/v1/issues", {"title": "One", "taskBrief": "Two"})
-    worker.run_once()
-    AuditChain.update(count=0).execute()
-    reviewer.post("/v1/issues", {"title": "Two", "taskBrief": "Two"})
+    AuditEntry.update(arrival_mac="other:00").execute()
     worker.run_once()
     output = run_doctor()
-    since = "2026-04-01T09:00:00.000Z"
-    assert f"error task: `chain` has failed for {organization.id} since {since} (IntegrityError)." in output
-    assert "error tasks: Failures: 1 of `chain`." in output
+    failure = "since 2026-04-01T09:00:00.000Z (UnknownLedgerKey)."
+    assert f"error task: `list_audit` has failed for {organization.id} {failure}" in output
+    assert "error tasks: Failures: 1 of `list_audit`." in output
 
 
 def test_failed_deliveries_are_counted_for_a_day(clock, assessment, run_doctor):
@@ -200,9 +197,8 @@ def test_unreachable_databases_are_errors(app, run_doctor):
         db.initialize(bound)
 
 
-def test_missing_seal_keys_are_reported(organization, run_doctor, setting):
-    assert "ok seal keys: All records are signed with known keys." in run_doctor()
-    seal_keys.use({"other": b"s" * 32})
-    assert "error seal keys: Records are signed with test. Add these keys to SEAL_KEYS." in run_doctor()
-    setting("SEAL_KEYS", None)
-    assert "warning settings: SEAL_KEYS is not set" in run_doctor()
+def test_missing_ledger_keys_are_reported(organization, run_doctor):
+    assert "ok ledger keys: All entries are signed with known keys." in run_doctor()
+    ledger_keys.use({"other": b"s" * 32})
+    expected = "error ledger keys: Entries are signed with test. Add these keys to LEDGER_KEYS."
+    assert expected in run_doctor()

@@ -196,6 +196,7 @@ def test_only_the_latest_turns_of_a_long_history_are_recorded(call, recorded, mo
 
 
 @pytest.mark.parametrize("channels", [[], ["otlp"]])
+@pytest.mark.bypasses_ledger
 def test_nothing_is_recorded_without_consent(call, recorded, usage, channels):
     Consent.update(channels=channels).execute()
     assert call(MESSAGES, data=FIRST).status_code == 200

@@ -81,7 +81,7 @@ def start(tmp_path):
     def start():
         port = free_port()
         settings = {"TMPDIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/untouched.db"}
-        command = [sys.executable, "-m", "flask", "demo", "--port", str(port)]
+        command = [sys.executable, "-m", "tools.demo", "--port", str(port)]
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True
         )

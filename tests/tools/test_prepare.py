@@ -17,19 +17,19 @@ def prepare(tmp_path):
     """Run the step for a database in a temporary folder, and return its output."""
     folder = tmp_path / "data"
 
-    def run(**settings):
-        environment = {name: value for name, value in os.environ.items() if name != "SEAL_KEYS"}
+    def run(fails=False, **settings):
+        environment = {name: value for name, value in os.environ.items() if name != "LEDGER_KEYS"}
         environment |= {"DATABASE_URL": f"sqlite:///{folder}/proofstone.db", "LOG_LEVEL": "ERROR"} | settings
         command = [sys.executable, "-m", "tools.scripts.prepare"]
         result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == fails, result.stderr
         return result.stdout + result.stderr
 
-    run.file = folder / "proofstone.db.seal-keys"
+    run.file = folder / "proofstone.db.ledger-keys"
     return run
 
 
-def test_make_run_creates_a_private_seal_key_once(prepare):
+def test_make_run_creates_a_private_ledger_key_once(prepare):
     assert "Its token" in prepare()
     assert stat.S_IMODE(prepare.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(prepare.file.parent.stat().st_mode) == 0o700
@@ -38,13 +38,13 @@ def test_make_run_creates_a_private_seal_key_once(prepare):
     assert prepare.file.read_text() == before
 
 
-def test_make_run_creates_no_seal_key_if_the_setting_has_one(prepare):
-    prepare(SEAL_KEYS="s" * 64)
+def test_make_run_creates_no_ledger_key_if_the_setting_has_one(prepare):
+    prepare(LEDGER_KEYS="s" * 64)
     assert not prepare.file.exists()
 
 
-def test_make_run_creates_no_seal_key_for_a_restored_database(prepare):
+def test_make_run_creates_no_ledger_key_for_a_restored_database(prepare):
     prepare()
     prepare.file.unlink()
-    assert f"put {prepare.file} back" in prepare()
+    assert f"put {prepare.file} back" in prepare(fails=True)
     assert not prepare.file.exists()

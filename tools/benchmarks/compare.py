@@ -79,7 +79,7 @@ def _running(keys: int) -> Iterator[tuple[Contender, Contender]]:
     """Run product and limit on one database. A worker would distort the measurement."""
     with postgres.start(durable=True, tcp=True) as server, tempfile.TemporaryDirectory() as name:
         folder, url = Path(name), server.create_database("proofstone_benchmark")
-        models.bind(url)
+        data.bind(url)
         targets = data.fill(keys)
         models.db.close_all()
         database = [server.process.pid] if isinstance(server, postgres.EmbeddedServer) else []

@@ -74,7 +74,7 @@ def _board(service: Service) -> MeasuredPage:
     """Create an assessment whose candidates have all completed."""
     team = service.organization("Board Ltd")
     assessment_id = make_assessment(team)["id"]
-    models.bind(service.database_url)
+    data.bind(service.database_url)
     assessment = Assessment.get_by_id(assessment_id)
     data.add_completed_sessions(assessment, data.add_keys(assessment, CANDIDATES))
     models.db.close()

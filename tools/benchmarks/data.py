@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import migrations
+import models
 from models import (
     ApiToken,
     Assessment,
@@ -21,6 +22,8 @@ from models import (
     sessions,
 )
 from models.base import clock, is_postgres, new_id
+from rules.ledger.keys import parse_keys
+from tests.live.service import LEDGER_KEYS
 from tools.demo.client_events import Signer
 
 ASSESSMENTS, KEYS, FEW_KEYS = 10, 100_000, 1_000
@@ -46,6 +49,12 @@ class Targets(NamedTuple):
     growing_token: str
     growing_assessment: str
     open_sessions: list[OpenSession]
+
+
+def bind(url: str) -> None:
+    """Bind the models to a database, with the services' ledger key."""
+    models.bind(url)
+    models.ledger_keys.use(parse_keys(LEDGER_KEYS))
 
 
 def fill(keys: int) -> Targets:

@@ -43,7 +43,7 @@ class Run:
                 for number, faults in enumerate(rounds[first : first + self.check_every], first + 1):
                     self._round(number, faults)
                 # The audit log must also verify during writes.
-                self.results.add_violations(*checks.find_audit_violations(self.deployment))
+                self.results.add_violations(*checks.find_ledger_violations(self.deployment))
             if first + self.check_every < len(rounds):
                 self.verifier.verify(self.writers.scenarios[verified_count:])
                 verified_count = len(self.writers.scenarios)

@@ -161,8 +161,8 @@ class Checks:
         if findings != (["erased"] if session.is_erased else []):
             yield f"its integrity findings are {integrity['findings']}"
         counts = integrity["counts"]
-        problems = ("unsealed", "invalid", "unknownKey", "notJudged")
-        is_intact = counts["events"] == counts["sealed"] == count
+        problems = ("notRecorded", "invalid", "unknownKey", "notJudged")
+        is_intact = counts["events"] == counts["recorded"] == count
         if not session.is_erased and (not is_intact or any(counts[name] for name in problems)):
             yield f"its integrity counts are {counts}"
 
@@ -218,11 +218,11 @@ class Checks:
             yield f"the feed has {times} events {' '.join(step)}"
 
 
-def find_audit_violations(deployment: Deployment) -> list[str]:
+def find_ledger_violations(deployment: Deployment) -> list[str]:
     try:
-        deployment.service.flask("audit", "verify")
+        deployment.service.flask("ledger", "verify")
     except subprocess.CalledProcessError as error:
-        return [f"`flask audit verify` failed: {error.stdout}"]
+        return [f"`flask ledger verify` failed: {error.stdout}"]
     return []
 
 

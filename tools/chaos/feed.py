@@ -14,6 +14,7 @@ SUBJECTS = {
     "invite.sent": "candidateId",
     "invite.failed": "candidateId",
     "candidate.erased": "candidateId",
+    "ledger.checkpoint": "organizationId",
 }
 
 

@@ -169,7 +169,7 @@ class Scenario:
         return signer.sign(envelope) if signer else envelope
 
     def _check_integrity(self, session: ExpectedSession) -> None:
-        """Check the integrity during writes and sealing."""
+        """Check the integrity during writes."""
         path = f"/v1/sessions/{session.session_id}/integrity"
         if findings := self.client.request("GET", path, headers=self.reviewer)["findings"]:
             raise Violation(f"The integrity of the open session {session.session_id} is {findings}")

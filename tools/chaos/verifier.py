@@ -16,10 +16,12 @@ QUEUES = {
     "emails to send": "SELECT count(*) FROM deliveries WHERE state = 'queued' AND kind <> 'removal'",
     "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE state = 'queued'",
     "feed events to number": "SELECT count(*) FROM feed_events WHERE position IS NULL",
-    "audit entries to chain": "SELECT count(*) FROM audit_entries WHERE position IS NULL",
-    "events to seal": (
-        "SELECT count(*) FROM events e LEFT JOIN seals s ON s.event_seq = e.seq WHERE s.id IS NULL"
+    "audit entries to list": "SELECT count(*) FROM audit_entries WHERE ledger_entry_id IS NULL",
+    "model calls to list": "SELECT count(*) FROM model_usage WHERE ledger_entry_id IS NULL",
+    "events to list": (
+        "SELECT count(*) FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.seq > s.listed_seq"
     ),
+    "ledger entries to number": "SELECT count(*) FROM ledger_entries WHERE position IS NULL",
 }
 # A killed worker's deliveries are due again when their lease ends after five minutes. Expire all leases every few
 # seconds instead of waiting. The interval is long enough for running workers to finish theirs.
@@ -57,7 +59,7 @@ class Verifier:
             *receivers.webhooks.violations,
             *self.feed.read_new(),
             *self.checks.find_violations(scenarios),
-            *checks.find_audit_violations(self.deployment),
+            *checks.find_ledger_violations(self.deployment),
             *checks.find_key_violations(self.deployment),
             *checks.find_log_violations(new_log, self.deployment.server is not None),
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rules.integrity import seal_keys
+from rules.ledger import keys
 from tools.demo.cast import HIGHLIGHTS, PEOPLE
 from tools.demo.servers import DemoServers
 from tools.scripts.run_with_parent import with_parent
@@ -57,7 +57,7 @@ def _settings(folder: Path) -> dict[str, str]:
     return {
         "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
         "BUNDLE_FOLDER": str(folder / "bundles"),
-        "SEAL_KEYS": seal_keys.generate(),
+        "LEDGER_KEYS": keys.generate(),
         "S3_BUCKET": "",
         "ANTHROPIC_API_KEY": "",
         "OPENAI_API_KEY": "",

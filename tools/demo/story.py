@@ -174,7 +174,7 @@ class Story:
         return Work(self._tasks[candidate.task], plan, candidate.number)
 
     def _tamper(self, session_id: str) -> None:
-        """Change a failed test run to a passed one in the database, after the worker has sealed it."""
+        """Change a failed test run to a passed one in the database, after the ledger lists it."""
         self.simulation.run_worker()
         path = f"/v1/sessions/{session_id}/timeline?kind=command&limit=200"
         events = self._call_as("service", "GET", path)["events"]

@@ -1,5 +1,6 @@
 """First step of `make run`: upgrade the database and print a new installation's first token."""
 
+import os
 import sys
 
 import click
@@ -9,16 +10,15 @@ import config
 import models
 from app import create_app
 from errors import first_line
-from models import AuditChain
 from ops import admin
-from rules.integrity import seal_keys
+from rules.ledger import keys
 from storage.atomic_file import atomic_file
 
 
 def main() -> None:
     try:
+        create_ledger_keys()
         with create_app().app_context():
-            create_seal_keys(config.load_or_exit())
             token = admin.bootstrap()
     except click.ClickException as error:
         sys.exit(f"Proofstone cannot start: {error.message}")
@@ -28,22 +28,25 @@ def main() -> None:
         print(f"\nCreated your organization. Its token, shown only once:\n\n    {token}\n", flush=True)
 
 
-def create_seal_keys(settings: config.Config) -> None:
-    """Create a private file with a seal key, unless it exists or SEAL_KEYS is set."""
-    if settings.seal_keys:
+def create_ledger_keys() -> None:
+    """Create a private file with a ledger key, unless it exists or LEDGER_KEYS is set."""
+    if os.environ.get("LEDGER_KEYS", "").strip():
         return
-    file = config.seal_keys_file(settings)
-    if AuditChain.table_exists() and AuditChain.select().where(AuditChain.key_id.is_null(False)).exists():
-        # Restored without its key. The old key could not verify entries signed with a new one.
-        print(
-            f"The audit log is signed with a different key: put {file} back, or set SEAL_KEYS.",
-            file=sys.stderr,
-        )
+    key = keys.generate()
+    try:
+        settings = config.load(os.environ | {"LEDGER_KEYS": key})
+    except config.InvalidSetting as error:
+        sys.exit(str(error))
+    file = config.ledger_keys_file(settings)
+    if file.exists():
         return
+    models.bind(settings.database_url)
+    if models.LedgerEntry.table_exists() and models.LedgerEntry.select().exists():
+        # Restored without its key.
+        sys.exit(f"The ledger is signed with another key: put {file} back, or set LEDGER_KEYS.")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic_file(file) as stream:
-        stream.write(f"{seal_keys.generate()}\n".encode())
-    models.seal_keys.use(config.load_or_exit().seal_keys)
+        stream.write(f"{key}\n".encode())
 
 
 if __name__ == "__main__":

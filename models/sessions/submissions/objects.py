@@ -36,7 +36,7 @@ class StoredObject(ErasedWithSession):
         with db.atomic():
             session = self.session.lock()
             self.remove_object()
-            self.delete_instance()
+            getattr(self, "delete_protected", self.delete_instance)()
             recount(session)
 
     def remove_object(self: Any) -> None:

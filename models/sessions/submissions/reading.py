@@ -77,7 +77,7 @@ def record_unreadable(submission: Submission, problem: str) -> None:
     with db.atomic():
         if session := _lock(submission):
             SubmissionFile.delete().where(SubmissionFile.session == session).execute()
-            submission.update_columns(state=UNREADABLE, problem=problem, retry_at=None)
+            submission.update_columns(state=UNREADABLE, problem=problem, retry_at=None, files_sha256=None)
             store_ratio(session, None)
 
 
@@ -95,7 +95,7 @@ def record_diff(
         if session is None:
             return
         SubmissionFile.delete().where(SubmissionFile.session == session).execute()
-        counted_lines, manual_lines = SubmissionFile.store(session, files)
+        counted_lines, manual_lines, files_sha256 = SubmissionFile.store(session, files)
         submission.update_columns(
             state=READ,
             problem=None,
@@ -105,6 +105,7 @@ def record_diff(
             counted_lines=counted_lines,
             manual_lines=manual_lines,
             matched_event_count=event_count,
+            files_sha256=files_sha256,
         )
         ratio = None
         if session.closed_at is not None and submission.base_verified and submission.counted_lines:

@@ -1,11 +1,14 @@
 """Candidates' submissions: a git bundle, a zip archive, or a client's bundle."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import peewee
 
 from errors import SessionFull
+from models import batches
 from models.base import (
     ErasedWithSession,
     Model,
@@ -16,7 +19,9 @@ from models.base import (
     clock,
     db,
 )
-from models.sessions import Session, final_seals, stored_bytes
+from models.fields import JSONField
+from models.ledger.protection import ProtectedModel
+from models.sessions import Session, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 from models.sessions.submissions.uploads import BundleUpload
 from rules.integrity.findings import Finding
@@ -35,7 +40,7 @@ MAX_WITHOUT_OBJECT = 100
 MAX_ROWS_PER_INSERT = 200
 
 
-class Submission(Model, StoredObject):
+class Submission(ProtectedModel, StoredObject):
     """A candidate's submission; `created_at` is when it was received.
 
     Only current submissions keep their object: the latest git bundle or zip archive, and the latest verified client
@@ -46,10 +51,28 @@ class Submission(Model, StoredObject):
 
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `base_verified` is true if it
     contains the assessment's commit. `counted_lines` is the number of nonblank lines added in the final diff;
-    `manual_lines` of them were not added by the first `matched_event_count` counted events.
+    `manual_lines` of them were not added by the first `matched_event_count` counted events. `files_sha256` is the final
+    diff's hash.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
+    protected = (
+        *("session", "format", "state", "created_at", "size", "sha256", "claimed_size", "claimed_sha256"),
+        *(
+            "repo_url",
+            "base_sha",
+            "file_tree",
+            "diff",
+            "problem",
+            "base_verified",
+            "base_commit",
+            "head_commit",
+        ),
+        *("counted_lines", "manual_lines", "matched_event_count", "files_sha256", "object_key"),
+    )
+    parent = "session"
+    session_link = ("session_id", "id")
+    deleted_by_erasure = True
 
     session = peewee.ForeignKeyField(Session, index=False)
     format = peewee.TextField()
@@ -63,7 +86,7 @@ class Submission(Model, StoredObject):
     claimed_sha256 = peewee.TextField(null=True)
     repo_url = peewee.TextField(null=True)
     base_sha = peewee.TextField(null=True)
-    file_tree = peewee.JSONField(null=True)
+    file_tree = JSONField(null=True)
     diff = peewee.TextField(null=True)
     problem = peewee.TextField(null=True)
     attempts = peewee.IntegerField(default=0)
@@ -74,6 +97,7 @@ class Submission(Model, StoredObject):
     counted_lines = peewee.IntegerField(null=True)
     manual_lines = peewee.IntegerField(null=True)
     matched_event_count = peewee.IntegerField(null=True)
+    files_sha256 = peewee.TextField(null=True)
 
     class Meta:
         indexes = ((("session", "created_at", "id"), False),)
@@ -185,10 +209,12 @@ class Submission(Model, StoredObject):
         columns |= {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
         self.update_columns(state=state, **columns)
         table = type(self)
-        without_object = table.of(self.session).select(table.id).where(table.object_key.is_null())
+        without_object = (
+            table.of(self.session).select(table.id, table.session).where(table.object_key.is_null())
+        )
         newest_first = without_object.order_by(table.created_at.desc(), table.id.desc())
-        old_ids = [row.id for row in newest_first.offset(MAX_WITHOUT_OBJECT)]
-        table.delete().where(table.id << old_ids).execute()
+        for oldest in list(newest_first.offset(MAX_WITHOUT_OBJECT)):
+            oldest.delete_protected()
 
     @classmethod
     def findings(cls, session: Session) -> Iterator[Finding]:
@@ -205,9 +231,8 @@ add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_n
 
 
 def store_ratio(session: Session, ratio: int | None) -> None:
-    """Store and seal a locked session's manualLineRatio, and schedule another integrity check."""
-    session.update_columns(manual_line_ratio=ratio, checked_seal_count=0)
-    final_seals.renew(session, "submitted", "submission")
+    """Store a locked session's manualLineRatio, and schedule another integrity check."""
+    session.record_change("submitted", manual_line_ratio=ratio, checked_version=0)
 
 
 class SubmissionFile(Model, ErasedWithSession):
@@ -233,12 +258,34 @@ class SubmissionFile(Model, ErasedWithSession):
         return cls.select().where(cls.session == session)
 
     @classmethod
-    def store(cls, session: Session, files: Iterable[dict[str, Any]]) -> tuple[int, int]:
-        """Store the files. Returns the sums of `counted_lines` and `manual_lines`."""
+    def store(cls, session: Session, files: Iterable[dict[str, Any]]) -> tuple[int, int, str]:
+        """Store the files. Returns the sums of `counted_lines` and `manual_lines`, and the files' hash."""
         counted = manual = 0
+        digest = hashlib.sha256()
         common = {"session": session, "created_at": clock.now()}
         for batch in peewee.chunked(files, MAX_ROWS_PER_INSERT):
             counted += sum(file.pop("counted_lines") for file in batch)
             manual += sum(file.pop("manual_lines") for file in batch)
+            for file in batch:
+                _add_file(digest, file)
             cls.insert_many([file | common for file in batch]).execute()
-        return counted, manual
+        return counted, manual, digest.hexdigest()
+
+    @classmethod
+    def stored_sha256(cls, session: Session) -> str:
+        """Compute the hash of the stored files."""
+        digest = hashlib.sha256()
+        for row in batches.read_all(cls.of(session), cls.id, max_rows=10):
+            _add_file(digest, {name: getattr(row, name) for name in _HASHED})
+        return digest.hexdigest()
+
+
+# Every column that `store` gets.
+_HASHED = (
+    *("path", "old_path", "status", "old_mode", "new_mode", "is_binary", "is_truncated"),
+    *("lines_added", "lines_removed", "diff", "manual_ranges"),
+)
+
+
+def _add_file(digest: Any, file: dict[str, Any]) -> None:
+    digest.update(json.dumps([file.get(name) for name in _HASHED]).encode() + b"\n")

@@ -16,7 +16,6 @@ from tests.servers import free_port
 
 LEVELS = [{"value": value, "label": label} for value, label in ((1, "Weak"), (2, "Fair"), (3, "Strong"))]
 RUBRIC = {"name": "Engineers", "criteria": [{"key": "quality", "title": "Quality", "levels": LEVELS}]}
-SEAL_KEYS = f"test:{'0' * 64}"
 IS_SETTLED = """() => Boolean(document.querySelector("main h1"))
   && !document.querySelector("[aria-busy=true], main .loading")"""
 TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
@@ -52,8 +51,7 @@ class ConsoleVisit(Visit):
 def site(tmp_path_factory) -> Iterator[Service]:
     """The service under gunicorn on SQLite, at http://localhost."""
     folder, port = tmp_path_factory.mktemp("console"), free_port()
-    settings = {"BASE_URL": f"http://localhost:{port}", "SEAL_KEYS": SEAL_KEYS}
-    with Service(folder, f"sqlite:///{folder}/proofstone.db", **settings) as service:
+    with Service(folder, BASE_URL=f"http://localhost:{port}") as service:
         yield service.start(processes=1, port=port)
 
 
@@ -87,6 +85,12 @@ def add_rubric(
     path = f"/v1/assessments/{assessment['id']}"
     assert team.request("PATCH", path, {"rubricId": rubric["id"]}).status == 200
     return rubric
+
+
+def all_recorded(client: Client, session_path: str) -> bool:
+    """Return whether the ledger lists all events of a session."""
+    counts = client.get(f"{session_path}/integrity")["counts"]
+    return counts["recorded"] == counts["events"] > 0
 
 
 @pytest.fixture

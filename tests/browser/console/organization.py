@@ -220,7 +220,7 @@ def fill(site: Service) -> Organization:
         lambda: service.get(f"/v1/sessions/{sessions['hostile']}")["submission"]["state"] == "read",
         "The worker did not read the submission.",
     )
-    # After the worker has sealed the recording.
+    # After the ledger lists the events.
     statement = "UPDATE events SET envelope = replace(envelope, 'pytest', 'rm -rf') WHERE session_id = %s"
     site.execute(statement, site.stored_id(sessions["tampered"]))
     return Organization(service, admin, bob, observer, assessment, empty, sessions)

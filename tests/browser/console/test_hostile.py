@@ -52,7 +52,7 @@ def test_a_session_with_large_events_can_be_opened_printed_and_compared(candidat
         assert visit.page.get_by_role("alert").count() == 0
         assert visit.is_clean()
     visit = open_part("/print")
-    assert visit.shows("Seal of the recording")
+    assert visit.shows("Printed on")
     visit.go(f"/compare/{candidate.session_id}/{candidate.session_id}")
     assert visit.shows("Summary")
     assert visit.is_clean()

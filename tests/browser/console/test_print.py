@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from pypdf import PdfReader
 
-from tests.browser.console.conftest import RUBRIC
+from tests.browser.console.conftest import RUBRIC, all_recorded
 from tests.browser.console.organization import add_person
 from tests.git_bundles.bundles import bundle, make_repository
 from tests.live.cast import ASSESSMENT, Candidate, event, invite
@@ -46,8 +46,15 @@ def decided(site, team, tmp_path):
     bob.request("PUT", f"/v1/candidates/{key['id']}/decision", decision)
     with site.worker():
         session = f"/v1/sessions/{candidate.session_id}"
-        wait_until(lambda: team.get(session)["seal"]["isWhole"], "The recording was not sealed.")
+        wait_until(lambda: all_recorded(team, session), "The ledger does not list the events.")
         wait_until(lambda: team.get(session)["submission"]["state"] == "read", "The submission was not read.")
+    # The session's own checkpoint would follow ten minutes after its close.
+    statement = """
+        UPDATE sessions SET checkpoint_position = (
+            SELECT position FROM checkpoints c WHERE c.organization_id = sessions.organization_id
+        ) WHERE id = %s
+    """
+    site.execute(statement, site.stored_id(candidate.session_id))
     return candidate.session_id
 
 
@@ -59,14 +66,14 @@ def text_of(page):
 @pytest.mark.parametrize("paper", POINTS)
 def test_the_pdf_is_complete_on_every_paper_size(open_console, team, decided, paper):
     visit = open_console(team, f"/sessions/{decided}/print", color_scheme="dark")
-    assert visit.shows("Seal of the recording")
+    assert visit.shows("Printed on")
     pdf = PdfReader(io.BytesIO(visit.page.pdf(format=paper)))
     pages = [text_of(page) for page in pdf.pages]
     text = " ".join(pages)
     for expected in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
-        *("No integrity findings", "All 3 events are sealed", "1 h 30 min", "Completed"),
+        *("No integrity findings", "All 3 events are in the ledger", "1 h 30 min", "Completed"),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two or more levels apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots
@@ -81,7 +88,7 @@ def test_the_pdf_is_complete_on_every_paper_size(open_console, team, decided, pa
         *("Printed on", "by First token", f"#/sessions/{decided}"),
     ):
         assert expected in text
-    head = team.get(f"/v1/sessions/{decided}/integrity")["seal"]["head"]
+    head = team.get(f"/v1/sessions/{decided}/integrity")["checkpoint"]["head"]
     assert head in text.replace(" ", "")
     assert "Back to the session" not in text
     assert "Sign out" not in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.console.conftest import RUBRIC, add_rubric
+from tests.browser.console.conftest import RUBRIC, add_rubric, all_recorded
 from tests.browser.console.organization import MARKUP, hostile_events
 from tests.git_bundles.bundles import bundle_of_blobs
 from tests.live.cast import ASSESSMENT, event, make_candidate, pack, send_copies
@@ -195,19 +195,17 @@ def test_a_failed_load_can_be_retried(open_console, team, candidate, body):
     assert visit.shows("7 of 7 events")
 
 
-def test_an_altered_recording_shows_an_alert(site, candidate, open_report):
+def test_an_altered_recording_shows_an_alert(site, team, candidate, open_report):
     record(candidate, *work())
     session_id = site.stored_id(candidate.session_id)
     with site.worker():
-        sealed = "SELECT sealed_count FROM sessions WHERE id = %s"
-        wait_until(
-            lambda: site.execute(sealed, session_id)[0][0] == len(EVENTS), "The recording was not sealed."
-        )
+        path = f"/v1/sessions/{candidate.session_id}"
+        wait_until(lambda: all_recorded(team, path), "The ledger does not list the events.")
     change = "UPDATE events SET envelope = replace(envelope, 'orders.py', 'orderz.py') WHERE session_id = %s"
     site.execute(change, session_id)
     visit = open_report()
     alert = visit.page.get_by_role("alert")
-    assert alert.inner_text().startswith("The recording was altered outside the service")
+    assert alert.inner_text().startswith("Stored data was altered outside the service")
     alert.get_by_role("link", name="event 1").first.click()
     visit.page.locator(".event-detail pre").get_by_text("orderz.py").first.wait_for()
     assert visit.is_clean()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser.console.conftest import RUBRIC, ConsoleVisit, add_rubric
+from tests.browser.console.conftest import RUBRIC, ConsoleVisit, add_rubric, all_recorded
 from tests.browser.console.organization import add_person, create_admin
 from tests.live.cast import Candidate, event, invite, list_keys
 from tests.live.client import Client
@@ -122,7 +122,7 @@ def test_from_the_first_sign_in_to_the_printed_decision(site, team, open_window,
     first, second = (work(site, key) for key in list_keys(team, assessment))
     with site.worker():
         path = f"/v1/sessions/{first}"
-        wait_until(lambda: team.get(path)["seal"]["isWhole"], "The recording was not sealed.")
+        wait_until(lambda: all_recorded(team, path), "The ledger does not list the events.")
     admin.go(f"/sessions/{first}").settle()
     assert admin.shows("No integrity findings")
     assert admin.shows("Why are orders lost?")

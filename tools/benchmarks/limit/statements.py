@@ -103,9 +103,11 @@ ISSUE_KEYS = f"""
         ) AS candidate(id, key, email, name, address, search_text, invitation_id, feed_event_id)
     ), new_keys AS (
         INSERT INTO candidate_keys (id, created_at, organization_id, assessment_id, key, candidate_email,
-                                    candidate_name, address, search_text, invitation_id, expires_at, bounced, decision)
+                                    candidate_name, address, search_text, invitation_id, expires_at, bounced, decision,
+                                    ledger_salt, ledger_version)
         SELECT c.id, %(now)s, assessment.organization_id, assessment.id, c.key, c.email, c.name, c.address,
-               c.search_text, c.invitation_id, assessment.expires_at, false, 'undecided'
+               c.search_text, c.invitation_id, assessment.expires_at, false, 'undecided',
+               uuid_send(gen_random_uuid()), 0
         FROM assessment, candidates c
     ), emails AS (
         INSERT INTO deliveries (id, created_at, organization_id, kind, subject_id, data, state, attempts, due_at)
@@ -119,10 +121,11 @@ ISSUE_KEYS = f"""
         FROM assessment, candidates c
     ), audit AS (
         INSERT INTO audit_entries (id, created_at, organization_id, action, actor_kind, actor_id, actor_name,
-                                   subject_kind, subject_id, further_ids, body_fields, came_from, request_id)
+                                   subject_kind, subject_id, further_ids, body_fields, came_from, request_id,
+                                   arrival_mac)
         SELECT %(audit)s, %(now)s, assessment.organization_id, 'issueKeys', 'apiToken', assessment.reviewer_id,
                assessment.reviewer_name, 'assessment', assessment.id, to_jsonb(%(ids)s), %(fields)s, %(address)s,
-               %(audit)s::uuid::text
+               %(audit)s::uuid::text, ''
         FROM assessment
     )
     SELECT organization_id, expires_at FROM assessment

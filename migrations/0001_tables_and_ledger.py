@@ -1,4 +1,4 @@
-"""Create the tables in 0001_tables.sql."""
+"""Create the tables in 0001_tables_and_ledger.sql."""
 
 from pathlib import Path
 

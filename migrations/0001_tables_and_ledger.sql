@@ -84,9 +84,36 @@ CREATE TABLE sign_in_grants (
 CREATE UNIQUE INDEX signingrant_fingerprint ON sign_in_grants (fingerprint);
 CREATE INDEX signingrant_expires_at ON sign_in_grants (expires_at);
 
+CREATE TABLE ledger_entries (
+    id {uuid} NOT NULL PRIMARY KEY,
+    organization_id {uuid} NOT NULL,
+    candidate_id {uuid},
+    kind TEXT NOT NULL,
+    subject {uuid} NOT NULL,
+    version INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    content TEXT,
+    content_hash {bytes} NOT NULL,
+    column_digests {bytes} NOT NULL,
+    key_id TEXT NOT NULL,
+    signature {bytes} NOT NULL,
+    position BIGINT,
+    link {bytes},
+    is_rejected {boolean} NOT NULL
+);
+CREATE INDEX ledgerentry_candidate_id ON ledger_entries (candidate_id);
+CREATE UNIQUE INDEX ledgerentry_organization_id_position ON ledger_entries (organization_id, position);
+CREATE INDEX ledgerentry_subject_version ON ledger_entries (subject, version);
+CREATE INDEX ledger_entries_waiting
+    ON ledger_entries (organization_id, id)
+    WHERE (position IS NULL) AND NOT is_rejected;
+CREATE INDEX ledger_entries_keys ON ledger_entries (organization_id, position) WHERE kind IN ('key', 'epoch');
+
 CREATE TABLE users (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     name TEXT NOT NULL,
     email TEXT,
@@ -106,22 +133,6 @@ CREATE TABLE feeds (
     position BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX feed_organization_id ON feeds (organization_id);
-
-CREATE TABLE audit_chains (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    head {bytes},
-    count BIGINT NOT NULL,
-    final_seals BIGINT NOT NULL,
-    sealed_events BIGINT NOT NULL,
-    key_id TEXT,
-    mac {bytes},
-    anchored_count BIGINT NOT NULL,
-    anchored_events BIGINT NOT NULL,
-    anchored_at {timestamp}
-);
-CREATE UNIQUE INDEX auditchain_organization_id ON audit_chains (organization_id);
 
 CREATE TABLE feed_events (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -184,16 +195,12 @@ CREATE TABLE audit_entries (
     body_fields {json} NOT NULL,
     came_from TEXT,
     request_id TEXT,
-    recorded_key_id TEXT,
-    recorded_mac {bytes},
-    position BIGINT,
-    key_id TEXT,
-    hash {bytes}
+    arrival_mac TEXT NOT NULL,
+    ledger_entry_id {uuid}
 );
-CREATE UNIQUE INDEX auditentry_organization_id_position ON audit_entries (organization_id, position);
 CREATE INDEX auditentry_organization_id_created_at_id ON audit_entries (organization_id, created_at, id);
 CREATE INDEX auditentry_organization_id_subject_id ON audit_entries (organization_id, subject_id);
-CREATE INDEX audit_entries_unchained ON audit_entries (id) WHERE position IS NULL;
+CREATE INDEX audit_entries_unlisted ON audit_entries (organization_id, id) WHERE ledger_entry_id IS NULL;
 
 CREATE TABLE webhooks (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -237,9 +244,21 @@ CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);
 CREATE INDEX deliveries_in_order ON deliveries (organization_id, created_at, id);
 CREATE INDEX deliveries_to ON deliveries (address, due_at);
 
+CREATE TABLE checkpoints (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    position BIGINT NOT NULL,
+    head TEXT NOT NULL,
+    sessions INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX checkpoint_organization_id_position ON checkpoints (organization_id, position);
+
 CREATE TABLE api_tokens (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     user_id {uuid} REFERENCES users (id),
     name TEXT NOT NULL,
@@ -257,6 +276,8 @@ CREATE UNIQUE INDEX apitoken_fingerprint ON api_tokens (fingerprint);
 CREATE TABLE rubric_versions (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     rubric_id {uuid} NOT NULL REFERENCES rubrics (id),
     number INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -267,6 +288,8 @@ CREATE UNIQUE INDEX rubricversion_rubric_id_number ON rubric_versions (rubric_id
 CREATE TABLE assessments (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     title TEXT NOT NULL,
     role TEXT NOT NULL,
@@ -315,6 +338,22 @@ CREATE UNIQUE INDEX webhookdelivery_webhook_id_event_id ON webhook_deliveries (w
 CREATE INDEX webhookdelivery_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
 CREATE INDEX webhook_deliveries_queued ON webhook_deliveries (webhook_id, due_at, id) WHERE state = 'queued';
 
+CREATE TABLE sign_ins (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    token_id {uuid} NOT NULL REFERENCES api_tokens (id),
+    method TEXT NOT NULL,
+    expires_at {timestamp} NOT NULL,
+    last_used_at {timestamp},
+    ended_at {timestamp}
+);
+CREATE UNIQUE INDEX signin_fingerprint ON sign_ins (fingerprint);
+CREATE INDEX signin_token_id ON sign_ins (token_id);
+CREATE INDEX signin_expires_at ON sign_ins (expires_at);
+
 CREATE TABLE idempotent_requests (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -328,23 +367,11 @@ CREATE TABLE idempotent_requests (
 CREATE INDEX idempotentrequest_reviewer_id ON idempotent_requests (reviewer_id);
 CREATE UNIQUE INDEX idempotentrequest_reviewer_id_fingerprint ON idempotent_requests (reviewer_id, fingerprint);
 
-CREATE TABLE sign_ins (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    fingerprint TEXT NOT NULL,
-    token_id {uuid} NOT NULL REFERENCES api_tokens (id),
-    method TEXT NOT NULL,
-    expires_at {timestamp} NOT NULL,
-    last_used_at {timestamp},
-    ended_at {timestamp}
-);
-CREATE UNIQUE INDEX signin_fingerprint ON sign_ins (fingerprint);
-CREATE INDEX signin_token_id ON sign_ins (token_id);
-CREATE INDEX signin_expires_at ON sign_ins (expires_at);
-
 CREATE TABLE candidate_keys (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     assessment_id {uuid} NOT NULL REFERENCES assessments (id),
     key TEXT NOT NULL,
@@ -390,6 +417,8 @@ CREATE INDEX candidate_keys_to_remind ON candidate_keys (expires_at) WHERE remin
 CREATE TABLE consents (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
     disclosure_version TEXT,
     disclosure_hash TEXT,
@@ -400,6 +429,8 @@ CREATE INDEX consent_key_id ON consents (key_id);
 CREATE TABLE sessions (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     assessment_id {uuid} NOT NULL REFERENCES assessments (id),
     key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
@@ -428,17 +459,12 @@ CREATE TABLE sessions (
     attributed_change_count INTEGER,
     further_metrics {json},
     manual_line_ratio BIGINT,
-    sealed_count INTEGER NOT NULL,
-    seal_head {bytes},
     stored_event_count INTEGER NOT NULL,
     stored_event_bytes BIGINT NOT NULL,
     counted_seq BIGINT NOT NULL,
     rejected_event_count INTEGER NOT NULL,
     stored_bundle_bytes BIGINT NOT NULL,
-    seal_key_id TEXT,
-    seal_mac {bytes},
-    final_seal_count INTEGER NOT NULL,
-    final_seal_mac {bytes},
+    listed_seq BIGINT NOT NULL,
     score_total BIGINT,
     score_highest BIGINT,
     score_spread BIGINT,
@@ -446,23 +472,28 @@ CREATE TABLE sessions (
     has_disagreement {boolean} NOT NULL,
     integrity_codes {json},
     integrity_checked_at {timestamp},
-    checked_seal_count INTEGER NOT NULL,
+    checked_version INTEGER NOT NULL,
+    checkpoint_position BIGINT,
     updated_at {timestamp}
 );
 CREATE UNIQUE INDEX session_key_id ON sessions (key_id);
 CREATE INDEX session_organization_id_created_at_id ON sessions (organization_id, created_at, id);
 CREATE INDEX sessions_open ON sessions (closes_at) WHERE closed_at IS NULL;
 CREATE INDEX sessions_changed ON sessions (organization_id, updated_at) WHERE updated_at IS NOT NULL;
-CREATE INDEX sessions_unsealed ON sessions (closed_at) WHERE final_seal_count = 0;
 CREATE INDEX sessions_of_assessment
     ON sessions (assessment_id, closed_at, derivation_version, event_count, duration_ms, prompt_count, command_fail_rate, verify_intensity, manual_edit_ratio, first_change_latency_ms, tests_passed, known_exit_code_count, file_change_count, attributed_change_count);
-CREATE INDEX sessions_unchecked ON sessions (id) WHERE checked_seal_count < final_seal_count;
+CREATE INDEX sessions_unchecked
+    ON sessions (id)
+    WHERE (closed_at IS NOT NULL) AND (checked_version < ledger_version);
+CREATE INDEX sessions_listed ON sessions (listed_seq);
 CREATE INDEX sessions_disagreeing ON sessions (organization_id, created_at, id) WHERE has_disagreement;
 CREATE INDEX sessions_metrics_due ON sessions (id) WHERE metrics_due;
 
 CREATE TABLE erasures (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     key_id {uuid} NOT NULL REFERENCES candidate_keys (id),
     kind TEXT NOT NULL,
@@ -477,28 +508,18 @@ CREATE INDEX erasure_reviewer_id ON erasures (reviewer_id);
 CREATE TABLE signing_keys (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
     public_key TEXT NOT NULL
 );
 CREATE UNIQUE INDEX signingkey_session_id_public_key ON signing_keys (session_id, public_key);
 
-CREATE TABLE final_seals (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    organization_id {uuid} NOT NULL REFERENCES organizations (id),
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    number INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    content TEXT NOT NULL,
-    key_id TEXT,
-    mac {bytes} NOT NULL
-);
-CREATE INDEX finalseal_organization_id ON final_seals (organization_id);
-CREATE UNIQUE INDEX finalseal_session_id_number ON final_seals (session_id, number);
-
 CREATE TABLE scores (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
     criterion TEXT NOT NULL,
     rubric_version_id {uuid} NOT NULL REFERENCES rubric_versions (id),
@@ -517,24 +538,47 @@ CREATE INDEX score_session_id_id ON scores (session_id, id);
 CREATE TABLE completed_scorings (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
     user_id {uuid} NOT NULL REFERENCES users (id)
 );
 CREATE INDEX completedscoring_user_id ON completed_scorings (user_id);
 CREATE UNIQUE INDEX completedscoring_session_id_user_id ON completed_scorings (session_id, user_id);
 
-CREATE TABLE seals (
+CREATE TABLE submissions (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
-    position INTEGER NOT NULL,
-    event_seq BIGINT NOT NULL,
-    event_id TEXT NOT NULL,
-    key_id TEXT,
-    head {bytes} NOT NULL
+    format TEXT NOT NULL,
+    state TEXT NOT NULL,
+    object_key TEXT,
+    stored_bytes BIGINT NOT NULL,
+    size BIGINT,
+    sha256 TEXT,
+    source_key TEXT,
+    claimed_size BIGINT,
+    claimed_sha256 TEXT,
+    repo_url TEXT,
+    base_sha TEXT,
+    file_tree {json},
+    diff TEXT,
+    problem TEXT,
+    attempts INTEGER NOT NULL,
+    retry_at {timestamp},
+    base_verified {boolean},
+    base_commit TEXT,
+    head_commit TEXT,
+    counted_lines INTEGER,
+    manual_lines INTEGER,
+    matched_event_count INTEGER,
+    files_sha256 TEXT
 );
-CREATE UNIQUE INDEX seal_event_seq ON seals (event_seq);
-CREATE UNIQUE INDEX seal_session_id_position ON seals (session_id, position);
+CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
+CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
+CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
 
 CREATE TABLE client_reports (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -565,9 +609,12 @@ CREATE TABLE model_usage (
     tool TEXT,
     agent_session TEXT,
     first_token_ms INTEGER,
-    is_recorded {boolean}
+    is_recorded {boolean},
+    arrival_mac TEXT NOT NULL,
+    ledger_entry_id {uuid}
 );
 CREATE INDEX modelusage_session_id ON model_usage (session_id);
+CREATE INDEX model_usage_unlisted ON model_usage (session_id) WHERE ledger_entry_id IS NULL;
 
 CREATE TABLE model_reservations (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -587,37 +634,6 @@ CREATE TABLE uploads (
 );
 CREATE INDEX bundleupload_session_id ON uploads (session_id);
 CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);
-
-CREATE TABLE submissions (
-    id {uuid} NOT NULL PRIMARY KEY,
-    created_at {timestamp} NOT NULL,
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    format TEXT NOT NULL,
-    state TEXT NOT NULL,
-    object_key TEXT,
-    stored_bytes BIGINT NOT NULL,
-    size BIGINT,
-    sha256 TEXT,
-    source_key TEXT,
-    claimed_size BIGINT,
-    claimed_sha256 TEXT,
-    repo_url TEXT,
-    base_sha TEXT,
-    file_tree {json},
-    diff TEXT,
-    problem TEXT,
-    attempts INTEGER NOT NULL,
-    retry_at {timestamp},
-    base_verified {boolean},
-    base_commit TEXT,
-    head_commit TEXT,
-    counted_lines INTEGER,
-    manual_lines INTEGER,
-    matched_event_count INTEGER
-);
-CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
-CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
-CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
 
 CREATE TABLE submission_files (
     id {uuid} NOT NULL PRIMARY KEY,

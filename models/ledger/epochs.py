@@ -1,0 +1,50 @@
+"""Epochs: continue a ledger after a restore, or after its keys were lost."""
+
+from typing import Any
+
+from models import batches
+from models.base import db
+from models.ledger.audit import AuditEntry
+from models.ledger.protection import Owner, ProtectedModel, append
+from models.orgs import Organization
+from models.sessions import Event, Session
+from models.sessions.ingest import arrival_mac
+from models.sessions.model_usage import ModelUsage
+from rules.ledger.entries import EPOCH, RESTARTED, RESTORED
+
+
+def record_restore(reason: str) -> int:
+    """Record in every ledger that the database was restored; return the number of organizations."""
+    organizations = list(Organization.select())
+    with db.atomic():
+        for organization in organizations:
+            append(Owner(organization.id), EPOCH, RESTORED, content={"reason": reason})
+    return len(organizations)
+
+
+def restart(organization: Organization, reason: str) -> None:
+    """Start an epoch with the rows as they are: sign all of them with the current key."""
+    with db.atomic():
+        append(Owner(organization.id), EPOCH, RESTARTED, content={"reason": reason})
+        tables: Any = ProtectedModel.__subclasses__()
+        for table in tables:
+            for row in batches.read_all(table.of_organization_id(organization.id), table.id):
+                row.record_again(RESTARTED)
+        entries = AuditEntry.select().where(AuditEntry.organization == organization)
+        for row in batches.read_all(entries, AuditEntry.id):
+            row.sign()
+            row.update_columns(arrival_mac=row.arrival_mac, ledger_entry_id=None)
+        for session in Session.select().where(Session.organization == organization):
+            _sign_session(session)
+
+
+def _sign_session(session: Session) -> None:
+    for call in batches.read_all(ModelUsage.select().where(ModelUsage.session == session), ModelUsage.id):
+        call.sign()
+        call.update_columns(arrival_mac=call.arrival_mac, ledger_entry_id=None)
+    columns = [getattr(Event, name) for name in Event.SIGNED_COLUMNS]
+    events = Event.select(Event.seq, *columns).where(Event.session == session)
+    for row in batches.read_wide(events, [Event.seq], Event.size):
+        mac = arrival_mac(session.key.key, row)
+        Event.update(arrival_mac=mac).where(Event.seq == row["seq"]).execute()
+    session.update_columns(listed_seq=0)
