@@ -34,7 +34,7 @@ class CandidateKey(ProtectedModel):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
-    `invitation_data` contains the values in emails: `orgName`. `invitation_id` is the latest invitation's delivery.
+    `invitation_data` is the `data` of its emails. `invitation_id` is the latest invitation's delivery.
     `reminded_at` is when the reminder for the current expiry was queued. `bounced` stops emails to the
     address. `decision` is one of rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
     """

@@ -23,7 +23,7 @@ def enqueue_invitations(
     """Queue invitations.
 
     invitations -- dicts of `id`, `subject_id` (the key's id) and the columns of models/deliveries/limit.py
-    data -- the values in the emails: `orgName`
+    data -- see `generate_keys`
     """
     if invitations:
         sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)

@@ -1,9 +1,9 @@
-"""Conditional requests with ETags, and the Location header."""
+"""Conditional requests with ETags."""
 
 import re
 from functools import partial
 
-from response_checks import body_of, error_of
+from response_checks import error_of
 
 from models import AuditEntry, CandidateKey
 from tests.hostile.operations import DOCUMENT, every_operation, fill, operations
@@ -82,19 +82,3 @@ def test_an_outdated_decision_is_rejected(reviewer, key):
     assert accepted.headers["ETag"] == reviewer.get(path).headers["ETag"] != tag
     assert error_of(decide(json={"decision": "rejected"})) == (412, "precondition_failed")
     assert CandidateKey.get_by_id(key.id).decision == "advanced"
-
-
-def test_location_is_the_new_objects_path(reviewer):
-    bodies = {
-        "/v1/assessments": {"title": "One", "role": "Engineer", "taskBrief": "Fix it."},
-        "/v1/issues": {"title": "One", "taskBrief": "Fix it."},
-        "/v1/webhooks": {"url": "https://example.com/hook"},
-    }
-    for path, body in bodies.items():
-        headers = {"Idempotency-Key": path}
-        created, replayed = (reviewer.request("POST", path, headers=headers, json=body) for _ in range(2))
-        location = created.headers["Location"]
-        assert replayed.headers["Location"] == location
-        (noun, row), *_ = body_of(reviewer.get(location)).items()
-        assert row["id"] == body_of(created, 201)[noun]["id"]
-        assert location == f"{path}/{row['id']}"

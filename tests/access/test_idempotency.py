@@ -5,7 +5,7 @@ from datetime import timedelta
 import factories
 import pytest
 from callers import Caller
-from response_checks import error_of, error_paths
+from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
 from models import ApiToken, Assessment, CandidateKey, IdempotentRequest
@@ -22,6 +22,9 @@ POSTS = {
     operation.route
     for operation in operations()
     if operation.method == "POST" and "reviewerToken" in operation.callers
+}
+RESOURCES = {
+    operation.route.rpartition("<")[0] + "<" for operation in operations() if operation.method == "GET"
 }
 REPEATABLE = sorted(route for route in POSTS - {FAIRNESS} if ROWS[route].statuses.startswith("20"))
 
@@ -41,6 +44,12 @@ def test_a_request_runs_once_and_its_response_is_replayed(reviewer, names, route
     assert "Idempotent-Replayed" not in first.headers
     assert replay.headers.get("Idempotent-Replayed") == "true", "Decorate the view with @idempotent."
     assert replay.mimetype == "application/json"
+    location = first.headers.get("Location")
+    assert replay.headers.get("Location") == location
+    has_path = f"GET {route.removeprefix('POST ')}/<" in RESOURCES
+    assert bool(location) == (first.status_code == 201 and has_path), "Decorate the view with @with_location."
+    if location:
+        assert body_of(reviewer.get(location)).popitem()[1]["id"] == location.rpartition("/")[2]
     without_secret = [response.json | {"secret": None, "note": None} for response in (first, replay)]
     assert without_secret[0] == without_secret[1]
 
