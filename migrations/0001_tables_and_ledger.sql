@@ -172,6 +172,8 @@ CREATE INDEX issue_organization_id ON issues (organization_id);
 CREATE TABLE rubrics (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     name TEXT NOT NULL,
     criteria {json} NOT NULL,

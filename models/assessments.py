@@ -39,7 +39,7 @@ class Assessment(ProtectedModel):
     """
 
     personal_data = None
-    protected = ("organization", "blind", "created_at")
+    protected = ("organization", "blind", "rubric", "time_limit_minutes", "created_at", "deleted_at")
 
     issue_id: Any
     rubric_id: Any

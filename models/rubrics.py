@@ -6,15 +6,16 @@ from typing import Any
 import peewee
 
 from errors import RubricInUse
-from models.base import Model, Query, TimestampField, clock, db
+from models.base import Query, TimestampField, clock, db
 from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, Organization
 
 
-class Rubric(Model):
+class Rubric(ProtectedModel):
     """A scoring rubric in its current version."""
 
     personal_data = None
+    protected = ("organization", "name", "criteria", "version", "created_at", "deleted_at")
 
     # The assessments that use the rubric, a Peewee query.
     assessment_set: Any

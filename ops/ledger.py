@@ -6,6 +6,7 @@ from typing import Any
 from models import LedgerEntry, Organization, Session, batches, sql
 from models.base import is_postgres, tables
 from models.database import snapshot
+from models.ledger import keys
 from models.ledger.integrity import check_events
 from models.ledger.verify import Scope, verify
 from rules.integrity.findings import Findings
@@ -18,8 +19,8 @@ def unknown_organizations() -> list[Any]:
     return [row.organization_id for row in entries if not Organization.get_or_none(id=row.organization_id)]
 
 
-def tables_without_types() -> list[str]:
-    """Return the tables that have triggers or rules, are views, or on SQLite store values of other types."""
+def altered_tables() -> list[str]:
+    """Return the tables that are views, have triggers or rules, or lack a primary key or (on SQLite) types."""
     plain = {name for (name,) in sql.rows(_PLAIN_ON_POSTGRES if is_postgres() else _PLAIN_ON_SQLITE)}
     return [table._meta.table_name for table in tables() if table._meta.table_name not in plain]
 
@@ -28,11 +29,21 @@ _PLAIN_ON_POSTGRES = """
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND NOT c.relhasrules
       AND NOT c.relrowsecurity AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
+      AND EXISTS (SELECT FROM pg_constraint p WHERE p.conrelid = c.oid AND p.contype = 'p')
 """
 _PLAIN_ON_SQLITE = """
-    SELECT name FROM pragma_table_list WHERE strict AND type = 'table' AND schema = 'main'
+    SELECT name FROM pragma_table_list l WHERE strict AND type = 'table' AND schema = 'main'
       AND name NOT IN (SELECT tbl_name FROM sqlite_master WHERE type = 'trigger')
+      AND EXISTS (SELECT 1 FROM pragma_table_info(l.name) WHERE pk)
 """
+
+
+def count_replaced(organization: Organization) -> int:
+    """Count the entries with an unknown key from before the last restart, which signed all rows again."""
+    is_replaced = (LedgerEntry.position <= Scope(organization.id).start) & LedgerEntry.key_id.not_in(
+        [*keys.known()]
+    )
+    return LedgerEntry.select().where(LedgerEntry.organization_id == organization.id, is_replaced).count()
 
 
 def differences(organization: Organization) -> Iterator[str]:

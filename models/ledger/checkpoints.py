@@ -66,7 +66,15 @@ def publish_due() -> int:
 
 
 def _publish_due(organization: Organization) -> bool:
-    checkpoints = Checkpoint.select().where(Checkpoint.organization == organization)
+    entries = LedgerEntry.select().where(LedgerEntry.organization_id == organization.id)
+    numbered = entries.where(LedgerEntry.position.is_null(False))
+    last = numbered.order_by(LedgerEntry.position.desc()).first()
+    if last is None:
+        return False
+    # A checkpoint beyond the last entry was inserted outside the service, or the entries were deleted.
+    checkpoints = Checkpoint.select().where(
+        Checkpoint.organization == organization, Checkpoint.position <= last.position
+    )
     newest = checkpoints.order_by(Checkpoint.position.desc()).first()
     closed = Session.select(Session.id).where(
         Session.organization == organization,
@@ -78,12 +86,8 @@ def _publish_due(organization: Organization) -> bool:
     if not is_due and not closed.exists():
         return False
     with db.atomic():
-        entries = LedgerEntry.select().where(LedgerEntry.organization_id == organization.id)
-        last = (
-            entries.where(LedgerEntry.position.is_null(False)).order_by(LedgerEntry.position.desc()).first()
-        )
         # Entries that are not numbered yet could be those of a close.
-        if last is None or (closed.exists() and entries.where(LedgerEntry.position.is_null()).exists()):
+        if closed.exists() and entries.where(LedgerEntry.position.is_null()).exists():
             return False
         if newest is None or last.position > newest.position:
             newest = _publish(organization, last)

@@ -183,7 +183,7 @@ class ProtectedModel(Model):
     def record_change(self, reason: str, /, **values: Any) -> int:
         """Update the row and this instance, with an entry if a protected column changes; return the changed rows.
 
-        Raises UnknownLedgerKey, except for an erasure.
+        Raises UnknownLedgerKey if the row's previous entry cannot be verified.
         """
         if values.keys() & set(self.protected):
             return self._write(reason, values)
@@ -201,7 +201,7 @@ class ProtectedModel(Model):
         """Change the row and append its entry.
 
         verifies -- if the row does not match its previous entry, the new one matches no row: no later change hides a
-            manipulation. Its digests still name the columns that differed before
+            manipulation. It keeps the previous digests, which name the manipulated columns
         """
         with db.atomic():
             stored = self.stored_row(self.id, locks=True)
@@ -209,19 +209,17 @@ class ProtectedModel(Model):
                 return 0
             newest = LedgerEntry.newest(self._meta.table_name, self.id)
             is_intact = self._is_intact(stored, newest) if verifies else True
-            if is_intact is None and reason != "erased":
+            if is_intact is None:
                 raise UnknownLedgerKey()
             version = (newest.version if newest else 0) + 1
             if reason == "erased":
                 # The earlier hashes must not reveal what was erased.
                 values = values | {"ledger_salt": new_salt()}
             changed_rows = super().update_columns(ledger_version=version, **values)
-            unchanged = [number for number, name in enumerate(self.protected) if name not in values]
-            kept = (newest.column_digests, unchanged) if newest and is_intact is False else None
-            if newest and is_intact is None:
-                # Whoever forged that entry cannot remove it any more.
-                reason = entries.after(newest.entry)
-            self._append(reason, version, stored.raw, values, is_intact is not False, kept)
+            kept = {} if is_intact else {"content_hash": b""}
+            if newest and not is_intact:
+                kept["column_digests"] = newest.column_digests
+            self._append(reason, version, stored.raw, values, **kept)
         return changed_rows
 
     def set_once(self, column: str, **values: Any) -> None:
@@ -320,20 +318,13 @@ class ProtectedModel(Model):
         return all(stored.values[name] == value for name, value in cls.unrecorded.items())
 
     def _append(
-        self,
-        reason: str,
-        version: int,
-        before: dict[str, Any],
-        written: dict[str, Any],
-        is_intact: bool = True,
-        kept_digests: tuple[bytes, list[int]] | None = None,
+        self, reason: str, version: int, before: dict[str, Any], written: dict[str, Any], **kept: Any
     ) -> None:
         """Append the entry of the row as it is now.
 
         before -- the stored values before the change
         written -- what the service wrote
-        is_intact -- False for an entry that matches no row
-        kept_digests -- earlier digests, and the numbers of the columns that keep them
+        kept -- the hash and digests of an entry that matches no row
         """
         stored = self.stored_row(self.id)
         assert stored is not None
@@ -342,8 +333,5 @@ class ProtectedModel(Model):
             if not (_is_stored(field, written[name], value) if name in written else value == before[name]):
                 raise RuntimeError(f"The database changed {self._meta.table_name}.{name}.")
         content_hash, digests = stored.hashes(len(self.protected))
-        if kept_digests is not None:
-            digests = entries.replace_digests(digests, *kept_digests)
-        columns: Any = {"subject": self.id, "version": version, "column_digests": digests}
-        columns |= {"content_hash": content_hash if is_intact else b""}
-        append(self.owner, self._meta.table_name, reason, **columns)
+        hashes = {"content_hash": content_hash, "column_digests": digests} | kept
+        append(self.owner, self._meta.table_name, reason, subject=self.id, version=version, **hashes)

@@ -143,20 +143,19 @@ def check_rows(scope: Scope) -> Iterator[Problem]:
 
 def _check_table(scope: Scope, table: type[ProtectedModel]) -> Iterator[Problem]:
     condition, values = scope.condition(table)
-    last = ""
+    after = ""
     while True:
-        after = "AND t.id > :last" if last else ""
         text = f"WHERE {condition} {after} ORDER BY t.id LIMIT {batches.MAX_ROWS}"
-        rows = list(table.stored_rows(text, **values, **({"last": last} if last else {})))
+        rows = list(table.stored_rows(text, **values))
         if not rows:
             return
         newest = _newest_entries(table, [row.id for row in rows])
         for row in rows:
             if problem := _check_row(scope, table, row, newest.get(str(row_id(row.id)))):
                 yield problem
-            if row_id(row.id) == row_id(last or None) or not _is_canonical(row.id):
+            if not _is_canonical(row.id):
                 yield Problem(table._meta.table_name, row_id(row.id), "repeated")
-            last = row.id
+        after, values["last"] = "AND t.id > :last", rows[-1].id
 
 
 def _is_canonical(value: Any) -> bool:
@@ -238,7 +237,7 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
         rows = rows.join(Session).where(Session.organization == scope.organization_id)
     before = clock.now() - OVERDUE
     lists: dict[Any, dict[str, str]] = {}
-    erased, previous = set(), None
+    erased = set()
     for row in batches.read_all(rows, table.id):
         is_accepted, entry_id = row.is_accepted, row.ledger_entry_id
         if entry_id is not None and entry_id not in lists:
@@ -249,9 +248,6 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
         is_listed = entry_id is not None and lists[entry_id].pop(str(row.id), None) == row.arrival_mac
         # An erasure drops the list; the row's MAC stays.
         is_listed = is_listed or (table is ModelUsage and (entry_id, row.session.key_id) in erased)
-        if row.id == previous:
-            yield Problem(name, row.id, "repeated")
-        previous = row.id
         if is_accepted is None:
             yield Problem(name, row.id, UNVERIFIED)
         elif not is_accepted:
@@ -303,13 +299,9 @@ def _check_chain(scope: Scope) -> Iterator[Problem]:
     signed = (row.position for row in epochs if row.entry.is_signed(keys.known()))
     check = ChainCheck(keys.known(), max(signed, default=0))
     for row in batches.read_all(numbered, LedgerEntry.position):
-        if reason := check.add(row.entry):
+        reason = check.add(row.entry)
+        if reason and not (reason == UNVERIFIED and row.position <= scope.start):
             yield Problem("ledger_entries", row.id, reason)
-    for row in scope.entries.where(LedgerEntry.reason.startswith(entries.AFTER)):
-        of_subject = (LedgerEntry.kind == row.kind) & (LedgerEntry.subject == row.subject)
-        previous = LedgerEntry.get_or_none(of_subject, LedgerEntry.version == row.version - 1)
-        if previous is None or entries.after(previous.entry) != row.reason:
-            yield Problem("ledger_entries", row.id, "changed")
     before = clock.now() - OVERDUE
     for row in batches.read_all(scope.entries.where(LedgerEntry.position.is_null()), LedgerEntry.id):
         verdict = scope.is_signed(row)

@@ -76,14 +76,6 @@ class Entry(NamedTuple):
         return value if isinstance(value, dict) else {}
 
 
-AFTER = "erased after "
-
-
-def after(entry: Entry) -> str:
-    """Return the reason of an erasure's entry that follows an entry with an unknown key."""
-    return AFTER + entry.sign(entry.signature).hex()
-
-
 def introduces(entry: Entry) -> set[str]:
     """Return the ids of the keys that an entry introduces: with an epoch its own, with a key that one."""
     if entry.kind == KEY:
@@ -121,15 +113,6 @@ def changed_columns(names: Sequence[str], recorded: bytes, stored: bytes) -> lis
     """Return the names of the columns whose digests differ."""
     pairs = zip(names, _split(recorded), _split(stored), strict=False)
     return [name for name, before, after in pairs if before != after]
-
-
-def replace_digests(digests: bytes, earlier: bytes, numbers: Sequence[int]) -> bytes:
-    """Return the digests with the earlier ones of these columns."""
-    current, before = _split(digests), _split(earlier)
-    for number in numbers:
-        if number < len(before):
-            current[number] = before[number]
-    return b"".join(current)
 
 
 def _split(digests: bytes) -> list[bytes]:

@@ -272,7 +272,7 @@ def recording(clock, organization, assessment, worker):
 def verify(app):
     def verify():
         result = app.test_cli_runner().invoke(args=["ledger", "verify"])
-        assert result.exit_code == bool("no differences" not in result.output), result.output
+        assert result.exit_code == bool("No differences" not in result.output), result.output
         return result.output
 
     return verify
@@ -286,7 +286,7 @@ def findings(reviewer, recording):
 def test_intact_recording_has_no_findings(reviewer, recording, worker, verify):
     assert findings(reviewer, recording) == []
     worker.run_once()
-    assert (findings(reviewer, recording), verify()) == ([], "Verified 1 ledgers: no differences.\n")
+    assert (findings(reviewer, recording), verify()) == ([], "Organizations verified: 1. No differences.\n")
 
 
 @pytest.mark.parametrize("manipulations", [EVENTS, ROWS], ids=["events", "rows"])
@@ -297,11 +297,11 @@ def test_every_manipulation_of_a_session_is_reported(
     for name, (manipulate, code) in manipulations.items():
         with db.atomic() as undone:
             manipulate(Recording(recording.session))
-            reported[name] = [code in findings(reviewer, recording), "no differences" not in verify()]
+            reported[name] = [code in findings(reviewer, recording), "No differences" not in verify()]
             worker.run_once()
             clock.fixed += timedelta(minutes=11)
             worker.run_once()
-            reported[name] += [code in findings(reviewer, recording), "no differences" not in verify()]
+            reported[name] += [code in findings(reviewer, recording), "No differences" not in verify()]
             undone.rollback()
         clock.fixed = started
     assert reported == dict.fromkeys(manipulations, [True] * 4)
@@ -310,7 +310,10 @@ def test_every_manipulation_of_a_session_is_reported(
 def test_erasing_a_candidate_is_not_a_manipulation(reviewer, recording, worker, verify):
     privacy.erase(recording.session.key)
     worker.run_once()
-    assert (findings(reviewer, recording), verify()) == (["erased"], "Verified 1 ledgers: no differences.\n")
+    assert (findings(reviewer, recording), verify()) == (
+        ["erased"],
+        "Organizations verified: 1. No differences.\n",
+    )
 
 
 def test_starting_does_not_cover_up_a_changed_invitation(assessment, verify):

@@ -44,6 +44,7 @@ from ops import ledger
 from rules.ledger import entries
 from rules.ledger.checkpoints import ArchivedCheckpoint
 
+pytestmark = pytest.mark.bypasses_ledger
 LEDGER_CODES = {
     *(
         "event_changed",
@@ -415,7 +416,7 @@ def test_cost_as_text(session, reported):
     db.execute_sql("UPDATE model_usage SET cost_nano_usd = CAST(? AS TEXT)", (text,))
     spent = ModelUsage.spent_nano_usd(session)
     print(cost, spent)
-    assert spent == cost or reported() or getattr(ledger, "tables_without_types", list)()
+    assert spent == cost or reported() or ledger.altered_tables()
 
 
 def test_text_that_is_not_utf8(session, reported):
@@ -568,7 +569,7 @@ def test_view_returns_other_values_to_the_verifier(session, reported):
         " THEN value ELSE 2 END AS value FROM hidden"
     )
     assert Score.get(Score.session == session).value == 2
-    assert reported() or getattr(ledger, "tables_without_types", list)()
+    assert reported() or ledger.altered_tables()
 
 
 # 19. Inserted rows make a legitimate operation delete a genuine one, with a signed entry.

@@ -77,7 +77,7 @@ def archive(request, log_records, session, tmp_path):
 def test_checkpoints_of_an_unchanged_database_have_no_differences(archive, verify):
     assert verify("--checkpoints", archive()) == (
         0,
-        "Compared 1 checkpoints.\nVerified 1 ledgers: no differences.\n",
+        "Compared 1 checkpoints.\nOrganizations verified: 1. No differences.\n",
     )
 
 
