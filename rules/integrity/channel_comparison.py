@@ -1,4 +1,4 @@
-"""Compare recordings of the same session from several channels (R36, docs/integrity.md#channels)."""
+"""Compare recordings of the same session from several channels (R36, docs/integrity.md#findings)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping

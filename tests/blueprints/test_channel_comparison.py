@@ -1,4 +1,4 @@
-"""Channel comparison: differences between channels are integrity findings (docs/integrity.md#channels)."""
+"""Channel comparison: differences between channels are integrity findings (docs/integrity.md#findings)."""
 
 from datetime import timedelta
 
