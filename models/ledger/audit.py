@@ -1,15 +1,12 @@
 """The audit log: append-only, written with the change."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import peewee
 
-from models.base import Model, Query, add_index
-from models.fields import UUIDField
-from models.ledger import keys
+from models.base import Query, add_index
+from models.ledger.listed import ListedModel
 from models.orgs import ApiToken, Organization
-from rules.ledger import arrivals
-from rules.timestamps import format_timestamp
 
 
 class Actor(NamedTuple):
@@ -34,15 +31,28 @@ class Actor(NamedTuple):
 COMMAND, WORKER, SERVICE = Actor("command"), Actor("worker"), Actor("service")
 
 
-class AuditEntry(Model):
+class AuditEntry(ListedModel):
     """A change, or a read of candidate data. Never contains a candidate's name or address.
 
     `subject_id` is the changed or created row, `further_ids` are other rows created with it. `body_fields` are the
-    names of the request's fields. `came_from` is a reviewer's network address. `arrival_mac` is the entry's signature;
-    `ledger_entry_id` is the ledger entry that lists it (models/ledger/numbering.py).
+    names of the request's fields. `came_from` is a reviewer's network address.
     """
 
     personal_data = None  # only ids, and names of users and service accounts
+    signed = (
+        *(
+            "id",
+            "organization",
+            "action",
+            "actor_kind",
+            "actor_id",
+            "actor_name",
+            "subject_kind",
+            "subject_id",
+        ),
+        *("further_ids", "body_fields", "came_from", "request_id", "created_at"),
+    )
+
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
     actor_kind = peewee.TextField()
@@ -54,8 +64,6 @@ class AuditEntry(Model):
     body_fields = peewee.JSONField(default=list)
     came_from = peewee.TextField(null=True)
     request_id = peewee.TextField(null=True)
-    arrival_mac = peewee.TextField()
-    ledger_entry_id = UUIDField(null=True)
 
     class Meta:
         indexes = (
@@ -72,27 +80,6 @@ class AuditEntry(Model):
         cls.create(organization=organization_id, action=action, **columns)
 
     @classmethod
-    def signed(cls, **columns: Any) -> Self:
-        """Build an entry with its MAC."""
-        entry = cls(**columns)
-        entry.sign()
-        return entry
-
-    def sign(self) -> None:
-        self.arrival_mac = arrivals.sign(*keys.signing(), "audit", self._signed_columns())
-
-    @classmethod
-    def create(cls, **columns: Any) -> Self:
-        """Write a signed entry."""
-        entry = cls.signed(**columns)
-        entry.save(force_insert=True)
-        return entry
-
-    @classmethod
-    def unlisted(cls) -> Query:
-        return cls.select().where(cls.ledger_entry_id.is_null())
-
-    @classmethod
     def visible_to(cls, caller: ApiToken) -> Query:
         return cls.select().where(cls.organization == caller.organization_id)
 
@@ -106,22 +93,7 @@ class AuditEntry(Model):
             entries = entries.where(cls.created_at >= since)
         return entries if until is None else entries.where(cls.created_at < until)
 
-    def _signed_columns(self) -> dict[str, Any]:
-        ids = {name: getattr(self, name) for name in ("id", "organization_id", "actor_id", "subject_id")}
-        columns = {name: value and str(value) for name, value in ids.items()}
-        columns |= {name: getattr(self, name) for name in _SIGNED_COLUMNS}
-        return columns | {"created_at": format_timestamp(self.created_at)}
 
-    @property
-    def is_accepted(self) -> bool | None:
-        """Return whether the service recorded this entry; None if its key is unknown."""
-        return arrivals.is_signed(self.arrival_mac, "audit", self._signed_columns(), keys.known())
-
-
-_SIGNED_COLUMNS = (
-    *("action", "actor_kind", "actor_name", "subject_kind"),
-    *("further_ids", "body_fields", "came_from", "request_id"),
-)
 add_index(
     "audit_entries_unlisted",
     *(AuditEntry.organization, AuditEntry.id),

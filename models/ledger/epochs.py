@@ -32,16 +32,14 @@ def restart(organization: Organization, reason: str) -> None:
                 row.record_again(RESTARTED)
         entries = AuditEntry.select().where(AuditEntry.organization == organization)
         for row in batches.read_all(entries, AuditEntry.id):
-            row.sign()
-            row.update_columns(arrival_mac=row.arrival_mac, ledger_entry_id=None)
+            row.sign_again()
         for session in Session.select().where(Session.organization == organization):
             _sign_session(session)
 
 
 def _sign_session(session: Session) -> None:
     for call in batches.read_all(ModelUsage.select().where(ModelUsage.session == session), ModelUsage.id):
-        call.sign()
-        call.update_columns(arrival_mac=call.arrival_mac, ledger_entry_id=None)
+        call.sign_again()
     columns = [getattr(Event, name) for name in Event.SIGNED_COLUMNS]
     events = Event.select(Event.seq, *columns).where(Event.session == session)
     for row in batches.read_wide(events, [Event.seq], Event.size):

@@ -10,14 +10,12 @@ import peewee
 
 from models.base import Model, PersonalData, Query, TimestampField, add_index, clock, db, utc_month
 from models.database import connection
-from models.fields import IntegerField, TextField, UUIDField
+from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
-from models.ledger import keys
+from models.ledger.listed import ListedModel
 from models.orgs import Organization
 from models.sessions import Session
-from rules.ledger import arrivals
 from rules.metrics.usage import ReportedUsage
-from rules.timestamps import format_timestamp
 
 # Names in a usage report, by column.
 _COUNTS = {
@@ -33,10 +31,7 @@ _SUMMED = (*_COUNTS, "cost_nano_usd")
 MAX_AGENT_SESSIONS = 100
 
 
-_SIGNED = ("provider", "model", "status_code", "is_whole", *_COUNTS, "cost_nano_usd", "is_recorded")
-
-
-class ModelUsage(Model):
+class ModelUsage(ListedModel):
     """One model call: times, status, tokens and cost. Prompts and responses are in the session's events.
 
     `input_tokens` excludes tokens read from or written to the cache; `cache_write_tokens` includes
@@ -48,6 +43,22 @@ class ModelUsage(Model):
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
     personal_data = PersonalData(
         "modelCalls", "Calls of your AI coding tools to models: when, how long, and how many tokens."
+    )
+
+    # All but TRACES, which an erasure clears.
+    signed = (
+        *(
+            "id",
+            "session",
+            "provider",
+            "model",
+            "started_at",
+            "ended_at",
+            "status_code",
+            "is_whole",
+            *_COUNTS,
+        ),
+        *("cost_nano_usd", "is_recorded", "created_at"),
     )
 
     session = peewee.ForeignKeyField(Session)
@@ -68,8 +79,6 @@ class ModelUsage(Model):
     agent_session = TextField(null=True)
     first_token_ms = IntegerField(null=True)
     is_recorded = peewee.BooleanField(null=True)
-    arrival_mac = peewee.TextField()
-    ledger_entry_id = UUIDField(null=True)
 
     class Meta:
         table_name = "model_usage"
@@ -100,34 +109,9 @@ class ModelUsage(Model):
             if not event_columns and session.is_erased_when_locked():
                 columns |= dict.fromkeys(cls.TRACES)
             columns |= event_columns
-            call = cls(session=session, model=usage.model, **columns)
-            call.sign()
-            call.save(force_insert=True)
+            cls.create(session=session, model=usage.model, **columns)
             if reservation:
                 reservation.delete_instance()
-
-    def _signed_columns(self) -> dict[str, Any]:
-        """Return the columns except TRACES, which an erasure clears."""
-        times = {
-            name: format_timestamp(getattr(self, name)) for name in ("created_at", "started_at", "ended_at")
-        }
-        return (
-            {name: getattr(self, name) for name in _SIGNED}
-            | times
-            | {"id": str(self.id), "session": str(self.session_id)}
-        )
-
-    def sign(self) -> None:
-        self.arrival_mac = arrivals.sign(*keys.signing(), "call", self._signed_columns())
-
-    @property
-    def is_accepted(self) -> bool | None:
-        """Return whether the service stored this call; None if its key is unknown."""
-        return arrivals.is_signed(self.arrival_mac, "call", self._signed_columns(), keys.known())
-
-    @classmethod
-    def unlisted(cls) -> Query:
-        return cls.select().where(cls.ledger_entry_id.is_null())
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:

@@ -85,7 +85,7 @@ def test_a_failing_owner_is_retried_with_backoff(worker, organization, clock, ca
             worker.run_once()
         assert failures() == {("list_audit", owner, attempts)}
     assert len([text for text in caplog.messages if "`list_audit` failed" in text]) == 5
-    AuditEntry.update(arrival_mac=AuditEntry.get().signed().arrival_mac).execute()
+    AuditEntry.get().sign_again()
     clock.fixed += timedelta(minutes=15)
     worker.run_once()
     assert failures() == set()
