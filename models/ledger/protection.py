@@ -185,6 +185,8 @@ class ProtectedModel(Model):
 
         Raises UnknownLedgerKey if the row's previous entry cannot be verified.
         """
+        # A reference has two names, such as `rubric` and `rubric_id`.
+        values = {getattr(type(self), name).name: value for name, value in values.items()}
         if values.keys() & set(self.protected):
             return self._write(reason, values)
         return super().update_columns(**values)
