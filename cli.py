@@ -276,7 +276,7 @@ def verify_ledger(org: Organization | None, file: Path | None) -> None:
         click.echo(f"organization {organization_id}: missing.")
         differences += 1
     for name in ledger.altered_tables():
-        click.echo(f"table {name}: altered (a view, a trigger, a rule, no primary key, or no types).")
+        click.echo(f"table {name}: altered (a view, trigger, rule or child table, no primary key or types).")
         differences += 1
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:

@@ -20,21 +20,29 @@ def unknown_organizations() -> list[Any]:
 
 
 def altered_tables() -> list[str]:
-    """Return the tables that are views, have triggers or rules, or lack a primary key or (on SQLite) types."""
-    plain = {name for (name,) in sql.rows(_PLAIN_ON_POSTGRES if is_postgres() else _PLAIN_ON_SQLITE)}
-    return [table._meta.table_name for table in tables() if table._meta.table_name not in plain]
+    """Return the tables that could store or return other rows than the service wrote.
+
+    They are views, have triggers, rules or child tables, or lack their primary key or (on SQLite) types.
+    """
+    plain = set(sql.rows(_PLAIN_ON_POSTGRES if is_postgres() else _PLAIN_ON_SQLITE))
+    names = [(table._meta.table_name, table._meta.primary_key.column_name) for table in tables()]
+    return [name for name, key in names if (name, key) not in plain]
 
 
+# Tables and their primary keys.
 _PLAIN_ON_POSTGRES = """
-    SELECT c.relname FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND NOT c.relhasrules
-      AND NOT c.relrowsecurity AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
-      AND EXISTS (SELECT FROM pg_constraint p WHERE p.conrelid = c.oid AND p.contype = 'p')
+    SELECT c.relname, k.attname FROM pg_class c
+        JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
+        JOIN pg_attribute k ON k.attrelid = c.oid AND p.conkey = ARRAY[k.attnum]
+    WHERE c.relnamespace = current_schema()::regnamespace
+      AND NOT c.relhasrules AND NOT c.relhassubclass AND NOT c.relrowsecurity
+      AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
 """
 _PLAIN_ON_SQLITE = """
-    SELECT name FROM pragma_table_list l WHERE strict AND type = 'table' AND schema = 'main'
-      AND name NOT IN (SELECT tbl_name FROM sqlite_master WHERE type = 'trigger')
-      AND EXISTS (SELECT 1 FROM pragma_table_info(l.name) WHERE pk)
+    SELECT l.name, k.name FROM pragma_table_list l JOIN pragma_table_info(l.name) k
+    WHERE l.strict AND l.schema = 'main' AND k.pk
+      AND l.name NOT IN (SELECT tbl_name FROM sqlite_master WHERE type = 'trigger')
+    GROUP BY l.name HAVING COUNT(*) = 1
 """
 
 

@@ -111,10 +111,9 @@ class Scope:
     def is_signed(self, row: LedgerEntry) -> bool | None:
         """Return whether the service signed an entry; None if its key was introduced but is unknown."""
         is_signed = row.entry.is_signed(keys.known())
-        # A restart replaces the keys that are not known.
-        is_replaced = self.start > 0 and (row.position is None or row.position > self.start)
-        is_unknown = is_replaced or row.key_id not in self._introduced
-        return False if is_signed is None and is_unknown else is_signed
+        # A restart replaces the keys that are not known: their entries excuse nothing, also with earlier positions.
+        is_introduced = self.start == 0 and row.key_id in self._introduced
+        return False if is_signed is None and not is_introduced else is_signed
 
 
 def _last_restart(organization_id: Any) -> int:
@@ -237,7 +236,7 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
         rows = rows.join(Session).where(Session.organization == scope.organization_id)
     before = clock.now() - OVERDUE
     lists: dict[Any, dict[str, str]] = {}
-    erased = set()
+    erased, listed_erased = set(), set()
     for row in batches.read_all(rows, table.id):
         is_accepted, entry_id = row.is_accepted, row.ledger_entry_id
         if entry_id is not None and entry_id not in lists:
@@ -246,8 +245,10 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
             if entry is not None and entry.candidate_id in scope.erased_candidates:
                 erased.add((entry_id, entry.candidate_id))
         is_listed = entry_id is not None and lists[entry_id].pop(str(row.id), None) == row.arrival_mac
-        # An erasure drops the list; the row's MAC stays.
-        is_listed = is_listed or (table is ModelUsage and (entry_id, row.session.key_id) in erased)
+        # An erasure drops the list; the row's MAC stays. SQLite could store its id again, in another spelling.
+        if table is ModelUsage and (entry_id, row.session.key_id) in erased and row.id not in listed_erased:
+            listed_erased.add(row.id)
+            is_listed = True
         if is_accepted is None:
             yield Problem(name, row.id, UNVERIFIED)
         elif not is_accepted:
@@ -324,9 +325,10 @@ def _check_chain(scope: Scope) -> Iterator[Problem]:
 def check_links(scope: Scope) -> Iterator[Problem]:
     """Check that each entry of a session is signed and follows the one before it."""
     for row in batches.read_all(scope.entries, LedgerEntry.id):
-        is_signed = scope.is_signed(row)
-        if not is_signed:
-            yield Problem("ledger_entries", row.id, UNVERIFIED if is_signed is None else "changed")
+        if not (is_signed := scope.is_signed(row)):
+            is_earlier = row.position is not None and row.position <= scope.start
+            is_unverified = is_signed is None or (is_earlier and row.key_id not in keys.known())
+            yield Problem("ledger_entries", row.id, UNVERIFIED if is_unverified else "changed")
     numbered = scope.entries.where(LedgerEntry.position.is_null(False))
     for row in batches.read_all(numbered, LedgerEntry.position):
         before = LedgerEntry.get_or_none(

@@ -1,7 +1,7 @@
 """Every change made directly in the database is reported, before and after the worker has run.
 
 `flask ledger verify` reports all of them, and a session's `/integrity` those that belong to the session. What only an
-archived checkpoint reveals is in tests/ops/test_ledger.py.
+archived checkpoint reveals is in tests/ops/test_checkpoints.py.
 """
 
 import json
@@ -34,6 +34,7 @@ from models import (
     Session,
     SigningKey,
     Submission,
+    SubmissionFile,
     clock,
     db,
     privacy,
@@ -113,6 +114,19 @@ class Recording:
     def delete_receipt(self):
         privacy.erase(self.session.key)
         Erasure.delete().execute()
+
+    def put_back_after_erasure(self, table):
+        rows = list(table.select().where(table.session == self.session).dicts())
+        privacy.erase(self.session.key)
+        table.insert_many(rows).execute()
+
+    def insert_file(self):
+        row = SubmissionFile.of(self.session).dicts().get()
+        SubmissionFile.insert(row | {"id": uuid.uuid4()}).execute()
+
+    def store_files_of_an_unread_submission(self):
+        for submission in Submission.select().where(Submission.session == self.session):
+            submission.update_columns(files_sha256=None)
 
     def call(self):
         return ModelUsage.select().where(ModelUsage.session == self.session).get()
@@ -233,6 +247,15 @@ ROWS = {
         lambda r: Submission.delete().where(Submission.session == r.session).execute(),
         "data_changed",
     ),
+    "an erased public key is put back": (lambda r: r.put_back_after_erasure(SigningKey), "session_changed"),
+    "an erased submission is put back": (lambda r: r.put_back_after_erasure(Submission), "data_changed"),
+    "a file of the final diff is inserted": (Recording.insert_file, "data_changed"),
+    "a file of the final diff is changed": (row_of(SubmissionFile, diff="+two"), "data_changed"),
+    "a file of the final diff is deleted": (
+        lambda r: SubmissionFile.delete().where(SubmissionFile.session == r.session).execute(),
+        "data_changed",
+    ),
+    "a submission that was not read has files": (Recording.store_files_of_an_unread_submission, "data_changed"),
     "a call's cost is changed": (row_of(ModelUsage, cost_nano_usd=1), "data_changed"),
     "a call's tokens are changed": (row_of(ModelUsage, output_tokens=1), "data_changed"),
     "a call is inserted": (Recording.insert_call, "data_changed"),
@@ -252,6 +275,10 @@ def recording(clock, organization, assessment, worker):
     make_model_call(session, counts={"input": 10, "output": 20})
     submission = Submission.reserve(session, "zip", f"{session.id}/one")
     submission.record(10, "1" * 64, 2**20)
+    counts = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 0}
+    file = {"path": "one.py", "status": "added", "is_binary": False, "is_truncated": False, "diff": "+one"}
+    *_, digest = SubmissionFile.store(session, [file | counts | {"manual_ranges": []}])
+    submission.update_columns(files_sha256=digest)
     sessions.complete(session)
     Score.submit(
         session,

@@ -7,9 +7,12 @@ from logging.handlers import BufferingHandler
 
 import pytest
 from factories import add_event, envelope, make_closed_session, make_webhook, mark_hired
+from ledger_check import defer_foreign_keys, differences, numbered_entries, renumber
 from response_checks import body_of
 
-from models import Event, FeedEvent, LedgerEntry, Session, WebhookDelivery
+from models import Event, FeedEvent, LedgerEntry, Session, WebhookDelivery, clock, new_id
+from models.ledger import checkpoints, epochs
+from rules.ledger.checkpoints import ArchivedCheckpoint
 from web.log_format import formatter
 
 
@@ -48,6 +51,10 @@ def verify(app):
 def positions():
     published = FeedEvent.select().where(FeedEvent.type == "ledger.checkpoint").order_by(FeedEvent.position)
     return [event.data["position"] for event in published]
+
+
+def archived_checkpoint(entry):
+    return ArchivedCheckpoint(entry.organization_id, entry.position, entry.link.hex(), clock.now())
 
 
 def log_lines(log_format, records):
@@ -128,6 +135,40 @@ def test_only_a_checkpoint_reveals_that_newer_rows_and_entries_were_removed(
     assert f"organization {organization.id}, checkpoint {newest}: the entry differs" in output
 
 
+@pytest.mark.bypasses_ledger
+def test_only_a_checkpoint_reveals_that_an_old_restart_was_moved_to_the_end(organization, session, worker):
+    """After the last restart, the ledger no longer requires rows that only earlier entries have."""
+    epochs.restart(organization, "The key was lost.")
+    worker.run_once()
+    rows = numbered_entries(organization)
+    archived = archived_checkpoint(rows[-2])
+    assert list(checkpoints.compare([archived])) == [(archived, None)]
+
+    restart = next(row for row in rows if row.reason == "restarted" and row.kind == "epoch")
+    rows.remove(restart)
+    renumber([*rows, restart])
+    Event.delete().execute()
+    Session.update(listed_seq=0).execute()
+    assert differences() == []
+    assert list(checkpoints.compare([archived])) == [(archived, "the entry differs")]
+
+
+@pytest.mark.bypasses_ledger
+def test_a_deleted_organization_is_reported(organization, session, verify):
+    """Even if a restore is forged, a checkpoint reveals that its entries were deleted, too."""
+    defer_foreign_keys()
+    organization.delete_instance()
+    status, output = verify()
+    assert (status, f"organization {organization.id}: missing." in output) == (1, True)
+
+    last = numbered_entries(organization)[-1]
+    archived = archived_checkpoint(last)
+    LedgerEntry.delete().execute()
+    forged = {"id": new_id(), "kind": "epoch", "reason": "restored", "position": None, "link": None}
+    LedgerEntry.insert(last.__data__ | forged).execute()
+    assert list(checkpoints.compare([archived])) == [(archived, "the entry is missing")]
+
+
 def test_entries_lost_by_a_restore_are_not_manipulation(clock, flask, session, worker, archive, verify):
     last = LedgerEntry.select().order_by(LedgerEntry.position.desc()).get()
     before = Session.select().where(Session.id == session.id).dicts().get()
@@ -167,6 +208,17 @@ def test_checkpoints_are_published_hourly_if_something_changed(clock, session, w
     clock.fixed += timedelta(minutes=1)
     worker.run_once()
     assert len(positions()) == len(published) + 2
+
+
+def test_an_inserted_checkpoint_does_not_prevent_later_ones(clock, organization, session, worker):
+    inserted = {"organization": organization, "position": 2**53, "head": "", "sessions": 1}
+    checkpoints.Checkpoint.insert(inserted | {"created_at": clock.now()}).execute()
+    published = positions()
+    mark_hired(session)
+    clock.fixed += timedelta(hours=1)
+    worker.run_once()
+    worker.run_once()
+    assert len(positions()) == len(published) + 1
 
 
 def test_a_session_is_covered_by_a_checkpoint_after_its_metrics_are_final(

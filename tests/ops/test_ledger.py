@@ -20,12 +20,14 @@ from factories import (
     make_rubric,
     make_session,
 )
+from ledger_check import defer_foreign_keys, differences, numbered_entries, renumber
 from signing import Signer
 
 from models import (
     AuditEntry,
     CompletedScoring,
     LedgerEntry,
+    ModelUsage,
     Organization,
     ProtectedModel,
     Rubric,
@@ -44,8 +46,6 @@ from models import (
 )
 from models.base import TimestampField, is_postgres
 from models.ledger import audit
-from ops import ledger
-from rules.ledger import entries
 
 CHANGED_AT = datetime(2026, 4, 2, tzinfo=UTC)
 TABLES = {table.__name__: table for table in ProtectedModel.__subclasses__()}
@@ -57,11 +57,6 @@ UNIQUE_TOGETHER = {
     "user": CompletedScoring,
     "public_key": SigningKey,
 }
-
-
-def differences():
-    """Verify all ledgers."""
-    return [text for organization in Organization.select() for text in ledger.differences(organization)]
 
 
 def make_rows(organization, reviewer):
@@ -127,12 +122,6 @@ def set_columns(row, **values):
     type(row).update(**values).where(type(row).id == row.id).execute()
 
 
-def defer_foreign_keys():
-    db.execute_sql(
-        "SET LOCAL session_replication_role = replica" if is_postgres() else "PRAGMA defer_foreign_keys = ON"
-    )
-
-
 def insert_copy(row):
     fields = type(row)._meta.sorted_fields
     unique = {field.name for field in fields if field.unique and not field.primary_key}
@@ -180,27 +169,28 @@ def test_every_manipulation_of_a_protected_row_is_reported(reviewer, session, na
     assert unreported == []
 
 
-# SQL values that a column's constraints allow, but no reader understands.
+# SQL values for SQLite and PostgreSQL that a column's constraints allow, but that Python cannot read, or cannot
+# distinguish from the service's value.
 UNREADABLE = (
     (TimestampField, "'9999-99-99T99:99:99.999Z'", "'infinity'"),
+    (TimestampField, None, "COALESCE({column}, now()) + interval '1 microsecond'"),
     (peewee.UUIDField, f"'{'x' * 32}'", None),
     (peewee.JSONField, f"'{'[' * 999}{']' * 999}'", f"'{'[' * 3000}{']' * 3000}'"),
+    (peewee.JSONField, "'null'", "'null'"),
 )
 
 
-def unreadable_value(field):
+def unreadable_values(field):
     stored = field.rel_field if isinstance(field, peewee.ForeignKeyField) else field
-    values = (values for kind, *values in UNREADABLE if isinstance(stored, kind))
-    return next(values, (None, None))[is_postgres()]
+    values = [values[is_postgres()] for kind, *values in UNREADABLE if isinstance(stored, kind)]
+    return [value.format(column=field.column_name) for value in values if value]
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_values_that_no_reader_understands_are_reported(reviewer, session, worker, name):
     table, unreported = TABLES[name], []
-    for column in table.protected:
-        field = getattr(table, column)
-        if not (value := unreadable_value(field)):
-            continue
+    fields = [getattr(table, column) for column in table.protected]
+    for field, value in [(each, value) for each in fields for value in unreadable_values(each)]:
         with db.atomic() as undone:
             defer_foreign_keys()
             row = row_of(table, session)
@@ -209,12 +199,40 @@ def test_values_that_no_reader_understands_are_reported(reviewer, session, worke
             )
             db.execute_sql(statement, [table.id.db_value(row.id)])
             if not any(text.startswith(f"{table._meta.table_name} {row.id}: ") for text in differences()):
-                unreported.append(column)
+                unreported.append(f"{field.name} = {value}")
             status = reviewer.get(f"/v1/sessions/{session.id}/integrity").status_code
             if status not in (200, 401, 404):
-                unreported.append(f"{column}: /integrity {status}")
+                unreported.append(f"{field.name} = {value}: /integrity {status}")
             undone.rollback()
     assert unreported == []
+
+
+@pytest.mark.bypasses_ledger
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
+def test_text_that_is_not_utf8_is_reported(session):
+    score = row_of(Score, session)
+    db.execute_sql("UPDATE scores SET comment = CAST(x'ff' AS TEXT)")
+    assert f"scores {score.id}: changed (comment)." in differences()
+
+
+def test_rows_that_are_not_listed_within_an_hour_are_reported(clock, organization, assessment):
+    """Until then, only their MACs protect them. An attacker can pause the worker's tasks."""
+    session = make_session(make_key(assessment))
+    event = envelope()
+    add_event(session, event)
+    make_model_call(session)
+    AuditEntry.record(organization.id, "anything", audit.COMMAND)
+    assert differences() == []
+    # Ids contain the time of the system's clock.
+    clock.fixed = max(clock.now(), datetime.now(UTC)) + timedelta(hours=2)
+    reported = differences()
+    for table, row, reason in (
+        ("ledger_entries", LedgerEntry.get(LedgerEntry.subject == session.id), "not numbered"),
+        ("model_usage", ModelUsage.get(), "entry missing"),
+        ("audit_entries", audit_entry(), "entry missing"),
+    ):
+        assert f"{table} {row.id}: {reason}." in reported
+    assert f"session {session.id}: seal_missing (1 events, first {event['id']})." in reported
 
 
 # The audit log
@@ -289,14 +307,12 @@ def test_manipulations_of_the_audit_log_are_reported(organization, clock, worker
 # The ledger
 
 
-def numbered_entries():
-    own = LedgerEntry.organization_id == Organization.get(Organization.name == "Acme").id
-    rows = LedgerEntry.select().where(own, LedgerEntry.position.is_null(False))
-    return list(rows.order_by(LedgerEntry.position))
+def acme_entries():
+    return numbered_entries(Organization.get(Organization.name == "Acme"))
 
 
 def entry(number):
-    return numbered_entries()[number]
+    return acme_entries()[number]
 
 
 def insert_entry(**columns):
@@ -312,12 +328,8 @@ def swap_positions():
 
 
 def delete_and_renumber():
-    """Delete an entry, and recompute the later entries' positions and links."""
     entry(3).delete_instance()
-    link = entries.START
-    for position, row in enumerate(numbered_entries(), 1):
-        link = entries.next_link(link, position, str(row.id), row.signature)
-        set_columns(row, position=position, link=link)
+    renumber(acme_entries())
 
 
 LEDGER_MANIPULATIONS = {

@@ -13,6 +13,7 @@ from factories import (
     make_person,
     make_session,
 )
+from ledger_check import differences
 from response_checks import body_of, error_of
 
 from errors import UnknownLedgerKey
@@ -20,26 +21,22 @@ from models import (
     ApiToken,
     Erasure,
     LedgerEntry,
-    Organization,
     ReceivedEvent,
     Session,
     SignIn,
+    Submission,
     TaskFailure,
     db,
     ledger_keys,
     sessions,
 )
 from models.ledger import checkpoints, numbering
-from ops import admin, ledger, session_import
+from ops import admin, session_import
 from rules.session_quota import Quota
 
 NEW = {"new": b"n" * 32}
 OTHER = {"other": b"o" * 32}
 UNVERIFIED = "rows or entries cannot be verified: their key is not in LEDGER_KEYS."
-
-
-def differences():
-    return [text for organization in Organization.select() for text in ledger.differences(organization)]
 
 
 def codes(reviewer, session):
@@ -119,6 +116,15 @@ def test_retention_and_expired_sign_ins_cause_no_difference(clock, organization,
     worker.run_once()
     assert SignIn.select().count() == 0
     assert Erasure.select().count() == 1
+    assert differences() == []
+
+
+def test_deleting_an_interrupted_submission_causes_no_difference(clock, session, worker):
+    Submission.reserve(session, "zip", "interrupted")
+    worker.run_once()
+    clock.fixed += timedelta(days=3)
+    worker.run_once()
+    assert Submission.select().count() == 0
     assert differences() == []
 
 
