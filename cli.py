@@ -59,6 +59,7 @@ sessions = Group("sessions", help="Import candidate sessions and recompute their
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 ledgers = Group("ledger", help="Verify ledgers, and continue them after a restore.")
 retention = Group("retention", help="Erase candidates' data after their retention period.")
+BACKUP_TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z"])
 GROUPS = (database, orgs, people, tokens, library, sessions, deliveries, ledgers, retention)
 
 
@@ -262,11 +263,14 @@ def bounce(address: str) -> None:
 @ledgers.command("verify")
 @click.option("--organization", "org", type=admin.find_organization, help="Verify only this organization.")
 @click.option("--checkpoints", "file", type=FILE, help="File with archived log lines or webhook bodies.")
-def verify_ledger(org: Organization | None, file: Path | None) -> None:
+@click.option(
+    "--at", type=BACKUP_TIME, help="Time of the backup, if the database was restored to be verified."
+)
+def verify_ledger(org: Organization | None, file: Path | None, at: datetime | None) -> None:
     """Compare the database with its ledger; exit with status 1 on a difference."""
     differences, count = 0, 0
     for organization in [org] if org else Organization.select().order_by(Organization.id):
-        for sentence in ledger.differences(organization):
+        for sentence in ledger.differences(organization, at):
             differences += 1
             click.echo(f"{organization.name}: {sentence}")
         if replaced := ledger.count_replaced(organization):

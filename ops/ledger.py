@@ -1,6 +1,7 @@
 """Verify an organization's ledger (`flask ledger verify`)."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from models import LedgerEntry, Organization, Session, batches, sql
@@ -54,11 +55,12 @@ def count_replaced(organization: Organization) -> int:
     return LedgerEntry.select().where(LedgerEntry.organization_id == organization.id, is_replaced).count()
 
 
-def differences(organization: Organization) -> Iterator[str]:
-    """Yield a sentence for each row, entry and session that differs from the ledger."""
+def differences(organization: Organization, at: datetime | None = None) -> Iterator[str]:
+    """Yield a sentence for each row, entry and session that differs from the ledger; `at` as for Scope."""
     seen, unverified = set(), 0
     with snapshot():
-        problems = list(verify(organization.id))
+        scope = Scope(organization.id, at=at)
+        problems = list(verify(scope))
     for problem in problems:
         if problem.reason == UNVERIFIED:
             unverified += 1
@@ -67,12 +69,11 @@ def differences(organization: Organization) -> Iterator[str]:
             yield f"{problem}."
     if unverified:
         yield f"{unverified} rows or entries cannot be verified: their key is not in LEDGER_KEYS."
-    start = Scope(organization.id).start
     sessions = Session.select().where(Session.organization == organization)
     for session in batches.read_all(sessions, Session.id):
         findings = Findings()
         with snapshot():
-            check_events(Scope(organization.id, session, start), findings)
+            check_events(Scope(organization.id, session, scope.start, at), findings)
         for finding in findings.sorted_by_severity():
             first = f", first {finding.event_ids[0]}" if finding.event_ids else ""
             yield f"session {session.id}: {finding.code} ({finding.count} events{first})."

@@ -10,7 +10,7 @@ from models.database import snapshot
 from models.keys import CandidateKey
 from models.ledger import keys
 from models.ledger.protection import LedgerEntry
-from models.ledger.verify import OVERDUE, Problem, Scope, check_links, check_rows
+from models.ledger.verify import Problem, Scope, check_links, check_rows
 from models.sessions import Event, Session, SigningKey, channel_comparison, signed_log
 from models.sessions.metrics import derive_values
 from models.sessions.model_usage import ModelUsage
@@ -124,7 +124,7 @@ def check_events(scope: Scope, findings: Findings, has_signing_key: bool = False
     for row in batches.read_wide(events, [Event.seq], Event.size):
         mac = listed.pop(row["event_id"], None)
         codes = set(stored_events.inspect(row, context, is_listed=mac is not None))
-        is_due = row["seq"] <= session.listed_seq or row["received_at"] < clock.now() - OVERDUE
+        is_due = row["seq"] <= session.listed_seq or row["received_at"] < scope.overdue_before
         if mac is None and is_due and "event_inserted" not in codes:
             codes.add("seal_missing")
         elif mac not in (None, row["arrival_mac"]):

@@ -1,7 +1,7 @@
 """Verify a ledger: its entries, and the protected rows against them (docs/integrity.md)."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -46,12 +46,18 @@ class Scope:
     """The rows and entries of an organization, or only of one of its sessions."""
 
     def __init__(
-        self, organization_id: Any, session: Session | None = None, start: int | None = None
+        self,
+        organization_id: Any,
+        session: Session | None = None,
+        start: int | None = None,
+        at: datetime | None = None,
     ) -> None:
         """
+        at -- the time of the rows, such as a backup's; None for now
         start -- the position of the last restart, before which entries say nothing about the rows; None to look it up
         """
         self.organization_id, self.session = organization_id, session
+        self.overdue_before = (at or clock.now()) - OVERDUE
         self.start = _last_restart(organization_id) if start is None else start
 
     @property
@@ -123,9 +129,8 @@ def _last_restart(organization_id: Any) -> int:
     )
 
 
-def verify(organization_id: Any) -> Iterator[Problem]:
+def verify(scope: Scope) -> Iterator[Problem]:
     """Yield every difference of an organization, except events (models/ledger/integrity.py)."""
-    scope = Scope(organization_id)
     yield from _check_chain(scope)
     yield from check_rows(scope)
     yield from _check_audit(scope)
@@ -234,7 +239,6 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
         rows = rows.where(table.organization == scope.organization_id)
     else:
         rows = rows.join(Session).where(Session.organization == scope.organization_id)
-    before = clock.now() - OVERDUE
     lists: dict[Any, dict[str, str]] = {}
     erased, listed_erased = set(), set()
     for row in batches.read_all(rows, table.id):
@@ -253,7 +257,7 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
             yield Problem(name, row.id, UNVERIFIED)
         elif not is_accepted:
             yield Problem(name, row.id, "changed" if is_listed else "inserted")
-        elif not is_listed and (entry_id is not None or row.created_at < before):
+        elif not is_listed and (entry_id is not None or row.created_at < scope.overdue_before):
             yield Problem(name, row.id, "inserted" if entry_id is not None else "entry_missing")
     for entry in batches.read_all(scope.lists, LedgerEntry.id, max_rows=50):
         if entry.candidate_id not in scope.erased_candidates:
@@ -303,14 +307,13 @@ def _check_chain(scope: Scope) -> Iterator[Problem]:
         reason = check.add(row.entry)
         if reason and not (reason == UNVERIFIED and row.position <= scope.start):
             yield Problem("ledger_entries", row.id, reason)
-    before = clock.now() - OVERDUE
     for row in batches.read_all(scope.entries.where(LedgerEntry.position.is_null()), LedgerEntry.id):
         verdict = scope.is_signed(row)
         if verdict is False or row.is_rejected:
             yield Problem("ledger_entries", row.id, "inserted")
         elif verdict is None:
             yield Problem("ledger_entries", row.id, UNVERIFIED)
-        elif row.created_at < before:
+        elif row.created_at < scope.overdue_before:
             yield Problem("ledger_entries", row.id, "not_numbered")
     subjects = sql.rows(
         "SELECT kind, subject, COUNT(*), COUNT(DISTINCT version) FROM ledger_entries"

@@ -46,6 +46,7 @@ from models import (
 )
 from models.base import TimestampField, is_postgres
 from models.ledger import audit
+from ops import ledger
 
 CHANGED_AT = datetime(2026, 4, 2, tzinfo=UTC)
 TABLES = {table.__name__: table for table in ProtectedModel.__subclasses__()}
@@ -223,6 +224,7 @@ def test_rows_that_are_not_listed_within_an_hour_are_reported(clock, organizatio
     make_model_call(session)
     AuditEntry.record(organization.id, "anything", audit.COMMAND)
     assert differences() == []
+    backed_up_at = clock.now()
     # Ids contain the time of the system's clock.
     clock.fixed = max(clock.now(), datetime.now(UTC)) + timedelta(hours=2)
     reported = differences()
@@ -233,6 +235,7 @@ def test_rows_that_are_not_listed_within_an_hour_are_reported(clock, organizatio
     ):
         assert f"{table} {row.id}: {reason}." in reported
     assert f"session {session.id}: seal_missing (1 events, first {event['id']})." in reported
+    assert list(ledger.differences(organization, at=backed_up_at)) == []
 
 
 # The audit log
