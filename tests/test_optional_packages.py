@@ -16,7 +16,8 @@ from app import create_app
 from blueprints import openapi
 
 provider = {"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
-app = create_app(config.load({"DATABASE_URL": "sqlite:///optional.db"} | provider))
+settings = {"DATABASE_URL": "sqlite:///optional.db", "LEDGER_KEYS": "test:" + "0" * 64}
+app = create_app(config.load(settings | provider))
 print(*app.test_client().get("/v1/sign-in").json["methods"])
 with app.app_context():
     print("\\n".join([*openapi.build_document(app)["paths"], *(rule.rule for rule in app.url_map.iter_rules())]))

@@ -44,17 +44,19 @@ def decided(site, team, tmp_path):
     carol.request("PUT", path, {"value": 1, "comment": "Guessed first."})
     decision = {"decision": "advanced", "reason": "Careful fix, after a talk about the guess."}
     bob.request("PUT", f"/v1/candidates/{key['id']}/decision", decision)
+    session, session_id = f"/v1/sessions/{candidate.session_id}", site.stored_id(candidate.session_id)
     with site.worker():
-        session = f"/v1/sessions/{candidate.session_id}"
         wait_until(lambda: all_recorded(team, session), "The ledger does not list the events.")
         wait_until(lambda: team.get(session)["submission"]["state"] == "read", "The submission was not read.")
-    # The session's own checkpoint would follow ten minutes after its close.
-    statement = """
-        UPDATE sessions SET checkpoint_position = (
-            SELECT position FROM checkpoints c WHERE c.organization_id = sessions.organization_id
-        ) WHERE id = %s
-    """
-    site.execute(statement, site.stored_id(candidate.session_id))
+        # The organization's first checkpoint follows after an hour, the session's ten minutes after its close.
+        owner = "SELECT organization_id FROM sessions WHERE id = %s"
+        hour_ago = "UPDATE organizations SET created_at = %s WHERE id = (" + owner + ")"
+        site.execute(hour_ago, site.stored_time(3_600), session_id)
+        published = "SELECT position FROM checkpoints WHERE organization_id = (" + owner + ")"
+        ((position,),) = wait_until(
+            lambda: site.execute(published, session_id), "No checkpoint was published."
+        )
+    site.execute("UPDATE sessions SET checkpoint_position = %s WHERE id = %s", position, session_id)
     return candidate.session_id
 
 
