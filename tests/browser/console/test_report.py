@@ -197,6 +197,7 @@ def test_a_failed_load_can_be_retried(open_console, team, candidate, body):
 
 def test_an_altered_recording_shows_an_alert(site, team, candidate, open_report):
     record(candidate, *work())
+    candidate.complete()  # the worker lists a closed session's events without a delay
     session_id = site.stored_id(candidate.session_id)
     with site.worker():
         path = f"/v1/sessions/{candidate.session_id}"
