@@ -193,11 +193,19 @@ def test_an_assessment_cannot_change_after_the_first_redeem(service, reviewer, a
 
 
 @pytest.mark.slow
-def test_the_audit_log_is_complete_after_concurrent_writes(service):
+def test_the_ledger_is_complete_after_concurrent_writes(service):
     reviewer = service.organization("Gamma")
     run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
     run_concurrently([lambda: service.flask("worker", "--once")] * 2)
-    assert "no differences" in service.flask("ledger", "verify", "--organization", "Gamma")
+    assert "No differences." in service.flask("ledger", "verify", "--organization", "Gamma")
+    listed = """
+        SELECT COUNT(*), COUNT(e.position) FROM audit_entries a
+            JOIN organizations o ON o.id = a.organization_id
+            JOIN ledger_entries e ON e.id = a.ledger_entry_id
+        WHERE o.name = 'Gamma'
+    """
+    # Includes the organization's creation.
+    assert service.execute(listed) == [(33, 33)]
     waiting = "SELECT COUNT(*) FROM ledger_entries WHERE position IS NULL"
     assert service.execute(waiting) == [(0,)]
 
