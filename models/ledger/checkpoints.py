@@ -87,7 +87,8 @@ def _publish_due(organization: Organization) -> bool:
         return False
     with db.atomic():
         # Entries that are not numbered yet could be those of a close.
-        if closed.exists() and entries.where(LedgerEntry.position.is_null()).exists():
+        waiting = LedgerEntry.waiting().where(LedgerEntry.organization_id == organization.id)
+        if closed.exists() and waiting.exists():
             return False
         if newest is None or last.position > newest.position:
             newest = _publish(organization, last)

@@ -94,28 +94,30 @@ def _number_batch(organization_id: Any) -> int:
         # Keys first, because other entries need them.
         is_key = peewee.Case(None, [(LedgerEntry.kind.in_((KEY, EPOCH)), 0)], 1)
         batch = list(waiting.order_by(is_key, LedgerEntry.id).limit(BATCH_SIZE))
-        changed, unknown = [], 0
+        linked, rejected, unknown = [], [], 0
         for row in batch:
             entry = row.entry
             verdict = entry.is_signed(keys.known())
             if verdict is False:
                 log.error("Ledger entry %s was inserted or altered outside the service.", row.id)
-                row.is_rejected = True
+                rejected.append(row.id)
             elif verdict is None or not (entry.key_id in introduced or entry.kind == EPOCH):
                 unknown += 1
-                continue
             else:
                 introduced |= entries.introduces(entry)
                 row.position = position = position + 1
                 row.link = link = entries.next_link(link, position, entry.id, entry.signature)
-            changed.append(row)
-        columns = [LedgerEntry.position, LedgerEntry.link, LedgerEntry.is_rejected]
-        if changed:
-            changed_rows = LedgerEntry.bulk_update(changed, columns, batch_size=100)
-            require_changes(LedgerEntry, changed_rows, len(changed))
-    if unknown and not changed:
+                linked.append(row)
+        if linked:
+            columns = [LedgerEntry.position, LedgerEntry.link]
+            changed_rows = LedgerEntry.bulk_update(linked, columns, batch_size=100)
+            require_changes(LedgerEntry, changed_rows, len(linked))
+        if rejected:
+            changed_rows = LedgerEntry.update(is_rejected=True).where(LedgerEntry.id.in_(rejected)).execute()
+            require_changes(LedgerEntry, changed_rows, len(rejected))
+    if unknown and not linked and not rejected:
         raise UnknownLedgerKey()
-    return len(changed)
+    return len(linked) + len(rejected)
 
 
 # Events and model calls

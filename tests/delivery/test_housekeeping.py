@@ -16,11 +16,13 @@ from models import (
     Event,
     Feed,
     FeedEvent,
+    LedgerEntry,
     Session,
     TaskFailure,
     WebhookDelivery,
     db,
     invitations,
+    new_id,
 )
 from models.deliveries import outbox
 from models.task_failures import MAX_LOGGED
@@ -112,6 +114,17 @@ def test_an_event_with_an_unknown_key_does_not_stop_other_sessions(worker, clock
     worker.run_once()
     assert Session.get_by_id(other_session.id).listed_seq > 0
     assert failures() == {("list_events", str(session.id), 1)}
+
+
+def test_an_inserted_ledger_entry_does_not_stop_checkpoints(worker, clock, assessment):
+    session = factories.make_closed_session(assessment, factories.envelope())
+    worker.run_once()
+    copy = LedgerEntry.get().__data__ | {"id": new_id(), "position": None, "link": None}
+    LedgerEntry.create(**copy)
+    clock.fixed += timedelta(minutes=11)
+    for _ in range(2):
+        worker.run_once()
+    assert Session.get_by_id(session.id).checkpoint_position is not None
 
 
 UNNUMBERED = {
