@@ -57,10 +57,9 @@ class Deployment:
             self.service.flask("db", "upgrade")
             self._stack.callback(self._stop_processes)
             self.start_web()
-            self._create_fixtures()
-            # The webhook must receive the first checkpoint.
             for _ in range(WORKERS):
                 self.start_worker()
+            self._create_fixtures()
             yield
 
     def _start_database(self, folder: Path) -> str:
