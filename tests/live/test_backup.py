@@ -44,7 +44,7 @@ def test_a_backup_during_writes_has_every_acknowledged_event(tmp_path):
         for _ in range(2):
             output = restored.flask("ledger", "verify", "--checkpoints", str(tmp_path / "checkpoints"))
             assert "lost by a restore" in output
-            assert "no differences" in output
+            assert "No differences" in output
             restored.flask("worker", "--once")
         token = restored.flask("token", "create", "Acme").split()[-1]
         reviewer = Client(restored.port, Authorization=f"Bearer {token}")

@@ -197,7 +197,7 @@ def test_the_audit_log_is_complete_after_concurrent_writes(service):
     reviewer = service.organization("Gamma")
     run_concurrently([lambda: reviewer.post("/v1/assessments", ASSESSMENT)] * 32)
     run_concurrently([lambda: service.flask("worker", "--once")] * 2)
-    assert "no differences" in service.flask("ledger", "verify", "--organization", "Gamma")
+    assert "No differences" in service.flask("ledger", "verify", "--organization", "Gamma")
     waiting = "SELECT COUNT(*) FROM ledger_entries WHERE position IS NULL"
     assert service.execute(waiting) == [(0,)]
 
