@@ -261,7 +261,7 @@ def bounce(address: str) -> None:
 
 @ledgers.command("verify")
 @click.option("--organization", "org", type=admin.find_organization, help="Verify only this organization.")
-@click.option("--checkpoints", "file", type=FILE, help="Also compare checkpoints from archived logs or webhooks.")
+@click.option("--checkpoints", "file", type=FILE, help="Compare checkpoints from archived logs or webhooks.")
 def verify_ledger(org: Organization | None, file: Path | None) -> None:
     """Compare protected rows with the ledger; exit with status 1 on a difference."""
     differences, count = 0, 0
