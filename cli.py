@@ -262,12 +262,10 @@ def bounce(address: str) -> None:
 
 @ledgers.command("verify")
 @click.option("--organization", "org", type=admin.find_organization, help="Verify only this organization.")
-@click.option("--checkpoints", "file", type=FILE, help="File with archived log lines or webhook bodies.")
-@click.option(
-    "--at", type=BACKUP_TIME, help="Time of the backup, if the database was restored to be verified."
-)
+@click.option("--checkpoints", "file", type=FILE, help="Compare checkpoints from archived logs or webhooks.")
+@click.option("--at", type=BACKUP_TIME, help="Time of the backup, if the database was restored for this.")
 def verify_ledger(org: Organization | None, file: Path | None, at: datetime | None) -> None:
-    """Compare the database with its ledger; exit with status 1 on a difference."""
+    """Compare protected rows with the ledger; exit with status 1 on a difference."""
     differences, count = 0, 0
     for organization in [org] if org else Organization.select().order_by(Organization.id):
         for sentence in ledger.differences(organization, at):
@@ -277,10 +275,10 @@ def verify_ledger(org: Organization | None, file: Path | None, at: datetime | No
             click.echo(f"{organization.name}: {replaced} entries from before the restart are unverified.")
         count += 1
     for organization_id in [] if org else ledger.unknown_organizations():
-        click.echo(f"organization {organization_id}: missing.")
+        click.echo(f"organization {organization_id}: missing, but it has ledger entries.")
         differences += 1
     for name in ledger.altered_tables():
-        click.echo(f"table {name}: altered (a view, trigger, rule or child table, no primary key or types).")
+        click.echo(f"table {name}: altered (view, trigger, rule, policy, child table, primary key or types).")
         differences += 1
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:
@@ -300,17 +298,17 @@ def verify_ledger(org: Organization | None, file: Path | None, at: datetime | No
 @ledgers.command("restored")
 @click.option("--reason", required=True, help="Why the database was restored.")
 def record_restore(reason: str) -> None:
-    """Record that the database was restored from a backup."""
+    """Record that the database was restored from a backup without `flask restore`."""
     click.echo(f"Recorded the restore. Organizations: {epochs.record_restore(reason)}.")
 
 
 @ledgers.command("restart")
 @click.argument("org", type=admin.find_organization)
-@click.option("--reason", required=True, help="Why earlier entries cannot be verified.")
+@click.option("--reason", required=True, help="Why the ledger is restarted.")
 def restart_ledger(org: Organization, reason: str) -> None:
-    """Sign all rows as they are now, after a ledger key was lost."""
+    """Accept and sign all rows as they are now, after a ledger key was lost."""
     epochs.restart(org, reason)
-    click.echo(f"Restarted the ledger of {org.name}. Earlier entries are unverified.")
+    click.echo(f"Restarted the ledger of {org.name}. All rows are signed as they are now.")
 
 
 @retention.command("run")

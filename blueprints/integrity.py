@@ -24,8 +24,8 @@ blp = Blueprint("Integrity", __name__, description="Integrity of a session's rec
 def get_integrity(session_id):
     """Check a session's integrity
 
-    Checks the client's signatures, the order of its events, and the session's data against the ledger. Returns findings
-    with explanations, but no score.
+    Compares the session's data with the ledger and its channels with each other, recomputes its metrics, and checks the
+    client's signatures and the order of its events. Returns findings with explanations, but no score.
     """
     session = find(Session, session_id)
     verdicts = signed_log.count_verdicts(session)

@@ -196,7 +196,7 @@ def _ledger_keys() -> Finding:
     known = list(keys.known())
     signed: Any = LedgerEntry.select(LedgerEntry.key_id).distinct().tuples()
     if missing := sorted({key_id for (key_id,) in signed} - set(known)):
-        message = f"Entries are signed with {', '.join(missing)}. Add these keys to LEDGER_KEYS."
+        message = f"Entries are signed with unknown keys: {', '.join(missing)}. Add them to LEDGER_KEYS."
         return ERROR, "ledger keys", f"{message} If they are lost, run `flask ledger restart`."
     return OK, "ledger keys", "All entries are signed with known keys."
 

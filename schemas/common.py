@@ -38,7 +38,7 @@ ALWAYS_TRUE = Flag("Always true.", example=True)
 
 
 class Checkpoint(Schema):
-    """The ledger's last entry at a time."""
+    """The last entry of an organization's ledger at a time."""
 
     position = Integer("Position of the entry.", example=1200)
     head = String("Hash of the entry and all entries before it, in hex.", example="9f86d081" * 8)

@@ -8,7 +8,7 @@ from schemas.fields import EXAMPLE_ID, Choice, Flag, Integer, ListOf, Nested, St
 
 
 class EventCounts(Schema):
-    """Event counts by verdict and ledger."""
+    """Event counts by signature verdict and ledger status."""
 
     events = Integer("Stored events, including late ones.", example=214)
     valid = Integer("Signed by one of the session's keys.", example=200)
@@ -16,8 +16,8 @@ class EventCounts(Schema):
     unsigned = Integer("Unsigned. The editor extension never signs.", example=14)
     unknown_key = Integer("Signed, but the session has no public key.", example=0)
     not_judged = Integer("Not verified yet: the worker verifies large events in the background.", example=0)
-    recorded = Integer("Listed in the ledger.", example=214)
-    not_recorded = Integer("Not listed in the ledger yet.", example=0)
+    recorded = Integer("Events up to the last one listed in the ledger.", example=214)
+    not_recorded = Integer("Events not listed in the ledger yet.", example=0)
 
 
 class Finding(Schema):
@@ -32,10 +32,10 @@ class Finding(Schema):
 class Integrity(Schema):
     """Findings about a session's recording, with explanations and without a score."""
 
-    counts = Nested(EventCounts, "Event counts by verdict and ledger.")
+    counts = Nested(EventCounts, "Event counts by signature verdict and ledger status.")
     public_keys = ListOf(String(), "Public keys, newest first.", example=[EXAMPLE_PUBLIC_KEY])
     checkpoint = Nested(
-        Checkpoint, "First checkpoint after the close; null until ten minutes after it.", null=True
+        Checkpoint, "Checkpoint that covers the close; null until ten minutes after the close.", null=True
     )
     findings = ListOf(Finding, "Findings.")
 

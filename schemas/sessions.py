@@ -41,7 +41,7 @@ class Session(SessionBase):
     late_event_count = Integer("Events that arrived too late to count.", example=0)
     retained_until = Timestamp("Time when personal data will be erased, if ever.", null=True)
     checkpoint = Nested(
-        Checkpoint, "First checkpoint after the close; null until ten minutes after it.", null=True
+        Checkpoint, "Checkpoint that covers the close; null until ten minutes after the close.", null=True
     )
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)

@@ -1,4 +1,4 @@
-"""Checkpoints: a ledger's last entry, published so that a copy outside the database can prove manipulations."""
+"""Checkpoints: a ledger's last entry, published so that a copy outside the database can reveal manipulations."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ class Checkpoint(Model):
 
 
 def of_session(session: Session) -> Checkpoint | None:
-    """Return the first checkpoint that covers a session's close."""
+    """Return the checkpoint that covers a session's close, or None."""
     if session.checkpoint_position is None:
         return None
     is_first = (Checkpoint.organization == session.organization_id) & (
@@ -100,7 +100,7 @@ def _publish(organization: Organization, last: LedgerEntry) -> Checkpoint:
     checkpoint = Checkpoint(organization=organization, position=last.position, head=last.link.hex())
     checkpoint.sessions = Session.select().where(Session.organization == organization).count()
     data = checkpoint.payload
-    # Before the commit: the entries that it covers are committed, and an archive must not miss it.
+    # Logged before the commit, so that a crash cannot lose the line. The entries that it covers are committed.
     log.info("%s", json.dumps({"type": TYPE, "data": data}))
     checkpoint.save(force_insert=True)
     FeedEvent.publish(organization.id, TYPE, data)

@@ -35,7 +35,7 @@ _METRICS = {*METRIC_COLUMNS, "derivation_version", "event_count", "further_metri
 
 
 def check_closed() -> int:
-    """Store the codes of the findings about closed sessions that changed, MAX_CHECKED of them; return how many."""
+    """Check closed sessions that changed since their last check, at most MAX_CHECKED; return how many."""
     failures, now = TaskFailure.of("integrity"), clock.now()
     is_due = (Session.checked_version < Session.ledger_version) & (Session.closed_at < now - FLUSH_WINDOW)
     waiting = Session.select(Session.id).where(is_due, ~Session.metrics_due).order_by(Session.id)
@@ -46,6 +46,7 @@ def check_closed() -> int:
 
 
 def _check(session_id: Any) -> bool:
+    """Store the codes of a session's findings."""
     session = Session.get_by_id(session_id)
     findings = collect_findings(session)
     codes = list(dict.fromkeys(finding.code for finding in findings))
@@ -160,7 +161,7 @@ def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) 
         return
     if has_signing_key and _is_too_long(session):
         findings.add("duration_too_long")
-    # Until then, an event that counts can still arrive and change them.
+    # During the flush window, events that count can still arrive and change the metrics.
     is_final = session.closed_at is not None and clock.now() > session.closed_at + FLUSH_WINDOW
     is_current = session.derivation_version == derivation.VERSION and not session.metrics_due
     if not (is_final and is_current) or findings.has_any(EVENT_CODES) or session.is_erased:

@@ -28,7 +28,7 @@ BATCH_SIZE = 500
 LISTING_DELAY = timedelta(seconds=30)
 # An event can commit after events with later arrival numbers, but rarely after so many.
 SEARCH_MARGIN = 2_000
-# In place of an entry, for a row that the service did not sign.
+# The `ledger_entry_id` of a row that the service did not sign.
 REJECTED = UUID(int=0)
 
 log = logging.getLogger("proofstone.worker")

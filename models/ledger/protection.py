@@ -87,7 +87,7 @@ add_index(
 
 
 class Owner(NamedTuple):
-    """The organization whose ledger has an entry, and the candidate with whom its row is erased."""
+    """The organization whose ledger gets an entry, and the candidate that the entry is about, if any."""
 
     organization_id: Any
     candidate_id: Any = None
@@ -153,11 +153,12 @@ class StoredRow(NamedTuple):
 class ProtectedModel(Model):
     """A table whose `protected` columns change only together with a ledger entry.
 
-    Append new columns to `protected`: an entry covers the columns that existed when it was written. A row of version 0
-    has no entry yet, and its protected columns must have the values in `unrecorded`.
+    Append new columns to `protected`: an entry covers the columns that existed when it was written.
 
+    unrecorded -- the values of a row that has no entry yet (version 0), if the table has such rows
     parent -- the reference to the row that has the organization; None if the row has it
-    session_link -- the column, and the equal column of the session that the row belongs to, if any
+    session_link -- the column that links the row to a session, and the session's column with the same value
+    deleted_by_erasure -- whether an erasure deletes the candidate's rows
     """
 
     protected: ClassVar[tuple[str, ...]]
@@ -202,8 +203,8 @@ class ProtectedModel(Model):
     def _write(self, reason: str, values: dict[str, Any], verifies: bool = True) -> int:
         """Change the row and append its entry.
 
-        verifies -- if the row does not match its previous entry, the new one matches no row: no later change hides a
-            manipulation. It keeps the previous digests, which name the manipulated columns
+        verifies -- compare the row with its previous entry. If it differs, the new entry gets an empty hash, which
+            matches no row, so that the manipulation stays reported, and the previous digests, which name the columns
         """
         with db.atomic():
             stored = self.stored_row(self.id, locks=True)
@@ -218,13 +219,14 @@ class ProtectedModel(Model):
                 # The earlier hashes must not reveal what was erased.
                 values = values | {"ledger_salt": new_salt()}
             changed_rows = super().update_columns(ledger_version=version, **values)
-            kept = {} if is_intact else {"content_hash": b""}
+            hashes = {} if is_intact else {"content_hash": b""}
             if newest and not is_intact:
-                kept["column_digests"] = newest.column_digests
-            self._append(reason, version, stored.raw, values, **kept)
+                hashes["column_digests"] = newest.column_digests
+            self._append(reason, version, stored.raw, values, **hashes)
         return changed_rows
 
     def set_once(self, column: str, **values: Any) -> None:
+        """Like Model.set_once, with an entry."""
         with db.atomic():
             try:
                 is_set = getattr(self.lock(), column) is not None
@@ -235,7 +237,7 @@ class ProtectedModel(Model):
             self.record_change("changed", **{column: clock.now()}, **values)
 
     def delete_protected(self) -> None:
-        """Delete the row, and record it."""
+        """Delete the row and append its last entry, even if the row does not match its previous one."""
         with db.atomic():
             newest = LedgerEntry.newest(self._meta.table_name, self.id)
             version = (newest.version if newest else 0) + 1
@@ -255,17 +257,20 @@ class ProtectedModel(Model):
 
     @classmethod
     def purge(cls, ids: list[Any], organization_id: Any) -> int:
-        """Delete an organization's expired rows, and record the ids of those that match their entries."""
+        """Delete an organization's expired rows, and append an entry with the ids of those that matched theirs.
+
+        Rows whose entries have an unknown key stay until the key is known.
+        """
         with db.atomic():
-            intact, kept = [], []
+            intact, unverified = [], []
             for each in ids:
                 if stored := cls.stored_row(each, locks=True):
                     is_intact = cls._is_intact(stored, LedgerEntry.newest(cls._meta.table_name, each))
-                    if is_intact is None:  # until the key is known again
-                        kept.append(each)
+                    if is_intact is None:
+                        unverified.append(each)
                     elif is_intact:
                         intact.append(str(each))
-            count = cls.delete().where(cls.id.in_([each for each in ids if each not in kept])).execute()
+            count = cls.delete().where(cls.id.in_([each for each in ids if each not in unverified])).execute()
             if intact:
                 append(Owner(organization_id), PURGE, cls._meta.table_name, content={"ids": intact})
         return count
@@ -320,13 +325,13 @@ class ProtectedModel(Model):
         return all(stored.values[name] == value for name, value in cls.unrecorded.items())
 
     def _append(
-        self, reason: str, version: int, before: dict[str, Any], written: dict[str, Any], **kept: Any
+        self, reason: str, version: int, before: dict[str, Any], written: dict[str, Any], **hashes: Any
     ) -> None:
         """Append the entry of the row as it is now.
 
         before -- the stored values before the change
         written -- what the service wrote
-        kept -- the hash and digests of an entry that matches no row
+        hashes -- `content_hash` and `column_digests`, if they are not computed from the row
         """
         stored = self.stored_row(self.id)
         assert stored is not None
@@ -335,5 +340,5 @@ class ProtectedModel(Model):
             if not (_is_stored(field, written[name], value) if name in written else value == before[name]):
                 raise RuntimeError(f"The database changed {self._meta.table_name}.{name}.")
         content_hash, digests = stored.hashes(len(self.protected))
-        hashes = {"content_hash": content_hash, "column_digests": digests} | kept
+        hashes = {"content_hash": content_hash, "column_digests": digests} | hashes
         append(self.owner, self._meta.table_name, reason, subject=self.id, version=version, **hashes)

@@ -28,7 +28,8 @@ class Problem(NamedTuple):
     """A difference between a ledger and the rows.
 
     table -- of the row; `ledger_entries` for an entry
-    reason -- `changed`, `inserted`, `missing`, `entry_missing`, or UNVERIFIED for an unknown key
+    reason -- `changed`, `inserted`, `missing` or `repeated`; `entry_missing`, `recorded_twice` or `not_numbered` for
+        its entries; UNVERIFIED for an unknown key
     columns -- the changed columns, if they are known
     """
 
@@ -117,7 +118,7 @@ class Scope:
     def is_signed(self, row: LedgerEntry) -> bool | None:
         """Return whether the service signed an entry; None if its key was introduced but is unknown."""
         is_signed = row.entry.is_signed(keys.known())
-        # A restart replaces the keys that are not known: their entries excuse nothing, also with earlier positions.
+        # After a restart, entries of unknown keys excuse no missing row, not even entries from before it.
         is_introduced = self.start == 0 and row.key_id in self._introduced
         return False if is_signed is None and not is_introduced else is_signed
 
@@ -197,7 +198,7 @@ def _check_row(
 
 
 def _missing_rows(scope: Scope, table: type[ProtectedModel]) -> Iterator[Problem]:
-    """Yield the rows that the ledger has, but not the scope, and that no entry says were deleted."""
+    """Yield the rows that have entries but are not in the scope, unless an entry records their deletion."""
     name = table._meta.table_name
     of_session = "AND e.candidate_id = :candidate_id" if scope.session is not None else ""
     values = {"candidate_id": scope.session.key_id} if scope.session is not None else {}

@@ -18,6 +18,6 @@ EVENT_TYPES = {
     "score.updated": "A criterion was scored.",
     "score.withdrawn": "A reviewer withdrew their score of a criterion.",
     "candidate.erased": "A candidate's data was erased.",
-    "ledger.checkpoint": "The ledger's last entry; sent ten minutes after each close, and hourly after other changes. "
-    "Archive it.",
+    "ledger.checkpoint": "Position and hash of the ledger's last entry; sent ten minutes after each close, and "
+    "hourly after other changes. Archive it.",
 }

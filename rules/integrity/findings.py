@@ -21,15 +21,18 @@ _EXPLANATIONS = {
     "changed in it.",
     "event_inserted": "The service did not record the event in its stored form: the database was repaired, or the "
     "event was inserted or changed in it.",
-    "column_changed": "A column of the event differs from its envelope. The metrics use the envelope.",
+    "column_changed": "A column of the event differs from its envelope or from the recorded value: the database was "
+    "repaired, or the column was changed in it.",
     "metrics_changed": "The stored metrics differ from the recorded ones, or from the ones that the events give: the "
     "database was repaired, or they were changed in it.",
-    "session_changed": "The session, its candidate key, a consent or a public key differs from what the service "
-    "recorded: the database was repaired, or it was changed there.",
-    "data_changed": "A score, a submission or a model call differs from what the service recorded: the database was "
-    "repaired, or it was changed, inserted or deleted there.",
+    "session_changed": "The session, its candidate key, hiring decision or extra time, a consent, a public key or the "
+    "receipt of an erasure differs from what the service recorded: the database was repaired, or the data was changed "
+    "there.",
+    "data_changed": "A score, a completed scoring, a submission, the final diff or a model call differs from what the "
+    "service recorded: the database was repaired, or the data was changed, inserted or deleted there.",
     "seal_missing": "A ledger entry is missing: the worker has not run for an hour, or the entry was deleted.",
-    "seal_key_unknown": "Signed with a key that is not in LEDGER_KEYS, so it cannot be verified.",
+    "seal_key_unknown": "A ledger entry or event is signed with a key that is not in LEDGER_KEYS, so it cannot be "
+    "verified.",
     "unsigned_event": "The session's client signs its events, but this one is not signed. Only the editor extension "
     "sends unsigned events.",
     "time_far_from_arrival": "The event's time is more than two hours from its arrival: the connection was "

@@ -59,9 +59,10 @@ def is_signed(text: str | None, kind: str, columns: Mapping[str, Any], keys: Key
 
 
 def matches(text: str | None, kind: str, content: str, keys: Keys) -> bool | None:
+    """Return whether a MAC's text matches the content; None if the key is unknown."""
     key_id, _, digits = (text or "").rpartition(":")
     if key_id not in keys:
-        # Without a key id, the service did not write it.
+        # The service never writes a MAC without a key id.
         return None if key_id else False
     # Not in constant time: no caller can measure this comparison.
     return digits == _digits(keys[key_id], kind, content)

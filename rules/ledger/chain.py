@@ -10,8 +10,8 @@ UNVERIFIED = "unverified"
 class ChainCheck:
     """Checks positions, links, signatures and keys.
 
-    A key that an earlier entry introduced and that is not known makes its entries unverified. An epoch introduces its
-    own key, which must be known, except the first epoch's and one before an epoch that is signed with a known key.
+    Entries of a key that was introduced but is not known are unverified. An epoch introduces its own key, which must be
+    known unless it is the first epoch's, or a later epoch is signed with a known key.
     """
 
     def __init__(self, keys: Keys, last_epoch: int) -> None:
@@ -23,7 +23,7 @@ class ChainCheck:
         self._introduced: set[str] = set()
 
     def add(self, entry: Entry) -> str | None:
-        """Add the next entry; return the reason if it does not follow, or is not signed."""
+        """Check the next entry; return the problem, if any: `entry_missing`, `changed` or UNVERIFIED."""
         reason = self._check(entry)
         self._position, self._link = entry.position or 0, entry.link or b""
         if reason in (None, UNVERIFIED):

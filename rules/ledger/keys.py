@@ -1,4 +1,4 @@
-"""Ledger keys, and the MACs that they sign (R53, docs/integrity.md#keys)."""
+"""Ledger keys, and MACs computed with them (R53, docs/integrity.md#keys)."""
 
 import hmac
 import re

@@ -106,7 +106,7 @@ def test_a_worker_run_by_cron_must_run_every_hour(worker, clock, organization, w
 
 def test_a_worker_with_a_hung_task_is_stalled(clock, worker_state):
     heartbeats = HeartbeatRecorder(is_continuous=True)
-    for task in ("emails", "seal"):
+    for task in ("emails", "ledger"):
         heartbeats.record(task)
     for _ in range(10):
         assert worker_state() == (200, "ok")

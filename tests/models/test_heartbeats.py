@@ -27,10 +27,10 @@ def test_heartbeats_are_written_at_most_every_30_seconds(clock):
 def test_rows_of_dead_workers_are_deleted_after_a_day(clock, app):
     Heartbeat.record("dead:1", "emails", True)
     clock.fixed += timedelta(hours=23)
-    Heartbeat.record("dead:1", "seal", True)
+    Heartbeat.record("dead:1", "ledger", True)
     Heartbeat.record("alive:1", "emails", True)
     clock.fixed += timedelta(hours=24, milliseconds=1)
-    Heartbeat.record("alive:1", "seal", True)
+    Heartbeat.record("alive:1", "ledger", True)
     assert Heartbeat.delete_expired() == 2
     assert {row.worker for row in Heartbeat.select()} == {"alive:1"}
 

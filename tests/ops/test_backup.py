@@ -294,8 +294,8 @@ def test_restores_interrupted_while_copying_leave_the_old_state(installation, fi
     assert names(target) == names(installation)
 
 
-def test_seal_keys_are_not_backed_up(installation, file):
-    key_file = installation.database.with_name(f"{installation.database.name}.seal-keys")
+def test_ledger_keys_are_not_backed_up(installation, file):
+    key_file = installation.database.with_name(f"{installation.database.name}.ledger-keys")
     key_file.write_text("id:a-secret-that-must-stay-on-this-machine")
     back_up(installation, file)
     assert b"must-stay-on-this-machine" not in file.read_bytes()

@@ -159,7 +159,7 @@ def test_a_deleted_organization_is_reported(organization, session, verify):
     defer_foreign_keys()
     organization.delete_instance()
     status, output = verify()
-    assert (status, f"organization {organization.id}: missing." in output) == (1, True)
+    assert (status, f"organization {organization.id}: missing" in output) == (1, True)
 
     last = numbered_entries(organization)[-1]
     archived = archived_checkpoint(last)

@@ -200,5 +200,5 @@ def test_unreachable_databases_are_errors(app, run_doctor):
 def test_missing_ledger_keys_are_reported(organization, run_doctor):
     assert "ok ledger keys: All entries are signed with known keys." in run_doctor()
     ledger_keys.use({"other": b"s" * 32})
-    expected = "error ledger keys: Entries are signed with test. Add these keys to LEDGER_KEYS."
+    expected = "error ledger keys: Entries are signed with unknown keys: test. Add them to LEDGER_KEYS."
     assert expected in run_doctor()
