@@ -282,14 +282,17 @@ def verify_ledger(org: Organization | None, file: Path | None, at: datetime | No
         differences += 1
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:
-            compared = list(checkpoints.compare(archived_checkpoints.read(lines)))
+            archived = list(archived_checkpoints.read(lines))
+        compared = list(
+            checkpoints.compare(each for each in archived if not org or each.organization_id == org.id)
+        )
         if not compared:
             raise click.ClickException(f"{file} contains no checkpoints.")
         for checkpoint, difference in compared:
             if difference:
                 click.echo(f"{checkpoint}: {difference}")
                 differences += difference != checkpoints.LOST
-        click.echo(f"Compared {len(compared)} checkpoints.")
+        click.echo(f"Checkpoints compared: {len(compared)}.")
     if differences:
         sys.exit(1)
     click.echo(f"Organizations verified: {count}. No differences.")

@@ -49,12 +49,14 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Warn once if all requests seem to come through a proxy and TRUSTED_PROXIES is not set."""
+    """Warn once about missing ledger keys, and if all requests seem to come through an unknown proxy."""
     # The benchmarks also serve a bare application without Flask with this configuration.
     if worker.age == 1 and getattr(worker.wsgi, "import_name", "") == "proofstone":
-        from access.addresses import warn_at_start
+        from access import addresses
+        from models.ledger import numbering
 
-        warn_at_start()
+        addresses.warn_at_start()
+        numbering.warn_at_start()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -68,7 +68,7 @@ def remove(user: User, actor: ApiToken) -> None:
         user = _reload(user)
         _require_admin(actor, user.role)
         now = clock.now()
-        _update(user, {"active": False, "email": None, "address": None, "deleted_at": now})
+        _update(user, {"active": False, "email": None, "address": None, "deleted_at": now}, "erased")
         for token in list(ApiToken.select().where(ApiToken.user == user, ApiToken.revoked_at.is_null())):
             token.record_change("revoked", revoked_at=now)
         Delivery.erase_user(user.id)
@@ -82,11 +82,11 @@ def _reload(user: User) -> User:
     raise errors.NotFound()
 
 
-def _update(user: User, values: dict[str, Any]) -> None:
+def _update(user: User, values: dict[str, Any], reason: str = "changed") -> None:
     if not (changes := user.changed_columns(values)):
         return
     was_admin = user.active and user.role == "admin"
-    user.update_columns(**changes, updated_at=clock.now())
+    user.record_change(reason, **changes, updated_at=clock.now())
     if not user.active:
         SignIn.end_all_for_user(user)
     admins = User.of(user.organization_id).where(User.active, User.role == "admin")

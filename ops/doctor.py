@@ -16,9 +16,9 @@ import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
 from errors import ApiError, first_line
-from models import AccessHour, LedgerEntry, TaskFailure, backlog, clock, db, heartbeats
+from models import AccessHour, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
-from models.ledger import keys
+from models.ledger import numbering
 from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes
 from rules.timestamps import format_timestamp
@@ -193,10 +193,8 @@ def _tasks() -> Iterator[Finding]:
 
 
 def _ledger_keys() -> Finding:
-    known = list(keys.known())
-    signed: Any = LedgerEntry.select(LedgerEntry.key_id).distinct().tuples()
-    if missing := sorted({key_id for (key_id,) in signed} - set(known)):
-        message = f"Entries are signed with unknown keys: {', '.join(missing)}. Add them to LEDGER_KEYS."
+    if missing := sorted(numbering.missing_keys()):
+        message = f"Data is signed with missing keys: {', '.join(missing)}. Add them to LEDGER_KEYS."
         return ERROR, "ledger keys", f"{message} If they are lost, run `flask ledger restart`."
     return OK, "ledger keys", "All entries are signed with known keys."
 

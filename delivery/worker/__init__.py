@@ -13,6 +13,7 @@ from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
 from models import Delivery, WebhookDelivery, clock, db, privacy
 from models.heartbeats import HeartbeatRecorder
+from models.ledger import numbering
 from storage import Storage
 
 MINUTE = timedelta(minutes=1)
@@ -46,6 +47,7 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Run until `stop` is called. Close `ready_fd` when the worker is ready."""
         self._heartbeats = HeartbeatRecorder(is_continuous=True)
+        numbering.warn_at_start()
         # In separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
         senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._sender_count
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
@@ -87,6 +89,9 @@ class Worker:
         """Check the recordings of changed closed sessions, and run the daily tasks if no worker has today."""
         housekeeping.run(housekeeping.CHECKS, self._heartbeats.record)
         self._heartbeats.record("daily")
+        if self._day is None:
+            # A worker that stopped while it was catching up can have left older events.
+            housekeeping.run([("list_skipped", numbering.list_skipped)], self._heartbeats.record)
         today = clock.now().date()
         # Workers claim daily tasks in the database. This check avoids a query every second.
         if self._day != today:

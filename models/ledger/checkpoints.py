@@ -76,20 +76,20 @@ def _publish_due(organization: Organization) -> bool:
         Checkpoint.organization == organization, Checkpoint.position <= last.position
     )
     newest = checkpoints.order_by(Checkpoint.position.desc()).first()
+    # An entry that is not numbered yet could be that of the close.
+    waiting = LedgerEntry.waiting().where(LedgerEntry.candidate_id == Session.key)
     closed = Session.select(Session.id).where(
         Session.organization == organization,
         Session.checkpoint_position.is_null(),
         Session.closed_at < clock.now() - FLUSH_WINDOW,
         ~Session.metrics_due,
+        ~peewee.fn.EXISTS(waiting),
     )
-    is_due = clock.now() - (newest or organization).created_at >= INTERVAL
+    # A time in the future could have been inserted.
+    is_due = abs(clock.now() - (newest or organization).created_at) >= INTERVAL
     if not is_due and not closed.exists():
         return False
     with db.atomic():
-        # Entries that are not numbered yet could be those of a close.
-        waiting = LedgerEntry.waiting().where(LedgerEntry.organization_id == organization.id)
-        if closed.exists() and waiting.exists():
-            return False
         if newest is None or last.position > newest.position:
             newest = _publish(organization, last)
         Session.update(checkpoint_position=newest.position).where(Session.id.in_(closed)).execute()

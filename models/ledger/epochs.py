@@ -4,7 +4,7 @@ from typing import Any
 
 from models import batches
 from models.base import db
-from models.ledger.audit import AuditEntry
+from models.ledger.audit import COMMAND, AuditEntry
 from models.ledger.protection import Owner, ProtectedModel, append
 from models.orgs import Organization
 from models.sessions import Event, Session
@@ -19,6 +19,7 @@ def record_restore(reason: str) -> int:
     with db.atomic():
         for organization in organizations:
             append(Owner(organization.id), EPOCH, RESTORED, content={"reason": reason})
+            AuditEntry.record(organization.id, "recordRestore", COMMAND)
     return len(organizations)
 
 
@@ -30,6 +31,7 @@ def restart(organization: Organization, reason: str) -> None:
         for table in tables:
             for row in batches.read_all(table.of_organization_id(organization.id), table.id):
                 row.record_again(RESTARTED)
+        AuditEntry.record(organization.id, "restartLedger", COMMAND)
         entries = AuditEntry.select().where(AuditEntry.organization == organization)
         for row in batches.read_all(entries, AuditEntry.id):
             row.sign_again()

@@ -5,6 +5,7 @@ worker numbers committed entries, one worker per organization at a time.
 """
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ from models.numbering import number_all, require_changes
 from models.sessions import Event, Session
 from models.sessions.model_usage import ModelUsage
 from rules.ledger import entries
-from rules.ledger.entries import EPOCH, EVENTS, KEY, START
+from rules.ledger.entries import EPOCH, EVENTS, KEY, RESTARTED, START
 
 BATCH_SIZE = 500
 LISTING_DELAY = timedelta(seconds=30)
@@ -74,6 +75,24 @@ def introduced_keys(organization_id: Any, waiting: bool = False) -> set[str]:
     if not waiting:
         rows = rows.where(LedgerEntry.position.is_null(False))
     return {key_id for row in rows for key_id in entries.introduces(row.entry)}
+
+
+def missing_keys() -> set[str]:
+    """Return the ids of introduced keys that are not known, except those that a restart replaced."""
+    introduced: dict[Any, set[str]] = {}
+    rows = LedgerEntry.select().where(LedgerEntry.kind.in_((KEY, EPOCH)), LedgerEntry.position.is_null(False))
+    for row in rows.order_by(LedgerEntry.organization_id, LedgerEntry.position):
+        if row.reason == RESTARTED:
+            introduced.pop(row.organization_id, None)
+        introduced.setdefault(row.organization_id, set()).update(entries.introduces(row.entry))
+    return set[str]().union(*introduced.values()) - keys.known().keys()
+
+
+def warn_at_start() -> None:
+    # The database might not exist yet.
+    with suppress(peewee.PeeweeException), db.connection_context():
+        if missing := sorted(missing_keys()):
+            log.warning("Data is signed with missing keys: %s. Add them to LEDGER_KEYS.", ", ".join(missing))
 
 
 def _lock(organization_id: Any) -> None:

@@ -84,7 +84,7 @@ def archive(request, log_records, session, tmp_path):
 def test_checkpoints_of_an_unchanged_database_have_no_differences(archive, verify):
     assert verify("--checkpoints", archive()) == (
         0,
-        "Compared 1 checkpoints.\nOrganizations verified: 1. No differences.\n",
+        "Checkpoints compared: 1.\nOrganizations verified: 1. No differences.\n",
     )
 
 
@@ -210,7 +210,8 @@ def test_checkpoints_are_published_hourly_if_something_changed(clock, session, w
     assert len(positions()) == len(published) + 2
 
 
-def test_an_inserted_checkpoint_does_not_prevent_later_ones(clock, organization, session, worker):
+def test_inserted_and_changed_checkpoints_do_not_prevent_later_ones(clock, organization, session, worker):
+    checkpoints.Checkpoint.update(created_at=clock.now() + timedelta(days=30)).execute()
     inserted = {"organization": organization, "position": 2**53, "head": "", "sessions": 1}
     checkpoints.Checkpoint.insert(inserted | {"created_at": clock.now()}).execute()
     published = positions()
@@ -219,6 +220,17 @@ def test_an_inserted_checkpoint_does_not_prevent_later_ones(clock, organization,
     worker.run_once()
     worker.run_once()
     assert len(positions()) == len(published) + 1
+
+
+def test_an_entry_with_an_unknown_key_does_not_prevent_checkpoints(clock, organization, assessment, worker):
+    make_closed_session(assessment, envelope())
+    worker.run_once()
+    row = LedgerEntry.select().where(LedgerEntry.kind == "assessments").dicts().get()
+    inserted = {"id": new_id(), "key_id": "other", "position": None, "link": None}
+    LedgerEntry.insert(row | inserted).execute()
+    clock.fixed += timedelta(minutes=11)
+    worker.run_once()
+    assert Session.get().checkpoint_position == positions()[-1]
 
 
 def test_a_session_is_covered_by_a_checkpoint_after_its_metrics_are_final(

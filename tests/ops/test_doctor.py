@@ -12,6 +12,7 @@ from models import AuditEntry, Delivery, clock, db, ledger_keys
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from models.heartbeats import HeartbeatRecorder
+from models.ledger import epochs, numbering
 from ops import doctor
 from storage import FolderStorage
 from tests.delivery.mail_server import Mailbox, accepts, smtp_server
@@ -197,8 +198,15 @@ def test_unreachable_databases_are_errors(app, run_doctor):
         db.initialize(bound)
 
 
-def test_missing_ledger_keys_are_reported(organization, run_doctor):
-    assert "ok ledger keys: All entries are signed with known keys." in run_doctor()
+def test_missing_ledger_keys_are_reported_until_a_restart(caplog, organization, worker, run_doctor):
+    worker.run_once()
+    known = "ok ledger keys: All entries are signed with known keys."
+    assert known in run_doctor()
     ledger_keys.use({"other": b"s" * 32})
-    expected = "error ledger keys: Entries are signed with unknown keys: test. Add them to LEDGER_KEYS."
-    assert expected in run_doctor()
+    missing = "Data is signed with missing keys: test. Add them to LEDGER_KEYS."
+    assert f"error ledger keys: {missing}" in run_doctor()
+    numbering.warn_at_start()
+    assert missing in caplog.messages
+    epochs.restart(organization, "The key is lost.")
+    worker.run_once()
+    assert known in run_doctor()
