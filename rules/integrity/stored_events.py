@@ -70,7 +70,8 @@ def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any]) -> bool
         "time_ns": parse_timestamp_ns(envelope["ts"]),
         "size": len(row["envelope"].encode()),
     }
-    if channel is not None and channel != envelopes.field(envelope, "source", "channel"):
+    # The MAC does not distinguish an empty channel from none.
+    if channel == "" or (channel is not None and channel != envelopes.field(envelope, "source", "channel")):
         return True
     is_unsigned = row["verdict"] == event_signatures.UNSIGNED
     return is_unsigned == event_signatures.is_signed(envelope) or any(

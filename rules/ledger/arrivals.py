@@ -41,7 +41,8 @@ class AcceptedEvent(NamedTuple):
 
     @property
     def _text(self) -> str:
-        state = "late" if self.late else "counts"
+        # SQL does not count an event with NULL.
+        state = {True: "late", False: "counts"}.get(self.late, "unknown")
         digest = self.envelope_sha256.hex()
         return "\n".join(
             (self.candidate_key, self.received_at, state, self.verdict or "", digest, self.channel or "")

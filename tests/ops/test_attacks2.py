@@ -1,0 +1,109 @@
+"""More attacks by someone with the database and the code, but without a ledger key (test_attacks.py)."""
+
+from datetime import timedelta
+
+import pytest
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_key,
+    make_model_call,
+    make_rubric,
+    make_session,
+)
+from ledger_check import differences
+from signing import Signer
+
+from models import (
+    AuditEntry,
+    Event,
+    Score,
+    Session,
+    db,
+    sessions,
+    sql,
+)
+from models.base import is_postgres
+from models.ledger import audit, integrity
+from ops import ledger
+
+pytestmark = pytest.mark.bypasses_ledger
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
+on_postgres = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True, scope="session")
+
+
+@pytest.fixture
+def session(clock, organization, reviewer, worker):
+    """A closed session with final metrics, a model call and a score."""
+    assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
+    session = make_session(make_key(assessment), Signer().public_key)
+    make_model_call(session, counts={"input": 10, "output": 20})
+    for _ in range(2):
+        add_event(session, envelope())
+    sessions.complete(session)
+    Score.submit(session, "quality", reviewer.row, value=1, comment="Good", evidence=[])
+    record_access(session)
+    clock.fixed += timedelta(hours=2)
+    worker.run_once()
+    assert differences() == []
+    return Session.get_by_id(session.id)
+
+
+def record_access(session):
+    AuditEntry.record(session.organization_id, "getSession", audit.COMMAND, "session", session.id)
+
+
+def codes(session):
+    return [finding.code for finding in integrity.collect_findings(session)]
+
+
+def rebuild(table, before, after):
+    """Replace a part of a table's definition on SQLite."""
+    ((text,),) = sql.rows("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name", name=table)
+    assert before in text
+    db.execute_sql(text.replace(before, after).replace(f"CREATE TABLE {table}", "CREATE TABLE rebuilt"))
+    db.execute_sql(f"INSERT INTO rebuilt SELECT * FROM {table}")
+    db.execute_sql(f"DROP TABLE {table}")
+    db.execute_sql(f"ALTER TABLE rebuilt RENAME TO {table}")
+
+
+# The service computes with changed values, and signs the result
+
+
+def test_an_event_that_sql_does_not_count_is_reported(session, worker):
+    """SQL does not select an event whose `late` is neither true nor false."""
+    if is_postgres():
+        db.execute_sql("ALTER TABLE events ALTER late DROP NOT NULL")
+    else:
+        rebuild("events", "late INTEGER CHECK (late IN (0, 1)) NOT NULL", "late INTEGER")
+    row = Event.get(Event.session == session)
+    Event.update(late=None).where(Event.seq == row.seq).execute()
+    Session.update(metrics_due=True).where(Session.id == session.id).execute()
+    worker.run_once()
+    assert Session.get_by_id(session.id).event_count == session.event_count - 1
+    assert "column_changed" in codes(session)
+    assert f"session {session.id}: column_changed (1 events, first {row.event_id})." in differences()
+    assert ledger.altered_tables() == ["events"]
+
+
+def test_an_event_with_an_empty_channel_is_reported(clock, session, worker):
+    """The client's event would not count, like one of a channel."""
+    recording = make_session(make_key(session.assessment))
+    for source in ({"channel": ""}, "cli"):
+        add_event(recording, envelope(source=source))
+    sessions.complete(recording)
+    clock.fixed += timedelta(hours=2)
+    row = Event.select().where(Event.session == recording).order_by(Event.seq).first()
+    Event.update(channel="").where(Event.seq == row.seq).execute()
+    assert "column_changed" in codes(recording)
+
+
+# Values that the database compares in another way than the ledger
+
+
+# Entries and checkpoints
+
+
+# No attack
