@@ -100,6 +100,18 @@ def test_an_event_with_an_empty_channel_is_reported(clock, session, worker):
     assert "column_changed" in codes(recording)
 
 
+def test_metrics_of_events_that_were_changed_back_are_reported(session, worker):
+    """`metrics_due` is not protected, and must not prevent the check."""
+    of_session = (Session.update(metrics_due=True).where(Session.id == session.id)).execute
+    seq = Event.get(Event.session == session).seq
+    Event.update(late=True).where(Event.seq == seq).execute()
+    of_session()
+    worker.run_once()
+    Event.update(late=False).where(Event.seq == seq).execute()
+    of_session()
+    assert "metrics_changed" in codes(session)
+
+
 # Values that the database compares in another way than the ledger
 
 
