@@ -5,12 +5,12 @@ from typing import Any
 from models import batches
 from models.base import db
 from models.ledger.audit import AuditEntry
-from models.ledger.protection import Owner, ProtectedModel, append
+from models.ledger.protection import LedgerEntry, Owner, ProtectedModel, append
 from models.orgs import Organization
 from models.sessions import Event, Session
 from models.sessions.ingest import arrival_mac
 from models.sessions.model_usage import ModelUsage
-from rules.ledger.entries import EPOCH, RESTARTED, RESTORED
+from rules.ledger.entries import EPOCH, EVENTS, RESTARTED, RESTORED
 
 
 def record_restore(reason: str) -> int:
@@ -26,6 +26,9 @@ def restart(organization: Organization, reason: str) -> None:
     """Start an epoch with the rows as they are: sign all of them with the current key."""
     with db.atomic():
         append(Owner(organization.id), EPOCH, RESTARTED, content={"reason": reason})
+        # Numbered after the restart, they would contradict the lists of the rows that are signed again.
+        waiting = LedgerEntry.position.is_null() & (LedgerEntry.kind == EVENTS)
+        LedgerEntry.delete().where(LedgerEntry.organization_id == organization.id, waiting).execute()
         tables: Any = ProtectedModel.__subclasses__()
         for table in tables:
             for row in batches.read_all(table.of_organization_id(organization.id), table.id):

@@ -18,14 +18,16 @@ from signing import Signer
 from models import (
     AuditEntry,
     Event,
+    LedgerEntry,
     Score,
     Session,
     db,
+    ledger_keys,
     sessions,
     sql,
 )
 from models.base import is_postgres
-from models.ledger import audit, integrity
+from models.ledger import audit, epochs, integrity
 from ops import ledger
 
 pytestmark = pytest.mark.bypasses_ledger
@@ -119,3 +121,16 @@ def test_metrics_of_events_that_were_changed_back_are_reported(session, worker):
 
 
 # No attack
+
+
+def test_a_restart_replaces_the_lists_that_have_no_position(clock, organization, session, worker):
+    """Until the restart, nothing that is signed with the new key is numbered."""
+    ledger_keys.use({"new": b"n" * 32})
+    record_access(session)
+    make_model_call(session)
+    worker.run_once()
+    assert LedgerEntry.waiting().where(LedgerEntry.kind == "events").count() == 2
+    epochs.restart(organization, "The key is lost.")
+    clock.fixed += timedelta(hours=1)  # The failed task waits.
+    worker.run_once()
+    assert differences() == []
