@@ -265,7 +265,7 @@ def bounce(address: str) -> None:
 def verify_ledger(org: Organization | None, file: Path | None) -> None:
     """Compare the database with its ledger; exit with status 1 on a difference."""
     differences, count = 0, 0
-    for organization in [org] if org else Organization.select().order_by(Organization.id):
+    for organization in [org] if org else list(Organization.select().order_by(Organization.id)):
         for sentence in ledger.differences(organization):
             differences += 1
             click.echo(f"{organization.name}: {sentence}")
@@ -276,7 +276,9 @@ def verify_ledger(org: Organization | None, file: Path | None) -> None:
         click.echo(f"organization {organization_id}: missing.")
         differences += 1
     for name in ledger.altered_tables():
-        click.echo(f"table {name}: altered (a view, trigger, rule or child table, no primary key or types).")
+        click.echo(
+            f"table {name}: altered (view, trigger, rule, child table, key, types or malformed values)."
+        )
         differences += 1
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:

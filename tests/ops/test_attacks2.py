@@ -16,9 +16,12 @@ from ledger_check import differences
 from signing import Signer
 
 from models import (
+    ApiToken,
     AuditEntry,
     Event,
     LedgerEntry,
+    ModelUsage,
+    Organization,
     Score,
     Session,
     db,
@@ -29,6 +32,7 @@ from models import (
 from models.base import is_postgres
 from models.ledger import audit, epochs, integrity
 from ops import ledger
+from rules import api_tokens
 
 pytestmark = pytest.mark.bypasses_ledger
 
@@ -115,6 +119,108 @@ def test_metrics_of_events_that_were_changed_back_are_reported(session, worker):
 
 
 # Values that the database compares in another way than the ledger
+
+
+def add_shadow(organization):
+    """Add the organization with its id in capital letters, with a token that no scope contains."""
+    columns = ", ".join(field.column_name for field in Organization._meta.sorted_fields if field.name != "id")
+    db.execute_sql(
+        f"INSERT INTO organizations (id, {columns}) SELECT upper(id), {columns} FROM organizations"
+    )
+    plaintext = api_tokens.generate()
+    columns = {"name": "Forged", "scope": "write", "last_four": "", "ledger_version": 1}
+    ApiToken.insert(
+        organization=organization, fingerprint=api_tokens.fingerprint(plaintext), **columns
+    ).execute()
+    db.execute_sql("UPDATE api_tokens SET organization_id = upper(organization_id) WHERE name = 'Forged'")
+    return ApiToken.authenticate(plaintext)
+
+
+@on_sqlite
+def test_the_token_of_an_organization_in_capital_letters_is_reported(organization, session, flask):
+    assert add_shadow(organization).organization_id == organization.id
+    assert {"organizations", "api_tokens"} <= set(ledger.altered_tables())
+    assert "table organizations: altered" in flask("ledger", "verify", fails=True)
+
+
+RESPELLED = {
+    # The search for a subject's entries does not find this one.
+    "an id": ("audit_entries", "subject_id = upper(subject_id)"),
+    # The time sorts after all times of its year.
+    "a time": ("audit_entries", "created_at = '20260401T090000.000Z'"),
+    "a call's id": ("model_usage", "id = upper(id)"),
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize(("table", "change"), RESPELLED.values(), ids=RESPELLED)
+def test_respelled_values_are_reported(session, table, change):
+    try:
+        db.pragma("ignore_check_constraints", 1)
+        db.execute_sql(f"UPDATE {table} SET {change}")
+    finally:
+        db.pragma("ignore_check_constraints", 0)
+    assert ledger.altered_tables() == [table]
+
+
+@on_sqlite
+def test_a_number_with_other_digits_for_sql_is_reported(session):
+    """Python reads 1_0 as 10, SQL as 1."""
+    rebuild("model_usage", "cost_nano_usd INTEGER", "cost_nano_usd TEXT")
+    db.execute_sql("UPDATE model_usage SET cost_nano_usd = '1_0'")
+    assert ModelUsage.get().cost_nano_usd == 10
+    assert ModelUsage.spent_nano_usd(session) == 1
+    assert ledger.altered_tables() == ["model_usage"]
+
+
+@on_postgres
+def test_a_column_of_another_type_is_reported(session):
+    db.execute_sql("ALTER TABLE model_usage ALTER cost_nano_usd TYPE numeric")
+    assert ledger.altered_tables() == ["model_usage"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("table", [ModelUsage, AuditEntry, LedgerEntry])
+def test_a_malformed_id_does_not_end_the_verification(session, flask, table):
+    """And not `/integrity`."""
+    db.execute_sql("UPDATE scores SET value = 2")
+    name = table._meta.table_name
+    db.execute_sql(f"UPDATE {name} SET id = '{'z' * 32}' WHERE id = (SELECT MAX(id) FROM {name})")
+    output = flask("ledger", "verify", fails=True)
+    assert f"table {name}: altered" in output
+    assert f"scores {Score.get().id}: changed (value)." in output
+    assert "data_changed" in codes(session)
+
+
+@on_sqlite
+@pytest.mark.parametrize("column", ["actor_id", "subject_id"])
+def test_a_malformed_reference_is_reported(session, column):
+    db.execute_sql(f"UPDATE audit_entries SET {column} = '{'z' * 32}'")
+    assert f"audit_entries {AuditEntry.get().id}: changed." in differences()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "definition"),
+    [("ledger_entries", "kind", "kind TEXT NOT NULL"), ("events", "envelope", "envelope TEXT NOT NULL")],
+)
+def test_a_verification_continues_after_an_unreadable_row(
+    session, neighbour, flask, table, column, definition
+):
+    if is_postgres():
+        db.execute_sql(f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
+    else:
+        rebuild(table, definition, f"{column} TEXT")
+    db.execute_sql(f"UPDATE {table} SET {column} = NULL")
+    output = flask("ledger", "verify", fails=True)
+    assert "Acme: not verified completely" in output
+    assert f"table {table}: altered" in output
+
+
+@on_postgres
+def test_a_table_that_hides_another_one_is_reported(session):
+    db.execute_sql("SET LOCAL allow_system_table_mods = on")
+    db.execute_sql("CREATE VIEW pg_catalog.scores AS SELECT * FROM public.scores")
+    assert ledger.altered_tables() == ["scores"]
 
 
 # Entries and checkpoints
