@@ -299,8 +299,9 @@ def _check_chain(scope: Scope) -> Iterator[Problem]:
     epochs = numbered.where(LedgerEntry.kind == EPOCH)
     signed = (row.position for row in epochs if row.entry.is_signed(keys.known()))
     check = ChainCheck(keys.known(), max(signed, default=0))
-    for row in batches.read_all(numbered, LedgerEntry.position):
-        reason = check.add(row.entry)
+    # By id too, because the unique index could be missing.
+    for row in batches.read_all(numbered, LedgerEntry.position, LedgerEntry.id):
+        reason = check.add(row.entry) or ("changed" if row.is_rejected else None)
         if reason and not (reason == UNVERIFIED and row.position <= scope.start):
             yield Problem("ledger_entries", row.id, reason)
     before = clock.now() - OVERDUE

@@ -1,6 +1,7 @@
 """More attacks by someone with the database and the code, but without a ledger key (test_attacks.py)."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from factories import (
@@ -12,7 +13,7 @@ from factories import (
     make_rubric,
     make_session,
 )
-from ledger_check import differences
+from ledger_check import differences, numbered_entries
 from signing import Signer
 
 from models import (
@@ -24,8 +25,10 @@ from models import (
     Organization,
     Score,
     Session,
+    batches,
     db,
     ledger_keys,
+    new_id,
     sessions,
     sql,
 )
@@ -224,6 +227,24 @@ def test_a_table_that_hides_another_one_is_reported(session):
 
 
 # Entries and checkpoints
+
+
+def test_a_second_entry_with_a_position_is_reported(organization, session, monkeypatch):
+    """Also at the end of a batch. It could have the link of an archived checkpoint."""
+    last = numbered_entries(organization)[-1]
+    monkeypatch.setattr(batches, "read_all", partial(batches.read_all, max_rows=last.position))
+    db.execute_sql("DROP INDEX ledgerentry_organization_id_position")
+    values = LedgerEntry.select().where(LedgerEntry.id == last.id).dicts().get()
+    forged = values | {"id": new_id(), "subject": new_id(), "kind": "forged"}
+    LedgerEntry.insert(forged).execute()
+    assert f"ledger_entries {forged['id']}: entry missing." in differences()
+
+
+def test_a_rejected_entry_with_a_position_is_reported(session):
+    """It would introduce no key: the worker would stop numbering entries."""
+    epoch = LedgerEntry.get(LedgerEntry.kind == "epoch")
+    LedgerEntry.update(is_rejected=True).where(LedgerEntry.id == epoch.id).execute()
+    assert f"ledger_entries {epoch.id}: changed." in differences()
 
 
 # No attack
