@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import peewee
+
 from models import batches
 from models.base import db
 from models.ledger.audit import AuditEntry
@@ -18,7 +20,10 @@ def record_restore(reason: str) -> int:
     organizations = list(Organization.select())
     with db.atomic():
         for organization in organizations:
-            append(Owner(organization.id), EPOCH, RESTORED, content={"reason": reason})
+            of_organization = LedgerEntry.organization_id == organization.id
+            last = LedgerEntry.select(peewee.fn.MAX(LedgerEntry.position)).where(of_organization).scalar()
+            content = {"reason": reason, "position": last or 0}
+            append(Owner(organization.id), EPOCH, RESTORED, content=content)
     return len(organizations)
 
 

@@ -13,12 +13,13 @@ from factories import (
     make_rubric,
     make_session,
 )
-from ledger_check import differences, numbered_entries
+from ledger_check import differences, numbered_entries, renumber
 from signing import Signer
 
 from models import (
     ApiToken,
     AuditEntry,
+    Checkpoint,
     Event,
     LedgerEntry,
     ModelUsage,
@@ -33,9 +34,10 @@ from models import (
     sql,
 )
 from models.base import is_postgres
-from models.ledger import audit, epochs, integrity
+from models.ledger import audit, checkpoints, epochs, integrity
 from ops import ledger
 from rules import api_tokens
+from rules.ledger.checkpoints import ArchivedCheckpoint
 
 pytestmark = pytest.mark.bypasses_ledger
 
@@ -245,6 +247,28 @@ def test_a_rejected_entry_with_a_position_is_reported(session):
     epoch = LedgerEntry.get(LedgerEntry.kind == "epoch")
     LedgerEntry.update(is_rejected=True).where(LedgerEntry.id == epoch.id).execute()
     assert f"ledger_entries {epoch.id}: changed." in differences()
+
+
+def test_a_checkpoint_in_the_future_does_not_stop_checkpoints(clock, session, worker):
+    Checkpoint.update(created_at=clock.fixed + timedelta(days=36_500)).execute()
+    count = Checkpoint.select().count()
+    record_access(session)
+    worker.run_once()  # lists the row
+    worker.run_once()
+    assert Checkpoint.select().count() == count + 1
+
+
+def test_a_restore_excuses_no_earlier_checkpoint_if_entries_are_numbered_again(clock, session, worker):
+    *earlier, last = numbered_entries(session.organization)
+    archived = ArchivedCheckpoint(session.organization_id, last.position, last.link.hex(), clock.now())
+    clock.fixed += timedelta(hours=1)
+    epochs.record_restore("Disk failure")
+    worker.run_once()
+    assert list(checkpoints.compare([archived])) == [(archived, None)]
+    epoch = LedgerEntry.get(LedgerEntry.reason == "restored")
+    last.delete_instance()
+    renumber([earlier[0], epoch, *earlier[1:]])
+    assert list(checkpoints.compare([archived])) == [(archived, "the entry differs")]
 
 
 # No attack
