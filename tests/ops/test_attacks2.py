@@ -35,6 +35,7 @@ from models import (
 )
 from models.base import is_postgres
 from models.ledger import audit, checkpoints, epochs, integrity
+from models.task_failures import TaskFailure
 from ops import ledger
 from rules import api_tokens
 from rules.ledger.checkpoints import ArchivedCheckpoint
@@ -255,6 +256,24 @@ def test_a_checkpoint_in_the_future_does_not_stop_checkpoints(clock, session, wo
     record_access(session)
     worker.run_once()  # lists the row
     worker.run_once()
+    assert Checkpoint.select().count() == count + 1
+
+
+@pytest.mark.parametrize("task", ["ledger", "checkpoints"])
+def test_a_false_failure_stops_a_task_for_at_most_15_minutes(clock, session, worker, task):
+    """One row stops it for all organizations."""
+    count = Checkpoint.select().count()
+    record_access(session)
+    clock.fixed += timedelta(hours=1)
+    columns = {"task": task, "owner": "", "error": "", "attempts": 1}
+    TaskFailure.create(**columns, retry_at=clock.fixed + timedelta(minutes=15))
+    clock.fixed += timedelta(minutes=14)
+    for _ in range(2):
+        worker.run_once()
+    assert Checkpoint.select().count() == count
+    clock.fixed += timedelta(minutes=2)
+    for _ in range(2):
+        worker.run_once()
     assert Checkpoint.select().count() == count + 1
 
 
