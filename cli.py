@@ -267,7 +267,7 @@ def bounce(address: str) -> None:
 def verify_ledger(org: Organization | None, file: Path | None, at: datetime | None) -> None:
     """Compare protected rows with the ledger; exit with status 1 on a difference."""
     differences, count = 0, 0
-    for organization in [org] if org else Organization.select().order_by(Organization.id):
+    for organization in [org] if org else list(Organization.select().order_by(Organization.id)):
         for sentence in ledger.differences(organization, at):
             differences += 1
             click.echo(f"{organization.name}: {sentence}")
@@ -278,7 +278,8 @@ def verify_ledger(org: Organization | None, file: Path | None, at: datetime | No
         click.echo(f"organization {organization_id}: missing, but it has ledger entries.")
         differences += 1
     for name in ledger.altered_tables():
-        click.echo(f"table {name}: altered (view, trigger, rule, policy, child table, primary key or types).")
+        causes = "view, trigger, rule, policy, child table, primary key, types or malformed values"
+        click.echo(f"table {name}: altered ({causes}).")
         differences += 1
     if file:
         with file.open(encoding="utf-8", errors="replace") as lines:

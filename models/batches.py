@@ -7,6 +7,7 @@ from typing import Any
 import peewee
 
 from models.base import Query
+from rules.rows import MALFORMED_ID
 
 MAX_ROWS = 500
 MAX_BYTES = 4 * 1024 * 1024
@@ -35,14 +36,13 @@ def read_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -
 def _read(
     query: Query, order: Sequence[peewee.Field], read: Callable[[Query], list[Any]], get: Callable[..., Any]
 ) -> Iterator[Any]:
-    batch, last = read(query), list[Any]()
+    batch, count = read(query), 0
     while batch:
-        previous, last = last, [get(batch[-1], field.name) for field in order]
-        if previous and last <= previous:
-            raise ValueError("An ordering column contains a malformed value.")
+        last, count = [get(batch[-1], field.name) for field in order], count + len(batch)
         yield from batch
         batch.clear()  # frees memory before the next read
-        batch = read(after(query, order, last))
+        # A malformed id does not say where the next batch starts.
+        batch = read(query.offset(count) if MALFORMED_ID in last else after(query, order, last))
 
 
 def first_wide(query: Query, order: Sequence[peewee.Field], size: peewee.Field) -> list[Row]:

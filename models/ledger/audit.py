@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models.base import Query, add_index
+from models.fields import UUIDField
 from models.ledger.listed import ListedModel
 from models.orgs import ApiToken, Organization
 
@@ -56,10 +57,10 @@ class AuditEntry(ListedModel):
     organization = peewee.ForeignKeyField(Organization, index=False)
     action = peewee.TextField()
     actor_kind = peewee.TextField()
-    actor_id = peewee.UUIDField(null=True)
+    actor_id = UUIDField(null=True)
     actor_name = peewee.TextField(null=True)
     subject_kind = peewee.TextField(null=True)
-    subject_id = peewee.UUIDField(null=True)
+    subject_id = UUIDField(null=True)
     further_ids = peewee.JSONField(default=list)
     body_fields = peewee.JSONField(default=list)
     came_from = peewee.TextField(null=True)

@@ -120,9 +120,9 @@ def _difference(checkpoint: ArchivedCheckpoint) -> str | None:
         return None
     epochs = LedgerEntry.keys_and_epochs(checkpoint.organization_id).where(LedgerEntry.reason == RESTORED)
     restores = [row for row in epochs if row.entry.is_signed(keys.known())]
-    # The entry of a recent restore is not numbered yet.
+    # The position is the signed one: anyone can number entries again.
     if any(
-        row.created_at > checkpoint.time and (row.position is None or row.position <= checkpoint.position)
+        row.created_at > checkpoint.time and row.entry.parsed_content.get("position", 0) < checkpoint.position
         for row in restores
     ):
         return LOST

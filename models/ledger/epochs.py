@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import peewee
+
 from models import batches
 from models.base import db
 from models.ledger.audit import COMMAND, AuditEntry
-from models.ledger.protection import Owner, ProtectedModel, append
+from models.ledger.protection import LedgerEntry, Owner, ProtectedModel, append
 from models.orgs import Organization
 from models.sessions import Event, Session
 from models.sessions.ingest import arrival_mac
 from models.sessions.model_usage import ModelUsage
-from rules.ledger.entries import EPOCH, RESTARTED, RESTORED
+from rules.ledger.entries import EPOCH, EVENTS, RESTARTED, RESTORED
 
 
 def record_restore(reason: str) -> int:
@@ -18,7 +20,10 @@ def record_restore(reason: str) -> int:
     organizations = list(Organization.select())
     with db.atomic():
         for organization in organizations:
-            append(Owner(organization.id), EPOCH, RESTORED, content={"reason": reason})
+            of_organization = LedgerEntry.organization_id == organization.id
+            last = LedgerEntry.select(peewee.fn.MAX(LedgerEntry.position)).where(of_organization).scalar()
+            content = {"reason": reason, "position": last or 0}
+            append(Owner(organization.id), EPOCH, RESTORED, content=content)
             AuditEntry.record(organization.id, "recordRestore", COMMAND)
     return len(organizations)
 
@@ -27,6 +32,9 @@ def restart(organization: Organization, reason: str) -> None:
     """Start an epoch with the rows as they are: sign all of them with the current key."""
     with db.atomic():
         append(Owner(organization.id), EPOCH, RESTARTED, content={"reason": reason})
+        # Numbered after the restart, they would contradict the lists of the rows that are signed again.
+        waiting = LedgerEntry.position.is_null() & (LedgerEntry.kind == EVENTS)
+        LedgerEntry.delete().where(LedgerEntry.organization_id == organization.id, waiting).execute()
         tables: Any = ProtectedModel.__subclasses__()
         for table in tables:
             for row in batches.read_all(table.of_organization_id(organization.id), table.id):

@@ -10,7 +10,7 @@ from models.database import snapshot
 from models.keys import CandidateKey
 from models.ledger import keys
 from models.ledger.protection import LedgerEntry
-from models.ledger.verify import Problem, Scope, check_links, check_rows
+from models.ledger.verify import OVERDUE, Problem, Scope, check_links, check_rows
 from models.sessions import Event, Session, SigningKey, channel_comparison, signed_log
 from models.sessions.metrics import derive_values
 from models.sessions.model_usage import ModelUsage
@@ -157,13 +157,16 @@ def _listed_events(scope: Scope, findings: Findings) -> dict[str, str]:
 
 def _check_metrics(session: Session, findings: Findings, has_signing_key: bool) -> None:
     """Recompute final metrics and compare them, if no event was changed."""
-    if session.derivation_version is None:
+    if session.derivation_version is None or session.closed_at is None:
         return
     if has_signing_key and _is_too_long(session):
         findings.add("duration_too_long")
     # During the flush window, events that count can still arrive and change the metrics.
-    is_final = session.closed_at is not None and clock.now() > session.closed_at + FLUSH_WINDOW
-    is_current = session.derivation_version == derivation.VERSION and not session.metrics_due
+    final_at = session.closed_at + FLUSH_WINDOW
+    is_final = clock.now() > final_at
+    # Without the limit, anyone who keeps setting `metrics_due` could prevent the check.
+    is_due = session.metrics_due and clock.now() < final_at + OVERDUE
+    is_current = session.derivation_version == derivation.VERSION and not is_due
     if not (is_final and is_current) or findings.has_any(EVENT_CODES) or session.is_erased:
         return
     derived = asdict(derive_values(session))

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from models import batches, sql
 from models.base import clock
@@ -158,14 +157,7 @@ def _check_table(scope: Scope, table: type[ProtectedModel]) -> Iterator[Problem]
         for row in rows:
             if problem := _check_row(scope, table, row, newest.get(str(row_id(row.id)))):
                 yield problem
-            if not _is_canonical(row.id):
-                yield Problem(table._meta.table_name, row_id(row.id), "repeated")
         after, values["last"] = "AND t.id > :last", rows[-1].id
-
-
-def _is_canonical(value: Any) -> bool:
-    """SQLite stores ids as text, so one id could be stored in several spellings."""
-    return isinstance(value, UUID) or value == getattr(row_id(value), "hex", None)
 
 
 def _newest_entries(table: Any, ids: list[Any]) -> dict[str, LedgerEntry]:
@@ -241,7 +233,7 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
     else:
         rows = rows.join(Session).where(Session.organization == scope.organization_id)
     lists: dict[Any, dict[str, str]] = {}
-    erased, listed_erased = set(), set()
+    erased = set()
     for row in batches.read_all(rows, table.id):
         is_accepted, entry_id = row.is_accepted, row.ledger_entry_id
         if entry_id is not None and entry_id not in lists:
@@ -250,10 +242,8 @@ def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:
             if entry is not None and entry.candidate_id in scope.erased_candidates:
                 erased.add((entry_id, entry.candidate_id))
         is_listed = entry_id is not None and lists[entry_id].pop(str(row.id), None) == row.arrival_mac
-        # An erasure drops the list; the row's MAC stays. SQLite could store its id again, in another spelling.
-        if table is ModelUsage and (entry_id, row.session.key_id) in erased and row.id not in listed_erased:
-            listed_erased.add(row.id)
-            is_listed = True
+        # An erasure drops the list; the row's MAC stays.
+        is_listed = is_listed or (table is ModelUsage and (entry_id, row.session.key_id) in erased)
         if is_accepted is None:
             yield Problem(name, row.id, UNVERIFIED)
         elif not is_accepted:
@@ -304,8 +294,9 @@ def _check_chain(scope: Scope) -> Iterator[Problem]:
     epochs = numbered.where(LedgerEntry.kind == EPOCH)
     signed = (row.position for row in epochs if row.entry.is_signed(keys.known()))
     check = ChainCheck(keys.known(), max(signed, default=0))
-    for row in batches.read_all(numbered, LedgerEntry.position):
-        reason = check.add(row.entry)
+    # By id too, because the unique index could be missing.
+    for row in batches.read_all(numbered, LedgerEntry.position, LedgerEntry.id):
+        reason = check.add(row.entry) or ("changed" if row.is_rejected else None)
         if reason and not (reason == UNVERIFIED and row.position <= scope.start):
             yield Problem("ledger_entries", row.id, reason)
     for row in batches.read_all(scope.entries.where(LedgerEntry.position.is_null()), LedgerEntry.id):

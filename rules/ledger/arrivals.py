@@ -25,12 +25,12 @@ class AcceptedEvent(NamedTuple):
     received_at: str
     late: bool
     verdict: str | None
-    envelope_sha256: bytes
+    envelope_sha256: str
     channel: str | None = None
 
     @classmethod
     def of(cls, envelope: str, **fields: Any) -> "AcceptedEvent":
-        return cls(envelope_sha256=sha256(envelope.encode()).digest(), **fields)
+        return cls(envelope_sha256=sha256(envelope.encode()).hexdigest(), **fields)
 
     def sign(self, key_id: str, secret: bytes) -> str:
         return f"{key_id}:{_digits(secret, 'event', self._text)}"
@@ -41,11 +41,8 @@ class AcceptedEvent(NamedTuple):
 
     @property
     def _text(self) -> str:
-        state = "late" if self.late else "counts"
-        digest = self.envelope_sha256.hex()
-        return "\n".join(
-            (self.candidate_key, self.received_at, state, self.verdict or "", digest, self.channel or "")
-        )
+        # JSON distinguishes null from an empty text or false.
+        return json.dumps(self)
 
 
 def sign(key_id: str, secret: bytes, kind: str, columns: Mapping[str, Any]) -> str:

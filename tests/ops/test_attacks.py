@@ -143,18 +143,13 @@ def test_the_service_signs_no_values_from_a_trigger(reviewer, session, flask, ev
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
-@pytest.mark.parametrize(("table", "reason"), [(Score, "repeated"), (ModelUsage, "inserted")])
-def test_a_row_with_the_id_of_another_in_capital_letters_is_reported(
-    session, worker, is_reported, table, reason
-):
-    """Also for a model call that the ledger no longer lists after an erasure."""
-    privacy.erase(session.key)
-    worker.run_once()
-    row, name = table.get(), table._meta.table_name
+@pytest.mark.parametrize("table", [Score, ModelUsage])
+def test_a_row_with_the_id_of_another_in_capital_letters_is_reported(session, table):
+    name = table._meta.table_name
     columns = ", ".join(field.column_name for field in table._meta.sorted_fields if field.name != "id")
     db.execute_sql(f"INSERT INTO {name} (id, {columns}) SELECT upper(id), {columns} FROM {name}")
     assert table.select().count() == 2
-    assert is_reported(f"{name} {row.id}: {reason}.")
+    assert ledger.altered_tables() == [name]
 
 
 # The candidate sends an event again

@@ -15,7 +15,7 @@ KEYS = {"a": b"secret"}
         {"received_at": "2026-04-01T09:00:00.001Z"},
         {"late": True},
         {"verdict": None},
-        {"envelope_sha256": bytes(32)},
+        {"envelope_sha256": "0" * 64},
         {"channel": "proxy"},
     ],
 )
