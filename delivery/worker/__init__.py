@@ -91,7 +91,7 @@ class Worker:
         self._heartbeats.record("daily")
         if self._day is None:
             # A worker that stopped while it was catching up can have left older events.
-            housekeeping.run([("list_skipped", numbering.list_skipped)], self._heartbeats.record)
+            housekeeping.run([("list_skipped", numbering.list_skipped)], lambda task: None)
         today = clock.now().date()
         # Workers claim daily tasks in the database. This check avoids a query every second.
         if self._day != today:
