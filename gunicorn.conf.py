@@ -49,11 +49,15 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Warn once if all requests seem to come through a proxy and TRUSTED_PROXIES is not set."""
+    """Start the heartbeats. Warn once if all requests seem to come through a proxy and TRUSTED_PROXIES is not set."""
     # The benchmarks also serve a bare application without Flask with this configuration.
-    if worker.age == 1 and getattr(worker.wsgi, "import_name", "") == "proofstone":
-        from access.addresses import warn_at_start
+    if getattr(worker.wsgi, "import_name", "") != "proofstone":
+        return
+    from access.addresses import warn_at_start
+    from models.heartbeats import record_web_process
 
+    record_web_process()
+    if worker.age == 1:
         warn_at_start()
 
 

@@ -32,7 +32,7 @@ def test_rows_of_dead_workers_are_deleted_after_a_day(clock, app):
     clock.fixed += timedelta(hours=24, milliseconds=1)
     Heartbeat.record("alive:1", "seal", True)
     assert Heartbeat.delete_expired() == 2
-    assert {row.worker for row in Heartbeat.select()} == {"alive:1"}
+    assert {row.process for row in Heartbeat.select()} == {"alive:1"}
 
 
 def test_each_task_has_a_heartbeat(clock, app):
