@@ -82,7 +82,8 @@ def record_web_process() -> None:
         while True:
             with suppress(peewee.PeeweeException, *CONNECTION_ERRORS):
                 recorder.record(WEB)
-            db.close()
+            # Not returned to the pool, which has as many connections as threads that serve requests.
+            db.manual_close()
             time.sleep(INTERVAL.total_seconds())
 
     threading.Thread(target=record, daemon=True).start()
