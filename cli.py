@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 
 import migrations
 from delivery.worker import Worker
-from errors import ApiError, conflict_for, first_line
+from errors import ApiError, conflict_for, describe_for_operator
 from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
 from models.ledger import audit, checkpoints, epochs
 from ops import admin, backup, cohort_table, doctor, ledger, session_import
@@ -45,8 +45,7 @@ class Group(AppGroup):
         except peewee.IntegrityError as error:
             message = conflict_for(error).message
         except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
-            advice = "Check DATABASE_URL and run `flask db upgrade`."
-            message = f"The database is not usable: {first_line(error)}. {advice}"
+            message = describe_for_operator(error, "Check DATABASE_URL and run `flask db upgrade`.")
         raise click.ClickException(message)
 
 

@@ -18,6 +18,9 @@ from rules.delivery.webhook_addresses import Network, parse_networks
 from rules.ledger.keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
 
+# In each process's heartbeats.
+VERSION = "1.0.0"
+
 _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 
 

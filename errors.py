@@ -1,6 +1,7 @@
 """Every error with its status, code and message (R26)."""
 
 import logging
+import re
 import sqlite3
 from typing import Any
 
@@ -276,12 +277,14 @@ def build_response(error: HTTPException) -> tuple[dict, int, list]:
 # Database errors, by SQLSTATE on PostgreSQL and by SQLite's error code. Other errors are bugs: SQLite's driver raises
 # OperationalError even for an invalid statement.
 READ_ONLY = "25006"
+DEADLOCK = "40P01"
+LOCK_NOT_AVAILABLE = "55P03"
 POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.
     "25P02": Unavailable,  # The transaction is aborted.
     "25P03": Unavailable,  # The server closed an idle transaction.
     "40001": Busy,
-    "40P01": Busy,
+    DEADLOCK: Busy,
     "53100": DatabaseFull,
 }
 SQLITE_ERRORS: dict[int, type[ApiError]] = {
@@ -333,6 +336,23 @@ def sqlstate(error: BaseException) -> str | None:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+# The driver reports no SQLSTATE for a rejected connection.
+_TOO_MANY_CONNECTIONS = re.compile(
+    "too many (clients|connections)|remaining connection slots|no more connections"
+)
+
+
+def describe_for_operator(error: BaseException, remedy: str) -> str:
+    """Describe a database error to an operator. `remedy` applies if the cause is not known."""
+    if sqlstate(error) == DEADLOCK:
+        remedy = "Another process locked the same rows. Run the command again."
+    elif _TOO_MANY_CONNECTIONS.search(str(error)):
+        remedy = (
+            "Stop processes, lower DATABASE_POOL or raise PostgreSQL's max_connections (docs/scaling.md)."
+        )
+    return f"{first_line(error).rstrip('.')}. {remedy}"
 
 
 def response_to_database_error(error: BaseException) -> ApiError:

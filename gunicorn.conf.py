@@ -49,12 +49,16 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Warn once about missing ledger keys, and if all requests seem to come through an unknown proxy."""
+    """Start the heartbeats. Warn once about missing ledger keys, and if all requests seem to come through a proxy."""
     # The benchmarks also serve a bare application without Flask with this configuration.
-    if worker.age == 1 and getattr(worker.wsgi, "import_name", "") == "proofstone":
-        from access import addresses
-        from models.ledger import numbering
+    if getattr(worker.wsgi, "import_name", "") != "proofstone":
+        return
+    from access import addresses
+    from models.heartbeats import record_web_process
+    from models.ledger import numbering
 
+    record_web_process()
+    if worker.age == 1:
         addresses.warn_at_start()
         numbering.warn_at_start()
 

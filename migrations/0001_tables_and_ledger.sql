@@ -56,12 +56,13 @@ CREATE UNIQUE INDEX accesshour_hour ON access_hours (hour);
 CREATE TABLE heartbeats (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
-    worker TEXT NOT NULL,
+    process TEXT NOT NULL,
+    version TEXT NOT NULL,
     task TEXT NOT NULL,
     is_continuous {boolean} NOT NULL,
     beat_at {timestamp} NOT NULL
 );
-CREATE UNIQUE INDEX heartbeat_worker_task ON heartbeats (worker, task);
+CREATE UNIQUE INDEX heartbeat_process_task ON heartbeats (process, task);
 
 CREATE TABLE daily_tasks (
     id {uuid} NOT NULL PRIMARY KEY,

@@ -1,16 +1,26 @@
-"""Schema migrations, applied in order by `flask db upgrade`."""
+"""Schema migrations, applied in order by `flask db upgrade` while the service runs. CONTRIBUTING.md has their rules."""
 
+import logging
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from playhouse.migrations import Runner
+import peewee
+from playhouse.migrations import Migration, Runner
 
+from errors import DEADLOCK, LOCK_NOT_AVAILABLE, first_line, sqlstate
+from migrations.lock import upgrade_lock
 from models.base import db
-from models.database import is_postgres, process_lock
+from models.database import is_postgres
+from models.heartbeats import MAX_SILENCE, processes_before
 
 FOLDER = Path(__file__).parent
+# Requests queue behind a migration that waits for its lock. Between two attempts they continue.
+LOCK_TIMEOUT_SECONDS = 2
+PAUSE_SECONDS = 2
+MAX_ATTEMPTS = 30
 # Column types on PostgreSQL and SQLite.
 TYPES = {
     "boolean": ("BOOLEAN", "INTEGER CHECK ({0} IN (0, 1))"),
@@ -22,9 +32,14 @@ TYPES = {
 }
 _COLUMN = re.compile(r"(\w+) \{(\w+)\}")
 
+log = logging.getLogger("proofstone.migrations")
 
-class IncompatibleDatabase(click.ClickException):
-    """The database contains migrations that this version does not know."""
+
+class UpgradeRejected(click.ClickException):
+    """The database cannot be upgraded. The message says why and what to do."""
+
+
+# Statements of migrations
 
 
 def execute(statements: str) -> None:
@@ -35,7 +50,9 @@ def execute(statements: str) -> None:
         return f"{match[1]} {postgresql if is_postgres() else sqlite.format(match[1])}"
 
     statements = _COLUMN.sub(column, statements)
-    if not is_postgres():
+    if is_postgres():
+        db.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+    else:
         # SQLite then rejects values of a different type.
         statements = statements.replace(" BIGINT", " INTEGER").replace("\n);\n", "\n) STRICT;\n")
     for statement in statements.split(";\n"):
@@ -43,12 +60,77 @@ def execute(statements: str) -> None:
             db.execute_sql(statement)
 
 
+def create_index(name: str, on: str, unique: bool = False) -> None:
+    """Create an index without blocking writes, in a migration with `atomic = False`.
+
+    on -- table, columns and condition, such as `users (email) WHERE active`
+    """
+    concurrently = "CONCURRENTLY" if is_postgres() else ""
+    # An interrupted attempt leaves an invalid index.
+    db.execute_sql(f"DROP INDEX {concurrently} IF EXISTS {name}")
+    db.execute_sql(f"CREATE {'UNIQUE' if unique else ''} INDEX {concurrently} {name} ON {on}")
+
+
+def add_constraint(table: str, name: str, definition: str) -> None:
+    """Add a constraint for new and changed rows. SQLite cannot add constraints, so only PostgreSQL has it."""
+    if is_postgres():
+        execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition} NOT VALID")
+
+
+def validate_constraint(table: str, name: str) -> None:
+    """Check a constraint's existing rows, in a later migration than `add_constraint`: it reads the whole table."""
+    if is_postgres():
+        execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+
+
+# Upgrade
+
+
 def upgrade() -> list[str]:
-    """Apply pending migrations and return their names. Only one process runs at a time. Raises IncompatibleDatabase."""
-    with process_lock("migrate"):
+    """Apply pending migrations and return their names. Only one process runs at a time. Raises UpgradeRejected."""
+    with upgrade_lock():
         runner = _runner()
-        check_history(runner.applied())
-        return runner.up()
+        applied = runner.applied()
+        check_history(applied)
+        missing = [migration for migration in runner.status() if not migration.applied]
+        if applied:
+            _check_processes(missing)
+        for migration in missing:
+            _apply(runner, migration.name)
+        return [migration.name for migration in missing]
+
+
+def _check_processes(migrations: list[Migration]) -> None:
+    """Raise UpgradeRejected while processes are running that a migration would break."""
+    for migration in migrations:
+        oldest = getattr(migration.load(), "oldest_version", None)
+        if oldest and (running := processes_before(oldest)):
+            raise UpgradeRejected(
+                f"{migration.name} breaks processes older than {oldest}: {', '.join(running)}. Nothing was applied."
+                f" Stop them, and run `flask db upgrade` again {MAX_SILENCE.seconds // 60} minutes later."
+            )
+
+
+def _apply(runner: Runner, name: str) -> None:
+    """Apply a migration. Try again while a transaction holds its lock."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            runner.up(name)
+            return
+        except peewee.OperationalError as error:
+            if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
+                raise
+            reason = first_line(error)
+            log.warning("%s waits for its lock: %s", name, reason)
+        time.sleep(PAUSE_SECONDS)
+    raise UpgradeRejected(
+        f"{name} was not applied after {MAX_ATTEMPTS} attempts: {reason}. Earlier migrations are applied. Find the"
+        " transaction that holds the lock with `SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY"
+        " xact_start`, wait for its end, and run `flask db upgrade` again."
+    )
+
+
+# State
 
 
 def status() -> list[tuple[str, bool]]:
@@ -62,15 +144,15 @@ def pending() -> list[str]:
 
 
 def check_history(applied: Iterable[str]) -> None:
-    """Raise IncompatibleDatabase if an applied migration is unknown."""
+    """Raise UpgradeRejected if an applied migration is unknown."""
     known = sorted(file.stem for file in FOLDER.glob("[0-9]*.py"))
     unknown = sorted(set(applied) - set(known))
     if unknown and unknown[0] > known[-1]:
-        raise IncompatibleDatabase(
+        raise UpgradeRejected(
             f"This database is from a newer version of Proofstone: it contains {unknown[0]}."
         )
     if unknown:
-        raise IncompatibleDatabase(
+        raise UpgradeRejected(
             "This database is from before 1.0.0 and can't be upgraded. Export its sessions with the version that"
             " created it, then start with an empty database."
         )

@@ -1,7 +1,6 @@
 """Connections, transactions and locks on PostgreSQL and SQLite."""
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -255,21 +254,3 @@ def lock_by_name(name: str) -> None:
 def snapshot() -> Any:
     """Start a read-only transaction in which all queries see the same snapshot. It does not block writers."""
     return db.atomic("REPEATABLE READ" if is_postgres() else "DEFERRED")
-
-
-@contextlib.contextmanager
-def process_lock(name: str) -> Iterator[None]:
-    """Run the block in one process at a time, using an advisory lock or, on SQLite, a lock file.
-
-    On PostgreSQL the block is one transaction: a session-level lock would leak behind PgBouncer in transaction mode.
-    """
-    if is_postgres():
-        with db.atomic():
-            lock_by_name(name)
-            yield
-        return
-    path = f"{db.obj.database}.{name}.lock"
-    create_private_file(path)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,13 +1,19 @@
-"""Heartbeats of worker tasks."""
+"""Heartbeats of web processes and worker tasks."""
 
 import os
 import socket
+import threading
+import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import peewee
 
-from models.base import Model, TimestampField, clock
+from config import VERSION
+from errors import CONNECTION_ERRORS
+from models.base import Model, TimestampField, clock, db
+from rules.client_versions import is_older
 
 INTERVAL = timedelta(seconds=30)
 # A worker without a heartbeat for longer counts as stopped. Cron can start `flask worker --once` hourly.
@@ -16,34 +22,37 @@ MAX_CRON_SILENCE = timedelta(hours=1)
 # After an outage, one run of a task can take minutes.
 MAX_TASK_SILENCE = timedelta(minutes=10)
 RETENTION = timedelta(days=1)
+# The task of a web process.
+WEB = "web"
 
 
 class Heartbeat(Model):
-    """The latest run of a task in a worker, updated at most every INTERVAL.
+    """The latest run of a task in a process, updated at most every INTERVAL.
 
     `is_continuous` is false for `flask worker --once`; all its runs on a machine share the same rows.
     """
 
     personal_data = None
-    worker = peewee.TextField()
+    process = peewee.TextField()
+    version = peewee.TextField()
     task = peewee.TextField()
     is_continuous = peewee.BooleanField()
     beat_at = TimestampField()
 
     class Meta:
-        indexes = ((("worker", "task"), True),)
+        indexes = ((("process", "task"), True),)
 
     @classmethod
-    def record(cls, worker: str, task: str, is_continuous: bool) -> None:
-        columns: dict[str, Any] = {"is_continuous": is_continuous, "beat_at": clock.now()}
-        insert = cls.insert(worker=worker, task=task, **columns)
-        insert.on_conflict(conflict_target=[cls.worker, cls.task], update=columns).execute()
+    def record(cls, process: str, task: str, is_continuous: bool) -> None:
+        columns: dict[str, Any] = {"version": VERSION, "is_continuous": is_continuous, "beat_at": clock.now()}
+        insert = cls.insert(process=process, task=task, **columns)
+        insert.on_conflict(conflict_target=[cls.process, cls.task], update=columns).execute()
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete rows of workers without a heartbeat for RETENTION. Returns how many."""
-        alive = cls.select(cls.worker).where(cls.beat_at >= clock.now() - RETENTION)
-        return cls.delete().where(cls.worker.not_in(alive)).execute()
+        """Delete rows of processes without a heartbeat for RETENTION. Returns how many."""
+        alive = cls.select(cls.process).where(cls.beat_at >= clock.now() - RETENTION)
+        return cls.delete().where(cls.process.not_in(alive)).execute()
 
     def is_alive(self, now: datetime) -> bool:
         return now - self.beat_at < (MAX_SILENCE if self.is_continuous else MAX_CRON_SILENCE)
@@ -53,7 +62,7 @@ class HeartbeatRecorder:
     """Records the heartbeats of this process."""
 
     def __init__(self, is_continuous: bool):
-        self._worker = f"{socket.gethostname()}:{os.getpid() if is_continuous else 'once'}"
+        self._process = f"{socket.gethostname()}:{os.getpid() if is_continuous else 'once'}"
         self._is_continuous = is_continuous
         self._beats: dict[str, datetime] = {}
 
@@ -61,8 +70,30 @@ class HeartbeatRecorder:
         """Record a run of the task, unless one was recorded within INTERVAL."""
         now, latest = clock.now(), self._beats.get(task)
         if latest is None or abs(now - latest) >= INTERVAL:
-            Heartbeat.record(self._worker, task, self._is_continuous)
+            Heartbeat.record(self._process, task, self._is_continuous)
             self._beats[task] = now
+
+
+def record_web_process() -> None:
+    """Record this web process's heartbeats in a thread."""
+    recorder = HeartbeatRecorder(is_continuous=True)
+
+    def record() -> None:
+        while True:
+            with suppress(peewee.PeeweeException, *CONNECTION_ERRORS):
+                recorder.record(WEB)
+            # Not returned to the pool, which has as many connections as threads that serve requests.
+            db.manual_close()
+            time.sleep(INTERVAL.total_seconds())
+
+    threading.Thread(target=record, daemon=True).start()
+
+
+def processes_before(version: str) -> list[str]:
+    """Describe the running processes of earlier versions."""
+    is_running = Heartbeat.beat_at > clock.now() - MAX_SILENCE
+    rows: Any = Heartbeat.select(Heartbeat.process, Heartbeat.version).where(is_running).distinct().tuples()
+    return sorted(f"{process} ({running})" for process, running in rows if is_older(running, version))
 
 
 class Workers(NamedTuple):
@@ -83,9 +114,10 @@ class Workers(NamedTuple):
 
 
 def workers() -> Workers:
-    rows, now = list(Heartbeat.select().order_by(Heartbeat.beat_at)), clock.now()
-    running = {row.worker for row in rows if row.is_alive(now)}
-    alive = [row for row in rows if row.worker in running]
+    tasks = Heartbeat.select().where(Heartbeat.task != WEB)
+    rows, now = list(tasks.order_by(Heartbeat.beat_at)), clock.now()
+    running = {row.process for row in rows if row.is_alive(now)}
+    alive = [row for row in rows if row.process in running]
     latest = {row.task: row.beat_at for row in alive}
     continuous = {row.task: row.beat_at for row in alive if row.is_continuous}
     stalled = sorted(task for task, beat_at in continuous.items() if now - beat_at >= MAX_TASK_SILENCE)

@@ -11,7 +11,7 @@ from typing import Any
 
 import peewee
 
-from errors import InProgress, KeyReused, sqlstate
+from errors import LOCK_NOT_AVAILABLE, InProgress, KeyReused, sqlstate
 from models.base import Model, PersonalData, Query, clock, db, is_postgres
 from models.database import LOCK_TIMEOUT_SECONDS
 from models.keys import CandidateKey
@@ -19,7 +19,6 @@ from models.orgs import ApiToken
 
 RETENTION = timedelta(hours=24)
 WAIT_SECONDS = 10
-LOCK_NOT_AVAILABLE = "55P03"
 # Fields that stay in stored responses about an erased candidate.
 NON_PERSONAL_FIELDS = {
     *("id", "key", "assessmentId", "candidateId", "orgId", "sessionId"),

@@ -161,7 +161,7 @@ def _extract_bundles(archive: Archive, folder: Path, keys: list[str]) -> None:
 
 
 def _check_database(database: Path) -> None:
-    """Raise OperationError or IncompatibleDatabase unless the database is intact and can be upgraded."""
+    """Raise OperationError or UpgradeRejected unless the database is intact and can be upgraded."""
     with closing(_connect(database, "ro")) as connection:
         try:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()

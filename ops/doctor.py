@@ -15,7 +15,7 @@ import config
 import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
-from errors import ApiError, first_line
+from errors import ApiError, describe_for_operator
 from models import AccessHour, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
 from models.ledger import numbering
@@ -58,7 +58,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
         yield from _database()
     except DATABASE_ERRORS as error:
         remedy = "Check that the database is running and that DATABASE_URL is correct."
-        yield ERROR, "database", f"{first_line(error).rstrip('.')}. {remedy}"
+        yield ERROR, "database", describe_for_operator(error, remedy)
 
 
 def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -8,8 +8,8 @@ _VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?
 
 def check_version(version: str, oldest: str | None, latest: str | None) -> dict[str, Any]:
     """Build the version check response. Versions that cannot be parsed pass."""
-    required = _is_older(version, oldest)
-    recommended = required or _is_older(version, latest)
+    required = is_older(version, oldest)
+    recommended = required or is_older(version, latest)
     message = f"A newer client is available: {latest}." if recommended else ""
     if required:
         message = f"This client is too old. Update it to {latest or oldest} or later."
@@ -31,6 +31,6 @@ def parse_version(text: str) -> tuple[int, int, int, bool] | None:
     return int(major), int(minor), int(patch or 0), prerelease is None
 
 
-def _is_older(version: str, other: str | None) -> bool:
+def is_older(version: str, other: str | None) -> bool:
     parsed, minimum = parse_version(version), parse_version(other or "")
     return parsed is not None and minimum is not None and parsed < minimum

@@ -60,7 +60,7 @@ def test_a_missing_database_is_an_error_and_its_folder_is_private(tmp_path):
     environment = environment_for(tmp_path / "var")
     command = [sys.executable, "-m", "flask", "org", "list"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    error = "Error: The database is not usable: no such table: organizations."
+    error = "Error: no such table: organizations."
     assert result.stderr == f"{error} Check DATABASE_URL and run `flask db upgrade`.\n"
     assert result.returncode == 1
     assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700

@@ -285,6 +285,12 @@ def test_contributing_lists_every_package():
     assert not missing, "Add these to the layout in CONTRIBUTING.md."
 
 
+def test_the_release_has_one_version():
+    (latest, *_) = re.findall(r"^## (\d+\.\d+\.\d+)", read("CHANGELOG.md"), re.MULTILINE)
+    (in_setup,) = re.findall(r"^version = (.*)$", read("setup.cfg"), re.MULTILINE)
+    assert latest == in_setup == config.VERSION, "Set the version in config.py, setup.cfg and CHANGELOG.md."
+
+
 def test_the_security_page_lists_code_and_tests_for_each_threat():
     page = read("docs", "security.md")
     for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page):
@@ -320,7 +326,7 @@ def test_models_match_migrations(app):
 
 
 def test_tables_match_the_database_in_dependency_order(app):
-    stored = set(models.db.get_tables()) - {"migrations"}
+    stored = set(models.db.get_tables()) - {"migrations", "upgrade_lease"}
     assert {table._meta.table_name for table in models.TABLES} == stored, (
         "Import the model in models/__init__.py, or add a migration."
     )

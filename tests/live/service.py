@@ -43,6 +43,7 @@ class Service:
     """
 
     web: subprocess.Popen
+    code = ROOT
 
     def __init__(self, folder: Path, database_url: str | None = None, **settings: str):
         self.folder = folder
@@ -94,7 +95,7 @@ class Service:
         """Start Python with `command`."""
         with open(self.folder / "log", "ab") as log:
             return subprocess.Popen(
-                with_parent([sys.executable, *command]), cwd=ROOT, env=self._environment(settings),
+                with_parent([sys.executable, *command]), cwd=self.code, env=self._environment(settings),
                 process_group=0, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -102,7 +103,7 @@ class Service:
         """Run a `flask` command and return its output."""
         command = [sys.executable, "-m", "flask", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self._environment({}), check=True, stdout=subprocess.PIPE, text=True
+            command, cwd=self.code, env=self._environment({}), check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def web_processes(self) -> list[int]:

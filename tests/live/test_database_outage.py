@@ -3,7 +3,7 @@
 import subprocess
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import peewee
 import pytest
@@ -156,6 +156,22 @@ def test_a_deadlock_is_reported_as_busy(database):
 
     run_concurrently([lambda: increment_both(1, 2), lambda: increment_both(2, 1)])
     assert [(errors.sqlstate(error), errors.error_for(error)) for error in raised] == [("40P01", errors.Busy)]
+    remedy = "Another process locked the same rows. Run the command again."
+    assert errors.describe_for_operator(raised[0], "") == f"deadlock detected. {remedy}"
+
+
+def test_too_many_connections_are_reported_to_the_operator(own_server, tmp_path):
+    service = Service(tmp_path, own_server.create_database("proofstone"))
+    own_server.options += ["-c", "max_connections=4", "-c", "superuser_reserved_connections=0"]
+    own_server.restart()
+    with ExitStack() as connections:
+        for _ in range(4):
+            connections.enter_context(closing(service.connect()))
+        for command in ("db upgrade", "doctor"):
+            service.spawn(["-m", "flask", *command.split()]).wait(60)
+    remedy = "Stop processes, lower DATABASE_POOL or raise PostgreSQL's max_connections (docs/scaling.md)."
+    assert service.log().count(f"sorry, too many clients already. {remedy}") == 2
+    assert "Check DATABASE_URL" not in service.log()
 
 
 def test_a_connection_to_a_read_only_server_is_not_reused(database):

@@ -8,10 +8,11 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from models.database import process_lock
+import migrations
 from tests.live.cast import Candidate, event, invite, make_assessment
 from tests.live.client import run_concurrently
 from tests.live.service import HOST, Service, stop_process, wait_until
+from tests.live.test_upgrade import NEXT_RELEASE
 from tests.servers import free_port
 from tools.scripts.run_with_parent import with_parent
 
@@ -59,13 +60,16 @@ def can_connect(url):
     return True
 
 
-def test_a_process_lock_is_released(own_server, url, bind):
+def test_concurrent_upgrades_leave_no_session_state(url, bind, monkeypatch, tmp_path):
+    for folder in (migrations.FOLDER, NEXT_RELEASE):
+        shutil.copytree(folder, tmp_path / "migrations", dirs_exist_ok=True)
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path / "migrations")
     bind(url)
-    with closing(psycopg2.connect(url)) as other:
-        with process_lock("something"):
-            # Its transaction gets the last used connection, if that is free.
-            other.cursor().execute("SELECT 1")
-        assert own_server.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    other, applied = sorted(run_concurrently([migrations.upgrade] * 2))
+    assert (other, applied[-1]) == ([], "9003_assessment_language_index")
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout'), count(*) FROM upgrade_lease")
+        assert cursor.fetchone() == ("0", 0)
 
 
 def test_many_threads_share_few_connections(own_server, url, tmp_path):

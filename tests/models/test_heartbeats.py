@@ -1,4 +1,4 @@
-"""Heartbeats of workers."""
+"""Heartbeats of web processes and workers."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from statements import capture_queries
 
 from delivery.worker import Worker, housekeeping
 from models import Heartbeat
-from models.heartbeats import INTERVAL, HeartbeatRecorder, workers
+from models.heartbeats import INTERVAL, MAX_SILENCE, WEB, HeartbeatRecorder, processes_before, workers
 
 
 def test_heartbeats_are_written_at_most_every_30_seconds(clock):
@@ -32,7 +32,26 @@ def test_rows_of_dead_workers_are_deleted_after_a_day(clock, app):
     clock.fixed += timedelta(hours=24, milliseconds=1)
     Heartbeat.record("alive:1", "ledger", True)
     assert Heartbeat.delete_expired() == 2
-    assert {row.worker for row in Heartbeat.select()} == {"alive:1"}
+    assert {row.process for row in Heartbeat.select()} == {"alive:1"}
+
+
+def test_running_processes_of_earlier_versions_are_listed(clock):
+    HeartbeatRecorder(is_continuous=True).record(WEB)
+    Heartbeat.update(process="web:1", version="1.9.0").execute()
+    Heartbeat.record("web:2", WEB, True)
+    for task in ("emails", "webhooks"):
+        Heartbeat.record("worker:1", task, True)
+    Heartbeat.update(version="1.10.0").where(Heartbeat.process != "web:1").execute()
+    assert processes_before("1.9.0") == []
+    assert processes_before("1.10.0") == ["web:1 (1.9.0)"]
+    assert processes_before("2.0.0") == ["web:1 (1.9.0)", "web:2 (1.10.0)", "worker:1 (1.10.0)"]
+    clock.fixed += MAX_SILENCE
+    assert processes_before("2.0.0") == []
+
+
+def test_a_web_process_is_not_a_worker(clock):
+    HeartbeatRecorder(is_continuous=True).record(WEB)
+    assert (workers().running, workers().beat_at) == (0, None)
 
 
 def test_each_task_has_a_heartbeat(clock, app):

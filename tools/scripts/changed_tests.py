@@ -16,7 +16,7 @@ TESTS_BY_PATH_PREFIX = {
     "console/": "tests/test_console_files.py",
     "docs/": "tests/blueprints/test_docs.py",
     "README.md": "tests/test_readme.py",
-    "migrations/": "tests/models/test_database.py",
+    "migrations/": "tests/test_migrations.py",
 }
 
 

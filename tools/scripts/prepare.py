@@ -9,7 +9,7 @@ import peewee
 import config
 import models
 from app import create_app
-from errors import first_line
+from errors import describe_for_operator
 from ops import admin
 from rules.ledger import keys
 from storage.atomic_file import atomic_file
@@ -23,7 +23,7 @@ def main() -> None:
     except click.ClickException as error:
         sys.exit(f"Proofstone cannot start: {error.message}")
     except peewee.OperationalError as error:
-        sys.exit(f"Proofstone cannot start: {first_line(error)}. Check DATABASE_URL.")
+        sys.exit(f"Proofstone cannot start: {describe_for_operator(error, 'Check DATABASE_URL.')}")
     if token:
         print(f"\nCreated your organization. Its token, shown only once:\n\n    {token}\n", flush=True)
 
