@@ -22,6 +22,7 @@ from rules.session_close import FLUSH_WINDOW
 from rules.timestamps import format_timestamp
 
 INTERVAL = timedelta(hours=1)
+BATCH_SIZE = 500
 LOST = "lost by a restore"
 
 log = logging.getLogger("proofstone.ledger")
@@ -66,6 +67,17 @@ def publish_due() -> int:
 
 
 def _publish_due(organization: Organization) -> bool:
+    # An entry that is not numbered yet could be that of the close.
+    waiting = LedgerEntry.waiting().where(LedgerEntry.candidate_id == Session.key)
+    closed = Session.select(Session.id).where(
+        Session.organization == organization,
+        Session.checkpoint_position.is_null(),
+        Session.closed_at < clock.now() - FLUSH_WINDOW,
+        ~Session.metrics_due,
+        ~peewee.fn.EXISTS(waiting),
+    )
+    # Read before the last entry, which then covers their closes.
+    closed_ids = [session.id for session in closed.limit(BATCH_SIZE)]
     entries = LedgerEntry.select().where(LedgerEntry.organization_id == organization.id)
     numbered = entries.where(LedgerEntry.position.is_null(False))
     last = numbered.order_by(LedgerEntry.position.desc()).first()
@@ -76,23 +88,14 @@ def _publish_due(organization: Organization) -> bool:
         Checkpoint.organization == organization, Checkpoint.position <= last.position
     )
     newest = checkpoints.order_by(Checkpoint.position.desc()).first()
-    # An entry that is not numbered yet could be that of the close.
-    waiting = LedgerEntry.waiting().where(LedgerEntry.candidate_id == Session.key)
-    closed = Session.select(Session.id).where(
-        Session.organization == organization,
-        Session.checkpoint_position.is_null(),
-        Session.closed_at < clock.now() - FLUSH_WINDOW,
-        ~Session.metrics_due,
-        ~peewee.fn.EXISTS(waiting),
-    )
     # A time in the future could have been inserted.
     is_due = abs(clock.now() - (newest or organization).created_at) >= INTERVAL
-    if not is_due and not closed.exists():
+    if not is_due and not closed_ids:
         return False
     with db.atomic():
         if newest is None or last.position > newest.position:
             newest = _publish(organization, last)
-        Session.update(checkpoint_position=newest.position).where(Session.id.in_(closed)).execute()
+        Session.update(checkpoint_position=newest.position).where(Session.id.in_(closed_ids)).execute()
     return True
 
 

@@ -112,17 +112,15 @@ def _number_batch(organization_id: Any) -> int:
         waiting = LedgerEntry.waiting().where(LedgerEntry.organization_id == organization_id)
         # Keys first, because other entries need them.
         is_key = peewee.Case(None, [(LedgerEntry.kind.in_((KEY, EPOCH)), 0)], 1)
-        batch = list(waiting.order_by(is_key, LedgerEntry.id).limit(BATCH_SIZE))
-        linked, rejected, unknown = [], [], 0
-        for row in batch:
+        # Entries with unknown keys must not displace others.
+        known = waiting.where(LedgerEntry.key_id.in_([*keys.known()]))
+        linked, rejected = [], []
+        for row in known.order_by(is_key, LedgerEntry.id).limit(BATCH_SIZE):
             entry = row.entry
-            verdict = entry.is_signed(keys.known())
-            if verdict is False:
+            if not entry.is_signed(keys.known()):
                 log.error("Ledger entry %s was inserted or altered outside the service.", row.id)
                 rejected.append(row.id)
-            elif verdict is None or not (entry.key_id in introduced or entry.kind == EPOCH):
-                unknown += 1
-            else:
+            elif entry.key_id in introduced or entry.kind == EPOCH:
                 introduced |= entries.introduces(entry)
                 row.position = position = position + 1
                 row.link = link = entries.next_link(link, position, entry.id, entry.signature)
@@ -134,8 +132,8 @@ def _number_batch(organization_id: Any) -> int:
         if rejected:
             changed_rows = LedgerEntry.update(is_rejected=True).where(LedgerEntry.id.in_(rejected)).execute()
             require_changes(LedgerEntry, changed_rows, len(rejected))
-    if unknown and not linked and not rejected:
-        raise UnknownLedgerKey()
+        if not linked and not rejected and waiting.exists():
+            raise UnknownLedgerKey()
     return len(linked) + len(rejected)
 
 
