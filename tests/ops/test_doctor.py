@@ -111,10 +111,13 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     assert "error rate limits: The store does not respond" in output
     assert "warning disk of the bundles: Only" in output
     assert re.search(r"error migrations: \d+ pending. Run `flask db upgrade`.", output)
+
+
+def test_an_unusable_bundle_folder_is_reported(app, run_doctor, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
-    assert "error storage: The bundle folder is not writable: Not a directory. Check BUNDLE" in run_doctor()
+    assert "error storage: The bundle folder is not readable: Not a directory. Check BUNDLE" in run_doctor()
 
 
 def test_readable_database_files_are_a_warning(app, run_doctor):
