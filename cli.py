@@ -278,10 +278,10 @@ def read_submissions(again: bool) -> None:
     count = 0
     while attempts := submissions.read_due(storage):
         count += attempts
-    click.echo(f"Processed {count} submissions.")
+    click.echo(f"Submissions processed: {count}.")
     if lost := Submission.select().where(Submission.is_lost()).count():
         raise click.ClickException(
-            f"The bundle store has lost {lost} submissions. Restore them and run this again."
+            f"Submissions lost in the bundle store: {lost}. Restore them and run this again."
         )
 
 

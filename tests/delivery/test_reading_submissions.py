@@ -365,10 +365,9 @@ def test_a_lost_bundle_is_looked_for_for_a_week_and_read_again_by_command(
         read()
         clock.fixed += timedelta(hours=6)
     assert timedelta(days=7) <= clock.fixed - received_at < timedelta(days=8)
-    assert "has lost 1 submissions. Restore them" in flask("submissions", "read", "--again", fails=True)
+    assert "lost in the bundle store: 1. Restore them" in flask("submissions", "read", "--again", fails=True)
     restore()
-    assert flask("submissions", "read") == "Processed 0 submissions.\n"  # none is due
-    assert flask("submissions", "read", "--again") == "Processed 1 submissions.\n"
+    assert flask("submissions", "read", "--again") == "Submissions processed: 1.\n"
     assert lost_sessions(reviewer) == []
     assert manual_line_ratio(reviewer, submitted) == 1
 
