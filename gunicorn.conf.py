@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import shutil
 import tempfile
 from typing import Any
 
-from config import load_or_exit
+from config import load_or_exit, warnings
 
 # Exit here on an invalid setting. Otherwise gunicorn would keep restarting failing workers.
 settings = load_or_exit()
@@ -49,11 +50,13 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Warn once if all requests seem to come through a proxy and TRUSTED_PROXIES is not set."""
+    """Warn once about settings, and if all requests seem to come through a proxy that is not trusted."""
     # The benchmarks also serve a bare application without Flask with this configuration.
     if worker.age == 1 and getattr(worker.wsgi, "import_name", "") == "proofstone":
         from access.addresses import warn_at_start
 
+        for message in warnings(worker.wsgi.config):
+            logging.getLogger("proofstone").warning(message)
         warn_at_start()
 
 

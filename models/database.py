@@ -139,8 +139,9 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
         super().__init__(*args, **options)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        # SQLite creates its -wal and -shm files with the database's permissions.
-        create_private_file(self.database)
+        # SQLite would create a database for a mistyped path.
+        if not os.path.exists(self.database):
+            raise peewee.OperationalError(f"no such file: {self.database}")
         opened = super().connect(reuse_if_open)
         if opened:
             self.connection().text_factory = _decode
@@ -172,7 +173,10 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
 
 
 def create_private_file(path: Any) -> None:
-    """Create an empty file that only this user can read, unless it exists or the folder is read-only."""
+    """Create an empty file that only this user can read, unless it exists or the folder is read-only.
+
+    SQLite creates its -wal and -shm files with the database's permissions.
+    """
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
@@ -261,6 +265,7 @@ def snapshot() -> Any:
 def process_lock(name: str) -> Iterator[None]:
     """Run the block in one process at a time, using an advisory lock or, on SQLite, a lock file.
 
+    Creates a missing SQLite database, for the first upgrade.
     On PostgreSQL the block is one transaction: a session-level lock would leak behind PgBouncer in transaction mode.
     """
     if is_postgres():
@@ -268,6 +273,7 @@ def process_lock(name: str) -> Iterator[None]:
             lock_by_name(name)
             yield
         return
+    create_private_file(db.obj.database)
     path = f"{db.obj.database}.{name}.lock"
     create_private_file(path)
     with open(path, "w") as file:

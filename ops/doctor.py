@@ -1,6 +1,5 @@
 """Check an installation (`flask doctor`). Each finding has a remedy and contains no secrets."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -45,7 +44,7 @@ QUEUES = {
 
 
 def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
-    advice = [*_network_advice(settings), *_process_advice(settings)]
+    advice = [*_network_advice(settings), *_process_advice(settings), *config.warnings(settings)]
     for message in advice:
         yield WARNING, "settings", message
     if not advice:
@@ -84,10 +83,6 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "RATELIMIT_ENABLED is false: attempts to guess keys are not limited. Set it to true."
     if settings["LOG_LEVEL"] == "DEBUG":
         yield "LOG_LEVEL is DEBUG: the log grows quickly. Set it to INFO."
-    try:
-        config.parse("PORT", os.environ.get("PORT") or "8000", config.port)
-    except config.InvalidSetting as error:
-        yield f"{error} The web process will not start."
 
 
 def _email(settings: Mapping[str, Any]) -> Finding:

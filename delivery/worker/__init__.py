@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import config
 from delivery import webhooks
 from delivery.transports import create_transport
 from delivery.worker import emails, housekeeping, submissions
@@ -37,6 +38,8 @@ class Worker:
         self._erased_pages = privacy.ErasedPages()
         self._minutes: dict[str, datetime] = {}
         self._day: date | None = None
+        for message in config.warnings(settings):
+            log.warning(message)
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 

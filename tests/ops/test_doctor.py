@@ -80,11 +80,13 @@ def test_unsuitable_settings_are_warnings(run_doctor, setting, monkeypatch):
     setting("LOG_LEVEL", "DEBUG")
     setting("DATABASE_POOL", 1)
     setting("SMTP_URL", f"smtp://{HOST}:{free_port()}")
-    monkeypatch.setenv("PORT", "http")
+    monkeypatch.setenv("DYNO", "web.1")
+    monkeypatch.setenv("SMTP_ULR", "smtp://localhost")
     output = run_doctor()
     for advice in (
         "TRUSTED_PROXIES is 0", "RATELIMIT_ENABLED is false", "LOG_LEVEL is DEBUG", "DATABASE_POOL is too small",
-        "MAIL_FROM is not set", "PORT is invalid",
+        "MAIL_FROM is not set", "Heroku deletes files outside a volume on each restart: set S3_BUCKET,",
+        "SMTP_ULR is not a setting: did you mean SMTP_URL?",
     ):  # fmt: skip
         assert f"warning settings: {advice}" in output
     setting("BASE_URL", "http://assess.example.com")
