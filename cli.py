@@ -295,7 +295,7 @@ def adopt_store() -> None:
 @deliveries.command("retry")
 @click.option("--waiting", is_flag=True, help="Retry emails and removals that wait for their next attempt.")
 def retry_deliveries(waiting: bool) -> None:
-    """Retry now what waits for its next attempt, such as emails after an outage of the email server."""
+    """Retry deliveries before their next attempt is due, such as emails after an outage of the email server."""
     if not waiting:
         raise click.UsageError("Use --waiting. To retry a failed email, POST /v1/deliveries/{id}/retry.")
     click.echo(f"Retrying {outbox.retry_waiting()} deliveries now.")

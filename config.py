@@ -36,7 +36,7 @@ EPHEMERAL_PLATFORMS = {
     "ECS_CONTAINER_METADATA_URI_V4": "Amazon ECS",
     "VCAP_APPLICATION": "Cloud Foundry",
 }
-# Similar names that differ in a letter or two, or in their letter case.
+# Allows for one or two wrong letters.
 MIN_SIMILARITY = 0.85
 
 
@@ -357,7 +357,7 @@ GUNICORN_SETTINGS: dict[str, Callable[[str], Any]] = {"PORT": port, "WEB_CONCURR
 
 
 def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Yield what is probably wrong although it is valid."""
+    """Yield warnings about an environment that is valid, but probably wrong."""
     names = [setting.name.upper() for setting in fields(Config)] + list(GUNICORN_SETTINGS)
     unset = [name for name in names if name not in environment]
     for name in sorted(environment.keys() - set(names)):

@@ -10,7 +10,9 @@ REMEDY = (
     "Check BUNDLE_FOLDER or the S3 settings of this process. "
     "If the store is new or restored, run `flask storage adopt`."
 )
-MISSING = "The bundle store has no marker: its folder is empty, missing or not mounted, or it is another one."
+MISSING = (
+    "The bundle store has no marker: the folder or bucket is empty, not mounted, or not the one used before."
+)
 DIFFERENT = "The bundle store has the marker of another installation."
 
 

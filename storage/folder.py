@@ -30,7 +30,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """Stores bundles as files in one folder.
 
-    folder -- created with its marker, and never again: files in the place of a missing folder would be lost
+    folder -- created only with its marker: files in place of an unmounted volume would be lost
     base_url -- the service's public URL, without a trailing slash
     secret -- returns the signing key: at least 32 random bytes, the same in all processes and across restarts
     """

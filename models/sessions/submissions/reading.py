@@ -25,9 +25,7 @@ MAX_DUE = 5
 # A bundle that the store has lost is looked for until a week after it was received.
 LOST_RETRY_DELAY = timedelta(minutes=15)
 MAX_LOST_AGE = timedelta(days=7)
-LOST = (
-    "The bundle store has lost or changed this submission after it was received. An operator must restore it."
-)
+LOST = "The bundle store lost or changed this file after it was received. An operator must restore it."
 
 
 def due() -> list[Submission]:
@@ -95,7 +93,7 @@ def read_again() -> None:
     for submission in failed.where(Submission.problem.is_null(False), Submission.object_key.is_null(False)):
         with db.atomic():
             if _lock(submission):
-                submission.update_columns(state=WAITING, attempts=0, retry_at=clock.now())
+                submission.update_columns(state=WAITING, problem=None, attempts=0, retry_at=clock.now())
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:
