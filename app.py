@@ -128,7 +128,7 @@ def _register_metrics(app: Flask) -> Callable | None:
 
     app.register_blueprint(import_module("blueprints.metrics").blp)
     pool = app.config["DATABASE_POOL"] if models.base.is_postgres() else None
-    monitoring = app.extensions["monitoring"] = Monitoring(pool)
+    monitoring = app.extensions["monitoring"] = Monitoring(pool, app.extensions["readiness"])
     return monitoring.measure
 
 

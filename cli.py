@@ -15,10 +15,22 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 import migrations
-from delivery.worker import Worker
+from delivery.worker import Worker, submissions
 from errors import ApiError, conflict_for, describe_for_operator
-from models import ApiToken, Assessment, Organization, Session, User, clock, privacy
+from models import (
+    ApiToken,
+    Assessment,
+    Organization,
+    Session,
+    StorageMarker,
+    Submission,
+    User,
+    clock,
+    privacy,
+)
+from models.deliveries import outbox
 from models.ledger import audit, checkpoints, epochs
+from models.sessions.submissions import reading
 from ops import admin, backup, cohort_table, doctor, ledger, session_import
 from rules import plans, roles
 from rules.ledger import checkpoints as archived_checkpoints
@@ -41,7 +53,7 @@ class Group(AppGroup):
         try:
             return super().invoke(context)
         except ApiError as error:
-            message = error.message
+            message = str(error)
         except peewee.IntegrityError as error:
             message = conflict_for(error).message
         except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
@@ -57,9 +69,11 @@ library = Group("issues", help="Manage the issue library.")
 sessions = Group("sessions", help="Import candidate sessions and recompute their metrics.")
 deliveries = Group("deliveries", help="Manage messages to candidates.")
 ledgers = Group("ledger", help="Verify ledgers, and continue them after a restore.")
+store = Group("storage", help="Manage the bundle store.")
+submitted = Group("submissions", help="Read candidates' submissions.")
 retention = Group("retention", help="Erase candidates' data after their retention period.")
 BACKUP_TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z"])
-GROUPS = (database, orgs, people, tokens, library, sessions, deliveries, ledgers, retention)
+GROUPS = (database, orgs, people, tokens, library, sessions, submitted, store, deliveries, ledgers, retention)
 
 
 def register(commands: click.Group) -> None:
@@ -252,6 +266,40 @@ def rederive_sessions(assessment: Assessment | None) -> None:
     click.echo(f"Sessions recomputed: {len(changes)}, changed: {sum(map(bool, changes.values()))}.")
 
 
+@submitted.command("read")
+@click.option("--again", is_flag=True, help="Also read those that were lost in the store or are unreadable.")
+def read_submissions(again: bool) -> None:
+    """Read the submitted git bundles that are due, as the worker does."""
+    storage = current_app.extensions["storage"]
+    StorageMarker.require(storage)
+    if again:
+        reading.read_again()
+    count = 0
+    while attempts := submissions.read_due(storage):
+        count += attempts
+    click.echo(f"Submissions processed: {count}.")
+    if lost := Submission.select().where(Submission.is_lost()).count():
+        raise click.ClickException(
+            f"Submissions lost in the bundle store: {lost}. Restore them and run this again."
+        )
+
+
+@store.command("adopt")
+def adopt_store() -> None:
+    """Mark the configured bundle store as this installation's: a new one, or one restored from a backup."""
+    StorageMarker.adopt(current_app.extensions["storage"])
+    click.echo("Marked the bundle store as this installation's.")
+
+
+@deliveries.command("retry")
+@click.option("--waiting", is_flag=True, help="Retry emails and removals that wait for their next attempt.")
+def retry_deliveries(waiting: bool) -> None:
+    """Retry deliveries before their next attempt is due, such as emails after an outage of the email server."""
+    if not waiting:
+        raise click.UsageError("Use --waiting. To retry a failed email, POST /v1/deliveries/{id}/retry.")
+    click.echo(f"Retrying {outbox.retry_waiting()} deliveries now.")
+
+
 @deliveries.command("bounce")
 @click.argument("address")
 def bounce(address: str) -> None:
@@ -319,9 +367,11 @@ def restart_ledger(org: Organization, reason: str) -> None:
 def run_retention(apply: bool) -> None:
     """List candidates whose retention period has ended; with --apply, erase their data. The worker does this daily."""
     remaining: list[Any] = []
+    count = 0
     for organization in Organization.select().where(Organization.retention_days.is_null(False)):
         days, overdue = organization.retention_days, list(privacy.overdue(organization))
         click.echo(f"{organization.name}, retention {days} days: {len(overdue)} overdue")
+        count += len(overdue)
         for key in overdue:
             click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
         if apply:
@@ -330,7 +380,10 @@ def run_retention(apply: bool) -> None:
     if remaining:
         ids = ", ".join(str(key.id) for key in remaining)
         raise click.ClickException(f"Not erased: {ids}. Resolve the errors in the log, then run this again.")
-    click.echo("Erased." if apply else "Nothing was erased. Run with `--apply` to erase the data.")
+    if not count:
+        click.echo("Nothing to erase.")
+    else:
+        click.echo("Erased." if apply else "Nothing was erased. Run with `--apply` to erase the data.")
 
 
 @click.command("backup")
@@ -351,10 +404,14 @@ def run_backup(file: Path, overwrite: bool) -> None:
 @with_appcontext
 def run_restore(file: Path, overwrite: bool) -> None:
     """Restore a backup and apply missing migrations (SQLite only). Stop the web process and the worker first."""
-    count = backup.restore(backup.get_installation(current_app.extensions["storage"]), file, overwrite)
-    click.echo(f"Restored the database and {count} bundles.")
+    storage = current_app.extensions["storage"]
+    count = backup.restore(backup.get_installation(storage), file, overwrite)
+    bundles = "without the bundles in the object store" if count is None else f"and {count} bundles"
+    click.echo(f"Restored the database {bundles}.")
     for name in migrations.upgrade():
         click.echo(name)
+    if count is not None:
+        StorageMarker.adopt(storage)
     admin.record_restore()
 
 

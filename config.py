@@ -3,9 +3,10 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,24 @@ from rules.session_quota import DEFAULT_QUOTA
 VERSION = "1.0.0"
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
+
+
+DEFAULT_DATABASE_URL = "sqlite:///var/proofstone.db"
+_ENDPOINTS = ("/messages", "/responses", "/chat/completions", "/models")
+# Set by platforms that delete local files.
+EPHEMERAL_PLATFORMS = {
+    "DYNO": "Heroku",
+    "K_SERVICE": "Cloud Run",
+    "GAE_SERVICE": "App Engine",
+    "FLY_APP_NAME": "Fly.io",
+    "RENDER": "Render",
+    "RAILWAY_ENVIRONMENT": "Railway",
+    "CONTAINER_APP_NAME": "Azure Container Apps",
+    "ECS_CONTAINER_METADATA_URI_V4": "Amazon ECS",
+    "VCAP_APPLICATION": "Cloud Foundry",
+}
+# Allows for one or two wrong letters.
+MIN_SIMILARITY = 0.85
 
 
 class InvalidSetting(ValueError):
@@ -46,6 +65,11 @@ def database_url(value: str) -> str:
         raise ValueError("a URL with a database, such as postgres://host/name or sqlite:///proofstone.db")
     if "," in parts.netloc.rpartition("@")[2]:
         raise ValueError("two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write")
+    # `make run` creates the default's folder.
+    if parts.scheme == "sqlite" and value != DEFAULT_DATABASE_URL:
+        folder = Path(parts.path[1:]).parent
+        if not folder.is_dir():
+            raise ValueError(f"a file in an existing folder, and {folder} does not exist")
     return value
 
 
@@ -56,8 +80,11 @@ def validate(check: Callable[[str], Any], value: str) -> str:
 
 
 def provider_url(value: str) -> str:
+    url = http_url(value)
+    if url.endswith(_ENDPOINTS):
+        raise ValueError("a base URL such as https://api.openai.com, without the path of an endpoint")
     # Some tools include the version in the base URL; others add it themselves.
-    return http_url(value).removesuffix("/v1")
+    return url.removesuffix("/v1")
 
 
 def secret(value: str) -> str:
@@ -179,7 +206,7 @@ class Config:
     """The settings, named like their environment variables in lowercase."""
 
     database_url: str = _setting(
-        "sqlite:///var/proofstone.db",
+        DEFAULT_DATABASE_URL,
         "Database: postgres://user:password@host/name in production, sqlite:///path for a trial.",
         database_url,
     )
@@ -328,9 +355,32 @@ class Config:
     )
 
 
+# gunicorn reads them itself, and reports an invalid one with a traceback or not at all.
+GUNICORN_SETTINGS: dict[str, Callable[[str], Any]] = {"PORT": port, "WEB_CONCURRENCY": positive}
+
+
+def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Yield warnings about an environment that is valid, but probably wrong."""
+    names = [setting.name.upper() for setting in fields(Config)] + list(GUNICORN_SETTINGS)
+    unset = [name for name in names if name not in environment]
+    for name in sorted(environment.keys() - set(names)):
+        for similar in get_close_matches(name.upper(), unset, n=1, cutoff=MIN_SIMILARITY):
+            if name[0].upper() == similar[0]:  # AWS_ACCESS_KEY_ID is no S3_ACCESS_KEY_ID
+                yield f"{name} is not a setting: did you mean {similar}?"
+    platforms = [name for variable, name in EPHEMERAL_PLATFORMS.items() if environment.get(variable)]
+    if platforms and not settings["S3_BUCKET"]:
+        yield (
+            f"{platforms[0]} deletes files outside a volume on each restart: "
+            "set S3_BUCKET, or put BUNDLE_FOLDER on a volume."
+        )
+
+
 def load(environment: Mapping[str, str] = os.environ) -> Config:
     """Read the settings; an empty value counts as unset. Raises InvalidSetting."""
     values = {}
+    for name, parser in GUNICORN_SETTINGS.items():
+        if value := environment.get(name, "").strip():
+            parse(name, value, parser)
     for setting in fields(Config):
         name = setting.name.upper()
         if value := environment.get(name, "").strip():

@@ -191,6 +191,22 @@ class MetricsInProgress(Unavailable):  # type: ignore[misc, valid-type]
 
 
 StoreUnavailable = _error(503, "store_unavailable", "The bundle store is unreachable. Retry shortly.", 2)
+
+
+class WrongStore(StoreUnavailable):  # type: ignore[misc, valid-type]
+    """503: the bundle store is not this installation's. Its text is for operators, its message for candidates."""
+
+    # An operator has to mount or configure the right store first.
+    retry_after = 20
+
+    def __init__(self, problem: str):
+        super().__init__()
+        self._problem = problem
+
+    def __str__(self) -> str:
+        return self._problem
+
+
 NotReady = _error(503, "not_ready", "The service is not ready. See `parts`.", 2)
 
 

@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import shutil
 import tempfile
 from typing import Any
 
-from config import load_or_exit
+from config import load_or_exit, warnings
 
 # Exit here on an invalid setting. Otherwise gunicorn would keep restarting failing workers.
 settings = load_or_exit()
@@ -49,7 +50,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the heartbeats. Warn once about missing ledger keys, and if all requests seem to come through a proxy."""
+    """Start the heartbeats. Warn once about settings, missing ledger keys, and an unknown proxy."""
     # The benchmarks also serve a bare application without Flask with this configuration.
     if getattr(worker.wsgi, "import_name", "") != "proofstone":
         return
@@ -59,6 +60,8 @@ def post_worker_init(worker: Any) -> None:
 
     record_web_process()
     if worker.age == 1:
+        for message in warnings(worker.wsgi.config):
+            logging.getLogger("proofstone").warning(message)
         addresses.warn_at_start()
         numbering.warn_at_start()
 

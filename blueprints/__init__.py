@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter
 
 from access import caller
 from errors import BundleChanged, NotFound
-from models import Session, batches
+from models import Session, StorageMarker, batches
 from models.database import release_connection
 from rules.cursors import Cursor
 from rules.session_quota import Quota
@@ -187,8 +187,10 @@ def _get_object_fields(schema: Any) -> dict[str, bool]:
 
 
 def store() -> Any:
-    """Return the bundle store."""
-    return current_app.extensions["storage"]
+    """Return the bundle store. Raises StoreUnavailable unless it has this installation's marker."""
+    storage = current_app.extensions["storage"]
+    StorageMarker.require(storage)
+    return storage
 
 
 def require_unchanged(object_key: str, size: int, sha256: str) -> None:

@@ -1,12 +1,12 @@
 """Reports and uploads from a candidate's client (docs/candidate-client.md, 3.1, 3.6 to 3.11, 3.17)."""
 
-from flask import request
+from flask import current_app, request
 
 import errors
 import storage
 from access import audit, auth, caller, concurrency, raises, rate_limits
 from blueprints import Blueprint, get_key_session, release_connection, setting, store
-from models import BundleUpload, CandidateKey, ClientReport, Session, Submission, clock, db
+from models import BundleUpload, CandidateKey, ClientReport, Session, StorageMarker, Submission, clock, db
 from models.sessions.submissions import TAR, VERIFIED
 from rules import client_versions
 from schemas import candidate_client as schemas
@@ -91,8 +91,9 @@ def open_upload(data):
     its bundle is verified or three newer URLs are created.
     """
     session = get_key_session(caller, data["session_id"])
+    bundles = store()
     upload = BundleUpload.open(session, storage.new_object_key(str(session.id)), setting("SESSION_MAX_BYTES"))
-    url = store().upload_url(upload.object_key, upload.expires_at)
+    url = bundles.upload_url(upload.object_key, upload.expires_at)
     return {
         "upload_url": url,
         "object_key": upload.object_key,
@@ -115,12 +116,13 @@ def submit_code(data):
     others, only the metadata of the newest 100 is kept.
     """
     session = get_key_session(caller, data.pop("session_id"))
+    bundles = store()
     source_key = Submission.find_source(session, data.pop("bundle_key"))
     object_key = storage.new_object_key(str(session.id)) if source_key else None
     submission = Submission.reserve(session, TAR, object_key, source_key)
     release_connection()
     try:
-        copied = _copy_and_read(source_key, object_key)
+        copied = _copy_and_read(bundles, source_key, object_key)
         with db.atomic():
             submission.record_claims(copied, data, setting("SESSION_MAX_BYTES"))
             audit.record_candidate(caller, "submitCode")
@@ -140,11 +142,12 @@ def receive_bundle(object_key):
     Send a gzip-compressed tar of at most 128 MiB to a URL from `POST /v1/candidate/upload-url`; no credential is
     needed. The upload is atomic and can be repeated.
     """
-    folder = store()
+    folder = current_app.extensions["storage"]
     query = (request.args.get("expires", ""), request.args.get("signature", ""))
     if not isinstance(folder, storage.FolderStorage) or not folder.is_signed(object_key, *query, clock.now()):
         raise errors.UploadRejected()
     upload, max_bytes = BundleUpload.find(object_key), setting("SESSION_MAX_BYTES")
+    StorageMarker.require(folder)
     upload.require_space(request.content_length or 0, max_bytes)
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
@@ -160,12 +163,12 @@ def receive_bundle(object_key):
     return {"ok": True}
 
 
-def _copy_and_read(source_key, object_key):
+def _copy_and_read(bundles, source_key, object_key):
     """Copy a bundle; return the copy's size and SHA-256, or None if there is no bundle."""
     if source_key is None:
         return None
     try:
-        store().copy(source_key, object_key)
-        return store().size_and_sha256(object_key)
+        bundles.copy(source_key, object_key)
+        return bundles.size_and_sha256(object_key)
     except errors.NotFound:
         return None

@@ -65,14 +65,14 @@ def receive_submission():
     session, length = Session.get_for_key(caller), validate_length(request.content_length)
     if not length:
         raise errors.NotASubmission()
+    bundles = store()
     submission = Submission.reserve(session, format, new_object_key(str(session.id), SUFFIXES[format]))
     try:
         submission.require_space(length, max_bytes)
         release_connection()
         request.max_content_length = MAX_BUNDLE_BYTES
         body = _Body(request.stream, SIGNATURES[format])
-        store().prepare()
-        sha256 = store().receive(submission.object_key, body, length)
+        sha256 = bundles.receive(submission.object_key, body, length)
         with db.atomic():
             submission.record(length, sha256, max_bytes)
             audit.record_candidate(caller, "receiveSubmission")

@@ -40,6 +40,12 @@ const LISTS = [
     actions: (entry, reload) => [button(t("todo.extend"), entryName(entry), () => extend(entry, reload))],
   },
   {
+    name: "lostSubmissions",
+    href: ({ sessionId }) => `#/sessions/${sessionId}`,
+    time: ({ receivedAt }) => ["todo.received", receivedAt],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}`, t("todo.openSession"), entryName(entry))],
+  },
+  {
     name: "erasureRequests",
     time: ({ erasureRequestedAt }) => ["todo.requested", erasureRequestedAt],
     actions: (entry, reload) => [button(t("todo.erase"), entryName(entry), () => erase(entry, reload))],

@@ -4,6 +4,8 @@ Nothing is checked out, and git is not called. The process reads one file and wr
 package imports only rules/. No other package imports dulwich.
 """
 
+import os
+
 MEGABYTE = 1024 * 1024
 
 MAX_MEMORY_BYTES = 512 * MEGABYTE
@@ -22,6 +24,7 @@ MAX_DIFF_CHARACTERS = 8 * MEGABYTE
 MAX_OUTPUT_BYTES = 64 * MEGABYTE
 
 END = b'{"end": true}\n'  # the last line of a complete output
+DISK_FULL = os.EX_TEMPFAIL  # the process's status if it has no disk space
 EMPTY_TREE = "empty"  # instead of a base commit, if the assessment has no repository
 
 

@@ -3,15 +3,16 @@
     python -m git_bundles [BASE] < BUNDLE > FILE
 
 BASE is the base commit's full or abbreviated id, or `empty`. The last line is `{"end": true}`. If the bundle cannot be
-read, the only line is `{"problem": "..."}`.
+read, the only line is `{"problem": "..."}`. Without disk space, the exit status is DISK_FULL.
 """
 
+import errno
 import json
 import os
 import resource
 import sys
 
-from git_bundles import END, MAX_MEMORY_BYTES, MAX_OUTPUT_BYTES, MAX_SECONDS, Unreadable
+from git_bundles import DISK_FULL, END, MAX_MEMORY_BYTES, MAX_OUTPUT_BYTES, MAX_SECONDS, Unreadable
 
 MAX_OPEN_FILES = 32
 
@@ -24,7 +25,9 @@ def main(base: str | None) -> None:
         _write_problem(str(problem))
     except MemoryError:
         _write_problem("Reading the bundle takes more than 512 MiB of memory.")
-    except Exception:  # dulwich has no common error for damaged data
+    except Exception as error:  # dulwich has no common error for damaged data
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sys.exit(DISK_FULL)
         _write_problem("The bundle is damaged.")
 
 
@@ -51,7 +54,9 @@ def _write_diff(base: str | None) -> None:
             for line in read_diff(sys.stdin.buffer, base):
                 output.write(json.dumps(line) + "\n")
             output.write(END.decode())
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
         raise Unreadable("The final diff is larger than 64 MiB.") from None
 
 

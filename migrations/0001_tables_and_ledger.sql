@@ -33,6 +33,11 @@ CREATE TABLE service_secrets (
 );
 CREATE UNIQUE INDEX servicesecret_name ON service_secrets (name);
 
+CREATE TABLE storage_markers (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL
+);
+
 CREATE TABLE accepted_senders (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -582,6 +587,7 @@ CREATE TABLE submissions (
 CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
 CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
 CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
+CREATE INDEX submissions_with_problem ON submissions (session_id) WHERE problem IS NOT NULL;
 
 CREATE TABLE client_reports (
     id {uuid} NOT NULL PRIMARY KEY,

@@ -43,6 +43,8 @@ def upgrade_lock() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _file_lock() -> Iterator[None]:
+    """Lock a file. Creates a missing database, for the first upgrade."""
+    create_private_file(db.obj.database)
     path = f"{db.obj.database}.migrate.lock"
     create_private_file(path)
     with open(path, "w") as file:

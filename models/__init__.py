@@ -28,6 +28,7 @@ from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelReservation, ModelUsage
 from models.sessions.submissions import BundleUpload, Submission, SubmissionFile
 from models.sign_ins import SignIn, SignInGrant
+from models.storage_marker import StorageMarker
 from models.task_failures import TaskFailure
 from models.webhooks import Webhook, WebhookDelivery
 

@@ -138,8 +138,9 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
         super().__init__(*args, **options)
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        # SQLite creates its -wal and -shm files with the database's permissions.
-        create_private_file(self.database)
+        # SQLite would create a database for a mistyped path.
+        if not os.path.exists(self.database):
+            raise peewee.OperationalError(f"no such file: {self.database}")
         opened = super().connect(reuse_if_open)
         if opened:
             self.connection().text_factory = _decode
@@ -171,7 +172,10 @@ class Sqlite(CountedPool, PooledSqliteDatabase):
 
 
 def create_private_file(path: Any) -> None:
-    """Create an empty file that only this user can read, unless it exists or the folder is read-only."""
+    """Create an empty file that only this user can read, unless it exists or the folder is read-only.
+
+    SQLite creates its -wal and -shm files with the database's permissions.
+    """
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 

@@ -1,4 +1,4 @@
-"""To-do lists for reviewers: sessions, messages, keys, erasure requests and webhooks.
+"""To-do lists for reviewers: sessions, messages, keys, lost submissions, erasure requests and webhooks.
 
 Each list is one query, oldest first, including the total number of rows.
 """
@@ -17,6 +17,7 @@ from models.deliveries.table import INVITATION, REMINDER
 from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session
+from models.sessions.submissions import Submission
 from models.webhooks import Webhook
 from rules import roles
 from rules.rows import row_id
@@ -51,6 +52,7 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     if "write" not in reviewer.scopes:
         queries = dict.fromkeys(queries)
     queries |= {
+        "lost_submissions": _lost_submissions(reviewer) if is_admin else None,
         "erasure_requests": _erasure_requests(reviewer) if is_admin else None,
         "failing_webhooks": _failing_webhooks(reviewer) if is_admin else None,
     }
@@ -121,6 +123,14 @@ def by_assessment(query: Query) -> Counter:
     """Count a list's rows by assessment."""
     counts: Any = query.select(A.id, peewee.fn.COUNT(peewee.SQL("*"))).group_by(A.id).tuples()
     return Counter(dict(counts))
+
+
+def _lost_submissions(reviewer: ApiToken) -> Query:
+    """Select sessions whose submission the bundle store has lost."""
+    columns = (S.id.alias("session_id"), Submission.created_at.alias("received_at"))
+    query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
+    query = query.join(Submission, on=(Submission.session == S.id)).where(Submission.is_lost())
+    return query.order_by(Submission.created_at, Submission.id)
 
 
 def _erasure_requests(reviewer: ApiToken) -> Query:

@@ -84,8 +84,10 @@ def _list_bundles(snapshot: Path, folder: Path | None) -> list[Path] | None:
 
 
 @_convert_errors()
-def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
-    """Replace an installation's files with those in a backup. Returns the number of bundles.
+def restore(target: Installation, file: Path, overwrite: bool = False) -> int | None:
+    """Replace an installation's files with those in a backup.
+
+    Returns the number of bundles; None if the backup is from an installation with an object store.
 
     No other process can use the database. An interrupted restore leaves the old or the restored database with its
     bundles: missing bundles are added before the database is replaced, and unknown bundles are deleted afterwards.
@@ -108,7 +110,7 @@ def restore(target: Installation, file: Path, overwrite: bool = False) -> int:
                 for path in folder.glob("*"):
                     if is_object_key(path.name) and path.name not in archive.bundles:
                         path.unlink()
-        return len(archive.bundles)
+        return len(archive.bundles) if archive.manifest["bundlesInFolder"] else None
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Check an installation (`flask doctor`). Each finding has a remedy and contains no secrets."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,8 +14,8 @@ import config
 import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
-from errors import ApiError, describe_for_operator
-from models import AccessHour, TaskFailure, backlog, clock, db, heartbeats
+from errors import ApiError, WrongStore, describe_for_operator
+from models import AccessHour, StorageMarker, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
 from models.ledger import numbering
 from ops import DATABASE_ERRORS, worker
@@ -45,17 +44,17 @@ QUEUES = {
 
 
 def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
-    advice = [*_network_advice(settings), *_process_advice(settings)]
+    advice = [*_network_advice(settings), *_process_advice(settings), *config.warnings(settings)]
     for message in advice:
         yield WARNING, "settings", message
     if not advice:
         yield OK, "settings", "All settings are suitable for production."
     yield _email(settings)
-    yield from _storage(storage)
+    yield from _disks(storage)
     yield from _permissions()
     yield _rate_limits(settings["RATELIMIT_STORAGE_URL"])
     try:
-        yield from _database()
+        yield from _database(storage)
     except DATABASE_ERRORS as error:
         remedy = "Check that the database is running and that DATABASE_URL is correct."
         yield ERROR, "database", describe_for_operator(error, remedy)
@@ -84,10 +83,6 @@ def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "RATELIMIT_ENABLED is false: attempts to guess keys are not limited. Set it to true."
     if settings["LOG_LEVEL"] == "DEBUG":
         yield "LOG_LEVEL is DEBUG: the log grows quickly. Set it to INFO."
-    try:
-        config.parse("PORT", os.environ.get("PORT") or "8000", config.port)
-    except config.InvalidSetting as error:
-        yield f"{error} The web process will not start."
 
 
 def _email(settings: Mapping[str, Any]) -> Finding:
@@ -101,12 +96,18 @@ def _email(settings: Mapping[str, Any]) -> Finding:
     return OK, "email", "The email server accepts the login. No email was sent."
 
 
-def _storage(storage: Storage) -> Iterator[Finding]:
+def _storage(storage: Storage) -> Finding:
     try:
+        StorageMarker.require(storage)
         storage.check_writable()
-        yield OK, "storage", "Bundles can be stored."
+    except WrongStore as error:
+        return ERROR, "storage", str(error)
     except ApiError as error:
-        yield ERROR, "storage", f"{error.message} Check BUNDLE_FOLDER or the S3 settings."
+        return ERROR, "storage", f"{error} Check BUNDLE_FOLDER or the S3 settings."
+    return OK, "storage", "Bundles can be stored."
+
+
+def _disks(storage: Storage) -> Iterator[Finding]:
     if not is_postgres() and (folder := Path(db.obj.database).parent).is_dir():
         yield _disk("disk of the database", folder)
     if isinstance(storage, FolderStorage) and storage.folder.is_dir():
@@ -142,7 +143,7 @@ def _rate_limits(url: str | None) -> Finding:
     return ERROR, "rate limits", message
 
 
-def _database() -> Iterator[Finding]:
+def _database(storage: Storage) -> Iterator[Finding]:
     """Check the database and its queues. Raises DATABASE_ERRORS if the database does not respond."""
     query = "show server_version" if is_postgres() else "select sqlite_version()"
     (version,) = db.execute_sql(query).fetchone()
@@ -153,6 +154,7 @@ def _database() -> Iterator[Finding]:
     yield OK, "migrations", "All applied."
     if is_postgres():
         yield _clock()
+    yield _storage(storage)
     yield _ledger_keys()
     yield _worker()
     yield from _tasks()

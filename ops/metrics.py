@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from models import TaskFailure, backlog, clock, db, heartbeats
 from ops import DATABASE_ERRORS
+from ops.readiness import OK, Readiness
 from web.access_log import RequestRecord
 
 DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -27,7 +28,8 @@ class Monitoring:
     pool -- this process's maximum number of database connections; None for no limit
     """
 
-    def __init__(self, pool: int | None):
+    def __init__(self, pool: int | None, readiness: Readiness):
+        self._readiness = readiness
         # One registry per application, because a process can have several.
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
@@ -74,14 +76,17 @@ class Monitoring:
         return generate_latest(combined)
 
     def collect(self) -> Iterator[Any]:
-        """Read the queue metrics from the database, for each scrape."""
+        """Check the bundle store, and read the queue metrics from the database, for each scrape."""
         up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
         try:
             queues = list(_queue_metrics())
         except DATABASE_ERRORS:
             queues = []
         up.add_metric([], 1 if queues else 0)
-        yield from [up, *queues]
+        description = "1 if submissions can be stored in this installation's bundle store, otherwise 0."
+        storage = GaugeMetricFamily("proofstone_storage_up", description)
+        storage.add_metric([], self._readiness.check()["storage"] == OK)
+        yield from [up, storage, *queues]
 
 
 def _gauge(name: str, description: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

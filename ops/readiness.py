@@ -4,10 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import migrations
 from errors import ApiError, first_line
-from models import db
+from models import StorageMarker, db
 from ops import DATABASE_ERRORS, OperationError, worker
 from storage import Storage
 
@@ -39,7 +40,11 @@ class Readiness:
     def _check_components(self, deep: bool) -> dict[str, str]:
         database = _status(lambda: db.execute_sql("select 1"), "unavailable")
         schema = _status(_require_migrations, "behind") if database == OK else "unknown"
-        storage = _status(self._storage.check_writable, "not_writable")
+        storage = OK
+        if schema == OK:
+            storage = _status(partial(StorageMarker.require, self._storage), "unavailable")
+        if storage == OK:
+            storage = _status(self._storage.check_writable, "not_writable")
         components = {"database": database, "migrations": schema, "storage": storage}
         if deep:
             try:

@@ -45,7 +45,7 @@ class SubmissionWithClaims(Submission):
 class ParsedSubmission(Submission):
     """A submission, with the result of reading it."""
 
-    problem = String("Reason why the bundle cannot be read.", null=True)
+    problem = String("Reason why the bundle is unreadable, or that the store has lost it.", null=True)
     base_verified = Flag(
         "True if the bundle contains the assessment's starting commit; null until the bundle has been read.",
         example=True,

@@ -51,6 +51,13 @@ class ExpiringKey(TodoCandidate):
     expires_at = Timestamp("Expiry.")
 
 
+class LostSubmission(TodoCandidate):
+    """A submission that the bundle store has lost."""
+
+    session_id = Id("Session id.")
+    received_at = Timestamp("Time when it was received.")
+
+
 class PendingErasure(TodoCandidate):
     """A candidate who requested erasure."""
 
@@ -104,6 +111,12 @@ class Todo(Schema):
         FailedMessage,
     )
     expiring_keys = _todo_list("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)
+    lost_submissions = _todo_list(
+        "LostSubmissions",
+        "Submissions that the bundle store has lost. An operator restores them and runs `flask submissions read "
+        "--again`. For admins.",
+        LostSubmission,
+    )
     erasure_requests = _todo_list("ErasureRequests", "Erasure requests. For admins.", PendingErasure)
     failing_webhooks = _todo_list(
         "FailingWebhooks",

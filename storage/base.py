@@ -13,6 +13,8 @@ from typing import IO, Any, Protocol
 from errors import ApiError, DiskFull, Incomplete, LengthRequired, StoreUnavailable, TooLarge
 
 MAX_BUNDLE_BYTES = 128 * 1024 * 1024
+# The name of the marker (models/storage_marker.py).
+MARKER = "proofstone-installation"
 CONTENT_TYPE = "application/gzip"
 CHUNK_BYTES = 256 * 1024
 
@@ -53,8 +55,12 @@ class Storage(ABC):
         """Sign a URL that accepts PUT requests with `Content-Type: application/gzip` until it expires."""
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Prepare the store for the first upload. Raises DiskFull or StoreUnavailable."""
+    def read_marker(self) -> str | None:
+        """Return the text of the store's marker, or None if it has none."""
+
+    @abstractmethod
+    def write_marker(self, text: str) -> None:
+        """Mark the store. Creates a missing folder."""
 
     @abstractmethod
     def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:

@@ -14,7 +14,15 @@ from typing import Any
 
 from errors import NotFound, StoreUnavailable
 from storage.atomic_file import atomic_file
-from storage.base import Readable, Storage, copy_body, is_object_key, translate_store_error, validate_length
+from storage.base import (
+    MARKER,
+    Readable,
+    Storage,
+    copy_body,
+    is_object_key,
+    translate_store_error,
+    validate_length,
+)
 
 _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 
@@ -22,7 +30,7 @@ _EXPIRES = re.compile("[0-9]{1,12}", re.ASCII)
 class FolderStorage(Storage):
     """Stores bundles as files in one folder.
 
-    folder -- created for the first upload
+    folder -- created only with its marker: files in place of an unmounted volume would be lost
     base_url -- the service's public URL, without a trailing slash
     secret -- returns the signing key: at least 32 random bytes, the same in all processes and across restarts
     """
@@ -33,7 +41,6 @@ class FolderStorage(Storage):
         self._secret = secret
 
     def upload_url(self, object_key: str, expires_at: datetime) -> str:
-        self.prepare()
         expires = str(int(expires_at.timestamp()))
         signature = self._sign(object_key, expires)
         return f"{self.base_url}/v1/bundles/{object_key}?expires={expires}&signature={signature}"
@@ -46,9 +53,21 @@ class FolderStorage(Storage):
         is_valid = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
         return is_valid and now.timestamp() < int(expires)
 
-    def prepare(self) -> None:
+    def read_marker(self) -> str | None:
+        try:
+            return (self.folder / MARKER).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The bundle folder is not readable: {error.strerror or error}."
+            ) from error
+
+    def write_marker(self, text: str) -> None:
         with self._translate_errors():
-            self._create_folder()
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with atomic_file(self.folder / MARKER) as file:
+                file.write(text.encode())
 
     def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
         length = validate_length(content_length)
@@ -85,7 +104,6 @@ class FolderStorage(Storage):
 
     def check_writable(self) -> None:
         try:
-            self._create_folder()
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.write(b"?")
                 file.flush()
@@ -100,9 +118,6 @@ class FolderStorage(Storage):
                 with suppress(FileNotFoundError):  # the upload finished after the listing
                     if part.stat().st_mtime < before.timestamp():
                         part.unlink()
-
-    def _create_folder(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _path(self, object_key: str) -> Path:
         if not is_object_key(object_key):

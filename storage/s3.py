@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from time import monotonic
@@ -12,6 +12,7 @@ from typing import Any
 from errors import NotFound, StoreUnavailable
 from storage.base import (
     CONTENT_TYPE,
+    MARKER,
     Readable,
     Storage,
     copy_body,
@@ -49,8 +50,15 @@ class S3Storage(Storage):
                 ExpiresIn=int((expires_at - datetime.now(UTC)).total_seconds()),
             )
 
-    def prepare(self) -> None:
-        """Do nothing: the bucket exists."""
+    def read_marker(self) -> str | None:
+        try:
+            with closing(self.open(MARKER)) as marker:
+                return marker.read().decode("utf-8", "replace")
+        except NotFound:
+            return None
+
+    def write_marker(self, text: str) -> None:
+        self._call("put_object", MARKER, Body=text.encode())
 
     def receive(self, object_key: str, stream: Any, content_length: int | None) -> str:
         length = validate_length(content_length)
@@ -91,7 +99,7 @@ class S3Storage(Storage):
             return getattr(self._client, operation)(**target)
 
     def _object(self, object_key: str) -> dict[str, str]:
-        if not is_object_key(object_key):
+        if object_key != MARKER and not is_object_key(object_key):
             raise NotFound()
         return {"Bucket": self.bucket, "Key": self.prefix + object_key}
 

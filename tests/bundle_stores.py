@@ -4,7 +4,9 @@ import io
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
+from models import StorageMarker
 from storage import FolderStorage, S3Storage
+from storage.base import MARKER
 
 SESSION = "11111111-1111-4111-8111-111111111111"
 SECRET = bytes(range(32))
@@ -30,9 +32,21 @@ def folder_at(path) -> FolderStorage:
 
 def use_folder(app, folder, monkeypatch) -> FolderStorage:
     """Create a folder and make it the application's bundle store."""
-    folder.mkdir()
-    monkeypatch.setitem(app.extensions, "storage", folder_at(folder))
-    return app.extensions["storage"]
+    store = folder_at(folder)
+    use_store(app, store, monkeypatch)
+    return store
+
+
+def use_store(app, store, monkeypatch) -> None:
+    """Make a store the application's."""
+    StorageMarker.adopt(store)
+    monkeypatch.setitem(app.extensions, "storage", store)
+    monkeypatch.setattr(app.extensions["readiness"], "_storage", store)
+
+
+def bundle_files(folder) -> list:
+    """List the files in a bundle folder, without its marker."""
+    return sorted(path for path in folder.iterdir() if path.name != MARKER)
 
 
 def s3_at(endpoint_url: str | None, bucket: str = "bundles", prefix: str = "") -> S3Storage:

@@ -115,6 +115,7 @@ def app_on_database(database_url, tmp_path_factory):
     app.testing = False  # Errors become responses, as in production.
     with app.app_context():
         migrations.upgrade()
+        models.StorageMarker.adopt(app.extensions["storage"])
     models.db.close()
     yield app
     models.db.close()

@@ -56,14 +56,13 @@ def environment_for(folder):
     return os.environ | settings
 
 
-def test_a_missing_database_is_an_error_and_its_folder_is_private(tmp_path):
-    environment = environment_for(tmp_path / "var")
+def test_a_mistyped_database_is_an_error_and_not_created(tmp_path):
     command = [sys.executable, "-m", "flask", "org", "list"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    error = "Error: no such table: organizations."
+    result = subprocess.run(command, env=environment_for(tmp_path), capture_output=True, text=True)
+    error = f"Error: The database is not usable: no such file: {tmp_path}/proofstone.db."
     assert result.stderr == f"{error} Check DATABASE_URL and run `flask db upgrade`.\n"
     assert result.returncode == 1
-    assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sqlite_files_are_private_with_any_umask(tmp_path):

@@ -78,6 +78,9 @@ def test_a_valid_value_is_parsed(name, text, value):
         ("CORS_ORIGINS", ["*", "null", "app.example.com", "https://*.example.com", "HTTPS://app.example.com",
                           "https://app.example.com/", "https://app.example.com:443", "https://a.example, *"]),
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
+        ("PORT", ["99999", "0", "http"]), ("WEB_CONCURRENCY", ["0", "two"]),
+        ("OPENAI_BASE_URL", ["https://api.openai.com/v1/chat/completions"]),
+        ("ANTHROPIC_BASE_URL", ["https://api.anthropic.com/v1/messages/"]),
     ],
 )  # fmt: skip
 def test_invalid_values_are_rejected_with_a_one_line_message(name, values):
@@ -100,6 +103,44 @@ def test_messages_state_the_expected_value_without_secrets():
     with pytest.raises(config.InvalidSetting) as error:
         load(SMTP_URL="http://user:secret@mail.example.com")
     assert str(error.value) == "SMTP_URL is invalid: expected a URL that starts with smtp:// or smtps://."
+
+
+def test_a_database_in_a_missing_folder_is_rejected(tmp_path):
+    with pytest.raises(config.InvalidSetting) as error:
+        load(DATABASE_URL=f"sqlite:///{tmp_path}/vra/proofstone.db")
+    expected = f"a file in an existing folder, and {tmp_path}/vra does not exist."
+    assert str(error.value) == f"DATABASE_URL is invalid: expected {expected}"
+    assert load(DATABASE_URL="sqlite:///var/proofstone.db").database_url == "sqlite:///var/proofstone.db"
+
+
+def warnings(bucket=None, **environment):
+    return list(config.warnings({"S3_BUCKET": bucket}, environment))
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("SMTP_ULR", "SMTP_URL"), ("base_url", "BASE_URL"), ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+        ("S3_BUKET", "S3_BUCKET"), ("LEDGER_KEY", "LEDGER_KEYS"), ("WEB_CONCURENCY", "WEB_CONCURRENCY"),
+    ],
+)  # fmt: skip
+def test_a_misspelled_setting_is_a_warning(name, setting):
+    assert warnings(**{name: "x"}) == [f"{name} is not a setting: did you mean {setting}?"]
+    assert warnings(**{name: "x", setting: "y"}) == []
+
+
+def test_other_programs_variables_are_no_misspelled_settings():
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "OPENAI_API_BASE", "PATH", "HOME")
+    assert warnings(**dict.fromkeys(names, "x")) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "platform"), [("DYNO", "Heroku"), ("K_SERVICE", "Cloud Run"), ("FLY_APP_NAME", "Fly.io")]
+)
+def test_a_folder_on_a_platform_without_disks_is_a_warning(variable, platform):
+    message = f"{platform} deletes files outside a volume on each restart: "
+    assert warnings(**{variable: "x"}) == [f"{message}set S3_BUCKET, or put BUNDLE_FOLDER on a volume."]
+    assert warnings("bundles", **{variable: "x"}) == []
 
 
 # Ledger keys

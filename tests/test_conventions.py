@@ -253,7 +253,13 @@ def test_documents_mention_only_existing_settings():
     names = set(re.findall(r"^([A-Z0-9_]+)=", read(".env.example"), re.MULTILINE))
     settings = {setting.name.upper() for setting in fields(config.Config)}
     assert names - settings <= {"PORT", "WEB_CONCURRENCY"}, "Correct .env.example; gunicorn reads these two."
-    assert json.loads(read("app.json"))["env"].keys() <= names, "Correct app.json."
+    variables = json.loads(read("app.json"))["env"]
+    assert variables.keys() <= names, "Correct app.json."
+    required = [name for name, entry in variables.items() if entry.get("required", True)]
+    unset = [name for name in required if not {"value", "generator"} & variables[name].keys()]
+    assert unset == [], (
+        "Set required to false in app.json: the specification's operations need none of these."
+    )
 
 
 def test_documented_commands_exist_and_are_complete(app_on_database):

@@ -1,17 +1,18 @@
 """The worker: deliver emails and webhooks, close due sessions, run daily tasks."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import config
 from delivery import webhooks
 from delivery.transports import create_transport
 from delivery.worker import emails, housekeeping, submissions
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
-from models import Delivery, WebhookDelivery, clock, db, privacy
+from models import Delivery, StorageMarker, WebhookDelivery, clock, db, privacy
 from models.heartbeats import HeartbeatRecorder
 from models.ledger import numbering
 from storage import Storage
@@ -36,8 +37,10 @@ class Worker:
         post = partial(webhooks.deliver, allowed_networks=networks)
         self._webhooks = self._create_senders(WebhookDelivery, post, "webhooks")
         self._erased_pages = privacy.ErasedPages()
-        self._minute: datetime | None = None
+        self._minutes: dict[str, datetime] = {}
         self._day: date | None = None
+        for message in config.warnings(settings):
+            log.warning(message)
         if not settings["SMTP_URL"]:
             log.warning("SMTP_URL is not set: emails are saved in %s, not sent.", settings["MAIL_FOLDER"])
 
@@ -74,10 +77,7 @@ class Worker:
 
     def enqueue_reminders(self) -> None:
         """Queue due reminders, at most once a minute."""
-        now = clock.now()
-        if self._minute is None or abs(now - self._minute) >= MINUTE:
-            housekeeping.run(housekeeping.MINUTE_TASKS, self._heartbeats.record)
-            self._minute = now
+        self._run_once_a_minute(housekeeping.MINUTE_TASKS)
 
     def run_housekeeping(self) -> None:
         """Queue reminders, close due sessions, and record and publish new events."""
@@ -99,10 +99,17 @@ class Worker:
             self._day = today
 
     def read_submissions(self) -> None:
-        """Read the git bundles that candidates have submitted."""
+        """Check the bundle store once a minute, and read the git bundles that candidates have submitted."""
         if self._storage is not None:
+            self._run_once_a_minute([("storage", partial(StorageMarker.require, self._storage))])
             task = ("submissions", partial(submissions.read_due, self._storage))
             housekeeping.run([task], self._heartbeats.record)
+
+    def _run_once_a_minute(self, tasks: Sequence[housekeeping.Task]) -> None:
+        now, first = clock.now(), tasks[0][0]
+        if first not in self._minutes or abs(now - self._minutes[first]) >= MINUTE:
+            housekeeping.run(tasks, self._heartbeats.record)
+            self._minutes[first] = now
 
     def _pause_after(self, task: Callable[[], None]) -> None:
         task()

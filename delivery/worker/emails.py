@@ -9,7 +9,7 @@ from delivery import PermanentFailure, TemporaryFailure
 from delivery.email import Invitation, compose, compose_text
 from delivery.transports import Transport
 from errors import ApiError
-from models import CandidateKey, Delivery, SignInGrant, User, clock
+from models import CandidateKey, Delivery, SignInGrant, StorageMarker, User, clock
 from models.database import release_connection
 from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
 from rules.delivery.email_addresses import header_text
@@ -128,6 +128,7 @@ def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -
         raise TemporaryFailure("No bundle store is configured.")
     else:
         try:
+            StorageMarker.require(storage)
             storage.delete(delivery.data["objectKey"])
         except ApiError as error:
             raise TemporaryFailure(error.message) from error

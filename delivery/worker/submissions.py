@@ -1,5 +1,6 @@
 """Read submitted git bundles, each in a separate process (git_bundles/)."""
 
+import errno
 import json
 import logging
 import os
@@ -13,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from errors import NotFound, StoreUnavailable, UnknownLedgerKey
-from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable
-from models import Event, Session, Submission
+from errors import NotFound, StoreUnavailable, TooLarge, UnknownLedgerKey
+from git_bundles import DISK_FULL, EMPTY_TREE, END, MAX_SECONDS, Unreadable
+from models import Event, Session, StorageMarker, Submission
 from models.database import release_connection
 from models.sessions.submissions import reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS
@@ -36,13 +37,16 @@ _COMMIT = re.compile("[0-9a-f]{4,40}", re.ASCII)
 INTERRUPTED = (
     f"Reading the bundle was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
 )
-CHANGED = "The stored bundle is missing or was replaced."
 
 log = logging.getLogger("proofstone.worker")
 
 
 class Interrupted(Exception):
     """The reading process crashed, was killed or timed out."""
+
+
+class NotAsReceived(Exception):
+    """The bundle is missing in the store, or not the one that was received."""
 
 
 def read_due(storage: Storage) -> int:
@@ -60,6 +64,12 @@ def _read(submission: Submission, storage: Storage) -> int:
         _read_claimed(submission, storage)
     except Unreadable as problem:
         reading.record_unreadable(submission, str(problem))
+    except NotAsReceived:
+        log.error("The bundle store has lost or changed submission %s.", submission.id)
+        reading.record_lost(submission)
+    except OSError:  # such as a full disk: doctor reports the failing task
+        reading.retry_later(submission, counts=False)
+        raise
     except (StoreUnavailable, UnknownLedgerKey) as error:
         log.warning("Submission %s will be read later. %s", submission.id, error)
         reading.retry_later(submission, counts=False)
@@ -77,6 +87,7 @@ def _read_claimed(submission: Submission, storage: Storage) -> None:
         raise Unreadable(INTERRUPTED)
     session = submission.session
     base = _get_base_commit(session)
+    StorageMarker.require(storage)
     release_connection()
     with tempfile.TemporaryFile() as bundle, tempfile.TemporaryFile() as output:
         _copy_bundle(submission, storage, bundle)
@@ -101,16 +112,18 @@ def _copy_bundle(submission: Submission, storage: Storage, file: IO[bytes]) -> N
     object_key: Any = submission.object_key
     try:
         if storage.size_and_sha256(object_key) != (submission.size, submission.sha256):
-            raise Unreadable(CHANGED)
+            raise NotAsReceived()
         for chunk in storage.chunks(object_key):
             file.write(chunk)
-    except NotFound:
-        raise Unreadable(CHANGED) from None
+    except (NotFound, TooLarge):
+        raise NotAsReceived() from None
     file.seek(0)
 
 
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
-    """Read a bundle in a separate process without environment variables. Raises Interrupted or Unreadable.
+    """Read a bundle in a separate process without environment variables.
+
+    Raises Interrupted or Unreadable, and OSError if the disk is full.
 
     output -- file for the JSON lines from `git_bundles`
     """
@@ -124,6 +137,8 @@ def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
+    if status == DISK_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     output.seek(0)
     with suppress(ValueError):
         first = json.loads(output.readline())

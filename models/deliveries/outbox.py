@@ -10,6 +10,7 @@ from errors import NotFailed
 from models import sql
 from models.base import clock
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
+from models.leases import LEASE
 from models.orgs import User
 
 MAX_ROWS_PER_INSERT = 500
@@ -77,6 +78,13 @@ def retry(delivery: Delivery, address: str | None) -> Delivery:
     if not _requeue_failed(Delivery.id == delivery.id, address=address):
         raise NotFailed()
     return Delivery.get_by_id(delivery.id)
+
+
+def retry_waiting() -> int:
+    """Make failed attempts due again. Returns how many."""
+    # A worker can be sending those that are due within the lease.
+    is_waiting = (Delivery.state == "queued") & (Delivery.due_at > clock.now() + LEASE)
+    return Delivery.update(due_at=clock.now()).where(is_waiting, Delivery.last_error.is_null(False)).execute()
 
 
 def _requeue_failed(condition: peewee.Expression, **columns: Any) -> int:

@@ -50,6 +50,7 @@ def service(database_url, provider, tmp_path_factory):
         "OPENAI_BASE_URL": f"{provider.address}/v1", "OPENAI_API_KEY": "sk-service",
     }  # fmt: skip
     with Service(folder, database_url, **settings).start(processes=2) as service:
+        service.flask("storage", "adopt")  # other tests' services share the database
         yield service
 
 

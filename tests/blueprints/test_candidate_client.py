@@ -2,18 +2,18 @@
 
 import gzip
 import hashlib
-import os
 from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from bundle_stores import bundle_files
 from callers import Caller
 from factories import make_assessment, make_key, make_organization, make_session
 from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
-from models import BundleUpload, ClientReport, Delivery, Submission, sessions
+from models import BundleUpload, ClientReport, Delivery, StorageMarker, Submission, sessions
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.sessions.submissions import TAR, delete_unused
 from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
@@ -37,6 +37,7 @@ BODIES = {
 def folder(app, tmp_path, monkeypatch):
     """The store's folder."""
     monkeypatch.setattr(app.extensions["storage"], "folder", tmp_path)
+    StorageMarker.adopt(app.extensions["storage"])
     return tmp_path
 
 
@@ -228,7 +229,7 @@ def test_bundle_of_a_closed_upload_is_not_stored(app, candidate, session, folder
 
     monkeypatch.setattr(app.extensions["storage"], "receive", receive_and_close)
     assert error_of(put(candidate, upload)) == (403, "upload_rejected")
-    assert os.listdir(folder) == []
+    assert bundle_files(folder) == []
 
 
 def test_upload_closed_during_the_transfer_is_rejected(app, candidate, session, monkeypatch):
@@ -258,7 +259,7 @@ def test_concurrent_uploads_cannot_exceed_the_sessions_limit(app, candidate, ses
     monkeypatch.setattr(storage, "receive", receive_both)
     assert error_of(put(candidate, first)) == (413, "session_full")
     Worker(app.config, storage).run_once()
-    assert os.listdir(folder) == [second["objectKey"]]
+    assert [file.name for file in bundle_files(folder)] == [second["objectKey"]]
 
 
 def test_full_session_cannot_open_an_upload(app, candidate, session, monkeypatch):
@@ -356,7 +357,7 @@ def test_unused_uploads_are_deleted_a_day_after_they_expire(app, candidate, revi
     names = {name for name, _ in removals()}
     assert names > {upload["objectKey"] for upload in (unused, mismatched, used, empty)}
     verified = Submission.current(session, TAR).object_key
-    assert os.listdir(folder) == [verified]
+    assert [file.name for file in bundle_files(folder)] == [verified]
     assert verified not in names
     assert reviewer.get(f"/v1/sessions/{session.id}/bundle").data == BUNDLE
     assert states(reviewer, session) == ["mismatch", "verified"]

@@ -1,16 +1,18 @@
 """Health and readiness."""
 
+import errno
+import tempfile
 from datetime import timedelta
 
 import factories
 import pytest
+from bundle_stores import bundle_files, use_folder
 from response_checks import error_paths
 from statements import capture_queries
 
 from models import db
 from models.heartbeats import HeartbeatRecorder
 from ops import readiness
-from storage import FolderStorage
 
 READY = {"database": "ok", "migrations": "ok", "storage": "ok"}
 
@@ -23,19 +25,15 @@ def get_ready(anonymous, monkeypatch):
 
 
 @pytest.fixture
-def store_in(app, monkeypatch):
-    def replace(folder):
-        store = FolderStorage(folder, "http://localhost", lambda: b"")
-        monkeypatch.setattr(app.extensions["readiness"], "_storage", store)
-
-    return replace
+def bundles(app, tmp_path, monkeypatch):
+    """The application's bundle folder."""
+    return use_folder(app, tmp_path / "bundles", monkeypatch).folder
 
 
-def test_the_service_is_ready_and_the_check_leaves_no_files(get_ready, store_in, tmp_path):
-    store_in(tmp_path / "bundles")
+def test_the_service_is_ready_and_the_check_leaves_no_files(get_ready, bundles):
     response = get_ready()
     assert (response.status_code, response.json) == (200, {"status": "ready", "parts": READY})
-    assert list((tmp_path / "bundles").iterdir()) == []
+    assert bundle_files(bundles) == []
 
 
 def test_the_service_is_not_ready_without_all_migrations(get_ready):
@@ -46,13 +44,24 @@ def test_the_service_is_not_ready_without_all_migrations(get_ready):
     assert response.json["parts"] == READY | {"migrations": "behind"}
 
 
-def test_the_service_is_not_ready_without_a_writable_store(get_ready, store_in, tmp_path):
-    (tmp_path / "file").touch()
-    store_in(tmp_path / "file" / "bundles")
+def test_the_service_is_not_ready_without_its_store(get_ready, bundles):
+    bundles.rename(bundles.with_name("moved"))
+    response = get_ready()
+    assert response.status_code == 503
+    assert response.json["parts"] == READY | {"storage": "unavailable"}
+    assert str(bundles.parent) not in response.text
+    assert not bundles.exists()
+
+
+def test_the_service_is_not_ready_without_a_writable_store(get_ready, bundles, monkeypatch):
+    def fail(**options):
+        raise PermissionError(errno.EACCES, f"Permission denied: {bundles}")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     response = get_ready()
     assert response.status_code == 503
     assert response.json["parts"] == READY | {"storage": "not_writable"}
-    assert str(tmp_path) not in response.text
+    assert str(bundles.parent) not in response.text
 
 
 def test_readiness_is_checked_at_most_once_per_second(app, anonymous, monkeypatch):

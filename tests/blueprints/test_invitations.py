@@ -8,6 +8,7 @@ from response_checks import body_of, error_of, error_paths
 
 from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
 from models.deliveries import outbox, outcomes
+from models.leases import LEASE
 
 
 def path_of(key, path=""):
@@ -360,6 +361,21 @@ def test_failed_messages_can_be_listed_and_retried(reviewer, key, worker, emails
     assert len(emails()) == 1
     assert reviewer.get("/v1/deliveries", state="failed").json["total"] == 0
     assert error_of(reviewer.post(f"/v1/deliveries/{delivery['id']}/retry")) == (409, "not_failed")
+
+
+def test_waiting_messages_are_retried_after_an_outage_by_command(
+    clock, flask, assessment, key, worker, emails
+):
+    waiting, sending = Delivery.get(), make_key(assessment, "bob@example.com").invitation_id
+    Delivery.update(attempts=4, due_at=clock.fixed + timedelta(hours=1), last_error="Busy.").execute()
+    # Another worker is sending this one.
+    Delivery.update(due_at=clock.fixed + LEASE).where(Delivery.id == sending).execute()
+    worker.run_once()
+    assert emails() == []
+    assert flask("deliveries", "retry", "--waiting") == "Retrying 1 deliveries now.\n"
+    worker.run_once()
+    assert (len(emails()), Delivery.get_by_id(waiting.id).state) == (1, "saved")
+    assert "--waiting" in flask("deliveries", "retry", fails=True)
 
 
 def test_removals_are_not_listed(reviewer, organization, key):

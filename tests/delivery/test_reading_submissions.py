@@ -6,11 +6,12 @@ import sys
 from datetime import timedelta
 
 import pytest
-from bundle_stores import use_folder
+from bundle_stores import bundle_files, use_folder
 from callers import Caller
 from factories import add_event, envelope, make_assessment, make_key, make_session
 from response_checks import body_of
 
+import git_bundles
 from delivery.worker import submissions
 from errors import StoreUnavailable
 from models import Session, Submission, SubmissionFile, TaskFailure, sessions
@@ -319,12 +320,80 @@ def test_an_outage_of_the_store_uses_no_attempt(submit, read, store, clock, monk
     assert Submission.get().state == "read"
 
 
-def test_a_replaced_bundle_is_unreadable(submit, read, store):
-    submit()
-    (file,) = store.folder.iterdir()
-    file.write_bytes(bundle_of_blobs(a=b"2\n"))
+def lose(store):
+    """Delete the stored bundle, and return a function that restores it."""
+    (file,) = bundle_files(store.folder)
+    content = file.read_bytes()
+    file.unlink()
+    return lambda: file.write_bytes(content)
+
+
+def lost_sessions(reviewer):
+    entries = body_of(reviewer.get("/v1/todo"))["lostSubmissions"]["entries"]
+    return [entry["sessionId"] for entry in entries]
+
+
+def test_a_lost_bundle_is_a_task_for_the_operator_and_not_a_finding(submitted, read, store, reviewer, clock):
+    restore = lose(store)
     read()
-    assert (Submission.get().state, Submission.get().problem) == ("unreadable", submissions.CHANGED)
+    submission = final_diff(reviewer, submitted)["submission"]
+    assert (submission["state"], submission["problem"]) == ("waiting", reading.LOST)
+    assert "submission_unreadable" not in codes(reviewer, submitted)
+    assert lost_sessions(reviewer) == [str(submitted.id)]
+    restore()
+    clock.fixed += reading.LOST_RETRY_DELAY
+    read()
+    assert get_session(reviewer, submitted)["submission"]["state"] == "read"
+    assert final_diff(reviewer, submitted)["submission"]["problem"] is None
+    assert lost_sessions(reviewer) == []
+
+
+def test_a_bundle_that_changed_in_the_store_is_lost(submitted, read, store, reviewer):
+    lose(store)
+    (store.folder / Submission.get().object_key).write_bytes(bundle_of_blobs(a=b"2\n"))
+    read()
+    assert lost_sessions(reviewer) == [str(submitted.id)]
+    assert "submission_unreadable" not in codes(reviewer, submitted)
+
+
+def test_a_lost_bundle_is_looked_for_for_a_week_and_read_again_by_command(
+    submitted, read, store, reviewer, clock, flask
+):
+    restore = lose(store)
+    received_at = clock.fixed
+    while Submission.get().retry_at:
+        read()
+        clock.fixed += timedelta(hours=6)
+    assert timedelta(days=7) <= clock.fixed - received_at < timedelta(days=8)
+    assert "lost in the bundle store: 1. Restore them" in flask("submissions", "read", "--again", fails=True)
+    restore()
+    assert flask("submissions", "read", "--again") == "Submissions processed: 1.\n"
+    assert lost_sessions(reviewer) == []
+    assert manual_line_ratio(reviewer, submitted) == 1
+
+
+def test_unreadable_bundles_are_read_again_by_command(submit, read, reviewer, flask, monkeypatch):
+    session = submit()
+    with monkeypatch.context() as patch:
+        replace_process(patch, 'import os; os.write(1, b\'{"problem": "It is too large."}\\n\')')
+        read()
+    assert get_session(reviewer, session)["submission"]["state"] == "unreadable"
+    flask("submissions", "read", "--again")
+    assert get_session(reviewer, session)["submission"]["state"] == "read"
+
+
+def test_a_full_disk_is_a_failing_task_and_not_a_finding(submitted, read, reviewer, clock, monkeypatch):
+    disk_full = f"raise SystemExit({git_bundles.DISK_FULL})"
+    with monkeypatch.context() as patch:
+        replace_process(patch, disk_full)
+        for _ in range(MAX_ATTEMPTS + 2):
+            read()
+            clock.fixed += timedelta(hours=1)
+    assert (Submission.get().state, Submission.get().attempts) == ("waiting", 0)
+    assert TaskFailure.counts() == {"submissions": 1}
+    read()
+    assert get_session(reviewer, submitted)["submission"]["state"] == "read"
+    assert TaskFailure.counts() == {}
 
 
 def test_the_process_has_limits_and_no_environment_or_other_files(submit, read, monkeypatch, tmp_path):

@@ -139,6 +139,7 @@ COMMANDS = {
 UNRECORDED_COMMANDS = {
     "db upgrade", "db status", "org list", "org show", "person list", "token list", "ledger verify",
     "ledger restored", "ledger restart", "worker", "backup", "restore", "doctor", "run", "shell", "routes",
+    "storage adopt", "submissions read", "deliveries retry",
 }  # fmt: skip
 
 

@@ -89,9 +89,12 @@ class Candidate(Client):
         body = {"sessionId": self.session_id, "bundleKey": upload["objectKey"]} | details | fields
         return self.post("/v1/candidate/submit-code", body)
 
+    def put_submission(self, content: bytes, media_type: str = "application/x-git-bundle") -> Response:
+        headers = self.headers | {"Content-Type": media_type}
+        return call(self.port, "PUT", "/v1/candidate/submission", content, headers=headers, seconds=60)
+
     def submit_git_bundle(self, bundle: bytes) -> None:
-        headers = self.headers | {"Content-Type": "application/x-git-bundle"}
-        response = call(self.port, "PUT", "/v1/candidate/submission", bundle, headers=headers, seconds=60)
+        response = self.put_submission(bundle)
         assert response.status == 200, response.text
 
     def complete(self) -> Response:

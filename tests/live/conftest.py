@@ -28,6 +28,7 @@ def live_database_url(request, tmp_path_factory):
 @pytest.fixture(scope="session")
 def service(live_database_url, tmp_path_factory):
     with Service(tmp_path_factory.mktemp("service"), live_database_url).start(processes=2) as service:
+        service.flask("storage", "adopt")  # other tests' services share the database
         yield service
 
 

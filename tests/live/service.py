@@ -99,12 +99,14 @@ class Service:
                 process_group=0, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
-    def flask(self, *arguments: str) -> str:
-        """Run a `flask` command and return its output."""
+    def flask(self, *arguments: str, status: int = 0) -> str:
+        """Run a `flask` command, check its exit status and return its output."""
         command = [sys.executable, "-m", "flask", *arguments]
-        return subprocess.run(
-            command, cwd=self.code, env=self._environment({}), check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
+        result = subprocess.run(
+            command, cwd=self.code, env=self._environment({}), stdout=subprocess.PIPE, text=True
+        )
+        assert result.returncode == status, result.stdout
+        return result.stdout
 
     def web_processes(self) -> list[int]:
         """Return the ids of gunicorn's running worker processes."""

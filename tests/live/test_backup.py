@@ -41,6 +41,7 @@ def test_a_backup_during_writes_has_every_acknowledged_event(tmp_path):
     later = {"type": "ledger.checkpoint", "data": data | {"createdAt": "2026-01-01T00:00:00.000Z"}}
     (tmp_path / "checkpoints").write_text(json.dumps(later))
     with restored.start():
+        assert restored.anonymous.get("/v1/ready").json["parts"]["storage"] == "ok"
         # The worker lists a closed session's events without a delay.
         completion = {"key": candidate.key, "sessionId": candidate.session_id}
         assert restored.candidate(candidate.key).post("/v1/candidate/complete", completion).status == 200

@@ -51,6 +51,7 @@ def service(live_database_url, tmp_path_factory):
     settings |= {"CLIENT_MIN_VERSION": "1.9.0", "CLIENT_LATEST_VERSION": VERSION}
     folder = tmp_path_factory.mktemp("client")
     with Service(folder, live_database_url, **settings).start(processes=2) as service:
+        service.flask("storage", "adopt")  # other tests' services share the database
         yield service
 
 

@@ -102,8 +102,29 @@ def test_a_port_in_use_is_reported(tmp_path):
 @pytest.mark.parametrize(
     "command", [["gunicorn", "app:create_app()"], ["flask", "worker"]], ids=["web", "worker"]
 )
-def test_nothing_starts_without_ledger_keys(tmp_path, command):
-    service = Service(tmp_path, LEDGER_KEYS="")
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("LEDGER_KEYS", "", "LEDGER_KEYS=$(openssl rand -hex 32)"),
+        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY is invalid: expected an integer of at least 1."),
+        ("PORT", "99999", "PORT is invalid: expected a port from 1 to 65535."),
+        (
+            "DATABASE_URL",
+            "sqlite:////nowhere/x.db",
+            "expected a file in an existing folder, and /nowhere does not exist.",
+        ),
+    ],
+)
+def test_nothing_starts_with_an_invalid_setting(tmp_path, command, name, value, message):
+    service = Service(tmp_path, **{name: value})
     assert service.spawn(["-m", *command]).wait(30) == 1
     (line,) = service.log().splitlines()
-    assert line.endswith("LEDGER_KEYS=$(openssl rand -hex 32)")
+    assert line.endswith(message)
+
+
+def test_a_platform_without_disks_is_a_warning_at_start(tmp_path):
+    with Service(tmp_path, DYNO="web.1", SMTP_ULR="x").start(processes=2) as service, service.worker():
+        lines = service.log().splitlines()
+    for logger in ("proofstone", "proofstone.worker"):
+        for message in ("Heroku deletes files", "SMTP_ULR is not a setting: did you mean SMTP_URL?"):
+            assert len([line for line in lines if f" WARNING {logger}: {message}" in line]) == 1

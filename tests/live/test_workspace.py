@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from rules import workspace_files
 from tests.live.cast import ASSESSMENT, make_keys, start_session
+from tests.live.service import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "pages" / "workspace.sh"
 PROGRAMS = ("sh", "git", "curl", "tar")
@@ -285,6 +287,26 @@ def test_submit_can_be_repeated(machine, empty_key, service):
         (machine.workspace / "a.txt").write_text(text)
         assert machine.submit().returncode == 0
     assert status_of(service, empty_key) == "completed"
+
+
+def test_submit_tries_again_until_the_bundle_folder_is_back(machine, empty_key, service):
+    """The bundle folder is a volume that is not mounted."""
+    machine.prepare(empty_key)
+    bundles, rejected = Path(service.settings["BUNDLE_FOLDER"]), "status=503"
+    service.anonymous.get("/v1/ready")  # marks the folder
+    before = service.log().count(rejected)
+    bundles.rename(bundles.with_name("unmounted"))
+
+    def mount_after_a_rejection():
+        wait_until(lambda: service.log().count(rejected) > before, "The submission was not rejected.")
+        bundles.with_name("unmounted").rename(bundles)
+
+    with ThreadPoolExecutor(1) as threads:
+        mounted = threads.submit(mount_after_a_rejection)
+        submitted = machine.submit()
+        mounted.result()
+    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+    assert "Your session is complete." in submitted.stdout
 
 
 def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):

@@ -81,11 +81,13 @@ def test_unsuitable_settings_are_warnings(run_doctor, setting, monkeypatch):
     setting("LOG_LEVEL", "DEBUG")
     setting("DATABASE_POOL", 1)
     setting("SMTP_URL", f"smtp://{HOST}:{free_port()}")
-    monkeypatch.setenv("PORT", "http")
+    monkeypatch.setenv("DYNO", "web.1")
+    monkeypatch.setenv("SMTP_ULR", "smtp://localhost")
     output = run_doctor()
     for advice in (
         "TRUSTED_PROXIES is 0", "RATELIMIT_ENABLED is false", "LOG_LEVEL is DEBUG", "DATABASE_POOL is too small",
-        "MAIL_FROM is not set", "PORT is invalid",
+        "MAIL_FROM is not set", "Heroku deletes files outside a volume on each restart: set S3_BUCKET,",
+        "SMTP_ULR is not a setting: did you mean SMTP_URL?",
     ):  # fmt: skip
         assert f"warning settings: {advice}" in output
     setting("BASE_URL", "http://assess.example.com")
@@ -112,10 +114,13 @@ def test_unusable_servers_and_disks_are_reported(app, run_doctor, setting, monke
     assert "error rate limits: The store does not respond" in output
     assert "warning disk of the bundles: Only" in output
     assert re.search(r"error migrations: \d+ pending. Run `flask db upgrade`.", output)
+
+
+def test_an_unusable_bundle_folder_is_reported(app, run_doctor, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
-    assert "error storage: The bundle folder is not writable: Not a directory. Check BUNDLE" in run_doctor()
+    assert "error storage: The bundle folder is not readable: Not a directory. Check BUNDLE" in run_doctor()
 
 
 def test_readable_database_files_are_a_warning(app, run_doctor):

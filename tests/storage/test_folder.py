@@ -10,10 +10,11 @@ from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from bundle_stores import SECRET, SESSION, contents, upload
+from bundle_stores import SECRET, SESSION, contents, folder_at, upload
 
 from errors import Incomplete, StoreUnavailable, TooLarge
-from storage import MAX_BUNDLE_BYTES, new_object_key
+from storage import MAX_BUNDLE_BYTES, is_object_key, new_object_key
+from storage.base import MARKER
 from tests.live.client import run_concurrently
 
 NOW = datetime(2026, 4, 1, 9, tzinfo=UTC)
@@ -111,11 +112,21 @@ def test_partial_uploads_are_deleted_with_their_bundle_or_after_a_day(folder, ob
     assert files(folder) == sorted([recent, object_key])
 
 
+def test_a_marked_folder_is_private_and_its_marker_is_no_bundle(folder, tmp_path):
+    new = folder_at(tmp_path / "new" / "bundles")
+    assert new.read_marker() is None
+    new.write_marker("an id")
+    assert new.read_marker() == "an id"
+    assert new.folder.stat().st_mode & 0o077 == 0
+    assert not is_object_key(MARKER)
+
+
 def test_a_missing_folder_is_unavailable_and_not_recreated(folder, object_key, tmp_path):
     """Files written to an unmounted volume's mount point would be hidden later."""
     upload(folder, object_key, b"code")
     folder.folder.rename(tmp_path / "unmounted")
-    for call in (folder.delete, folder.size, lambda key: upload(folder, key, b"more")):
+    calls = folder.delete, folder.size, lambda key: upload(folder, key, b"more")
+    for call in (*calls, lambda key: folder.check_writable()):
         with pytest.raises(StoreUnavailable):
             call(object_key)
     assert not folder.folder.exists()

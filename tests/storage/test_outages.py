@@ -10,7 +10,7 @@ from bundle_stores import folder_at, s3_at
 import storage.s3
 from delivery.worker import Worker
 from errors import NotFound, StoreUnavailable
-from models import Delivery, Submission
+from models import Delivery, StorageMarker, Submission
 from tests.delivery.mail_server import free_port
 from tests.delivery.receiver import receiving
 from tests.storage.test_submissions import BUNDLE, put, start_upload, submit
@@ -42,6 +42,7 @@ def use(app, monkeypatch):
 def bundles(tmp_path, use):
     """The application's store."""
     folder = folder_at(tmp_path / "bundles")
+    StorageMarker.adopt(folder)
     use(folder)
     return folder
 

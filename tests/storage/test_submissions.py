@@ -7,6 +7,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from bundle_stores import use_store
 from callers import Caller
 from factories import add_event, envelope
 from response_checks import body_of, error_of
@@ -27,7 +28,7 @@ HEADERS = {"Content-Type": "application/gzip"}
 
 @pytest.fixture(autouse=True)
 def _use_store(app, store, monkeypatch):
-    monkeypatch.setitem(app.extensions, "storage", store)
+    use_store(app, store, monkeypatch)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 
+import migrations
 from app import create_app
 from models.base import clock
 from ops import admin
@@ -20,8 +21,9 @@ from tools.demo.story import Story
 def main(receivers_url: str) -> None:
     with DemoServers() as servers:
         os.environ |= {"ANTHROPIC_BASE_URL": servers.url, "ANTHROPIC_API_KEY": "sk-ant-demo"}
-        simulation, end = Simulation(create_app()), clock.now()
-        simulation.flask("db", "upgrade")
+        app = create_app()
+        migrations.upgrade()
+        simulation, end = Simulation(app), clock.now()
         simulation.flask("issues", "import", str(admin.CATALOG))
         organization = Organization(simulation, receivers_url)
         story = Story(simulation, organization, servers, end)

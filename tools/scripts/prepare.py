@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 import peewee
@@ -10,6 +11,7 @@ import config
 import models
 from app import create_app
 from errors import describe_for_operator
+from models.database import Sqlite
 from ops import admin
 from rules.ledger import keys
 from storage.atomic_file import atomic_file
@@ -40,8 +42,9 @@ def create_ledger_keys() -> None:
     file = config.ledger_keys_file(settings)
     if file.exists():
         return
-    models.bind(settings.database_url)
-    if models.LedgerEntry.table_exists() and models.LedgerEntry.select().exists():
+    database = models.bind(settings.database_url)
+    is_new = isinstance(database, Sqlite) and not Path(database.database).exists()
+    if not is_new and models.LedgerEntry.table_exists() and models.LedgerEntry.select().exists():
         # Restored without its key.
         sys.exit(f"The ledger is signed with another key: put {file} back, or set LEDGER_KEYS.")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,6 +22,10 @@ MAX_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
 RETRY_DELAY = timedelta(minutes=1)
 MAX_DUE = 5
+# A bundle that the store has lost is looked for until a week after it was received.
+LOST_RETRY_DELAY = timedelta(minutes=15)
+MAX_LOST_AGE = timedelta(days=7)
+LOST = "The bundle store lost or changed this file after it was received. An operator must restore it."
 
 
 def due() -> list[Submission]:
@@ -70,6 +74,26 @@ def _finish(submission: Submission, session: Session) -> None:
     is_final = closed_at is not None and clock.now() > closed_at + FLUSH_WINDOW
     retry_at = None if is_final else clock.now() + (RETRY_DELAY if closed_at else timedelta())
     submission.update_columns(attempts=0, retry_at=retry_at)
+
+
+def record_lost(submission: Submission) -> None:
+    """Record that the store does not have the bundle as it was received: a task for an operator, not a finding."""
+    now = clock.now()
+    with db.atomic():
+        if _lock(submission):
+            if submission.problem != LOST:
+                submission.update_columns(problem=LOST)
+            is_retried = now < submission.created_at + MAX_LOST_AGE
+            submission.update_columns(attempts=0, retry_at=now + LOST_RETRY_DELAY if is_retried else None)
+
+
+def read_again() -> None:
+    """Schedule an attempt to read each bundle that could not be read."""
+    failed = Submission.select(Submission, Session).join(Session)
+    for submission in failed.where(Submission.problem.is_null(False), Submission.object_key.is_null(False)):
+        with db.atomic():
+            if _lock(submission):
+                submission.update_columns(state=WAITING, problem=None, attempts=0, retry_at=clock.now())
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:

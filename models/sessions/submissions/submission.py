@@ -52,7 +52,7 @@ class Submission(ProtectedModel, StoredObject):
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `base_verified` is true if it
     contains the assessment's commit. `counted_lines` is the number of nonblank lines added in the final diff;
     `manual_lines` of them were not added by the first `matched_event_count` counted events. `files_sha256` is the final
-    diff's hash.
+    diff's hash. `problem` is the reason why a git bundle is unreadable, or, in another state, that the store lost it.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -124,6 +124,11 @@ class Submission(ProtectedModel, StoredObject):
             cls.of(session).select(*columns).where(cls.format << formats, cls.object_key.is_null(False))
         )
         return submissions.order_by(cls.created_at.desc(), cls.id.desc()).first()
+
+    @classmethod
+    def is_lost(cls) -> Any:
+        """Return the condition that the store has lost a current submission after it was received."""
+        return cls.problem.is_null(False) & cls.object_key.is_null(False) & (cls.state != UNREADABLE)
 
     @classmethod
     def reserve(
@@ -226,6 +231,7 @@ class Submission(ProtectedModel, StoredObject):
             yield Finding("base_unverified", count=1)
 
 
+add_index("submissions_with_problem", Submission.session, where=Submission.problem.is_null(False))
 # For `reading.due`.
 add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_null(False))
 
