@@ -59,7 +59,7 @@ def environment_for(folder):
 def test_a_mistyped_database_is_an_error_and_not_created(tmp_path):
     command = [sys.executable, "-m", "flask", "org", "list"]
     result = subprocess.run(command, env=environment_for(tmp_path), capture_output=True, text=True)
-    error = f"Error: The database is not usable: no such file: {tmp_path}/proofstone.db."
+    error = f"Error: no such file: {tmp_path}/proofstone.db."
     assert result.stderr == f"{error} Check DATABASE_URL and run `flask db upgrade`.\n"
     assert result.returncode == 1
     assert list(tmp_path.iterdir()) == []
