@@ -9,6 +9,7 @@ from typing import Any
 import peewee
 
 from models.base import Model, clock, db
+from models.database import lock_by_name
 from models.feed import FeedEvent
 from models.fields import BigIntegerField, TextField
 from models.ledger import keys
@@ -78,25 +79,35 @@ def _publish_due(organization: Organization) -> bool:
     )
     # Read before the last entry, which then covers their closes.
     closed_ids = [session.id for session in closed.limit(BATCH_SIZE)]
-    entries = LedgerEntry.select().where(LedgerEntry.organization_id == organization.id)
-    numbered = entries.where(LedgerEntry.position.is_null(False))
-    last = numbered.order_by(LedgerEntry.position.desc()).first()
-    if last is None:
-        return False
-    # A checkpoint beyond the last entry was inserted outside the service, or the entries were deleted.
-    checkpoints = Checkpoint.select().where(
-        Checkpoint.organization == organization, Checkpoint.position <= last.position
-    )
-    newest = checkpoints.order_by(Checkpoint.position.desc()).first()
+    _, newest = _last_entry_and_checkpoint(organization)
     # A time in the future could have been inserted.
     is_due = abs(clock.now() - (newest or organization).created_at) >= INTERVAL
     if not is_due and not closed_ids:
         return False
     with db.atomic():
+        lock_by_name(f"checkpoints {organization.id}")
+        last, newest = _last_entry_and_checkpoint(organization)
+        if last is None:
+            return False
         if newest is None or last.position > newest.position:
             newest = _publish(organization, last)
         Session.update(checkpoint_position=newest.position).where(Session.id.in_(closed_ids)).execute()
     return True
+
+
+def _last_entry_and_checkpoint(organization: Organization) -> tuple[LedgerEntry | None, Checkpoint | None]:
+    """Return the last numbered entry, and the newest checkpoint of an entry up to it.
+
+    A checkpoint beyond it was inserted outside the service, or the entries were deleted.
+    """
+    numbered = LedgerEntry.select().where(
+        LedgerEntry.organization_id == organization.id, LedgerEntry.position.is_null(False)
+    )
+    last = numbered.order_by(LedgerEntry.position.desc()).first()
+    checkpoints = Checkpoint.select().where(
+        Checkpoint.organization == organization, Checkpoint.position <= (last.position if last else 0)
+    )
+    return last, checkpoints.order_by(Checkpoint.position.desc()).first()
 
 
 def _publish(organization: Organization, last: LedgerEntry) -> Checkpoint:

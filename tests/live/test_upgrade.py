@@ -88,6 +88,7 @@ def test_requests_and_an_upgrade_do_not_deadlock(url, next_release, tmp_path):
 def test_old_and_new_processes_run_side_by_side(url, next_release, tmp_path):
     add_next_migrations(next_release.migrations)
     old, new = Service(tmp_path, url), next_release
+    new.settings["BUNDLE_FOLDER"] = old.settings["BUNDLE_FOLDER"]
     with old.start(processes=1), old.worker():
         callers = [Callers(old)]
         with Load(callers[0].calls):

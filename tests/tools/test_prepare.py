@@ -15,9 +15,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def prepare(tmp_path):
     """Run the step for a database in a temporary folder, and return its output."""
+
     def run(fails=False, **settings):
         environment = {name: value for name, value in os.environ.items() if name != "LEDGER_KEYS"}
-        environment |= {"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db", "LOG_LEVEL": "ERROR"} | settings
+        environment |= {
+            "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db",
+            "LOG_LEVEL": "ERROR",
+        } | settings
         command = [sys.executable, "-m", "tools.scripts.prepare"]
         result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         assert result.returncode == fails, result.stderr
