@@ -113,14 +113,17 @@ def _number_batch(organization_id: Any) -> int:
         # Keys first, because other entries need them.
         is_key = peewee.Case(None, [(LedgerEntry.kind.in_((KEY, EPOCH)), 0)], 1)
         # Entries with unknown keys must not displace others.
-        known = waiting.where(LedgerEntry.key_id.in_([*keys.known()]))
+        is_known = LedgerEntry.key_id.in_([*keys.known()])
+        has_unknown = waiting.where(~is_known).exists()
         linked, rejected = [], []
-        for row in known.order_by(is_key, LedgerEntry.id).limit(BATCH_SIZE):
+        for row in waiting.where(is_known).order_by(is_key, LedgerEntry.id).limit(BATCH_SIZE):
             entry = row.entry
             if not entry.is_signed(keys.known()):
                 log.error("Ledger entry %s was inserted or altered outside the service.", row.id)
                 rejected.append(row.id)
-            elif entry.key_id in introduced or entry.kind == EPOCH:
+            elif not (entry.key_id in introduced or entry.kind == EPOCH):
+                has_unknown = True
+            else:
                 introduced |= entries.introduces(entry)
                 row.position = position = position + 1
                 row.link = link = entries.next_link(link, position, entry.id, entry.signature)
@@ -132,7 +135,7 @@ def _number_batch(organization_id: Any) -> int:
         if rejected:
             changed_rows = LedgerEntry.update(is_rejected=True).where(LedgerEntry.id.in_(rejected)).execute()
             require_changes(LedgerEntry, changed_rows, len(rejected))
-        if not linked and not rejected and waiting.exists():
+        if has_unknown and not linked and not rejected:
             raise UnknownLedgerKey()
     return len(linked) + len(rejected)
 
