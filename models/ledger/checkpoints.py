@@ -100,10 +100,7 @@ def _last_entry_and_checkpoint(organization: Organization) -> tuple[LedgerEntry 
 
     A checkpoint beyond it was inserted outside the service, or the entries were deleted.
     """
-    numbered = LedgerEntry.select().where(
-        LedgerEntry.organization_id == organization.id, LedgerEntry.position.is_null(False)
-    )
-    last = numbered.order_by(LedgerEntry.position.desc()).first()
+    last = LedgerEntry.last_numbered(organization.id)
     checkpoints = Checkpoint.select().where(
         Checkpoint.organization == organization, Checkpoint.position <= (last.position if last else 0)
     )

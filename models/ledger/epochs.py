@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import peewee
-
 from models import batches
 from models.base import db
 from models.ledger.audit import COMMAND, AuditEntry
@@ -20,9 +18,8 @@ def record_restore(reason: str) -> int:
     organizations = list(Organization.select())
     with db.atomic():
         for organization in organizations:
-            of_organization = LedgerEntry.organization_id == organization.id
-            last = LedgerEntry.select(peewee.fn.MAX(LedgerEntry.position)).where(of_organization).scalar()
-            content = {"reason": reason, "position": last or 0}
+            last = LedgerEntry.last_numbered(organization.id)
+            content = {"reason": reason, "position": last.position if last else 0}
             append(Owner(organization.id), EPOCH, RESTORED, content=content)
             AuditEntry.record(organization.id, "recordRestore", COMMAND)
     return len(organizations)

@@ -103,10 +103,7 @@ def _number_batch(organization_id: Any) -> int:
     """Number an organization's next entries. Raises UnknownLedgerKey if only entries with unknown keys are left."""
     with db.atomic():
         _lock(organization_id)
-        numbered = LedgerEntry.select().where(
-            LedgerEntry.organization_id == organization_id, LedgerEntry.position.is_null(False)
-        )
-        last = numbered.order_by(LedgerEntry.position.desc()).first()
+        last = LedgerEntry.last_numbered(organization_id)
         position, link = (last.position, last.link) if last else (0, START)
         introduced = introduced_keys(organization_id)
         waiting = LedgerEntry.waiting().where(LedgerEntry.organization_id == organization_id)
@@ -188,10 +185,11 @@ def list_session(session_id: Any) -> int:
         if rows:
             session.update_columns(listed_seq=rows[-1]["seq"])
         calls = list(ModelUsage.unlisted().where(ModelUsage.session == session_id).limit(BATCH_SIZE))
-        content = {"events": events, "calls": _list_rows(calls)}
+        listed = _list_rows(calls)
+        content = {"events": events, "calls": listed}
         if any(content.values()):
             entry_id = append(session.owner, EVENTS, "recorded", content=content)
-            _mark(ModelUsage, calls, entry_id)
+            _mark(ModelUsage, calls, listed, entry_id)
     return len(rows) + len(calls)
 
 
@@ -204,7 +202,7 @@ def _list_audit(organization_id: Any) -> int:
         entry_id = REJECTED
         if listed:
             entry_id = append(Owner(organization_id), EVENTS, "audited", content={"audit": listed})
-        _mark(AuditEntry, rows, entry_id)
+        _mark(AuditEntry, rows, listed, entry_id)
     return len(rows)
 
 
@@ -222,10 +220,11 @@ def _list_rows(rows: list[Any]) -> list[list[str]]:
     return listed
 
 
-def _mark(table: type[Table], rows: list[Any], entry_id: Any) -> None:
+def _mark(table: type[Table], rows: list[Any], listed: list[list[str]], entry_id: Any) -> None:
     """Store in which entry the rows are listed; rejected ones are in none."""
-    for value, accepted in ((entry_id, True), (REJECTED, False)):
-        ids = [row.id for row in rows if row.is_accepted == accepted]
+    accepted = {row_id for row_id, _ in listed}
+    for value, is_accepted in ((entry_id, True), (REJECTED, False)):
+        ids = [row.id for row in rows if (str(row.id) in accepted) == is_accepted]
         if ids:
             is_in = table.id.in_(ids)  # type: ignore[attr-defined]
             require_changes(table, table.update(ledger_entry_id=value).where(is_in).execute(), len(ids))

@@ -64,6 +64,11 @@ class LedgerEntry(Table):
         return cls.select().where(cls.position.is_null(), ~cls.is_rejected)
 
     @classmethod
+    def last_numbered(cls, organization_id: Any) -> Self | None:
+        numbered = cls.select().where(cls.organization_id == organization_id, cls.position.is_null(False))
+        return numbered.order_by(cls.position.desc()).first()
+
+    @classmethod
     def keys_and_epochs(cls, organization_id: Any) -> Query:
         is_owned = (cls.organization_id == organization_id) & cls.kind.in_((KEY, EPOCH))
         return cls.select().where(is_owned, ~cls.is_rejected)

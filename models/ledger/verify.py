@@ -133,7 +133,7 @@ def verify(scope: Scope) -> Iterator[Problem]:
     """Yield every difference of an organization, except events (models/ledger/integrity.py)."""
     yield from _check_chain(scope)
     yield from check_rows(scope)
-    yield from _check_audit(scope)
+    yield from _check_listed(scope, AuditEntry, "audit")
 
 
 def check_rows(scope: Scope) -> Iterator[Problem]:
@@ -216,10 +216,6 @@ def _missing_rows(scope: Scope, table: type[ProtectedModel]) -> Iterator[Problem
     for each in missing:
         if each not in deletions and each not in scope.purged(name):
             yield Problem(name, each, "missing")
-
-
-def _check_audit(scope: Scope) -> Iterator[Problem]:
-    yield from _check_listed(scope, AuditEntry, "audit")
 
 
 def _check_listed(scope: Scope, table: Any, part: str) -> Iterator[Problem]:

@@ -18,9 +18,9 @@ from rules.events import duplicates, envelopes, summaries
 from rules.events.duplicates import ChannelEvent
 from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
-from rules.ledger.arrivals import AcceptedEvent, get_key_id
+from rules.integrity.stored_events import has_arrived
+from rules.ledger.arrivals import get_key_id
 from rules.ledger.keys import Keys
-from rules.timestamps import format_timestamp
 
 # The worker verifies larger events, so that ingest responds quickly.
 MAX_VERIFIED_BYTES = 256 * 1024
@@ -161,12 +161,7 @@ class Event(Table, ErasedWithSession):
         """Return whether the service stored an event in this form; None if its key is unknown."""
         if get_key_id(row["arrival_mac"]) not in keys:
             return None if get_key_id(row["arrival_mac"]) else False
-        fields = {"late": row["late"], "channel": row["channel"]}
-        fields |= {"candidate_key": candidate_key, "received_at": format_timestamp(row["received_at"])}
-        # The worker verifies a large event later.
-        accepted = AcceptedEvent.of(row["envelope"], verdict=row["verdict"], **fields)
-        events = (accepted, accepted._replace(verdict=None))
-        return any(event.matches(row["arrival_mac"], keys) for event in events)
+        return has_arrived(row, candidate_key, keys)
 
     @classmethod
     def row(cls, event: ReceivedEvent, public_keys: list[str]) -> dict[str, Any]:

@@ -82,35 +82,40 @@ def _arrival(row: Mapping[str, Any], context: Context, is_listed: bool) -> str |
     """Return the code of the finding about the event's MAC, if any."""
     if get_key_id(row["arrival_mac"]) and get_key_id(row["arrival_mac"]) not in context.keys:
         return "seal_key_unknown" if is_listed else "event_inserted"
-    # The worker verifies a large event later.
-    if _has_arrived(row, context, [row["late"]], [row["verdict"], None], [row["channel"]]):
+    if has_arrived(row, context.candidate_key, context.keys):
         return None
     channels = [row["channel"], None, *CHANNELS]
-    if _has_arrived(row, context, [True, False], event_signatures.VERDICTS, channels):
+    variants = itertools.product([True, False], event_signatures.VERDICTS, channels)
+    if _matches_any(row, context.candidate_key, context.keys, variants):
         return "column_changed"
     return "event_changed" if is_listed else "event_inserted"
 
 
-def _has_arrived(
+def has_arrived(row: Mapping[str, Any], candidate_key: str, keys: Keys) -> bool:
+    """Return whether the MAC matches the event as it is stored."""
+    # The worker verifies a large event later.
+    variants = [(row["late"], verdict, row["channel"]) for verdict in (row["verdict"], None)]
+    return _matches_any(row, candidate_key, keys, variants)
+
+
+def _matches_any(
     row: Mapping[str, Any],
-    context: Context,
-    late: Iterable[bool],
-    verdicts: Iterable[str | None],
-    channels: Iterable[str | None],
+    candidate_key: str,
+    keys: Keys,
+    variants: Iterable[tuple[bool, str | None, str | None]],
 ) -> bool:
-    """Return whether the MAC matches the event with a combination of these values."""
+    """Return whether the MAC matches the event with one of these combinations of `late`, verdict and channel."""
     accepted = AcceptedEvent.of(
         row["envelope"],
-        candidate_key=context.candidate_key,
+        candidate_key=candidate_key,
         received_at=format_timestamp(row["received_at"]),
         late=False,
         verdict=None,
     )
-    for is_late, verdict, channel in itertools.product(late, verdicts, channels):
-        variant = accepted._replace(late=is_late, verdict=verdict, channel=channel)
-        if variant.matches(row["arrival_mac"], context.keys):
-            return True
-    return False
+    return any(
+        accepted._replace(late=late, verdict=verdict, channel=channel).matches(row["arrival_mac"], keys)
+        for late, verdict, channel in variants
+    )
 
 
 def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
