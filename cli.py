@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 
 import migrations
 from delivery.worker import Worker, submissions
-from errors import ApiError, conflict_for, describe_for_operator
+from errors import ApiError
 from models import (
     ApiToken,
     Assessment,
@@ -28,6 +28,7 @@ from models import (
     clock,
     privacy,
 )
+from models.database_errors import conflict_for, describe_for_operator
 from models.deliveries import outbox
 from models.ledger import audit, checkpoints, epochs
 from models.sessions.submissions import reading

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 import errors
 from access import auth, caller, concurrency, rate_limits
 from blueprints import Blueprint, session_quota
-from models import CandidateKey, Session, clock, sessions
+from models import CandidateKey, Session, clock, database_errors, sessions
 from rules.agents import telemetry
 from web import otlp
 from web.json import MAX_EVENT_BYTES, body_limit
@@ -104,8 +104,8 @@ def _reject(error: HTTPException) -> Response:
 
 
 def _reject_database_error(error: Exception) -> Response:
-    return _reject(errors.response_to_database_error(error))
+    return _reject(database_errors.response_to_database_error(error))
 
 
-for _error in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
+for _error in (peewee.DatabaseError, *database_errors.CONNECTION_ERRORS):
     blp.register_error_handler(_error, _reject_database_error)

@@ -17,7 +17,7 @@ import psycopg2.extras
 from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
-import errors
+from models import database_errors
 from rules.timestamps import MALFORMED_TIME
 
 LOCK_TIMEOUT_SECONDS = 5
@@ -111,7 +111,7 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
         try:
             return super().execute_sql(sql, params)
         except peewee.InternalError as error:
-            if errors.sqlstate(error) == errors.READ_ONLY:
+            if database_errors.sqlstate(error) == database_errors.READ_ONLY:
                 self._failed_over_at = time.monotonic()
                 self.close_idle()
             raise

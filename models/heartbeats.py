@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import peewee
 
 from config import VERSION
-from errors import CONNECTION_ERRORS
 from models.base import Model, TimestampField, clock, db
+from models.database_errors import CONNECTION_ERRORS
 from rules.client_versions import is_older
 
 INTERVAL = timedelta(seconds=30)

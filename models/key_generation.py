@@ -79,7 +79,14 @@ def _generate(
     if any(candidate["email"] or candidate.get("external_id") is not None for candidate in candidates):
         limit.lock(assessment_id)
     is_requested = (Assessment.id == assessment_id) & (Assessment.organization == organization)
-    assessment = for_update(Assessment.alive().where(is_requested), "FOR SHARE").get_or_none()
+    columns = (
+        Assessment.id,
+        Assessment.organization,
+        Assessment.time_limit_minutes,
+        Assessment.expires_in_days,
+    )
+    requested = Assessment.alive().select(*columns).where(is_requested)
+    assessment = for_update(requested, "FOR SHARE").get_or_none()
     if assessment is None:
         raise NotFound()
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)

@@ -9,7 +9,7 @@ from typing import Any
 import peewee
 
 import errors
-from models import sql
+from models import database_errors, sql
 from models.base import Model, Query, TimestampField, add_index, clock, db
 from models.ledger.protection import ProtectedModel
 from rules import api_tokens, plans, roles
@@ -109,7 +109,7 @@ class RecordsUse:
                     self.update_columns(last_used_at=now)
             except peewee.DatabaseError as error:
                 # Reads must work on a full disk and a read-only server.
-                if errors.error_for(error) is None:
+                if database_errors.error_for(error) is None:
                     raise
 
 

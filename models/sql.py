@@ -41,7 +41,12 @@ def _to_parameter(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return value if is_postgres() else format_timestamp(value)
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+    return orjson.dumps(value, default=_to_hex).decode() if isinstance(value, dict | list) else value
+
+
+def _to_hex(value: bytes) -> str:
+    """Format bytes as PostgreSQL reads them from text."""
+    return f"\\x{value.hex()}"
 
 
 def node(text: str, **values: Any) -> peewee.SQL:
@@ -66,13 +71,26 @@ def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
         if field.default is not None and field.column_name not in rows[0]:
             default = field.default() if callable(field.default) else field.default
             shared.setdefault(field.column_name, default)
-    parameters = {f"{name}{number}": value for number, row in enumerate(rows) for name, value in row.items()}
-    text = _insert(model._meta.table_name, tuple(rows[0]), tuple(shared), len(rows))
-    execute(text, **parameters, **shared)
+    table, names = model._meta.table_name, tuple(rows[0])
+    if is_postgres():
+        # One JSON value is parsed faster than a literal for each column of each row.
+        execute(_insert_json(table, names, tuple(shared)), rows=rows, **shared)
+    else:
+        parameters = {
+            f"{name}{number}": value for number, row in enumerate(rows) for name, value in row.items()
+        }
+        execute(_insert_values(table, names, tuple(shared), len(rows)), **parameters, **shared)
 
 
 @lru_cache
-def _insert(table: str, names: tuple[str, ...], shared: tuple[str, ...], count: int) -> str:
+def _insert_json(table: str, names: tuple[str, ...], shared: tuple[str, ...]) -> str:
+    values = ", ".join((*names, *(f":{name}" for name in shared)))
+    source = f"json_populate_recordset(NULL::{table}, :rows)"
+    return f"INSERT INTO {table} ({', '.join((*names, *shared))}) SELECT {values} FROM {source}"
+
+
+@lru_cache
+def _insert_values(table: str, names: tuple[str, ...], shared: tuple[str, ...], count: int) -> str:
     end = "".join(f", :{name}" for name in shared)
     rows = (", ".join(f":{name}{number}" for name in names) + end for number in range(count))
     return f"INSERT INTO {table} ({', '.join((*names, *shared))}) VALUES ({'), ('.join(rows)})"
@@ -217,12 +235,13 @@ OPEN_KEYS = f"""
 
 EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
 
-# Messages that count toward the email limit (models/deliveries/limit.py).
+# Messages that count toward the email limit (models/deliveries/limit.py). With a join, PostgreSQL would read all of the
+# assessment's keys.
 
 RECENT_MESSAGES = """
-    SELECT d.id, d.address, d.due_at FROM deliveries d JOIN candidate_keys k ON k.id = d.subject_id
+    SELECT d.id, d.address, d.due_at FROM deliveries d
     WHERE d.address IN ({addresses}) AND d.due_at > :since AND (d.attempts > 0 OR d.state = 'queued')
-      AND k.assessment_id = :assessment_id
+      AND (SELECT k.assessment_id FROM candidate_keys k WHERE k.id = d.subject_id) = :assessment_id
     ORDER BY d.due_at DESC
 """
 

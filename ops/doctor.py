@@ -14,9 +14,10 @@ import config
 import migrations
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
-from errors import ApiError, WrongStore, describe_for_operator
+from errors import ApiError, WrongStore
 from models import AccessHour, StorageMarker, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
+from models.database_errors import describe_for_operator
 from models.ledger import numbering
 from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes

@@ -18,6 +18,7 @@ from errors import (
     Unauthenticated,
     Unavailable,
 )
+from models import database_errors
 from proxy.errors import (
     AccessExpired,
     AgentRejected,
@@ -60,9 +61,9 @@ _OPENAI_TYPES = {
 def register(blp: Blueprint) -> None:
     """Return all errors from the blueprint's endpoints in the provider's format."""
     blp.register_error_handler(HTTPException, _respond)
-    for error_class in (peewee.DatabaseError, *errors.CONNECTION_ERRORS):
+    for error_class in (peewee.DatabaseError, *database_errors.CONNECTION_ERRORS):
         blp.register_error_handler(
-            error_class, lambda error: _respond(errors.response_to_database_error(error))
+            error_class, lambda error: _respond(database_errors.response_to_database_error(error))
         )
 
 

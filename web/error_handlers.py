@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException
 
 import errors
+from models import database_errors
 
 log = logging.getLogger("proofstone")
 
@@ -18,7 +19,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _respond)
     app.register_error_handler(peewee.DoesNotExist, _row_deleted)
     app.register_error_handler(peewee.IntegrityError, _conflict)
-    for kind in (peewee.DatabaseError, sqlite3.Error, *errors.CONNECTION_ERRORS):
+    for kind in (peewee.DatabaseError, sqlite3.Error, *database_errors.CONNECTION_ERRORS):
         app.register_error_handler(kind, _database_error)
 
 
@@ -37,15 +38,15 @@ def _row_deleted(error: Exception) -> Any:
 
 
 def _conflict(error: peewee.IntegrityError) -> Any:
-    response = errors.conflict_for(error)
+    response = database_errors.conflict_for(error)
     log.warning("A database constraint rejected a request: %s", response.reason)
     return _respond(response())
 
 
 def _database_error(error: Exception) -> Any:
-    if errors.error_for(error) is None:
+    if database_errors.error_for(error) is None:
         # An outdated schema is not a bug.
         parts = current_app.extensions["readiness"].check()
         if parts["migrations"] == "behind":
             return _respond(errors.NotReady(parts=parts))
-    return _respond(errors.response_to_database_error(error))
+    return _respond(database_errors.response_to_database_error(error))

@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import errors
-from models import db
+from models import database_errors, db
 
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0
@@ -61,7 +60,7 @@ class Loop:
                 db.close()
 
     def _log(self, error: Exception) -> None:
-        if not errors.error_for(error):
+        if not database_errors.error_for(error):
             # The message's lease prevents an immediate retry.
             log.exception("The worker raised an exception and continues.")
         elif time.monotonic() - self._outage_logged_at >= ERROR_PAUSE_SECONDS:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+from models import sql
 from models.base import Model, Query
 from models.fields import TextField, UUIDField
 from models.ledger import keys
@@ -26,7 +27,8 @@ class ListedModel(Model):
     def create(cls, **columns: Any) -> Self:
         row = cls(**columns)
         row.arrival_mac = row._mac()
-        row.save(force_insert=True)
+        fields = {field.name: field.column_name for field in cls._meta.sorted_fields}
+        sql.insert(cls, [{fields[name]: value for name, value in row.__data__.items()}])
         return row
 
     def sign_again(self) -> None:

@@ -10,6 +10,7 @@ from postgres import EmbeddedServer
 
 import errors
 import models
+from models import database_errors
 from tests.live.cast import ASSESSMENT, make_assessment
 from tests.live.client import Load, run_concurrently
 from tests.live.load import Callers, assert_unavailable
@@ -152,9 +153,11 @@ def test_a_deadlock_is_reported_as_busy(database):
         database.close()
 
     run_concurrently([lambda: increment_both(1, 2), lambda: increment_both(2, 1)])
-    assert [(errors.sqlstate(error), errors.error_for(error)) for error in raised] == [("40P01", errors.Busy)]
+    assert [(database_errors.sqlstate(error), database_errors.error_for(error)) for error in raised] == [
+        ("40P01", errors.Busy)
+    ]
     remedy = "Another process locked the same rows. Run the command again."
-    assert errors.describe_for_operator(raised[0], "") == f"deadlock detected. {remedy}"
+    assert database_errors.describe_for_operator(raised[0], "") == f"deadlock detected. {remedy}"
 
 
 def test_too_many_connections_are_reported_to_the_operator(own_server, tmp_path):
@@ -181,6 +184,6 @@ def test_a_connection_to_a_read_only_server_is_not_reused(database):
 
     with pytest.raises(peewee.InternalError) as raised:
         write()
-    assert errors.error_for(raised.value) is errors.Unavailable
+    assert database_errors.error_for(raised.value) is errors.Unavailable
     database.close()
     assert backend_id() != backend
