@@ -15,6 +15,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 import migrations
+from database_errors import conflict_for, describe_for_operator
 from delivery.worker import Worker, submissions
 from errors import ApiError
 from models import (
@@ -28,7 +29,6 @@ from models import (
     clock,
     privacy,
 )
-from models.database_errors import conflict_for, describe_for_operator
 from models.deliveries import outbox
 from models.ledger import audit, checkpoints, epochs
 from models.sessions.submissions import reading

@@ -210,7 +210,7 @@ class Config:
         "Database: postgres://user:password@host/name in production, sqlite:///path for a trial.",
         database_url,
     )
-    database_pool: int = _setting(20, "Maximum number of PostgreSQL connections per web process.", positive)
+    database_pool: int = _setting(8, "Maximum number of PostgreSQL connections per process.", positive)
     base_url: str = _setting(
         "http://localhost:8000",
         "Public URL of this service, used for links in emails and on pages.",
@@ -276,9 +276,9 @@ class Config:
     session_max_events: int = _setting(
         DEFAULT_QUOTA.max_events, "Maximum events stored per session. More are rejected.", positive
     )
-    web_threads: int = _setting(8, "Maximum concurrent requests per web process.", positive)
+    web_threads: int = _setting(136, "Maximum concurrent requests per web process.", positive)
     proxy_streams: int = _setting(
-        4,
+        120,
         "Maximum concurrent model calls per web process; must be less than WEB_THREADS.",
         positive,
     )
@@ -375,6 +375,11 @@ def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.en
         )
 
 
+def other_threads(settings: Mapping[str, Any]) -> int:
+    """Return the number of a web process's threads that model calls never occupy."""
+    return settings["WEB_THREADS"] - settings["PROXY_STREAMS"]
+
+
 def load(environment: Mapping[str, str] = os.environ) -> Config:
     """Read the settings; an empty value counts as unset. Raises InvalidSetting."""
     values = {}
@@ -389,7 +394,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     if settings.ledger_keys is None:
         settings = replace(settings, ledger_keys=_read_ledger_keys(settings))
     if settings.proxy_streams >= settings.web_threads:
-        raise InvalidSetting("PROXY_STREAMS is invalid: expected a number below WEB_THREADS.")
+        message = f"PROXY_STREAMS is invalid: expected a number below WEB_THREADS ({settings.web_threads})."
+        raise InvalidSetting(message)
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
     oidc = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)

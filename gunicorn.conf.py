@@ -50,14 +50,16 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the heartbeats. Warn once about settings, missing ledger keys, and an unknown proxy."""
+    """Start the background threads. Warn once about settings, missing ledger keys, and an unknown proxy."""
     # The benchmarks also serve a bare application without Flask with this configuration.
     if getattr(worker.wsgi, "import_name", "") != "proofstone":
         return
     from access import addresses
+    from models.database import close_idle_connections
     from models.heartbeats import record_web_process
     from models.ledger import numbering
 
+    close_idle_connections()
     record_web_process()
     if worker.age == 1:
         for message in warnings(worker.wsgi.config):

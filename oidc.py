@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, current_app, redirect, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+import config
 from access import console, rate_limits
 from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
@@ -99,8 +100,9 @@ def _count_attempt() -> None:
 
 @blp.record_once
 def _limit_calls(state: Any) -> None:
-    """Allow at most a quarter of the process's threads to call the provider."""
-    state.app.extensions["oidc_calls"] = BoundedSemaphore(max(1, state.app.config["WEB_THREADS"] // 4))
+    """Allow at most a quarter of the process's threads without model calls to call the provider."""
+    quarter = max(1, config.other_threads(state.app.config) // 4)
+    state.app.extensions["oidc_calls"] = BoundedSemaphore(quarter)
 
 
 @contextmanager

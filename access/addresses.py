@@ -11,9 +11,9 @@ from typing import NamedTuple
 import peewee
 from playhouse.pool import MaxConnectionsExceeded
 
+from database_errors import error_for
 from models import AccessHour, db
 from models.access_hours import SEVERAL, current_hour
-from models.database_errors import error_for
 
 log = logging.getLogger("proofstone.rate_limits")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask, current_app, make_response, request
 
+import config
 from access import caller, raises
 from errors import ApiError, TooManyRequests
 from models import CandidateKey, Session
@@ -70,8 +71,8 @@ def _error() -> ApiError:
 
 
 def register(app: Flask) -> None:
-    """Allow each kind of request a quarter of the threads, and waiting requests another quarter."""
-    quarter = max(1, app.config["WEB_THREADS"] // 4)
+    """Allow each kind a quarter of the threads without model calls, and waiting requests another quarter."""
+    quarter = max(1, config.other_threads(app.config) // 4)
     app.extensions[EXTENSION] = ExpensiveRequests(min(MAX_SLOTS, quarter), max_waiting=quarter)
 
 

@@ -6,10 +6,11 @@ import peewee
 from flask import Response, make_response
 from werkzeug.exceptions import HTTPException
 
+import database_errors
 import errors
 from access import auth, caller, concurrency, rate_limits
 from blueprints import Blueprint, session_quota
-from models import CandidateKey, Session, clock, database_errors, sessions
+from models import CandidateKey, Session, clock, sessions
 from rules.agents import telemetry
 from web import otlp
 from web.json import MAX_EVENT_BYTES, body_limit

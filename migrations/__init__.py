@@ -10,11 +10,11 @@ import click
 import peewee
 from playhouse.migrations import Migration, Runner
 
+from database_errors import DEADLOCK, LOCK_NOT_AVAILABLE, sqlstate
 from errors import first_line
 from migrations.lock import upgrade_lock
 from models.base import db
 from models.database import is_postgres
-from models.database_errors import DEADLOCK, LOCK_NOT_AVAILABLE, sqlstate
 from models.heartbeats import MAX_SILENCE, processes_before
 
 FOLDER = Path(__file__).parent

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Self
 import peewee
 import uuid_utils.compat
 
+from database_errors import CONFLICTS
 from errors import ApiError, NotFound, invalid
 from models.database import Query, db, for_update, is_postgres
-from models.database_errors import CONFLICTS
 from models.fields import UUIDField
 from rules.timestamps import format_timestamp, parse_stored_time
 

@@ -17,13 +17,15 @@ import psycopg2.extras
 from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
-from models import database_errors
+import database_errors
 from rules.timestamps import MALFORMED_TIME
 
 LOCK_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 5
 # While a checkpoint waits for readers, it blocks all writers.
 CHECKPOINT_TIMEOUT_MS = 100
+# Unused connections go back to the server this often, for other processes.
+IDLE_SECONDS = 2
 # Connections opened before a failover are closed instead of reused.
 FAILOVER_SECONDS = 60
 
@@ -180,7 +182,7 @@ def create_private_file(path: Any) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def bind(url: str, pool: int = 20) -> peewee.Database:
+def bind(url: str, pool: int = 8) -> peewee.Database:
     """Connect the models to the database at `url`."""
     options = parse_url(url, unquote_password=True, unquote_user=True)
     db.initialize(_sqlite(options) if url.startswith("sqlite") else _postgres(options, pool))
@@ -219,6 +221,19 @@ def empty_write_ahead_log() -> bool:
         return False
     finally:
         db.pragma("busy_timeout", LOCK_TIMEOUT_SECONDS * 1000)
+
+
+def close_idle_connections() -> None:
+    """Close this process's unused PostgreSQL connections every IDLE_SECONDS, in a thread."""
+
+    def close() -> None:
+        while True:
+            time.sleep(IDLE_SECONDS)
+            db.close_idle()
+
+    # SQLite has no limit, and would write a checkpoint whenever the last connection closes.
+    if is_postgres():
+        threading.Thread(target=close, daemon=True).start()
 
 
 def is_postgres() -> bool:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import peewee
 
 from config import VERSION
+from database_errors import CONNECTION_ERRORS
 from models.base import Model, TimestampField, clock, db
-from models.database_errors import CONNECTION_ERRORS
 from rules.client_versions import is_older
 
 INTERVAL = timedelta(seconds=30)
@@ -82,8 +82,7 @@ def record_web_process() -> None:
         while True:
             with suppress(peewee.PeeweeException, *CONNECTION_ERRORS):
                 recorder.record(WEB)
-            # Not returned to the pool, which has as many connections as threads that serve requests.
-            db.manual_close()
+            db.close()
             time.sleep(INTERVAL.total_seconds())
 
     threading.Thread(target=record, daemon=True).start()

@@ -11,10 +11,10 @@ from typing import Any
 
 import peewee
 
+from database_errors import LOCK_NOT_AVAILABLE, sqlstate
 from errors import InProgress, KeyReused
 from models.base import Model, PersonalData, Query, clock, db, is_postgres
 from models.database import LOCK_TIMEOUT_SECONDS
-from models.database_errors import LOCK_NOT_AVAILABLE, sqlstate
 from models.keys import CandidateKey
 from models.orgs import ApiToken
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import peewee
 
+import database_errors
 import errors
-from models import database_errors, sql
+from models import sql
 from models.base import Model, Query, TimestampField, add_index, clock, db
 from models.ledger.protection import ProtectedModel
 from rules import api_tokens, plans, roles

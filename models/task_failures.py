@@ -7,9 +7,9 @@ from typing import Any
 
 import peewee
 
+from database_errors import error_for
 from errors import Unavailable
 from models.base import Model, TimestampField, clock
-from models.database_errors import error_for
 from rules.delivery.retries import TASK_RETRY_DELAYS, task_retry_delay
 
 # The owner if the whole task fails.

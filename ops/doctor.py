@@ -12,12 +12,12 @@ from limits.storage import storage_from_string
 
 import config
 import migrations
+from database_errors import describe_for_operator
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
 from errors import ApiError, WrongStore
 from models import AccessHour, StorageMarker, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
-from models.database_errors import describe_for_operator
 from models.ledger import numbering
 from ops import DATABASE_ERRORS, worker
 from rules.plain_text import format_minutes
@@ -77,7 +77,7 @@ def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
-    min_pool = settings["WEB_THREADS"] - settings["PROXY_STREAMS"]
+    min_pool = config.other_threads(settings) // 2
     if settings["DATABASE_POOL"] < min_pool:
         yield f"DATABASE_POOL is too small: requests wait for a connection. Set it to at least {min_pool}."
     if not settings["RATELIMIT_ENABLED"]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from flask import Response, current_app, request
 
+import config
 from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
@@ -52,7 +53,7 @@ def _register(state: Any) -> None:
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
     streams = settings["PROXY_STREAMS"]
-    other_threads = settings["WEB_THREADS"] - streams
+    other_threads = config.other_threads(settings)
     # One candidate's running and waiting calls must leave a thread for other requests. Claude Code makes 20 fast
     # token-counting calls at once, so free calls beyond `max_waiting` can also wait briefly.
     half = max(1, other_threads // 2)

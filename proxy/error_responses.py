@@ -6,6 +6,7 @@ import peewee
 from flask import request
 from werkzeug.exceptions import HTTPException
 
+import database_errors
 import errors
 from blueprints import Blueprint
 from errors import (
@@ -18,7 +19,6 @@ from errors import (
     Unauthenticated,
     Unavailable,
 )
-from models import database_errors
 from proxy.errors import (
     AccessExpired,
     AgentRejected,

@@ -37,7 +37,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob
 LAYERS = (
     ("rules",),
     ("errors", "git_bundles"),
-    ("config",),
+    ("config", "database_errors"),
     ("models", "schemas", "storage", "web"),
     ("migrations", "delivery"),
     ("access", "ops"),

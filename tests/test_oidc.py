@@ -10,6 +10,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from callers import CONSOLE_HEADERS, Caller, use_grant
 from factories import make_person
 
+import config
 import oidc
 from access.counters import Counters
 from access.rate_limits import RateLimiter
@@ -163,7 +164,8 @@ def test_an_unresponsive_provider_blocks_at_most_a_quarter_of_the_threads(browse
     monkeypatch.setattr(oidc, "WAIT_SECONDS", 0.01)
     with ThreadPoolExecutor() as threads:
         blocked = [
-            threads.submit(Caller(app).get, "/sign-in/oidc") for _ in range(app.config["WEB_THREADS"] // 4)
+            threads.submit(Caller(app).get, "/sign-in/oidc")
+            for _ in range(config.other_threads(app.config) // 4)
         ]
         wait_until(lambda: len(reads) == len(blocked), "The requests did not wait for the provider.")
         assert browser.get("/sign-in/oidc").headers["Location"].endswith("?error=oidc_unavailable")

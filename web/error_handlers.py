@@ -9,8 +9,8 @@ import peewee
 from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException
 
+import database_errors
 import errors
-from models import database_errors
 
 log = logging.getLogger("proofstone")
 

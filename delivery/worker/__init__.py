@@ -13,6 +13,7 @@ from delivery.worker import emails, housekeeping, submissions
 from delivery.worker.loop import IDLE_SECONDS, Loop
 from delivery.worker.senders import Senders
 from models import Delivery, StorageMarker, WebhookDelivery, clock, db, privacy
+from models.database import close_idle_connections
 from models.heartbeats import HeartbeatRecorder
 from models.ledger import numbering
 from storage import Storage
@@ -50,6 +51,7 @@ class Worker:
     def run(self, ready_fd: int | None = None) -> None:
         """Run until `stop` is called. Close `ready_fd` when the worker is ready."""
         self._heartbeats = HeartbeatRecorder(is_continuous=True)
+        close_idle_connections()
         numbering.warn_at_start()
         # In separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
         senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._sender_count

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from models import database_errors, db
+import database_errors
+from models import db
 
 IDLE_SECONDS = 1.0
 ERROR_PAUSE_SECONDS = 2.0

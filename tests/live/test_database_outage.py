@@ -8,9 +8,9 @@ import peewee
 import pytest
 from postgres import EmbeddedServer
 
+import database_errors
 import errors
 import models
-from models import database_errors
 from tests.live.cast import ASSESSMENT, make_assessment
 from tests.live.client import Load, run_concurrently
 from tests.live.load import Callers, assert_unavailable

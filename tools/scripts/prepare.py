@@ -10,8 +10,8 @@ import peewee
 import config
 import models
 from app import create_app
+from database_errors import describe_for_operator
 from models.database import Sqlite
-from models.database_errors import describe_for_operator
 from ops import admin
 from rules.ledger import keys
 from storage.atomic_file import atomic_file
