@@ -36,6 +36,7 @@ class RequestRecord:
     caller -- kind and ID of the credential
     trace_id -- from a valid `traceparent` header
     endpoint -- Flask's endpoint, or None if no route matched
+    model_cost -- the organization's ID and the cost of its model call in billionths of a dollar
     milliseconds -- time until the last byte of the response
     """
 
@@ -49,6 +50,8 @@ class RequestRecord:
         self.is_complete = False
         self.late_events = 0
         self.has_recording_failure = False
+        self.has_rejected_stream = False
+        self.model_cost: tuple[Any, int] | None = None
         self.has_invalid_credential = False
         self.status = 500
         self.bytes_sent = 0
@@ -90,6 +93,17 @@ def record_recording_failure() -> None:
     """Record that a model call's events could not be stored."""
     if record := _current.get():
         record.has_recording_failure = True
+
+
+def record_rejected_stream() -> None:
+    """Record that a model call found no free stream slot."""
+    if record := _current.get():
+        record.has_rejected_stream = True
+
+
+def record_model_cost(organization_id: Any, nano_usd: int) -> None:
+    if record := _current.get():
+        record.model_cost = (organization_id, nano_usd)
 
 
 def record_invalid_credential() -> None:
