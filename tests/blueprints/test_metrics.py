@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import alerting_rules
 import factories
 import pytest
 from callers import Caller
@@ -12,11 +13,12 @@ from response_checks import error_of
 
 import config
 import models
-from models import Delivery, Heartbeat, Submission, sessions
+from models import Delivery, Heartbeat, Submission, TaskFailure, sessions
 from models.deliveries import outcomes
 from models.sessions.submissions import reading
 from proxy import forwarding
 from tests.proxy.upstream import MESSAGE, MESSAGE_NANO_USD, MESSAGES, TIMEOUT_SECONDS, Upstream, documents
+from web.access_log import RequestRecord
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -177,3 +179,25 @@ def test_running_versions_and_the_start_are_reported(clock, worker, read):
     versions = {key[1:] for key in samples if key[0] == "proofstone_build_info"}
     assert versions == {("web", config.VERSION), ("worker", "0.9.0")}
     assert 0 <= datetime.now(UTC).timestamp() - samples["process_start_time_seconds",] < 60
+
+
+def test_the_alerts_select_existing_samples(monitored, assessment):
+    """The page contains at least one sample for each metric and label that an alert uses."""
+    for number in range(2):
+        invitation_id = factories.make_key(assessment, f"{number}@example.com").invitation_id
+    outcomes.fail(Delivery.get_by_id(invitation_id), "550 no such user")
+    Delivery.update(due_at=models.clock.now() + timedelta(hours=1)).where(
+        Delivery.state == "queued"
+    ).execute()
+    TaskFailure.record("ledger", "", ValueError(), None)
+    monitored.extensions["monitoring"].measure(RequestRecord({"REQUEST_METHOD": "GET"}), "getMe")
+    page = read_page(monitored)
+    missing = [
+        f"{alert}: {selector}"
+        for alert, expression in alerting_rules.expressions().items()
+        for selector in alerting_rules.selectors(expression)
+        if not selector.find(page)
+        # SQLite has no pool.
+        and (models.base.is_postgres() or selector.metric != "proofstone_database_connections_max")
+    ]
+    assert missing == [], "Correct deploy/prometheus/alerts.yml."
