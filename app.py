@@ -128,7 +128,8 @@ def _register_metrics(app: Flask) -> Callable | None:
 
     app.register_blueprint(import_module("blueprints.metrics").blp)
     pool = app.config["DATABASE_POOL"] if models.base.is_postgres() else None
-    monitoring = app.extensions["monitoring"] = Monitoring(pool, app.extensions["readiness"])
+    streams = app.extensions.get("stream_slots")
+    monitoring = app.extensions["monitoring"] = Monitoring(pool, app.extensions["readiness"], streams)
     return monitoring.measure
 
 

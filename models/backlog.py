@@ -6,22 +6,26 @@ from typing import Any, NamedTuple
 
 import peewee
 
+from models.assessments import Assessment
 from models.base import clock
 from models.deliveries import Delivery
 from models.feed import FeedEvent
 from models.ledger.audit import AuditEntry
 from models.ledger.numbering import search_start, unlisted_events
-from models.sessions import Event
+from models.sessions import Event, Session
+from models.sessions.submissions import Submission
+from models.sessions.submissions.submission import WAITING
 from models.webhooks import Webhook, WebhookDelivery
 
 # Longer than the time from the first to the last attempt to send a message.
 MAX_DELIVERY_TIME = timedelta(days=4)
-# Messages and removals, webhook messages, unnumbered feed events, unlisted audit entries and candidate events.
-QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "events")
+# Messages and removals, webhook messages, unnumbered feed events, unlisted audit entries and candidate events, and
+# submitted git bundles to read.
+QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "events", "submission")
 
 
 class Count(NamedTuple):
-    """Number of messages of a kind that are `due`, `waiting` (claimed, or for a retry) or `failed`."""
+    """Number of messages or submissions that are `due`, `waiting` (claimed, or for a retry) or `failed`."""
 
     kind: str
     state: str
@@ -29,8 +33,23 @@ class Count(NamedTuple):
 
 
 def counts() -> list[Count]:
-    """Count queued messages, and messages that failed within MAX_DELIVERY_TIME."""
-    return _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
+    """Count queued messages, submissions to read, and messages that failed within MAX_DELIVERY_TIME."""
+    messages = _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
+    return messages + _group(_unread(), peewee.Value("submission"), _due_or_waiting(Submission.retry_at))
+
+
+def lost_submissions() -> int:
+    """Count the submissions that the bundle store has lost, except those of deleted assessments."""
+    query = Submission.select().join(Session).join(Assessment, on=Session.assessment)
+    return query.where(Submission.is_lost(), Assessment.deleted_at.is_null()).count()
+
+
+def _unread() -> Any:
+    return Submission.select().where(Submission.state == WAITING, Submission.retry_at.is_null(False))
+
+
+def _due_or_waiting(column: Any) -> Any:
+    return peewee.Case(None, ((column <= clock.now(), "due"),), "waiting")
 
 
 def _counts(table: Any, kind: Any) -> list[Count]:
@@ -38,8 +57,7 @@ def _counts(table: Any, kind: Any) -> list[Count]:
     # Ids increase with time, and they are indexed.
     first_id = uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
     failed = table.select().where(table.state == "failed", table.id >= first_id)
-    due_or_waiting = peewee.Case(None, ((table.due_at <= clock.now(), "due"),), "waiting")
-    return _group(queued, kind, due_or_waiting) + _group(failed, kind, table.state)
+    return _group(queued, kind, _due_or_waiting(table.due_at)) + _group(failed, kind, table.state)
 
 
 def _group(query: Any, kind: Any, state: Any) -> list[Count]:
@@ -65,6 +83,7 @@ def oldest_due() -> dict[str, datetime]:
         _oldest(FeedEvent.unnumbered(), FeedEvent.created_at),
         _oldest(AuditEntry.unlisted(), AuditEntry.created_at),
         _oldest(unlisted_events(search_start()), Event.received_at),
+        _oldest(_unread().where(Submission.retry_at <= clock.now()), Submission.retry_at),
     )
     return {name: time for name, time in zip(QUEUE_NAMES, oldest, strict=True) if time}
 

@@ -90,9 +90,19 @@ def record_web_process() -> None:
 
 def processes_before(version: str) -> list[str]:
     """Describe the running processes of earlier versions."""
-    is_running = Heartbeat.beat_at > clock.now() - MAX_SILENCE
-    rows: Any = Heartbeat.select(Heartbeat.process, Heartbeat.version).where(is_running).distinct().tuples()
+    rows = _select_running(Heartbeat.process, Heartbeat.version)
     return sorted(f"{process} ({running})" for process, running in rows if is_older(running, version))
+
+
+def running_versions() -> set[tuple[str, str]]:
+    """Return the kind, `web` or `worker`, and version of the running processes."""
+    kind = peewee.Case(None, ((Heartbeat.task == WEB, WEB),), "worker")
+    return set(_select_running(kind, Heartbeat.version))
+
+
+def _select_running(*columns: Any) -> Any:
+    is_running = Heartbeat.beat_at > clock.now() - MAX_SILENCE
+    return Heartbeat.select(*columns).where(is_running).distinct().tuples()
 
 
 class Workers(NamedTuple):

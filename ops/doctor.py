@@ -41,6 +41,7 @@ QUEUES = {
     "feed": "Feed events",
     "audit": "Audit entries to list in the ledger",
     "events": "Candidate events to list in the ledger",
+    "submission": "Submissions to read",
 }
 
 

@@ -1,11 +1,11 @@
-"""Prometheus metrics: requests and their durations, database connections, queues.
+"""Prometheus metrics: requests and their durations, database connections, model calls, queues, processes.
 
 Imported only if METRICS_TOKEN is set, and only in a running web process: at import, `prometheus_client` decides whether
 to count in this process or, under gunicorn (gunicorn.conf.py), in files shared by all processes.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from config import VERSION
 from models import TaskFailure, backlog, clock, db, heartbeats
 from ops import DATABASE_ERRORS
 from ops.readiness import OK, Readiness
@@ -26,9 +27,10 @@ class Monitoring:
     """Collects this process's request metrics, and renders metrics from all processes.
 
     pool -- this process's maximum number of database connections; None for no limit
+    streams -- this process's slots for model calls (proxy/stream_slots.py); None without the proxies
     """
 
-    def __init__(self, pool: int | None, readiness: Readiness):
+    def __init__(self, pool: int | None, readiness: Readiness, streams: Any):
         self._readiness = readiness
         # One registry per application, because a process can have several.
         self._registry = CollectorRegistry()
@@ -46,12 +48,21 @@ class Monitoring:
         self._recording_failures = counter("proofstone_recording_failures", description)
         description = "Distinct invalid credentials per address and credentials rejected in locked networks."
         self._invalid_credentials = counter("proofstone_invalid_credentials", description)
-        options = {"registry": self._registry, "multiprocess_mode": "livesum"}
+        description = "Model calls rejected because no stream was free."
+        self._rejected_streams = counter("proofstone_model_streams_rejected", description)
+        description = "Cost of model calls in US dollars."
+        self._model_cost = counter("proofstone_model_cost_usd", description, ["organization"])
+        gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
         description = "Database connections in use, as of each process's latest request."
-        self._connections = Gauge("proofstone_database_connections_in_use", description, **options)
+        self._connections = gauge("proofstone_database_connections_in_use", description)
         if pool:
             description = "Maximum number of database connections across all web processes."
-            Gauge("proofstone_database_connections_max", description, **options).set(pool)
+            gauge("proofstone_database_connections_max", description).set(pool)
+        if streams:
+            _measure_streams(streams, gauge)
+        description = "Start of the web process that started last."
+        options = {"registry": self._registry, "multiprocess_mode": "livemax"}
+        Gauge("process_start_time_seconds", description, **options).set_to_current_time()
 
     def measure(self, request: RequestRecord, operation: str | None) -> None:
         name = operation or "unmatched"
@@ -62,6 +73,11 @@ class Monitoring:
             self._late_events.inc(request.late_events)
         if request.has_recording_failure:
             self._recording_failures.inc()
+        if request.has_rejected_stream:
+            self._rejected_streams.inc()
+        if request.model_cost:
+            organization_id, nano_usd = request.model_cost
+            self._model_cost.labels(str(organization_id)).inc(nano_usd / 10**9)
         if request.has_invalid_credential:
             self._invalid_credentials.inc()
 
@@ -76,17 +92,36 @@ class Monitoring:
         return generate_latest(combined)
 
     def collect(self) -> Iterator[Any]:
-        """Check the bundle store, and read the queue metrics from the database, for each scrape."""
+        """Check the bundle store, and read queues and heartbeats from the database, for each scrape."""
         up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
+        versions = {(heartbeats.WEB, VERSION)}
         try:
             queues = list(_queue_metrics())
+            versions |= heartbeats.running_versions()
         except DATABASE_ERRORS:
             queues = []
         up.add_metric([], 1 if queues else 0)
         description = "1 if submissions can be stored in this installation's bundle store, otherwise 0."
         storage = GaugeMetricFamily("proofstone_storage_up", description)
         storage.add_metric([], self._readiness.check()["storage"] == OK)
-        yield from [up, storage, *queues]
+        description = "Versions of the running processes, `web` and `worker`."
+        build = GaugeMetricFamily("proofstone_build_info", description, labels=["process", "version"])
+        for labels in sorted(versions):
+            build.add_metric(labels, 1)
+        yield from [up, storage, build, *queues]
+
+
+def _measure_streams(streams: Any, gauge: Callable[[str, str], Gauge]) -> None:
+    in_use = gauge("proofstone_model_streams_in_use", "Running model calls.")
+    waiting = gauge("proofstone_model_streams_waiting", "Model calls that wait for a stream.")
+    description = "Maximum number of running model calls across all web processes."
+    gauge("proofstone_model_streams_max", description).set(streams.total)
+
+    def measure() -> None:
+        in_use.set(streams.in_use)
+        waiting.set(streams.waiting)
+
+    streams.on_change = measure
 
 
 def _gauge(name: str, description: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
@@ -102,11 +137,13 @@ def _queue_metrics() -> Iterator[GaugeMetricFamily]:
     def age(since: datetime | None) -> float:
         return max(0, (now - since).total_seconds()) if since else 0
 
-    description = "Messages by kind: due, waiting for the next attempt, or failed in the last four days."
+    description = "Messages and submissions: due, waiting for an attempt, or failed in the last four days."
     rows = GaugeMetricFamily("proofstone_queue_rows", description, labels=["kind", "state"])
     for count in backlog.counts():
         rows.add_metric([count.kind, count.state], count.rows)
     yield rows
+    description = "Submissions that the bundle store has lost."
+    yield GaugeMetricFamily("proofstone_lost_submissions", description, backlog.lost_submissions())
     description = "Time since the oldest entry in the queue became due; 0 if the queue is empty."
     ages = {name: age(due.get(name)) for name in backlog.QUEUE_NAMES}
     yield _gauge("proofstone_queue_oldest_due_age_seconds", description, "queue", ages)

@@ -28,6 +28,7 @@ from rules.events.envelopes import label
 from rules.events.recorded_events import ResponseUsage
 from rules.metrics.usage import ReportedUsage, call_cost_nano_usd, estimate_call, estimate_tokens
 from rules.timestamps import whole_seconds_ns
+from web.access_log import record_model_cost
 
 log = logging.getLogger("proofstone.proxy")
 
@@ -137,6 +138,7 @@ class BilledCall(Observer):
         """Store events and usage in one transaction. If the events fail, store the usage alone."""
         try:
             cost = call_cost_nano_usd(self.provider, usage, whole_seconds_ns(self.started_at), prices())
+            record_model_cost(self.session.organization_id, cost or 0)
             record = partial(
                 ModelUsage.record,
                 self.session,

@@ -58,6 +58,7 @@ def _register(state: Any) -> None:
     # token-counting calls at once, so free calls beyond `max_waiting` can also wait briefly.
     half = max(1, other_threads // 2)
     slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=half)
+    state.app.extensions["stream_slots"] = slots
     free_slots = StreamSlots(
         half, half, max_waiting=other_threads // 4, excess_wait_seconds=EXCESS_WAIT_SECONDS
     )

@@ -24,6 +24,7 @@ from proxy.headers import request_headers
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse, log_failure
 from proxy.stream_slots import StreamSlots
+from web.access_log import record_rejected_stream
 
 # `read` limits the time between two reads, not the whole response.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)
@@ -78,6 +79,8 @@ class ModelProxy:
         slots = self._slots if endpoint.is_billed else self._free_slots
         release = slots.acquire(key, SLOT_WAIT_SECONDS)
         if release is None:
+            if endpoint.is_billed:
+                record_rejected_stream()
             raise TooManyStreams(endpoint.provider)
         return release
 

@@ -19,8 +19,14 @@ class StreamSlots:
         self._max_waiting = max_waiting
         self._excess_wait_seconds = excess_wait_seconds
         self.waiting = 0
+        # Called after each change of `in_use` or `waiting`.
+        self.on_change: Callable[[], None] = lambda: None
         self._used: Counter[Hashable] = Counter()
         self._changed = threading.Condition()
+
+    @property
+    def in_use(self) -> int:
+        return self._used.total()
 
     def acquire(self, key: Hashable, wait_seconds: float = 0) -> Callable[[], None] | None:
         """Acquire a slot, and return the function that releases it; None if no slot becomes free for this key."""
@@ -28,16 +34,19 @@ class StreamSlots:
             if not self._can_acquire(key) and not self._wait(key, wait_seconds):
                 return None
             self._used[key] += 1
+            self.on_change()
         return partial(self._release, key)
 
     def _wait(self, key: Hashable, seconds: float) -> bool:
         if self.waiting >= self._max_waiting:
             seconds = min(seconds, self._excess_wait_seconds)
         self.waiting += 1
+        self.on_change()
         try:
             return self._changed.wait_for(partial(self._can_acquire, key), seconds)
         finally:
             self.waiting -= 1
+            self.on_change()
 
     def _can_acquire(self, key: Hashable) -> bool:
         free = self.total - self._used.total()
@@ -52,4 +61,5 @@ class StreamSlots:
             self._used[key] -= 1
             if not self._used[key]:
                 del self._used[key]
+            self.on_change()
             self._changed.notify_all()

@@ -16,7 +16,7 @@ from app import create_app
 from blueprints import openapi
 
 provider = {"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "one", "OIDC_CLIENT_SECRET": "two"}
-settings = {"DATABASE_URL": "sqlite:///optional.db", "LEDGER_KEYS": "test:" + "0" * 64}
+settings = {"DATABASE_URL": "sqlite:///optional.db", "LEDGER_KEYS": "test:" + "0" * 64, "METRICS_TOKEN": "0" * 16}
 app = create_app(config.load(settings | provider))
 print(*app.test_client().get("/v1/sign-in").json["methods"])
 with app.app_context():

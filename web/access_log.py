@@ -17,6 +17,10 @@ from web.log_masking import mask_secrets
 
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 IP_ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,47}", re.ASCII)
+# W3C Trace Context: version, trace ID, parent ID and flags. Versions after 00 can have more fields.
+TRACEPARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 HEADER = "X-Request-Id"
 
@@ -30,7 +34,9 @@ class RequestRecord:
     """One request with its ID, caller and response.
 
     caller -- kind and ID of the credential
+    trace_id -- from a valid `traceparent` header
     endpoint -- Flask's endpoint, or None if no route matched
+    model_cost -- the organization's ID and the cost of its model call in billionths of a dollar
     milliseconds -- time until the last byte of the response
     """
 
@@ -38,11 +44,14 @@ class RequestRecord:
         self.started = time.perf_counter()
         self.environ = environ
         self.id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
+        self.trace_id = _trace_id(environ.get("HTTP_TRACEPARENT", ""))
         self.caller: tuple[str, Any] | None = None
         self.endpoint: str | None = None
         self.is_complete = False
         self.late_events = 0
         self.has_recording_failure = False
+        self.has_rejected_stream = False
+        self.model_cost: tuple[Any, int] | None = None
         self.has_invalid_credential = False
         self.status = 500
         self.bytes_sent = 0
@@ -84,6 +93,17 @@ def record_recording_failure() -> None:
     """Record that a model call's events could not be stored."""
     if record := _current.get():
         record.has_recording_failure = True
+
+
+def record_rejected_stream() -> None:
+    """Record that a model call found no free stream slot."""
+    if record := _current.get():
+        record.has_rejected_stream = True
+
+
+def record_model_cost(organization_id: Any, nano_usd: int) -> None:
+    if record := _current.get():
+        record.model_cost = (organization_id, nano_usd)
 
 
 def record_invalid_credential() -> None:
@@ -149,6 +169,7 @@ class RequestLog:
         operation, route = self.operations.get(record.endpoint or "", (None, None))
         fields = LogFields(
             request=record.id,
+            trace=record.trace_id,
             operation=operation,
             method=record.method,
             route=route,
@@ -191,6 +212,11 @@ class _ResponseBody:
                 self._body.close()
         finally:
             self._finish(self._record)
+
+
+def _trace_id(header: str) -> str | None:
+    match = TRACEPARENT.fullmatch(header)
+    return match and match[1]
 
 
 def _request_id(header: str | None) -> str:

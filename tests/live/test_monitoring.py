@@ -5,12 +5,15 @@ import json
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live.cast import ASSESSMENT
+from tests import alerting_rules
+from tests.live.cast import ASSESSMENT, MAX_KEYS_PER_REQUEST, invite, make_assessment
 from tests.live.client import Client, run_concurrently
-from tests.live.service import Service, kill, wait_until
+from tests.live.service import HOST, Service, kill, wait_until
+from tests.servers import free_port
 
 TOKEN = "a-token-that-nobody-guesses"
 REQUESTS = 40
+INVITATIONS = 120
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +62,17 @@ def test_the_log_has_the_address_of_a_trusted_proxys_client(service):
     assert lines_of_request(service, response)[0]["address"] == "203.0.113.7"
 
 
+def metrics_page(service):
+    response = Client(service.port, Authorization=f"Bearer {TOKEN}").get("/metrics")
+    assert response.status == 200
+    return response.text.decode()
+
+
 def test_processes_share_counters_and_a_killed_process_loses_none(service, reviewer):
     def samples():
-        response = Client(service.port, Authorization=f"Bearer {TOKEN}").get("/metrics")
-        assert response.status == 200
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-            for family in text_string_to_metric_families(response.text.decode())
+            for family in text_string_to_metric_families(metrics_page(service))
             for sample in family.samples
         }
 
@@ -77,6 +84,22 @@ def test_processes_share_counters_and_a_killed_process_loses_none(service, revie
     wait_until(lambda: len(service.web_processes()) == 2, "The killed process was not replaced.")
     assert samples()[counter] == expected
     assert samples()["proofstone_database_connections_in_use",] <= 2
+
+
+def test_an_alert_reports_emails_that_wait_for_a_dead_email_server(installation):
+    expression = alerting_rules.expressions()["EmailsWait"]
+    (selector,), threshold = alerting_rules.selectors(expression), float(expression.rpartition(" > ")[2])
+    installation.settings |= {"METRICS_TOKEN": TOKEN, "SMTP_URL": f"smtp://{HOST}:{free_port()}"}
+    with installation.start(processes=1) as service:
+        reviewer = service.organization("Acme")
+        assessment = make_assessment(reviewer)
+        assert selector.find(metrics_page(service)) == []
+        for start in range(0, INVITATIONS, MAX_KEYS_PER_REQUEST):
+            numbers = range(start, min(start + MAX_KEYS_PER_REQUEST, INVITATIONS))
+            assert invite(reviewer, assessment, *(f"{n}@example.com" for n in numbers)).status == 201
+        with service.worker():
+            wait_until(lambda: selector.find(metrics_page(service)) == [INVITATIONS], "Some are not waiting.")
+    assert threshold < INVITATIONS
 
 
 def test_a_missing_proxy_setting_is_logged_once_and_at_the_next_start(installation):

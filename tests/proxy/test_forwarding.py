@@ -67,6 +67,8 @@ def test_hop_by_hop_and_identifying_headers_are_not_forwarded(call, upstream):
         "anthropic-beta": "a,b",
         "User-Agent": "claude-cli",
         "X-App": "1",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "tracestate": "vendor=1",
     }
     dropped = {
         "Connection": "keep-alive, X-Private", "X-Private": "1", "Keep-Alive": "5", "TE": "trailers",

@@ -61,6 +61,37 @@ def test_an_unsafe_request_id_is_replaced(anonymous, request_id):
     UUID(response.headers["X-Request-Id"])
 
 
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    "header", [f"00-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-00", f"cc-{TRACE}-{PARENT}-01-more"]
+)
+def test_the_log_line_has_the_trace_id(anonymous, log, header):
+    anonymous.request("GET", "/v1/health", headers={"traceparent": header})
+    assert log()[-1]["trace"] == TRACE
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        TRACE,
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"cc-{TRACE}-{PARENT}-01.more",
+        f"00-{TRACE}-{PARENT}-1",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01",
+    ],
+)
+def test_an_invalid_trace_header_is_ignored(anonymous, log, header):
+    assert anonymous.request("GET", "/v1/health", headers={"traceparent": header}).status_code == 200
+    assert log()[-1]["trace"] is None
+
+
 def test_the_log_line_names_credential_operation_and_result(reviewer, assessment, log):
     response = reviewer.get(f"/v1/assessments/{assessment.id}/keys", limit=5)
     (line,) = log()
@@ -70,6 +101,7 @@ def test_the_log_line_names_credential_operation_and_result(reviewer, assessment
         "level": "INFO",
         "logger": "proofstone.requests",
         "request": response.headers["X-Request-Id"],
+        "trace": None,
         "operation": "listKeys",
         "method": "GET",
         "route": "/v1/assessments/{assessmentId}/keys",
