@@ -304,8 +304,9 @@ PUBLIC_KEYS = """
     ORDER BY p.id DESC
 """
 
-# Model calls (models/sessions/model_usage.py): one row per consent. A reservation sums committed rows only, so its
-# session must be locked by an earlier statement.
+# Model calls (models/sessions/model_usage.py). MODEL_CALLER returns a row for each consent. RESERVE follows
+# LOCKED_SESSION, because a statement does not see rows that are committed while it waits for a lock. Without
+# MATERIALIZED, PostgreSQL computes the sums three times.
 
 MODEL_CALLER = """
     SELECT (SELECT SUM(u.cost_nano_usd) FROM model_usage u WHERE u.session_id = s.id), c.channels,

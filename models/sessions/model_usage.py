@@ -230,7 +230,7 @@ class ModelReservation(Model):
 
 
 class ModelCaller(NamedTuple):
-    """A key's session, with its assessment, and what a model call is checked against.
+    """A key's session and its assessment, with only the columns that model calls use.
 
     channels -- the channels that the candidate consented to (R38)
     spent_nano_usd -- the cost of the session's completed calls

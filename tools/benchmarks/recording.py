@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -42,13 +42,15 @@ class Client(NamedTuple):
     key: str
 
 
-class Processes(NamedTuple):
-    web: list[int]
-    database: list[int]
+class Block(NamedTuple):
+    """Calls of one client.
 
-    def milliseconds(self) -> list[float]:
-        """Return the processor time used by the web process and by PostgreSQL."""
-        return [processes.processor_seconds(pids) * 1000 for pids in self]
+    calls -- milliseconds to the first and to the last byte of each call
+    processor_ms -- the processor time of the web process and of PostgreSQL, per call
+    """
+
+    calls: list[tuple[float, float]]
+    processor_ms: list[float]
 
 
 def measure() -> None:
@@ -64,9 +66,8 @@ def measure() -> None:
             tempfile.TemporaryDirectory() as folder,
             Service(Path(folder), url, **settings).start(1) as service,
         ):
-            clients = _clients(service, base_url)
-            measured = Processes(service.web_processes(), database)
-            document = _document([_measure_size(clients, measured, size) for size in SIZES])
+            clients, pids = _clients(service, base_url), [service.web_processes(), database]
+            document = _document([_measure_size(clients, pids, size) for size in SIZES])
     report.write("recording", document)
     print(document)
 
@@ -168,29 +169,34 @@ def _clients(service: Service, base_url: str) -> list[Client]:
     return [Client(*columns) for columns in zip(MODES, connections, paths, keys, strict=True)]
 
 
-def _measure_size(clients: list[Client], measured: Processes, size: str) -> list[str]:
-    """Measure requests of one size. Returns a row of the table."""
-    times: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
-    processor_ms = {mode: [0.0, 0.0] for mode in MODES}
+def _measure_size(clients: list[Client], pids: list[list[int]], size: str) -> list[str]:
+    """Measure requests of one size. Returns a row of the table.
+
+    pids -- the web process and the database
+    """
+    blocks: dict[str, list[Block]] = {mode: [] for mode in MODES}
     for start in range(0, WARM_UP + CALLS, BLOCK):
         for client in clients:
-            before = measured.milliseconds()
-            block = [_call(client, size, number) for number in range(start, start + BLOCK)]
-            after = measured.milliseconds()
+            block = _measure_block(client, pids, size, start)
             if start >= WARM_UP:
-                times[client.mode] += block
-                used = [end - begin for begin, end in zip(before, after, strict=True)]
-                processor_ms[client.mode] = [
-                    sum(pair) for pair in zip(processor_ms[client.mode], used, strict=True)
-                ]
+                blocks[client.mode].append(block)
     row = []
-    for durations in zip(
-        *([median(each) for each in zip(*times[mode], strict=True)] for mode in MODES), strict=True
-    ):
-        direct, off, on = durations
+    for byte in range(2):
+        direct, off, on = (
+            median(call[byte] for block in blocks[mode] for call in block.calls) for mode in MODES
+        )
         row += [f"{value:.1f}" for value in (direct, off, on, on - direct, on - off)]
-    row += [f"{processor_ms[mode][index] / CALLS:.1f}" for index in range(2) for mode in MODES[1:]]
-    return [size, *row, f"{processes.memory(measured.web):.0f}"]
+    for process in range(2):
+        row += [f"{fmean(block.processor_ms[process] for block in blocks[mode]):.1f}" for mode in MODES[1:]]
+    return [size, *row, f"{processes.memory(pids[0]):.0f}"]
+
+
+def _measure_block(client: Client, pids: list[list[int]], size: str, start: int) -> Block:
+    before = [processes.processor_seconds(each) for each in pids]
+    calls = [_call(client, size, number) for number in range(start, start + BLOCK)]
+    after = [processes.processor_seconds(each) for each in pids]
+    used = [(end - begin) * 1000 / BLOCK for begin, end in zip(before, after, strict=True)]
+    return Block(calls, used)
 
 
 def _call(client: Client, size: str, number: int) -> tuple[float, float]:
@@ -220,11 +226,11 @@ def _document(rows: list[list[str]]) -> str:
     return f"""## Recording model calls
 
 `make bench options=--recording`. Calls to a provider: direct, through the proxy without recording (off), and with it
-(on), one process, on one durable PostgreSQL. The provider sends {len(WORDS) + 8} events, {EVENTS_PER_CHUNK} every
-{PAUSE_SECONDS * 1000:.0f} ms, faster than any model. Each request has {2 * TURNS + 1} messages with tool results. Times
-are medians of {CALLS} calls in ms. "Web process" and "PostgreSQL" are processor time per call, in ms; other work on the
-machine affects it less. Memory is the web process's at the end. At 30 KB, the proxy should add less than 6 ms to the
-first byte and 10 ms to a call, of which recording adds less than 3 ms.
+(on), one process, on one durable PostgreSQL. Connections are reused. The provider sends {len(WORDS) + 8} events,
+{EVENTS_PER_CHUNK} every {PAUSE_SECONDS * 1000:.0f} ms, faster than any model. Each request has {2 * TURNS + 1} messages
+with tool results. Times are medians of {CALLS} calls in ms. "Web process" and "PostgreSQL" are processor time per call,
+in ms; other work on the machine affects it less. Memory is the web process's at the end. At 30 KB, the proxy should add
+less than 6 ms to the first byte and 10 ms to a call, of which recording adds less than 3 ms.
 
 {report.markdown(head, rows)}
 
