@@ -323,6 +323,32 @@ PUBLIC_KEYS = """
     ORDER BY p.id DESC
 """
 
+# Model calls (models/sessions/model_usage.py). MODEL_CALLER returns a row for each consent. RESERVE follows
+# LOCKED_SESSION, because a statement does not see rows that are committed while it waits for a lock. Without
+# MATERIALIZED, PostgreSQL computes the sums three times.
+
+MODEL_CALLER = """
+    SELECT (SELECT SUM(u.cost_nano_usd) FROM model_usage u WHERE u.session_id = s.id), c.channels,
+           {session}, {assessment}
+    FROM sessions s JOIN assessments a ON a.id = s.assessment_id
+    LEFT JOIN consents c ON c.key_id = s.key_id AND c.channels IS NOT NULL
+    WHERE s.key_id = :key_id
+"""
+DELETE_EXPIRED_RESERVATIONS = """
+    DELETE FROM model_reservations WHERE session_id = :session_id AND expires_at <= :now
+"""
+RESERVE = """
+    WITH budget AS MATERIALIZED (
+        SELECT :budget_nano_usd
+            - (SELECT COALESCE(SUM(nano_usd), 0) FROM model_reservations WHERE session_id = :session_id)
+            - (SELECT COALESCE(SUM(cost_nano_usd), 0) FROM model_usage WHERE session_id = :session_id) AS remaining
+    )
+    INSERT INTO model_reservations (id, created_at, session_id, nano_usd, expires_at)
+    SELECT :id, :now, :session_id, CASE WHEN :nano_usd < remaining THEN :nano_usd ELSE remaining END, :expires_at
+    FROM budget WHERE remaining > 0
+    RETURNING id
+"""
+
 # Sessions to close, or whose metrics to derive, before their numbers are read.
 
 DUE_TO_CLOSE = """

@@ -12,7 +12,7 @@ from typing import Any
 from flask import current_app, request
 
 from blueprints import release_connection, session_quota
-from models import ModelReservation, ModelUsage, Session, clock, sessions
+from models import ModelReservation, ModelUsage, Session, clock
 from models.database import connection
 from models.sessions import prices
 from ops import DATABASE_ERRORS
@@ -20,7 +20,7 @@ from proxy import budget
 from proxy.endpoints import CHAT_COMPLETIONS, Endpoint
 from proxy.lazy_json import LazyObject
 from proxy.model_request import ModelRequest, read_request
-from proxy.recording import CHANNEL, Recorder
+from proxy.recording import Recorder
 from proxy.renewals import renewals
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
@@ -60,10 +60,14 @@ class BilledCall(Observer):
         body: RequestBody,
         received_at: datetime,
         release_slot: Callable[[], None],
+        has_consent: bool,
     ) -> "BilledCall":
-        """Check the request and reserve its cost. Raises the errors of `read_request` and `reserve`."""
+        """Check the request and reserve its cost. Raises the errors of `read_request` and `reserve`.
+
+        has_consent -- the candidate consented to the recording of model calls (R38)
+        """
         model_request = read_request(endpoint, body, session.assessment.allowed_hosted_tools)
-        recorder = _create_recorder(endpoint, session, model_request, received_at)
+        recorder = _create_recorder(endpoint, session, model_request, received_at) if has_consent else None
         estimate = estimate_call(
             endpoint.provider,
             model_request.model,
@@ -178,9 +182,9 @@ class BilledCall(Observer):
 def _create_recorder(
     endpoint: Endpoint, session: Session, model_request: ModelRequest, received_at: datetime
 ) -> Recorder | None:
-    """Create a recorder, or return None without the candidate's consent (R38) or without rules/agents/."""
+    """Create a recorder, or return None without rules/agents/."""
     dialect = current_app.extensions.get("dialects", {}).get(endpoint.dialect)
-    if dialect is None or not sessions.can_record(session, CHANNEL):
+    if dialect is None:
         return None
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = LazyObject(model_request.fields, model_request.elements)

@@ -13,12 +13,13 @@ import config
 from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
-from models import CandidateKey, Session, clock
+from models import CandidateKey, ModelCaller, Session, clock
 from proxy import budget, endpoints, error_responses
 from proxy.billed_call import BilledCall
 from proxy.endpoints import Endpoint
 from proxy.errors import AccessExpired, AgentRejected, NoProviderKey
 from proxy.forwarding import Call, ModelProxy
+from proxy.recording import CHANNEL
 from proxy.request_body import RequestBody
 from proxy.response import Observer
 from proxy.stream_slots import StreamSlots
@@ -170,7 +171,7 @@ def other_path(provider, path):
     raise NotFound()
 
 
-def _check_access(session: Session, proxy: ModelProxy, provider: str) -> None:
+def _check_access(session: Session, spent_nano_usd: int, proxy: ModelProxy, provider: str) -> None:
     now, allowed_agents = clock.now(), session.assessment.allowed_agents
     if session.closed_as_of(now):
         raise SessionClosed()
@@ -180,15 +181,14 @@ def _check_access(session: Session, proxy: ModelProxy, provider: str) -> None:
         raise AgentRejected(provider)
     if not proxy.has_key(provider):
         raise NoProviderKey(provider)
-    budget.require_remaining(session)
+    budget.require_remaining(session, spent_nano_usd)
 
 
 def _forward(endpoint: Endpoint) -> Response:
     received_at = clock.now()
     proxy = current_app.extensions["proxy"]
-    session = Session.get_for_key(caller)
-    session.assessment = caller.assessment
-    _check_access(session, proxy, endpoint.provider)
+    session, channels, spent_nano_usd = ModelCaller.of(caller)
+    _check_access(session, spent_nano_usd, proxy, endpoint.provider)
     # Reading the body can take seconds, and a stream minutes.
     release_connection()
     with ExitStack() as on_error, ExitStack() as resources:
@@ -199,7 +199,8 @@ def _forward(endpoint: Endpoint) -> Response:
             body.receive(request.stream)
         observer = Observer(release_slot)
         if endpoint.is_billed:
-            observer = BilledCall.start(endpoint, session, body, received_at, release_slot)
+            has_consent = CHANNEL in channels
+            observer = BilledCall.start(endpoint, session, body, received_at, release_slot, has_consent)
         call = Call(
             endpoint,
             request.method,

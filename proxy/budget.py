@@ -20,10 +20,10 @@ def limit_nano_usd(session: Session) -> int | None:
     return limit if limit is not None else default or None
 
 
-def require_remaining(session: Session) -> None:
+def require_remaining(session: Session, spent_nano_usd: int) -> None:
     """Raise BudgetSpent if the recorded usage has reached the budget."""
     limit = limit_nano_usd(session)
-    if limit is not None and ModelUsage.spent_nano_usd(session) >= limit:
+    if limit is not None and spent_nano_usd >= limit:
         raise BudgetSpent()
 
 
@@ -38,7 +38,7 @@ def reserve(session: Session, provider: str, cost_nano_usd: int) -> ModelReserva
         return None
     deadline = time.monotonic() + MAX_WAIT_SECONDS
     while (reservation := ModelReservation.reserve(session, cost_nano_usd, limit)) is None:
-        require_remaining(session)
+        require_remaining(session, ModelUsage.spent_nano_usd(session))
         release_connection()
         if time.monotonic() >= deadline:
             raise TooManyStreams(provider)

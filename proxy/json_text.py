@@ -6,6 +6,8 @@ A request can be 32 MiB long, and parsed values can take ten times as much memor
 import json
 import mmap
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,9 +26,24 @@ STEP_BRACKETS = 200  # the cost of a match without a bracket
 MAX_PARSED_BYTES = 65_536
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _SCALAR = rb"-?[0-9][0-9.eE+-]*+|true|false|null"
-_TOKEN = re.compile(rb"[ \t\r\n]*+([{}\[\]:,]|%b|%b)" % (_STRING, _SCALAR))
+_VALUE = rb"[{\[]|%b|%b" % (_STRING, _SCALAR)
+_SPACE = rb"[ \t\r\n]*+"
+# The last group is the child's value, or its opening bracket.
+_ELEMENT = re.compile(rb"%b(%b)" % (_SPACE, _VALUE))
+_FIELD = re.compile(rb"%b(%b)%b:%b(%b)" % (_SPACE, _STRING, _SPACE, _SPACE, _VALUE))
+_SEPARATOR = re.compile(rb"%b([,}\]])" % _SPACE)
+_END = re.compile(rb"%b\Z" % _SPACE)
 _STEP = re.compile(rb"(?:[ \t\r\n:,]++|%b|%b){0,%d}+([{}\[\]]?)" % (_STRING, _SCALAR, STEP_TOKENS))
-_SPACE = re.compile(rb"[ \t\r\n]*+")
+
+
+class Containers(NamedTuple):
+    """The positions of a document's objects and arrays: each long string is then skipped once, not once per level."""
+
+    starts: array
+    ends: array
+
+    def end(self, start: int) -> int:
+        return self.ends[bisect_left(self.starts, start)]
 
 
 class Value(NamedTuple):
@@ -35,6 +52,7 @@ class Value(NamedTuple):
     text: Text
     start: int
     end: int
+    containers: Containers
 
     def starts_with(self, prefix: bytes) -> bool:
         return self.text[self.start : self.start + len(prefix)] == prefix
@@ -63,61 +81,63 @@ class Value(NamedTuple):
 
     def _children(self, opening: bytes, closing: bytes) -> Iterator[tuple[str, "Value"]]:
         """Yield each child's name, which is empty in an array, and its value."""
-        if not self.starts_with(opening) or _token(self.text, self.start + 1).starts_with(closing):
+        if not self.starts_with(opening):
             return
         position = self.start + 1
+        first = _SEPARATOR.match(self.text, position)
+        if first and first[1] == closing:
+            return
+        pattern = _FIELD if opening == b"{" else _ELEMENT
         for _ in range(MAX_CHILDREN):
-            name = ""
-            if opening == b"{":
-                token = _token(self.text, position)
-                colon = _token(self.text, token.end)
-                if not token.starts_with(b'"') or not colon.starts_with(b":"):
-                    raise NotJson()
-                name, position = token.parse(), colon.end
-            value = _value_at(self.text, position)
-            yield name, value
-            separator = _token(self.text, value.end)
-            if separator.starts_with(closing):
-                return
-            if not separator.starts_with(b","):
+            child = pattern.match(self.text, position)
+            if child is None:
                 raise NotJson()
-            position = separator.end
+            name = self._at(*child.span(1)).parse() if pattern is _FIELD else ""
+            value = self._at(*child.span(pattern.groups))
+            yield name, value
+            separator = _SEPARATOR.match(self.text, value.end)
+            if separator is None or separator[1] not in (b",", closing):
+                raise NotJson()
+            if separator[1] == closing:
+                return
+            position = separator.end()
         raise TooManyValues()
+
+    def _at(self, start: int, end: int) -> "Value":
+        if self.text[start] in b"{[":
+            end = self.containers.end(start)
+        return Value(self.text, start, end, self.containers)
 
 
 def document(text: Text) -> Value:
     """Locate the only value in the text. Raises NotJson or TooManyValues."""
-    value = _value_at(text, 0)
-    space = _SPACE.match(text, value.end)
-    if space is None or space.end() != len(text):
+    first = _ELEMENT.match(text)
+    if first is None:
         raise NotJson()
-    return value
+    start, end = first.span(1)
+    containers = Containers(array("Q"), array("Q"))
+    if text[start] in b"{[":
+        end = _find_containers(text, start, containers)
+    if not _END.match(text, end):
+        raise NotJson()
+    return Value(text, start, end, containers)
 
 
-def _value_at(text: Text, position: int) -> Value:
-    """Return the next value, after whitespace. Raises NotJson or TooManyValues."""
-    first = _token(text, position)
-    if not first.starts_with(b"{") and not first.starts_with(b"["):
-        if text[first.start : first.end] in (b"}", b"]", b":", b","):
-            raise NotJson()
-        return first
-    position, depth, brackets_left = first.end, 1, MAX_BRACKETS
+def _find_containers(text: Text, start: int, containers: Containers) -> int:
+    """Find all objects and arrays in the one at `start`. Returns its end. Raises NotJson or TooManyValues."""
+    position, brackets_left, open_containers = start, MAX_BRACKETS, []
     while brackets_left > 0:
         step = _STEP.match(text, position)
         if step is None or step.end() == position:
             raise NotJson()
         position, bracket = step.end(), step[1]
         brackets_left -= 1 if bracket else STEP_BRACKETS
-        if bracket:
-            depth += 1 if bracket in b"{[" else -1
-        if depth == 0:
-            return Value(text, first.start, position)
+        if bracket in (b"{", b"["):
+            open_containers.append(len(containers.starts))
+            containers.starts.append(position - 1)
+            containers.ends.append(0)
+        elif bracket:
+            containers.ends[open_containers.pop()] = position
+            if not open_containers:
+                return position
     raise TooManyValues()
-
-
-def _token(text: Text, position: int) -> Value:
-    """Return the next bracket, separator, string or scalar, after whitespace. Raises NotJson."""
-    token = _TOKEN.match(text, position)
-    if token is None:
-        raise NotJson()
-    return Value(text, token.start(1), token.end())

@@ -220,12 +220,12 @@ def _is_data_url(image: Value) -> bool:
 def _cuts(elements: list[Value], rejected: set[int]) -> Iterator[Value]:
     """Yield the parts to remove from a list: each rejected element with one adjacent comma."""
     if rejected and len(rejected) == len(elements):
-        yield Value(elements[0].text, elements[0].start, elements[-1].end)
+        yield elements[0]._replace(end=elements[-1].end)
         return
     is_start = True
     for index, element in enumerate(elements):
         is_start = is_start and index in rejected
         if is_start:
-            yield Value(element.text, element.start, elements[index + 1].start)
+            yield element._replace(end=elements[index + 1].start)
         elif index in rejected:
-            yield Value(element.text, elements[index - 1].end, element.end)
+            yield element._replace(start=elements[index - 1].end)

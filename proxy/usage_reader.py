@@ -184,6 +184,8 @@ class UsageReader:
 
     def _read(self, document: Any) -> bool:
         """Read the document's counts, if any. They replace earlier counts: a stream reports running totals."""
+        if document is None:
+            return False
         wrapper = _WRAPPERS.get(self._dialect)
         inner = wrapper and field(document, wrapper)
         response = inner or document

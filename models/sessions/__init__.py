@@ -14,6 +14,13 @@ from models.sessions.events import CountedEvents, Event, ReceivedEvent, SigningK
 from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, get_test_result, prices
 from models.sessions.quota import stored_bytes
-from models.sessions.recording import can_record, prepare, record, store_prepared, stored_positions
+from models.sessions.recording import (
+    can_record,
+    consented_channels,
+    prepare,
+    record,
+    store_prepared,
+    stored_positions,
+)
 from models.sessions.redeem import allow_redeem, find_key, redeem, remove_time_limit, update_time_limit
 from models.sessions.session import Consent, Session

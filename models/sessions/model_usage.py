@@ -4,17 +4,30 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import peewee
 
-from models.base import Model, PersonalData, Query, TimestampField, add_index, clock, db, utc_month
+from errors import NotRedeemed
+from models import sql
+from models.assessments import Assessment
+from models.base import (
+    Model,
+    PersonalData,
+    Query,
+    TimestampField,
+    add_index,
+    clock,
+    db,
+    is_postgres,
+    utc_month,
+)
 from models.database import connection
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
 from models.ledger.listed import ListedModel
 from models.orgs import Organization
-from models.sessions import Session
+from models.sessions import Session, consented_channels
 from rules.metrics.usage import ReportedUsage
 
 # Names in a usage report, by column.
@@ -189,17 +202,21 @@ class ModelReservation(Model):
     def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
         """Reserve a call's cost, or the remaining budget if that is less. Returns None if nothing is left."""
         with db.atomic():
-            session.lock()
+            lock = "FOR NO KEY UPDATE" if is_postgres() else ""
+            sql.rows(sql.LOCKED_SESSION.format(lock=lock), session_id=session.id)
             now = clock.now()
-            cls.delete().where(cls.session == session, cls.expires_at <= now).execute()
-            # A call that ends between the two queries is counted twice. In the opposite order, it would be missed.
-            reserved = cls.select(peewee.fn.SUM(cls.nano_usd)).where(cls.session == session).scalar()
-            left = budget_nano_usd - int(reserved or 0) - ModelUsage.spent_nano_usd(session)
-            if left <= 0:
-                return None
-            return cls.create(
-                session=session, nano_usd=min(nano_usd, left), expires_at=now + RESERVATION_LIFETIME
+            sql.execute(sql.DELETE_EXPIRED_RESERVATIONS, session_id=session.id, now=now)
+            reservation = cls(session=session, created_at=now, expires_at=now + RESERVATION_LIFETIME)
+            inserted = sql.rows(
+                sql.RESERVE,
+                id=reservation.id,
+                now=now,
+                session_id=session.id,
+                nano_usd=nano_usd,
+                budget_nano_usd=budget_nano_usd,
+                expires_at=reservation.expires_at,
             )
+        return reservation if inserted else None
 
     @classmethod
     def renew(cls, ids: list[int]) -> None:
@@ -210,3 +227,31 @@ class ModelReservation(Model):
     def release(self) -> None:
         with connection():
             self.delete_instance()
+
+
+class ModelCaller(NamedTuple):
+    """A key's session and its assessment, with only the columns that model calls use.
+
+    channels -- the channels that the candidate consented to (R38)
+    spent_nano_usd -- the cost of the session's completed calls
+    """
+
+    session: Session
+    channels: list[Any]
+    spent_nano_usd: int
+
+    @classmethod
+    def of(cls, key: CandidateKey) -> "ModelCaller":
+        """Read everything in one statement. Raises NotRedeemed (R29)."""
+        text = sql.MODEL_CALLER.format(session=_SESSION.text, assessment=_ASSESSMENT.text)
+        rows = sql.rows(text, key_id=key.id)
+        if not rows:
+            raise NotRedeemed()
+        spent, _, *columns = rows[0]
+        session = _SESSION.build(columns[: len(_SESSION)])
+        session.assessment = _ASSESSMENT.build(columns[len(_SESSION) :])
+        return cls(session, consented_channels(row[1] for row in rows), int(spent or 0))
+
+
+_SESSION = sql.Columns(Session, "s", "id created_at assessment key closes_at closed_at")
+_ASSESSMENT = sql.Columns(Assessment, "a", "id allowed_tools token_budget_nano_usd")

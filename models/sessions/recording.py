@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from models import batches, sql
 from models.base import clock
@@ -22,8 +23,13 @@ _STORED = frozenset({"created", "late"})
 def can_record(session: Session, channel: str) -> bool:
     """Return whether the candidate consented to a disclosure that names this channel (R38)."""
     rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=session.key_id)
-    consented_channels = [Consent.channels.python_value(channels) for (channels,) in rows]
-    return any(isinstance(channels, list) and channel in channels for channels in consented_channels)
+    return channel in consented_channels(channels for (channels,) in rows)
+
+
+def consented_channels(stored: Iterable[Any]) -> list[Any]:
+    """Return the channels in all stored `Consent.channels`."""
+    lists = (Consent.channels.python_value(channels) for channels in stored)
+    return [channel for channels in lists if isinstance(channels, list) for channel in channels]
 
 
 def record(

@@ -8,6 +8,7 @@ import peewee
 import pytest
 from callers import Caller
 from factories import make_recorded_session
+from statements import capture_queries
 
 from models import Consent, Event, privacy, sessions
 from proxy import recording
@@ -83,6 +84,19 @@ def test_a_call_is_recorded_with_its_usage(call, upstream, recorded, session, us
     assert data["totalCost"] == used.cost_nano_usd / 10**9 == MESSAGE_NANO_USD / 10**9
     assert (used.request_id, used.tool, used.agent_session) == ("req_1", "tiny", "agent-7")
     assert used.is_recorded is True
+
+
+def test_a_call_sends_few_statements(call, upstream):
+    def count_statements(agent_session):
+        upstream.respond = documents(200, MESSAGE | {"id": agent_session})
+        with capture_queries() as statements:
+            call(MESSAGES, data=FIRST, headers={"X-Agent-Session": agent_session})
+        return len(statements)
+
+    count_statements("agent-1")  # reads the secret
+    # Key and session; in a savepoint lock, expired reservations and reservation; stored events; in a savepoint lock,
+    # count, events, session, usage and reservation.
+    assert [count_statements(f"agent-{number}") for number in (2, 3)] == [16, 16]
 
 
 def test_events_have_the_times_of_the_request_and_of_the_responses_end(call, upstream, session, clock):

@@ -98,6 +98,7 @@ class Exchange(BaseHTTPRequestHandler):
     """A request, and methods for valid and invalid responses."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "Upstream"
 
     def handle_request(self) -> None:
