@@ -245,7 +245,6 @@ CREATE TABLE deliveries (
     sent_at {timestamp},
     address TEXT
 );
-CREATE INDEX delivery_organization_id ON deliveries (organization_id);
 CREATE INDEX delivery_subject_id ON deliveries (subject_id);
 CREATE INDEX deliveries_queued ON deliveries (organization_id, due_at, id) WHERE state = 'queued';
 CREATE INDEX deliveries_of ON deliveries (organization_id, state, id);

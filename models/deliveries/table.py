@@ -26,7 +26,7 @@ class Delivery(Leased, Model):
     personal_data = PersonalData("messages", "Invitations sent to you.")
     due_lanes, lane_column = sql.DUE_DELIVERIES, "organization"
 
-    organization = peewee.ForeignKeyField(Organization)
+    organization = peewee.ForeignKeyField(Organization, index=False)
     kind = peewee.TextField()
     subject_id = peewee.UUIDField(index=True)
     data = peewee.JSONField()

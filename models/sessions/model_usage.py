@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import peewee
 
-from errors import NotRedeemed
+from errors import NotFound, NotRedeemed
 from models import sql
 from models.assessments import Assessment
 from models.base import (
@@ -200,10 +200,14 @@ class ModelReservation(Model):
 
     @classmethod
     def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
-        """Reserve a call's cost, or the remaining budget if that is less. Returns None if nothing is left."""
+        """Reserve a call's cost, or the remaining budget if that is less. Returns None if nothing is left.
+
+        Raises NotFound if the session was erased.
+        """
         with db.atomic():
             lock = "FOR NO KEY UPDATE" if is_postgres() else ""
-            sql.rows(sql.LOCKED_SESSION.format(lock=lock), session_id=session.id)
+            if not sql.rows(sql.LOCKED_SESSION.format(lock=lock), session_id=session.id):
+                raise NotFound()  # erased
             now = clock.now()
             sql.execute(sql.DELETE_EXPIRED_RESERVATIONS, session_id=session.id, now=now)
             reservation = cls(session=session, created_at=now, expires_at=now + RESERVATION_LIFETIME)

@@ -27,6 +27,8 @@ from tests.live.service import LEDGER_KEYS
 from tools.demo.client_events import Signer
 
 ASSESSMENTS, KEYS, FEW_KEYS = 10, 100_000, 1_000
+# Requests that generate keys for the same assessment run one after the other (models/deliveries/limit.py).
+GROWING_ASSESSMENTS = 16
 BATCH = 500
 OPEN_SESSIONS = 64
 SAMPLES = 1_000
@@ -47,7 +49,7 @@ class Targets(NamedTuple):
     token: str
     candidates: list[tuple[str, str]]  # key, assessment id
     growing_token: str
-    growing_assessment: str
+    growing_assessments: list[str]
     open_sessions: list[OpenSession]
 
 
@@ -70,15 +72,17 @@ def fill(keys: int) -> Targets:
         ids += key_ids
     Delivery.update(state="sent", attempts=1, sent_at=clock.now()).execute()
     sample = CandidateKey.select().where(CandidateKey.id.in_(random.Random(2).sample(ids, SAMPLES)))
-    assessment = create_assessment(growing, "Growing")
-    open_sessions = [open_session(assessment, seed) for seed in range(OPEN_SESSIONS)]
+    growing_assessments = [
+        create_assessment(growing, f"Growing {number}") for number in range(GROWING_ASSESSMENTS)
+    ]
+    open_sessions = [open_session(growing_assessments[0], seed) for seed in range(OPEN_SESSIONS)]
     db.execute_sql("VACUUM ANALYZE" if is_postgres() else "ANALYZE")
     return Targets(
         keys=keys,
         token=token,
         candidates=[(row.key, str(row.assessment_id)) for row in sample],
         growing_token=growing_token,
-        growing_assessment=str(assessment.id),
+        growing_assessments=[str(assessment.id) for assessment in growing_assessments],
         open_sessions=open_sessions,
     )
 

@@ -75,7 +75,7 @@ def _keys(targets: Targets, rng: random.Random) -> Request:
         "candidateEmails": [f"candidate{number}@{group}.example" for number in range(50)],
         "candidateNames": [f"Candidate {number}" for number in range(50)],
     }
-    path = f"/v1/assessments/{targets.growing_assessment}/keys"
+    path = f"/v1/assessments/{rng.choice(targets.growing_assessments)}/keys"
     return Request("POST", path, _bearer(targets.growing_token) | JSON, json.dumps(body))
 
 
