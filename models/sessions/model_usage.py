@@ -257,5 +257,5 @@ class ModelCaller(NamedTuple):
         return cls(session, consented_channels(row[1] for row in rows), int(spent or 0))
 
 
-_SESSION = sql.Columns(Session, "s", "id created_at assessment key closes_at closed_at")
+_SESSION = sql.Columns(Session, "s", "id created_at organization assessment key closes_at closed_at")
 _ASSESSMENT = sql.Columns(Assessment, "a", "id allowed_tools token_budget_nano_usd")
