@@ -89,6 +89,15 @@ def record_web_process() -> None:
     threading.Thread(target=record, daemon=True).start()
 
 
+def web_processes() -> int:
+    """Count the running web processes. A stopped one counts for up to a minute."""
+    return (
+        Heartbeat.select()
+        .where(Heartbeat.task == WEB, Heartbeat.beat_at > clock.now() - 2 * INTERVAL)
+        .count()
+    )
+
+
 def processes_before(version: str) -> list[str]:
     """Describe the running processes of earlier versions."""
     is_running = Heartbeat.beat_at > clock.now() - MAX_SILENCE
