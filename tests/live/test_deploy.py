@@ -18,6 +18,7 @@ from tests.live.service import HOST, ROOT, Service, wait_until
 from tests.live.test_slow_clients import BODY, silent_clients
 from tests.proxy.upstream import MESSAGE_EVENTS, MESSAGES, START, STREAMING_BODY, Upstream, stay_open, streams
 from tests.servers import free_port, serve
+from tools.scripts.run_with_parent import with_parent
 
 PROCFILE = dict(re.findall(r"^(\w+): (.*)$", (ROOT / "Procfile").read_text(), re.MULTILINE))
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -48,22 +49,24 @@ class Platform(Service):
         """Run a command until the block ends. Only its own process receives SIGTERM."""
         with open(self.folder / "log", "ab") as log:
             process = subprocess.Popen(
-                command,
-                shell=True,
-                cwd=ROOT,
-                env=self._environment({}),
-                process_group=0,
-                stdout=log,
-                stderr=log,
-            )
+                with_parent(["/bin/sh", "-c", command], "SIGTERM"), cwd=ROOT, env=self._environment({}),
+                process_group=0, stdout=log, stderr=log,
+            )  # fmt: skip
         try:
             wait_until(lambda: ready in self.log() or process.poll() is not None, "It did not start.")
             yield
         finally:
             process.terminate()
             assert process.wait(20) == 0
-            with pytest.raises(ProcessLookupError):
-                os.killpg(process.pid, 0)
+            wait_until(lambda: not group_exists(process.pid), "A process is still running.", 20)
+
+
+def group_exists(pid):
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_the_procfile_serves_the_first_request(postgres_server, tmp_path):
