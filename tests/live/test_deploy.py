@@ -165,7 +165,7 @@ def test_caddy_buffers_bodies_and_accepts_the_largest_bundle(proxied, candidate)
     # Caddy also has a small buffer of its own.
     incomplete = BODY.replace(b"Host: x", b"Host: %b" % HOST.encode()) + b" " * 9000
     with silent_clients(candidate.port, incomplete, count=20):
-        assert service.responds(within_seconds=2)
+        assert service.responds(within_seconds=5)
     assert candidate.upload(candidate.open_upload(), bytes(128 * MIB)).status == 200
 
 
