@@ -91,11 +91,8 @@ def record_web_process() -> None:
 
 def web_processes() -> int:
     """Count the running web processes. A stopped one counts for up to a minute."""
-    return (
-        Heartbeat.select()
-        .where(Heartbeat.task == WEB, Heartbeat.beat_at > clock.now() - 2 * INTERVAL)
-        .count()
-    )
+    is_running = Heartbeat.beat_at > clock.now() - 2 * INTERVAL
+    return Heartbeat.select().where(Heartbeat.task == WEB, is_running).count()
 
 
 def processes_before(version: str) -> list[str]:
