@@ -14,4 +14,5 @@ USER proofstone
 EXPOSE 8000
 HEALTHCHECK --start-period=10s CMD ["python", "-c", \
     "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/v1/health\", timeout=3)"]
-CMD ["gunicorn", "app:create_app()"]
+# A shell expands PORT, and `exec` lets gunicorn receive the signals.
+CMD exec gunicorn --bind "0.0.0.0:$PORT" "app:create_app()"

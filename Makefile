@@ -14,7 +14,7 @@ database ?= both
 # Slow tests that measure time or memory, stop shared processes, or run real tools.
 alone := tests/agents/ tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
 	%,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
-	locked_address memory monitoring pgbouncer slow_clients stop_under_load tools upgrade)
+	locked_address memory monitoring pgbouncer reload slow_clients stop_under_load tools upgrade)
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

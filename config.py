@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ EPHEMERAL_PLATFORMS = {
     "ECS_CONTAINER_METADATA_URI_V4": "Amazon ECS",
     "VCAP_APPLICATION": "Cloud Foundry",
 }
+# Names that only resolve in a private network, besides those without a dot.
+PRIVATE_DOMAINS = (".local", ".localhost", ".internal")
 # Allows for one or two wrong letters.
 MIN_SIMILARITY = 0.85
 
@@ -148,6 +151,15 @@ def dollars(value: str) -> Decimal:
 
 def is_local_url(url: str) -> bool:
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def is_private_url(url: str) -> bool:
+    """Return whether the URL's host is this machine or in a private network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith(PRIVATE_DOMAINS)
 
 
 def port(value: str) -> int:
@@ -373,6 +385,9 @@ def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.en
             f"{platforms[0]} deletes files outside a volume on each restart: "
             "set S3_BUCKET, or put BUNDLE_FOLDER on a volume."
         )
+    base_url = settings["BASE_URL"]
+    if urlsplit(base_url).scheme == "http" and not is_private_url(base_url):
+        yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
 
 
 def other_threads(settings: Mapping[str, Any]) -> int:

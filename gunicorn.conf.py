@@ -1,14 +1,25 @@
-"""gunicorn's settings for the web process. gunicorn reads PORT and WEB_CONCURRENCY itself."""
+"""gunicorn's settings for the web process. gunicorn reads WEB_CONCURRENCY itself."""
 
 import contextlib
 import ctypes
 import logging
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
-from config import load_or_exit, warnings
+# `kill -HUP` reads this file again. Import the project's modules again, too: otherwise the new processes would mix two
+# releases.
+NAMES = {path.stem for path in Path(__file__).parent.iterdir()}
+for module in [name for name in sys.modules if name.partition(".")[0] in NAMES]:
+    del sys.modules[module]
+
+from config import load_or_exit, warnings  # noqa: E402
+
+# Only local: other machines connect through a TLS proxy. `--bind` overrides it, as in Procfile and Dockerfile.
+bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
 
 # Exit here on an invalid setting. Otherwise gunicorn would keep restarting failing workers.
 settings = load_or_exit()

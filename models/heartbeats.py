@@ -88,6 +88,12 @@ def record_web_process() -> None:
     threading.Thread(target=record, daemon=True).start()
 
 
+def web_processes() -> int:
+    """Count the running web processes. A stopped one counts for up to a minute."""
+    is_running = Heartbeat.beat_at > clock.now() - 2 * INTERVAL
+    return Heartbeat.select().where(Heartbeat.task == WEB, is_running).count()
+
+
 def processes_before(version: str) -> list[str]:
     """Describe the running processes of earlier versions."""
     rows = _select_running(Heartbeat.process, Heartbeat.version)

@@ -54,21 +54,19 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     yield _email(settings)
     yield from _disks(storage)
     yield from _permissions()
-    yield _rate_limits(settings["RATELIMIT_STORAGE_URL"])
+    if url := settings["RATELIMIT_STORAGE_URL"]:
+        yield _rate_limit_store(url)
     try:
-        yield from _database(storage)
+        yield from _database(settings, storage)
     except DATABASE_ERRORS as error:
         remedy = "Check that the database is running and that DATABASE_URL is correct."
         yield ERROR, "database", describe_for_operator(error, remedy)
 
 
 def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
-    base_url = urlsplit(settings["BASE_URL"])
-    is_https = base_url.scheme == "https"
+    is_https = urlsplit(settings["BASE_URL"]).scheme == "https"
     if config.is_local_url(settings["BASE_URL"]):
         yield "BASE_URL is a local address: links in emails only work on this machine. Set the public URL."
-    elif not is_https:
-        yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
     if is_https and not settings["TRUSTED_PROXIES"]:
         yield "TRUSTED_PROXIES is 0 behind a TLS proxy: all clients share the proxy's address. Set it to 1."
     if is_https and not is_postgres():
@@ -134,9 +132,7 @@ def _permissions() -> Iterator[Finding]:
             yield WARNING, "permissions", f"Other users can access {path}. Run `chmod 600 {path}`."
 
 
-def _rate_limits(url: str | None) -> Finding:
-    if not url:
-        return OK, "rate limits", "Each web process counts separately."
+def _rate_limit_store(url: str) -> Finding:
     timeouts: Any = dict.fromkeys(("socket_connect_timeout", "socket_timeout"), STORE_TIMEOUT_SECONDS)
     with suppress(Exception):  # each kind of store raises its own errors
         if storage_from_string(url, **timeouts).check():
@@ -145,7 +141,7 @@ def _rate_limits(url: str | None) -> Finding:
     return ERROR, "rate limits", message
 
 
-def _database(storage: Storage) -> Iterator[Finding]:
+def _database(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     """Check the database and its queues. Raises DATABASE_ERRORS if the database does not respond."""
     query = "show server_version" if is_postgres() else "select sqlite_version()"
     (version,) = db.execute_sql(query).fetchone()
@@ -162,6 +158,8 @@ def _database(storage: Storage) -> Iterator[Finding]:
     yield from _tasks()
     yield from _queues()
     yield _failures()
+    if not settings["RATELIMIT_STORAGE_URL"]:
+        yield _separate_limits()
     yield _invalid_credentials()
     yield _addresses()
 
@@ -218,6 +216,13 @@ def _failures() -> Finding:
         return OK, "deliveries", "None failed in the last day."
     remedy = "See `GET /v1/deliveries?state=failed` and the deliveries of each webhook."
     return WARNING, "deliveries", f"{failed} failed in the last day. {remedy}"
+
+
+def _separate_limits() -> Finding:
+    if (count := heartbeats.web_processes()) < 2:
+        return OK, "rate limits", "Each web process counts separately."
+    message = f"{count} web processes count separately: a network can try {count} times RATELIMIT_INVALID_CREDENTIALS."
+    return WARNING, "rate limits", f"{message} Set RATELIMIT_STORAGE_URL."
 
 
 def _invalid_credentials() -> Finding:

@@ -113,8 +113,8 @@ def test_a_database_in_a_missing_folder_is_rejected(tmp_path):
     assert load(DATABASE_URL="sqlite:///var/proofstone.db").database_url == "sqlite:///var/proofstone.db"
 
 
-def warnings(bucket=None, **environment):
-    return list(config.warnings({"S3_BUCKET": bucket}, environment))
+def warnings(bucket=None, url="https://assess.example.com", **environment):
+    return list(config.warnings({"S3_BUCKET": bucket, "BASE_URL": url}, environment))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,20 @@ def test_a_folder_on_a_platform_without_disks_is_a_warning(variable, platform):
     message = f"{platform} deletes files outside a volume on each restart: "
     assert warnings(**{variable: "x"}) == [f"{message}set S3_BUCKET, or put BUNDLE_FOLDER on a volume."]
     assert warnings("bundles", **{variable: "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "is_public"),
+    [
+        ("assess.example.com", True), ("8.8.8.8", True), ("[2606:4700::1]:8000", True), ("localhost:8000", False),
+        ("127.0.0.1", False), ("[::1]", False), ("10.1.2.3", False), ("192.168.0.9:8000", False),
+        ("172.16.0.1", False), ("assess.local", False), ("assess.internal", False), ("assess", False),
+    ],
+)  # fmt: skip
+def test_a_public_base_url_without_https_is_a_warning(host, is_public):
+    message = "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
+    assert warnings(url=f"http://{host}") == [message] * is_public
+    assert warnings(url=f"https://{host}") == []
 
 
 # Ledger keys

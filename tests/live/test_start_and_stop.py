@@ -73,6 +73,7 @@ def test_processes_exit_with_the_launcher(launcher, number):
     started = descendants(process.pid)
     assert len(started) >= 3  # gunicorn, its process, the worker
     assert READY.format(port=service.port) in service.log().splitlines()
+    assert f"Listening at: http://{HOST}:{service.port}" in service.log()
     process.send_signal(number)
     exit_status = process.wait(30)
     wait_until(lambda: not any(map(is_running, started)), "A process is still running.")

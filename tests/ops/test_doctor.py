@@ -8,10 +8,10 @@ import factories
 import pytest
 
 from delivery.worker import Worker
-from models import AuditEntry, Delivery, clock, db, ledger_keys
+from models import AuditEntry, Delivery, clock, db, heartbeats, ledger_keys
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
-from models.heartbeats import HeartbeatRecorder
+from models.heartbeats import Heartbeat, HeartbeatRecorder
 from models.ledger import epochs, numbering
 from ops import doctor
 from storage import FolderStorage
@@ -161,6 +161,16 @@ def test_silent_workers_and_stalled_tasks_are_errors(app, clock, organization, r
     assert "error worker: Tasks not run for 10 minutes: ledger. Restart" in run_doctor()
     clock.fixed += timedelta(hours=1)
     assert "error worker: No worker has run for 1 hour. Start `flask worker`." in run_doctor()
+
+
+def test_several_web_processes_that_count_separately_are_a_warning(clock, run_doctor, setting):
+    for process in ("vm:1", "vm:2"):
+        assert "ok rate limits: Each web process counts separately." in run_doctor()
+        Heartbeat.record(process, heartbeats.WEB, is_continuous=True)
+    message = "2 web processes count separately: a network can try 2 times RATELIMIT_INVALID_CREDENTIALS."
+    assert f"warning rate limits: {message} Set RATELIMIT_STORAGE_URL." in run_doctor()
+    clock.fixed += timedelta(minutes=1)
+    assert "ok rate limits: " in run_doctor()
 
 
 def test_failing_tasks_are_errors(app, clock, organization, reviewer, run_doctor):
