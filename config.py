@@ -11,7 +11,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from rules.client_versions import parse_version
 from rules.delivery.email_addresses import parse_sender
@@ -53,15 +53,23 @@ class InvalidSetting(ValueError):
 # Each parser returns the value, or raises ValueError with the expected value, which ends the error message.
 
 
+def split_url(value: str) -> SplitResult:
+    """Split a URL; an invalid one has no parts."""
+    try:
+        return urlsplit(value)
+    except ValueError:
+        return urlsplit("")
+
+
 def http_url(value: str) -> str:
-    parts = urlsplit(value)
+    parts = split_url(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("a URL such as https://proofstone.example.com")
     return value.rstrip("/")
 
 
 def database_url(value: str) -> str:
-    parts = urlsplit(value)
+    parts = split_url(value)
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("a URL such as postgres://user:password@host/name or sqlite:///proofstone.db")
     if parts.path in ("", "/", "/:memory:"):
@@ -163,7 +171,7 @@ def is_private_url(url: str) -> bool:
 
 
 def port(value: str) -> int:
-    if positive(value) > 65535:
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= 65535:
         raise ValueError("a port from 1 to 65535")
     return int(value)
 
@@ -197,7 +205,7 @@ def rate(value: str) -> str:
 
 def redis_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
-    if scheme not in ("redis", "rediss", "valkey", "valkeys") or not urlsplit(value).hostname:
+    if scheme not in ("redis", "rediss", "valkey", "valkeys") or not split_url(value).hostname:
         raise ValueError("a URL such as redis://host:6379 or valkey://host:6379")
     # Valkey speaks the Redis protocol.
     return f"{scheme.replace('valkey', 'redis')}://{rest}"

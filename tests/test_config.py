@@ -99,6 +99,20 @@ def test_incomplete_credentials_are_rejected(name):
         load(**{name: "alone"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("BASE_URL", "http://[::1", "a URL such as https://proofstone.example.com"),
+        ("PORT", "http", "a port from 1 to 65535"),
+        ("WEB_THREADS", "many", "an integer of at least 1"),
+    ],
+)
+def test_messages_state_the_expected_value(name, value, expected):
+    with pytest.raises(config.InvalidSetting) as error:
+        load(**{name: value})
+    assert str(error.value) == f"{name} is invalid: expected {expected}."
+
+
 def test_messages_state_the_expected_value_without_secrets():
     with pytest.raises(config.InvalidSetting) as error:
         load(SMTP_URL="http://user:secret@mail.example.com")
