@@ -27,7 +27,8 @@ from rules.timestamps import parse_timestamp_ns
 from tools.benchmarks.limit import statements
 from tools.benchmarks.limit.prepared import PreparingConnection
 
-CONNECTIONS = 8
+# A process can receive all connections of load.py, and still run requests of the previous load.
+CONNECTIONS = 32
 HEADERS = [
     ("Content-Type", "application/json"),
     ("X-Content-Type-Options", "nosniff"),
