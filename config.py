@@ -210,7 +210,7 @@ class Config:
         "Database: postgres://user:password@host/name in production, sqlite:///path for a trial.",
         database_url,
     )
-    database_pool: int = _setting(20, "Maximum number of PostgreSQL connections per web process.", positive)
+    database_pool: int = _setting(8, "Maximum number of PostgreSQL connections per web process.", positive)
     base_url: str = _setting(
         "http://localhost:8000",
         "Public URL of this service, used for links in emails and on pages.",
@@ -276,9 +276,9 @@ class Config:
     session_max_events: int = _setting(
         DEFAULT_QUOTA.max_events, "Maximum events stored per session. More are rejected.", positive
     )
-    web_threads: int = _setting(8, "Maximum concurrent requests per web process.", positive)
+    web_threads: int = _setting(136, "Maximum concurrent requests per web process.", positive)
     proxy_streams: int = _setting(
-        4,
+        120,
         "Maximum concurrent model calls per web process; must be less than WEB_THREADS.",
         positive,
     )
