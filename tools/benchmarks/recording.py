@@ -9,7 +9,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -75,14 +75,14 @@ def _respond(exchange: Any) -> None:
     exchange.head(
         200, Content_Type="text/event-stream", Transfer_Encoding="chunked", Request_Id=f"req_{call}"
     )
-    events = _response_events(call)
+    events = response_events(call)
     for start in range(0, len(events), EVENTS_PER_CHUNK):
         time.sleep(PAUSE_SECONDS)
         exchange.chunk(b"".join(events[start : start + EVENTS_PER_CHUNK]))
     exchange.end_stream()
 
 
-def _response_events(call: str) -> list[bytes]:
+def response_events(call: str, words: Sequence[str] = WORDS) -> list[bytes]:
     usage = {"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 10_000}
     message = {
         "id": f"msg_{call}",
@@ -95,7 +95,7 @@ def _response_events(call: str) -> list[bytes]:
     return [
         event({"type": "message_start", "message": message | {"content": [], "usage": usage}}),
         event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        *map(text_delta, WORDS),
+        *map(text_delta, words),
         event({"type": "content_block_stop", "index": 0}),
         event({"type": "content_block_start", "index": 1, "content_block": tool}),
         event({"type": "content_block_delta", "index": 1, "delta": arguments}),
@@ -109,7 +109,7 @@ def _command(call: str) -> dict[str, str]:
     return {"command": f"pytest -q  # {call}", "description": "Run the tests"}
 
 
-def _request_body(size: int, name: str, number: int) -> bytes:
+def request_body(size: int, name: str, number: int) -> bytes:
     """Build a conversation that ends with the result of the previous response's tool call."""
     line = "src/module.py:12: a line of a file or a test's output\n"
     result = line * max(1, size // TURNS // len(line) - 20)
@@ -163,7 +163,7 @@ def _measure_size(service: Service, keys: dict[str, str], size: str) -> list[str
 def _call(port: int, key: str, size: str, mode: str, number: int) -> tuple[float, float]:
     """Make a call. Returns the milliseconds to the first and last byte of the body."""
     name = f"{size}-{mode}"
-    body = _request_body(SIZES[size], name, number)
+    body = request_body(SIZES[size], name, number)
     headers = {
         "X-API-Key": key, "X-Call": f"{name}-{number}", "User-Agent": "claude-cli/2.1.197 (external, cli)",
         "X-Claude-Code-Session-Id": f"benchmark-{name}",
