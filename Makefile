@@ -1,6 +1,6 @@
 # `make` lists the commands. They create .venv and install the locked packages when needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick slow agents check lint types demo bench chaos lock clean ready ready-dev
+.PHONY: help run test quick slow agents check lint types demo bench load chaos lock clean ready ready-dev
 
 export PYTHON
 # Without bytecode files, each of the tests' many processes would compile the project again.
@@ -49,6 +49,9 @@ types: ready-dev ## Check types (mypy)
 
 bench: ready-dev ## Run the benchmarks (options=--help for more)
 	$(python) -m tools.benchmarks $(options)
+
+load: ready-dev ## Measure hundreds of model calls and working candidates (options="--minutes 60")
+	$(python) -m tools.load $(options)
 
 chaos: ready-dev ## Inject faults under load and verify the data (rounds=20 seed=1 database=sqlite|postgresql|both)
 	$(python) -m tools.chaos --rounds $(rounds) --seed $(seed) --database $(database)

@@ -44,6 +44,9 @@ control_socket_disable = True
 # largest freed block, and each thread could keep tens of megabytes (tests/live/test_memory.py).
 M_MMAP_THRESHOLD = -3
 MMAP_THRESHOLD_BYTES = 1024 * 1024
+# By default, glibc's threads allocate from up to 8 arenas per core of the machine, each with its own free memory.
+M_ARENA_MAX = -8
+MAX_ARENAS = 2
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -55,9 +58,11 @@ def on_starting(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Limit the memory that threads keep after large requests. Only glibc supports this option."""
+    """Limit the memory that threads keep after large requests. Only glibc supports these options."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+        libc.mallopt(M_ARENA_MAX, MAX_ARENAS)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,4 +1,4 @@
-"""A hundred concurrent streams while events are stored (docs/proxies.md)."""
+"""A hundred concurrent streams with the default settings while events are stored (docs/proxies.md)."""
 
 import http.client
 import threading
@@ -11,7 +11,7 @@ from tests.live.cast import event, make_assessment, make_keys, start_session
 from tests.proxy.live_calls import proxy_service
 from tests.proxy.upstream import MESSAGE_EVENTS, MESSAGES, START, text_delta
 
-PROCESSES, CALLS = 2, 100
+CALLS = 100
 CHUNKS = [START, *[text_delta(f"word {number}") for number in range(60)], *MESSAGE_EVENTS[-2:]]
 CHUNK_INTERVAL_SECONDS = 0.1
 EVENTS, SENDERS = 400, 8
@@ -39,12 +39,8 @@ class Provider:
 
 @pytest.fixture
 def service(postgres_server, tmp_path):
-    # The kernel chooses each call's process. Any of them must have a slot.
-    settings = {"WEB_THREADS": str(CALLS + SENDERS), "PROXY_STREAMS": str(CALLS)}
-    # Streams do not occupy database connections.
-    settings["DATABASE_POOL"] = str(SENDERS + 2)
     url = postgres_server.create_database("proofstone_proxy_load")
-    with proxy_service(tmp_path, url, PROCESSES, **settings) as service:
+    with proxy_service(tmp_path, url) as service:
         service.provider = service.upstream.respond = Provider()
         yield service
 

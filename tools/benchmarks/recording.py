@@ -10,7 +10,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -96,7 +96,7 @@ def _respond(exchange: Any) -> None:
     """Stream text and a tool call."""
     exchange.server.requests.clear()
     call = exchange.headers["X-Call"]
-    events = _response_events(call)
+    events = response_events(call)
     for start in range(0, len(events), EVENTS_PER_CHUNK):
         time.sleep(PAUSE_SECONDS)
         if not start:
@@ -107,7 +107,7 @@ def _respond(exchange: Any) -> None:
     exchange.end_stream()
 
 
-def _response_events(call: str) -> list[bytes]:
+def response_events(call: str, words: Sequence[str] = WORDS) -> list[bytes]:
     usage = {"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 10_000}
     message = {
         "id": f"msg_{call}",
@@ -120,7 +120,7 @@ def _response_events(call: str) -> list[bytes]:
     return [
         event({"type": "message_start", "message": message | {"content": [], "usage": usage}}),
         event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        *map(text_delta, WORDS),
+        *map(text_delta, words),
         event({"type": "content_block_stop", "index": 0}),
         event({"type": "content_block_start", "index": 1, "content_block": tool}),
         event({"type": "content_block_delta", "index": 1, "delta": arguments}),
@@ -134,7 +134,7 @@ def _command(call: str) -> dict[str, str]:
     return {"command": f"pytest -q  # {call}", "description": "Run the tests"}
 
 
-def _request_body(size: int, name: str, number: int) -> bytes:
+def request_body(size: int, name: str, number: int) -> bytes:
     """Build a conversation that ends with the result of the previous response's tool call."""
     line = "src/module.py:12: a line of a file or a test's output\n"
     result = line * max(1, size // TURNS // len(line) - 20)
@@ -202,7 +202,7 @@ def _measure_block(client: Client, pids: list[list[int]], size: str, start: int)
 def _call(client: Client, size: str, number: int) -> tuple[float, float]:
     """Make a call. Returns the milliseconds to the first and last byte of the body."""
     name = f"{size}-{client.mode}"
-    body = _request_body(SIZES[size], name, number)
+    body = request_body(SIZES[size], name, number)
     headers = {
         "X-API-Key": client.key, "X-Call": f"{name}-{number}", "Content-Type": "application/json",
         "User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": f"benchmark-{name}",

@@ -1,0 +1,1 @@
+"""Load as in an assessment day: many model streams, and working candidates."""
