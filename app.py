@@ -16,7 +16,7 @@ from blueprints import IdConverter, release_connection
 from blueprints.operations import map_operations
 from storage import build_storage
 from web import cors, error_handlers, log_format, unknown_names
-from web.access_log import RequestLog
+from web.access_log import RequestLog, current_traceparent
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
 # In API reference order. To remove an optional package such as `proxy` or `console`, delete its line too.
@@ -114,9 +114,15 @@ def _configure_routing(app: Flask) -> None:
     if proxies := app.config["TRUSTED_PROXIES"]:
         # Without a trusted proxy, any client can set X-Forwarded-For.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+    app.before_request(_continue_trace)
     app.teardown_request(lambda error: release_connection())
     app.after_request(_set_headers)
     app.after_request(unknown_names.set_header)
+
+
+def _continue_trace() -> None:
+    """Let the webhooks of this request continue its trace."""
+    models.feed.traceparent.set(current_traceparent())
 
 
 def _register_metrics(app: Flask) -> Callable | None:

@@ -49,6 +49,8 @@ def deliver(delivery: WebhookDelivery, allowed_networks: Sequence[Network]) -> N
     else:
         body, timestamp = delivery.body.encode(), int(clock.now().timestamp())
         headers = webhook_signatures.headers(hook.signing_secrets, str(delivery.event_id), timestamp, body)
+        if delivery.traceparent:
+            headers["traceparent"] = delivery.traceparent
         release_connection()
         outcomes.record(delivery, post(hook.url, headers, body, allowed_networks))
 

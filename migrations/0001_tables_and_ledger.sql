@@ -146,6 +146,7 @@ CREATE TABLE feed_events (
     organization_id {uuid} NOT NULL REFERENCES organizations (id),
     type TEXT NOT NULL,
     data {json} NOT NULL,
+    traceparent TEXT,
     position BIGINT
 );
 CREATE UNIQUE INDEX feedevent_organization_id_position ON feed_events (organization_id, position);
@@ -330,6 +331,7 @@ CREATE TABLE webhook_deliveries (
     type TEXT NOT NULL,
     candidate_id {uuid},
     body TEXT NOT NULL,
+    traceparent TEXT,
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     due_at {timestamp} NOT NULL,

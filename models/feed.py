@@ -1,5 +1,6 @@
 """The organization's event feed. Events are published in the caller's transaction; the worker numbers them."""
 
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,9 @@ from rules.rows import row_id
 RETENTION = timedelta(days=30)
 BATCH_SIZE = 200
 
+# The `traceparent` header of the request that publishes events, for their webhooks.
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
 
 class FeedEvent(Model):
     """An organization's event, with ids and states but no names.
@@ -31,6 +35,7 @@ class FeedEvent(Model):
     organization = peewee.ForeignKeyField(Organization, index=False)
     type = peewee.TextField()
     data = peewee.JSONField()
+    traceparent = peewee.TextField(null=True)
     position = peewee.BigIntegerField(null=True)
 
     class Meta:
@@ -42,7 +47,8 @@ class FeedEvent(Model):
         """Publish an event for each payload, in the caller's transaction."""
         if payloads:
             data = list(payloads) if len(payloads) > 1 else payloads[0]
-            sql.insert(cls, [{"organization_id": organization_id, "type": type, "data": data}])
+            columns = {"organization_id": organization_id, "type": type, "traceparent": traceparent.get()}
+            sql.insert(cls, [columns | {"data": data}])
 
     @classmethod
     def unnumbered(cls) -> Query:
@@ -57,7 +63,8 @@ class FeedEvent(Model):
         """Assign positions, and split the row into one row per payload. Returns the rows."""
         (self.data, *others), self.position = self.payloads, position
         require_changes(FeedEvent, self.save(only=[FeedEvent.data, FeedEvent.position]))
-        shared = {"organization": self.organization_id, "type": self.type, "created_at": self.created_at}
+        names = ("organization", "type", "traceparent", "created_at")
+        shared = {name: self.__data__[name] for name in names}
         rows = [
             FeedEvent(id=new_id(), data=data, position=number, **shared)
             for number, data in enumerate(others, position + 1)

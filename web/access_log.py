@@ -19,7 +19,7 @@ SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 IP_ADDRESS = re.compile(r"[0-9A-Fa-f.:\[\]]{2,47}", re.ASCII)
 # W3C Trace Context: version, trace ID, parent ID and flags. Versions after 00 can have more fields.
 TRACEPARENT = re.compile(
-    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+    r"(?!ff|00.{54})[0-9a-f]{2}(-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(?:-.*)?"
 )
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 HEADER = "X-Request-Id"
@@ -34,7 +34,7 @@ class RequestRecord:
     """One request with its ID, caller and response.
 
     caller -- kind and ID of the credential
-    trace_id -- from a valid `traceparent` header
+    traceparent -- a valid `traceparent` header in the form of version 00
     endpoint -- Flask's endpoint, or None if no route matched
     model_cost -- the organization's ID and the cost of its model call in billionths of a dollar
     milliseconds -- time until the last byte of the response
@@ -44,7 +44,7 @@ class RequestRecord:
         self.started = time.perf_counter()
         self.environ = environ
         self.id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
-        self.trace_id = _trace_id(environ.get("HTTP_TRACEPARENT", ""))
+        self.traceparent = _traceparent(environ.get("HTTP_TRACEPARENT", ""))
         self.caller: tuple[str, Any] | None = None
         self.endpoint: str | None = None
         self.is_complete = False
@@ -76,6 +76,12 @@ def current_id() -> str | None:
     """Return the current request's ID, or None outside a request."""
     record = _current.get()
     return record.id if record else None
+
+
+def current_traceparent() -> str | None:
+    """Return the current request's trace context, or None."""
+    record = _current.get()
+    return record.traceparent if record else None
 
 
 def record_caller(kind: str, row_id: Any) -> None:
@@ -169,7 +175,7 @@ class RequestLog:
         operation, route = self.operations.get(record.endpoint or "", (None, None))
         fields = LogFields(
             request=record.id,
-            trace=record.trace_id,
+            trace=record.traceparent and record.traceparent.split("-")[1],
             operation=operation,
             method=record.method,
             route=route,
@@ -214,9 +220,9 @@ class _ResponseBody:
             self._finish(self._record)
 
 
-def _trace_id(header: str) -> str | None:
+def _traceparent(header: str) -> str | None:
     match = TRACEPARENT.fullmatch(header)
-    return match and match[1]
+    return match and f"00{match[1]}"
 
 
 def _request_id(header: str | None) -> str:

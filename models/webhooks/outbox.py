@@ -46,6 +46,7 @@ def _row(hook: Webhook, event: FeedEvent, key: CandidateKey | None) -> dict[str,
         "type": event.type,
         "candidate_id": event.candidate_id,
         "body": _body(event.id, event.type, event.created_at, data),
+        "traceparent": event.traceparent,
     }
 
 

@@ -84,6 +84,7 @@ class WebhookDelivery(Leased, Model):
     type = peewee.TextField()
     candidate_id = peewee.UUIDField(null=True, index=True)
     body = peewee.TextField()
+    traceparent = peewee.TextField(null=True)
     state = peewee.TextField(default="queued")
     attempts = peewee.IntegerField(default=0)
     due_at = TimestampField(default=clock.now)

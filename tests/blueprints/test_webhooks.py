@@ -227,6 +227,16 @@ def test_only_selected_types_are_sent_with_personal_data(worker, key_hook, recei
     }
 
 
+def test_messages_continue_the_trace_of_the_request(worker, reviewer, key_hook, receiver, assessment):
+    path, body = f"/v1/assessments/{assessment.id}/keys", {"count": 2}
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    for header in (f"00-{trace}", f"01-{trace}-later", "00-invalid"):
+        assert reviewer.request("POST", path, {"traceparent": header}, json=body).status_code == 201
+    run_worker(worker)
+    sent = [message.headers.get("traceparent") for message in receiver.messages]
+    assert sent == [f"00-{trace}"] * 4 + [None] * 2
+
+
 def test_erasure_removes_personal_data_from_queued_messages(worker, reviewer, key_hook, receiver, assessment):
     key = make_key(assessment)
     worker.run_once()

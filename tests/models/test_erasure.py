@@ -79,7 +79,7 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "Submission.base_commit", "Submission.claimed_sha256",
     "Submission.format", "Submission.object_key", "Submission.sha256", "Submission.source_key", "Submission.state",
     "BundleUpload.object_key",
-    "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.type",
+    "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.traceparent", "WebhookDelivery.type",
 }  # fmt: skip
 
 
