@@ -30,7 +30,7 @@ from models import (
     privacy,
 )
 from models.deliveries import outbox
-from models.ledger import audit, checkpoints, epochs
+from models.ledger import audit, checkpoints, epochs, numbering
 from models.sessions.submissions import reading
 from ops import admin, backup, cohort_table, doctor, ledger, session_import
 from rules import plans, roles
@@ -360,6 +360,9 @@ def record_restore(reason: str) -> None:
 def restart_ledger(org: Organization, reason: str) -> None:
     """Accept and sign all rows as they are now, after a ledger key was lost."""
     epochs.restart(org, reason)
+    # Until then, `flask ledger verify` would report differences.
+    while numbering.number_new():
+        pass
     click.echo(f"Restarted the ledger of {org.name}. All rows are signed as they are now.")
 
 

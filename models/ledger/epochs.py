@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from errors import UnknownLedgerKey
 from models import batches
 from models.base import db
 from models.ledger.audit import COMMAND, AuditEntry
@@ -10,7 +11,8 @@ from models.orgs import Organization
 from models.sessions import Event, Session
 from models.sessions.ingest import arrival_mac
 from models.sessions.model_usage import ModelUsage
-from rules.ledger.entries import EPOCH, EVENTS, RESTARTED, RESTORED
+from models.task_failures import TaskFailure
+from rules.ledger.entries import EPOCH, RESTARTED, RESTORED
 
 
 def record_restore(reason: str) -> int:
@@ -28,10 +30,12 @@ def record_restore(reason: str) -> int:
 def restart(organization: Organization, reason: str) -> None:
     """Start an epoch with the rows as they are: sign all of them with the current key."""
     with db.atomic():
-        append(Owner(organization.id), EPOCH, RESTARTED, content={"reason": reason})
-        # Numbered after the restart, they would contradict the lists of the rows that are signed again.
-        waiting = LedgerEntry.position.is_null() & (LedgerEntry.kind == EVENTS)
+        # Numbered after the restart, they would contradict the entries of the rows that are signed again. Those with a
+        # lost key could never be numbered.
+        waiting = LedgerEntry.position.is_null() & ~LedgerEntry.is_rejected
         LedgerEntry.delete().where(LedgerEntry.organization_id == organization.id, waiting).execute()
+        TaskFailure.delete().where(TaskFailure.error == UnknownLedgerKey.__name__).execute()
+        append(Owner(organization.id), EPOCH, RESTARTED, content={"reason": reason})
         tables: Any = ProtectedModel.__subclasses__()
         for table in tables:
             for row in batches.read_all(table.of_organization_id(organization.id), table.id):

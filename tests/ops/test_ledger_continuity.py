@@ -308,6 +308,18 @@ def test_after_a_restart_earlier_entries_are_unverified_and_later_changes_are_re
     assert differences() == [f"sessions {closed.id}: changed (prompt_count)."]
 
 
+@pytest.mark.bypasses_ledger
+def test_a_restart_replaces_entries_that_were_not_numbered(clock, organization, reviewer, closed, worker, flask):
+    hire(reviewer, closed)
+    ledger_keys.use(NEW)
+    worker.run_once()
+    assert TaskFailure.counts()["number"] == 1
+    flask("ledger", "restart", organization.id, "--reason", "The key is lost.")
+    assert differences() == []
+    worker.run_once()
+    assert (differences(), TaskFailure.counts()) == ([], {})
+
+
 def test_a_restart_accepts_the_rows_as_they_are(organization, closed, worker, flask):
     Session.update(prompt_count=7).where(Session.id == closed.id).execute()
     assert differences()
