@@ -1,8 +1,12 @@
 """The `flask` commands: each parses its arguments, calls one function and prints the result."""
 
 import json
+import logging
 import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +19,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 import migrations
-from database_errors import conflict_for, describe_for_operator
+from database_errors import CONNECTION_ERRORS, conflict_for, describe_for_operator
 from delivery.worker import Worker, submissions
 from errors import ApiError
 from models import (
@@ -40,6 +44,8 @@ from rules.timestamps import format_timestamp
 from schemas.fields import Email, Line
 from web.log_masking import mask_secrets
 
+log = logging.getLogger("proofstone.worker")
+
 PROGRESS_STEP_BYTES = 65_536
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLAN = click.Choice(list(plans.QUOTAS))
@@ -47,19 +53,27 @@ ORGANIZATION = click.argument("organization", metavar="ORG", type=admin.find_org
 ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find_assessment)
 
 
+@contextmanager
+def one_message() -> Iterator[None]:
+    """Report an API or database error as one message, without a traceback."""
+    try:
+        yield
+        return
+    except ApiError as error:
+        message = str(error)
+    except peewee.IntegrityError as error:
+        message = conflict_for(error).message
+    except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
+        message = describe_for_operator(error)
+    raise click.ClickException(message)
+
+
 class Group(AppGroup):
-    """Commands that report an API or database error as one message, without a traceback."""
+    """Commands that report an error as one message."""
 
     def invoke(self, context: click.Context) -> Any:
-        try:
+        with one_message():
             return super().invoke(context)
-        except ApiError as error:
-            message = str(error)
-        except peewee.IntegrityError as error:
-            message = conflict_for(error).message
-        except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
-            message = describe_for_operator(error, "Check DATABASE_URL and run `flask db upgrade`.")
-        raise click.ClickException(message)
 
 
 database = Group("db", help="Manage the database schema.")
@@ -298,7 +312,8 @@ def retry_deliveries(waiting: bool) -> None:
     """Retry deliveries before their next attempt is due, such as emails after an outage of the email server."""
     if not waiting:
         raise click.UsageError("Use --waiting. To retry a failed email, POST /v1/deliveries/{id}/retry.")
-    click.echo(f"Retrying {outbox.retry_waiting()} deliveries now.")
+    count = outbox.retry_waiting()
+    click.echo(f"Retrying {count} deliveries now. Those that are due within 5 minutes are not changed.")
 
 
 @deliveries.command("bounce")
@@ -427,11 +442,26 @@ def run_worker(once: bool, ready_fd: int | None) -> None:
     """Deliver messages and close expired sessions until stopped."""
     worker = Worker(current_app.config, current_app.extensions["storage"])
     if once:
-        worker.run_once()
+        with one_message():
+            worker.run_once()
         return
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
+    with one_message():
+        _wait_for_migrations(worker)
     worker.run(ready_fd)
+
+
+def _wait_for_migrations(worker: Worker) -> None:
+    """Wait until all migrations are applied, or the worker is stopped."""
+    has_warned = False
+    # During an outage, the worker's tasks wait.
+    with suppress(*CONNECTION_ERRORS):
+        while migrations.pending() and not worker.is_stopped:
+            if not has_warned:
+                log.warning("The worker waits for migrations: run `flask db upgrade`.")
+            has_warned = True
+            time.sleep(1)
 
 
 @click.command("doctor")

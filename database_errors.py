@@ -18,6 +18,7 @@ log = logging.getLogger("proofstone")
 READ_ONLY = "25006"
 DEADLOCK = "40P01"
 LOCK_NOT_AVAILABLE = "55P03"
+UNDEFINED_TABLE = "42P01"
 POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.
     "25P02": Unavailable,  # The transaction is aborted.
@@ -78,9 +79,12 @@ _TOO_MANY_CONNECTIONS = re.compile(
 )
 
 
-def describe_for_operator(error: BaseException, remedy: str) -> str:
-    """Describe a database error to an operator. `remedy` applies if the cause is not known."""
-    if sqlstate(error) == DEADLOCK:
+def describe_for_operator(error: BaseException) -> str:
+    """Describe a database error and its remedy to an operator."""
+    remedy = "Check that the database is running and that DATABASE_URL is correct."
+    if sqlstate(error) == UNDEFINED_TABLE or "no such table" in str(error):
+        remedy = "Run `flask db upgrade`."
+    elif sqlstate(error) == DEADLOCK:
         remedy = "Another process locked the same rows. Run the command again."
     elif _TOO_MANY_CONNECTIONS.search(str(error)):
         remedy = (

@@ -51,7 +51,7 @@ MAX_ARENAS = 2
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def on_starting(server: Any) -> None:
+def when_ready(server: Any) -> None:
     """Create the folder for the web processes' metrics."""
     if settings.metrics_token:
         os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="proofstone-metrics-", dir=worker_tmp_dir)
@@ -82,6 +82,14 @@ def post_worker_init(worker: Any) -> None:
             logging.getLogger("proofstone").warning(message)
         addresses.warn_at_start()
         numbering.warn_at_start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Do not count a stopped process as running."""
+    if getattr(worker.wsgi, "import_name", "") == "proofstone":
+        from models.heartbeats import delete_web_process
+
+        delete_web_process()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -13,6 +13,7 @@ import peewee
 from config import VERSION
 from database_errors import CONNECTION_ERRORS
 from models.base import Model, TimestampField, clock, db
+from models.database import connection
 from rules.client_versions import is_older
 
 INTERVAL = timedelta(seconds=30)
@@ -62,7 +63,7 @@ class HeartbeatRecorder:
     """Records the heartbeats of this process."""
 
     def __init__(self, is_continuous: bool):
-        self._process = f"{socket.gethostname()}:{os.getpid() if is_continuous else 'once'}"
+        self._process = _process() if is_continuous else f"{socket.gethostname()}:once"
         self._is_continuous = is_continuous
         self._beats: dict[str, datetime] = {}
 
@@ -72,6 +73,10 @@ class HeartbeatRecorder:
         if latest is None or abs(now - latest) >= INTERVAL:
             Heartbeat.record(self._process, task, self._is_continuous)
             self._beats[task] = now
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def record_web_process() -> None:
@@ -88,8 +93,14 @@ def record_web_process() -> None:
     threading.Thread(target=record, daemon=True).start()
 
 
+def delete_web_process() -> None:
+    """Delete this process's heartbeat when it stops."""
+    with suppress(peewee.PeeweeException, *CONNECTION_ERRORS), connection():
+        Heartbeat.delete().where(Heartbeat.process == _process()).execute()
+
+
 def web_processes() -> int:
-    """Count the running web processes. A stopped one counts for up to a minute."""
+    """Count the running web processes. A killed one counts for up to a minute."""
     is_running = Heartbeat.beat_at > clock.now() - 2 * INTERVAL
     return Heartbeat.select().where(Heartbeat.task == WEB, is_running).count()
 

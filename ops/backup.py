@@ -52,6 +52,8 @@ def back_up(source: Installation, file: Path, overwrite: bool = False) -> int:
     """
     if file.exists() and not overwrite:
         raise OperationError(f"{file} already exists. Use `--overwrite` to replace it.")
+    if not file.parent.is_dir():
+        raise OperationError(f"The folder {file.parent} does not exist.")
     if not source.database.exists():
         raise OperationError(f"No such database: {source.database}. Check DATABASE_URL.")
     with _temporary_folder(file) as folder, atomic_file(file) as archive:

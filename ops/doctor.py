@@ -15,7 +15,7 @@ import migrations
 from database_errors import describe_for_operator
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
-from errors import ApiError, WrongStore
+from errors import ApiError, WrongStore, first_line
 from models import AccessHour, StorageMarker, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
 from models.ledger import numbering
@@ -59,8 +59,7 @@ def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
     try:
         yield from _database(settings, storage)
     except DATABASE_ERRORS as error:
-        remedy = "Check that the database is running and that DATABASE_URL is correct."
-        yield ERROR, "database", describe_for_operator(error, remedy)
+        yield ERROR, "database", describe_for_operator(error)
 
 
 def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -103,8 +102,17 @@ def _storage(storage: Storage) -> Finding:
     except WrongStore as error:
         return ERROR, "storage", str(error)
     except ApiError as error:
-        return ERROR, "storage", f"{error} Check BUNDLE_FOLDER or the S3 settings."
+        is_folder = isinstance(storage, FolderStorage)
+        reason = first_line(error if is_folder else error.__cause__ or error).rstrip(".")
+        return ERROR, "storage", f"{reason}. Check BUNDLE_FOLDER or the S3 settings."
     return OK, "storage", "Bundles can be stored."
+
+
+def _lost_submissions() -> Finding:
+    if not (count := backlog.lost_submissions()):
+        return OK, "submissions", "None are lost."
+    remedy = "Restore the files, then run `flask submissions read --again`."
+    return ERROR, "submissions", f"The bundle store has lost {count} (see To do in the console). {remedy}"
 
 
 def _disks(storage: Storage) -> Iterator[Finding]:
@@ -127,7 +135,7 @@ def _permissions() -> Iterator[Finding]:
     if is_postgres():
         return
     database = Path(db.obj.database)
-    for path in database.parent.glob(f"{database.name}*"):
+    for path in (Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", ".ledger-keys")):
         if path.is_file() and path.stat().st_mode & 0o077:
             yield WARNING, "permissions", f"Other users can access {path}. Run `chmod 600 {path}`."
 
@@ -153,6 +161,7 @@ def _database(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding
     if is_postgres():
         yield _clock()
     yield _storage(storage)
+    yield _lost_submissions()
     yield _ledger_keys()
     yield _worker()
     yield from _tasks()

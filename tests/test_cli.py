@@ -59,8 +59,8 @@ def environment_for(folder):
 def test_a_mistyped_database_is_an_error_and_not_created(tmp_path):
     command = [sys.executable, "-m", "flask", "org", "list"]
     result = subprocess.run(command, env=environment_for(tmp_path), capture_output=True, text=True)
-    error = f"Error: no such file: {tmp_path}/proofstone.db."
-    assert result.stderr == f"{error} Check DATABASE_URL and run `flask db upgrade`.\n"
+    remedy = "Check that the database is running and that DATABASE_URL is correct."
+    assert result.stderr == f"Error: no such file: {tmp_path}/proofstone.db. {remedy}\n"
     assert result.returncode == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -89,7 +89,8 @@ def test_backup_writes_one_file_on_sqlite_and_refers_to_pg_dump_on_postgresql(fl
     assert f"Backed up the database and 0 bundles to {file}." in flask("backup", file)
     assert "--overwrite" in flask("backup", file, fails=True)
     assert flask("backup", file, "--overwrite")
-    assert "No such file or directory" in flask("backup", tmp_path / "nowhere" / "proofstone.tar", fails=True)
+    output = flask("backup", tmp_path / "nowhere" / "proofstone.tar", fails=True)
+    assert f"The folder {tmp_path / 'nowhere'} does not exist." in output
 
 
 @pytest.mark.parametrize("arguments", [[], *(["--plan", plan] for plan in plans.QUOTAS)])

@@ -26,7 +26,11 @@ def register(app: Flask) -> None:
 def _respond(error: HTTPException) -> Any:
     """Build an error response with a link to the code's documentation (R44)."""
     if isinstance(error, errors.StoreUnavailable):
-        log.warning("A request needed the bundle store. %s", error)
+        cause = f" {errors.first_line(error.__cause__)}" if error.__cause__ else ""
+        log.warning("A request needed the bundle store. %s%s", error, cause)
+    if isinstance(error, errors.UnknownLedgerKey):
+        log.error("%s", error)
+        error = errors.Unavailable()
     body, status, headers = errors.build_response(error)
     prefix = urlsplit(current_app.config["BASE_URL"]).path.rstrip("/")
     return body, status, [*headers, ("Link", f'<{prefix}/docs/errors.md#{body["code"]}>; rel="help"')]

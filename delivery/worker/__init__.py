@@ -62,6 +62,10 @@ class Worker:
         db.close()
         log.info("The worker has stopped.")
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._loop.is_stopped
+
     def stop(self) -> None:
         self._loop.stop()
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import database_errors
+from errors import first_line
 from models import db
 
 IDLE_SECONDS = 1.0
@@ -67,4 +68,4 @@ class Loop:
         elif time.monotonic() - self._outage_logged_at >= ERROR_PAUSE_SECONDS:
             # Log a single line for all threads.
             self._outage_logged_at = time.monotonic()
-            log.error("The database is unavailable: %s", type(error).__name__)
+            log.error("The database is unavailable: %s", first_line(error))

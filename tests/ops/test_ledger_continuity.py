@@ -309,7 +309,9 @@ def test_after_a_restart_earlier_entries_are_unverified_and_later_changes_are_re
 
 
 @pytest.mark.bypasses_ledger
-def test_a_restart_replaces_entries_that_were_not_numbered(clock, organization, reviewer, closed, worker, flask):
+def test_a_restart_replaces_entries_that_were_not_numbered(
+    clock, organization, reviewer, closed, worker, flask
+):
     hire(reviewer, closed)
     ledger_keys.use(NEW)
     worker.run_once()

@@ -25,7 +25,7 @@ def main() -> None:
     except click.ClickException as error:
         sys.exit(f"Proofstone cannot start: {error.message}")
     except peewee.OperationalError as error:
-        sys.exit(f"Proofstone cannot start: {describe_for_operator(error, 'Check DATABASE_URL.')}")
+        sys.exit(f"Proofstone cannot start: {describe_for_operator(error)}")
     if token:
         print(f"\nCreated your organization. Its token, shown only once:\n\n    {token}\n", flush=True)
 
