@@ -219,8 +219,8 @@ END
 #!/bin/sh
 # Submit your work and end your session.
 #
-# Uploads this repository as a git bundle, including uncommitted and new files, but not files that git ignores. Does not
-# change your files, commits or index. If it fails, run it again.
+# Uploads this repository as a git bundle, including uncommitted and new files and nested repositories' files, but not
+# files that git ignores. Does not change your files, commits or index. If it fails, run it again.
 
 set -eu
 umask 077
@@ -232,12 +232,18 @@ die() {
 }
 
 send() {
-  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$state/response" -w '%{http_code}' "$@" ||
+  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$work/response" -w '%{http_code}' "$@" ||
     die "Could not reach $service. Run this again."
 }
 
 check() {
-  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$state/response") (HTTP $1)"
+  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$work/response") (HTTP $1)"
+}
+
+# Nested repositories, except unchanged submodules of the repository.
+nested_repositories() {
+  git ls-files --others --exclude-standard 2>/dev/null | sed -n 's|/\("\{0,1\}\)$|\1|p'
+  git diff-index --ignore-submodules=none "${base:-$empty_tree}" | sed -n "s|^:[0-7]* 160000 .*$tab||p"
 }
 
 unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
@@ -245,39 +251,68 @@ session=$(git config --get proofstone.session) || die "Run this in the folder of
 state=$HOME/.proofstone/$session
 [ -f "$state/header" ] || die "Your key is missing. Run the command on your page again, in this folder."
 cd "$(git rev-parse --show-toplevel)"
+work=$state/submit.$$
+rm -rf "$work"
+mkdir "$work"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+tab=$(printf '\t')
+empty_file=$(git hash-object --stdin </dev/null)
+empty_tree=$(git hash-object -t tree --stdin </dev/null)
+head=$(git rev-parse -q --verify HEAD) || head=
+base=$(git rev-parse -q --verify refs/proofstone/base) || base=
+
+# Commit all files on top of the current commit, using a separate index.
+printf 'Packing your work ...\n'
+index=$(git rev-parse --git-path index)
+[ ! -f "$index" ] || cp "$index" "$work/index"
+GIT_INDEX_FILE=$work/index
+export GIT_INDEX_FILE
+# Git adds a nested repository's files only if the index contains one of them. `git add` removes this one.
+while nested=$(nested_repositories) && [ -n "$nested" ]; do
+  printf '%s\n' "$nested" | sed "s|^|100644 $empty_file$tab|; s|\"\{0,1\}\$|/.proofstone&|" |
+    git update-index --index-info
+done
+# The status is 1 if git could not read a file.
+LC_ALL=C git -c core.safecrlf=false add --all --ignore-errors 2>"$work/errors" || [ $? = 1 ] ||
+  die "$(cat "$work/errors")"
+if [ -s "$work/errors" ]; then
+  unread=$(
+    git -c core.quotePath=false ls-files --others --modified --exclude-standard 2>/dev/null |
+      sed '/\/"\{0,1\}$/d; s/^/  /'
+    sed -n "s/^warning: could not open directory '\(.*\)': .*/  \1/p" "$work/errors"
+  )
+  [ -z "$unread" ] || printf 'Not included, because git cannot read them:\n%s\n' "$unread"
+fi
+tree=$(git write-tree)
+# The bundle must contain the commit that you started from.
+if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
+commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
+  commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
+git update-ref refs/proofstone/submission "$commit"
+# Git prints progress and errors to stderr, and some versions have no quiet option.
+git bundle create "$work/bundle" refs/proofstone/submission 2>"$work/errors" || die "$(cat "$work/errors")"
+size=$(($(wc -c <"$work/bundle")))
+if [ "$size" -gt 134217728 ]; then
+  git rev-list --objects "$commit" | git cat-file --batch-check='%(objecttype) %(objectsize:disk) %(rest)' |
+    sed -n 's/^blob /  /p' | sort -rn | head -n 10 >"$work/largest"
+  die "Nothing was sent: your work is $size bytes, more than the limit of 134217728. The largest files, compressed:
+$(cat "$work/largest")
+Remove what is not your work, from your commits too, or list new files in .gitignore. Then run this again."
+fi
 if [ -t 0 ]; then
   printf 'Submit your work and end your session? [y/N] '
   read -r reply
   case $reply in [yY]*) ;; *) die "Nothing was sent." ;; esac
 fi
 
-# Commit all files on top of the current commit, using a separate index.
-index=$(git rev-parse --git-path index)
-rm -f "$state/index"
-[ ! -f "$index" ] || cp "$index" "$state/index"
-GIT_INDEX_FILE=$state/index
-export GIT_INDEX_FILE
-git add --all
-tree=$(git write-tree)
-head=$(git rev-parse -q --verify HEAD) || head=
-base=$(git rev-parse -q --verify refs/proofstone/base) || base=
-# The bundle must contain the commit that you started from.
-if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
-commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
-  commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
-git update-ref refs/proofstone/submission "$commit"
-printf 'Packing your work ...\n'
-# Git prints progress and errors to stderr, and some versions have no quiet option.
-git bundle create "$state/submission.bundle" refs/proofstone/submission 2>"$state/errors" || die "$(cat "$state/errors")"
-
-status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/submission.bundle" "$service/v1/candidate/submission")
+status=$(send -H 'Content-Type: application/x-git-bundle' -T "$work/bundle" "$service/v1/candidate/submission")
 check "$status"
-printf 'Your work has been received: %s bytes.\n' "$(wc -c <"$state/submission.bundle" | tr -d ' ')"
-printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$state/complete.json"
-status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
+printf 'Your work has been received: %s bytes.\n' "$size"
+printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$work/complete.json"
+status=$(send -H 'Content-Type: application/json' --data-binary @"$work/complete.json" \
   "$service/v1/candidate/complete")
 check "$status"
-rm -f "$state/submission.bundle" "$state/complete.json" "$state/index" "$state/response" "$state/errors"
 printf 'Your session is complete. Thank you!\n'
 END
   chmod 700 "$state/submit"
