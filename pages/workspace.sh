@@ -37,10 +37,12 @@ main() {
   download
   write_commands
   umask "$mask"
+  missing=
   clone
-  enter_subdirectory
+  [ -n "$missing" ] || enter_subdirectory
   place_files
   print_instructions
+  [ -z "$missing" ] || die "$missing"
 }
 
 die() {
@@ -111,12 +113,14 @@ download() {
   [ ! -f "$state/codex.toml" ] || mv -f "$state/codex.toml" "$state/codex/config.toml"
 }
 
-# Clone the repository. In an existing workspace, only finish an interrupted run.
+# Clone the repository. In an existing workspace, only finish an interrupted run. `missing` says why it failed.
 clone() {
   git init -q "$folder"
   cd "$folder"
   git config --local proofstone.session "$session"
   if git rev-parse -q --verify HEAD >/dev/null; then
+    git rev-parse -q --verify refs/proofstone/base >/dev/null ||
+      missing="This folder has commits, but not the repository. To get the repository, run this in another folder."
     return
   elif [ -f "$state/repository" ]; then
     fetch_repository
@@ -124,29 +128,28 @@ clone() {
     git -c user.name=Proofstone -c user.email=proofstone@localhost -c commit.gpgsign=false \
       commit -q --allow-empty -m 'Start'
   fi
-  git update-ref refs/proofstone/base HEAD
+  [ -n "$missing" ] || git update-ref refs/proofstone/base HEAD
 }
 
 fetch_repository() {
-  repository=$(cat "$state/repository")
-  case $repository in
-    https://* | http://* | ssh://*) ;;
-    *) die "The repository's URL is not supported. Ask the person who invited you." ;;
-  esac
-  commit=HEAD
+  repository=$(cat "$state/repository") commit=HEAD
   [ ! -f "$state/commit" ] || commit=$(cat "$state/commit")
-  case $commit in HEAD) ;; *[!0-9a-f]*) die "The commit to start from is invalid." ;; esac
+  missing="The repository's URL or commit is not supported. Your session is running. Ask the person who invited you."
+  case $repository in https://* | http://* | ssh://*) ;; *) return ;; esac
+  case $commit in HEAD) ;; *[!0-9a-f]*) return ;; esac
+  missing="Could not fetch $repository. Your session is running. Check your access, and run this again to fetch it."
   git config --local remote.origin.url "$repository"
   git config --local remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
   printf 'Fetching the repository ...\n'
   # Some servers do not send a single commit by its id.
-  if ! git fetch -q --depth 1 origin "$commit" 2>/dev/null; then
-    git fetch -q origin || die "Could not fetch $repository. Check your access to it and run this again."
-    [ "$commit" != HEAD ] || commit=$(git ls-remote origin HEAD | cut -f 1)
-    git checkout -q -B main "$commit"
-    return
+  if git fetch -q --depth 1 origin "$commit" 2>/dev/null; then
+    commit=FETCH_HEAD
+  elif ! git fetch -q origin; then
+    commit=
+  elif [ "$commit" = HEAD ]; then
+    commit=$(git ls-remote origin HEAD | cut -f 1)
   fi
-  git checkout -q -B main FETCH_HEAD
+  if [ -n "$commit" ] && git checkout -q -B main "$commit"; then missing=; fi
 }
 
 enter_subdirectory() {
@@ -165,15 +168,21 @@ place_files() {
   prefix=/$(git rev-parse --show-prefix | sed 's/[][*?\\]/\\&/g')
   task=TASK.md submit=./submit claude=claude codex=./codex opencode=opencode
   place TASK.md TASK.md || task=$state/TASK.md
-  place submit submit || submit=$state/submit
-  place claude.json .claude/settings.local.json || claude="claude --settings '$state/claude.json'"
-  place codex-here codex || codex="CODEX_HOME='$state/codex' codex"
-  place opencode.json opencode.json || opencode="OPENCODE_CONFIG='$state/opencode.json' opencode"
+  place submit submit || submit=$(quote "$state/submit")
+  place claude.json .claude/settings.local.json || claude="claude --settings $(quote "$state/claude.json")"
+  place codex-here codex || codex="CODEX_HOME=$(quote "$state/codex") codex"
+  place opencode.json opencode.json || opencode="OPENCODE_CONFIG=$(quote "$state/opencode.json") opencode"
 }
 
 # Copy a session file into the folder. Fails if the repository already contains a file with that name.
 place() {
   [ -f "$state/$1" ] || return 0
+  if [ -n "$(git ls-files -- "$2")" ]; then
+    # A run without the repository excluded the name.
+    grep -vxF "$prefix$2" "$exclude" >"$work/exclude" 2>/dev/null || :
+    cat "$work/exclude" >"$exclude"
+    return 1
+  fi
   case $2 in
     */*)
       [ ! -L "${2%/*}" ] || return 1
@@ -188,8 +197,13 @@ place() {
   cp "$state/$1" "$2"
 }
 
+# Quote a path for the shell.
+quote() {
+  printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
+}
+
 print_instructions() {
-  printf '\nYour workspace is ready:\n\n  cd %s\n\n' "$(pwd)"
+  printf '\nYour workspace is ready%s:\n\n  cd %s\n\n' "${missing:+, without the repository}" "$(quote "$(pwd)")"
   printf 'Your task is in %s.' "$task"
   [ ! -s "$state/tools" ] || printf ' Start a tool in this folder. If it asks whether you trust the folder, answer Yes.\n'
   printf '\n'

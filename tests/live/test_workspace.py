@@ -55,7 +55,7 @@ def test_script_prepares_commit_task_and_settings(machine, key):
     assert git(workspace, "status", "--porcelain") == ""
     assert (workspace / "TASK.md").read_text() == "# Backend API Challenge\n\nFix it.\n"
     assert (workspace / ".claude/settings.local.json").exists()
-    assert f"cd {workspace}" in prepared.stdout
+    assert f"cd '{workspace}'" in prepared.stdout
     assert "./submit" in prepared.stdout
 
 
@@ -114,13 +114,56 @@ def test_running_the_script_again_repairs_the_workspace_and_keeps_the_work(machi
     assert [path.name for path in machine.folder.iterdir()] == ["assessment"]
 
 
-def test_the_next_run_completes_a_failed_clone(machine, key):
+def test_a_failed_clone_leaves_a_workspace_that_the_next_run_completes(machine, key):
     hidden = machine.origin.rename(machine.origin.with_name("hidden"))
     failed = machine.prepare(key)
     assert (failed.returncode, "Could not fetch" in failed.stderr) == (1, True)
+    assert "Your session is running" in failed.stderr
+    assert "run this again" in failed.stderr
+    assert "ready, without the repository" in failed.stdout
+    assert (machine.workspace / "TASK.md").read_text() == "# Backend API Challenge\n\nFix it.\n"
+    for name in ("submit", ".claude/settings.local.json"):
+        assert (machine.workspace / name).exists()
     hidden.rename(machine.origin)
     assert machine.prepare().returncode == 0
     assert (machine.workspace / "orders.py").exists()
+    assert git(machine.workspace, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("values", [{"commit": "0" * 40}, {"commit": "main"}, {"repository": "file:///etc"}])
+def test_an_unusable_repository_leaves_a_workspace(hostile, values):
+    machine, files = hostile
+    machine.commit(orders_py="print(1)\n")
+    files |= {"repository": REPOSITORY, "subdir": "services"} | values
+    failed = machine.prepare(KEY)
+    assert (failed.returncode, "Your session is running" in failed.stderr) == (1, True)
+    assert {path.name for path in machine.workspace.iterdir()} == {".git", "TASK.md", "submit"}
+
+
+def test_commits_made_after_a_failed_clone_are_kept(machine, key):
+    hidden = machine.origin.rename(machine.origin.with_name("hidden"))
+    machine.prepare(key)
+    hidden.rename(machine.origin)
+    git(machine.workspace, "commit", "-q", "--allow-empty", "-m", "Mine")
+    kept = machine.prepare(cwd=machine.workspace)
+    assert (kept.returncode, "run this in another folder" in kept.stderr) == (1, True)
+    assert git(machine.workspace, "log", "--format=%s") == "Mine"
+
+
+def test_the_repositorys_files_replace_those_that_a_failed_clone_left(hostile):
+    machine, files = hostile
+    (machine.origin / "submit").mkdir()
+    (machine.origin / "submit/a").write_text("Ours\n")
+    machine.commit(TASK_md="Ours\n")
+    files |= {"repository": REPOSITORY}
+    hidden = machine.origin.rename(machine.origin.with_name("hidden"))
+    assert "Could not fetch" in machine.prepare(KEY).stderr
+    hidden.rename(machine.origin)
+    prepared = machine.prepare(KEY)
+    assert prepared.returncode == 0, prepared.stderr
+    assert (machine.workspace / "TASK.md").read_text() == "Ours\n"
+    (machine.workspace / "submit/b").write_text("new\n")
+    assert git(machine.workspace, "status", "--porcelain") == "?? submit/b"
 
 
 def test_the_repositorys_files_are_not_overwritten(machine, key, service):
@@ -250,7 +293,7 @@ def test_settings_are_placed_in_the_subfolder(hostile):
     files |= {"repository": REPOSITORY, "subdir": "services/[a] b", "claude.json": "{}"}
     prepared = machine.prepare(KEY)
     work = machine.workspace / "services/[a] b"
-    assert (prepared.returncode, f"cd {work}" in prepared.stdout) == (0, True)
+    assert (prepared.returncode, f"cd '{work}'" in prepared.stdout) == (0, True)
     assert {path.name for path in work.iterdir()} == {"x", "TASK.md", "submit", ".claude"}
     assert git(machine.workspace, "status", "--porcelain") == ""
 
