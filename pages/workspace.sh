@@ -37,10 +37,12 @@ main() {
   download
   write_commands
   umask "$mask"
+  missing=
   clone
-  enter_subdirectory
+  [ -n "$missing" ] || enter_subdirectory
   place_files
   print_instructions
+  [ -z "$missing" ] || die "$missing"
 }
 
 die() {
@@ -111,12 +113,14 @@ download() {
   [ ! -f "$state/codex.toml" ] || mv -f "$state/codex.toml" "$state/codex/config.toml"
 }
 
-# Clone the repository. In an existing workspace, only finish an interrupted run.
+# Clone the repository. In an existing workspace, only finish an interrupted run. `missing` says why it failed.
 clone() {
   git init -q "$folder"
   cd "$folder"
   git config --local proofstone.session "$session"
   if git rev-parse -q --verify HEAD >/dev/null; then
+    git rev-parse -q --verify refs/proofstone/base >/dev/null ||
+      missing="This folder has commits, but not the repository. To get the repository, run this in another folder."
     return
   elif [ -f "$state/repository" ]; then
     fetch_repository
@@ -124,29 +128,28 @@ clone() {
     git -c user.name=Proofstone -c user.email=proofstone@localhost -c commit.gpgsign=false \
       commit -q --allow-empty -m 'Start'
   fi
-  git update-ref refs/proofstone/base HEAD
+  [ -n "$missing" ] || git update-ref refs/proofstone/base HEAD
 }
 
 fetch_repository() {
-  repository=$(cat "$state/repository")
-  case $repository in
-    https://* | http://* | ssh://*) ;;
-    *) die "The repository's URL is not supported. Ask the person who invited you." ;;
-  esac
-  commit=HEAD
+  repository=$(cat "$state/repository") commit=HEAD
   [ ! -f "$state/commit" ] || commit=$(cat "$state/commit")
-  case $commit in HEAD) ;; *[!0-9a-f]*) die "The commit to start from is invalid." ;; esac
+  missing="The repository's URL or commit is not supported. Your session is running. Ask the person who invited you."
+  case $repository in https://* | http://* | ssh://*) ;; *) return ;; esac
+  case $commit in HEAD) ;; *[!0-9a-f]*) return ;; esac
+  missing="Could not fetch $repository. Your session is running. Check your access, and run this again to fetch it."
   git config --local remote.origin.url "$repository"
   git config --local remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
   printf 'Fetching the repository ...\n'
   # Some servers do not send a single commit by its id.
-  if ! git fetch -q --depth 1 origin "$commit" 2>/dev/null; then
-    git fetch -q origin || die "Could not fetch $repository. Check your access to it and run this again."
-    [ "$commit" != HEAD ] || commit=$(git ls-remote origin HEAD | cut -f 1)
-    git checkout -q -B main "$commit"
-    return
+  if git fetch -q --depth 1 origin "$commit" 2>/dev/null; then
+    commit=FETCH_HEAD
+  elif ! git fetch -q origin; then
+    commit=
+  elif [ "$commit" = HEAD ]; then
+    commit=$(git ls-remote origin HEAD | cut -f 1)
   fi
-  git checkout -q -B main FETCH_HEAD
+  if [ -n "$commit" ] && git checkout -q -B main "$commit"; then missing=; fi
 }
 
 enter_subdirectory() {
@@ -165,15 +168,21 @@ place_files() {
   prefix=/$(git rev-parse --show-prefix | sed 's/[][*?\\]/\\&/g')
   task=TASK.md submit=./submit claude=claude codex=./codex opencode=opencode
   place TASK.md TASK.md || task=$state/TASK.md
-  place submit submit || submit=$state/submit
-  place claude.json .claude/settings.local.json || claude="claude --settings '$state/claude.json'"
-  place codex-here codex || codex="CODEX_HOME='$state/codex' codex"
-  place opencode.json opencode.json || opencode="OPENCODE_CONFIG='$state/opencode.json' opencode"
+  place submit submit || submit=$(quote "$state/submit")
+  place claude.json .claude/settings.local.json || claude="claude --settings $(quote "$state/claude.json")"
+  place codex-here codex || codex="CODEX_HOME=$(quote "$state/codex") codex"
+  place opencode.json opencode.json || opencode="OPENCODE_CONFIG=$(quote "$state/opencode.json") opencode"
 }
 
 # Copy a session file into the folder. Fails if the repository already contains a file with that name.
 place() {
   [ -f "$state/$1" ] || return 0
+  if [ -n "$(git ls-files -- "$2")" ]; then
+    # A run without the repository excluded the name.
+    grep -vxF "$prefix$2" "$exclude" >"$work/exclude" 2>/dev/null || :
+    cat "$work/exclude" >"$exclude"
+    return 1
+  fi
   case $2 in
     */*)
       [ ! -L "${2%/*}" ] || return 1
@@ -188,8 +197,13 @@ place() {
   cp "$state/$1" "$2"
 }
 
+# Quote a path for the shell.
+quote() {
+  printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
+}
+
 print_instructions() {
-  printf '\nYour workspace is ready:\n\n  cd %s\n\n' "$(pwd)"
+  printf '\nYour workspace is ready%s:\n\n  cd %s\n\n' "${missing:+, without the repository}" "$(quote "$(pwd)")"
   printf 'Your task is in %s.' "$task"
   [ ! -s "$state/tools" ] || printf ' Start a tool in this folder. If it asks whether you trust the folder, answer Yes.\n'
   printf '\n'
@@ -219,8 +233,8 @@ END
 #!/bin/sh
 # Submit your work and end your session.
 #
-# Uploads this repository as a git bundle, including uncommitted and new files, but not files that git ignores. Does not
-# change your files, commits or index. If it fails, run it again.
+# Uploads this repository as a git bundle, including uncommitted and new files and nested repositories' files, but not
+# files that git ignores. Does not change your files, commits or index. If it fails, run it again.
 
 set -eu
 umask 077
@@ -232,12 +246,18 @@ die() {
 }
 
 send() {
-  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$state/response" -w '%{http_code}' "$@" ||
+  curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$work/response" -w '%{http_code}' "$@" ||
     die "Could not reach $service. Run this again."
 }
 
 check() {
-  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$state/response") (HTTP $1)"
+  [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$work/response") (HTTP $1)"
+}
+
+# Nested repositories, except unchanged submodules of the repository.
+nested_repositories() {
+  git ls-files --others --exclude-standard 2>/dev/null | sed -n 's|/\("\{0,1\}\)$|\1|p'
+  git diff-index --ignore-submodules=none "${base:-$empty_tree}" | sed -n "s|^:[0-7]* 160000 .*$tab||p"
 }
 
 unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
@@ -245,39 +265,68 @@ session=$(git config --get proofstone.session) || die "Run this in the folder of
 state=$HOME/.proofstone/$session
 [ -f "$state/header" ] || die "Your key is missing. Run the command on your page again, in this folder."
 cd "$(git rev-parse --show-toplevel)"
+work=$state/submit.$$
+rm -rf "$work"
+mkdir "$work"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+tab=$(printf '\t')
+empty_file=$(git hash-object --stdin </dev/null)
+empty_tree=$(git hash-object -t tree --stdin </dev/null)
+head=$(git rev-parse -q --verify HEAD) || head=
+base=$(git rev-parse -q --verify refs/proofstone/base) || base=
+
+# Commit all files on top of the current commit, using a separate index.
+printf 'Packing your work ...\n'
+index=$(git rev-parse --git-path index)
+[ ! -f "$index" ] || cp "$index" "$work/index"
+GIT_INDEX_FILE=$work/index
+export GIT_INDEX_FILE
+# Git adds a nested repository's files only if the index contains one of them. `git add` removes this one.
+while nested=$(nested_repositories) && [ -n "$nested" ]; do
+  printf '%s\n' "$nested" | sed "s|^|100644 $empty_file$tab|; s|\"\{0,1\}\$|/.proofstone&|" |
+    git update-index --index-info
+done
+# The status is 1 if git could not read a file.
+LC_ALL=C git -c core.safecrlf=false add --all --ignore-errors 2>"$work/errors" || [ $? = 1 ] ||
+  die "$(cat "$work/errors")"
+if [ -s "$work/errors" ]; then
+  unread=$(
+    git -c core.quotePath=false ls-files --others --modified --exclude-standard 2>/dev/null |
+      sed '/\/"\{0,1\}$/d; s/^/  /'
+    sed -n "s/^warning: could not open directory '\(.*\)': .*/  \1/p" "$work/errors"
+  )
+  [ -z "$unread" ] || printf 'Not included, because git cannot read them:\n%s\n' "$unread"
+fi
+tree=$(git write-tree)
+# The bundle must contain the commit that you started from.
+if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
+commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
+  commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
+git update-ref refs/proofstone/submission "$commit"
+# Git prints progress and errors to stderr, and some versions have no quiet option.
+git bundle create "$work/bundle" refs/proofstone/submission 2>"$work/errors" || die "$(cat "$work/errors")"
+size=$(($(wc -c <"$work/bundle")))
+if [ "$size" -gt 134217728 ]; then
+  git rev-list --objects "$commit" | git cat-file --batch-check='%(objecttype) %(objectsize:disk) %(rest)' |
+    sed -n 's/^blob /  /p' | sort -rn | head -n 10 >"$work/largest"
+  die "Nothing was sent: your work is $size bytes, more than the limit of 134217728. The largest files, compressed:
+$(cat "$work/largest")
+Remove what is not your work, from your commits too, or list new files in .gitignore. Then run this again."
+fi
 if [ -t 0 ]; then
   printf 'Submit your work and end your session? [y/N] '
   read -r reply
   case $reply in [yY]*) ;; *) die "Nothing was sent." ;; esac
 fi
 
-# Commit all files on top of the current commit, using a separate index.
-index=$(git rev-parse --git-path index)
-rm -f "$state/index"
-[ ! -f "$index" ] || cp "$index" "$state/index"
-GIT_INDEX_FILE=$state/index
-export GIT_INDEX_FILE
-git add --all
-tree=$(git write-tree)
-head=$(git rev-parse -q --verify HEAD) || head=
-base=$(git rev-parse -q --verify refs/proofstone/base) || base=
-# The bundle must contain the commit that you started from.
-if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
-commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
-  commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
-git update-ref refs/proofstone/submission "$commit"
-printf 'Packing your work ...\n'
-# Git prints progress and errors to stderr, and some versions have no quiet option.
-git bundle create "$state/submission.bundle" refs/proofstone/submission 2>"$state/errors" || die "$(cat "$state/errors")"
-
-status=$(send -H 'Content-Type: application/x-git-bundle' -T "$state/submission.bundle" "$service/v1/candidate/submission")
+status=$(send -H 'Content-Type: application/x-git-bundle' -T "$work/bundle" "$service/v1/candidate/submission")
 check "$status"
-printf 'Your work has been received: %s bytes.\n' "$(wc -c <"$state/submission.bundle" | tr -d ' ')"
-printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$state/complete.json"
-status=$(send -H 'Content-Type: application/json' --data-binary @"$state/complete.json" \
+printf 'Your work has been received: %s bytes.\n' "$size"
+printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$work/complete.json"
+status=$(send -H 'Content-Type: application/json' --data-binary @"$work/complete.json" \
   "$service/v1/candidate/complete")
 check "$status"
-rm -f "$state/submission.bundle" "$state/complete.json" "$state/index" "$state/response" "$state/errors"
 printf 'Your session is complete. Thank you!\n'
 END
   chmod 700 "$state/submit"

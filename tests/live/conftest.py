@@ -10,7 +10,8 @@ import pytest
 
 import models
 from rules.ledger.keys import parse_keys
-from tests.live.cast import make_assessment, make_candidate
+from tests.live.candidate_machine import REPOSITORY, Machine
+from tests.live.cast import ASSESSMENT, make_assessment, make_candidate, make_keys, start_session
 from tests.live.service import LEDGER_KEYS, Service
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -46,6 +47,32 @@ def assessment(reviewer):
 @pytest.fixture
 def candidate(service, reviewer, assessment):
     return make_candidate(service, reviewer, assessment)
+
+
+@pytest.fixture
+def machine(service, tmp_path) -> Machine:
+    return Machine(tmp_path, f"http://127.0.0.1:{service.port}")
+
+
+@pytest.fixture
+def key(service, reviewer, machine) -> str:
+    """A started session's key, with REPOSITORY."""
+    sha = machine.commit(orders_py="print(1)\n", _gitignore="build/\n")
+    machine.commit(orders_py="later\n")
+    body = {"title": "Orders", "taskBrief": "Fix it.", "repoUrl": REPOSITORY, "repoCommit": sha}
+    issue = reviewer.post("/v1/issues", body)["issue"]
+    assessment = reviewer.post("/v1/assessments", ASSESSMENT | {"issueId": issue["id"]})["assessment"]
+    key = make_keys(reviewer, assessment, 1)[0]["key"]
+    start_session(service, key)
+    return key
+
+
+@pytest.fixture
+def empty_key(service, reviewer, assessment) -> str:
+    """A started session's key, without a repository."""
+    key = make_keys(reviewer, assessment, 1)[0]["key"]
+    start_session(service, key)
+    return key
 
 
 @pytest.fixture

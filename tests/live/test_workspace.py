@@ -1,25 +1,19 @@
-"""The workspace script and its `submit` in a real shell, with git, curl and the running service."""
+"""The workspace script in a real shell, with git, curl and the running service."""
 
 import os
 import pty
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from rules import workspace_files
-from tests.live.cast import ASSESSMENT, make_keys, start_session
-from tests.live.service import wait_until
+from tests.live.candidate_machine import REPOSITORY, Machine, git, needs_programs, set_commit
+from tests.live.cast import make_keys
 
-SCRIPT = Path(__file__).parents[2] / "pages" / "workspace.sh"
-PROGRAMS = ("sh", "git", "curl", "tar")
-MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
-REPOSITORY = "https://git.example.com/orders.git"
 SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
 KEY = "PST-ABCD-2345"
 # Programs that the script starts. Wrappers record their arguments and environment.
@@ -38,96 +32,18 @@ RECORDED = (
     "dirname",
     "chmod",
     "wc",
+    "sort",
+    "head",
 )
 RECORDER = '#!/bin/sh\n{{ echo "$0 $*"; env; }} >>"$RECORD"\nexec {program} "$@"\n'
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"Not installed: {', '.join(MISSING)}.")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Alice", "-c", "user.email=alice@example.com"]
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-class Machine:
-    """A candidate's machine with a home and a working folder. REPOSITORY is cloned from the folder `origin`."""
-
-    def __init__(self, folder: Path, service_url: str):
-        self.home, self.folder, self.origin = folder / "home", folder / "work", folder / "origin"
-        for path in (self.home, self.folder, self.origin):
-            path.mkdir()
-        self.script = folder / "workspace.sh"
-        self.script.write_text(SCRIPT.read_text().replace("@SERVICE@", service_url))
-        (self.home / ".gitconfig").write_text(f'[url "file://{self.origin}"]\n\tinsteadOf = {REPOSITORY}\n')
-        git(self.origin, "init", "-q", "-b", "main")
-        git(self.origin, "config", "uploadpack.allowAnySHA1InWant", "true")
-
-    def commit(self, **files: str) -> str:
-        """Commit files to the repository, with `_` for `.` in names, and return the commit."""
-        for name, text in files.items():
-            (self.origin / name.replace("_", ".")).write_text(text)
-        git(self.origin, "add", "--all")
-        git(self.origin, "commit", "-q", "--allow-empty", "-m", "Change")
-        return git(self.origin, "rev-parse", "HEAD")
-
-    @property
-    def workspace(self) -> Path:
-        return self.folder / "assessment"
-
-    def environment(self, **variables: str) -> dict[str, str]:
-        inherited = {"PATH": os.environ["PATH"], "HOME": str(self.home), "GIT_ALLOW_PROTOCOL": "file"}
-        return inherited | variables
-
-    def run(self, *command: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            command, cwd=cwd or self.folder, env=self.environment(**variables), text=True,
-            capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
-        )  # fmt: skip
-
-    def prepare(self, text: str = "", /, *, cwd: Path | None = None, **variables: str):
-        """Run the script from standard input, as the page says, with a key."""
-        piped = f"sh <{self.script}"
-        return self.run("sh", "-c", piped, cwd=cwd, **({"PROOFSTONE_KEY": text} if text else {}), **variables)
-
-    def submit(self, **variables: str) -> subprocess.CompletedProcess:
-        return self.run("./submit", cwd=self.workspace, **variables)
-
-
-@pytest.fixture
-def machine(service, tmp_path) -> Machine:
-    return Machine(tmp_path, f"http://127.0.0.1:{service.port}")
-
-
-@pytest.fixture
-def key(service, reviewer, machine) -> str:
-    """A started session's key, with REPOSITORY."""
-    sha = machine.commit(orders_py="print(1)\n", _gitignore="build/\n")
-    machine.commit(orders_py="later\n")
-    body = {"title": "Orders", "taskBrief": "Fix it.", "repoUrl": REPOSITORY, "repoCommit": sha}
-    issue = reviewer.post("/v1/issues", body)["issue"]
-    assessment = reviewer.post("/v1/assessments", ASSESSMENT | {"issueId": issue["id"]})["assessment"]
-    key = make_keys(reviewer, assessment, 1)[0]["key"]
-    start_session(service, key)
-    return key
-
-
-@pytest.fixture
-def empty_key(service, reviewer, assessment) -> str:
-    """A started session's key, without a repository."""
-    key = make_keys(reviewer, assessment, 1)[0]["key"]
-    start_session(service, key)
-    return key
+pytestmark = needs_programs
 
 
 def files_with(text: str, folder: Path) -> set[str]:
     """Return the names of files below a folder that contain the text."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.name for path in files if text.encode() in path.read_bytes()}
-
-
-def status_of(service, key: str) -> str:
-    return service.candidate(key).get("/v1/candidate/workspace")["status"]
 
 
 def test_script_prepares_commit_task_and_settings(machine, key):
@@ -139,7 +55,7 @@ def test_script_prepares_commit_task_and_settings(machine, key):
     assert git(workspace, "status", "--porcelain") == ""
     assert (workspace / "TASK.md").read_text() == "# Backend API Challenge\n\nFix it.\n"
     assert (workspace / ".claude/settings.local.json").exists()
-    assert f"cd {workspace}" in prepared.stdout
+    assert f"cd '{workspace}'" in prepared.stdout
     assert "./submit" in prepared.stdout
 
 
@@ -198,21 +114,62 @@ def test_running_the_script_again_repairs_the_workspace_and_keeps_the_work(machi
     assert [path.name for path in machine.folder.iterdir()] == ["assessment"]
 
 
-def test_the_next_run_completes_a_failed_clone(machine, key):
+def test_a_failed_clone_leaves_a_workspace_that_the_next_run_completes(machine, key):
     hidden = machine.origin.rename(machine.origin.with_name("hidden"))
     failed = machine.prepare(key)
     assert (failed.returncode, "Could not fetch" in failed.stderr) == (1, True)
+    assert "Your session is running" in failed.stderr
+    assert "run this again" in failed.stderr
+    assert "ready, without the repository" in failed.stdout
+    assert (machine.workspace / "TASK.md").read_text() == "# Backend API Challenge\n\nFix it.\n"
+    for name in ("submit", ".claude/settings.local.json"):
+        assert (machine.workspace / name).exists()
     hidden.rename(machine.origin)
     assert machine.prepare().returncode == 0
     assert (machine.workspace / "orders.py").exists()
+    assert git(machine.workspace, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("values", [{"commit": "0" * 40}, {"commit": "main"}, {"repository": "file:///etc"}])
+def test_an_unusable_repository_leaves_a_workspace(hostile, values):
+    machine, files = hostile
+    machine.commit(orders_py="print(1)\n")
+    files |= {"repository": REPOSITORY, "subdir": "services"} | values
+    failed = machine.prepare(KEY)
+    assert (failed.returncode, "Your session is running" in failed.stderr) == (1, True)
+    assert {path.name for path in machine.workspace.iterdir()} == {".git", "TASK.md", "submit"}
+
+
+def test_commits_made_after_a_failed_clone_are_kept(machine, key):
+    hidden = machine.origin.rename(machine.origin.with_name("hidden"))
+    machine.prepare(key)
+    hidden.rename(machine.origin)
+    git(machine.workspace, "commit", "-q", "--allow-empty", "-m", "Mine")
+    kept = machine.prepare(cwd=machine.workspace)
+    assert (kept.returncode, "run this in another folder" in kept.stderr) == (1, True)
+    assert git(machine.workspace, "log", "--format=%s") == "Mine"
+
+
+def test_the_repositorys_files_replace_those_that_a_failed_clone_left(hostile):
+    machine, files = hostile
+    (machine.origin / "submit").mkdir()
+    (machine.origin / "submit/a").write_text("Ours\n")
+    machine.commit(TASK_md="Ours\n")
+    files |= {"repository": REPOSITORY}
+    hidden = machine.origin.rename(machine.origin.with_name("hidden"))
+    assert "Could not fetch" in machine.prepare(KEY).stderr
+    hidden.rename(machine.origin)
+    prepared = machine.prepare(KEY)
+    assert prepared.returncode == 0, prepared.stderr
+    assert (machine.workspace / "TASK.md").read_text() == "Ours\n"
+    (machine.workspace / "submit/b").write_text("new\n")
+    assert git(machine.workspace, "status", "--porcelain") == "?? submit/b"
 
 
 def test_the_repositorys_files_are_not_overwritten(machine, key, service):
     (machine.origin / ".claude").mkdir()
     (machine.origin / ".claude/settings.local.json").write_text("{}")
-    sha = machine.commit(TASK_md="Ours\n", submit="Ours\n")
-    condition = "id IN (SELECT assessment_id FROM candidate_keys WHERE key = %s)"
-    service.execute(f"UPDATE assessments SET repo_commit = %s WHERE {condition}", sha, key)
+    set_commit(service, key, machine.commit(TASK_md="Ours\n", submit="Ours\n"))
     prepared = machine.prepare(key)
     assert prepared.returncode == 0, prepared.stderr
     assert (machine.workspace / "TASK.md").read_text() == "Ours\n"
@@ -251,83 +208,6 @@ def test_invalid_and_unused_keys_are_explained(machine, reviewer, assessment):
     assert "press Start on your page" in machine.prepare(unused).stderr
     assert list(machine.folder.iterdir()) == []
     assert list((machine.home / ".proofstone").iterdir()) == []
-
-
-# submit
-
-
-def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, key, service):
-    machine.prepare(key)
-    workspace = machine.workspace
-    (workspace / "build").mkdir()
-    for name, text in (("orders.py", "print(2)\n"), ("new.txt", "new\n"), ("build/out", "built\n")):
-        (workspace / name).write_text(text)
-    git(workspace, "add", "orders.py")
-    (workspace / "orders.py").write_text("print(3)\n")
-    before = git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")
-    result = machine.submit()
-    assert result.returncode == 0, result.stderr
-    assert "Your session is complete" in result.stdout
-    assert result.stderr == ""
-    assert (git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")) == before
-    assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/submission").split() == [
-        ".gitignore",
-        "new.txt",
-        "orders.py",
-    ]
-    assert git(workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
-    assert git(workspace, "rev-parse", "refs/proofstone/submission^") == before[1]
-    state = service.candidate(key).get("/v1/candidate/workspace")
-    assert (state["status"], state["submission"]["format"]) == ("completed", "git")
-
-
-def test_submit_can_be_repeated(machine, empty_key, service):
-    machine.prepare(empty_key)
-    for text in ("one", "two"):
-        (machine.workspace / "a.txt").write_text(text)
-        assert machine.submit().returncode == 0
-    assert status_of(service, empty_key) == "completed"
-
-
-def test_submit_tries_again_until_the_bundle_folder_is_back(machine, empty_key, service):
-    """The bundle folder is a volume that is not mounted."""
-    machine.prepare(empty_key)
-    bundles, rejected = Path(service.settings["BUNDLE_FOLDER"]), "status=503"
-    service.anonymous.get("/v1/ready")  # marks the folder
-    before = service.log().count(rejected)
-    bundles.rename(bundles.with_name("unmounted"))
-
-    def mount_after_a_rejection():
-        wait_until(lambda: service.log().count(rejected) > before, "The submission was not rejected.")
-        bundles.with_name("unmounted").rename(bundles)
-
-    with ThreadPoolExecutor(1) as threads:
-        mounted = threads.submit(mount_after_a_rejection)
-        submitted = machine.submit()
-        mounted.result()
-    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
-    assert "Your session is complete." in submitted.stdout
-
-
-def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
-    machine.prepare(empty_key)
-    submit = machine.workspace / "submit"
-    script = submit.read_text()
-    submit.write_text(script.replace(f":{service.port}", ":1").replace("--retry 3", ""))
-    failed = machine.submit()
-    assert (failed.returncode, "Run this again" in failed.stderr) == (1, True)
-    assert status_of(service, empty_key) == "active"
-    submit.write_text(script)
-    assert machine.submit().returncode == 0
-
-
-def test_a_submission_contains_the_base_commit_even_with_a_new_history(machine, key):
-    machine.prepare(key)
-    start = git(machine.workspace, "rev-parse", "HEAD")
-    git(machine.workspace, "checkout", "-q", "--orphan", "fresh")
-    git(machine.workspace, "commit", "-q", "-m", "All of it")
-    assert machine.submit().returncode == 0
-    assert start in git(machine.workspace, "rev-list", "refs/proofstone/submission").split()
 
 
 # A hostile service
@@ -413,7 +293,7 @@ def test_settings_are_placed_in_the_subfolder(hostile):
     files |= {"repository": REPOSITORY, "subdir": "services/[a] b", "claude.json": "{}"}
     prepared = machine.prepare(KEY)
     work = machine.workspace / "services/[a] b"
-    assert (prepared.returncode, f"cd {work}" in prepared.stdout) == (0, True)
+    assert (prepared.returncode, f"cd '{work}'" in prepared.stdout) == (0, True)
     assert {path.name for path in work.iterdir()} == {"x", "TASK.md", "submit", ".claude"}
     assert git(machine.workspace, "status", "--porcelain") == ""
 

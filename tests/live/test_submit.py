@@ -1,0 +1,224 @@
+"""The workspace's `submit` in real shells, with git, curl and the running service."""
+
+import os
+import re
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from storage import MAX_BUNDLE_BYTES
+from tests.live.candidate_machine import git, needs_programs, set_commit
+from tests.live.service import wait_until
+
+# Root can read every file, except without these capabilities.
+UNPRIVILEGED = [shutil.which("setpriv"), "--bounding-set=-dac_override,-dac_read_search"] * (
+    os.geteuid() == 0
+)
+
+pytestmark = needs_programs
+
+
+def submission_state(service, key: str) -> str:
+    return service.candidate(key).get("/v1/candidate/workspace")["submission"]["state"]
+
+
+def submitted_files(workspace: Path) -> set[str]:
+    return set(
+        git(workspace, "ls-tree", "-rz", "--name-only", "refs/proofstone/submission").strip("\0").split("\0")
+    )
+
+
+def status_of(service, key: str) -> str:
+    return service.candidate(key).get("/v1/candidate/workspace")["status"]
+
+
+def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, key, service):
+    machine.prepare(key)
+    workspace = machine.workspace
+    (workspace / "build").mkdir()
+    for name, text in (("orders.py", "print(2)\n"), ("new.txt", "new\n"), ("build/out", "built\n")):
+        (workspace / name).write_text(text)
+    git(workspace, "add", "orders.py")
+    (workspace / "orders.py").write_text("print(3)\n")
+    before = git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")
+    result = machine.submit()
+    assert result.returncode == 0, result.stderr
+    assert "Your session is complete" in result.stdout
+    assert result.stderr == ""
+    assert (git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")) == before
+    assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/submission").split() == [
+        ".gitignore",
+        "new.txt",
+        "orders.py",
+    ]
+    assert git(workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
+    assert git(workspace, "rev-parse", "refs/proofstone/submission^") == before[1]
+    state = service.candidate(key).get("/v1/candidate/workspace")
+    assert (state["status"], state["submission"]["format"]) == ("completed", "git")
+
+
+def test_submit_can_be_repeated(machine, empty_key, service):
+    machine.prepare(empty_key)
+    for text in ("one", "two"):
+        (machine.workspace / "a.txt").write_text(text)
+        assert machine.submit().returncode == 0
+    assert status_of(service, empty_key) == "completed"
+
+
+def test_submit_works_after_it_was_killed(machine, empty_key):
+    machine.prepare(empty_key)
+    (machine.workspace / ".gitattributes").write_text("* filter=kill\n")
+    git(machine.workspace, "config", "filter.kill.clean", "kill -9 0")
+    assert machine.submit().returncode == -signal.SIGKILL
+    git(machine.workspace, "config", "--unset", "filter.kill.clean")
+    submitted = machine.submit()
+    assert submitted.returncode == 0, submitted.stderr
+
+
+def test_submit_names_the_largest_files_of_a_bundle_over_the_limit(machine, empty_key, service):
+    machine.prepare(empty_key)
+    workspace = machine.workspace
+    for number in range(12):
+        (workspace / f"größe {number}.bin").write_bytes(os.urandom(10_000 + 1000 * number))
+    git(workspace, "add", "größe 11.bin")
+    git(workspace, "commit", "-q", "-m", "Large")
+    (workspace / "größe 11.bin").unlink()
+    submit = workspace / "submit"
+    script = submit.read_text()
+    submit.write_text(script.replace(str(MAX_BUNDLE_BYTES), "20000"))
+    rejected = machine.submit()
+    assert rejected.returncode == 1
+    assert "more than the limit of 20000" in rejected.stderr
+    largest = re.findall(r"^  \d+ größe (\d+)\.bin$", rejected.stderr, re.MULTILINE)
+    assert largest == [str(number) for number in range(11, 1, -1)]
+    assert status_of(service, empty_key) == "active"
+    submit.write_text(script)
+    assert machine.submit().returncode == 0
+
+
+def test_submit_lists_what_it_cannot_read_and_sends_the_rest(machine, key):
+    machine.prepare(key)
+    workspace = machine.workspace
+    (workspace / "a b").mkdir()
+    for name in ("a b/ä.txt", "new.txt"):
+        (workspace / name).write_text("new\n")
+    (workspace / "secret").mkdir()
+    for name in ("a b/ä.txt", "secret"):
+        (workspace / name).chmod(0)
+    submitted = machine.run(*UNPRIVILEGED, "./submit", cwd=workspace)
+    (workspace / "secret").chmod(0o700)
+    assert submitted.returncode == 0, submitted.stderr
+    assert "cannot read them:\n  a b/ä.txt\n  secret/\n" in submitted.stdout
+    assert submitted_files(workspace) == {".gitignore", "new.txt", "orders.py"}
+
+
+def test_submit_includes_the_files_of_nested_repositories(machine, key, service):
+    """Except a submodule of the repository that the candidate has not changed."""
+    machine.prepare(key)
+    workspace = machine.workspace
+    for name in ("new", 'new/deep "ä"', "committed", "empty"):
+        git(workspace, "init", "-q", name)
+    for name in ("new/a", 'new/deep "ä"/b', "committed/c"):
+        (workspace / name).write_text("new\n")
+    (workspace / "new/build").mkdir()
+    (workspace / "new/build/out").write_text("built\n")
+    git(workspace / "committed", "add", "c")
+    git(workspace / "committed", "commit", "-q", "-m", "Nested")
+    git(workspace, "add", "committed")
+    git(workspace, "commit", "-q", "-m", "Nested")
+    before = git(workspace, "status", "--porcelain")
+    submitted = machine.submit()
+    assert (submitted.returncode, submitted.stderr) == (0, "")
+    nested = {"new/a", 'new/deep "ä"/b', "committed/c"}
+    assert submitted_files(workspace) == {".gitignore", "orders.py"} | nested
+    with service.worker():
+        wait_until(lambda: submission_state(service, key) != "waiting", "The worker did not read the bundle.")
+    assert submission_state(service, key) == "read"
+    assert git(workspace, "status", "--porcelain") == before
+
+
+def test_submit_keeps_submodules_that_have_not_changed(machine, key, service):
+    library, allow_file = machine.origin.with_name("library"), ("-c", "protocol.file.allow=always")
+    git(machine.origin, "init", "-q", str(library))
+    git(library, "commit", "-q", "--allow-empty", "-m", "Library")
+    for name in ("same", "changed"):
+        git(machine.origin, *allow_file, "submodule", "add", "-q", str(library), name)
+    set_commit(service, key, machine.commit())
+    machine.prepare(key)
+    git(machine.workspace, *allow_file, "submodule", "update", "-q", "--init")
+    (machine.workspace / "changed/new").write_text("new\n")
+    assert machine.submit().returncode == 0
+    assert submitted_files(machine.workspace) >= {".gitmodules", "same", "changed/new"}
+    assert git(machine.workspace, "ls-tree", "refs/proofstone/submission", "same").startswith("160000 commit")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])
+def test_workspace_and_submit_run_in_other_shells(machine, key, shell, tmp_path):
+    program, *options = shell.split()
+    if shutil.which(program) is None:
+        pytest.skip(f"Not installed: {program}.")
+    if program == "busybox":  # Uses its own sed, sort and others.
+        (tmp_path / "bin").mkdir()
+        machine.run("busybox", "--install", "-s", str(tmp_path / "bin"))
+    path = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    folder = "Anna's Prüfung"
+    command = f'{shell} -s -- "{folder}" <{machine.script}'
+    assert machine.run("sh", "-c", command, PROOFSTONE_KEY=key, **path).returncode == 0
+    workspace = machine.folder / folder
+    git(workspace, "init", "-q", "ä b")
+    for name in ("ä b/c", "ö"):
+        (workspace / name).write_text("new\n")
+    (workspace / "ö").chmod(0)
+    for _ in range(2):
+        submitted = machine.run(*UNPRIVILEGED, program, *options, "submit", cwd=workspace, **path)
+        assert (submitted.returncode, submitted.stderr) == (0, "")
+        assert "cannot read them:\n  ö\n" in submitted.stdout
+    assert submitted_files(workspace) == {".gitignore", "orders.py", "ä b/c"}
+    submit = workspace / "submit"
+    submit.write_text(submit.read_text().replace(str(MAX_BUNDLE_BYTES), "100"))
+    rejected = machine.run(*UNPRIVILEGED, program, *options, "submit", cwd=workspace, **path)
+    assert (rejected.returncode, " ä b/c\n" in rejected.stderr) == (1, True)
+
+
+def test_submit_tries_again_until_the_bundle_folder_is_back(machine, empty_key, service):
+    """The bundle folder is a volume that is not mounted."""
+    machine.prepare(empty_key)
+    bundles, rejected = Path(service.settings["BUNDLE_FOLDER"]), "status=503"
+    service.anonymous.get("/v1/ready")  # marks the folder
+    before = service.log().count(rejected)
+    bundles.rename(bundles.with_name("unmounted"))
+
+    def mount_after_a_rejection():
+        wait_until(lambda: service.log().count(rejected) > before, "The submission was not rejected.")
+        bundles.with_name("unmounted").rename(bundles)
+
+    with ThreadPoolExecutor(1) as threads:
+        mounted = threads.submit(mount_after_a_rejection)
+        submitted = machine.submit()
+        mounted.result()
+    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+    assert "Your session is complete." in submitted.stdout
+
+
+def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
+    machine.prepare(empty_key)
+    submit = machine.workspace / "submit"
+    script = submit.read_text()
+    submit.write_text(script.replace(f":{service.port}", ":1").replace("--retry 3", ""))
+    failed = machine.submit()
+    assert (failed.returncode, "Run this again" in failed.stderr) == (1, True)
+    assert status_of(service, empty_key) == "active"
+    submit.write_text(script)
+    assert machine.submit().returncode == 0
+
+
+def test_a_submission_contains_the_base_commit_even_with_a_new_history(machine, key):
+    machine.prepare(key)
+    start = git(machine.workspace, "rev-parse", "HEAD")
+    git(machine.workspace, "checkout", "-q", "--orphan", "fresh")
+    git(machine.workspace, "commit", "-q", "-m", "All of it")
+    assert machine.submit().returncode == 0
+    assert start in git(machine.workspace, "rev-list", "refs/proofstone/submission").split()
