@@ -25,6 +25,7 @@ from tests.proxy.upstream import (
     RESPONSE_EVENTS,
     RESPONSES,
     TIMEOUT_SECONDS,
+    data_event,
     documents,
     event,
     stay_open,
@@ -158,6 +159,30 @@ def test_a_stream_with_only_an_error_is_free(call, upstream, usage):
     upstream.respond = streams([event(error)])
     assert call(MESSAGES).status_code == 200
     assert [(used.is_whole, used.cost_nano_usd) for used in usage()] == [(True, None)]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        (RESPONSES, {"type": "error", "code": "server_error", "message": "Overloaded"}),
+        (RESPONSES, {"type": "response.failed", "response": RESPONSE | {"usage": None, "error": {}}}),
+        (CHAT_COMPLETIONS, {"error": {"message": "Overloaded"}}),
+    ],
+)
+def test_openais_response_with_only_an_error_is_free(call, upstream, usage, path, error):
+    for respond in (streams([data_event(error)]), documents(200, error)):
+        upstream.respond = respond
+        call(path)
+    assert [used.cost_nano_usd for used in usage()] == [None, None]
+
+
+@pytest.mark.parametrize("events", [[COMPLETION_EVENTS[0], *COMPLETION_EVENTS[2:3]], COMPLETION_EVENTS[-1:]])
+def test_a_stream_without_output_and_usage_costs_its_input(call, upstream, usage, events):
+    upstream.respond = streams(events)
+    body = json.dumps({"model": "gpt-5", "stream": True})
+    call(CHAT_COMPLETIONS, data=body)
+    (used,) = usage()
+    assert (used.input_tokens, used.output_tokens) == (-(-len(body) // 3), 0)
 
 
 def test_a_timeout_costs_the_input_and_the_output_of_a_document(
