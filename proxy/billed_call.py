@@ -72,6 +72,8 @@ class BilledCall(Observer):
             endpoint.provider,
             model_request.model,
             model_request.body_bytes,
+            model_request.attachments.images,
+            model_request.attachments.has_files,
             model_request.max_output_tokens,
             whole_seconds_ns(clock.now()),
             prices(),

@@ -67,7 +67,8 @@ class UsageReader:
     """Reads a response's bytes in chunks.
 
     `has_total` is set when the provider has reported the total output, `has_error` when it has reported an error, and
-    `is_complete` when a stream's last event has arrived. `on_data` is called with the data of each event in a stream, or with a document at `end()`.
+    `is_complete` when a stream's last event has arrived. `on_data` is called with the data of each event in a stream,
+    or with a document at `end()`.
     """
 
     def __init__(
