@@ -21,6 +21,7 @@ from proxy.errors import (
     TooManyStreams,
 )
 from proxy.headers import request_headers
+from proxy.key_mask import KeyMask
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse, log_failure
 from proxy.stream_slots import StreamSlots
@@ -66,7 +67,7 @@ class ModelProxy:
     ):
         self._threads, self._slots, self._free_slots = threads, slots, free_slots
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
-        self._keys = {name: key for name, (_, key) in providers.items()}
+        self._keys = {name: key or "" for name, (_, key) in providers.items()}
         self._pools = {
             name: connections.create_pool(base, threads.total, timeout)
             for name, (base, _) in providers.items()
@@ -99,7 +100,8 @@ class ModelProxy:
         """
         watch = Watch(call.client)
         try:
-            return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer)
+            key_mask = KeyMask(self._keys[call.endpoint.provider])
+            return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer, key_mask)
         except BaseException as error:
             watch.end()
             if isinstance(error, ClientDisconnected | ProviderTimeout):
