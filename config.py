@@ -299,7 +299,7 @@ class Config:
     web_threads: int = _setting(136, "Maximum concurrent requests per web process.", positive)
     proxy_streams: int = _setting(
         120,
-        "Maximum concurrent model calls per web process; must be less than WEB_THREADS.",
+        "Maximum model calls per web process, including waiting ones; must be less than WEB_THREADS.",
         positive,
     )
     proxy_streams_per_key: int = _setting(

@@ -72,6 +72,8 @@ class BilledCall(Observer):
             endpoint.provider,
             model_request.model,
             model_request.body_bytes,
+            model_request.attachments.images,
+            model_request.attachments.has_files,
             model_request.max_output_tokens,
             whole_seconds_ns(clock.now()),
             prices(),
@@ -127,7 +129,9 @@ class BilledCall(Observer):
         reader = response.reader
         reported = reader.usage()
         output = min(reader.estimated_output(), self.request.max_output_tokens)
-        is_failure = response.status >= 400 or (response.is_whole and not output)
+        # A document's bytes count as output.
+        is_error = reader.has_error and not (reader.is_stream and output)
+        is_failure = response.status >= 400 or is_error
         if is_failure or reader.has_total:
             return reported
         # An interrupted stream can hide reasoning, as can Chat Completions without `stream_options`.

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from flask import Response, current_app, request
 
-import config
 from access import auth, caller
 from blueprints import Blueprint, release_connection
 from errors import NotFound, SessionClosed
@@ -27,7 +26,8 @@ from web.json import body_limit
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 RESPONSES_PATH = "/v1/proxy/openai/v1/responses"
-EXCESS_WAIT_SECONDS = 1
+# Claude Code counts tokens with up to 20 calls at once.
+FREE_CALLS_PER_KEY, MAX_WAITING_FREE_CALLS = 2, 20
 # For sessions without a time limit, from their start.
 MODEL_ACCESS_PERIOD = timedelta(hours=24)
 # The provider's agent in `allowedTools`.
@@ -53,17 +53,12 @@ def _register(state: Any) -> None:
         "anthropic": (settings["ANTHROPIC_BASE_URL"], settings["ANTHROPIC_API_KEY"]),
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
-    streams = settings["PROXY_STREAMS"]
-    other_threads = config.other_threads(settings)
-    # One candidate's running and waiting calls must leave a thread for other requests. Claude Code makes 20 fast
-    # token-counting calls at once, so free calls beyond `max_waiting` can also wait briefly.
-    half = max(1, other_threads // 2)
-    slots = StreamSlots(streams, settings["PROXY_STREAMS_PER_KEY"], max_waiting=half)
+    streams, per_key = settings["PROXY_STREAMS"], settings["PROXY_STREAMS_PER_KEY"]
+    threads = StreamSlots(streams, per_key + FREE_CALLS_PER_KEY + MAX_WAITING_FREE_CALLS)
+    slots = StreamSlots(streams, per_key, max_waiting=streams)
+    free_slots = StreamSlots(streams, FREE_CALLS_PER_KEY, MAX_WAITING_FREE_CALLS, is_shared=False)
     state.app.extensions["stream_slots"] = slots
-    free_slots = StreamSlots(
-        half, half, max_waiting=other_threads // 4, excess_wait_seconds=EXCESS_WAIT_SECONDS
-    )
-    state.app.extensions["proxy"] = ModelProxy(providers, slots, free_slots)
+    state.app.extensions["proxy"] = ModelProxy(providers, threads, slots, free_slots)
     other_paths = "/proxy/<any(anthropic, openai):provider>/<path:path>"
     state.add_url_rule(other_paths, "other_path", other_path, methods=METHODS)
     state.add_url_rule("/proxy/anthropic", "probe", probe, methods=["HEAD"])
@@ -192,11 +187,13 @@ def _forward(endpoint: Endpoint) -> Response:
     # Reading the body can take seconds, and a stream minutes.
     release_connection()
     with ExitStack() as on_error, ExitStack() as resources:
-        release_slot = proxy.acquire_slot(endpoint, caller.id)
-        on_error.callback(release_slot)
+        release_thread = proxy.acquire_thread(endpoint, caller.id)
+        on_error.callback(release_thread)
         body = resources.enter_context(closing(RequestBody()))
         if request.method == "POST":
             body.receive(request.stream)
+        release_slot = proxy.acquire_slot(endpoint, caller.id)
+        on_error.callback(release_slot)
         observer = Observer(release_slot)
         if endpoint.is_billed:
             has_consent = CHANNEL in channels
@@ -212,5 +209,8 @@ def _forward(endpoint: Endpoint) -> Response:
         forwarded = proxy.forward(call, observer)
         on_error.pop_all()
     response = ForwardedResponse(forwarded.chunks(), forwarded.status, forwarded.headers)
-    response.call_on_close(forwarded.close)
+    on_close = ExitStack()
+    on_close.callback(release_thread)
+    on_close.callback(forwarded.close)
+    response.call_on_close(on_close.close)
     return response

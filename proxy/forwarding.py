@@ -21,6 +21,7 @@ from proxy.errors import (
     TooManyStreams,
 )
 from proxy.headers import request_headers
+from proxy.key_mask import KeyMask
 from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse, log_failure
 from proxy.stream_slots import StreamSlots
@@ -51,33 +52,40 @@ class ModelProxy:
     """A connection pool per provider, and this process's slots.
 
     providers -- the base URL and API key by name
-    slots -- for billed calls
-    free_slots -- for free calls, which tools send in bursts
+    threads -- for all calls, including those that wait or whose body is still arriving
+    slots -- for running billed calls
+    free_slots -- for running free calls, which tools send in bursts
     """
 
     def __init__(
         self,
         providers: dict[str, tuple[str, str | None]],
+        threads: StreamSlots,
         slots: StreamSlots,
         free_slots: StreamSlots,
         timeout: urllib3.Timeout = TIMEOUT,
     ):
-        self._slots, self._free_slots = slots, free_slots
-        connections_per_provider = slots.total + free_slots.total
+        self._threads, self._slots, self._free_slots = threads, slots, free_slots
         self._base_paths = {name: urlsplit(base).path for name, (base, _) in providers.items()}
-        self._keys = {name: key for name, (_, key) in providers.items()}
+        self._keys = {name: key or "" for name, (_, key) in providers.items()}
         self._pools = {
-            name: connections.create_pool(base, connections_per_provider, timeout)
+            name: connections.create_pool(base, threads.total, timeout)
             for name, (base, _) in providers.items()
         }
 
     def has_key(self, provider: str) -> bool:
         return bool(self._keys[provider])
 
+    def acquire_thread(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
+        """Return the function that releases the call's thread. Raises TooManyStreams if none is left for the key."""
+        return self._require(self._threads.acquire(key), endpoint)
+
     def acquire_slot(self, endpoint: Endpoint, key: Hashable) -> Callable[[], None]:
         """Wait for a slot, and return the function that releases it. Raises TooManyStreams."""
         slots = self._slots if endpoint.is_billed else self._free_slots
-        release = slots.acquire(key, SLOT_WAIT_SECONDS)
+        return self._require(slots.acquire(key, SLOT_WAIT_SECONDS), endpoint)
+
+    def _require(self, release: Callable[[], None] | None, endpoint: Endpoint) -> Callable[[], None]:
         if release is None:
             if endpoint.is_billed:
                 record_rejected_stream()
@@ -92,7 +100,8 @@ class ModelProxy:
         """
         watch = Watch(call.client)
         try:
-            return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer)
+            key_mask = KeyMask(self._keys[call.endpoint.provider])
+            return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer, key_mask)
         except BaseException as error:
             watch.end()
             if isinstance(error, ClientDisconnected | ProviderTimeout):

@@ -7,18 +7,14 @@ Headers = Iterable[tuple[str, str]]
 
 PRINTABLE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
 
-HOP_BY_HOP = {
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade",
+# Headers that Claude Code, Codex, opencode and the providers' SDKs send, without credentials and accounts.
+REQUEST_HEADERS = {
+    "accept", "anthropic-beta", "anthropic-dangerous-direct-browser-access", "anthropic-version", "content-type",
+    "conversation_id", "idempotency-key", "openai-beta", "originator", "session-id", "session_id", "thread-id",
+    "traceparent", "tracestate", "user-agent", "version", "x-app", "x-client-request-id", "x-openai-subagent",
+    "x-parent-session-id", "x-responsesapi-include-timing-metrics", "x-session-affinity", "x-session-id",
 }  # fmt: skip
-# Credentials, headers about this service and the client's network, and the candidate's own accounts.
-# Accept-Encoding and Content-Length are replaced. Content-Encoding is dropped because bodies are checked as plain JSON.
-DROPPED_REQUEST_HEADERS = HOP_BY_HOP | {
-    "accept-encoding", "authorization", "content-encoding", "content-length", "cookie", "expect", "forwarded", "host",
-    "openai-organization", "openai-project", "via", "x-api-key", "x-promptster-cli-version", "x-real-ip",
-    "x-request-id", "x-request-start",
-}  # fmt: skip
-DROPPED_REQUEST_PREFIXES = ("cf-", "x-forwarded-")
+REQUEST_PREFIXES = ("x-claude-code-", "x-codex-", "x-stainless-")
 # Headers that clients read. Other headers identify the provider's account or host, or are set by this service
 # (X-Request-Id, X-RateLimit-*).
 RESPONSE_HEADERS = {
@@ -30,25 +26,15 @@ RESPONSE_PREFIXES = ("anthropic-ratelimit-", "x-codex-", "x-reasoning-")
 
 def request_headers(headers: Headers) -> dict[str, str]:
     """Return the headers to forward. Requests an uncompressed response, because the proxy reads its usage."""
-    forwarded = {
-        name: value
-        for name, value in _end_to_end(headers)
-        if name.lower() not in DROPPED_REQUEST_HEADERS
-        and not name.lower().startswith(DROPPED_REQUEST_PREFIXES)
-    }
-    return forwarded | {"Accept-Encoding": "identity"}
+    return {**dict(_allowed(headers, REQUEST_HEADERS, REQUEST_PREFIXES)), "Accept-Encoding": "identity"}
 
 
 def response_headers(headers: Headers) -> list[tuple[str, str]]:
-    return [
-        (name, value)
-        for name, value in _end_to_end(headers)
-        if name.lower() in RESPONSE_HEADERS or name.lower().startswith(RESPONSE_PREFIXES)
-    ]
+    return list(_allowed(headers, RESPONSE_HEADERS, RESPONSE_PREFIXES))
 
 
-def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
-    """Yield the headers that are not listed in Connection."""
+def _allowed(headers: Headers, names: set[str], prefixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the headers with these names or prefixes that are not listed in Connection."""
     headers = list(headers)
     connection_options = {
         option.strip().lower()
@@ -58,5 +44,6 @@ def _end_to_end(headers: Headers) -> Iterator[tuple[str, str]]:
     }
     for name, value in headers:
         # Multi-line values are obsolete, and servers reject them.
-        if name.lower() not in connection_options and PRINTABLE.fullmatch(value):
+        is_allowed = name.lower() in names or name.lower().startswith(prefixes)
+        if is_allowed and name.lower() not in connection_options and PRINTABLE.fullmatch(value):
             yield name, value

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -52,6 +53,14 @@ MAX_CHOICES = 128
 _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
 
 
+@dataclass
+class Attachments:
+    """Images and files in a request."""
+
+    images: int = 0
+    has_files: bool = False
+
+
 class ModelRequest(NamedTuple):
     """A call's limits and its body.
 
@@ -61,6 +70,7 @@ class ModelRequest(NamedTuple):
 
     model: str | None
     body_bytes: int
+    attachments: Attachments
     max_output_tokens: int
     is_stream: bool
     fields: dict[str, Value]
@@ -131,9 +141,10 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
     tools = ToolFilter(endpoint.provider, allowed)
     if "tools" in fields:
         tools.add(fields["tools"])
+    attachments = Attachments()
     elements = {name: fields[name].elements() for name in _INPUT[dialect] if name in fields}
     for name, items in elements.items():
-        _check_input(items or [fields[name]], tools, dialect)
+        _check_input(items or [fields[name]], tools, attachments, dialect)
     model, max_output_tokens = label(_parse_field(fields, "model")), _max_output_tokens(dialect, fields)
     if dialect == "chat_completions":
         searches_web = _is_set(fields.get("web_search_options")) or (model and _SEARCH_MODEL.search(model))
@@ -143,7 +154,7 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
     if tools.rejected:
         tools.reject_if_required(_parse_field(fields, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
-    return ModelRequest(model, body.size, max_output_tokens, is_stream, fields, elements)
+    return ModelRequest(model, body.size, attachments, max_output_tokens, is_stream, fields, elements)
 
 
 def _parse_field(fields: dict[str, Value], name: str) -> Any:
@@ -180,8 +191,11 @@ def _is_set(value: Value | None) -> bool:
     return value is not None and value.text[value.start : value.end] not in (b"null", b"false", b"[]")
 
 
-def _check_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
-    """Check a conversation, which can contain tools. Raises StoredStateRejected or RemoteInputRejected."""
+def _check_input(items: list[Value], tools: ToolFilter, attachments: Attachments, dialect: str) -> None:
+    """Check a conversation, which can contain tools and attachments.
+
+    Raises StoredStateRejected or RemoteInputRejected.
+    """
     for item in items:
         fields = item.fields()
         if dialect == "responses":
@@ -192,24 +206,35 @@ def _check_input(items: list[Value], tools: ToolFilter, dialect: str) -> None:
                 tools.add(fields["tools"])
         if dialect == "chat_completions" and _is_set(fields.get("audio")):
             raise StoredStateRejected()
-        _reject_files(fields)
+        _check_attachments(fields, attachments)
 
 
-def _reject_files(
-    fields: dict[str, Value], levels: int = MAX_CONTENT_LEVELS, *, is_source: bool = False
+def _check_attachments(
+    fields: dict[str, Value],
+    attachments: Attachments,
+    levels: int = MAX_CONTENT_LEVELS,
+    *,
+    is_source: bool = False,
 ) -> None:
-    """Reject references to files. Raises StoredStateRejected or RemoteInputRejected."""
+    """Count images and files, and reject references to them. Raises StoredStateRejected or RemoteInputRejected."""
     if _is_set(fields.get("file_id")):
         raise StoredStateRejected()
     if _is_set(fields.get("file_url")):
         raise RemoteInputRejected("file_url")
-    if _is_set(fields.get("image_url")) and not _is_data_url(fields["image_url"]):
-        raise RemoteInputRejected("image_url")
+    if _is_set(fields.get("image_url")):
+        if not _is_data_url(fields["image_url"]):
+            raise RemoteInputRejected("image_url")
+        attachments.images += 1
     if is_source and _is_set(fields.get("url")):
         raise RemoteInputRejected("source.url")
+    if is_source and "data" in fields and _parse_field(fields, "type") != "text":
+        is_image = str(_parse_field(fields, "media_type")).startswith("image/")
+        attachments.images += is_image
+        attachments.has_files |= not is_image
+    attachments.has_files |= _is_set(fields.get("file_data"))
     for name in _CONTENT & fields.keys() if levels else ():
         for part in fields[name].elements() or [fields[name]]:
-            _reject_files(part.fields(), levels - 1, is_source=name == "source")
+            _check_attachments(part.fields(), attachments, levels - 1, is_source=name == "source")
 
 
 def _is_data_url(image: Value) -> bool:

@@ -14,6 +14,7 @@ from proxy.disconnect import Watch
 from proxy.endpoints import Endpoint
 from proxy.errors import ResponseInterrupted
 from proxy.headers import response_headers
+from proxy.key_mask import KeyMask
 from proxy.usage_reader import UsageReader
 
 CHUNK_BYTES = 65536
@@ -62,6 +63,7 @@ class ProviderResponse:
     upstream: urllib3.BaseHTTPResponse
     watch: Watch
     observer: Observer
+    key_mask: KeyMask
     first_output_at: float | None = None
     is_whole = False
     client_disconnected = False
@@ -74,8 +76,10 @@ class ProviderResponse:
         headers = self.upstream.headers
         content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
         self.status = self.upstream.status
-        self.headers = response_headers(headers.items())
-        self.request_id = headers.get("request-id") or headers.get("x-request-id")
+        mask = self.key_mask.text
+        self.headers = [(name, mask(value)) for name, value in response_headers(headers.items())]
+        request_id = headers.get("request-id") or headers.get("x-request-id")
+        self.request_id = request_id and mask(request_id)
         self.reader = UsageReader(self.endpoint.dialect, content_type, encoding, self.observer.on_data)
 
     def chunks(self) -> Iterator[bytes]:
@@ -123,8 +127,16 @@ class ProviderResponse:
 
     def _read(self) -> bytes:
         """Return the available bytes, or b"" at the end. Raises ResponseInterrupted."""
-        if self.has_arrived:
-            return b""
+        chunk = b""
+        while not chunk and not self.has_arrived:
+            chunk = self._read_masked()
+        self.reader.feed(chunk)
+        if self.first_output_at is None and self.reader.has_output:
+            self.first_output_at = time.monotonic()
+        return chunk
+
+    def _read_masked(self) -> bytes:
+        """Return the available bytes without the provider's key. Sets `has_arrived` at the end."""
         try:
             chunk = self.upstream.read1(CHUNK_BYTES)
         except (HTTPError, OSError) as error:
@@ -132,11 +144,9 @@ class ProviderResponse:
             self._fail()
         if self.watch.is_shut_down:
             self._fail()
-        self.reader.feed(chunk)
-        if self.first_output_at is None and self.reader.has_output:
-            self.first_output_at = time.monotonic()
         self.has_arrived = not chunk or self.upstream.length_remaining == 0
-        return chunk
+        masked = self.key_mask.feed(chunk)
+        return masked + self.key_mask.end() if self.has_arrived else masked
 
     def _complete(self) -> None:
         if self.is_observed:

@@ -7,26 +7,29 @@ from functools import partial
 
 
 class StreamSlots:
-    """`total` slots. A key can use `per_key` slots, and more while enough slots are free.
+    """`total` slots. A key can use `per_key` slots, and more while enough slots are free if `is_shared`.
 
-    max_waiting -- maximum number of calls that wait for a slot; a waiting call occupies a thread
-    excess_wait_seconds -- maximum wait for calls beyond `max_waiting`
+    max_waiting -- maximum number of a key's calls that wait for a slot
     """
 
-    def __init__(self, total: int, per_key: int, max_waiting: int = 0, excess_wait_seconds: float = 0):
+    def __init__(self, total: int, per_key: int, max_waiting: int = 0, *, is_shared: bool = True):
         self.total = total
         self._per_key = per_key
         self._max_waiting = max_waiting
-        self._excess_wait_seconds = excess_wait_seconds
-        self.waiting = 0
+        self._is_shared = is_shared
         # Called after each change of `in_use` or `waiting`.
         self.on_change: Callable[[], None] = lambda: None
         self._used: Counter[Hashable] = Counter()
+        self._waiting: Counter[Hashable] = Counter()
         self._changed = threading.Condition()
 
     @property
     def in_use(self) -> int:
         return self._used.total()
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting.total()
 
     def acquire(self, key: Hashable, wait_seconds: float = 0) -> Callable[[], None] | None:
         """Acquire a slot, and return the function that releases it; None if no slot becomes free for this key."""
@@ -38,14 +41,14 @@ class StreamSlots:
         return partial(self._release, key)
 
     def _wait(self, key: Hashable, seconds: float) -> bool:
-        if self.waiting >= self._max_waiting:
-            seconds = min(seconds, self._excess_wait_seconds)
-        self.waiting += 1
+        if self._waiting[key] >= self._max_waiting:
+            return False
+        self._waiting[key] += 1
         self.on_change()
         try:
             return self._changed.wait_for(partial(self._can_acquire, key), seconds)
         finally:
-            self.waiting -= 1
+            _decrement(self._waiting, key)
             self.on_change()
 
     def _can_acquire(self, key: Hashable) -> bool:
@@ -54,12 +57,16 @@ class StreamSlots:
             return free > 0
         # The keys with calls share the slots equally with one more key, and leave `per_key` slots free for it.
         share = self.total // (len(self._used) + 1)
-        return free > self._per_key and self._used[key] < share
+        return self._is_shared and free > self._per_key and self._used[key] < share
 
     def _release(self, key: Hashable) -> None:
         with self._changed:
-            self._used[key] -= 1
-            if not self._used[key]:
-                del self._used[key]
+            _decrement(self._used, key)
             self.on_change()
             self._changed.notify_all()
+
+
+def _decrement(counter: Counter[Hashable], key: Hashable) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

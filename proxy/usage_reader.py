@@ -7,10 +7,11 @@ Responses or Chat Completions.
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from rules.events.envelopes import field, label
+from rules.events.envelopes import as_list, field, label
 from rules.metrics.usage import ReportedUsage, TokenCounts, estimate_tokens, token_counts
 
 # Documents are buffered until they are complete. The usage of longer documents is unknown.
@@ -65,8 +66,9 @@ END_OF_CHAT = b"[DONE]"
 class UsageReader:
     """Reads a response's bytes in chunks.
 
-    `has_total` is set when the provider has reported the total output, `is_complete` when a stream's last event has
-    arrived. `on_data` is called with the data of each event in a stream, or with a document at `end()`.
+    `has_total` is set when the provider has reported the total output, `has_error` when it has reported an error, and
+    `is_complete` when a stream's last event has arrived. `on_data` is called with the data of each event in a stream,
+    or with a document at `end()`.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class UsageReader:
         self._counts: TokenCounts = {}
         self._output_bytes = 0
         self.has_total = False
+        self.has_error = False
         self.is_complete = False
 
     @property
@@ -175,8 +178,8 @@ class UsageReader:
 
     def _read_event(self, data: bytes) -> None:
         is_last = self._is_last(data)
-        # Parse only events with usage: most contain only text.
-        document = _parse(data) if is_last or b'"usage"' in data else None
+        # Parse only events with usage or an error: most contain only text.
+        document = _parse(data) if is_last or b'"usage"' in data or b'"error"' in data else None
         if not self._read(document):
             self._output_bytes += sum(map(len, _OUTPUT[self._dialect].findall(data)))
         self.is_complete = self.is_complete or is_last
@@ -190,12 +193,23 @@ class UsageReader:
         inner = wrapper and field(document, wrapper)
         response = inner or document
         self._model = label(field(response, "model")) or self._model
-        counts = token_counts(field(response, "usage"), _COUNT_PATHS[self._dialect])
+        has_error = field(document, "type") == "error" or field(response, "error") is not None
+        self.has_error = self.has_error or has_error
+        counts = _billed_counts(field(response, "usage"), _COUNT_PATHS[self._dialect])
         self._counts |= counts
         # Anthropic's `message_start` reports only the first output tokens.
         is_start = self._dialect == "messages" and bool(inner)
         self.has_total = self.has_total or ("output" in counts and not is_start)
         return bool(counts)
+
+
+def _billed_counts(usage: Any, paths: dict[str, tuple[str, ...]]) -> TokenCounts:
+    """Return the counts of all iterations: Anthropic's totals exclude compactions."""
+    totals = token_counts(usage, paths)
+    iterations: Counter[str] = Counter()
+    for iteration in as_list(field(usage, "iterations")):
+        iterations.update(token_counts(iteration, paths))
+    return {name: max(totals.get(name, 0), iterations[name]) for name in totals | iterations}
 
 
 def _parse(text: bytes | bytearray) -> Any:

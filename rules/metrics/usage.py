@@ -16,11 +16,12 @@ from rules.statistics.rounding import half_up
 from rules.timestamps import timestamp_from_ns
 
 TokenCounts = dict[str, int]
-# (first day, USD per million tokens) by model, latest first
+# (first day, USD per million tokens and context window) by model, latest first
 PriceTable = Mapping[str, list[tuple[str, dict[str, Fraction]]]]
 
 COUNTED = ("input", "output", "cacheRead", "cacheWrite")
 BILLED = ("input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h")
+CONTEXT = "context"
 _EVENT_FIELDS = {name: (f"{name}Tokens",) for name in (*COUNTED, "cacheWrite5m", "cacheWrite1h")}
 UNKNOWN_MODEL = "unknown"
 # Far above any response. Larger counts could overflow 64-bit sums.
@@ -29,6 +30,10 @@ _MAX_NANO_USD = 2**63 - 1
 # Assumed for requests without a limit: the longest response of the listed models, except gpt-5-pro (272,000), which
 # OpenAI shuts down on 11 December 2026.
 MAX_OUTPUT_TOKENS = 128_000
+# The longest context window of the listed models, assumed for models without one in the table.
+MAX_CONTEXT_TOKENS = 1_050_000
+# The most that one image costs: OpenAI's detail `original`. Anthropic's images cost up to 5,000.
+IMAGE_TOKENS = 10_000
 # Agents' requests and responses have 3 to 4 bytes per token.
 BYTES_PER_TOKEN = 3
 _MODEL_PREFIXES = {"anthropic": "claude-", "openai": "gpt-"}
@@ -82,7 +87,8 @@ def price_table(entries: Iterable[Mapping[str, Any]]) -> PriceTable:
     """Group the entries of data/pricing.yaml by model."""
     table = defaultdict(list)
     for entry in entries:
-        prices = {name: Fraction(str(entry[name])) for name in BILLED if entry.get(name) is not None}
+        names = [name for name in (*BILLED, CONTEXT) if entry.get(name) is not None]
+        prices = {name: Fraction(str(entry[name])) for name in names}
         table[entry["model"]].append((str(entry.get("from") or ""), prices))
     for dated in table.values():
         dated.sort(key=itemgetter(0), reverse=True)
@@ -140,17 +146,25 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
     counts = {name: count for name, count in _billed_counts(report).items() if count}
     if not counts.keys() <= known.keys():
         known = _highest_prices(provider, prices, report) | known
-    highest = max(known.values(), default=Fraction(0))
+    highest = max((known[name] for name in BILLED if name in known), default=Fraction(0))
     usd = sum((count * known.get(name, highest) for name, count in counts.items()), Fraction(0)) / 10**6
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
 def estimate_call(
-    provider: str, model: str | None, body_bytes: int, output_tokens: int, time_ns: int, prices: PriceTable
+    provider: str,
+    model: str | None,
+    body_bytes: int,
+    images: int,
+    has_files: bool,
+    output_tokens: int,
+    time_ns: int,
+    prices: PriceTable,
 ) -> CallEstimate:
     """Estimate a call before it is made (R42).
 
-    The maximum assumes one token per byte, with all input written to the cache.
+    The maximum assumes one token per byte, with all input written to the cache. Images and compressed files can have
+    more tokens than bytes.
 
     model -- name in the request
     """
@@ -158,7 +172,10 @@ def estimate_call(
     listed = _prices(prices, report)
     known = listed or _highest_prices(provider, prices, report)
     input_price = max(known.get(name, Fraction(0)) for name in ("input", "cacheWrite5m", "cacheWrite1h"))
-    usd = (body_bytes * input_price + output_tokens * known.get("output", Fraction(0))) / 10**6
+    input_tokens = body_bytes + images * IMAGE_TOKENS
+    if has_files:
+        input_tokens = max(input_tokens, int(listed.get(CONTEXT, MAX_CONTEXT_TOKENS)))
+    usd = (input_tokens * input_price + output_tokens * known.get("output", Fraction(0))) / 10**6
     return CallEstimate(model if listed else None, min(half_up(usd * 10**9), _MAX_NANO_USD))
 
 

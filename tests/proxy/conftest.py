@@ -12,7 +12,7 @@ from proxy.forwarding import ModelProxy
 from proxy.stream_slots import StreamSlots
 from tests.proxy.upstream import MESSAGE, MESSAGES, STREAMING_BODY, TIMEOUT_SECONDS, Upstream, documents
 
-STREAMS = 2
+STREAMS, THREADS = 2, 4
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +39,10 @@ def forward_to(app, monkeypatch):
 
     def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
-        slots, free_slots = StreamSlots(STREAMS, STREAMS), StreamSlots(STREAMS, STREAMS)
+        threads, slots, free_slots = (StreamSlots(total, total) for total in (THREADS, STREAMS, STREAMS))
         timeout = urllib3.Timeout(connect=2, read=read_seconds)
-        monkeypatch.setitem(app.extensions, "proxy", ModelProxy(providers, slots, free_slots, timeout))
+        proxy = ModelProxy(providers, threads, slots, free_slots, timeout)
+        monkeypatch.setitem(app.extensions, "proxy", proxy)
 
     return forward_to
 

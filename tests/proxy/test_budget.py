@@ -25,6 +25,7 @@ from tests.proxy.upstream import (
     RESPONSE_EVENTS,
     RESPONSES,
     TIMEOUT_SECONDS,
+    data_event,
     documents,
     event,
     stay_open,
@@ -103,6 +104,54 @@ def test_a_call_reserves_one_token_per_byte_plus_its_maximum_output(
     running.close()
 
 
+INPUT_USD = {"claude-haiku-4-5": 2, "claude-opus-4-6": 10, "claude-next": 30, "gpt-5": 1.25}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}}
+PDF = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}}
+TEXT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hello"}}
+DATA_URL = "data:image/png;base64,iVBO"
+
+
+def with_content(model, field, *parts):
+    return {"model": model, field: [{"role": "user", "content": parts}]}
+
+
+def tool_result(*parts):
+    return {"type": "tool_result", "tool_use_id": "t", "content": parts}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "images", "context_tokens"),
+    [
+        (MESSAGES, with_content("claude-haiku-4-5", "messages", PDF, IMAGE), 1, 200_000),
+        (MESSAGES, with_content("claude-opus-4-6", "messages", tool_result(PDF)), 0, 1_050_000),
+        (MESSAGES, with_content("claude-next", "messages", PDF), 0, 1_050_000),
+        (MESSAGES, with_content("claude-haiku-4-5", "messages", IMAGE, tool_result(IMAGE), TEXT), 2, 0),
+        (RESPONSES, with_content("gpt-5", "input", {"type": "input_file", "file_data": "data:"}), 0, 400_000),
+        (RESPONSES, with_content("gpt-5", "input", {"type": "input_image", "image_url": DATA_URL}), 1, 0),
+        (CHAT_COMPLETIONS, with_content("gpt-5", "messages", {"file": {"file_data": "data:"}}), 0, 400_000),
+        (CHAT_COMPLETIONS, with_content("gpt-5", "messages", {"image_url": {"url": DATA_URL}}), 1, 0),
+    ],
+)
+def test_images_and_files_reserve_more_than_their_bytes(
+    start, assessment, path, body, images, context_tokens
+):
+    assessment.update_columns(token_budget_nano_usd=1000 * USD)
+    limit = {"max_output_tokens": 0} if path == RESPONSES else {"max_tokens": 0}
+    running = start(path, body | limit)
+    tokens = max(len(json.dumps(body | limit)) + images * 10_000, context_tokens)
+    assert reservations() == [tokens * INPUT_USD[body["model"]] * 1000]
+    running.close()
+
+
+def test_parallel_calls_with_files_exceed_the_budget_by_at_most_one_call(call, start, assessment, upstream):
+    assessment.update_columns(token_budget_nano_usd=USD)
+    body = with_content("claude-opus-4-6", "messages", PDF) | {"max_tokens": 10}
+    running = start(body=body)
+    assert [call(MESSAGES, data=json.dumps(body)).status_code for _ in range(6)] == [529] * 6
+    assert len(upstream.requests) == 1
+    running.close()
+
+
 def test_the_last_call_reserves_the_rest_of_the_budget(start, assessment):
     output_nano_usd = 64_000 * 5 * 1000
     assessment.update_columns(token_budget_nano_usd=output_nano_usd + USD // 10)
@@ -158,6 +207,30 @@ def test_a_stream_with_only_an_error_is_free(call, upstream, usage):
     upstream.respond = streams([event(error)])
     assert call(MESSAGES).status_code == 200
     assert [(used.is_whole, used.cost_nano_usd) for used in usage()] == [(True, None)]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        (RESPONSES, {"type": "error", "code": "server_error", "message": "Overloaded"}),
+        (RESPONSES, {"type": "response.failed", "response": RESPONSE | {"usage": None, "error": {}}}),
+        (CHAT_COMPLETIONS, {"error": {"message": "Overloaded"}}),
+    ],
+)
+def test_openais_response_with_only_an_error_is_free(call, upstream, usage, path, error):
+    for respond in (streams([data_event(error)]), documents(200, error)):
+        upstream.respond = respond
+        call(path)
+    assert [used.cost_nano_usd for used in usage()] == [None, None]
+
+
+@pytest.mark.parametrize("events", [[COMPLETION_EVENTS[0], *COMPLETION_EVENTS[2:3]], COMPLETION_EVENTS[-1:]])
+def test_a_stream_without_output_and_usage_costs_its_input(call, upstream, usage, events):
+    upstream.respond = streams(events)
+    body = json.dumps({"model": "gpt-5", "stream": True})
+    call(CHAT_COMPLETIONS, data=body)
+    (used,) = usage()
+    assert (used.input_tokens, used.output_tokens) == (-(-len(body) // 3), 0)
 
 
 def test_a_timeout_costs_the_input_and_the_output_of_a_document(

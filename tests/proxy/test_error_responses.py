@@ -1,5 +1,6 @@
 """The proxies' errors, in each provider's format."""
 
+import io
 import socket
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ from callers import Caller
 from factories import make_key
 
 from models import ModelUsage, sessions
-from tests.proxy.conftest import STREAMS
+from tests.proxy.conftest import STREAMS, THREADS
 from tests.proxy.upstream import MESSAGE_NANO_USD, MESSAGES, RESPONSES, documents, stay_open
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -156,6 +157,35 @@ def test_a_call_without_a_free_stream_slot_is_rejected(call, candidate, upstream
     upstream.respond = documents(200, {})
     assert call(path).status_code == 200
     running.pop().close()
+
+
+class ArrivingBody(io.BytesIO):
+    """A request's body. Calls `on_arrival` before the first byte is read."""
+
+    def __init__(self, on_arrival):
+        super().__init__(b"{}")
+        self.on_arrival = on_arrival
+
+    def readinto(self, buffer):
+        if self.tell() == 0:
+            self.on_arrival()
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("path", [MESSAGES, f"{MESSAGES}/count_tokens"])
+def test_a_call_whose_body_is_arriving_occupies_a_thread_but_no_stream_slot(call, candidate, path):
+    """The first THREADS calls succeed, although there are fewer slots; the next one is rejected."""
+    statuses = []
+
+    def start_calls(number):
+        if number:
+            body = ArrivingBody(lambda: start_calls(number - 1))
+            response = candidate.request("POST", path, input_stream=body, content_length=2)
+            statuses.append(response.status_code)
+
+    start_calls(THREADS + 1)
+    assert statuses == [529] + [200] * THREADS
+    assert call(path).status_code == 200
 
 
 def test_an_error_releases_its_stream_slot(call, upstream):

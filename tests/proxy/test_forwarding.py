@@ -19,6 +19,7 @@ from tests.proxy.upstream import (
     RESPONSES,
     documents,
     streams,
+    text_delta,
 )
 
 
@@ -61,20 +62,26 @@ def test_the_body_is_forwarded_unchanged(call, upstream, body):
     assert request.headers["Content-Length"] == str(len(body))
 
 
-def test_hop_by_hop_and_identifying_headers_are_not_forwarded(call, upstream):
+def test_only_headers_that_tools_send_are_forwarded(call, upstream):
     forwarded = {
         "anthropic-version": "2023-06-01",
         "anthropic-beta": "a,b",
         "User-Agent": "claude-cli",
         "X-App": "1",
+        "X-Claude-Code-Session-Id": "1",
+        "X-Stainless-Lang": "js",
+        "originator": "codex_exec",
+        "session-id": "1",
+        "x-codex-turn-metadata": "{}",
+        "X-Session-Affinity": "1",
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "tracestate": "vendor=1",
     }
     dropped = {
-        "Connection": "keep-alive, X-Private", "X-Private": "1", "Keep-Alive": "5", "TE": "trailers",
+        "Connection": "keep-alive, X-Stainless-OS", "X-Stainless-OS": "1", "Keep-Alive": "5", "TE": "trailers",
         "Upgrade": "h2c", "Proxy-Authorization": "Basic x", "Cookie": "a=b", "X-Forwarded-For": "192.0.2.7",
         "Forwarded": "for=192.0.2.7", "CF-Connecting-IP": "192.0.2.7", "X-Promptster-CLI-Version": "1.10.0",
-        "OpenAI-Organization": "org-theirs",
+        "OpenAI-Organization": "org-theirs", "X-Unknown": "1",
     }  # fmt: skip
     call(MESSAGES, headers=forwarded | dropped | {"Accept-Encoding": "gzip, br, zstd"})
     headers = upstream.requests[0].headers
@@ -139,6 +146,28 @@ def test_documents_and_errors_are_returned_unchanged(call, upstream, usage, stat
     assert used.status_code == status
     if status >= 400:
         assert (used.input_tokens, used.cost_nano_usd) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "secret"),
+    [(MESSAGES, "sk-ant-ours"), (RESPONSES, "sk-ours"), (f"{MESSAGES}/count_tokens", "sk-ant-ours")],
+)
+def test_the_providers_key_is_replaced_in_a_response(call, upstream, usage, path, secret):
+    error, masked = f'{{"error": "Bearer %s is invalid; {secret[:-1]}"}}', "*" * len(secret)
+    body = (error % secret).encode()
+    upstream.respond = lambda exchange: exchange.document(400, body, Request_Id=f"req-{secret}")
+    response = call(path)
+    assert (response.text, response.headers["Request-Id"]) == (error % masked, f"req-{masked}")
+    assert {used.request_id for used in usage()} <= {f"req-{masked}"}
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+def test_the_providers_key_is_replaced_across_the_chunks_of_a_stream(call, upstream, size):
+    sent = b"".join(
+        [*MESSAGE_EVENTS[:2], text_delta("sk-sk-ant-ours sk-ant-our"), *MESSAGE_EVENTS[-2:], b"sk-ant"]
+    )
+    upstream.respond = streams([sent[start : start + size] for start in range(0, len(sent), size)])
+    assert call(MESSAGES).data == sent.replace(b"sk-ant-ours", b"*" * 11)
 
 
 def test_a_compressed_response_stays_compressed(call, upstream, usage):

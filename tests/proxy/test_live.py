@@ -196,6 +196,13 @@ def test_ingest_is_fast_while_all_stream_slots_are_in_use(service, keys, calling
         client.timeout = CLIENT_TIMEOUT_SECONDS
         calls = [lambda: client.post("/v1/hooks/ingest", event()).status for _ in range(40)]
         assert run_concurrently(calls) == [201] * 40
+    service.upstream.respond = documents(200, {})
+
+    def send():
+        with calling() as response:
+            return response.status
+
+    wait_until(lambda: run_concurrently([send] * 3) == [200] * 3, "The disconnected calls did not end.")
 
 
 def test_keys_prompts_and_responses_are_not_logged(service, key, calling):

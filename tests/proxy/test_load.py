@@ -27,7 +27,7 @@ class Provider:
         self.sent_at = {}
 
     def __call__(self, exchange):
-        sent_at = self.sent_at[int(exchange.headers["X-Call"])] = []
+        sent_at = self.sent_at[int(exchange.headers["X-Client-Request-Id"])] = []
         exchange.start_stream()
         self.all_have_arrived.wait(60)
         for chunk in CHUNKS:
@@ -48,7 +48,7 @@ def service(postgres_server, tmp_path):
 def read_stream(port, key, number):
     """Return the body and the chunks' arrival times."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", MESSAGES, b"{}", {"X-API-Key": key, "X-Call": str(number)})
+    connection.request("POST", MESSAGES, b"{}", {"X-API-Key": key, "X-Client-Request-Id": str(number)})
     response = connection.getresponse()
     assert response.status == 200
     chunks = [(response.read(len(chunk)), time.monotonic()) for chunk in CHUNKS]

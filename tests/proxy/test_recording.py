@@ -86,6 +86,12 @@ def test_a_call_is_recorded_with_its_usage(call, upstream, recorded, session, us
     assert used.is_recorded is True
 
 
+def test_the_providers_key_is_not_stored(call, upstream, recorded):
+    upstream.respond = documents(200, MESSAGE | {"content": [{"type": "text", "text": "Key: sk-ant-ours"}]})
+    call(MESSAGES, data=FIRST)
+    assert recorded() == [PROMPT, ("ai_response", f"Key: {'*' * 11}")]
+
+
 def test_a_call_sends_few_statements(call, upstream):
     def count_statements(agent_session):
         upstream.respond = documents(200, MESSAGE | {"id": agent_session})

@@ -39,18 +39,14 @@ def test_a_call_waits_until_a_slot_is_released():
         waiting = threads.submit(slots.acquire, "b", WAIT_SECONDS)
         while not slots.waiting:
             time.sleep(0.001)
-        assert slots.acquire("c", WAIT_SECONDS) is None  # only one call can wait
+        assert slots.acquire("b", WAIT_SECONDS) is None  # only one of a key's calls can wait
         release()
         assert waiting.result()
     assert slots.waiting == 0
 
 
-def test_calls_beyond_the_maximum_wait_for_a_short_time():
-    slots = StreamSlots(1, 1, max_waiting=0, excess_wait_seconds=0.01)
-    release = slots.acquire("a")
-    assert slots.acquire("b", WAIT_SECONDS) is None
-    release()
-    assert slots.acquire("b", WAIT_SECONDS)
+def test_a_key_cannot_exceed_its_slots_if_they_are_not_shared():
+    assert acquire(StreamSlots(8, 2, is_shared=False), "aaab") == "1101"
 
 
 def test_a_call_stops_waiting_after_its_timeout():

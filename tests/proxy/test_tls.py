@@ -27,7 +27,7 @@ def upstream(tmp_path, monkeypatch):
 @pytest.fixture
 def forward(upstream):
     proxy = ModelProxy(
-        {"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, StreamSlots(1, 1), StreamSlots(1, 1)
+        {"anthropic": (f"{upstream.address}/gateway", "sk-ant-ours")}, *[StreamSlots(1, 1)] * 3
     )
 
     def forward(client=None):

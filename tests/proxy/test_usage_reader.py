@@ -76,6 +76,26 @@ def test_the_last_value_of_each_count_in_a_stream_is_used(size, end):
     assert read("messages", body, EVENTS, size=size) == ("claude-haiku-4-5-20251001", counts)
 
 
+# The totals exclude the compaction.
+COMPACTED = {
+    "input_tokens": 23_000, "output_tokens": 1000, "cache_read_input_tokens": 50,
+    "cache_creation": {"ephemeral_1h_input_tokens": 7},
+    "iterations": [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3500, "cache_read_input_tokens": 600},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1000, "cache_read_input_tokens": 50},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_all_iterations_of_a_message_count(is_stream):
+    message = {"type": "message", "model": "claude-opus-4-6", "usage": COMPACTED}
+    events = stream(message_start(input_tokens=23_000, output_tokens=1), message_delta(**COMPACTED))
+    body, content_type = (events, EVENTS) if is_stream else (json.dumps(message).encode(), "application/json")
+    counts = {"input": 203_000, "output": 4500, "cacheRead": 650, "cacheWrite1h": 7}
+    assert read("messages", body, content_type).counts == counts
+
+
 def test_openais_input_excludes_cache_reads_and_writes():
     body = json.dumps(response(usage=OPENAI_USAGE)["response"]).encode()
     counts = {"input": 10, "output": 20, "cacheRead": 60, "cacheWrite": 30}

@@ -95,7 +95,7 @@ def _serve(ready: Any) -> None:
 def _respond(exchange: Any) -> None:
     """Stream text and a tool call."""
     exchange.server.requests.clear()
-    call = exchange.headers["X-Call"]
+    call = exchange.headers["X-Client-Request-Id"]
     events = response_events(call)
     for start in range(0, len(events), EVENTS_PER_CHUNK):
         time.sleep(PAUSE_SECONDS)
@@ -204,7 +204,7 @@ def _call(client: Client, size: str, number: int) -> tuple[float, float]:
     name = f"{size}-{client.mode}"
     body = request_body(SIZES[size], name, number)
     headers = {
-        "X-API-Key": client.key, "X-Call": f"{name}-{number}", "Content-Type": "application/json",
+        "X-API-Key": client.key, "X-Client-Request-Id": f"{name}-{number}", "Content-Type": "application/json",
         "User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": f"benchmark-{name}",
     }  # fmt: skip
     started_at = time.perf_counter()

@@ -28,14 +28,15 @@ _SENT_AT = re.compile(rb"sent at (\d+\.\d{6})")
 
 
 async def provide(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Respond to each request of a connection with a stream of `X-Seconds`."""
+    """Respond to each request of a connection with a stream; `X-Client-Request-Id` ends with its seconds."""
     while head := await _read_head(reader):
         headers = parse_headers(io.BytesIO(head.partition(b"\r\n")[2]))
         await reader.readexactly(int(headers["Content-Length"]))
         writer.write(RESPONSE_HEAD)
-        first, *rest = response_events(headers["X-Call"], words=[])
+        call, _, seconds = headers["X-Client-Request-Id"].rpartition(":")
+        first, *rest = response_events(call, words=[])
         _write_chunk(writer, first)
-        ends_at = time.monotonic() + float(headers["X-Seconds"])
+        ends_at = time.monotonic() + float(seconds)
         while (now := time.monotonic()) < ends_at:
             _write_chunk(writer, text_delta(f"sent at {now:.6f}"))
             await asyncio.sleep(1 / CHUNKS_PER_SECOND)
@@ -86,7 +87,7 @@ class Traffic:
     async def call_model(self, candidate: Candidate, agent: str, number: int, seconds: float) -> None:
         """Make the agent's next call, and read its stream of this duration."""
         headers = {
-            "X-Call": f"{agent}-{number}", "X-Seconds": f"{seconds:.1f}",
+            "X-Client-Request-Id": f"{agent}-{number}:{seconds:.1f}",
             "User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Session-Id": agent,
         }  # fmt: skip
         body = request_body(REQUEST_BYTES, agent, number)

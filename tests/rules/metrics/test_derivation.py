@@ -318,9 +318,10 @@ def test_codex_totals_are_separate_per_session():
 def test_the_price_table_is_valid():
     entries = yaml.safe_load(PRICING.read_text(encoding="utf-8"))
     required = {"model", "input", "output", "seen"}
+    optional = {"cacheRead", "cacheWrite5m", "cacheWrite1h", "context", "from"}
     assert len({(entry["model"], entry.get("from")) for entry in entries}) == len(entries)
     for entry in entries:
-        assert required <= set(entry) <= required | {"cacheRead", "cacheWrite5m", "cacheWrite1h", "from"}
+        assert required <= set(entry) <= required | optional
         assert all(isinstance(value, str) for value in entry.values())
         assert entry["seen"]
         assert cost(response(1, entry["model"], inputTokens=1, outputTokens=1), prices=entries)
