@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.live.client import Client
-from tests.live.service import HOST, ROOT, Service, children, is_running, stop_process, wait_until
+from tests.live.service import (
+    HOST,
+    ROOT,
+    WORKER_READY,
+    Service,
+    children,
+    is_running,
+    stop_process,
+    wait_until,
+)
 from tests.servers import free_port
 
 
@@ -121,6 +130,28 @@ def test_nothing_starts_with_an_invalid_setting(tmp_path, command, name, value, 
     assert service.spawn(["-m", *command]).wait(30) == 1
     (line,) = service.log().splitlines()
     assert line.endswith(message)
+
+
+def test_a_worker_waits_for_migrations(tmp_path):
+    (tmp_path / "proofstone.db").touch()
+    service = Service(tmp_path)
+    message = "WARNING proofstone.worker: The worker waits for migrations: run `flask db upgrade`."
+    worker = service.spawn(["-m", "flask", "worker"])
+    try:
+        wait_until(lambda: message in service.log(), "The worker does not wait.")
+        service.flask("db", "upgrade")
+        wait_until(lambda: WORKER_READY in service.log(), "The worker did not start.")
+    finally:
+        stop_process(worker)
+    assert service.log().count(message) == 1
+    assert "Traceback" not in service.log()
+
+
+def test_a_stopped_web_process_does_not_count_as_running(tmp_path):
+    count = "SELECT count(*) FROM heartbeats WHERE task = 'web'"
+    with Service(tmp_path).start(processes=2) as service:
+        wait_until(lambda: service.execute(count) == [(2,)], "The processes do not run.")
+    assert service.execute(count) == [(0,)]
 
 
 def test_a_platform_without_disks_is_a_warning_at_start(tmp_path):

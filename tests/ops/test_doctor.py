@@ -8,11 +8,12 @@ import factories
 import pytest
 
 from delivery.worker import Worker
-from models import AuditEntry, Delivery, clock, db, heartbeats, ledger_keys
+from models import AuditEntry, Delivery, Submission, clock, db, heartbeats, ledger_keys
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from models.heartbeats import Heartbeat, HeartbeatRecorder
 from models.ledger import epochs, numbering
+from models.sessions.submissions import reading
 from ops import doctor
 from storage import FolderStorage
 from tests.delivery.mail_server import Mailbox, accepts, smtp_server
@@ -121,6 +122,15 @@ def test_an_unusable_bundle_folder_is_reported(app, run_doctor, monkeypatch, tmp
     storage = FolderStorage(tmp_path / "file" / "bundles", "http://localhost", lambda: b"")
     monkeypatch.setitem(app.extensions, "storage", storage)
     assert "error storage: The bundle folder is not readable: Not a directory. Check BUNDLE" in run_doctor()
+
+
+def test_lost_submissions_are_an_error(run_doctor, organization):
+    session = factories.make_session(factories.make_key(factories.make_assessment(organization)))
+    submission = Submission.reserve(session, "git", "bundles/1")
+    submission.record(1, "0" * 64, max_bytes=10)
+    assert "ok submissions: None are lost." in run_doctor()
+    reading.record_lost(submission)
+    assert "error submissions: The bundle store has lost 1 (see To do in the console)." in run_doctor()
 
 
 def test_readable_database_files_are_a_warning(app, run_doctor):
