@@ -39,6 +39,12 @@ class Request:
         return self._known_agent.is_side_call(self._body, self._latest_texts)
 
     @property
+    def is_opening(self) -> bool:
+        """True if the conversation has no response yet."""
+        latest = self.conversation.turn(0)
+        return latest is None or latest.is_opening
+
+    @property
     def preview(self) -> str:
         """The start of the text that the model responds to."""
         return event_data.preview(self._latest_texts[-1]) if self._latest_texts else ""
