@@ -4,7 +4,6 @@ If a call's events are not stored, because the database was unavailable or the p
 request restores them from its history.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from proxy.usage_reader import END_OF_CHAT
 from rules.events.envelopes import label
 from rules.events.masking import mask_text
 from rules.events.recorded_events import EventSource, RecordedEvent, ResponseUsage
+from rules.lenient_json import parse_json
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
@@ -31,6 +31,8 @@ CHANNEL = "proxy"
 MAX_TURNS = 100
 # Maximum number of events that one call stores. Other requests wait while they are written.
 MAX_EVENTS = 2_000
+# Once the events of the latest turns have this many characters, earlier turns are not read.
+MAX_CHARACTERS = 8 * 2**20
 # Number of most recent calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
 # CPU time limit for reading a request's calls and the files they changed. Meanwhile, the process's other threads wait.
@@ -141,7 +143,7 @@ class Recorder:
         self._request = self._dialect.read_request(self._headers, self._body)
         self._request.limit(self._time_limit())
         agent = self._request.agent
-        turns = (turn for turn in islice(self._request.turns(), MAX_TURNS) if turn)
+        turns: Iterator[list[RecordedEvent]] = filter(None, islice(self._request.turns(), MAX_TURNS))
         self._event_source = EventSource(CHANNEL, agent.tool, agent.version, agent.session)
         if agent.has_derived_session:
             latest = next(turns, [])
@@ -149,7 +151,7 @@ class Recorder:
             turns = chain([latest] if latest else [], turns)
         self._columns = {"tool": _mask(agent.tool), "agent_session": _mask(self._event_source.agent_session)}
         new = self._new_events(turns)
-        self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
+        self._is_incomplete |= self._request.is_limited or len(new) > MAX_EVENTS
         events = [_from_history(event, self._received_at) for event in new[-MAX_EVENTS:]]
         return sessions.prepare(self._session, self._event_source, events)
 
@@ -192,8 +194,14 @@ class Recorder:
     def _new_events(self, turns: Iterator[list[RecordedEvent]]) -> list[RecordedEvent]:
         """Return the events after the latest stored turn, in order."""
         new: list[list[RecordedEvent]] = []
+        characters = 0
         while all(new) and (latest := list(islice(turns, TURNS_PER_QUERY))):
-            new += self._missing_events(latest)
+            if characters > MAX_CHARACTERS:
+                self._is_incomplete = True
+                break
+            missing = list(self._missing_events(latest))
+            characters += sum(event.characters for turn in missing for event in turn)
+            new += missing
         events = [event for turn in reversed(new) for event in turn]
         return self._without_forked(events) if all(new) else events
 
@@ -242,5 +250,5 @@ def _parse(data: bytes) -> Any:
     with suppress(ValueError):
         return orjson.loads(data)
     with suppress(ValueError, RecursionError):
-        return json.loads(data)  # Accepts lone surrogates.
+        return parse_json(data)  # Accepts lone surrogates.
     return None

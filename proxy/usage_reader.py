@@ -4,13 +4,13 @@ A response is one JSON document or a stream of server-sent events, in the format
 Responses or Chat Completions.
 """
 
-import json
 import re
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 from rules.events.envelopes import field, label
+from rules.lenient_json import parse_json
 from rules.metrics.usage import ReportedUsage, TokenCounts, estimate_tokens, token_counts
 
 # Documents are buffered until they are complete. The usage of longer documents is unknown.
@@ -200,7 +200,7 @@ class UsageReader:
 
 def _parse(text: bytes | bytearray) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         return None
 

@@ -183,7 +183,8 @@ class ModelUsage(ListedModel):
         query = cls.select(cls.agent_session, started_at.converter(cls.started_at.python_value))
         query = query.where(cls.session == session, cls.agent_session.startswith(agent_session))
         query = query.group_by(cls.agent_session).order_by(started_at.desc())
-        return list(query.limit(MAX_CONVERSATIONS).tuples())
+        rows: Any = query.limit(MAX_CONVERSATIONS).tuples()
+        return list(rows)
 
     @classmethod
     def not_recorded(cls, session: Session) -> int:

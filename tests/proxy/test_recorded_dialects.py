@@ -147,3 +147,38 @@ def test_conversations_with_the_same_first_prompt_are_told_apart_by_time(call, u
     ]
     sessions = [fields["meta"]["ideSessionId"] for fields in data]
     assert [sessions.index(name) for name in sessions] == [0, 0, 2, 2, 0, 0, 2, 2]
+
+
+def nested(path):
+    """A call's message with arguments that cannot be parsed, in the API of this path."""
+    message = {
+        MESSAGES: messages.assistant(messages.call("call_2", "Bash", a="NESTED")),
+        CHAT_COMPLETIONS: {"role": "assistant", "tool_calls": ["NESTED"]},
+        RESPONSES: {"type": "function_call", "call_id": "call_2", "name": "bash", "action": "NESTED"},
+    }[path]
+    return message, "[" * 5_000 + "]" * 5_000
+
+
+@APIS
+def test_a_message_that_cannot_be_parsed_is_recorded_as_its_raw_text(
+    call, upstream, session, usage, path, build_request, history, stream
+):
+    upstream.respond = streams(stream)
+    message, value = nested(path)
+    text = json.dumps(build_request(*history, message)).replace('"NESTED"', value)
+    call(path, data=text, headers={"Session-Id": "agent-1", "X-Claude-Code-Session-Id": "agent-1"})
+    rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
+    data = [json.loads(row.envelope)["data"] for row in rows]
+    assert {"What is here?", "Thanks."} < {fields.get("text") for fields in data}
+    [raw] = [fields["input"] for fields in data if fields.get("toolName") == "unreadable"]
+    assert raw == json.dumps(message).replace('"NESTED"', value)
+    assert usage()[0].is_recorded
+
+
+def test_a_number_of_too_many_digits_does_not_hide_a_call(call, upstream, session):
+    upstream.respond = streams(MESSAGES_STREAM)
+    text = json.dumps(messages_request(*MESSAGES_HISTORY))
+    text = text.replace('"command": "ls"', f'"command": "ls", "n": {"1" * 5_000}')
+    call(MESSAGES, data=text, headers={"X-Claude-Code-Session-Id": "agent-1"})
+    kinds = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
+    assert kinds[:5] == ["prompt", "ai_response", "tool_intent", "command", "prompt"]

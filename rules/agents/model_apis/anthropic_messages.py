@@ -58,6 +58,11 @@ class Request:
         """Read tool calls as generic events once `has_time` returns False."""
         self.conversation.has_time = has_time
 
+    @property
+    def is_limited(self) -> bool:
+        """True if calls became generic events because of the length of the others."""
+        return self.conversation.is_limited
+
     def turns(self) -> Iterator[list[RecordedEvent]]:
         """Yield each turn's events in order, latest turn first.
 
