@@ -158,8 +158,7 @@ class Recorder:
     def _find_conversation(self, latest: list[RecordedEvent]) -> str:
         """Return the agent session of a conversation that has no id of its own.
 
-        Conversations with the same first message are told apart by the time of their start, and later by their latest
-        response.
+        Conversations with the same first message differ by the time of their start, and later by their responses.
 
         latest -- the events of the latest turn
         """

@@ -118,7 +118,7 @@ def test_a_conversation_is_recorded_once(
     assert [(used.is_recorded, used.is_whole) for used in usage()] == [(True, True)] * 3
 
 
-def test_conversations_with_the_same_first_prompt_are_told_apart_by_time(call, upstream, session, clock):
+def test_conversations_with_the_same_first_prompt_are_separated_by_time(call, upstream, session, clock):
     """A tool without session ids; each conversation continues after the other."""
 
     def send(answer, *history):
