@@ -101,6 +101,6 @@ def _client_id(view: Any) -> str:
     if credential is None and "signIn" in getattr(view, "schemes", ()) and console.is_from_console():
         credential = console.presented_secret()
     if credential and hasattr(view, "access"):
-        # Letter case and whitespace do not make it a different credential.
-        return f"credential:{fingerprint(''.join(credential.split()).upper())}"
+        # Letter case, whitespace and the header do not make it a different credential.
+        return f"credential:{fingerprint(''.join(credential.split()).upper().removeprefix('BEARER'))}"
     return f"address:{get_networks(request.remote_addr or '')[0].name}"

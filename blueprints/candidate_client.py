@@ -148,19 +148,28 @@ def receive_bundle(object_key):
         raise errors.UploadRejected()
     upload, max_bytes = BundleUpload.find(object_key), setting("SESSION_MAX_BYTES")
     StorageMarker.require(folder)
-    upload.require_space(request.content_length or 0, max_bytes)
+    length = storage.validate_length(request.content_length)
+    upload.reserve_space(length, max_bytes)
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
     try:
-        folder.receive(object_key, request.stream, request.content_length)
-        upload.record_bundle(request.content_length, max_bytes)
-    except errors.NotFound:  # the upload was closed and its partial file deleted
-        raise errors.UploadRejected() from None
+        _receive_bundle(folder, upload, length)
+        upload.record_bundle(length, max_bytes)
     except errors.UploadRejected:
         folder.delete(object_key)
         raise
     audit.record_candidate(upload.session.key, "receiveBundle")
     return {"ok": True}
+
+
+def _receive_bundle(folder, upload, length):
+    try:
+        folder.receive(upload.object_key, request.stream, length)
+    except errors.NotFound:  # the upload was closed and its partial file deleted
+        raise errors.UploadRejected() from None
+    except Exception:
+        upload.release_space(length)
+        raise
 
 
 def _copy_and_read(bundles, source_key, object_key):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -26,8 +27,10 @@ from schemas.keys import serialize_candidate
 
 blp = Blueprint("Candidates", __name__, description="Candidates across all assessments.")
 
-# Spreadsheets evaluate cells that start with these characters as formulas. A leading apostrophe prevents that.
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Characters that start a formula in a spreadsheet; a preceding apostrophe prevents that. Any character but a letter, a
+# digit or another of these can be the spreadsheet's separator. A dash between words is no formula with any separator.
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"(?<![\w{_SIGNS}])[{_SIGNS}](?!(?<=\w .) )")
 CSV_COLUMNS = (
     *("id", "key", "candidateName", "candidateEmail", "status", "sessionId", "redeemedAt", "completedAt"),
     *("expiresAt", "createdAt", "assessmentId", "assessmentTitle", "externalId", "decision"),
@@ -182,6 +185,5 @@ def csv_lines(rows: Iterable[Any]) -> str:
 
 
 def csv_cell(value: Any) -> str:
-    """Format a value as a CSV cell, escaping spreadsheet formulas."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text
+    """Format a value as a CSV cell, escaping formulas for every separator of a spreadsheet."""
+    return "" if value is None else _FORMULA.sub(r"'\g<0>", str(value))

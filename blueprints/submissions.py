@@ -68,7 +68,7 @@ def receive_submission():
     bundles = store()
     submission = Submission.reserve(session, format, new_object_key(str(session.id), SUFFIXES[format]))
     try:
-        submission.require_space(length, max_bytes)
+        submission.reserve_space(length, max_bytes)
         release_connection()
         request.max_content_length = MAX_BUNDLE_BYTES
         body = _Body(request.stream, SIGNATURES[format])

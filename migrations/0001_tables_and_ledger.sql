@@ -640,7 +640,8 @@ CREATE TABLE uploads (
     created_at {timestamp} NOT NULL,
     session_id {uuid} NOT NULL REFERENCES sessions (id),
     object_key TEXT NOT NULL,
-    stored_bytes BIGINT NOT NULL
+    stored_bytes BIGINT NOT NULL,
+    receiving_bytes BIGINT NOT NULL
 );
 CREATE INDEX bundleupload_session_id ON uploads (session_id);
 CREATE UNIQUE INDEX bundleupload_object_key ON uploads (object_key);

@@ -8,11 +8,12 @@ from typing import Any
 
 from errors import TooManyValues
 from proxy.json_text import Value
+from rules.events.recorded_events import TRUNCATED
+from rules.lenient_json import parse_json
 from web.json import NotJson
 
 # Larger values are parsed in parts, and strings longer than this, such as a file's content, are truncated.
 MAX_BYTES = 2**20
-TRUNCATED = "\n[truncated]"
 # Longer than any truncated escape sequence or character.
 _MAX_SPLIT_BYTES = 6
 _HIGH_SURROGATE_AT_END = re.compile("[\ud800-\udbff]$")
@@ -67,18 +68,18 @@ class LazyArray(Sequence[Any]):
 
 
 def parse(value: Value, depth: int = _MAX_DEPTH) -> Any:
-    """Parse a value, truncating long strings. Returns None for unreadable values."""
+    """Parse a value, truncating long strings. Returns the text of an unreadable value."""
     try:
         if value.end - value.start > MAX_BYTES:
             return _parse_large(value, depth)
-        return json.loads(value.text[value.start : value.end])
+        return parse_json(value.text[value.start : value.end])
     except (NotJson, TooManyValues, ValueError, RecursionError):
-        return None
+        return value.text[value.start : min(value.end, value.start + MAX_BYTES)].decode(errors="replace")
 
 
 def _parse_large(value: Value, depth: int) -> Any:
     if not depth:
-        return None
+        raise RecursionError
     if value.starts_with(b"{"):
         return {name: parse(child, depth - 1) for name, child in value.fields().items()}
     if value.starts_with(b"["):

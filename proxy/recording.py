@@ -4,14 +4,13 @@ If a call's events are not stored, because the database was unavailable or the p
 request restores them from its history.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import orjson
@@ -23,6 +22,7 @@ from proxy.usage_reader import END_OF_CHAT
 from rules.events.envelopes import label
 from rules.events.masking import mask_text
 from rules.events.recorded_events import EventSource, RecordedEvent, ResponseUsage
+from rules.lenient_json import parse_json
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
@@ -31,10 +31,14 @@ CHANNEL = "proxy"
 MAX_TURNS = 100
 # Maximum number of events that one call stores. Other requests wait while they are written.
 MAX_EVENTS = 2_000
+# Once the events of the latest turns have this many characters, earlier turns are not read.
+MAX_CHARACTERS = 8 * 2**20
 # Number of most recent calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
 # CPU time limit for reading a request's calls and the files they changed. Meanwhile, the process's other threads wait.
 MAX_READING_SECONDS = 1.0
+# A tool without session ids that repeats a conversation's first call within this time retries it.
+MAX_RETRY_AGE = timedelta(minutes=10)
 # Number of turns per query. Usually the latest turn is new, and the previous one is stored.
 TURNS_PER_QUERY = 2
 
@@ -139,13 +143,41 @@ class Recorder:
         self._request = self._dialect.read_request(self._headers, self._body)
         self._request.limit(self._time_limit())
         agent = self._request.agent
+        turns: Iterator[list[RecordedEvent]] = filter(None, islice(self._request.turns(), MAX_TURNS))
         self._event_source = EventSource(CHANNEL, agent.tool, agent.version, agent.session)
-        self._columns = {"tool": _mask(agent.tool), "agent_session": _mask(agent.session)}
-        turns = (turn for turn in islice(self._request.turns(), MAX_TURNS) if turn)
+        if agent.has_derived_session:
+            latest = next(turns, [])
+            self._event_source = self._event_source._replace(agent_session=self._find_conversation(latest))
+            turns = chain([latest] if latest else [], turns)
+        self._columns = {"tool": _mask(agent.tool), "agent_session": _mask(self._event_source.agent_session)}
         new = self._new_events(turns)
-        self._is_incomplete = self._is_incomplete or len(new) > MAX_EVENTS
+        self._is_incomplete |= self._request.is_limited or len(new) > MAX_EVENTS
         events = [_from_history(event, self._received_at) for event in new[-MAX_EVENTS:]]
         return sessions.prepare(self._session, self._event_source, events)
+
+    def _find_conversation(self, latest: list[RecordedEvent]) -> str:
+        """Return the agent session of a conversation that has no id of its own.
+
+        Conversations with the same first message differ by the time of their start, and later by their responses.
+
+        latest -- the events of the latest turn
+        """
+        derived = self._event_source.agent_session
+        conversations = ModelUsage.conversations(self._session, derived)
+        if not conversations:
+            return derived
+        newest, started_at = conversations[0]
+        if self._request.is_opening:
+            is_retry = self._received_at - started_at < MAX_RETRY_AGE
+            return newest if is_retry else f"{derived}-{self._received_at:%Y-%m-%dT%H:%M}"
+        responses = [event for event in latest if event.kind in ("ai_response", "tool_intent")]
+        sources = (self._event_source._replace(agent_session=name) for name, _ in conversations)
+        stored = (
+            source.agent_session
+            for source in sources
+            if sessions.stored_positions(self._session, source, responses)
+        )
+        return next(stored, newest)
 
     def _time_limit(self) -> Callable[[], bool]:
         """Return a function that checks whether this thread has CPU time left."""
@@ -161,8 +193,14 @@ class Recorder:
     def _new_events(self, turns: Iterator[list[RecordedEvent]]) -> list[RecordedEvent]:
         """Return the events after the latest stored turn, in order."""
         new: list[list[RecordedEvent]] = []
+        characters = 0
         while all(new) and (latest := list(islice(turns, TURNS_PER_QUERY))):
-            new += self._missing_events(latest)
+            if characters > MAX_CHARACTERS:
+                self._is_incomplete = True
+                break
+            missing = list(self._missing_events(latest))
+            characters += sum(event.characters for turn in missing for event in turn)
+            new += missing
         events = [event for turn in reversed(new) for event in turn]
         return self._without_forked(events) if all(new) else events
 
@@ -211,5 +249,5 @@ def _parse(data: bytes) -> Any:
     with suppress(ValueError):
         return orjson.loads(data)
     with suppress(ValueError, RecursionError):
-        return json.loads(data)  # Accepts lone surrogates.
+        return parse_json(data)  # Accepts lone surrogates.
     return None

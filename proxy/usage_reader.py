@@ -4,7 +4,6 @@ A response is one JSON document or a stream of server-sent events, in the format
 Responses or Chat Completions.
 """
 
-import json
 import re
 import zlib
 from collections import Counter
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rules.events.envelopes import as_list, field, label
+from rules.lenient_json import parse_json
 from rules.metrics.usage import ReportedUsage, TokenCounts, estimate_tokens, token_counts
 
 # Documents are buffered until they are complete. The usage of longer documents is unknown.
@@ -214,7 +214,7 @@ def _billed_counts(usage: Any, paths: dict[str, tuple[str, ...]]) -> TokenCounts
 
 def _parse(text: bytes | bytearray) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         return None
 

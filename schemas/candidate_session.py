@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules.events.recorded_events import CHANNELS
 from rules.integrity.event_signatures import is_public_key
 from rules.timestamps import parse_timestamp_ns
 from schemas import common
@@ -136,6 +137,13 @@ class Envelope(Body):
     data = Dict("Fields of this kind of event.", example=EXAMPLE_DATA, required=True)
     session_id = String("The credential's session.", example=EXAMPLE_ID)
     source = Raw(["string", "object", "null"], "Source: a name or an object.", example="terminal")
+
+    @ma.validates("source")
+    def check_source(self, value: Any, **kwargs: Any) -> None:
+        """Reject the service's own channels (R36)."""
+        names = value.values() if isinstance(value, dict) else [value]
+        if any(isinstance(name, str) and name.strip().lower() in CHANNELS for name in names):
+            raise ma.ValidationError(f"Must not be {', '.join(CHANNELS)}: only the service uses these.")
 
     @ma.post_load
     def drop_data(self, values: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

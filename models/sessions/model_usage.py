@@ -42,6 +42,7 @@ _COUNTS = {
 RESERVATION_LIFETIME = timedelta(seconds=90)
 _SUMMED = (*_COUNTS, "cost_nano_usd")
 MAX_AGENT_SESSIONS = 100
+MAX_CONVERSATIONS = 10
 
 
 class ModelUsage(ListedModel):
@@ -174,6 +175,16 @@ class ModelUsage(ListedModel):
         latest = query.group_by(cls.agent_session).order_by(peewee.fn.MAX(cls.started_at).desc())
         rows: Any = latest.limit(MAX_AGENT_SESSIONS).tuples()
         return {name for (name,) in rows}
+
+    @classmethod
+    def conversations(cls, session: Session, agent_session: str) -> list[tuple[str, datetime]]:
+        """Return the conversations with this id or one derived from it, latest first, and their starts."""
+        started_at = peewee.fn.MIN(cls.started_at)
+        query = cls.select(cls.agent_session, started_at.converter(cls.started_at.python_value))
+        query = query.where(cls.session == session, cls.agent_session.startswith(agent_session))
+        query = query.group_by(cls.agent_session).order_by(started_at.desc())
+        rows: Any = query.limit(MAX_CONVERSATIONS).tuples()
+        return list(rows)
 
     @classmethod
     def not_recorded(cls, session: Session) -> int:

@@ -61,7 +61,7 @@ def prepare(
         ts, time_ns = recorded_events.event_time(event.at or now, number)
         ids = {"id": event_id(session, event_source, event), "sessionId": str(session.id), "ts": ts}
         envelope = recorded_events.envelope(event_source, event, ids)
-        text = recorded_events.serialize(envelope)
+        envelope, text = recorded_events.serialize_within_limit(envelope)
         received_events.append(ReceivedEvent.of(envelope, time_ns, text, event_source.channel))
     return received_events
 

@@ -8,6 +8,7 @@ from rules.agents.files.known_files import FileText
 from rules.agents.values import without_none
 from rules.events.masking import MAX_SECRET_CHARACTERS, mask_text
 from rules.events.recorded_events import ResponseUsage
+from rules.lenient_json import parse_json
 
 MAX_PREVIEW_CHARACTERS = 500
 _USAGE = {
@@ -22,11 +23,15 @@ _USAGE = {
 
 def preview(value: Any) -> str:
     """Return the start of a value as JSON. Strings are not quoted."""
+    return mask_and_truncate(raw_text(value), MAX_PREVIEW_CHARACTERS)
+
+
+def raw_text(value: Any) -> str:
+    """Return a value as JSON, or an empty string if that is impossible. Strings are not quoted."""
     try:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return ""
-    return mask_and_truncate(text, MAX_PREVIEW_CHARACTERS)
 
 
 def mask_and_truncate(text: str, limit: int) -> str:
@@ -37,7 +42,7 @@ def mask_and_truncate(text: str, limit: int) -> str:
 def parse_arguments(text: str) -> Any:
     """Parse a call's arguments. Returns invalid JSON, such as from an interrupted response, unchanged."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         return text
 

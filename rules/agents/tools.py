@@ -1,14 +1,17 @@
 """Tables that map an agent's tools to events, and shared readers."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, mask_and_truncate, preview
+from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, mask_and_truncate, preview, raw_text
 from rules.agents.files.known_files import FileUpdate, Workspace
 from rules.agents.values import Event
 from rules.events.envelopes import as_list, field, text
+
+log = logging.getLogger("proofstone.agents")
 
 _MATCH_COUNT = re.compile(r"Found ([0-9]{1,9}) ")
 
@@ -36,6 +39,12 @@ def tool_use(outcome: Outcome) -> dict[str, Any]:
     if outcome.is_error:
         return data | {"ok": False, "error": mask_and_truncate(outcome.result, MAX_PREVIEW_CHARACTERS)}
     return data | {"ok": True}
+
+
+def unreadable(outcome: Outcome) -> Event:
+    """Build a generic event with the raw text of a call that could not be read."""
+    data = tool_use(outcome) | {"input": raw_text(outcome.arguments)}
+    return data.pop("kind"), data
 
 
 def generic(outcome: Outcome) -> list[dict[str, Any]]:
@@ -75,10 +84,22 @@ class ToolTable:
         return self.rows.get(name, self.other)
 
     def read(self, outcome: Outcome) -> list[Event]:
-        """Return the events of a finished call."""
+        """Return the events of a finished call. An error does not affect other calls."""
         row = self.row(outcome.name)
         read = row.read if row.reads_errors or not outcome.is_error else generic
-        return [(data.pop("kind", row.kind), data) for data in map(dict, read(outcome))]
+        try:
+            return [(data.pop("kind", row.kind), data) for data in map(dict, read(outcome))]
+        except Exception:
+            log.exception("Could not read a tool call. It is recorded as a generic event.")
+            return [unreadable(outcome)]
+
+    def file_updates(self, outcome: Outcome) -> list[FileUpdate]:
+        """Return a finished call's updates to known files. An error does not affect other calls."""
+        try:
+            return list(self.row(outcome.name).file_updates(outcome))
+        except Exception:
+            log.exception("Could not read a tool call's changes to files.")
+            return []
 
 
 def argument(outcome: Outcome, name: str) -> str:

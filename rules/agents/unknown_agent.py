@@ -15,6 +15,7 @@ from rules.agents.values import Event, digest
 from rules.events.envelopes import as_list, field, label
 
 _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-affinity", "x-session-id", "session-id")
+_DERIVED_SESSION = "conversation-"
 # Matches "Working directory" and "Primary working directory".
 _DIRECTORY = "orking directory: "
 # The system message with the working directory is among the first messages, after a compaction behind retained ones.
@@ -28,6 +29,11 @@ class Agent(NamedTuple):
     version: str | None
     session: str
     agent_id: str | None = None
+
+    @property
+    def has_derived_session(self) -> bool:
+        """Return whether the session id is derived from the first message, which several conversations can share."""
+        return self.session.startswith(_DERIVED_SESSION)
 
 
 class UnknownAgent:
@@ -56,8 +62,8 @@ class UnknownAgent:
         first = next((message for message in opening if field(message, "role") == "user"), None)
         content = field(first, "content")
         if isinstance(content, str):
-            return f"conversation-{digest(content)}"
-        return f"conversation-{digest(*map(block_text, as_list(content)))}"
+            return _DERIVED_SESSION + digest(content)
+        return _DERIVED_SESSION + digest(*map(block_text, as_list(content)))
 
     def user_events(self, texts: Sequence[str]) -> list[Event]:
         """Return the user's input between two responses. For an unknown agent, this is a single prompt."""

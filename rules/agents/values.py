@@ -1,10 +1,10 @@
 """Parse values sent by agents. Any field can be missing or have any type."""
 
 import hashlib
-import json
 from typing import Any
 
 from rules.events.envelopes import INT64, integer
+from rules.lenient_json import parse_json
 
 # An event's kind and data.
 Event = tuple[str, dict[str, Any]]
@@ -32,7 +32,7 @@ def parse_integer(value: Any) -> int | None:
 def parse_object(text: Any) -> dict[str, Any]:
     """Parse a JSON object. Returns {} for anything else."""
     try:
-        value = json.loads(text) if isinstance(text, str) else None
+        value = parse_json(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {}

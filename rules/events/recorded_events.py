@@ -1,5 +1,6 @@
 """Build envelopes for events recorded by the service's own channels (R36)."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from rules.events.envelopes import CHANGE_KINDS, field, label
 CHANNELS = ("proxy", "http-hook", "otlp")
 # Represents the candidate's client in lists of channels. Its events have no channel.
 CLIENT = "client"
+# Events that the service derives. What a client sends has the limits of R27.
+MAX_EVENT_BYTES = 2**20
+TRUNCATED = "\n[truncated]"
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,6 +55,11 @@ class RecordedEvent:
     index: int = 0
     agent_id: str | None = None
     at: datetime | None = None
+
+    @property
+    def characters(self) -> int:
+        """The length of the data's strings."""
+        return sum(len(value) for value in self.data.values() if isinstance(value, str))
 
 
 class ResponseUsage(NamedTuple):
@@ -105,7 +114,40 @@ def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:
     return f"{text}.{digits if nanoseconds else digits[:6].removesuffix('000')}Z", time_ns
 
 
-def serialize(value: dict[str, Any]) -> str:
+def serialize_within_limit(envelope: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the envelope and its JSON. Above MAX_EVENT_BYTES, its long values are truncated.
+
+    `data.original` is then the size in bytes and the SHA-256 of the complete data's JSON.
+    """
+    text, max_characters = serialize(envelope), MAX_EVENT_BYTES
+    if _fits(text):
+        return envelope, text
+    data = envelope["data"]
+    complete = serialize(data).encode()
+    original = {"bytes": len(complete), "sha256": hashlib.sha256(complete).hexdigest()}
+    while not _fits(text):
+        max_characters //= 2
+        data = {name: _truncate(value, max_characters) for name, value in data.items()}
+        envelope = envelope | {"data": data | {"original": original}}
+        text = serialize(envelope)
+    return envelope, text
+
+
+def _fits(text: str) -> bool:
+    return len(text) <= MAX_EVENT_BYTES and len(text.encode()) <= MAX_EVENT_BYTES
+
+
+def _truncate(value: Any, max_characters: int) -> Any:
+    """Truncate a long string, or the JSON of a long list or object."""
+    if isinstance(value, dict | list):
+        text = serialize(value)
+        return value if len(text) <= max_characters else text[:max_characters] + TRUNCATED
+    if isinstance(value, str) and len(value) > max_characters:
+        return value[:max_characters].removesuffix(TRUNCATED) + TRUNCATED
+    return value
+
+
+def serialize(value: Any) -> str:
     """Serialize to JSON that a column can store. Surrogates are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return json.dumps(value, separators=(",", ":")) if _SURROGATES.search(text) else text

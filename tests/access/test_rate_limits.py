@@ -37,6 +37,13 @@ def test_all_spellings_of_a_credential_share_its_limit(app_with, reviewer, candi
         assert statuses(Caller(app, **headers), 1) == [429], headers
 
 
+def test_a_key_has_one_limit_in_both_headers(app_with, candidate, session):
+    app, key = app_with(RATELIMIT_INGEST="2 per minute"), candidate.headers["X-API-Key"]
+    callers = [Caller(app, **{"X-API-Key": key}), Caller(app, Authorization=f"Bearer {key}")] * 2
+    status_codes = [caller.post("/v1/hooks/codex", {}).status_code for caller in callers]
+    assert status_codes == [200, 200, 429, 429]
+
+
 @pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
 def test_made_up_credentials_share_the_network_limit_in_public_operations(app_with, header):
     app = app_with(RATELIMIT_DEFAULT="2 per minute")

@@ -13,7 +13,8 @@ from factories import make_assessment, make_key, make_organization, make_session
 from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
-from models import BundleUpload, ClientReport, Delivery, StorageMarker, Submission, sessions
+from errors import Incomplete
+from models import BundleUpload, ClientReport, Delivery, Session, StorageMarker, Submission, sessions
 from models.deliveries.outbox import MAX_UPLOAD_DURATION
 from models.sessions.submissions import TAR, delete_unused
 from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFETIME
@@ -250,16 +251,29 @@ def test_concurrent_uploads_cannot_exceed_the_sessions_limit(app, candidate, ses
     first, second = (open_upload(candidate, session) for _ in range(2))
     receive, storage = app.extensions["storage"].receive, app.extensions["storage"]
 
-    def receive_both(*arguments):
+    def receive_during_others(*arguments):
         monkeypatch.setattr(storage, "receive", receive)
-        assert put(candidate, second).status_code == 200
+        for upload in (first, second):
+            assert error_of(put(candidate, upload)) == (413, "session_full")
         receive(*arguments)
 
-    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(BUNDLE) + 1)
-    monkeypatch.setattr(storage, "receive", receive_both)
-    assert error_of(put(candidate, first)) == (413, "session_full")
-    Worker(app.config, storage).run_once()
-    assert [file.name for file in bundle_files(folder)] == [second["objectKey"]]
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 2 * len(BUNDLE) - 1)
+    monkeypatch.setattr(storage, "receive", receive_during_others)
+    assert put(candidate, first).status_code == 200
+    assert [file.name for file in bundle_files(folder)] == [first["objectKey"]]
+
+
+def test_interrupted_upload_does_not_count(app, candidate, session, folder, monkeypatch):
+    def disconnect(*arguments):
+        raise Incomplete()
+
+    upload = open_upload(candidate, session)
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(BUNDLE))
+    with monkeypatch.context() as patch:
+        patch.setattr(app.extensions["storage"], "receive", disconnect)
+        assert error_of(put(candidate, upload)) == (400, "incomplete")
+    assert put(candidate, upload).status_code == 200
+    assert Session.get_by_id(session.id).stored_bundle_bytes == len(BUNDLE)
 
 
 def test_full_session_cannot_open_an_upload(app, candidate, session, monkeypatch):

@@ -210,10 +210,13 @@ def test_the_export_contains_the_listed_candidates(reviewer, assessment, key, mo
 
 def test_export_cells_are_never_formulas(reviewer, assessment):
     formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1"]
-    for name in [*formulas, 'Zoë "Z", Straße']:
+    separated = ["x;", "x,", "x|", "x:", "x ", "x; ", "x#", 'x;"', "x;'"]
+    harmless = ['Zoë "Z", Straße', "Backend - Senior", "C++", "a+b@example.com", "2026-01-02T03:04:05+00:00"]
+    for name in [*formulas, *(f"{start}=1+1" for start in separated), *harmless]:
         make_key(assessment, name=name)
     names = [row["candidateName"] for row in rows_of(reviewer.get(f"{PATH}/export"))]
-    assert names == [*(f"'{formula}" for formula in formulas), 'Zoë "Z", Straße']
+    escaped = [*(f"'{formula}" for formula in formulas), *(f"{start}'=1+1" for start in separated)]
+    assert names == [*escaped, *harmless]
 
 
 def hire(reviewer, key, hired=True):

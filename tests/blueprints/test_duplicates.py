@@ -147,9 +147,12 @@ def test_client_sessions_are_not_searched_for_duplicates(reviewer, session):
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_client_cannot_forge_a_channel(candidate, reviewer, key, channel):
-    event = envelope(source={"channel": channel, "tool": "claude-code"}, provenance={"methods": [channel]})
+    event = envelope(source="claude-code", channel=channel, provenance={"methods": [channel]})
     Consent.record(key, "1", "1" * 64, list(CHANNELS))
     session = sessions.redeem(key.key)
+    forged = event | {"id": "3", "source": {"channel": channel, "tool": "claude-code"}}
+    (rejected,) = candidate.post("/v1/hooks/ingest/batch", {"events": [forged]}).json["results"]
+    assert rejected["status"] == "rejected"
     assert candidate.post("/v1/hooks/ingest", event).status_code == 201
     assert candidate.post("/v1/hooks/ingest/batch", {"events": [event | {"id": "2"}]}).status_code == 200
     assert [row.channel for row in Event.select()] == [None, None]

@@ -9,6 +9,7 @@ from factories import envelope, make_assessment, make_key, make_session
 from response_checks import error_of, error_paths
 
 from models import Event, Session, sessions
+from rules.events.recorded_events import CHANNELS
 
 PATH = "/v1/hooks/ingest"
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
@@ -72,6 +73,13 @@ def test_required_fields_are_validated(candidate, session):
             assert error_paths(candidate.post(PATH, envelope() | {field: value})) == [[field]], value
     for value in (7, ["x"]):
         assert error_paths(candidate.post(PATH, envelope(sessionId=value))) == [["sessionId"]]
+    assert Event.select().count() == 0
+
+
+@pytest.mark.parametrize("channel", [*CHANNELS, " Proxy"])
+def test_source_cannot_be_a_channel_of_the_service(candidate, session, channel):
+    for source in (channel, *({name: channel} for name in ("channel", "integration", "emitter"))):
+        assert error_paths(candidate.post(PATH, envelope(source=source))) == [["source"]]
     assert Event.select().count() == 0
 
 

@@ -145,6 +145,21 @@ def test_submission_counts_toward_the_sessions_quota(app, candidate, session, st
     assert stored_files(store) == [OTHER]
 
 
+def test_concurrent_submissions_cannot_exceed_the_sessions_quota(app, candidate, session, store, monkeypatch):
+    receive = store.receive
+
+    def receive_during_another(*arguments):
+        monkeypatch.setattr(store, "receive", receive)
+        assert error_of(submit_work(candidate, BUNDLE)) == (413, "session_full")
+        return receive(*arguments)
+
+    monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 2 * len(BUNDLE) - 1)
+    monkeypatch.setattr(store, "receive", receive_during_another)
+    assert submit_work(candidate, BUNDLE).status_code == 200
+    assert submit_work(candidate, BUNDLE).status_code == 200  # replaces the first
+    assert Session.get_by_id(session.id).stored_bundle_bytes == len(BUNDLE)
+
+
 def test_candidate_export_includes_the_submission(candidate, session, store):
     submit_work(candidate)
     exported = candidate.get("/v1/candidate/me/export").text

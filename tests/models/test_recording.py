@@ -1,5 +1,6 @@
 """Events recorded by the service's channels: ids, order, consent, masking (R36 to R38)."""
 
+import hashlib
 import json
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import factories
 import pytest
 
 from models import Event, sessions
-from rules.events.recorded_events import EventSource, RecordedEvent
+from rules.events.recorded_events import MAX_EVENT_BYTES, EventSource, RecordedEvent
 
 PROMPT = RecordedEvent("prompt", {"text": "Fix the queue"}, "prompt-1")
 COMMAND = RecordedEvent("command", {"toolUseId": "toolu_1", "command": "make", "exitCode": 0}, "toolu_1")
@@ -57,6 +58,22 @@ def test_list_order_is_kept_across_batches(clock, session):
     events = [RecordedEvent("tool_use", {"n": number}, f"id-{number}") for number in range(450)]
     assert factories.record(session, "otlp", *events) == 450
     assert [event["data"]["n"] for event in stored_envelopes(session)] == list(range(450))
+
+
+@pytest.mark.parametrize("text", ["x", "\U0001f600", "\ud800\U0001f600", "\0"])
+def test_a_long_event_is_truncated_and_names_its_size_and_hash(session, text):
+    long = RecordedEvent("planning", {"toolName": "x", "text": text * 2**20, "todos": [text] * 2**18}, "1")
+    factories.record(session, "http-hook", long, PROMPT)
+    event, prompt = stored_envelopes(session)
+    assert MAX_EVENT_BYTES // 20 < Event.get(Event.kind == "planning").size <= MAX_EVENT_BYTES
+    assert (event["data"]["toolName"], prompt["data"]["text"]) == ("x", "Fix the queue")
+    for name in ("text", "todos"):
+        assert event["data"][name].endswith("\n[truncated]")
+    data = json.dumps(
+        long.data | {"meta": event["data"]["meta"]}, ensure_ascii="\ud800" in text, separators=(",", ":")
+    )
+    sha256 = hashlib.sha256(data.encode()).hexdigest()
+    assert event["data"]["original"] == {"bytes": len(data.encode()), "sha256": sha256}
 
 
 def test_events_can_have_an_explicit_time(clock, session):

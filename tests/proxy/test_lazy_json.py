@@ -65,9 +65,9 @@ def test_a_long_string_is_truncated_between_characters(monkeypatch, text, start)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2, "long": "LONG"}', "[" * 40 + '"LONG"' + "]" * 40])
-def test_a_large_unreadable_value_is_none(monkeypatch, text):
+def test_an_unreadable_value_is_its_text(monkeypatch, text):
     monkeypatch.setattr(lazy_json, "MAX_BYTES", 100)
     value = lazy(f'{{"messages": [{text.replace("LONG", "x" * 200)}, 1]}}')["messages"]
     while isinstance(value[0], list):
         value = value[0]
-    assert value[0] is None
+    assert value[0].startswith(text[:2])

@@ -1,12 +1,23 @@
 """Each model API's dialect: a call, and its history with a tool's outcome."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from factories import make_recorded_session
 
 from models import Event
-from tests.proxy.upstream import CHAT_COMPLETIONS, MESSAGES, RESPONSES, data_event, event, streams, text_delta
+from tests.proxy.upstream import (
+    CHAT_COMPLETIONS,
+    MESSAGE,
+    MESSAGES,
+    RESPONSES,
+    data_event,
+    documents,
+    event,
+    streams,
+    text_delta,
+)
 from tests.rules.agents import completions, messages, responses_items
 
 ANSWER = "I list the files."
@@ -105,3 +116,69 @@ def test_a_conversation_is_recorded_once(
     assert (events[1]["data"]["inputTokens"], events[1]["data"]["outputTokens"]) == (9, 5)
     assert [events[n]["data"]["toolUseId"] for n in (2, 3)] == ["call_1", "call_1"]
     assert [(used.is_recorded, used.is_whole) for used in usage()] == [(True, True)] * 3
+
+
+def test_conversations_with_the_same_first_prompt_are_separated_by_time(call, upstream, session, clock):
+    """A tool without session ids; each conversation continues after the other."""
+
+    def send(answer, *history):
+        document = MESSAGE | {"id": answer, "content": [messages.text(answer)]}
+        upstream.respond = documents(200, document)
+        call(MESSAGES, data=json.dumps(messages_request(*history)))
+
+    def history(answer):
+        return messages.assistant(answer), messages.user("Go on.")
+
+    for _ in range(2):  # the second one is a retry
+        send("First.")
+        clock.fixed += timedelta(minutes=5)
+    clock.fixed += timedelta(minutes=5)
+    for _ in range(2):
+        send("Second.")
+    for answer in ("First.", "Second.", "First."):
+        send(f"Then {answer}", *history(answer))
+    rows = Event.select().where(Event.session == session).order_by(Event.seq)
+    data = [json.loads(row.envelope)["data"] for row in rows]
+    texts = [fields.get("text") or fields["lastAssistantMessage"] for fields in data]
+    prompt = "What is here?"
+    assert texts == [
+        *(prompt, "First.", prompt, "Second."),
+        *("Go on.", "Then First.", "Go on.", "Then Second."),
+    ]
+    sessions = [fields["meta"]["ideSessionId"] for fields in data]
+    assert [sessions.index(name) for name in sessions] == [0, 0, 2, 2, 0, 0, 2, 2]
+
+
+def nested(path):
+    """A call's message with arguments that cannot be parsed, in the API of this path."""
+    message = {
+        MESSAGES: messages.assistant(messages.call("call_2", "Bash", a="NESTED")),
+        CHAT_COMPLETIONS: {"role": "assistant", "tool_calls": ["NESTED"]},
+        RESPONSES: {"type": "function_call", "call_id": "call_2", "name": "bash", "action": "NESTED"},
+    }[path]
+    return message, "[" * 5_000 + "]" * 5_000
+
+
+@APIS
+def test_a_message_that_cannot_be_parsed_is_recorded_as_its_raw_text(
+    call, upstream, session, usage, path, build_request, history, stream
+):
+    upstream.respond = streams(stream)
+    message, value = nested(path)
+    text = json.dumps(build_request(*history, message)).replace('"NESTED"', value)
+    call(path, data=text, headers={"Session-Id": "agent-1", "X-Claude-Code-Session-Id": "agent-1"})
+    rows = Event.select().where(Event.session == session).order_by(Event.time_ns, Event.seq)
+    data = [json.loads(row.envelope)["data"] for row in rows]
+    assert {"What is here?", "Thanks."} < {fields.get("text") for fields in data}
+    [raw] = [fields["input"] for fields in data if fields.get("toolName") == "unreadable"]
+    assert raw == json.dumps(message).replace('"NESTED"', value)
+    assert usage()[0].is_recorded
+
+
+def test_a_number_of_too_many_digits_does_not_hide_a_call(call, upstream, session):
+    upstream.respond = streams(MESSAGES_STREAM)
+    text = json.dumps(messages_request(*MESSAGES_HISTORY))
+    text = text.replace('"command": "ls"', f'"command": "ls", "n": {"1" * 5_000}')
+    call(MESSAGES, data=text, headers={"X-Claude-Code-Session-Id": "agent-1"})
+    kinds = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
+    assert kinds[:5] == ["prompt", "ai_response", "tool_intent", "command", "prompt"]

@@ -13,6 +13,8 @@ def read_request(headers, body):
 
 
 class Request:
+    is_limited = False
+
     def __init__(self, headers, body):
         self.messages = body.get("messages", [])
         self.agent = Agent("tiny", "1.0", headers.get("x-agent-session", "agent-1"))

@@ -23,8 +23,13 @@ class StoredObject(ErasedWithSession):
     """Mixin for session rows with an object in the bundle store.
 
     The row is created before the object: an object without a row would never be deleted. Subclasses
-    have the columns `object_key` and `stored_bytes`, which counts towards SESSION_MAX_BYTES.
+    have the columns `object_key` and `stored_bytes`.
     """
+
+    @classmethod
+    def counted_bytes(cls: Any) -> Any:
+        """Return the bytes that count towards SESSION_MAX_BYTES."""
+        return cls.stored_bytes
 
     @property
     def expires_at(self: Any) -> datetime:
@@ -59,10 +64,10 @@ class StoredObject(ErasedWithSession):
 
 
 def recount(session: Session) -> None:
-    """Update the total size of a locked session's objects."""
+    """Update the total size of a locked session's objects and uploads in progress."""
     tables: Any = StoredObject.__subclasses__()
     sizes = [
-        table.select(peewee.fn.SUM(table.stored_bytes)).where(table.session == session).scalar()
+        table.select(peewee.fn.SUM(table.counted_bytes())).where(table.session == session).scalar()
         for table in tables
     ]
     session.update_columns(stored_bundle_bytes=sum(int(size or 0) for size in sizes))

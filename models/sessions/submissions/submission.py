@@ -140,12 +140,18 @@ class Submission(ProtectedModel, StoredObject):
             require_open(session)
             return cls.create(session=session, format=format, object_key=object_key, source_key=source_key)
 
-    def require_space(self, size: int, max_bytes: int) -> None:
-        """Raise SessionFull if the session has no space for this size after replacing the current submission."""
-        session, current = Session.get_by_id(self.session_id), self._current()
-        replaced = current.stored_bytes if current else 0
-        if stored_bytes(session) - replaced + size > max_bytes:
-            raise SessionFull()
+    def reserve_space(self, size: int, max_bytes: int) -> None:
+        """Count the upload's size while it arrives.
+
+        Raises SessionFull if the session has no space for it after replacing the current submission.
+        """
+        with db.atomic():
+            session, current = self.session.lock(), self._current()
+            replaced = current.stored_bytes if current else 0
+            if stored_bytes(session) - replaced + size > max_bytes:
+                raise SessionFull()
+            self.update_columns(stored_bytes=size)
+            recount(session)
 
     def record(self, size: int, sha256: str, max_bytes: int) -> None:
         """Record a received git bundle or zip archive, replacing the previous one.

@@ -1,5 +1,7 @@
 """Open uploads (docs/candidate-client.md, 3.9 and 3.10)."""
 
+from typing import Any
+
 import peewee
 
 from errors import SessionFull, UploadRejected
@@ -15,7 +17,8 @@ class BundleUpload(Model, StoredObject):
     """An upload URL for a client's bundle. Many are never used.
 
     A submission copies the bundle to a key without an upload URL. Once the copy is verified, the upload's row is
-    deleted. `stored_bytes` is 0 while it is unknown, because clients upload to S3 directly.
+    deleted. `stored_bytes` is 0 while it is unknown, because clients upload to S3 directly. `receiving_bytes` is the
+    size of the requests in progress, which replace the stored bundle.
     """
 
     personal_data = PersonalData("uploads", "Uploads of your workspace.")
@@ -23,9 +26,14 @@ class BundleUpload(Model, StoredObject):
     session = peewee.ForeignKeyField(Session)
     object_key = peewee.TextField(unique=True)
     stored_bytes = peewee.BigIntegerField(default=0)
+    receiving_bytes = peewee.BigIntegerField(default=0)
 
     class Meta:
         table_name = "uploads"
+
+    @classmethod
+    def counted_bytes(cls) -> Any:
+        return cls.stored_bytes + cls.receiving_bytes
 
     @classmethod
     def unused(cls) -> Query:
@@ -57,11 +65,26 @@ class BundleUpload(Model, StoredObject):
             raise UploadRejected()
         return upload
 
-    def require_space(self, size: int, max_bytes: int) -> None:
-        """Raise SessionFull if the session has no space for a bundle of this size in this upload."""
-        session = Session.get_by_id(self.session_id)
-        if stored_bytes(session) - self.stored_bytes + size > max_bytes:
-            raise SessionFull()
+    def reserve_space(self, size: int, max_bytes: int) -> None:
+        """Count a request's size while it arrives.
+
+        Raises SessionFull if the session has no space for it, and UploadRejected if the upload was closed.
+        """
+        with db.atomic():
+            session = self.session.lock()
+            upload = BundleUpload.find(self.object_key)
+            if stored_bytes(session) - upload.stored_bytes + size > max_bytes:
+                raise SessionFull()
+            upload.update_columns(receiving_bytes=upload.receiving_bytes + size)
+            recount(session)
+
+    def release_space(self, size: int) -> None:
+        """Stop counting a request that failed."""
+        with db.atomic():
+            session = self.session.lock()
+            left = BundleUpload.receiving_bytes - size
+            BundleUpload.update(receiving_bytes=left).where(BundleUpload.id == self.id).execute()
+            recount(session)
 
     def record_bundle(self, size: int, max_bytes: int) -> None:
         """Record the uploaded bundle's size. If the session has no space for it, close the upload.
@@ -71,7 +94,7 @@ class BundleUpload(Model, StoredObject):
         with db.atomic():
             session = self.session.lock()
             upload = BundleUpload.find(self.object_key)
-            upload.update_columns(stored_bytes=size)
+            upload.update_columns(stored_bytes=size, receiving_bytes=upload.receiving_bytes - size)
             recount(session)
             has_space = stored_bytes(session) <= max_bytes
             if not has_space:

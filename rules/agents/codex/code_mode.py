@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rules.lenient_json import MAX_DIGITS
+
 MAX_TOKENS = 10_000
 MAX_DEPTH = 20
+# Characters that a script's variables add to its calls. A short script could otherwise repeat them without limit.
+MAX_REPEATED_CHARACTERS = 2**20
 _CONTROL_KEYWORDS = (
     "if else for while do switch case try catch finally throw function return break continue class exit yield async "
     "with eval setTimeout"
@@ -21,7 +25,7 @@ _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<word>[A-Za-z_$][\w$]*)"
     r"|(?P<number>[0-9]+(?:\.[0-9]+)?)"
-    r"""|(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+    r"""|(?P<string>"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'|`[^`\\]*+(?:\\.[^`\\]*+)*+`)"""
     r"|(?P<operator>=>|&&|\|\||/\*|\?\?|\?\.|\.\.\.|.)",
     re.S,
 )
@@ -42,13 +46,25 @@ class _Token(NamedTuple):
     text: str
 
 
+class _Variable(NamedTuple):
+    value: Any
+    characters: int
+
+
 class _NotLiteral(Exception):
     """The value is not a literal."""
 
 
+class _TooLong(Exception):
+    """The script repeats its variables beyond MAX_REPEATED_CHARACTERS."""
+
+
 def calls(script: str) -> list[ScriptCall]:
-    """Return a completed script's calls in order, or an empty list if it has control flow."""
-    return list(_Parser(_straight_line_tokens(script)).calls())
+    """Return a completed script's calls in order, or an empty list if it has control flow or repeats too much."""
+    try:
+        return list(_Parser(_straight_line_tokens(script)).calls())
+    except _TooLong:
+        return []
 
 
 def _straight_line_tokens(script: str) -> list[_Token]:
@@ -70,7 +86,10 @@ class _Parser:
     def __init__(self, tokens: Sequence[_Token]):
         self._tokens = tokens
         self._position = 0
-        self._values: dict[str, Any] = {}
+        self._variables: dict[str, _Variable] = {}
+        # Of the value that is being parsed, and of all variables in values.
+        self._characters = 0
+        self._repeated_characters = 0
 
     def calls(self) -> Iterator[ScriptCall]:
         is_concurrent = False
@@ -96,12 +115,13 @@ class _Parser:
     def _assign(self, position: int) -> None:
         name = self._tokens[position + 1].text
         self._position = position + 3
+        self._characters = 0
         try:
             value = self._parse_value(MAX_DEPTH)
         except _NotLiteral:
             return
         if self._next() in (";", "const", "let", "await", "text", ""):
-            self._values[name] = value
+            self._variables[name] = _Variable(value, self._characters)
 
     def _parse_argument(self, position: int) -> Any:
         self._position = position
@@ -116,8 +136,10 @@ class _Parser:
     def _take(self) -> _Token:
         if self._position >= len(self._tokens):
             raise _NotLiteral
+        token = self._tokens[self._position]
         self._position += 1
-        return self._tokens[self._position - 1]
+        self._characters += len(token.text)
+        return token
 
     def _parse_value(self, depth: int) -> Any:
         token = self._take()
@@ -125,7 +147,7 @@ class _Parser:
             raise _NotLiteral
         if token.kind == "string":
             return _string(token.text)
-        if token.kind == "number":
+        if token.kind == "number" and len(token.text) <= MAX_DIGITS:
             return float(token.text) if "." in token.text else int(token.text)
         if token.text == "{":
             return dict(self._parse_fields(depth))
@@ -142,9 +164,14 @@ class _Parser:
                 return raw.text[1:-1]
         if token.text in _CONSTANTS:
             return _CONSTANTS[token.text]
-        if token.kind != "word" or token.text not in self._values:
+        if token.kind != "word" or token.text not in self._variables:
             raise _NotLiteral
-        return self._values[token.text]
+        value, characters = self._variables[token.text]
+        self._characters += characters
+        self._repeated_characters += characters
+        if self._repeated_characters > MAX_REPEATED_CHARACTERS:
+            raise _TooLong
+        return value
 
     def _parse_fields(self, depth: int) -> Iterator[tuple[str, Any]]:
         while self._next() != "}":

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from rules.agents import event_data, tools
@@ -23,6 +24,7 @@ _WALL_TIME = re.compile(r"^Wall time: ([0-9]{1,9}(?:\.[0-9]{1,9})?) seconds$", r
 _OUTPUT = re.compile(r"(?:^|\n)Output:(?:\n|$)")
 _MAX_HEADER_CHARACTERS = 1000
 MAX_SECONDS = 10**9
+MAX_SCRIPT_EVENTS = 1_000
 _PATCHED = "Success. Updated the following files:"
 _TRUNCATED = re.compile(
     r"^(?:Total output lines: |Warning: truncated output)|…[0-9]+ (?:tokens|chars) truncated…", re.M
@@ -157,9 +159,9 @@ def _patch_text(outcome: Outcome) -> str:
 
 
 def _patch(outcome: Outcome) -> list[Data]:
-    patch = _patch_text(outcome) if _PATCHED in outcome.result else ""
-    events = patch_events.file_events(patch, outcome.workspace)
-    return events or [tool_use(outcome._replace(is_error=True))]
+    is_patched = _PATCHED in outcome.result
+    events = patch_events.file_events(_patch_text(outcome), outcome.workspace) if is_patched else []
+    return events or [tool_use(outcome._replace(is_error=not is_patched))]
 
 
 def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -173,7 +175,7 @@ def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
 
 def _script(outcome: Outcome) -> list[Data]:
     """Return a code mode script and the calls that are certain to have run."""
-    return [_generic(outcome), *_script_calls(outcome, outcome)]
+    return [_generic(outcome), *islice(_script_calls(outcome, outcome), MAX_SCRIPT_EVENTS)]
 
 
 def _script_end(outcome: Outcome) -> list[Data]:
@@ -181,7 +183,7 @@ def _script_end(outcome: Outcome) -> list[Data]:
     cell = argument(outcome, "cell_id")
     scripts = (earlier for earlier in outcome.workspace.earlier() if cell and _running_cell(earlier) == cell)
     script = next(scripts, None)
-    return [_generic(outcome), *(_script_calls(script, outcome) if script else [])]
+    return [_generic(outcome), *(islice(_script_calls(script, outcome), MAX_SCRIPT_EVENTS) if script else [])]
 
 
 def _running_cell(outcome: Outcome) -> str | None:
@@ -198,6 +200,8 @@ def _script_calls(script: Outcome, end: Outcome) -> Iterator[Data]:
     if not end.result.startswith(_SCRIPT_COMPLETED):
         return
     for number, call in enumerate(code_mode.calls(source)):
+        if not end.workspace.has_time():
+            return
         ids = {"toolUseId": f"{script.tool_use_id}:{number}", "parentToolUseId": script.tool_use_id}
         if call.name == "apply_patch" and isinstance(call.argument, str):
             yield from (data | ids for data in patch_events.file_events(call.argument, end.workspace))

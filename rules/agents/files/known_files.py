@@ -81,11 +81,13 @@ class Workspace(NamedTuple):
     directory -- working directory; None if unknown
     content -- returns a file's content; None if unknown
     earlier -- returns the outcomes of earlier calls, latest first
+    has_time -- returns whether there is time left to read the call
     """
 
     directory: str | None = None
     content: Callable[[str], FileText | None] = lambda path: None
     earlier: Callable[[], Iterator[Any]] = lambda: iter(())
+    has_time: Callable[[], bool] = lambda: True
 
     def relative(self, path: str) -> str:
         """Return the path relative to the working directory, or unchanged if the file is outside of it."""

@@ -9,6 +9,8 @@ BEGIN, END = "*** Begin Patch", "*** End Patch"
 _END_OF_FILE = "*** End of File"
 _MOVE_TO = "*** Move to: "
 _HEADER = re.compile(r"\*\*\* (Add|Delete|Update) File: (.+)")
+# A patch that changes more files is not read.
+MAX_FILES = 1_000
 # Limits on a file's lines times the searched lines, and on its characters times the searches. Over these limits, the
 # result is unknown.
 MAX_COMPARED_LINES = 5_000_000
@@ -69,6 +71,8 @@ def parse(patch: str) -> list[FileChange]:
     changes: list[FileChange] = []
     for line in lines[1:-1]:
         if header := _HEADER.fullmatch(line.strip()):
+            if len(changes) == MAX_FILES:
+                return []
             changes.append(FileChange(header[1], header[2].strip()))
         elif changes and not _read_line(changes[-1], line):
             return []

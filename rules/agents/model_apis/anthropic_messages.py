@@ -39,6 +39,12 @@ class Request:
         return self._known_agent.is_side_call(self._body, self._latest_texts)
 
     @property
+    def is_opening(self) -> bool:
+        """True if the conversation has no response yet."""
+        latest = self.conversation.turn(0)
+        return latest is None or latest.is_opening
+
+    @property
     def preview(self) -> str:
         """The start of the text that the model responds to."""
         return event_data.preview(self._latest_texts[-1]) if self._latest_texts else ""
@@ -51,6 +57,11 @@ class Request:
     def limit(self, has_time: Callable[[], bool]) -> None:
         """Read tool calls as generic events once `has_time` returns False."""
         self.conversation.has_time = has_time
+
+    @property
+    def is_limited(self) -> bool:
+        """True if calls became generic events because of the length of the others."""
+        return self.conversation.is_limited
 
     def turns(self) -> Iterator[list[RecordedEvent]]:
         """Yield each turn's events in order, latest turn first.

@@ -18,13 +18,17 @@ from rules.agents.files.known_files import (
     replay,
 )
 from rules.agents.model_apis.turns import Call, Turn, read_turns
-from rules.agents.tools import Outcome
+from rules.agents.tools import Outcome, unreadable
 from rules.agents.unknown_agent import UnknownAgent, sequence
 from rules.agents.values import Event, digest
 from rules.events.recorded_events import RecordedEvent
 
 # Number of latest turns that are searched for a file's content or a command's start.
 MAX_SEARCHED_TURNS = 500
+
+# Characters in the events of a turn's calls. Short calls can change a long file many times. The limit is per turn: each
+# turn must be read the same way every time, so that its events are stored once.
+MAX_CHARACTERS = 2 * 2**20
 
 # The number of a turn, and of a call within it.
 CallPosition = tuple[int, int]
@@ -52,12 +56,14 @@ class Conversation:
 
     agent_id -- id of the subagent, whose instructions and responses are not recorded
     has_time -- once this returns False, calls become generic events
+    is_limited -- whether calls became generic events because of MAX_CHARACTERS
     """
 
     has_time: Callable[[], bool]
 
     def __init__(self, body: Mapping[str, Any], agent: UnknownAgent, agent_id: str | None):
         self.has_time = lambda: True
+        self.is_limited = False
         self._body = body
         self._unread = read_turns(sequence(body, "messages"))
         self._turns: list[Turn] = []
@@ -124,7 +130,7 @@ class Conversation:
     def events(self, turn: Turn) -> list[RecordedEvent]:
         outcomes, has_rejection = self._outcomes(turn)
         intents = (tool_intent(call, self._agent_id) for call in turn.calls)
-        events = [*self._response(turn), *intents, *outcomes]
+        events = [*self._response(turn), *intents, *outcomes, *self._unreadable(turn)]
         return events if self._agent_id else [*events, *self._input(turn, has_rejection)]
 
     def _response(self, turn: Turn) -> Iterator[RecordedEvent]:
@@ -153,18 +159,24 @@ class Conversation:
         """Return the events of finished calls, in call order, and whether the user rejected a call."""
         recorded: list[RecordedEvent] = []
         has_rejection = False
+        characters = 0
         for number, call in enumerate(turn.calls):
             outcome = _outcome(turn, call)
             if outcome is None:
                 continue
             position = turn.number, number
             workspace = Workspace(
-                self._directory, partial(self._content, position), partial(self._earlier, position)
+                self._directory,
+                partial(self._content, position),
+                partial(self._earlier, position),
+                self.has_time,
             )
             outcome = outcome._replace(workspace=workspace)
             rejection = self._agent.rejection(outcome)
             if rejection is None:
-                tools = self._agent.tools if self.has_time() else UnknownAgent.tools
+                is_too_long = characters > MAX_CHARACTERS
+                self.is_limited = self.is_limited or is_too_long
+                tools = UnknownAgent.tools if is_too_long or not self.has_time() else self._agent.tools
                 events = tools.read(outcome)
             else:
                 # Pressing Escape once rejects all calls. A rejection with feedback has more than one event.
@@ -173,7 +185,14 @@ class Conversation:
             for index, (kind, data) in enumerate(events):
                 data = {"toolUseId": call.id} | data
                 recorded.append(RecordedEvent(kind, data, call.id, index, self._agent_id))
+                characters += recorded[-1].characters
         return recorded, has_rejection
+
+    def _unreadable(self, turn: Turn) -> Iterator[RecordedEvent]:
+        """Yield the raw text of messages that could not be parsed."""
+        for text in turn.unreadable:
+            kind, data = unreadable(Outcome(digest(text), "unreadable", text, "", None))
+            yield RecordedEvent(kind, data, digest(text), agent_id=self._agent_id)
 
     def _input(self, turn: Turn, has_rejection: bool) -> Iterator[RecordedEvent]:
         """Yield the user's input after a response.
@@ -255,7 +274,7 @@ class Conversation:
         for number, call in enumerate(turn.calls):
             outcome = _outcome(turn, call)
             if outcome and not outcome.is_error and self.has_time():
-                for update in self._agent.tools.row(call.name).file_updates(outcome):
+                for update in self._agent.tools.file_updates(outcome):
                     yield number, update
 
 

@@ -1,7 +1,7 @@
 """Translate OpenAI's requests to Anthropic's Messages."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any
 
 from rules.agents.model_apis.turns import IMAGE
 from rules.events.envelopes import field, text
@@ -10,23 +10,18 @@ JsonObject = dict[str, Any]
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text", "refusal"})
 
 
-class TranslatedMessages(Sequence[JsonObject]):
-    """A conversation's messages, translated lazily."""
+class TranslatedMessages(Sequence[Any]):
+    """A conversation's messages, translated lazily. Messages that could not be parsed are their text."""
 
     def __init__(self, elements: Sequence[Any], translate: Callable[[Any], JsonObject]):
         self._elements = elements
         self._translate = translate
 
-    @overload
-    def __getitem__(self, index: int) -> JsonObject: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[JsonObject]: ...
-
-    def __getitem__(self, index: int | slice) -> JsonObject | list[JsonObject]:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self._translate(element) for element in self._elements[index]]
-        return self._translate(self._elements[index])
+            return [self[number] for number in range(*index.indices(len(self)))]
+        element = self._elements[index]
+        return element if isinstance(element, str) else self._translate(element)
 
     def __len__(self) -> int:
         return len(self._elements)

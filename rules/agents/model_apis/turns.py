@@ -81,6 +81,11 @@ class Turn:
         """All text blocks after the response."""
         return [text for role, block in self._blocks if role != "assistant" and (text := block_text(block))]
 
+    @cached_property
+    def unreadable(self) -> list[str]:
+        """The text of messages and blocks that could not be parsed."""
+        return [block for _, block in self._blocks if isinstance(block, str)]
+
 
 def read_turns(messages: Sequence[Any]) -> Iterator[Turn]:
     """Yield a conversation's turns, latest first. Messages are read lazily."""
@@ -105,6 +110,8 @@ def _role(message: Any) -> Any:
 
 
 def _blocks(message: Any) -> list[Any]:
+    if isinstance(message, str):
+        return [message]
     content = field(message, "content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}]

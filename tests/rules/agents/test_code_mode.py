@@ -33,6 +33,7 @@ SCRIPTS = {
     "in a function": ("const f = async () => await tools.a('1');", []),
     "after exit": ("exit(); await tools.a('1');", []),
     "in a conditional expression": ("x ? await tools.a('1') : 0; ", []),
+    "a number of too many digits": (f"await tools.a({'1' * 5_000}); await tools.b('2');", [("b", "2")]),
     "an unterminated string": ("await tools.a('1');\n\"", []),
 }
 
@@ -40,6 +41,19 @@ SCRIPTS = {
 @pytest.mark.parametrize(("script", "expected"), SCRIPTS.values(), ids=SCRIPTS)
 def test_only_calls_that_are_certain_to_have_run_are_returned(script, expected):
     assert [(call.name, call.argument) for call in calls(script)] == expected
+
+
+DOUBLED = "".join(f"const a{n + 1} = [a{n}, a{n}];" for n in range(60))
+REPEATED = {
+    "in a list": f"const a = '{'x' * 1_000}'; await tools.a([{'a, ' * 2_000}]);",
+    "in many calls": f"const a = '{'x' * 1_000}';" + "await tools.a(a);" * 1_200,
+    "in other variables": f"const a0 = 'x'; {DOUBLED} await tools.a(a60);",
+}
+
+
+@pytest.mark.parametrize("script", REPEATED.values(), ids=REPEATED)
+def test_a_script_that_repeats_its_variables_too_often_is_not_read(script):
+    assert calls(script) == []
 
 
 HOSTILE = ['"', '"\\', "/* ", "[ ", "await tools.a([", "const a = [", "const a = {b:", "\\", "`", "a;"]

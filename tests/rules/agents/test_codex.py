@@ -303,6 +303,12 @@ def test_a_script_records_its_patches():
     assert (data["toolUseId"], data["parentToolUseId"]) == ("c:0", "c")
 
 
+def test_a_patch_of_too_many_files_is_a_generic_event():
+    lines = ["*** Add File: a"] * 1_001
+    [(kind, data)] = recorded(patch("c", *lines), patch_result("c", "A a"))
+    assert (kind, data["toolName"], data["ok"]) == ("tool_use", "apply_patch", True)
+
+
 PRINTED = '{"chunk_id":"1a","wall_time_seconds":0.25,"exit_code":3,"original_token_count":1,"output":"no\\n"}'
 
 

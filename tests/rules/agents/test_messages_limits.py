@@ -141,6 +141,20 @@ def test_a_call_with_many_edits_is_read_quickly(count):
     assert time.process_time() - start < 2
 
 
+def test_long_changes_by_short_calls_become_generic_events():
+    edits = [
+        call(f"e{n}", "Edit", file_path="/shop/a", old_string=old, new_string=new, replace_all=True)
+        for n, (old, new) in enumerate([("a", "b"), ("b", "a")] * 50)
+    ]
+    messages = [user("x"), assistant(call("w", "Write", file_path="/shop/a", content="a" * 500_000))]
+    messages += [user(result("w", "File created successfully")), assistant(*edits)]
+    messages += [user(*(result(edit["id"], "updated") for edit in edits))]
+    limited = request(*messages)
+    kinds = [event.kind for event in next(limited.turns()) if event.kind != "tool_intent"]
+    assert kinds == ["file_diff"] * 3 + ["tool_use"] * 97
+    assert limited.is_limited
+
+
 def test_an_edit_that_makes_a_file_too_long_is_partial():
     edit = call("e", "Edit", file_path="/shop/a", old_string="a", new_string="b" * 5000, replace_all=True)
     messages = [user("x"), assistant(call("w", "Write", file_path="/shop/a", content="a" * 5000))]

@@ -1,11 +1,11 @@
-"""Known agents accept arbitrary calls and text."""
+"""Known agents accept arbitrary calls and text, and an error affects only one call."""
 
 from itertools import product
 
 import pytest
 
 from rules.agents.known_agents import AGENTS
-from rules.agents.tools import Outcome
+from rules.agents.tools import Outcome, Tool, ToolTable
 
 NAMES = (
     "cmd command workdir session_id cell_id path plan message query file_path old_string new_string edits offset limit "
@@ -74,3 +74,16 @@ def test_arbitrary_text_does_not_raise(agent):
     texts.append("<user_shell_command>\n</command>\n<result>\nExit code: 1\nOutput:\n")
     assert all(isinstance(data, dict) for _, data in agent.user_events(texts))
     assert not any(agent.queued_prompts(text) or agent.is_summary(text) for text in texts)
+
+
+def fail(outcome):
+    raise ValueError
+
+
+def test_a_call_that_cannot_be_read_becomes_a_generic_event_with_its_raw_text():
+    table = ToolTable({"fails": Tool("command", fail, fail)})
+    for arguments, raw in (("x" * 1_000, "x" * 1_000), ({"a": 1}, '{"a": 1}')):
+        outcome = Outcome("call_1", "fails", arguments, "", None)
+        [(kind, data)] = table.read(outcome)
+        assert (kind, data["toolName"], data["input"]) == ("tool_use", "fails", raw)
+        assert table.file_updates(outcome) == []

@@ -1,0 +1,108 @@
+"""Model calls whose short histories expand to long events use little memory and time (docs/recording.md)."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rules.events.recorded_events import MAX_EVENT_BYTES
+from tests.live.cast import agree_to_recording, make_assessment, make_keys
+from tests.proxy.live_calls import calling, proxy_service
+from tests.proxy.upstream import MESSAGE, MESSAGES, RESPONSES, documents
+from tests.rules.agents import messages, responses_items
+
+CALLS = 20
+MAX_MIB = 300
+MAX_SECONDS = 60
+CODEX_RESPONSE = {"object": "response", "id": "resp_1", "model": "gpt-5", "output": [], "usage": {}}
+CLAUDE_CODE = {"User_Agent": "claude-cli/2.1.197 (external, cli)"}
+PATCH = "*** Begin Patch\n*** Add File: a\n" + "+\n" * 100_000 + "*** End Patch"
+MANY_FILES = "*** Begin Patch\n" + "*** Add File: a\n" * 60 + "*** End Patch"
+
+
+@pytest.fixture
+def service(tmp_path):
+    settings = {"WEB_THREADS": "60", "PROXY_STREAMS": str(CALLS), "PROXY_STREAMS_PER_KEY": str(CALLS)}
+    with proxy_service(tmp_path, f"sqlite:///{tmp_path}/proofstone.db", **settings) as service:
+        yield service
+
+
+@pytest.fixture
+def key(service):
+    reviewer = service.organization("Acme")
+    key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
+    agree_to_recording(service, key)
+    assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
+    return key
+
+
+def codex(*items):
+    user = responses_items.user
+    body = {"model": "gpt-5", "tools": responses_items.TOOLS, "input": [user("Go"), *items, user("Go on")]}
+    return RESPONSES, CODEX_RESPONSE, body
+
+
+def script(value, use):
+    """Call a code mode script that defines `p`, uses it, and runs to completion."""
+    source = f"const p = {json.dumps(value)};\n{use}"
+    output = 'Script completed\nWall time 0.1 seconds\nOutput:\n{"exit_code":0,"output":""}'
+    call = {"type": "custom_tool_call", "call_id": "CALL", "name": "exec", "input": source}
+    return codex(call, {"type": "custom_tool_call_output", "call_id": "CALL", "output": output})
+
+
+def patch_of_many_files():
+    call = responses_items.patch("CALL", *["*** Add File: a"] * 60_000)
+    return codex(call, responses_items.patch_result("CALL", "A a"))
+
+
+def edits_of_a_long_line():
+    write = messages.call("CALL", "Write", file_path="/shop/a", content="a" * 1_000_000)
+    edits = [
+        messages.call(
+            f"CALL-{n}", "Edit", file_path="/shop/a", old_string=old, new_string=new, replace_all=True
+        )
+        for n, (old, new) in enumerate([("a", "b"), ("b", "a")] * 100)
+    ]
+    history = [
+        *(messages.user("Go"), messages.assistant(write)),
+        *(messages.user(messages.result("CALL", "File created successfully")), messages.assistant(*edits)),
+        messages.user(*(messages.result(edit["id"], "updated") for edit in edits), "Go on"),
+    ]
+    body = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS, "messages": history}
+    return MESSAGES, MESSAGE, body
+
+
+HOSTILE = {
+    "a repeated patch": script(PATCH, "await tools.apply_patch(p);\n" * 1_000),
+    "a repeated word": script("x" * 250_000, f"await tools.exec_command({{cmd: [{'p,' * 4_000}]}});"),
+    "a word repeated up to the limit": script(
+        "x" * 250_000, "await tools.exec_command({cmd: [p, p, p, p]});"
+    ),
+    "patches of many files": script(MANY_FILES, "await tools.apply_patch(p);\n" * 1_000),
+    "a patch of many files": patch_of_many_files(),
+    "edits of a long line": edits_of_a_long_line(),
+}
+
+
+@pytest.mark.parametrize(("path", "document", "body"), HOSTILE.values(), ids=HOSTILE)
+def test_simultaneous_hostile_calls_use_little_memory_and_time(service, key, path, document, body):
+    service.upstream.respond = documents(200, document)
+
+    def send(number):
+        # The same call in another session would be recognized as part of a fork.
+        text = json.dumps(body).replace("CALL", f"call_{number}")
+        agent = CLAUDE_CODE if path == MESSAGES else {"User_Agent": "codex_cli_rs/0.169.0"}
+        headers = agent | {"Session_Id": f"agent-{number}", "X_Claude_Code_Session_Id": f"agent-{number}"}
+        with calling(service, key, path, text, **headers) as response:
+            response.read()
+            return response.status
+
+    start = time.monotonic()
+    with ThreadPoolExecutor(CALLS) as pool:
+        assert list(pool.map(send, range(CALLS))) == [200] * CALLS
+    assert time.monotonic() - start < MAX_SECONDS
+    assert service.peak_mib() < MAX_MIB
+    assert service.execute("select count(*) from events where kind = 'prompt'") == [(2 * CALLS,)]
+    ((largest,),) = service.execute("select max(size) from events")
+    assert largest <= MAX_EVENT_BYTES
