@@ -372,7 +372,10 @@ def test_waiting_messages_are_retried_after_an_outage_by_command(
     Delivery.update(due_at=clock.fixed + LEASE).where(Delivery.id == sending).execute()
     worker.run_once()
     assert emails() == []
-    assert flask("deliveries", "retry", "--waiting") == "Retrying 1 deliveries now.\n"
+    assert (
+        flask("deliveries", "retry", "--waiting")
+        == "Retrying 1 deliveries now. Those that are due within 5 minutes are not changed.\n"
+    )
     worker.run_once()
     assert (len(emails()), Delivery.get_by_id(waiting.id).state) == (1, "saved")
     assert "--waiting" in flask("deliveries", "retry", fails=True)
