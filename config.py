@@ -1,33 +1,35 @@
 """All settings, read once from the environment. An invalid setting prevents the service from starting."""
 
+import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from rules.client_versions import parse_version
+from dotenv import dotenv_values
+
+from rules.client_versions import is_older, parse_version
 from rules.delivery.email_addresses import parse_sender
 from rules.delivery.smtp_url import parse_smtp_url
 from rules.delivery.webhook_addresses import Network, parse_networks
 from rules.ledger.keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
+from rules.setting_names import find_misspelled
+from rules.setting_urls import ENCODING_HINT, http_url, issuer_url, provider_url, redis_url, split_url
 
 # In each process's heartbeats.
 VERSION = "1.0.0"
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 
-
 DEFAULT_DATABASE_URL = "sqlite:///var/proofstone.db"
-_ENDPOINTS = ("/messages", "/responses", "/chat/completions", "/models")
 # Set by platforms that delete local files.
 EPHEMERAL_PLATFORMS = {
     "DYNO": "Heroku",
@@ -42,8 +44,19 @@ EPHEMERAL_PLATFORMS = {
 }
 # Names that only resolve in a private network, besides those without a dot.
 PRIVATE_DOMAINS = (".local", ".localhost", ".internal")
-# Allows for one or two wrong letters.
-MIN_SIMILARITY = 0.85
+# Settings, and the one without which they have no effect.
+PREREQUISITES = {
+    "S3_ENDPOINT_URL": "S3_BUCKET",
+    "S3_REGION": "S3_BUCKET",
+    "S3_ACCESS_KEY_ID": "S3_BUCKET",
+    "S3_PREFIX": "S3_BUCKET",
+    "OIDC_ALLOWED_DOMAINS": "OIDC_ISSUER",
+}
+# Settings that are only valid together.
+GROUPS = {
+    ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"): "both or neither",
+    ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"): "all three or none",
+}
 
 
 class InvalidSetting(ValueError):
@@ -53,29 +66,15 @@ class InvalidSetting(ValueError):
 # Each parser returns the value, or raises ValueError with the expected value, which ends the error message.
 
 
-def split_url(value: str) -> SplitResult:
-    """Split a URL; an invalid one has no parts."""
-    try:
-        return urlsplit(value)
-    except ValueError:
-        return urlsplit("")
-
-
-def http_url(value: str) -> str:
-    parts = split_url(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("a URL such as https://proofstone.example.com")
-    return value.rstrip("/")
-
-
 def database_url(value: str) -> str:
+    if "," in value.partition("://")[2].partition("/")[0].rpartition("@")[2]:
+        raise ValueError("two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write")
     parts = split_url(value)
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("a URL such as postgres://user:password@host/name or sqlite:///proofstone.db")
     if parts.path in ("", "/", "/:memory:"):
-        raise ValueError("a URL with a database, such as postgres://host/name or sqlite:///proofstone.db")
-    if "," in parts.netloc.rpartition("@")[2]:
-        raise ValueError("two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write")
+        example = "postgres://host/name or sqlite:///proofstone.db"
+        raise ValueError(f"a URL with a database, such as {example}; {ENCODING_HINT}")
     # `make run` creates the default's folder.
     if parts.scheme == "sqlite" and value != DEFAULT_DATABASE_URL:
         folder = Path(parts.path[1:]).parent
@@ -90,12 +89,14 @@ def validate(check: Callable[[str], Any], value: str) -> str:
     return value
 
 
-def provider_url(value: str) -> str:
-    url = http_url(value)
-    if url.endswith(_ENDPOINTS):
-        raise ValueError("a base URL such as https://api.openai.com, without the path of an endpoint")
-    # Some tools include the version in the base URL; others add it themselves.
-    return url.removesuffix("/v1")
+def bucket(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", value):
+        raise ValueError("a bucket's name such as proofstone, without s3:// or a path")
+    return value
+
+
+def object_prefix(value: str) -> str:
+    return f"{value.rstrip('/')}/"
 
 
 def secret(value: str) -> str:
@@ -138,9 +139,10 @@ def domains(value: str) -> tuple[str, ...]:
     return entries
 
 
-def integer(value: str, minimum: int = 0) -> int:
-    if not value.isascii() or not value.isdigit() or int(value) < minimum:
-        raise ValueError(f"an integer of at least {minimum}")
+def integer(value: str, minimum: int = 0, maximum: float = math.inf) -> int:
+    if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
+        limits = f"of at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
+        raise ValueError(f"an integer {limits}")
     return int(value)
 
 
@@ -197,18 +199,13 @@ def rate(value: str) -> str:
     from limits import parse_many
 
     try:
-        (_,) = parse_many(value)  # the service would enforce only one of several rates
+        (limit,) = parse_many(value)  # the service would enforce only one of several rates
+        is_valid = limit.amount > 0
     except ValueError:
-        raise ValueError("a single rate such as 600 per minute") from None
+        is_valid = False
+    if not is_valid:
+        raise ValueError("a single rate above 0, such as 600 per minute")
     return value
-
-
-def redis_url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("redis", "rediss", "valkey", "valkeys") or not split_url(value).hostname:
-        raise ValueError("a URL such as redis://host:6379 or valkey://host:6379")
-    # Valkey speaks the Redis protocol.
-    return f"{scheme.replace('valkey', 'redis')}://{rest}"
 
 
 def metrics_token(value: str) -> str:
@@ -230,7 +227,9 @@ class Config:
         "Database: postgres://user:password@host/name in production, sqlite:///path for a trial.",
         database_url,
     )
-    database_pool: int = _setting(8, "Maximum number of PostgreSQL connections per process.", positive)
+    database_pool: int = _setting(
+        8, "Maximum number of PostgreSQL connections per process.", partial(positive, maximum=1000)
+    )
     base_url: str = _setting(
         "http://localhost:8000",
         "Public URL of this service, used for links in emails and on pages.",
@@ -252,17 +251,19 @@ class Config:
     worker_senders: int = _setting(
         4,
         "Maximum concurrent emails, and maximum concurrent webhooks, per worker. One organization can use all but one.",
-        positive,
+        partial(positive, maximum=100),
     )
     bundle_folder: Path = _setting(Path("var/bundles"), "Folder for bundles if S3_BUCKET is not set.", Path)
-    s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", str)
+    s3_bucket: str | None = _setting(None, "Bucket for code bundles in an S3-compatible store.", bucket)
     s3_endpoint_url: str | None = _setting(None, "URL of the store if it is not Amazon S3.", http_url)
     s3_region: str | None = _setting(None, "Region of the bucket.", str)
     s3_access_key_id: str | None = _setting(
         None, "Access key for the store. If unset, the machine's credentials are used.", secret
     )
     s3_secret_access_key: str | None = _setting(None, "Secret key for S3_ACCESS_KEY_ID.", secret)
-    s3_prefix: str | None = _setting(None, "Prefix of all object names in the bucket.", str)
+    s3_prefix: str | None = _setting(
+        None, "Prefix of all object names in the bucket, such as prod/.", object_prefix
+    )
     client_install: str | None = _setting(
         None,
         "Command that installs the candidate client, shown to candidates. If unset, the client is hidden.",
@@ -296,7 +297,10 @@ class Config:
     session_max_events: int = _setting(
         DEFAULT_QUOTA.max_events, "Maximum events stored per session. More are rejected.", positive
     )
-    web_threads: int = _setting(136, "Maximum concurrent requests per web process.", positive)
+    # gunicorn has up to 1000 connections per process, 1000 minus threads of them idle.
+    web_threads: int = _setting(
+        136, "Maximum concurrent requests per web process.", partial(positive, maximum=900)
+    )
     proxy_streams: int = _setting(
         120,
         "Maximum model calls per web process, including waiting ones; must be less than WEB_THREADS.",
@@ -338,7 +342,7 @@ class Config:
         rate,
     )
     oidc_issuer: str | None = _setting(
-        None, "OpenID provider's issuer URL. If unset, single sign-on is disabled.", http_url
+        None, "OpenID provider's issuer URL. If unset, single sign-on is disabled.", issuer_url
     )
     oidc_client_id: str | None = _setting(None, "Client ID at the OpenID provider.", secret)
     oidc_client_secret: str | None = _setting(None, "Client secret for OIDC_CLIENT_ID.", secret)
@@ -353,7 +357,9 @@ class Config:
         origins,
     )
     trusted_proxies: int = _setting(
-        0, "Number of trusted proxies that add to X-Forwarded-For; 0 ignores the header.", integer
+        0,
+        "Number of trusted proxies that add to X-Forwarded-For; 0 ignores the header.",
+        partial(integer, maximum=10),
     )
     log_level: str = _setting(
         "INFO",
@@ -381,12 +387,12 @@ GUNICORN_SETTINGS: dict[str, Callable[[str], Any]] = {"PORT": port, "WEB_CONCURR
 
 def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Iterator[str]:
     """Yield warnings about an environment that is valid, but probably wrong."""
-    names = [setting.name.upper() for setting in fields(Config)] + list(GUNICORN_SETTINGS)
-    unset = [name for name in names if name not in environment]
-    for name in sorted(environment.keys() - set(names)):
-        for similar in get_close_matches(name.upper(), unset, n=1, cutoff=MIN_SIMILARITY):
-            if name[0].upper() == similar[0]:  # AWS_ACCESS_KEY_ID is no S3_ACCESS_KEY_ID
-                yield f"{name} is not a setting: did you mean {similar}?"
+    yield from misspellings(environment)
+    for name, other in PREREQUISITES.items():
+        if settings[name] and not settings[other]:
+            yield f"{name} has no effect without {other}."
+    if settings["PROXY_STREAMS_PER_KEY"] > (streams := settings["PROXY_STREAMS"]):
+        yield f"PROXY_STREAMS_PER_KEY is above PROXY_STREAMS ({streams}): one candidate can use all."
     platforms = [name for variable, name in EPHEMERAL_PLATFORMS.items() if environment.get(variable)]
     if platforms and not settings["S3_BUCKET"]:
         yield (
@@ -396,6 +402,13 @@ def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.en
     base_url = settings["BASE_URL"]
     if urlsplit(base_url).scheme == "http" and not is_private_url(base_url):
         yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
+
+
+def misspellings(environment: Mapping[str, str]) -> Iterator[str]:
+    # Not PORT: Kubernetes sets PROOFSTONE_PORT for a service of that name.
+    names = [*(setting.name.upper() for setting in fields(Config)), "WEB_CONCURRENCY"]
+    for variable, setting in find_misspelled(environment, names):
+        yield f"{variable} is not a setting: did you mean {setting}?"
 
 
 def other_threads(settings: Mapping[str, Any]) -> int:
@@ -415,16 +428,18 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
             values[setting.name] = parse(name, value, setting.metadata["parse"])
     settings = Config(**values)
     if settings.ledger_keys is None:
-        settings = replace(settings, ledger_keys=_read_ledger_keys(settings))
+        settings = replace(settings, ledger_keys=_read_ledger_keys(settings, environment))
     if settings.proxy_streams >= settings.web_threads:
         message = f"PROXY_STREAMS is invalid: expected a number below WEB_THREADS ({settings.web_threads})."
         raise InvalidSetting(message)
-    if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
-        raise InvalidSetting("S3_ACCESS_KEY_ID is invalid: expected S3_SECRET_ACCESS_KEY too, or neither.")
-    oidc = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
-    if any(oidc) and not all(oidc):
-        message = "OIDC_ISSUER is invalid: expected OIDC_CLIENT_ID and OIDC_CLIENT_SECRET too, or none."
-        raise InvalidSetting(message)
+    if is_older(settings.client_latest_version or "", settings.client_min_version):
+        message = f"expected at most CLIENT_LATEST_VERSION ({settings.client_latest_version})"
+        raise InvalidSetting(f"CLIENT_MIN_VERSION is invalid: {message}.")
+    for names, rule in GROUPS.items():
+        missing = [name for name in names if getattr(settings, name.lower()) is None]
+        present = [name for name in names if name not in missing]
+        if missing and present:
+            raise InvalidSetting(f"{missing[0]} is not set, but {present[0]} is. Set {rule}.")
     return settings
 
 
@@ -435,15 +450,23 @@ def ledger_keys_file(settings: Config) -> Path:
     return settings.bundle_folder.parent / "ledger-keys"
 
 
-def _read_ledger_keys(settings: Config) -> Keys:
+def _read_ledger_keys(settings: Config, environment: Mapping[str, str]) -> Keys:
     file = ledger_keys_file(settings)
     try:
         return parse(str(file), file.read_text().strip(), parse_keys)
     except FileNotFoundError:
-        text = "LEDGER_KEYS is not set. Create a key and keep a copy: LEDGER_KEYS=$(openssl rand -hex 32)"
-        raise InvalidSetting(text) from None
+        raise InvalidSetting(f"LEDGER_KEYS is not set. {_ledger_keys_remedy(environment)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{file} is not readable: {error}.") from None
+
+
+def _ledger_keys_remedy(environment: Mapping[str, str]) -> str:
+    for message in misspellings(environment):
+        if message.endswith(" LEDGER_KEYS?"):
+            return message
+    if "LEDGER_KEYS" not in environment and dotenv_values(".env").get("LEDGER_KEYS"):
+        return "gunicorn does not read .env: use `dotenv run --no-override gunicorn ...`."
+    return "Create a key and keep a copy: LEDGER_KEYS=$(openssl rand -hex 32)"
 
 
 def load_or_exit() -> Config:

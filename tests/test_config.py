@@ -38,9 +38,11 @@ def test_an_empty_value_counts_as_unset():
         ("DATABASE_URL", "postgres://user:p%40ss@host/name?sslmode=require",
          "postgres://user:p%40ss@host/name?sslmode=require"),
         ("DATABASE_URL", "postgresql://host/name", "postgresql://host/name"),
+        ("DATABASE_URL", "sqlite:////a,b.db", "sqlite:////a,b.db"),
         ("DATABASE_POOL", "7", 7), ("WEB_THREADS", "640", 640),
         ("BASE_URL", "https://proofstone.example.com/", "https://proofstone.example.com"),
         ("BASE_URL", "https://example.com/proofstone//", "https://example.com/proofstone"),
+        ("S3_PREFIX", "prod", "prod/"), ("S3_PREFIX", "prod/", "prod/"), ("S3_BUCKET", "My_Bucket.1", "My_Bucket.1"),
         ("SMTP_URL", "smtps://user:secret@mail.example.com:465", "smtps://user:secret@mail.example.com:465"),
         ("MAIL_FROM", "Acme Hiring <jobs@example.com>", "Acme Hiring <jobs@example.com>"),
         ("MAIL_FOLDER", "/tmp/mail", Path("/tmp/mail")), ("TERMS_URL", "https://a.b/terms", "https://a.b/terms"),
@@ -62,19 +64,22 @@ def test_a_valid_value_is_parsed(name, text, value):
     ("name", "values"),
     [
         ("DATABASE_URL", ["mysql://host/name", "proofstone.db", "sqlite:///", "sqlite:///:memory:", "postgres://host",
-                          "postgres://a,b/name"]),
-        ("DATABASE_POOL", ["0", "-1", "many", "1.5", "\u0665"]),
+                          "postgres://a,b/name", "postgres://h:abc/n"]),
+        ("DATABASE_POOL", ["0", "-1", "many", "1.5", "\u0665", "1001"]), ("WORKER_SENDERS", ["101"]),
         ("BASE_URL", ["proofstone.example.com", "ftp://example.com", "https://", "https://example.com/?x=1",
-                      "https://example.com/#x", "http://[::1"]),
+                      "https://example.com/#x", "http://[::1", "https://user:secret@example.com",
+                      "https://exa mple.com", "https://a.example,https://b.example", "https://example.com:99999"]),
         ("SMTP_URL", ["mail.example.com", "http://mail.example.com"]), ("MAIL_FROM", ["nobody"]),
         ("TERMS_URL", ["javascript:alert(1)"]), ("LOG_LEVEL", ["LOUD"]), ("LOG_FORMAT", ["xml"]),
-        ("WEB_THREADS", ["x", "0"]), ("PROXY_STREAMS", ["0", "136"]), ("CLIENT_MIN_VERSION", ["new"]),
+        ("WEB_THREADS", ["x", "0", "901"]), ("PROXY_STREAMS", ["0", "136"]), ("CLIENT_MIN_VERSION", ["new"]),
         ("CLIENT_INSTALL", ["npm\ninstall", "a\x1bb"]),
         ("PROXY_STREAMS_PER_KEY", ["0"]), ("SESSION_DEFAULT_BUDGET_USD", ["-1", "ten", "nan", "inf", "1000001"]),
-        ("RATELIMIT_ENABLED", ["1"]), ("RATELIMIT_DEFAULT", ["many", "10 per second; 1000 per hour"]),
+        ("RATELIMIT_ENABLED", ["1"]), ("RATELIMIT_DEFAULT", ["many", "10 per second; 1000 per hour", "0 per minute"]),
         ("RATELIMIT_INVALID_CREDENTIALS", ["10 per fortnight"]), ("RATELIMIT_INGEST", ["10/second, 20/minute"]),
-        ("RATELIMIT_STORAGE_URL", ["memcached://store", "redis://"]), ("TRUSTED_PROXIES", ["-1", "all"]),
-        ("S3_ACCESS_KEY_ID", ["alone"]), ("WEBHOOK_ALLOWED_NETWORKS", ["everything"]),
+        ("RATELIMIT_STORAGE_URL", ["memcached://store", "redis://", "redis://h:99999", "redis://h:abc"]),
+        ("TRUSTED_PROXIES", ["-1", "all", "11"]), ("LEDGER_KEYS", [f"first={'s' * 32}"]),
+        ("S3_BUCKET", ["s3://bucket", "my bucket", "bucket/prefix", "https://store.example/bucket"]),
+        ("WEBHOOK_ALLOWED_NETWORKS", ["everything"]),
         ("CORS_ORIGINS", ["*", "null", "app.example.com", "https://*.example.com", "HTTPS://app.example.com",
                           "https://app.example.com/", "https://app.example.com:443", "https://a.example, *"]),
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
@@ -93,24 +98,60 @@ def test_invalid_values_are_rejected_with_a_one_line_message(name, values):
         assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["S3_SECRET_ACCESS_KEY", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
-def test_incomplete_credentials_are_rejected(name):
-    with pytest.raises(config.InvalidSetting):
-        load(**{name: "alone"})
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY is not set, but S3_ACCESS_KEY_ID is. Set both or neither."),
+        ("S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID is not set, but S3_SECRET_ACCESS_KEY is. Set both or neither."),
+        ("OIDC_CLIENT_ID", "OIDC_ISSUER is not set, but OIDC_CLIENT_ID is. Set all three or none."),
+        ("OIDC_CLIENT_SECRET", "OIDC_ISSUER is not set, but OIDC_CLIENT_SECRET is. Set all three or none."),
+        ("OIDC_ISSUER OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET is not set, but OIDC_ISSUER is. Set all three or none."),
+    ],
+)  # fmt: skip
+def test_incomplete_credentials_are_rejected(names, message):
+    with pytest.raises(config.InvalidSetting) as error:
+        load(**dict.fromkeys(names.split(), "https://id.example"))
+    assert str(error.value) == message
+
+
+HTTP_URL = "an http or https URL such as https://name.example.com, without a login, query, spaces or commas"
+ENCODING_HINT = "special characters are percent-encoded, such as %23 for #"
+HOST_AND_PORT = f"a URL with a valid host and a port from 1 to 65535; {ENCODING_HINT}"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("BASE_URL", "http://[::1", "a URL such as https://proofstone.example.com"),
-        ("PORT", "http", "a port from 1 to 65535"),
-        ("WEB_THREADS", "many", "an integer of at least 1"),
+        ("BASE_URL", "http://[::1", HOST_AND_PORT), ("BASE_URL", "https://example.com:99999", HOST_AND_PORT),
+        ("BASE_URL", "https://user:secret@example.com", HTTP_URL), ("TERMS_URL", "example.com/terms", HTTP_URL),
+        ("DATABASE_URL", "postgres://user:p#w@host/name", HOST_AND_PORT),
+        ("DATABASE_URL", "postgres://user:1#w@host/name",
+         f"a URL with a database, such as postgres://host/name or sqlite:///proofstone.db; {ENCODING_HINT}"),
+        ("DATABASE_URL", "postgres://a:5432,b:5432/name",
+         "two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write"),
+        ("RATELIMIT_STORAGE_URL", "redis://host:abc", HOST_AND_PORT),
+        ("RATELIMIT_DEFAULT", "0 per minute", "a single rate above 0, such as 600 per minute"),
+        ("OIDC_ISSUER", "https://id.example/.well-known/openid-configuration",
+         "the issuer's URL, without /.well-known/openid-configuration"),
+        ("LEDGER_KEYS", f"first={'s' * 32}", "id:secret,... with secrets of at least 32 characters"),
+        ("S3_BUCKET", "s3://bucket", "a bucket's name such as proofstone, without s3:// or a path"),
+        ("PORT", "http", "a port from 1 to 65535"), ("TRUSTED_PROXIES", "11", "an integer from 0 to 10"),
+        ("WEB_CONCURRENCY", "many", "an integer of at least 1"), ("WEB_THREADS", "901", "an integer from 1 to 900"),
     ],
-)
+)  # fmt: skip
 def test_messages_state_the_expected_value(name, value, expected):
     with pytest.raises(config.InvalidSetting) as error:
         load(**{name: value})
     assert str(error.value) == f"{name} is invalid: expected {expected}."
+
+
+def test_the_minimum_client_version_is_at_most_the_latest():
+    load(CLIENT_MIN_VERSION="1.10.0", CLIENT_LATEST_VERSION="1.10")
+    with pytest.raises(config.InvalidSetting) as error:
+        load(CLIENT_MIN_VERSION="1.10.0", CLIENT_LATEST_VERSION="1.9.0")
+    assert (
+        str(error.value) == "CLIENT_MIN_VERSION is invalid: expected at most CLIENT_LATEST_VERSION (1.9.0)."
+    )
 
 
 def test_messages_state_the_expected_value_without_secrets():
@@ -127,8 +168,9 @@ def test_a_database_in_a_missing_folder_is_rejected(tmp_path):
     assert load(DATABASE_URL="sqlite:///var/proofstone.db").database_url == "sqlite:///var/proofstone.db"
 
 
-def warnings(bucket=None, url="https://assess.example.com", **environment):
-    return list(config.warnings({"S3_BUCKET": bucket, "BASE_URL": url}, environment))
+def warnings(settings=None, **environment):
+    loaded = load(**{"BASE_URL": "https://assess.example.com"} | (settings or {}))
+    return list(config.warnings({name.upper(): value for name, value in vars(loaded).items()}, environment))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +178,10 @@ def warnings(bucket=None, url="https://assess.example.com", **environment):
     [
         ("SMTP_ULR", "SMTP_URL"), ("base_url", "BASE_URL"), ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
         ("S3_BUKET", "S3_BUCKET"), ("LEDGER_KEY", "LEDGER_KEYS"), ("WEB_CONCURENCY", "WEB_CONCURRENCY"),
+        ("S3_ENDPOINT", "S3_ENDPOINT_URL"), ("S3_SECRET_KEY", "S3_SECRET_ACCESS_KEY"), ("S3_KEY", "S3_ACCESS_KEY_ID"),
+        ("DATABASE_POOL_SIZE", "DATABASE_POOL"), ("MAIL_FROM_ADDRESS", "MAIL_FROM"), ("OPENAI_KEY", "OPENAI_API_KEY"),
+        ("SMTP_HOST", "SMTP_URL"), ("WEB_WORKERS", "WEB_CONCURRENCY"), ("BUNDLE_DIR", "BUNDLE_FOLDER"),
+        ("TERMS", "TERMS_URL"), ("PROOFSTONE_BASE_URL", "BASE_URL"),
     ],
 )  # fmt: skip
 def test_a_misspelled_setting_is_a_warning(name, setting):
@@ -144,8 +190,32 @@ def test_a_misspelled_setting_is_a_warning(name, setting):
 
 
 def test_other_programs_variables_are_no_misspelled_settings():
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "OPENAI_API_BASE", "PATH", "HOME")
-    assert warnings(**dict.fromkeys(names, "x")) == []
+    names = """
+        AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION AWS_DEFAULT_REGION AWS_ENDPOINT_URL_S3 OPENAI_API_BASE
+        OPENAI_ORG_ID ANTHROPIC_AUTH_TOKEN ANTHROPIC_MODEL API_KEY PATH HOME MAIL PORT PGHOST PGPORT PGDATABASE
+        PGPASSWORD REDIS_URL REDIS_TLS_URL HEROKU_POSTGRESQL_AMBER_URL DATABASE_CONNECTION_POOL_URL
+        TEST_DATABASE_URL PROOFSTONE_PORT PROOFSTONE_PORT_8000_TCP PROOFSTONE_SERVICE_PORT SESSION_MANAGER
+        HTTP_PROXY NO_PROXY WEB_MEMORY LOG_FILE SSL_CERT_FILE
+    """
+    assert warnings(**dict.fromkeys(names.split(), "x")) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"S3_ENDPOINT_URL": "https://store.example"}, "S3_ENDPOINT_URL has no effect without S3_BUCKET."),
+        ({"S3_PREFIX": "prod/"}, "S3_PREFIX has no effect without S3_BUCKET."),
+        ({"S3_REGION": "eu-west-1"}, "S3_REGION has no effect without S3_BUCKET."),
+        ({"S3_ACCESS_KEY_ID": "a", "S3_SECRET_ACCESS_KEY": "b"}, "S3_ACCESS_KEY_ID has no effect without S3_BUCKET."),
+        ({"OIDC_ALLOWED_DOMAINS": "a.example"}, "OIDC_ALLOWED_DOMAINS has no effect without OIDC_ISSUER."),
+        ({"PROXY_STREAMS": "1"}, "PROXY_STREAMS_PER_KEY is above PROXY_STREAMS (1): one candidate can use all."),
+    ],
+)  # fmt: skip
+def test_a_setting_without_effect_is_a_warning(settings, message):
+    required = {"S3_BUCKET": "x", "PROXY_STREAMS": "8"}
+    required |= dict.fromkeys(("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"), "https://id.example")
+    assert warnings(settings) == [message]
+    assert warnings(settings | required) == []
 
 
 @pytest.mark.parametrize(
@@ -154,7 +224,7 @@ def test_other_programs_variables_are_no_misspelled_settings():
 def test_a_folder_on_a_platform_without_disks_is_a_warning(variable, platform):
     message = f"{platform} deletes files outside a volume on each restart: "
     assert warnings(**{variable: "x"}) == [f"{message}set S3_BUCKET, or put BUNDLE_FOLDER on a volume."]
-    assert warnings("bundles", **{variable: "x"}) == []
+    assert warnings({"S3_BUCKET": "bundles"}, **{variable: "x"}) == []
 
 
 @pytest.mark.parametrize(
@@ -167,8 +237,8 @@ def test_a_folder_on_a_platform_without_disks_is_a_warning(variable, platform):
 )  # fmt: skip
 def test_a_public_base_url_without_https_is_a_warning(host, is_public):
     message = "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."
-    assert warnings(url=f"http://{host}") == [message] * is_public
-    assert warnings(url=f"https://{host}") == []
+    assert warnings({"BASE_URL": f"http://{host}"}) == [message] * is_public
+    assert warnings({"BASE_URL": f"https://{host}"}) == []
 
 
 # Ledger keys
@@ -187,9 +257,28 @@ def test_with_postgresql_the_ledger_key_file_is_next_to_the_bundles(tmp_path):
     assert config.load(environment).ledger_keys == {"a": b"s" * 32}
 
 
-def test_settings_without_ledger_keys_are_rejected_with_the_command_that_creates_one(tmp_path):
-    with pytest.raises(config.InvalidSetting, match=r"LEDGER_KEYS=\$\(openssl rand -hex 32\)"):
-        config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"})
+@pytest.mark.parametrize(
+    ("environment", "dotenv", "remedy"),
+    [
+        ({}, "", "Create a key and keep a copy: LEDGER_KEYS=$(openssl rand -hex 32)"),
+        ({"LEDGER_KEY": KEY}, "", "LEDGER_KEY is not a setting: did you mean LEDGER_KEYS?"),
+        ({}, f"LEDGER_KEYS={KEY}", "gunicorn does not read .env: use `dotenv run --no-override gunicorn ...`."),
+        ({}, "LEDGER_KEYS=", "Create a key and keep a copy: LEDGER_KEYS=$(openssl rand -hex 32)"),
+    ],
+)  # fmt: skip
+def test_settings_without_ledger_keys_are_rejected_with_the_remedy(
+    tmp_path, monkeypatch, environment, dotenv, remedy
+):
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text(dotenv)
+    with pytest.raises(config.InvalidSetting) as error:
+        config.load({"DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"} | environment)
+    assert str(error.value) == f"LEDGER_KEYS is not set. {remedy}"
+
+
+def test_a_secret_without_an_id_can_end_like_base64():
+    (secret,) = load(LEDGER_KEYS=f"{'s' * 43}=").ledger_keys.values()
+    assert secret == b"s" * 43 + b"="
 
 
 def test_an_invalid_ledger_key_file_is_rejected_without_revealing_the_secret(tmp_path):

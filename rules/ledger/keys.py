@@ -22,8 +22,10 @@ def parse_keys(text: str) -> dict[str, bytes]:
     keys: dict[str, bytes] = {}
     for entry in text.split(","):
         key_id, _, secret = entry.strip().rpartition(":")
+        # `id=secret`; base64 has `=` only at the end.
+        is_mistyped = not key_id and "=" in secret.rstrip("=")
         key_id = key_id or derive_id(secret)
-        is_valid = _ID.fullmatch(key_id) and _SECRET.fullmatch(secret)
+        is_valid = not is_mistyped and _ID.fullmatch(key_id) and _SECRET.fullmatch(secret)
         if not is_valid or len(secret) < MIN_SECRET_CHARACTERS:
             raise ValueError(f"id:secret,... with secrets of at least {MIN_SECRET_CHARACTERS} characters")
         if key_id in keys:
