@@ -86,7 +86,10 @@ class Simulation:
         request_headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if payload is not None:
             request_headers["Content-Type"] = media_type
-        response = self._client.open(path, method=method, data=payload, headers=request_headers)
+        # Buffered, so that the response is closed: a model call occupies a thread until then.
+        response = self._client.open(
+            path, method=method, data=payload, headers=request_headers, buffered=True
+        )
         if response.status_code // 100 != 2:
             raise RequestFailed(f"{method} {path}: {response.status_code} {response.text}")
         return json.loads(response.data) if response.data else None
