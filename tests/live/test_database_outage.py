@@ -157,7 +157,7 @@ def test_a_deadlock_is_reported_as_busy(database):
         ("40P01", errors.Busy)
     ]
     remedy = "Another process locked the same rows. Run the command again."
-    assert database_errors.describe_for_operator(raised[0], "") == f"deadlock detected. {remedy}"
+    assert database_errors.describe_for_operator(raised[0]) == f"deadlock detected. {remedy}"
 
 
 def test_too_many_connections_are_reported_to_the_operator(own_server, tmp_path):
