@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
 from rules.client_versions import is_older, parse_version
 from rules.delivery.email_addresses import parse_sender
 from rules.delivery.smtp_url import parse_smtp_url
@@ -42,7 +40,7 @@ EPHEMERAL_PLATFORMS = {
     "ECS_CONTAINER_METADATA_URI_V4": "Amazon ECS",
     "VCAP_APPLICATION": "Cloud Foundry",
 }
-# Names that only resolve in a private network, besides those without a dot.
+# Domains that resolve only in private networks, as names without a dot do.
 PRIVATE_DOMAINS = (".local", ".localhost", ".internal")
 # Settings, and the one without which they have no effect.
 PREREQUISITES = {
@@ -139,14 +137,15 @@ def domains(value: str) -> tuple[str, ...]:
     return entries
 
 
-def integer(value: str, minimum: int = 0, maximum: float = math.inf) -> int:
+def integer(value: str, minimum: int = 0, maximum: float = math.inf, noun: str = "an integer") -> int:
     if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
         limits = f"of at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
-        raise ValueError(f"an integer {limits}")
+        raise ValueError(f"{noun} {limits}")
     return int(value)
 
 
 positive = partial(integer, minimum=1)
+port = partial(positive, maximum=65535, noun="a port")
 
 
 def dollars(value: str) -> Decimal:
@@ -170,12 +169,6 @@ def is_private_url(url: str) -> bool:
         return not ip_address(host).is_global
     except ValueError:
         return "." not in host or host.endswith(PRIVATE_DOMAINS)
-
-
-def port(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= 65535:
-        raise ValueError("a port from 1 to 65535")
-    return int(value)
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -464,6 +457,8 @@ def _ledger_keys_remedy(environment: Mapping[str, str]) -> str:
     for message in misspellings(environment):
         if message.endswith(" LEDGER_KEYS?"):
             return message
+    from dotenv import dotenv_values
+
     if "LEDGER_KEYS" not in environment and dotenv_values(".env").get("LEDGER_KEYS"):
         return "gunicorn does not read .env: use `dotenv run --no-override gunicorn ...`."
     return "Create a key and keep a copy: LEDGER_KEYS=$(openssl rand -hex 32)"

@@ -208,8 +208,12 @@ class UnknownLedgerKey(ApiError):
 
     code = 503
     reason = "unavailable"
-    message = "The data is signed with a key that this process does not have. Add the key to LEDGER_KEYS."
+    message = Unavailable.message
     retry_after = 2
+
+    def __str__(self) -> str:
+        """The reason, for operators."""
+        return "The data is signed with a key that this process does not have. Add the key to LEDGER_KEYS."
 
 
 # An operator has to free disk space first.

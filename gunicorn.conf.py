@@ -65,10 +65,14 @@ def post_fork(server: Any, worker: Any) -> None:
         libc.mallopt(M_ARENA_MAX, MAX_ARENAS)
 
 
+def serves_proofstone(worker: Any) -> bool:
+    """Return False for the benchmarks' bare application, which uses this configuration without Flask."""
+    return getattr(worker.wsgi, "import_name", "") == "proofstone"
+
+
 def post_worker_init(worker: Any) -> None:
     """Start the background threads. Warn once about settings, missing ledger keys, and an unknown proxy."""
-    # The benchmarks also serve a bare application without Flask with this configuration.
-    if getattr(worker.wsgi, "import_name", "") != "proofstone":
+    if not serves_proofstone(worker):
         return
     from access import addresses
     from models.database import close_idle_connections
@@ -86,7 +90,7 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Do not count a stopped process as running."""
-    if getattr(worker.wsgi, "import_name", "") == "proofstone":
+    if serves_proofstone(worker):
         from models.heartbeats import delete_web_process
 
         delete_web_process()

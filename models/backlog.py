@@ -39,7 +39,7 @@ def counts() -> list[Count]:
 
 
 def lost_submissions() -> int:
-    """Count the submissions that the bundle store has lost, except those of deleted assessments."""
+    """Count lost submissions. Excludes deleted assessments."""
     query = Submission.select().join(Session).join(Assessment, on=Session.assessment)
     return query.where(Submission.is_lost(), Assessment.deleted_at.is_null()).count()
 

@@ -195,7 +195,7 @@ class UsageReader:
         self._model = label(field(response, "model")) or self._model
         has_error = field(document, "type") == "error" or field(response, "error") is not None
         self.has_error = self.has_error or has_error
-        counts = _billed_counts(field(response, "usage"), _COUNT_PATHS[self._dialect])
+        counts = _counts_of_iterations(field(response, "usage"), _COUNT_PATHS[self._dialect])
         self._counts |= counts
         # Anthropic's `message_start` reports only the first output tokens.
         is_start = self._dialect == "messages" and bool(inner)
@@ -203,7 +203,7 @@ class UsageReader:
         return bool(counts)
 
 
-def _billed_counts(usage: Any, paths: dict[str, tuple[str, ...]]) -> TokenCounts:
+def _counts_of_iterations(usage: Any, paths: dict[str, tuple[str, ...]]) -> TokenCounts:
     """Return the counts of all iterations: Anthropic's totals exclude compactions."""
     totals = token_counts(usage, paths)
     iterations: Counter[str] = Counter()

@@ -30,7 +30,6 @@ def _respond(error: HTTPException) -> Any:
         log.warning("A request needed the bundle store. %s%s", error, cause)
     if isinstance(error, errors.UnknownLedgerKey):
         log.error("%s", error)
-        error = errors.Unavailable()
     body, status, headers = errors.build_response(error)
     prefix = urlsplit(current_app.config["BASE_URL"]).path.rstrip("/")
     return body, status, [*headers, ("Link", f'<{prefix}/docs/errors.md#{body["code"]}>; rel="help"')]

@@ -3,6 +3,7 @@
 import http.client
 from contextlib import contextmanager
 
+from tests.live.cast import agree_to_recording, make_assessment, make_keys
 from tests.live.service import Service
 from tests.proxy.upstream import MESSAGES, STREAMING_BODY, TIMEOUT_SECONDS, Upstream
 
@@ -17,6 +18,15 @@ def proxy_service(folder, database_url, processes=1, **settings):
         with Service(folder, database_url, **keys, **urls, **settings).start(processes) as service:
             service.upstream = upstream
             yield service
+
+
+def start_recorded_session(service):
+    """Start a session whose model calls are recorded. Returns its key."""
+    reviewer = service.organization("Acme")
+    key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
+    agree_to_recording(service, key)
+    assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
+    return key
 
 
 @contextmanager

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rules.events.recorded_events import MAX_EVENT_BYTES
-from tests.live.cast import agree_to_recording, make_assessment, make_keys
-from tests.proxy.live_calls import calling, proxy_service
+from tests.proxy.live_calls import calling, proxy_service, start_recorded_session
 from tests.proxy.upstream import MESSAGE, MESSAGES, RESPONSES, documents
 from tests.rules.agents import messages, responses_items
 
@@ -30,11 +29,7 @@ def service(tmp_path):
 
 @pytest.fixture
 def key(service):
-    reviewer = service.organization("Acme")
-    key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
-    agree_to_recording(service, key)
-    assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
-    return key
+    return start_recorded_session(service)
 
 
 def codex(*items):

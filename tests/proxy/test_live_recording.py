@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.live.cast import agree_to_recording, event, make_assessment, make_keys
+from tests.live.cast import event
 from tests.live.client import run_concurrently
 from tests.live.service import wait_until
-from tests.proxy.live_calls import calling, proxy_service
+from tests.proxy.live_calls import calling, proxy_service, start_recorded_session
 from tests.proxy.upstream import (
     MESSAGE,
     MESSAGE_EVENTS,
@@ -44,11 +44,7 @@ def service(request, tmp_path):
 
 @pytest.fixture
 def key(service):
-    reviewer = service.organization("Acme")
-    key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
-    agree_to_recording(service, key)
-    assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
-    return key
+    return start_recorded_session(service)
 
 
 def conversation(*texts, marker=""):

@@ -220,7 +220,7 @@ async def measure(minutes: float) -> bool:
                 loads.append(load)
                 for error, count in load.traffic.errors.most_common():
                     print(f"{name}: {count} times {error}", file=sys.stderr)
-        # The provider's connections end meanwhile.
+        # In a thread, so that the provider can close its connections.
         ledger = (await asyncio.to_thread(service.flask, "ledger", "verify")).strip()
     document = _document(loads, ledger)
     report.write("load", document)

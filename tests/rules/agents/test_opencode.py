@@ -118,7 +118,7 @@ def test_a_failed_change_is_a_tool_use(tool, is_error):
     assert (kind, data["toolName"], data["ok"]) == ("tool_use", tool, False)
 
 
-TODOS = [{"content": "one", "status": "completed", "priority": "high"}]
+ITEMS = [{"content": "one", "status": "completed", "priority": "high"}]
 DIRECTORY = "<path>/shop/pkg</path>\n<type>directory</type>\n<entries>\na.py\n</entries>"
 OTHER_TOOLS = {
     "directory": (step("read", DIRECTORY, filePath="/shop/pkg"), ("dir_list", {"path": "pkg"})),
@@ -127,8 +127,8 @@ OTHER_TOOLS = {
         ("file_search", {"toolName": "grep", "pattern": "x", "resultsCount": 3}),
     ),
     "to-do list": (
-        step("todowrite", "[]", todos=TODOS),
-        ("planning", {"toolName": "todowrite", "todos": TODOS, "itemCount": 1}),
+        step("todowrite", "[]", todos=ITEMS),
+        ("planning", {"toolName": "todowrite", "todos": ITEMS, "itemCount": 1}),
     ),
     "subagent": (
         step("task", "<task>", prompt="Count.", subagent_type="general"),
