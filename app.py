@@ -84,7 +84,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     app.config.from_mapping({name.upper(): value for name, value in asdict(settings).items()})
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = JSONProvider(app)
-    models.bind(settings.database_url, settings.database_pool)
+    models.bind(settings.database_url, settings.database_pool, settings.database_prepared_statements)
     models.ledger_keys.use(settings.ledger_keys or {})
     app.extensions["storage"] = build_storage(app.config, lambda: models.service_secret("uploads"))
     _configure_routing(app)

@@ -223,6 +223,11 @@ class Config:
     database_pool: int = _setting(
         8, "Maximum number of PostgreSQL connections per process.", partial(positive, maximum=1000)
     )
+    database_prepared_statements: bool = _setting(
+        True,
+        "Let PostgreSQL plan frequent statements once per connection; false behind PgBouncer in transaction mode.",
+        boolean,
+    )
     base_url: str = _setting(
         "http://localhost:8000",
         "Public URL of this service, used for links in emails and on pages.",

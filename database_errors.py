@@ -18,7 +18,11 @@ log = logging.getLogger("proofstone")
 READ_ONLY = "25006"
 DEADLOCK = "40P01"
 LOCK_NOT_AVAILABLE = "55P03"
+UNIQUE_VIOLATION = "23505"
 UNDEFINED_TABLE = "42P01"
+DUPLICATE_TABLE = "42P07"
+NO_PREPARED_STATEMENT = "26000"
+DUPLICATE_PREPARED_STATEMENT = "42P05"
 POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.
     "25P02": Unavailable,  # The transaction is aborted.
@@ -26,6 +30,8 @@ POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     "40001": Busy,
     DEADLOCK: Busy,
     "53100": DatabaseFull,
+    NO_PREPARED_STATEMENT: Unavailable,
+    DUPLICATE_PREPARED_STATEMENT: Unavailable,
 }
 SQLITE_ERRORS: dict[int, type[ApiError]] = {
     sqlite3.SQLITE_BUSY: Unavailable,
@@ -86,6 +92,8 @@ def describe_for_operator(error: BaseException) -> str:
         remedy = "Run `flask db upgrade`."
     elif sqlstate(error) == DEADLOCK:
         remedy = "Another process locked the same rows. Run the command again."
+    elif sqlstate(error) in (NO_PREPARED_STATEMENT, DUPLICATE_PREPARED_STATEMENT):
+        remedy = "Set DATABASE_PREPARED_STATEMENTS=false: the server is PgBouncer in transaction mode."
     elif _TOO_MANY_CONNECTIONS.search(str(error)):
         remedy = (
             "Stop processes, lower DATABASE_POOL or raise PostgreSQL's max_connections (docs/scaling.md)."
@@ -101,5 +109,5 @@ def response_to_database_error(error: BaseException) -> ApiError:
     # Log the original error, not the failed rollback.
     while error.__context__ and error_for(error.__context__):
         error = error.__context__
-    log.error("Database error (%s): %s", response.reason, first_line(error))
+    log.error("Database error (%s): %s", response.reason, describe_for_operator(error))
     return response()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import peewee
 
+from database_errors import DUPLICATE_TABLE, UNIQUE_VIOLATION, sqlstate
 from models.base import db
 from models.database import create_private_file, is_postgres
 
@@ -88,6 +89,8 @@ def _take(holder: str) -> bool:
     try:
         db.execute_sql(CREATE_LEASE)
         return bool(db.execute_sql(TAKE_LEASE, (holder, LEASE_SECONDS)).rowcount)
-    except peewee.IntegrityError:
+    except peewee.DatabaseError as error:
         # Another process has just created the table.
-        return False
+        if sqlstate(error) in (UNIQUE_VIOLATION, DUPLICATE_TABLE):
+            return False
+        raise

@@ -79,9 +79,21 @@ psycopg2.extras.register_default_json(loads=_parse_json, globally=True)
 psycopg2.extras.register_default_jsonb(loads=_parse_json, globally=True)
 
 
-class Postgres(CountedPool, PooledPostgresqlDatabase):
-    """A PostgreSQL pool that survives server restarts and failovers."""
+class PreparingConnection(psycopg2.extensions.connection):
+    """A connection with the commands that run its prepared statements (models/sql.py)."""
 
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.commands: dict[str, str] = {}
+
+
+class Postgres(CountedPool, PooledPostgresqlDatabase):
+    """A PostgreSQL pool that survives server restarts and failovers.
+
+    prepares -- whether its connections prepare statements
+    """
+
+    prepares: bool
     _down_since: float | None = None
     _failed_over_at = float("-inf")
 
@@ -182,10 +194,14 @@ def create_private_file(path: Any) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def bind(url: str, pool: int = 8) -> peewee.Database:
-    """Connect the models to the database at `url`."""
+def bind(url: str, pool: int = 8, prepares: bool = True) -> peewee.Database:
+    """Connect the models to the database at `url`.
+
+    pool -- maximum number of connections to PostgreSQL
+    prepares -- whether these connections prepare frequent statements
+    """
     options = parse_url(url, unquote_password=True, unquote_user=True)
-    db.initialize(_sqlite(options) if url.startswith("sqlite") else _postgres(options, pool))
+    db.initialize(_sqlite(options) if url.startswith("sqlite") else _postgres(options, pool, prepares))
     return db.obj
 
 
@@ -201,11 +217,14 @@ def _sqlite(options: dict[str, Any]) -> Sqlite:
     return Sqlite(path, pragmas=pragmas, timeout=LOCK_TIMEOUT_SECONDS, **(shared | options))
 
 
-def _postgres(options: dict[str, Any], pool: int) -> Postgres:
+def _postgres(options: dict[str, Any], pool: int, prepares: bool) -> Postgres:
     settings = {"max_connections": pool, "stale_timeout": 300, "timeout": 10, "connect_timeout": 5}
     # Detects a lost server (network failure, failover) within a minute.
     keepalive = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
-    return Postgres(**(settings | keepalive | {"tcp_user_timeout": 30_000} | options))
+    connection = {"connection_factory": PreparingConnection, "tcp_user_timeout": 30_000}
+    database = Postgres(**(settings | keepalive | connection | options))
+    database.prepares = prepares
+    return database
 
 
 def empty_write_ahead_log() -> bool:

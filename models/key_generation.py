@@ -8,7 +8,7 @@ import peewee
 from errors import DuplicateCandidates, NotFound, NoTimeLimit
 from models import external_ids, sql
 from models.assessments import Assessment
-from models.base import clock, db, for_update, is_postgres, new_id
+from models.base import clock, db, is_postgres, new_id
 from models.batches import Row
 from models.candidates import CandidateList, CandidateRow
 from models.deliveries import limit, outbox
@@ -26,6 +26,8 @@ MAX_ATTEMPTS = 10
 
 # `email` and `name`, which can be None, and optionally `external_id`, `metadata` and `extra_minutes`.
 Candidate = dict[str, Any]
+
+_ASSESSMENT = sql.Columns(Assessment, "a", "id organization time_limit_minutes expires_in_days")
 
 
 def generate_keys(
@@ -78,17 +80,7 @@ def _generate(
 ) -> list[CandidateRow]:
     if any(candidate["email"] or candidate.get("external_id") is not None for candidate in candidates):
         limit.lock(assessment_id)
-    is_requested = (Assessment.id == assessment_id) & (Assessment.organization == organization)
-    columns = (
-        Assessment.id,
-        Assessment.organization,
-        Assessment.time_limit_minutes,
-        Assessment.expires_in_days,
-    )
-    requested = Assessment.alive().select(*columns).where(is_requested)
-    assessment = for_update(requested, "FOR SHARE").get_or_none()
-    if assessment is None:
-        raise NotFound()
+    assessment = _lock_assessment(organization, assessment_id)
     open_keys = {} if on_duplicate == "allow" else _open_keys(assessment_id, candidates)
     if on_duplicate == "reject":
         _reject_duplicates(candidates, open_keys)
@@ -117,6 +109,15 @@ def _generate(
     for address, key_id in open_keys.items():
         (by_slot[address],) = CandidateList(organization.id, viewer, key_id=key_id).rows()
     return [by_slot[slot] for slot in slots]
+
+
+def _lock_assessment(organization: Organization, assessment_id: Any) -> Assessment:
+    """Return the assessment with the columns that new keys need. Raises NotFound."""
+    text = sql.NEW_KEYS_OF.format(assessment=_ASSESSMENT.text, lock="FOR SHARE" if is_postgres() else "")
+    rows = sql.rows(sql.prepare(text), assessment_id=assessment_id, organization_id=organization.id)
+    if not rows:
+        raise NotFound()
+    return _ASSESSMENT.build(rows[0])
 
 
 def _address(candidate: Candidate) -> str | None:

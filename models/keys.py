@@ -102,7 +102,7 @@ class CandidateKey(ProtectedModel):
         Loads only the columns that callers use.
         """
         key = candidate_keys.normalize(text)
-        rows = sql.rows(_CANDIDATE_KEY, key=key) if key else []
+        rows = sql.rows(sql.prepare(_CANDIDATE_KEY), key=key) if key else []
         if not rows:
             return None
         row = _KEY.build(rows[0][: len(_KEY)])

@@ -167,7 +167,9 @@ class ApiToken(ProtectedModel, RecordsUse):
         """Find a valid token, with its organization and user."""
         if not api_tokens.is_well_formed(plaintext):
             return None
-        rows = sql.rows(_API_TOKEN, fingerprint=api_tokens.fingerprint(plaintext), now=clock.now())
+        rows = sql.rows(
+            sql.prepare(_API_TOKEN), fingerprint=api_tokens.fingerprint(plaintext), now=clock.now()
+        )
         return build_caller(rows[0]) if rows else None
 
     @classmethod

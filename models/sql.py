@@ -4,6 +4,7 @@ All other queries use Peewee; tools/benchmarks/README.md compares the costs. Tab
 `s` sessions, `a` assessments, `d` deliveries (the latest invitation).
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,6 +32,24 @@ def execute(text: str, **values: Any) -> Any:
     return db.execute_sql(_for_psycopg(text) if is_postgres() else text, parameters)
 
 
+def prepare(text: str) -> str:
+    """Return a command that runs the statement, which PostgreSQL parses and plans once per connection.
+
+    The best plan must not depend on the values. Each parameter needs a type, which `:name IS NULL` does not give it.
+    """
+    if not (is_postgres() and db.prepares):
+        return text
+    commands = db.connection().commands
+    if text not in commands:
+        # Behind a pooler, a connection can find statements of other connections. The name never refers to another text.
+        name = f"proofstone_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        parameters = list(dict.fromkeys(_PARAMETER.findall(text)))
+        numbered = _PARAMETER.sub(lambda match: f"${parameters.index(match[1]) + 1}", text)
+        db.execute_sql(f"PREPARE {name} AS {numbered}")
+        commands[text] = f"EXECUTE {name} ({', '.join(f':{parameter}' for parameter in parameters)})"
+    return commands[text]
+
+
 @lru_cache
 def _for_psycopg(text: str) -> str:
     return _PARAMETER.sub(r"%(\1)s", text)
@@ -41,7 +60,9 @@ def _to_parameter(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return value if is_postgres() else format_timestamp(value)
-    return orjson.dumps(value, default=_to_hex).decode() if isinstance(value, dict | list) else value
+    if isinstance(value, tuple) and is_postgres():
+        return list(value)
+    return orjson.dumps(value, default=_to_hex).decode() if isinstance(value, dict | list | tuple) else value
 
 
 def _to_hex(value: bytes) -> str:
@@ -53,6 +74,14 @@ def node(text: str, **values: Any) -> peewee.SQL:
     """Wrap SQL text with `:name` parameters for a Peewee query that uses the aliases above."""
     names = _PARAMETER.findall(text)
     return peewee.SQL(_PARAMETER.sub(db.param, text), [_to_parameter(values[name]) for name in names])
+
+
+def any_of(name: str, kind: str = "text") -> str:
+    """Return the condition that a column equals one of the tuple `:name`.
+
+    kind -- the column's type on PostgreSQL
+    """
+    return f"= ANY(:{name}::{kind}[])" if is_postgres() else f"IN (SELECT value FROM json_each(:{name}))"
 
 
 def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
@@ -74,7 +103,7 @@ def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
     table, names = model._meta.table_name, tuple(rows[0])
     if is_postgres():
         # One JSON value is parsed faster than a literal for each column of each row.
-        execute(_insert_json(table, names, tuple(shared)), rows=rows, **shared)
+        execute(prepare(_insert_json(table, names, tuple(shared))), rows=rows, **shared)
     else:
         parameters = {
             f"{name}{number}": value for number, row in enumerate(rows) for name, value in row.items()
@@ -235,12 +264,19 @@ OPEN_KEYS = f"""
 
 EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
 
+# The assessment of new keys. PostgreSQL locks it.
+
+NEW_KEYS_OF = """
+    SELECT {assessment} FROM assessments a
+    WHERE a.id = :assessment_id AND a.organization_id = :organization_id AND a.deleted_at IS NULL {lock}
+"""
+
 # Messages that count toward the email limit (models/deliveries/limit.py). With a join, PostgreSQL would read all of the
 # assessment's keys.
 
 RECENT_MESSAGES = """
     SELECT d.id, d.address, d.due_at FROM deliveries d
-    WHERE d.address IN ({addresses}) AND d.due_at > :since AND (d.attempts > 0 OR d.state = 'queued')
+    WHERE d.address {addresses} AND d.due_at > :since AND (d.attempts > 0 OR d.state = 'queued')
       AND (SELECT k.assessment_id FROM candidate_keys k WHERE k.id = d.subject_id) = :assessment_id
     ORDER BY d.due_at DESC
 """
@@ -252,7 +288,7 @@ RECENT_MESSAGES = """
 OPEN_SESSION = """
     SELECT s.id, s.key_id FROM sessions s
     WHERE s.key_id = (SELECT k.id FROM candidate_keys k WHERE k.key = :key AND k.revoked_at IS NULL)
-      AND (:session_id IS NULL OR s.id = :session_id)
+      AND s.id = COALESCE(:session_id, s.id)
       AND s.closed_at IS NULL AND (s.closes_at IS NULL OR s.closes_at > :now)
       AND (SELECT a.deleted_at FROM assessments a WHERE a.id = s.assessment_id) IS NULL
       AND s.stored_event_count < :max_events AND s.stored_event_bytes + s.stored_bundle_bytes + :size <= :max_bytes

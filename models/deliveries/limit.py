@@ -56,10 +56,10 @@ def columns(assessment_id: Any, addresses: list[str]) -> list[dict[str, Any]]:
 
 def _recent(assessment_id: Any, addresses: list[str], excluding: Any = None) -> dict[str, list[datetime]]:
     """Return the due times of each address's messages in PERIOD, newest first."""
-    names, values = sql.in_list("address", sorted(set(addresses)))
-    text = sql.RECENT_MESSAGES.format(addresses=names)
+    text = sql.prepare(sql.RECENT_MESSAGES.format(addresses=sql.any_of("addresses")))
+    values = {"assessment_id": assessment_id, "since": clock.now() - PERIOD}
     times = defaultdict[str, list[Any]](list)
-    rows = sql.rows(text, assessment_id=assessment_id, since=clock.now() - PERIOD, **values)
+    rows = sql.rows(text, addresses=tuple(set(addresses)), **values)
     for message_id, address, due_at in rows:
         if row_id(message_id) != excluding:
             times[address].append(Delivery.due_at.python_value(due_at))

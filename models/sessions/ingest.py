@@ -35,7 +35,9 @@ def store_if_open(key_text: str, event: ReceivedEvent, quota: Quota, session_id:
     key = candidate_keys.normalize(key_text)
     if key is None or quotas.requires_count(key, event):
         return None
-    signing_keys = sql.rows(sql.PUBLIC_KEYS, key=key, session_id=session_id) if event.is_signed else []
+    signing_keys = (
+        sql.rows(sql.prepare(sql.PUBLIC_KEYS), key=key, session_id=session_id) if event.is_signed else []
+    )
     row = Event.row(event, [public_key for (public_key,) in signing_keys])
     now = clock.now()
     row |= {"received_at": now, "late": False}
@@ -50,7 +52,7 @@ def _store_under_shared_lock(key: str, row: Row, quota: Quota, session_id: Any) 
     search = {"key": key, "session_id": session_id, "now": row["received_at"], "size": row["size"]}
     search |= quotas.under_shared_lock(quota)._asdict()
     if is_postgres():
-        stored = sql.rows(sql.STORE_EVENT, **(search | row))
+        stored = sql.rows(sql.prepare(sql.STORE_EVENT), **(search | row))
         return next((key_id for _, key_id, is_stored in stored if is_stored), None)
     insert = sql.INSERT_EVENT.format(session=":session", source="WHERE true")
     with db.atomic():

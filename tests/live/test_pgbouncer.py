@@ -1,4 +1,7 @@
-"""PgBouncer in transaction mode (docs/scaling.md): the service neither needs nor leaves session state."""
+"""PgBouncer in transaction mode (docs/scaling.md).
+
+Without prepared statements, the service neither needs nor leaves session state.
+"""
 
 import os
 import shutil
@@ -73,7 +76,8 @@ def test_concurrent_upgrades_leave_no_session_state(url, bind, monkeypatch, tmp_
 
 
 def test_many_threads_share_few_connections(own_server, url, tmp_path):
-    with Service(tmp_path, url).start(processes=2) as service, service.worker():
+    settings = {"DATABASE_PREPARED_STATEMENTS": "false"}
+    with Service(tmp_path, url, **settings).start(processes=2) as service, service.worker():
         reviewer = service.organization("Acme")
         addresses = [f"candidate{number}@example.com" for number in range(8)]
         keys = invite(reviewer, make_assessment(reviewer), *addresses)["keys"]
@@ -85,6 +89,18 @@ def test_many_threads_share_few_connections(own_server, url, tmp_path):
         wait_until(lambda: reviewer.get(queued)["total"] == 0, "The invitations were not sent.")
         backends = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'proofstone'"
         assert own_server.query(backends)[0][0] <= CONNECTIONS
+
+
+def test_prepared_statements_fail_and_the_log_names_the_setting(url, tmp_path):
+    with Service(tmp_path, url).start(processes=2) as service:
+        reviewer = service.organization("Acme")
+
+        def responses():
+            return run_concurrently([lambda: reviewer.request("GET", "/v1/assessments").status] * 8)
+
+        wait_until(lambda: 503 in responses(), "No request failed.")
+        assert set(responses()) <= {200, 503}
+        assert "Set DATABASE_PREPARED_STATEMENTS=false" in service.log()
 
 
 def work(candidate):

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from models import FeedEvent, db
+from models import CandidateKey, FeedEvent, db
 from models.base import is_postgres
 from models.database import LOCK_TIMEOUT_SECONDS, snapshot
 
@@ -34,6 +34,21 @@ def test_snapshots_see_one_state_and_do_not_block_writers(app_on_database):
         with closing(sqlite3.connect(db.obj.database, timeout=0)) as other:
             other.execute("BEGIN IMMEDIATE")
             other.rollback()
+
+
+@pytest.mark.parametrize("prepares", [True, False])
+def test_postgresql_prepares_a_frequent_statement_once_per_connection_unless_disabled(
+    app_on_database, monkeypatch, prepares
+):
+    if not is_postgres():
+        pytest.skip("SQLite's driver prepares all statements.")
+    monkeypatch.setattr(db.obj, "prepares", prepares)
+    with db.connection_context():
+        db.execute_sql("DEALLOCATE ALL")
+        db.connection().commands.clear()
+        for text in ("PST-AAAA-AAAA", "PST-BBBB-BBBB"):
+            assert CandidateKey.find(text) is None
+        assert db.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchone() == (int(prepares),)
 
 
 def test_threads_write_one_at_a_time_on_sqlite(app_on_database):

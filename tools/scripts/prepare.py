@@ -42,7 +42,7 @@ def create_ledger_keys() -> None:
     file = config.ledger_keys_file(settings)
     if file.exists():
         return
-    database = models.bind(settings.database_url)
+    database = models.bind(settings.database_url, prepares=settings.database_prepared_statements)
     is_new = isinstance(database, Sqlite) and not Path(database.database).exists()
     if not is_new and models.LedgerEntry.table_exists() and models.LedgerEntry.select().exists():
         # Restored without its key.

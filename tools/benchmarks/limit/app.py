@@ -2,9 +2,6 @@
 
 It looks up the credential of each request in the database, verifies event signatures, stores events durably before it
 responds, and creates keys with all their rows. It omits rate limits, logs, validation and the last use of tokens.
-
-Each connection prepares its statements once. The product cannot, because it supports PgBouncer in transaction mode,
-where SQL `PREPARE` does not work.
 """
 
 import os
