@@ -228,6 +228,22 @@ def invalid(path: str | list, message: str) -> ApiError:
     return Invalid(details=[{"path": [path] if isinstance(path, str) else path, "message": message}])
 
 
+class RecordingRequired(ConsentRequired):  # type: ignore[misc, valid-type]
+    """403: nothing records the session, so tools and models cannot be used (R45).
+
+    page -- the URL of the candidate's page
+    """
+
+    def __init__(self, page: str = "your assessment page"):
+        super().__init__(
+            f"Your AI tools cannot be used until you agree to the recording. Open {page} and accept the disclosure. "
+            "Your session continues."
+        )
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        return [("X-Should-Retry", "false")]
+
+
 class Unauthenticated(ApiError):
     """401: the credential is missing, malformed, unknown, revoked or expired (R1)."""
 

@@ -13,9 +13,10 @@ from flask import Response, current_app, make_response, request, stream_with_con
 from werkzeug.routing import BaseConverter
 
 from access import caller
-from errors import BundleChanged, NotFound
+from errors import BundleChanged, NotFound, RecordingRequired
 from models import Session, StorageMarker, batches
 from models.database import release_connection
+from models.sessions import consented_channels, is_recorded
 from rules.cursors import Cursor
 from rules.session_quota import Quota
 from schemas.fields import Dict, ListOf, Nested, parse_id
@@ -197,6 +198,18 @@ def require_unchanged(object_key: str, size: int, sha256: str) -> None:
     """Raise BundleChanged if a stored file was changed by another client of the store."""
     if store().size_and_sha256(object_key) != (size, sha256):
         raise BundleChanged()
+
+
+def can_record(session: Session, channel: str) -> bool:
+    """Return whether the candidate consented to the channel (R38). Raises RecordingRequired (R45)."""
+    channels = consented_channels(session)
+    if not is_recorded(session, channels):
+        raise recording_required()
+    return channel in channels
+
+
+def recording_required() -> RecordingRequired:
+    return RecordingRequired(f"{setting('BASE_URL')}/start#{caller.key}")
 
 
 def session_quota() -> Quota:

@@ -5,8 +5,8 @@ from typing import Any
 from flask import g
 
 from access import auth, caller, concurrency, raises, rate_limits
-from blueprints import Blueprint, session_quota
-from errors import NotRedeemed, SessionClosed
+from blueprints import Blueprint, can_record, session_quota
+from errors import NotRedeemed, RecordingRequired, SessionClosed
 from models import CandidateKey, Session, clock, sessions
 from rules.agents import hooks
 from schemas.agent_hooks import AgentHook, HookResponse
@@ -20,7 +20,7 @@ blp = Blueprint("Agents", __name__, description="Coding agents' hooks.")
 @auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@raises(NotRedeemed, SessionClosed)
+@raises(RecordingRequired, NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
 @blp.response(200, HookResponse)
 def record_claude_code_hook(hook):
@@ -36,7 +36,7 @@ def record_claude_code_hook(hook):
 @auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@raises(NotRedeemed, SessionClosed)
+@raises(RecordingRequired, NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
 @blp.response(200, HookResponse)
 def record_codex_hook(hook):
@@ -49,6 +49,6 @@ def record_codex_hook(hook):
 
 def _record(tool: str, fields: dict[str, Any]) -> dict[str, Any]:
     session = Session.get_for_key(caller)
-    if read := hooks.read(tool, fields, clock.now()):
+    if can_record(session, hooks.CHANNEL) and (read := hooks.read(tool, fields, clock.now())):
         sessions.record(session, read, quota=session_quota())
     return {}

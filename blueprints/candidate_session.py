@@ -34,6 +34,7 @@ def get_consent(query):
     current = disclosure.for_organization(key.organization)
     return {
         "already_confirmed": Consent.exists_for(key, current["hash"]),
+        "consent_required": sessions.requires_consent(key),
         "disclosure_hash": current["hash"],
         "disclosure": current | {"tos_url": setting("TERMS_URL") or ""},
         "assessment_title": key.assessment.title,

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 import database_errors
 import errors
 from access import auth, caller, concurrency, rate_limits
-from blueprints import Blueprint, session_quota
+from blueprints import Blueprint, can_record, session_quota
 from models import CandidateKey, Session, clock, sessions
 from rules.agents import telemetry
 from web import otlp
@@ -21,6 +21,7 @@ _ERRORS: tuple[type[errors.ApiError], ...] = (
     errors.InvalidTelemetry,
     errors.TooManyValues,
     errors.Unauthenticated,
+    errors.RecordingRequired,
     errors.NotRedeemed,
     errors.SessionClosed,
     errors.TooLarge,
@@ -68,8 +69,9 @@ def record_logs():
     """
     session = Session.get_for_key(caller)
     records, rejected = otlp.read_logs()
-    recorded = telemetry.read(records, clock.now(), session.redeemed_at)
-    sessions.record(session, *recorded, quota=session_quota())
+    if can_record(session, telemetry.CHANNEL):
+        recorded = telemetry.read(records, clock.now(), session.redeemed_at)
+        sessions.record(session, *recorded, quota=session_quota())
     return otlp.success(rejected)
 
 

@@ -44,12 +44,14 @@ function fillInvitation() {
 async function showProgress() {
   const progress = CLOSED_PARTS[invitation.status] ?? (invitation.status === "active" ? "active" : "before");
   for (const part of ["before", "active", "completed", "over"]) showPart(part, part === progress);
-  const hasAgreed = invitation.alreadyConfirmed;
-  showPart("disclosure", progress === "before" && !hasAgreed);
-  showPart("consent", progress === "before" && !hasAgreed);
+  const { alreadyConfirmed: hasAgreed, consentRequired } = invitation;
+  const asksForConsent = (progress === "before" && !hasAgreed) || (progress === "active" && consentRequired);
+  showPart("consent-missing", consentRequired);
+  showPart("disclosure", asksForConsent);
+  showPart("consent", asksForConsent);
   showPart("ready", progress === "before" && hasAgreed);
   showPart("client", progress === "active" || (progress === "before" && hasAgreed));
-  showPart("read-again", progress === "active" || (progress === "before" && hasAgreed));
+  showPart("read-again", !asksForConsent && (progress === "active" || progress === "before"));
   showPart("workspace", progress === "active");
   showPart("submit", progress === "active");
   showPart("received", progress === "active");
@@ -68,9 +70,10 @@ async function agree(event) {
   showPart("failed", status !== 200 && status !== 409);
   if (status === 409) return showChangedDisclosure();
   if (status !== 200) return undefined;
-  invitation.alreadyConfirmed = true;
+  invitation = { ...invitation, alreadyConfirmed: true, consentRequired: false };
   await showProgress();
-  return document.querySelector("[data-focus-ready]").focus();
+  const next = invitation.status === "active" ? "[data-focus-workspace]" : "[data-focus-ready]";
+  return document.querySelector(next).focus();
 }
 
 /** Redeem the key. 409 means that another window has already started the session. */

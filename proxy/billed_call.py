@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import current_app, request
 
-from blueprints import release_connection, session_quota
+from blueprints import recording_required, release_connection, session_quota
 from models import ModelReservation, ModelUsage, Session, clock
 from models.database import connection
 from models.sessions import prices
@@ -61,12 +61,18 @@ class BilledCall(Observer):
         received_at: datetime,
         release_slot: Callable[[], None],
         has_consent: bool,
+        is_recorded: bool,
     ) -> "BilledCall":
-        """Check the request and reserve its cost. Raises the errors of `read_request` and `reserve`.
+        """Check the request and reserve its cost.
+
+        Raises RecordingRequired, and the errors of `read_request` and `reserve`.
 
         has_consent -- the candidate consented to the recording of model calls (R38)
+        is_recorded -- `sessions.is_recorded`; otherwise only probes are forwarded (R45)
         """
         model_request = read_request(endpoint, body, session.assessment.allowed_hosted_tools)
+        if not is_recorded and not model_request.is_probe:
+            raise recording_required()
         recorder = _create_recorder(endpoint, session, model_request, received_at) if has_consent else None
         estimate = estimate_call(
             endpoint.provider,

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from flask import Response, current_app, request
 
 from access import auth, caller
-from blueprints import Blueprint, release_connection
+from blueprints import Blueprint, recording_required, release_connection
 from errors import NotFound, SessionClosed
-from models import CandidateKey, ModelCaller, Session, clock
+from models import CandidateKey, ModelCaller, Session, clock, sessions
 from proxy import budget, endpoints, error_responses
 from proxy.billed_call import BilledCall
 from proxy.endpoints import Endpoint
@@ -99,7 +99,7 @@ def anthropic_messages():
     """Call an Anthropic model
 
     Anthropic's Messages API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
-    allow. Available only while the session is open. The call is recorded as events if the candidate has consented.
+    allow, and recorded as events. Available only while the session is open and recorded.
     """
     return _forward(endpoints.MESSAGES)
 
@@ -136,7 +136,7 @@ def openai_responses():
     """Call an OpenAI model
 
     OpenAI's Responses API, streamed or not, forwarded unchanged except for hosted tools that the assessment does not
-    allow. Available only while the session is open. The call is recorded as events if the candidate has consented.
+    allow, and recorded as events. Available only while the session is open and recorded.
     """
     return _forward(endpoints.RESPONSES)
 
@@ -184,6 +184,9 @@ def _forward(endpoint: Endpoint) -> Response:
     proxy = current_app.extensions["proxy"]
     session, channels, spent_nano_usd = ModelCaller.of(caller)
     _check_access(session, spent_nano_usd, proxy, endpoint.provider)
+    is_recorded = sessions.is_recorded(session, channels)
+    if endpoint == endpoints.COUNT_TOKENS and not is_recorded:
+        raise recording_required()
     # Reading the body can take seconds, and a stream minutes.
     release_connection()
     with ExitStack() as on_error, ExitStack() as resources:
@@ -196,8 +199,8 @@ def _forward(endpoint: Endpoint) -> Response:
         on_error.callback(release_slot)
         observer = Observer(release_slot)
         if endpoint.is_billed:
-            has_consent = CHANNEL in channels
-            observer = BilledCall.start(endpoint, session, body, received_at, release_slot, has_consent)
+            recording = {"has_consent": CHANNEL in channels, "is_recorded": is_recorded}
+            observer = BilledCall.start(endpoint, session, body, received_at, release_slot, **recording)
         call = Call(
             endpoint,
             request.method,

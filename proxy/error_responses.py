@@ -14,6 +14,7 @@ from errors import (
     DatabaseFull,
     DiskFull,
     NotRedeemed,
+    RecordingRequired,
     SessionClosed,
     TooManyValues,
     Unauthenticated,
@@ -73,7 +74,7 @@ def _respond(error: HTTPException) -> Any:
     message = KEY_REQUIRED if body["code"] == Unauthenticated.reason else body["error"]
     is_final = isinstance(error, FINAL) or (status != 429 and status < 500)
     if is_final:
-        headers = [*headers, ("X-Should-Retry", "false")]
+        headers = [*(dict(headers) | {"X-Should-Retry": "false"}).items()]
     agent = request.headers.get("User-Agent", "")
     if agent.startswith("codex") and (is_final or status == 429):
         # Codex shows the message of a 400, gives up on a 429 without a message, and retries all other errors.
@@ -109,6 +110,7 @@ def document_responses(provider: str) -> dict[int, Any]:
 def _api_errors(provider: str) -> list[tuple[int, str, str]]:
     error_classes: list[type[ApiError]] = [
         BudgetSpent,
+        RecordingRequired,
         NotRedeemed,
         SessionClosed,
         ProviderRedirects,

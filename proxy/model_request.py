@@ -18,7 +18,7 @@ from proxy.json_text import Value, document
 from proxy.request_body import RequestBody
 from rules.events.envelopes import label
 from rules.hosted_tools import rejected_tool
-from rules.metrics.usage import MAX_OUTPUT_TOKENS
+from rules.metrics.usage import MAX_OUTPUT_TOKENS, MAX_PROBE_TOKENS
 from web.json import NOT_AN_OBJECT, NotJson
 
 _MAX_OUTPUT_FIELDS = {
@@ -43,6 +43,7 @@ _STANDARD_VALUES: dict[str, dict[str, tuple]] = {
     "responses": {"service_tier": _OPENAI_TIERS},
     "chat_completions": {"service_tier": _OPENAI_TIERS, "modalities": (None, ["text"]), "audio": (None,)},
 }
+_TOOLS = ("tools", "functions", "mcp_servers", "web_search_options")
 # Fields that contain the conversation and the instructions.
 _INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
 # Fields with content. The most deeply nested files are in blocks of documents returned by tools.
@@ -64,6 +65,7 @@ class Attachments:
 class ModelRequest(NamedTuple):
     """A call's limits and its body.
 
+    is_probe -- has no tools, and at most MAX_PROBE_TOKENS output tokens
     fields -- the fields of the body
     elements -- elements of the conversation fields, by field name
     """
@@ -73,6 +75,7 @@ class ModelRequest(NamedTuple):
     attachments: Attachments
     max_output_tokens: int
     is_stream: bool
+    is_probe: bool
     fields: dict[str, Value]
     elements: dict[str, list[Value]]
 
@@ -151,10 +154,13 @@ def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> M
         if searches_web and "web_search" not in allowed:
             raise HostedToolRejected("web_search")
     is_stream = _parse_field(fields, "stream") is True
+    has_tools = any(_is_set(fields.get(name)) for name in _TOOLS)
+    is_probe = not has_tools and max_output_tokens <= MAX_PROBE_TOKENS
     if tools.rejected:
         tools.reject_if_required(_parse_field(fields, "tool_choice"))
         body.cut(sorted(tools.cuts, key=attrgetter("start")))
-    return ModelRequest(model, body.size, attachments, max_output_tokens, is_stream, fields, elements)
+    limits = (model, body.size, attachments, max_output_tokens)
+    return ModelRequest(*limits, is_stream, is_probe, fields, elements)
 
 
 def _parse_field(fields: dict[str, Value], name: str) -> Any:

@@ -47,6 +47,10 @@ class ConsentState(Schema):
     """The disclosure and the candidate's consent to it."""
 
     already_confirmed = Flag("True if the candidate has consented to this disclosure.", example=False)
+    consent_required = Flag(
+        "True if the session has started, and rejects model calls, hooks and telemetry until the candidate consents.",
+        example=False,
+    )
     disclosure_hash = String("Hash to send with the consent.", example="9f86d081884c7d65")
     disclosure = Nested(Disclosure, "The disclosure.")
     assessment_title = common.ASSESSMENT_TITLE

@@ -30,8 +30,8 @@ CHANGED = {"tosUrl": "", "disclosure": {}}
 REQUESTS = [
     ("POST /assessments", ASSESSMENT | {"timeLimitMinutes": 90}, "ASSESSMENT assessment id"),
     ("POST /assessments/$ASSESSMENT/keys", KEYS, "KEY keys 0 key"),
-    ("GET /candidate/consent?key=$KEY", None, None),
-    ("POST /candidate/consent", {"key": "$KEY"}, None),
+    ("GET /candidate/consent?key=$KEY", None, "HASH disclosureHash"),
+    ("POST /candidate/consent", {"key": "$KEY", "disclosureHash": "$HASH"}, None),
     ("POST /candidate/redeem", {"key": "$KEY"}, "SESSION sessionId"),
     ("POST /hooks/ingest", PROMPT, None),
     ("POST /hooks/ingest", DIFF, None),

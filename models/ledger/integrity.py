@@ -17,7 +17,7 @@ from models.sessions.model_usage import ModelUsage
 from models.sessions.session import METRIC_COLUMNS
 from models.sessions.submissions import Submission
 from models.task_failures import TaskFailure, run_each
-from rules.integrity import stored_events
+from rules.integrity import stored_events, unrecorded_calls
 from rules.integrity.findings import EVENT_CODES, Finding, Findings
 from rules.ledger import entries
 from rules.ledger.chain import UNVERIFIED
@@ -69,11 +69,9 @@ def collect_findings(session: Session) -> list[Finding]:
         return [Finding("erased"), *collected]
     collected += signed_log.signature_findings(session)
     collected += channel_comparison.differences(session)
-    counts = {
-        "call_not_recorded": ModelUsage.not_recorded(session),
-        "session_full": session.rejected_event_count,
-    }
-    collected += [Finding(code, count=count) for code, count in counts.items() if count]
+    collected += unrecorded_calls.findings(ModelUsage.unrecorded(session), Event.reported_by_agents(session))
+    if session.rejected_event_count:
+        collected.append(Finding("session_full", count=session.rejected_event_count))
     collected += Submission.findings(session)
     return collected
 

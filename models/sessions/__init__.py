@@ -15,10 +15,12 @@ from models.sessions.ingest import append, store_if_open
 from models.sessions.metrics import Derivation, api_metrics, derive_before_lock, get_test_result, prices
 from models.sessions.quota import stored_bytes
 from models.sessions.recording import (
-    can_record,
     consented_channels,
+    is_recorded,
+    list_channels,
     prepare,
     record,
+    requires_consent,
     store_prepared,
     stored_positions,
 )

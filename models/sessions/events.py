@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ from rules.ledger.keys import Keys
 
 # The worker verifies larger events, so that ingest responds quickly.
 MAX_VERIFIED_BYTES = 256 * 1024
+# Sources of the client's events that do not report an agent's work (contract 5.5).
+CLIENT_SOURCES = ("terminal", "cli")
 # A signature does not name its key, so each event is verified with all of them.
 MAX_SIGNING_KEYS = 20
 
@@ -179,6 +182,17 @@ class Event(Table, ErasedWithSession):
     @classmethod
     def from_client(cls, session: Session) -> Query:
         return cls.select().where(cls.session == session, cls.channel.is_null())
+
+    @classmethod
+    def signed_by_client(cls, session: Session) -> Query:
+        """Select the client's events with a valid signature. A public key alone proves no recording (R45)."""
+        return cls.from_client(session).where(cls.verdict == event_signatures.VALID)
+
+    @classmethod
+    def reported_by_agents(cls, session: Session) -> list[datetime]:
+        """Return when the client's signed events about its agents arrived, in order."""
+        events = cls.signed_by_client(session).select(cls.received_at).order_by(cls.received_at)
+        return [row.received_at for row in events.where(cls.source.not_in(CLIENT_SOURCES))]
 
     @classmethod
     def verify_pending(cls) -> int:

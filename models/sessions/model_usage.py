@@ -27,7 +27,8 @@ from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
 from models.ledger.listed import ListedModel
 from models.orgs import Organization
-from models.sessions import Session, consented_channels
+from models.sessions import Session, list_channels
+from rules.integrity.unrecorded_calls import ModelCall
 from rules.metrics.usage import ReportedUsage
 
 # Names in a usage report, by column.
@@ -187,9 +188,12 @@ class ModelUsage(ListedModel):
         return list(rows)
 
     @classmethod
-    def not_recorded(cls, session: Session) -> int:
-        """Count a session's calls with events that were not stored."""
-        return cls.select().where(cls.session == session, ~cls.is_recorded).count()
+    def unrecorded(cls, session: Session) -> list[ModelCall]:
+        """Return a session's successful calls whose events were not all stored."""
+        query = cls.select(*(getattr(cls, name) for name in ModelCall._fields))
+        is_unrecorded = cls.is_recorded.is_null() | ~cls.is_recorded
+        rows: Any = query.where(cls.session == session, is_unrecorded, cls.status_code < 400).tuples()
+        return [ModelCall(*row) for row in rows]
 
     @classmethod
     def spent_nano_usd(cls, session: Session) -> int:
@@ -265,7 +269,7 @@ class ModelCaller(NamedTuple):
         spent, _, *columns = rows[0]
         session = _SESSION.build(columns[: len(_SESSION)])
         session.assessment = _ASSESSMENT.build(columns[len(_SESSION) :])
-        return cls(session, consented_channels(row[1] for row in rows), int(spent or 0))
+        return cls(session, list_channels(row[1] for row in rows), int(spent or 0))
 
 
 _SESSION = sql.Columns(Session, "s", "id created_at organization assessment key closes_at closed_at")

@@ -7,8 +7,9 @@ from typing import Any
 
 from models import batches, sql
 from models.base import clock
+from models.keys import CandidateKey
 from models.service_secrets import service_secret
-from models.sessions.events import ReceivedEvent
+from models.sessions.events import Event, ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
 from rules.events import recorded_events
@@ -20,13 +21,24 @@ MAX_BATCH = 200
 _STORED = frozenset({"created", "late"})
 
 
-def can_record(session: Session, channel: str) -> bool:
-    """Return whether the candidate consented to a disclosure that names this channel (R38)."""
+def consented_channels(session: Session) -> list[Any]:
+    """Return the channels that the candidate's disclosures name (R38)."""
     rows = sql.rows(sql.CONSENTED_CHANNELS, key_id=session.key_id)
-    return channel in consented_channels(channels for (channels,) in rows)
+    return list_channels(channels for (channels,) in rows)
 
 
-def consented_channels(stored: Iterable[Any]) -> list[Any]:
+def is_recorded(session: Session, channels: list[Any]) -> bool:
+    """Return whether the candidate consented to any channel, or their client records the session (R45)."""
+    return bool(channels) or Event.signed_by_client(session).exists()
+
+
+def requires_consent(key: CandidateKey) -> bool:
+    """Return whether the key's session has started, and nothing records it (R45)."""
+    session = Session.get_or_none(Session.key == key)
+    return session is not None and not is_recorded(session, consented_channels(session))
+
+
+def list_channels(stored: Iterable[Any]) -> list[Any]:
     """Return the channels in all stored `Consent.channels`."""
     lists = (Consent.channels.python_value(channels) for channels in stored)
     return [channel for channels in lists if isinstance(channels, list) for channel in channels]
@@ -37,13 +49,11 @@ def record(
     *recorded: tuple[EventSource, Sequence[RecordedEvent]],
     quota: Quota = DEFAULT_QUOTA,
 ) -> int:
-    """Store a channel's events from one or more agent sessions, in order. Returns how many are new.
+    """Store events from one or more agent sessions, in order. Returns how many are new.
 
-    Returns 0 without a consent that names the channel. Masks secrets. Skips stored events and events
-    beyond the quota. Raises the same errors as `append`.
+    The candidate has consented to their channel (R38). Masks secrets. Skips stored events and events beyond the quota.
+    Raises the same errors as `append`.
     """
-    if not recorded or not can_record(session, recorded[0][0].channel):
-        return 0
     events = [event for agent_session in recorded for event in prepare(session, *agent_session)]
     return store_prepared(session, events, quota=quota)
 

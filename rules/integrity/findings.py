@@ -62,8 +62,9 @@ _EXPLANATIONS = {
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: the event "
     "was lost, another tool sent the prompt, or the client's recording is incomplete.",
     "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored: "
-    "storing them failed, or too many arrived at the same time. The conversation's next call restores the events that "
-    "it repeats.",
+    "storing them failed, or too many arrived at the same time, and the conversation's next call restores the events "
+    "that it repeats; or the candidate agreed only to the client's recording, and the client reported nothing within "
+    "two minutes of the call: it was not running, its events were lost, or another tool made the call.",
     "session_full": "The session reached its limit of stored events or bytes. Later events were rejected and are "
     "missing from the recording.",
     "submission_unreadable": "The submitted git bundle cannot be read: it is incomplete, damaged or too large. It is "
@@ -83,12 +84,13 @@ class Finding:
     event_ids: list[str] = field(default_factory=list)
     count: int = 0
     columns: list[str] = field(default_factory=list)
+    details: str = ""
 
     @property
     def explanation(self) -> str:
-        """The finding's possible causes, and the changed columns."""
+        """The finding's possible causes, the changed columns, and its details."""
         changed = f" Changed: {', '.join(map(_field_name, self.columns))}." if self.columns else ""
-        return _EXPLANATIONS[self.code] + changed
+        return _EXPLANATIONS[self.code] + changed + self.details
 
 
 def _field_name(column: str) -> str:

@@ -30,6 +30,8 @@ _MAX_NANO_USD = 2**63 - 1
 # Assumed for requests without a limit: the longest response of the listed models, except gpt-5-pro (272,000), which
 # OpenAI shuts down on 11 December 2026.
 MAX_OUTPUT_TOKENS = 128_000
+# A call without tools whose output is limited to this many tokens is a client's probe or a title (R36).
+MAX_PROBE_TOKENS = 16
 # The longest context window of the listed models, assumed for models without one in the table.
 MAX_CONTEXT_TOKENS = 1_050_000
 # The most that one image costs: OpenAI's detail `original`. Anthropic's images cost up to 5,000.

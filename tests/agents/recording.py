@@ -13,7 +13,7 @@ from tests.agents.scenario import Access, Scenario
 from tests.agents.script import Script
 from tests.agents.tools import Machine
 from tests.agents.workspace import FILES
-from tests.live.cast import agree_to_recording, make_assessment, make_keys
+from tests.live.cast import make_assessment, make_keys, start_session
 from tests.live.client import Client
 from tests.live.service import HOST, TIMEOUT_SECONDS, Service
 from tests.proxy.upstream import Request
@@ -64,8 +64,7 @@ def record(
     """Play the scenario as a candidate who has consented to the current disclosure."""
     provider.play(scenario.name, scenario.conversation)
     key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
-    agree_to_recording(service, key)
-    session_id = service.anonymous.post("/v1/candidate/redeem", {"key": key})["sessionId"]
+    session_id = start_session(service, key)
     scenario.play(machine, Access(f"http://{HOST}:{service.port}", key, provider.disconnected))
     files, served = machine.files(), list(provider.served)
     first, calls = read_session(reviewer, session_id), read_calls(service, session_id)

@@ -6,6 +6,7 @@ import factories
 import pytest
 from callers import Caller
 from response_checks import export_events
+from signing import Signer
 
 from models import sessions
 from rules.session_close import LATE_WINDOW
@@ -68,15 +69,35 @@ def test_closed_session_accepts_late_reports_for_a_day(candidate, clock, reviewe
     assert len(export_events(reviewer, session)) == 1
 
 
-def test_report_is_not_stored_without_consent_to_the_channel(app, reviewer, assessment, channel):
-    keys = [factories.make_key(assessment, f"{name}@example.com") for name in ("eve", "mallory")]
-    sessions_without_consent = [
-        factories.make_session(keys[0]),
-        factories.make_recorded_session(keys[1], channel.other_channels),
-    ]
-    for key, session in zip(keys, sessions_without_consent, strict=True):
-        hooks.assert_accepted(Caller.candidate(app, key).post(channel.path, channel.prompt))
-        assert reviewer.get(f"/v1/sessions/{session.id}").json["eventCount"] == 0
+def test_report_is_not_stored_without_consent_to_the_channel(candidate, reviewer, key, channel):
+    session = factories.make_recorded_session(key, channel.other_channels)
+    hooks.assert_accepted(candidate.post(channel.path, channel.prompt))
+    assert export_events(reviewer, session) == []
+
+
+def test_report_without_consent_is_rejected_until_the_candidate_accepts(candidate, reviewer, key, channel):
+    session = factories.make_session(key)
+    response = candidate.post(channel.path, channel.prompt)
+    assert response.status_code == 403
+    assert response.json.get("code") == (7 if channel is CHANNELS["telemetry"] else "consent_required")
+    assert f"http://localhost:8000/start#{key.key}" in response.text
+    assert "x-api-key" not in response.text.lower()
+    assert response.headers.getlist("X-Should-Retry") == ["false"]
+    assert not hooks.STEERING & response.json.keys()
+    state = candidate.get("/v1/candidate/consent").json
+    assert state["consentRequired"]
+    candidate.post("/v1/candidate/consent", {"key": key.key, "disclosureHash": state["disclosureHash"]})
+    hooks.assert_accepted(candidate.post(channel.path, channel.prompt))
+    assert len(export_events(reviewer, session)) == 1
+    assert not candidate.get("/v1/candidate/consent").json["consentRequired"]
+
+
+def test_report_of_a_client_that_signs_is_accepted_but_not_stored(candidate, reviewer, key, channel):
+    signer = Signer()
+    session = factories.make_session(key, signer.public_key)
+    factories.add_event(session, signer.event(session))
+    hooks.assert_accepted(candidate.post(channel.path, channel.prompt))
+    assert len(export_events(reviewer, session)) == 1
 
 
 def test_full_session_stores_no_more_reports(app, candidate, reviewer, session, channel, monkeypatch):

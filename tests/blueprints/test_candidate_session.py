@@ -114,6 +114,7 @@ def test_disclosure_accepts_the_key_in_query_or_header(clock, anonymous, candida
     assert error_paths(anonymous.get(CONSENT)) == [["key"]]
     assert body_of(response) == {
         "alreadyConfirmed": False,
+        "consentRequired": False,
         "disclosureHash": current["hash"],
         "disclosure": {
             "version": current["version"],

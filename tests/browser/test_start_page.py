@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
-from tests.live.cast import make_assessment, make_keys, start_session
+from tests.live.cast import give_consent, make_assessment, make_keys, start_session
 from tests.live.service import Service
 
 COMMAND = "[data-part=workspace] pre:visible >> nth=0"
@@ -250,6 +250,21 @@ def test_changed_disclosure_requires_new_consent(open_visit, website, key):
 def with_outdated_hash(route):
     response = route.fetch()
     route.fulfill(response=response, body=json.dumps(response.json() | {"disclosureHash": "yesterday"}))
+
+
+def test_consent_can_be_given_during_the_session(open_visit, website, key):
+    give_consent(website, key)
+    website.anonymous.post("/v1/candidate/redeem", {"key": key})
+    visit = open_visit(f"/start#{key}", PHONE)
+    assert visit.shows("Your AI tools cannot be used until you agree to the recording below.")
+    assert not visit.page.get_by_text("Agreeing does not start your session").is_visible()
+    assert visit.is_clean()
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Agree and continue").click()
+    visit.page.wait_for_function("document.activeElement.textContent === 'Your workspace'")
+    assert not visit.page.locator("[data-part=consent-missing]").is_visible()
+    assert not visit.page.locator("[data-consent]").is_visible()
+    assert not website.candidate(key).get("/v1/candidate/consent")["consentRequired"]
 
 
 def test_page_without_javascript_shows_a_message(open_visit, key):

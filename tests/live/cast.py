@@ -48,6 +48,7 @@ def list_keys(reviewer: Client, assessment: dict[str, Any]) -> list[dict[str, An
 
 
 def give_consent(service: Service, key: str) -> None:
+    """Consent to a disclosure that the service did not send, which names no channel."""
     assert service.anonymous.post("/v1/candidate/consent", {"key": key}).status == 200
 
 
@@ -59,8 +60,8 @@ def agree_to_recording(service: Service, key: str) -> None:
 
 
 def start_session(service: Service, key: str) -> str:
-    """Give consent, redeem the key, and return the session's id."""
-    give_consent(service, key)
+    """Consent to the current disclosure, redeem the key, and return the session's id."""
+    agree_to_recording(service, key)
     return service.anonymous.post("/v1/candidate/redeem", {"key": key})["sessionId"]
 
 

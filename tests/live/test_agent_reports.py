@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.live.cast import Candidate, agree_to_recording, make_keys
+from tests.live.cast import make_candidate
 
 LOGS = "/v1/otlp/v1/logs"
 MAX_SECONDS = 3
@@ -16,9 +16,7 @@ MAX_SECONDS = 3
 @pytest.fixture
 def candidate(service, reviewer, assessment):
     """A candidate who has agreed to the recording, with an open session."""
-    (key,) = make_keys(reviewer, assessment, 1)
-    agree_to_recording(service, key["key"])
-    return Candidate(service, key)
+    return make_candidate(service, reviewer, assessment)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Events recorded by the service's channels: ids, order, consent, masking (R36 to R38)."""
+"""Events recorded by the service's channels: ids, order, masking (R36 to R38)."""
 
 import hashlib
 import json
@@ -85,21 +85,6 @@ def test_events_can_have_an_explicit_time(clock, session):
         "2026-04-01T09:00:00.000Z",
         "2026-04-01T09:00:00.000000001Z",
     ]
-
-
-@pytest.mark.parametrize("channels", [None, [], ["otlp"]])
-def test_channels_require_consent(key, channels):
-    session = factories.make_session(key)
-    if channels is not None:
-        factories.make_recorded_session(key, channels)
-    assert factories.record(session, "proxy", PROMPT) == 0
-    assert not stored_envelopes(session)
-
-
-def test_later_consents_allow_recording(key):
-    session = factories.make_session(key)
-    factories.make_recorded_session(key)
-    assert factories.record(session, "proxy", PROMPT) == 1
 
 
 def test_secrets_are_masked_before_they_are_stored(session):

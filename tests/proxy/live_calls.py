@@ -3,7 +3,7 @@
 import http.client
 from contextlib import contextmanager
 
-from tests.live.cast import agree_to_recording, make_assessment, make_keys
+from tests.live.cast import make_assessment, make_keys, start_session
 from tests.live.service import Service
 from tests.proxy.upstream import MESSAGES, STREAMING_BODY, TIMEOUT_SECONDS, Upstream
 
@@ -24,8 +24,7 @@ def start_recorded_session(service):
     """Start a session whose model calls are recorded. Returns its key."""
     reviewer = service.organization("Acme")
     key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
-    agree_to_recording(service, key)
-    assert service.anonymous.post("/v1/candidate/redeem", {"key": key}).status == 200
+    start_session(service, key)
     return key
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from callers import Caller
-from factories import make_key, make_model_call, make_session
+from factories import make_key, make_model_call, make_recorded_session
 
 from models import ModelReservation, ModelUsage
 from models.sessions.model_usage import RESERVATION_LIFETIME
@@ -350,7 +350,7 @@ def test_each_session_has_its_own_budget(call, app, start, session, assessment, 
     assessment.update_columns(token_budget_nano_usd=USD)
     running = start()
     other = make_key(assessment)
-    make_session(other)
+    make_recorded_session(other)
     upstream.respond = documents(200, MESSAGE)
     assert call(MESSAGES, Caller.candidate(app, other)).status_code == 200
     assert ModelUsage.spent_nano_usd(session) == 0

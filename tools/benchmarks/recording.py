@@ -1,8 +1,8 @@
 """Measure what the proxy and recording add to a model call: time to the first byte, total time, processor time, memory.
 
 A provider in a separate process streams responses faster than models do. It is called directly and by two candidates,
-in turns; one candidate has not consented to recording. Each request repeats the conversation and adds the previous tool
-call's result. Connections are reused, as by coding agents.
+in turns; one candidate's client signs events, and the service does not record the calls. Each request repeats the
+conversation and adds the previous tool call's result. Connections are reused, as by coding agents.
 """
 
 import http.client
@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests import postgres
-from tests.live.cast import agree_to_recording, make_assessment, make_keys, start_session
+from tests.live.cast import give_consent, make_assessment, make_keys, start_session
+from tests.live.scripted_client import Cli
 from tests.live.service import HOST, Service
 from tests.proxy.upstream import MESSAGES, Upstream, event, text_delta
 from tools.benchmarks import processes, report
@@ -66,7 +67,7 @@ def measure() -> None:
             tempfile.TemporaryDirectory() as folder,
             Service(Path(folder), url, **settings).start(1) as service,
         ):
-            clients, pids = _clients(service, base_url), [service.web_processes(), database]
+            clients, pids = _clients(service, base_url, Path(folder)), [service.web_processes(), database]
             document = _document([_measure_size(clients, pids, size) for size in SIZES])
     report.write("recording", document)
     print(document)
@@ -154,13 +155,15 @@ def request_body(size: int, name: str, number: int) -> bytes:
     return json.dumps(request).encode()
 
 
-def _clients(service: Service, base_url: str) -> list[Client]:
-    """Start a session with consent to recording and one without."""
+def _clients(service: Service, base_url: str, folder: Path) -> list[Client]:
+    """Start a session with consent to recording, and one whose client records it."""
     reviewer = service.organization("Recording Ltd")
     off, on = (key["key"] for key in make_keys(reviewer, make_assessment(reviewer), 2))
-    agree_to_recording(service, on)
-    for key in (off, on):
-        start_session(service, key)
+    start_session(service, on)
+    give_consent(service, off)
+    cli = Cli(service.port, off, folder)
+    cli.redeem()
+    assert cli.send(cli.event("session_start", {}, "cli")).status == 201
     connections = [
         http.client.HTTPConnection(HOST, port, timeout=30)
         for port in (urlsplit(base_url).port, service.port, service.port)

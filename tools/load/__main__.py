@@ -14,11 +14,12 @@ from array import array
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests import postgres
-from tests.live.cast import Candidate, agree_to_recording, make_assessment, make_keys
+from tests.live.cast import Candidate, make_assessment, make_keys
 from tests.live.client import Client
 from tests.live.service import HOST, Service
 from tools.benchmarks import processes, report
@@ -192,14 +193,9 @@ def milliseconds(seconds: Sequence[float], *percents: int) -> str:
 def start_sessions(service: Service) -> Callers:
     """Start sessions whose model calls are recorded."""
     reviewer = service.organization("Acme")
-
-    def start(key: dict[str, Any]) -> Candidate:
-        agree_to_recording(service, key["key"])
-        return Candidate(service, key)
-
     with ThreadPoolExecutor(8) as threads:
         keys = make_keys(reviewer, make_assessment(reviewer), CANDIDATES)
-        return Callers(reviewer, list(threads.map(start, keys)))
+        return Callers(reviewer, list(threads.map(partial(Candidate, service), keys)))
 
 
 async def measure(minutes: float) -> bool:

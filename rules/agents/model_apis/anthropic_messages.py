@@ -11,9 +11,7 @@ from rules.agents.model_apis.turns import Call, block_text
 from rules.agents.unknown_agent import has_tools
 from rules.events.envelopes import as_list, field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
-
-# A call without tools whose output is limited to this many tokens is a probe or a title (R36).
-MAX_PROBE_TOKENS = 16
+from rules.metrics.usage import MAX_PROBE_TOKENS
 
 
 class Request:
