@@ -3,7 +3,7 @@
 from typing import Any
 
 from access.rate_limits import get_limit_setting
-from errors import TooManyRequests
+from errors import RecordingRequired, TooManyRequests
 from schemas.fields import EXAMPLE_ID
 from web import unknown_names
 
@@ -24,6 +24,7 @@ COMPONENTS = {
     "Location": _header("Path of the new object.", f"/v1/assessments/{EXAMPLE_ID}"),
     "Content-Disposition": _header("Name of the file.", 'attachment; filename="candidates.csv"'),
     "ETag": _header("Tag of this response, for `If-None-Match` and `If-Match`.", '"5d41402abc4b2a76"'),
+    "X-Should-Retry": _header("`false`: the same request cannot succeed.", "false"),
     "Link": _header("Documentation of the error's code.", '</docs/errors.md#not_found>; rel="help"'),
     "WWW-Authenticate": _header("Scheme of the required credential.", "Bearer"),
     unknown_names.HEADER: unknown_names.DOCUMENTATION,
@@ -66,4 +67,7 @@ def document(operation: dict[str, Any], view: Any, retryable: set[int]) -> None:
             names += links
             names += ["Retry-After"] * (int(status) in {*retryable, TooManyRequests.code})
             names += ["WWW-Authenticate"] * (status == "401")
+            names += ["X-Should-Retry"] * (
+                status == "403" and RecordingRequired in getattr(view, "errors", ())
+            )
         response["headers"] = references(names)

@@ -64,7 +64,11 @@ class NewConsent(Body):
     """The candidate's consent."""
 
     key = KEY
-    disclosure_hash = String("Hash of the disclosure shown. Omit it if another one was shown.", max=255)
+    disclosure_hash = String(
+        "Hash of the disclosure shown. Omit it if another one was shown: model calls then require events that the "
+        "client signs.",
+        max=255,
+    )
 
 
 Confirmed = define_schema("Confirmed", "The consent is recorded.", ok=common.ALWAYS_TRUE)

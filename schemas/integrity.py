@@ -25,7 +25,7 @@ class Finding(Schema):
 
     code = Choice(CODES, "Finding code.", example="chain_gap")
     event_ids = ListOf(String(), "Affected events, at most 100.", example=[EXAMPLE_ID])
-    count = Integer("Number of affected events.", example=1)
+    count = Integer("Number of affected events or model calls.", example=1)
     explanation = String("Explanation with possible causes.", example="The previous event is missing.")
 
 

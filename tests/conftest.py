@@ -213,8 +213,8 @@ def candidate(app, key):
 
 @pytest.fixture
 def session(key):
-    """The open session of `key`."""
-    return factories.make_session(key)
+    """The open session of `key`, whose candidate has consented to the recording."""
+    return factories.make_recorded_session(key)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def make_key(
 
 
 def make_session(key: CandidateKey, public_key: str | None = None) -> Session:
-    """Open a session: the candidate consents and redeems the key."""
+    """Open a session: the candidate consents to a disclosure that names no channel, and redeems the key."""
     models.Consent.record(key, None, None)
     return sessions.redeem(key.key, public_key)
 

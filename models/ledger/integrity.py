@@ -69,7 +69,8 @@ def collect_findings(session: Session) -> list[Finding]:
         return [Finding("erased"), *collected]
     collected += signed_log.signature_findings(session)
     collected += channel_comparison.differences(session)
-    collected += unrecorded_calls.findings(ModelUsage.unrecorded(session), Event.reported_by_agents(session))
+    if calls := ModelUsage.unrecorded(session):
+        collected += unrecorded_calls.findings(calls, Event.agent_arrivals(session))
     if session.rejected_event_count:
         collected.append(Finding("session_full", count=session.rejected_event_count))
     collected += Submission.findings(session)

@@ -189,10 +189,13 @@ class Event(Table, ErasedWithSession):
         return cls.from_client(session).where(cls.verdict == event_signatures.VALID)
 
     @classmethod
-    def reported_by_agents(cls, session: Session) -> list[datetime]:
-        """Return when the client's signed events about its agents arrived, in order."""
-        events = cls.signed_by_client(session).select(cls.received_at).order_by(cls.received_at)
-        return [row.received_at for row in events.where(cls.source.not_in(CLIENT_SOURCES))]
+    def agent_arrivals(cls, session: Session) -> list[datetime]:
+        """Return when events about agents arrived, from the service's channels or signed by the client, in order."""
+        is_signed = (cls.verdict == event_signatures.VALID) & cls.source.not_in(CLIENT_SOURCES)
+        events = cls.select(cls.received_at).where(
+            cls.session == session, cls.channel.is_null(False) | is_signed
+        )
+        return [row.received_at for row in events.order_by(cls.received_at)]
 
     @classmethod
     def verify_pending(cls) -> int:

@@ -29,7 +29,7 @@ class ModelCall(NamedTuple):
 def findings(calls: Sequence[ModelCall], reported_at: Sequence[datetime]) -> Iterator[Finding]:
     """Yield the finding about a session's unrecorded calls, if any, with their models and cost.
 
-    reported_at -- arrival times of agents' events with a valid signature, ascending
+    reported_at -- arrival times of agents' events, ascending
     """
     missing = [call for call in calls if call.is_recorded is False or not _is_reported(call, reported_at)]
     probes = [call for call in missing if call.is_recorded is None and _is_short(call)]

@@ -20,7 +20,7 @@ ERASURE = "DELETE /v1/candidates/<candidate_id>/data"
 @pytest.fixture
 def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous):
     other_key = factories.make_key(factories.make_assessment(organization))
-    factories.make_session(other_key)
+    factories.make_recorded_session(other_key)
     revoked = Caller.reviewer(app, organization)
     revoked.row.revoke()
     people = [factories.make_person(organization, role, name=role) for role in ROLES]

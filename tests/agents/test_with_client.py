@@ -8,7 +8,7 @@ from independent_metrics import BILLION, recompute
 
 from tests.agents.recording import read_session
 from tests.agents.script import Answer, Call, Prompt
-from tests.live.cast import agree_to_recording, make_assessment, make_keys
+from tests.live.cast import agree_to_recording, give_consent, make_assessment, make_keys
 from tests.live.scripted_client import Cli
 from tests.rules.agents import messages
 
@@ -20,16 +20,24 @@ AGENT = {"User-Agent": "claude-cli/2.1.197 (external, cli)", "X-Claude-Code-Sess
 
 @pytest.fixture
 def cli(service, provider, reviewer, tmp_path):
-    """The client with an open session."""
+    """The client with an open session, after it showed its own disclosure."""
     provider.play("client", CONVERSATION)
     (key,) = make_keys(reviewer, make_assessment(reviewer), 1)
     cli = Cli(service.port, key["key"], tmp_path)
-    agree_to_recording(service, key["key"])
+    give_consent(service, key["key"])
     cli.redeem()
     return cli
 
 
-def test_model_calls_do_not_change_the_metrics_of_a_session_with_the_client(cli, reviewer):
+def test_models_require_a_signed_event_if_the_client_showed_its_own_disclosure(cli):
+    with pytest.raises(AssertionError, match="consent_required"):
+        call_model(cli)
+    assert cli.send(cli.event("session_start", {}, "cli")).status == 201
+    call_model(cli)
+
+
+def test_model_calls_do_not_change_the_metrics_of_a_session_with_the_client(service, cli, reviewer):
+    agree_to_recording(service, cli.key)
     with ThreadPoolExecutor(1) as thread:
         calls = thread.submit(call_model, cli)
         sent = work(cli)

@@ -272,7 +272,7 @@ def recording(clock, organization, assessment, worker):
     for second in range(5):
         add_event(session, signer.event(session, at=second, data={"text": f"number {second}"}))
         clock.fixed += timedelta(seconds=1)
-    make_model_call(session, counts={"input": 10, "output": 20})
+    make_model_call(session, counts={"input": 10, "output": 20}, is_recorded=True)
     submission = Submission.reserve(session, "zip", f"{session.id}/one")
     submission.record(10, "1" * 64, 2**20)
     counts = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 0}

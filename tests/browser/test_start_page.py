@@ -261,7 +261,7 @@ def test_consent_can_be_given_during_the_session(open_visit, website, key):
     assert visit.is_clean()
     visit.page.get_by_role("checkbox").check()
     visit.page.get_by_role("button", name="Agree and continue").click()
-    visit.page.wait_for_function("document.activeElement.textContent === 'Your workspace'")
+    visit.page.locator("[data-focus-workspace]:focus").wait_for()
     assert not visit.page.locator("[data-part=consent-missing]").is_visible()
     assert not visit.page.locator("[data-consent]").is_visible()
     assert not website.candidate(key).get("/v1/candidate/consent")["consentRequired"]

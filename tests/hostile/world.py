@@ -51,7 +51,7 @@ class Tenant:
         CandidateKey.update(expires_at=clock.now()).where(CandidateKey.id == self.expired.id).execute()
         failed = Delivery.get_by_id(self.pending.invitation_id)
         outcomes.fail(failed, "550 no such user")
-        self.session: Session = factories.make_session(self.key)
+        self.session: Session = factories.make_recorded_session(self.key)
         self.candidate = Caller.candidate(app, self.key)
         self.finished = factories.make_session(factories.make_key(assessment))
         ids = factories.make_session_rows(self.finished, self.reviewer.row, name)

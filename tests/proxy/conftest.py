@@ -5,7 +5,6 @@ import threading
 import pytest
 import urllib3
 from callers import Caller
-from factories import make_recorded_session
 
 from models import ModelUsage
 from proxy import disconnect, forwarding
@@ -46,12 +45,6 @@ def forward_to(app, monkeypatch):
         monkeypatch.setitem(app.extensions, "proxy", proxy)
 
     return forward_to
-
-
-@pytest.fixture
-def session(key):
-    """The open session of a candidate who has consented to the recording of model calls."""
-    return make_recorded_session(key)
 
 
 @pytest.fixture
