@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from functools import wraps
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from access import caller
 from errors import BundleChanged, NotFound, RecordingRequired
-from models import Session, StorageMarker, batches
+from models import Assessment, Session, StorageMarker, batches
 from models.database import release_connection
 from models.sessions import consented_channels, is_recorded
 from rules.cursors import Cursor
@@ -215,6 +216,12 @@ def recording_required() -> RecordingRequired:
 def session_quota() -> Quota:
     """Return the limits of a session's stored data."""
     return Quota(setting("SESSION_MAX_BYTES"), setting("SESSION_MAX_EVENTS"))
+
+
+def model_budget_nano_usd(assessment: Assessment) -> int | None:
+    """Return a session's budget for model calls; None for no limit (R42)."""
+    limit = assessment.token_budget_nano_usd
+    return limit if limit is not None else ceil(setting("SESSION_DEFAULT_BUDGET_USD") * 10**9) or None
 
 
 def setting(name: str) -> Any:

@@ -6,10 +6,9 @@ from flask import Response, current_app
 
 import errors
 from access import auth, caller, concurrency, raises
-from blueprints import Blueprint, setting
-from models import CandidateKey, Session, Submission, clock
-from models.sessions.coverage import read_coverage
-from models.sessions.submissions import GIT, ZIP
+from blueprints import Blueprint, model_budget_nano_usd, setting
+from models import CandidateKey, ModelUsage, Session, Submission, clock
+from models.sessions.coverage import read_received
 from rules import workspace_files
 from rules.session_close import FLUSH_WINDOW, GRACE
 from rules.workspace_files import OTHER, PROVIDER_BY_TOOL, Workspace
@@ -29,10 +28,11 @@ _KEY_SETTINGS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 def get_workspace():
     """Get the workspace's state
 
-    Returns the remaining time, the allowed tools and the events received so far. Used by the candidate's page.
+    Returns the remaining time, the allowed tools, the events received so far, the models' budget and the submission's
+    state. Used by the candidate's page and by `./submit`.
     """
     session = Session.get_for_key(caller)
-    workspace, coverage = _workspace(session), read_coverage(session)
+    workspace = _workspace(session)
     close = session.closed_as_of(clock.now()) or session.closes_at
     return {
         "session_id": session.id,
@@ -49,9 +49,9 @@ def get_workspace():
             for name in workspace.tools
         ],
         "models": _models(workspace),
-        "submission": Submission.current(session, GIT, ZIP),
-        "last_received_at": max((row["last_at"] for row in coverage["channels"]), default=None),
-        "received": coverage["tools"],
+        "model_usage": _model_usage(session) if workspace.providers else None,
+        "submission": Submission.latest(session),
+        **read_received(session),
     }
 
 
@@ -91,3 +91,19 @@ def _models(workspace: Workspace) -> list[dict[str, Any]]:
     # OpenAI clients expect the version in the URL.
     version = {"anthropic": "", "openai": "/v1"}
     return [{"provider": name, "base_url": workspace.proxy_url(name) + version[name]} for name in providers]
+
+
+def _model_usage(session: Session) -> dict[str, Any]:
+    """Return the budget and its use, and why the session has no model."""
+    usage, budget = ModelUsage.summary(session), model_budget_nano_usd(caller.assessment)
+    is_spent = budget is not None and usage["spent_nano_usd"] >= budget
+    problem = "budget_spent" if is_spent else _provider_problem(usage["status_code"])
+    return usage | {"budget_nano_usd": budget, "problem": problem}
+
+
+def _provider_problem(status: int | None) -> str | None:
+    """Return the problem that the last call's status shows."""
+    # The proxy responds 403 only if the provider rejects the service's key.
+    if status == 403:
+        return "provider_key_rejected"
+    return "provider_unavailable" if status is not None and (status == 429 or status >= 500) else None

@@ -119,11 +119,9 @@ class BilledCall(Observer):
             counts["output"] = self._max_output_so_far()
         self._store(ReportedUsage(self.request.model, counts), {"status_code": status, "is_whole": False})
 
-    def cancel(self) -> None:
-        """Release the reservation: the call cost nothing."""
-        if self.reservation:
-            renewals.discard(self.reservation)
-            self.reservation.release()
+    def on_rejection(self, status: int) -> None:
+        """Record the failure for the candidate's page, and release the reservation."""
+        self._store(ReportedUsage(self.request.model, {}), {"status_code": status, "is_whole": False})
 
     def _max_output_so_far(self) -> int:
         """Return the maximum number of tokens that the model can have generated so far."""

@@ -1,11 +1,8 @@
 """A session's budget for model calls, and reservations of their cost (R42)."""
 
 import time
-from math import ceil
 
-from flask import current_app
-
-from blueprints import release_connection
+from blueprints import model_budget_nano_usd, release_connection
 from models import ModelReservation, ModelUsage, Session
 from proxy.errors import BudgetSpent, TooManyStreams
 
@@ -13,16 +10,9 @@ MAX_WAIT_SECONDS = 10
 POLL_SECONDS = 0.25
 
 
-def limit_nano_usd(session: Session) -> int | None:
-    """Return the assessment's budget, or the default; None for no limit."""
-    default = ceil(current_app.config["SESSION_DEFAULT_BUDGET_USD"] * 10**9)
-    limit = session.assessment.token_budget_nano_usd
-    return limit if limit is not None else default or None
-
-
 def require_remaining(session: Session, spent_nano_usd: int) -> None:
     """Raise BudgetSpent if the recorded usage has reached the budget."""
-    limit = limit_nano_usd(session)
+    limit = model_budget_nano_usd(session.assessment)
     if limit is not None and spent_nano_usd >= limit:
         raise BudgetSpent()
 
@@ -33,7 +23,7 @@ def reserve(session: Session, provider: str, cost_nano_usd: int) -> ModelReserva
     Waits, without a database connection, while other calls have reserved the remaining budget. Raises BudgetSpent, or
     TooManyStreams after MAX_WAIT_SECONDS.
     """
-    limit = limit_nano_usd(session)
+    limit = model_budget_nano_usd(session.assessment)
     if limit is None:
         return None
     deadline = time.monotonic() + MAX_WAIT_SECONDS

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
+from errors import ApiError
 from proxy import connections
 from proxy.disconnect import Watch
 from proxy.endpoints import Endpoint
@@ -95,7 +96,7 @@ class ModelProxy:
     def forward(self, call: Call, observer: Observer) -> ProviderResponse:
         """Return the provider's response once its headers have arrived. The caller must close it.
 
-        If the call fails, first releases the reservation or records the usage that the provider may bill. Raises
+        If the call fails, first records it, with the usage that the provider may bill. Raises
         ProviderUnreachable, ClientDisconnected, ProviderRejectedKey, ProviderRedirects or ProviderTimeout.
         """
         watch = Watch(call.client)
@@ -107,7 +108,7 @@ class ModelProxy:
             if isinstance(error, ClientDisconnected | ProviderTimeout):
                 observer.on_no_response(499 if isinstance(error, ClientDisconnected) else error.code)
             else:
-                observer.cancel()
+                observer.on_rejection(error.code if isinstance(error, ApiError) else 500)
             raise
 
     def _send(self, call: Call, watch: Watch) -> urllib3.BaseHTTPResponse:

@@ -45,8 +45,8 @@ class Observer:
     def on_no_response(self, status: int) -> None:
         """The provider received the call, but sent no response."""
 
-    def cancel(self) -> None:
-        """The call failed before the provider received it."""
+    def on_rejection(self, status: int) -> None:
+        """The call cost nothing: the provider did not receive it, or rejected the service's key."""
 
 
 @dataclass

@@ -42,10 +42,15 @@ class SubmissionWithClaims(Submission):
     file_tree = ListOf(String(), "Files, if the submission is `verified`.", example=["orders.py"], null=True)
 
 
-class ParsedSubmission(Submission):
-    """A submission, with the result of reading it."""
+class SubmissionState(Submission):
+    """A submission, and why it could not be read."""
 
     problem = String("Reason why the bundle is unreadable, or that the store has lost it.", null=True)
+
+
+class ParsedSubmission(SubmissionState):
+    """A submission, with the result of reading it."""
+
     base_verified = Flag(
         "True if the bundle contains the assessment's starting commit; null until the bundle has been read.",
         example=True,

@@ -2,10 +2,12 @@
 
 from schemas import common
 from schemas.base import Schema
-from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
+from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, String
 from schemas.keys import SESSION_STATUSES
-from schemas.submissions import Submission
+from schemas.submissions import SubmissionState
 from schemas.timestamps import Timestamp
+
+MODEL_PROBLEMS = ("budget_spent", "provider_key_rejected", "provider_unavailable")
 
 
 class WorkspaceTool(Schema):
@@ -34,6 +36,23 @@ class ReceivedFromTool(Schema):
     last_received_at = Timestamp("Time when the last event arrived.", attribute="last_at")
 
 
+class WorkspaceModelUsage(Schema):
+    """The session's model calls through the service."""
+
+    spent_usd = Dollars("Cost of the completed calls, in USD.", attribute="spent_nano_usd", example=0.42)
+    budget_usd = Dollars(
+        "Budget in USD; null without a limit.", attribute="budget_nano_usd", example=10, null=True
+    )
+    problem = Choice(
+        MODEL_PROBLEMS,
+        "`budget_spent`, or why the last call failed: the provider rejected the service's key, or is unavailable.",
+        null=True,
+    )
+    last_call_at = Timestamp(
+        "Time when the last call ended; null without calls.", attribute="ended_at", null=True
+    )
+
+
 class WorkspaceState(Schema):
     """The state of a candidate's workspace."""
 
@@ -48,6 +67,7 @@ class WorkspaceState(Schema):
     org_name = common.ORG_NAME
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that accept a base URL and a key.")
-    submission = Nested(Submission, "Latest git bundle or zip archive; null without one.", null=True)
+    model_usage = Nested(WorkspaceModelUsage, "Model calls; null if the service has no model.", null=True)
+    submission = Nested(SubmissionState, "Latest git bundle or zip archive; null without one.", null=True)
     last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)
     received = ListOf(ReceivedFromTool, "Events received, by tool.")

@@ -30,9 +30,18 @@ def read_coverage(session: Session, counted: CountedEvents | None = None) -> dic
     groups = _groups(session)
     return {
         "channels": _merge(groups, "channel"),
-        "tools": _add_counts(session, counted or CountedEvents(session), _merge(groups, "tool")),
+        "tools": _tools(session, counted or CountedEvents(session), groups),
         "agent_sessions": list(_agent_sessions(session, groups)),
         "gaps": list(_gaps(session))[:MAX_LISTED],
+    }
+
+
+def read_received(session: Session) -> dict[str, Any]:
+    """Return the events received by tool, and the time of the last event, for the candidate's page."""
+    groups = _groups(session)
+    return {
+        "received": _tools(session, CountedEvents(session), groups),
+        "last_received_at": max((group["last_at"] for group in groups), default=None),
     }
 
 
@@ -81,9 +90,9 @@ def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
             yield row | {"channels": sorted(recorded_by), "one_channel_only": len(recorded_by) == 1}
 
 
-def _add_counts(session: Session, counted: CountedEvents, tools: list[Row]) -> list[Row]:
-    """Add the number of counted prompts, commands and changes to each tool (R36)."""
-    by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in tools}
+def _tools(session: Session, counted: CountedEvents, groups: list[Row]) -> list[Row]:
+    """Return the tools, with the number of counted prompts, commands and changes (R36)."""
+    by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in _merge(groups, "tool")}
     name_by_kind = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
     events = _on_time(session).where(Event.kind.in_(list(name_by_kind)))
     # Read single events only if several channels recorded the same calls.

@@ -22,7 +22,6 @@ from models.base import (
     is_postgres,
     utc_month,
 )
-from models.database import connection
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
 from models.ledger.listed import ListedModel
@@ -196,6 +195,15 @@ class ModelUsage(ListedModel):
         return [ModelCall(*row) for row in rows]
 
     @classmethod
+    def summary(cls, session: Session) -> dict[str, Any]:
+        """Return the cost of a session's completed calls, and the last call's `status_code` and `ended_at`."""
+        spent = peewee.fn.SUM(cls.cost_nano_usd).over().alias("spent_nano_usd")
+        calls = cls.select(cls.status_code, cls.ended_at, spent).where(cls.session == session)
+        last: Any = calls.order_by(cls.id.desc()).dicts().first()
+        row = last or {"status_code": None, "ended_at": None, "spent_nano_usd": 0}
+        return row | {"spent_nano_usd": int(row["spent_nano_usd"] or 0)}
+
+    @classmethod
     def spent_nano_usd(cls, session: Session) -> int:
         """Sum the cost of a session's completed calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
@@ -242,10 +250,6 @@ class ModelReservation(Model):
         """Extend the reservations of running calls."""
         expires_at = clock.now() + RESERVATION_LIFETIME
         cls.update(expires_at=expires_at).where(cls.id.in_(ids)).execute()
-
-    def release(self) -> None:
-        with connection():
-            self.delete_instance()
 
 
 class ModelCaller(NamedTuple):

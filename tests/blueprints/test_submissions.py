@@ -69,6 +69,8 @@ def test_submission_can_be_downloaded(
     assert body_of(submit_work(candidate, content, media_type)) == {"submission": expected}
     for caller in (candidate, reviewer):
         assert caller.get(f"/v1/sessions/{session.id}").json["submission"] == expected
+    state = candidate.get("/v1/candidate/workspace").json
+    assert state["submission"] == expected | {"problem": None}
     download = reviewer.get(f"/v1/sessions/{session.id}/submission")
     assert (download.data, download.mimetype) == (content, media_type)
     assert download.headers["Content-Length"] == str(len(content))

@@ -18,7 +18,9 @@ from factories import (
 )
 from response_checks import error_of
 
+from models import ModelUsage
 from rules.events.recorded_events import RecordedEvent
+from rules.metrics.usage import ReportedUsage
 
 STATE, FILES = "/v1/candidate/workspace", "/v1/candidate/workspace/files"
 SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -101,6 +103,37 @@ def test_client_events_are_counted(candidate, session):
     state = candidate.get(STATE).json
     assert state["lastReceivedAt"] is not None
     assert [tool["commands"] for tool in state["received"]] == [1]
+
+
+def test_state_without_a_provider_has_no_model_usage(candidate, session):
+    assert candidate.get(STATE).json["modelUsage"] is None
+
+
+def test_budget_and_failed_calls_are_shown(clock, candidate, session, providers):
+    session.assessment.update_columns(token_budget_nano_usd=10**9)
+    state = candidate.get(STATE).json["modelUsage"]
+    assert state == {"spentUsd": 0, "budgetUsd": 1, "problem": None, "lastCallAt": None}
+    for status, cost, problem in (
+        (200, 250_000_000, None),
+        (400, None, None),
+        (502, None, "provider_unavailable"),
+        (403, None, "provider_key_rejected"),
+        (429, None, "provider_unavailable"),
+        (200, 750_000_000, "budget_spent"),
+        (502, None, "budget_spent"),
+    ):
+        make_model_call(session, status, cost)
+        state = candidate.get(STATE).json["modelUsage"]
+        assert state["problem"] == problem
+    assert (state["spentUsd"], state["lastCallAt"]) == (1, "2026-04-01T09:00:00.000Z")
+
+
+def make_model_call(session, status, cost_nano_usd):
+    usage = ReportedUsage("claude-opus-4-5", {})
+    ModelUsage.record(
+        session, usage, started_at=session.redeemed_at, provider="anthropic", status_code=status,
+        is_whole=True, cost_nano_usd=cost_nano_usd,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

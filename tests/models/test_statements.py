@@ -11,8 +11,10 @@ from factories import (
     make_closed_session,
     make_issue,
     make_keys,
+    make_recorded_session,
     make_rubric,
     make_session,
+    record,
 )
 from statements import capture_queries
 from statements import plans as plans_of
@@ -20,6 +22,7 @@ from statements import plans as plans_of
 from models import ApiToken, Assessment, CandidateList, db, external_ids, key_generation
 from models.base import is_postgres
 from models.webhooks.outbox import publish_new
+from rules.events.recorded_events import RecordedEvent
 
 
 def count_statements(call):
@@ -62,6 +65,15 @@ def add_assessments(assessment, count):
 def add_tokens(assessment, count):
     for _ in range(count):
         ApiToken.issue(assessment.organization, "Automation", "read")
+
+
+def test_the_candidates_page_sends_few_statements(app, key, monkeypatch):
+    monkeypatch.setitem(app.config, "ANTHROPIC_API_KEY", "sk-company")
+    session = make_recorded_session(key)
+    record(session, "proxy", RecordedEvent("prompt", {"text": "Fix it."}, "prompt-1"))
+    candidate = Caller.candidate(app, key)
+    # key, quota, session, assessment, status, organization, last model call, submission, three for events
+    assert count_statements(lambda: candidate.get("/v1/candidate/workspace")) <= 11
 
 
 def add_events(assessment, count):

@@ -195,11 +195,13 @@ def test_a_thread_renews_reservations_until_their_calls_end(monkeypatch):
     assert renewed.empty()
 
 
-def test_a_failed_call_releases_its_reservation(call, assessment, upstream, usage):
+def test_a_failed_call_is_free_and_releases_its_reservation(call, assessment, upstream, usage):
     assessment.update_columns(token_budget_nano_usd=USD)
-    upstream.respond = documents(307, {}, Location="/elsewhere")
-    assert call(MESSAGES).status_code == 502
-    assert (reservations(), usage()) == ([], [])
+    for status in (307, 401):
+        upstream.respond = documents(status, {}, Location="/elsewhere")
+        call(MESSAGES)
+    assert reservations() == []
+    assert [(used.status_code, used.cost_nano_usd) for used in usage()] == [(502, None), (403, None)]
 
 
 def test_a_stream_with_only_an_error_is_free(call, upstream, usage):

@@ -126,6 +126,12 @@ class Submission(ProtectedModel, StoredObject):
         return submissions.order_by(cls.created_at.desc(), cls.id.desc()).first()
 
     @classmethod
+    def latest(cls, session: Session) -> "Submission | None":
+        """Return the last git bundle or zip archive that was received, whether it is current or not."""
+        rows = cls.of(session).where(cls.format << (GIT, ZIP))
+        return rows.order_by(cls.created_at.desc(), cls.id.desc()).first()
+
+    @classmethod
     def is_lost(cls) -> Any:
         """Return the condition that the store has lost a current submission after it was received."""
         return cls.problem.is_null(False) & cls.object_key.is_null(False) & (cls.state != UNREADABLE)
