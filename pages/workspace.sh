@@ -234,7 +234,8 @@ END
 # Submit your work and end your session.
 #
 # Uploads this repository as a git bundle, including uncommitted and new files and nested repositories' files, but not
-# files that git ignores. Does not change your files, commits or index. If it fails, run it again.
+# files that git ignores. Waits until it has been read, at most a minute. Does not change your files, commits or index.
+# If it fails, run it again.
 
 set -eu
 umask 077
@@ -254,6 +255,11 @@ check() {
   [ "$1" = 200 ] || die "$(sed -n 's/.*"error": *"\([^"]*\)".*/\1/p' "$work/response") (HTTP $1)"
 }
 
+# Print a field of the submission, or nothing if it is null.
+field() {
+  sed -n 's/.*"submission": *{\([^}]*\)}.*/\1/p' "$work/response" | sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
+}
+
 # Nested repositories, except unchanged submodules of the repository.
 nested_repositories() {
   git ls-files --others --exclude-standard 2>/dev/null | sed -n 's|/\("\{0,1\}\)$|\1|p'
@@ -270,6 +276,7 @@ rm -rf "$work"
 mkdir "$work"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+advice='Remove what is not your work, from your commits too, or list new files in .gitignore. Then run this again.'
 tab=$(printf '\t')
 empty_file=$(git hash-object --stdin </dev/null)
 empty_tree=$(git hash-object -t tree --stdin </dev/null)
@@ -312,7 +319,7 @@ if [ "$size" -gt 134217728 ]; then
     sed -n 's/^blob /  /p' | sort -rn | head -n 10 >"$work/largest"
   die "Nothing was sent: your work is $size bytes, more than the limit of 134217728. The largest files, compressed:
 $(cat "$work/largest")
-Remove what is not your work, from your commits too, or list new files in .gitignore. Then run this again."
+$advice"
 fi
 if [ -t 0 ]; then
   printf 'Submit your work and end your session? [y/N] '
@@ -322,7 +329,24 @@ fi
 
 status=$(send -H 'Content-Type: application/x-git-bundle' -T "$work/bundle" "$service/v1/candidate/submission")
 check "$status"
-printf 'Your work has been received: %s bytes.\n' "$size"
+printf 'Your work has been received: %s bytes. It is being read ...\n' "$size"
+tries=60
+while
+  status=$(send "$service/v1/candidate/workspace") || exit 1
+  check "$status"
+  [ "$(field state)" = waiting ] && [ "$tries" -gt 0 ]
+do
+  tries=$((tries - 1))
+  sleep 1
+done
+case $(field state) in
+  read) printf 'Your work has been read.\n' ;;
+  waiting) printf 'Your work has not been read yet. Your page shows when it has been.\n' ;;
+  *)
+    die "Your work could not be read: $(field problem)
+$advice
+You can also upload a zip of the folder on your page, which shows until when." ;;
+esac
 printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$work/complete.json"
 status=$(send -H 'Content-Type: application/json' --data-binary @"$work/complete.json" \
   "$service/v1/candidate/complete")

@@ -33,6 +33,12 @@ def service(live_database_url, tmp_path_factory):
         yield service
 
 
+@pytest.fixture(scope="module")
+def running_worker(service):
+    with service.worker() as worker:
+        yield worker
+
+
 @pytest.fixture(scope="session")
 def reviewer(service):
     """A reviewer of an organization without a quota."""

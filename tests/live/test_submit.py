@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from git_bundles import MAX_TREE_DEPTH
 from storage import MAX_BUNDLE_BYTES
 from tests.live.candidate_machine import git, needs_programs, set_commit
 from tests.live.service import wait_until
@@ -18,11 +19,7 @@ UNPRIVILEGED = [shutil.which("setpriv"), "--bounding-set=-dac_override,-dac_read
     os.geteuid() == 0
 )
 
-pytestmark = needs_programs
-
-
-def submission_state(service, key: str) -> str:
-    return service.candidate(key).get("/v1/candidate/workspace")["submission"]["state"]
+pytestmark = [needs_programs, pytest.mark.usefixtures("running_worker")]
 
 
 def submitted_files(workspace: Path) -> set[str]:
@@ -46,7 +43,12 @@ def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, k
     before = git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")
     result = machine.submit()
     assert result.returncode == 0, result.stderr
-    assert "Your session is complete" in result.stdout
+    state = service.candidate(key).get("/v1/candidate/workspace")
+    assert result.stdout.splitlines()[-3:] == [
+        f"Your work has been received: {state['submission']['size']} bytes. It is being read ...",
+        "Your work has been read.",
+        "Your session is complete. Thank you!",
+    ]
     assert result.stderr == ""
     assert (git(workspace, "status", "--porcelain"), git(workspace, "rev-parse", "HEAD")) == before
     assert git(workspace, "ls-tree", "-r", "--name-only", "refs/proofstone/submission").split() == [
@@ -56,8 +58,36 @@ def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, k
     ]
     assert git(workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
     assert git(workspace, "rev-parse", "refs/proofstone/submission^") == before[1]
-    state = service.candidate(key).get("/v1/candidate/workspace")
     assert (state["status"], state["submission"]["format"]) == ("completed", "git")
+
+
+def test_submit_shows_why_work_cannot_be_read_and_keeps_the_session_open(machine, empty_key, service):
+    machine.prepare(empty_key)
+    deep = machine.workspace.joinpath(*["d"] * (MAX_TREE_DEPTH + 2))
+    deep.mkdir(parents=True)
+    (deep / "new.txt").write_text("new\n")
+    unread = machine.submit()
+    assert unread.returncode == 1
+    assert "Your work has been received" in unread.stdout
+    assert (
+        "Your work could not be read: Folders in the bundle are nested more than 200 levels" in unread.stderr
+    )
+    assert "Then run this again." in unread.stderr
+    assert status_of(service, empty_key) == "active"
+    shutil.rmtree(machine.workspace / "d")
+    assert machine.submit().stdout.endswith("Your session is complete. Thank you!\n")
+
+
+def test_submit_ends_the_session_if_the_work_is_not_read_in_time(machine, empty_key, service, running_worker):
+    machine.prepare(empty_key)
+    submit = machine.workspace / "submit"
+    submit.write_text(submit.read_text().replace("tries=60", "tries=1"))
+    running_worker.send_signal(signal.SIGSTOP)
+    submitted = machine.submit()
+    running_worker.send_signal(signal.SIGCONT)
+    assert (submitted.returncode, submitted.stderr) == (0, "")
+    assert "has not been read yet" in submitted.stdout
+    assert status_of(service, empty_key) == "completed"
 
 
 def test_submit_can_be_repeated(machine, empty_key, service):
@@ -134,9 +164,7 @@ def test_submit_includes_the_files_of_nested_repositories(machine, key, service)
     assert (submitted.returncode, submitted.stderr) == (0, "")
     nested = {"new/a", 'new/deep "ä"/b', "committed/c"}
     assert submitted_files(workspace) == {".gitignore", "orders.py"} | nested
-    with service.worker():
-        wait_until(lambda: submission_state(service, key) != "waiting", "The worker did not read the bundle.")
-    assert submission_state(service, key) == "read"
+    assert "Your work has been read." in submitted.stdout
     assert git(workspace, "status", "--porcelain") == before
 
 

@@ -34,6 +34,7 @@ RECORDED = (
     "wc",
     "sort",
     "head",
+    "sleep",
 )
 RECORDER = '#!/bin/sh\n{{ echo "$0 $*"; env; }} >>"$RECORD"\nexec {program} "$@"\n'
 
@@ -68,6 +69,7 @@ def test_key_is_stored_only_in_private_files_outside_the_workspace(machine, key)
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.usefixtures("running_worker")
 def test_key_is_not_passed_to_programs_as_argument_or_variable(machine, key, tmp_path):
     record, bin = tmp_path / "record", tmp_path / "bin"
     bin.mkdir()
@@ -191,6 +193,7 @@ def test_a_folder_with_other_content_is_not_changed(machine, key, empty_key):
     assert (other.returncode, "belongs to another assessment" in other.stderr) == (1, True)
 
 
+@pytest.mark.usefixtures("running_worker")
 def test_the_shells_variables_are_ignored(machine, key, tmp_path):
     (tmp_path / "elsewhere/assessment").mkdir(parents=True)
     elsewhere = str(tmp_path / "elsewhere")
