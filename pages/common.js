@@ -33,7 +33,10 @@ export function showPart(name, isVisible) {
 /** Set the text of elements by `data-fill`: `fill({org: "Example Ltd"})`. */
 export function fill(values) {
   for (const [name, text] of Object.entries(values)) {
-    for (const element of document.querySelectorAll(`[data-fill="${name}"]`)) element.textContent = text;
+    for (const element of document.querySelectorAll(`[data-fill="${name}"]`)) {
+      // Screen readers announce an alert again when its text is set.
+      if (element.textContent !== text) element.textContent = text;
+    }
   }
 }
 

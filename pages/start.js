@@ -2,7 +2,7 @@
 // `workspace.js` handles a started session.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
-import { closeWorkspace, openWorkspace, showClosed } from "./workspace.js";
+import { closeWorkspace, openWorkspace } from "./workspace.js";
 
 const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
 const CLOSED_PARTS = { completed: "completed", hired: "completed", expired: "over" };
@@ -53,13 +53,8 @@ async function showProgress() {
   showPart("client", progress === "active" || (progress === "before" && hasAgreed));
   showPart("read-again", !asksForConsent && (progress === "active" || progress === "before"));
   showPart("workspace", progress === "active");
-  showPart("submit", progress === "active");
-  showPart("received", progress === "active");
   showPart("key", progress === "before" || progress === "active");
-  showPart("countdown", false);
-  showPart("submitted", false);
-  if (progress === "active") await openWorkspace(key, open);
-  if (progress === "completed" || progress === "over") await showClosed(key, open);
+  if (progress !== "before") await openWorkspace(key, invitation.status, open);
 }
 
 async function agree(event) {

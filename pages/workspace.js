@@ -5,48 +5,44 @@ import { fetchJson, fill, formatClock, formatTime, showPart } from "./common.js"
 const POLL_MS = 10_000;
 const TICK_MS = 1000;
 const UPLOAD_TIMEOUT_MS = 15 * 60 * 1000;
-const NO_EVENTS_WARNING_MS = 3 * 60 * 1000;
 const MAX_ZIP_BYTES = 128 * 1024 * 1024;
 const TOOLS_WITH_OWN_ACCOUNT = ["claude"];
 const TOOL_NAMES = { "claude-code": "Claude Code", codex: "Codex", opencode: "opencode" };
+// The names in recorded events.
+const SOURCES = { claude: "claude-code", codex: "codex", opencode: "opencode" };
+const SUBMISSION_STATES = {
+  waiting: "It is being read.",
+  read: "It has been read.",
+  unreadable: "It could not be read.",
+  stored: "It has no diff.",
+};
 
 let key = "";
-let onEnd = () => {};
+let shownStatus = "";
+let onStatusChange = () => {};
 let state = null;
 let clockOffsetMs = 0;
 let timers = [];
 
-/** Show the key's workspace and keep it up to date. Calls `onSessionEnd` when the session closes. */
-export async function openWorkspace(candidateKey, onSessionEnd) {
+/** Show the key's session and keep it up to date. Calls `onChange` when its status is no longer `status`. */
+export async function openWorkspace(candidateKey, status, onChange) {
   closeWorkspace();
-  key = candidateKey;
-  onEnd = onSessionEnd;
+  [key, shownStatus, onStatusChange] = [candidateKey, status, onChange];
   timers = [setInterval(() => document.hidden || load(), POLL_MS), setInterval(showTime, TICK_MS)];
   await load();
 }
 
-/** Show a closed session: received events, the submission, and the upload form if a late submission is possible. */
-export async function showClosed(candidateKey, onSubmission) {
-  closeWorkspace();
-  const { status, body } = await fetchJson("/v1/candidate/workspace", { headers: { "X-API-Key": candidateKey } });
-  if (status !== 200) return;
-  [key, onEnd, state] = [candidateKey, onSubmission, body];
-  setClock(body);
-  const isLate = body.status === "expired" && !body.submission && serviceTime() < new Date(body.submissionClosesAt);
-  fill({ submissionClosesAt: formatClock(body.submissionClosesAt) });
-  showPart("late", isLate);
-  showPart("too-late", !isLate);
-  showPart("submit", isLate);
-  showPart("received", Boolean(body.lastReceivedAt));
-  showReceived();
-  showSubmission();
-}
-
 export function closeWorkspace() {
-  for (const timer of timers) clearInterval(timer);
-  timers = [];
+  stopTimers();
+  dialog.close();
   key = "";
   state = null;
+  for (const part of ["countdown", "received", "models", "submit", "submitted", "reading", "unreadable"]) showPart(part, false);
+}
+
+function stopTimers() {
+  for (const timer of timers) clearInterval(timer);
+  timers = [];
 }
 
 async function load() {
@@ -58,15 +54,22 @@ async function load() {
   const isFirst = state === null;
   state = body;
   setClock(body);
-  if (body.status !== "active") {
+  if (body.status !== shownStatus) {
     closeWorkspace();
-    onEnd();
+    onStatusChange();
     return;
   }
   if (isFirst) showTools();
   showTime();
   showReceived();
+  showModels();
   showSubmission();
+  if (!canSubmit()) stopTimers();
+}
+
+/** Ten minutes after the close, nothing changes any more. */
+function canSubmit() {
+  return !state.submissionClosesAt || serviceTime() < new Date(state.submissionClosesAt);
 }
 
 function setClock({ respondedAt }) {
@@ -79,13 +82,11 @@ function serviceTime() {
 
 function showTime() {
   if (state?.status !== "active") return;
-  const { endsAt, closesAt, startedAt, lastReceivedAt } = state;
+  const { endsAt, closesAt } = state;
   const leftMs = endsAt ? new Date(endsAt) - serviceTime() : Infinity;
-  const hasNoEvents = !lastReceivedAt && serviceTime() - new Date(startedAt) > NO_EVENTS_WARNING_MS;
   showPart("countdown", Boolean(endsAt));
-  showPart("started", leftMs > 0 && !hasNoEvents);
+  showPart("started", leftMs > 0);
   showPart("time-is-up", leftMs <= 0);
-  showPart("nothing", hasNoEvents);
   if (endsAt) fill({ left: formatDuration(Math.max(0, leftMs)), ends: formatTime(endsAt), closes: formatClock(closesAt) });
 }
 
@@ -116,11 +117,24 @@ function modelItem({ provider, baseUrl }) {
 }
 
 function showReceived() {
-  const { received, lastReceivedAt } = state;
+  const { received, lastReceivedAt, status } = state;
+  const silent = status === "active" ? silentTools() : [];
+  showPart("received", status === "active" || Boolean(lastReceivedAt));
   showPart("nothing-yet", !lastReceivedAt);
   showPart("arrived", Boolean(lastReceivedAt));
   if (lastReceivedAt) fill({ last: formatRelative(lastReceivedAt) });
-  document.querySelector("[data-received]").replaceChildren(...received.map(receivedRow));
+  const none = { prompts: 0, commands: 0, changes: 0 };
+  const rows = [...received, ...silent.map((tool) => ({ tool, ...none }))];
+  document.querySelector("[data-received]").replaceChildren(...rows.map(receivedRow));
+  for (const hint of document.querySelectorAll("[data-silent]")) hint.hidden = !silent.includes(hint.dataset.silent);
+  showPart("silent", silent.length > 0);
+}
+
+/** The configured tools that have sent nothing, if another one has. */
+function silentTools() {
+  const configured = state.tools.map(({ name }) => SOURCES[name]).filter(Boolean);
+  const silent = configured.filter((source) => !state.received.some(({ tool }) => tool === source));
+  return silent.length < configured.length ? silent : [];
 }
 
 function receivedRow({ tool, prompts, commands, changes }) {
@@ -140,12 +154,51 @@ function formatRelative(timestamp) {
   return format.format(-Math.floor(seconds / 3600), "hour");
 }
 
+function showModels() {
+  const { modelUsage, status } = state;
+  showPart("models", Boolean(modelUsage) && status === "active");
+  for (const notice of document.querySelectorAll("[data-problem]")) {
+    notice.hidden = notice.dataset.problem !== modelUsage?.problem;
+  }
+  if (!modelUsage) return;
+  const { spentUsd, budgetUsd, lastCallAt } = modelUsage;
+  const budget = budgetUsd === null ? "used, no limit" : `of ${formatDollars(budgetUsd)} used`;
+  fill({ modelCost: `${formatDollars(spentUsd)} ${budget}` });
+  if (lastCallAt) fill({ lastCallAt: formatClock(lastCallAt) });
+}
+
+function formatDollars(amount) {
+  return amount.toLocaleString("en-US", { style: "currency", currency: "USD" });
+}
+
 function showSubmission() {
-  const { submission, status } = state;
-  showPart("submitted", Boolean(submission));
-  showPart("still-open", Boolean(submission) && status === "active");
-  if (!submission) return;
-  fill({ submittedAt: formatTime(submission.receivedAt), submissionSize: formatBytes(submission.size) });
+  const { submission, status, submissionClosesAt } = state;
+  const [isOpen, isSubmitted, isReplaceable] = [status === "active", Boolean(submission), canSubmit()];
+  const problem = submission?.problem;
+  const isReading = submission?.state === "waiting" && !problem && isReplaceable;
+  showPart("thanks", !problem && !isReading);
+  showPart("reading", isReading && !isOpen);
+  showPart("unreadable", Boolean(problem));
+  showPart("remove", submission?.state === "unreadable");
+  showPart("replaceable", isReplaceable);
+  showPart("final", !isReplaceable);
+  showPart("deadline", Boolean(submissionClosesAt));
+  showPart("late", !isOpen && !isSubmitted && isReplaceable);
+  showPart("too-late", isSubmitted || !isReplaceable);
+  showPart("still-open", isOpen && isSubmitted && !problem);
+  showPart("submitted", isSubmitted);
+  showPart("submit", isReplaceable);
+  showPart("replace", isSubmitted && !isOpen);
+  showPart("ends", isOpen);
+  fill({ submitHeading: isSubmitted ? "Submit again" : "Submit your work" });
+  if (submissionClosesAt) fill({ submissionClosesAt: formatClock(submissionClosesAt) });
+  if (submission) fillSubmission(submission);
+}
+
+function fillSubmission({ receivedAt, format, size, problem, state: submissionState }) {
+  const file = format === "git" ? "Git bundle" : "Zip archive";
+  fill({ submittedAt: formatTime(receivedAt), submissionFile: `${file}, ${formatBytes(size)}` });
+  fill({ submissionState: SUBMISSION_STATES[problem ? "unreadable" : submissionState], problem: problem ?? "" });
 }
 
 function formatBytes(bytes) {
@@ -160,30 +213,43 @@ async function submit(event) {
   button.disabled = true;
   showPart("submit-failed", false);
   showPart("sending", true);
-  const error = await uploadAndComplete(file);
+  const error = await upload(file);
   showPart("sending", false);
   button.disabled = false;
-  if (error) {
-    fill({ submitError: error });
-    showPart("submit-failed", true);
-    return;
-  }
+  if (error) return showError(error);
   form.reset();
+  // A session that the time limit closed becomes complete without a question.
+  if (state?.status === "expired") return complete();
   await load();
+  return state?.status === "active" ? askToEnd() : undefined;
 }
 
-/** Upload the file and complete the session. Returns an error message, or "". */
-async function uploadAndComplete(file) {
+/** Upload the file. Returns an error message, or "". */
+async function upload(file) {
   if (file.size > MAX_ZIP_BYTES) return "The file is larger than 128 MiB. Leave out files that can be built or downloaded.";
-  const headers = { "X-API-Key": key, "Content-Type": "application/zip" };
+  const type = file.name.endsWith(".bundle") ? "application/x-git-bundle" : "application/zip";
+  const headers = { "X-API-Key": key, "Content-Type": type };
   const options = { method: "PUT", headers, body: file, timeoutMs: UPLOAD_TIMEOUT_MS };
   const uploaded = await fetchJson("/v1/candidate/submission", options);
-  if (uploaded.status !== 200) return errorMessage(uploaded, "We could not send your file. Please try again.");
+  return uploaded.status === 200 ? "" : errorMessage(uploaded, "We could not send your file. Please try again.");
+}
+
+function askToEnd() {
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
+async function complete() {
   const body = JSON.stringify({ key, sessionId: state.sessionId });
-  const jsonHeaders = { "Content-Type": "application/json" };
-  const completed = await fetchJson("/v1/candidate/complete", { method: "POST", headers: jsonHeaders, body });
-  if (completed.status === 200) return "";
-  return errorMessage(completed, "Your file was sent, but your session is still open. Please try again.");
+  const headers = { "Content-Type": "application/json" };
+  const completed = await fetchJson("/v1/candidate/complete", { method: "POST", headers, body });
+  if (completed.status === 200) return load();
+  return showError(errorMessage(completed, "Your file was sent, but your session is still open. Please try again."));
+}
+
+function showError(error) {
+  fill({ submitError: error });
+  showPart("submit-failed", true);
 }
 
 function errorMessage({ body }, fallback) {
@@ -199,6 +265,9 @@ function onDrop(event) {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && timers.length) load();
 });
+const dialog = document.querySelector("[data-end-dialog]");
+dialog.addEventListener("close", () => dialog.returnValue === "end" && complete());
+document.querySelector("[data-end]").addEventListener("click", askToEnd);
 const form = document.querySelector("[data-submission]");
 form.addEventListener("submit", submit);
 form.addEventListener("drop", onDrop);

@@ -341,11 +341,12 @@ do
 done
 case $(field state) in
   read) printf 'Your work has been read.\n' ;;
-  waiting) printf 'Your work has not been read yet. Your page shows when it has been.\n' ;;
-  *)
+  unreadable)
     die "Your work could not be read: $(field problem)
 $advice
-You can also upload a zip of the folder on your page, which shows until when." ;;
+You can also upload a zip of the folder on your page, which shows until when."
+    ;;
+  *) printf 'Your work has not been read yet. Your page shows when it has been.\n' ;;
 esac
 printf '{"key": "%s", "sessionId": "%s"}' "$(cat "$state/key")" "$session" >"$work/complete.json"
 status=$(send -H 'Content-Type: application/json' --data-binary @"$work/complete.json" \

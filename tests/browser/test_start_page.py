@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
+from tests.git_bundles.bundles import bundle_of_blobs
 from tests.live.cast import give_consent, make_assessment, make_keys, start_session
 from tests.live.service import Service
 
@@ -44,10 +45,28 @@ def zip_file() -> bytes:
     return packed.getvalue()
 
 
-def submit(visit, content: bytes) -> None:
-    file = {"name": "work.zip", "mimeType": "application/zip", "buffer": content}
+def submit(visit, content: bytes, name: str = "work.zip") -> None:
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     visit.page.get_by_label("Or submit a zip of the folder").set_input_files(file)
-    visit.page.get_by_role("button", name="Submit and end the session").click()
+    visit.page.get_by_role("button", name="Submit", exact=True).click()
+
+
+def end_session(visit) -> None:
+    visit.page.get_by_role("dialog").get_by_role("button", name="End the session").click()
+
+
+def set_submission(website, key, **columns) -> None:
+    """Set columns of the key's submissions, as the worker does after reading them."""
+    condition = (
+        "session_id = (SELECT id FROM sessions WHERE key_id = (SELECT id FROM candidate_keys WHERE key = %s))"
+    )
+    names = ", ".join(f"{name} = %s" for name in columns)
+    website.execute(f"UPDATE submissions SET {names} WHERE {condition}", *columns.values(), key)
+
+
+def update(visit) -> None:
+    """Load the current state now."""
+    visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def is_started(website, key) -> bool:
@@ -72,6 +91,7 @@ def test_consent_start_and_workspace(open_visit, website, key, width):
     page.get_by_role("button", name="Agree and continue").click()
     assert visit.shows("You have agreed. Nothing is recorded yet.")
     assert visit.shows("the clock start when you press Start. You then have 1 hour 30 minutes")
+    assert visit.shows("macOS, Linux, or Windows with Git Bash (part of Git for Windows) or WSL")
     assert has_agreed(website, key)
     assert not is_started(website, key)
 
@@ -80,6 +100,7 @@ def test_consent_start_and_workspace(open_visit, website, key, width):
     assert is_started(website, key)
     assert re.fullmatch("1:(29:[0-9]{2}|30:00)", page.locator("[role=timer]").inner_text())
     assert visit.shows("Nothing received yet")
+    assert visit.shows("If it cannot fetch the repository, the folder still contains TASK.md")
     assert visit.is_clean()
     page.reload()
     assert visit.shows("Your session has started")
@@ -124,18 +145,73 @@ def test_script_can_be_read_first(open_visit, session_id, key):
 def test_workspace_shows_received_events(open_visit, session_id, key):
     visit = open_visit(f"/start#{key}", PHONE)
     assert visit.shows("Last event:")
-    assert [row.split("\t") for row in visit.page.locator("[data-received] tr").all_inner_texts()] == [
-        ["terminal", "2", "0", "0"]
-    ]
+    assert received(visit) == [["terminal", "2", "0", "0"]]
+    assert not visit.page.locator("[data-part=silent]").is_visible()
     assert visit.is_clean()
 
 
-def test_workspace_warns_if_no_events_arrive(open_visit, website, started_key):
-    set_time(website, started_key, "created_at", 200)
+def test_a_silent_tool_is_named_if_another_has_sent_events(open_visit, website, session_id, key):
+    visit = open_visit(f"/start#{key}", PHONE)
+    visit.page.route(
+        "**/v1/candidate/workspace", with_tools("claude", "codex", "opencode", sent="claude-code")
+    )
+    update(visit)
+    assert visit.shows("Nothing has arrived from these tools")
+    assert visit.shows("Codex: start it with ./codex, not codex.")
+    assert not visit.page.locator("[data-silent=claude-code]").is_visible()
+    assert received(visit) == [["Claude Code", "2", "0", "0"], ["Codex", *"000"], ["opencode", *"000"]]
+    assert visit.is_clean()
+
+
+def test_working_without_ai_gets_no_warning(open_visit, website, started_key):
+    set_time(website, started_key, "created_at", 3600)
     visit = open_visit(f"/start#{started_key}")
-    assert visit.shows("Nothing has arrived from your tools")
-    assert visit.shows("run the first command again in that folder")
-    assert not visit.page.get_by_text("Your session has started").is_visible()
+    assert visit.shows("Nothing received yet")
+    assert not visit.page.locator(".notice.bad:visible, [data-part=silent]:visible").all()
+
+
+def received(visit) -> list[list[str]]:
+    return [row.split("\t") for row in visit.page.locator("[data-received] tr").all_inner_texts()]
+
+
+def with_tools(*names, sent):
+    """Change the state's tools, and the tool that has sent the events."""
+
+    def change(route):
+        response = route.fetch()
+        body = response.json() | {"tools": [{"name": name, "hasModel": True} for name in names]}
+        body["received"] = [tool | {"tool": sent} for tool in body["received"]]
+        route.fulfill(response=response, json=body)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (None, "$0.42 of $10.00 used"),
+        ("budget_spent", "The budget for AI models is used up. Your session continues"),
+        ("provider_key_rejected", "rejected this service's key. Tell the person who invited you"),
+        ("provider_unavailable", "was not available at 11:05. Try again in a few minutes"),
+    ],
+)
+def test_budget_and_model_problems_are_shown(open_visit, started_key, problem, sentence):
+    def change(route):
+        response = route.fetch()
+        usage = {
+            "spentUsd": 0.42,
+            "budgetUsd": 10,
+            "problem": problem,
+            "lastCallAt": "2026-04-01T09:05:00.000Z",
+        }
+        route.fulfill(response=response, json=response.json() | {"modelUsage": usage})
+
+    visit = open_visit("/start", PHONE)
+    visit.page.route("**/v1/candidate/workspace", change)
+    visit.page.evaluate(f"location.hash = '{started_key}'")
+    assert visit.shows(sentence)
+    assert len(visit.page.locator("[data-problem]:visible").all()) == (problem is not None)
+    assert visit.is_clean()
 
 
 def test_workspace_shows_that_the_time_is_up(open_visit, website, started_key):
@@ -151,6 +227,7 @@ def test_zip_can_be_submitted_until_ten_minutes_after_the_close(open_visit, webs
     assert visit.shows("The time is up and your session is closed. You can still submit until")
     submit(visit, zip_file())
     assert visit.shows("You have submitted this assessment. Thank you!")
+    assert visit.shows("You can replace your submission until")
     assert website.candidate(started_key).get("/v1/candidate/workspace")["submission"]["format"] == "zip"
     assert visit.is_clean()
 
@@ -162,16 +239,63 @@ def test_zip_cannot_be_submitted_later(open_visit, website, started_key):
     assert not visit.page.locator("[data-submission]").is_visible()
 
 
-def test_submitting_a_zip_completes_the_session(open_visit, website, started_key):
-    visit = open_visit(f"/start#{started_key}")
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_ending_the_session_asks_once_and_says_what_was_received(open_visit, website, started_key, width):
+    visit = open_visit(f"/start#{started_key}", width)
+    assert visit.shows("A zip has no diff: reviewers see your files, but not what you changed")
+    assert visit.shows("git bundle create work.bundle HEAD")
     submit(visit, zip_file())
+    dialog = visit.page.get_by_role("dialog")
+    size = len(zip_file())
+    assert f"We have received your submission: Zip archive, {size} bytes" in dialog.inner_text()
+    assert "It has no diff." in dialog.inner_text()
+    assert visit.is_clean()
+    dialog.get_by_role("button", name="Keep working").click()
+    assert visit.shows("Your work was received, but your session is still open")
+    assert is_started(website, started_key)
+    visit.page.get_by_role("button", name="End the session").click()
+    end_session(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
-    assert visit.shows("Submitted")
     state = website.candidate(started_key).get("/v1/candidate/workspace")
     assert (state["status"], state["submission"]["format"]) == ("completed", "zip")
     assert visit.is_clean()
     visit.page.reload()
     assert visit.shows("Submitted")
+
+
+def test_a_completed_session_can_be_submitted_again_for_ten_minutes(open_visit, website, started_key):
+    visit = open_visit(f"/start#{started_key}")
+    submit(visit, zip_file())
+    end_session(visit)
+    assert visit.shows("You can replace your submission until")
+    submit(visit, bundle_of_blobs(a=b"a\n"), "work.bundle")
+    assert visit.shows("Your submission has been received and is being read")
+    assert website.candidate(started_key).get("/v1/candidate/workspace")["submission"]["format"] == "git"
+    assert not visit.page.get_by_text("Thank you!").is_visible()
+    assert visit.is_clean()
+    set_time(website, started_key, "closed_at", 11 * 60)
+    update(visit)
+    assert visit.shows("Thank you!")
+    assert not visit.page.locator("[data-submission]").is_visible()
+
+
+def test_an_unreadable_submission_has_a_remedy(open_visit, website, started_key):
+    visit = open_visit(f"/start#{started_key}", PHONE)
+    submit(visit, bundle_of_blobs(a=b"a\n"), "work.bundle")
+    end_session(visit)
+    assert visit.shows("is being read")
+    set_submission(website, started_key, state="unreadable", problem="The bundle is damaged.")
+    update(visit)
+    assert visit.shows("Your submission could not be read. The bundle is damaged.")
+    assert visit.shows("Submit again with ./submit or as a zip by")
+    assert not visit.page.get_by_text("Thank you!").is_visible()
+    assert visit.is_clean()
+    submit(visit, zip_file())
+    assert visit.shows("Thank you!")
+    set_submission(website, started_key, state="waiting", problem="The bundle store lost this file.")
+    set_time(website, started_key, "closed_at", 11 * 60)
+    visit.page.reload()
+    assert visit.shows("It can no longer be replaced. Tell the person who invited you.")
 
 
 def test_invalid_zip_keeps_the_session_open(open_visit, website, started_key):
@@ -184,9 +308,12 @@ def test_invalid_zip_keeps_the_session_open(open_visit, website, started_key):
 def test_page_updates_after_the_session_is_completed_elsewhere(open_visit, website, session_id, key):
     visit = open_visit(f"/start#{key}")
     assert visit.shows("Your session has started")
+    submit(visit, zip_file())
+    visit.page.get_by_role("dialog").wait_for()
     website.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
-    visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    update(visit)
     assert visit.shows("You have submitted this assessment. Thank you!")
+    assert not visit.page.get_by_role("dialog").is_visible()
 
 
 def test_client_has_commands_for_each_system(browser, tmp_path):
