@@ -104,7 +104,7 @@ def test_text_and_html_have_the_same_content():
             "Two workers claim *one* row.",
             LINK,
             "Press Start when you are ready.",
-            "git, curl and an AI coding tool",
+            "git, curl and an AI coding tool, on macOS, Linux, or Windows with Git Bash or WSL",
             "./submit",
         ):
             assert part in " ".join(text.split())
