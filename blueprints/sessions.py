@@ -10,7 +10,6 @@ from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, 
 from models.ledger import checkpoints
 from models.sessions import CountedEvents
 from models.sessions.coverage import read_coverage
-from models.sessions.submissions import GIT, ZIP
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -75,7 +74,7 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
         "erasure_requested_at": session.key.erasure_requested_at,
-        "submission": Submission.current(session, GIT, ZIP),
+        "submission": Submission.current(session),
         "checkpoint": checkpoints.of_session(session),
     }
     if isinstance(caller, CandidateKey):

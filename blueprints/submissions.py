@@ -20,6 +20,7 @@ from blueprints import (
     store,
 )
 from models import ApiToken, CandidateKey, Session, Submission, SubmissionFile, db
+from models.database import snapshot
 from models.sessions.submissions import GIT, TAR, ZIP
 from schemas.queries import PageQuery
 from schemas.submissions import BundleListing, FinalDiff, ReceivedSubmission, Submissions
@@ -127,16 +128,16 @@ def list_submissions(session_id):
     200,
     {"type": "string", "format": "binary"},
     content_type=MEDIA_TYPES[GIT],
-    description="The git bundle; a zip archive is `application/zip`.",
+    description="The git bundle; a zip archive is `application/zip`, a client's bundle `application/gzip`.",
 )
 @audit.record_read
 def download_submission(session_id):
     """Download a session's submission
 
-    The git bundle or zip archive as the candidate sent it. Clone a bundle with `git clone submission.bundle`. The
+    The submission that counts, as the candidate sent it. Clone a git bundle with `git clone submission.bundle`. The
     content is untrusted: do not run it outside a sandbox.
     """
-    return _download("submission", _find_unchanged(session_id, GIT, ZIP))
+    return _download("submission", _find_unchanged(session_id))
 
 
 @blp.get("/sessions/<id:session_id>/bundle")
@@ -174,18 +175,24 @@ def list_bundle_files(session_id):
 
 @blp.get("/sessions/<id:session_id>/final-diff")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.arguments(PageQuery, location="query")
 @blp.response(200, FinalDiff)
 @audit.record_read
 def get_final_diff(query, session_id):
     """Get a session's final diff
 
-    A page of files that differ between the assessment's starting commit and the submitted git bundle, by path.
-    `manualRanges` are the lines that no recorded agent change added.
+    A page of files that differ between the base and the submitted git bundle, by path. `manualRanges` are the lines
+    that no recorded agent change added. The base is the assessment's `repoCommit`; without one, the commit that the
+    workspace was prepared from, and `baseVerified` is false. Without a base, there is no diff: `noDiffReason` says so.
     """
     session = find(Session, session_id)
-    submission = Submission.current(session, GIT, ZIP)
-    return page("files", SubmissionFile.of(session), query) | {"submission": submission}
+    with snapshot():  # A submission that is read between the queries replaces the files.
+        submission = Submission.current(session, with_content=True)
+        reason = submission.no_diff_reason if submission else "no_submission"
+        files = page("files", SubmissionFile.of(session), query)
+    client_diff = submission and submission.client_diff
+    return files | {"submission": submission, "no_diff_reason": reason, "client_diff": client_diff}
 
 
 def _find_unchanged(session_id: Any, *formats: str, with_content: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """Read an untrusted git bundle in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
 
 Nothing is checked out, and git is not called. The process reads one file and writes one file. From the service, this
-package imports only rules/. No other package imports dulwich.
+package imports only rules/.
 """
 
 import os
@@ -12,6 +12,8 @@ MAX_MEMORY_BYTES = 512 * MEGABYTE
 MAX_SECONDS = 60
 MAX_OBJECTS = 100_000
 MAX_OBJECT_BYTES = 20 * MEGABYTE
+# Larger files are never in memory as a whole. If git stored one as a delta, its id and size remain unknown.
+MAX_NAMED_BYTES = 64 * MEGABYTE
 MAX_INFLATED_BYTES = 200 * MEGABYTE
 MAX_HEADER_BYTES = 64 * 1024
 MAX_TREE_ENTRIES = 200_000
@@ -26,6 +28,17 @@ MAX_OUTPUT_BYTES = 64 * MEGABYTE
 END = b'{"end": true}\n'  # the last line of a complete output
 DISK_FULL = os.EX_TEMPFAIL  # the process's status if it has no disk space
 EMPTY_TREE = "empty"  # instead of a base commit, if the assessment has no repository
+
+
+class TooLarge(Exception):
+    """A file is too large to show.
+
+    size -- in bytes, None if it is unknown
+    """
+
+    def __init__(self, size: int | None):
+        super().__init__()
+        self.size = size
 
 
 class Unreadable(Exception):

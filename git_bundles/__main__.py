@@ -25,7 +25,7 @@ def main(base: str | None) -> None:
         _write_problem(str(problem))
     except MemoryError:
         _write_problem("Reading the bundle takes more than 512 MiB of memory.")
-    except Exception as error:  # dulwich has no common error for damaged data
+    except Exception as error:  # such as zlib.error
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             sys.exit(DISK_FULL)
         _write_problem("The bundle is damaged.")

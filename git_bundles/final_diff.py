@@ -1,6 +1,5 @@
 """The final diff between the base and the submitted tree, by file."""
 
-import re
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -9,26 +8,26 @@ from git_bundles import (
     MAX_ADDED_LINES,
     MAX_DIFF_CHARACTERS,
     MAX_FILE_DIFF_CHARACTERS,
-    Unreadable,
+    TooLarge,
 )
-from git_bundles.pack import BLOB, COMMIT, Objects, read_head
+from git_bundles.objects import Objects, read_references
+from git_bundles.pack import BLOB
 from git_bundles.trees import ChangedFile, changed_files
 from rules.events.line_diffs import changes, hunks, split_lines
 from rules.metrics.agent_lines import expand_ranges, line_digest
-
-_PARENT_LINE = re.compile(rb"parent ([0-9a-f]{40})\n")
 
 
 def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
     """Yield the compared commits, then each changed file.
 
-    base -- the base commit's full or abbreviated id, EMPTY_TREE, or None if it is unknown
+    base -- the assessment's commit, in full or abbreviated, EMPTY_TREE, or None to compare with the workspace's base
     """
-    reference = read_head(file)
+    reference, workspace_base = read_references(file)
     objects = Objects(file)
     head = objects.peel(reference)
     new_tree = objects.get_tree_id(head)
-    base_commit, is_verified = _find_base(objects, head, base)
+    base_commit = _find_base(objects, base, workspace_base)
+    is_verified = base == EMPTY_TREE or (base is not None and base_commit is not None)
     yield {"head": head, "base": base_commit, "isVerified": is_verified}
     if base_commit is None and base != EMPTY_TREE:
         return
@@ -38,27 +37,12 @@ def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
         yield differ.describe(changed_file)
 
 
-def _find_base(objects: Objects, head: str, base: str | None) -> tuple[str | None, bool]:
-    """Return the commit to compare with, and whether it is the assessment's base commit."""
-    if base == EMPTY_TREE:
-        return None, True
-    commits = objects.commits(base) if base else []
-    return (commits[0], True) if len(commits) == 1 else (_find_shallow_commit(objects, head), False)
-
-
-def _find_shallow_commit(objects: Objects, head: str) -> str | None:
-    """Return the oldest commit of a shallow clone: the only commit whose parents are all missing."""
-    visited, starts, queue = {head}, [], [head]
-    while queue:
-        commit = queue.pop()
-        content = objects.get(commit, COMMIT).partition(b"\n\n")[0] + b"\n"
-        parents = {parent.decode() for parent in _PARENT_LINE.findall(content)}
-        existing_parents = {parent for parent in parents if objects.is_commit(parent)}
-        if parents and not existing_parents:
-            starts.append(commit)
-        queue += existing_parents - visited
-        visited |= existing_parents
-    return starts[0] if len(starts) == 1 else None
+def _find_base(objects: Objects, base: str | None, workspace_base: str | None) -> str | None:
+    """Return the commit to compare with, or None."""
+    if base == EMPTY_TREE or (base or workspace_base) is None:
+        return None
+    commits = objects.commits(base or workspace_base or "")
+    return commits[0] if len(commits) == 1 else None
 
 
 class _Differ:
@@ -76,17 +60,29 @@ class _Differ:
             "status": file.status,
             "oldMode": file.old and f"{file.old.mode:06o}",
             "newMode": file.new and f"{file.new.mode:06o}",
+            "isBinary": False,
+            "isTooLarge": False,
+            "size": None,
         }
-        contents = [
-            self._objects.get(entry.name, BLOB) if entry and entry.has_content else b""
-            for entry in (file.old, file.new)
-        ]
-        if any(b"\0" in content for content in contents):
-            return description | {"isBinary": True}
-        lines = (split_lines(content.decode("utf-8", "replace")) for content in contents)
-        return description | {"isBinary": False} | self._describe_lines(file, *lines)
+        try:
+            return description | self._describe_content(file)
+        except TooLarge as content:
+            return description | {"isTooLarge": True, "size": content.size}
 
-    def _describe_lines(self, file: ChangedFile, old: list[str], new: list[str]) -> dict[str, Any]:
+    def _describe_content(self, file: ChangedFile) -> dict[str, Any]:
+        new, old = (
+            self._objects.get(entry.name, BLOB) if entry and entry.has_content else b""
+            for entry in (file.new, file.old)
+        )
+        if b"\0" in old or b"\0" in new:
+            return {"isBinary": True}
+        for content in (new, old):
+            if content.count(b"\n") > MAX_ADDED_LINES:
+                raise TooLarge(len(content))
+        old_lines, new_lines = (split_lines(content.decode("utf-8", "replace")) for content in (old, new))
+        return self._describe_lines(file, old_lines, new_lines, len(new or old))
+
+    def _describe_lines(self, file: ChangedFile, old: list[str], new: list[str], size: int) -> dict[str, Any]:
         line_changes = changes(old, new)
         added = [
             [change.new_start + 1, change.new_end]
@@ -94,9 +90,9 @@ class _Differ:
             if change.new_end > change.new_start
         ]
         added_count = sum(last - first + 1 for first, last in added)
+        if added_count > self._lines_left:
+            raise TooLarge(size)
         self._lines_left -= added_count
-        if self._lines_left < 0:
-            raise Unreadable(f"The final diff adds more than {MAX_ADDED_LINES:,} lines.")
         diff, is_truncated = self._unified_diff(file, hunks(old, new, line_changes))
         return {
             "linesAdded": added_count,

@@ -1,158 +1,152 @@
-"""A bundle's references and objects, within limits."""
+"""Read a pack's entries in order. Large objects are not kept in memory."""
 
-import re
+import os
+import zlib
 from collections.abc import Iterator
-from io import BytesIO
-from typing import IO, Any
+from hashlib import sha1
+from typing import IO, NamedTuple
 
-from dulwich.object_format import DEFAULT_OBJECT_FORMAT
-from dulwich.objects import parse_tree
-from dulwich.pack import DELTA_TYPES, MemoryPackIndex, Pack, PackData
+from git_bundles import MAX_OBJECTS, Unreadable
 
-from git_bundles import (
-    MAX_HEADER_BYTES,
-    MAX_INFLATED_BYTES,
-    MAX_OBJECT_BYTES,
-    MAX_OBJECTS,
-    MEGABYTE,
-    Unreadable,
-)
-
-COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
-MAX_TAGS = 5  # tags can be nested
-CACHE_BYTES = 32 * MEGABYTE
-VERSIONS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
-# `@filter` omits objects, which is detected when one is needed.
-_CAPABILITY = re.compile(rb"@(object-format=sha1|filter=.*)\n")
-_REFERENCE = re.compile(rb"([0-9a-f]{40}) (.+)\n")
-_TREE_LINE = re.compile(rb"tree ([0-9a-f]{40})\n")
-_TAG_LINES = re.compile(rb"object ([0-9a-f]{40})\n")
+COMMIT, TREE, BLOB, TAG, OFS_DELTA, REF_DELTA = 1, 2, 3, 4, 6, 7
+TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
+ID_BYTES = 20
+CHUNK_BYTES = 64 * 1024
+DAMAGED = "The bundle is damaged."
 
 
-def read_head(file: IO[bytes]) -> str:
-    """Read a bundle's header. Returns the object id of `HEAD`, or of the only reference."""
-    if file.readline(len(VERSIONS[0])) not in VERSIONS:
-        raise Unreadable("The file is not a git bundle.")
-    references: dict[bytes, str] = {}
-    for line in _header_lines(file):
-        if line.startswith(b"-"):
-            raise Unreadable("The bundle depends on commits that it does not contain.")
-        if line.startswith(b"@"):
-            if not _CAPABILITY.fullmatch(line):
-                raise Unreadable("The bundle's format is not supported. Only SHA-1 repositories can be read.")
-        elif reference := _REFERENCE.fullmatch(line):
-            references[reference[2]] = reference[1].decode()
-        else:
-            raise Unreadable("The bundle's header is damaged.")
-    if b"HEAD" not in references and len(references) != 1:
-        raise Unreadable("The bundle must contain a HEAD reference, or exactly one reference.")
-    return references.get(b"HEAD") or next(iter(references.values()))
+class Entry(NamedTuple):
+    """An object or a delta.
 
-
-def _header_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines between the first line and an empty line."""
-    bytes_left = MAX_HEADER_BYTES
-    while (line := file.readline(bytes_left)) != b"\n":
-        bytes_left -= len(line)
-        if not line.endswith(b"\n") or not bytes_left:
-            raise Unreadable("The bundle's header is damaged, or longer than 64 KiB.")
-        yield line
-
-
-class Objects:
-    """A bundle's objects by hexadecimal id.
-
-    file -- the bundle, after its header
+    offset -- from the start of the pack
+    size -- of the inflated content
+    position -- of the deflated content in the file
+    base -- a delta's base: an entry's offset, or an object's id
     """
 
+    offset: int
+    kind: int
+    size: int
+    position: int
+    base: int | str | None
+
+
+class Pack:
+    """A pack in a file, which is at the pack's start."""
+
     def __init__(self, file: IO[bytes]):
-        pack = BytesIO(file.read())
-        data = PackData("bundle", DEFAULT_OBJECT_FORMAT, file=pack, delta_base_cache_limit=CACHE_BYTES)
-        _check_limits(data)
-        index = MemoryPackIndex.for_pack(data)
-        self._names = {name.decode() for name in index}
-        self._pack: Any = Pack.from_objects(data, index)
+        self._file = file
+        self._start = file.tell()
+        self._end = file.seek(0, os.SEEK_END) - ID_BYTES
+        file.seek(self._start)
+        digest = sha1()
+        while left := max(0, self._end - file.tell()):
+            digest.update(file.read(min(left, CHUNK_BYTES)))
+        if file.read() != digest.digest():
+            raise Unreadable(DAMAGED)
 
-    def get(self, name: str, kind: int) -> bytes:
-        """Return an object's content. Raises Unreadable if it is missing or has a different type."""
-        if name not in self._names:
-            raise Unreadable("The bundle is missing an object.")
-        actual_kind, content = self._pack.get_raw(name.encode())
-        if actual_kind != kind:
-            raise Unreadable("An object in the bundle has an unexpected type.")
-        return content
+    def entries(self) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+        """Yield each entry, and its content in chunks, which can only be read before the next entry."""
+        self._file.seek(self._start)
+        signature, version = self._file.read(4), int.from_bytes(self._file.read(4))
+        count = int.from_bytes(self._file.read(4))
+        if signature != b"PACK" or version not in (2, 3):
+            raise Unreadable(DAMAGED)
+        if count > MAX_OBJECTS:
+            raise Unreadable(f"The bundle contains more than {MAX_OBJECTS:,} objects.")
+        for _ in range(count):
+            entry = self._read_header()
+            chunks = self.read(entry)
+            yield entry, chunks
+            for _ in chunks:
+                pass
+        if self._file.tell() != self._end:
+            raise Unreadable(DAMAGED)
 
-    def commits(self, prefix: str) -> list[str]:
-        """Return the ids of commits that start with a prefix."""
-        names = [name for name in self._names if name.startswith(prefix)]
-        return [name for name in names if self.is_commit(name)]
+    def _read_header(self) -> Entry:
+        offset = self._file.tell() - self._start
+        byte = self._read_byte()
+        kind, size, shift = byte >> 4 & 7, byte & 15, 4
+        while byte & 0x80 and shift < 64:
+            byte = self._read_byte()
+            size |= (byte & 0x7F) << shift
+            shift += 7
+        base: int | str | None = None
+        if kind == OFS_DELTA:
+            base = offset - self._read_distance()
+        elif kind == REF_DELTA:
+            base = self._file.read(ID_BYTES).hex()
+        elif kind not in TYPE_NAMES:
+            raise Unreadable(DAMAGED)
+        return Entry(offset, kind, size, self._file.tell(), base)
 
-    def is_commit(self, name: str) -> bool:
-        """Return whether the bundle contains this commit."""
-        return name in self._names and self._pack.get_raw(name.encode())[0] == COMMIT
+    def _read_distance(self) -> int:
+        distance = -1
+        while distance < 2**64:
+            byte = self._read_byte()
+            distance = (distance + 1) << 7 | byte & 0x7F
+            if not byte & 0x80:
+                return distance
+        raise Unreadable(DAMAGED)
 
-    def get_tree_id(self, commit: str) -> str:
-        return self._reference(_TREE_LINE, self.get(commit, COMMIT))
+    def _read_byte(self) -> int:
+        if byte := self._file.read(1):
+            return byte[0]
+        raise Unreadable(DAMAGED)
 
-    def peel(self, name: str) -> str:
-        """Return the commit that a reference points to, directly or through tags."""
-        for _ in range(MAX_TAGS):
-            if name not in self._names or self._pack.get_raw(name.encode())[0] != TAG:
-                return name
-            name = self._reference(_TAG_LINES, self.get(name, TAG))
-        raise Unreadable("The bundle's reference has too many nested tags.")
-
-    def entries(self, tree: str) -> dict[bytes, tuple[int, str]]:
-        """Return a tree's modes and ids by name."""
-        try:
-            entries = list(parse_tree(self.get(tree, TREE), sha_len=DEFAULT_OBJECT_FORMAT.oid_length))
-        except Unreadable:
-            raise
-        except Exception:
-            raise Unreadable("A folder in the bundle is damaged.") from None
-        return {path: (mode, _hex(name)) for path, mode, name in entries}
-
-    @staticmethod
-    def _reference(pattern: re.Pattern[bytes], content: bytes) -> str:
-        match = pattern.match(content)
-        if not match:
-            raise Unreadable("A commit or a tag in the bundle is damaged.")
-        return match[1].decode()
-
-
-def _hex(name: bytes) -> str:
-    return name.decode() if len(name) == 40 else name.hex()
-
-
-def _check_limits(data: PackData) -> None:
-    """Check all objects without resolving deltas."""
-    if len(data) > MAX_OBJECTS:
-        raise Unreadable(f"The bundle contains more than {MAX_OBJECTS:,} objects.")
-    total = 0
-    for unpacked in data.iter_unpacked():
-        size = unpacked.decomp_len or 0
-        if unpacked.pack_type_num in DELTA_TYPES:
-            size = max(size, _delta_result_size(b"".join(unpacked.decomp_chunks)))
-        if size > MAX_OBJECT_BYTES:
-            raise Unreadable("An object in the bundle is larger than 20 MiB.")
-        total += size
-        if total > MAX_INFLATED_BYTES:
-            raise Unreadable("The objects in the bundle are larger than 200 MiB in total.")
+    def read(self, entry: Entry) -> Iterator[bytes]:
+        """Yield an entry's content in chunks, and leave the file at its end."""
+        self._file.seek(entry.position)
+        inflater, bytes_left = zlib.decompressobj(), entry.size
+        while not inflater.eof:
+            deflated = inflater.unconsumed_tail or self._file.read(min(CHUNK_BYTES, entry.size + ID_BYTES))
+            chunk = inflater.decompress(deflated, CHUNK_BYTES)
+            bytes_left -= len(chunk)
+            if not deflated or bytes_left < 0:
+                raise Unreadable(DAMAGED)
+            yield chunk
+        if bytes_left:
+            raise Unreadable(DAMAGED)
+        self._file.seek(-len(inflater.unused_data), os.SEEK_CUR)
 
 
-def _delta_result_size(delta: bytes) -> int:
+def result_size(delta: bytes) -> int:
     """Return the size of the object that a delta produces: the delta's second number."""
     _, position = _read_number(delta, 0)
     return _read_number(delta, position)[0]
 
 
+def apply_delta(base: bytes, delta: bytes) -> bytes:
+    """Return the object that a delta produces: parts of its base, and the delta's own bytes."""
+    base_size, position = _read_number(delta, 0)
+    bytes_left, position = _read_number(delta, position)
+    parts = []
+    while position < len(delta) and bytes_left >= 0:
+        code, position = delta[position], position + 1
+        if code & 0x80:
+            numbers = []
+            for bit in range(7):  # four bytes of the offset, three of the size
+                is_present = code >> bit & 1
+                numbers.append(delta[position] if is_present else 0)
+                position += is_present
+            start = int.from_bytes(numbers[:4], "little")
+            part = base[start : start + (int.from_bytes(numbers[4:], "little") or 0x10000)]
+        else:
+            part = delta[position : position + code]
+            position += code
+        parts.append(part)
+        bytes_left -= len(part)
+    if bytes_left or base_size != len(base):
+        raise Unreadable(DAMAGED)
+    return b"".join(parts)
+
+
 def _read_number(delta: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
-    while True:
+    while position < len(delta) and shift < 64:
         byte = delta[position]
         value |= (byte & 0x7F) << shift
         position, shift = position + 1, shift + 7
         if not byte & 0x80:
             return value, position
-        if shift > 63:
-            raise Unreadable("A delta in the bundle is damaged.")
+    raise Unreadable(DAMAGED)

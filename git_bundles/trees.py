@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_bundles import MAX_FILES, MAX_PATH_BYTES, MAX_TREE_DEPTH, MAX_TREE_ENTRIES, Unreadable
-from git_bundles.pack import Objects
+from git_bundles.objects import Objects
 
 FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 _TYPE = 0o170000

@@ -660,7 +660,9 @@ CREATE TABLE submission_files (
     lines_added INTEGER NOT NULL,
     lines_removed INTEGER NOT NULL,
     diff TEXT,
-    manual_ranges {json} NOT NULL
+    manual_ranges {json} NOT NULL,
+    is_too_large {boolean} NOT NULL,
+    size BIGINT
 );
 CREATE INDEX submissionfile_session_id ON submission_files (session_id);
 

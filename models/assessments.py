@@ -21,6 +21,7 @@ _CANDIDATE_FIELDS = {
     "role": "role",
     "task_brief": "taskBrief",
     "repo_url": "repoUrl",
+    "repo_commit": "repoCommit",
     "time_limit_minutes": "timeLimitMinutes",
     "brief": "brief",
     "setup_instructions": "setupInstructions",
@@ -39,7 +40,10 @@ class Assessment(ProtectedModel):
     """
 
     personal_data = None
-    protected = ("organization", "blind", "rubric", "time_limit_minutes", "created_at", "deleted_at")
+    protected = (
+        *("organization", "blind", "rubric", "time_limit_minutes", "created_at", "deleted_at"),
+        *("repo_url", "repo_commit"),
+    )
 
     issue_id: Any
     rubric_id: Any
@@ -143,7 +147,7 @@ class Assessment(ProtectedModel):
             if reminder is not None and reminder >= changes.get("expires_in_days", locked.expires_in_days):
                 raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
             if "repo_url" in changes:
-                changes = dict.fromkeys(_REPOSITORY_COLUMNS) | changes
+                changes = {name: None for name in _REPOSITORY_COLUMNS if name not in values} | changes
             if changes:
                 locked.update_columns(**changes, updated_at=clock.now())
 

@@ -312,7 +312,7 @@ commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/submission "$commit"
 # Git prints progress and errors to stderr, and some versions have no quiet option.
-git bundle create "$work/bundle" refs/proofstone/submission 2>"$work/errors" || die "$(cat "$work/errors")"
+git bundle create "$work/bundle" --glob='refs/proofstone/*' 2>"$work/errors" || die "$(cat "$work/errors")"
 size=$(($(wc -c <"$work/bundle")))
 if [ "$size" -gt 134217728 ]; then
   git rev-list --objects "$commit" | git cat-file --batch-check='%(objecttype) %(objectsize:disk) %(rest)' |

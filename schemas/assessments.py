@@ -8,7 +8,7 @@ from rules.rows import row_id, row_time
 from schemas import common
 from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
 from schemas.briefs import StructuredBrief
-from schemas.common import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, TOOLS
+from schemas.common import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA, TOOLS
 from schemas.fields import (
     Choice,
     Dollars,
@@ -17,12 +17,13 @@ from schemas.fields import (
     Integer,
     ListOf,
     Nested,
+    Pattern,
     Reference,
     RepositoryUrl,
     String,
     Text,
 )
-from schemas.issues import Issue
+from schemas.issues import SHA, Issue
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, CursorPageQuery
 from schemas.timestamps import Timestamp
 
@@ -31,6 +32,7 @@ _REMINDER = (
     "If omitted, no reminder is sent."
 )
 _BUDGET = "A candidate's budget for calls through the model proxies, in USD. Defaults to SESSION_DEFAULT_BUDGET_USD."
+_COMMIT = "Commit to start from, and base of the final diff. Without one, the base cannot be verified."
 _BLIND = (
     "True if candidates' names and addresses are hidden from people until they have scored every criterion of the "
     "session. They are visible to service accounts."
@@ -65,8 +67,9 @@ class NewAssessment(Body):
         example=EXAMPLE_BRIEF,
         max=50_000,
     )
-    issue_id = Reference("An issue in the problem library. Provides taskBrief and repoUrl if omitted.")
+    issue_id = Reference("An issue in the problem library. Provides taskBrief and the repository if omitted.")
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
+    repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA)
     time_limit_minutes = Integer("Time limit in minutes, from redemption.", min=1, max=43_200, example=90)
     expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
@@ -106,6 +109,7 @@ class AssessmentUpdate(Body):
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer")
     task_brief = Text(50_000, "Task description for the candidate.", example=EXAMPLE_BRIEF)
     repo_url = RepositoryUrl("Repository, without a password.", example=EXAMPLE_REPOSITORY, null=True)
+    repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA, null=True)
     time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
     expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364, example=2, null=True)
@@ -144,6 +148,7 @@ class Assessment(Schema):  # R9
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
     # Candidates receive these when they redeem the key, in their client's format.
+    repo_commit = String(_COMMIT, example=EXAMPLE_SHA, null=True, optional=True)
     brief = Nested(StructuredBrief, "The task in structured form.", null=True, optional=True)
     setup_instructions = String(
         "Instructions to set up the workspace.", example="make setup", null=True, optional=True
@@ -184,7 +189,7 @@ class Task(Schema):
     task_brief = common.TASK_BRIEF
     brief = Nested(StructuredBrief, "The task in structured form.", null=True)
     repo_url = common.REPO_URL
-    repo_commit = String("Commit to start from.", null=True)
+    repo_commit = String(_COMMIT, example=EXAMPLE_SHA, null=True)
     repo_subdir = String("Directory to work in.", null=True)
     setup_instructions = String("Instructions to set up the workspace.", example="make setup", null=True)
     allowed_tools = common.ALLOWED_TOOLS

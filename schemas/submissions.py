@@ -7,6 +7,7 @@ from schemas.timestamps import Timestamp
 
 FORMATS = ("git", "zip", "tar")
 STATES = ("waiting", "read", "unreadable", "stored", "verified", "mismatch", "missing", "replaced")
+NO_DIFF_REASONS = ("no_submission", "waiting", "unreadable", "stored", "no_base")
 FILE_STATUSES = ("added", "modified", "deleted", "renamed")
 # The types in storage/bundle_listing.py, plus `unknown`.
 FILE_TYPES = (
@@ -52,11 +53,12 @@ class ParsedSubmission(SubmissionState):
     """A submission, with the result of reading it."""
 
     base_verified = Flag(
-        "True if the bundle contains the assessment's starting commit; null until the bundle has been read.",
+        "True if the base is the assessment's: `repoCommit`, or the empty tree without a repository. Null until a git "
+        "bundle has been read.",
         example=True,
         null=True,
     )
-    base_commit = String("Base of the diff; null for the empty tree.", example=EXAMPLE_SHA, null=True)
+    base_commit = String("Base of the diff; null for the empty tree, and without a base.", example=EXAMPLE_SHA, null=True)
     head_commit = String("Submitted commit.", example=EXAMPLE_SHA, null=True)
     counted_lines = Integer("Added lines that are not blank.", example=120, null=True)
     manual_lines = Integer(
@@ -87,7 +89,9 @@ class DiffFile(Schema):
     is_truncated = Flag("True if the diff is truncated.", example=False)
     lines_added = Integer("Added lines.", example=1)
     lines_removed = Integer("Removed lines.", example=0)
-    diff = String("Unified diff; null for a binary file.", example=EXAMPLE_DIFF, null=True)
+    diff = String("Unified diff; null for a binary or too large file.", example=EXAMPLE_DIFF, null=True)
+    is_too_large = Flag("True if the file is too large to show. Its lines do not count.", example=False)
+    size = Integer("Size in bytes of a file that is too large to show; null if unknown.", null=True)
     manual_ranges = ListOf(
         ListOf(Integer(), "First and last line."),
         "Line ranges that no recorded agent change added, excluding blank lines.",
@@ -113,6 +117,13 @@ FinalDiff = define_schema(
     "FinalDiff",
     "The submission's changes, by path.",
     PageOf,
-    submission=Nested(ParsedSubmission, "The git bundle or zip archive; null without one.", null=True),
-    files=ListOf(DiffFile, "Changed files; empty unless the submission is `read`."),
+    submission=Nested(ParsedSubmission, "The submission that counts; null without one.", null=True),
+    no_diff_reason=Choice(
+        NO_DIFF_REASONS,
+        "Reason why there is no diff; null if there is one. `no_base`: the submission does not contain the commit to "
+        "compare it with. `stored`: a zip archive.",
+        null=True,
+    ),
+    client_diff=String("Diff that the candidate's client sent, if its bundle counts.", null=True),
+    files=ListOf(DiffFile, "Changed files. Complete only if `noDiffReason` and `clientDiff` are null."),
 )

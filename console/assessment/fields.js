@@ -8,7 +8,7 @@ import { t } from "../shared/texts.js";
 
 const AGENTS = ["claude", "codex"];
 const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "image_generation", "mcp"];
-const TEXT_FIELDS = ["title", "role", "taskBrief", "repoUrl", "setupInstructions"];
+const TEXT_FIELDS = ["title", "role", "taskBrief", "repoUrl", "repoCommit", "setupInstructions"];
 const NUMBER_FIELDS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
 /** Fields that can be edited after a candidate has started. */
 export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
@@ -23,6 +23,7 @@ export function candidateFields(values, problem) {
       text("role", values, { maxlength: 255 }),
       area("taskBrief", values, { maxlength: 50_000, rows: 12 }),
       text("repoUrl", values, { maxlength: 2048, inputmode: "url", placeholder: "https://github.com/example/orders" }),
+      text("repoCommit", values, { maxlength: 40, spellcheck: "false" }),
       area("setupInstructions", values, { maxlength: 10_000, rows: 3 }),
       briefFields(values.brief),
     ),

@@ -11,7 +11,7 @@ import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 const DEFAULTS = { expiresInDays: 7, blind: false };
-const PREFILLED_FIELDS = ["title", "taskBrief", "repoUrl", "setupInstructions"];
+const PREFILLED_FIELDS = ["title", "taskBrief", "repoUrl", "repoCommit", "setupInstructions"];
 
 /** Show the form. `/assessments/new?from=<id>` copies an existing assessment. */
 export async function show(main, params, context) {

@@ -61,7 +61,7 @@ function render(data, me) {
     section("scores", scoresSection(data)),
     section("metrics", cohortSection(data)),
     section("work", workSection(data.analytics)),
-    section("diff", diffSection(data.diff)),
+    section("diff", diffSection(data)),
     footer(data, me),
   ];
 }

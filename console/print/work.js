@@ -5,11 +5,12 @@ import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "../shared/metrics.js";
 import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
 import { stripPlot } from "../shared/plots.js";
-import { isAttributed } from "../session/report_changes.js";
+import { baseNotice, changedFiles, isAttributed, noDiffText } from "../session/report_changes.js";
 import { t } from "../shared/texts.js";
 import { formatDuration } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
+const MAX_FILES = 200;
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
 const PLOT_WIDTH = 260; // three in a row, on paper too
@@ -100,9 +101,14 @@ export function workSection({ phases, activeMs, idleMs, workPeriods, models, tot
 }
 
 /** Build the list of files, and the diff up to a limit. */
-export function diffSection({ submission, files, total }) {
-  if (submission?.state !== "read") return h("p", {}, t(submission ? "print.noDiff" : "print.noSubmission"));
-  if (!files.length) return h("p", {}, t("print.emptyDiff"));
+export function diffSection({ session, diff }) {
+  if (diff.noDiffReason !== null) return h("p", {}, noDiffText(diff, session));
+  const { submission, clientDiff } = diff;
+  const changed = changedFiles(diff);
+  const files = changed.slice(0, MAX_FILES);
+  const total = clientDiff === null ? diff.total : changed.length;
+  const notes = [baseNotice(submission), clientDiff !== null && h("p", {}, t("report.diff.fromClient"))];
+  if (!files.length) return [notes, h("p", {}, t("report.diff.noneHint"))];
   let remainingLines = MAX_LINES;
   const printedFiles = files.filter(({ linesAdded, linesRemoved }) => {
     const lines = linesAdded + linesRemoved;
@@ -114,9 +120,10 @@ export function diffSection({ submission, files, total }) {
   const columns = ["file", "change", "added", "removed"].map((name) => t(`print.columns.${name}`));
   const view = diffView(printedFiles, { attributed: isAttributed(submission) });
   for (const details of view.querySelectorAll("details")) details.open = true;
-  const omitted = (total ?? files.length) - printedFiles.length;
+  const omitted = total - printedFiles.length;
   return [
-    h("p", {}, diffText(submission, total ?? files.length)),
+    notes,
+    h("p", {}, diffText(submission, total)),
     table(t("print.sections.diff"), columns, rows, [1], true),
     omitted > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: omitted, lines: MAX_LINES })),
     view,
@@ -124,6 +131,6 @@ export function diffSection({ submission, files, total }) {
 }
 
 function diffText(submission, n) {
-  if (!isAttributed(submission)) return `${t("report.diff.files", { n })}. ${t("report.diff.unverified")}`;
+  if (!isAttributed(submission)) return `${t("report.diff.files", { n })}.`;
   return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), notRecorded: numberOrDash(submission.manualLines) });
 }

@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { field } from "../shared/dialogs.js";
-import { diffView, splitDiff } from "../shared/diff.js";
+import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { isChanged } from "../shared/findings.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
@@ -195,9 +195,9 @@ function testsText(session) {
   return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
 }
 
-function finalDiff({ session, diff: { files, submission, clientDiff } }) {
-  if (files?.length) return diffView(files, { attributed: changes.isAttributed(submission) });
-  if (clientDiff) return diffView(splitDiff(clientDiff), { attributed: false });
-  if (submission) return h("p", { class: "quiet" }, t(`report.submissionStates.${submission.state}`));
-  return h("p", { class: "quiet" }, t(session.status === "active" ? "report.diff.noSubmissionYet" : "compare.noChanges"));
+function finalDiff({ session, diff }) {
+  if (diff.noDiffReason !== null) return h("p", { class: "quiet" }, changes.noDiffText(diff, session));
+  const files = changes.changedFiles(diff);
+  const view = files.length ? diffView(files, { attributed: changes.isAttributed(diff.submission) }) : h("p", { class: "quiet" }, t("report.diff.noneHint"));
+  return [changes.baseNotice(diff.submission), view];
 }

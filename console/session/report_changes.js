@@ -9,51 +9,49 @@ import { t } from "../shared/texts.js";
 import { untrusted } from "../shared/untrusted.js";
 
 export async function load({ path, signal }) {
-  const first = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
-  if (first.submission?.state === "read") {
-    const files = await api.all(`${path}/final-diff`, "files", { signal });
-    return { submission: first.submission, files };
-  }
-  const { submissions } = await api.get(`${path}/submissions`, { signal });
-  return { submission: first.submission, clientDiff: submissions.findLast(({ diff }) => diff)?.diff ?? null };
+  const diff = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
+  const hasFiles = diff.noDiffReason === null && diff.clientDiff === null;
+  return { ...diff, files: hasFiles ? await api.all(`${path}/final-diff`, "files", { signal }) : [] };
+}
+
+/** Return the changed files, as the service or the candidate's client compared them. */
+export const changedFiles = ({ files, clientDiff }) => (clientDiff === null ? files : splitDiff(clientDiff));
+
+/** Return why there is no final diff. */
+export function noDiffText({ noDiffReason: reason, submission }, { status }) {
+  if (reason === "no_submission" && status === "active") return t("report.noDiff.not_yet");
+  return [t(`report.noDiff.${reason}`), submission?.problem && [" ", untrusted(submission.problem)]];
 }
 
 /** True if the diff can show which lines an agent added. Without a verified base, earlier lines would count as added. */
 export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
 
-export function render({ submission, files, clientDiff }, { session }) {
-  if (files)
-    return [
-      summary(submission, files),
-      section(
-        files.length
-          ? diffView(files, { attributed: isAttributed(submission) })
-          : emptyState(t("report.diff.none"), t("report.diff.noneHint")),
-      ),
-    ];
-  const state =
-    submission &&
-    h(
-      "div",
-      { class: "notice" },
-      h("strong", {}, t(`report.submissionStates.${submission.state}`)),
-      submission.problem && h("p", {}, untrusted(submission.problem)),
-    );
-  if (!clientDiff)
-    return [
-      state,
-      emptyState(
-        t("report.diff.noSubmission"),
-        t(session.status === "active" ? "report.diff.noSubmissionYet" : "report.diff.noSubmissionHint"),
-      ),
-    ];
+export function render(diff, { session }) {
+  const { submission, noDiffReason, clientDiff } = diff;
+  if (noDiffReason !== null) return emptyState(t("report.noDiff.title"), noDiffText(diff, session));
+  const files = changedFiles(diff);
   return [
-    state,
+    baseNotice(submission),
+    clientDiff === null ? summary(submission, files) : h("p", { class: "quiet" }, t("report.diff.fromClient")),
     section(
-      h("p", { class: "quiet" }, t("report.diff.fromClient")),
-      diffView(splitDiff(clientDiff), { attributed: false }),
+      files.length
+        ? diffView(files, { attributed: isAttributed(submission) })
+        : emptyState(t("report.diff.none"), t("report.diff.noneHint")),
     ),
   ];
+}
+
+/** Warn that the diff's base is not the assessment's. */
+export function baseNotice({ baseVerified }) {
+  return (
+    baseVerified === false &&
+    h(
+      "div",
+      { class: "notice warn" },
+      h("strong", {}, t("report.diff.unverifiedTitle")),
+      h("p", {}, t("report.diff.unverified")),
+    )
+  );
 }
 
 function section(...content) {
@@ -74,13 +72,5 @@ function summary(submission, files) {
         share: formatShare(manualLines, countedLines),
       }),
   ];
-  const base =
-    submission.baseVerified === false &&
-    h(
-      "div",
-      { class: "notice warn" },
-      h("strong", {}, t("report.diff.unverifiedTitle")),
-      h("p", {}, t("report.diff.unverified")),
-    );
-  return [base, h("p", { class: "report-summary" }, parts.filter(Boolean).join(" · "))];
+  return h("p", { class: "report-summary" }, parts.filter(Boolean).join(" · "));
 }

@@ -3,23 +3,24 @@
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
 import { h, externalLink } from "../shared/dom.js";
+import { formatBytes } from "../shared/numbers.js";
 import { emptyState, describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { plain, untrusted } from "../shared/untrusted.js";
 
 const MAX_FILES = 500;
-const UNITS = ["B", "KiB", "MiB", "GiB"];
 
 export async function load({ session, path, signal }) {
   const { submissions } = await api.get(`${path}/submissions`, { signal });
   const bundles = submissions.filter(({ format }) => format === "tar");
   const verified = bundles.find(({ state }) => state === "verified") ?? null;
   const listing = verified && (await api.get(`${path}/bundle/files`, { signal }).catch((error) => ({ error })));
-  return { submission: session.submission, bundles, verified, listing };
+  const latest = submissions.findLast(({ format, state }) => format !== "tar" && state !== "replaced");
+  return { submission: session.submission, latest, bundles, verified, listing };
 }
 
-export function render({ submission, bundles, verified, listing }, report) {
+export function render({ submission, latest, bundles, verified, listing }, report) {
   if (!submission && !bundles.length) {
     return emptyState(
       t("report.files.none"),
@@ -27,7 +28,9 @@ export function render({ submission, bundles, verified, listing }, report) {
     );
   }
   return [
+    latest && latest.sha256 !== submission.sha256 && newerNotice(latest),
     submission &&
+      submission.format !== "tar" &&
       panel(
         t("report.files.submission"),
         submissionDetails(submission),
@@ -56,6 +59,11 @@ function pairs(rows) {
       .filter(([, value]) => value)
       .map(([name, value]) => h("div", {}, h("dt", {}, t(`report.files.${name}`)), h("dd", {}, value))),
   );
+}
+
+function newerNotice({ receivedAt, state }) {
+  const text = t("report.files.newer", { time: formatDateTime(receivedAt), state: t(`report.submissionStates.${state}`) });
+  return h("p", { class: "notice warn" }, text);
 }
 
 function submissionDetails({ receivedAt, format, size, sha256, state }) {
@@ -133,11 +141,4 @@ function fileList({ error, files, problem }) {
     ),
     files.length > MAX_FILES && h("p", { class: "quiet" }, t("report.files.more", { n: files.length - MAX_FILES })),
   ];
-}
-
-/** `20 KiB` */
-function formatBytes(bytes) {
-  let [value, unit] = [bytes, 0];
-  while (value >= 1024 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
-  return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }

@@ -1,6 +1,7 @@
 // Unified diffs by file, with the author of each added line if known.
 
 import { fill, h } from "./dom.js";
+import { formatBytes } from "./numbers.js";
 import { t } from "./texts.js";
 import { plain, untrusted } from "./untrusted.js";
 
@@ -16,7 +17,7 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
  * Build a final diff, with a collapsible section per file.
  *
  * files -- from `GET /v1/sessions/{id}/final-diff`, with `path`, `oldPath`, `status`, `linesAdded`, `linesRemoved`,
- *   `diff`, `manualRanges`, `isBinary`, `isTruncated`
+ *   `diff`, `manualRanges`, `isBinary`, `isTruncated`, `isTooLarge`, `size`
  * attributed -- true if `manualRanges` are known: added lines then show their author
  * open -- true expands short files
  */
@@ -101,6 +102,7 @@ function unrecordedCount({ manualRanges }) {
 }
 
 function fileBody(file, attributed) {
+  if (file.isTooLarge) return h("p", { class: "quiet" }, tooLargeText(file));
   if (file.isBinary) return h("p", { class: "quiet" }, t("report.diff.binary"));
   if (!file.diff) return h("p", { class: "quiet" }, t("report.diff.noLines"));
   const author = attributed ? authorByLine(file.manualRanges) : null;
@@ -125,6 +127,8 @@ function fileBody(file, attributed) {
     file.isTruncated && h("p", { class: "quiet" }, t("report.diff.truncated")),
   ];
 }
+
+const tooLargeText = ({ size }) => (size === null ? t("report.diff.tooLargeUnknown") : t("report.diff.tooLarge", { size: formatBytes(size) }));
 
 /** Build a table of `parseDiff`'s lines. `author(number)` is `agent` or `notRecorded`. */
 export function linesTable(lines, { caption = null, author = null } = {}) {
@@ -210,6 +214,7 @@ export function splitDiff(diff) {
       status: isAdded ? "added" : isDeleted ? "deleted" : isRenamed ? "renamed" : "modified",
       isBinary: /^(Binary files|GIT binary patch)/m.test(part),
       isTruncated: false,
+      isTooLarge: false,
       linesAdded: lines.filter(({ kind }) => kind === "added").length,
       linesRemoved: lines.filter(({ kind }) => kind === "removed").length,
       diff: lines.length ? part : null,

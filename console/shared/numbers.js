@@ -2,6 +2,8 @@
 
 import { t } from "./texts.js";
 
+const UNITS = ["B", "KiB", "MiB", "GiB"];
+
 /** `1,234.567` */
 export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
 
@@ -15,4 +17,11 @@ export const formatShare = (part, whole = 1) => `${formatNumber(Math.round((1000
 export function formatDollars(amount) {
   if (amount > 0 && amount < 0.005) return "<$0.01";
   return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+}
+
+/** `20 KiB` */
+export function formatBytes(bytes) {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }

@@ -185,6 +185,8 @@ def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
         "lines_added": file.get("linesAdded", 0),
         "lines_removed": file.get("linesRemoved", 0),
         "diff": file.get("diff"),
+        "is_too_large": file["isTooLarge"],
+        "size": file["size"],
         "manual_ranges": collapse_ranges(manual),
         "counted_lines": sum(digest != BLANK for digest in split_digests(digests)),
         "manual_lines": len(manual),

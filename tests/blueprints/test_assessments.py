@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from callers import Caller
-from factories import envelope, make_assessment, make_issue, make_key, make_rubric
+from factories import envelope, make_assessment, make_issue, make_key, make_rubric, make_session
 from response_checks import body_of, error_of, error_paths
 
 from models import Assessment
@@ -28,6 +28,7 @@ def create(reviewer, **fields):
 def test_a_new_assessment_is_returned_and_listed(clock, reviewer, organization):
     issue, rubric = make_issue(), make_rubric(organization)
     fields = {"repoUrl": "https://github.com/example/orders", "timeLimitMinutes": 90, "expiresInDays": 14}
+    fields |= {"repoCommit": COMMIT}
     fields |= {"brief": {"scenario": "Orders disappear.", "codebase": {"runCommand": "make run"}}}
     fields |= {"setupInstructions": "make setup", "allowedTools": ["codex"], "tokenBudgetUsd": 12.5}
     fields |= {"reminderDaysBefore": 2}
@@ -48,7 +49,7 @@ def test_a_new_assessment_is_returned_and_listed(clock, reviewer, organization):
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
 
 
-OPTIONAL_HIDDEN = {"brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore"}
+OPTIONAL_HIDDEN = {"repoCommit", "brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore"}
 HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind"}
 OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_HIDDEN)
 
@@ -162,6 +163,18 @@ def test_commit_folder_and_setup_are_copied_only_with_the_repository(reviewer):
     for repository, columns in (({}, copied), ({"repoUrl": "https://example.com/y"}, dict.fromkeys(copied))):
         row = Assessment.get_by_id(create(reviewer, issueId=str(issue.id), **repository)["id"])
         assert {name: getattr(row, name) for name in copied} == columns
+
+
+def test_the_start_commit_can_be_set_until_a_candidate_has_started(reviewer):
+    assert error_paths(post(reviewer, repoCommit=COMMIT[:12])) == [["repoCommit"]]
+    assessment = create(reviewer, repoUrl="https://example.com/x", repoCommit=COMMIT, setupInstructions="make")
+    path, other = f"{PATH}/{assessment['id']}", COMMIT[::-1]
+    repository = {"repoUrl": "https://example.com/y", "repoCommit": COMMIT}
+    changed = body_of(reviewer.patch(path, repository))["assessment"]
+    assert repository.items() <= changed.items()
+    assert changed["setupInstructions"] is None
+    make_session(make_key(Assessment.get_by_id(assessment["id"])))
+    assert error_of(reviewer.patch(path, {"repoCommit": other})) == (409, "already_started")
 
 
 @pytest.mark.parametrize(("field", "make"), [("issueId", make_issue), ("rubricId", make_rubric)])

@@ -21,9 +21,11 @@ from models.sessions.submissions.objects import MAX_UNUSED_AGE, UPLOAD_URL_LIFET
 from rules import client_versions
 from schemas.candidate_client import MAX_FINGERPRINT_BYTES
 from storage import folder as folder_storage
+from tests.git_bundles.bundles import bundle_of_blobs
 
 BUNDLE = gzip.compress(b"workspace files", mtime=0)
 UNKNOWN_ID = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
+COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 # Request bodies of the operations that require a redeemed key
 BODIES = {
     "workspace-commit": {"sessionId": UNKNOWN_ID, "commitSha": "4b825dc"},
@@ -385,3 +387,43 @@ def test_connection_is_released_before_a_transfer(candidate, reviewer, session, 
     for resource in ("bundle", "bundle/files"):
         reviewer.get(f"/v1/sessions/{session.id}/{resource}")
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("repository", "base_sha", "verified", "reason"),
+    [
+        ({"repo_url": "https://example.com/x", "repo_commit": COMMIT}, COMMIT, True, None),
+        ({"repo_url": "https://example.com/x", "repo_commit": COMMIT}, "1" * 40, False, None),
+        ({"repo_url": "https://example.com/x"}, COMMIT, False, None),
+        ({"repo_url": "https://example.com/x"}, "", False, "no_base"),
+        ({}, COMMIT, None, None),
+        ({}, "", None, "no_base"),
+    ],
+)
+def test_without_another_submission_the_clients_bundle_counts(
+    candidate, reviewer, session, repository, base_sha, verified, reason
+):
+    session.assessment.update_columns(**repository)
+    submit(candidate, session, upload_bundle(candidate, session), baseSha=base_sha)
+    diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+    submission = diff["submission"]
+    assert submission["format"] == "tar"
+    assert (submission["baseVerified"], submission["baseCommit"]) == (verified, base_sha or None)
+    assert (diff["noDiffReason"], diff["clientDiff"], diff["files"]) == (reason, None if reason else "+1", [])
+    codes = {each["code"] for each in reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]}
+    assert ("base_unverified" in codes) == (verified is False)
+    download = reviewer.get(f"/v1/sessions/{session.id}/submission")
+    assert (download.data, download.mimetype) == (BUNDLE, "application/gzip")
+
+
+def test_a_git_bundle_counts_before_the_clients_once_it_is_read(app, candidate, reviewer, session):
+    def counting():
+        return reviewer.get(f"/v1/sessions/{session.id}").json["submission"]["format"]
+
+    submit(candidate, session, upload_bundle(candidate, session))
+    options = {"data": bundle_of_blobs(a=b"1\n"), "headers": {"Content-Type": "application/x-git-bundle"}}
+    body_of(candidate.request("PUT", "/v1/candidate/submission", **options))
+    assert counting() == "tar"
+    Worker(app.config, app.extensions["storage"]).run_once()
+    submit(candidate, session, upload_bundle(candidate, session))
+    assert counting() == "git"

@@ -44,6 +44,11 @@ def submit_work(candidate, content=BUNDLE, media_type=GIT, **options):
     return candidate.request("PUT", "/v1/candidate/submission", **options)
 
 
+def states(reviewer, session):
+    submissions = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
+    return [submission["state"] for submission in submissions]
+
+
 def stored_files(store):
     return sorted(file.read_bytes() for file in bundle_files(store.folder))
 
@@ -83,18 +88,60 @@ def test_session_without_a_submission(candidate, session, reviewer, store):
     assert reviewer.get(f"/v1/sessions/{session.id}").json["submission"] is None
     assert error_of(reviewer.get(f"/v1/sessions/{session.id}/submission")) == (404, "not_found")
     diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
-    assert diff == {"submission": None, "files": [], "total": 0, "limit": 50, "offset": 0, "next": None}
+    reason = {"submission": None, "noDiffReason": "no_submission", "clientDiff": None}
+    assert diff == reason | {"files": [], "total": 0, "limit": 50, "offset": 0, "next": None}
 
 
 def test_latest_submission_replaces_the_previous_one(app, candidate, session, reviewer, store, worker):
     for content in (BUNDLE, BUNDLE, OTHER):
         submit_work(candidate, content)
-    submissions = body_of(reviewer.get(f"/v1/sessions/{session.id}/submissions"))["submissions"]
-    assert [submission["state"] for submission in submissions] == ["replaced", "replaced", "waiting"]
+    assert states(reviewer, session) == ["waiting"] * 3
     assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == OTHER
+    worker.run_once()
+    assert states(reviewer, session) == ["replaced", "replaced", "read"]
     assert Session.get_by_id(session.id).stored_bundle_bytes == len(OTHER)
     worker.run_once()
     assert stored_files(store) == [OTHER]
+
+
+def test_a_zip_archive_replaces_the_previous_submissions(candidate, session, reviewer, store, worker):
+    submit_work(candidate)
+    worker.run_once()
+    submit_work(candidate, OTHER)
+    submit_work(candidate, make_zip(a="a"), ZIP)
+    assert states(reviewer, session) == ["replaced", "replaced", "stored"]
+    diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+    assert (diff["noDiffReason"], diff["files"]) == ("stored", [])
+
+
+def test_an_unreadable_submission_does_not_replace_a_readable_one(
+    candidate, session, reviewer, store, worker
+):
+    """Not even if it arrives before the readable one was read."""
+    for content in (BUNDLE, OTHER, b"# v2 git bundle\n"):
+        submit_work(candidate, content)
+    worker.run_once()
+    assert states(reviewer, session) == ["replaced", "read", "unreadable"]
+    assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == OTHER
+    diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+    assert (diff["noDiffReason"], [file["path"] for file in diff["files"]]) == (None, ["a", "b"])
+    findings = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"]
+    assert [finding["code"] for finding in findings] == ["submission_unreadable"]
+    shown = candidate.get("/v1/candidate/workspace").json["submission"]
+    assert shown["state"] == "unreadable"
+    submit_work(candidate, BUNDLE)
+    assert states(reviewer, session) == ["replaced", "read", "replaced", "waiting"]
+    worker.run_once()
+    assert states(reviewer, session) == ["replaced", "replaced", "replaced", "read"]
+
+
+def test_the_final_diff_stays_until_the_newer_submission_was_read(candidate, session, reviewer, store, worker):
+    submit_work(candidate)
+    worker.run_once()
+    submit_work(candidate, OTHER)
+    diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+    assert (diff["submission"]["state"], [file["path"] for file in diff["files"]]) == ("read", ["a"])
+    assert diff["submission"]["sha256"] == hashlib.sha256(BUNDLE).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -140,14 +187,17 @@ def test_key_must_be_redeemed(candidate, store):
 def test_submission_counts_toward_the_sessions_quota(app, candidate, session, store, monkeypatch, worker):
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER))
     assert submit_work(candidate, BUNDLE).status_code == 200
-    assert submit_work(candidate, OTHER).status_code == 200  # replaces the first
+    assert submit_work(candidate, OTHER).status_code == 200  # will replace the first
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", len(OTHER) - 1)
     assert error_of(submit_work(candidate, OTHER)) == (413, "session_full")
-    worker.run_once()
+    for _ in range(2):
+        worker.run_once()
     assert stored_files(store) == [OTHER]
 
 
-def test_concurrent_submissions_cannot_exceed_the_sessions_quota(app, candidate, session, store, monkeypatch):
+def test_concurrent_submissions_cannot_exceed_the_sessions_quota(
+    app, candidate, session, store, monkeypatch, worker
+):
     receive = store.receive
 
     def receive_during_another(*arguments):
@@ -158,7 +208,8 @@ def test_concurrent_submissions_cannot_exceed_the_sessions_quota(app, candidate,
     monkeypatch.setitem(app.config, "SESSION_MAX_BYTES", 2 * len(BUNDLE) - 1)
     monkeypatch.setattr(store, "receive", receive_during_another)
     assert submit_work(candidate, BUNDLE).status_code == 200
-    assert submit_work(candidate, BUNDLE).status_code == 200  # replaces the first
+    assert submit_work(candidate, BUNDLE).status_code == 200  # will replace the first
+    worker.run_once()
     assert Session.get_by_id(session.id).stored_bundle_bytes == len(BUNDLE)
 
 

@@ -14,11 +14,12 @@ from response_checks import body_of
 import git_bundles
 from delivery.worker import submissions
 from errors import StoreUnavailable
+from git_bundles import MAX_OBJECT_BYTES
 from models import Session, Submission, SubmissionFile, TaskFailure, sessions
 from models.ledger.integrity import check_closed
 from models.sessions.submissions import reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS, RETRY_DELAY
-from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, make_repository
+from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git, make_repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 AFTER_FLUSH = timedelta(minutes=10, seconds=1)
@@ -120,13 +121,31 @@ def test_the_final_diffs_files_are_paginated(submit, read, reviewer):
 
 
 @pytest.mark.parametrize("commit_id", [None, "1" * 40, "not a commit"])
-def test_the_base_is_unverified_without_the_assessments_commit(start, submit, read, reviewer, commit_id):
+def test_without_a_base_there_is_no_final_diff(start, submit, read, reviewer, commit_id):
     session = start(repo_url=REPOSITORY)
     session.assessment.update_columns(repo_commit=commit_id)
     submit(ONE_LINE, session)
     sessions.complete(session)
     read()
-    assert final_diff(reviewer, session)["submission"]["baseVerified"] is False
+    diff = final_diff(reviewer, session)
+    assert (diff["submission"]["state"], diff["noDiffReason"], diff["files"]) == ("read", "no_base", [])
+    assert diff["submission"]["baseVerified"] is False
+    assert manual_line_ratio(reviewer, session) is None
+    assert codes(reviewer, session)["base_unverified"] == 1
+
+
+@needs_git
+def test_without_the_assessments_commit_the_base_is_the_workspaces(start, submit, read, reviewer, tmp_path):
+    folder, session = tmp_path / "work", start(repo_url=REPOSITORY)
+    base = make_repository(folder, {"orders.py": "import json\n"})
+    git(folder, "update-ref", "refs/proofstone/base", base)
+    commit(folder, {"orders.py": "import csv\n"})
+    submit(bundle(folder, "HEAD", "refs/proofstone/base"), session)
+    sessions.complete(session)
+    read()
+    diff = final_diff(reviewer, session)
+    assert (diff["noDiffReason"], [file["path"] for file in diff["files"]]) == (None, ["orders.py"])
+    assert (diff["submission"]["baseCommit"], diff["submission"]["baseVerified"]) == (base, False)
     assert manual_line_ratio(reviewer, session) is None
     assert codes(reviewer, session)["base_unverified"] == 1
 
@@ -136,8 +155,8 @@ def test_an_unreadable_bundle_is_a_finding_and_is_kept(submit, read, reviewer):
     session = submit(content)
     sessions.complete(session)
     read()
-    submission = final_diff(reviewer, session)["submission"]
-    assert (submission["state"], submission["problem"]) == ("unreadable", "The bundle is damaged.")
+    diff = final_diff(reviewer, session)
+    assert (diff["noDiffReason"], diff["submission"]["problem"]) == ("unreadable", "The bundle is damaged.")
     assert codes(reviewer, session)["submission_unreadable"] == 1
     assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == content
     assert manual_line_ratio(reviewer, session) is None
@@ -150,6 +169,17 @@ def test_a_new_submission_replaces_an_unreadable_submission(start, submit, read,
         read()
     assert get_session(reviewer, session)["submission"]["state"] == "read"
     assert "submission_unreadable" not in codes(reviewer, session)
+
+
+@pytest.mark.slow
+def test_a_large_file_does_not_hide_the_others(submit, read, reviewer):
+    session = submit(bundle_of_blobs(large=bytes(MAX_OBJECT_BYTES + 1), small=b"1\n"))
+    read()
+    diff = final_diff(reviewer, session)
+    large, small = diff["files"]
+    assert (large["isTooLarge"], large["size"], large["diff"]) == (True, MAX_OBJECT_BYTES + 1, None)
+    assert (small["isTooLarge"], small["size"], small["linesAdded"]) == (False, None, 1)
+    assert diff["submission"]["countedLines"] == 1
 
 
 def test_a_zip_archive_is_not_read(submit, read, reviewer):

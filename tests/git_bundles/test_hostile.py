@@ -26,6 +26,7 @@ from tests.git_bundles.bundles import (
 )
 
 DAMAGED = "The bundle is damaged."
+LARGE = "A commit, tag or folder in the bundle is larger than 20 MiB."
 LACKS = "The bundle is missing an object."
 HEADER = "The bundle's header is damaged"
 FILE = ("100644", b"a.txt")
@@ -54,9 +55,9 @@ def with_claimed_count(count):
     return bundle_of_tree(pack, pack.add_tree())
 
 
-def with_delta(content):
+def with_delta(content, kind=BLOB, base=b"base\n"):
     pack = Pack()
-    offset = pack.add(BLOB, b"base\n")
+    offset = pack.add(kind, base)
     pack.add(OFS_DELTA, content, base=offset_to(pack.size - offset))
     return bundle_of_tree(pack, pack.add_tree((*FILE, object_name(BLOB, b"base\n"))))
 
@@ -121,9 +122,9 @@ CASES = {
     "delta before the pack": (with_bases(OFS_DELTA, offset_to(2**40)), DAMAGED),
     "delta with a false size": (with_delta(varint(9) + varint(1) + b"\1a"), DAMAGED),
     "delta beyond its base": (with_delta(varint(5) + varint(9) + b"\x91\0\x64"), DAMAGED),
-    "delta with an endless number": (with_delta(b"\x80" * 40), "A delta in the bundle is damaged."),
+    "delta with an endless number": (with_delta(b"\x80" * 40), DAMAGED),
     "empty delta": (with_delta(b""), DAMAGED),
-    "delta to a large object": (with_delta(varint(5) + varint(2**34)), "An object in the bundle is larger"),
+    "delta to a large folder": (with_delta(varint(0) + varint(2**34), TREE, b""), LARGE),
     "missing file": (with_tree((*FILE, b"\1" * 20)), LACKS),
     "missing folder": (with_tree(("40000", b"a", b"\1" * 20)), LACKS),
     "missing commit": (Pack().bundle(b"\1" * 20), LACKS),
@@ -153,7 +154,6 @@ CASES = {
     "folder bomb": (folders_in_folders(10, 10), "The folders in the bundle have more than"),
     "deep folders": (folders_in_folders(300, 1), "Folders in the bundle are nested more than"),
     "many files": (many_files(20_001), "More than 20,000 files differ from the base."),
-    "many lines": (bundle_of_blobs(a=b"a\n" * 500_001), "The final diff adds more than 500,000 lines."),
 }
 
 
@@ -174,11 +174,11 @@ def test_a_damaged_bundle_is_read_or_rejected(seed, tmp_path):
         assert read(bytes(content), tmp_path)[0]["isVerified"]
 
 
-def inflating_to(size, count=1):
-    """A bundle of blobs of this size, compressed to a thousandth."""
+def inflating_to(size, kind=BLOB, count=1):
+    """A bundle of objects of this size, compressed to a thousandth."""
     pack = Pack()
     for number in range(count):
-        pack.add(BLOB, bytes(size - 8) + number.to_bytes(8))
+        pack.add(kind, bytes(size - 8) + number.to_bytes(8))
     return bundle_of_tree(pack, pack.add_tree())
 
 
@@ -186,16 +186,14 @@ def inflating_to(size, count=1):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (lambda: inflating_to(MAX_OBJECT_BYTES + 1), "An object in the bundle is larger than 20 MiB."),
-        (lambda: inflating_to(300 * MEGABYTE), "An object in the bundle is larger than 20 MiB."),
-        (lambda: inflating_to(600 * MEGABYTE), "Reading the bundle takes more than 512 MiB of memory."),
+        (lambda: inflating_to(MAX_OBJECT_BYTES + 1, TREE), LARGE),
         (
-            lambda: inflating_to(MAX_OBJECT_BYTES, MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
+            lambda: inflating_to(MAX_OBJECT_BYTES, count=MAX_INFLATED_BYTES // MAX_OBJECT_BYTES + 1),
             "The objects in the bundle are larger than 200 MiB in total.",
         ),
-        (lambda: inflating_to(8, 100_001), "The bundle contains more than 100,000 objects."),
+        (lambda: inflating_to(8, count=100_001), "The bundle contains more than 100,000 objects."),
     ],
-    ids=["object size", "larger object", "memory", "total size", "objects"],
+    ids=["object size", "total size", "objects"],
 )
 def test_a_decompression_bomb_is_rejected(content, problem, tmp_path):
     started_at = monotonic()

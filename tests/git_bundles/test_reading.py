@@ -1,11 +1,13 @@
 """Bundles created by git: full, shallow and partial bundles, and all kinds of changed files."""
 
+import random
 import re
 import shutil
 import subprocess
 
 import pytest
 
+from git_bundles import MAX_ADDED_LINES, MAX_NAMED_BYTES, MAX_OBJECT_BYTES, MEGABYTE
 from tests.git_bundles.bundles import bundle, commit, git, make_repository, problem_of, read
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -75,19 +77,41 @@ def test_an_abbreviated_base_is_verified(repository, base, tmp_path, length):
     assert read(bundle(repository), tmp_path, base[:length])[0]["isVerified"] is True
 
 
-def test_a_shallow_clone_is_compared_with_its_start(repository, tmp_path):
-    start = commit(repository, {"a.txt": "a\n"})
+def as_cloned(clone):
+    """A shallow clone with one more commit."""
+    commit(clone, {"b.txt": "b\n"})
+
+
+def unshallowed(clone):
+    commit(clone, {"b.txt": "b\n"})
+    git(clone, "fetch", "-q", "--unshallow")
+
+
+def detached(clone):
+    git(clone, "checkout", "-q", "--detach")
+    commit(clone, {"b.txt": "b\n"})
+
+
+def orphaned(clone):
+    git(clone, "checkout", "-q", "--orphan", "squashed")
+    commit(clone, {"b.txt": "b\n"})
+
+
+@pytest.mark.parametrize("work", [as_cloned, unshallowed, detached, orphaned])
+def test_any_history_is_compared_with_the_assessments_or_the_workspaces_commit(repository, tmp_path, work):
+    start, clone = commit(repository, {"a.txt": "a\n"}), tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "clone")
-    head = commit(tmp_path / "clone", {"b.txt": "b\n"})
-    for base, is_verified in ((start, True), (None, False), ("0" * 40, False)):
-        commits, *files = read(bundle(tmp_path / "clone"), tmp_path, base)
+    git(clone, "update-ref", "refs/proofstone/base", start)
+    work(clone)
+    head = git(clone, "rev-parse", "HEAD")
+    git(clone, "update-ref", "refs/proofstone/submission", head)
+    content = bundle(clone, "refs/proofstone/submission", "refs/proofstone/base")
+    for base, is_verified in ((start, True), (None, False)):
+        commits, *files = read(content, tmp_path, base)
         assert commits == {"head": head, "base": start, "isVerified": is_verified}
         assert [file["path"] for file in files] == ["b.txt"]
-
-
-def test_a_full_history_without_the_base_has_no_diff(repository, tmp_path):
-    head = commit(repository, {"b.txt": "b\n"})
-    assert read(bundle(repository), tmp_path, "0" * 40) == [{"head": head, "base": None, "isVerified": False}]
+    assert read(content, tmp_path, "0" * 40) == [{"head": head, "base": None, "isVerified": False}]
+    assert read(bundle(clone), tmp_path, None) == [{"head": head, "base": None, "isVerified": False}]
 
 
 def test_all_files_are_added_without_a_repository(repository, tmp_path):
@@ -163,3 +187,40 @@ def test_a_file_can_become_a_folder(repository, base, tmp_path):
     files = by_path(read(bundle(repository), tmp_path, base))
     statuses = {name: file["status"] for name, file in files.items()}
     assert statuses == {"old.txt": "deleted", "old.txt/inside.txt": "added"}
+
+
+MANY_LINES = b"a\n" * (MAX_ADDED_LINES + 1)
+
+
+def random_file(size):
+    return random.Random(0).randbytes(size)
+
+
+@pytest.mark.slow
+def test_files_that_are_too_large_are_listed_with_their_size(repository, base, tmp_path):
+    """Git stores the two versions of `changed` as an object and a delta, and compresses `bomb` to 600 KiB."""
+    large = random_file(MAX_OBJECT_BYTES + 1)
+    commit(repository, {"changed": large, "gone": b"2" + large})
+    start = commit(repository, {"orders.py": "a\n"})
+    work = {"changed": large + b"1", "gone": None, "bomb": bytes(600 * MEGABYTE), "orders.py": "b\n"}
+    work |= {"lines.csv": MANY_LINES}
+    commit(repository, work)
+    git(repository, "repack", "-q", "-a", "-d", "-f")
+    files = by_path(read(bundle(repository), tmp_path, start))
+    sizes = {path: file["size"] for path, file in files.items() if file["isTooLarge"]}
+    size = MAX_OBJECT_BYTES + 1
+    assert sizes == {"changed": size + 1, "gone": size + 1, "bomb": 600 * MEGABYTE} | {
+        "lines.csv": len(MANY_LINES)
+    }
+    assert (files["orders.py"]["linesAdded"], files["gone"]["status"]) == (1, "deleted")
+    assert not any("diff" in files[path] for path in sizes)
+
+
+@pytest.mark.slow
+def test_a_large_file_whose_delta_cannot_be_read_has_no_size(repository, base, tmp_path):
+    large = random_file(MAX_NAMED_BYTES + 1)
+    commit(repository, {"large": large})
+    commit(repository, {"large": large + b"1", "orders.py": "b\n"})
+    git(repository, "repack", "-q", "-a", "-d", "-f")
+    files = by_path(read(bundle(repository), tmp_path, base))
+    assert (files["large"]["isTooLarge"], files["orders.py"]["isTooLarge"]) == (True, False)

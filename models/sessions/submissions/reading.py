@@ -100,9 +100,9 @@ def record_unreadable(submission: Submission, problem: str) -> None:
     """Record why the bundle cannot be read. Does not delete the bundle."""
     with db.atomic():
         if session := _lock(submission):
-            SubmissionFile.delete().where(SubmissionFile.session == session).execute()
+            submission.delete_diff()
             submission.update_columns(state=UNREADABLE, problem=problem, retry_at=None, files_sha256=None)
-            store_ratio(session, None)
+            session.update_columns(checked_version=0)
 
 
 def record_diff(
@@ -118,6 +118,7 @@ def record_diff(
         session = _lock(submission)
         if session is None:
             return
+        submission.replace_earlier()
         SubmissionFile.delete().where(SubmissionFile.session == session).execute()
         counted_lines, manual_lines, files_sha256 = SubmissionFile.store(session, files)
         submission.update_columns(

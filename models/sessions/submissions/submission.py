@@ -34,6 +34,8 @@ WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
 # A client's bundle matches the claimed size and digest, differs from them, or did not arrive.
 VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
 REPLACED = "replaced"
+# A readable git bundle or zip archive counts before a client's bundle, and both before an unread bundle.
+_RANKS = {READ: 0, STORED: 0, VERIFIED: 1, WAITING: 2, UNREADABLE: 2}
 
 # Submissions without an object do not count towards SESSION_MAX_BYTES.
 MAX_WITHOUT_OBJECT = 100
@@ -43,14 +45,17 @@ MAX_ROWS_PER_INSERT = 200
 class Submission(ProtectedModel, StoredObject):
     """A candidate's submission; `created_at` is when it was received.
 
-    Only current submissions keep their object: the latest git bundle or zip archive, and the latest verified client
-    bundle. Replaced and rejected submissions keep their newest MAX_WITHOUT_OBJECT rows, without content.
+    The latest git bundle or zip archive and the latest verified client bundle keep their object. A git bundle replaces
+    earlier ones only when it has been read (R47): until then they keep theirs, except unreadable ones. Replaced and
+    rejected submissions keep their newest MAX_WITHOUT_OBJECT rows, without content.
 
     For a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
     `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are claims by the client.
 
-    For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `base_verified` is true if it
-    contains the assessment's commit. `counted_lines` is the number of nonblank lines added in the final diff;
+    `base_commit` is the commit that the work is compared with, null for the empty tree or if there is none.
+    `base_verified` is true if it is the assessment's.
+
+    For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of nonblank lines added in the final diff;
     `manual_lines` of them were not added by the first `matched_event_count` counted events. `files_sha256` is the final
     diff's hash. `problem` is the reason why a git bundle is unreadable, or, in another state, that the store lost it.
     """
@@ -113,21 +118,39 @@ class Submission(ProtectedModel, StoredObject):
         return rows.order_by(cls.created_at, cls.id)
 
     @classmethod
-    def current(cls, session: Session, *formats: str, with_content: bool = False) -> "Submission | None":
-        """Return the session's current submission in one of these formats.
+    def stored(cls, session: Session, *formats: str, with_content: bool = False) -> "list[Submission]":
+        """Return the submissions that have an object, newest first, optionally of these formats.
 
         with_content -- include the diff and file names, up to 16 MiB
         """
         content = () if with_content else (cls.diff, cls.file_tree)
         columns = [column for column in cls._meta.sorted_fields if column not in content]
-        submissions = (
-            cls.of(session).select(*columns).where(cls.format << formats, cls.object_key.is_null(False))
-        )
-        return submissions.order_by(cls.created_at.desc(), cls.id.desc()).first()
+        submissions = cls.of(session).select(*columns).where(cls.object_key.is_null(False))
+        if formats:
+            submissions = submissions.where(cls.format << formats)
+        return list(submissions.order_by(cls.created_at.desc(), cls.id.desc()))
+
+    @classmethod
+    def current(cls, session: Session, *formats: str, with_content: bool = False) -> "Submission | None":
+        """Return the submission that counts: the newest of those that rank first in _RANKS (R47)."""
+        submissions = cls.stored(session, *formats, with_content=with_content)
+        return min(submissions, key=lambda submission: _RANKS[submission.state], default=None)
+
+    @property
+    def no_diff_reason(self) -> str | None:
+        """The reason why there is no final diff: `no_base` or the state. None if there is one."""
+        if self.state not in (READ, VERIFIED):
+            return self.state
+        return None if self.base_commit or self.base_verified else "no_base"
+
+    @property
+    def client_diff(self) -> str | None:
+        """The diff that the client submitted, if it names a base."""
+        return self.diff if self.no_diff_reason is None else None
 
     @classmethod
     def latest(cls, session: Session) -> "Submission | None":
-        """Return the last git bundle or zip archive that was received, whether it is current or not."""
+        """Return the latest git bundle or zip archive, whether it counts or not."""
         rows = cls.of(session).where(cls.format << (GIT, ZIP))
         return rows.order_by(cls.created_at.desc(), cls.id.desc()).first()
 
@@ -149,18 +172,15 @@ class Submission(ProtectedModel, StoredObject):
     def reserve_space(self, size: int, max_bytes: int) -> None:
         """Count the upload's size while it arrives.
 
-        Raises SessionFull if the session has no space for it after replacing the current submission.
+        Raises SessionFull if the session has no space for it without the previous submission.
         """
         with db.atomic():
-            session, current = self.session.lock(), self._current()
-            replaced = current.stored_bytes if current else 0
-            if stored_bytes(session) - replaced + size > max_bytes:
-                raise SessionFull()
+            self.session = self.session.lock()
             self.update_columns(stored_bytes=size)
-            recount(session)
+            self._require_space(self._earlier()[:1], max_bytes)
 
     def record(self, size: int, sha256: str, max_bytes: int) -> None:
-        """Record a received git bundle or zip archive, replacing the previous one.
+        """Record a received git bundle or zip archive.
 
         Raises AssessmentClosed, SessionFull, Erased, and DoesNotExist if the row was deleted.
         """
@@ -170,8 +190,6 @@ class Submission(ProtectedModel, StoredObject):
             state, retry_at = (WAITING, now) if self.format == GIT else (STORED, None)
             columns = {"size": size, "sha256": sha256, "stored_bytes": size, "retry_at": retry_at}
             self._make_current(max_bytes, state=state, created_at=now, **columns)
-            SubmissionFile.delete().where(SubmissionFile.session == self.session).execute()
-            store_ratio(self.session, None)
 
     @classmethod
     def find_source(cls, session: Session, bundle_key: str) -> str | None:
@@ -198,6 +216,7 @@ class Submission(ProtectedModel, StoredObject):
                     upload.delete_with_object()
                 content = (claims["diff"], *claims["file_tree"])
                 columns["stored_bytes"] = claims["claimed_size"] + sum(len(text.encode()) for text in content)
+                columns |= self._claimed_base(claims["base_sha"])
                 self._make_current(max_bytes, state=VERIFIED, **columns)
             else:
                 self._discard(MISSING if stored is None else MISMATCH, **columns)
@@ -207,21 +226,41 @@ class Submission(ProtectedModel, StoredObject):
         require_open(self.session)
         self.lock()
 
-    def _make_current(self, max_bytes: int, **columns: Any) -> None:
-        """Make this the current submission. Raises SessionFull."""
-        if current := self._current():
-            current._discard(REPLACED)
-        self.update_columns(**columns)
-        recount(self.session)
-        if stored_bytes(self.session) > max_bytes:
-            raise SessionFull()
+    def _claimed_base(self, base_sha: str) -> dict[str, Any]:
+        assessment = self.session.assessment
+        is_verified = base_sha == assessment.repo_commit if assessment.repo_url else None
+        return {"base_commit": base_sha or None, "base_verified": is_verified}
 
-    def _current(self) -> "Submission | None":
+    def _make_current(self, max_bytes: int, **columns: Any) -> None:
+        """Record the submission, and discard the earlier ones that it replaces. Raises SessionFull."""
+        earlier = self._earlier()
+        for submission in earlier:
+            if self.format != GIT or submission.state == UNREADABLE:
+                submission._discard(REPLACED)
+        self.update_columns(**columns)
+        self._require_space(earlier[:1], max_bytes)
+
+    def replace_earlier(self) -> None:
+        """Discard the earlier submissions of a git bundle that has been read."""
+        for submission in self._earlier():
+            submission._discard(REPLACED)
+        recount(self.session)
+
+    def _earlier(self) -> "list[Submission]":
+        """Return the earlier submissions with an object, newest first. A client's bundle replaces only its own."""
         formats = (TAR,) if self.format == TAR else (GIT, ZIP)
-        return Submission.current(self.session, *formats)
+        stored = Submission.stored(self.session, *formats)
+        return stored[stored.index(self) + 1 :] if self in stored else stored
+
+    def _require_space(self, replaced: "list[Submission]", max_bytes: int) -> None:
+        """Raise SessionFull if the session has no space without the submissions that this one will replace."""
+        recount(self.session)
+        if stored_bytes(self.session) - sum(each.stored_bytes for each in replaced) > max_bytes:
+            raise SessionFull()
 
     def _discard(self, state: str, **columns: Any) -> None:
         """Remove the object and the content, and delete the oldest rows without an object."""
+        self.delete_diff()
         self.remove_object()
         columns |= {"object_key": None, "stored_bytes": 0, "diff": None, "file_tree": None, "retry_at": None}
         self.update_columns(state=state, **columns)
@@ -233,13 +272,19 @@ class Submission(ProtectedModel, StoredObject):
         for oldest in list(newest_first.offset(MAX_WITHOUT_OBJECT)):
             oldest.delete_protected()
 
+    def delete_diff(self) -> None:
+        """Delete the final diff if it is this submission's."""
+        if self.state == READ:
+            SubmissionFile.delete().where(SubmissionFile.session == self.session).execute()
+            store_ratio(self.session, None)
+
     @classmethod
     def findings(cls, session: Session) -> Iterator[Finding]:
-        """Yield the findings about the current git bundle."""
-        bundle = cls.current(session, GIT, ZIP)
-        if bundle and bundle.state == UNREADABLE:
+        """Yield the findings about the latest git bundle, and the base of the submission that counts."""
+        if any(submission.state == UNREADABLE for submission in cls.stored(session, GIT, ZIP)[:1]):
             yield Finding("submission_unreadable", count=1)
-        if bundle and bundle.base_verified is False:
+        current = cls.current(session)
+        if current and current.base_verified is False:
             yield Finding("base_unverified", count=1)
 
 
@@ -254,7 +299,10 @@ def store_ratio(session: Session, ratio: int | None) -> None:
 
 
 class SubmissionFile(Model, ErasedWithSession):
-    """A file in the final diff. `manual_ranges` are [first, last] line numbers in the submitted file."""
+    """A file in the final diff. `manual_ranges` are [first, last] line numbers in the submitted file.
+
+    `size` is the size of a file that is too large to show, if it is known.
+    """
 
     personal_data = PersonalData("submissionFiles", "The files that you changed, compared with the start.")
 
@@ -270,6 +318,8 @@ class SubmissionFile(Model, ErasedWithSession):
     lines_removed = peewee.IntegerField()
     diff = peewee.TextField(null=True)
     manual_ranges = peewee.JSONField()
+    is_too_large = peewee.BooleanField(default=False)
+    size = peewee.BigIntegerField(null=True)
 
     @classmethod
     def of(cls, session: Session) -> Query:
@@ -301,7 +351,7 @@ class SubmissionFile(Model, ErasedWithSession):
 # Every column that `store` gets.
 _HASHED = (
     *("path", "old_path", "status", "old_mode", "new_mode", "is_binary", "is_truncated"),
-    *("lines_added", "lines_removed", "diff", "manual_ranges"),
+    *("lines_added", "lines_removed", "diff", "manual_ranges", "is_too_large", "size"),
 )
 
 

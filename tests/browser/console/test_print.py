@@ -108,12 +108,32 @@ def test_an_unknown_session_is_not_found(open_console, team):
 
 
 def test_lines_have_no_authors_without_a_verified_base_commit(open_console, site, team, decided):
-    site.execute(
-        "UPDATE submissions SET base_verified = %s WHERE session_id = %s", False, site.stored_id(decided)
-    )
+    columns, of_session = "base_verified = %s, base_commit = %s", site.stored_id(decided)
+    site.execute(f"UPDATE submissions SET {columns} WHERE session_id = %s", False, "0" * 40, of_session)
     for path in (f"/sessions/{decided}?tab=changes", f"/sessions/{decided}/print"):
         visit = open_console(team, path)
-        assert visit.shows("The submitted bundle does not contain the assessment's base commit"), path
+        assert visit.shows("The assessment names no start commit"), path
         assert visit.page.locator("details.diff").count() > 0, path
         assert visit.page.locator(".not-recorded-lines, td.author").count() == 0, path
         assert visit.page.get_by_text("Not recorded:").count() == 0, path
+
+
+def test_without_a_base_no_page_claims_that_nothing_changed(open_console, site, team, decided):
+    columns, of_session = "base_verified = %s, base_commit = NULL", site.stored_id(decided)
+    site.execute(f"UPDATE submissions SET {columns} WHERE session_id = %s", False, of_session)
+    site.execute("DELETE FROM submission_files WHERE session_id = %s", of_session)
+    for path in (f"/sessions/{decided}?tab=changes", f"/sessions/{decided}/print"):
+        visit = open_console(team, path)
+        assert visit.shows("The submission does not contain the commit that the candidate started from"), path
+        assert visit.page.get_by_text("differs from the base").count() == 0, path
+
+
+def test_a_file_that_is_too_large_is_listed_with_its_size(open_console, site, team, decided):
+    columns, of_session = "is_too_large = %s, size = %s, diff = NULL", site.stored_id(decided)
+    condition = "session_id = %s AND path = %s"
+    site.execute(
+        f"UPDATE submission_files SET {columns} WHERE {condition}", True, 25 * 2**20, of_session, "long.txt"
+    )
+    visit = open_console(team, f"/sessions/{decided}?tab=changes")
+    visit.page.locator("summary", has_text="long.txt").click()
+    assert visit.shows("Too large to show (25 MiB).")

@@ -278,12 +278,15 @@ def test_final_changes_show_each_lines_author(site, team, candidate, open_report
     assert visit.is_clean()
 
 
-def test_a_submitted_diff_is_shown_without_authors(candidate, open_report):
+def test_a_submitted_diff_is_shown_without_authors(candidate, open_console, team, open_report):
     diff = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n"
     diff += (
         "diff --git a/b.py b/b.py\nnew file mode 100644\n--- /dev/null\n+++ b/b.py\n@@ -0,0 +1 @@\n+four\n"
     )
-    submit_files(candidate, {"a.py": b"a"}, repo_url="https://example.com/a.git", diff=diff)
+    submit_files(candidate, {"a.py": b"a"}, repo_url="https://example.com/a.git", diff=diff, base_sha="0" * 40)
+    printed = open_console(team, f"/sessions/{candidate.session_id}/print")
+    assert printed.shows("The candidate's client sent this diff")
+    assert printed.page.locator("details.diff").count() == 2
     visit = open_report("?tab=changes")
     assert visit.shows("The candidate's client sent this diff")
     summaries = [text.split() for text in visit.page.locator("details.diff summary").all_inner_texts()]
@@ -294,8 +297,8 @@ def test_a_submitted_diff_is_shown_without_authors(candidate, open_report):
     assert visit.is_clean()
 
 
-def submit_files(candidate, files, repo_url, diff=""):
+def submit_files(candidate, files, repo_url, diff="", base_sha=""):
     """Submit a bundle of files like the candidate's client."""
     upload, packed = candidate.open_upload(), pack(files)
     assert candidate.upload(upload, packed).status == 200
-    assert candidate.submit(upload, packed, repoUrl=repo_url, diff=diff)["verified"]
+    assert candidate.submit(upload, packed, repoUrl=repo_url, diff=diff, baseSha=base_sha)["verified"]
