@@ -131,9 +131,9 @@ class Objects:
     def _resolve(self, base: _Base) -> Iterator[_Base]:
         """Store the objects that deltas of this base produce."""
         deltas = [*self._deltas.pop(base.offset, ()), *self._deltas.pop(base.name, ())]
-        content = base.content
-        if deltas and isinstance(content, Entry):
-            content = b"".join(self._pack.read(content))
+        content = None if isinstance(base.content, Entry) else base.content
+        if deltas and isinstance(base.content, Entry):
+            content = b"".join(self._pack.read(base.content))
         for offset, delta in deltas:
             if content is None or delta is None or (size := result_size(delta)) > MAX_NAMED_BYTES:
                 self._require_file(base.kind)

@@ -44,7 +44,12 @@ class Session(SessionBase):
         Checkpoint, "Checkpoint that covers the close; null until ten minutes after the close.", null=True
     )
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
-    submission = Nested(Submission, "The submission that counts: the latest readable git bundle or zip archive, or the client's latest verified bundle.", null=True)
+    submission = Nested(
+        Submission,
+        "The submission that counts: the latest readable git bundle or zip archive, or else the client's latest verified "
+        "bundle. Null without one.",
+        null=True,
+    )
 
 
 class TokenCounts(Schema):

@@ -58,7 +58,9 @@ class ParsedSubmission(SubmissionState):
         example=True,
         null=True,
     )
-    base_commit = String("Base of the diff; null for the empty tree, and without a base.", example=EXAMPLE_SHA, null=True)
+    base_commit = String(
+        "Base of the diff; null for the empty tree, and without a base.", example=EXAMPLE_SHA, null=True
+    )
     head_commit = String("Submitted commit.", example=EXAMPLE_SHA, null=True)
     counted_lines = Integer("Added lines that are not blank.", example=120, null=True)
     manual_lines = Integer(

@@ -68,6 +68,8 @@ class WorkspaceState(Schema):
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that accept a base URL and a key.")
     model_usage = Nested(WorkspaceModelUsage, "Model calls; null if the service has no model.", null=True)
-    submission = Nested(SubmissionState, "Latest git bundle or zip archive, readable or not; null without one.", null=True)
+    submission = Nested(
+        SubmissionState, "Latest git bundle or zip archive, readable or not; null without one.", null=True
+    )
     last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)
     received = ListOf(ReceivedFromTool, "Events received, by tool.")

@@ -49,7 +49,14 @@ def test_a_new_assessment_is_returned_and_listed(clock, reviewer, organization):
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
 
 
-OPTIONAL_HIDDEN = {"repoCommit", "brief", "setupInstructions", "allowedTools", "tokenBudgetUsd", "reminderDaysBefore"}
+OPTIONAL_HIDDEN = {
+    "repoCommit",
+    "brief",
+    "setupInstructions",
+    "allowedTools",
+    "tokenBudgetUsd",
+    "reminderDaysBefore",
+}
 HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind"}
 OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_HIDDEN)
 
@@ -167,7 +174,9 @@ def test_commit_folder_and_setup_are_copied_only_with_the_repository(reviewer):
 
 def test_the_start_commit_can_be_set_until_a_candidate_has_started(reviewer):
     assert error_paths(post(reviewer, repoCommit=COMMIT[:12])) == [["repoCommit"]]
-    assessment = create(reviewer, repoUrl="https://example.com/x", repoCommit=COMMIT, setupInstructions="make")
+    assessment = create(
+        reviewer, repoUrl="https://example.com/x", repoCommit=COMMIT, setupInstructions="make"
+    )
     path, other = f"{PATH}/{assessment['id']}", COMMIT[::-1]
     repository = {"repoUrl": "https://example.com/y", "repoCommit": COMMIT}
     changed = body_of(reviewer.patch(path, repository))["assessment"]

@@ -8,6 +8,7 @@ import json
 import uuid
 from datetime import timedelta
 
+import peewee
 import pytest
 from factories import (
     add_event,
@@ -40,6 +41,7 @@ from models import (
     privacy,
     sessions,
 )
+from models.base import TimestampField
 from models.ledger.protection import Owner, append
 
 pytestmark = pytest.mark.bypasses_ledger
@@ -277,6 +279,7 @@ def recording(clock, organization, assessment, worker):
     submission.record(10, "1" * 64, 2**20)
     counts = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 0}
     file = {"path": "one.py", "status": "added", "is_binary": False, "is_truncated": False, "diff": "+one"}
+    file |= {"is_too_large": False}
     *_, digest = SubmissionFile.store(session, [file | counts | {"manual_ranges": []}])
     submission.update_columns(files_sha256=digest)
     sessions.complete(session)
@@ -332,6 +335,40 @@ def test_every_manipulation_of_a_session_is_reported(
             undone.rollback()
         clock.fixed = started
     assert reported == dict.fromkeys(manipulations, [True] * 4)
+
+
+# The worker's next attempt, the bytes that count towards the quota, and the order of files.
+UNPROTECTED = {Submission: {"attempts", "retry_at", "stored_bytes"}, SubmissionFile: {"created_at"}}
+
+
+def other_value(field, value):
+    match field:
+        case peewee.BooleanField():
+            return not value
+        case peewee.IntegerField() | peewee.BigIntegerField():
+            return (value or 0) + 1
+        case TimestampField():
+            return value + HOUR
+        case peewee.JSONField():
+            return [*(value or ()), "other"]
+    return f"{value} changed"
+
+
+@pytest.mark.parametrize("table", [Submission, SubmissionFile])
+def test_every_changed_column_of_a_submission_is_reported(reviewer, recording, verify, table):
+    fields = {field.name: field for field in table._meta.sorted_fields}
+    reported, row = {}, table.get(table.session == recording.session)
+    for name in fields.keys() - UNPROTECTED[table] - {"id", "session"}:
+        with db.atomic() as undone:
+            table.update({name: other_value(fields[name], getattr(row, name))}).where(
+                table.id == row.id
+            ).execute()
+            reported[name] = [
+                "data_changed" in findings(reviewer, recording),
+                "No differences" not in verify(),
+            ]
+            undone.rollback()
+    assert reported == {name: [True, True] for name in reported}
 
 
 def test_erasing_a_candidate_is_not_a_manipulation(reviewer, recording, worker, verify):

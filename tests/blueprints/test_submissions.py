@@ -135,7 +135,9 @@ def test_an_unreadable_submission_does_not_replace_a_readable_one(
     assert states(reviewer, session) == ["replaced", "replaced", "replaced", "read"]
 
 
-def test_the_final_diff_stays_until_the_newer_submission_was_read(candidate, session, reviewer, store, worker):
+def test_the_final_diff_stays_until_the_newer_submission_was_read(
+    candidate, session, reviewer, store, worker
+):
     submit_work(candidate)
     worker.run_once()
     submit_work(candidate, OTHER)

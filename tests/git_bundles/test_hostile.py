@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from delivery.worker import submissions
-from git_bundles import MAX_INFLATED_BYTES, MAX_OBJECT_BYTES, MEGABYTE
+from git_bundles import MAX_INFLATED_BYTES, MAX_OBJECT_BYTES
 from tests.git_bundles.bundles import (
     BLOB,
     COMMIT,

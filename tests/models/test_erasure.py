@@ -76,7 +76,7 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "SubmissionFile.manual_ranges", "SubmissionFile.new_mode", "SubmissionFile.old_mode", "SubmissionFile.status",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Session.closed_by", "Session.integrity_codes", "Session.score_criteria",
-    "Submission.base_commit", "Submission.claimed_sha256",
+    "Submission.claimed_sha256",
     "Submission.format", "Submission.object_key", "Submission.sha256", "Submission.source_key", "Submission.state",
     "BundleUpload.object_key",
     "WebhookDelivery.last_error", "WebhookDelivery.state", "WebhookDelivery.traceparent", "WebhookDelivery.type",
@@ -187,6 +187,7 @@ def submit_work(session, bundles):
     submission.record(len(WORD), "0" * 64, MAX_BYTES)
     lines = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 1}
     file = {"path": WORD, "status": "added", "is_binary": False, "is_truncated": False, "diff": WORD}
+    file |= {"is_too_large": False}
     file |= lines | {"old_path": WORD, "old_mode": None, "new_mode": None, "manual_ranges": [[1, 1]]}
     reading.record_diff(submission, {"base": None, "head": WORD, "isVerified": True}, [file], None)
     submission.update_columns(problem=WORD)

@@ -55,9 +55,10 @@ class Submission(ProtectedModel, StoredObject):
     `base_commit` is the commit that the work is compared with, null for the empty tree or if there is none.
     `base_verified` is true if it is the assessment's.
 
-    For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of nonblank lines added in the final diff;
-    `manual_lines` of them were not added by the first `matched_event_count` counted events. `files_sha256` is the final
-    diff's hash. `problem` is the reason why a git bundle is unreadable, or, in another state, that the store lost it.
+    For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of
+    nonblank lines added in the final diff; `manual_lines` of them were not added by the first `matched_event_count`
+    counted events. `files_sha256` is the final diff's hash. `problem` is the reason why a git bundle is unreadable, or,
+    in another state, that the store lost it.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -73,7 +74,7 @@ class Submission(ProtectedModel, StoredObject):
             "base_commit",
             "head_commit",
         ),
-        *("counted_lines", "manual_lines", "matched_event_count", "files_sha256", "object_key"),
+        *("counted_lines", "manual_lines", "matched_event_count", "files_sha256", "object_key", "source_key"),
     )
     parent = "session"
     session_link = ("session_id", "id")
@@ -134,7 +135,7 @@ class Submission(ProtectedModel, StoredObject):
     def current(cls, session: Session, *formats: str, with_content: bool = False) -> "Submission | None":
         """Return the submission that counts: the newest of those that rank first in _RANKS (R47)."""
         submissions = cls.stored(session, *formats, with_content=with_content)
-        return min(submissions, key=lambda submission: _RANKS[submission.state], default=None)
+        return min(submissions, key=lambda each: _RANKS.get(each.state, 2), default=None)
 
     @property
     def no_diff_reason(self) -> str | None:
@@ -318,7 +319,7 @@ class SubmissionFile(Model, ErasedWithSession):
     lines_removed = peewee.IntegerField()
     diff = peewee.TextField(null=True)
     manual_ranges = peewee.JSONField()
-    is_too_large = peewee.BooleanField(default=False)
+    is_too_large = peewee.BooleanField()
     size = peewee.BigIntegerField(null=True)
 
     @classmethod

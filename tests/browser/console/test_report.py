@@ -283,7 +283,9 @@ def test_a_submitted_diff_is_shown_without_authors(candidate, open_console, team
     diff += (
         "diff --git a/b.py b/b.py\nnew file mode 100644\n--- /dev/null\n+++ b/b.py\n@@ -0,0 +1 @@\n+four\n"
     )
-    submit_files(candidate, {"a.py": b"a"}, repo_url="https://example.com/a.git", diff=diff, base_sha="0" * 40)
+    submit_files(
+        candidate, {"a.py": b"a"}, repo_url="https://example.com/a.git", diff=diff, base_sha="0" * 40
+    )
     printed = open_console(team, f"/sessions/{candidate.session_id}/print")
     assert printed.shows("The candidate's client sent this diff")
     assert printed.page.locator("details.diff").count() == 2
