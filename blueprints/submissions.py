@@ -38,6 +38,9 @@ MEDIA_TYPES = {GIT: "application/x-git-bundle", ZIP: "application/zip", TAR: CON
 SUFFIXES = {GIT: "bundle", ZIP: "zip", TAR: "tar.gz"}
 FORMATS = {MEDIA_TYPES[format]: format for format in (GIT, ZIP)}
 SIGNATURES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03\x04", b"PK\x05\x06")}
+# A whole zip archive ends with a record of 22 bytes and a comment.
+ENDINGS = {GIT: b"", ZIP: b"PK\x05\x06"}
+MAX_ENDING_BYTES = 22 + 65_535
 
 
 @blp.put("/candidate/submission")
@@ -72,7 +75,7 @@ def receive_submission():
         submission.reserve_space(length, max_bytes)
         release_connection()
         request.max_content_length = MAX_BUNDLE_BYTES
-        body = _Body(request.stream, SIGNATURES[format])
+        body = _Body(request.stream, format, length)
         sha256 = bundles.receive(submission.object_key, body, length)
         with db.atomic():
             submission.record(length, sha256, max_bytes)
@@ -84,10 +87,11 @@ def receive_submission():
 
 
 class _Body:
-    """A request body. `read` raises NotASubmission unless it starts with one of the signatures."""
+    """A request body. `read` raises NotASubmission unless it starts and ends like a file of this format."""
 
-    def __init__(self, stream: Any, signatures: tuple[bytes, ...]):
-        self._stream, self._signatures = stream, signatures
+    def __init__(self, stream: Any, format: str, length: int):
+        self._stream, self._signatures = stream, SIGNATURES[format]
+        self._ending, self._end, self._bytes_left = ENDINGS[format], b"", length
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._read(size)
@@ -98,6 +102,10 @@ class _Body:
             if not data.startswith(self._signatures):
                 raise errors.NotASubmission()
             self._signatures = ()
+        self._end = (self._end + data)[-MAX_ENDING_BYTES:]
+        self._bytes_left -= len(data)
+        if not self._bytes_left and self._ending not in self._end:
+            raise errors.NotASubmission()
         return data
 
     def _read(self, size: int) -> bytes:

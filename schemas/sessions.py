@@ -46,8 +46,8 @@ class Session(SessionBase):
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     submission = Nested(
         Submission,
-        "The submission that counts: the latest readable git bundle or zip archive, or else the client's latest verified "
-        "bundle. Null without one.",
+        "The submission that counts: the latest readable git bundle or zip archive, or the client's latest "
+        "verified bundle. Null without one.",
         null=True,
     )
 

@@ -67,10 +67,10 @@ _EXPLANATIONS = {
     "minutes: its events were lost, it was not running, or no agent made the call.",
     "session_full": "The session reached its limit of stored events or bytes. Later events were rejected and are "
     "missing from the recording.",
-    "submission_unreadable": "The submitted git bundle cannot be read: it is incomplete, damaged or too large. It is "
-    "kept, but there is no final diff.",
-    "base_unverified": "The assessment names no start commit, or the submitted git bundle does not contain it. The "
-    "final diff may use a different base or be empty.",
+    "submission_unreadable": "The latest git bundle cannot be read: it is incomplete, damaged or too large. It is "
+    "kept. An earlier submission counts if it is readable.",
+    "base_unverified": "The assessment names no start commit, or the submission does not contain it or uses another. "
+    "The final diff's base is the commit that the candidate's computer reported; without one, there is no final diff.",
     "erased": "The candidate's data was erased.",
 }
 CODES = tuple(_EXPLANATIONS)

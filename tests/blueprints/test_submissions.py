@@ -152,6 +152,7 @@ def test_the_final_diff_stays_until_the_newer_submission_was_read(
         (BUNDLE, "application/json", (415, "unsupported_media_type")),
         (BUNDLE, "application/gzip", (415, "unsupported_media_type")),
         (BUNDLE, ZIP, (400, "not_a_submission")),
+        (make_zip(a="a")[:-30], ZIP, (400, "not_a_submission")),
         (make_zip(a="a"), GIT, (400, "not_a_submission")),
         (b"#", GIT, (400, "not_a_submission")),
     ],

@@ -183,7 +183,7 @@ def test_a_large_file_does_not_hide_the_others(submit, read, reviewer):
 
 
 def test_a_zip_archive_is_not_read(submit, read, reviewer):
-    session = submit(b"PK\3\4", media_type="application/zip")
+    session = submit(b"PK\3\4PK\5\6", media_type="application/zip")
     sessions.complete(session)
     read()
     assert final_diff(reviewer, session)["files"] == []

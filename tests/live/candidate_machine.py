@@ -64,7 +64,7 @@ class Machine:
         return self.run("./submit", cwd=self.workspace, **variables)
 
 
-def set_commit(service, key: str, sha: str) -> None:
+def set_commit(service, key: str, sha: str | None) -> None:
     """Let the key's assessment start from another commit."""
     condition = "id IN (SELECT assessment_id FROM candidate_keys WHERE key = %s)"
     service.execute(f"UPDATE assessments SET repo_commit = %s WHERE {condition}", sha, key)

@@ -145,7 +145,7 @@ def test_a_bundle_on_a_full_disk_is_rejected_with_507(disk, tmp_path):
         assert candidate.upload(upload, bundle).status == 200
         disk.fill()
         assert_rejected(candidate.upload(upload, bundle + b"more"), 507, "disk_full")
-        archive = b"PK\x03\x04" + bundle
+        archive = b"PK\x03\x04" + bundle + b"PK\x05\x06"
         assert_rejected(candidate.put_submission(archive, "application/zip"), 507, "disk_full")
         assert [file.read_bytes() for file in bundle_files(bundles)] == [bundle]
         disk.clear()

@@ -243,10 +243,35 @@ def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, s
     assert machine.submit().returncode == 0
 
 
-def test_a_submission_contains_the_base_commit_even_with_a_new_history(machine, key):
+def test_any_history_is_compared_with_the_commit_that_the_workspace_was_prepared_from(
+    machine, key, service, reviewer
+):
+    """The assessment names no commit."""
+    set_commit(service, key, None)
     machine.prepare(key)
-    start = git(machine.workspace, "rev-parse", "HEAD")
-    git(machine.workspace, "checkout", "-q", "--orphan", "fresh")
-    git(machine.workspace, "commit", "-q", "-m", "All of it")
-    assert machine.submit().returncode == 0
-    assert start in git(machine.workspace, "rev-list", "refs/proofstone/submission").split()
+    workspace, session = machine.workspace, service.candidate(key).get("/v1/candidate/workspace")["sessionId"]
+    start = git(workspace, "rev-parse", "HEAD")
+    histories = {
+        "detached": ("checkout", "-q", "--detach"),
+        "unshallowed": ("fetch", "-q", "--unshallow", str(machine.origin)),
+        "orphaned": ("checkout", "-q", "--orphan", "fresh"),
+        "without commits": ("update-ref", "-d", "HEAD"),
+    }
+    changed = set()
+    with service.worker():
+        for name, command in histories.items():
+            changed.add(name)
+            git(workspace, *command)
+            (workspace / name).write_text("new\n")
+            git(workspace, "add", "--all")
+            git(workspace, "commit", "-q", "-m", "Work")
+            if name == "without commits":
+                git(workspace, *command)
+            assert machine.submit().returncode == 0
+            wait_until(
+                lambda: submission_state(service, key) == "read", "The worker did not read the bundle."
+            )
+            diff = reviewer.get(f"/v1/sessions/{session}/final-diff")
+            submission = diff["submission"]
+            assert (submission["baseCommit"], submission["baseVerified"]) == (start, False), name
+            assert {file["path"] for file in diff["files"]} == changed, name
