@@ -90,7 +90,8 @@ class _Body:
     """A request body. `read` raises NotASubmission unless it starts and ends like a file of this format."""
 
     def __init__(self, stream: Any, format: str, length: int):
-        self._stream, self._signatures = stream, SIGNATURES[format]
+        self._stream = stream
+        self._signatures: tuple[bytes, ...] = SIGNATURES[format]
         self._ending, self._end, self._bytes_left = ENDINGS[format], b"", length
 
     def read(self, size: int = -1, /) -> bytes:

@@ -275,7 +275,7 @@ class Submission(ProtectedModel, StoredObject):
 
     def delete_diff(self) -> None:
         """Delete the final diff if it is this submission's."""
-        if self.state == READ:
+        if self.files_sha256 is not None:
             SubmissionFile.delete().where(SubmissionFile.session == self.session).execute()
             store_ratio(self.session, None)
 

@@ -68,9 +68,12 @@ def test_create_an_assessment_from_a_problem_with_a_rubric_and_a_preview(open_co
     visit.messages.clear()  # the browser reports the status 400
     page.get_by_label("Role").fill("Engineer")
     page.get_by_label("Codex").uncheck()
+    page.get_by_label("Repository").fill("https://example.com/orders")
+    page.get_by_label("Start commit").fill("1" * 40)
     page.get_by_role("button", name="Create assessment").click()
     visit.shows("Lost orders has been created.")
     (assessment,) = team.get("/v1/assessments")["assessments"]
+    assert (assessment["repoUrl"], assessment["repoCommit"]) == ("https://example.com/orders", "1" * 40)
     names = ("title", "taskBrief", "timeLimitMinutes", "allowedTools")
     assert [assessment[name] for name in names] == ["Lost orders", "Find the lost orders.", 90, ["claude"]]
     assert assessment["issue"]["title"] == "Orders are lost"
