@@ -94,8 +94,8 @@ def update_assessment(data, assessment_id):
 
     Omitted fields keep their values; null clears a field. Fields that candidates see are locked once the first
     key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
-    be changed at any time. A new `repoUrl` clears the folder, and the
-    commit and setup instructions unless the request sets them.
+    be changed at any time. A new `repoUrl` clears the folder, and the commit and setup instructions unless the request
+    sets them.
     """
     check = etags.precondition(
         lambda: schemas.AssessmentResponse().dump({"assessment": find(Assessment, assessment_id)})

@@ -61,7 +61,8 @@ def receive_submission():
     """Submit the work
 
     The body is a git bundle (`application/x-git-bundle`) or a zip archive (`application/zip`) of at most 128 MiB. The
-    upload is atomic and can be repeated; the latest one counts. Accepted until ten minutes after the session closes.
+    upload is atomic and can be repeated; the latest readable one counts. Accepted until ten minutes after the session
+    closes.
     """
     format, max_bytes = FORMATS.get(request.mimetype), setting("SESSION_MAX_BYTES")
     if format is None:

@@ -39,9 +39,8 @@ def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
 
 def _find_base(objects: Objects, base: str | None, workspace_base: str | None) -> str | None:
     """Return the commit to compare with, or None."""
-    if base == EMPTY_TREE or (base or workspace_base) is None:
-        return None
-    commits = objects.commits(base or workspace_base or "")
+    name = base or workspace_base
+    commits = objects.commits(name) if name else []
     return commits[0] if len(commits) == 1 else None
 
 

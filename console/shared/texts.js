@@ -765,7 +765,7 @@ const texts = {
       unnamed: "Unnamed file",
     },
     noDiff: {
-      title: "No final changes",
+      title: "No final diff",
       not_yet: "The candidate has not submitted yet. The timeline shows the changes so far.",
       no_submission: "No submission was received, so there is no final diff. The timeline shows the recorded changes.",
       waiting: "The submission was received, but has not been read yet.",

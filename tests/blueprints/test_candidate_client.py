@@ -396,7 +396,7 @@ def test_connection_is_released_before_a_transfer(candidate, reviewer, session, 
         ({"repo_url": "https://example.com/x", "repo_commit": COMMIT}, "1" * 40, False, None),
         ({"repo_url": "https://example.com/x"}, COMMIT, False, None),
         ({"repo_url": "https://example.com/x"}, "", False, "no_base"),
-        ({}, COMMIT, None, None),
+        ({}, COMMIT, False, None),
         ({}, "", None, "no_base"),
     ],
 )

@@ -229,7 +229,8 @@ class Submission(ProtectedModel, StoredObject):
 
     def _claimed_base(self, base_sha: str) -> dict[str, Any]:
         assessment = self.session.assessment
-        is_verified = base_sha == assessment.repo_commit if assessment.repo_url else None
+        has_base = bool(base_sha or assessment.repo_url)
+        is_verified = base_sha == assessment.repo_commit if has_base else None
         return {"base_commit": base_sha or None, "base_verified": is_verified}
 
     def _make_current(self, max_bytes: int, **columns: Any) -> None:

@@ -91,7 +91,7 @@ def test_tabs_show_their_content_or_a_reason(candidate, open_report, width):
     visit = open_report(width=width)
     for tab, text in {
         "Conversation": "In orders.py.",
-        "Final changes": "No final changes",
+        "Final changes": "No final diff",
         "Time and cost": "Fixed",
         "Design decisions": "It is exact.",
         "Submission": "No submission",
