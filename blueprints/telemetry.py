@@ -1,5 +1,6 @@
 """Coding agents' telemetry: OTLP over HTTP (docs/recording.md#hooks-and-telemetry). Requires rules/agents/."""
 
+from functools import partial
 from typing import Any
 
 import peewee
@@ -70,7 +71,8 @@ def record_logs():
     session = Session.get_for_key(caller)
     records, rejected = otlp.read_logs()
     if can_record(session, telemetry.CHANNEL):
-        recorded = telemetry.read(records, clock.now(), session.redeemed_at)
+        find_running = partial(sessions.find_running, session)
+        recorded = telemetry.read(records, clock.now(), session.redeemed_at, find_running)
         sessions.record(session, *recorded, quota=session_quota())
     return otlp.success(rejected)
 

@@ -73,7 +73,23 @@ def select_counted(stored):
     if from_client:
         return from_client
     rows = sorted(stored, key=lambda row: order(row[1]))
+    rows = [(channel, envelope) for channel, envelope in rows if not is_ended_elsewhere(envelope, rows)]
     return [envelope for channel, envelope in rows if not is_repeated(channel, envelope, rows)]
+
+
+def is_ended_elsewhere(envelope, rows):
+    """Return whether a command has no exit code, but another event of the same call has one."""
+    if envelope["kind"] != "command" or object_field(envelope, "source").get("tool") not in (
+        "codex",
+        "opencode",
+    ):
+        return False
+    ended = [
+        other
+        for _, other in rows
+        if other["kind"] == "command" and exit_code(other) is not None and is_same_call(envelope, other)
+    ]
+    return exit_code(envelope) is None and ended != []
 
 
 def is_repeated(channel, envelope, rows):
@@ -204,13 +220,19 @@ def tool_source(event):
     return source.get("tool") if is_recorded else source_name(event)
 
 
+def continues_command(event):
+    """Return whether a channel recorded Codex's wait for a running command."""
+    is_codex = object_field(event, "source").get("tool") == "codex"
+    return is_codex and data(event).get("toolName") == "write_stdin"
+
+
 def tool_usage(events):
     sources_with_intents = {tool_source(event) for event in of_kind(events, "tool_intent")}
     usage = {}
     for event in events:
         field = {"tool_intent": "toolName", "tool_use": "toolName", "mcp_call": "tool"}.get(event["kind"])
         has_intent = event["kind"] != "tool_intent" and tool_source(event) in sources_with_intents
-        name = None if has_intent else data(event).get(field)
+        name = None if has_intent or continues_command(event) else data(event).get(field)
         if isinstance(name, str):
             usage[name] = usage.get(name, 0) + 1
     return usage

@@ -17,7 +17,6 @@ from models.sessions.session import Session
 from models.task_failures import run_each
 from rules.events import duplicates, envelopes, summaries
 from rules.events.duplicates import ChannelEvent
-from rules.events.recorded_events import CHANNELS
 from rules.integrity import event_signatures
 from rules.integrity.stored_events import has_arrived
 from rules.ledger.arrivals import get_key_id
@@ -301,8 +300,7 @@ class CountedEvents:
             return not row["late"]
         if self.has_client:
             return False
-        # Events from the best channel are never superseded.
-        return row["channel"] == CHANNELS[0] or row["seq"] not in self.superseded
+        return row["seq"] not in self.superseded
 
     @cached_property
     def has_client(self) -> bool:
@@ -327,7 +325,7 @@ class CountedEvents:
     @cached_property
     def superseded(self) -> set[int]:
         """Arrival numbers of channel events that do not count; empty if only the client's events count."""
-        if self.has_client or not any(self.on_time.get(channel) for channel in CHANNELS[1:]):
+        if self.has_client or not self.on_time:
             return set()
         rows = sql.rows(sql.CHANNEL_EVENTS, session_id=self._session.id)
         return duplicates.find_superseded(ChannelEvent(*row) for row in rows)

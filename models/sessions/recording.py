@@ -12,7 +12,7 @@ from models.service_secrets import service_secret
 from models.sessions.events import Event, ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
-from rules.events import recorded_events
+from rules.events import duplicates, recorded_events
 from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.session_quota import DEFAULT_QUOTA, Quota
 
@@ -95,6 +95,14 @@ def stored_positions(
         rows = sql.rows(sql.STORED_IDS.format(ids=names), session_id=session.id, **values)
         stored.update(stored_id for (stored_id,) in rows)
     return {position for position, recorded_id in enumerate(ids) if recorded_id in stored}
+
+
+def find_running(session: Session, agent_session: str, process_id: int) -> dict[str, Any] | None:
+    """Return the data of the latest event that started a running command; None if it is not stored."""
+    key = duplicates.running_key(agent_session, process_id)
+    started = Event.select(Event.envelope).where(Event.session == session, Event.joins.contains(key))
+    latest = started.order_by(Event.seq.desc()).first()
+    return json.loads(latest.envelope)["data"] if latest else None
 
 
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:

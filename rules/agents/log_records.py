@@ -1,7 +1,7 @@
 """OpenTelemetry log records, regardless of their encoding, and events shared by several agents."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from rules.agents.values import nonempty_string, parse_integer, without_none
 from rules.events.recorded_events import RecordedEvent
@@ -30,12 +30,14 @@ class LogEvent(NamedTuple):
     name -- without the tool's prefix
     time_ns -- time on the tool's clock; None if missing
     sequence -- sequence number within the tool's process; 0 if missing
+    find_running -- returns the data of the event that started a running command, by process id
     """
 
     name: str
     record: LogRecord
     time_ns: int | None
     sequence: int
+    find_running: Callable[[int], dict[str, Any] | None] = lambda process_id: None
 
     @classmethod
     def from_record(cls, name: str, record: LogRecord) -> "LogEvent":

@@ -6,7 +6,8 @@ Only attributes named in the tools' modules are read. They exclude the user's em
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from rules.agents import gemini_cli
 from rules.agents.claude_code import telemetry as claude_code
@@ -18,6 +19,8 @@ from rules.timestamps import format_timestamp, timestamp_from_ns
 
 CHANNEL = "otlp"
 Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
+# By agent session and process id.
+FindRunning = Callable[[str, int], dict[str, Any] | None]
 
 
 class Tool(NamedTuple):
@@ -41,7 +44,10 @@ TOOLS = (
 
 
 def read(
-    records: Sequence[LogRecord], received_at: datetime, earliest: datetime
+    records: Sequence[LogRecord],
+    received_at: datetime,
+    earliest: datetime,
+    find_stored: FindRunning = lambda agent_session, process_id: None,
 ) -> list[tuple[EventSource, list[RecordedEvent]]]:
     """Return a request's events by agent session, in order.
 
@@ -49,6 +55,7 @@ def read(
     (R37).
 
     earliest -- the session's start
+    find_stored -- returns the data of the stored event that started a running command
     """
     entries = []
     for record in records:
@@ -64,6 +71,12 @@ def read(
 
     entries.sort(key=lambda entry: (time_ns(entry[1]), entry[1].sequence))
     events: dict[EventSource, list[RecordedEvent]] = {}
+
+    def find_running(source: EventSource, process_id: int) -> dict[str, Any] | None:
+        data = (recorded.data for recorded in reversed(events.get(source, [])))
+        started = next((start for start in data if start.get("processId") == process_id), None)
+        return started or find_stored(source.agent_session, process_id)
+
     for tool, event in entries:
         reader = tool.readers.get(event.name)
         session = event.text(tool.session)
@@ -72,6 +85,7 @@ def read(
             source = EventSource(CHANNEL, tool.name, version, session)
             age = timedelta(microseconds=(newest_ns - time_ns(event)) // 1000)
             at = max(received_at - age, earliest)
+            event = event._replace(find_running=partial(find_running, source))
             events.setdefault(source, []).extend(
                 _add_times(recorded, event, at) for recorded in reader(event)
             )

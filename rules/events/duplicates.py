@@ -15,6 +15,9 @@ RECORDED = "recorded"
 _RESPONSES = frozenset({"ai_response", "subagent_usage"})
 _USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 _CODEX = "codex"
+# Some channels do not receive the exit codes of these tools.
+_WITHOUT_EXIT_CODES = frozenset({_CODEX, "opencode"})
+_EXIT, _NO_EXIT = "exit:", "no-exit:"
 _SESSION_BOUNDARIES = frozenset({"session_start", "session_end"})
 # Key prefixes for a call's events before its outcome.
 _BEFORE_OUTCOME = {"tool_intent": "intent", "permission_decision": "decision"}
@@ -47,10 +50,25 @@ def join_keys(envelope: Any) -> str | None:
     """
     kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
     agent_session = text(field(data, "meta", "ideSessionId")) or ""
-    keys = [*_keys(kind, data, agent_session)]
-    if field(envelope, "source", "tool") == _CODEX:
+    keys, tool = [*_keys(kind, data, agent_session)], text(field(envelope, "source", "tool"))
+    if tool == _CODEX:
         keys += _codex_keys(kind, data, agent_session)
+    if kind == "command" and tool in _WITHOUT_EXIT_CODES:
+        keys += _command_keys(data, agent_session)
     return " ".join(keys) or None
+
+
+def running_key(agent_session: str, process_id: int) -> str:
+    """Return the key of the event that started a running command."""
+    return _key("running", agent_session, str(process_id))
+
+
+def _command_keys(data: Any, agent_session: str) -> Iterator[str]:
+    has_exit_code = integer(field(data, "exitCode")) is not None
+    if tool_use_id := text(field(data, "toolUseId")):
+        yield _key("exit" if has_exit_code else "no-exit", tool_use_id)
+    if (process_id := integer(field(data, "processId"))) is not None:
+        yield running_key(agent_session, process_id)
 
 
 def subagent_key(agent_id: str) -> str:
@@ -107,15 +125,21 @@ def find_superseded(events: Iterable[ChannelEvent]) -> set[int]:
 
     An event is superseded if a better channel recorded an event with the same key. Prompts, usage and a script's calls
     can repeat, so each event from a better channel supersedes only one of them, in order. The prompt and start of a
-    subagent's session are always superseded, because no person wrote the prompt.
+    subagent's session are always superseded, because no person wrote the prompt. So is a command without an exit code
+    if any channel recorded the exit code.
 
     events -- ordered by time
     """
+    rows = [(event.seq, event.channel, (text(event.joins) or "").split()) for event in events]
+    exits = {key.removeprefix(_EXIT) for *_, keys in rows for key in keys if key.startswith(_EXIT)}
     by_channel: dict[str, list[Row]] = {channel: [] for channel in CHANNELS}
-    for event in events:
-        if event.channel in by_channel:
-            by_channel[event.channel].append((event.seq, (text(event.joins) or "").split()))
-    result = set(_subagent_starts(by_channel))
+    result: set[int] = set()
+    for seq, channel, keys in rows:
+        if any(key.startswith(_NO_EXIT) and key.removeprefix(_NO_EXIT) in exits for key in keys):
+            result.add(seq)
+        elif channel in by_channel:
+            by_channel[channel].append((seq, keys))
+    result.update(_subagent_starts(by_channel))
     better: Counter[str] = Counter()
     for channel in CHANNELS:
         counts: Counter[str] = Counter()

@@ -131,6 +131,8 @@ def _different_results(events: list[ComparedEvent]) -> Iterator[ComparedEvent]:
         if event.tool_use_id is None or event.kind == "tool_intent":
             continue
         other = first.setdefault(event.tool_use_id, event)
+        if other.result[1] is None and event.result[1] is not None:
+            first[event.tool_use_id] = event  # A command that was still running has no exit code.
         pairs = zip(other.result, event.result, strict=True)
         if other.channel != event.channel and any(None not in pair and pair[0] != pair[1] for pair in pairs):
             yield event

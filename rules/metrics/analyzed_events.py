@@ -31,6 +31,9 @@ MAX_KIND_CHARACTERS = 40  # above the longest kind in the metrics
 HUMAN_ATTRIBUTIONS = frozenset({"likely_human", "ai_revised_by_human"})
 ATTRIBUTIONS = HUMAN_ATTRIBUTIONS | {"likely_ai", "mixed"}
 
+# A call that waits for a running command is not a call of its own.
+_CONTINUATION = ("codex", "write_stdin")
+
 Reader = Callable[[Any], dict[str, Any]]
 
 
@@ -161,8 +164,10 @@ def _test_run(envelope: Any) -> dict[str, Any]:
 def _tool(name: str) -> Reader:
     def read(envelope: Any) -> dict[str, Any]:
         tool, source = label(field(envelope, "data", name)), field(envelope, "source")
-        tool_source = duplicates.tool_source(source) or source_name(source)
-        return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(tool_source)}
+        recorded = duplicates.tool_source(source)
+        if (recorded, tool) == _CONTINUATION:
+            tool = None
+        return {"tool": tool and sys.intern(tool), "tool_source": sys.intern(recorded or source_name(source))}
 
     return read
 

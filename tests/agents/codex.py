@@ -32,6 +32,21 @@ class Tools(Workspace):
     def run(self, command: str, exit_code: int = 0) -> Call:
         return Call("exec_command", {"cmd": command}, Event("command", command=command, exitCode=exit_code))
 
+    def start(self, command: str) -> Call:
+        """Run a command that is still running when the call returns."""
+        arguments = {"cmd": command, "yield_time_ms": 250}
+        return Call("exec_command", arguments, Event("command", command=command, exitCode=None))
+
+    def finish(self, start: Call, exit_code: int) -> Call:
+        """Wait for a running command, whose process id is in the start's result."""
+
+        def arguments(request: str) -> dict[str, Any]:
+            process = re.findall(r"running with session ID (\d+)", request)[-1]
+            return {"session_id": int(process), "chars": "", "yield_time_ms": 20_000}
+
+        ended = Event("command", command=start.arguments["cmd"], exitCode=exit_code)
+        return Call("write_stdin", arguments, ended, continues=start)
+
     def spawn(self, task: str, *conversation: Answer) -> Call:
         """Start a subagent, which works in parallel."""
         arguments, started = {"message": task}, Event("task_dispatch", taskPreview=task)
@@ -55,6 +70,7 @@ class Tools(Workspace):
 def headless(folder: Path) -> Scenario:
     """`codex exec`, resumed once, with a subagent, multi-file patches, and a model call that is rejected once."""
     tools = Tools(folder)
+    long_command = tools.start("sleep 1; exit 4")
     conversation: Conversation = [
         Prompt(FIX),
         Answer("I'll read the code and its test.", tools.run("cat calc.py"), tools.run("cat test_calc.py")),
@@ -85,6 +101,8 @@ def headless(folder: Path) -> Scenario:
         ),
         Answer(tools.wait()),
         Answer(tools.run("sleep 0.2; exit 3", exit_code=3)),
+        Answer(long_command),
+        Answer(tools.finish(long_command, 4)),
         Answer("add() now adds."),
         Prompt(MULTIPLY),
         Answer(tools.run("cat calc.py"), tools.run("cat notes.txt"), tools.run("cat README.md")),

@@ -72,7 +72,7 @@ def usage_of(served: Served) -> dict[str, Any]:
 
 def _outcome(call: Call) -> Iterator[Event]:
     for event in call.outcome:
-        yield Event(event.kind, **event.data, toolUseId=call.id)
+        yield Event(event.kind, **event.data, toolUseId=(call.continues or call).id)
 
 
 def recorded(events: list[dict[str, Any]], expected: list[list[Event]]) -> list[list[Event]]:

@@ -35,12 +35,18 @@ class Call:
 
     arguments -- an object, a text (OpenAI's custom tools), or a function of the request's text
     conversation -- the subagent's, if the call starts one
+    continues -- the call that started the command whose outcome this call reports
     """
 
     def __init__(
-        self, name: str, arguments: Any, *outcome: Event, conversation: "Conversation | None" = None
+        self,
+        name: str,
+        arguments: Any,
+        *outcome: Event,
+        conversation: "Conversation | None" = None,
+        continues: "Call | None" = None,
     ):
-        self.name, self.arguments, self.outcome = name, arguments, outcome
+        self.name, self.arguments, self.outcome, self.continues = name, arguments, outcome, continues
         self.conversation, self.id = conversation or [], ""
 
 

@@ -5,7 +5,7 @@
 
 from itertools import chain
 
-from independent_metrics import BILLION, recompute
+from independent_metrics import BILLION, recompute, select_counted
 
 from tests.agents import expected
 from tests.agents.prices import cost_nano_usd
@@ -63,7 +63,8 @@ def test_repeated_requests_add_only_their_responses(recording):
 
 def test_metrics_match_an_independent_implementation(recording):
     session = recording.repeated
-    recomputed, metrics = recompute(session["events"]), session["metrics"]
+    counted = select_counted([(event["source"]["channel"], event) for event in session["events"]])
+    recomputed, metrics = recompute(counted), session["metrics"]
     integers = (
         "durationMs", "firstChangeLatencyMs", "promptCount", "decisionCount", "fileChangeCount", "uniqueFilesTouched",
         "testRunCount", "testsPassed", "commandCount", "errorEpisodes", "toolUsage",

@@ -1,5 +1,6 @@
 """Channel comparison: differences between channels are integrity findings (docs/integrity.md#findings)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -98,6 +99,12 @@ def test_different_results_of_a_call_are_a_finding(reviewer, session, other):
     record(session, "proxy", intent(), command())
     record(session, "http-hook", other)
     assert findings(reviewer, session) == {"result_differs": (1, [latest_id("http-hook", "command")])}
+
+
+def test_exit_code_is_compared_although_the_proxy_also_saw_the_command_running(reviewer, session):
+    record(session, "proxy", intent(), replace(command(exit_code=None), index=1), command(exit_code=3))
+    record(session, "otlp", command(exit_code=0))
+    assert findings(reviewer, session) == {"result_differs": (1, [latest_id("otlp", "command")])}
 
 
 def test_whitespace_and_unknown_exit_codes_are_ignored(reviewer, session):

@@ -247,7 +247,8 @@ def test_metrics_match_an_independent_implementation(clock, reviewer, session, s
     source = random.Random(seed)
     for _ in range(source.randrange(2, 8)):
         agent_session, channel = source.choice(["agent-1", "agent-2"]), source.choice(CHANNELS)
-        factories.record(session, channel, *random_events(source), agent_session=agent_session)
+        events, tool = random_events(source), source.choice(["claude-code", "opencode"])
+        factories.record(session, channel, *events, agent_session=agent_session, tool=tool)
         clock.fixed += timedelta(seconds=source.randrange(100))
     if seed % 4 == 0:
         add_event(session, envelope())

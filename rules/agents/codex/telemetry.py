@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from rules.agents.codex.tools import TOOLS
+from rules.agents.codex.tools import TOOLS, running_call
 from rules.agents.event_data import parse_arguments, preview
+from rules.agents.files.known_files import Workspace
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
 from rules.agents.tools import Outcome
 from rules.agents.values import without_none
+from rules.events.envelopes import field, integer
 from rules.events.recorded_events import RecordedEvent
 
 # Ignored: each call that the script makes has a separate record.
@@ -74,16 +76,22 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
         return
     arguments, output = event.text("arguments"), event.text("output") or ""
     yield _intent(name, arguments, call_id)
-    is_truncated = event.is_true("output_truncated") or None
-    duration = event.integer("duration_ms")
-    common = without_none(durationMs=duration, isOutputTruncated=is_truncated, toolUseId=call_id)
+    duration = without_none(durationMs=event.integer("duration_ms"))
+    common = without_none(isOutputTruncated=event.is_true("output_truncated") or None)
     if event.text("mcp_server"):
-        yield RecordedEvent("mcp_call", common | {"tool": name, "argsPreview": preview(arguments)}, call_id)
+        data = {"tool": name, "argsPreview": preview(arguments), "toolUseId": call_id}
+        yield RecordedEvent("mcp_call", common | duration | data, call_id)
         return
     parsed = parse_arguments(arguments or "")
-    outcome = Outcome(call_id, name, parsed, output, not event.is_true("success"))
+    process = integer(field(parsed, "session_id"))
+    started = None if process is None else event.find_running(process)
+    workspace = Workspace(earlier=lambda: iter([running_call(started)] if started else []))
+    outcome = Outcome(call_id, name, parsed, output, not event.is_true("success"), workspace)
     for index, (kind, data) in enumerate(TOOLS.read(outcome)):
-        yield RecordedEvent(kind, data | common, call_id, index)
+        # The end of a running command has the id of the call that started it.
+        is_whole_call = data.keys().isdisjoint({"processId", "toolUseId"})
+        data = {"toolUseId": call_id} | data | common | (duration if is_whole_call else {})
+        yield RecordedEvent(kind, data, call_id, index)
 
 
 def _intent(name: str, arguments: str | None, call_id: str) -> RecordedEvent:

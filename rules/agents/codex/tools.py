@@ -69,15 +69,17 @@ def _extract_patch(command: str) -> str | None:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """Return a finished command. A running command is a `tool_use`: the result of write_stdin reports its end."""
+    """Return a command. If it is still running, the result of a write_stdin call becomes a second event."""
     command = command_text(outcome.arguments)
     patch = _extract_patch(command)
     if patch is not None and _PATCHED in outcome.result:
         return patch_events.file_events(patch, outcome.workspace, _directory(outcome))
     header, output = _split_result(outcome.result)
-    if not command or _NOT_RUN.match(outcome.result) or _RUNNING.search(header):
+    if not command or _NOT_RUN.match(outcome.result):
         return [_generic(outcome)]
     data: Data = {"command": command, "stdout": output}
+    if running := _RUNNING.search(header):
+        return [data | {"processId": int(running[1])}]
     if code := _EXIT_CODE.search(header):
         data["exitCode"] = int(code[1])
     if seconds := _WALL_TIME.search(header):
@@ -86,13 +88,11 @@ def _command(outcome: Outcome) -> list[Data]:
 
 
 def _input(outcome: Outcome) -> list[Data]:
-    """Return the input to a running command, or the complete command if it has finished."""
+    """Return the complete command if it has finished, otherwise the input to it, if any."""
     exit_code = _EXIT_CODE.search(_split_result(outcome.result).header)
-    if not exit_code:
+    start, output = _start_and_output(outcome) if exit_code else (None, "")
+    if not exit_code or start is None:
         return [_generic(outcome)] if argument(outcome, "chars") else []
-    start, output = _start_and_output(outcome)
-    if start is None:
-        return [_generic(outcome)]
     return [
         {
             "command": command_text(start.arguments),
@@ -117,6 +117,12 @@ def _start_and_output(outcome: Outcome) -> tuple[Outcome | None, str]:
 
 def _session(outcome: Outcome) -> int | None:
     return integer(field(outcome.arguments, "session_id"))
+
+
+def running_call(event: Data) -> Outcome:
+    """Restore the call that started a running command from its event."""
+    result = f"Process running with session ID {event['processId']}\nOutput:\n{event['stdout']}"
+    return Outcome(event["toolUseId"], "exec_command", {"cmd": event["command"]}, result, None)
 
 
 def _running_session(outcome: Outcome) -> int | None:

@@ -55,7 +55,7 @@ def test_a_command_can_be_an_argument_vector(words):
     assert data["command"] == "ls -l"
 
 
-def test_a_long_command_is_one_event_when_it_ends():
+def test_a_long_command_is_reported_again_when_it_ends():
     items = [
         call("c1", "exec_command", cmd="make test"),
         running_result("c1", 4711, "one\n"),
@@ -67,7 +67,8 @@ def test_a_long_command_is_one_event_when_it_ends():
         command_result("c3", "failed\n", 2),
     ]
     started, _, finished = outcomes(user("Fix it."), *items)[1:]
-    assert (started[0], started[1]["toolUseId"], started[1]["toolName"]) == ("tool_use", "c1", "exec_command")
+    running = {"toolUseId": "c1", "command": "make test", "stdout": "one\n", "processId": 4711}
+    assert started == ("command", running)
     assert finished == (
         "command",
         {"toolUseId": "c1", "command": "make test", "stdout": "one\ntwo\nfailed\n", "exitCode": 2},
