@@ -20,6 +20,7 @@ from rules.statistics.cohorts import (
     api_value,
     average,
     beaten_and_equal,
+    left_out_note,
     pass_rate,
     percentile,
     placement,
@@ -48,11 +49,15 @@ _SESSION = sql.Columns(
 
 
 class Distribution(NamedTuple):
-    """One metric's sorted values in a cohort, and the value of the session to compare, if any."""
+    """One metric's sorted values in a cohort, and the value of the session to compare, if any.
+
+    left_out -- number of sessions with metrics, but without a value
+    """
 
     metric: Metric
     values: list[int]
     observations: int
+    left_out: int
     session_value: int | None
     session_observations: int
 
@@ -63,7 +68,9 @@ class Distribution(NamedTuple):
     @property
     def summary(self) -> dict[str, Any]:
         counts = {"n": len(self.values), "observations": self.observations}
-        return counts | {"direction": self.metric.direction} | quartiles(self.values, self.metric)
+        note = left_out_note(self.left_out, self.metric)
+        summary = counts | {"direction": self.metric.direction} | quartiles(self.values, self.metric)
+        return summary | ({"note": note} if note else {})
 
     @property
     def placement(self) -> dict[str, Any]:
@@ -102,19 +109,20 @@ class Cohort(NamedTuple):
         ((sessions, passed, empty, open_count, versions, *columns),) = sql.rows(
             text, assessment_id=assessment_id, session_id=session_id
         )
-        session = _SESSION.build(columns[2 * len(METRICS) :])
+        session, version_of_each = _SESSION.build(columns[2 * len(METRICS) :]), _parse_array(versions)
         distributions = [
             Distribution(
                 metric,
-                sorted(_parse_array(values)),
+                values := sorted(_parse_array(array)),
                 int(observations or 0),
+                len(version_of_each) - len(values),
                 getattr(session, metric.field),
                 getattr(session, metric.observed),
             )
-            for metric, values, observations in zip(METRICS, columns[::2], columns[1::2], strict=False)
+            for metric, array, observations in zip(METRICS, columns[::2], columns[1::2], strict=False)
         ]
         return cls(
-            sessions, passed, empty, open_count, sorted(set(_parse_array(versions))), distributions, session
+            sessions, passed, empty, open_count, sorted(set(version_of_each)), distributions, session
         )
 
     @property

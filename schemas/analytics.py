@@ -269,7 +269,7 @@ class TopCandidate(Schema):
 
 
 class TopCandidates(Schema):
-    """Closed sessions sorted by one metric."""
+    """Closed sessions sorted by one metric. Sessions without a value are left out."""
 
     metric = Choice(METRIC_NAMES, "Sort metric.", example="verifyIntensity")
     order = Choice(ORDERS, "Sort order.", example="desc")

@@ -47,6 +47,11 @@ class MetricSummary(Schema):
         example=311,
     )
     direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
+    note = String(
+        "Number of sessions left out because of their recording, if any, and the reason.",
+        example="2 sessions left out: fewer than half of the commands' exit codes are known.",
+        optional=True,
+    )
     minimum = Number("Lowest value.", example=0.2, null=True)
     lower_quartile = Number("First quartile.", example=0.41, null=True)
     median = Number("Median.", example=0.583, null=True)

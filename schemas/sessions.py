@@ -84,7 +84,7 @@ class SessionMetrics(common.MetricFields):
     )
     total_cost_usd = Number("Cost in USD; null if a model has no price.", example=6.42, null=True)
     ai_attribution_pct = Number("Percentage of changes made by AI.", example=66.7, null=True)
-    derivation_version = Integer("Version of the metric definitions.", example=1)
+    derivation_version = Integer("Version of the metric definitions.", example=2)
 
 
 class TestResult(Body):

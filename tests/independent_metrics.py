@@ -43,6 +43,8 @@ def recompute(envelopes):
     test_commands = [event for event, kind in zip(commands, kinds, strict=True) if kind == "test"]
     verifications = len(test_runs) + len(of_kind(events, "build_run")) + len(list(filter(None, kinds)))
     codes = [exit_code(event) for event in commands if exit_code(event) is not None]
+    recorded = [event for event in commands if object_field(event, "source").get("channel") in CHANNELS]
+    knows_codes = not recorded or len(codes) >= len(commands) / 2
     # Consecutive failures are one episode.
     outcomes = "".join(outcome(event) for event in sorted(commands + test_runs, key=order))
     return {
@@ -56,9 +58,9 @@ def recompute(envelopes):
         "aiAttributionPct": percent(known.count("likely_ai"), len(known)),
         "verifyIntensity": billionths(verifications, len(changes)),
         "testRunCount": len(test_runs) + len(test_commands),
-        "testsPassed": tests_passed(test_runs, test_commands),
+        "testsPassed": tests_passed(test_runs, test_commands if knows_codes else []),
         "commandCount": len(commands),
-        "commandFailRate": billionths(len(codes) - codes.count(0), len(codes)),
+        "commandFailRate": billionths(len(codes) - codes.count(0), len(codes)) if knows_codes else None,
         "errorEpisodes": len(re.findall("F+", outcomes)),
         "knownExitCodeCount": len(codes),
         "attributedChangeCount": len(known),

@@ -54,8 +54,8 @@ export function rankText(name, { small }, { n, below, equal, above }) {
 }
 
 /** Describe the number of observations behind a session's value, or return null if it is unknown. */
-export function observationsText(name, { valueObservations: n }) {
-  return (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
+export function observationsText(name, { value, valueObservations: n }) {
+  return value === null || (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
 }
 
 /** True if the session's value is a rate based on too few observations. */
@@ -63,9 +63,10 @@ export function isUnreliable(name, { valueObservations: n }) {
   return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
 }
 
-/** Return warnings about a cohort that is small, or that has open sessions or sessions without events. */
-export function cohortNotes({ smallNote, open, empty }) {
-  return [smallNote, open > 0 && t("metrics.open", { n: open }), empty > 0 && t("metrics.empty", { n: empty })].filter(Boolean);
+/** Return warnings about a cohort that is small, or that has open sessions, sessions without events or without a value. */
+export function cohortNotes({ smallNote, open, empty, summary }) {
+  const leftOut = METRICS.map(({ name, label }) => summary[name].note && t("metrics.leftOut", { label, note: summary[name].note }));
+  return [smallNote, open > 0 && t("metrics.open", { n: open }), empty > 0 && t("metrics.empty", { n: empty }), ...leftOut].filter(Boolean);
 }
 
 /** Describe the preferred direction from the cohort's `summary`. */

@@ -47,6 +47,7 @@ class AnalyzedEvent:
     kind -- "" if longer than MAX_KIND_CHARACTERS
     attribution, path_digest -- only for changes; `attribution` is one of ATTRIBUTIONS
     command_kind -- test, check or build
+    is_recorded -- only for commands: whether one of the service's channels recorded it
     failed -- only for commands with a known exit code, and test runs with counts
     passed -- only if `failed` is set; false for a test run without tests
     subject -- only with details, for prompts and events with a result
@@ -61,6 +62,7 @@ class AnalyzedEvent:
     attribution: str | None = None
     path_digest: bytes | None = None
     command_kind: str | None = None
+    is_recorded: bool = False
     failed: bool | None = None
     passed: bool | None = None
     tool: str | None = None
@@ -150,8 +152,9 @@ def _change(envelope: Any) -> dict[str, Any]:
 
 
 def _command(envelope: Any) -> dict[str, Any]:
-    code = known_exit_code(envelope)
-    return {} if code is None else {"failed": code != 0, "passed": code == 0}
+    code, is_recorded = known_exit_code(envelope), duplicates.tool_source(field(envelope, "source")) is not None
+    outcome = {} if code is None else {"failed": code != 0, "passed": code == 0}
+    return {"is_recorded": is_recorded} | outcome
 
 
 def _test_run(envelope: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rules.metrics.frequent_names import reported_names
 from rules.metrics.usage import PriceTable, total_usage
 from rules.statistics.rounding import BILLION, half_up_ratio, milliseconds, ratio
 
-VERSION = 1  # Increase this when a change to the definitions changes the metrics of existing sessions.
+VERSION = 2  # Increase this when a change to the definitions changes the metrics of existing sessions.
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Metrics:
     event_count: int
     duration_ms: int | None
     prompt_count: int
-    command_fail_rate: int
+    command_fail_rate: int | None
     verify_intensity: int
     manual_edit_ratio: int
     first_change_latency_ms: int | None
@@ -67,6 +67,7 @@ def derive(
     changes = [event for event in unique_events if event.kind in CHANGE_KINDS]
     attributions = [change.attribution for change in changes if change.attribution]
     outcomes = [command.failed for command in commands if command.failed is not None]
+    has_exit_codes = 2 * len(outcomes) >= len(commands) or not commands[0].is_recorded  # R52
     command_kinds = Counter(command.command_kind for command in commands if command.command_kind)
     verifications = command_kinds.total() + kinds["test_run"] + kinds["build_run"]
     tokens, cost = total_usage((event.usage for event in events if event.usage), prices or {})
@@ -75,11 +76,11 @@ def derive(
         event_count=len(events),
         duration_ms=_elapsed(events[0], events[-1]) if len(events) > 1 else None,
         prompt_count=kinds["prompt"],
-        command_fail_rate=_share(outcomes),
+        command_fail_rate=_share(outcomes) if has_exit_codes else None,
         verify_intensity=_scaled_ratio(verifications, len(changes), BILLION) or 0,
         manual_edit_ratio=_share([attribution in HUMAN_ATTRIBUTIONS for attribution in attributions]),
         first_change_latency_ms=_elapsed(events[0], changes[0]) if changes else None,
-        tests_passed=_tests_passed(test_result, unique_events),
+        tests_passed=_tests_passed(test_result, unique_events, has_exit_codes),
         command_count=len(commands),
         file_change_count=len(changes),
         unique_files_touched=len({change.path_digest for change in changes} - {None}),
@@ -157,13 +158,15 @@ def is_passed(passed: int, failed: int) -> bool:
     return failed == 0 and passed > 0
 
 
-def _tests_passed(submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent]) -> bool | None:
-    """Return the submitted result, or the last test run's, or the last test command's."""
+def _tests_passed(
+    submitted: tuple[int, int] | None, events: Iterable[AnalyzedEvent], has_exit_codes: bool
+) -> bool | None:
+    """Return the submitted result, or the last test run's, or the last test command's if most exit codes are known."""
     if submitted is not None:
         return is_passed(*submitted)
     verified = [event for event in events if event.passed is not None]
     runs = [event.passed for event in verified if event.kind == "test_run"]
-    tests = [event.passed for event in verified if event.command_kind == "test"]
+    tests = [event.passed for event in verified if event.command_kind == "test" and has_exit_codes]
     return (runs or tests or [None])[-1]
 
 

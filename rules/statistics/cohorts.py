@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from rules.plain_text import pluralize
 from rules.statistics.rounding import BILLION, half_up, ratio, round_half_away
 
 DIRECTIONS = ("higher_is_better", "lower_is_better", "neither")
@@ -28,6 +29,7 @@ class Metric(NamedTuple):
     lower_is_better: bool = False  # for percentiles (R20)
     direction: str = "neither"  # for reviewers, one of DIRECTIONS (R44)
     comparison: str = "higher than"  # start of a rank such as "higher than 3 of 9"
+    unknown: str | None = None  # why a session has no value, if its recording is the reason
 
 
 # In the specification's order.
@@ -39,6 +41,7 @@ METRICS = (
         lower_is_better=True,
         direction="lower_is_better",
         comparison="more failures than",
+        unknown="fewer than half of the commands' exit codes are known",
     ),
     Metric(
         *("verifyIntensity", "verify_intensity", BILLION, 3, "file_change_count"),
@@ -70,6 +73,13 @@ def quartiles(values: Sequence[int], metric: Metric) -> dict[str, int | float | 
         below, above = values[position], values[position + (part > 0)]
         result[name] = average(below * QUARTERS + (above - below) * part, QUARTERS, metric)
     return result
+
+
+def left_out_note(sessions: int, metric: Metric) -> str | None:
+    """Explain why sessions have no value; None if there are none or the recording is not the reason."""
+    if not sessions or metric.unknown is None:
+        return None
+    return f"{pluralize(sessions, 'session')} left out: {metric.unknown}."
 
 
 def api_value(value: int | None, metric: Metric) -> int | float | None:

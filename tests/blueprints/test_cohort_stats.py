@@ -15,12 +15,15 @@ from factories import (
     make_closed_session,
     make_key,
     make_keys,
+    make_recorded_session,
     make_session,
     mark_hired,
+    record,
 )
 from response_checks import body_of, error_of
 
 from models import Session, clock, new_id, sessions
+from rules.events.recorded_events import RecordedEvent
 
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
@@ -172,6 +175,21 @@ def test_open_and_empty_sessions_and_small_cohorts_are_reported(reviewer, assess
         make_closed_session(assessment)
     stats = statistics(reviewer, assessment)
     assert [stats[name] for name in ("open", "empty", "small", "smallNote")] == [1, 9, False, None]
+
+
+def test_session_with_unknown_exit_codes_is_left_out_with_the_reason(reviewer, assessment):
+    make_closed_session(assessment, envelope("command", data={"command": "make", "exitCode": 1}))
+    recorded = make_recorded_session(make_key(assessment))
+    record(recorded, "proxy", RecordedEvent("command", {"command": "make test"}, "1"))
+    sessions.complete(recorded)
+    assert body_of(reviewer.get(f"/v1/sessions/{recorded.id}"))["metrics"]["commandFailRate"] is None
+    stats = statistics(reviewer, assessment, recorded.id)
+    summary = stats["summary"]["commandFailRate"]
+    assert [summary[name] for name in ("n", "maximum", "value", "rank")] == [1, 1.0, None, None]
+    assert summary["note"] == "1 session left out: fewer than half of the commands' exit codes are known."
+    assert stats["percentiles"]["commandFailRate"] is None
+    assert (stats["metrics"]["avgCommandFailRate"], stats["metrics"]["testPassRate"]) == (1.0, 0)
+    assert "note" not in stats["summary"]["manualEditRatio"]
 
 
 @pytest.mark.parametrize("size", [41, 1, 2, 9, 10, pytest.param(300, marks=pytest.mark.slow)])

@@ -87,7 +87,7 @@ def test_completed_session_fields(clock, reviewer, session):
     assert body["closedAt"] == body["completedAt"] == "2026-04-01T09:03:00.000Z"
     assert set(body["metrics"]) >= METRICS
     assert (body["metrics"]["durationMs"], body["metrics"]["promptCount"]) == (90_000, 1)
-    assert body["metrics"]["derivationVersion"] == 1
+    assert body["metrics"]["derivationVersion"] == 2
     clock.fixed += timedelta(hours=1)
     assert close(reviewer, session) == body
 

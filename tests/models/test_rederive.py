@@ -28,9 +28,9 @@ def test_changed_metrics_are_listed_and_stored(flask, reviewer, closed):
 
 
 def test_new_derivation_versions_are_changes(flask, reviewer, closed, monkeypatch):
-    monkeypatch.setattr(derivation, "VERSION", 2)
-    assert f"{closed.id}  derivationVersion  1 -> 2" in flask("sessions", "rederive")
-    assert reviewer.get(f"/v1/sessions/{closed.id}").json["metrics"]["derivationVersion"] == 2
+    monkeypatch.setattr(derivation, "VERSION", 3)
+    assert f"{closed.id}  derivationVersion  2 -> 3" in flask("sessions", "rederive")
+    assert reviewer.get(f"/v1/sessions/{closed.id}").json["metrics"]["derivationVersion"] == 3
 
 
 @pytest.mark.bypasses_ledger
@@ -76,6 +76,6 @@ def test_cohorts_list_several_versions(flask, reviewer, assessment, closed, monk
         sessions.rederive(session)
     monkeypatch.undo()
     mixed = reviewer.get(path, sessionId=closed.id).json["cohortStats"]
-    assert mixed["derivationVersions"] == [0, 1, 3]
+    assert mixed["derivationVersions"] == [0, 2, 3]
     flask("sessions", "rederive")
     assert reviewer.get(path).json["cohortStats"] == unmixed

@@ -18,6 +18,7 @@ from rules.timestamps import parse_timestamp_ns
 PRICING = Path(__file__).parents[3] / "data" / "pricing.yaml"
 BILLION = 10**9
 CLAUDE, CODEX = "claude-code", "codex"
+PROXY = {"channel": "proxy", "tool": CODEX}
 EDITOR = {"channel": "ide-extension", "integration": "vscode", "emitter": "promptster-vscode"}
 
 
@@ -76,6 +77,27 @@ def test_the_fail_rate_uses_commands_with_a_known_exit_code():
         event("command", exitCode=1, methods=["x"]),
     ]
     assert derive(*others).command_fail_rate == BILLION
+
+
+@pytest.mark.parametrize(
+    ("codes", "source", "fail_rate", "tests_passed"),
+    [
+        ([1, None, None], PROXY, None, None),
+        ([None], PROXY, None, None),
+        ([1, None], PROXY, BILLION, False),
+        ([], PROXY, 0, None),
+        ([1, None, None], CLAUDE, BILLION, False),  # from the candidate's client
+    ],
+)
+def test_most_exit_codes_of_a_recorded_session_must_be_known(codes, source, fail_rate, tests_passed):
+    commands = [
+        event("command", at, source=source, command="make test", exitCode=code) for at, code in enumerate(codes)
+    ]
+    result = derive(*commands)
+    assert (result.command_fail_rate, result.tests_passed) == (fail_rate, tests_passed)
+    assert (result.command_count, result.test_run_count) == (len(codes), len(codes))
+    assert derive(*commands, event("test_run", 9, source=source, passed=1, failed=0)).tests_passed is True
+    assert derive(*commands, test_result=(1, 0)).tests_passed is True
 
 
 def test_editor_duplicates_are_not_counted():
