@@ -47,6 +47,22 @@ def record_codex_hook(hook):
     return _record(hooks.CODEX, g.pop("body"))
 
 
+@blp.post("/hooks/opencode")
+@rate_limits.limit(rate_limits.INGEST)
+@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
+@concurrency.large_body
+@body_limit(MAX_EVENT_BYTES)
+@raises(NotRedeemed, SessionClosed)
+@blp.arguments(AgentHook)
+@blp.response(200, HookResponse)
+def record_opencode_hook(hook):
+    """Record a hook of the workspace's opencode plugin
+
+    The plugin reports the start of a session, and commands with their exit codes.
+    """
+    return _record(hooks.OPENCODE, g.pop("body"))
+
+
 def _record(tool: str, fields: dict[str, Any]) -> dict[str, Any]:
     session = Session.get_for_key(caller)
     if can_record(session, hooks.CHANNEL) and (read := hooks.read(tool, fields, clock.now())):

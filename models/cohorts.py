@@ -121,9 +121,7 @@ class Cohort(NamedTuple):
             )
             for metric, array, observations in zip(METRICS, columns[::2], columns[1::2], strict=False)
         ]
-        return cls(
-            sessions, passed, empty, open_count, sorted(set(version_of_each)), distributions, session
-        )
+        return cls(sessions, passed, empty, open_count, sorted(set(version_of_each)), distributions, session)
 
     @property
     def statistics(self) -> dict[str, Any]:

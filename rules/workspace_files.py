@@ -100,6 +100,7 @@ def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
         files["codex.toml"] = codex_settings(workspace)
     if OPENCODE in workspace.tools:
         files["opencode.json"] = _json(opencode_settings(workspace))
+        files["opencode.js"] = opencode_plugin(workspace)
     return files
 
 
@@ -207,6 +208,7 @@ exporter = {{ otlp-http = {{ endpoint = {endpoint}, protocol = "json", headers =
 def opencode_settings(workspace: Workspace) -> dict[str, Any]:
     """Build opencode's `opencode.json`, which reads the key from a file."""
     api_key = f"{{file:~/.proofstone/{workspace.session_id}/key}}"
+    plugin = f"file://{{env:HOME}}/.proofstone/{workspace.session_id}/opencode.js"
     options = {
         name: {"options": {"baseURL": f"{workspace.proxy_url(name)}/v1", "apiKey": api_key}}
         for name in sorted(workspace.providers)
@@ -215,9 +217,46 @@ def opencode_settings(workspace: Workspace) -> dict[str, Any]:
         "$schema": "https://opencode.ai/config.json",
         "share": "disabled",
         "autoupdate": False,
+        "plugin": [plugin],
         "enabled_providers": list(options),
         "provider": options,
     }
+
+
+def opencode_plugin(workspace: Workspace) -> str:
+    """Build opencode's plugin, which reports exit codes. opencode does not send them to the model.
+
+    The proxy records a subagent in its parent's session.
+    """
+    url = json.dumps(f"{workspace.base_url}/v1/hooks/opencode")
+    return f"""// Reports your sessions and commands with their exit codes, because opencode does not send these to the model.
+import {{ readFileSync }} from "node:fs"
+
+const key = readFileSync(new URL("key", import.meta.url), "utf8").trim()
+const parents = {{}}
+
+function report(hook) {{
+  const headers = {{ "Content-Type": "application/json", "X-API-Key": key }}
+  const signal = AbortSignal.timeout({HOOK_SECONDS * 1000})
+  fetch({url}, {{ method: "POST", headers, body: JSON.stringify(hook), signal }}).catch(() => {{}})
+}}
+
+export const Proofstone = async () => ({{
+  event: async ({{ event }}) => {{
+    if (event.type !== "session.created") return
+    const {{ id, parentID }} = event.properties.info
+    if (parentID) parents[id] = parentID
+    else report({{ hook_event_name: "SessionStart", session_id: id }})
+  }},
+  "tool.execute.after": async ({{ tool, sessionID, callID, args }}, {{ output, metadata }}) => {{
+    if (tool !== "bash") return
+    const session = {{ session_id: parents[sessionID] ?? sessionID, agent_id: parents[sessionID] && sessionID }}
+    const call = {{ tool_name: tool, tool_use_id: callID, tool_input: args }}
+    const result = {{ tool_response: output, exit_code: metadata?.exit }}
+    report({{ hook_event_name: "PostToolUse", ...session, ...call, ...result }})
+  }},
+}})
+"""
 
 
 def _json(value: dict[str, Any]) -> str:

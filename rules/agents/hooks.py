@@ -1,4 +1,4 @@
-"""Read Claude Code and Codex hooks as events. Both send the same JSON objects.
+"""Read hooks of Claude Code, Codex and the workspace's opencode plugin as events. All send the same JSON objects.
 
 Hooks include neither a time nor an id. An event's id is derived from the prompt, tool call or text (R36), or else from
 the minute in which the hook was received. A hook registered in two settings files is therefore recorded once.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from rules.agents import opencode
 from rules.agents.claude_code import calls as claude_code_calls
 from rules.agents.codex import calls as codex_calls
 from rules.agents.event_data import preview
@@ -16,8 +17,12 @@ from rules.agents.values import digest, nonempty_string, without_none
 from rules.events.recorded_events import EventSource, RecordedEvent
 
 CHANNEL = "http-hook"
-CLAUDE_CODE, CODEX = "claude-code", "codex"
-_CALL_EVENTS = {CLAUDE_CODE: claude_code_calls.hook_events, CODEX: codex_calls.hook_events}
+CLAUDE_CODE, CODEX, OPENCODE = "claude-code", "codex", "opencode"
+_CALL_EVENTS = {
+    CLAUDE_CODE: claude_code_calls.hook_events,
+    CODEX: codex_calls.hook_events,
+    OPENCODE: opencode.hook_events,
+}
 
 
 class Hook(NamedTuple):
@@ -49,7 +54,7 @@ def read(
 ) -> tuple[EventSource, list[RecordedEvent]] | None:
     """Return a hook's events; None if it has no agent session or is ignored.
 
-    tool -- `claude-code` or `codex`
+    tool -- `claude-code`, `codex` or `opencode`
     """
     if fields.get("type") == "agent-turn-complete":
         fields = _as_stop(fields)

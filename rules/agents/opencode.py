@@ -11,8 +11,8 @@ from rules.agents.files.known_files import Edit, FileText, FileUpdate, Invalidat
 from rules.agents.files.patches import parse
 from rules.agents.tools import Outcome, Tool, ToolTable, argument, tool_use
 from rules.agents.unknown_agent import Agent, UnknownAgent, has_tools, system_directory
-from rules.agents.values import Event
-from rules.events.envelopes import field, label
+from rules.agents.values import Event, without_none
+from rules.events.envelopes import field, integer, label, text
 
 Data = dict[str, Any]
 
@@ -56,9 +56,21 @@ def _path(outcome: Outcome) -> str:
 
 
 def _command(outcome: Outcome) -> list[Data]:
-    """Return a command without its exit code, which opencode does not report to the model."""
+    """Return a command without its exit code, which only the plugin reports."""
     output, _, _ = outcome.result.partition(_SHELL_METADATA)
     return [{"command": argument(outcome, "command"), "stdout": "" if output == _NO_OUTPUT else output}]
+
+
+def hook_events(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[Event]:
+    """Return a command's event from the plugin (`opencode_plugin` in rules/workspace_files.py)."""
+    if name != "bash":
+        return []
+    result = text(hook.get("tool_response")) or ""
+    outcome, exit_code = (
+        Outcome(tool_use_id, name, hook.get("tool_input"), result, None),
+        hook.get("exit_code"),
+    )
+    return [("command", data | without_none(exitCode=integer(exit_code))) for data in _command(outcome)]
 
 
 def _read(outcome: Outcome) -> list[Data]:

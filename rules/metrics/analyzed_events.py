@@ -152,7 +152,10 @@ def _change(envelope: Any) -> dict[str, Any]:
 
 
 def _command(envelope: Any) -> dict[str, Any]:
-    code, is_recorded = known_exit_code(envelope), duplicates.tool_source(field(envelope, "source")) is not None
+    code, is_recorded = (
+        known_exit_code(envelope),
+        duplicates.tool_source(field(envelope, "source")) is not None,
+    )
     outcome = {} if code is None else {"failed": code != 0, "passed": code == 0}
     return {"is_recorded": is_recorded} | outcome
 

@@ -32,6 +32,7 @@ class Tools(Workspace):
         return Call("Read", {"file_path": self.path(name)}, outcome)
 
     def bash(self, command: str, exit_code: int = 0) -> Call:
+        self.commands.append((command, exit_code))
         done = Event("command", command=command, exitCode=exit_code)
         return Call("Bash", {"command": command, "description": "Run a command"}, done)
 

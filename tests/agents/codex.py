@@ -30,6 +30,7 @@ class Tools(Workspace):
     """Codex's tools."""
 
     def run(self, command: str, exit_code: int = 0) -> Call:
+        self.commands.append((command, exit_code))
         return Call("exec_command", {"cmd": command}, Event("command", command=command, exitCode=exit_code))
 
     def start(self, command: str) -> Call:
@@ -44,6 +45,7 @@ class Tools(Workspace):
             process = re.findall(r"running with session ID (\d+)", request)[-1]
             return {"session_id": int(process), "chars": "", "yield_time_ms": 20_000}
 
+        self.commands.append((start.arguments["cmd"], exit_code))
         ended = Event("command", command=start.arguments["cmd"], exitCode=exit_code)
         return Call("write_stdin", arguments, ended, continues=start)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from independent_metrics import select_counted
+
 from tests.agents.provider import Provider, Served, path_of
 from tests.agents.scenario import Access, Scenario
 from tests.agents.script import Script
@@ -55,7 +57,13 @@ class Recording:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return self.session["events"]
+        """The proxy's events."""
+        return [event for event in self.session["events"] if event["source"]["channel"] == "proxy"]
+
+    @property
+    def counted(self) -> list[dict[str, Any]]:
+        """The events that count, from all channels, after each request was repeated."""
+        return select_counted([(event["source"]["channel"], event) for event in self.repeated["events"]])
 
 
 def record(

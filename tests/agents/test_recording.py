@@ -5,7 +5,7 @@
 
 from itertools import chain
 
-from independent_metrics import BILLION, recompute, select_counted
+from independent_metrics import BILLION, recompute
 
 from tests.agents import expected
 from tests.agents.prices import cost_nano_usd
@@ -55,24 +55,31 @@ def test_side_calls_record_only_usage(recording):
 
 def test_repeated_requests_add_only_their_responses(recording):
     before, after = (
-        [event for event in events if event["kind"] not in expected.RESPONSES]
-        for events in (recording.events, recording.repeated["events"])
+        [event for event in session["events"] if event["kind"] not in expected.RESPONSES]
+        for session in (recording.session, recording.repeated)
     )
     assert after == before
 
 
 def test_metrics_match_an_independent_implementation(recording):
     session = recording.repeated
-    counted = select_counted([(event["source"]["channel"], event) for event in session["events"]])
-    recomputed, metrics = recompute(counted), session["metrics"]
+    recomputed, metrics = recompute(recording.counted), session["metrics"]
     integers = (
         "durationMs", "firstChangeLatencyMs", "promptCount", "decisionCount", "fileChangeCount", "uniqueFilesTouched",
         "testRunCount", "testsPassed", "commandCount", "errorEpisodes", "toolUsage",
     )  # fmt: skip
-    ratios = ("commandFailRate", "verifyIntensity", "manualEditRatio")
+    ratios = ("verifyIntensity", "manualEditRatio")
     assert {name: metrics[name] for name in integers} == {name: recomputed[name] for name in integers}
     assert [metrics[name] for name in ratios] == [round(recomputed[name] / BILLION, 3) for name in ratios]
+    rate = recomputed["commandFailRate"]
+    assert metrics["commandFailRate"] == (None if rate is None else round(rate / BILLION, 3))
     assert session["eventCount"] == recomputed["eventCount"]
+
+
+def test_commands_count_once_with_their_exit_codes(recording):
+    commands = [event["data"] for event in recording.counted if event["kind"] == "command"]
+    counted = [(data["command"], data.get("exitCode")) for data in commands]
+    assert sorted(counted) == sorted(recording.scenario.workspace.commands)
 
 
 def test_the_sessions_cost_is_the_sum_of_its_responses(recording):

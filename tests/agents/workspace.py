@@ -61,6 +61,7 @@ class Workspace:
     def __init__(self, folder: Path):
         self.folder = folder
         self.files = dict(FILES)
+        self.commands: list[tuple[str, int | None]] = []  # with their exit codes, as they count
         self.names = set(FILES)  # including deleted files
 
     def path(self, name: str) -> str:

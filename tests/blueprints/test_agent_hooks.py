@@ -1,4 +1,4 @@
-"""Claude Code and Codex hooks over HTTP (R36 to R39)."""
+"""Coding agents' hooks over HTTP (R36 to R39)."""
 
 import json
 
@@ -9,7 +9,7 @@ from response_checks import error_of, export_events
 from access import rate_limits
 from models import sessions
 
-PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex"]
+PATHS = ["/v1/hooks/claude-code", "/v1/hooks/codex", "/v1/hooks/opencode"]
 # Response fields that steer Claude Code or Codex
 STEERING = {
     *("continue", "stopReason", "suppressOutput", "systemMessage", "decision", "reason", "async"),

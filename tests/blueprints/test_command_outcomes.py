@@ -1,6 +1,5 @@
 """A command counts once, with its exit code, in every combination of channels (R36)."""
 
-import json
 from itertools import combinations
 
 import factories
@@ -8,7 +7,7 @@ import pytest
 from response_checks import body_of, export_events
 
 from models import sessions
-from rules.events.recorded_events import CHANNELS
+from rules.events.recorded_events import CHANNELS, RecordedEvent
 from tests.rules.agents.responses_items import SESSION, call, command_result, request, running_result, user
 
 COMBINATIONS = [group for size in (1, 2, 3) for group in combinations(CHANNELS, size)]
@@ -88,6 +87,44 @@ def test_codex_command_counts_once_with_its_exit_code(candidate, reviewer, sessi
         assert body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"] == []
 
 
+def record_opencode_proxy(candidate, session):
+    for tool_use_id, (command, _) in enumerate(OPENCODE_COMMANDS):
+        data = {"command": command, "stdout": "", "toolUseId": str(tool_use_id)}
+        event = RecordedEvent("command", data, str(tool_use_id))
+        factories.record(session, "proxy", event, agent_session="ses_1", tool="opencode")
+
+
+def record_opencode_plugin(candidate, session):
+    post(candidate, "hooks/opencode", {"hook_event_name": "SessionStart", "session_id": "ses_1"})
+    for tool_use_id, (command, exit_code) in enumerate(OPENCODE_COMMANDS):
+        hook = {"session_id": "ses_1", "tool_name": "bash", "tool_use_id": str(tool_use_id)}
+        hook |= {"hook_event_name": "PostToolUse", "tool_input": {"command": command}}
+        post(candidate, "hooks/opencode", hook | {"tool_response": "(no output)", "exit_code": exit_code})
+
+
+OPENCODE_COMMANDS = [("make test", 2), ("sleep 600", None), ("ls", 0)]
+OPENCODE = {"proxy": record_opencode_proxy, "http-hook": record_opencode_plugin}
+
+
+@pytest.mark.parametrize(
+    "channels", [["proxy"], ["http-hook"], ["proxy", "http-hook"], ["http-hook", "proxy"]]
+)
+def test_opencode_command_counts_once_with_its_exit_code(candidate, reviewer, session, channels):
+    for channel in channels:
+        OPENCODE[channel](candidate, session)
+    has_plugin = "http-hook" in channels
+    artifacts = body_of(reviewer.get(f"/v1/sessions/{session.id}/artifacts"))
+    commands = [(command["command"], command["exitCode"]) for command in artifacts["commands"]]
+    expected = [(command, code if has_plugin else None) for command, code in OPENCODE_COMMANDS]
+    assert sorted(commands) == sorted(expected)
+    sessions.complete(session)
+    metrics = body_of(reviewer.get(f"/v1/sessions/{session.id}"))["metrics"]
+    assert metrics["commandCount"] == 3
+    assert (metrics["commandFailRate"], metrics["testsPassed"]) == (
+        (0.5, False) if has_plugin else (None, None)
+    )
+
+
 def test_telemetry_joins_the_output_of_a_long_command(candidate, reviewer, session):
     record_telemetry(candidate, session)
     (ended,) = [
@@ -99,4 +136,3 @@ def test_telemetry_joins_the_output_of_a_long_command(candidate, reviewer, sessi
         "toolUseId": "c1",
     }
     assert "durationMs" not in ended
-    json.dumps(ended)

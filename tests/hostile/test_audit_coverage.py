@@ -17,7 +17,7 @@ from rules.delivery.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 
 # The ledger protects events without audit entries (docs/integrity.md).
-EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook"}
+EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook", "recordOpencodeHook"}
 # Statistics are not a candidate's data. Bundles are not found, because none was submitted.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadSubmission"}
 # Reads of candidates' data outside /v1/sessions/{id} and /v1/candidates/{id}.

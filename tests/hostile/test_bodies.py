@@ -32,7 +32,7 @@ NOT_SERVED = {
 }
 LARGE = (
     *("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code"),
-    *("/v1/hooks/claude-code", "/v1/hooks/codex"),
+    *("/v1/hooks/claude-code", "/v1/hooks/codex", "/v1/hooks/opencode"),
 )
 
 

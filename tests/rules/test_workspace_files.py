@@ -94,6 +94,14 @@ def test_opencode_uses_configured_providers():
     assert settings["provider"] == {"openai": {"options": options}}
 
 
+def test_opencode_reports_exit_codes_with_a_plugin():
+    files = build_files(WORKSPACE._replace(base_url='https://assess.example/a"b'), task())
+    assert json.loads(files["opencode.json"])["plugin"] == [
+        f"file://{{env:HOME}}/.proofstone/{SESSION}/opencode.js"
+    ]
+    assert 'fetch("https://assess.example/a\\"b/v1/hooks/opencode"' in files["opencode.js"]
+
+
 def test_base_urls_are_quoted_for_the_shell():
     workspace = WORKSPACE._replace(base_url="https://assess.example/$(touch x)'y")
     command = workspace_files.claude_settings(workspace)["hooks"]["Stop"][0]["hooks"][0]["command"]

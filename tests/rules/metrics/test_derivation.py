@@ -91,7 +91,8 @@ def test_the_fail_rate_uses_commands_with_a_known_exit_code():
 )
 def test_most_exit_codes_of_a_recorded_session_must_be_known(codes, source, fail_rate, tests_passed):
     commands = [
-        event("command", at, source=source, command="make test", exitCode=code) for at, code in enumerate(codes)
+        event("command", at, source=source, command="make test", exitCode=code)
+        for at, code in enumerate(codes)
     ]
     result = derive(*commands)
     assert (result.command_fail_rate, result.tests_passed) == (fail_rate, tests_passed)
