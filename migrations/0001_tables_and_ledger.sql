@@ -467,7 +467,7 @@ CREATE TABLE sessions (
     file_change_count INTEGER,
     attributed_change_count INTEGER,
     further_metrics {json},
-    manual_line_ratio BIGINT,
+    recorded_line_ratio BIGINT,
     stored_event_count INTEGER NOT NULL,
     stored_event_bytes BIGINT NOT NULL,
     counted_seq BIGINT NOT NULL,
@@ -581,7 +581,7 @@ CREATE TABLE submissions (
     base_commit TEXT,
     head_commit TEXT,
     counted_lines INTEGER,
-    manual_lines INTEGER,
+    not_recorded_lines INTEGER,
     matched_event_count INTEGER,
     files_sha256 TEXT
 );
@@ -660,7 +660,7 @@ CREATE TABLE submission_files (
     lines_added INTEGER NOT NULL,
     lines_removed INTEGER NOT NULL,
     diff TEXT,
-    manual_ranges {json} NOT NULL,
+    not_recorded_ranges {json} NOT NULL,
     is_too_large {boolean} NOT NULL,
     size BIGINT
 );

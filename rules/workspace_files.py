@@ -229,7 +229,7 @@ def opencode_plugin(workspace: Workspace) -> str:
     The proxy records a subagent in its parent's session.
     """
     url = json.dumps(f"{workspace.base_url}/v1/hooks/opencode")
-    return f"""// Reports your sessions and commands with their exit codes, because opencode does not send these to the model.
+    return f"""// Reports sessions, and commands with their exit codes, which opencode does not send to the model.
 import {{ readFileSync }} from "node:fs"
 
 const key = readFileSync(new URL("key", import.meta.url), "utf8").trim()

@@ -52,6 +52,8 @@ class MetricFields(Schema):
     command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
     verify_intensity = Number("Verifications per change.", example=0.61, null=True)
     manual_edit_ratio = Number(
-        "Share of attributed changes made or revised by the candidate.", example=0.33, null=True
+        "Share of attributed changes made or revised by the candidate. Only the candidate's client records these.",
+        example=0.33,
+        null=True,
     )
     first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)

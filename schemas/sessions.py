@@ -65,10 +65,10 @@ class SessionMetrics(common.MetricFields):
     """A session's metrics (docs/metrics.md). Ratios have three decimals."""
 
     prompt_count = Integer("Number of prompts.", example=38)
-    manual_line_ratio = Number(
-        "Share of the final diff's added lines that no recorded agent change added; null without a git bundle that "
+    recorded_line_ratio = Number(
+        "Share of the final diff's added lines that a recorded agent change added; null without a git bundle that "
         "contains the assessment's commit.",
-        example=0.2,
+        example=0.8,
         null=True,
     )
     tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)

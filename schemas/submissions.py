@@ -63,7 +63,7 @@ class ParsedSubmission(SubmissionState):
     )
     head_commit = String("Submitted commit.", example=EXAMPLE_SHA, null=True)
     counted_lines = Integer("Added lines that are not blank.", example=120, null=True)
-    manual_lines = Integer(
+    not_recorded_lines = Integer(
         "Added lines that no recorded agent change added. Final ten minutes after the close.",
         example=24,
         null=True,
@@ -94,7 +94,7 @@ class DiffFile(Schema):
     diff = String("Unified diff; null for a binary or too large file.", example=EXAMPLE_DIFF, null=True)
     is_too_large = Flag("True if the file is too large to show. Its lines do not count.", example=False)
     size = Integer("Size in bytes of a file that is too large to show; null if unknown.", null=True)
-    manual_ranges = ListOf(
+    not_recorded_ranges = ListOf(
         ListOf(Integer(), "First and last line."),
         "Line ranges that no recorded agent change added, excluding blank lines.",
         example=[[2, 2]],

@@ -132,5 +132,5 @@ export function diffSection({ session, diff }) {
 
 function diffText(submission, n) {
   if (!isAttributed(submission)) return `${t("report.diff.files", { n })}.`;
-  return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), notRecorded: numberOrDash(submission.manualLines) });
+  return t("print.diffText", { n, counted: numberOrDash(submission.countedLines), notRecorded: numberOrDash(submission.notRecordedLines) });
 }

@@ -24,7 +24,7 @@ export function noDiffText({ noDiffReason: reason, submission }, { status }) {
 }
 
 /** True if the diff can show which lines an agent added. Without a verified base, earlier lines would count as added. */
-export const isAttributed = ({ baseVerified, manualLines }) => baseVerified === true && manualLines !== null;
+export const isAttributed = ({ baseVerified, notRecordedLines }) => baseVerified === true && notRecordedLines !== null;
 
 export function render(diff, { session }) {
   const { submission, noDiffReason, clientDiff } = diff;
@@ -60,16 +60,16 @@ function section(...content) {
 
 function summary(submission, files) {
   const sum = (name) => files.reduce((total, file) => total + file[name], 0);
-  const { countedLines, manualLines } = submission;
+  const { countedLines, notRecordedLines } = submission;
   const parts = [
     t("report.diff.files", { n: files.length }),
     t("report.diff.lines", { added: sum("linesAdded"), removed: sum("linesRemoved") }),
     isAttributed(submission) &&
       countedLines > 0 &&
       t("report.diff.notRecordedShare", {
-        n: manualLines,
+        n: notRecordedLines,
         all: countedLines,
-        share: formatShare(manualLines, countedLines),
+        share: formatShare(notRecordedLines, countedLines),
       }),
   ];
   return h("p", { class: "report-summary" }, parts.filter(Boolean).join(" · "));

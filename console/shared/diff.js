@@ -17,8 +17,8 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
  * Build a final diff, with a collapsible section per file.
  *
  * files -- from `GET /v1/sessions/{id}/final-diff`, with `path`, `oldPath`, `status`, `linesAdded`, `linesRemoved`,
- *   `diff`, `manualRanges`, `isBinary`, `isTruncated`, `isTooLarge`, `size`
- * attributed -- true if `manualRanges` are known: added lines then show their author
+ *   `diff`, `notRecordedRanges`, `isBinary`, `isTruncated`, `isTooLarge`, `size`
+ * attributed -- true if `notRecordedRanges` are known: added lines then show their author
  * open -- true expands short files
  */
 export function diffView(files, { attributed = true, open = true } = {}) {
@@ -96,8 +96,8 @@ function fileView(file, attributed, isOpen) {
   return details;
 }
 
-function unrecordedCount({ manualRanges }) {
-  const lines = manualRanges.reduce((sum, [first, last]) => sum + last - first + 1, 0);
+function unrecordedCount({ notRecordedRanges }) {
+  const lines = notRecordedRanges.reduce((sum, [first, last]) => sum + last - first + 1, 0);
   return lines > 0 && t("report.diff.linesNotRecorded", { n: lines });
 }
 
@@ -105,7 +105,7 @@ function fileBody(file, attributed) {
   if (file.isTooLarge) return h("p", { class: "quiet" }, tooLargeText(file));
   if (file.isBinary) return h("p", { class: "quiet" }, t("report.diff.binary"));
   if (!file.diff) return h("p", { class: "quiet" }, t("report.diff.noLines"));
-  const author = attributed ? authorByLine(file.manualRanges) : null;
+  const author = attributed ? authorByLine(file.notRecordedRanges) : null;
   const table = linesTable([], { caption: file.path, author });
   const region = h(
     "div",
@@ -218,7 +218,7 @@ export function splitDiff(diff) {
       linesAdded: lines.filter(({ kind }) => kind === "added").length,
       linesRemoved: lines.filter(({ kind }) => kind === "removed").length,
       diff: lines.length ? part : null,
-      manualRanges: [],
+      notRecordedRanges: [],
     };
   });
 }

@@ -17,7 +17,7 @@ const COHORT_FORMATS = {
   firstChangeLatencyMs: duration,
 };
 const OTHER_FORMATS = {
-  manualLineRatio: formatShare,
+  recordedLineRatio: formatShare,
   commandCount: formatNumber,
   fileChangeCount: formatNumber,
   uniqueFilesTouched: formatNumber,

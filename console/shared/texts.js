@@ -343,7 +343,7 @@ const texts = {
     verifyIntensity: { label: "Verifications per change", definition: "Tests, checks and builds per file change. 0 if there are no changes." },
     manualEditRatio: { label: "Candidate's edits", definition: "Share of attributed changes made or revised by the candidate. 0 if there are none: without the candidate's client, only agents' changes are recorded." },
     firstChangeLatencyMs: { label: "Time to first change", definition: "From the first event to the first file change." },
-    manualLineRatio: { label: "Lines not recorded", definition: "Share of the final diff's added lines that no recorded agent change added." },
+    recordedLineRatio: { label: "Recorded lines", definition: "Share of the final diff's added lines that a recorded agent change added. The others were typed, pasted, or written by a command or an unrecorded tool." },
     commandCount: { label: "Commands", definition: "Commands that ran." },
     fileChangeCount: { label: "Changes", definition: "File changes." },
     uniqueFilesTouched: { label: "Changed files", definition: "Distinct files that changed." },
@@ -738,7 +738,7 @@ const texts = {
       duplicates: { one: "One duplicate message is hidden.", other: "{n} duplicate messages are hidden." },
     },
     diff: {
-      legend: "+ is an added line, − a removed one. “agent” marks lines added by a recorded agent change, “not recorded” marks all other added lines.",
+      legend: "+ is an added line, − a removed one. “agent” marks lines added by a recorded agent change, “not recorded” marks lines that were typed, pasted, or written by a command or an unrecorded tool.",
       label: "Changes of {path}",
       added: "new",
       modified: "changed",

@@ -173,7 +173,7 @@ def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
     """Return the columns of models.SubmissionFile, including counted lines and lines that are not recorded."""
     digests = file.get("digests", "")
     added = zip(expand_ranges(file.get("added", [])), split_digests(digests), strict=True)
-    manual = list(lines.unrecorded_lines(file["path"], added))
+    not_recorded = list(lines.unrecorded_lines(file["path"], added))
     return {
         "path": file["path"],
         "old_path": file["oldPath"],
@@ -187,7 +187,7 @@ def _build_columns(file: dict[str, Any], lines: AgentLines) -> dict[str, Any]:
         "diff": file.get("diff"),
         "is_too_large": file["isTooLarge"],
         "size": file["size"],
-        "manual_ranges": collapse_ranges(manual),
+        "not_recorded_ranges": collapse_ranges(not_recorded),
         "counted_lines": sum(digest != BLANK for digest in split_digests(digests)),
-        "manual_lines": len(manual),
+        "not_recorded_lines": len(not_recorded),
     }

@@ -31,7 +31,7 @@ MAX_CHECKED = 10
 _CODES = dict.fromkeys(
     ("sessions", "candidate_keys", "consents", "signing_keys", "erasures"), "session_changed"
 )
-_METRICS = {*METRIC_COLUMNS, "derivation_version", "event_count", "further_metrics", "manual_line_ratio"}
+_METRICS = {*METRIC_COLUMNS, "derivation_version", "event_count", "further_metrics", "recorded_line_ratio"}
 
 
 def check_closed() -> int:

@@ -129,8 +129,8 @@ def api_metrics(session: Session) -> dict[str, Any] | None:
         metrics = derivation.to_response(session.columns(METRIC_COLUMNS) | session.further_metrics)
     except (KeyError, TypeError):
         return None  # Changed directly in the database. The ledger's verification reports it.
-    manual_lines = derivation.rounded_ratio(session.manual_line_ratio)
-    return metrics | {"manualLineRatio": manual_lines, "derivationVersion": session.derivation_version}
+    recorded_lines = derivation.rounded_ratio(session.recorded_line_ratio)
+    return metrics | {"recordedLineRatio": recorded_lines, "derivationVersion": session.derivation_version}
 
 
 def get_test_result(session: Session) -> dict[str, Any] | None:

@@ -90,7 +90,7 @@ class Session(ProtectedModel):
 
     `created_at` is the time of the redemption, `closes_at` the end of the time limit (None without a limit), and
     `closed_at` the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md).
-    `manual_line_ratio` also depends on the submission (models/sessions/submissions/). `stored_event_count` and
+    `recorded_line_ratio` also depends on the submission (models/sessions/submissions/). `stored_event_count` and
     `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` is the number of events beyond
     the quota until the close (models/sessions/quota.py). The ledger lists the events up to `listed_seq`. `score_total`
     and `score_highest` are in thousandths (models/scores.py). `integrity_codes` are the codes of the findings about
@@ -109,7 +109,7 @@ class Session(ProtectedModel):
     protected = (
         *("organization", "assessment", "key", "created_at", "closes_at", "closed_at", "closed_by"),
         *("completed_at", "hired_at", "tests_passed_count", "tests_failed_count", "tests_skipped_count"),
-        *("derivation_version", "event_count", *METRIC_COLUMNS, "further_metrics", "manual_line_ratio"),
+        *("derivation_version", "event_count", *METRIC_COLUMNS, "further_metrics", "recorded_line_ratio"),
         "rejected_event_count",
     )
     session_link = ("id", "id")
@@ -141,7 +141,7 @@ class Session(ProtectedModel):
     file_change_count = IntegerField(null=True)
     attributed_change_count = IntegerField(null=True)
     further_metrics = JSONField(null=True)
-    manual_line_ratio = BigIntegerField(null=True)
+    recorded_line_ratio = BigIntegerField(null=True)
     stored_event_count = IntegerField(default=0)
     stored_event_bytes = BigIntegerField(default=0)
     counted_seq = BigIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""Match lines of the final diff with lines that agents added (docs/metrics.md#lines-not-recorded)."""
+"""Match lines of the final diff with lines that agents added (docs/metrics.md#recorded-lines)."""
 
 import hashlib
 import re

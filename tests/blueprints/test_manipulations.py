@@ -190,7 +190,7 @@ ROWS = {
         for name, value in {
             "duration_ms": 1, "prompt_count": 99, "command_fail_rate": 1, "verify_intensity": 1,
             "manual_edit_ratio": 1, "first_change_latency_ms": 1, "tests_passed": True, "event_count": 4,
-            "derivation_version": 9, "further_metrics": {"tool_usage": {}, "tokens": {}}, "manual_line_ratio": 5,
+            "derivation_version": 9, "further_metrics": {"tool_usage": {}, "tokens": {}}, "recorded_line_ratio": 5,
         }.items()
     },
     **{
@@ -277,10 +277,10 @@ def recording(clock, organization, assessment, worker):
     make_model_call(session, counts={"input": 10, "output": 20}, is_recorded=True)
     submission = Submission.reserve(session, "zip", f"{session.id}/one")
     submission.record(10, "1" * 64, 2**20)
-    counts = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 0}
+    counts = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "not_recorded_lines": 0}
     file = {"path": "one.py", "status": "added", "is_binary": False, "is_truncated": False, "diff": "+one"}
     file |= {"is_too_large": False}
-    *_, digest = SubmissionFile.store(session, [file | counts | {"manual_ranges": []}])
+    *_, digest = SubmissionFile.store(session, [file | counts | {"not_recorded_ranges": []}])
     submission.update_columns(files_sha256=digest)
     sessions.complete(session)
     Score.submit(

@@ -8,7 +8,15 @@ from datetime import timedelta
 import pytest
 from bundle_stores import bundle_files, use_folder
 from callers import Caller
-from factories import add_event, envelope, make_assessment, make_key, make_session
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_key,
+    make_recorded_session,
+    make_session,
+    record,
+)
 from response_checks import body_of
 
 import git_bundles
@@ -19,6 +27,7 @@ from models import Session, Submission, SubmissionFile, TaskFailure, sessions
 from models.ledger.integrity import check_closed
 from models.sessions.submissions import reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS, RETRY_DELAY
+from rules.events.recorded_events import RecordedEvent
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git, make_repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -72,8 +81,8 @@ def get_session(reviewer, session):
     return body_of(reviewer.get(f"/v1/sessions/{session.id}"))
 
 
-def manual_line_ratio(reviewer, session):
-    return get_session(reviewer, session)["metrics"]["manualLineRatio"]
+def recorded_line_ratio(reviewer, session):
+    return get_session(reviewer, session)["metrics"]["recordedLineRatio"]
 
 
 def final_diff(reviewer, session, **query):
@@ -103,11 +112,11 @@ def test_the_final_diff_has_the_ranges_that_no_agent_added(start, submit, read, 
         del diff["submission"][name]
     assert diff["submission"] == {
         "format": "git", "state": "read", "problem": None, "baseVerified": True, "baseCommit": base,
-        "headCommit": head, "countedLines": 6, "manualLines": 3,
+        "headCommit": head, "countedLines": 6, "notRecordedLines": 3,
     }  # fmt: skip
-    ranges = {file["path"]: file["manualRanges"] for file in diff["files"]}
+    ranges = {file["path"]: file["notRecordedRanges"] for file in diff["files"]}
     assert ranges == {"new.py": [[2, 3]], "orders.py": [[4, 4]]}
-    assert manual_line_ratio(reviewer, session) == 0.5
+    assert recorded_line_ratio(reviewer, session) == 0.5
     assert codes(reviewer, session).keys().isdisjoint({"base_unverified", "submission_unreadable"})
 
 
@@ -130,7 +139,7 @@ def test_without_a_base_there_is_no_final_diff(start, submit, read, reviewer, co
     diff = final_diff(reviewer, session)
     assert (diff["submission"]["state"], diff["noDiffReason"], diff["files"]) == ("read", "no_base", [])
     assert diff["submission"]["baseVerified"] is False
-    assert manual_line_ratio(reviewer, session) is None
+    assert recorded_line_ratio(reviewer, session) is None
     assert codes(reviewer, session)["base_unverified"] == 1
 
 
@@ -146,7 +155,7 @@ def test_without_the_assessments_commit_the_base_is_the_workspaces(start, submit
     diff = final_diff(reviewer, session)
     assert (diff["noDiffReason"], [file["path"] for file in diff["files"]]) == (None, ["orders.py"])
     assert (diff["submission"]["baseCommit"], diff["submission"]["baseVerified"]) == (base, False)
-    assert manual_line_ratio(reviewer, session) is None
+    assert recorded_line_ratio(reviewer, session) is None
     assert codes(reviewer, session)["base_unverified"] == 1
 
 
@@ -159,7 +168,7 @@ def test_an_unreadable_bundle_is_a_finding_and_is_kept(submit, read, reviewer):
     assert (diff["noDiffReason"], diff["submission"]["problem"]) == ("unreadable", "The bundle is damaged.")
     assert codes(reviewer, session)["submission_unreadable"] == 1
     assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == content
-    assert manual_line_ratio(reviewer, session) is None
+    assert recorded_line_ratio(reviewer, session) is None
 
 
 def test_a_new_submission_replaces_an_unreadable_submission(start, submit, read, reviewer):
@@ -187,7 +196,7 @@ def test_a_zip_archive_is_not_read(submit, read, reviewer):
     sessions.complete(session)
     read()
     assert final_diff(reviewer, session)["files"] == []
-    assert manual_line_ratio(reviewer, session) is None
+    assert recorded_line_ratio(reviewer, session) is None
     assert codes(reviewer, session).keys().isdisjoint({"base_unverified", "submission_unreadable"})
 
 
@@ -196,15 +205,15 @@ def test_a_changed_ratio_is_a_finding(submitted, read, reviewer, clock):
     clock.fixed += AFTER_FLUSH
     read()
     assert "metrics_changed" not in codes(reviewer, submitted)
-    Session.update(manual_line_ratio=0).execute()
+    Session.update(recorded_line_ratio=1).execute()
     assert "metrics_changed" in codes(reviewer, submitted)
 
 
 def test_an_open_session_has_a_final_diff_and_no_ratio(submit, read, reviewer):
     session = submit()
     read()
-    assert final_diff(reviewer, session)["submission"]["manualLines"] == 1
-    assert Session.get_by_id(session.id).manual_line_ratio is None
+    assert final_diff(reviewer, session)["submission"]["notRecordedLines"] == 1
+    assert Session.get_by_id(session.id).recorded_line_ratio is None
 
 
 def test_events_after_the_close_change_the_ratio_until_they_are_late(submit, read, reviewer, clock):
@@ -213,17 +222,17 @@ def test_events_after_the_close_change_the_ratio_until_they_are_late(submit, rea
     read()
     sessions.complete(session)
     read()
-    assert manual_line_ratio(reviewer, session) == 0.75
+    assert recorded_line_ratio(reviewer, session) == 0.25
     clock.fixed += timedelta(minutes=5)
     add_event(session, change("a", "@@ -1 +1,2 @@\n 1\n+2\n", at=1))
     sessions.close_all_due()
     read()
-    assert manual_line_ratio(reviewer, session) == 0.5
+    assert recorded_line_ratio(reviewer, session) == 0.5
     clock.fixed += AFTER_FLUSH
     add_event(session, change("a", "@@ -2 +2,2 @@\n 2\n+3\n", at=2))
     sessions.close_all_due()
     read()
-    assert manual_line_ratio(reviewer, session) == 0.5
+    assert recorded_line_ratio(reviewer, session) == 0.5
     assert Submission.get().retry_at is None
 
 
@@ -253,16 +262,27 @@ def test_cohort_statistics_do_not_include_the_ratio(submitted, read, reviewer):
     path = f"/v1/assessments/{submitted.assessment_id}/cohort-stats"
     before = reviewer.get(path).json
     read()
-    assert manual_line_ratio(reviewer, submitted) == 1
+    assert recorded_line_ratio(reviewer, submitted) == 0
     assert reviewer.get(path).json == before
-    assert "manualLine" not in str(before)
+    assert "recordedLine" not in str(before)
+
+
+def test_lines_of_an_unknown_tool_are_not_recorded_and_not_manual(submit, assessment, read, reviewer):
+    session = submit(bundle_of_blobs(a=b"1\n2\n"), make_recorded_session(make_key(assessment)))
+    record(session, "proxy", RecordedEvent("tool_use", {"toolName": "write_file"}, "1"), tool=None)
+    sessions.complete(session)
+    read()
+    assert final_diff(reviewer, session)["submission"]["notRecordedLines"] == 2
+    metrics = get_session(reviewer, session)["metrics"]
+    assert (metrics["recordedLineRatio"], metrics["manualEditRatio"]) == (0, 0)
+    assert not [name for name in metrics if "manualLine" in name]
 
 
 def test_an_erasure_deletes_the_diff_and_keeps_the_ratio(submitted, read, reviewer):
     read()
     body_of(reviewer.delete(f"/v1/candidates/{submitted.key_id}/data"))
     assert SubmissionFile.select().count() == 0
-    assert manual_line_ratio(reviewer, submitted) == 1
+    assert recorded_line_ratio(reviewer, submitted) == 0
 
 
 def test_an_erasure_during_reading_deletes_everything(submitted, read, reviewer, monkeypatch):
@@ -399,7 +419,7 @@ def test_a_lost_bundle_is_looked_for_for_a_week_and_read_again_by_command(
     restore()
     assert flask("submissions", "read", "--again") == "Submissions processed: 1.\n"
     assert lost_sessions(reviewer) == []
-    assert manual_line_ratio(reviewer, submitted) == 1
+    assert recorded_line_ratio(reviewer, submitted) == 0
 
 
 def test_unreadable_bundles_are_read_again_by_command(submit, read, reviewer, flask, monkeypatch):

@@ -73,7 +73,7 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "ClientReport.kind", "Delivery.kind", "Delivery.state", "Event.arrival_mac", "Event.verdict",
     "Event.channel", "Event.joins", "ModelUsage.arrival_mac", "ModelUsage.model",
     "ModelUsage.provider", "Submission.files_sha256",
-    "SubmissionFile.manual_ranges", "SubmissionFile.new_mode", "SubmissionFile.old_mode", "SubmissionFile.status",
+    "SubmissionFile.not_recorded_ranges", "SubmissionFile.new_mode", "SubmissionFile.old_mode", "SubmissionFile.status",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
     "Session.closed_by", "Session.integrity_codes", "Session.score_criteria",
     "Submission.claimed_sha256",
@@ -185,10 +185,10 @@ def submit_work(session, bundles):
     submission = Submission.reserve(session, GIT, new_object_key(str(session.id), "bundle"))
     bundles.receive(submission.object_key, io.BytesIO(WORD.encode()), len(WORD))
     submission.record(len(WORD), "0" * 64, MAX_BYTES)
-    lines = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "manual_lines": 1}
+    lines = {"lines_added": 1, "lines_removed": 0, "counted_lines": 1, "not_recorded_lines": 1}
     file = {"path": WORD, "status": "added", "is_binary": False, "is_truncated": False, "diff": WORD}
     file |= {"is_too_large": False}
-    file |= lines | {"old_path": WORD, "old_mode": None, "new_mode": None, "manual_ranges": [[1, 1]]}
+    file |= lines | {"old_path": WORD, "old_mode": None, "new_mode": None, "not_recorded_ranges": [[1, 1]]}
     reading.record_diff(submission, {"base": None, "head": WORD, "isVerified": True}, [file], None)
     submission.update_columns(problem=WORD)
 

@@ -108,10 +108,10 @@ def record_unreadable(submission: Submission, problem: str) -> None:
 def record_diff(
     submission: Submission, commits: dict[str, Any], files: Iterable[dict[str, Any]], event_count: int | None
 ) -> None:
-    """Store the final diff, and the session's manualLineRatio once it has closed.
+    """Store the final diff, and the session's recordedLineRatio once it has closed.
 
     commits -- `head`, `base` and `isVerified`
-    files -- by path: the columns of SubmissionFile, with `counted_lines` and `manual_lines`
+    files -- by path: the columns of SubmissionFile, with `counted_lines` and `not_recorded_lines`
     event_count -- the session's event count before the comparison
     """
     with db.atomic():
@@ -120,7 +120,7 @@ def record_diff(
             return
         submission.replace_earlier()
         SubmissionFile.delete().where(SubmissionFile.session == session).execute()
-        counted_lines, manual_lines, files_sha256 = SubmissionFile.store(session, files)
+        counted_lines, not_recorded_lines, files_sha256 = SubmissionFile.store(session, files)
         submission.update_columns(
             state=READ,
             problem=None,
@@ -128,13 +128,14 @@ def record_diff(
             base_commit=commits["base"],
             head_commit=commits["head"],
             counted_lines=counted_lines,
-            manual_lines=manual_lines,
+            not_recorded_lines=not_recorded_lines,
             matched_event_count=event_count,
             files_sha256=files_sha256,
         )
         ratio = None
         if session.closed_at is not None and submission.base_verified and submission.counted_lines:
-            ratio = half_up_ratio(submission.manual_lines or 0, submission.counted_lines, BILLION)
+            recorded_lines = counted_lines - not_recorded_lines
+            ratio = half_up_ratio(recorded_lines, counted_lines, BILLION)
         store_ratio(session, ratio)
         _finish(submission, session)
 

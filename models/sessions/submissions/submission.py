@@ -56,7 +56,7 @@ class Submission(ProtectedModel, StoredObject):
     `base_verified` is true if it is the assessment's.
 
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of
-    nonblank lines added in the final diff; `manual_lines` of them were not added by the first `matched_event_count`
+    nonblank lines added in the final diff; `not_recorded_lines` of them were not added by the first `matched_event_count`
     counted events. `files_sha256` is the final diff's hash. `problem` is the reason why a git bundle is unreadable, or,
     in another state, that the store lost it.
     """
@@ -74,7 +74,7 @@ class Submission(ProtectedModel, StoredObject):
             "base_commit",
             "head_commit",
         ),
-        *("counted_lines", "manual_lines", "matched_event_count", "files_sha256", "object_key", "source_key"),
+        *("counted_lines", "not_recorded_lines", "matched_event_count", "files_sha256", "object_key", "source_key"),
     )
     parent = "session"
     session_link = ("session_id", "id")
@@ -101,7 +101,7 @@ class Submission(ProtectedModel, StoredObject):
     base_commit = peewee.TextField(null=True)
     head_commit = peewee.TextField(null=True)
     counted_lines = peewee.IntegerField(null=True)
-    manual_lines = peewee.IntegerField(null=True)
+    not_recorded_lines = peewee.IntegerField(null=True)
     matched_event_count = peewee.IntegerField(null=True)
     files_sha256 = peewee.TextField(null=True)
 
@@ -296,12 +296,12 @@ add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_n
 
 
 def store_ratio(session: Session, ratio: int | None) -> None:
-    """Store a locked session's manualLineRatio, and schedule another integrity check."""
-    session.record_change("submitted", manual_line_ratio=ratio, checked_version=0)
+    """Store a locked session's recordedLineRatio, and schedule another integrity check."""
+    session.record_change("submitted", recorded_line_ratio=ratio, checked_version=0)
 
 
 class SubmissionFile(Model, ErasedWithSession):
-    """A file in the final diff. `manual_ranges` are [first, last] line numbers in the submitted file.
+    """A file in the final diff. `not_recorded_ranges` are [first, last] line numbers in the submitted file.
 
     `size` is the size of a file that is too large to show, if it is known.
     """
@@ -319,7 +319,7 @@ class SubmissionFile(Model, ErasedWithSession):
     lines_added = peewee.IntegerField()
     lines_removed = peewee.IntegerField()
     diff = peewee.TextField(null=True)
-    manual_ranges = peewee.JSONField()
+    not_recorded_ranges = peewee.JSONField()
     is_too_large = peewee.BooleanField()
     size = peewee.BigIntegerField(null=True)
 
@@ -329,17 +329,17 @@ class SubmissionFile(Model, ErasedWithSession):
 
     @classmethod
     def store(cls, session: Session, files: Iterable[dict[str, Any]]) -> tuple[int, int, str]:
-        """Store the files. Returns the sums of `counted_lines` and `manual_lines`, and the files' hash."""
-        counted = manual = 0
+        """Store the files. Returns the sums of `counted_lines` and `not_recorded_lines`, and the files' hash."""
+        counted = not_recorded = 0
         digest = hashlib.sha256()
         common = {"session": session, "created_at": clock.now()}
         for batch in peewee.chunked(files, MAX_ROWS_PER_INSERT):
             counted += sum(file.pop("counted_lines") for file in batch)
-            manual += sum(file.pop("manual_lines") for file in batch)
+            not_recorded += sum(file.pop("not_recorded_lines") for file in batch)
             for file in batch:
                 _add_file(digest, file)
             cls.insert_many([file | common for file in batch]).execute()
-        return counted, manual, digest.hexdigest()
+        return counted, not_recorded, digest.hexdigest()
 
     @classmethod
     def stored_sha256(cls, session: Session) -> str:
@@ -353,7 +353,7 @@ class SubmissionFile(Model, ErasedWithSession):
 # Every column that `store` gets.
 _HASHED = (
     *("path", "old_path", "status", "old_mode", "new_mode", "is_binary", "is_truncated"),
-    *("lines_added", "lines_removed", "diff", "manual_ranges", "is_too_large", "size"),
+    *("lines_added", "lines_removed", "diff", "not_recorded_ranges", "is_too_large", "size"),
 )
 
 
