@@ -11,7 +11,7 @@ MAX_FINDINGS_PER_CODE = 100
 
 # Findings that rule out recomputing the metrics.
 EVENT_CODES = frozenset({"event_missing", "seal_broken", "event_changed", "event_inserted", "column_changed"})
-# The most serious first.
+# The most serious first. Each names the harmless causes before the others.
 _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the service recorded: the database was repaired, or "
     "the event was changed in it.",
@@ -31,13 +31,14 @@ _EXPLANATIONS = {
     "data_changed": "A score, a completed scoring, a submission, the final diff or a model call differs from what the "
     "service recorded: the database was repaired, or the data was changed, inserted or deleted there.",
     "seal_missing": "A ledger entry is missing: the worker has not run for an hour, or the entry was deleted.",
-    "seal_key_unknown": "A ledger entry or event is signed with a key that is not in LEDGER_KEYS, so it cannot be "
-    "verified.",
-    "unsigned_event": "The session's client signs its events, but this one is not signed. Only the editor extension "
-    "sends unsigned events.",
+    "seal_key_unknown": "A ledger entry or event cannot be verified: an old key is missing from LEDGER_KEYS, "
+    "or the key never belonged to the service.",
+    "unsigned_event": "The session's client signs its events, but this one is not signed: another version of the "
+    "client sent it, or it was made up.",
     "time_far_from_arrival": "The event's time is more than two hours from its arrival: the connection was "
     "interrupted, the computer's clock was wrong, or the time was made up.",
-    "duration_too_long": "The first and the last event are further apart than the session's start and close.",
+    "duration_too_long": "The first and the last event are further apart than the session's start and close: the "
+    "computer's clock was wrong or changed, or the times were made up.",
     "signature_invalid": "None of the session's keys made this signature: the client's key was never registered, or "
     "the event was changed after signing.",
     "chain_restart": "The client started a new chain: it was restarted, or started on another computer.",
@@ -45,20 +46,23 @@ _EXPLANATIONS = {
     "or it was removed.",
     "chain_fork": "Several events follow the same event: the client ran on two computers, or its local files were "
     "restored.",
-    "signature_repeated": "Several events have the same signature.",
-    "chain_circle": "The events' signatures form a loop. No known client produces this.",
-    "clock_jump": "The computer's clock went back between two events.",
+    "signature_repeated": "Several events have the same signature: the client has an error, or an event was copied.",
+    "chain_circle": "The events' signatures form a loop, which no known client produces: the client has an error, or "
+    "the events were made up.",
+    "clock_jump": "The computer's clock went back between two events: it was synchronized, or set back.",
     "hooks_missing": "An agent session used the model proxy but sent no hooks, although the same agent had sent hooks "
-    "before: it was started elsewhere, or its hooks were switched off. The first event of each such agent session is "
-    "listed.",
-    "call_not_proxied": "Hooks or telemetry report a call that the model proxy has not stored: the service was "
-    "interrupted during the call, the agent used another model, or the event was made up.",
+    "before: usually because it was started in another folder, otherwise because its hooks were switched off. The "
+    "first event of each such agent session is listed.",
+    "call_not_proxied": "The model proxy did not see a call that hooks or telemetry report: usually because the agent "
+    "used the candidate's own account, otherwise because the service was interrupted during the call, or the event was "
+    "made up.",
     "call_from_history": "The model proxy did not see the model make this call. It was in the history of a later "
-    "request: the service was interrupted during the call, the conversation started elsewhere, or the call was made "
-    "up.",
-    "result_differs": "Two channels report different commands or exit codes for one call. Hooks, telemetry and the "
-    "results in the proxy's requests come from the candidate's computer.",
-    "usage_differs": "Telemetry and the model provider report different token counts for a response.",
+    "request: usually because the conversation started elsewhere, such as with the candidate's own account, otherwise "
+    "because the service was interrupted during the call, or the call was made up.",
+    "result_differs": "Two channels report different commands or exit codes for one call: the tool reports them "
+    "differently, or a report was changed on the candidate's computer.",
+    "usage_differs": "Telemetry and the model provider report different token counts for a response: the tool counts "
+    "them differently, or the report was changed.",
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: the event "
     "was lost, another tool sent the prompt, or the client's recording is incomplete.",
     "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored. "
