@@ -49,7 +49,9 @@ class MetricFields(Schema):
     """Metrics of a session, or the medians of several sessions."""
 
     duration_ms = Integer("First to last event, in ms.", example=4320000, null=True)
-    command_fail_rate = Number("Share of commands that failed.", example=0.142, null=True)
+    command_fail_rate = Number(
+        "Share of commands that failed; null if too few exit codes are known.", example=0.142, null=True
+    )
     verify_intensity = Number("Verifications per change.", example=0.61, null=True)
     manual_edit_ratio = Number(
         "Share of attributed changes made or revised by the candidate. Only the candidate's client records these.",

@@ -59,8 +59,8 @@ export function observationsText(name, { value, valueObservations: n }) {
 }
 
 /** True if the session's value is a rate based on too few observations. */
-export function isUnreliable(name, { valueObservations: n }) {
-  return RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
+export function isUnreliable(name, { value, valueObservations: n }) {
+  return value !== null && RATES.has(name) && (n ?? FEW_OBSERVATIONS) < FEW_OBSERVATIONS;
 }
 
 /** Return warnings about a cohort that is small, or that has open sessions, sessions without events or without a value. */

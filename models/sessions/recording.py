@@ -18,6 +18,7 @@ from rules.session_quota import DEFAULT_QUOTA, Quota
 
 # Per transaction, which locks the session.
 MAX_BATCH = 200
+MAX_RUNNING = 500
 _STORED = frozenset({"created", "late"})
 
 
@@ -98,11 +99,16 @@ def stored_positions(
 
 
 def find_running(session: Session, agent_session: str, process_id: int) -> dict[str, Any] | None:
-    """Return the data of the latest event that started a running command; None if it is not stored."""
+    """Return the data of the event that started a running command.
+
+    Searches the latest MAX_RUNNING commands. Returns None if none of them did.
+    """
+    commands = Event.select(Event.seq).where(Event.session == session, Event.kind == "command")
+    latest = commands.order_by(Event.time_ns.desc(), Event.seq.desc()).limit(MAX_RUNNING)
     key = duplicates.running_key(agent_session, process_id)
-    started = Event.select(Event.envelope).where(Event.session == session, Event.joins.contains(key))
-    latest = started.order_by(Event.seq.desc()).first()
-    return json.loads(latest.envelope)["data"] if latest else None
+    started = Event.select(Event.envelope).where(Event.seq.in_(latest), Event.joins.contains(key))
+    event = started.order_by(Event.seq.desc()).first()
+    return json.loads(event.envelope)["data"] if event else None
 
 
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:

@@ -65,12 +65,9 @@ def hook_events(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[Ev
     """Return a command's event from the plugin (`opencode_plugin` in rules/workspace_files.py)."""
     if name != "bash":
         return []
-    result = text(hook.get("tool_response")) or ""
-    outcome, exit_code = (
-        Outcome(tool_use_id, name, hook.get("tool_input"), result, None),
-        hook.get("exit_code"),
-    )
-    return [("command", data | without_none(exitCode=integer(exit_code))) for data in _command(outcome)]
+    result, exit_code = text(hook.get("tool_response")) or "", integer(hook.get("exit_code"))
+    outcome = Outcome(tool_use_id, name, hook.get("tool_input"), result, None)
+    return [("command", data | without_none(exitCode=exit_code)) for data in _command(outcome)]
 
 
 def _read(outcome: Outcome) -> list[Data]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from rules.events.envelopes import field, integer, label, text
+from rules.events.envelopes import INT64, field, integer, label, text
 from rules.events.recorded_events import CHANNELS
 from rules.plain_text import collapse_whitespace
 
@@ -67,7 +67,7 @@ def _command_keys(data: Any, agent_session: str) -> Iterator[str]:
     has_exit_code = integer(field(data, "exitCode")) is not None
     if tool_use_id := text(field(data, "toolUseId")):
         yield _key("exit" if has_exit_code else "no-exit", tool_use_id)
-    if (process_id := integer(field(data, "processId"))) is not None:
+    if (process_id := integer(field(data, "processId"), INT64)) is not None:
         yield running_key(agent_session, process_id)
 
 

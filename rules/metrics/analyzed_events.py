@@ -152,12 +152,9 @@ def _change(envelope: Any) -> dict[str, Any]:
 
 
 def _command(envelope: Any) -> dict[str, Any]:
-    code, is_recorded = (
-        known_exit_code(envelope),
-        duplicates.tool_source(field(envelope, "source")) is not None,
-    )
+    code = known_exit_code(envelope)
     outcome = {} if code is None else {"failed": code != 0, "passed": code == 0}
-    return {"is_recorded": is_recorded} | outcome
+    return {"is_recorded": duplicates.tool_source(field(envelope, "source")) is not None} | outcome
 
 
 def _test_run(envelope: Any) -> dict[str, Any]:

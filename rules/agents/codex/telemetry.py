@@ -1,6 +1,7 @@
 """Read Codex's log records as events."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rules.agents.codex.tools import TOOLS, running_call
 from rules.agents.event_data import parse_arguments, preview
@@ -8,7 +9,7 @@ from rules.agents.files.known_files import Workspace
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
 from rules.agents.tools import Outcome
 from rules.agents.values import without_none
-from rules.events.envelopes import field, integer
+from rules.events.envelopes import INT64, field, integer
 from rules.events.recorded_events import RecordedEvent
 
 # Ignored: each call that the script makes has a separate record.
@@ -83,15 +84,21 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
         yield RecordedEvent("mcp_call", common | duration | data, call_id)
         return
     parsed = parse_arguments(arguments or "")
-    process = integer(field(parsed, "session_id"))
-    started = None if process is None else event.find_running(process)
-    workspace = Workspace(earlier=lambda: iter([running_call(started)] if started else []))
+    workspace = Workspace(earlier=lambda: _running_calls(event, parsed))
     outcome = Outcome(call_id, name, parsed, output, not event.is_true("success"), workspace)
     for index, (kind, data) in enumerate(TOOLS.read(outcome)):
         # The end of a running command has the id of the call that started it.
         is_whole_call = data.keys().isdisjoint({"processId", "toolUseId"})
         data = {"toolUseId": call_id} | data | common | (duration if is_whole_call else {})
         yield RecordedEvent(kind, data, call_id, index)
+
+
+def _running_calls(event: LogEvent, arguments: Any) -> Iterator[Outcome]:
+    """Yield the call that started the command for which a write_stdin call waits."""
+    process_id = integer(field(arguments, "session_id"), INT64)
+    started = None if process_id is None else event.find_running(process_id)
+    if started:
+        yield running_call(started)
 
 
 def _intent(name: str, arguments: str | None, call_id: str) -> RecordedEvent:

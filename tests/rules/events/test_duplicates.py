@@ -42,6 +42,10 @@ def codex(kind, agent_session="s1", agent_id=None, **data):
     return envelope
 
 
+def command(exit_code=None, **data):
+    return codex("command", toolUseId="call_1", exitCode=exit_code, **data)
+
+
 def superseded(*events):
     """Return the positions of superseded events. `events` are pairs of (channel, envelope)."""
     rows = [(channel, duplicates.join_keys(envelope)) for channel, envelope in events]
@@ -101,6 +105,11 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([(HOOK, call("file_diff"))] * 2 + [(OTLP, call("file_diff"))], [2]),
         # A channel does not supersede its own events.
         ([(HOOK, call("command"))] * 2, []),
+        # A command's exit code counts, from the best channel that has it.
+        ([(PROXY, command()), (HOOK, command(0)), (OTLP, command(0))], [0, 2]),
+        ([(PROXY, command(processId=7)), (PROXY, command(0)), (HOOK, command())], [0, 2]),
+        ([(PROXY, command(processId=7)), (OTLP, command(processId=7))], [1]),
+        ([(PROXY, command()), (HOOK, command(0) | {"source": {"tool": "claude-code"}})], [1]),
         # Calls in a script are paired, because the proxy does not receive their ids.
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
