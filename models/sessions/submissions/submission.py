@@ -56,9 +56,9 @@ class Submission(ProtectedModel, StoredObject):
     `base_verified` is true if it is the assessment's.
 
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of
-    nonblank lines added in the final diff; `not_recorded_lines` of them were not added by the first `matched_event_count`
-    counted events. `files_sha256` is the final diff's hash. `problem` is the reason why a git bundle is unreadable, or,
-    in another state, that the store lost it.
+    nonblank lines added in the final diff; `not_recorded_lines` of them were not added by the first
+    `matched_event_count` counted events. `files_sha256` is the final diff's hash. `problem` is the reason why a git
+    bundle is unreadable, or, in another state, that the store lost it.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -74,7 +74,14 @@ class Submission(ProtectedModel, StoredObject):
             "base_commit",
             "head_commit",
         ),
-        *("counted_lines", "not_recorded_lines", "matched_event_count", "files_sha256", "object_key", "source_key"),
+        *(
+            "counted_lines",
+            "not_recorded_lines",
+            "matched_event_count",
+            "files_sha256",
+            "object_key",
+            "source_key",
+        ),
     )
     parent = "session"
     session_link = ("session_id", "id")
