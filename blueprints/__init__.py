@@ -20,6 +20,7 @@ from models.database import release_connection
 from models.sessions import consented_channels, is_recorded
 from rules.cursors import Cursor
 from rules.session_quota import Quota
+from rules.workspace_files import MODEL_PROVIDERS
 from schemas.fields import Dict, ListOf, Nested, parse_id
 from schemas.timestamps import Timestamp
 from web.json import Parser
@@ -226,3 +227,9 @@ def model_budget_nano_usd(assessment: Assessment) -> int | None:
 
 def setting(name: str) -> Any:
     return current_app.config[name]
+
+
+def model_providers() -> list[str]:
+    """Return the model providers that this service has an API key for."""
+    has_proxy = "proxy" in current_app.extensions
+    return [name for name in MODEL_PROVIDERS if has_proxy and setting(f"{name.upper()}_API_KEY")]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find, setting
+from blueprints import Blueprint, cursor_page, find, model_providers, setting
 from errors import LastWriteToken
 from models import ApiToken, Assessment, CandidateKey, ModelUsage, Organization, clock, disclosure, users
 from rules import plans
@@ -173,4 +173,5 @@ def _settings(organization):
         "disclosure_additions": additions,
         "disclosure_version": current["version"],
         "disclosure_hash": current["hash"],
+        "model_providers": model_providers(),
     }

@@ -2,21 +2,19 @@
 
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 import errors
 from access import auth, caller, concurrency, raises
-from blueprints import Blueprint, model_budget_nano_usd, setting
+from blueprints import Blueprint, model_budget_nano_usd, model_providers, setting
 from models import CandidateKey, ModelUsage, Session, Submission, clock
 from models.sessions.coverage import read_received
 from rules import workspace_files
 from rules.session_close import FLUSH_WINDOW, GRACE
-from rules.workspace_files import OTHER, PROVIDER_BY_TOOL, Workspace
+from rules.workspace_files import OTHER, Workspace
 from schemas.workspace import WorkspaceState
 
 blp = Blueprint("Workspace", __name__, description="A candidate's workspace.")
-
-_KEY_SETTINGS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 
 
 @blp.get("/candidate/workspace")
@@ -44,10 +42,7 @@ def get_workspace():
         "submission_closes_at": close and close + FLUSH_WINDOW,
         "completed_at": session.completed_at,
         "org_name": caller.organization.public_name,
-        "tools": [
-            {"name": name, "has_model": PROVIDER_BY_TOOL.get(name) in (None, *workspace.providers)}
-            for name in workspace.tools
-        ],
+        "tools": [{"name": name} for name in workspace.tools],
         "models": _models(workspace),
         "model_usage": _model_usage(session) if workspace.providers else None,
         "submission": Submission.latest(session),
@@ -80,9 +75,7 @@ def get_workspace_files():
 
 def _workspace(session: Session) -> Workspace:
     allowed = caller.assessment.allowed_agents
-    has_proxy = "proxy" in current_app.extensions
-    providers = frozenset(name for name, key in _KEY_SETTINGS.items() if has_proxy and setting(key))
-    return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, providers)
+    return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, frozenset(model_providers()))
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:

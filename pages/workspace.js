@@ -6,7 +6,6 @@ const POLL_MS = 10_000;
 const TICK_MS = 1000;
 const UPLOAD_TIMEOUT_MS = 15 * 60 * 1000;
 const MAX_ZIP_BYTES = 128 * 1024 * 1024;
-const TOOLS_WITH_OWN_ACCOUNT = ["claude"];
 const TOOL_NAMES = { "claude-code": "Claude Code", codex: "Codex", opencode: "opencode" };
 // The names in recorded events.
 const SOURCES = { claude: "claude-code", codex: "codex", opencode: "opencode" };
@@ -99,12 +98,8 @@ function formatDuration(ms) {
 }
 
 function showTools() {
-  const tools = new Map(state.tools.map((tool) => [tool.name, tool]));
+  const tools = new Set(state.tools.map(({ name }) => name));
   for (const row of document.querySelectorAll("[data-tool]")) row.hidden = !tools.has(row.dataset.tool);
-  for (const name of TOOLS_WITH_OWN_ACCOUNT) {
-    const usesOwnAccount = tools.has(name) && !tools.get(name).hasModel;
-    document.querySelector(`[data-tool-own="${name}"]`).hidden = !usesOwnAccount;
-  }
   showPart("no-tools", tools.size === 0);
   document.querySelector("[data-models]").replaceChildren(...state.models.map(modelItem));
 }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 CLAUDE, CODEX, OPENCODE, OTHER = "claude", "codex", "opencode", "other"
 PROVIDER_BY_TOOL = {CLAUDE: "anthropic", CODEX: "openai"}
+MODEL_PROVIDERS = tuple(PROVIDER_BY_TOOL.values())
 # These report events that never reach the proxy, such as rejected tools and durations
 # (docs/recording.md#recorded-events).
 CLAUDE_HOOKS = (
@@ -52,11 +53,8 @@ class Workspace(NamedTuple):
 
     @property
     def tools(self) -> list[str]:
-        """Allowed tools with access to a model.
-
-        Claude Code can use the candidate's own account, because its hooks and telemetry record it.
-        """
-        usable = [CLAUDE, CODEX] if PROVIDER_BY_TOOL[CODEX] in self.providers else [CLAUDE]
+        """Allowed tools whose provider is configured."""
+        usable = [tool for tool, provider in PROVIDER_BY_TOOL.items() if provider in self.providers]
         if self.allowed is not None:
             return [tool for tool in usable if tool in self.allowed]
         return usable + ([OPENCODE, OTHER] if self.providers else [])
@@ -166,15 +164,17 @@ def claude_settings(workspace: Workspace) -> dict[str, Any]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"{workspace.base_url}/v1/otlp",
         "OTEL_LOG_USER_PROMPTS": "1",
         "OTEL_LOG_TOOL_DETAILS": "1",
-    }
-    settings = {"otelHeadersHelper": f"cat {workspace.path('otel.json')}", "env": environment}
-    if PROVIDER_BY_TOOL[CLAUDE] in workspace.providers:
-        settings["apiKeyHelper"] = f"cat {workspace.path('key')}"
+        "ANTHROPIC_BASE_URL": workspace.proxy_url("anthropic"),
         # Empty, so that the candidate's own API key is not sent to this service.
-        no_keys = {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": ""}
-        environment |= {"ANTHROPIC_BASE_URL": workspace.proxy_url("anthropic")} | no_keys
-    hooks = {event: [{"hooks": [_claude_hook(workspace, event)]}] for event in CLAUDE_HOOKS}
-    return settings | {"env": environment, "hooks": hooks}
+        "ANTHROPIC_API_KEY": "",
+        "ANTHROPIC_AUTH_TOKEN": "",
+    }
+    return {
+        "apiKeyHelper": f"cat {workspace.path('key')}",
+        "otelHeadersHelper": f"cat {workspace.path('otel.json')}",
+        "env": environment,
+        "hooks": {event: [{"hooks": [_claude_hook(workspace, event)]}] for event in CLAUDE_HOOKS},
+    }
 
 
 def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:

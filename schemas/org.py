@@ -3,6 +3,7 @@
 from rules.plans import QUOTAS, SUBSCRIPTION_STATES
 from rules.retention import MAX_DAYS, MIN_DAYS
 from rules.roles import ROLES
+from rules.workspace_files import MODEL_PROVIDERS
 from schemas import common
 from schemas.analytics import ProxyUse
 from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
@@ -81,6 +82,11 @@ class Settings(SettingsUpdate):
 
     disclosure_version = String("The current disclosure's version.", example="2026-11-26+3fa9c1d2")
     disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
+    model_providers = ListOf(
+        Choice(MODEL_PROVIDERS),
+        "Model providers that this service has an API key for. Candidates see only their tools.",
+        example=["anthropic"],
+    )
 
 
 SettingsResponse = define_schema(

@@ -1,8 +1,9 @@
 """A candidate's workspace: tools, remaining time and received events."""
 
+from rules.workspace_files import MODEL_PROVIDERS
 from schemas import common
 from schemas.base import Schema
-from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, String
+from schemas.fields import Choice, Dollars, Id, Integer, ListOf, Nested, String
 from schemas.keys import SESSION_STATUSES
 from schemas.submissions import SubmissionState
 from schemas.timestamps import Timestamp
@@ -16,13 +17,12 @@ class WorkspaceTool(Schema):
     name = Choice(
         ["claude", "codex", "opencode", "other"], "Tool name; `other` is any unlisted tool.", example="claude"
     )
-    has_model = Flag("True if the service provides the tool's model.", example=True)
 
 
 class WorkspaceModel(Schema):
     """A model provider's API, proxied by the service."""
 
-    provider = Choice(["anthropic", "openai"], "Provider.", example="anthropic")
+    provider = Choice(MODEL_PROVIDERS, "Provider.", example="anthropic")
     base_url = String("Base URL.", example="https://proofstone.example.com/v1/proxy/anthropic")
 
 

@@ -7,14 +7,18 @@ import { createRubric } from "./rubric_form.js";
 import { t } from "../shared/texts.js";
 
 const AGENTS = ["claude", "codex"];
+const PROVIDERS = { claude: "anthropic", codex: "openai" };
 const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "image_generation", "mcp"];
 const TEXT_FIELDS = ["title", "role", "taskBrief", "repoUrl", "repoCommit", "setupInstructions"];
 const NUMBER_FIELDS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
 /** Fields that can be edited after a candidate has started. */
 export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
 
-/** Build the fields that candidates see. `problem` is the optional field to choose a problem. */
-export function candidateFields(values, problem) {
+/**
+ * Build the fields that candidates see. `problem` is the optional field to choose a problem, `modelProviders` are the
+ * providers that the service has an API key for.
+ */
+export function candidateFields(values, problem, modelProviders) {
   return [
     section(
       "task",
@@ -30,7 +34,7 @@ export function candidateFields(values, problem) {
     section(
       "tools",
       h("div", { class: "two" }, number("timeLimitMinutes", values, { max: 43_200 }), number("tokenBudgetUsd", values, { min: 0, step: "any" })),
-      tools(values.allowedTools),
+      tools(values.allowedTools, modelProviders),
     ),
   ];
 }
@@ -92,7 +96,8 @@ const area = (name, values, options) => labeledField(name, h("textarea", { name,
 const number = (name, values, options) =>
   labeledField(name, h("input", { name, type: "number", min: 1, step: 1, class: "short", value: values[name] ?? "", ...options }));
 
-function tools(allowed) {
+function tools(allowed, modelProviders) {
+  const missing = AGENTS.filter((name) => !modelProviders.includes(PROVIDERS[name]));
   const isAllowed = (name) => (allowed ? allowed.includes(name) : AGENTS.includes(name));
   const group = (names) => h("div", { class: "checks" }, names.map((name) => checkLine(`tool-${name}`, isAllowed(name), `tools.${name}`)));
   return h(
@@ -101,6 +106,7 @@ function tools(allowed) {
     h("legend", {}, t("assessmentForm.fields.allowedTools")),
     h("p", { class: "quiet" }, t("assessmentForm.hints.allowedTools")),
     group(AGENTS),
+    missing.length > 0 && h("p", { class: "notice warn" }, t(`assessmentForm.missing.${missing.length > 1 ? "all" : missing[0]}`)),
     h("p", { class: "quiet" }, t("assessmentForm.hints.hostedTools")),
     group(HOSTED),
   );

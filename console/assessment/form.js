@@ -65,7 +65,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(startOver),
     // Locked once a candidate has started.
-    h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element)),
+    h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element, settings.modelProviders)),
     h("fieldset", { disabled: !canWrite }, teamFields(values, rubrics, { canWrite })),
     message,
     canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),

@@ -174,6 +174,11 @@ const texts = {
       reminderDaysBefore: "Candidates who have not started get an email this many days before the invitation expires. Leave it empty for no reminder.",
       rubricId: "Reviewers score each session by these criteria.",
     },
+    missing: {
+      claude: "Candidates cannot use Claude Code: this service has no API key for Anthropic. The operator sets ANTHROPIC_API_KEY.",
+      codex: "Candidates cannot use Codex: this service has no API key for OpenAI. The operator sets OPENAI_API_KEY.",
+      all: "Candidates cannot use any AI tool: this service has no API key for a model provider. The operator sets ANTHROPIC_API_KEY or OPENAI_API_KEY.",
+    },
     checks: {
       blind: "Hide names and email addresses from reviewers until they have scored the session",
       tools: {

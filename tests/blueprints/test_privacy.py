@@ -45,6 +45,7 @@ def test_settings_are_updated_independently_and_null_clears_them(reviewer):
         "disclosureAdditions": NO_ADDITIONS,
         "disclosureVersion": current["version"],
         "disclosureHash": current["hash"],
+        "modelProviders": [],
     }
     assert settings(reviewer) == update(reviewer, disclosureHash=current["hash"]) == initial
     update(reviewer, retentionDays=180, displayName=" Acme Careers ")

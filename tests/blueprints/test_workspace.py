@@ -147,15 +147,21 @@ def make_model_call(session, status, cost_nano_usd):
 def test_only_allowed_tools_are_offered(app, organization, providers, allowed, tools, models):
     candidate = start_candidate(app, organization, allowed_tools=allowed)
     state = candidate.get(STATE).json
-    assert state["tools"] == [{"name": name, "hasModel": True} for name in tools]
+    assert state["tools"] == [{"name": name} for name in tools]
     assert [model["provider"] for model in state["models"]] == models
     assert files_of(candidate.get(FILES))["tools"].split() == tools
 
 
 def test_tool_requires_a_provider_key(app, organization):
     candidate = start_candidate(app, organization)
-    assert candidate.get(STATE).json["tools"] == [{"name": "claude", "hasModel": False}]
-    assert "apiKeyHelper" not in files_of(candidate.get(FILES))["claude.json"]
+    assert candidate.get(STATE).json["tools"] == []
+    assert "claude.json" not in files_of(candidate.get(FILES))
+
+
+def test_settings_name_the_configured_providers(app, reader, monkeypatch):
+    for name, providers in (("OPENAI_API_KEY", ["openai"]), ("ANTHROPIC_API_KEY", ["anthropic", "openai"])):
+        monkeypatch.setitem(app.config, name, "sk-company")
+        assert reader.get("/v1/org/settings").json["settings"]["modelProviders"] == providers
 
 
 def test_files_include_the_task_and_the_repository(app, organization):

@@ -28,7 +28,10 @@ def live_database_url(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def service(live_database_url, tmp_path_factory):
-    with Service(tmp_path_factory.mktemp("service"), live_database_url).start(processes=2) as service:
+    # A workspace offers only tools whose provider has a key. No test calls the provider.
+    provider = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "ANTHROPIC_API_KEY": "sk-ant-ours"}
+    folder = tmp_path_factory.mktemp("service")
+    with Service(folder, live_database_url, **provider).start(processes=2) as service:
         service.flask("storage", "adopt")  # other tests' services share the database
         yield service
 

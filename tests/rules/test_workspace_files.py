@@ -27,12 +27,13 @@ def task(**values):
     ("allowed", "providers", "tools"),
     [
         (None, BOTH, ["claude", "codex", "opencode", "other"]),
-        (None, {"openai"}, ["claude", "codex", "opencode", "other"]),
+        (None, {"openai"}, ["codex", "opencode", "other"]),
         (None, {"anthropic"}, ["claude", "opencode", "other"]),
-        (None, set(), ["claude"]),
+        (None, set(), []),
         (["claude"], BOTH, ["claude"]),
         (["codex"], BOTH, ["codex"]),
         (["codex"], {"anthropic"}, []),
+        (["claude"], {"openai"}, []),
         (["codex", "claude"], BOTH, ["claude", "codex"]),
     ],
 )
@@ -61,13 +62,6 @@ def test_claude_code_reads_its_key_from_a_file():
         (hook,) = group["hooks"]
         assert "https://assess.example/v1/hooks/claude-code" in hook["command"]
         assert f'-H @"$HOME/.proofstone/{SESSION}/header"' in hook["command"]
-
-
-def test_claude_code_uses_the_candidates_account_without_a_provider():
-    settings = workspace_files.claude_settings(WORKSPACE._replace(providers=frozenset()))
-    assert "apiKeyHelper" not in settings
-    assert not [name for name in settings["env"] if name.startswith("ANTHROPIC")]
-    assert settings["hooks"]
 
 
 def test_claude_code_waits_only_for_the_last_hooks():

@@ -67,6 +67,7 @@ def test_create_an_assessment_from_a_problem_with_a_rubric_and_a_preview(open_co
     assert page.locator("input[name=role] + .field-error").inner_text() == "Required."
     visit.messages.clear()  # the browser reports the status 400
     page.get_by_label("Role").fill("Engineer")
+    assert visit.shows("Candidates cannot use any AI tool")
     page.get_by_label("Codex").uncheck()
     page.get_by_label("Repository").fill("https://example.com/orders")
     page.get_by_label("Start commit").fill("1" * 40)
