@@ -19,6 +19,7 @@ const LISTS = [
   {
     name: "unscored",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
+    detail: ({ erasureRequestedAt }) => erasureRequestedAt && t("todo.requestedErasure"),
     time: ({ closedAt }) => ["todo.closed", closedAt],
     actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.score"), entryName(entry))],
   },

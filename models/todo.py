@@ -1,6 +1,7 @@
 """To-do lists for reviewers: sessions, messages, keys, lost submissions, erasure requests and webhooks.
 
-Each list is one query, oldest first, including the total number of rows.
+Each list is one query, oldest first, including the total number of rows. Candidates who requested erasure are the last
+to score.
 """
 
 from collections import Counter
@@ -44,7 +45,7 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
     expiring = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
     queries: dict[str, Any] = {
-        "unscored": _unscored(reviewer).order_by(_CLOSED_AT, S.id),
+        "unscored": _unscored(reviewer).order_by(K.erasure_requested_at.is_null(False), _CLOSED_AT, S.id),
         "disagreements": disagreements(reviewer).order_by(_CLOSED_AT, S.id),
         "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id),
         "expiring_keys": expiring.order_by(K.expires_at, K.id),
@@ -79,7 +80,7 @@ def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
 
 def _undecided(reviewer: ApiToken) -> Query:
     """Select sessions of candidates without a decision."""
-    columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"))
+    columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"), K.erasure_requested_at)
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     return query.where(_IS_UNDECIDED)
 

@@ -18,6 +18,16 @@ export async function fetchJson(path, { timeoutMs = TIMEOUT_MS, ...options } = {
   }
 }
 
+/** Download a file. Returns a Blob, or null if the request fails. */
+export async function fetchFile(path, headers) {
+  try {
+    const response = await fetch(ROOT + path, { headers, cache: "no-store", credentials: "omit" });
+    return response.ok ? await response.blob() : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Show one of the page's states, and focus its heading. */
 export function showState(name) {
   for (const section of document.querySelectorAll("[data-state]")) {

@@ -2,6 +2,7 @@
 // `workspace.js` handles a started session.
 
 import { fetchJson, fill, formatTime, formatZone, showPart, showState } from "./common.js";
+import { offerOwnData } from "./own_data.js";
 import { closeWorkspace, openWorkspace } from "./workspace.js";
 
 const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
@@ -23,6 +24,7 @@ async function open() {
   if (status !== 200) return showState("offline");
   invitation = body;
   fillInvitation();
+  offerOwnData(key);
   await showProgress();
   return showState("assessment");
 }

@@ -34,6 +34,7 @@ class TodoSession(TodoCandidate):
 
     session_id = Id("Session id.")
     closed_at = Timestamp("Time when it closed; null while it is open.", null=True)
+    erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
 
 
 class FailedMessage(TodoCandidate):
@@ -96,7 +97,7 @@ class Todo(Schema):
     unscored = _todo_list(
         "UnscoredSessions",
         "Closed sessions without a decision in which the caller has not scored every criterion; for service accounts, "
-        "any criterion.",
+        "any criterion. Candidates who requested erasure come last.",
         TodoSession,
     )
     disagreements = _todo_list(

@@ -990,6 +990,7 @@ const texts = {
     queued: "queued {time}",
     expires: "expires {time}",
     requested: "asked {time}",
+    requestedErasure: "The candidate asked to have the data erased.",
     received: "received {time}",
     failing: "failing since {time}",
     score: "Score",

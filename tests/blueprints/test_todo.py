@@ -78,6 +78,14 @@ def test_sessions_are_listed_by_closing_time(reviewer, scored, clock):
     assert session_ids(reviewer, "unscored") == [str(finished_first.id), str(started_first.id)]
 
 
+def test_candidates_who_requested_erasure_are_the_last_to_score(reviewer, scored):
+    first, second = make_closed_session(scored), make_closed_session(scored)
+    first.key.request_erasure()
+    entries = get_list(reviewer, "unscored")["entries"]
+    assert [entry["sessionId"] for entry in entries] == [str(second.id), str(first.id)]
+    assert [entry["erasureRequestedAt"] is None for entry in entries] == [True, False]
+
+
 def test_a_service_account_must_score_each_closed_session(reviewer, scored):
     session = make_closed_session(scored)
     assert session_ids(reviewer, "unscored") == [str(session.id)]

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -335,6 +336,32 @@ def test_client_has_commands_for_each_system(browser, tmp_path):
             f"promptster start {key}",
         ]
         visit.page.context.close()
+
+
+def test_candidate_can_download_data_and_request_its_erasure(open_visit, website, reviewer, session_id, key):
+    reviewer.request("PATCH", "/v1/org/settings", {"replyTo": "hiring@example.com"})
+    visit = open_visit(f"/start#{key}", PHONE)
+    visit.page.get_by_text("Your data", exact=True).click()
+    assert visit.shows("hiring@example.com")
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("button", name="Download my data").click()
+    first, *others = Path(download.value.path()).read_text().splitlines()
+    assert json.loads(first)["candidate"]["sessionId"] == session_id
+    assert len(others) == 2
+
+    request = visit.page.get_by_role("button", name="Request erasure")
+    visit.page.once("dialog", lambda dialog: dialog.dismiss())
+    request.click()
+    assert request.is_visible()
+    visit.page.once("dialog", lambda dialog: dialog.accept())
+    request.click()
+    assert visit.shows("You requested the erasure of your data on")
+    assert not request.is_visible()
+    assert website.candidate(key).get("/v1/candidate/me")["erasureRequestedAt"]
+    assert visit.is_clean()
+    visit.page.reload()
+    visit.page.get_by_text("Your data", exact=True).click()
+    assert visit.shows("You requested the erasure of your data on")
 
 
 def test_key_can_be_entered_in_lower_case(open_visit, key):
