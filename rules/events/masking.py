@@ -1,10 +1,11 @@
-"""Mask secrets of known formats in recorded events before they are stored (R38).
+"""Mask secrets of known formats and home folders in recorded events before they are stored (R38).
 
-Only formats with a fixed prefix are recognized, because guessing would change recorded code. Patterns are applied only
-to text that contains their hint, and take linear time.
+Home folders contain the candidate's login name. Only formats with a fixed prefix are recognized, because guessing would
+change recorded code. Patterns are applied only to text that contains their hint, and take linear time.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rules.candidate_keys import ALPHABET
@@ -93,21 +94,20 @@ _FORMATS_IN_ANY_CASE = [
 ]
 
 
-def mask(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Mask all strings in a JSON value, including field names.
-
-    The result can be stored as an event: numbers that do not fit in JSON or a column become None, and values nested
-    deeper than `depth` are replaced.
-    """
-    if isinstance(value, str):
-        return mask_text(value)
-    if isinstance(value, dict | list | tuple) and depth <= 0:
-        return TOO_DEEP
-    if isinstance(value, dict):
-        return {mask_text(str(name)): mask(item, depth - 1) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [mask(item, depth - 1) for item in value]
-    return _number(value)
+# Not in a URL or a relative path, but after an escaped line break in JSON.
+_ROOT = r"/(?:(?<![\w.~/-]/)|(?<=\\[nrt]/)|(?<=file:///))(?:(?:var|usr|export|(?:mnt/)?[a-z])/)?"
+_NAME = r"[^\\/\s\"'`:;,<>|()\[\]{}$&*?!=]+"
+_SEPARATOR = r"[\\/]{1,4}"
+_HOME_FORMATS = [
+    # Windows, where names can contain spaces
+    _Format(
+        "Users",
+        re.compile(rf"\b[A-Za-z]:{_SEPARATOR}Users{_SEPARATOR}{_NAME}(?:(?: {_NAME}){{1,2}}(?=[\\/]))?"),
+    ),
+    *(_Format(f"/{parent}/", re.compile(rf"{_ROOT}{parent}/{_NAME}")) for parent in ("home", "Users")),
+    # Claude Code's folder for a project
+    _Format("/projects/-", re.compile(r"-(?<=/projects/-)(?:home|Users)-[^-/\s]+")),
+]
 
 
 def mask_text(text: str) -> str:
@@ -120,6 +120,36 @@ def mask_text(text: str) -> str:
         if hint in lower:
             text = pattern.sub(MARKER, text)
     return text
+
+
+def mask_home(text: str) -> str:
+    """Replace each home folder in the text with `~`."""
+    for hint, pattern in _HOME_FORMATS:
+        if hint in text:
+            text = pattern.sub("~", text)
+    return text
+
+
+def mask_text_and_home(text: str) -> str:
+    return mask_home(mask_text(text))
+
+
+def mask(value: Any, depth: int = MAX_DEPTH, mask_string: Callable[[str], str] = mask_text_and_home) -> Any:
+    """Mask all strings in a JSON value, including field names.
+
+    The result can be stored as an event: numbers that do not fit in JSON or a column become None, and values nested
+    deeper than `depth` are replaced.
+    """
+    if isinstance(value, str):
+        return mask_string(value)
+    if isinstance(value, dict | list | tuple) and depth <= 0:
+        return TOO_DEEP
+    if isinstance(value, dict):
+        items = value.items()
+        return {mask_string(str(name)): mask(item, depth - 1, mask_string) for name, item in items}
+    if isinstance(value, list | tuple):
+        return [mask(item, depth - 1, mask_string) for item in value]
+    return _number(value)
 
 
 def _number(value: Any) -> Any:

@@ -18,6 +18,8 @@ CLIENT = "client"
 # Events that the service derives. What a client sends has the limits of R27.
 MAX_EVENT_BYTES = 2**20
 TRUNCATED = "\n[truncated]"
+# The text of changed files, whose lines are compared with the submission. Home folders in it are not masked.
+CONTENT_FIELDS = frozenset({"diff", "content", "oldString", "newString"})
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,7 +80,7 @@ class ResponseUsage(NamedTuple):
 
 
 def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str]) -> dict[str, Any]:
-    """Build the event's envelope, with masked secrets (R38).
+    """Build the event's envelope, with masked secrets and home folders (R38).
 
     ids -- `id`, `sessionId` and `ts`
     """
@@ -86,7 +88,7 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
     meta = (meta if isinstance(meta, dict) else {}) | {"ideSessionId": event_source.agent_session}
     if event.agent_id is not None:
         meta["agentId"] = event.agent_id
-    data = masking.mask({**event.data, "meta": meta})
+    data = _mask_data(event.kind, {**event.data, "meta": meta})
     source = {"channel": event_source.channel, "tool": event_source.tool, "version": event_source.version}
     observability = "high" if event_source.channel == "proxy" else "medium"
     provenance = {"methods": [event_source.channel], "observability": observability}
@@ -103,6 +105,12 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
         "provenance": provenance,
         "data": data,
     }
+
+
+def _mask_data(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    names = CONTENT_FIELDS & data.keys() if kind in CHANGE_KINDS else ()
+    contents = {name: data.pop(name) for name in names}
+    return masking.mask(data) | masking.mask(contents, mask_string=masking.mask_text)
 
 
 def event_time(time: datetime, nanoseconds: int) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rules.events.envelopes import field, integer, label, text
+from rules.events.masking import mask_home
 from rules.integrity.findings import MAX_EVENT_IDS, Finding
 from rules.metrics.usage import COUNTED, UsageReport, read_usage_report
 from rules.plain_text import collapse_whitespace
@@ -157,5 +158,8 @@ def _counts(event: ComparedEvent) -> Mapping[str, int]:
 
 
 def _normalize(value: Any) -> str | None:
-    """Normalize whitespace, which differs between channels. Returns None for values that are not strings."""
-    return collapse_whitespace(value) if isinstance(value, str) else None
+    """Normalize whitespace, which differs between channels, and home folders, which the client does not mask.
+
+    Returns None for values that are not strings.
+    """
+    return mask_home(collapse_whitespace(value)) if isinstance(value, str) else None

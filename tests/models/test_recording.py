@@ -96,6 +96,15 @@ def test_secrets_are_masked_before_they_are_stored(session):
     assert row.subject == "curl -H 'X-API-Key: [masked]'"
 
 
+def test_home_folders_are_masked_except_in_the_text_of_changed_files(session):
+    diff = "--- a/~/x\n+++ b/~/x\n@@ -0,0 +1 @@\n+HOME=/home/alice\n"
+    change = RecordedEvent("file_diff", {"path": "/home/alice/x", "diff": diff}, "one")
+    factories.record(session, "proxy", change, RecordedEvent("prompt", {"text": "Read /home/alice/y"}, "two"))
+    envelopes = stored_envelopes(session)
+    assert (envelopes[0]["data"]["path"], envelopes[0]["data"]["diff"]) == ("~/x", diff)
+    assert envelopes[1]["data"]["text"] == "Read ~/y"
+
+
 HOSTILE = [
     {"text": "\0 and \ud800"},
     {"text": 10**5000, "n": float("nan"), "m": float("inf"), "k": 2**70},

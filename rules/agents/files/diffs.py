@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from rules.events.line_diffs import CONTEXT_LINES, NO_NEWLINE, changes, hunks, split_lines
+from rules.events.masking import mask_home
 
 # Longer text is not split: a list of millions of short lines takes a hundred times the text's memory.
 MAX_SPLIT_LINES = 100_000
@@ -47,7 +48,7 @@ def _compare(old_text: str, new_text: str, first_line: int) -> Change:
 
 
 def _header(path: str, is_new: bool, is_deleted: bool) -> str:
-    name = _UNPRINTABLE.sub("?", path).removeprefix("/")
+    name = _UNPRINTABLE.sub("?", mask_home(path)).removeprefix("/")
     old = "/dev/null" if is_new else f"a/{name}"
     new = "/dev/null" if is_deleted else f"b/{name}"
     # A name that contains spaces ends with a tab.

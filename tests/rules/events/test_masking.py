@@ -81,6 +81,33 @@ def test_other_text_is_unchanged(text):
     assert mask_text(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("cd /home/alice/shop && ls", "cd ~/shop && ls"),
+        ("/Users/alice.smith", "~"),
+        (r"ls\n/home/alice", r"ls\n~"),
+        ("file:///home/alice/a.py:3", "file://~/a.py:3"),
+        ("/mnt/c/Users/alice/a, /c/Users/bob/b, /var/home/eve", "~/a, ~/b, ~"),
+        (r"C:\Users\alice\a.py", r"~\a.py"),
+        (r'{"path": "C:\\Users\\Alice Smith\\a"}', r'{"path": "~\\a"}'),
+        ("C:/Users/alice and others", "~ and others"),
+        ("/home/alice/.claude/projects/-home-alice-shop/x", "~/.claude/projects/~-shop/x"),
+        ("HOME=/home/älice\n", "HOME=~\n"),
+    ],
+)
+def test_home_folders_are_masked(text, masked):
+    assert mask({"command": text}) == {"command": masked}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://shop.example/home/alice", "src/home/page.tsx", "/home/$USER", "~/home/a", "/home/", "/homes/a"],
+)
+def test_other_folders_are_unchanged(text):
+    assert mask(text) == text
+
+
 def test_every_string_in_a_value_is_masked():
     key = SECRETS["OpenAI"]
     value = {"a": [key, {"b": f"x {key}"}, 1, 1.5, None, True], key: ()}
