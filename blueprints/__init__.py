@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from access import caller
 from errors import BundleChanged, NotFound, RecordingRequired
-from models import Assessment, Session, StorageMarker, batches
+from models import Assessment, Session, StorageMarker, batches, disclosure
 from models.database import release_connection
 from models.sessions import consented_channels, is_recorded
 from rules.cursors import Cursor
@@ -227,6 +227,12 @@ def model_budget_nano_usd(assessment: Assessment) -> int | None:
 
 def setting(name: str) -> Any:
     return current_app.config[name]
+
+
+def build_disclosure(organization: Any) -> dict[str, Any]:
+    """Return the organization's disclosure, with the terms' URL."""
+    current = disclosure.for_organization(organization, has_client=bool(setting("CLIENT_INSTALL")))
+    return current | {"tos_url": setting("TERMS_URL") or ""}
 
 
 def model_providers() -> list[str]:

@@ -6,8 +6,8 @@ from flask import request
 
 import errors
 from access import audit, credential_throttling, raises
-from blueprints import Blueprint, get_key_session, setting
-from models import Consent, db, disclosure, sessions
+from blueprints import Blueprint, build_disclosure, get_key_session
+from models import Consent, db, sessions
 from models.sessions import find_key
 from schemas import candidate_session as schemas
 
@@ -31,12 +31,12 @@ def get_consent(query):
         raise errors.invalid("key", "Required.")
     with credential_throttling.lookup(credential):
         key = find_key(credential)
-    current = disclosure.for_organization(key.organization)
+    current = build_disclosure(key.organization)
     return {
         "already_confirmed": Consent.exists_for(key, current["hash"]),
         "consent_required": sessions.requires_consent(key),
         "disclosure_hash": current["hash"],
-        "disclosure": current | {"tos_url": setting("TERMS_URL") or ""},
+        "disclosure": current,
         "assessment_title": key.assessment.title,
         "org_name": key.organization.public_name,
         "time_limit_minutes": key.time_limit_minutes,
@@ -56,7 +56,7 @@ def give_consent(data):
     """
     with credential_throttling.lookup(data["key"]):
         key = find_key(data["key"])
-    current = disclosure.for_organization(key.organization)
+    current = build_disclosure(key.organization)
     confirmed_hash = data.get("disclosure_hash")
     if confirmed_hash and confirmed_hash != current["hash"]:
         raise errors.DisclosureOutdated()

@@ -1,13 +1,15 @@
 """The organization, its settings and tokens, and the caller."""
 
 from datetime import timedelta
+from itertools import chain
 
 from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find, model_providers, setting
+from blueprints import Blueprint, build_disclosure, cursor_page, find, model_providers
 from errors import LastWriteToken
 from models import ApiToken, Assessment, CandidateKey, ModelUsage, Organization, clock, disclosure, users
 from rules import plans
+from rules.retention import conflicting_lines
 from schemas import org as schemas
 from schemas.queries import CursorPageQuery
 
@@ -55,7 +57,8 @@ def update_settings(data):
     """Update the settings
 
     Omitted fields keep their values; null clears a field. Changing the disclosure additions replaces all
-    existing ones and creates a new disclosure version. Candidates who have not started must consent again.
+    existing ones. This and a change of the retention period create a new disclosure version. Candidates who have not
+    started must consent again.
     """
     check = etags.precondition(
         lambda: schemas.SettingsResponse().dump(
@@ -72,10 +75,10 @@ def update_settings(data):
 def get_disclosure():
     """Get the disclosure
 
-    The text that candidates consent to, with the organization's additions appended to each list.
+    The text that candidates consent to, with the organization's retention period, and its additions at the end of each
+    list.
     """
-    current = disclosure.for_organization(caller.organization)
-    return {"disclosure": current | {"tos_url": setting("TERMS_URL") or ""}}
+    return {"disclosure": build_disclosure(caller.organization)}
 
 
 @blp.get("/org/usage")
@@ -166,12 +169,13 @@ def serialize_caller(credential):
 
 
 def _settings(organization):
-    current = disclosure.for_organization(organization)
+    current = build_disclosure(organization)
     additions = {name: [] for name in disclosure.LISTS} | (organization.disclosure_additions or {})
     columns = ("display_name", "reply_to", "retention_days")
     return {name: getattr(organization, name) for name in columns} | {
         "disclosure_additions": additions,
         "disclosure_version": current["version"],
         "disclosure_hash": current["hash"],
+        "retention_conflicts": conflicting_lines(chain(*additions.values()), organization.retention_days),
         "model_providers": model_providers(),
     }

@@ -86,6 +86,7 @@ def _get_candidate_data(key: Any, session: Session | None) -> dict[str, Any]:
         "candidate_id": key.id,
         "name": key.candidate_name,
         "email": key.candidate_email,
+        "external_id": key.external_id,
         "org_name": key.organization.public_name,
         "contact": key.organization.reply_to,
         "assessment_title": key.assessment.title,

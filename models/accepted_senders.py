@@ -20,7 +20,9 @@ class AcceptedSender(Model):
     """
 
     personal_data = PersonalData(
-        "networks", "Fingerprints of the networks from which your key was used, for 30 days.", "seen_at"
+        "networks",
+        "Fingerprints of the networks from which your key was used, until 30 days after their last use.",
+        "seen_at",
     )
 
     fingerprint = peewee.TextField(unique=True)

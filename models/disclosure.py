@@ -1,4 +1,4 @@
-"""The disclosure that candidates consent to (R28), with an organization's additions."""
+"""The disclosure that candidates consent to (R28)."""
 
 import hashlib
 import json
@@ -13,26 +13,31 @@ LISTS = ("captures", "does_not_capture", "evaluated", "data_use")
 
 
 @cache
-def current() -> dict[str, Any]:
-    """Return `version`, the LISTS, their `channels` (R38), and the `hash` of all fields."""
-    return _with_hash(yaml.safe_load(FILE.read_text(encoding="utf-8")))
+def _texts() -> dict[str, Any]:
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
 
-def for_organization(organization: Any) -> dict[str, Any]:
-    """Return the current disclosure with the organization's additions appended to each list.
+def for_organization(organization: Any, *, has_client: bool) -> dict[str, Any]:
+    """Return `version`, the LISTS, their `channels` (R38), and the `hash` of all fields.
 
-    The version is extended, for example to `2026-11-25+3fa9c1d2`.
+    The lists include the organization's retention period and end with its additions. The version depends on their
+    texts, for example `2026-11-30+3fa9c1d2`.
+
+    has_client -- whether candidates can use the Promptster client
     """
-    additions = {name: items for name, items in (organization.disclosure_additions or {}).items() if items}
-    if not additions:
-        return current()
-    lists = {name: current()[name] + additions.get(name, []) for name in LISTS}
-    version = f"{current()['version']}+{_hash(additions)[:8]}"
-    return _with_hash(lists | {"version": version, "channels": current()["channels"]})
-
-
-def _with_hash(fields: dict[str, Any]) -> dict[str, Any]:
+    texts, additions = _texts(), organization.disclosure_additions or {}
+    lists = {name: list(texts[name]) for name in LISTS}
+    lists["data_use"].append(_retention(texts["retention"], organization.retention_days))
+    for further in (texts["client"] if has_client else {}, additions):
+        lists = {name: items + further.get(name, []) for name, items in lists.items()}
+    fields = lists | {"version": f"{texts['version']}+{_hash(lists)[:8]}", "channels": texts["channels"]}
     return fields | {"hash": _hash(fields)}
+
+
+def _retention(texts: dict[str, str], days: int | None) -> str:
+    if days is None:
+        return texts["unlimited"]
+    return texts["limited"].format(period="1 day" if days == 1 else f"{days} days")
 
 
 def _hash(fields: dict[str, Any]) -> str:

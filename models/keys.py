@@ -39,7 +39,7 @@ class CandidateKey(ProtectedModel):
     address. `decision` is one of rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
     """
 
-    personal_data = PersonalData("keys", "Your invitation, with your name and address if provided.")
+    personal_data = PersonalData("keys", "Your invitation, with your name, email address and ID if provided.")
 
     protected = (
         *("organization", "assessment", "key", "created_at", "extra_minutes", "time_multiplier_thousandths"),

@@ -43,7 +43,7 @@ _SUBMISSION = (
 )
 _MODEL_CALL = (
     "provider model started_at ended_at status_code is_whole input_tokens output_tokens cache_read_tokens "
-    "cache_write_tokens cost_nano_usd request_id tool agent_session first_token_ms is_recorded"
+    "cache_write_tokens cache_write_1h_tokens cost_nano_usd request_id tool agent_session first_token_ms is_recorded"
 )
 
 

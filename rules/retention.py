@@ -1,16 +1,33 @@
 """Retention of candidate data, and anonymized metrics."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 MIN_DAYS, MAX_DAYS = 1, 3650
+_DAYS_BY_UNIT = {"day": 1, "week": 7, "month": 30, "year": 365}
+_STORAGE = re.compile(r"\b(?:delet|eras|remov|kept|keep|stor|retain)", re.IGNORECASE)
+_PERIOD = re.compile(r"\b([0-9]{1,4})[ -](day|week|month|year)s?\b", re.IGNORECASE)
+_OTHER_START = re.compile(r"\bafter (?!(?:the|your) session\b)", re.IGNORECASE)
 
 
 def retention_deadline(ended_at: datetime | None, days: int | None) -> datetime | None:
     """Return when the data is erased; None if the session has not ended or there is no retention period."""
     return None if ended_at is None or days is None else ended_at + timedelta(days=days)
+
+
+def conflicting_lines(lines: Iterable[str], days: int | None) -> list[str]:
+    """Return the lines of a disclosure that seem to state another retention period, or another start of it."""
+    conflicts = []
+    for line in lines:
+        period = _PERIOD.search(line) if _STORAGE.search(line) else None
+        if period and (
+            int(period[1]) * _DAYS_BY_UNIT[period[2].lower()] != days or _OTHER_START.search(line)
+        ):
+            conflicts.append(line)
+    return conflicts
 
 
 def anonymize_metrics(further_metrics: Mapping[str, Any]) -> dict[str, Any]:

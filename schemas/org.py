@@ -53,7 +53,7 @@ class DisclosureAdditions(Body):
     captures = LineList(500, "Other recorded data.", example=["Calls to our own model, with its responses"])
     does_not_capture = LineList(500, "Other data that is not recorded.", example=["Your other accounts"])
     evaluated = LineList(500, "Other evaluation criteria.", example=["How you write tests"])
-    data_use = LineList(500, "Other uses of the data.", example=["We delete it after 180 days"])
+    data_use = LineList(500, "Other uses of the data.", example=["Your interviewers can see it"])
 
 
 class SettingsUpdate(Body):
@@ -82,6 +82,11 @@ class Settings(SettingsUpdate):
 
     disclosure_version = String("The current disclosure's version.", example="2026-11-26+3fa9c1d2")
     disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
+    retention_conflicts = ListOf(
+        String(),
+        "Additions to the disclosure that seem to contradict the retention period, which the disclosure states.",
+        example=["We delete it 180 days after our decision"],
+    )
     model_providers = ListOf(
         Choice(MODEL_PROVIDERS),
         "Model providers that this service has an API key for. Candidates see only their tools.",

@@ -31,6 +31,7 @@ class CandidateData(Schema):
     candidate_id = Id("Id of the candidate key.")
     name = common.CANDIDATE_NAME
     email = common.CANDIDATE_EMAIL
+    external_id = common.EXTERNAL_ID
     org_name = common.ORG_NAME
     contact = String("Contact address, if configured.", example="hiring@example.com", null=True)
     assessment_title = common.ASSESSMENT_TITLE

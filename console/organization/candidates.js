@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { field, onSubmit, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { adminOnlyNotice } from "./organization.js";
+import { adminOnlyNotice, conflictNotice } from "./organization.js";
 import { t } from "../shared/texts.js";
 
 const LISTS = ["captures", "doesNotCapture", "evaluated", "dataUse"];
@@ -53,6 +53,7 @@ export function render({ settings, disclosure }, context) {
   update();
   return [
     adminOnlyNotice(context),
+    conflictNotice(settings),
     h(
       "div",
       { class: "side-by-side" },

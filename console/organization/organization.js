@@ -50,6 +50,12 @@ async function withErrorToast(run) {
   }
 }
 
+/** Build a warning about additions to the disclosure that contradict the retention period. */
+export function conflictNotice({ retentionConflicts }) {
+  const lines = h("ul", {}, retentionConflicts.map((line) => h("li", {}, line)));
+  return retentionConflicts.length > 0 && h("div", { class: "notice warn" }, h("p", {}, t("retention.conflict")), lines);
+}
+
 /** Build a notice for people who are not admins. */
 export function adminOnlyNotice({ can }) {
   return !can("admin") && h("p", { class: "notice" }, t("organization.adminOnlyNotice"));

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { adminOnlyNotice } from "./organization.js";
+import { adminOnlyNotice, conflictNotice } from "./organization.js";
 import { t } from "../shared/texts.js";
 
 const DEFAULT_DAYS = 180;
@@ -11,7 +11,8 @@ const MAX_DAYS = 3650;
 
 export const load = async ({ signal }) => (await api.get("/v1/org/settings", { signal })).settings;
 
-export function render({ retentionDays }, context) {
+export function render(settings, context) {
+  const { retentionDays } = settings;
   fill(context.actions);
   const isAdmin = context.can("admin");
   const days = h("input", { type: "number", name: "retentionDays", min: 1, max: MAX_DAYS, value: retentionDays ?? DEFAULT_DAYS });
@@ -43,7 +44,7 @@ export function render({ retentionDays }, context) {
   );
   update();
   const currentText = retentionDays === null ? t("retention.currentNever") : t("retention.current", { n: retentionDays });
-  return [adminOnlyNotice(context), h("p", { class: "notice narrow" }, currentText), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
+  return [adminOnlyNotice(context), conflictNotice(settings), h("p", { class: "notice narrow" }, currentText), form, h("p", { class: "quiet narrow" }, t("retention.text"))];
 }
 
 async function save(days, before, context) {

@@ -23,7 +23,7 @@ class Delivery(Leased, Model):
     is `done`. `subject_id` is the id of the candidate key or user, or of an object's session.
     """
 
-    personal_data = PersonalData("messages", "Invitations sent to you.")
+    personal_data = PersonalData("messages", "Invitations and reminders sent to you.")
     due_lanes, lane_column = sql.DUE_DELIVERIES, "organization"
 
     organization = peewee.ForeignKeyField(Organization, index=False)

@@ -56,7 +56,7 @@ class ModelUsage(ListedModel):
 
     TRACES = ("request_id", "tool", "agent_session", "first_token_ms")
     personal_data = PersonalData(
-        "modelCalls", "Calls of your AI coding tools to models: when, how long, and how many tokens."
+        "modelCalls", "Calls of your AI coding tools to models: tool, model, times, tokens and cost."
     )
 
     # All but TRACES, which an erasure clears.

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 
 import pytest
-import yaml
 from factories import add_event, envelope, make_assessment, make_issue, make_key, make_session
 from response_checks import body_of, error_of, error_paths
 from signing import Signer
 
 from models import Consent, Event, Session, SigningKey, disclosure, find_candidate, sessions
+from models.accepted_senders import RETENTION
 from rules.events.recorded_events import CHANNELS
 from rules.rows import row_time
 from rules.timestamps import format_timestamp
@@ -108,7 +109,7 @@ def test_key_is_a_required_string(anonymous, path):
 
 
 def test_disclosure_accepts_the_key_in_query_or_header(clock, anonymous, candidate, key):
-    current = disclosure.current()
+    current = disclosure.for_organization(key.organization, has_client=False)
     response = anonymous.get(CONSENT, key=key.key)
     assert candidate.get(CONSENT).json == response.json
     assert error_paths(anonymous.get(CONSENT)) == [["key"]]
@@ -132,14 +133,30 @@ def test_disclosure_accepts_the_key_in_query_or_header(clock, anonymous, candida
     }
 
 
-def test_disclosure_hash_covers_version_and_content():
-    content = yaml.safe_load(disclosure.FILE.read_text(encoding="utf-8"))
+def test_disclosure_hash_covers_version_and_content(organization):
+    content = disclosure.for_organization(organization, has_client=False)
+    confirmed_hash = content.pop("hash")
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    assert disclosure.current() == content | {"hash": hashlib.sha256(canonical.encode()).hexdigest()}
+    assert confirmed_hash == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_disclosure_names_what_is_stored_and_how_long(organization):
+    text = str(disclosure.for_organization(organization, has_client=False))
+    names = ("outside the workspace", "login name", "Anthropic or OpenAI", "before the start")
+    assert [name for name in (*names, f"{RETENTION.days} days") if name not in text] == []
+
+
+def test_disclosure_describes_the_client_only_where_candidates_can_use_it(app, anonymous, key, monkeypatch):
+    def get_text():
+        return str(body_of(anonymous.get(CONSENT, key=key.key))["disclosure"])
+
+    assert not re.search("Promptster|editor|extension", get_text())
+    monkeypatch.setitem(app.config, "CLIENT_INSTALL", "npm install -g ./client.tgz")
+    assert "In the editor" in get_text()
 
 
 def test_consent_to_the_current_disclosure_is_recorded_once(anonymous, key):
-    current = disclosure.current()
+    current = disclosure.for_organization(key.organization, has_client=False)
     for _ in range(3):
         assert body_of(consent(anonymous, key, disclosureHash=current["hash"])) == {"ok": True}
     assert anonymous.get(CONSENT, key=key.key).json["alreadyConfirmed"] is True

@@ -36,8 +36,8 @@ def consent_state(anonymous, key):
     return read(anonymous, "/v1/candidate/consent", key=key.key)
 
 
-def test_settings_are_updated_independently_and_null_clears_them(reviewer):
-    current = disclosure.current()
+def test_settings_are_updated_independently_and_null_clears_them(reviewer, organization):
+    current = disclosure.for_organization(organization, has_client=False)
     initial = {
         "displayName": None,
         "replyTo": None,
@@ -45,6 +45,7 @@ def test_settings_are_updated_independently_and_null_clears_them(reviewer):
         "disclosureAdditions": NO_ADDITIONS,
         "disclosureVersion": current["version"],
         "disclosureHash": current["hash"],
+        "retentionConflicts": [],
         "modelProviders": [],
     }
     assert settings(reviewer) == update(reviewer, disclosureHash=current["hash"]) == initial
@@ -121,12 +122,29 @@ def test_disclosure_additions_are_appended_and_create_a_version(reviewer, anonym
     for name, lines in ADDITIONS.items():
         assert after["disclosure"][name] == before["disclosure"][name] + lines
     assert after["disclosure"]["version"] == updated["disclosureVersion"] != before["disclosure"]["version"]
-    assert after["disclosure"]["version"].startswith(before["disclosure"]["version"])
     assert read(reviewer, "/v1/org/disclosure")["disclosure"] == after["disclosure"]
     assert after["disclosureHash"] == updated["disclosureHash"] != before["disclosureHash"]
     # Equal additions result in equal versions.
     assert update(reviewer, disclosureAdditions=NO_ADDITIONS) == initial
     assert update(reviewer, disclosureAdditions=ADDITIONS) == updated
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(1, "1 day after"), (180, "180 days after"), (None, "no date is set")]
+)
+def test_the_disclosure_states_the_retention_period(reviewer, anonymous, key, days, words):
+    update(reviewer, retentionDays=days)
+    assert words in consent_state(anonymous, key)["disclosure"]["dataUse"][-1]
+
+
+def test_settings_report_additions_that_contradict_the_retention_period(reviewer):
+    line = "We delete the recording 180 days after our decision"
+    additions = {
+        "dataUse": [line, "We keep it for 26 weeks", "We keep it for 180 days", "Seen by Acme for 9 days"]
+    }
+    updated = update(reviewer, retentionDays=180, disclosureAdditions=additions)
+    assert updated["retentionConflicts"] == additions["dataUse"][:2]
+    assert update(reviewer, retentionDays=None)["retentionConflicts"] == additions["dataUse"][:3]
 
 
 def test_candidates_must_consent_again_to_a_changed_disclosure(reviewer, anonymous, key):
@@ -161,6 +179,7 @@ def test_candidates_can_get_their_stored_data(clock, reviewer, candidate, key):
         "candidateId": str(key.id),
         "name": "Alice",
         "email": "alice@example.com",
+        "externalId": None,
         "orgName": "Acme",
         "contact": "hiring@acme.example",
         "assessmentTitle": "Backend API Challenge",

@@ -90,7 +90,7 @@ def test_consent_start_and_workspace(open_visit, website, key, width):
 
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Agree and continue").click()
-    assert visit.shows("You have agreed. Nothing is recorded yet.")
+    assert visit.shows("You have agreed. The recording has not started.")
     assert visit.shows("the clock start when you press Start. You then have 1 hour 30 minutes")
     assert visit.shows("macOS, Linux, or Windows with Git Bash (part of Git for Windows) or WSL")
     assert has_agreed(website, key)

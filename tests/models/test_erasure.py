@@ -8,6 +8,7 @@ import io
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from bundle_stores import bundle_files, use_folder
@@ -222,6 +223,12 @@ def erase(reviewer, key):
 def test_every_table_declares_its_personal_data():
     missing = [table.__name__ for table in TABLES if not hasattr(table, "personal_data")]
     assert missing == [], "Set `personal_data` in these models, to None for no personal data of candidates."
+
+
+def test_the_docs_list_every_kind_of_personal_data():
+    text = (Path(privacy.__file__).parent.parent / "docs" / "privacy.md").read_text()
+    names = [table.personal_data.name for table in privacy.personal_tables()]
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_no_table_has_traces_after_an_erasure(reviewer, person):

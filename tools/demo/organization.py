@@ -16,7 +16,7 @@ SETTINGS = {
     "displayName": cast.COMPANY,
     "replyTo": "hiring@meridian.example",
     "retentionDays": 180,
-    "disclosureAdditions": {"dataUse": ["We delete the recording 180 days after our decision"]},
+    "disclosureAdditions": {"dataUse": ["Your interviewers of the next round can see the recording"]},
 }
 CHAT_TYPES = ["session.completed", "session.expired", "candidate.decided"]
 

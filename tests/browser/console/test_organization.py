@@ -125,6 +125,9 @@ def test_candidate_information_is_previewed_before_saving(open_console, team):
     assert saved[-2:] == ["Calls to our own model", "<b>Logs</b>"]
     preview.locator(".added").nth(1).wait_for()  # The part reloads after saving.
     assert preview.locator(".added").count() == 2
+    visit.page.get_by_label("Additional data use").fill("We delete it 180 days after our decision")
+    press(visit, "Save")
+    assert visit.shows("seem to contradict the retention period")
     assert visit.is_clean()
 
 
