@@ -3,11 +3,9 @@
 import { fetchFile, fetchJson, fill, formatTime, showPart } from "./common.js";
 
 const PATH = "/v1/candidate/me";
-const QUESTION =
-  "Ask for the erasure of your data? If it is granted, your details, your recording and your submission are deleted, " +
-  "and a session that is still open ends. This cannot be undone.";
 
 const details = document.querySelector("[data-own-data]");
+const dialog = document.querySelector("[data-erasure-dialog]");
 let key = "";
 
 /** Offer the data of a key. It is loaded when the section is opened. */
@@ -50,8 +48,12 @@ async function download({ currentTarget: button }) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+function askForErasure() {
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
 async function requestErasure() {
-  if (!confirm(QUESTION)) return;
   const options = { method: "POST", headers: { "X-API-Key": key } };
   const { status, body } = await fetchJson(`${PATH}/erasure-request`, options);
   showPart("own-data-failed", status !== 200);
@@ -60,4 +62,5 @@ async function requestErasure() {
 
 details.addEventListener("toggle", load);
 document.querySelector("[data-export]").addEventListener("click", download);
-document.querySelector("[data-erasure]").addEventListener("click", requestErasure);
+document.querySelector("[data-erasure]").addEventListener("click", askForErasure);
+dialog.addEventListener("close", () => dialog.returnValue === "request" && requestErasure());

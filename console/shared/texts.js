@@ -1211,7 +1211,7 @@ const texts = {
     current: { one: "Personal data is erased {n} day after the session ends.", other: "Personal data is erased {n} days after the session ends." },
     currentNever: "Personal data is kept until an admin erases it.",
     text: "Names, email addresses, recordings, submitted code, notes and comments are erased once a day. Anonymous numbers stay, so statistics do not change. Candidates see the date on their page, and the period in the disclosure: after a change, those who have not started must agree again.",
-    conflict: "These additions to the disclosure seem to contradict the retention period, which it states already. Change or remove them under “Candidate information”:",
+    conflict: "These additions to the disclosure seem to contradict the retention period. Change or remove them under “Candidate information”:",
     confirmTitle: "Erase older data?",
     confirmText: { one: "Within a day, the data of all candidates whose session ended more than {n} day ago is permanently erased.", other: "Within a day, the data of all candidates whose session ended more than {n} days ago is permanently erased." },
     confirmAction: "Erase and save",

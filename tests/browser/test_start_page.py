@@ -349,12 +349,12 @@ def test_candidate_can_download_data_and_request_its_erasure(open_visit, website
     assert json.loads(first)["candidate"]["sessionId"] == session_id
     assert len(others) == 2
 
-    request = visit.page.get_by_role("button", name="Request erasure")
-    visit.page.once("dialog", lambda dialog: dialog.dismiss())
+    request, dialog = visit.page.locator("[data-erasure]"), visit.page.get_by_role("dialog")
     request.click()
+    dialog.get_by_role("button", name="Cancel").click()
     assert request.is_visible()
-    visit.page.once("dialog", lambda dialog: dialog.accept())
     request.click()
+    dialog.get_by_role("button", name="Request erasure").click()
     assert visit.shows("You requested the erasure of your data on")
     assert not request.is_visible()
     assert website.candidate(key).get("/v1/candidate/me")["erasureRequestedAt"]
