@@ -80,7 +80,7 @@ class Settings(SettingsUpdate):
 
     always_complete = True
 
-    disclosure_version = String("The current disclosure's version.", example="2026-11-26+3fa9c1d2")
+    disclosure_version = String("The current disclosure's version.", example="2026-11-30+3fa9c1d2")
     disclosure_hash = String("The current disclosure's hash.", example="9f86d081884c7d65")
     retention_conflicts = ListOf(
         String(),
