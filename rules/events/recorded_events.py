@@ -19,7 +19,7 @@ CLIENT = "client"
 MAX_EVENT_BYTES = 2**20
 TRUNCATED = "\n[truncated]"
 # The text of changed files, whose lines are compared with the submission. Home folders in it are not masked.
-CONTENT_FIELDS = frozenset({"diff", "content", "oldString", "newString"})
+CONTENT_FIELDS = ("diff", "content", "oldString", "newString")
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,8 +108,8 @@ def envelope(event_source: EventSource, event: RecordedEvent, ids: dict[str, str
 
 
 def _mask_data(kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    names = CONTENT_FIELDS & data.keys() if kind in CHANGE_KINDS else ()
-    contents = {name: data.pop(name) for name in names}
+    names = CONTENT_FIELDS if kind in CHANGE_KINDS else ()
+    contents = {name: data.pop(name) for name in names if name in data}
     return masking.mask(data) | masking.mask(contents, mask_string=masking.mask_text)
 
 
