@@ -10,7 +10,9 @@ from schemas.timestamps import Timestamp
 class Consent(Schema):
     """A recorded consent."""
 
-    disclosure_version = String("The disclosure's version, if known.", example="2026-11-30+3fa9c1d2", null=True)
+    disclosure_version = String(
+        "The disclosure's version, if known.", example="2026-11-30+3fa9c1d2", null=True
+    )
     disclosure_hash = String("The disclosure's hash.", example="9f86d081884c7d65", null=True)
     given_at = Timestamp("Time of the consent.", attribute="created_at")
 
