@@ -193,8 +193,9 @@ def get_final_diff(query, session_id):
     """Get a session's final diff
 
     A page of files that differ between the base and the submitted git bundle, by path. `notRecordedRanges` are the
-    lines that no recorded agent change added. The base is the assessment's `repoCommit`; without one, the commit that the
-    workspace was prepared from, and `baseVerified` is false. Without a base, there is no diff: `noDiffReason` says so.
+    lines that no recorded agent change added. The base is the assessment's `repoCommit`; without one, the commit that
+    the workspace was prepared from, and `baseVerified` is false. Without a base, there is no diff: `noDiffReason` says
+    so.
     """
     session = find(Session, session_id)
     with snapshot():  # A submission that is read between the queries replaces the files.
