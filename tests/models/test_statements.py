@@ -72,8 +72,8 @@ def test_the_candidates_page_sends_few_statements(app, key, monkeypatch):
     session = make_recorded_session(key)
     record(session, "proxy", RecordedEvent("prompt", {"text": "Fix it."}, "prompt-1"))
     candidate = Caller.candidate(app, key)
-    # key, quota, session, assessment, status, organization, last model call, submission, three for events
-    assert count_statements(lambda: candidate.get("/v1/candidate/workspace")) <= 11
+    # key, quota, session, assessment, status, organization, last model call, submission, four for events
+    assert count_statements(lambda: candidate.get("/v1/candidate/workspace")) <= 12
 
 
 def add_events(assessment, count):
