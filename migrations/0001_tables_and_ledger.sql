@@ -599,6 +599,13 @@ CREATE TABLE client_reports (
 );
 CREATE INDEX clientreport_session_id ON client_reports (session_id);
 
+CREATE TABLE recorded_texts (
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    text_key TEXT NOT NULL,
+    created_at {timestamp} NOT NULL,
+    PRIMARY KEY (session_id, text_key)
+);
+
 CREATE TABLE model_usage (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,

@@ -26,6 +26,7 @@ from models.service_secrets import ServiceSecret, service_secret
 from models.sessions import Consent, Event, ReceivedEvent, Session, SigningKey
 from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelCaller, ModelReservation, ModelUsage
+from models.sessions.recorded_texts import RecordedText
 from models.sessions.submissions import BundleUpload, Submission, SubmissionFile
 from models.sign_ins import SignIn, SignInGrant
 from models.storage_marker import StorageMarker

@@ -49,11 +49,14 @@ class LazyObject(Mapping[str, Any]):
 
 
 class LazyArray(Sequence[Any]):
-    """An array whose elements are parsed when they are read."""
+    """An array whose elements are parsed when they are read. Iterating does not keep them."""
 
     def __init__(self, elements: Sequence[Value]):
         self._elements = elements
         self._parsed: dict[int, Any] = {}
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(parse, self._elements)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

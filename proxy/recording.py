@@ -1,37 +1,34 @@
 """Record a model call: derive events from its request and response, and store them before the response ends (R36).
 
-If a call's events are not stored, because the database was unavailable or the process stopped, the conversation's next
-request restores them from its history.
+Each text is stored once in a session (R46). What a request's history contains, but no event, is stored as `context`
+events, also after a call whose events were not stored.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain, islice
 from typing import Any, Protocol
 
 import orjson
 
 from errors import SessionClosed, Unauthenticated
-from models import ModelUsage, Session, sessions
+from models import ModelUsage, RecordedText, Session, sessions
 from models.database import connection
 from proxy.usage_reader import END_OF_CHAT
 from rules.events.envelopes import label
 from rules.events.masking import mask_text
-from rules.events.recorded_events import EventSource, RecordedEvent, ResponseUsage
+from rules.events.recorded_events import CONTEXT, EventSource, RecordedEvent, ResponseUsage
 from rules.lenient_json import parse_json
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
 
 CHANNEL = "proxy"
-# Maximum number of turns that one call stores. The conversation may have started elsewhere.
-MAX_TURNS = 100
 # Maximum number of events that one call stores. Other requests wait while they are written.
 MAX_EVENTS = 2_000
-# Once the events of the latest turns have this many characters, earlier turns are not read.
+# Once a call's `context` events have this many characters, others are left to the conversation's next call.
 MAX_CHARACTERS = 8 * 2**20
 # Number of most recent calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
@@ -39,8 +36,6 @@ MAX_SEARCHED_CALLS = 20
 MAX_READING_SECONDS = 1.0
 # A tool without session ids that repeats a conversation's first call within this time retries it.
 MAX_RETRY_AGE = timedelta(minutes=10)
-# Number of turns per query. Usually the latest turn is new, and the previous one is stored.
-TURNS_PER_QUERY = 2
 
 log = logging.getLogger("proofstone.proxy")
 
@@ -76,6 +71,8 @@ class Recorder:
         self._quota = quota
         self._request: Any = None
         self._response = dialect.Response()
+        self._unreadable: list[str] = []
+        self._keys: set[str] = set()
         self._columns: dict[str, Any] = {}
         self._request_events: list[sessions.ReceivedEvent] | None = None
         self._events: list[sessions.ReceivedEvent] = []
@@ -86,6 +83,8 @@ class Recorder:
     def add(self, data: bytes) -> None:
         """Add an event of a streamed response, or a complete response body. Never raises."""
         part = _parse(data)
+        if part is None:
+            self._unreadable.append(data.decode(errors="replace"))
         if part is None or self._has_failed:
             return
         try:
@@ -109,6 +108,7 @@ class Recorder:
             if self._request_events is None:
                 self._request_events = self._read_request()
             response_events = self._response.events(self._request, usage)
+            response_events += self._response_contexts(response_events)
             events = [replace(event, at=ended_at) for event in response_events]
             first = len(self._request_events)
             prepared = sessions.prepare(self._session, self._event_source, events, first)
@@ -123,6 +123,7 @@ class Recorder:
         """
         try:
             sessions.store_prepared(self._session, self._events, quota=self._quota)
+            RecordedText.add(self._session, self._keys)
         except (SessionClosed, Unauthenticated):
             return {}
         return self.columns
@@ -135,32 +136,72 @@ class Recorder:
     def fail(self) -> None:
         """Log the current exception: the call's events could not be stored."""
         self._has_failed = True
-        log.exception("Could not record a call. The conversation's next call restores the missing events.")
+        log.exception("Could not record a call. Its texts are recorded with the conversation's next call.")
         record_recording_failure()
 
     def _read_request(self) -> list[sessions.ReceivedEvent]:
-        """Return the conversation's events that are not stored yet."""
+        """Return the request's events that are not stored yet."""
         self._request = self._dialect.read_request(self._headers, self._body)
         self._request.limit(self._time_limit())
-        agent = self._request.agent
-        turns: Iterator[list[RecordedEvent]] = filter(None, islice(self._request.turns(), MAX_TURNS))
+        agent, latest = self._request.agent, self._request.latest_events()
         self._event_source = EventSource(CHANNEL, agent.tool, agent.version, agent.session)
+        responses = [event for event in latest if _is_response(event)]
         if agent.has_derived_session:
-            latest = next(turns, [])
-            self._event_source = self._event_source._replace(agent_session=self._find_conversation(latest))
-            turns = chain([latest] if latest else [], turns)
+            self._event_source = self._event_source._replace(agent_session=self._find_conversation(responses))
         self._columns = {"tool": _mask(agent.tool), "agent_session": _mask(self._event_source.agent_session)}
-        new = self._new_events(turns)
-        self._is_incomplete |= self._request.is_limited or len(new) > MAX_EVENTS
-        events = [_from_history(event, self._received_at) for event in new[-MAX_EVENTS:]]
+        events = self._new_events([event for event in latest if not _is_response(event)])
+        self._is_incomplete |= self._request.is_limited or len(events) > MAX_EVENTS
+        events = events[-MAX_EVENTS:]
+        events += self._request_contexts(events)
+        events = [replace(event, at=self._received_at) for event in events]
         return sessions.prepare(self._session, self._event_source, events)
 
-    def _find_conversation(self, latest: list[RecordedEvent]) -> str:
+    def _request_contexts(self, events: list[RecordedEvent]) -> Iterable[RecordedEvent]:
+        """Yield an event for each text of the request that is in no event.
+
+        events -- the request's other events
+        """
+        positions: dict[str, int] = {}
+        for key, position in self._request.positions():
+            positions.setdefault(key, position)
+        unknown = RecordedText.unknown(self._session, positions)
+        strings, characters = _strings(events), 0
+        contexts: list[RecordedEvent] = []
+        for position in sorted({positions[key] for key in unknown}):
+            for text, is_history in self._request.texts(position):
+                new_keys = unknown & text.keys
+                if not new_keys:
+                    continue
+                if len(events) + len(contexts) >= MAX_EVENTS or characters > MAX_CHARACTERS:
+                    self._is_incomplete = True
+                    return contexts
+                unknown -= new_keys
+                self._keys |= new_keys
+                if content := text.without([] if is_history else strings):
+                    contexts.append(text.event(content, new_keys, is_history=is_history))
+                    characters += len(content)
+        return contexts
+
+    def _response_contexts(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
+        """Return an event for each text of the response that is in no other event."""
+        strings, contexts = _strings(events), {}
+        calls = {event.data.get("toolUseId") for event in events}
+        for text in self._response.texts():
+            if text.key not in self._keys and text.call_id not in calls - {None}:
+                contexts[text.key] = text.without(strings) and text.event(text.without(strings), text.keys)
+            self._keys |= text.keys
+        for raw in self._unreadable:
+            contexts[raw] = RecordedEvent(
+                CONTEXT, {"role": "assistant", "type": "unreadable", "text": raw}, raw
+            )
+        return list(filter(None, contexts.values()))
+
+    def _find_conversation(self, responses: list[RecordedEvent]) -> str:
         """Return the agent session of a conversation that has no id of its own.
 
         Conversations with the same first message differ by the time of their start, and later by their responses.
 
-        latest -- the events of the latest turn
+        responses -- the events of the latest response in the history
         """
         derived = self._event_source.agent_session
         conversations = ModelUsage.conversations(self._session, derived)
@@ -170,7 +211,6 @@ class Recorder:
         if self._request.is_opening:
             is_retry = self._received_at - started_at < MAX_RETRY_AGE
             return newest if is_retry else f"{derived}-{self._received_at:%Y-%m-%dT%H:%M}"
-        responses = [event for event in latest if event.kind in ("ai_response", "tool_intent")]
         sources = (self._event_source._replace(agent_session=name) for name, _ in conversations)
         stored = (
             source.agent_session
@@ -190,52 +230,30 @@ class Recorder:
 
         return has_time
 
-    def _new_events(self, turns: Iterator[list[RecordedEvent]]) -> list[RecordedEvent]:
-        """Return the events after the latest stored turn, in order."""
-        new: list[list[RecordedEvent]] = []
-        characters = 0
-        while all(new) and (latest := list(islice(turns, TURNS_PER_QUERY))):
-            if characters > MAX_CHARACTERS:
-                self._is_incomplete = True
-                break
-            missing = list(self._missing_events(latest))
-            characters += sum(event.characters for turn in missing for event in turn)
-            new += missing
-        events = [event for turn in reversed(new) for event in turn]
-        return self._without_forked(events) if all(new) else events
-
-    def _without_forked(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
-        """Remove events that are already stored for the agent session from which this one was forked.
-
-        A fork's history contains the calls of the original agent session.
-        """
-        calls = [event for event in events if "toolUseId" in event.data][-MAX_SEARCHED_CALLS:]
+    def _new_events(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
+        """Return the events that are neither stored nor from the agent session from which this one was forked."""
+        new = self._not_stored(self._event_source, events)
+        calls = [event for event in new if "toolUseId" in event.data][-MAX_SEARCHED_CALLS:]
         tool = label(self._event_source.tool)
         agent_sessions = ModelUsage.agent_sessions(self._session, tool) if calls else set()
         for agent_session in agent_sessions - {self._event_source.agent_session}:
             original = self._event_source._replace(agent_session=agent_session)
-            if sessions.stored_positions(self._session, original, calls):
-                stored = sessions.stored_positions(self._session, original, events)
-                events = [event for number, event in enumerate(events) if number not in stored]
-        return events
+            if len(self._not_stored(original, calls)) < len(calls):
+                new = self._not_stored(original, new)
+        return new
 
-    def _missing_events(self, turns: list[list[RecordedEvent]]) -> Iterator[list[RecordedEvent]]:
-        """Yield the events of each turn that are not stored. Stops after a turn whose events are all stored."""
-        events = [event for turn in turns for event in turn]
-        stored = sessions.stored_positions(self._session, self._event_source, events)
-        position = 0
-        for turn in turns:
-            missing = [event for number, event in enumerate(turn, position) if number not in stored]
-            yield missing
-            if not missing:
-                return
-            position += len(turn)
+    def _not_stored(self, source: EventSource, events: list[RecordedEvent]) -> list[RecordedEvent]:
+        stored = sessions.stored_positions(self._session, source, events)
+        return [event for number, event in enumerate(events) if number not in stored]
 
 
-def _from_history(event: RecordedEvent, at: datetime) -> RecordedEvent:
-    """Build an event from the request's history. Flags tool calls, because their response was not recorded."""
-    data = event.data | {"fromHistory": True} if event.kind == "tool_intent" else event.data
-    return replace(event, data=data, at=at)
+def _is_response(event: RecordedEvent) -> bool:
+    """Return whether the event is a response or its call, and not the person's command."""
+    return event.kind == "ai_response" or (event.kind == "tool_intent" and "toolUseId" in event.data)
+
+
+def _strings(events: Iterable[RecordedEvent]) -> list[str]:
+    return [value for event in events for value in event.data.values() if isinstance(value, str)]
 
 
 def _mask(name: str | None) -> str | None:

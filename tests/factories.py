@@ -159,6 +159,7 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
     event = envelope("checkpoint", id=f"event-{word}", data={"text": word})
     add_event(session, event)
     models.ClientReport.record(session, "device_start", {"host": word})
+    models.RecordedText.add(session, {word})
     score = models.Score.submit(
         session, "quality", reviewer, word, value=1, comment=word, evidence=[event["id"]]
     )

@@ -382,7 +382,7 @@ const texts = {
     clock_jump: "Clock set back",
     hooks_missing: "Hooks missing",
     call_not_proxied: "Call outside proxy",
-    call_from_history: "History-only call",
+    history_rewritten: "Rewritten history",
     result_differs: "Different results",
     usage_differs: "Different token counts",
     prompt_not_reported: "Unreported prompt",

@@ -100,7 +100,7 @@ def _tools(session: Session, counted: CountedEvents, groups: list[Row]) -> list[
     columns = (Event.channel, Event.source, Event.kind)
     query = events.select(*columns, peewee.fn.COUNT(Event.seq), *seq_column).group_by(*columns, *seq_column)
     for channel, source, kind, count, *seq in query.tuples():
-        row = {"late": False, "channel": channel, "seq": seq[0] if seq else None}
+        row = {"kind": kind, "late": False, "channel": channel, "seq": seq[0] if seq else None}
         if source in by_tool and counted.includes(row):
             by_tool[source][name_by_kind[kind]] += count
     return list(by_tool.values())

@@ -17,6 +17,7 @@ from models.sessions.session import Session
 from models.task_failures import run_each
 from rules.events import duplicates, envelopes, summaries
 from rules.events.duplicates import ChannelEvent
+from rules.events.recorded_events import CONTEXT
 from rules.integrity import event_signatures
 from rules.integrity.stored_events import has_arrived
 from rules.ledger.arrivals import get_key_id
@@ -197,6 +198,11 @@ class Event(Table, ErasedWithSession):
         return [row.received_at for row in events.order_by(cls.received_at)]
 
     @classmethod
+    def is_context(cls) -> Any:
+        """Return the condition for events that count in no metric (R46)."""
+        return cls.channel.is_null(False) & (cls.kind == CONTEXT)
+
+    @classmethod
     def verify_pending(cls) -> int:
         """Verify the signatures of large events. Returns how many."""
         pending: Any = cls.select(cls.seq).where(cls.verdict.is_null()).order_by(cls.seq).tuples()
@@ -213,8 +219,9 @@ class Event(Table, ErasedWithSession):
     @classmethod
     def timeline(cls, session: Session) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the time in nanoseconds and the envelope of each counted event, by time."""
-        counted, columns = CountedEvents(session), (cls.seq, cls.time_ns, cls.late, cls.channel, cls.envelope)
-        on_time = cls.select(*columns).where(cls.session == session, ~cls.late)
+        columns = (cls.seq, cls.time_ns, cls.kind, cls.late, cls.channel, cls.envelope)
+        counted = CountedEvents(session)
+        on_time = cls.select(*columns).where(cls.session == session, ~cls.late, ~cls.is_context())
         for row in batches.read_wide(on_time, [cls.time_ns, cls.seq], cls.size):
             envelope = row.pop("envelope")
             if counted.includes(row):
@@ -294,11 +301,11 @@ class CountedEvents:
     def includes(self, row: batches.Row) -> bool:
         """Return whether an event counts.
 
-        row -- an event's columns `seq`, `late` and `channel`
+        row -- an event's columns `seq`, `kind`, `late` and `channel`
         """
         if row["late"] or row["channel"] is None:
             return not row["late"]
-        if self.has_client:
+        if row["kind"] == CONTEXT or self.has_client:
             return False
         return row["seq"] not in self.superseded
 
@@ -319,7 +326,8 @@ class CountedEvents:
     @cached_property
     def _totals(self) -> list[tuple[bool, str | None, int]]:
         query = Event.select(Event.late, Event.channel, peewee.fn.COUNT(Event.seq))
-        rows: Any = query.where(Event.session == self._session).group_by(Event.late, Event.channel).tuples()
+        query = query.where(Event.session == self._session, ~Event.is_context())
+        rows: Any = query.group_by(Event.late, Event.channel).tuples()
         return list(rows)
 
     @cached_property

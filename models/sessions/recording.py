@@ -112,7 +112,11 @@ def find_running(session: Session, agent_session: str, process_id: int) -> dict[
 
 
 def event_id(session: Session, event_source: EventSource, event: RecordedEvent) -> str:
-    """Return the event's deterministic id (R36). It depends on a secret, so clients cannot claim it first."""
-    parts = [event_source.channel, event_source.agent_session, event.identity, event.kind, event.index]
+    """Return the event's deterministic id (R36). It depends on a secret, so clients cannot claim it first.
+
+    A context has the same id in all agent sessions, because its text is stored once.
+    """
+    agent_session = "" if event.kind == recorded_events.CONTEXT else event_source.agent_session
+    parts = [event_source.channel, agent_session, event.identity, event.kind, event.index]
     namespace = uuid.UUID(bytes=service_secret("recording")[:16])
     return str(uuid.uuid5(namespace, json.dumps([str(session.id), *parts])))

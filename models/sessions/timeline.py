@@ -176,7 +176,8 @@ def recent_activity(session: Session, minutes: int) -> dict[str, Any]:
 
 def _select_counted(session: Session) -> Query:
     """Select the counted events."""
-    counted, events = CountedEvents(session), Event.select().where(Event.session == session, ~Event.late)
+    counted = CountedEvents(session)
+    events = Event.select().where(Event.session == session, ~Event.late, ~Event.is_context())
     if counted.has_client:
         return events.where(Event.channel.is_null())
     superseded = sorted(counted.superseded)[-MAX_RECENT_SUPERSEDED:]

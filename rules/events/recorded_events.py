@@ -15,6 +15,8 @@ from rules.events.envelopes import CHANGE_KINDS, field, label
 CHANNELS = ("proxy", "http-hook", "otlp")
 # Represents the candidate's client in lists of channels. Its events have no channel.
 CLIENT = "client"
+# Events with other texts that the model proxy saw. They count in no metric (R46).
+CONTEXT = "context"
 # Events that the service derives. What a client sends has the limits of R27.
 MAX_EVENT_BYTES = 2**20
 TRUNCATED = "\n[truncated]"

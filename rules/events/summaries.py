@@ -137,6 +137,7 @@ _READERS: dict[str, Reader] = {
     "decision_event": _fields("title", "chosenOption"),
     "web_lookup": lambda data, envelope: (data.get("query") or data.get("url"), None),
     "task_dispatch": _fields("taskPreview"),
+    "context": lambda data, envelope: (data.get("text"), f"{data.get('role')} {data.get('type')}"),
     "test_run": _test_run,
     **dict.fromkeys(("tool_intent", "tool_use"), _tool("toolName", "inputPreview")),
     **dict.fromkeys(("mcp_call", "tool_call"), _tool("tool", "argsPreview")),

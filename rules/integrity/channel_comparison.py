@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 
 from rules.events.envelopes import field, integer, label, text
 from rules.events.masking import mask_home
+from rules.events.recorded_events import CONTEXT
 from rules.integrity.findings import MAX_EVENT_IDS, Finding
 from rules.metrics.usage import COUNTED, UsageReport, read_usage_report
 from rules.plain_text import collapse_whitespace
 
 # In code mode, Codex runs scripts written by the model with this tool. Ids of the scripts' calls have this prefix.
 _SCRIPT_TOOL, _SCRIPT_CALL_PREFIX = "exec", "exec-"
+# Types of contexts that contain what the model said, but not how.
+_MESSAGES = ("text", "tool_use")
 
 
 class ComparedEvent(NamedTuple):
@@ -19,7 +22,6 @@ class ComparedEvent(NamedTuple):
 
     channel -- None for the candidate's client
     agent -- for example `claude-code`
-    is_from_history -- whether the proxy received the call only in the history of a later request
     result -- command and exit code of a tool call, each None if unknown
     """
 
@@ -29,7 +31,6 @@ class ComparedEvent(NamedTuple):
     kind: str
     agent_session: str
     agent: str | None = None
-    is_from_history: bool = False
     tool_use_id: str | None = None
     request_id: str | None = None
     tool: str | None = None
@@ -49,7 +50,6 @@ class ComparedEvent(NamedTuple):
             kind,
             text(field(data, "meta", "ideSessionId")) or "",
             label(field(envelope, "source", "tool")),
-            field(data, "fromHistory") is True,
             text(field(data, "toolUseId")),
             text(field(data, "requestId")),
             label(field(data, "toolName")),
@@ -76,7 +76,6 @@ def differences(
     differing: dict[str, Iterable[ComparedEvent]] = {
         "hooks_missing": _sessions_without_hooks(proxied, hooks),
         "call_not_proxied": _not_proxied(proxied, local_events, proxied_requests),
-        "call_from_history": (event for event in proxied if event.is_from_history),
         "result_differs": _different_results([*proxied, *local_events]),
         "usage_differs": _different_usage(proxied, local_events),
     }
@@ -88,6 +87,47 @@ def differences(
     for code, affected in differing.items():
         if ids := [event.event_id for event in affected]:
             yield Finding(code, ids[:MAX_EVENT_IDS], len(ids))
+
+
+class RewrittenMessages:
+    """The model's messages that a request's history contains, but no recorded response (R46).
+
+    An interrupted response can be recorded later than the next request, and can be longer than in its history.
+    """
+
+    def __init__(self) -> None:
+        self._messages: dict[str, tuple[str | None, str]] = {}
+
+    def add(self, event_id: str, kind: str, data: Any) -> None:
+        """Add an event of the proxy, before any call to `discard`."""
+        if self._is_unknown(kind, data):
+            call_id = text(field(data, "callId"))
+            self._messages[event_id] = call_id, _normalize(field(data, "text")) or ""
+
+    def discard(self, kind: str, data: Any) -> None:
+        """Remove the messages that this event of the proxy contains."""
+        if self._is_unknown(kind, data):
+            return
+        call_id = text(field(data, "toolUseId"))
+        answer = _normalize(field(data, "lastAssistantMessage")) or ""
+        if kind == CONTEXT and field(data, "role") == "assistant":
+            answer = _normalize(field(data, "text")) or ""
+        for event_id, (known_id, start) in list(self._messages.items()):
+            if known_id == call_id if known_id else answer.startswith(start):
+                del self._messages[event_id]
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def findings(self) -> Iterator[Finding]:
+        ids = list(self._messages)
+        if ids:
+            yield Finding("history_rewritten", ids[:MAX_EVENT_IDS], len(ids))
+
+    @staticmethod
+    def _is_unknown(kind: str, data: Any) -> bool:
+        is_history = kind == CONTEXT and field(data, "fromHistory") is True
+        return is_history and field(data, "role") == "assistant" and field(data, "type") in _MESSAGES
 
 
 def _sessions_without_hooks(

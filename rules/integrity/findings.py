@@ -56,9 +56,9 @@ _EXPLANATIONS = {
     "call_not_proxied": "The model proxy did not see a call that hooks or telemetry report: usually because the agent "
     "used the candidate's own account, otherwise because the service was interrupted during the call, or the event was "
     "made up.",
-    "call_from_history": "The model proxy did not see the model make this call. It was in the history of a later "
-    "request: usually because the conversation started elsewhere, such as with the candidate's own account, otherwise "
-    "because the service was interrupted during the call, or the call was made up.",
+    "history_rewritten": "A request's history contains a message or call of the model that is in no response that the "
+    "model proxy recorded: usually because the conversation started elsewhere, such as with the candidate's own account, "
+    "or the tool changed the message, otherwise because the service was interrupted during the call, or it was made up.",
     "result_differs": "Two channels report different commands or exit codes for one call: the tool reports them "
     "differently, or a report was changed on the candidate's computer.",
     "usage_differs": "Telemetry and the model provider report different token counts for a response: the tool counts "

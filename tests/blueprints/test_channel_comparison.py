@@ -80,11 +80,23 @@ def test_proxied_response_counts_even_if_recording_it_failed(reviewer, session):
     assert findings(reviewer, session) == {"call_not_proxied": (1, [latest_id("otlp", "ai_response")])}
 
 
-def test_call_that_appears_only_in_the_history_is_a_finding(reviewer, session):
-    record(session, "proxy", intent("toolu_0"))
-    restored = RecordedEvent("tool_intent", {"toolUseId": "toolu_1", "fromHistory": True}, "toolu_1")
-    record(session, "proxy", restored, command())
-    assert findings(reviewer, session) == {"call_from_history": (1, [latest_id("proxy", "tool_intent")])}
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"type": "text", "text": "Sure."}, 1),
+        ({"type": "text", "text": "I found\nthe"}, 0),
+        ({"type": "tool_use", "text": "{}", "callId": "toolu_9"}, 1),
+        ({"type": "tool_use", "text": "{}", "callId": "toolu_0"}, 0),
+        ({"type": "arguments", "text": "{}", "callId": "toolu_0"}, 0),
+        ({"type": "thinking", "text": "Hm"}, 0),
+    ],
+)
+def test_a_message_that_no_recorded_response_contains_is_a_finding(reviewer, session, fields, count):
+    answer = RecordedEvent("ai_response", {"lastAssistantMessage": "I found the cause."}, "msg_1")
+    context = RecordedEvent("context", {"role": "assistant", "fromHistory": True} | fields, "key")
+    record(session, "proxy", context, answer, intent("toolu_0"))
+    expected = {"history_rewritten": (1, [latest_id("proxy", "context")])} if count else {}
+    assert findings(reviewer, session) == expected
 
 
 def test_calls_in_codex_scripts_are_not_expected_in_the_proxy(reviewer, session):

@@ -100,9 +100,9 @@ def test_a_call_sends_few_statements(call, upstream):
         return len(statements)
 
     count_statements("agent-1")  # reads the secret
-    # Key and session; in a savepoint lock, expired reservations and reservation; stored events; in a savepoint lock,
-    # count, events, session, usage and reservation.
-    assert [count_statements(f"agent-{number}") for number in (2, 3)] == [16, 16]
+    # Key and session; in a savepoint lock, expired reservations and reservation; stored events and texts; in a
+    # savepoint lock, count, events, session, texts, usage and reservation.
+    assert [count_statements(f"agent-{number}") for number in (2, 3)] == [18, 18]
 
 
 def test_events_have_the_times_of_the_request_and_of_the_responses_end(call, upstream, session, clock):
@@ -118,15 +118,48 @@ def test_events_have_the_times_of_the_request_and_of_the_responses_end(call, ups
     assert times == {"prompt": 0, "ai_response": 20}
 
 
-def test_a_tool_call_that_is_only_in_the_history_is_flagged(call, upstream, session):
-    upstream.respond = documents(200, MESSAGE | {"content": [TEXT, TOOL_USE]})
-    call(MESSAGES, data=FIRST)
+def findings(reviewer, session):
+    found = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
+    return {finding["code"]: finding["count"] for finding in found}
+
+
+def test_a_history_that_was_not_recorded_is_recorded_wherever_it_is(
+    call, upstream, recorded, session, reviewer
+):
+    for body in (FIRST, SECOND):
+        call(MESSAGES, data=body)
     invented = TOOL_USE | {"id": "toolu_invented"}
-    call(MESSAGES, data=conversation("Hello", [TEXT, TOOL_USE], [TOOL_RESULT], [invented]))
-    rows = Event.select().where(Event.session == session, Event.kind == "tool_intent").order_by(Event.seq)
-    intents = [json.loads(row.envelope)["data"] for row in rows]
-    flags = {data["toolUseId"]: data.get("fromHistory") for data in intents}
-    assert flags == {TOOL_USE["id"]: None, "toolu_invented": True}
+    history = ["Hello", [TEXT], "A secret", [{"type": "text", "text": "Sure."}, invented], [TOOL_RESULT]]
+    call(MESSAGES, data=conversation(*history, [TEXT], "And now?"))
+    contexts = [json.loads(row.envelope)["data"] for row in Event.select().where(Event.kind == "context")]
+    assert [(data["role"], data["type"], data["text"], data.get("fromHistory")) for data in contexts] == [
+        ("user", "text", "A secret", True),
+        ("assistant", "text", "Sure.", True),
+        ("assistant", "tool_use", json.dumps({"name": "Bash", "input": {"command": "ls"}}), True),
+        ("tool", "text", "a.py", True),
+    ]
+    assert findings(reviewer, session) == {"history_rewritten": 2}
+    state = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert (state["eventCount"], state["duplicateEventCount"]) == (6, 0)
+
+
+def test_an_honest_history_is_no_finding(call, upstream, recorded, session, reviewer):
+    """Resumed, forked, rewound, compacted, and with a response that the person interrupted."""
+    answers = [{"type": "text", "text": answer} for answer in ("One answer", "Two  answers\n", "Three")]
+    for number in range(3):
+        upstream.respond = documents(
+            200, MESSAGE | {"content": [{"type": "thinking", "thinking": "Hm"}, answers[number]]}
+        )
+        history = [content for n in range(number) for content in (f"Prompt {n}", [answers[n]])]
+        call(MESSAGES, data=conversation(*history, f"Prompt {number}"))
+    before = recorded()
+    for history in (
+        ["Prompt 1", [answers[1] | {"text": "Two answers"}]],
+        ["Prompt 0", [answers[0] | {"text": "One ans"}]],
+    ):
+        call(MESSAGES, data=conversation(*history, "More"), headers={"X-Agent-Session": "fork"})
+    assert [text for kind, text in recorded()[len(before) :] if kind == "context"] == ["One ans"]
+    assert findings(reviewer, session) == {}
 
 
 def test_repeated_history_and_retries_are_recorded_once(call, recorded):
@@ -170,7 +203,7 @@ def test_events_are_stored_before_the_last_byte_is_sent(candidate, upstream, rec
 @pytest.mark.parametrize(
     "error", [peewee.OperationalError("gone"), ValueError("a bug")], ids=["database", "bug"]
 )
-def test_the_next_call_restores_a_call_that_was_not_recorded(
+def test_the_next_call_records_the_texts_of_a_call_that_was_not_recorded(
     call, upstream, recorded, usage, monkeypatch, error
 ):
     def fail(*args, **options):
@@ -184,7 +217,7 @@ def test_the_next_call_restores_a_call_that_was_not_recorded(
     assert [used.is_recorded for used in usage()] == [False]
     assert usage()[0].cost_nano_usd == MESSAGE_NANO_USD
     call(MESSAGES, data=SECOND)
-    assert recorded() == [PROMPT, ANSWER, SECOND_PROMPT, ANSWER]
+    assert recorded() == [SECOND_PROMPT, ("context", "Hello"), ("context", "Grüße"), ANSWER]
     assert [used.is_recorded for used in usage()] == [False, True]
 
 
@@ -208,11 +241,15 @@ def test_a_dialect_that_fails_does_not_break_the_response(call, recorded, usage,
     assert [used.is_recorded for used in usage()] == [False]
 
 
-def test_only_the_latest_turns_of_a_long_history_are_recorded(call, recorded, monkeypatch):
-    monkeypatch.setattr(recording, "MAX_TURNS", 3)
+def test_a_long_history_is_recorded_in_parts_and_a_finding_reports_it(
+    call, recorded, session, reviewer, monkeypatch
+):
+    monkeypatch.setattr(recording, "MAX_EVENTS", 8)
     contents = [f"{number}" if number % 2 == 0 else [TEXT] for number in range(21)]
-    call(MESSAGES, data=conversation(*contents))
-    assert [text for kind, text in recorded() if kind == "prompt"] == ["16", "18", "20"]
+    for _ in range(2):
+        call(MESSAGES, data=conversation(*contents))
+        assert findings(reviewer, session)["call_not_recorded"] == 1
+    assert {text for _, text in recorded()} == {"Grüße", *map(str, range(0, 21, 2))}
 
 
 @pytest.mark.bypasses_ledger

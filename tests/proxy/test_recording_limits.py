@@ -39,10 +39,10 @@ def conversation(*commands):
 def test_only_a_calls_latest_events_are_stored_and_a_finding_reports_it(
     call, session, usage, reviewer, monkeypatch
 ):
-    monkeypatch.setattr(recording, "MAX_EVENTS", 4)
-    call(MESSAGES, data=conversation("a", "b", "c"), headers=CLAUDE_CODE)
+    monkeypatch.setattr(recording, "MAX_EVENTS", 3)
+    call(MESSAGES, data=conversation("a", "b", "c", "d"), headers=CLAUDE_CODE)
     stored = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
-    assert stored == ["tool_intent", "command", "command", "command", "ai_response"]
+    assert stored == ["command", "command", "command", "ai_response"]
     assert usage()[0].is_recorded is False
     findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
     assert {finding["code"]: finding["count"] for finding in findings}["call_not_recorded"] == 1
@@ -79,13 +79,15 @@ def test_a_forked_agent_sessions_history_is_recorded_once(call, session):
     forked = CLAUDE_CODE | {"X-Claude-Code-Session-Id": "agent-2"}
     call(MESSAGES, data=conversation("a", "b"), headers=CLAUDE_CODE)
     before = Event.select().where(Event.session == session).count()
+    assert {"command", "context"} < {row.kind for row in Event.select().where(Event.session == session)}
     call(MESSAGES, data=conversation("a", "b"), headers=forked)
     new = Event.select().where(Event.session == session).order_by(Event.seq).offset(before)
     assert [(row.kind, row.agent_session) for row in new] == [("ai_response", "agent-2")]
 
 
 def test_agent_sessions_with_the_same_prompt_are_not_forks(call, session):
+    fields = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS}
     for agent_session in ("agent-1", "agent-2"):
         headers = CLAUDE_CODE | {"X-Claude-Code-Session-Id": agent_session}
-        call(MESSAGES, data=conversation(), headers=headers)
+        call(MESSAGES, data=json.dumps(fields | {"messages": [messages.user("Go")]}), headers=headers)
     assert Event.select().where(Event.session == session, Event.kind == "prompt").count() == 2

@@ -1,5 +1,6 @@
 """A minimal dialect of Anthropic's Messages, independent of any tool's details."""
 
+from rules.agents.model_apis.texts import message_texts
 from rules.agents.unknown_agent import Agent
 from rules.events.recorded_events import RecordedEvent
 
@@ -22,12 +23,20 @@ class Request:
     def limit(self, has_time):
         """Ignore the limit: nothing takes long."""
 
-    def turns(self):
-        end = len(self.messages)
-        for number in reversed(range(end)):
-            if self.messages[number]["role"] == "assistant" or number == 0:
-                yield [event for index in range(number, end) for event in self._events(index)]
-                end = number
+    def latest_events(self):
+        answers = [n for n, message in enumerate(self.messages) if message["role"] == "assistant"]
+        return [
+            event for n in range(max(answers, default=0), len(self.messages)) for event in self._events(n)
+        ]
+
+    def positions(self):
+        for position in range(len(self.messages)):
+            yield from ((key, position) for text, _ in self.texts(position) for key in text.keys)
+
+    def texts(self, position):
+        message = self.messages[position]
+        is_history = any(message["role"] == "assistant" for message in self.messages[position:])
+        return [(text, is_history) for text in message_texts(message)]
 
     def _events(self, index):
         on_read(index)
@@ -50,6 +59,9 @@ class Response:
             self.content.append(dict(part["content_block"]))
         elif part.get("delta", {}).get("type") == "text_delta":
             self.content[-1]["text"] += part["delta"]["text"]
+
+    def texts(self):
+        return message_texts({"role": "assistant", "content": self.content})
 
     def events(self, request, usage):
         cost = usage.cost_nano_usd and usage.cost_nano_usd / 10**9

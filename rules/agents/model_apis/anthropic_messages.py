@@ -7,8 +7,9 @@ from typing import Any
 from rules.agents import event_data
 from rules.agents.known_agents import recognize
 from rules.agents.model_apis.conversation import Conversation, tool_intent
-from rules.agents.model_apis.turns import Call, block_text
-from rules.agents.unknown_agent import has_tools
+from rules.agents.model_apis.texts import TEXT, Text, message_texts, parameter_texts, part_texts
+from rules.agents.model_apis.turns import Call, Turn, block_text
+from rules.agents.unknown_agent import has_tools, sequence
 from rules.events.envelopes import as_list, field, integer, text
 from rules.events.recorded_events import RecordedEvent, ResponseUsage
 from rules.metrics.usage import MAX_PROBE_TOKENS
@@ -19,10 +20,22 @@ class Request:
 
     headers -- with lowercase names
     body -- the parsed body; its arrays can parse their elements lazily
+    parameters -- the body in the dialect of the request; its field `conversation` contains the messages
+    messages -- the messages in the dialect of the request
     """
 
-    def __init__(self, headers: Mapping[str, str], body: Mapping[str, Any]):
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        body: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None = None,
+        conversation: str = "messages",
+        messages: Sequence[Any] | None = None,
+    ):
         self._body = body
+        self._parameters = body if parameters is None else parameters
+        self._conversation_field = conversation
+        self._messages = sequence(body, "messages") if messages is None else messages
         self._known_agent = recognize(headers)
         self.agent = self._known_agent.identify(headers, body)
         self.has_tools = has_tools(body)
@@ -43,11 +56,6 @@ class Request:
         return latest is None or latest.is_opening
 
     @property
-    def preview(self) -> str:
-        """The start of the text that the model responds to."""
-        return event_data.preview(self._latest_texts[-1]) if self._latest_texts else ""
-
-    @property
     def _latest_texts(self) -> Sequence[str]:
         latest = self.conversation.turn(0)
         return latest.texts if latest else []
@@ -61,17 +69,46 @@ class Request:
         """True if calls became generic events because of the length of the others."""
         return self.conversation.is_limited
 
-    def turns(self) -> Iterator[list[RecordedEvent]]:
-        """Yield each turn's events in order, latest turn first.
+    def latest_events(self) -> list[RecordedEvent]:
+        """Return the events of the latest response, and of everything after it, which is new."""
+        if self._latest_turns and self._latest_turns[-1].is_opening and self.is_side_call:
+            return []
+        return [event for turn in reversed(self._latest_turns) for event in self.conversation.events(turn)]
 
-        A turn is a response and everything up to the next response: its text and tool intents, then tool outcomes
-        and prompts. The caller stops at the first turn that is already stored.
-        """
+    @cached_property
+    def _latest_turns(self) -> list[Turn]:
+        """The turns after the latest response that an agent did not insert and that has an input."""
+        turns = []
         for turn in self.conversation.turns():
-            if turn.number == 0 and turn.is_opening and self.is_side_call:
-                return
-            if events := self.conversation.events(turn):
-                yield events
+            turns.append(turn)
+            if turn.has_input and not self.conversation.has_placeholder(turn):
+                break
+        return turns
+
+    def positions(self) -> Iterator[tuple[str, int]]:
+        """Yield the keys of all texts with the position of their message; -1 for parameters.
+
+        Does not keep the messages in memory.
+        """
+        for parameter in parameter_texts(self._parameters, self._conversation_field):
+            yield from ((key, -1) for key in parameter.keys)
+        for position, message in enumerate(self._messages):
+            for sent in message_texts(message):
+                yield from ((key, position) for key in sent.keys)
+
+    def texts(self, position: int) -> Iterator[tuple[Text, bool]]:
+        """Yield the texts of a message or the parameters, and whether they are from the history.
+
+        No request should contain a new message of the model.
+        """
+        if position < 0:
+            parameters = parameter_texts(self._parameters, self._conversation_field)
+            yield from ((parameter, False) for parameter in parameters)
+            return
+        start = len(self._messages) - sum(turn.size for turn in self._latest_turns)
+        for sent in message_texts(self._messages[position]):
+            is_history = position < start or sent.role == "assistant"
+            yield sent, is_history and not self.conversation.is_placeholder(sent.value)
 
 
 read_request = Request
@@ -112,12 +149,14 @@ class Response:
         response = self._usage(request, usage) if is_subagent else self._answer(request, usage, calls)
         return [response, *(tool_intent(call, request.agent.agent_id) for call in calls)]
 
+    def texts(self) -> Iterator[Text]:
+        """Yield the texts of all blocks."""
+        for block in self._in_order():
+            yield from part_texts("assistant", block, TEXT)
+
     def _usage(self, request: Request, usage: ResponseUsage) -> RecordedEvent:
         identity = self._id or usage.request_id or request.conversation.response_identity(-1, self._text())
         data = self._usage_fields(usage) | {"sidechain": True}
-        if usage.counts.get("output", 0) > MAX_PROBE_TOKENS:
-            # A call that looks like a title or a summary could be the user's conversation.
-            data |= {"requestPreview": request.preview, "responsePreview": event_data.preview(self._text())}
         return RecordedEvent("subagent_usage", data, identity, agent_id=request.agent.agent_id)
 
     def _answer(self, request: Request, usage: ResponseUsage, calls: Sequence[Call]) -> RecordedEvent:
@@ -144,10 +183,11 @@ class Response:
     def _streamed_fields(self, index: int) -> dict[str, Any]:
         """Return the fields that were streamed in parts."""
         fields: dict[str, Any] = {}
-        if parts := self._parts.get((index, "text")):
-            fields["text"] = "".join([block_text(self._blocks[index]), *parts])
-        if parts := self._parts.get((index, "partial_json")):
-            fields["input"] = event_data.parse_arguments("".join(parts))
+        for (number, name), parts in self._parts.items():
+            if number == index and name == "partial_json":
+                fields["input"] = event_data.parse_arguments("".join(parts))
+            elif number == index:
+                fields[name] = "".join([text(self._blocks[index].get(name)) or "", *parts])
         return fields
 
     def _identify(self, message: Any) -> None:
@@ -159,10 +199,12 @@ class Response:
             self._blocks[index] = block
 
     def _add_delta(self, index: int | None, delta: Any) -> None:
-        for name in ("text", "partial_json"):
-            value = text(field(delta, name))
-            if index in self._blocks and index is not None and value:
-                self._parts.setdefault((index, name), []).append(value)
+        if index is None or not isinstance(delta, dict):
+            return
+        self._blocks.setdefault(index, {"type": "text"})
+        for name, value in delta.items():
+            if name != "type" and value:
+                self._parts.setdefault((index, name), []).append(event_data.raw_text(value))
 
     def _read_document(self, message: Any) -> None:
         self._identify(message)

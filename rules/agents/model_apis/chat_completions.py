@@ -6,6 +6,7 @@ from typing import Any
 from rules.agents import event_data
 from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
+from rules.agents.model_apis.texts import Text
 from rules.agents.model_apis.translation import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.events.envelopes import as_list, field, integer, text
@@ -14,22 +15,27 @@ _ROLES = {"user": "user", "assistant": "assistant", "tool": "user", "function": 
 # The last event of a stream. It is not JSON.
 DONE = "[DONE]"
 _TEXT = 0
+# Offset between the block indexes of two choices.
+_BLOCKS_PER_CHOICE = 1000
 
 
 def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request:
     """Read a request lazily."""
-    messages = TranslatedMessages(sequence(body, "messages"), _message)
+    sent = sequence(body, "messages")
+    messages = TranslatedMessages(sent, _message)
     has_tools = bool(sequence(body, "tools") or sequence(body, "functions"))
     max_tokens = body.get("max_completion_tokens", body.get("max_tokens"))
-    return Request(headers, messages_body(messages, None, has_tools, max_tokens))
+    translated = messages_body(messages, None, has_tools, max_tokens)
+    return Request(headers, translated, body, "messages", sent)
 
 
 class Response(anthropic_messages.Response):
-    """Accumulates a response's first choice from a stream or a single document."""
+    """Accumulates a response from a stream or a single document."""
 
     def __init__(self) -> None:
         super().__init__()
         self._has_ended = False
+        self._others: dict[tuple[int, str], list[Any]] = {}
 
     def add(self, part: Any) -> None:
         if part == DONE:
@@ -37,18 +43,29 @@ class Response(anthropic_messages.Response):
             return
         self._identify(part)
         for choice in as_list(field(part, "choices")):
-            if field(choice, "index") in (0, None):
-                self._add_choice(choice)
+            self._add_choice(choice)
         # If the request asks for usage, the last object of the stream includes it.
         self.is_complete = self.is_complete or (self._has_ended and field(part, "usage") is not None)
 
+    def texts(self) -> Iterator[Text]:
+        yield from super().texts()
+        for (_, name), parts in self._others.items():
+            is_text = all(isinstance(part, str) for part in parts)
+            yield Text("assistant", name, "".join(parts) if is_text else parts)
+
     def _add_choice(self, choice: Any) -> None:
+        """Add a choice. The service rejects requests for more than one."""
+        first = (integer(field(choice, "index")) or 0) * _BLOCKS_PER_CHOICE
         message = field(choice, "message")
         delta = field(choice, "delta") if message is None else message
-        self._append(_TEXT, {"type": "text", "text": ""}, "text", field(delta, "content"))
+        for name, value in delta.items() if isinstance(delta, dict) else ():
+            if name == "content" and isinstance(value, str):
+                self._append(first + _TEXT, {"type": "text", "text": ""}, "text", value)
+            elif name not in ("role", "tool_calls") and value:
+                self._others.setdefault((first, name), []).append(value)
         for call in as_list(field(delta, "tool_calls")):
             index = integer(field(call, "index"))
-            self._add_call(self._infer_index(call) if index is None else index, call)
+            self._add_call(self._infer_index(call) if index is None else first + index, call)
         self._has_ended = self._has_ended or text(field(choice, "finish_reason")) is not None
         self.is_complete = self.is_complete or message is not None
 

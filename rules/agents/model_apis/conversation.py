@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from rules.agents.event_data import preview
+from rules.agents.event_data import MAX_PREVIEW_CHARACTERS, preview, raw_text
 from rules.agents.files.known_files import (
     MAX_REPLAYED_EDITS,
     FileText,
@@ -121,6 +121,13 @@ class Conversation:
             return None
         summary = next((text for text in turn.texts if self._agent.is_summary(text)), None)
         return Position(Position("", 0).identity(summary), 0, True) if summary else Position("", 0)
+
+    def is_placeholder(self, text: Any) -> bool:
+        """Return whether the agent inserted this text as a response."""
+        return isinstance(text, str) and self._agent.is_placeholder(text)
+
+    def has_placeholder(self, turn: Turn) -> bool:
+        return not turn.calls and self.is_placeholder(turn.response)
 
     def response_identity(self, number: int, response: str) -> str:
         """Return the identity of a turn's response. Number -1 is the pending response."""
@@ -292,4 +299,6 @@ def _is_earlier(position: CallPosition, than: CallPosition) -> bool:
 
 def tool_intent(call: Call, agent_id: str | None) -> RecordedEvent:
     data = {"toolName": call.name, "inputPreview": preview(call.arguments), "toolUseId": call.id}
+    if len(arguments := raw_text(call.arguments)) > MAX_PREVIEW_CHARACTERS:
+        data["input"] = arguments
     return RecordedEvent("tool_intent", data, call.id, agent_id=agent_id)

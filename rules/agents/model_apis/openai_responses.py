@@ -7,6 +7,7 @@ from rules.agents import event_data
 from rules.agents.codex.user_messages import COMPACTED
 from rules.agents.model_apis import anthropic_messages
 from rules.agents.model_apis.anthropic_messages import Request
+from rules.agents.model_apis.texts import Text, message_texts
 from rules.agents.model_apis.translation import JsonObject, TranslatedMessages, content_blocks, messages_body
 from rules.agents.unknown_agent import sequence
 from rules.agents.values import digest
@@ -32,18 +33,24 @@ def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request
     items = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else sequence(body, "input")
     messages = TranslatedMessages(items, _message)
     instructions, max_tokens = body.get("instructions"), body.get("max_output_tokens")
-    return Request(headers, messages_body(messages, instructions, _has_tools(body, items), max_tokens))
+    translated = messages_body(messages, instructions, _has_tools(body, items), max_tokens)
+    return Request(headers, translated, body, "input", items)
 
 
 class Response(anthropic_messages.Response):
     """Accumulates a response from a stream or a single document."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: dict[int, Any] = {}
+        self._deltas: dict[tuple[int | None, str], list[str]] = {}
+
     def add(self, part: Any) -> None:
         kind = text(field(part, "type"))
         if kind == "response.output_item.done":
             self._add_item(integer(field(part, "output_index")), field(part, "item"))
-        elif kind == "response.output_text.delta":
-            self._add_text(integer(field(part, "output_index")), field(part, "delta"))
+        elif kind is not None and kind.endswith(".delta"):
+            self._add_delta_of(kind, integer(field(part, "output_index")), field(part, "delta"))
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             self._read_response(field(part, "response"))
         elif kind == "response.created":
@@ -51,16 +58,26 @@ class Response(anthropic_messages.Response):
         elif field(part, "object") == "response":
             self._read_response(part)
 
+    def texts(self) -> Iterator[Text]:
+        for number in sorted(self._items):
+            yield from message_texts(self._items[number])
+        for (index, kind), parts in self._deltas.items():
+            if index not in self._items:
+                yield Text("assistant", kind.removeprefix("response.").removesuffix(".delta"), "".join(parts))
+
     def _add_item(self, index: int | None, item: Any) -> None:
         if index is None:  # Codex accepts items without an index.
-            index = max(self._blocks, default=-1) // _BLOCKS_PER_ITEM + 1
+            index = max(self._items, default=-1) + 1
+        self._items[index] = item
         self._parts.pop((index * _BLOCKS_PER_ITEM, "text"), None)
         for number, block in enumerate(_message(item)["content"][:_BLOCKS_PER_ITEM]):
             self._start_block(index * _BLOCKS_PER_ITEM + number, block)
 
-    def _add_text(self, index: int | None, delta: Any) -> None:
-        """Append partial text, which the complete item replaces later."""
-        if index is not None and isinstance(delta, str):
+    def _add_delta_of(self, kind: str, index: int | None, delta: Any) -> None:
+        """Append a part of an item, which the complete item replaces later."""
+        if isinstance(delta, str):
+            self._deltas.setdefault((index, kind), []).append(delta)
+        if kind == "response.output_text.delta" and index is not None and isinstance(delta, str):
             self._blocks.setdefault(index * _BLOCKS_PER_ITEM, {"type": "text", "text": ""})
             self._parts.setdefault((index * _BLOCKS_PER_ITEM, "text"), []).append(delta)
 

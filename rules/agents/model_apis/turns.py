@@ -38,10 +38,13 @@ class Turn:
     """A response, and the results and messages that follow it. A conversation's first turn has no response.
 
     number -- counted from the latest turn
+    size -- number of messages
     """
 
     def __init__(self, number: int, messages: Sequence[Any]):
         self.number = number
+        self.size = len(messages)
+        self.has_input = any(_role(message) != "assistant" for message in messages)
         self._blocks = [(text(_role(message)), block) for message in messages for block in _blocks(message)]
         self.is_opening = not any(_role(message) == "assistant" for message in messages)
 

@@ -55,9 +55,15 @@ def response(*blocks):
     return response
 
 
+def turns(model_request):
+    """Yield the events of each turn, latest turn first."""
+    conversation = model_request.conversation
+    yield from filter(None, map(conversation.events, conversation.turns()))
+
+
 def events(*messages, **fields):
-    turns = list(request(*messages, **fields).turns())
-    return [event for turn in reversed(turns) for event in turn]
+    latest_first = list(turns(request(*messages, **fields)))
+    return [event for turn in reversed(latest_first) for event in turn]
 
 
 def outcomes(*calls, before=()):

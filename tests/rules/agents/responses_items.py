@@ -3,6 +3,7 @@
 import json
 
 from rules.agents.model_apis import openai_responses
+from tests.rules.agents.messages import turns
 
 SESSION = "0c9b1f7e-5b0a-4c57-9a55-2f1d3c7b8a10"
 HEADERS = {
@@ -89,6 +90,8 @@ def response(*items):
 
 def outcomes(*items, **fields):
     """Return the kind and data of tool outcomes and user input, in order."""
-    turns = reversed(list(request(*items, **fields).turns()))
-    events = [event for turn in turns for event in turn if event.kind not in ("tool_intent", "ai_response")]
+    oldest_first = reversed(list(turns(request(*items, **fields))))
+    events = [
+        event for turn in oldest_first for event in turn if event.kind not in ("tool_intent", "ai_response")
+    ]
     return [(event.kind, event.data) for event in events]

@@ -50,14 +50,10 @@ def record(*requests):
     """Return the new events of consecutive requests, as the recorder stores them."""
     stored, recorded = set(), []
     for model_request in requests:
-        missing = []
-        for turn in model_request.turns():
-            new = [event for event in turn if identities([event])[0] not in stored]
-            if not new:
-                break
-            missing = new + missing
-        stored.update(identities(missing))
-        recorded += missing
+        latest = model_request.latest_events()
+        new = [event for event in latest if identities([event])[0] not in stored]
+        stored.update(identities(new))
+        recorded += new
     return recorded
 
 
@@ -163,7 +159,7 @@ def test_a_response_is_the_same_event_in_a_later_request(answer):
     conversation = user("one"), assistant("first"), user("two")
     later = request(*conversation, assistant(*answer), user("three"))
     live = set(identities(response(*answer).events(request(*conversation), USAGE)))
-    restored = {identity for identity in identities(next(later.turns())) if identity[0] != "prompt"}
+    restored = {identity for identity in identities(later.latest_events()) if identity[0] != "prompt"}
     # The history of a response without text has no usage.
     assert {kind for kind, _, _ in live - restored} == (set() if "text" in answer else {"ai_response"})
     assert restored <= live
@@ -211,21 +207,10 @@ SIDE_CALLS = {
 @pytest.mark.parametrize(("texts", "fields"), SIDE_CALLS.values(), ids=SIDE_CALLS)
 def test_side_calls_record_only_usage(texts, fields):
     side = request(user(*texts), **fields)
-    assert list(side.turns()) == []
+    assert side.latest_events() == []
     (usage,) = response("A title", LS).events(side, USAGE)
     assert (usage.kind, usage.data["inputTokens"], usage.data["outputTokens"]) == ("subagent_usage", 12, 34)
     assert "lastAssistantMessage" not in usage.data
-
-
-def test_long_side_calls_include_previews():
-    """A candidate could make a conversation look like a title request."""
-    texts, fields = SIDE_CALLS["title"]
-    (usage,) = response("A title " * 200).events(request(user(*texts), **fields), USAGE)
-    assert usage.data["requestPreview"] == texts[0]
-    assert usage.data["responsePreview"] == ("A title " * 200)[:500]
-    short = USAGE._replace(counts={"output": 16})
-    (usage,) = response("A title").events(request(user(*texts), **fields), short)
-    assert usage.data.keys().isdisjoint({"requestPreview", "responsePreview"})
 
 
 def test_a_conversation_without_tools_is_not_a_side_call():
@@ -238,6 +223,7 @@ LONG = [
     user("one"), assistant("a", LS), user(result("t1", "x")), assistant("b"), user("two"), assistant("c"),
     user("three"),
 ]  # fmt: skip
+LONG_REQUESTS = [request(*LONG[:length]) for length in (1, 3, 5, 7)]
 
 
 def test_a_compaction_does_not_repeat_events():
@@ -246,7 +232,7 @@ def test_a_compaction_does_not_repeat_events():
     output = "<local-command-stdout>Compacted</local-command-stdout>\n"
     compacted = [user(REMINDER, SUMMARY), assistant("d"), user(CAVEAT, COMPACT_COMMAND, output, "four")]
     compacted += [assistant("e", PWD), user(result("t2", "/")), assistant("f"), user("five")]
-    requests = [request(*LONG), summarized, *(request(*compacted[:length]) for length in (3, 5, 7))]
+    requests = [*LONG_REQUESTS, summarized, *(request(*compacted[:length]) for length in (3, 5, 7))]
     recorded = record(*requests, *requests)
     prompts = [event.data["text"] for event in recorded if event.kind == "prompt"]
     assert prompts == ["one", "two", "three", "four", "five"]
@@ -257,7 +243,7 @@ def test_a_compaction_does_not_repeat_events():
 
 def test_a_prompt_after_a_compaction_is_recorded():
     compacted = [user(SUMMARY), assistant("c"), user("four")]
-    requests = [request(*LONG), request(*compacted), request(*compacted, assistant("d"), user("five"))]
+    requests = [*LONG_REQUESTS, request(*compacted), request(*compacted, assistant("d"), user("five"))]
     texts = [event.data["text"] for event in record(*requests) if event.kind == "prompt"]
     assert texts == ["one", "two", "three", "four", "five"]
 

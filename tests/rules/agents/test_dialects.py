@@ -8,7 +8,7 @@ import pytest
 
 from rules.agents.model_apis import anthropic_messages, chat_completions, openai_responses
 from tests.rules.agents import completions, messages, responses_items
-from tests.rules.agents.messages import USAGE, identities
+from tests.rules.agents.messages import USAGE, identities, turns
 
 
 class Dialect(NamedTuple):
@@ -123,7 +123,7 @@ def kinds(events):
 
 
 def request_identities(request):
-    return identities(chain(*request.turns()))
+    return identities(chain(*turns(request)))
 
 
 def conversation(dialect):
@@ -140,7 +140,7 @@ def test_agent_and_session_are_read_from_the_headers(dialect):
 
 
 def test_a_turn_contains_the_response_its_calls_and_the_next_prompt(dialect):
-    latest, first = dialect.request(*conversation(dialect), dialect.user("Go on.")).turns()
+    latest, first = turns(dialect.request(*conversation(dialect), dialect.user("Go on.")))
     assert [(event.kind, event.data) for event in first] == [("prompt", {"text": "Fix it."})]
     assert kinds(latest) == ["ai_response", "tool_intent", "command", "prompt"]
     answer, intent, command, prompt = (event.data for event in latest)
@@ -203,7 +203,7 @@ def test_a_resumed_conversation_has_the_same_events(dialect):
 
 def test_a_subagents_prompts_and_answers_are_not_recorded(dialect):
     task = dialect.request(*conversation(dialect), headers=dialect.subagent)
-    events = [event for turn in task.turns() for event in turn]
+    events = list(chain(*turns(task)))
     assert kinds(events) == ["tool_intent", "command"]
     assert {event.agent_id for event in events} == {"child"}
     (usage,) = dialect.response("Two lines.").events(task, USAGE)
@@ -213,7 +213,7 @@ def test_a_subagents_prompts_and_answers_are_not_recorded(dialect):
 
 def test_a_title_request_records_only_usage(dialect):
     title = dialect.request(dialect.user("Fix it."), **dialect.title)
-    assert list(title.turns()) == []
+    assert title.latest_events() == []
     (usage,) = dialect.response("A title").events(title, USAGE)
     assert (usage.kind, usage.data["outputTokens"]) == ("subagent_usage", 34)
     assert "lastAssistantMessage" not in usage.data
@@ -223,7 +223,7 @@ def test_unknown_agents_produce_generic_events(dialect):
     call = dialect.call("Let me look.", "call_1", "peek", at=1)
     messages = [dialect.user("Fix it."), *call, dialect.result("call_1", "fine")]
     unknown = dialect.request(*messages, headers={"user-agent": "some-tool/1.0"})
-    latest, first = unknown.turns()
+    latest, first = turns(unknown)
     assert kinds(first) == ["prompt"]
     assert kinds(latest) == ["ai_response", "tool_intent", "tool_use"]
     assert latest[2].data == {
@@ -271,5 +271,5 @@ def test_arbitrary_values_do_not_raise(dialect, value):
     for body in bodies:
         for headers in ({}, dialect.headers):
             request = dialect.module.read_request(headers, body)
-            assert all(isinstance(event.data, dict) for event in chain(*request.turns()))
+            assert all(isinstance(event.data, dict) for event in chain(*turns(request)))
     assert accumulate(dialect.module, *parts).events(request, USAGE) is not None

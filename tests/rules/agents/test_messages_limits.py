@@ -7,7 +7,7 @@ import pytest
 
 from rules.agents.model_apis import openai_responses
 from tests.rules.agents import responses_items
-from tests.rules.agents.messages import USAGE, assistant, call, events, request, response, result, user
+from tests.rules.agents.messages import USAGE, assistant, call, events, request, response, result, turns, user
 
 LS = call("t1", "Bash", command="ls")
 
@@ -42,8 +42,7 @@ def test_only_the_end_of_a_long_conversation_is_read():
     lazy = Lazy(long_conversation(5000))
     long_request = request(messages=lazy)
     start = time.process_time()
-    turns = long_request.turns()
-    next(turns), next(turns)
+    long_request.latest_events()
     response("done").events(long_request, USAGE)
     assert time.process_time() - start < 0.05
     assert len(lazy.read) < 10
@@ -53,7 +52,7 @@ def test_only_the_end_of_a_long_conversation_is_translated():
     run = [responses_items.call("c", "exec_command", cmd="ls"), responses_items.command_result("c")]
     lazy = Lazy([responses_items.context(), responses_items.user("Fix it."), *run * 2_500])
     body = {"input": lazy, "tools": []}
-    latest = next(openai_responses.read_request(responses_items.HEADERS, body).turns())
+    latest = openai_responses.read_request(responses_items.HEADERS, body).latest_events()
     assert [event.kind for event in latest] == ["tool_intent", "command"]
     assert len(lazy.read) < 50
 
@@ -64,7 +63,7 @@ def test_only_the_latest_turns_are_searched_for_a_file(turns_between, is_partial
     read = assistant(call("r", "Read", file_path="/shop/a")), user(result("r", "1\tone\n2\ttwo\n3\t"))
     between = long_conversation(2 * turns_between)[1:]
     lazy = Lazy([user("start"), *read, *between, assistant(edit), user(result("e", "updated"))])
-    latest = next(request(messages=lazy).turns())
+    latest = request(messages=lazy).latest_events()
     assert [(event.kind, event.data.get("isPartial")) for event in latest] == [
         ("tool_intent", None),
         ("file_diff", is_partial),
@@ -107,7 +106,7 @@ def test_calls_are_generic_after_the_time_limit():
     limited = request(*long_conversation(6))
     has_time = iter([True, False, False])
     limited.limit(lambda: next(has_time))
-    kinds = [[event.kind for event in turn if event.kind != "tool_intent"] for turn in limited.turns()]
+    kinds = [[event.kind for event in turn if event.kind != "tool_intent"] for turn in turns(limited)]
     assert kinds == [["command"], ["tool_use"], ["tool_use"], ["prompt"]]
 
 
@@ -126,7 +125,7 @@ def test_the_time_limit_stops_many_edits_of_a_large_file():
     limited = request(*messages)
     end = time.thread_time() + 0.2
     limited.limit(lambda: time.thread_time() < end)
-    assert sum(len(turn) for turn in limited.turns()) > 800
+    assert sum(len(turn) for turn in turns(limited)) > 800
     assert time.thread_time() < end + 1
 
 
@@ -150,7 +149,7 @@ def test_long_changes_by_short_calls_become_generic_events():
     messages += [user(result("w", "File created successfully")), assistant(*edits)]
     messages += [user(*(result(edit["id"], "updated") for edit in edits))]
     limited = request(*messages)
-    kinds = [event.kind for event in next(limited.turns()) if event.kind != "tool_intent"]
+    kinds = [event.kind for event in limited.latest_events() if event.kind != "tool_intent"]
     assert kinds == ["file_diff"] * 3 + ["tool_use"] * 97
     assert limited.is_limited
 

@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 
 from rules.agents.model_apis import openai_responses
-from tests.rules.agents.messages import USAGE, identities
+from tests.rules.agents.messages import USAGE, identities, turns
 from tests.rules.agents.responses_items import (
     HEADERS,
     SUMMARY,
@@ -24,7 +24,7 @@ RUN = [call("call_1", "exec_command", cmd="ls"), command_result("call_1", "a.py\
 
 
 def test_string_input_is_a_prompt():
-    [[prompt]] = request(input="Fix it.").turns()
+    [prompt] = request(input="Fix it.").latest_events()
     assert (prompt.kind, prompt.data) == ("prompt", {"text": "Fix it."})
 
 
@@ -36,7 +36,7 @@ def test_string_input_is_a_prompt():
 def test_a_response_is_the_same_event_in_the_next_request(items):
     history = [user("Fix it.")]
     live = response(*items).events(request(*history), USAGE)
-    latest = next(iter(request(*history, *items, user("Go on.")).turns()))
+    latest = request(*history, *items, user("Go on.")).latest_events()
     restored = [event for event in latest if event.kind in ("ai_response", "tool_intent")]
     assert restored
     assert set(identities(restored)) <= set(identities(live))
@@ -62,9 +62,9 @@ def test_a_request_for_a_summary_records_earlier_outcomes_and_usage():
 
 def test_a_subagent_that_inherits_the_conversation_does_not_repeat_events():
     history = [user("Fix it."), assistant("Let me look."), *RUN]
-    inherited = identities(chain(*request(*history, headers=SUBAGENT).turns()))
+    inherited = identities(chain(*turns(request(*history, headers=SUBAGENT))))
     assert inherited
-    assert set(inherited) < set(identities(chain(*request(*history).turns())))
+    assert set(inherited) < set(identities(chain(*turns(request(*history)))))
 
 
 def test_the_first_prompt_identifies_an_unknown_tools_session():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.rules.agents import messages
 from tests.rules.agents.changed_files import apply_changes
-from tests.rules.agents.messages import USAGE, assistant, call, response, result, user
+from tests.rules.agents.messages import USAGE, assistant, call, response, result, turns, user
 
 HEADERS = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.46", "x-session-id": "ses_0a1b2c3d"}
 SYSTEM = [messages.text("You help.\n<env>\n  Working directory: /shop\n</env>")]
@@ -20,10 +20,10 @@ def request(*conversation):
 def recorded(*steps):
     """Return the kind and data of tool outcomes, without call ids."""
     conversation = [user("Fix it."), *chain(*((assistant(block), user(output)) for block, output in steps))]
-    _prompt, *turns = reversed(list(request(*conversation).turns()))
+    _prompt, *later = reversed(list(turns(request(*conversation))))
     return [
         (event.kind, {name: value for name, value in event.data.items() if name != "toolUseId"})
-        for event in chain(*turns)
+        for event in chain(*later)
         if event.kind != "tool_intent"
     ]
 
@@ -179,15 +179,15 @@ def test_interrupted_command_is_followed_by_an_interrupt():
     ],
 )
 def test_injected_text_is_not_a_prompt(text):
-    latest = next(request(user("Hi"), assistant("Yes"), user(text, "Go on.")).turns())
+    latest = request(user("Hi"), assistant("Yes"), user(text, "Go on.")).latest_events()
     assert [(event.kind, event.data) for event in latest[1:]] == [("prompt", {"text": "Go on."})]
 
 
 def test_a_summary_is_not_an_answer_and_does_not_repeat_events():
     summary = [user("What did we do so far?"), assistant("We fixed it."), user("Go on.")]
     later = [*summary, assistant("Done."), user("More.")]
-    assert [[event.data for event in turn] for turn in request(*summary).turns()] == [[{"text": "Go on."}]]
-    assert [[event.data for event in turn] for turn in request(*later).turns()] == [[{"text": "More."}]]
+    assert [[event.data for event in turn] for turn in turns(request(*summary))] == [[{"text": "Go on."}]]
+    assert [[event.data for event in turn] for turn in turns(request(*later))] == [[{"text": "More."}]]
 
 
 def test_a_summary_can_follow_uncompacted_turns():
@@ -198,7 +198,7 @@ def test_a_summary_can_follow_uncompacted_turns():
         assistant("We fixed it."),
         user("Continue if you have next steps, or stop and ask for clarification."),
     ]
-    latest, first = request(*kept, *summary).turns()
+    latest, first = turns(request(*kept, *summary))
     assert [event.kind for event in first] == ["prompt"]
     assert [event.kind for event in latest] == ["tool_intent", "command", "prompt"]
     assert latest[2].data == {"text": "Go on."}

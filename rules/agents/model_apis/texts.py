@@ -1,0 +1,246 @@
+"""List the texts that a model was sent and answered: all strings of a request or response (R46)."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
+
+from rules.agents.event_data import parse_arguments, raw_text
+from rules.agents.values import digest
+from rules.events.envelopes import field, label, text
+from rules.events.recorded_events import CONTEXT, RecordedEvent
+from rules.plain_text import collapse_whitespace
+
+# Parameters whose strings the model does not see, or that accept only the provider's names.
+PARAMETERS = frozenset(
+    {
+        *(
+            "betas",
+            "frequency_penalty",
+            "function_call",
+            "include",
+            "inference_geo",
+            "logit_bias",
+            "logprobs",
+        ),
+        *(
+            "max_completion_tokens",
+            "max_output_tokens",
+            "max_tokens",
+            "max_tool_calls",
+            "metadata",
+            "modalities",
+        ),
+        *(
+            "model",
+            "n",
+            "parallel_tool_calls",
+            "presence_penalty",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+        ),
+        *("reasoning", "reasoning_effort", "safety_identifier", "seed", "service_tier", "speed", "store"),
+        *(
+            "stream",
+            "stream_options",
+            "temperature",
+            "thinking",
+            "tool_choice",
+            "top_k",
+            "top_logprobs",
+            "top_p",
+        ),
+        *("truncation", "user", "verbosity"),
+    }
+)
+# Fields with ids, and without text.
+_NOT_TEXT = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "cache_control", "signature"})
+# Fields with data that only the provider can read, by its signature.
+_OPAQUE = frozenset({"encrypted_content", "encrypted_index"})
+_ROLES = frozenset({"user", "assistant", "system", "developer", "tool"})
+_REMINDER = re.compile(r"(<system-reminder>.*?(?:</system-reminder>|\Z))", re.S)
+# A shorter string is not cut from a longer text that contains it.
+_MIN_CUT_CHARACTERS = 200
+CALL, ARGUMENTS, TEXT = "tool_use", "arguments", "text"
+
+
+class Text(NamedTuple):
+    """A text, or a block that contains texts.
+
+    role -- the role of the message, or `tool` for a tool's result
+    type -- `text`, CALL, `reminder`, or the type of the block or parameter
+    value -- a string or JSON
+    call_id -- only for a call
+    """
+
+    role: str
+    type: str
+    value: Any
+    call_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Identifies the text. Whitespace and the order of fields can differ when a tool sends it again."""
+        content = self.value if isinstance(self.value, str) else " ".join(_leaves(self.value))
+        return digest(self.role, collapse_whitespace(content))
+
+    @property
+    def keys(self) -> set[str]:
+        return {self.key} if self.call_id is None else {self.key, digest("call", self.call_id)}
+
+    def event(self, content: str, new_keys: Set[str], *, is_history: bool = False) -> RecordedEvent:
+        """Build the text's event. Agents can change the arguments of a known call.
+
+        content -- the text, or the part of it that no other event contains
+        new_keys -- the keys that are not stored yet
+        """
+        has_changed = self.call_id is not None and new_keys == {self.key}
+        data: dict[str, Any] = {"role": self.role, "type": ARGUMENTS if has_changed else self.type}
+        data |= {"text": content} | ({} if self.call_id is None else {"callId": self.call_id})
+        return RecordedEvent(CONTEXT, data | ({"fromHistory": True} if is_history else {}), self.key)
+
+    def without(self, strings: Sequence[str]) -> str:
+        """Return the text without the strings that other events contain."""
+        content = raw_text(self.value).strip()
+        if any(content in string for string in strings):
+            return ""
+        for string in sorted(map(str.strip, strings), key=len, reverse=True):
+            if len(string) >= _MIN_CUT_CHARACTERS:
+                content = content.replace(string, "", 1)
+        return content.strip()
+
+
+def parameter_texts(body: Mapping[str, Any], conversation: str) -> Iterator[Text]:
+    """Yield the texts of all parameters except the conversation."""
+    for name in body:
+        if name != conversation and name not in PARAMETERS:
+            kind = TEXT if name in ("system", "instructions") else name.removesuffix("s")
+            for element in _elements(body[name]):
+                yield from part_texts("system", element, kind)
+
+
+def message_texts(message: Any) -> Iterator[Text]:
+    """Yield the texts of a message, or of an item in OpenAI's Responses API."""
+    if not isinstance(message, dict):
+        yield Text("unknown", "unreadable", raw_text(message))
+        return
+    kind = label(message.get("type")) or "message"
+    role = _role(message, kind)
+    if kind.endswith("_call"):
+        yield _call(message)
+        return
+    content = "output" if kind.endswith("_output") else "content"
+    if kind == "message" or content == "output":
+        for part in _elements(message.get(content)):
+            yield from part_texts(role, part, TEXT)
+        for call in _elements(message.get("tool_calls")):
+            yield _call(call)
+        message = {name: message[name] for name in message.keys() - {content, "tool_calls"}}
+    yield from part_texts(role, {**message, "role": None}, kind)
+
+
+def _role(message: dict[str, Any], kind: str) -> str:
+    role = label(message.get("role"))
+    if role == "function" or kind.endswith("_output"):
+        return "tool"
+    if role in _ROLES:
+        return role
+    return "assistant" if kind == "reasoning" or kind.endswith("_call") else "unknown"
+
+
+def part_texts(role: str, part: Any, kind: str) -> Iterator[Text]:
+    """Yield the texts of a part of a message.
+
+    kind -- the type of a part that does not name its type
+    """
+    if isinstance(part, str):
+        yield from _split_reminders(role, part, kind)
+        return
+    if kind == TEXT:
+        kind = label(field(part, "type")) or kind
+    if kind.endswith("tool_use"):
+        yield _call(part)
+    elif kind == "tool_result":
+        for content in _elements(part.get("content")):
+            yield from part_texts("tool", content, TEXT)
+    else:
+        value = _without_ids(part)
+        if isinstance(value, dict):
+            value.pop("type", None)
+            for name in ("text", "refusal"):
+                if isinstance(value.get(name), str):
+                    yield from _split_reminders(role, value.pop(name), TEXT)
+            if len(value) == 1 and all(isinstance(single, str) for single in value.values()):
+                (value,) = value.values()
+        if _has_text(value):
+            yield Text(role, kind, value)
+
+
+def _split_reminders(role: str, content: str, kind: str) -> Iterator[Text]:
+    """Yield a text, and separately the reminders that a tool adds to it."""
+    pieces = [content] if role == "assistant" else _REMINDER.split(content)
+    for is_reminder, piece in ((False, "".join(pieces[::2])), *((True, piece) for piece in pieces[1::2])):
+        if piece.strip():
+            yield Text(role, "reminder" if is_reminder else kind, piece)
+
+
+def _call(call: Any) -> Text:
+    """Return a call. Its arguments can be JSON that a tool formats differently when it sends it again."""
+    call_id = next((name for key in ("call_id", "id") if (name := text(field(call, key)))), None)
+    value = _without_ids(call)
+    for parent in (value, field(value, "function")):
+        if isinstance(arguments := field(parent, "arguments"), str):
+            parent["arguments"] = parse_arguments(arguments)
+    if isinstance(value, dict):
+        value.pop("type", None)
+        value.pop("status", None)
+    return Text("assistant", CALL, value, call_id)
+
+
+def _elements(value: Any) -> Sequence[Any]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return value
+    return [] if value is None else [value]
+
+
+def _without_ids(value: Any) -> Any:
+    """Copy a value without ids and empty fields. Images are replaced by their hash and size."""
+    if isinstance(value, dict):
+        is_image = str(value.get("media_type")).startswith("image/")
+        is_redacted = value.get("type") == "redacted_thinking"
+        copy = {}
+        for name, child in value.items():
+            if name in _NOT_TEXT or child in (None, "", [], {}):
+                continue
+            is_opaque = name in _OPAQUE or (name == "data" and (is_image or is_redacted))
+            copy[name] = _hash(child) if is_opaque and isinstance(child, str) else _without_ids(child)
+        return copy
+    if isinstance(value, list):
+        return [_without_ids(child) for child in value]
+    return _hash(value) if isinstance(value, str) and value.startswith("data:image/") else value
+
+
+def _hash(content: str) -> dict[str, Any]:
+    encoded = content.encode("utf-8", "surrogatepass")
+    return {"sha256": hashlib.sha256(encoded).hexdigest(), "bytes": len(encoded)}
+
+
+def _has_text(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_text(child) for name, child in value.items() if name != "type")
+    if isinstance(value, list):
+        return any(map(_has_text, value))
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name in sorted(value):
+            yield name
+            yield from _leaves(value[name])
+    elif isinstance(value, list):
+        for child in value:
+            yield from _leaves(child)
+    else:
+        yield value if isinstance(value, str) else json.dumps(value)
