@@ -25,6 +25,7 @@ from proxy.errors import (
     AgentRejected,
     BackgroundRejected,
     BudgetSpent,
+    ChoicesRejected,
     HostedToolRejected,
     NoProviderKey,
     ProviderRedirects,
@@ -125,6 +126,8 @@ def _api_errors(provider: str) -> list[tuple[int, str, str]]:
         AccessExpired,
     ]
     error_classes += [NotJson, TooManyValues, BackgroundRejected, StoredStateRejected]
+    if provider == "openai":
+        error_classes.append(ChoicesRejected)
     remote_field = {"anthropic": "source.url", "openai": "image_url"}[provider]
     api_errors = [Unauthenticated(KEY_REQUIRED), *(error_class() for error_class in error_classes)]
     api_errors += [NoProviderKey(provider), AgentRejected(provider), HostedToolRejected("web_search")]

@@ -78,6 +78,12 @@ class BackgroundRejected(ApiError):
     message = "Background responses are not supported. Send the request without `background`."
 
 
+class ChoicesRejected(ApiError):
+    code = 400
+    reason = "choices_not_supported"
+    message = "More than one choice is not supported. Send the request without `n`."
+
+
 class StoredStateRejected(ApiError):
     code = 400
     reason = "stored_state_not_supported"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from proxy.endpoints import Endpoint
 from proxy.errors import (
     BackgroundRejected,
+    ChoicesRejected,
     HostedToolRejected,
     RemoteInputRejected,
     StoredStateRejected,
@@ -48,8 +49,6 @@ _TOOLS = ("tools", "functions", "mcp_servers", "web_search_options")
 _INPUT = {"messages": ("messages", "system"), "responses": ("input",), "chat_completions": ("messages",)}
 # Fields with content. The most deeply nested files are in blocks of documents returned by tools.
 _CONTENT, MAX_CONTENT_LEVELS = {"content", "output", "source", "file"}, 5
-# Maximum of `n`, also assumed if `n` is invalid.
-MAX_CHOICES = 128
 # Models that search the web in every call.
 _SEARCH_MODEL = re.compile(r"-search(-|$)", re.IGNORECASE)
 
@@ -129,8 +128,8 @@ class ToolFilter:
 def read_request(endpoint: Endpoint, body: RequestBody, allowed: list[str]) -> ModelRequest:
     """Check the request, and remove hosted tools that are not allowed from its body.
 
-    Raises NotJson, TooManyValues, BackgroundRejected, StoredStateRejected, SurchargeRejected, RemoteInputRejected or
-    HostedToolRejected.
+    Raises NotJson, TooManyValues, BackgroundRejected, ChoicesRejected, StoredStateRejected, SurchargeRejected,
+    RemoteInputRejected or HostedToolRejected.
 
     allowed -- names in rules/hosted_tools.py
     """
@@ -168,21 +167,17 @@ def _parse_field(fields: dict[str, Value], name: str) -> Any:
 
 
 def _max_output_tokens(dialect: str, fields: dict[str, Value]) -> int:
-    """Return the maximum per choice times the number of choices."""
     numbers = [_parse_field(fields, name) for name in _MAX_OUTPUT_FIELDS[dialect]]
-    maximum = max(
+    return max(
         (number for number in numbers if type(number) is int and number >= 0), default=MAX_OUTPUT_TOKENS
     )
-    choices = _parse_field(fields, "n") if dialect == "chat_completions" else None
-    if choices is None:
-        return maximum
-    is_valid = type(choices) is int and 1 <= choices <= MAX_CHOICES
-    return maximum * (choices if is_valid else MAX_CHOICES)
 
 
 def _reject_unsupported(dialect: str, fields: dict[str, Value], allowed: list[str]) -> None:
     if _is_set(fields.get("background")):
         raise BackgroundRejected()
+    if dialect == "chat_completions" and _parse_field(fields, "n") not in (None, 1):
+        raise ChoicesRejected()
     has_template = "prompt" in fields and fields["prompt"].starts_with(b"{")
     if has_template or any(_is_set(fields.get(name)) for name in _STORED_STATE[dialect]):
         raise StoredStateRejected()

@@ -197,6 +197,7 @@ SURCHARGES = [
     ("code", "path", "fields", "message"),
     [
         ("background_not_supported", RESPONSES, {"background": True}, "`background`"),
+        *(("choices_not_supported", CHAT_COMPLETIONS, {"n": n}, "`n`") for n in (2, 0, 3.5, "many")),
         *(("stored_state_not_supported", *case, "References to data") for case in STORED_STATE),
         *(("remote_input_not_supported", *case) for case in REMOTE_INPUT),
         *(("surcharge_not_supported", *case) for case in SURCHARGES),
@@ -224,7 +225,7 @@ STANDARD = {"service_tier": "auto", "speed": "standard", "inference_geo": "globa
         (MESSAGES, {"messages": [{"content": [{"source": URL}]}]}),
         (MESSAGES, {"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "a"}}]}]}),
         (MESSAGES, {"messages": [{"content": "file_id"}, {"content": [{"type": "text", "text": "file_id"}]}]}),
-        (CHAT_COMPLETIONS, {"model": "gpt-5", "n": 2, "stream_options": {"include_usage": True}, "store": True}),
+        (CHAT_COMPLETIONS, {"model": "gpt-5", "n": 1, "stream_options": {"include_usage": True}, "store": True}),
         (CHAT_COMPLETIONS, {"modalities": ["text"], "audio": None, "web_search_options": None, "service_tier": "flex"}),
         (CHAT_COMPLETIONS, user_message({"type": "image_url", "image_url": {"url": DATA_URL}})),
         (CHAT_COMPLETIONS, user_message({"type": "file", "file": {"file_data": DATA_URL, "filename": "a"}})),
