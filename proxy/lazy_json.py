@@ -8,7 +8,7 @@ from typing import Any
 
 from errors import TooManyValues
 from proxy.json_text import Value
-from rules.events.recorded_events import TRUNCATED
+from rules.events.recorded_events import truncation
 from rules.lenient_json import parse_json
 from web.json import NotJson
 
@@ -77,7 +77,10 @@ def parse(value: Value, depth: int = _MAX_DEPTH) -> Any:
             return _parse_large(value, depth)
         return parse_json(value.text[value.start : value.end])
     except (NotJson, TooManyValues, ValueError, RecursionError):
-        return value.text[value.start : min(value.end, value.start + MAX_BYTES)].decode(errors="replace")
+        end = min(value.end, value.start + MAX_BYTES)
+        return value.text[value.start : end].decode(errors="replace") + (
+            _truncation(value) if end < value.end else ""
+        )
 
 
 def _parse_large(value: Value, depth: int) -> Any:
@@ -87,12 +90,19 @@ def _parse_large(value: Value, depth: int) -> Any:
         return {name: parse(child, depth - 1) for name, child in value.fields().items()}
     if value.starts_with(b"["):
         return [parse(child, depth - 1) for child in value.elements()]
-    return _parse_truncated_string(value.text[value.start : value.start + MAX_BYTES])
+    start = _parse_truncated_string(value.text[value.start : value.start + MAX_BYTES])
+    return None if start is None else start + _truncation(value)
+
+
+def _truncation(value: Value) -> str:
+    """Return the end of a truncated text: the size and the hash of the value as sent."""
+    with memoryview(value.text) as text, text[value.start : value.end] as sent:
+        return truncation(sent)
 
 
 def _parse_truncated_string(text: bytes) -> str | None:
     for split_bytes in range(_MAX_SPLIT_BYTES):
         with suppress(ValueError):
             start = json.loads(text[: len(text) - split_bytes] + b'"')
-            return _HIGH_SURROGATE_AT_END.sub("", start) + TRUNCATED
+            return _HIGH_SURROGATE_AT_END.sub("", start)
     return None

@@ -22,6 +22,8 @@ MAX_EVENT_BYTES = 2**20
 TRUNCATED = "\n[truncated]"
 # The text of changed files, whose lines are compared with the submission. Home folders in it are not masked.
 CONTENT_FIELDS = ("diff", "content", "oldString", "newString")
+_TRUNCATION = re.compile(r"\n\[([0-9]+) bytes, SHA-256 ([0-9a-f]{64})\]\n\[truncated\]\Z")
+_TRUNCATION_CHARACTERS = 200
 _HUMAN_KINDS = frozenset({"prompt", "interrupt", "plan_decision", "session_start", "session_end"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -143,6 +145,17 @@ def serialize_within_limit(envelope: dict[str, Any]) -> tuple[dict[str, Any], st
     return envelope, text
 
 
+def truncation(content: bytes | memoryview) -> str:
+    """Return the end of a text that is only the start of this content."""
+    return f"\n[{len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}]{TRUNCATED}"
+
+
+def read_truncation(text: str) -> tuple[str, int] | None:
+    """Return the SHA-256 and the size of a truncated text's content; None if it is complete."""
+    match = _TRUNCATION.search(text, max(len(text) - _TRUNCATION_CHARACTERS, 0))
+    return (match[2], int(match[1])) if match else None
+
+
 def _fits(text: str) -> bool:
     return len(text) <= MAX_EVENT_BYTES and len(text.encode()) <= MAX_EVENT_BYTES
 
@@ -153,7 +166,8 @@ def _truncate(value: Any, max_characters: int) -> Any:
         text = serialize(value)
         return value if len(text) <= max_characters else text[:max_characters] + TRUNCATED
     if isinstance(value, str) and len(value) > max_characters:
-        return value[:max_characters].removesuffix(TRUNCATED) + TRUNCATED
+        match = _TRUNCATION.search(value, len(value) - _TRUNCATION_CHARACTERS)
+        return value[:max_characters].removesuffix(TRUNCATED) + (match[0] if match else TRUNCATED)
     return value
 
 

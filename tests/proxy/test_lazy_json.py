@@ -1,12 +1,13 @@
 """JSON is parsed when it is read, with long strings truncated."""
 
+import hashlib
 import json
 
 import pytest
 
 from proxy import lazy_json
 from proxy.json_text import document
-from proxy.lazy_json import TRUNCATED, LazyArray, LazyObject
+from proxy.lazy_json import LazyArray, LazyObject
 
 
 def lazy(text):
@@ -61,7 +62,9 @@ def test_a_long_string_is_truncated_between_characters(monkeypatch, text, start)
     monkeypatch.setattr(lazy_json, "MAX_BYTES", 50)
     is_escaped = "\U0001f600" in text
     content = json.dumps({"messages": [{"content": [{"text": text}], "n": 1}]}, ensure_ascii=is_escaped)
-    assert lazy(content)["messages"][0] == {"content": [{"text": start + TRUNCATED}], "n": 1}
+    sent = json.dumps(text, ensure_ascii=is_escaped).encode()
+    end = f"\n[{len(sent)} bytes, SHA-256 {hashlib.sha256(sent).hexdigest()}]\n[truncated]"
+    assert lazy(content)["messages"][0] == {"content": [{"text": start + end}], "n": 1}
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2, "long": "LONG"}', "[" * 40 + '"LONG"' + "]" * 40])

@@ -1,6 +1,8 @@
 """Each model API's dialect: a call, and its history with a tool's outcome."""
 
+import hashlib
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -182,3 +184,145 @@ def test_a_number_of_too_many_digits_does_not_hide_a_call(call, upstream, sessio
     call(MESSAGES, data=text, headers={"X-Claude-Code-Session-Id": "agent-1"})
     kinds = [row.kind for row in Event.select().where(Event.session == session).order_by(Event.seq)]
     assert kinds[:2] == ["command", "prompt"]
+
+
+CHARACTERS = "iVBORw0KGgo" * 20
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": CHARACTERS}}
+LONG = "argument " * 100
+PLANTED = {
+    MESSAGES: (
+        {
+            "system": "w-system",
+            "tools": [{"name": "Bash", "description": "w-tool", "input_schema": {"enum": ["w-enum"]}}],
+            "context_management": {"edits": [{"type": "compact_20260112", "instructions": "w-edit"}]},
+            "stop_sequences": ["w-stop"],
+        },
+        [
+            {"role": "system", "content": "w-system-message"},
+            messages.user(
+                {"type": "document", "title": "w-title", "source": {"type": "text", "data": "w-document"}},
+                {"type": "search_result", "source": "w-source", "title": "a", "content": [messages.text("w-found")]},
+                "<system-reminder>w-reminder</system-reminder>w-prompt",
+                {**IMAGE, "cache_control": {"type": "ephemeral"}},
+            ),
+            messages.assistant({"type": "thinking", "thinking": "w-thought", "signature": "x"}, "w-answer"),
+            messages.assistant(messages.call("toolu_1", "w-name", path="w-argument")),
+            messages.user(messages.result("toolu_1", [messages.text("w-result"), IMAGE])),
+            {"role": "user", "content": "w-latest"},
+        ],
+        [
+            {"type": "thinking", "thinking": "r-thought", "signature": "x"},
+            messages.text("r-answer"),
+            {"type": "compaction", "content": "r-compaction"},
+            messages.call("toolu_2", "Bash", command=LONG),
+        ],
+    ),
+    RESPONSES: (
+        {
+            "instructions": "w-system",
+            "tools": [{"type": "function", "name": "bash", "description": "w-tool"}],
+            "text": {"format": {"schema": {"description": "w-format"}}},
+        },
+        [
+            {"type": "message", "role": "developer", "content": "w-system-message"},
+            {"type": "message", "role": "user", "content": [
+                {"type": "input_text", "text": "w-prompt"},
+                {"type": "input_file", "filename": "w-file", "file_data": "w-data"},
+                {"type": "input_image", "image_url": f"data:image/png;base64,{CHARACTERS}"},
+            ]},
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "w-thought"}], "encrypted_content": "x"},
+            responses_items.assistant("w-answer"),
+            responses_items.call("call_1", "w-name", path="w-argument"),
+            responses_items.result("call_1", [{"type": "input_text", "text": "w-result"}]),
+            responses_items.user("w-latest"),
+        ],
+        [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "r-thought"}]},
+            responses_items.assistant("r-answer"),
+            {"type": "compaction", "summary": "r-compaction", "encrypted_content": "x"},
+            responses_items.call("call_2", "bash", command=LONG),
+        ],
+    ),
+    CHAT_COMPLETIONS: (
+        {
+            "tools": [{"type": "function", "function": {"name": "bash", "description": "w-tool"}}],
+            "response_format": {"json_schema": {"description": "w-format"}},
+        },
+        [
+            {"role": "system", "content": "w-system-message"},
+            {"role": "user", "name": "w-user", "content": [
+                {"type": "text", "text": "w-prompt"},
+                {"type": "text", "text": "data:image/w-text"},
+                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{CHARACTERS}"}},
+            ]},
+            completions.assistant("w-answer", completions.call("call_1", "w-name", path="w-argument")),
+            completions.result("call_1", "w-result"),
+            completions.user("w-latest"),
+        ],
+        [
+            completions.assistant("r-answer", completions.call("call_2", "bash", command=LONG))
+            | {"reasoning_content": "r-thought", "refusal": "r-refusal"},
+            completions.assistant("r-choice", completions.call("call_3", "bash", command=f"ls {LONG}")),
+        ],
+    ),
+}  # fmt: skip
+
+
+def response_with(path, blocks):
+    if path == MESSAGES:
+        return MESSAGE | {"content": blocks}
+    if path == RESPONSES:
+        return {"object": "response", "model": "gpt-5", "output": blocks}
+    return {"model": "gpt-5", "choices": [{"index": n, "message": block} for n, block in enumerate(blocks)]}
+
+
+def planted_words(value):
+    return set(re.findall(r"\b[wr]-[a-z-]+", json.dumps(value)))
+
+
+@pytest.mark.parametrize("path", PLANTED)
+def test_every_string_of_a_call_is_in_an_event_once(call, upstream, session, reviewer, usage, path):
+    fields, history, blocks = PLANTED[path]
+    upstream.respond = documents(200, response_with(path, blocks))
+    body = {"model": "m", "max_tokens": 900, "input" if path == RESPONSES else "messages": history} | fields
+    headers = {"Session-Id": "agent-1", "X-Claude-Code-Session-Id": "agent-1"}
+    sizes = []
+    for _ in range(2):
+        call(path, data=json.dumps(body), headers=headers)
+        rows = list(Event.select().where(Event.session == session))
+        sizes.append(len(rows))
+    assert sizes[0] == sizes[1]
+    envelopes = [row.envelope for row in rows]
+    assert planted_words(envelopes) == planted_words([fields, history, blocks])
+    data = [json.loads(envelope)["data"] for envelope in envelopes]
+    contexts = [fields["text"] for fields in data if "role" in fields]
+    assert len({(fields["role"], fields["text"]) for fields in data if "role" in fields}) == len(contexts)
+    assert not any(CHARACTERS in envelope for envelope in envelopes)
+    assert any(
+        hashlib.sha256(CHARACTERS.encode()).hexdigest() in text or "image" in text for text in contexts
+    )
+    assert any(LONG in fields.get("input", "") for fields in data)
+    assert [used.is_recorded for used in usage()] == [True, True]
+    metrics = reviewer.get(f"/v1/sessions/{session.id}").json
+    assert metrics["eventCount"] == sum("role" not in fields for fields in data)
+
+
+def test_a_text_that_is_larger_than_an_event_is_its_hash_size_and_start(call, session):
+    system = ["long " * 300_000, "long " * 300_000 + "end"]
+    for text in system:
+        call(MESSAGES, data=json.dumps(messages_request() | {"system": text}))
+    rows = Event.select().where(Event.session == session, Event.kind == "context", Event.size > 100_000)
+    texts = [json.loads(row.envelope)["data"]["text"] for row in rows]
+    assert [text.startswith("long long") for text in texts] == [True, True]
+    for text, sent in zip(texts, system, strict=True):
+        assert hashlib.sha256(json.dumps(sent).encode()).hexdigest() in text
+        assert f"{len(json.dumps(sent))} bytes" in text
+
+
+def test_what_cannot_be_read_of_a_response_is_recorded_as_it_is(call, upstream, session, usage):
+    upstream.respond = streams([*MESSAGES_STREAM[:3], b"event: a\ndata: w-[broken\n\n", *MESSAGES_STREAM[3:]])
+    call(MESSAGES, data=json.dumps(messages_request()))
+    [row] = Event.select().where(
+        Event.session == session, Event.kind == "context", Event.subject.startswith("w-")
+    )
+    assert json.loads(row.envelope)["data"]["type"] == "unreadable"

@@ -15,8 +15,6 @@ _ROLES = {"user": "user", "assistant": "assistant", "tool": "user", "function": 
 # The last event of a stream. It is not JSON.
 DONE = "[DONE]"
 _TEXT = 0
-# Offset between the block indexes of two choices.
-_BLOCKS_PER_CHOICE = 1000
 
 
 def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request:
@@ -30,7 +28,7 @@ def read_request(headers: Mapping[str, str], body: Mapping[str, Any]) -> Request
 
 
 class Response(anthropic_messages.Response):
-    """Accumulates a response from a stream or a single document."""
+    """Accumulates a response from a stream or a single document. Only its first choice can become events of calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,19 +53,23 @@ class Response(anthropic_messages.Response):
 
     def _add_choice(self, choice: Any) -> None:
         """Add a choice. The service rejects requests for more than one."""
-        first = (integer(field(choice, "index")) or 0) * _BLOCKS_PER_CHOICE
+        number = integer(field(choice, "index")) or 0
         message = field(choice, "message")
         delta = field(choice, "delta") if message is None else message
         for name, value in delta.items() if isinstance(delta, dict) else ():
-            if name == "content" and isinstance(value, str):
-                self._append(first + _TEXT, {"type": "text", "text": ""}, "text", value)
-            elif name not in ("role", "tool_calls") and value:
-                self._others.setdefault((first, name), []).append(value)
-        for call in as_list(field(delta, "tool_calls")):
-            index = integer(field(call, "index"))
-            self._add_call(self._infer_index(call) if index is None else first + index, call)
+            if not number and name == "content" and isinstance(value, str):
+                self._append(_TEXT, {"type": "text", "text": ""}, "text", value)
+            elif not number and name == "tool_calls":
+                self._add_calls(as_list(value))
+            elif name != "role" and value:
+                self._others.setdefault((number, name), []).append(value)
         self._has_ended = self._has_ended or text(field(choice, "finish_reason")) is not None
         self.is_complete = self.is_complete or message is not None
+
+    def _add_calls(self, calls: list[Any]) -> None:
+        for call in calls:
+            index = integer(field(call, "index"))
+            self._add_call(self._infer_index(call) if index is None else index, call)
 
     def _infer_index(self, call: Any) -> int:
         """Infer a call's missing index: a part with an id starts the next call."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rules.agents.event_data import parse_arguments, raw_text
 from rules.agents.values import digest
 from rules.events.envelopes import field, label, text
-from rules.events.recorded_events import CONTEXT, RecordedEvent
+from rules.events.recorded_events import CONTEXT, RecordedEvent, read_truncation
 from rules.plain_text import collapse_whitespace
 
 # Parameters whose strings the model does not see, or that accept only the provider's names.
@@ -58,6 +58,10 @@ PARAMETERS = frozenset(
 _NOT_TEXT = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "cache_control", "signature"})
 # Fields with data that only the provider can read, by its signature.
 _OPAQUE = frozenset({"encrypted_content", "encrypted_index"})
+_IMAGES = frozenset({"image_url", "url"})
+# Fields that contain blocks. The fields of all others, such as a call's arguments, are kept as they are.
+_BLOCKS = frozenset({"citations", "content", "file", "function", "image_url", "output", "source", "summary"})
+_MAX_DEPTH = 32
 _ROLES = frozenset({"user", "assistant", "system", "developer", "tool"})
 _REMINDER = re.compile(r"(<system-reminder>.*?(?:</system-reminder>|\Z))", re.S)
 # A shorter string is not cut from a longer text that contains it.
@@ -165,7 +169,7 @@ def part_texts(role: str, part: Any, kind: str) -> Iterator[Text]:
         for content in _elements(part.get("content")):
             yield from part_texts("tool", content, TEXT)
     else:
-        value = _without_ids(part)
+        value = _copy_block(part)
         if isinstance(value, dict):
             value.pop("type", None)
             for name in ("text", "refusal"):
@@ -188,10 +192,10 @@ def _split_reminders(role: str, content: str, kind: str) -> Iterator[Text]:
 def _call(call: Any) -> Text:
     """Return a call. Its arguments can be JSON that a tool formats differently when it sends it again."""
     call_id = next((name for key in ("call_id", "id") if (name := text(field(call, key)))), None)
-    value = _without_ids(call)
+    value = _copy_block(call)
     for parent in (value, field(value, "function")):
         if isinstance(arguments := field(parent, "arguments"), str):
-            parent["arguments"] = parse_arguments(arguments)
+            parent["arguments"] = _flatten_deep(parse_arguments(arguments))
     if isinstance(value, dict):
         value.pop("type", None)
         value.pop("status", None)
@@ -204,24 +208,44 @@ def _elements(value: Any) -> Sequence[Any]:
     return [] if value is None else [value]
 
 
-def _without_ids(value: Any) -> Any:
-    """Copy a value without ids and empty fields. Images are replaced by their hash and size."""
+def _copy_block(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """Copy a block without ids and empty fields. Images are replaced by their hash and size."""
+    if isinstance(value, list) and depth > 0:
+        return [_copy_block(child, depth - 1) for child in value]
+    if not isinstance(value, dict) or depth <= 0:
+        return _flatten_deep(value)
+    copy = {}
+    for name, child in value.items():
+        if name in _NOT_TEXT or child in (None, "", [], {}):
+            continue
+        if isinstance(child, str):
+            copy[name] = _hash(child) if _is_opaque(name, child, value) else child
+        else:
+            copy[name] = _copy_block(child, depth - 1) if name in _BLOCKS else _flatten_deep(child)
+    return copy
+
+
+def _is_opaque(name: str, content: str, block: dict[str, Any]) -> bool:
+    """Return whether a block's field is an image, or data that only the provider can read."""
+    if name == "data":
+        return block.get("type") == "redacted_thinking" or str(block.get("media_type")).startswith("image/")
+    return name in _OPAQUE or (name in _IMAGES and content.startswith("data:image/"))
+
+
+def _flatten_deep(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """Copy a value. What is nested too deeply to serialize becomes one string."""
+    if isinstance(value, dict | list) and not depth:
+        return " ".join(_leaves(value))
     if isinstance(value, dict):
-        is_image = str(value.get("media_type")).startswith("image/")
-        is_redacted = value.get("type") == "redacted_thinking"
-        copy = {}
-        for name, child in value.items():
-            if name in _NOT_TEXT or child in (None, "", [], {}):
-                continue
-            is_opaque = name in _OPAQUE or (name == "data" and (is_image or is_redacted))
-            copy[name] = _hash(child) if is_opaque and isinstance(child, str) else _without_ids(child)
-        return copy
+        return {name: _flatten_deep(child, depth - 1) for name, child in value.items()}
     if isinstance(value, list):
-        return [_without_ids(child) for child in value]
-    return _hash(value) if isinstance(value, str) and value.startswith("data:image/") else value
+        return [_flatten_deep(child, depth - 1) for child in value]
+    return value
 
 
 def _hash(content: str) -> dict[str, Any]:
+    if known := read_truncation(content):
+        return dict(zip(("sha256", "bytes"), known, strict=True))
     encoded = content.encode("utf-8", "surrogatepass")
     return {"sha256": hashlib.sha256(encoded).hexdigest(), "bytes": len(encoded)}
 
@@ -234,13 +258,16 @@ def _has_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name in sorted(value):
-            yield name
-            yield from _leaves(value[name])
-    elif isinstance(value, list):
-        for child in value:
-            yield from _leaves(child)
-    else:
-        yield value if isinstance(value, str) else json.dumps(value)
+def _leaves(value: Any) -> list[str]:
+    """Return all strings of a value, and its numbers, in an order that does not depend on the order of fields."""
+    leaves, rest = [], [value]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            for name in sorted(value):
+                rest += [value[name], name]
+        elif isinstance(value, list):
+            rest += value
+        else:
+            leaves.append(value if isinstance(value, str) else json.dumps(value))
+    return leaves

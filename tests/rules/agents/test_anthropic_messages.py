@@ -3,6 +3,7 @@
 import pytest
 
 from rules.agents.model_apis import anthropic_messages
+from rules.agents.model_apis.texts import message_texts
 from tests.rules.agents.messages import (
     REMINDER,
     SESSION,
@@ -308,3 +309,22 @@ def test_an_error_is_not_recorded():
     streamed.add({"type": "error", "error": {"type": "overloaded_error"}})
     assert streamed.events(request(user("a")), USAGE._replace(counts={})) == []
     assert not streamed.is_complete
+
+
+def nested(value, depth):
+    return value if not depth else [nested(value, depth - 1)]
+
+
+@pytest.mark.parametrize("depth", [0, 40, 400])
+def test_all_strings_and_names_of_a_calls_arguments_are_recorded(depth):
+    arguments = {"id": "w-id", "signature": "w-signature", "w-name": 7, "nested": nested("w-nested", depth)}
+    (sent,) = message_texts(assistant(call("t1", "Bash", **arguments, data="data:image/w-data")))
+    assert all(word in sent.without([]) for word in ("w-id", "w-signature", "w-name", "w-nested", "w-data"))
+
+
+def test_a_text_is_known_without_cache_control_reminders_and_whitespace():
+    document = {"type": "document", "source": {"type": "text", "data": "a"}}
+    first = user(REMINDER, text("Fix it.") | {"cache_control": {"type": "ephemeral"}}, document)
+    later = user(REMINDER + "Fix  it.\n", document | {"cache_control": {"type": "ephemeral"}, "title": None})
+    assert {sent.key for sent in message_texts(later)} == {sent.key for sent in message_texts(first)}
+    assert len({sent.key for sent in message_texts(first)}) == 3
