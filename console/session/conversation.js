@@ -33,6 +33,7 @@ const GET_TEXT = {
 const OMITTED_KINDS = new Set([
   "tool_intent",
   "subagent_usage",
+  "context",
   "editor_focus",
   "editor_idle",
   "session_start",

@@ -1,7 +1,7 @@
 // A session's event list with filters and search. Only visible rows are rendered.
 
 import { fill, h, newId } from "../shared/dom.js";
-import { isDuplicate, kindName, loadEvents, notCountedReason } from "../shared/events.js";
+import { isContext, isDuplicate, kindName, loadEvents } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
 import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -41,13 +41,14 @@ export function eventList({ events, onPick }) {
   );
   const search = h("input", { type: "search", autocomplete: "off" });
   const duplicatesBox = h("input", { type: "checkbox" });
-  const hasDuplicates = events.some(isDuplicate);
+  const contextBox = h("input", { type: "checkbox" });
   const count = h("p", { class: "quiet", role: "status" });
   const apply = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matches = (event) =>
       (!kind.value || event.kind === kind.value) &&
       (duplicatesBox.checked || !isDuplicate(event)) &&
+      (contextBox.checked || kind.value === event.kind || !isContext(event)) &&
       words.every((word) => searchText(event).includes(word));
     const matchingEvents = events.filter(matches);
     listWindow.show(matchingEvents);
@@ -60,17 +61,19 @@ export function eventList({ events, onPick }) {
   });
   kind.addEventListener("change", apply);
   duplicatesBox.addEventListener("change", apply);
+  contextBox.addEventListener("change", apply);
   const filters = h(
     "div",
     { class: "timeline-filters" },
     labeledField(t("report.kind"), kind),
     labeledField(t("report.search"), search),
-    hasDuplicates && h("label", { class: "tick" }, duplicatesBox, t("report.showDuplicates")),
+    events.some(isDuplicate) && h("label", { class: "tick" }, duplicatesBox, t("report.showDuplicates")),
+    events.some(isContext) && h("label", { class: "tick" }, contextBox, t("report.showContext")),
   );
   apply();
   const select = (id) => {
     if (!listWindow.select(id)) {
-      [kind.value, search.value, duplicatesBox.checked] = ["", "", true];
+      [kind.value, search.value, duplicatesBox.checked, contextBox.checked] = ["", "", true, true];
       apply();
       listWindow.select(id);
     }
@@ -158,7 +161,7 @@ class ListWindow {
   }
 
   #row(event, index) {
-    const reason = notCountedReason(event);
+    const mark = event.late ? t("report.lateMark") : isDuplicate(event) && t("report.duplicateMark");
     return h(
       "div",
       {
@@ -174,7 +177,7 @@ class ListWindow {
       h("time", { datetime: event.ts }, this.clock(event.ts, { seconds: true })),
       h("span", { class: "event-kind" }, kindName(event.kind)),
       h("span", { class: "event-summary" }, untrusted(event.summary.slice(0, MAX_SUMMARY_CHARACTERS))),
-      reason && h("span", { class: "mark" }, event.late ? t("report.lateMark") : t("report.duplicateMark")),
+      mark && h("span", { class: "mark" }, mark),
     );
   }
 

@@ -78,13 +78,17 @@ function changeLane({ attribution, actor }) {
   return LANE_BY_ACTOR.get(actor) ?? "unknown";
 }
 
+/** True for a text that the model proxy saw besides the conversation's steps. */
+export const isContext = (event) => event.kind === "context" && event.channel !== null;
+
 /** True if another channel has already recorded the event. */
-export const isDuplicate = (event) => !event.counts && !event.late;
+export const isDuplicate = (event) => !event.counts && !event.late && !isContext(event);
 
 /** Describe why an event is not counted, or return null if it is. */
 export function notCountedReason(event) {
   if (event.counts) return null;
   if (event.late) return t("report.late");
+  if (isContext(event)) return t("report.context");
   return t("report.duplicate", { channel: channelName(event.channel) });
 }
 

@@ -66,8 +66,8 @@ _EXPLANATIONS = {
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: the event "
     "was lost, another tool sent the prompt, or the client's recording is incomplete.",
     "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored. "
-    "Either storing them failed or too many arrived at the same time: the conversation's next call restores the events "
-    "that it repeats. Or the service did not record the call, and no client reported an agent's work within two "
+    "Either storing them failed or too many arrived at the same time: the texts that the conversation's next call "
+    "repeats are recorded with it. Or the service did not record the call, and no client reported an agent's work within two "
     "minutes: its events were lost, it was not running, or no agent made the call.",
     "session_full": "The session reached its limit of stored events or bytes. Later events were rejected and are "
     "missing from the recording.",

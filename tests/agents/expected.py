@@ -82,7 +82,7 @@ def recorded(events: list[dict[str, Any]], expected: list[list[Event]]) -> list[
     }
     conversations: dict[str | None, list[Event]] = {None: []}
     for event in events:
-        if not _is_side_call(event, requests):
+        if event["kind"] != "context" and not _is_side_call(event, requests):
             agent = event["data"]["meta"].get("agentId")
             conversations.setdefault(agent, []).append(Event(event["kind"], **event["data"]))
     return [_in_call_order(timeline) for timeline in conversations.values()]

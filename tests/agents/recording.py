@@ -37,6 +37,7 @@ class Recording:
     files -- the workspace at the end
     session -- the exported session with its `events`
     repeated -- the exported session after each request was repeated and the session completed
+    findings -- the codes of the integrity's findings
     """
 
     scenario: Scenario
@@ -49,6 +50,7 @@ class Recording:
     files: dict[str, str]
     session: dict[str, Any]
     repeated: dict[str, Any]
+    findings: list[str]
 
     @property
     def interrupted(self) -> set[str]:
@@ -81,9 +83,10 @@ def record(
             repeat(service, key, call.request)
     service.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
     last = read_session(reviewer, session_id)
+    findings = reviewer.get(f"/v1/sessions/{session_id}/integrity")["findings"]
     return Recording(
         scenario, provider.script, served, provider.served, provider.rejected, provider.unexpected, calls, files,
-        session=first, repeated=last,
+        session=first, repeated=last, findings=[finding["code"] for finding in findings],
     )  # fmt: skip
 
 

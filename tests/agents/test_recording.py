@@ -61,6 +61,17 @@ def test_repeated_requests_add_only_their_responses(recording):
     assert after == before
 
 
+def test_an_honest_history_is_no_finding(recording):
+    assert recording.findings == []
+
+
+def test_every_text_of_a_request_is_recorded_once(recording):
+    contexts = [event["data"] for event in recording.events if event["kind"] == "context"]
+    assert {"system", "user"} <= {data["role"] for data in contexts}
+    texts = [(data["role"], data["text"]) for data in contexts]
+    assert len(texts) == len(set(texts))
+
+
 def test_metrics_match_an_independent_implementation(recording):
     session = recording.repeated
     recomputed, metrics = recompute(recording.counted), session["metrics"]

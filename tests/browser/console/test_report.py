@@ -172,6 +172,22 @@ def test_duplicates_are_hidden_and_late_events_are_marked(site, candidate, open_
     assert visit.is_clean()
 
 
+def test_context_is_shown_on_request(site, candidate, open_report):
+    record(candidate, *work())
+    key = site.stored_id(candidate.session_id)
+    context = (
+        "UPDATE events SET channel = 'proxy', kind = 'context' WHERE session_id = %s AND event_id = 'prompt'"
+    )
+    site.execute(context, key)
+    visit = open_report()
+    assert visit.shows("6 of 7 events")
+    visit.page.get_by_label("Show context").check()
+    assert visit.shows("7 of 7 events")
+    visit = open_report("?event=prompt")
+    assert visit.shows("Context of model calls, not counted")
+    assert visit.is_clean()
+
+
 def test_a_running_session_can_be_refreshed(candidate, open_report):
     visit = open_report()
     assert visit.shows("The session is running")
