@@ -109,7 +109,8 @@ class Recorder:
                 self._request_events = self._read_request()
             response_events = self._response.events(self._request, usage)
             response_events += self._response_contexts(response_events)
-            events = [replace(event, at=ended_at) for event in response_events]
+            agent_id = self._request.agent.agent_id
+            events = [replace(event, at=ended_at, agent_id=agent_id) for event in response_events]
             first = len(self._request_events)
             prepared = sessions.prepare(self._session, self._event_source, events, first)
             self._events = self._request_events + prepared
@@ -153,7 +154,7 @@ class Recorder:
         self._is_incomplete |= self._request.is_limited or len(events) > MAX_EVENTS
         events = events[-MAX_EVENTS:]
         events += self._request_contexts(events)
-        events = [replace(event, at=self._received_at) for event in events]
+        events = [replace(event, at=self._received_at, agent_id=agent.agent_id) for event in events]
         return sessions.prepare(self._session, self._event_source, events)
 
     def _request_contexts(self, events: list[RecordedEvent]) -> Iterable[RecordedEvent]:

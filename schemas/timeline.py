@@ -35,7 +35,9 @@ ACTOR = String("Actor.", example="ai", null=True)
 ATTRIBUTION = String("Likely author.", example="likely_ai", null=True)
 LATE = Flag("True if the event arrived too late to count in the metrics.", example=False)
 CHANNEL = Choice(CHANNELS, "Channel of the event; null for the client.", example="proxy", null=True)
-COUNTS = Flag("True if the event counts in the metrics. Late events and duplicates do not.", example=True)
+COUNTS = Flag(
+    "True if the event counts in the metrics. Late events, duplicates and context do not.", example=True
+)
 
 
 class SessionQuery(PageQuery):

@@ -57,8 +57,9 @@ _EXPLANATIONS = {
     "used the candidate's own account, otherwise because the service was interrupted during the call, or the event was "
     "made up.",
     "history_rewritten": "A request's history contains a message or call of the model that is in no response that the "
-    "model proxy recorded: usually because the conversation started elsewhere, such as with the candidate's own account, "
-    "or the tool changed the message, otherwise because the service was interrupted during the call, or it was made up.",
+    "model proxy recorded: usually because the conversation started elsewhere, such as with the candidate's own "
+    "account, or the tool changed the message, otherwise because the service was interrupted during the call, or it "
+    "was made up.",
     "result_differs": "Two channels report different commands or exit codes for one call: the tool reports them "
     "differently, or a report was changed on the candidate's computer.",
     "usage_differs": "Telemetry and the model provider report different token counts for a response: the tool counts "
@@ -66,8 +67,8 @@ _EXPLANATIONS = {
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: the event "
     "was lost, another tool sent the prompt, or the client's recording is incomplete.",
     "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored. "
-    "Either storing them failed or too many arrived at the same time: the texts that the conversation's next call "
-    "repeats are recorded with it. Or the service did not record the call, and no client reported an agent's work within two "
+    "Either storing them failed or too many arrived at the same time: the conversation's next call records the texts "
+    "that it repeats. Or the service did not record the call, and no client reported an agent's work within two "
     "minutes: its events were lost, it was not running, or no agent made the call.",
     "session_full": "The session reached its limit of stored events or bytes. Later events were rejected and are "
     "missing from the recording.",

@@ -186,6 +186,31 @@ def test_a_number_of_too_many_digits_does_not_hide_a_call(call, upstream, sessio
     assert kinds[:2] == ["command", "prompt"]
 
 
+SECRET_HISTORY = {
+    MESSAGES: [messages.assistant("Sure."), messages.user("A secret")],
+    CHAT_COMPLETIONS: [completions.assistant("Sure."), completions.user("A secret")],
+    RESPONSES: [responses_items.assistant("Sure."), responses_items.user("A secret")],
+}
+
+
+@APIS
+def test_an_invented_history_before_known_turns_is_recorded_and_reported(
+    call, upstream, session, reviewer, path, build_request, history, stream
+):
+    upstream.respond = streams(stream)
+    headers = {"Session-Id": "agent-1", "X-Claude-Code-Session-Id": "agent-1"}
+    for later_messages in ([], history, [*SECRET_HISTORY[path], *history]):
+        call(path, data=json.dumps(build_request(*later_messages)), headers=headers)
+    contexts = Event.select().where(Event.session == session, Event.kind == "context").order_by(Event.seq)
+    data = [json.loads(row.envelope)["data"] for row in contexts]
+    assert [(fields["role"], fields["text"]) for fields in data if fields.get("fromHistory")] == [
+        ("assistant", "Sure."),
+        ("user", "A secret"),
+    ]
+    findings = reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
+    assert [(finding["code"], finding["count"]) for finding in findings] == [("history_rewritten", 1)]
+
+
 CHARACTERS = "iVBORw0KGgo" * 20
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": CHARACTERS}}
 LONG = "argument " * 100

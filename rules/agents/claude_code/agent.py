@@ -56,8 +56,8 @@ class ClaudeCode(UnknownAgent):
         return user_messages.is_summary(text)
 
     def is_placeholder(self, response: str) -> bool:
-        """Return whether Claude Code inserted the response when it resumed a conversation without one."""
-        return response.strip() == "No response requested."
+        """Return whether Claude Code inserted the response: when it resumes a conversation, or for an empty one."""
+        return response.strip() in ("No response requested.", "(no content)")
 
     def is_side_call(self, body: Mapping[str, Any], texts: Sequence[str]) -> bool:
         """Return whether this is a title, search or similar call: it has neither tools nor a working directory."""

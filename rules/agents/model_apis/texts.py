@@ -190,16 +190,18 @@ def _split_reminders(role: str, content: str, kind: str) -> Iterator[Text]:
 
 
 def _call(call: Any) -> Text:
-    """Return a call. Its arguments can be JSON that a tool formats differently when it sends it again."""
+    """Return a call. A tool can format the JSON of its arguments differently when it sends it again."""
     call_id = next((name for key in ("call_id", "id") if (name := text(field(call, key)))), None)
     value = _copy_block(call)
-    for parent in (value, field(value, "function")):
-        if isinstance(arguments := field(parent, "arguments"), str):
-            parent["arguments"] = _flatten_deep(parse_arguments(arguments))
-    if isinstance(value, dict):
-        value.pop("type", None)
-        value.pop("status", None)
-    return Text("assistant", CALL, value, call_id)
+    if not isinstance(value, dict):
+        return Text("assistant", CALL, value, call_id)
+    if isinstance(function := value.get("function"), dict):
+        value = value | {"function": None} | function
+    if isinstance(arguments := value.pop("arguments", None), str):
+        arguments = _flatten_deep(parse_arguments(arguments))
+    fields = {"name": None, "input": arguments} | value
+    content = {name: child for name, child in fields.items() if child and name not in ("type", "status")}
+    return Text("assistant", CALL, content, call_id)
 
 
 def _elements(value: Any) -> Sequence[Any]:
