@@ -157,8 +157,8 @@ class Recorder:
         events = [replace(event, at=self._received_at, agent_id=agent.agent_id) for event in events]
         return sessions.prepare(self._session, self._event_source, events)
 
-    def _request_contexts(self, events: list[RecordedEvent]) -> Iterable[RecordedEvent]:
-        """Yield an event for each text of the request that is in no event.
+    def _request_contexts(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
+        """Return an event for each text of the request that is in no event.
 
         events -- the request's other events
         """
@@ -186,16 +186,16 @@ class Recorder:
     def _response_contexts(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
         """Return an event for each text of the response that is in no other event."""
         strings, contexts = _strings(events), {}
-        calls = {event.data.get("toolUseId") for event in events}
+        calls = {event.data.get("toolUseId") for event in events} - {None}
         for text in self._response.texts():
-            if text.key not in self._keys and text.call_id not in calls - {None}:
-                contexts[text.key] = text.without(strings) and text.event(text.without(strings), text.keys)
+            is_known = text.key in self._keys or text.call_id in calls
+            if content := "" if is_known else text.without(strings):
+                contexts[text.key] = text.event(content, text.keys)
             self._keys |= text.keys
         for raw in self._unreadable:
-            contexts[raw] = RecordedEvent(
-                CONTEXT, {"role": "assistant", "type": "unreadable", "text": raw}, raw
-            )
-        return list(filter(None, contexts.values()))
+            data = {"role": "assistant", "type": "unreadable", "text": raw}
+            contexts[raw] = RecordedEvent(CONTEXT, data, raw)
+        return list(contexts.values())
 
     def _find_conversation(self, responses: list[RecordedEvent]) -> str:
         """Return the agent session of a conversation that has no id of its own.

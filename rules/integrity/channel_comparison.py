@@ -106,7 +106,7 @@ class RewrittenMessages:
 
     def discard(self, kind: str, data: Any) -> None:
         """Remove the messages that this event of the proxy contains."""
-        if self._is_unknown(kind, data):
+        if field(data, "fromHistory") is True:
             return
         call_id = text(field(data, "toolUseId"))
         answer = _normalize(field(data, "lastAssistantMessage")) or ""

@@ -93,8 +93,10 @@ def test_proxied_response_counts_even_if_recording_it_failed(reviewer, session):
 )
 def test_a_message_that_no_recorded_response_contains_is_a_finding(reviewer, session, fields, count):
     answer = RecordedEvent("ai_response", {"lastAssistantMessage": "I found the cause."}, "msg_1")
-    context = RecordedEvent("context", {"role": "assistant", "fromHistory": True} | fields, "key")
-    record(session, "proxy", context, answer, intent("toolu_0"))
+    history = {"role": "assistant", "fromHistory": True}
+    thought = RecordedEvent("context", history | {"type": "thinking", "text": "Sure. I do."}, "thought")
+    context = RecordedEvent("context", history | fields, "key")
+    record(session, "proxy", thought, context, answer, intent("toolu_0"))
     expected = {"history_rewritten": (1, [latest_id("proxy", "context")])} if count else {}
     assert findings(reviewer, session) == expected
 

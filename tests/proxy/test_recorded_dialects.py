@@ -351,3 +351,24 @@ def test_what_cannot_be_read_of_a_response_is_recorded_as_it_is(call, upstream, 
         Event.session == session, Event.kind == "context", Event.subject.startswith("w-")
     )
     assert json.loads(row.envelope)["data"]["type"] == "unreadable"
+
+
+def test_a_compacted_history_is_no_finding(call, upstream, session, reviewer):
+    """opencode sends its summary again as a response; it has no tools in the call that writes it."""
+    ask = completions.user("What did we do so far?")
+    fixed = [completions.assistant("I fixed it."), ask]
+    for answer, history, fields in (
+        ("I fixed it.", [], {}),
+        ("The test was wrong.", fixed, {"tools": []}),
+        ("All done.", [ask, completions.assistant("The test was wrong."), completions.user("Go on.")], {}),
+    ):
+        upstream.respond = documents(200, response_with(CHAT_COMPLETIONS, [completions.assistant(answer)]))
+        body = chat_request(*history) | fields
+        if ask in history[:1]:
+            body["messages"] = [completions.SYSTEM, *history]
+        call(CHAT_COMPLETIONS, data=json.dumps(body), headers=completions.HEADERS)
+    rows = Event.select().where(Event.session == session).order_by(Event.seq)
+    texts = [fields.get("text") for fields in (json.loads(row.envelope)["data"] for row in rows)]
+    assert texts.count("The test was wrong.") == 1
+    assert [row.subject for row in rows if row.kind == "prompt"] == ["What is here?", "Go on."]
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"] == []

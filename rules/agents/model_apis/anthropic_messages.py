@@ -43,7 +43,7 @@ class Request:
 
     @cached_property
     def is_side_call(self) -> bool:
-        """True if the agent makes the call for itself. Only its usage and a preview are recorded."""
+        """True if the agent makes the call for itself. Only its usage and context are recorded."""
         is_short = integer(self._body.get("max_tokens"), range(MAX_PROBE_TOKENS + 1)) is not None
         if is_short and not self.has_tools:
             return True
@@ -99,7 +99,7 @@ class Request:
     def texts(self, position: int) -> Iterator[tuple[Text, bool]]:
         """Yield the texts of a message or the parameters, and whether they are from the history.
 
-        No request should contain a new message of the model.
+        The model's messages always are.
         """
         if position < 0:
             parameters = parameter_texts(self._parameters, self._conversation_field)

@@ -328,3 +328,10 @@ def test_a_text_is_known_without_cache_control_reminders_and_whitespace():
     later = user(REMINDER + "Fix  it.\n", document | {"cache_control": {"type": "ephemeral"}, "title": None})
     assert {sent.key for sent in message_texts(later)} == {sent.key for sent in message_texts(first)}
     assert len({sent.key for sent in message_texts(first)}) == 3
+
+
+def test_nested_results_are_read():
+    nested_result = result("t1", "w-nested")
+    for _ in range(200):
+        nested_result = result("t1", [nested_result])
+    assert [(sent.role, sent.value) for sent in message_texts(user(nested_result))] == [("tool", "w-nested")]
