@@ -600,11 +600,11 @@ CREATE TABLE client_reports (
 CREATE INDEX clientreport_session_id ON client_reports (session_id);
 
 CREATE TABLE recorded_texts (
-    session_id {uuid} NOT NULL REFERENCES sessions (id),
-    text_key TEXT NOT NULL,
+    id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
-    PRIMARY KEY (session_id, text_key)
+    session_id {uuid} NOT NULL REFERENCES sessions (id)
 );
+CREATE INDEX recordedtext_session_id ON recorded_texts (session_id);
 
 CREATE TABLE model_usage (
     id {uuid} NOT NULL PRIMARY KEY,

@@ -1,41 +1,36 @@
-"""Keys of a session's recorded texts: each text is stored once (R46)."""
+"""The texts that a session's events contain: each text is stored once (R46)."""
 
+import uuid
 from collections.abc import Collection
 
 import peewee
 
-from models.base import ErasedWithSession, PersonalData, Table, TimestampField, clock
-from models.fields import TextField
+from models.base import ErasedWithSession, Model, PersonalData
 from models.sessions.session import Session
 
 MAX_KEYS = 5_000  # per statement
 
 
-class RecordedText(Table, ErasedWithSession):
-    """The key of a text that is stored in one of the session's events."""
+class RecordedText(Model, ErasedWithSession):
+    """A text that is stored in one of the session's events. Its id is a hash of session and text."""
 
     personal_data = PersonalData(
         "recordedTexts", "Hashes of the texts in the model proxy's events, so that each text is stored once."
     )
 
-    session = peewee.ForeignKeyField(Session, index=False)
-    text_key = TextField()
-    created_at = TimestampField(default=clock.now)
-
-    class Meta:
-        primary_key = peewee.CompositeKey("session", "text_key")
+    session = peewee.ForeignKeyField(Session)
 
     @classmethod
     def unknown(cls, session: Session, keys: Collection[str]) -> set[str]:
         """Return the keys of texts that are not stored yet."""
-        known: set[str] = set()
-        for batch in peewee.chunked(keys, MAX_KEYS):
-            rows = cls.select(cls.text_key).where(cls.session == session, cls.text_key.in_(list(batch)))
-            known.update(row.text_key for row in rows)
-        return set(keys) - known
+        ids = {uuid.uuid5(session.id, key): key for key in keys}
+        for batch in peewee.chunked(list(ids), MAX_KEYS):
+            for row in cls.select(cls.id).where(cls.id.in_(batch)):
+                del ids[row.id]
+        return set(ids.values())
 
     @classmethod
     def add(cls, session: Session, keys: Collection[str]) -> None:
         for batch in peewee.chunked(sorted(keys), MAX_KEYS):
-            rows = [{"session": session, "text_key": key} for key in batch]
+            rows = [{"id": uuid.uuid5(session.id, key), "session": session} for key in batch]
             cls.insert_many(rows).on_conflict_ignore().execute()

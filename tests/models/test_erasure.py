@@ -44,6 +44,7 @@ from models import (
     IdempotentRequest,
     LedgerEntry,
     ModelReservation,
+    RecordedText,
     ServiceSecret,
     Session,
     Submission,
@@ -67,7 +68,7 @@ TRACES = ("zebulon", "quartermain", WORD, PUBLIC_KEY.casefold())
 
 MAX_BYTES = 2**29
 # Rows with personal data, but without free text.
-WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload}
+WITHOUT_FREE_TEXT = {AcceptedSender, BundleUpload, RecordedText}
 # The service writes these, or allows only a few values.
 COLUMNS_WITHOUT_FREE_TEXT = {
     "AcceptedSender.credential", "AcceptedSender.fingerprint", "CandidateKey.decision", "CandidateKey.key",
