@@ -6,7 +6,7 @@ events, also after a call whose events were not stored.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -142,8 +142,8 @@ class Recorder:
 
     def _read_request(self) -> list[sessions.ReceivedEvent]:
         """Return the request's events that are not stored yet."""
-        self._request = self._dialect.read_request(self._headers, self._body)
-        self._request.limit(self._time_limit())
+        self._request, limit = self._dialect.read_request(self._headers, self._body), _TimeLimit()
+        self._request.limit(limit)
         agent, latest = self._request.agent, self._request.latest_events()
         self._event_source = EventSource(CHANNEL, agent.tool, agent.version, agent.session)
         responses = [event for event in latest if _is_response(event)]
@@ -151,7 +151,7 @@ class Recorder:
             self._event_source = self._event_source._replace(agent_session=self._find_conversation(responses))
         self._columns = {"tool": _mask(agent.tool), "agent_session": _mask(self._event_source.agent_session)}
         events = self._new_events([event for event in latest if not _is_response(event)])
-        self._is_incomplete |= self._request.is_limited or len(events) > MAX_EVENTS
+        self._is_incomplete |= limit.is_exceeded or self._request.is_limited or len(events) > MAX_EVENTS
         events = events[-MAX_EVENTS:]
         events += self._request_contexts(events)
         events = [replace(event, at=self._received_at, agent_id=agent.agent_id) for event in events]
@@ -220,17 +220,6 @@ class Recorder:
         )
         return next(stored, newest)
 
-    def _time_limit(self) -> Callable[[], bool]:
-        """Return a function that checks whether this thread has CPU time left."""
-        end = time.thread_time() + MAX_READING_SECONDS
-
-        def has_time() -> bool:
-            has_time_left = time.thread_time() < end
-            self._is_incomplete = self._is_incomplete or not has_time_left
-            return has_time_left
-
-        return has_time
-
     def _new_events(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
         """Return the events that are neither stored nor from the agent session from which this one was forked."""
         new = self._not_stored(self._event_source, events)
@@ -246,6 +235,18 @@ class Recorder:
     def _not_stored(self, source: EventSource, events: list[RecordedEvent]) -> list[RecordedEvent]:
         stored = sessions.stored_positions(self._session, source, events)
         return [event for number, event in enumerate(events) if number not in stored]
+
+
+class _TimeLimit:
+    """Whether this thread has CPU time left to read a request."""
+
+    def __init__(self) -> None:
+        self._end = time.thread_time() + MAX_READING_SECONDS
+        self.is_exceeded = False
+
+    def __call__(self) -> bool:
+        self.is_exceeded = self.is_exceeded or time.thread_time() >= self._end
+        return not self.is_exceeded
 
 
 def _is_response(event: RecordedEvent) -> bool:

@@ -74,7 +74,7 @@ def select_counted(stored):
     from_client = [envelope for channel, envelope in stored if channel is None]
     if from_client:
         return from_client
-    rows = sorted(stored, key=lambda row: order(row[1]))
+    rows = sorted((row for row in stored if row[1]["kind"] != "context"), key=lambda row: order(row[1]))
     rows = [(channel, envelope) for channel, envelope in rows if not is_ended_elsewhere(envelope, rows)]
     return [envelope for channel, envelope in rows if not is_repeated(channel, envelope, rows)]
 

@@ -28,10 +28,10 @@ def session(key):
 
 
 def record_proxy(candidate, session):
-    """Record each request, which repeats the conversation, as the proxy does."""
+    """Record the latest call and its result of each request, which repeats the conversation."""
     for count in range(1, len(CALLS) + 1):
         items = [item for pair in CALLS[:count] for item in pair]
-        events = [event for turn in request(user("Test."), *items).turns() for event in turn]
+        events = request(user("Test."), *items).latest_events()
         factories.record(session, "proxy", *events, agent_session=SESSION, tool="codex")
 
 

@@ -114,8 +114,15 @@ class Service:
 
     def peak_mib(self) -> float:
         """Return the web processes' highest resident memory so far."""
+        return self._memory_mib("VmHWM:")
+
+    def resident_mib(self) -> float:
+        """Return the web processes' resident memory."""
+        return self._memory_mib("VmRSS:")
+
+    def _memory_mib(self, field: str) -> float:
         statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self.web_processes()]
-        return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) / 1024
+        return sum(int(status.partition(field)[2].split()[0]) for status in statuses) / 1024
 
     def responds(self, within_seconds: float = 5) -> bool:
         try:

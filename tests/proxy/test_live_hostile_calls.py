@@ -1,4 +1,4 @@
-"""Model calls whose short histories expand to long events use little memory and time (docs/recording.md)."""
+"""Calls with short histories that expand to long events, or with large bodies, use little memory and time."""
 
 import json
 import time
@@ -13,6 +13,8 @@ from tests.rules.agents import messages, responses_items
 
 CALLS = 20
 MAX_MIB = 300
+# After the calls have ended.
+MAX_KEPT_MIB = 200
 MAX_SECONDS = 60
 CODEX_RESPONSE = {"object": "response", "id": "resp_1", "model": "gpt-5", "output": [], "usage": {}}
 CLAUDE_CODE = {"User_Agent": "claude-cli/2.1.197 (external, cli)"}
@@ -101,3 +103,26 @@ def test_simultaneous_hostile_calls_use_little_memory_and_time(service, key, pat
     assert service.execute("select count(*) from events where kind = 'prompt'") == [(CALLS,)]
     ((largest,),) = service.execute("select max(size) from events")
     assert largest <= MAX_EVENT_BYTES
+
+
+@pytest.mark.parametrize("sizes", [[28_000_000], [100_000] * 280], ids=["one text", "many texts"])
+def test_memory_is_free_again_after_simultaneous_large_calls(service, key, sizes):
+    service.upstream.respond = documents(200, MESSAGE)
+
+    def send(number):
+        texts = [
+            {"type": "text", "text": f"{number} {index} ".ljust(size, "x")}
+            for index, size in enumerate(sizes)
+        ]
+        body = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS, "system": texts}
+        text = json.dumps(body | {"messages": [messages.user("Go")]})
+        with calling(
+            service, key, MESSAGES, text, X_Claude_Code_Session_Id=f"agent-{number}", **CLAUDE_CODE
+        ) as response:
+            response.read()
+            return response.status
+
+    with ThreadPoolExecutor(CALLS) as pool:
+        # A call that waits too long for a slot is rejected.
+        assert {200} <= set(pool.map(send, range(CALLS))) <= {200, 529}
+    assert service.resident_mib() < MAX_KEPT_MIB
