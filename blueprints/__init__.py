@@ -14,8 +14,9 @@ from flask import Response, current_app, make_response, request, stream_with_con
 from werkzeug.routing import BaseConverter
 
 from access import caller
+from access.addresses import ignore_database_errors
 from errors import BundleChanged, NotFound, RecordingRequired
-from models import Assessment, Session, StorageMarker, batches, disclosure
+from models import Assessment, CandidateKey, Session, StorageMarker, batches, disclosure
 from models.database import release_connection
 from models.sessions import consented_channels, is_recorded
 from rules.cursors import Cursor
@@ -187,6 +188,13 @@ def _get_object_fields(schema: Any) -> dict[str, bool]:
         and not field.data_key.endswith("Count")
         for field in fields
     }
+
+
+def record_task_read() -> None:
+    """Record that a candidate reads the task before the start (R50). The start sets `task_read_at`, too."""
+    if isinstance(caller, CandidateKey) and caller.task_read_at is None:
+        with ignore_database_errors():
+            caller.record_task_read()
 
 
 def store() -> Any:

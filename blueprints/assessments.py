@@ -4,7 +4,7 @@ from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find, with_location
+from blueprints import Blueprint, cursor_page, find, record_task_read, with_location
 from errors import AlreadyStarted, NotFound, QuotaExceeded
 from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
@@ -58,13 +58,15 @@ def list_assessments(query):
 def get_assessment(assessment_id):
     """Get an assessment
 
-    Includes the linked issue. Candidates can get only their own assessment.
+    Includes the linked issue. Candidates can get only their own assessment. The first read before the start is recorded
+    as the session's `taskReadAt`.
     """
     if not isinstance(caller, CandidateKey):
         return {"assessment": find(Assessment, assessment_id)}
     row = caller.assessment_row
     if assessment_id != row_id(row.id):
         raise NotFound()
+    record_task_read()
     issue = find(Issue, row_id(row.issue_id)) if row.issue_id else None
     return jsonify(assessment=schemas.serialize_assessment(row, issue))
 

@@ -38,6 +38,7 @@ def get_consent(query):
         "disclosure_hash": current["hash"],
         "disclosure": current,
         "assessment_title": key.assessment.title,
+        "role": key.assessment.role,
         "org_name": key.organization.public_name,
         "time_limit_minutes": key.time_limit_minutes,
         "status": key.status,

@@ -2,7 +2,7 @@
 
 from access import audit, auth, caller, etags
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, get_filters, page, with_location
+from blueprints import Blueprint, find, get_filters, page, record_task_read, with_location
 from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueQuery, IssueResponse, Issues, IssueUpdate, NewIssue
 
@@ -44,9 +44,12 @@ def create_issue(data):
 def get_issue(issue_id):
     """Get an issue
 
-    Candidates can get their assessment's issue, without the fields that reveal the solution.
+    Candidates can get their assessment's issue, without the fields that reveal the solution. The first read before the
+    start is recorded as the session's `taskReadAt`.
     """
-    return {"issue": find(Issue, issue_id)}
+    issue = find(Issue, issue_id)
+    record_task_read()
+    return {"issue": issue}
 
 
 @blp.patch("/issues/<id:issue_id>")

@@ -92,6 +92,7 @@ def _get_candidate_data(key: Any, session: Session | None) -> dict[str, Any]:
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
         "status": key.status,
+        "task_read_at": (session or key).task_read_at,
         "consents": list(privacy.consents(key)),
         "stored_data": privacy.stored_data(key, session),
         "retention_days": key.organization.retention_days,

@@ -66,7 +66,8 @@ def get_timeline(query, session_id):
     }
     is_full, latest_first = query["detail"] == "full", query["order"] == "desc"
     result = timeline.page(session, query["limit"], _parse_cursor(query), is_full, latest_first, **filters)
-    return {"events": [_build_event(event) for event in result.events], "next": result.next}
+    events = [_build_event(event) for event in result.events]
+    return {"task_read_at": session.task_read_at, "events": events, "next": result.next}
 
 
 @blp.get("/sessions/<id:session_id>/timeline/compact")

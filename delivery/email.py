@@ -1,6 +1,7 @@
 """Compose emails from plain values and the templates in `templates/`."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
@@ -13,10 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from delivery import PermanentFailure
 from rules.delivery.email_addresses import header_address, header_text, parse_sender
-from rules.plain_text import excerpt, format_date_time, format_minutes, one_line
+from rules.plain_text import format_date_time, format_minutes, one_line
 
-MAX_BRIEF_CHARACTERS = 2000
 MAX_NAME_CHARACTERS = 255
+MAX_ITEM_CHARACTERS = 500
 # Template values that must be a single line.
 NAMES = {"assessment_title", "candidate_name", "invited_by", "name", "org_name", "role"}
 MAX_LINE_CHARACTERS = 998  # RFC 5322, 2.1.1
@@ -37,6 +38,7 @@ class Invitation:
 
     expires_at -- timezone-aware
     base_url -- without a trailing slash
+    captures -- what the disclosure says is recorded
     time_limit_minutes -- None for no limit
     client_install -- the CLIENT_INSTALL setting
     """
@@ -47,7 +49,7 @@ class Invitation:
     org_name: str
     assessment_title: str
     role: str
-    task_brief: str
+    captures: Sequence[str]
     time_limit_minutes: int | None
     key: str
     expires_at: datetime
@@ -72,11 +74,9 @@ def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     message = _message(name, invitation.to_address, subject, invitation.message_id, sender, now)
     if invitation.reply_to:
         message["Reply-To"] = _address(invitation.org_name, invitation.reply_to)
-    brief, brief_is_truncated = excerpt(invitation.task_brief, MAX_BRIEF_CHARACTERS)
     limit = invitation.time_limit_minutes
     values = vars(invitation) | {
-        "brief": brief,
-        "brief_is_truncated": brief_is_truncated,
+        "captures": [one_line(item, MAX_ITEM_CHARACTERS) for item in invitation.captures],
         "time_limit": format_minutes(limit) if limit else None,
         "expiry": format_date_time(invitation.expires_at),
         "link": f"{invitation.base_url}/start#{invitation.key}",

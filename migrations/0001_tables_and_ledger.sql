@@ -397,6 +397,7 @@ CREATE TABLE candidate_keys (
     invitation_id {uuid},
     bounced {boolean} NOT NULL,
     reminded_at {timestamp},
+    task_read_at {timestamp},
     expires_at {timestamp} NOT NULL,
     revoked_at {timestamp},
     erasure_requested_at {timestamp},
@@ -483,6 +484,7 @@ CREATE TABLE sessions (
     integrity_checked_at {timestamp},
     checked_version INTEGER NOT NULL,
     checkpoint_position BIGINT,
+    task_read_at {timestamp},
     updated_at {timestamp}
 );
 CREATE UNIQUE INDEX session_key_id ON sessions (key_id);

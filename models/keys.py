@@ -35,8 +35,9 @@ class CandidateKey(ProtectedModel):
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_data` is the `data` of its emails. `invitation_id` is the latest invitation's delivery.
-    `reminded_at` is when the reminder for the current expiry was queued. `bounced` stops emails to the
-    address. `decision` is one of rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
+    `reminded_at` is when the reminder for the current expiry was queued. `task_read_at` is the first read of the task
+    with the key, or the start (R50). `bounced` stops emails to the address. `decision` is one of
+    rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name, email address and ID if provided.")
@@ -57,7 +58,7 @@ class CandidateKey(ProtectedModel):
             "erased_at",
         )
     )
-    untracked_columns = frozenset({"reminded_at", "bounced", "ledger_version"})
+    untracked_columns = frozenset({"reminded_at", "task_read_at", "bounced", "ledger_version"})
     # The key's sessions, a Peewee query.
     session_set: Any
     # The assessment's columns as AssessmentRow; set by `find`.
@@ -78,6 +79,7 @@ class CandidateKey(ProtectedModel):
     invitation_id = peewee.UUIDField(null=True)
     bounced = peewee.BooleanField(default=False)
     reminded_at = TimestampField(null=True)
+    task_read_at = TimestampField(null=True)
     expires_at = TimestampField()
     revoked_at = TimestampField(null=True)
     erasure_requested_at = TimestampField(null=True)
@@ -167,6 +169,11 @@ class CandidateKey(ProtectedModel):
         times = (self.expires_at, self.revoked_at, self.assessment.deleted_at)
         return min(filter(None, times), default=None)
 
+    def record_task_read(self) -> None:
+        """Set `task_read_at`, unless it is already set or the key was erased."""
+        is_unread = CandidateKey.task_read_at.is_null() & CandidateKey.erased_at.is_null()
+        CandidateKey.update(task_read_at=clock.now()).where(CandidateKey.id == self.id, is_unread).execute()
+
     def request_erasure(self) -> datetime:
         """Record the candidate's erasure request. Returns the time of the first request."""
         now = clock.now()
@@ -184,7 +191,7 @@ class CandidateKey(ProtectedModel):
         now = clock.now()
         names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths"
         columns = cls.identity(None, None) | dict.fromkeys(names.split())
-        columns |= {"revoked_at": key.revoked_at or now, "erased_at": now}
+        columns |= {"revoked_at": key.revoked_at or now, "erased_at": now, "task_read_at": None}
         return key.record_change("erased", **columns)
 
 
@@ -220,6 +227,9 @@ add_index(
 # For due reminders.
 add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())
 
-_KEY_COLUMNS = "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at"
+_KEY_COLUMNS = (
+    "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at "
+    "task_read_at"
+)
 _KEY = sql.Columns(CandidateKey, "k", _KEY_COLUMNS)
 _CANDIDATE_KEY = sql.CANDIDATE_KEY.format(key=_KEY.text)

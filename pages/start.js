@@ -30,10 +30,10 @@ async function open() {
 }
 
 function fillInvitation() {
-  const { assessmentTitle, orgName, timeLimitMinutes, expiresAt, disclosure } = invitation;
+  const { assessmentTitle, role, orgName, timeLimitMinutes, expiresAt, disclosure } = invitation;
   document.title = `${assessmentTitle} · ${orgName}`;
   const limit = timeLimitMinutes ? formatMinutes(timeLimitMinutes) : "None";
-  fill({ title: assessmentTitle, org: orgName, limit, clock: describeClock(limit) });
+  fill({ title: assessmentTitle, role, org: orgName, limit, clock: describeClock(limit) });
   fill({ expiry: `${formatTime(expiresAt)} (${formatFromNow(expiresAt)})`, zone: formatZone(expiresAt) });
   showPart("limited", Boolean(timeLimitMinutes));
   for (const list of document.querySelectorAll("[data-list]")) {

@@ -1,4 +1,4 @@
-"""Format human-readable text: single lines, excerpts, counts, dates and durations."""
+"""Format human-readable text: single lines, counts, dates and durations."""
 
 import re
 from datetime import UTC, datetime
@@ -8,7 +8,6 @@ _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 # Bidirectional overrides in a name would reorder the rest of the line.
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 # PostgreSQL cannot store NUL, and UTF-8 cannot encode lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -51,21 +50,6 @@ def replace_unstorable(text: str) -> str:
 
 def truncate(text: str, max_characters: int) -> str:
     return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
-
-
-def excerpt(text: str, max_characters: int) -> tuple[str, bool]:
-    """Return the start of the text, and whether it was truncated.
-
-    Cuts at the end of a paragraph, line or word if that keeps at least half of `max_characters`.
-    """
-    lines = _UNPRINTABLE.sub("\ufffd", text).strip().splitlines()
-    text = "\n".join(line.rstrip() for line in lines)
-    if len(text) <= max_characters:
-        return text, False
-    head = text[:max_characters]
-    ends = (head.rfind(separator) for separator in ("\n\n", "\n", " "))
-    end = next((end for end in ends if end >= max_characters // 2), max_characters)
-    return head[:end].rstrip() + " ...", True
 
 
 def pluralize(number: int, noun: str) -> str:

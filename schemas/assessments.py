@@ -137,7 +137,7 @@ class Assessment(Schema):  # R9
     id = Id("Unique id.")
     org_id = Id("Organization id.", attribute="organization_id")
     title = common.ASSESSMENT_TITLE
-    role = String("Role being assessed.", example="Senior Backend Engineer")
+    role = common.ROLE
     task_brief = common.TASK_BRIEF
     repo_url = common.REPO_URL
     issue_id = Id("Id of the linked issue.", null=True)

@@ -54,6 +54,7 @@ class ConsentState(Schema):
     disclosure_hash = String("Hash to send with the consent.", example="9f86d081884c7d65")
     disclosure = Nested(Disclosure, "The disclosure.")
     assessment_title = common.ASSESSMENT_TITLE
+    role = common.ROLE
     org_name = common.ORG_NAME
     time_limit_minutes = common.TIME_LIMIT_MINUTES
     status = Choice(STATUSES, "Key status.", example="pending")

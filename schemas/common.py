@@ -14,10 +14,14 @@ AGENTS = ["claude", "codex"]
 TOOLS = AGENTS + ALLOWABLE
 
 ASSESSMENT_TITLE = String("Assessment name.", example="Backend API Challenge")
+ROLE = String("Role being assessed.", example="Senior Backend Engineer")
 ORG_NAME = String("Organization name.", example="Example Ltd")
 CANDIDATE_NAME = String("Candidate's name.", example="Alice", null=True)
 EXTERNAL_ID = String("Your own id for the candidate.", example="applicant-4711", null=True)
 CANDIDATE_EMAIL = String("Candidate's email address.", example="alice@example.com", null=True)
+TASK_READ_AT = Timestamp(
+    "Time when the task was first read with the key before the start; null if it was not.", null=True
+)
 TASK_BRIEF = String("Task description for the candidate.", example=EXAMPLE_BRIEF)
 REPO_URL = String("Repository URL.", example=EXAMPLE_REPOSITORY, null=True)
 REPO_COMMIT = String("Commit to start from.", example=EXAMPLE_SHA, null=True)

@@ -39,6 +39,7 @@ class CandidateData(Schema):
     assessment_title = common.ASSESSMENT_TITLE
     session_id = Id("Session id; null until the key is redeemed.", null=True)
     status = Choice(STATUSES, "Candidate's status.", example="completed")
+    task_read_at = common.TASK_READ_AT
     consents = ListOf(Consent, "Consents, oldest first.")
     stored_data = ListOf(StoredData, "Stored data by kind, without empty kinds.")
     retention_days = Integer(

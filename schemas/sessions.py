@@ -34,6 +34,7 @@ class SessionBase(Schema):
 class Session(SessionBase):
     """A session. All fields are at the top level, where the candidate's client expects them."""
 
+    task_read_at = common.TASK_READ_AT
     event_count = Integer("Events that count.", example=214)
     duplicate_event_count = Integer(
         "Duplicates of calls that a preferred channel or the client also recorded.", example=0

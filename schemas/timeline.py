@@ -118,6 +118,7 @@ class TimelineEvent(Schema):
 class Timeline(Schema):
     """A page of events in chronological order; ties are in arrival order."""
 
+    task_read_at = common.TASK_READ_AT
     events = ListOf(TimelineEvent, "Events.")
     next = Cursor(
         "Value for `after`; null on the last page. Events arriving later can precede it.", null=True

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from response_checks import error_of
+from response_checks import body_of, error_of
 
 import errors
 from models import Assessment, db
@@ -69,6 +69,13 @@ def test_a_full_database_is_reported_with_retry_after(reviewer, full_database):
     assert int(response.headers["Retry-After"]) > 0
     if not is_postgres():
         assert Assessment.select().count() == 0
+
+
+def test_candidates_can_read_the_task_from_a_read_only_server(candidate, key):
+    if not is_postgres():
+        pytest.skip("SQLite has no server.")
+    db.execute_sql("SET TRANSACTION READ ONLY")
+    body_of(candidate.get(f"/v1/assessments/{key.assessment_id}"))
 
 
 @pytest.mark.filterwarnings("ignore")

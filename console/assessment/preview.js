@@ -20,7 +20,13 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
   return [
     h("p", { class: "company" }, orgName),
     h("p", { class: "preview-title" }, values.title ?? t("preview.noTitle")),
-    h("dl", { class: "detail-list" }, detail(t("preview.timeLimit"), limit), detail(t("preview.startBy"), formatDateTime(expiry))),
+    h(
+      "dl",
+      { class: "detail-list" },
+      detail(t("preview.role"), values.role),
+      detail(t("preview.timeLimit"), limit),
+      detail(t("preview.startBy"), formatDateTime(expiry)),
+    ),
     h("h3", {}, t("preview.task")),
     h("p", { class: "quiet" }, t("preview.taskHint")),
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),

@@ -120,6 +120,7 @@ function summary(data) {
       [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
       [t("print.status"), t(`print.statuses.${session.status}`)],
+      [t("print.taskRead"), session.taskReadAt && t("print.taskReadAt", { when: formatDateTime(session.taskReadAt) })],
       [t("print.started"), `${formatDateTime(session.redeemedAt)} (${zone})`],
       [t("print.completed"), session.completedAt && formatDateTime(session.completedAt)],
       [t("print.closed"), !session.completedAt && session.closedAt && formatDateTime(session.closedAt)],

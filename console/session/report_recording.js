@@ -21,11 +21,10 @@ const PROSE_FIELDS = new Set(["text", "lastAssistantMessage", "rationale"]);
 export const load = (report) => report.events();
 
 export function render(events, report) {
+  const { taskReadAt, status } = report.session;
+  const taskRead = taskReadAt && h("p", { class: "quiet" }, t("report.taskRead", { when: formatDateTime(taskReadAt) }));
   if (!events.length)
-    return emptyState(
-      t("report.noEvents"),
-      t(report.session.status === "active" ? "report.noEventsYet" : "report.noEventsHint"),
-    );
+    return [taskRead, emptyState(t("report.noEvents"), t(status === "active" ? "report.noEventsYet" : "report.noEventsHint"))];
   const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
   const pick = (event, { scroll = false } = {}) => {
     report.eventId = event.id;
@@ -54,7 +53,7 @@ export function render(events, report) {
   fill(detail, h("p", { class: "quiet" }, t("report.detail.none")));
   if (report.eventId) requestAnimationFrame(() => report.selectEvent(report.eventId));
   return [
-    h("section", { class: "panel" }, h("h2", {}, t("report.lanes.heading")), lanes.element, problem),
+    h("section", { class: "panel" }, h("h2", {}, t("report.lanes.heading")), taskRead, lanes.element, problem),
     h(
       "section",
       { class: "panel timeline-panel" },

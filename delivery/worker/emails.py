@@ -9,7 +9,7 @@ from delivery import PermanentFailure, TemporaryFailure
 from delivery.email import Invitation, compose, compose_text
 from delivery.transports import Transport
 from errors import ApiError
-from models import CandidateKey, Delivery, SignInGrant, StorageMarker, User, clock
+from models import CandidateKey, Delivery, SignInGrant, StorageMarker, User, clock, disclosure
 from models.database import release_connection
 from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
 from rules.delivery.email_addresses import header_text
@@ -52,6 +52,8 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
     elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     else:
+        has_client = bool(settings["CLIENT_INSTALL"])
+        shown = disclosure.for_organization(key.organization, has_client=has_client)
         invitation = Invitation(
             message_id=_message_id(delivery.id),
             to_address=key.candidate_email,
@@ -59,7 +61,7 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
             org_name=delivery.data["orgName"],
             assessment_title=key.assessment.title,
             role=key.assessment.role,
-            task_brief=key.assessment.task_brief,
+            captures=shown["captures"],
             time_limit_minutes=key.time_limit_minutes,
             key=key.key,
             expires_at=key.expires_at,

@@ -197,9 +197,9 @@ class ProtectedModel(Model):
             return self._write(reason, values)
         return super().update_columns(**values)
 
-    def protect(self) -> None:
-        """Append the first entry of a row that was inserted without one."""
-        self._write("protected", {})
+    def protect(self, **values: Any) -> None:
+        """Update the row, and append the first entry of one that was inserted without."""
+        self._write("protected", values)
 
     def record_again(self, reason: str) -> None:
         """Append an entry of the row as it is, whether or not it matches its previous entry."""

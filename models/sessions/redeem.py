@@ -48,9 +48,10 @@ def _start(key: CandidateKey) -> Session:
     key.assessment = key.assessment.lock("FOR SHARE")
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}
-    session = Session.create(**owners, key=key, created_at=now, closes_at=_close_deadline(key, now))
-    # From now on, the ledger protects the key.
-    key.protect()
+    times = {"created_at": now, "closes_at": _close_deadline(key, now), "task_read_at": key.task_read_at}
+    session = Session.create(**owners, key=key, **times)
+    # From now on, the ledger protects the key, and reads of the task write nothing.
+    key.protect(task_read_at=key.task_read_at or now)
     FeedEvent.publish(session.organization_id, "session.started", session.ids | {"status": "active"})
     return session
 

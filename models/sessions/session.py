@@ -89,7 +89,8 @@ class Session(ProtectedModel):
     """A candidate's work on an assessment, from redemption to close, with its metrics.
 
     `created_at` is the time of the redemption, `closes_at` the end of the time limit (None without a limit), and
-    `closed_at` the recorded close. Durations are in milliseconds, ratios in billionths (docs/metrics.md).
+    `closed_at` the recorded close. `task_read_at` is the first read of the task before the start (R50). Durations are
+    in milliseconds, ratios in billionths (docs/metrics.md).
     `recorded_line_ratio` also depends on the submission (models/sessions/submissions/). `stored_event_count` and
     `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` is the number of events beyond
     the quota until the close (models/sessions/quota.py). The ledger lists the events up to `listed_seq`. `score_total`
@@ -110,7 +111,7 @@ class Session(ProtectedModel):
         *("organization", "assessment", "key", "created_at", "closes_at", "closed_at", "closed_by"),
         *("completed_at", "hired_at", "tests_passed_count", "tests_failed_count", "tests_skipped_count"),
         *("derivation_version", "event_count", *METRIC_COLUMNS, "further_metrics", "recorded_line_ratio"),
-        "rejected_event_count",
+        *("rejected_event_count", "task_read_at"),
     )
     session_link = ("id", "id")
 
@@ -157,6 +158,7 @@ class Session(ProtectedModel):
     integrity_checked_at = TimestampField(null=True)
     checked_version = IntegerField(default=0)
     checkpoint_position = BigIntegerField(null=True)
+    task_read_at = TimestampField(null=True)
     updated_at = TimestampField(null=True)
 
     class Meta:

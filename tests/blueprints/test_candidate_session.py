@@ -126,6 +126,7 @@ def test_disclosure_accepts_the_key_in_query_or_header(clock, anonymous, candida
             "tosUrl": "",
         },
         "assessmentTitle": "Backend API Challenge",
+        "role": "Senior Backend Engineer",
         "orgName": "Acme",
         "timeLimitMinutes": None,
         "status": "pending",

@@ -1,6 +1,7 @@
 """Invitations, accommodations, reminders, duplicates and messages; updates to assessments with candidates."""
 
 from datetime import timedelta
+from email import message_from_string
 
 import pytest
 from factories import make_assessment, make_key, make_session
@@ -24,6 +25,18 @@ def only_candidate(reviewer):
 def emails(worker, tmp_path):
     """A function that reads the saved emails."""
     return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
+
+
+def test_invitations_and_reminders_say_what_is_recorded_but_not_the_task(clock, organization, worker, emails):
+    make_key(make_assessment(organization, task_brief="Find the lost orders.", reminder_days_before=3))
+    worker.run_once()
+    clock.fixed += timedelta(days=5)
+    worker.run_once()
+    texts = [message_from_string(text).get_payload(0).get_payload() for text in emails()]
+    assert len(texts) == 2
+    for text in texts:
+        assert "- Prompts you write to AI tools, and their answers" in text
+        assert "lost orders" not in text
 
 
 def history(reviewer, key):

@@ -6,7 +6,16 @@ from email import message_from_bytes, policy
 
 import pytest
 from callers import Caller
-from factories import add_event, envelope, make_assessment, make_closed_session, make_rubric, make_session
+from factories import (
+    add_event,
+    envelope,
+    make_assessment,
+    make_closed_session,
+    make_issue,
+    make_keys,
+    make_rubric,
+    make_session,
+)
 from response_checks import body_of, error_of, error_paths
 from statements import capture_queries
 
@@ -185,6 +194,7 @@ def test_candidates_can_get_their_stored_data(clock, reviewer, candidate, key):
         "assessmentTitle": "Backend API Challenge",
         "sessionId": str(session.id),
         "status": "completed",
+        "taskReadAt": None,
         "consents": [{"disclosureVersion": "2026-11", "disclosureHash": "a hash", "givenAt": start}],
         "retentionDays": 30,
         "retainedUntil": "2026-05-01T09:05:00.000Z",
@@ -198,6 +208,43 @@ def test_candidates_can_get_their_stored_data(clock, reviewer, candidate, key):
         "events": (2, two, end),
         "clientReports": (1, end, end),
     }
+
+
+@pytest.mark.parametrize("path", ["assessments", "issues"])
+def test_the_first_read_of_the_task_before_the_start_is_shown_after_it(
+    app, clock, reviewer, organization, path
+):
+    issue = make_issue(organization)
+    assessment = make_assessment(organization, issue_id=issue.id)
+    key, other = make_keys(assessment, 2)
+    candidate = Caller.candidate(app, key)
+    path = f"/v1/{path}/{issue.id if path == 'issues' else assessment.id}"
+    for days in (1, 0):
+        read(candidate, path)
+        clock.fixed += timedelta(days=days)
+    assert read(candidate, ME)["taskReadAt"] == NINE
+    listed = json.dumps([read(reviewer, "/v1/candidates"), read(reviewer, "/v1/events")])
+    assert "taskReadAt" not in listed
+    session = make_session(key)
+    read(candidate, path)
+    for body in (
+        read(reviewer, f"/v1/sessions/{session.id}"),
+        read(reviewer, f"/v1/sessions/{session.id}/timeline"),
+        json.loads(export_lines(candidate)[0])["candidate"],
+    ):
+        assert body["taskReadAt"] == NINE
+    # The start itself is no read.
+    session = make_session(other)
+    read(Caller.candidate(app, other), path)
+    assert read(reviewer, f"/v1/sessions/{session.id}")["taskReadAt"] is None
+
+
+def test_a_read_of_the_task_before_the_start_is_erased(candidate, reviewer, key):
+    read(candidate, f"/v1/assessments/{key.assessment_id}")
+    assert CandidateKey.get_by_id(key.id).task_read_at is not None
+    body_of(reviewer.delete(f"/v1/candidates/{key.id}/data"))
+    key.record_task_read()
+    assert CandidateKey.get_by_id(key.id).task_read_at is None
 
 
 def test_before_the_session_only_the_key_and_messages_are_stored(clock, reviewer, candidate, key):

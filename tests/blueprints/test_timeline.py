@@ -155,7 +155,7 @@ def test_timeline_summarizes_events_without_their_content(clock, reviewer, sessi
         "summary": "go test ./... · exit 1",
         "sizeBytes": len(json.dumps(event)),
     }
-    assert read(reviewer, session) == {"events": [expected], "next": None}
+    assert read(reviewer, session) == {"taskReadAt": None, "events": [expected], "next": None}
 
 
 def test_events_are_sorted_by_nanosecond_and_arrival(reviewer, session):

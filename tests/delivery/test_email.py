@@ -22,7 +22,7 @@ INVITATION = Invitation(
     org_name="Northwind",
     assessment_title="Fix the scheduler",
     role="Backend Engineer",
-    task_brief="# The bug\n\nTwo workers claim *one* row.",
+    captures=["Prompts that you write", "What you submit"],
     time_limit_minutes=90,
     key="PST-ABCD-2345",
     expires_at=datetime(2026, 4, 8, 9, tzinfo=UTC),
@@ -101,14 +101,15 @@ def test_text_and_html_have_the_same_content():
             "Backend Engineer",
             "1 hour 30 minutes",
             "8 April 2026, 09:00 UTC",
-            "Two workers claim *one* row.",
+            "What you submit",
+            "what is not recorded and how the data is used",
             LINK,
             "Press Start when you are ready.",
             "git, curl and an AI coding tool, on macOS, Linux, or Windows with Git Bash or WSL",
             "./submit",
         ):
             assert part in " ".join(text.split())
-        assert text.lower().index("how to start") < text.index("Two workers claim")
+        assert text.lower().index("how to start") < text.index("Prompts that you write")
 
 
 def test_client_commands_are_included_only_if_client_install_is_set():
@@ -162,23 +163,15 @@ def test_the_expiry_is_in_utc():
     assert "8 April 2026, 09:00 UTC" in text_of(received(expires_at=in_tokyo))
 
 
-def test_a_long_brief_is_truncated_between_words():
-    for text in texts_of(received(task_brief="word " * 2000)):
-        assert "word word ..." in text
-        assert "full brief" in text
-        assert len(text) < 6000
-    assert "brief" not in text_of(received())
-
-
 def test_markup_and_template_syntax_in_values_are_escaped():
     hostile = '<script>alert("1")</script><a href="https://evil.example">{{ key }} {% if %}'
-    names = ("candidate_name", "org_name", "assessment_title", "role", "task_brief")
-    message = received(**dict.fromkeys(names, hostile))
+    names = ("candidate_name", "org_name", "assessment_title", "role")
+    message = received(**dict.fromkeys(names, hostile), captures=[hostile])
     page = page_of(message)
     assert page.text.count(hostile) >= 5
     assert "https://evil.example" not in page.urls
     assert "script" not in page.tags
-    assert hostile in text_of(message)
+    assert hostile in " ".join(text_of(message).split())
 
 
 def test_an_ascii_email_is_not_encoded():
@@ -186,7 +179,7 @@ def test_an_ascii_email_is_not_encoded():
 
 
 def test_non_ascii_text_is_preserved():
-    message = received(candidate_name="Zoë Łąk", org_name="株式会社", task_brief="Prüfe “alles” 🙂")
+    message = received(candidate_name="Zoë Łąk", org_name="株式会社", captures=["Prüfe “alles” 🙂"])
     assert message["To"].addresses[0].display_name == "Zoë Łąk"
     assert message["Subject"] == "株式会社 invites you to an assessment: Fix the scheduler"
     assert "Prüfe “alles” 🙂" in text_of(message)

@@ -16,6 +16,7 @@ from factories import (
     make_session,
     record,
 )
+from response_checks import body_of
 from statements import capture_queries
 from statements import plans as plans_of
 
@@ -141,6 +142,16 @@ def test_assessments_are_read_in_two_statements(app, reviewer, organization):
     (key, *_) = make_keys(assessment, 50)
     for caller in (reviewer, Caller.candidate(app, key)):
         assert count_statements(lambda caller=caller: caller.get(f"/v1/assessments/{assessment.id}")) <= 2
+
+
+def test_only_the_first_read_of_the_task_before_the_start_writes(app, assessment):
+    unread, started = make_keys(assessment, 2)
+    make_session(started)
+    for key, writes in ((unread, 1), (unread, 0), (started, 0)):
+        with capture_queries() as statements:
+            body_of(Caller.candidate(app, key).get(f"/v1/assessments/{assessment.id}"))
+        assert sum(text.startswith("UPDATE") for text in statements) == writes
+        assert writes or len(statements) == 1  # the key with its assessment
 
 
 def test_generating_more_keys_sends_no_more_statements(reviewer, assessment):

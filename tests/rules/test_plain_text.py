@@ -1,4 +1,4 @@
-"""Human-readable text: durations, dates, single lines, excerpts."""
+"""Human-readable text: durations, dates, single lines."""
 
 import tracemalloc
 from datetime import UTC, datetime
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from rules.plain_text import (
     collapse_whitespace,
-    excerpt,
     format_date_time,
     format_minutes,
     one_line,
@@ -27,21 +26,6 @@ def test_minutes_are_formatted_as_hours_and_minutes(minutes, text):
 
 def test_a_deadline_is_never_overstated():
     assert format_date_time(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)) == "31 December 2026, 23:59 UTC"
-
-
-@pytest.mark.parametrize(
-    ("text", "limit", "expected"),
-    [
-        ("# Short\n\n    code\n- item", 100, "# Short\n\n    code\n- item"),
-        ("One paragraph.\n\nAnother one.", 20, "One paragraph. ..."),
-        ("One line.\nAnother line.", 15, "One line. ..."),
-        ("One two three four", 10, "One two ..."),
-        ("x" * 30, 10, "x" * 10 + " ..."),
-        ("a\n\n" + "x" * 30, 10, "a\n\n" + "x" * 7 + " ..."),
-    ],
-)
-def test_excerpts_end_at_a_paragraph_line_or_word(text, limit, expected):
-    assert excerpt(text, limit) == (expected, expected.endswith("..."))
 
 
 def test_one_line_removes_control_and_direction_characters():
