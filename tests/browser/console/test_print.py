@@ -26,6 +26,7 @@ def decided(site, team, tmp_path):
     (other,) = invite(team, assessment, "bea@example.com", candidateNames=["Bea Other"])["keys"]
     Candidate(site, other).complete()
     (key,) = invite(team, assessment, "ada@example.com", candidateNames=["Ada Lindqvist"])["keys"]
+    site.candidate(key["key"]).get(f"/v1/assessments/{assessment['id']}")
     candidate = Candidate(site, key)
     sent = [
         event("prompt", 0, data={"text": "Why are orders lost?"}),
@@ -75,7 +76,7 @@ def test_the_pdf_is_complete_on_every_paper_size(open_console, team, decided, pa
     for expected in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
-        *("No integrity findings", "All 3 events match the ledger", "1 h 30 min", "Completed"),
+        *("No integrity findings", "All 3 events match the ledger", "1 h 30 min", "Completed", ", before the start"),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two or more levels apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots

@@ -5,7 +5,7 @@ import pytest
 from tests.browser.console.conftest import RUBRIC, add_rubric, all_recorded
 from tests.browser.console.organization import MARKUP, hostile_events
 from tests.git_bundles.bundles import bundle_of_blobs
-from tests.live.cast import ASSESSMENT, event, make_candidate, pack, send_copies
+from tests.live.cast import ASSESSMENT, Candidate, event, make_candidate, make_keys, pack, send_copies
 from tests.live.service import wait_until
 
 PHONE = 390
@@ -196,6 +196,17 @@ def test_a_running_session_can_be_refreshed(candidate, open_report):
     visit.page.get_by_role("button", name="Refresh").click()
     assert visit.shows("7 of 7 events")
     assert visit.is_clean()
+
+
+def test_the_timeline_shows_a_read_of_the_task_before_the_start(site, team, assessment, open_console):
+    (key,) = make_keys(team, assessment, 1)
+    site.candidate(key["key"]).get(f"/v1/assessments/{assessment['id']}")
+    candidate = Candidate(site, key)
+    for text, events in (("Nothing was recorded", []), ("7 of 7 events", work())):
+        record(candidate, *events)
+        visit = open_console(team, f"/sessions/{candidate.session_id}")
+        assert visit.shows(text)
+        assert visit.shows("The task was first read with the candidate's key on")
 
 
 @pytest.mark.parametrize("body", [None, "<h1>Bad gateway</h1>\n"])
