@@ -76,7 +76,13 @@ def test_the_pdf_is_complete_on_every_paper_size(open_console, team, decided, pa
     for expected in (
         *("Ada Lindqvist", "ada@example.com", "Backend API Challenge", "Find the lost orders."),
         *("Advanced", "Careful fix, after a talk about the guess.", "Decided by Bob Sample"),
-        *("No integrity findings", "All 3 events match the ledger", "1 h 30 min", "Completed", ", before the start"),
+        *(
+            "No integrity findings",
+            "All 3 events match the ledger",
+            "1 h 30 min",
+            "Completed",
+            ", before the start",
+        ),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two or more levels apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
         *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots
