@@ -191,7 +191,7 @@ def _get_object_fields(schema: Any) -> dict[str, bool]:
 
 
 def record_task_read() -> None:
-    """Record that a candidate reads the task before the start (R50). The start sets `task_read_at`, too."""
+    """Record a candidate's first read of the task before the start (R50). The start sets the column if it is empty."""
     if isinstance(caller, CandidateKey) and caller.task_read_at is None:
         with ignore_database_errors():
             caller.record_task_read()

@@ -58,8 +58,8 @@ def list_assessments(query):
 def get_assessment(assessment_id):
     """Get an assessment
 
-    Includes the linked issue. Candidates can get only their own assessment. The first read before the start is recorded
-    as the session's `taskReadAt`.
+    Includes the linked issue. Candidates can get only their own assessment. Their first read before the start is the
+    session's `taskReadAt`.
     """
     if not isinstance(caller, CandidateKey):
         return {"assessment": find(Assessment, assessment_id)}

@@ -44,8 +44,8 @@ def create_issue(data):
 def get_issue(issue_id):
     """Get an issue
 
-    Candidates can get their assessment's issue, without the fields that reveal the solution. The first read before the
-    start is recorded as the session's `taskReadAt`.
+    Candidates can get their assessment's issue, without the fields that reveal the solution. Their first read before
+    the start is the session's `taskReadAt`.
     """
     issue = find(Issue, issue_id)
     record_task_read()

@@ -53,7 +53,7 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     else:
         has_client = bool(settings["CLIENT_INSTALL"])
-        shown = disclosure.for_organization(key.organization, has_client=has_client)
+        current = disclosure.for_organization(key.organization, has_client=has_client)
         invitation = Invitation(
             message_id=_message_id(delivery.id),
             to_address=key.candidate_email,
@@ -61,7 +61,7 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
             org_name=delivery.data["orgName"],
             assessment_title=key.assessment.title,
             role=key.assessment.role,
-            captures=shown["captures"],
+            captures=current["captures"],
             time_limit_minutes=key.time_limit_minutes,
             key=key.key,
             expires_at=key.expires_at,
