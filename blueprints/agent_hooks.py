@@ -52,7 +52,7 @@ def record_codex_hook(hook):
 @auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
 @concurrency.large_body
 @body_limit(MAX_EVENT_BYTES)
-@raises(NotRedeemed, SessionClosed)
+@raises(RecordingRequired, NotRedeemed, SessionClosed)
 @blp.arguments(AgentHook)
 @blp.response(200, HookResponse)
 def record_opencode_hook(hook):
