@@ -261,11 +261,12 @@ class Session(ProtectedModel):
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: "Session | None") -> int:
-        """Remove the reviewer's note and the names in the metrics, but not the numbers."""
+        """Remove the reviewer's note, the first read of the task and the names in the metrics, but not the numbers."""
         if session is None:
             return 0
         further = session.further_metrics and retention.anonymize_metrics(session.further_metrics)
-        session.record_change("erased", tests_note=None, further_metrics=further, updated_at=clock.now())
+        columns = {"tests_note": None, "task_read_at": None, "further_metrics": further}
+        session.record_change("erased", **columns, updated_at=clock.now())
         return 1
 
 

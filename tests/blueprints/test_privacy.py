@@ -247,6 +247,14 @@ def test_a_read_of_the_task_before_the_start_is_erased(candidate, reviewer, key)
     assert CandidateKey.get_by_id(key.id).task_read_at is None
 
 
+def test_an_erasure_after_the_start_includes_the_read_before_it(candidate, reviewer, key):
+    read(candidate, f"/v1/assessments/{key.assessment_id}")
+    path = f"/v1/sessions/{make_session(key).id}"
+    assert read(reviewer, path)["taskReadAt"] is not None
+    body_of(reviewer.delete(f"/v1/candidates/{key.id}/data"))
+    assert read(reviewer, path)["taskReadAt"] is None
+
+
 def test_before_the_session_only_the_key_and_messages_are_stored(clock, reviewer, candidate, key):
     data = read(candidate, ME)
     assert (data["sessionId"], data["consents"], data["status"]) == (None, [], "pending")
