@@ -38,7 +38,7 @@ class Invitation:
 
     expires_at -- timezone-aware
     base_url -- without a trailing slash
-    captures -- what the disclosure says is recorded
+    captures -- the disclosure's list of recorded data
     time_limit_minutes -- None for no limit
     client_install -- the CLIENT_INSTALL setting
     """

@@ -65,8 +65,8 @@ class _Differ:
         }
         try:
             return description | self._describe_content(file)
-        except TooLarge as content:
-            return description | {"isTooLarge": True, "size": content.size}
+        except TooLarge as error:
+            return description | {"isTooLarge": True, "size": error.size}
 
     def _describe_content(self, file: ChangedFile) -> dict[str, Any]:
         new, old = (

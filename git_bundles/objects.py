@@ -96,9 +96,8 @@ class Objects:
     def __init__(self, file: IO[bytes]):
         self._objects: dict[str, tuple[int, bytes]] = {}
         self._large_sizes: dict[str, int] = {}  # of files larger than MAX_OBJECT_BYTES
-        self._has_unnamed = (
-            False  # files whose ids are unknown, because a delta's base or result is too large
-        )
+        # Whether the ids of some files are unknown, because a delta's base or result is too large.
+        self._has_unnamed = False
         self._bytes_left = MAX_INFLATED_BYTES
         self._deltas: defaultdict[Any, list[tuple[int, bytes | None]]] = defaultdict(list)
         self._pack = Pack(file)

@@ -113,7 +113,8 @@ def _generate(
 
 def _lock_assessment(organization: Organization, assessment_id: Any) -> Assessment:
     """Return the assessment with the columns that new keys need. Raises NotFound."""
-    text = sql.NEW_KEYS_OF.format(assessment=_ASSESSMENT.text, lock="FOR SHARE" if is_postgres() else "")
+    lock = "FOR SHARE" if is_postgres() else ""
+    text = sql.ASSESSMENT_OF_NEW_KEYS.format(assessment=_ASSESSMENT.text, lock=lock)
     rows = sql.rows(sql.prepare(text), assessment_id=assessment_id, organization_id=organization.id)
     if not rows:
         raise NotFound()

@@ -264,9 +264,9 @@ OPEN_KEYS = f"""
 
 EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
 
-# The assessment of new keys. PostgreSQL locks it.
+# PostgreSQL locks the assessment.
 
-NEW_KEYS_OF = """
+ASSESSMENT_OF_NEW_KEYS = """
     SELECT {assessment} FROM assessments a
     WHERE a.id = :assessment_id AND a.organization_id = :organization_id AND a.deleted_at IS NULL {lock}
 """

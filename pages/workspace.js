@@ -66,7 +66,7 @@ async function load() {
   if (!canSubmit()) stopTimers();
 }
 
-/** Ten minutes after the close, nothing changes any more. */
+/** Return whether the service accepts a submission: until ten minutes after the close. */
 function canSubmit() {
   return !state.submissionClosesAt || serviceTime() < new Date(state.submissionClosesAt);
 }

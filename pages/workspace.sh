@@ -234,7 +234,7 @@ END
 # Submit your work and end your session.
 #
 # Uploads this repository as a git bundle, including uncommitted and new files and nested repositories' files, but not
-# files that git ignores. Waits until it has been read, at most a minute. Does not change your files, commits or index.
+# files that git ignores. Waits up to a minute until it has been read. Does not change your files, commits or index.
 # If it fails, run it again.
 
 set -eu
@@ -276,7 +276,7 @@ rm -rf "$work"
 mkdir "$work"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-advice='Remove what is not your work, from your commits too, or list new files in .gitignore. Then run this again.'
+advice='Remove files that are not your work, from your commits too, or list new files in .gitignore. Then run this again.'
 tab=$(printf '\t')
 empty_file=$(git hash-object --stdin </dev/null)
 empty_tree=$(git hash-object -t tree --stdin </dev/null)

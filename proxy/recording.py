@@ -1,7 +1,7 @@
 """Record a model call: derive events from its request and response, and store them before the response ends (R36).
 
-Each text is stored once in a session (R46). What a request's history contains, but no event, is stored as `context`
-events, also after a call whose events were not stored.
+Each text is stored once in a session (R46). Texts of a request's history that are in no event become `context` events,
+for example after a call whose events were not stored.
 """
 
 import logging

@@ -89,7 +89,7 @@ class Settings(SettingsUpdate):
     )
     model_providers = ListOf(
         Choice(MODEL_PROVIDERS),
-        "Model providers that this service has an API key for. Candidates see only their tools.",
+        "Model providers that this service has an API key for. Candidates see only tools that use one of them.",
         example=["anthropic"],
     )
 

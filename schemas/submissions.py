@@ -44,7 +44,7 @@ class SubmissionWithClaims(Submission):
 
 
 class SubmissionState(Submission):
-    """A submission, and why it could not be read."""
+    """A submission, and the problem with it, if any."""
 
     problem = String("Reason why the bundle is unreadable, or that the store has lost it.", null=True)
 

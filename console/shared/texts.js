@@ -995,7 +995,7 @@ const texts = {
     queued: "queued {time}",
     expires: "expires {time}",
     requested: "asked {time}",
-    requestedErasure: "The candidate asked to have the data erased.",
+    requestedErasure: "The candidate requested erasure.",
     received: "received {time}",
     failing: "failing since {time}",
     score: "Score",

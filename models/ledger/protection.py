@@ -198,7 +198,7 @@ class ProtectedModel(Model):
         return super().update_columns(**values)
 
     def protect(self, **values: Any) -> None:
-        """Update the row, and append the first entry of one that was inserted without."""
+        """Append the first entry of a row that was inserted without one, after updating its columns."""
         self._write("protected", values)
 
     def record_again(self, reason: str) -> None:

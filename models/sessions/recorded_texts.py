@@ -1,4 +1,4 @@
-"""The texts that a session's events contain: each text is stored once (R46)."""
+"""Hashes of the texts in a session's events, so that each text is stored once (R46)."""
 
 import uuid
 from collections.abc import Collection
@@ -12,7 +12,7 @@ MAX_KEYS = 5_000  # per statement
 
 
 class RecordedText(Model, ErasedWithSession):
-    """A text that is stored in one of the session's events. Its id is a hash of session and text."""
+    """A text in one of the session's events. Its id is a hash of session and text."""
 
     personal_data = PersonalData(
         "recordedTexts", "Hashes of the texts in the model proxy's events, so that each text is stored once."

@@ -57,12 +57,7 @@ def read(
     earliest -- the session's start
     find_stored -- returns the data of the stored event that started a running command
     """
-    entries = []
-    for record in records:
-        name = nonempty_string(record.attributes.get("event.name")) or ""
-        tool = next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
-        if tool:
-            entries.append((tool, LogEvent.from_record(name.removeprefix(tool.prefix), record)))
+    entries = list(_tool_events(records))
     newest_ns = max((event.time_ns for _, event in entries if event.time_ns is not None), default=0)
 
     def time_ns(event: LogEvent) -> int:
@@ -90,6 +85,15 @@ def read(
                 _add_times(recorded, event, at) for recorded in reader(event)
             )
     return [(source, recorded) for source, recorded in events.items() if recorded]
+
+
+def _tool_events(records: Sequence[LogRecord]) -> Iterator[tuple[Tool, LogEvent]]:
+    """Yield the records of known tools."""
+    for record in records:
+        name = nonempty_string(record.attributes.get("event.name")) or ""
+        tool = next((tool for tool in TOOLS if name and name.startswith(tool.prefix)), None)
+        if tool:
+            yield tool, LogEvent.from_record(name.removeprefix(tool.prefix), record)
 
 
 def _add_times(recorded: RecordedEvent, event: LogEvent, at: datetime) -> RecordedEvent:

@@ -181,7 +181,7 @@ def with_tools(*names, sent):
 
     def change(route):
         response = route.fetch()
-        body = response.json() | {"tools": [{"name": name, "hasModel": True} for name in names]}
+        body = response.json() | {"tools": [{"name": name} for name in names]}
         body["received"] = [tool | {"tool": sent} for tool in body["received"]]
         route.fulfill(response=response, json=body)
 

@@ -64,24 +64,9 @@ class Submission(ProtectedModel, StoredObject):
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
     protected = (
         *("session", "format", "state", "created_at", "size", "sha256", "claimed_size", "claimed_sha256"),
-        *(
-            "repo_url",
-            "base_sha",
-            "file_tree",
-            "diff",
-            "problem",
-            "base_verified",
-            "base_commit",
-            "head_commit",
-        ),
-        *(
-            "counted_lines",
-            "not_recorded_lines",
-            "matched_event_count",
-            "files_sha256",
-            "object_key",
-            "source_key",
-        ),
+        *("repo_url", "base_sha", "file_tree", "diff", "problem", "object_key", "source_key"),
+        *("base_verified", "base_commit", "head_commit"),
+        *("counted_lines", "not_recorded_lines", "matched_event_count", "files_sha256"),
     )
     parent = "session"
     session_link = ("session_id", "id")

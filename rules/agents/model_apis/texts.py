@@ -1,4 +1,4 @@
-"""List the texts that a model was sent and answered: all strings of a request or response (R46)."""
+"""List the texts that a model received or generated: all strings of a request or response (R46)."""
 
 import hashlib
 import json
@@ -15,43 +15,13 @@ from rules.plain_text import collapse_whitespace
 # Parameters whose strings the model does not see, or that accept only the provider's names.
 PARAMETERS = frozenset(
     {
-        *(
-            "betas",
-            "frequency_penalty",
-            "function_call",
-            "include",
-            "inference_geo",
-            "logit_bias",
-            "logprobs",
-        ),
-        *(
-            "max_completion_tokens",
-            "max_output_tokens",
-            "max_tokens",
-            "max_tool_calls",
-            "metadata",
-            "modalities",
-        ),
-        *(
-            "model",
-            "n",
-            "parallel_tool_calls",
-            "presence_penalty",
-            "prompt_cache_key",
-            "prompt_cache_retention",
-        ),
-        *("reasoning", "reasoning_effort", "safety_identifier", "seed", "service_tier", "speed", "store"),
-        *(
-            "stream",
-            "stream_options",
-            "temperature",
-            "thinking",
-            "tool_choice",
-            "top_k",
-            "top_logprobs",
-            "top_p",
-        ),
-        *("truncation", "user", "verbosity"),
+        *("betas", "frequency_penalty", "function_call", "include", "inference_geo", "logit_bias"),
+        *("logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls"),
+        *("metadata", "modalities", "model", "n", "parallel_tool_calls", "presence_penalty"),
+        *("prompt_cache_key", "prompt_cache_retention", "reasoning", "reasoning_effort"),
+        *("safety_identifier", "seed", "service_tier", "speed", "store", "stream", "stream_options"),
+        *("temperature", "thinking", "tool_choice", "top_k", "top_logprobs", "top_p", "truncation"),
+        *("user", "verbosity"),
     }
 )
 # Fields with ids, and without text.
@@ -85,7 +55,7 @@ class Text(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Identifies the text. Whitespace and the order of fields can differ when a tool sends it again."""
+        """The hash of role and text. Whitespace and the order of fields can differ when a tool repeats the text."""
         content = self.value if isinstance(self.value, str) else " ".join(_leaves(self.value))
         return digest(self.role, collapse_whitespace(content))
 
