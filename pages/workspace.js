@@ -5,7 +5,7 @@ import { fetchJson, fill, formatClock, formatTime, showPart } from "./common.js"
 const POLL_MS = 10_000;
 const TICK_MS = 1000;
 const UPLOAD_TIMEOUT_MS = 15 * 60 * 1000;
-const MAX_ZIP_BYTES = 128 * 1024 * 1024;
+const MAX_SUBMISSION_BYTES = 128 * 1024 * 1024;
 const TOOL_NAMES = { "claude-code": "Claude Code", codex: "Codex", opencode: "opencode" };
 // The names in recorded events.
 const SOURCES = { claude: "claude-code", codex: "codex", opencode: "opencode" };
@@ -221,7 +221,7 @@ async function submit(event) {
 
 /** Upload the file. Returns an error message, or "". */
 async function upload(file) {
-  if (file.size > MAX_ZIP_BYTES) return "The file is larger than 128 MiB. Leave out files that can be built or downloaded.";
+  if (file.size > MAX_SUBMISSION_BYTES) return "The file is larger than 128 MiB. Leave out files that can be built or downloaded.";
   const type = file.name.endsWith(".bundle") ? "application/x-git-bundle" : "application/zip";
   const headers = { "X-API-Key": key, "Content-Type": type };
   const options = { method: "PUT", headers, body: file, timeoutMs: UPLOAD_TIMEOUT_MS };

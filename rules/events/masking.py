@@ -105,8 +105,8 @@ _HOME_FORMATS = [
         re.compile(rf"\b[A-Za-z]:{_SEPARATOR}Users{_SEPARATOR}{_NAME}(?:(?: {_NAME}){{1,2}}(?=[\\/]))?"),
     ),
     *(_Format(f"/{parent}/", re.compile(rf"{_ROOT}{parent}/{_NAME}")) for parent in ("home", "Users")),
-    # Claude Code's folder for a project
-    _Format("/projects/-", re.compile(r"-(?<=/projects/-)(?:home|Users)-[^-/\s]+")),
+    # Claude Code's folders for a project: in the home folder, and for temporary files
+    *(_Format(f"/-{parent}-", re.compile(rf"(?<=/)-{parent}-[^-/\s]+")) for parent in ("home", "Users")),
 ]
 
 

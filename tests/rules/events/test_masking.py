@@ -93,6 +93,7 @@ def test_other_text_is_unchanged(text):
         (r'{"path": "C:\\Users\\Alice Smith\\a"}', r'{"path": "~\\a"}'),
         ("C:/Users/alice and others", "~ and others"),
         ("/home/alice/.claude/projects/-home-alice-shop/x", "~/.claude/projects/~-shop/x"),
+        ("/tmp/claude-1000/-Users-alice-shop/tasks/b1.output", "/tmp/claude-1000/~-shop/tasks/b1.output"),
         ("HOME=/home/älice\n", "HOME=~\n"),
     ],
 )
