@@ -37,6 +37,7 @@ from rules import retention
 
 log = logging.getLogger("proofstone.worker")
 
+_SUBMISSION_FILE = "path old_path status lines_added lines_removed diff is_too_large size"
 _SUBMISSION = (
     "format state size sha256 problem base_commit head_commit claimed_size claimed_sha256 repo_url base_sha file_tree "
     "diff"
@@ -165,7 +166,7 @@ def submitted_data(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
         ("signingKey", SigningKey, 10, "public_key"),
         ("clientReport", ClientReport, 10, "kind data"),
         ("submission", Submission, 1, _SUBMISSION),
-        ("submissionFile", SubmissionFile, 10, "path old_path status lines_added lines_removed diff"),
+        ("submissionFile", SubmissionFile, 10, _SUBMISSION_FILE),
         ("modelCall", ModelUsage, 100, _MODEL_CALL),
     )
     for kind, table, max_rows, names in tables:
