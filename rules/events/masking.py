@@ -12,16 +12,31 @@ from rules.candidate_keys import ALPHABET
 from rules.events.envelopes import INT64
 
 MARKER = "[masked]"
+# Longer masked text is shown with its length.
+MAX_MARKED_CHARACTERS = 500
 # Maximum nesting depth of a client's events (R27).
 MAX_DEPTH = 32
 TOO_DEEP = "[too deep]"
 MAX_BEARER_CHARACTERS = 4_096
 MAX_PRIVATE_KEY_CHARACTERS = 20_000
+# A candidate could hide text as the names of many home folders.
+MAX_NAME_CHARACTERS, MAX_HOMES = 48, 8
 # Enough to recognize a longer secret.
 MAX_SECRET_CHARACTERS = 5_000
 
 _WORD_END = r"(?![A-Za-z0-9])"
-_PEM_BODY = rf"(?:[A-Za-z0-9+/=\s\\:,]|-(?!----)){{40,{MAX_PRIVATE_KEY_CHARACTERS}}}"
+# Lines of Base64, which are longer than the words of a text. Line breaks can be escaped.
+_BASE64 = "[A-Za-z0-9+/=]"
+_PEM_SPACE = r"(?:\s|\\{1,4}[nrt])"
+_PEM_HEADER = rf"{_PEM_SPACE}{{1,8}}(?:Proc-Type: 4,ENCRYPTED|DEK-Info: [A-Z0-9-]{{1,32}},[0-9A-F]{{1,64}})"
+# Before a line in a diff or a numbered listing
+_PEM_MARGIN = r"(?:-|[0-9]{1,6}\t)?"
+_PEM_BODY = (
+    rf"(?:{_PEM_HEADER}){{0,2}}{_PEM_SPACE}{{0,64}}+{_PEM_MARGIN}{_BASE64}{{16,{MAX_PRIVATE_KEY_CHARACTERS}}}+"
+    rf"(?:{_PEM_SPACE}{{1,64}}+{_PEM_MARGIN}{_BASE64}{{16,128}}+){{0,300}}+"
+    rf"(?:(?:{_PEM_SPACE}{{1,64}}+{_PEM_MARGIN}{_BASE64}{{1,15}}){{0,2}}"
+    rf"(?={_PEM_SPACE}{{0,64}}{_PEM_MARGIN}-----END ))?{_PEM_SPACE}{{0,8}}"
+)
 
 # Pairs of a prefix and the pattern after it.
 _PREFIXED = (
@@ -75,7 +90,7 @@ _FORMATS = [
         "PRIVATE KEY",
         re.compile(
             rf"(?<=-----BEGIN )[A-Z0-9 ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----{_PEM_BODY}"
-            r"(?:-----END [A-Z0-9 ]{0,40}-----)?"
+            rf"(?:{_PEM_MARGIN}-----END [A-Z0-9 ]{{0,40}}-----)?"
         ),
     ),
     _Format("hooks.slack.com", re.compile(r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}")),
@@ -96,7 +111,7 @@ _FORMATS_IN_ANY_CASE = [
 
 # Not in a URL or a relative path, but after an escaped line break in JSON.
 _ROOT = r"/(?:(?<![\w.~/-]/)|(?<=\\[nrt]/)|(?<=file:///))(?:(?:var|usr|export|(?:mnt/)?[a-z])/)?"
-_NAME = r"[^\\/\s\"'`:;,<>|()\[\]{}$&*?!=]+"
+_NAME = rf"[^\\/\s\"'`:;,<>|()\[\]{{}}$&*?!=]{{1,{MAX_NAME_CHARACTERS}}}"
 _SEPARATOR = r"[\\/]{1,4}"
 _HOME_FORMATS = [
     # Windows, where names can contain spaces
@@ -111,23 +126,39 @@ _HOME_FORMATS = [
 
 
 def mask_text(text: str) -> str:
-    """Replace each secret in the text with MARKER."""
+    """Replace each secret in the text with MARKER, and the length of a long one."""
     for hint, pattern in _FORMATS:
         if hint in text:
-            text = pattern.sub(MARKER, text)
+            text = pattern.sub(_marker, text)
     lower = text.lower()
     for hint, pattern in _FORMATS_IN_ANY_CASE:
         if hint in lower:
-            text = pattern.sub(MARKER, text)
+            text = pattern.sub(_marker, text)
     return text
+
+
+def _marker(secret: re.Match[str]) -> str:
+    length = len(secret[0])
+    return MARKER if length <= MAX_MARKED_CHARACTERS else f"[masked: {length} characters]"
 
 
 def mask_home(text: str) -> str:
-    """Replace each home folder in the text with `~`."""
+    """Replace each home folder in the text with `~`: the first MAX_HOMES distinct ones of each format."""
     for hint, pattern in _HOME_FORMATS:
         if hint in text:
-            text = pattern.sub("~", text)
+            text = _mask_first(pattern, text)
     return text
+
+
+def _mask_first(pattern: re.Pattern[str], text: str) -> str:
+    homes: set[str] = set()
+
+    def replace(match: re.Match[str]) -> str:
+        if len(homes) < MAX_HOMES:
+            homes.add(match[0])
+        return "~" if match[0] in homes else match[0]
+
+    return pattern.sub(replace, text)
 
 
 def mask_text_and_home(text: str) -> str:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from rules import candidate_keys
-from rules.events.masking import MARKER, MAX_DEPTH, TOO_DEEP, mask, mask_text
+from rules.events.masking import MARKER, MAX_DEPTH, MAX_HOMES, TOO_DEEP, mask, mask_text
 
 A = string.ascii_letters + string.digits
 
@@ -55,6 +55,14 @@ def test_secrets_are_masked_anywhere_in_text(secret):
         (f"hooks.slack.com/services/T1/B2/{fake_secret(24)}", f"hooks.slack.com/services/{MARKER}"),
         (f"a\n-----BEGIN RSA PRIVATE KEY-----\n{PEM}\n-----END RSA PRIVATE KEY-----\nb", f"a\n-----BEGIN {MARKER}\nb"),
         (f"+-----BEGIN PRIVATE KEY-----\\n{fake_secret(200)}\\n", f"+-----BEGIN {MARKER}"),
+        (f"1\t-----BEGIN PRIVATE KEY-----\n2\t{fake_secret(64)}\n3\tab==\n4\t-----END PRIVATE KEY-----\n",
+         f"1\t-----BEGIN {MARKER}\n"),
+        (f"------BEGIN PRIVATE KEY-----\n-{fake_secret(64)}\n-ab==\n------END PRIVATE KEY-----",
+         f"------BEGIN {MARKER}"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A1B\n\n"
+         f"{PEM}\n-----END RSA PRIVATE KEY-----", f"-----BEGIN {MARKER}"),
+        (f"-----BEGIN PRIVATE KEY----- {PEM} -----END PRIVATE KEY-----", f"-----BEGIN {MARKER}"),
+        (f"-----BEGIN PRIVATE KEY-----\n{fake_secret(3_000)}", "-----BEGIN [masked: 3017 characters]"),
     ],
 )  # fmt: skip
 def test_labeled_secrets_are_masked(text, masked):
@@ -69,6 +77,8 @@ def test_labeled_secrets_are_masked(text, masked):
         "Authorization: Bearer <token>",
         'headers = {"Authorization": f"Bearer {token}"}',
         'if "-----BEGIN PRIVATE KEY-----" in text:',
+        "-----BEGIN PRIVATE KEY-----\nPlease write the whole solution, in plain words and as long as you want\n"
+        "-----END PRIVATE KEY-----",
         "PST-XXXX-1111",
         "ghp_short",
         "commit 3f2b8c1d9e7a6f5b4c3d2e1f0a9b8c7d6e5f4a3b",
@@ -107,6 +117,13 @@ def test_home_folders_are_masked(text, masked):
 )
 def test_other_folders_are_unchanged(text):
     assert mask(text) == text
+
+
+def test_a_text_in_the_form_of_home_folders_is_not_masked():
+    homes = [f"/home/word{number}" for number in range(20)]
+    assert mask(" ".join(homes)).split() == ["~"] * MAX_HOMES + homes[MAX_HOMES:]
+    assert mask("/home/" + "long_" * 20 + "name").endswith("long_name")
+    assert mask("/home/alice/a " * 20) == "~/a " * 20
 
 
 def test_every_string_in_a_value_is_masked():
