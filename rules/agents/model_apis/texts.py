@@ -223,8 +223,10 @@ def _hash(content: str) -> dict[str, Any]:
 
 
 def _has_text(value: Any) -> bool:
+    """Return whether a block contains text, for example as names in a schema."""
     if isinstance(value, dict):
-        return any(_has_text(child) for name, child in value.items() if name != "type")
+        children = (child for name, child in value.items() if name != "type")
+        return any((isinstance(child, dict) and child) or _has_text(child) for child in children)
     if isinstance(value, list):
         return any(map(_has_text, value))
     return isinstance(value, str) and bool(value.strip())
