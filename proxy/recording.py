@@ -20,7 +20,14 @@ from models.database import connection
 from proxy.usage_reader import END_OF_CHAT
 from rules.events.envelopes import label
 from rules.events.masking import mask_text
-from rules.events.recorded_events import CONTEXT, EventSource, RecordedEvent, ResponseUsage
+from rules.events.recorded_events import (
+    CONTEXT,
+    MAX_EVENT_BYTES,
+    EventSource,
+    RecordedEvent,
+    ResponseUsage,
+    serialize,
+)
 from rules.lenient_json import parse_json
 from rules.session_quota import Quota
 from web.access_log import record_recording_failure
@@ -30,6 +37,8 @@ CHANNEL = "proxy"
 MAX_EVENTS = 2_000
 # Once a call's `context` events have this many characters, others are left to the conversation's next call.
 MAX_CHARACTERS = 8 * 2**20
+# An event's other fields are shorter than the difference.
+MAX_WHOLE_BYTES = MAX_EVENT_BYTES - 4096
 # Number of most recent calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
 # CPU time limit for reading a request's calls and the files they changed. Meanwhile, the process's other threads wait.
@@ -123,11 +132,23 @@ class Recorder:
         If this raises, roll back the transaction and call `fail`.
         """
         try:
-            sessions.store_prepared(self._session, self._events, quota=self._quota)
-            RecordedText.add(self._session, self._keys)
+            outcomes = sessions.store_prepared(self._session, self._events, quota=self._quota)
+            if self._is_replaced(outcomes):
+                self._is_incomplete = True
+            else:
+                RecordedText.add(self._session, self._keys)
         except (SessionClosed, Unauthenticated):
             return {}
         return self.columns
+
+    def _is_replaced(self, outcomes: list[str]) -> bool:
+        """Return whether a parallel call stored an event of this request with other data, such as a tool's result."""
+        skipped = [
+            event
+            for event, outcome in zip(self._request_events or (), outcomes, strict=False)
+            if outcome == "skipped"
+        ]
+        return bool(skipped) and sessions.differ_from_stored(self._session, skipped)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -255,7 +276,9 @@ def _is_response(event: RecordedEvent) -> bool:
 
 
 def _strings(events: Iterable[RecordedEvent]) -> list[str]:
-    return [value for event in events for value in event.data.values() if isinstance(value, str)]
+    """Return the events' strings, except those of events that will be truncated."""
+    whole = (event for event in events if len(serialize(event.data).encode()) <= MAX_WHOLE_BYTES)
+    return [value for event in whole for value in event.data.values() if isinstance(value, str)]
 
 
 def _mask(name: str | None) -> str | None:

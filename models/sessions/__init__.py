@@ -16,6 +16,7 @@ from models.sessions.metrics import Derivation, api_metrics, derive_before_lock,
 from models.sessions.quota import stored_bytes
 from models.sessions.recording import (
     consented_channels,
+    differ_from_stored,
     find_running,
     is_recorded,
     list_channels,

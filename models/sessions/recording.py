@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import peewee
+
 from models import batches, sql
 from models.base import clock
 from models.keys import CandidateKey
@@ -56,7 +58,7 @@ def record(
     Raises the same errors as `append`.
     """
     events = [event for agent_session in recorded for event in prepare(session, *agent_session)]
-    return store_prepared(session, events, quota=quota)
+    return sum(outcome in _STORED for outcome in store_prepared(session, events, quota=quota))
 
 
 def prepare(
@@ -77,12 +79,30 @@ def prepare(
     return received_events
 
 
-def store_prepared(session: Session, events: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA) -> int:
-    """Store a channel's events in order. Returns how many are new. Raises the same errors as `append`."""
+def store_prepared(
+    session: Session, events: Sequence[ReceivedEvent], *, quota: Quota = DEFAULT_QUOTA
+) -> list[str]:
+    """Store a channel's events in order. Returns the outcome of each, and raises the same errors, as `append`."""
     outcomes: list[str] = []
     for start in range(0, len(events), MAX_BATCH):
         outcomes += append(session, *events[start : start + MAX_BATCH], quota=quota)
-    return sum(outcome in _STORED for outcome in outcomes)
+    return outcomes
+
+
+def differ_from_stored(session: Session, events: Sequence[ReceivedEvent]) -> bool:
+    """Return whether one of these events has the id of a stored event, but other data."""
+    data = {event.event_id: _data(event.text) for event in events}
+    for ids in peewee.chunked(data, batches.MAX_ROWS):
+        rows = Event.select(Event.event_id, Event.envelope).where(
+            Event.session == session, Event.event_id.in_(ids)
+        )
+        if any(_data(row.envelope) != data[row.event_id] for row in rows):
+            return True
+    return False
+
+
+def _data(envelope: str) -> Any:
+    return json.loads(envelope)["data"]
 
 
 def stored_positions(

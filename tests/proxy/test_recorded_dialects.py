@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
+import string
 from datetime import timedelta
 
 import pytest
 from factories import make_recorded_session
 
-from models import Event
+from models import Event, sessions
 from tests.proxy.upstream import (
     CHAT_COMPLETIONS,
     MESSAGE,
@@ -372,3 +373,33 @@ def test_a_compacted_history_is_no_finding(call, upstream, session, reviewer):
     assert texts.count("The test was wrong.") == 1
     assert [row.subject for row in rows if row.kind == "prompt"] == ["What is here?", "Go on."]
     assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"] == []
+
+
+def test_names_in_a_schema_are_recorded(call, session):
+    schema = {"type": "object", "properties": {"w-name": {"type": "string"}}}
+    output = {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+    call(MESSAGES, data=json.dumps(messages_request() | output))
+    assert planted_words([row.envelope for row in Event.select()]) == {"w-name"}
+
+
+def test_what_an_event_truncates_is_in_other_events(call, session):
+    parts = [completions.user(f"w-{name} {'a ' * 40_000}")["content"] for name in string.ascii_lowercase]
+    content = [{"type": "text", "text": part} for part in parts]
+    call(CHAT_COMPLETIONS, data=json.dumps({"model": "gpt-5", "messages": [completions.user(content)]}))
+    assert planted_words([row.envelope for row in Event.select()]) == planted_words(parts)
+
+
+def test_a_parallel_call_with_another_result_is_a_finding(call, session, usage, monkeypatch):
+    def send(result):
+        outcome = messages.user(messages.result("call_1", result))
+        body = messages_request(messages.assistant(TOOL_USE), outcome)
+        call(MESSAGES, data=json.dumps(body), headers={"X-Claude-Code-Session-Id": "agent-1"})
+        return usage()[-1].is_recorded
+
+    assert send("a.py")
+    # Each call reads its request before the other one is stored.
+    with monkeypatch.context() as parallel:
+        parallel.setattr(sessions, "stored_positions", lambda *_: set())
+        assert [send("a.py"), send("A secret")] == [True, False]
+    assert send("A secret")
+    assert "A secret" in "".join(row.envelope for row in Event.select())
