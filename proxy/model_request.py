@@ -167,10 +167,12 @@ def _parse_field(fields: dict[str, Value], name: str) -> Any:
 
 
 def _max_output_tokens(dialect: str, fields: dict[str, Value]) -> int:
-    numbers = [_parse_field(fields, name) for name in _MAX_OUTPUT_FIELDS[dialect]]
-    return max(
-        (number for number in numbers if type(number) is int and number >= 0), default=MAX_OUTPUT_TOKENS
-    )
+    """Return the highest limit. Providers can read a number such as `4096.0`, so it does not count as a low limit."""
+    limits = [name for name in _MAX_OUTPUT_FIELDS[dialect] if _is_set(fields.get(name))]
+    numbers = [_parse_field(fields, name) for name in limits]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        return MAX_OUTPUT_TOKENS
+    return max(numbers, default=MAX_OUTPUT_TOKENS)
 
 
 def _reject_unsupported(dialect: str, fields: dict[str, Value], allowed: list[str]) -> None:

@@ -74,7 +74,10 @@ def test_only_an_event_with_a_valid_signature_replaces_the_consent(call, session
 def test_probes_are_forwarded(call, path, upstream):
     assert call(path, data=probe(path)).status_code == 200
     assert call("/v1/proxy/anthropic/v1/models", method="GET").status_code == 200
-    for body in (probe(path, 17), probe(path, tools=TOOLS), probe(path, functions=TOOLS)):
+    bodies = [probe(path, 17), probe(path, 16.0), probe(path, tools=TOOLS), probe(path, functions=TOOLS)]
+    if path == CHAT_COMPLETIONS:
+        bodies.append(probe(path, max_tokens=4096.0))
+    for body in bodies:
         assert call(path, data=body).status_code == 403
     assert len(upstream.requests) == 2
 
