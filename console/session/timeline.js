@@ -1,7 +1,7 @@
 // A session's event list with filters and search. Only visible rows are rendered.
 
 import { fill, h, newId } from "../shared/dom.js";
-import { isContext, isDuplicate, kindName, loadEvents } from "../shared/events.js";
+import { isDuplicate, isToolContext, kindName, loadEvents } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
 import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -48,7 +48,7 @@ export function eventList({ events, onPick }) {
     const matches = (event) =>
       (!kind.value || event.kind === kind.value) &&
       (duplicatesBox.checked || !isDuplicate(event)) &&
-      (contextBox.checked || kind.value === event.kind || !isContext(event)) &&
+      (contextBox.checked || kind.value === event.kind || !isToolContext(event)) &&
       words.every((word) => searchText(event).includes(word));
     const matchingEvents = events.filter(matches);
     listWindow.show(matchingEvents);
@@ -68,7 +68,7 @@ export function eventList({ events, onPick }) {
     labeledField(t("report.kind"), kind),
     labeledField(t("report.search"), search),
     events.some(isDuplicate) && h("label", { class: "tick" }, duplicatesBox, t("report.showDuplicates")),
-    events.some(isContext) && h("label", { class: "tick" }, contextBox, t("report.showContext")),
+    events.some(isToolContext) && h("label", { class: "tick" }, contextBox, t("report.showContext")),
   );
   apply();
   const select = (id) => {

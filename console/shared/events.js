@@ -81,6 +81,9 @@ function changeLane({ attribution, actor }) {
 /** True for a text that the model proxy saw besides the conversation's steps. */
 export const isContext = (event) => event.kind === "context" && event.channel !== null;
 
+/** True for context that is not a user's text: a modified tool could disguise prompts as texts of its own. */
+export const isToolContext = (event) => isContext(event) && !event.summary?.endsWith("user text");
+
 /** True if another channel has already recorded the event. */
 export const isDuplicate = (event) => !event.counts && !event.late && !isContext(event);
 

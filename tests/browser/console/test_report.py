@@ -185,6 +185,8 @@ def test_context_is_shown_on_request(site, candidate, open_report):
     assert visit.shows("7 of 7 events")
     visit = open_report("?event=prompt")
     assert visit.shows("Context of model calls, not counted")
+    site.execute("UPDATE events SET note = 'user text' WHERE session_id = %s AND event_id = 'prompt'", key)
+    assert open_report().shows("7 of 7 events")
     assert visit.is_clean()
 
 
