@@ -33,8 +33,9 @@ _EXPLANATIONS = {
     "seal_missing": "A ledger entry is missing: the worker has not run for an hour, or the entry was deleted.",
     "seal_key_unknown": "A ledger entry or event cannot be verified: an old key is missing from LEDGER_KEYS, "
     "or the key never belonged to the service.",
-    "unsigned_event": "The session's client signs its events, but this one is not signed: another version of the "
-    "client sent it, or it was made up.",
+    "unsigned_event": "The session's client signs its events, or the service recorded the session itself, but this "
+    "event of a client is not signed: another version of the client sent it, or it was made up. The metrics count only "
+    "the client's events.",
     "time_far_from_arrival": "The event's time is more than two hours from its arrival: the connection was "
     "interrupted, the computer's clock was wrong, or the time was made up.",
     "duration_too_long": "The first and the last event are further apart than the session's start and close: the "

@@ -32,11 +32,11 @@ COLUMNS = (
 class Context(NamedTuple):
     """The values with which a session's events are compared.
 
-    has_signing_key -- whether the client registered a public key
+    requires_signatures -- whether the client registered a public key, or its events replace those of a channel
     """
 
     candidate_key: str
-    has_signing_key: bool
+    requires_signatures: bool
     keys: Keys
 
 
@@ -57,7 +57,7 @@ def inspect(row: Mapping[str, Any], context: Context, is_listed: bool) -> Iterat
     if differs and arrival not in ("event_changed", "column_changed"):
         yield "column_changed"
     # The service's own channels do not sign, and have the service's time.
-    if context.has_signing_key and isinstance(envelope, dict) and row["channel"] is None:
+    if context.requires_signatures and isinstance(envelope, dict) and row["channel"] is None:
         yield from _claims(row, envelope)
 
 

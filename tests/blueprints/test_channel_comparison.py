@@ -1,7 +1,7 @@
 """Channel comparison: differences between channels are integrity findings (docs/integrity.md#findings)."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from factories import add_event, envelope, make_key, make_model_call, make_recorded_session, record
@@ -136,14 +136,27 @@ def test_usage_that_differs_from_the_providers_is_a_finding(reviewer, session):
 def test_prompt_missing_from_the_client_is_a_finding(reviewer, session):
     record(session, "proxy", prompt("Fix  the queue"), prompt("Delete the tests"))
     add_event(session, envelope(kind="prompt", data={"text": "Fix the queue\n"}))
-    assert findings(reviewer, session) == {"prompt_not_reported": (1, [latest_id("proxy", "prompt")])}
+    assert findings(reviewer, session)["prompt_not_reported"] == (1, [latest_id("proxy", "prompt")])
 
 
 def test_client_without_any_prompts_is_a_finding(reviewer, session):
     record(session, "proxy", prompt("Fix the queue"))
     assert findings(reviewer, session) == {}
     add_event(session, envelope(kind="session_start"))
-    assert findings(reviewer, session) == {"prompt_not_reported": (1, [latest_id("proxy", "prompt")])}
+    assert findings(reviewer, session)["prompt_not_reported"] == (1, [latest_id("proxy", "prompt")])
+
+
+def test_unsigned_events_that_replace_a_recording_are_a_finding(reviewer, session, clock):
+    """The metrics count only the client's events. Anyone with the candidate key can send them."""
+    record(session, "proxy", prompt(), command(exit_code=1))
+    assert findings(reviewer, session) == {}
+    at = (clock.fixed - datetime(2026, 4, 1, 9, tzinfo=UTC)).total_seconds()
+    for kind, data in (
+        ("prompt", {"text": "Fix the queue"}),
+        ("command", {"command": "make test", "exitCode": 0}),
+    ):
+        add_event(session, envelope(kind=kind, at=at, data=data))
+    assert findings(reviewer, session).keys() == {"unsigned_event"}
 
 
 def test_malformed_fields_are_ignored(reviewer, session):
