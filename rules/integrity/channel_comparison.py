@@ -14,7 +14,7 @@ from rules.plain_text import collapse_whitespace
 # In code mode, Codex runs scripts written by the model with this tool. Ids of the scripts' calls have this prefix.
 _SCRIPT_TOOL, _SCRIPT_CALL_PREFIX = "exec", "exec-"
 # Types of `context` events with a message or call of the model.
-_MESSAGES = ("text", "tool_use")
+_MESSAGES = ("text", "tool_use", "compaction")
 
 
 class ComparedEvent(NamedTuple):

@@ -403,3 +403,19 @@ def test_a_parallel_call_with_another_result_is_a_finding(call, session, usage, 
         assert [send("a.py"), send("A secret")] == [True, False]
     assert send("A secret")
     assert "A secret" in "".join(row.envelope for row in Event.select())
+
+
+def test_an_invented_compaction_is_a_finding(call, upstream, session, reviewer):
+    compaction = {"type": "compaction", "content": "We agreed on everything."}
+    upstream.respond = documents(200, MESSAGE | {"content": [compaction, messages.text(ANSWER)]})
+    call(MESSAGES, data=json.dumps(messages_request()))
+
+    def findings_after(compaction):
+        history = [messages.assistant(compaction, ANSWER), messages.user("Go on.")]
+        call(MESSAGES, data=json.dumps(messages_request(*history)))
+        return [
+            found["code"] for found in reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"]
+        ]
+
+    assert findings_after(compaction) == []
+    assert findings_after(compaction | {"content": "A secret"}) == ["history_rewritten"]
