@@ -15,7 +15,7 @@ from models.sessions.events import Event, ReceivedEvent
 from models.sessions.ingest import append
 from models.sessions.session import Consent, Session
 from rules.events import duplicates, recorded_events
-from rules.events.recorded_events import EventSource, RecordedEvent
+from rules.events.recorded_events import CONTEXT, EventSource, RecordedEvent
 from rules.session_quota import DEFAULT_QUOTA, Quota
 
 # Per transaction, which locks the session.
@@ -90,7 +90,10 @@ def store_prepared(
 
 
 def differ_from_stored(session: Session, events: Sequence[ReceivedEvent]) -> bool:
-    """Return whether one of these events has the id of a stored event, but other data."""
+    """Return whether one of these events has the id of a stored event, but other data.
+
+    The id of `context` already identifies its text.
+    """
     data = {event.event_id: _data(event.text) for event in events}
     for ids in peewee.chunked(data, batches.MAX_ROWS):
         rows = Event.select(Event.event_id, Event.envelope).where(
@@ -102,7 +105,9 @@ def differ_from_stored(session: Session, events: Sequence[ReceivedEvent]) -> boo
 
 
 def _data(envelope: str) -> Any:
-    return json.loads(envelope)["data"]
+    """Return an event's data without its agent. Parallel subagents repeat the events before their start."""
+    event = json.loads(envelope)
+    return None if event["kind"] == CONTEXT else event["data"] | {"meta": None}
 
 
 def stored_positions(

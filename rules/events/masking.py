@@ -13,7 +13,7 @@ from rules.events.envelopes import INT64
 
 MARKER = "[masked]"
 # Longer masked text is shown with its length.
-MAX_MARKED_CHARACTERS = 500
+MAX_MARKED_CHARACTERS = 300
 # Maximum nesting depth of a client's events (R27).
 MAX_DEPTH = 32
 TOO_DEEP = "[too deep]"

@@ -390,16 +390,18 @@ def test_what_an_event_truncates_is_in_other_events(call, session):
 
 
 def test_a_parallel_call_with_another_result_is_a_finding(call, session, usage, monkeypatch):
-    def send(result):
+    def send(result, **headers):
         outcome = messages.user(messages.result("call_1", result))
         body = messages_request(messages.assistant(TOOL_USE), outcome)
-        call(MESSAGES, data=json.dumps(body), headers={"X-Claude-Code-Session-Id": "agent-1"})
+        headers |= {"X-Claude-Code-Session-Id": "agent-1"}
+        call(MESSAGES, data=json.dumps(body), headers=headers)
         return usage()[-1].is_recorded
 
     assert send("a.py")
     # Each call reads its request before the other one is stored.
     with monkeypatch.context() as parallel:
         parallel.setattr(sessions, "stored_positions", lambda *_: set())
+        assert send("a.py", X_Claude_Code_Agent_Id="agent-2")
         assert [send("a.py"), send("A secret")] == [True, False]
     assert send("A secret")
     assert "A secret" in "".join(row.envelope for row in Event.select())
