@@ -133,7 +133,7 @@ class Recorder:
         """
         try:
             outcomes = sessions.store_prepared(self._session, self._events, quota=self._quota)
-            if self._is_replaced(outcomes):
+            if "full" in outcomes or self._is_replaced(outcomes):
                 self._is_incomplete = True
             else:
                 RecordedText.add(self._session, self._keys)

@@ -68,9 +68,10 @@ _EXPLANATIONS = {
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: the event "
     "was lost, another tool sent the prompt, or the client's recording is incomplete.",
     "call_not_recorded": "The response to a model call was forwarded, but not all of the call's events were stored. "
-    "Either storing them failed or too many arrived at the same time: the conversation's next call records the texts "
-    "that it repeats. Or the service did not record the call, and no client reported an agent's work within two "
-    "minutes: its events were lost, it was not running, or no agent made the call.",
+    "Either storing them failed, the session was full, parallel calls sent different results of one tool use, or too "
+    "many arrived at the same time: the conversation's next call records the texts that it repeats. Or the service did "
+    "not record the call, and no client reported an agent's work within two minutes: its events were lost, it was not "
+    "running, or no agent made the call.",
     "session_full": "The session reached its limit of stored events or bytes. Later events were rejected and are "
     "missing from the recording.",
     "submission_unreadable": "The latest git bundle cannot be read: it is incomplete, damaged or too large. It is "

@@ -11,7 +11,8 @@ from factories import make_recorded_session
 from statements import capture_queries
 
 from models import Consent, Event, privacy, sessions
-from proxy import recording
+from proxy import billed_call, recording
+from rules.session_quota import Quota
 from tests.proxy import tiny_dialect
 from tests.proxy.upstream import (
     MESSAGE,
@@ -250,6 +251,14 @@ def test_a_long_history_is_recorded_in_parts_and_a_finding_reports_it(
         call(MESSAGES, data=conversation(*contents))
         assert findings(reviewer, session)["call_not_recorded"] == 1
     assert {text for _, text in recorded()} == {"Grüße", *map(str, range(0, 21, 2))}
+
+
+def test_calls_of_a_full_session_are_not_recorded(call, session, reviewer, usage, monkeypatch):
+    monkeypatch.setattr(billed_call, "session_quota", lambda: Quota(max_bytes=10**6, max_events=2))
+    for body in (FIRST, SECOND):
+        call(MESSAGES, data=body)
+    assert [used.is_recorded for used in usage()] == [True, False]
+    assert findings(reviewer, session) == {"call_not_recorded": 1, "session_full": 2}
 
 
 @pytest.mark.bypasses_ledger
