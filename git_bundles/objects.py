@@ -204,6 +204,8 @@ class Objects:
         while position < len(content):
             if not (match := _TREE_ENTRY.match(content, position)):
                 raise Unreadable("A folder in the bundle is damaged.")
+            if match[2] in entries:
+                raise Unreadable("A folder in the bundle contains a name twice.")
             entries[match[2]] = int(match[1], 8), match[3].hex()
             position = match.end()
         return entries

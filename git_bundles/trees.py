@@ -7,6 +7,7 @@ from git_bundles import MAX_FILES, MAX_PATH_BYTES, MAX_TREE_DEPTH, MAX_TREE_ENTR
 from git_bundles.objects import Objects
 
 FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
+TOO_LONG = f"A path in the bundle is longer than {MAX_PATH_BYTES} bytes."
 _TYPE = 0o170000
 # Git rejects these names: they could escape the folder or modify the repository.
 _FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
@@ -68,7 +69,7 @@ class _Walk:
         self, path: bytes, old: Entry | None, new: Entry | None, depth: int
     ) -> Iterator[ChangedFile]:
         if len(path) > MAX_PATH_BYTES:
-            raise Unreadable(f"A path in the bundle is longer than {MAX_PATH_BYTES} bytes.")
+            raise Unreadable(TOO_LONG)
         old_tree, new_tree = _tree(old), _tree(new)
         if old_tree or new_tree:
             yield from self.compare(path + b"/", old_tree, new_tree, depth + 1)
@@ -84,6 +85,9 @@ class _Walk:
         if self._entries_left < 0:
             raise Unreadable(f"The folders in the bundle have more than {MAX_TREE_ENTRIES:,} entries.")
         for name in entries:
+            # Also in unchanged entries: a folder with a long name is slow to read at many paths.
+            if len(name) > MAX_PATH_BYTES:
+                raise Unreadable(TOO_LONG)
             if name.lower() in _FORBIDDEN_NAMES or b"/" in name:
                 raise Unreadable("A file name in the bundle is not allowed in a git repository.")
         return entries

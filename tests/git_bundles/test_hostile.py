@@ -150,6 +150,10 @@ CASES = {
     "name with a slash": (with_file_name(b"../x"), "A file name"),
     "absolute name": (with_file_name(b"/etc/passwd"), "A file name"),
     "empty name": (with_file_name(b""), "A file name"),
+    "a name twice": (
+        with_tree(*[(*FILE, object_name(BLOB, b"a\n"))] * 2, objects=[(BLOB, b"a\n")]),
+        "A folder in the bundle contains a name twice.",
+    ),
     "long name": (with_file_name(b"a" * 5_000), "A path in the bundle is longer"),
     "folder bomb": (folders_in_folders(10, 10), "The folders in the bundle have more than"),
     "deep folders": (folders_in_folders(300, 1), "Folders in the bundle are nested more than"),
