@@ -26,7 +26,7 @@ from git_bundles import MAX_OBJECT_BYTES
 from models import Session, Submission, SubmissionFile, TaskFailure, sessions
 from models.ledger.integrity import check_closed
 from models.sessions.submissions import reading
-from models.sessions.submissions.reading import MAX_ATTEMPTS, RETRY_DELAY
+from models.sessions.submissions.reading import MAX_ATTEMPTS, MAX_DUE, RETRY_DELAY
 from rules.events.recorded_events import RecordedEvent
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git, make_repository
 
@@ -352,6 +352,17 @@ def test_a_submission_is_claimed_by_one_worker(submit):
     assert reading.claim(first)
     assert not reading.claim(second)
     assert reading.due() == []
+
+
+def test_a_session_with_failed_attempts_does_not_delay_others(submit, clock):
+    slow = submit()
+    for _ in range(MAX_DUE):
+        submit(session=slow)
+    other = submit()
+    (first,) = reading.due()
+    assert first.session_id == slow.id
+    assert reading.claim(first)
+    assert [due.session_id for due in reading.due()] == [other.id, slow.id]
 
 
 def test_an_outage_of_the_store_uses_no_attempt(submit, read, store, clock, monkeypatch):

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+import peewee
+
 from models.base import clock, db
 from models.sessions import Session
 from models.sessions.submissions.submission import (
@@ -29,11 +31,19 @@ LOST = "The bundle store lost or changed this file after it was received. An ope
 
 
 def due() -> list[Submission]:
-    """Return git bundles to read now: new bundles, and bundles to compare again after the session's close."""
+    """Return git bundles to read now: new bundles, and bundles to compare again after the session's close.
+
+    Returns one for each session. Sessions with fewer failed attempts come first, so that no session can delay others'.
+    """
     is_due = (Submission.state == WAITING) | (Session.closed_at.is_null(False) & ~Session.metrics_due)
     query = Submission.select(Submission, Session).join(Session)
     query = query.where(Submission.retry_at <= clock.now(), is_due)
-    return list(query.order_by(Submission.retry_at, Submission.id).limit(MAX_DUE))
+    other = Submission.alias()
+    failed = other.select(peewee.fn.SUM(other.attempts)).where(other.session == Submission.session)
+    by_session: dict[Any, Submission] = {}
+    for submission in query.order_by(failed, Submission.retry_at, Submission.id).limit(MAX_DUE):
+        by_session.setdefault(submission.session_id, submission)
+    return list(by_session.values())
 
 
 def is_up_to_date(submission: Submission) -> bool:
