@@ -161,7 +161,8 @@ def _iterate_files(output: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 def _collect_agent_lines(session: Session, output: IO[bytes]) -> AgentLines:
     """Collect the lines that the session's agents added, from events that count."""
-    lines = AgentLines(file["path"] for file in _iterate_files(output))
+    digests = {digest for file in _iterate_files(output) for digest in split_digests(file.get("digests", ""))}
+    lines = AgentLines((file["path"] for file in _iterate_files(output)), digests)
     for _, envelope in Event.timeline(session):
         if change := added_lines(envelope):
             lines.add(*change)

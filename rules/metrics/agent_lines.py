@@ -66,10 +66,11 @@ class AgentLines:
     file that was renamed later, it accounts for one line at any path.
 
     paths -- the paths in the final diff
+    digests -- the digests of its added lines; others are not kept
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._paths = set(paths)
+    def __init__(self, paths: Iterable[str], digests: Iterable[str]) -> None:
+        self._paths, self._digests = set(paths), frozenset(digests)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for path in sorted(self._paths):
             self._by_name[path.rpartition("/")[2]].append(path)
@@ -80,7 +81,7 @@ class AgentLines:
         """Add a change's lines."""
         resolved = self._resolve(path)
         counts = self._unresolved_counts if resolved is None else self._counts_by_path[resolved]
-        counts.update(map(line_digest, lines))
+        counts.update(digest for digest in map(line_digest, lines) if digest in self._digests)
 
     def _resolve(self, path: str) -> str | None:
         """Find the path in the final diff for an agent's path, which can be absolute or relative to any folder."""

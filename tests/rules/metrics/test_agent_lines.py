@@ -1,5 +1,7 @@
 """Matching lines of the final diff with lines added by agents."""
 
+import tracemalloc
+
 import pytest
 
 from rules.metrics.agent_lines import (
@@ -74,7 +76,7 @@ def unrecorded(lines, path, added):
     ],
 )
 def test_lines_are_compared_without_surrounding_whitespace(agents, added, expected):
-    lines = AgentLines(["a.py"])
+    lines = AgentLines(["a.py"], map(line_digest, added))
     lines.add("a.py", agents)
     assert unrecorded(lines, "a.py", added) == expected
 
@@ -92,16 +94,26 @@ def test_lines_are_compared_without_surrounding_whitespace(agents, added, expect
     ],
 )
 def test_an_events_path_can_be_absolute_or_relative_to_a_folder(event_path, expected):
-    lines = AgentLines(["src/a.py", "test/a.py", "src/b.py", "lib/a.py"])
+    lines = AgentLines(["src/a.py", "test/a.py", "src/b.py", "lib/a.py"], [line_digest("x")])
     lines.add(event_path, ["x"])
     assert unrecorded(lines, "src/b.py" if event_path == "b.py" else "src/a.py", ["x"]) == expected
 
 
 def test_lines_of_a_removed_path_match_any_path():
-    lines = AgentLines(["new.py", "other.py"])
+    lines = AgentLines(["new.py", "other.py"], map(line_digest, "xy"))
     lines.add("old.py", ["x", "y"])
     assert unrecorded(lines, "new.py", ["x"]) == []
     assert unrecorded(lines, "other.py", ["x", "y"]) == [1]
+
+
+def test_an_agents_lines_use_memory_only_if_the_final_diff_has_them():
+    lines = AgentLines(["a.py"], [line_digest("x")])
+    tracemalloc.start()
+    for number in range(20):
+        lines.add("a.py", map(str, range(number * 1_000, (number + 1) * 1_000)))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 100_000
 
 
 def test_line_numbers_and_digests_are_collapsed_and_expanded():
