@@ -41,7 +41,8 @@ MAX_CHARACTERS = 8 * 2**20
 MAX_WHOLE_BYTES = MAX_EVENT_BYTES - 4096
 # Number of most recent calls to look up in other agent sessions.
 MAX_SEARCHED_CALLS = 20
-# CPU time limit for reading a request's calls and the files they changed. Meanwhile, the process's other threads wait.
+# CPU time limit for reading a request's calls and the files they changed, and for finding its texts in other events.
+# Meanwhile, the process's other threads wait.
 MAX_READING_SECONDS = 1.0
 # A tool without session ids that repeats a conversation's first call within this time retries it.
 MAX_RETRY_AGE = timedelta(minutes=10)
@@ -187,14 +188,15 @@ class Recorder:
         for key, position in self._request.positions():
             positions.setdefault(key, position)
         unknown = RecordedText.unknown(self._session, positions)
-        strings, characters = _strings(events), 0
+        strings, characters, limit = _strings(events), 0, _TimeLimit()
         contexts: list[RecordedEvent] = []
         for position in sorted({positions[key] for key in unknown}):
             for text, is_history in self._request.texts(position):
                 new_keys = unknown & text.keys
                 if not new_keys:
                     continue
-                if len(events) + len(contexts) >= MAX_EVENTS or characters > MAX_CHARACTERS:
+                has_space = len(events) + len(contexts) < MAX_EVENTS and characters <= MAX_CHARACTERS
+                if not has_space or not limit():
                     self._is_incomplete = True
                     return contexts
                 unknown -= new_keys
