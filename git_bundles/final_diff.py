@@ -16,6 +16,8 @@ from git_bundles.trees import ChangedFile, changed_files
 from rules.events.line_diffs import changes, hunks, split_lines
 from rules.metrics.agent_lines import expand_ranges, line_digest
 
+_ESCAPES = {code: f"\\{code:03o}" for code in (*range(32), 127)} | {ord(char): f"\\{char}" for char in '"\\'}
+
 
 def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
     """Yield the compared commits, then each changed file.
@@ -42,6 +44,12 @@ def _find_base(objects: Objects, base: str | None, workspace_base: str | None) -
     name = base or workspace_base
     commits = objects.commits(name) if name else []
     return commits[0] if len(commits) == 1 else None
+
+
+def _quote(path: str) -> str:
+    """Quote a path as git does: a line break in it could look like a part of the diff."""
+    escaped = path.translate(_ESCAPES)
+    return path if escaped == path else f'"{escaped}"'
 
 
 class _Differ:
@@ -104,8 +112,8 @@ class _Differ:
 
     def _unified_diff(self, file: ChangedFile, lines: Iterator[str]) -> tuple[str, bool]:
         """Return the unified diff, limited to complete lines, and whether it was truncated."""
-        old = f"a/{file.old_path or file.path}" if file.old else "/dev/null"
-        new = f"b/{file.path}" if file.new else "/dev/null"
+        old = _quote(f"a/{file.old_path or file.path}") if file.old else "/dev/null"
+        new = _quote(f"b/{file.path}") if file.new else "/dev/null"
         diff_lines, characters_left = [], min(self._characters_left, MAX_FILE_DIFF_CHARACTERS)
         for line in lines:
             characters_left -= len(line)

@@ -181,6 +181,14 @@ def test_invalid_utf_8_in_text_and_names_is_escaped(repository, base, tmp_path):
     assert "+caf\ufffd\n" in files["caf\\xe9.txt"]["diff"]
 
 
+def test_a_name_cannot_look_like_a_part_of_the_diff(repository, base, tmp_path):
+    name = "a\n@@ -1 +1 @@\n+fake"
+    commit(repository, {name: "b\n"})
+    (file,) = read(bundle(repository), tmp_path, base)[1:]
+    assert file["path"] == name
+    assert file["diff"] == '--- /dev/null\n+++ "b/a\\012@@ -1 +1 @@\\012+fake"\n@@ -0,0 +1 @@\n+b\n'
+
+
 def test_a_file_can_become_a_folder(repository, base, tmp_path):
     commit(repository, {"old.txt": None})
     commit(repository, {"old.txt/inside.txt": "y\n"})
