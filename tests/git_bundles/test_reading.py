@@ -1,5 +1,6 @@
 """Bundles created by git: full, shallow and partial bundles, and all kinds of changed files."""
 
+import os
 import random
 import re
 import shutil
@@ -179,6 +180,18 @@ def test_invalid_utf_8_in_text_and_names_is_escaped(repository, base, tmp_path):
     files = by_path(read(bundle(repository), tmp_path, base))
     assert files.keys() == {"caf\\xe9.txt", "line\nbreak.txt"}
     assert "+caf\ufffd\n" in files["caf\\xe9.txt"]["diff"]
+
+
+def test_names_can_have_the_same_text(repository, tmp_path):
+    (repository / "\\xff").write_text("a\n")
+    base = commit(repository, {})
+    (repository / os.fsdecode(b"\xff")).write_text("b\n")
+    commit(repository, {"\\xff": "c\n"})
+    files = read(bundle(repository), tmp_path, base)[1:]
+    assert sorted((file["path"], file["status"]) for file in files) == [
+        ("\\xff", "added"),
+        ("\\xff", "modified"),
+    ]
 
 
 def test_a_name_cannot_look_like_a_part_of_the_diff(repository, base, tmp_path):
