@@ -359,10 +359,20 @@ def test_a_session_with_failed_attempts_does_not_delay_others(submit, clock):
     for _ in range(MAX_DUE):
         submit(session=slow)
     other = submit()
-    (first,) = reading.due()
-    assert first.session_id == slow.id
+    first, second = reading.due()
+    assert (first.session_id, second.session_id) == (slow.id, other.id)
+    assert first == Submission.latest(slow)
     assert reading.claim(first)
     assert [due.session_id for due in reading.due()] == [other.id, slow.id]
+
+
+def test_a_submission_is_read_before_the_earlier_ones_that_it_replaces(submit, read):
+    session = submit()
+    for number in range(3):
+        submit(bundle_of_blobs(a=b"%d\n" % number), session=session)
+    assert read() == 1
+    assert [row.state for row in Submission.of(session)] == ["replaced"] * 3 + ["read"]
+    assert read() == 0
 
 
 def test_an_outage_of_the_store_uses_no_attempt(submit, read, store, clock, monkeypatch):

@@ -33,17 +33,22 @@ LOST = "The bundle store lost or changed this file after it was received. An ope
 def due() -> list[Submission]:
     """Return git bundles to read now: new bundles, and bundles to compare again after the session's close.
 
-    Returns one for each session. Sessions with fewer failed attempts come first, so that no session can delay others'.
+    Returns the newest of each session, which replaces the earlier ones. Sessions with fewer failed attempts come first,
+    so that no session can delay others'.
     """
+    now, other = clock.now(), Submission.alias()
     is_due = (Submission.state == WAITING) | (Session.closed_at.is_null(False) & ~Session.metrics_due)
-    query = Submission.select(Submission, Session).join(Session)
-    query = query.where(Submission.retry_at <= clock.now(), is_due)
-    other = Submission.alias()
-    failed = other.select(peewee.fn.SUM(other.attempts)).where(other.session == Submission.session)
-    by_session: dict[Any, Submission] = {}
-    for submission in query.order_by(failed, Submission.retry_at, Submission.id).limit(MAX_DUE):
-        by_session.setdefault(submission.session_id, submission)
-    return list(by_session.values())
+    query = Submission.select(Submission, Session).join(Session).where(Submission.retry_at <= now, is_due)
+    same_session = other.session == Submission.session
+    is_newer = (other.created_at > Submission.created_at) | (
+        (other.created_at == Submission.created_at) & (other.id > Submission.id)
+    )
+    newer = other.select(other.id).where(
+        same_session, other.state == WAITING, other.retry_at <= now, is_newer
+    )
+    failed = other.select(peewee.fn.SUM(other.attempts)).where(same_session)
+    query = query.where(~peewee.fn.EXISTS(newer)).order_by(failed, Submission.retry_at, Submission.id)
+    return list(query.limit(MAX_DUE))
 
 
 def is_up_to_date(submission: Submission) -> bool:
