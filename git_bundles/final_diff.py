@@ -35,8 +35,10 @@ def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
         return
     old_tree = None if base_commit is None else objects.get_tree_id(base_commit)
     differ = _Differ(objects)
-    for changed_file in changed_files(objects, old_tree, new_tree):
-        yield differ.describe(changed_file)
+    files = changed_files(objects, old_tree, new_tree)
+    # The smallest first: a large file must not use up the limits, so that others are not shown or counted.
+    descriptions = {file: differ.describe(file) for file in sorted(files, key=differ.size)}
+    yield from (descriptions[file] for file in files)
 
 
 def _find_base(objects: Objects, base: str | None, workspace_base: str | None) -> str | None:
@@ -59,6 +61,9 @@ class _Differ:
         self._objects = objects
         self._lines_left = MAX_ADDED_LINES
         self._characters_left = MAX_DIFF_CHARACTERS
+
+    def size(self, file: ChangedFile) -> int:
+        return sum(self._objects.size(entry.name) for entry in (file.old, file.new) if entry)
 
     def describe(self, file: ChangedFile) -> dict[str, Any]:
         description: dict[str, Any] = {

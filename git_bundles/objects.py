@@ -179,6 +179,10 @@ class Objects:
             raise Unreadable("An object in the bundle has an unexpected type.")
         return content
 
+    def size(self, name: str) -> int:
+        """Return the size of an object's content, or 0 if it is not in memory."""
+        return len(self._objects[name][1]) if name in self._objects else 0
+
     def commits(self, prefix: str) -> list[str]:
         """Return the ids of commits that start with a prefix."""
         return [name for name in self._objects if name.startswith(prefix) and self.is_commit(name)]

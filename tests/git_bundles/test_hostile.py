@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from delivery.worker import submissions
-from git_bundles import MAX_INFLATED_BYTES, MAX_OBJECT_BYTES
+from git_bundles import MAX_ADDED_LINES, MAX_INFLATED_BYTES, MAX_OBJECT_BYTES
 from tests.git_bundles.bundles import (
     BLOB,
     COMMIT,
@@ -165,6 +165,13 @@ CASES = {
 def test_a_hostile_bundle_is_rejected_with_the_reason(content, problem, tmp_path):
     assert problem_of(content, tmp_path).startswith(problem)
     assert {file.name for file in tmp_path.iterdir()} == {"read.bundle", "read.jsonl"}
+
+
+def test_a_large_file_does_not_hide_small_ones(tmp_path):
+    content = bundle_of_blobs(a=b"\n" * MAX_ADDED_LINES, b=b"pasted\n")
+    large, small = read(content, tmp_path)[1:]
+    assert (large["path"], large["isTooLarge"]) == ("a", True)
+    assert (small["path"], small["linesAdded"]) == ("b", 1)
 
 
 @pytest.mark.slow
