@@ -1,6 +1,7 @@
 """Compare two trees in a bundle."""
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from git_bundles import MAX_FILES, MAX_PATH_BYTES, MAX_TREE_DEPTH, MAX_TREE_ENTRIES, Unreadable
@@ -39,6 +40,9 @@ class ChangedFile(NamedTuple):
         return "added" if self.old is None else "deleted" if self.new is None else "modified"
 
 
+_PATH = attrgetter("path")
+
+
 def changed_files(objects: Objects, old: str | None, new: str) -> list[ChangedFile]:
     """Return the files that differ between two trees, sorted by path.
 
@@ -47,7 +51,7 @@ def changed_files(objects: Objects, old: str | None, new: str) -> list[ChangedFi
     files = list(_Walk(objects).compare(b"", old, new, 0))
     if len(files) > MAX_FILES:
         raise Unreadable(f"More than {MAX_FILES:,} files differ from the base.")
-    return sorted(_combine_renames(files), key=lambda file: file.path)
+    return sorted(_combine_renames(files), key=_PATH)
 
 
 class _Walk:
@@ -101,11 +105,11 @@ def _tree(entry: Entry | None) -> str | None:
 def _combine_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:
     """Combine a deleted and an added file with the same content into a renamed file."""
     deleted: dict[Entry, list[ChangedFile]] = {}
-    for file in sorted(files, reverse=True):
+    for file in sorted(files, key=_PATH, reverse=True):
         if file.old and not file.new and file.old.has_content:
             deleted.setdefault(file.old, []).append(file)
     renamed = set()
-    for file in sorted(files):
+    for file in sorted(files, key=_PATH):
         if file.new and not file.old and (sources := deleted.get(file.new)):
             source = sources.pop()
             renamed.add(source.path)
