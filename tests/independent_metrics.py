@@ -15,6 +15,8 @@ CHANGE_KINDS = ("file_diff", "file_create", "file_delete")
 HUMAN = ("likely_human", "ai_revised_by_human")
 ATTRIBUTIONS = ("likely_ai", "ai_revised_by_human", "likely_human", "mixed")
 CHANNELS = ["proxy", "http-hook", "otlp"]
+RESPONSES = {"ai_response", "subagent_usage"}
+USAGE = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens")
 BILLION = 10**9
 COLUMNS = {
     "durationMs": "duration_ms",
@@ -70,12 +72,16 @@ def recompute(envelopes):
 
 
 def select_counted(stored):
-    """Return the envelopes that count (R36) from (channel, envelope) pairs; the client's channel is None."""
+    """Return the envelopes that count (R36) from (channel, envelope) pairs; the client's channel is None.
+
+    Does not support scripts of Codex's code mode.
+    """
     from_client = [envelope for channel, envelope in stored if channel is None]
     if from_client:
         return from_client
     rows = sorted((row for row in stored if row[1]["kind"] != "context"), key=lambda row: order(row[1]))
     rows = [(channel, envelope) for channel, envelope in rows if not is_ended_elsewhere(envelope, rows)]
+    rows = [(channel, envelope) for channel, envelope in rows if not starts_subagent(envelope, rows)]
     return [envelope for channel, envelope in rows if not is_repeated(channel, envelope, rows)]
 
 
@@ -94,34 +100,67 @@ def is_ended_elsewhere(envelope, rows):
     return exit_code(envelope) is None and ended != []
 
 
+def starts_subagent(envelope, rows):
+    """Return whether Codex reports a subagent's start or task as a session's start or prompt."""
+    if envelope["kind"] not in ("prompt", "session_start") or not is_codex(envelope):
+        return False
+    codex = [other for _, other in rows if is_codex(other)]
+    subagents = {data(other).get("agentId") for other in codex if other["kind"] == "task_dispatch"}
+    subagents |= {data(other)["meta"].get("agentId") for other in codex if other["kind"] in RESPONSES}
+    return data(envelope)["meta"]["ideSessionId"] in subagents
+
+
+def is_codex(envelope):
+    return object_field(envelope, "source").get("tool") == "codex"
+
+
 def is_repeated(channel, envelope, rows):
     preferred = [
-        [other for other_channel, other in rows if other_channel == name and is_same_call(envelope, other)]
+        [other for other_channel, other in rows if other_channel == name]
         for name in CHANNELS[: CHANNELS.index(channel)]
     ]
-    if envelope["kind"] != "prompt":
-        return any(preferred)
-    # The nth prompt is a duplicate if a preferred channel has n of them.
+    if any(is_same_call(envelope, other) for others in preferred for other in others):
+        return True
+    # The nth prompt or usage is a duplicate if a preferred channel has n of them.
     earlier = [other for name, other in rows if name == channel and order(other) < order(envelope)]
-    number = len([other for other in earlier if is_same_call(envelope, other)])
-    return any(len(others) > number for others in preferred)
+    number = len([other for other in earlier if is_equal(envelope, other)])
+    return any(len([other for other in others if is_equal(envelope, other)]) > number for others in preferred)
 
 
 def is_same_call(one, other):
-    kinds, fields = {one["kind"], other["kind"]}, (data(one), data(other))
-    same_agent = fields[0]["meta"]["ideSessionId"] == fields[1]["meta"]["ideSessionId"]
-
-    def have_equal(name):
-        values = [" ".join((field.get(name) or "").split()) for field in fields]
-        return values[0] == values[1] != ""
-
+    kinds = {one["kind"], other["kind"]}
     if kinds == {"prompt"}:
-        return same_agent and have_equal("text")
-    if kinds <= {"ai_response", "subagent_usage"}:
-        return have_equal("requestId") or (same_agent and have_equal("lastAssistantMessage"))
+        return False
+    if kinds <= RESPONSES:
+        has_text = have_equal("lastAssistantMessage", one, other)
+        return have_equal("requestId", one, other) or (is_same_agent(one, other) and has_text)
     if kinds in ({"session_start"}, {"session_end"}):
-        return same_agent
-    return ("tool_intent" in kinds) == (kinds == {"tool_intent"}) and have_equal("toolUseId")
+        return is_same_agent(one, other)
+    is_same_step = len(kinds) == 1 or not kinds & {"tool_intent", "permission_decision"}
+    return is_same_step and have_equal("toolUseId", one, other)
+
+
+def is_equal(one, other):
+    """Return whether two prompts, or the token counts of two responses of Codex, are equal. They can repeat."""
+    kinds = {one["kind"], other["kind"]}
+    if kinds == {"prompt"}:
+        return is_same_agent(one, other) and have_equal("text", one, other)
+    if not kinds <= RESPONSES or not is_codex(one) or not is_codex(other):
+        return False
+    agents = [
+        data(event)["meta"].get("agentId", data(event)["meta"]["ideSessionId"]) for event in (one, other)
+    ]
+    counts = [[data(event).get(name) or 0 for name in USAGE] for event in (one, other)]
+    return agents[0] == agents[1] and counts[0] == counts[1] and any(counts[0])
+
+
+def is_same_agent(one, other):
+    return data(one)["meta"]["ideSessionId"] == data(other)["meta"]["ideSessionId"]
+
+
+def have_equal(name, one, other):
+    values = [" ".join((data(event).get(name) or "").split()) for event in (one, other)]
+    return values[0] == values[1] != ""
 
 
 def half_up(value):
@@ -224,8 +263,7 @@ def tool_source(event):
 
 def continues_command(event):
     """Return whether a channel recorded Codex's wait for a running command."""
-    is_codex = object_field(event, "source").get("tool") == "codex"
-    return is_codex and data(event).get("toolName") == "write_stdin"
+    return is_codex(event) and data(event).get("toolName") == "write_stdin"
 
 
 def tool_usage(events):
