@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.agents.scenario import Access, Scenario
+from tests.agents.scenario import Access, Scenario, Step
 from tests.agents.script import Answer, Call, Conversation, Event, Prompt
 from tests.agents.terminal import ENTER, ESCAPE, TIMEOUT_SECONDS, Terminal
 from tests.agents.tools import Machine
@@ -13,6 +13,7 @@ from tests.agents.workspace import FIX, MULTIPLY, RUN_TESTS, Workspace, fix_and_
 from tests.live.service import wait_until
 
 MODEL = ("--model", "claude-opus-4-8")
+NO_UPDATES = {"DISABLE_AUTOUPDATER": "1"}
 
 AGAIN = "Run the tests again."
 PLAN = "Plan a function power()."
@@ -72,7 +73,11 @@ class Tools(Workspace):
         return Call(name, arguments, Event("interrupt", variant="tool_use", cutTool=name))
 
 
-def headless(folder: Path) -> Scenario:
+def use_proxy(machine: Machine, access: Access) -> None:
+    machine.environment |= {"ANTHROPIC_BASE_URL": access.anthropic, "ANTHROPIC_AUTH_TOKEN": access.key}
+
+
+def headless(folder: Path, name: str = "claude", set_up: Step = use_proxy) -> Scenario:
     """`claude -p`, resumed three times, and compacted before the last two prompts, which are identical."""
     tools = Tools(folder)
     conversation: Conversation = [
@@ -84,23 +89,18 @@ def headless(folder: Path) -> Scenario:
         Answer(tools.bash(RUN_TESTS)),
         Answer("They still pass."),
     ]
-    return Scenario("claude", "claude-code", conversation, tools, play_headless)
+    return Scenario(name, "claude-code", conversation, tools, set_up, play_headless)
 
 
 def play_headless(machine: Machine, access: Access) -> None:
-    configure(machine, access)
+    machine.environment |= NO_UPDATES
     allowed = ("--permission-mode", "acceptEdits", "--allowedTools", "Bash")
     machine.run("claude", "-p", FIX, *MODEL, *allowed)
     for prompt in (MULTIPLY, "/compact", AGAIN, AGAIN):
         machine.run("claude", "-p", prompt, "--continue", *MODEL, *allowed)
 
 
-def configure(machine: Machine, access: Access) -> None:
-    machine.environment |= {"ANTHROPIC_BASE_URL": access.anthropic, "ANTHROPIC_AUTH_TOKEN": access.key}
-    machine.environment["DISABLE_AUTOUPDATER"] = "1"
-
-
-def in_a_terminal(folder: Path) -> Scenario:
+def in_a_terminal(folder: Path, name: str = "terminal", set_up: Step = use_proxy) -> Scenario:
     """`claude` in a terminal, initially in plan mode.
 
     The user rejects a plan with a comment, approves the next plan, rejects a new file, and interrupts a command and a
@@ -125,11 +125,11 @@ def in_a_terminal(folder: Path) -> Scenario:
         Prompt(BYE),
         Answer("Goodbye."),
     ]
-    return Scenario("terminal", "claude-code", conversation, tools, play_in_a_terminal)
+    return Scenario(name, "claude-code", conversation, tools, set_up, play_in_a_terminal)
 
 
 def play_in_a_terminal(machine: Machine, access: Access) -> None:
-    configure(machine, access)
+    machine.environment |= NO_UPDATES
     # Skip the first-run questions.
     known = {"hasTrustDialogAccepted": True}
     state = {"hasCompletedOnboarding": True, "theme": "dark", "projects": {str(machine.workspace): known}}

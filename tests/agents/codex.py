@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.agents.scenario import Access, Scenario
+from tests.agents.scenario import Access, Scenario, Step
 from tests.agents.script import Answer, Call, Conversation, Event, Prompt
 from tests.agents.tools import Machine
 from tests.agents.workspace import COUNT, FIX, RUN_TESTS, Workspace
@@ -12,10 +12,7 @@ from tests.agents.workspace import COUNT, FIX, RUN_TESTS, Workspace
 MULTIPLY = "Now add multiply() with a test, and remove the notes."
 SUBAGENTS = "multi_agent_v1"  # the namespace of tools for subagents
 CONFIG = """
-model = "gpt-5.5"
 model_provider = "proofstone"
-approval_policy = "never"
-sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
 
 [model_providers.proofstone]
@@ -24,6 +21,7 @@ base_url = "{base_url}"
 env_key = "PROOFSTONE_KEY"
 wire_api = "responses"
 """
+OPTIONS = ("--model", "gpt-5.5", "--dangerously-bypass-approvals-and-sandbox")
 
 
 class Tools(Workspace):
@@ -69,7 +67,13 @@ class Tools(Workspace):
         return Call("apply_patch", text, *changes)
 
 
-def headless(folder: Path) -> Scenario:
+def use_proxy(machine: Machine, access: Access) -> None:
+    (machine.home / ".codex").mkdir()
+    (machine.home / ".codex" / "config.toml").write_text(CONFIG.format(base_url=access.openai))
+    machine.environment["PROOFSTONE_KEY"] = access.key
+
+
+def headless(folder: Path, name: str = "codex", set_up: Step = use_proxy) -> Scenario:
     """`codex exec`, resumed once, with a subagent, multi-file patches, and a model call that is rejected once."""
     tools = Tools(folder)
     long_command = tools.start("sleep 1; exit 4")
@@ -154,12 +158,10 @@ def headless(folder: Path) -> Scenario:
         Answer(tools.run(RUN_TESTS)),
         Answer("multiply() works."),
     ]
-    return Scenario("codex", "codex", conversation, tools, play)
+    return Scenario(name, "codex", conversation, tools, set_up, play)
 
 
 def play(machine: Machine, access: Access) -> None:
-    (machine.home / ".codex").mkdir()
-    (machine.home / ".codex" / "config.toml").write_text(CONFIG.format(base_url=access.openai))
-    machine.environment["PROOFSTONE_KEY"] = access.key
-    machine.run("codex", "exec", FIX)
-    machine.run("codex", "exec", "resume", "--last", MULTIPLY)
+    command = "./codex" if (machine.workspace / "codex").exists() else "codex"
+    machine.run(command, "exec", *OPTIONS, FIX)
+    machine.run(command, "exec", *OPTIONS, "resume", "--last", MULTIPLY)

@@ -1,30 +1,43 @@
 """A service on each database with a scripted provider, and a recording of each scenario."""
 
+from functools import partial
+
 import pytest
 
-from tests.agents import claude_code, codex, opencode
+from tests.agents import claude_code, codex, opencode, settings
 from tests.agents.provider import Provider
 from tests.agents.recording import record
 from tests.agents.tools import Machine
 from tests.agents.workspace import FILES
-from tests.live.service import Service
+from tests.live.service import HOST, Service
+from tests.servers import free_port
 
+IN_WORKSPACE = {"set_up": settings.prepare}
+WITH_OWN_MODEL = {"set_up": settings.use_own_model}
 SCENARIOS = {
     "claude": claude_code.headless,
+    "claude_workspace": partial(claude_code.headless, name="claude_workspace", **IN_WORKSPACE),
     "terminal": claude_code.in_a_terminal,
+    "terminal_workspace": partial(claude_code.in_a_terminal, name="terminal_workspace", **IN_WORKSPACE),
     "codex": codex.headless,
+    "codex_workspace": partial(codex.headless, name="codex_workspace", **IN_WORKSPACE),
     "messages": opencode.over_messages,
     "chat": opencode.over_chat_completions,
 }
-# opencode is slow, and its requests do not depend on the database.
-ON_ONE_DATABASE = {"messages": "sqlite", "chat": "postgresql"}
+UNPROXIED = {
+    "claude_unproxied": partial(claude_code.headless, **WITH_OWN_MODEL),
+    "codex_unproxied": partial(codex.headless, **WITH_OWN_MODEL),
+    "opencode_unproxied": opencode.with_own_model,
+}
+# Agents are slow, and their requests do not depend on the database.
+ON_SQLITE = {"claude_workspace", "terminal_workspace", "codex_workspace", "messages", *UNPROXIED}
 
 
 def pytest_collection_modifyitems(items):
     for item in tuple(items):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        database = ON_ONE_DATABASE.get(parameters.get("recording"))
-        if database and parameters["database_url"] != database:
+        scenario = parameters.get("recording") or parameters.get("unproxied")
+        if scenario and (parameters["database_url"] == "sqlite") != (scenario in ON_SQLITE):
             items.remove(item)
 
 
@@ -45,11 +58,13 @@ def provider():
 @pytest.fixture(scope="session")
 def service(database_url, provider, tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
-    settings = {
+    port = free_port()
+    variables = {
+        "BASE_URL": f"http://{HOST}:{port}",
         "ANTHROPIC_BASE_URL": provider.address, "ANTHROPIC_API_KEY": "sk-ant-service",
         "OPENAI_BASE_URL": f"{provider.address}/v1", "OPENAI_API_KEY": "sk-service",
     }  # fmt: skip
-    with Service(folder, database_url, **settings).start(processes=2) as service:
+    with Service(folder, database_url, **variables).start(processes=2, port=port) as service:
         service.flask("storage", "adopt")  # other tests' services share the database
         yield service
 
@@ -64,3 +79,11 @@ def recording(request, provider, service, reviewer, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     scenario = SCENARIOS[request.param](folder / "workspace")
     return record(scenario, Machine(folder, FILES), provider, service, reviewer)
+
+
+@pytest.fixture(scope="session", params=UNPROXIED)
+def unproxied(request, provider, service, reviewer, tmp_path_factory):
+    """The recording of an agent that calls the provider directly: only telemetry, or opencode's plugin, reports."""
+    folder = tmp_path_factory.mktemp(request.param)
+    scenario = UNPROXIED[request.param](folder / "workspace")
+    return record(scenario, Machine(folder, FILES), provider, service, reviewer, is_proxied=False)

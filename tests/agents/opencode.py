@@ -4,11 +4,13 @@ import json
 from functools import partial
 from pathlib import Path
 
-from rules import workspace_files
-from tests.agents.scenario import Access, Scenario
-from tests.agents.script import Answer, Call, Event, Prompt
+from tests.agents import settings
+from tests.agents.scenario import Access, Scenario, Step
+from tests.agents.script import Answer, Call, Conversation, Event, Prompt
 from tests.agents.tools import Machine
-from tests.agents.workspace import FIX, MULTIPLY, Workspace, fix_and_multiply
+from tests.agents.workspace import COUNT, FIX, MULTIPLY, RUN_TESTS, Workspace, fix_and_multiply
+
+MODEL = "anthropic/claude-sonnet-4-5"
 
 
 class Tools(Workspace):
@@ -54,52 +56,54 @@ class Tools(Workspace):
 
 
 def over_messages(folder: Path) -> Scenario:
-    return scenario("messages", folder, "anthropic/claude-sonnet-4-5", has_plugin=True)
+    return scenario("messages", folder, MODEL, settings.prepare, has_plugin=True)
+
+
+def with_own_model(folder: Path) -> Scenario:
+    """`opencode run` with commands only: the plugin reports nothing else."""
+    tools = Tools(folder, has_plugin=True)
+    conversation: Conversation = [
+        Prompt(FIX),
+        Answer(tools.bash(RUN_TESTS, exit_code=1)),
+        Answer(tools.subagent(COUNT, Answer("There are 2 functions."))),
+        Answer(tools.bash("sed -i s/-/+/ calc.py")),
+        Answer(tools.bash(RUN_TESTS)),
+        Answer("add() now adds."),
+    ]
+    tools.edit("calc.py", "a - b", "a + b")
+    play_once = partial(play, MODEL, [FIX])
+    return Scenario("opencode", "opencode", conversation, tools, settings.use_own_model, play_once)
 
 
 def over_chat_completions(folder: Path) -> Scenario:
     # The model has no price.
-    return scenario("chat", folder, "proofstone/made-up-model", has_plugin=False)
+    return scenario("chat", folder, "proofstone/made-up-model", use_chat_completions, has_plugin=False)
 
 
-def scenario(name: str, folder: Path, model: str, *, has_plugin: bool) -> Scenario:
+def scenario(name: str, folder: Path, model: str, set_up: Step, *, has_plugin: bool) -> Scenario:
     """`opencode run`, continued once."""
     tools = Tools(folder, has_plugin=has_plugin)
     conversation = fix_and_multiply(tools, "terms.txt")
-    return Scenario(name, "opencode", conversation, tools, partial(play, model, has_plugin))
+    return Scenario(name, "opencode", conversation, tools, set_up, partial(play, model, [FIX, MULTIPLY]))
 
 
-def play(model: str, has_plugin: bool, machine: Machine, access: Access) -> None:
-    openai = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": access.openai, "apiKey": access.key}}
+def use_chat_completions(machine: Machine, access: Access) -> None:
     limits = {"tool_call": True, "limit": {"context": 200_000, "output": 8_000}}
-    config = {
-        "model": model,
-        "permission": "allow",
-        "autoupdate": False,
-        "provider": {
-            "anthropic": {"options": {"baseURL": f"{access.anthropic}/v1", "apiKey": access.key}},
-            "proofstone": openai | {"models": {"made-up-model": limits}},
-        },
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": access.openai, "apiKey": access.key},
+        "models": {"made-up-model": limits},
     }
-    if has_plugin:
-        config["plugin"] = [install_plugin(machine, access)]
+    config = {"autoupdate": False, "provider": {"proofstone": provider}}
+    (machine.home / ".opencode.json").write_text(json.dumps(config))
+    machine.environment["OPENCODE_CONFIG"] = str(machine.home / ".opencode.json")
+
+
+def play(model: str, prompts: list[str], machine: Machine, access: Access) -> None:
     folder = machine.home / ".config" / "opencode"
     folder.mkdir(parents=True)
-    (folder / "opencode.json").write_text(json.dumps(config))
+    (folder / "opencode.json").write_text(json.dumps({"model": model, "permission": "allow"}))
     machine.environment |= {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"}
-    # opencode would quote a text with spaces.
-    machine.run("opencode", "run", *FIX.split())
-    machine.run("opencode", "run", "--continue", *MULTIPLY.split())
-
-
-def install_plugin(machine: Machine, access: Access) -> str:
-    """Write the plugin's files as the workspace's script does; return the plugin's address."""
-    workspace = workspace_files.Workspace(
-        access.address, "session", access.key, None, frozenset({"anthropic"})
-    )
-    folder = machine.home / ".proofstone" / workspace.session_id
-    folder.mkdir(parents=True)
-    (folder / "key").write_text(access.key)
-    (folder / "opencode.js").write_text(workspace_files.opencode_plugin(workspace))
-    (plugin,) = workspace_files.opencode_settings(workspace)["plugin"]
-    return plugin
+    for number, prompt in enumerate(prompts):
+        # opencode would quote a text with spaces.
+        machine.run("opencode", "run", *["--continue"][:number], *prompt.split())

@@ -69,17 +69,29 @@ class Recording:
 
 
 def record(
-    scenario: Scenario, machine: Machine, provider: Provider, service: Service, reviewer: Client
+    scenario: Scenario,
+    machine: Machine,
+    provider: Provider,
+    service: Service,
+    reviewer: Client,
+    *,
+    is_proxied: bool = True,
 ) -> Recording:
-    """Play the scenario as a candidate who has consented to the current disclosure."""
+    """Play the scenario as a candidate who has consented to the current disclosure.
+
+    is_proxied -- whether the agent's calls pass through the service
+    """
     provider.play(scenario.name, scenario.conversation)
     key = make_keys(reviewer, make_assessment(reviewer), 1)[0]["key"]
     session_id = start_session(service, key)
-    scenario.play(machine, Access(f"http://{HOST}:{service.port}", key, provider.disconnected))
+    address = f"http://{HOST}:{service.port}"
+    access = Access(address, provider.address, session_id, key, provider.disconnected)
+    scenario.set_up(machine, access)
+    scenario.play(machine, access)
     files, served = machine.files(), list(provider.served)
     first, calls = read_session(reviewer, session_id), read_calls(service, session_id)
     for call in served:
-        if call.is_complete:
+        if call.is_complete and is_proxied:
             repeat(service, key, call.request)
     service.anonymous.post("/v1/candidate/complete", {"key": key, "sessionId": session_id})
     last = read_session(reviewer, session_id)

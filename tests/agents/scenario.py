@@ -11,12 +11,14 @@ from tests.agents.workspace import Workspace
 
 @dataclass(frozen=True)
 class Access:
-    """An agent's access: the service's address and the candidate's key.
+    """An agent's access: the service's and the provider's addresses, and the candidate's session and key.
 
     disconnected -- set when the service has closed the stream of an answer that never ends
     """
 
     address: str
+    provider: str
+    session_id: str
     key: str
     disconnected: threading.Event
 
@@ -29,6 +31,9 @@ class Access:
         return f"{self.address}/v1/proxy/openai/v1"
 
 
+Step = Callable[[Machine, Access], None]
+
+
 @dataclass(frozen=True)
 class Scenario:
     """An agent's run.
@@ -36,11 +41,13 @@ class Scenario:
     name -- also the prefix of its tool calls' ids
     tool -- its name in the events' source
     workspace -- the expected files at the end
-    play -- configures the agent and runs it
+    set_up -- configures the agent
+    play -- runs the agent
     """
 
     name: str
     tool: str
     conversation: Conversation
     workspace: Workspace
-    play: Callable[[Machine, Access], None]
+    set_up: Step
+    play: Step

@@ -11,6 +11,19 @@ from tests.agents import expected
 from tests.agents.prices import cost_nano_usd
 from tests.agents.recording import apply_changes
 
+# The channels that a workspace's settings turn on. The other scenarios use the proxy alone.
+CHANNELS = {
+    "claude_workspace": {"proxy", "http-hook", "otlp"},
+    "terminal_workspace": {"proxy", "http-hook", "otlp"},
+    "codex_workspace": {"proxy", "otlp"},
+    "messages": {"proxy", "http-hook"},
+}
+# The proxy does not record these.
+NOT_PROXIED = {
+    "session_start", "session_end", "subagent_start", "subagent_stop", "context_compact", "agent_error",
+    "permission_request", "permission_decision", "mode_change",
+}  # fmt: skip
+
 
 def test_the_run_followed_the_script(recording):
     assert recording.unexpected == []
@@ -99,7 +112,7 @@ def test_the_sessions_cost_is_the_sum_of_its_responses(recording):
     costs = {request: cost for request, cost in costs.items() if request in recording.interrupted}
     complete = [call for call in recording.all_served if call.is_complete]
     costs |= {call.request_id: cost_nano_usd(call.model, call.usage) for call in complete}
-    events = [event for event in recording.repeated["events"] if event["kind"] in expected.RESPONSES]
+    events = [event for event in recording.counted if event["kind"] in expected.RESPONSES]
     requests = [event["data"]["requestId"] for event in events]
     assert len(set(requests)) == len(requests)
     total = sum(costs[request] for request in requests)
@@ -123,3 +136,15 @@ def test_events_name_the_tool_and_its_session(recording):
     assert source["version"]
     # A resumed session keeps its id.
     assert len({event["data"]["meta"]["ideSessionId"] for event in recording.events}) == 1
+
+
+def test_other_channels_repeat_the_proxys_calls(recording):
+    channels: dict[str, list] = {}
+    for event in recording.repeated["events"]:
+        channels.setdefault(event["source"]["channel"], []).append(event["data"].get("toolUseId"))
+    assert channels.keys() == CHANNELS.get(recording.scenario.name, {"proxy"})
+    commands = {event["data"]["toolUseId"] for event in recording.counted if event["kind"] == "command"}
+    assert all(commands <= set(calls) for calls in channels.values())
+    added = {event["kind"] for event in recording.counted if event["source"]["channel"] != "proxy"}
+    # opencode's plugin reports exit codes.
+    assert added <= NOT_PROXIED | ({"command"} if recording.scenario.tool == "opencode" else set())
