@@ -43,13 +43,13 @@ class SubmissionWithClaims(Submission):
     file_tree = ListOf(String(), "Files, if the submission is `verified`.", example=["orders.py"], null=True)
 
 
-class SubmissionState(Submission):
+class SubmissionWithProblem(Submission):
     """A submission, and the problem with it, if any."""
 
     problem = String("Reason why the bundle is unreadable, or that the store has lost it.", null=True)
 
 
-class ParsedSubmission(SubmissionState):
+class ParsedSubmission(SubmissionWithProblem):
     """A submission, with the result of reading it."""
 
     base_verified = Flag(

@@ -5,7 +5,7 @@ from schemas import common
 from schemas.base import Schema
 from schemas.fields import Choice, Dollars, Id, Integer, ListOf, Nested, String
 from schemas.keys import SESSION_STATUSES
-from schemas.submissions import SubmissionState
+from schemas.submissions import SubmissionWithProblem
 from schemas.timestamps import Timestamp
 
 MODEL_PROBLEMS = ("budget_spent", "provider_key_rejected", "provider_unavailable")
@@ -69,7 +69,7 @@ class WorkspaceState(Schema):
     models = ListOf(WorkspaceModel, "Model providers, for tools that accept a base URL and a key.")
     model_usage = Nested(WorkspaceModelUsage, "Model calls; null if the service has no model.", null=True)
     submission = Nested(
-        SubmissionState, "Latest git bundle or zip archive, readable or not; null without one.", null=True
+        SubmissionWithProblem, "Latest git bundle or zip archive, readable or not; null without one.", null=True
     )
     last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)
     received = ListOf(ReceivedFromTool, "Events received, by tool.")

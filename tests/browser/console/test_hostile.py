@@ -78,7 +78,7 @@ def test_many_files_lines_and_invisible_characters_are_shown_in_steps(candidate,
     file = "diff --git a/x b/x\n@@ -1 +1 @@\n"
     invisible = file + ("+" + f"a{ZERO_WIDTH}" * 1_000 + "\n") * 100
     diff = invisible + file + "+x\n" * 400_000 + (file + "+x\n") * 100_000
-    submit_files(candidate, {"a": b"a"}, "https://example.com@evil.example.net/", diff)
+    submit_files(candidate, {"a": b"a"}, "https://example.com@evil.example.net/", diff, base_sha="a" * 40)
     record(candidate, *(event("decision_event", n, data={"title": f"Decision {n}"}) for n in range(60)))
     visit = open_part("?tab=changes")
     page = visit.page
