@@ -97,7 +97,7 @@ download() {
     "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
   case $status in
     200) ;;
-    401) die "The key is invalid. Copy yours from your page or your invitation." ;;
+    401) die "The key is invalid or has expired. Compare it with your invitation, and open your page." ;;
     409) die "This session is not open. If you have not started, press Start on your page first." ;;
     *) die "The service responded with HTTP $status. Run this again later." ;;
   esac
@@ -246,6 +246,12 @@ die() {
   exit 1
 }
 
+# On a full disk, git's message is missing.
+fail() {
+  cat "$work/errors" >&2
+  die "Nothing was sent: git could not pack your work. If your disk is full, make space. Then run this again."
+}
+
 send() {
   curl -sS -m 600 --retry 3 --proto '=https,http' -H @"$state/header" -o "$work/response" -w '%{http_code}' "$@" ||
     die "Could not reach $service. Run this again."
@@ -295,8 +301,7 @@ while nested=$(nested_repositories) && [ -n "$nested" ]; do
     git update-index --index-info
 done
 # The status is 1 if git could not read a file.
-LC_ALL=C git -c core.safecrlf=false add --all --ignore-errors 2>"$work/errors" || [ $? = 1 ] ||
-  die "$(cat "$work/errors")"
+LC_ALL=C git -c core.safecrlf=false add --all --ignore-errors 2>"$work/errors" || [ $? = 1 ] || fail
 if [ -s "$work/errors" ]; then
   unread=$(
     git -c core.quotePath=false ls-files --others --modified --exclude-standard 2>/dev/null |
@@ -312,7 +317,7 @@ commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \
   commit-tree -m 'Submission' ${head:+-p "$head"} ${base:+-p "$base"} "$tree")
 git update-ref refs/proofstone/submission "$commit"
 # Git prints progress and errors to stderr, and some versions have no quiet option.
-git bundle create "$work/bundle" --glob='refs/proofstone/*' 2>"$work/errors" || die "$(cat "$work/errors")"
+git bundle create "$work/bundle" --glob='refs/proofstone/*' 2>"$work/errors" || fail
 size=$(($(wc -c <"$work/bundle")))
 if [ "$size" -gt 134217728 ]; then
   git rev-list --objects "$commit" | git cat-file --batch-check='%(objecttype) %(objectsize:disk) %(rest)' |

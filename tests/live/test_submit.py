@@ -108,6 +108,18 @@ def test_submit_works_after_it_was_killed(machine, empty_key):
     assert submitted.returncode == 0, submitted.stderr
 
 
+def test_submit_says_that_nothing_was_sent_if_git_fails_without_a_message(machine, empty_key, service):
+    """On a full disk, git cannot write its message."""
+    machine.prepare(empty_key)
+    (machine.workspace / ".gitattributes").write_text("* filter=kill\n")
+    git(machine.workspace, "config", "filter.kill.clean", "kill -9 $PPID")
+    failed = machine.submit()
+    assert (failed.returncode, "Nothing was sent: git could not pack your work." in failed.stderr) == (1, True)
+    assert status_of(service, empty_key) == "active"
+    git(machine.workspace, "config", "--unset", "filter.kill.clean")
+    assert machine.submit().returncode == 0
+
+
 def test_submit_names_the_largest_files_of_a_bundle_over_the_limit(machine, empty_key, service):
     machine.prepare(empty_key)
     workspace = machine.workspace
