@@ -6,6 +6,7 @@ const POLL_MS = 10_000;
 const TICK_MS = 1000;
 const UPLOAD_TIMEOUT_MS = 15 * 60 * 1000;
 const MAX_SUBMISSION_BYTES = 128 * 1024 * 1024;
+const NOT_A_SUBMISSION = "The file must be a complete zip archive, or a git bundle whose name ends with .bundle.";
 const TOOL_NAMES = { "claude-code": "Claude Code", codex: "Codex", opencode: "opencode" };
 // The names in recorded events.
 const SOURCES = { claude: "claude-code", codex: "codex", opencode: "opencode" };
@@ -113,7 +114,7 @@ function modelItem({ provider, baseUrl }) {
 
 function showReceived() {
   const { received, lastReceivedAt, status } = state;
-  const silent = status === "active" ? silentTools() : [];
+  const silent = canUseTools() ? silentTools() : [];
   showPart("received", status === "active" || Boolean(lastReceivedAt));
   showPart("nothing-yet", !lastReceivedAt);
   showPart("arrived", Boolean(lastReceivedAt));
@@ -123,6 +124,12 @@ function showReceived() {
   document.querySelector("[data-received]").replaceChildren(...rows.map(receivedRow));
   for (const hint of document.querySelectorAll("[data-silent]")) hint.hidden = !silent.includes(hint.dataset.silent);
   showPart("silent", silent.length > 0);
+}
+
+/** While it is false, another notice says why nothing arrives. */
+function canUseTools() {
+  const { status, endsAt, modelUsage } = state;
+  return status === "active" && !modelUsage?.problem && !(endsAt && serviceTime() >= new Date(endsAt));
 }
 
 /** The configured tools that have sent nothing, if another one has. */
@@ -226,6 +233,7 @@ async function upload(file) {
   const headers = { "X-API-Key": key, "Content-Type": type };
   const options = { method: "PUT", headers, body: file, timeoutMs: UPLOAD_TIMEOUT_MS };
   const uploaded = await fetchJson("/v1/candidate/submission", options);
+  if (uploaded.body.code === "not_a_submission") return NOT_A_SUBMISSION;
   return uploaded.status === 200 ? "" : errorMessage(uploaded, "We could not send your file. Please try again.");
 }
 

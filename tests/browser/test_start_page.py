@@ -163,6 +163,10 @@ def test_a_silent_tool_is_named_if_another_has_sent_events(open_visit, website, 
     assert not visit.page.locator("[data-silent=claude-code]").is_visible()
     assert received(visit) == [["Claude Code", "2", "0", "0"], ["Codex", *"000"], ["opencode", *"000"]]
     assert visit.is_clean()
+    set_time(website, key, "closes_at", -120)
+    update(visit)
+    assert visit.shows("The time is up. Submit now")
+    assert not visit.page.locator("[data-part=silent]").is_visible()
 
 
 def test_working_without_ai_gets_no_warning(open_visit, website, started_key):
@@ -245,7 +249,7 @@ def test_zip_cannot_be_submitted_later(open_visit, website, started_key):
 def test_ending_the_session_asks_once_and_says_what_was_received(open_visit, website, started_key, width):
     visit = open_visit(f"/start#{started_key}", width)
     assert visit.shows("A zip has no diff: reviewers see your files, but not what you changed")
-    assert visit.shows("git bundle create work.bundle HEAD")
+    assert visit.shows("git bundle create work.bundle HEAD refs/proofstone/base")
     submit(visit, zip_file())
     dialog = visit.page.get_by_role("dialog")
     size = len(zip_file())
@@ -289,6 +293,7 @@ def test_an_unreadable_submission_has_a_remedy(open_visit, website, started_key)
     set_submission(website, started_key, state="unreadable", problem="The bundle is damaged.")
     update(visit)
     assert visit.shows("Your submission could not be read. The bundle is damaged.")
+    assert visit.shows("An earlier submission that could be read still counts.")
     assert visit.shows("Submit again with ./submit or as a zip by")
     assert not visit.page.get_by_text("Thank you!").is_visible()
     assert visit.is_clean()
@@ -303,7 +308,7 @@ def test_an_unreadable_submission_has_a_remedy(open_visit, website, started_key)
 def test_invalid_zip_keeps_the_session_open(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
     submit(visit, b"not a zip")
-    visit.page.locator("[data-part=submit-failed]").wait_for()
+    assert visit.shows("The file must be a complete zip archive, or a git bundle whose name ends with .bundle.")
     assert is_started(website, started_key)
 
 
