@@ -236,7 +236,7 @@ class RecordingRequired(ConsentRequired):  # type: ignore[misc, valid-type]
 
     def __init__(self, page: str = "your assessment page"):
         super().__init__(
-            f"Your AI tools cannot be used until you agree to the recording. Open {page} and accept the disclosure. "
+            f"Your AI tools cannot be used until you agree to the recording. Open {page} and agree there. "
             "Your session continues."
         )
 

@@ -169,7 +169,7 @@ def other_path(provider, path):
 def _check_access(session: Session, spent_nano_usd: int, proxy: ModelProxy, provider: str) -> None:
     now, allowed_agents = clock.now(), session.assessment.allowed_agents
     if session.closed_as_of(now):
-        raise SessionClosed()
+        raise SessionClosed("This session is closed. Your page shows whether you can still submit.")
     if session.closes_at is None and now >= session.redeemed_at + MODEL_ACCESS_PERIOD:
         raise AccessExpired()
     if allowed_agents is not None and AGENTS[provider] not in allowed_agents:

@@ -65,7 +65,9 @@ def test_a_call_needs_an_open_session(call, app, assessment, session, path, upst
     assert error_of(response) == (409, "invalid_request_error", "not_redeemed")
     assert response.headers["X-Should-Retry"] == "false"
     sessions.complete(session)
-    assert error_of(call(path)) == (409, "invalid_request_error", "session_closed")
+    closed = call(path)
+    assert error_of(closed) == (409, "invalid_request_error", "session_closed")
+    assert "Your page shows whether you can still submit." in closed.text
     assert upstream.requests == []
 
 
