@@ -42,6 +42,7 @@ PAGES = re.findall(
     r"\[\"/[^\"]*\", \"([\w/]+)\", \"([\w-]+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]
 )
 HIRING_TEAMS = CONSOLE.parent / "docs" / "hiring-teams.md"
+RECORDING = CONSOLE.parent / "docs" / "recording.md"
 
 
 def text_paths() -> set[str]:
@@ -113,6 +114,14 @@ def test_every_used_text_exists():
         if path not in paths
     ]
     assert missing + unknown == [], "Add these to console/shared/texts.js."
+
+
+def test_every_recorded_event_has_a_name():
+    table = RECORDING.read_text(encoding="utf-8").partition("| event | model proxy |")[2].partition("\n\n")[0]
+    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    kinds = {kind for cell in cells for kind in re.findall(r"`(\w+)`", cell)}
+    assert "prompt" in kinds
+    assert {f"report.kinds.{kind}" for kind in kinds} - text_paths() == set()
 
 
 def test_every_text_is_used():
