@@ -21,7 +21,7 @@ _EXIT, _NO_EXIT = "exit:", "no-exit:"
 _SESSION_BOUNDARIES = frozenset({"session_start", "session_end"})
 # Key prefixes for a call's events before its outcome.
 _BEFORE_OUTCOME = {"tool_intent": "intent", "permission_decision": "decision"}
-_REPEATABLE = ("prompt:", "usage:", "inner:")
+_REPEATABLE = ("prompt:", "usage:", "inner:", "inner-exit:")
 # Codex's telemetry reports each subagent as a separate session. These keys link it to its parent.
 _START, SUBAGENT = "start:", "subagent:"
 _DIGEST_CHARACTERS = 24
@@ -94,6 +94,9 @@ def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
         if is_inner and kind not in _BEFORE_OUTCOME:
             content = _normalized(field(data, "command")) or _normalized(field(data, "path"))
             yield _key("inner", agent_session, kind, content)
+            # The same command can fail first and then pass, and the proxy may have only one of the two.
+            if (exit_code := integer(field(data, "exitCode"))) is not None:
+                yield _key("inner-exit", agent_session, content, str(exit_code))
 
 
 def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
@@ -144,7 +147,7 @@ def find_superseded(events: Iterable[ChannelEvent]) -> set[int]:
     for channel in CHANNELS:
         counts: Counter[str] = Counter()
         for seq, keys in by_channel[channel]:
-            if better and any(_is_covered(key, counts, better) for key in keys):
+            if better and any(_is_covered(key, counts, better) for key in _compared(keys)):
                 result.add(seq)
             counts.update(keys)
         better |= counts
@@ -159,6 +162,12 @@ def _subagent_starts(by_channel: Mapping[str, list[Row]]) -> Iterator[int]:
         starts = (key for key in keys if key.startswith(_START))
         if any(SUBAGENT + key.removeprefix(_START) in subagents for key in starts):
             yield seq
+
+
+def _compared(keys: list[str]) -> list[str]:
+    """Leave out the key without the exit code if there is one with it."""
+    has_exit_code = any(key.startswith("inner-exit:") for key in keys)
+    return [key for key in keys if not key.startswith("inner:")] if has_exit_code else keys
 
 
 def _is_covered(key: str, counts: Counter[str], better: Counter[str]) -> bool:

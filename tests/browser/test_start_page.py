@@ -308,7 +308,9 @@ def test_an_unreadable_submission_has_a_remedy(open_visit, website, started_key)
 def test_invalid_zip_keeps_the_session_open(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
     submit(visit, b"not a zip")
-    assert visit.shows("The file must be a complete zip archive, or a git bundle whose name ends with .bundle.")
+    assert visit.shows(
+        "The file must be a complete zip archive, or a git bundle whose name ends with .bundle."
+    )
     assert is_started(website, started_key)
 
 

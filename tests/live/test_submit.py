@@ -114,7 +114,10 @@ def test_submit_says_that_nothing_was_sent_if_git_fails_without_a_message(machin
     (machine.workspace / ".gitattributes").write_text("* filter=kill\n")
     git(machine.workspace, "config", "filter.kill.clean", "kill -9 $PPID")
     failed = machine.submit()
-    assert (failed.returncode, "Nothing was sent: git could not pack your work." in failed.stderr) == (1, True)
+    assert (failed.returncode, "Nothing was sent: git could not pack your work." in failed.stderr) == (
+        1,
+        True,
+    )
     assert status_of(service, empty_key) == "active"
     git(machine.workspace, "config", "--unset", "filter.kill.clean")
     assert machine.submit().returncode == 0

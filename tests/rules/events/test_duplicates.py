@@ -20,10 +20,10 @@ def call(kind, tool_use_id="toolu_1", agent_session="s1"):
     return event(kind, agent_session, toolUseId=tool_use_id)
 
 
-def inner(tool_use_id, command, agent_session="s1"):
+def inner(tool_use_id, command, agent_session="s1", **data):
     """Build a command that was run by a script."""
     parent = {} if tool_use_id.startswith("exec-") else {"parentToolUseId": tool_use_id.partition(":")[0]}
-    return event("command", agent_session, toolUseId=tool_use_id, command=command, **parent)
+    return event("command", agent_session, toolUseId=tool_use_id, command=command, **parent, **data)
 
 
 def response(text="", request_id=None, kind="ai_response", agent_session="s1"):
@@ -54,6 +54,7 @@ def superseded(*events):
 
 PROXY, HOOK, OTLP = "proxy", "http-hook", "otlp"
 LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("session_start")
+FAILED, PASSED = inner("exec-1", "make", exitCode=1), inner("call_1:0", "make", exitCode=0)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,9 @@ LS, DONE, START = inner("call_1:0", "ls"), response("Done", "req_1"), event("ses
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls")), (OTLP, inner("exec-2", "ls"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "make"))], []),
+        # The proxy has only the second run of a command that failed first.
+        ([(OTLP, FAILED), (PROXY, PASSED), (OTLP, inner("exec-2", "make", exitCode=0))], [2]),
+        ([(PROXY, PASSED), (HOOK, inner("exec-2", "make"))], [1]),
         ([(PROXY, LS), (OTLP, inner("exec-1", "ls", "s2"))], []),
         ([(HOOK, inner("exec-1", "ls")), (OTLP, inner("exec-1", "ls"))], [1]),
         ([(PROXY, event("command", toolUseId="call_1", command="ls")), (OTLP, inner("exec-1", "ls"))], []),
