@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rules.agents.codex.tools import TOOLS, running_call
+from rules.agents.codex.user_messages import is_side_call
 from rules.agents.event_data import parse_arguments, preview
 from rules.agents.files.known_files import Workspace
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
@@ -28,7 +29,8 @@ def _start(event: LogEvent) -> Iterator[RecordedEvent]:
 
 
 def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
-    if text := event.text("prompt"):
+    text = event.text("prompt")
+    if text and not is_side_call(text):
         yield RecordedEvent("prompt", {"text": text}, event.identity)
 
 

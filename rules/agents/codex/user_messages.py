@@ -12,6 +12,9 @@ _SUMMARY = (
     "Another language model started to solve this problem and produced a summary of its thinking process"
 )
 _COMPACT = "You are performing a CONTEXT CHECKPOINT COMPACTION."
+_TITLE = (
+    "Generate a concise, single-line task title of at most 36 characters and under five words where possible."
+)
 _REQUEST = "## My request for Codex:"
 _IDE_CONTEXT = "# Context from my IDE setup:"
 _INTERRUPT = "<turn_aborted>"
@@ -54,7 +57,7 @@ def is_summary(text: str) -> bool:
 
 
 def is_side_call(text: str) -> bool:
-    return text.startswith(_COMPACT)
+    return text.startswith((_COMPACT, _TITLE))
 
 
 def _read(text: str) -> Event | None:

@@ -229,6 +229,10 @@ def test_unsupported_tool_is_a_failed_tool_use(item, output):
     assert (kind, data["ok"], data["error"]) == ("tool_use", False, output)
 
 
+TITLE_REQUEST = (
+    "Generate a concise, single-line task title of at most 36 characters and under five words where possible. "
+    "Start with an imperative verb.\n\nUser prompt:\nFix it."
+)
 INJECTED = [
     "# AGENTS.md instructions for /shop\n\n<INSTRUCTIONS>\nBe brief.\n</INSTRUCTIONS>",
     "<environment_context>\n  <cwd>/shop</cwd>\n</environment_context>",
@@ -236,6 +240,7 @@ INJECTED = [
     '<subagent_notification>\n{"status": "completed"}\n</subagent_notification>',
     '<codex_internal_context source="user_goal">\nGo on.\n</codex_internal_context>',
     "<skill>\nDo it.\n</skill>",
+    TITLE_REQUEST,
 ]
 
 

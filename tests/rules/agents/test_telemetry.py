@@ -7,6 +7,7 @@ import pytest
 
 from rules.agents import telemetry
 from rules.agents.log_records import LogRecord
+from tests.rules.agents.test_codex import TITLE_REQUEST
 
 START = datetime(2026, 4, 1, 9, tzinfo=UTC)
 RECEIVED_AT = START + timedelta(hours=1)
@@ -194,6 +195,8 @@ CODEX_USAGE = {"usageScope": "request", "inputTokens": 500, "outputTokens": 42, 
     ("record", "expected"),
     [
         (codex("user_prompt", prompt="Fix it"), [("prompt", {"text": "Fix it"})]),
+        # The terminal's call for a title.
+        (codex("user_prompt", prompt=TITLE_REQUEST), []),
         (
             codex("sse_event", **{"event.kind": "response.completed", "model": "gpt-5.5"}, **CODEX_TOKENS),
             [("ai_response", {"model": "gpt-5.5"} | CODEX_USAGE)],
