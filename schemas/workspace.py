@@ -69,7 +69,9 @@ class WorkspaceState(Schema):
     models = ListOf(WorkspaceModel, "Model providers, for tools that accept a base URL and a key.")
     model_usage = Nested(WorkspaceModelUsage, "Model calls; null if the service has no model.", null=True)
     submission = Nested(
-        SubmissionWithProblem, "Latest git bundle or zip archive, readable or not; null without one.", null=True
+        SubmissionWithProblem,
+        "Latest git bundle or zip archive, readable or not; null without one.",
+        null=True,
     )
     last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)
     received = ListOf(ReceivedFromTool, "Events received, by tool.")
