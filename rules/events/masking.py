@@ -29,8 +29,8 @@ _WORD_END = r"(?![A-Za-z0-9])"
 _BASE64 = "[A-Za-z0-9+/=]"
 _PEM_SPACE = r"(?:\s|\\{1,4}[nrt])"
 _PEM_HEADER = rf"{_PEM_SPACE}{{1,8}}(?:Proc-Type: 4,ENCRYPTED|DEK-Info: [A-Z0-9-]{{1,32}},[0-9A-F]{{1,64}})"
-# Before a line in a diff or a numbered listing
-_PEM_MARGIN = r"(?:-|[0-9]{1,6}\t)?"
+# Before a line in a diff or an agent's numbered listing
+_PEM_MARGIN = r"(?:-|[0-9]{1,6}(?:\t|→|: ))?"
 _PEM_BODY = (
     rf"(?:{_PEM_HEADER}){{0,2}}{_PEM_SPACE}{{0,64}}+{_PEM_MARGIN}{_BASE64}{{16,{MAX_PRIVATE_KEY_CHARACTERS}}}+"
     rf"(?:{_PEM_SPACE}{{1,64}}+{_PEM_MARGIN}{_BASE64}{{16,128}}+){{0,300}}+"
@@ -71,13 +71,14 @@ class _Format(NamedTuple):
 
     @classmethod
     def with_prefix(cls, prefix: str, rest: str) -> "_Format":
-        """Match secrets at the start of a word, or after an escaped line break in JSON.
+        """Match secrets at the start of a word or a removed line, or after an escaped line break in JSON.
 
         The lookbehinds follow the prefix because searching for a literal prefix is fastest. Requiring the start of a
         word avoids rescanning a run of letters for each repetition of the prefix in it.
         """
         text = re.escape(prefix)
-        return cls(prefix, re.compile(rf"{text}(?:(?<![\w-]{text})|(?<=\\[nrt]{text})){rest}", re.ASCII))
+        start = rf"(?:(?<![\w-]{text})|(?<=\\[nrt]{text})|(?<=\n-{text})|(?<=\\n-{text}))"
+        return cls(prefix, re.compile(rf"{text}{start}{rest}", re.ASCII))
 
     @classmethod
     def in_any_case(cls, hint: str, pattern: str) -> "_Format":

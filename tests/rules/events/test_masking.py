@@ -57,6 +57,11 @@ def test_secrets_are_masked_anywhere_in_text(secret):
         (f"+-----BEGIN PRIVATE KEY-----\\n{fake_secret(200)}\\n", f"+-----BEGIN {MARKER}"),
         (f"1\t-----BEGIN PRIVATE KEY-----\n2\t{fake_secret(64)}\n3\tab==\n4\t-----END PRIVATE KEY-----\n",
          f"1\t-----BEGIN {MARKER}\n"),
+        (f"1: -----BEGIN PRIVATE KEY-----\n2: {fake_secret(64)}\n3: ab==\n4: -----END PRIVATE KEY-----\n",
+         f"1: -----BEGIN {MARKER}\n"),
+        (f"1→-----BEGIN PRIVATE KEY-----\n2→{fake_secret(64)}\n", f"1→-----BEGIN {MARKER}"),
+        (f"@@ -1 +1 @@\n-ghp_{fake_secret(36)}\n+x\n", f"@@ -1 +1 @@\n-{MARKER}\n+x\n"),
+        (rf"@@ -1 +0,0 @@\n-ghp_{fake_secret(36)}\n", rf"@@ -1 +0,0 @@\n-{MARKER}\n"),
         (f"------BEGIN PRIVATE KEY-----\n-{fake_secret(64)}\n-ab==\n------END PRIVATE KEY-----",
          f"------BEGIN {MARKER}"),
         ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A1B\n\n"
