@@ -18,6 +18,8 @@ from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.timestamps import format_timestamp, timestamp_from_ns
 
 CHANNEL = "otlp"
+# Length of the output of all running commands whose end a request reports. Each end repeats the output since the start.
+MAX_RUNNING_CHARACTERS = 16 * 2**20
 Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
 # By agent session and process id.
 FindRunning = Callable[[str, int], dict[str, Any] | None]
@@ -66,11 +68,17 @@ def read(
 
     entries.sort(key=lambda entry: (time_ns(entry[1]), entry[1].sequence))
     events: dict[EventSource, list[RecordedEvent]] = {}
+    characters_left = MAX_RUNNING_CHARACTERS
 
     def find_running(source: EventSource, process_id: int) -> dict[str, Any] | None:
+        nonlocal characters_left
+        if characters_left <= 0:
+            return None
         data = (recorded.data for recorded in reversed(events.get(source, [])))
         started = next((start for start in data if start.get("processId") == process_id), None)
-        return started or find_stored(source.agent_session, process_id)
+        started = started or find_stored(source.agent_session, process_id)
+        characters_left -= len(started["stdout"]) if started else 0
+        return started
 
     for tool, event in entries:
         reader = tool.readers.get(event.name)

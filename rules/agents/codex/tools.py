@@ -105,13 +105,13 @@ def _input(outcome: Outcome) -> list[Data]:
 
 def _start_and_output(outcome: Outcome) -> tuple[Outcome | None, str]:
     """Find the call that started a running command, and concatenate the output since then."""
-    session, output = _session(outcome), _split_result(outcome.result).output
+    session, outputs = _session(outcome), [_split_result(outcome.result).output]
     for earlier in outcome.workspace.earlier():
         is_start = TOOLS.rows.get(earlier.name) is _COMMAND and _running_session(earlier) == session
         if is_start or (earlier.name == outcome.name and _session(earlier) == session):
-            output = _split_result(earlier.result).output + output
+            outputs.append(_split_result(earlier.result).output)
         if is_start:
-            return earlier, output
+            return earlier, "".join(reversed(outputs))
     return None, ""
 
 

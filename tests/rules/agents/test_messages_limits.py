@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from rules.agents.model_apis import openai_responses
+from rules.agents.model_apis.texts import Text
 from tests.rules.agents import responses_items
 from tests.rules.agents.messages import USAGE, assistant, call, events, request, response, result, turns, user
 
@@ -161,3 +162,22 @@ def test_an_edit_that_makes_a_file_too_long_is_partial():
     [change] = [event for event in events(*messages) if event.kind == "file_diff"]
     assert change.data["isPartial"]
     assert len(change.data["diff"]) < 10_000
+
+
+def test_many_waits_for_a_running_command_take_linear_time():
+    count = 3_000
+    waits = [responses_items.call(f"w{n}", "write_stdin", session_id=7, chars="") for n in range(count)]
+    results = [responses_items.running_result(f"w{n}", 7, "a" * 3_000) for n in range(count - 1)]
+    items = [responses_items.call("c", "exec_command", cmd="x"), responses_items.running_result("c", 7)]
+    items += [*waits, *results, responses_items.command_result(f"w{count - 1}", "done", 0)]
+    start = time.process_time()
+    latest = responses_items.request(responses_items.user("Go."), *items).latest_events()
+    assert time.process_time() - start < 1
+    [end] = [event for event in latest if event.data.get("exitCode") == 0]
+    assert len(end.data["stdout"]) > 3_000 * (count - 1)
+
+
+def test_known_strings_are_cut_from_a_text_while_there_is_time():
+    checks = iter([True, True, False, False])
+    strings = [letter * 300 for letter in "abcd"]
+    assert Text("user", "text", "".join(strings)).without(strings, lambda: next(checks)) == "".join(strings[2:])

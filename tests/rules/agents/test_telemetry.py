@@ -258,6 +258,18 @@ def test_running_codex_commands_do_not_include_an_exit_code():
     assert "exitCode" not in data
 
 
+def test_ends_of_a_running_command_repeat_its_output_up_to_a_limit():
+    def result(number, name, arguments, output):
+        attributes = {"call_id": f"c{number}", "tool_name": name, "arguments": json.dumps(arguments)}
+        return codex("tool_result", output=output, success="true", **attributes)
+
+    output = "a" * 5 * 2**20
+    start = result(0, "exec_command", {"cmd": "x"}, f"Process running with session ID 7\nOutput:\n{output}")
+    exited = "Process exited with code 0\nOutput:\n"
+    ends = [result(number, "write_stdin", {"session_id": 7}, exited) for number in range(1, 100)]
+    assert [event.kind for event in read(start, *ends)].count("command") == 5
+
+
 def test_codex_patch_is_one_event_per_file():
     patch = "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n*** End Patch"
     output = (
