@@ -201,7 +201,7 @@ class Recorder:
                     return contexts
                 unknown -= new_keys
                 self._keys |= new_keys
-                if content := text.without([] if is_history else strings):
+                if content := text.without([] if is_history else strings, limit):
                     contexts.append(text.event(content, new_keys, is_history=is_history))
                     characters += len(content)
         return contexts

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from rules.agents.event_data import parse_arguments, raw_text
@@ -74,13 +74,16 @@ class Text(NamedTuple):
         data |= {"text": content} | ({} if self.call_id is None else {"callId": self.call_id})
         return RecordedEvent(CONTEXT, data | ({"fromHistory": True} if is_history else {}), self.key)
 
-    def without(self, strings: Sequence[str]) -> str:
-        """Return the text without the strings that other events contain."""
+    def without(self, strings: Sequence[str], has_time: Callable[[], bool] = lambda: True) -> str:
+        """Return the text without the strings that other events contain.
+
+        has_time -- once this returns False, the rest of the text is kept as it is
+        """
         content = raw_text(self.value).strip()
         if any(content in string for string in strings):
             return ""
         for string in sorted(map(str.strip, strings), key=len, reverse=True):
-            if len(string) >= _MIN_CUT_CHARACTERS:
+            if len(string) >= _MIN_CUT_CHARACTERS and has_time():
                 content = content.replace(string, "", 1)
         return content.strip()
 
