@@ -166,7 +166,7 @@ def _not_proxied(
 
 
 def _different_results(events: list[ComparedEvent]) -> Iterator[ComparedEvent]:
-    """Yield tool calls with a command or exit code that differs between channels."""
+    """Yield tool calls with a command or exit code that differs between channels or agent sessions."""
     first: dict[str, ComparedEvent] = {}
     for event in events:
         if event.tool_use_id is None or event.kind == "tool_intent":
@@ -175,7 +175,8 @@ def _different_results(events: list[ComparedEvent]) -> Iterator[ComparedEvent]:
         if other.result[1] is None and event.result[1] is not None:
             first[event.tool_use_id] = event  # A command that was still running has no exit code.
         pairs = zip(other.result, event.result, strict=True)
-        if other.channel != event.channel and any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        is_other = (other.channel, other.agent_session) != (event.channel, event.agent_session)
+        if is_other and any(None not in pair and pair[0] != pair[1] for pair in pairs):
             yield event
 
 

@@ -61,8 +61,8 @@ _EXPLANATIONS = {
     "model proxy recorded: usually because the conversation started elsewhere, such as with the candidate's own "
     "account, or the tool changed the message, otherwise because the service was interrupted during the call, or it "
     "was made up.",
-    "result_differs": "Two channels report different commands or exit codes for one call: the tool reports them "
-    "differently, or a report was changed on the candidate's computer.",
+    "result_differs": "Two channels or agent sessions report different commands or exit codes for one call: the tool "
+    "reports them differently, or a report was changed on the candidate's computer.",
     "usage_differs": "Telemetry and the model provider report different token counts for a response: the tool counts "
     "them differently, or the report was changed.",
     "prompt_not_reported": "The model proxy saw this prompt, but the candidate's client did not report it: the event "

@@ -115,6 +115,13 @@ def test_different_results_of_a_call_are_a_finding(reviewer, session, other):
     assert findings(reviewer, session) == {"result_differs": (1, [latest_id("http-hook", "command")])}
 
 
+def test_results_that_differ_between_agent_sessions_are_a_finding(reviewer, session):
+    record(session, "proxy", intent(), command(exit_code=None))
+    record(session, "http-hook", command(exit_code=1))
+    record(session, "http-hook", command(exit_code=0), agent_session="invented")
+    assert findings(reviewer, session) == {"result_differs": (1, [latest_id("http-hook", "command")])}
+
+
 def test_exit_code_is_compared_although_the_proxy_also_saw_the_command_running(reviewer, session):
     record(session, "proxy", intent(), replace(command(exit_code=None), index=1), command(exit_code=3))
     record(session, "otlp", command(exit_code=0))
