@@ -23,6 +23,7 @@ UNDEFINED_TABLE = "42P01"
 DUPLICATE_TABLE = "42P07"
 NO_PREPARED_STATEMENT = "26000"
 DUPLICATE_PREPARED_STATEMENT = "42P05"
+OUTDATED_STATEMENT = "0A000"  # A migration changed the type of a column that a prepared statement returns.
 POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     READ_ONLY: Unavailable,  # The server was the primary until a failover.
     "25P02": Unavailable,  # The transaction is aborted.
@@ -32,6 +33,7 @@ POSTGRES_ERRORS: dict[str, type[ApiError]] = {
     "53100": DatabaseFull,
     NO_PREPARED_STATEMENT: Unavailable,
     DUPLICATE_PREPARED_STATEMENT: Unavailable,
+    OUTDATED_STATEMENT: Unavailable,
 }
 SQLITE_ERRORS: dict[int, type[ApiError]] = {
     sqlite3.SQLITE_BUSY: Unavailable,

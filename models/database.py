@@ -80,7 +80,12 @@ psycopg2.extras.register_default_jsonb(loads=_parse_json, globally=True)
 
 
 class PreparingConnection(psycopg2.extensions.connection):
-    """A connection with the commands that run its prepared statements (models/sql.py)."""
+    """A connection with the commands that run its prepared statements (models/sql.py).
+
+    is_outdated -- whether a migration changed the type of a column that one of them returns
+    """
+
+    is_outdated = False
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
@@ -129,11 +134,15 @@ class Postgres(CountedPool, PooledPostgresqlDatabase):
                 self._failed_over_at = time.monotonic()
                 self.close_idle()
             raise
+        except peewee.NotSupportedError as error:
+            if database_errors.sqlstate(error) == database_errors.OUTDATED_STATEMENT:
+                self.connection().is_outdated = True
+            raise
 
     def _can_reuse(self, conn: Any) -> bool:
         # The former primary still serves reads, so its connections look healthy.
         has_failed_over = time.monotonic() - self._failed_over_at < FAILOVER_SECONDS
-        return not has_failed_over and super()._can_reuse(conn)
+        return not (has_failed_over or conn.is_outdated) and super()._can_reuse(conn)
 
 
 # Otherwise invalid UTF-8 would look like a database outage.

@@ -4,9 +4,12 @@ import sqlite3
 import threading
 from contextlib import closing
 
+import peewee
 import pytest
 
-from models import CandidateKey, FeedEvent, db
+import database_errors
+import errors
+from models import CandidateKey, FeedEvent, db, sql
 from models.base import is_postgres
 from models.database import LOCK_TIMEOUT_SECONDS, snapshot
 
@@ -49,6 +52,22 @@ def test_postgresql_prepares_a_frequent_statement_once_per_connection_unless_dis
         for text in ("PST-AAAA-AAAA", "PST-BBBB-BBBB"):
             assert CandidateKey.find(text) is None
         assert db.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchone() == (int(prepares),)
+
+
+def test_prepared_statement_works_again_after_a_migration_changed_a_type(app_on_database):
+    if not is_postgres():
+        pytest.skip("SQLite's driver prepares statements again.")
+    text = "SELECT a.number FROM numbers a WHERE a.number = :number"
+    with db.connection_context():
+        db.execute_sql("CREATE TABLE numbers AS SELECT 1 AS number")
+        assert sql.rows(sql.prepare(text), number=1) == [(1,)]
+        db.execute_sql("ALTER TABLE numbers ALTER number TYPE bigint")
+        with pytest.raises(peewee.DatabaseError) as error:
+            sql.rows(sql.prepare(text), number=1)
+        assert database_errors.error_for(error.value) is errors.Unavailable
+    with db.connection_context():
+        assert sql.rows(sql.prepare(text), number=1) == [(1,)]
+        db.execute_sql("DROP TABLE numbers")
 
 
 def test_threads_write_one_at_a_time_on_sqlite(app_on_database):
