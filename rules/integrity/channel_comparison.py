@@ -1,5 +1,6 @@
 """Compare recordings of the same session from several channels (R36, docs/integrity.md#findings)."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -92,35 +93,53 @@ def differences(
 class RewrittenMessages:
     """The model's messages that a request's history contains, but no recorded response (R46).
 
-    An interrupted response can be recorded later than the next request, and can be longer than in its history.
+    An interrupted response can be recorded later than the next request, and can be longer than in its history. Only
+    hashes are kept: a candidate can send half a gigabyte of such messages.
     """
 
     def __init__(self) -> None:
-        self._messages: dict[str, tuple[str | None, str]] = {}
+        self._event_ids: dict[str, None] = {}
+        self._by_call: dict[str, list[str]] = defaultdict(list)
+        self._by_hash: dict[bytes, list[str]] = defaultdict(list)
+        self._lengths: set[int] = set()
 
     def add(self, event_id: str, kind: str, data: Any) -> None:
         """Add an event of the proxy, before any call to `discard`."""
-        if self._is_unknown(kind, data):
-            call_id = text(field(data, "callId"))
-            self._messages[event_id] = call_id, _normalize(field(data, "text")) or ""
+        if not self._is_unknown(kind, data):
+            return
+        self._event_ids[event_id] = None
+        if call_id := text(field(data, "callId")):
+            self._by_call[call_id].append(event_id)
+        else:
+            message = _normalize(field(data, "text")) or ""
+            self._by_hash[_hash(message).digest()].append(event_id)
+            self._lengths.add(len(message))
 
     def discard(self, kind: str, data: Any) -> None:
         """Remove the messages that this event of the proxy contains."""
         if field(data, "fromHistory") is True:
             return
-        call_id = text(field(data, "toolUseId"))
+        if call_id := text(field(data, "toolUseId")):
+            self._discard(self._by_call.pop(call_id, ()))
         answer = _normalize(field(data, "lastAssistantMessage")) or ""
         if kind == CONTEXT and field(data, "role") == "assistant":
             answer = _normalize(field(data, "text")) or ""
-        for event_id, (known_id, start) in list(self._messages.items()):
-            if known_id == call_id if known_id else answer.startswith(start):
-                del self._messages[event_id]
+        lengths = [length for length in self._lengths if length <= len(answer)] if answer else []
+        start, hashed = 0, _hash("")
+        for length in sorted(lengths):
+            hashed.update(_encode(answer[start:length]))
+            start = length
+            self._discard(self._by_hash.pop(hashed.digest(), ()))
+
+    def _discard(self, event_ids: Iterable[str]) -> None:
+        for event_id in event_ids:
+            del self._event_ids[event_id]
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return len(self._event_ids)
 
     def findings(self) -> Iterator[Finding]:
-        ids = list(self._messages)
+        ids = list(self._event_ids)
         if ids:
             yield Finding("history_rewritten", ids[:MAX_EVENT_IDS], len(ids))
 
@@ -128,6 +147,14 @@ class RewrittenMessages:
     def _is_unknown(kind: str, data: Any) -> bool:
         is_history = kind == CONTEXT and field(data, "fromHistory") is True
         return is_history and field(data, "role") == "assistant" and field(data, "type") in _MESSAGES
+
+
+def _hash(message: str) -> Any:
+    return hashlib.sha256(_encode(message))
+
+
+def _encode(message: str) -> bytes:
+    return message.encode("utf-8", "surrogatepass")
 
 
 def _sessions_without_hooks(
