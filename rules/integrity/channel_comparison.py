@@ -23,7 +23,8 @@ class ComparedEvent(NamedTuple):
 
     channel -- None for the candidate's client
     agent -- for example `claude-code`
-    result -- command and exit code of a tool call, each None if unknown
+    prompt -- a hash of its text
+    result -- hash of the command, and exit code of a tool call, each None if unknown
     """
 
     event_id: str
@@ -35,8 +36,8 @@ class ComparedEvent(NamedTuple):
     tool_use_id: str | None = None
     request_id: str | None = None
     tool: str | None = None
-    prompt: str | None = None
-    result: tuple[str | None, int | None] = (None, None)
+    prompt: bytes | None = None
+    result: tuple[bytes | None, int | None] = (None, None)
     usage: UsageReport | None = None
 
     @classmethod
@@ -54,8 +55,8 @@ class ComparedEvent(NamedTuple):
             text(field(data, "toolUseId")),
             text(field(data, "requestId")),
             label(field(data, "toolName")),
-            _normalize(field(data, "text")) if kind == "prompt" else None,
-            (_normalize(field(data, "command")), integer(field(data, "exitCode"))),
+            _hash_normalized(field(data, "text")) if kind == "prompt" else None,
+            (_hash_normalized(field(data, "command")), integer(field(data, "exitCode"))),
             read_usage_report(time_ns, kind, "", data),
         )
 
@@ -151,6 +152,12 @@ class RewrittenMessages:
 
 def _hash(message: str) -> Any:
     return hashlib.sha256(_encode(message))
+
+
+def _hash_normalized(value: Any) -> bytes | None:
+    """Return the hash of a text, or None if it is empty."""
+    normalized = _normalize(value)
+    return _hash(normalized).digest() if normalized else None
 
 
 def _encode(message: str) -> bytes:
