@@ -18,7 +18,7 @@ from rules.events.recorded_events import EventSource, RecordedEvent
 from rules.timestamps import format_timestamp, timestamp_from_ns
 
 CHANNEL = "otlp"
-# Length of the output of all running commands whose end a request reports. Each end repeats the output since the start.
+# Length of all running commands whose end a request reports. Each end repeats the command and its output.
 MAX_RUNNING_CHARACTERS = 16 * 2**20
 Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
 # By agent session and process id.
@@ -77,7 +77,7 @@ def read(
         data = (recorded.data for recorded in reversed(events.get(source, [])))
         started = next((start for start in data if start.get("processId") == process_id), None)
         started = started or find_stored(source.agent_session, process_id)
-        characters_left -= len(started["stdout"]) if started else 0
+        characters_left -= len(started["command"] + started["stdout"]) if started else 0
         return started
 
     for tool, event in entries:

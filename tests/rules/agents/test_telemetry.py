@@ -258,13 +258,14 @@ def test_running_codex_commands_do_not_include_an_exit_code():
     assert "exitCode" not in data
 
 
-def test_ends_of_a_running_command_repeat_its_output_up_to_a_limit():
+@pytest.mark.parametrize(("command", "output"), [("x", "a" * 5 * 2**20), ("a" * 5 * 2**20, "")])
+def test_ends_of_a_running_command_repeat_its_output_up_to_a_limit(command, output):
     def result(number, name, arguments, output):
         attributes = {"call_id": f"c{number}", "tool_name": name, "arguments": json.dumps(arguments)}
         return codex("tool_result", output=output, success="true", **attributes)
 
-    output = "a" * 5 * 2**20
-    start = result(0, "exec_command", {"cmd": "x"}, f"Process running with session ID 7\nOutput:\n{output}")
+    running = f"Process running with session ID 7\nOutput:\n{output}"
+    start = result(0, "exec_command", {"cmd": command}, running)
     exited = "Process exited with code 0\nOutput:\n"
     ends = [result(number, "write_stdin", {"session_id": 7}, exited) for number in range(1, 100)]
     assert [event.kind for event in read(start, *ends)].count("command") == 5
