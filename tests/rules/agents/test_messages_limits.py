@@ -180,4 +180,6 @@ def test_many_waits_for_a_running_command_take_linear_time():
 def test_known_strings_are_cut_from_a_text_while_there_is_time():
     checks = iter([True, True, False, False])
     strings = [letter * 300 for letter in "abcd"]
-    assert Text("user", "text", "".join(strings)).without(strings, lambda: next(checks)) == "".join(strings[2:])
+    assert Text("user", "text", "".join(strings)).without(strings, lambda: next(checks)) == "".join(
+        strings[2:]
+    )
