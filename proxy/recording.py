@@ -196,7 +196,8 @@ class Recorder:
                 if not new_keys:
                     continue
                 has_space = len(events) + len(contexts) < MAX_EVENTS and characters <= MAX_CHARACTERS
-                if not has_space or not limit():
+                # At least one text per call: finding it may take longer in every call.
+                if not has_space or (self._keys and not limit()):
                     self._is_incomplete = True
                     return contexts
                 unknown -= new_keys
