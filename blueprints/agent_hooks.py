@@ -1,5 +1,6 @@
 """Coding agents' hooks as events (docs/recording.md#hooks-and-telemetry). Requires rules/agents/."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import g
@@ -15,14 +16,20 @@ from web.json import MAX_EVENT_BYTES, body_limit
 blp = Blueprint("Agents", __name__, description="Coding agents' hooks.")
 
 
-@blp.post("/hooks/claude-code")
-@rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
-@concurrency.large_body
-@body_limit(MAX_EVENT_BYTES)
-@raises(RecordingRequired, NotRedeemed, SessionClosed)
-@blp.arguments(AgentHook)
-@blp.response(200, HookResponse)
+def hook_endpoint(path: str) -> Callable:
+    """Register a view with the authentication, limits and schemas of hooks."""
+
+    def decorate(view: Any) -> Any:
+        view = blp.arguments(AgentHook)(blp.response(200, HookResponse)(view))
+        view = raises(RecordingRequired, NotRedeemed, SessionClosed)(view)
+        view = concurrency.large_body(body_limit(MAX_EVENT_BYTES)(view))
+        view = auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)(view)
+        return blp.post(path)(rate_limits.limit(rate_limits.INGEST)(view))
+
+    return decorate
+
+
+@hook_endpoint("/hooks/claude-code")
 def record_claude_code_hook(hook):
     """Record a Claude Code hook
 
@@ -31,14 +38,7 @@ def record_claude_code_hook(hook):
     return _record(hooks.CLAUDE_CODE, g.pop("body"))
 
 
-@blp.post("/hooks/codex")
-@rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
-@concurrency.large_body
-@body_limit(MAX_EVENT_BYTES)
-@raises(RecordingRequired, NotRedeemed, SessionClosed)
-@blp.arguments(AgentHook)
-@blp.response(200, HookResponse)
+@hook_endpoint("/hooks/codex")
 def record_codex_hook(hook):
     """Record a Codex hook
 
@@ -47,14 +47,7 @@ def record_codex_hook(hook):
     return _record(hooks.CODEX, g.pop("body"))
 
 
-@blp.post("/hooks/opencode")
-@rate_limits.limit(rate_limits.INGEST)
-@auth.required(CandidateKey, lookups=auth.CANDIDATE_LOOKUPS)
-@concurrency.large_body
-@body_limit(MAX_EVENT_BYTES)
-@raises(RecordingRequired, NotRedeemed, SessionClosed)
-@blp.arguments(AgentHook)
-@blp.response(200, HookResponse)
+@hook_endpoint("/hooks/opencode")
 def record_opencode_hook(hook):
     """Record a hook of the workspace's opencode plugin
 

@@ -262,7 +262,7 @@ class Recorder:
 
 
 class _TimeLimit:
-    """Whether this thread has CPU time left to read a request."""
+    """The CPU time that this thread has left to read a request."""
 
     def __init__(self) -> None:
         self._end = time.thread_time() + MAX_READING_SECONDS
