@@ -157,6 +157,7 @@ def test_the_final_diff_stays_until_the_newer_submission_was_read(
         (make_zip(a="a"), GIT, (400, "not_a_submission")),
         (b"#", GIT, (400, "not_a_submission")),
     ],
+    ids=["JSON", "gzip", "bundle as a zip", "truncated zip", "zip as a bundle", "other content"],
 )
 def test_body_must_be_a_git_bundle_or_zip_archive(candidate, session, store, content, media_type, expected):
     assert error_of(submit_work(candidate, content, media_type)) == expected
