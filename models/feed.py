@@ -136,8 +136,8 @@ def read_feed(
 def _set_external_ids(events: list[FeedEvent]) -> None:
     ids = sorted({event.candidate_id for event in events} - {None})
     if ids:
-        names, values = sql.in_list("id", [UUID(candidate_id) for candidate_id in ids])
-        rows = sql.rows(sql.EXTERNAL_IDS.format(ids=names), **values)
+        text = sql.EXTERNAL_IDS.format(ids=sql.any_of("ids", "uuid"))
+        rows = sql.rows(text, ids=tuple(UUID(candidate_id) for candidate_id in ids))
         external_ids = {str(row_id(key)): external_id for key, external_id in rows}
         for event in events:
             event.external_id = external_ids.get(event.candidate_id)

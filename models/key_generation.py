@@ -130,9 +130,9 @@ def _open_keys(assessment_id: Any, candidates: list[Candidate]) -> dict[str, Any
     addresses = [address for candidate in candidates if (address := _address(candidate))]
     if not addresses:
         return {}
-    names, values = sql.in_list("address", addresses)
-    text = sql.OPEN_KEYS.format(addresses=names, lock="FOR SHARE OF k" if is_postgres() else "")
-    rows = sql.rows(text, assessment_id=assessment_id, now=clock.now(), **values)
+    lock = "FOR SHARE OF k" if is_postgres() else ""
+    text = sql.OPEN_KEYS.format(addresses=sql.any_of("addresses"), lock=lock)
+    rows = sql.rows(text, assessment_id=assessment_id, now=clock.now(), addresses=tuple(addresses))
     return {address: row_id(key_id) for address, key_id in rows}
 
 

@@ -60,9 +60,10 @@ def _to_parameter(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return value if is_postgres() else format_timestamp(value)
-    if isinstance(value, tuple) and is_postgres():
-        return list(value)
-    return orjson.dumps(value, default=_to_hex).decode() if isinstance(value, dict | list | tuple) else value
+    if isinstance(value, tuple):
+        items = [_to_parameter(item) for item in value]
+        return items if is_postgres() else orjson.dumps(items).decode()
+    return orjson.dumps(value, default=_to_hex).decode() if isinstance(value, dict | list) else value
 
 
 def _to_hex(value: bytes) -> str:
@@ -82,12 +83,6 @@ def any_of(name: str, kind: str = "text") -> str:
     kind -- the column's type on PostgreSQL
     """
     return f"= ANY(:{name}::{kind}[])" if is_postgres() else f"IN (SELECT value FROM json_each(:{name}))"
-
-
-def in_list(name: str, items: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """Return the placeholders and values of an `IN (...)` list."""
-    values = {f"{name}_{number}": item for number, item in enumerate(items)}
-    return ", ".join(f":{parameter}" for parameter in values), values
 
 
 def insert(model: Any, rows: Sequence[dict[str, Any]], **shared: Any) -> None:
@@ -191,7 +186,7 @@ HIDDEN = """EXISTS (
             WHERE x.key_id = k.id AND c.user_id = :user_id
         )
     )"""
-HIDDEN_KEYS = f"SELECT k.id FROM candidate_keys k WHERE k.id IN ({{key_ids}}) AND {HIDDEN}"
+HIDDEN_KEYS = f"SELECT k.id FROM candidate_keys k WHERE k.id {{key_ids}} AND {HIDDEN}"
 
 # Candidate lists. Without filters, `_VISIBLE_KEYS` reads only the candidate_keys_in_order index.
 
@@ -257,12 +252,12 @@ def _filtered_keys(filters: frozenset[str]) -> str:
 
 OPEN_KEYS = f"""
     SELECT k.address, k.id FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id
-    WHERE k.assessment_id = :assessment_id AND k.address IN ({{addresses}}) AND k.revoked_at IS NULL
+    WHERE k.assessment_id = :assessment_id AND k.address {{addresses}} AND k.revoked_at IS NULL
       AND {STATUS} IN ('pending', 'active')
     ORDER BY k.id {{lock}}
 """
 
-EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id IN ({ids})"
+EXTERNAL_IDS = "SELECT k.id, k.external_id FROM candidate_keys k WHERE k.id {ids}"
 
 # PostgreSQL locks the assessment.
 
@@ -348,7 +343,7 @@ CHANNEL_EVENTS = """
     WHERE session_id = :session_id AND channel IS NOT NULL AND NOT late ORDER BY time_ns, event_id
 """
 LOCKED_SESSION = "SELECT id FROM sessions WHERE id = :session_id {lock}"
-STORED_IDS = "SELECT event_id FROM events WHERE session_id = :session_id AND event_id IN ({ids})"
+STORED_IDS = "SELECT event_id FROM events WHERE session_id = :session_id AND event_id {ids}"
 SESSION_OF_KEY = "SELECT {session} FROM sessions s WHERE s.key_id = :key_id"
 CONSENTED_CHANNELS = "SELECT channels FROM consents WHERE key_id = :key_id AND channels IS NOT NULL"
 PUBLIC_KEYS = """

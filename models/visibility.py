@@ -34,8 +34,8 @@ def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
         return set()
     hidden = set()
     for batch in peewee.chunked(set(key_ids) - {None}, MAX_IDS_PER_STATEMENT):
-        names, values = sql.in_list("key", [row_id(key_id) for key_id in batch])
-        rows = sql.rows(sql.HIDDEN_KEYS.format(key_ids=names), user_id=user_id, **values)
+        text = sql.HIDDEN_KEYS.format(key_ids=sql.any_of("key_ids", "uuid"))
+        rows = sql.rows(text, user_id=user_id, key_ids=tuple(row_id(key_id) for key_id in batch))
         hidden |= {row_id(key_id) for (key_id,) in rows}
     return hidden
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection
+from typing import Any
 
 import peewee
 
@@ -25,8 +26,9 @@ class RecordedText(Model, ErasedWithSession):
         """Return the keys of texts that are not stored yet."""
         ids = {uuid.uuid5(session.id, key): key for key in keys}
         for batch in peewee.chunked(list(ids), MAX_KEYS):
-            for row in cls.select(cls.id).where(cls.id.in_(batch)):
-                del ids[row.id]
+            stored: Any = cls.select(cls.id).where(cls.id.in_(batch)).tuples()
+            for (stored_id,) in stored:
+                del ids[stored_id]
         return set(ids.values())
 
     @classmethod

@@ -117,8 +117,8 @@ def stored_positions(
     ids = [event_id(session, event_source, event) for event in events]
     stored: set[str] = set()
     for start in range(0, len(ids), batches.MAX_ROWS):
-        names, values = sql.in_list("id", ids[start : start + batches.MAX_ROWS])
-        rows = sql.rows(sql.STORED_IDS.format(ids=names), session_id=session.id, **values)
+        batch = tuple(ids[start : start + batches.MAX_ROWS])
+        rows = sql.rows(sql.STORED_IDS.format(ids=sql.any_of("ids")), session_id=session.id, ids=batch)
         stored.update(stored_id for (stored_id,) in rows)
     return {position for position, recorded_id in enumerate(ids) if recorded_id in stored}
 
