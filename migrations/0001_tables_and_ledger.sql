@@ -436,6 +436,62 @@ CREATE TABLE consents (
 );
 CREATE INDEX consent_key_id ON consents (key_id);
 
+CREATE TABLE task_files (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    owner_id {uuid} NOT NULL,
+    kind TEXT NOT NULL,
+    object_key TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    sha256 TEXT NOT NULL,
+    commit_id TEXT,
+    settings {json},
+    replaced_at {timestamp}
+);
+CREATE INDEX taskfile_organization_id ON task_files (organization_id);
+CREATE INDEX taskfile_object_key ON task_files (object_key);
+CREATE INDEX task_files_of_owner ON task_files (owner_id, kind);
+
+CREATE TABLE task_checks (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    owner_id {uuid} NOT NULL,
+    repository_id {uuid} NOT NULL REFERENCES task_files (id),
+    tests_id {uuid} NOT NULL REFERENCES task_files (id),
+    reference_id {uuid} NOT NULL REFERENCES task_files (id),
+    state TEXT NOT NULL,
+    names {json},
+    unstable {json},
+    problem TEXT,
+    finished_at {timestamp}
+);
+CREATE INDEX taskcheck_organization_id ON task_checks (organization_id);
+CREATE INDEX taskcheck_owner_id ON task_checks (owner_id);
+CREATE INDEX taskcheck_repository_id ON task_checks (repository_id);
+CREATE INDEX taskcheck_tests_id ON task_checks (tests_id);
+CREATE INDEX taskcheck_reference_id ON task_checks (reference_id);
+
+CREATE TABLE runner_tokens (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} REFERENCES organizations (id),
+    name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    last_four TEXT NOT NULL,
+    engine TEXT,
+    runner_name TEXT,
+    last_used_at {timestamp},
+    revoked_at {timestamp}
+);
+CREATE INDEX runnertoken_organization_id ON runner_tokens (organization_id);
+CREATE UNIQUE INDEX runnertoken_fingerprint ON runner_tokens (fingerprint);
+
 CREATE TABLE sessions (
     id {uuid} NOT NULL PRIMARY KEY,
     created_at {timestamp} NOT NULL,
@@ -485,8 +541,18 @@ CREATE TABLE sessions (
     checked_version INTEGER NOT NULL,
     checkpoint_position BIGINT,
     task_read_at {timestamp},
+    repository_id {uuid} REFERENCES task_files (id),
+    repository_token TEXT,
+    tests_due {boolean} NOT NULL,
+    hidden_state TEXT,
+    hidden_passed INTEGER,
+    hidden_total INTEGER,
+    hidden_run_id {uuid},
     updated_at {timestamp}
 );
+CREATE INDEX session_repository_id ON sessions (repository_id);
+CREATE UNIQUE INDEX session_repository_token ON sessions (repository_token);
+CREATE INDEX sessions_tests_due ON sessions (id) WHERE tests_due;
 CREATE UNIQUE INDEX session_key_id ON sessions (key_id);
 CREATE INDEX session_organization_id_created_at_id ON sessions (organization_id, created_at, id);
 CREATE INDEX sessions_open ON sessions (closes_at) WHERE closed_at IS NULL;
@@ -591,6 +657,40 @@ CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
 CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
 CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
 CREATE INDEX submissions_with_problem ON submissions (session_id) WHERE problem IS NOT NULL;
+
+CREATE TABLE test_runs (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    session_id {uuid} REFERENCES sessions (id),
+    task_check_id {uuid} REFERENCES task_checks (id),
+    purpose TEXT NOT NULL,
+    submission_id {uuid},
+    submission_sha256 TEXT,
+    tests_id {uuid} NOT NULL REFERENCES task_files (id),
+    state TEXT NOT NULL,
+    reason TEXT,
+    passed_count INTEGER,
+    total_count INTEGER,
+    is_complete {boolean},
+    results {json},
+    runner_token_id {uuid} REFERENCES runner_tokens (id),
+    runner_name TEXT,
+    engine TEXT,
+    image_digest TEXT,
+    attempts INTEGER NOT NULL,
+    due_at {timestamp},
+    started_at {timestamp},
+    finished_at {timestamp}
+);
+CREATE INDEX testrun_organization_id ON test_runs (organization_id);
+CREATE INDEX testrun_session_id ON test_runs (session_id);
+CREATE INDEX testrun_task_check_id ON test_runs (task_check_id);
+CREATE INDEX testrun_tests_id ON test_runs (tests_id);
+CREATE INDEX testrun_runner_token_id ON test_runs (runner_token_id);
+CREATE INDEX test_runs_due ON test_runs (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE client_reports (
     id {uuid} NOT NULL PRIMARY KEY,

@@ -31,6 +31,10 @@ from models.sessions.submissions import BundleUpload, Submission, SubmissionFile
 from models.sign_ins import SignIn, SignInGrant
 from models.storage_marker import StorageMarker
 from models.task_failures import TaskFailure
+from models.tasks.checks import TaskCheck
+from models.tasks.files import TaskFile
+from models.tasks.runner_tokens import RunnerToken
+from models.tasks.runs import TestRun
 from models.webhooks import Webhook, WebhookDelivery
 
 TABLES = tables()

@@ -23,6 +23,7 @@ from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.ledger.protection import ProtectedModel
 from models.orgs import Organization
+from models.tasks.files import TaskFile
 from rules import retention, session_close
 
 METRIC_COLUMNS = (
@@ -95,7 +96,9 @@ class Session(ProtectedModel):
     `stored_event_bytes` include the events up to `counted_seq`; `rejected_event_count` is the number of events beyond
     the quota until the close (models/sessions/quota.py). The ledger lists the events up to `listed_seq`. `score_total`
     and `score_highest` are in thousandths (models/scores.py). `integrity_codes` are the codes of the findings about
-    version `checked_version` (models/ledger/integrity.py).
+    version `checked_version` (models/ledger/integrity.py). `repository` is the task's repository at the start, and
+    `repository_token` part of its URL. `hidden_state`, `hidden_passed` and `hidden_total` are those of the test run
+    that counts, `hidden_run_id` (models/tasks/runs.py); `tests_due` is true until a run for the submission is queued.
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -104,6 +107,7 @@ class Session(ProtectedModel):
             *("redeem_allowed", "metrics_due", "stored_event_count", "stored_event_bytes", "counted_seq"),
             *("listed_seq", "rejected_event_count", "stored_bundle_bytes", "ledger_version"),
             *("integrity_checked_at", "checked_version", "checkpoint_position"),
+            *("repository_token", "tests_due"),
         }
     )
 
@@ -111,7 +115,7 @@ class Session(ProtectedModel):
         *("organization", "assessment", "key", "created_at", "closes_at", "closed_at", "closed_by"),
         *("completed_at", "hired_at", "tests_passed_count", "tests_failed_count", "tests_skipped_count"),
         *("derivation_version", "event_count", *METRIC_COLUMNS, "further_metrics", "recorded_line_ratio"),
-        *("rejected_event_count", "task_read_at"),
+        *("rejected_event_count", "task_read_at", "repository"),
     )
     session_link = ("id", "id")
 
@@ -159,6 +163,13 @@ class Session(ProtectedModel):
     checked_version = IntegerField(default=0)
     checkpoint_position = BigIntegerField(null=True)
     task_read_at = TimestampField(null=True)
+    repository = peewee.ForeignKeyField(TaskFile, null=True)
+    repository_token = TextField(null=True, unique=True)
+    tests_due = peewee.BooleanField(default=False)
+    hidden_state = TextField(null=True)
+    hidden_passed = IntegerField(null=True)
+    hidden_total = IntegerField(null=True)
+    hidden_run_id = peewee.UUIDField(null=True)
     updated_at = TimestampField(null=True)
 
     class Meta:
@@ -299,6 +310,7 @@ add_index(
     where=Session.has_disagreement,
 )
 add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)
+add_index("sessions_tests_due", Session.id, where=Session.tests_due)
 
 
 _ALL = sql.Columns(Session, "s")

@@ -1,0 +1,1 @@
+"""Tasks that the service runs: files of a task, checks, and test runs."""

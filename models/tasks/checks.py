@@ -1,0 +1,35 @@
+"""Checks of tasks: do the hidden tests fail on the repository, and pass on the reference solution?"""
+
+import peewee
+
+from models.base import TimestampField
+from models.ledger.protection import ProtectedModel
+from models.orgs import Organization
+from models.tasks.files import TaskFile
+
+RUNNING, READY, NOT_READY, FAILED = "running", "ready", "not_ready", "failed"
+
+
+class TaskCheck(ProtectedModel):
+    """A check of a task: one run on the repository, REFERENCE_RUNS on the reference solution.
+
+    `names` are the names of the tests that count, `unstable` those whose outcomes differed between the reference's
+    runs. `problem` says why a task is not ready, or why the check failed.
+    """
+
+    personal_data = None
+    protected = (
+        *("organization", "owner_id", "repository", "tests", "reference", "state", "names", "unstable"),
+        *("problem", "finished_at", "created_at"),
+    )
+
+    organization = peewee.ForeignKeyField(Organization)
+    owner_id = peewee.UUIDField(index=True)
+    repository = peewee.ForeignKeyField(TaskFile)
+    tests = peewee.ForeignKeyField(TaskFile)
+    reference = peewee.ForeignKeyField(TaskFile)
+    state = peewee.TextField(default=RUNNING)
+    names = peewee.JSONField(null=True)
+    unstable = peewee.JSONField(null=True)
+    problem = peewee.TextField(null=True)
+    finished_at = TimestampField(null=True)
