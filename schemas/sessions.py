@@ -102,8 +102,18 @@ class ChannelCoverage(Schema):
 
     channel = Choice([CLIENT, *CHANNELS], "Channel; `client` is the candidate's client.", example="proxy")
     events = Integer("Number of events, including duplicates.", example=214)
+    prompts = Integer("Prompts that the channel recorded.", example=12)
+    commands = Integer("Commands that the channel recorded.", example=31)
+    changes = Integer("File changes that the channel recorded.", example=17)
     first_at = Timestamp("Time when the first event arrived.")
     last_at = Timestamp("Time when the last event arrived.")
+
+
+class ModelCallCoverage(Schema):
+    """Successful calls through the model proxy."""
+
+    total = Integer("Number of calls.", example=41)
+    content_recorded = Integer("Calls whose events were all stored.", example=41)
 
 
 class ToolCoverage(Schema):
@@ -139,6 +149,13 @@ class CoverageGap(Schema):
 class Coverage(Schema):
     """Channels, tools and agent sessions that recorded a session, excluding late events. At most 200 entries each."""
 
+    metrics_from = Choice(
+        [CLIENT, "channels"],
+        "Events that the metrics are computed from: the client's, or all other channels'. Null without events.",
+        example="channels",
+        null=True,
+    )
+    model_calls = Nested(ModelCallCoverage, "Calls through the model proxy.")
     channels = ListOf(ChannelCoverage, "Channels, by first event.")
     tools = ListOf(ToolCoverage, "Tools, by first event.")
     agent_sessions = ListOf(AgentSessionCoverage, "Agent sessions, by first event.")

@@ -2,8 +2,10 @@
 
 import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";
+import { channelName } from "../shared/events.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
+import { formatNumber } from "../shared/numbers.js";
 import { stripPlot } from "../shared/plots.js";
 import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -25,6 +27,7 @@ export function render({ cohort, results }, { session }) {
       { class: "panel" },
       h("h2", {}, t("report.metrics.title")),
       h("p", {}, t("report.metrics.intro", { n: cohort?.sessionCount ?? 0 })),
+      session.metrics && h("p", { class: "quiet" }, sourceText(session.coverage)),
       notes.length > 0 &&
         h(
           "div",
@@ -41,6 +44,28 @@ export function render({ cohort, results }, { session }) {
     session.metrics &&
       h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), otherMetrics(session.metrics)),
   ];
+}
+
+/** Return the channels that the metrics are from and, if it is the client, what the others recorded. */
+function sourceText({ metricsFrom, modelCalls, channels }) {
+  const client = metricsFrom === "client" && channels.find(({ channel }) => channel === "client");
+  const sentences = [
+    metricsFrom && t(`report.metrics.from.${metricsFrom}`),
+    ...(client ? channels.filter((row) => row !== client).map((row) => recordedText(row, client)) : []),
+    modelCalls.contentRecorded < modelCalls.total &&
+      t("report.metrics.modelCalls", { n: modelCalls.total, recorded: modelCalls.contentRecorded }),
+  ];
+  return sentences.filter(Boolean).join(" ");
+}
+
+function recordedText({ channel, prompts, commands, changes }, client) {
+  return t("report.metrics.recorded", {
+    channel: channelName(channel),
+    prompts: t("report.usage.prompts", { n: prompts }),
+    commands: t("report.usage.commands", { n: commands }),
+    changes: t("report.usage.changes", { n: changes }),
+    client: [client.prompts, client.commands, client.changes].map(formatNumber).join(", "),
+  });
 }
 
 function metricCard({ name, label, definition, format }, cohort, results, session) {

@@ -836,6 +836,7 @@ const texts = {
       moreEpisodes: { one: "and {n} more, in the timeline", other: "and {n} more, in the timeline" },
       changes: { one: "{n} change", other: "{n} changes" },
       prompts: { one: "{n} prompt", other: "{n} prompts" },
+      commands: { one: "{n} command", other: "{n} commands" },
     },
     decisions: {
       none: "No design decisions",
@@ -889,6 +890,12 @@ const texts = {
       title: "Metrics compared with the cohort",
       others: "Other metrics",
       intro: { one: "One session of this assessment has closed. No metric measures skill: read the recording and score it.", other: "{n} sessions of this assessment have closed. No metric measures skill: read the recording and score it." },
+      from: {
+        client: "Metrics are computed from the events that the candidate's client sent.",
+        channels: "Metrics are computed from the events that the model proxy, hooks and telemetry recorded.",
+      },
+      recorded: "In the same session, {channel} recorded {prompts}, {commands} and {changes} (client: {client}).",
+      modelCalls: { one: "{n} model call, content of {recorded} recorded.", other: "{n} model calls, content of {recorded} recorded." },
       open: "This session is open, so it has no metrics yet.",
       noValue: "No value",
       n: { one: "one session with a value", other: "{n} sessions with a value" },

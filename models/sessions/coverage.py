@@ -3,7 +3,7 @@
 Uses the server's arrival times. Excludes late events.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ import peewee
 
 from models.database import is_postgres
 from models.sessions import CountedEvents, Event, Session
+from models.sessions.model_usage import ModelUsage
 from rules.events import duplicates
 from rules.events.envelopes import CHANGE_KINDS
 from rules.events.recorded_events import CHANNELS, CLIENT
@@ -21,16 +22,21 @@ GAP = timedelta(minutes=10)
 MAX_GROUPS = 1_000
 MAX_LISTED = 200
 _COUNTED = {"prompts": {"prompt"}, "commands": {"command"}, "changes": CHANGE_KINDS}
+_GROUPED = (Event.channel, Event.source.alias("tool"), Event.agent_session)
+_NAMES = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
 
 Row = dict[str, Any]
 
 
 def read_coverage(session: Session, counted: CountedEvents | None = None) -> dict[str, Any]:
     """Return the fields of `schemas.sessions.Coverage`."""
-    groups = _groups(session)
+    groups, counted = _groups(session, *_GROUPED), counted or CountedEvents(session)
+    work = list(_work(session, counted.superseded | counted.repeated))
     return {
-        "channels": _merge(groups, "channel"),
-        "tools": _tools(session, counted or CountedEvents(session), groups),
+        "metrics_from": _metrics_from(counted),
+        "model_calls": ModelUsage.recorded_calls(session),
+        "channels": _channels(work, counted, _groups(session, Event.channel)),
+        "tools": _tools(work, counted, groups),
         "agent_sessions": list(_agent_sessions(session, groups)),
         "gaps": list(_gaps(session))[:MAX_LISTED],
     }
@@ -38,9 +44,9 @@ def read_coverage(session: Session, counted: CountedEvents | None = None) -> dic
 
 def read_received(session: Session) -> dict[str, Any]:
     """Return the events received by tool, and the time of the last event, for the candidate's page."""
-    groups = _groups(session)
+    groups, counted = _groups(session, *_GROUPED), CountedEvents(session)
     return {
-        "received": _tools(session, CountedEvents(session), groups),
+        "received": _tools(_work(session, counted.superseded), counted, groups),
         "last_received_at": max((group["last_at"] for group in groups), default=None),
     }
 
@@ -49,15 +55,14 @@ def _on_time(session: Session) -> Any:
     return Event.select().where(Event.session == session, ~Event.late)
 
 
-def _groups(session: Session) -> list[Row]:
-    """Count events by channel, tool and agent session, with the first and last arrival; oldest first."""
-    columns = (Event.channel, Event.source.alias("tool"), Event.agent_session)
+def _groups(session: Session, *columns: Any) -> list[Row]:
+    """Count events by these columns, with the first and last arrival; oldest first."""
     times = (
         peewee.fn.MIN(Event.received_at).alias("first_at"),
         peewee.fn.MAX(Event.received_at).alias("last_at"),
     )
     query = _on_time(session).select(*columns, peewee.fn.COUNT(Event.seq).alias("events"), *times)
-    query = query.group_by(Event.channel, Event.source, Event.agent_session)
+    query = query.group_by(*columns)
     rows = query.order_by(peewee.fn.MIN(Event.seq)).limit(MAX_GROUPS).dicts()
     return [row | {"channel": row["channel"] or CLIENT} for row in rows]
 
@@ -90,20 +95,38 @@ def _agent_sessions(session: Session, groups: list[Row]) -> Iterator[Row]:
             yield row | {"channels": sorted(recorded_by), "one_channel_only": len(recorded_by) == 1}
 
 
-def _tools(session: Session, counted: CountedEvents, groups: list[Row]) -> list[Row]:
+def _metrics_from(counted: CountedEvents) -> str | None:
+    if counted.has_client:
+        return CLIENT
+    return "channels" if counted.on_time else None
+
+
+def _channels(work: Iterable[Row], counted: CountedEvents, groups: list[Row]) -> list[Row]:
+    """Return the channels, with the number of prompts, commands and changes that each recorded."""
+    by_channel = {row["channel"]: row | dict.fromkeys(_COUNTED, 0) for row in groups}
+    for row in work:
+        channel = row["channel"] or CLIENT
+        if channel in by_channel and row["seq"] not in counted.repeated:
+            by_channel[channel][_NAMES[row["kind"]]] += row["count"]
+    return list(by_channel.values())
+
+
+def _tools(work: Iterable[Row], counted: CountedEvents, groups: list[Row]) -> list[Row]:
     """Return the tools, with the number of counted prompts, commands and changes (R36)."""
     by_tool = {row["tool"]: row | dict.fromkeys(_COUNTED, 0) for row in _merge(groups, "tool")}
-    name_by_kind = {kind: name for name, kinds in _COUNTED.items() for kind in kinds}
-    events = _on_time(session).where(Event.kind.in_(list(name_by_kind)))
-    # Read single events only if several channels recorded the same calls.
-    seq_column = (Event.seq,) if counted.superseded else ()
-    columns = (Event.channel, Event.source, Event.kind)
-    query = events.select(*columns, peewee.fn.COUNT(Event.seq), *seq_column).group_by(*columns, *seq_column)
-    for channel, source, kind, count, *seq in query.tuples():
-        row = {"kind": kind, "late": False, "channel": channel, "seq": seq[0] if seq else None}
-        if source in by_tool and counted.includes(row):
-            by_tool[source][name_by_kind[kind]] += count
+    for row in work:
+        if row["source"] in by_tool and counted.includes(row):
+            by_tool[row["source"]][_NAMES[row["kind"]]] += row["count"]
     return list(by_tool.values())
+
+
+def _work(session: Session, excluded: set[int]) -> Iterator[Row]:
+    """Count prompts, commands and changes by channel, tool and kind. Reads single events only if some are excluded."""
+    columns = (Event.channel, Event.source, Event.kind, *([Event.seq] if excluded else []))
+    count = peewee.fn.COUNT(Event.seq).alias("count")
+    query = _on_time(session).select(*columns, count).where(Event.kind.in_(list(_NAMES))).group_by(*columns)
+    for row in query.dicts():
+        yield {"late": False, "seq": None} | row
 
 
 def _gaps(session: Session) -> Iterator[Row]:

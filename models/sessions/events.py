@@ -1,7 +1,7 @@
 """Events as received, and the public keys that verify them."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -333,10 +333,22 @@ class CountedEvents:
     @cached_property
     def superseded(self) -> set[int]:
         """Arrival numbers of channel events that do not count; empty if only the client's events count."""
-        if self.has_client or not self.on_time:
-            return set()
+        return set() if self.has_client else duplicates.find_superseded(self._channel_events)
+
+    @cached_property
+    def repeated(self) -> set[int]:
+        """Arrival numbers of events superseded by their own channel, such as a command's start by its end."""
+        by_channel = defaultdict(list)
+        for event in self._channel_events:
+            by_channel[event.channel].append(event)
+        return set().union(*map(duplicates.find_superseded, by_channel.values()))
+
+    @cached_property
+    def _channel_events(self) -> list[ChannelEvent]:
+        if not any(self.on_time):
+            return []
         rows = sql.rows(sql.CHANNEL_EVENTS, session_id=self._session.id)
-        return duplicates.find_superseded(ChannelEvent(*row) for row in rows)
+        return [ChannelEvent(*row) for row in rows]
 
 
 # For `verify_pending`.

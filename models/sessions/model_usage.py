@@ -195,6 +195,14 @@ class ModelUsage(ListedModel):
         return [ModelCall(*row) for row in rows]
 
     @classmethod
+    def recorded_calls(cls, session: Session) -> dict[str, int]:
+        """Count a session's successful calls (`total`), and those whose events were all stored."""
+        recorded = peewee.fn.COUNT(peewee.Case(None, ((cls.is_recorded, 1),)))
+        query = cls.select(peewee.fn.COUNT(cls.id).alias("total"), recorded.alias("content_recorded"))
+        counts: Any = query.where(cls.session == session, cls.status_code < 400).dicts()
+        return counts.get()
+
+    @classmethod
     def summary(cls, session: Session) -> dict[str, Any]:
         """Return the cost of a session's completed calls, and the last call's `status_code` and `ended_at`."""
         spent = peewee.fn.SUM(cls.cost_nano_usd).over().alias("spent_nano_usd")

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import uuid
 from fractions import Fraction
 
 import numpy
@@ -141,6 +142,21 @@ def test_table_export_and_session_page_agree(open_console, site, team, assessmen
             assert visit.shows(text), path
         # For 8 commands and 0 attributed changes.
         assert visit.page.get_by_text("Do not rely on it").count() == 2, path
+
+
+def test_metrics_name_their_source(open_console, site, team, assessment):
+    candidate = make_candidate(site, team, assessment)
+    for _ in range(2):
+        hook = {"hook_event_name": "UserPromptSubmit", "session_id": "1", "prompt": str(uuid.uuid4())}
+        assert candidate.post("/v1/hooks/claude-code", hook).status == 200
+    assert candidate.ingest(event("command", data={"command": "make"})).status == 201
+    candidate.complete()
+    visit = open_console(team, f"/sessions/{candidate.session_id}?tab=metrics")
+    assert visit.shows(
+        "Metrics are computed from the events that the candidate's client sent. In the same session, the agent's hooks "
+        "recorded 2 prompts, 0 commands and 0 changes (client: 0, 1, 0)."
+    )
+    assert visit.is_clean()
 
 
 def test_zero_passed_tests_is_a_failure_on_every_page(open_console, site, team, assessment):
