@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 
 from access import audit, auth, caller, concurrency
+from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, find
 from models import ApiToken, CandidateKey, Session, privacy
 from models.sessions import timeline
 from rules.timestamps import format_timestamp
 from schemas.base import camel
-from schemas.privacy import CandidateData, ErasureRequest, ErasureResponse
+from schemas.privacy import CandidateData, ErasureDismissal, ErasureRequest, ErasureResponse
 
 blp = Blueprint("Privacy", __name__, description="Retention and erasure of candidates' personal data.")
 
@@ -62,6 +63,22 @@ def request_erasure():
     return {"erasure_requested_at": caller.request_erasure()}
 
 
+@blp.post("/candidates/<id:candidate_id>/dismiss-erasure-request")
+@auth.required(ApiToken, scope="admin")
+@idempotent
+@blp.arguments(ErasureDismissal)
+@blp.response(200, ErasureRequest)
+@audit.record_change()
+def dismiss_erasure_request(data, candidate_id):
+    """Dismiss an erasure request
+
+    For requests that the candidate did not send, for example with a stolen key. Nothing is erased. The candidate sees
+    the reason and can request erasure again. Without a pending request, nothing changes.
+    """
+    _find_key(candidate_id).dismiss_erasure_request(data["reason"])
+    return {"erasure_requested_at": None}
+
+
 @blp.delete("/candidates/<id:candidate_id>/data")
 @auth.required(ApiToken, scope="admin")
 @blp.response(200, ErasureResponse)
@@ -98,6 +115,7 @@ def _get_candidate_data(key: Any, session: Session | None) -> dict[str, Any]:
         "retention_days": key.organization.retention_days,
         "retained_until": privacy.retained_until(key, session),
         "erasure_requested_at": key.erasure_requested_at,
+        "erasure_dismissal": key.erasure_dismissal,
     }
 
 

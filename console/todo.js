@@ -49,7 +49,10 @@ const LISTS = [
   {
     name: "erasureRequests",
     time: ({ erasureRequestedAt }) => ["todo.requested", erasureRequestedAt],
-    actions: (entry, reload) => [button(t("todo.erase"), entryName(entry), () => erase(entry, reload))],
+    actions: (entry, reload) => [
+      button(t("todo.dismiss"), entryName(entry), () => dismiss(entry, reload)),
+      button(t("todo.erase"), entryName(entry), () => erase(entry, reload)),
+    ],
   },
   {
     name: "failingWebhooks",
@@ -174,5 +177,19 @@ async function erase(entry, reload) {
   const isDone = await confirm({ title, text: t("todo.eraseText", { title: entry.assessmentTitle }), action: t("todo.eraseAction"), run });
   if (!isDone) return;
   toast(t("todo.erased", { name }));
+  await reload();
+}
+
+async function dismiss(entry, reload) {
+  const name = entryName(entry);
+  const reason = h("textarea", { name: "reason", rows: 3, maxlength: 2000, required: true });
+  const isDone = await ask({
+    title: t("todo.dismissTitle", { name }),
+    content: [h("p", {}, t("todo.dismissText")), field(t("todo.dismissReason"), reason, t("todo.dismissReasonHint"))],
+    action: t("todo.dismissAction"),
+    save: () => api.post(`/v1/candidates/${entry.candidateId}/dismiss-erasure-request`, { reason: reason.value }),
+  });
+  if (!isDone) return;
+  toast(t("todo.dismissed", { name }));
   await reload();
 }

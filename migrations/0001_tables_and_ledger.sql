@@ -401,6 +401,7 @@ CREATE TABLE candidate_keys (
     expires_at {timestamp} NOT NULL,
     revoked_at {timestamp},
     erasure_requested_at {timestamp},
+    erasure_dismissal TEXT,
     erased_at {timestamp},
     decision TEXT NOT NULL,
     decision_reason TEXT,

@@ -34,10 +34,11 @@ class CandidateKey(ProtectedModel):
     """A candidate's key to one assessment.
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
-    `invitation_data` is the `data` of its emails. `invitation_id` is the latest invitation's delivery.
-    `reminded_at` is when the reminder for the current expiry was queued. `task_read_at` is the first read of the task
-    with the key, or the start (R50). `bounced` stops emails to the address. `decision` is one of
-    rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.
+    `invitation_data` is the `data` of its emails. `invitation_id` is the latest invitation's delivery. `reminded_at` is
+    when the reminder for the current expiry was queued. `task_read_at` is the first read of the task with the key, or
+    the start (R50). `erasure_dismissal` is the reason for dismissing the last erasure request. `bounced` stops emails
+    to the address. `decision` is one of rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-
+    folded name.
     """
 
     personal_data = PersonalData("keys", "Your invitation, with your name, email address and ID if provided.")
@@ -83,6 +84,7 @@ class CandidateKey(ProtectedModel):
     expires_at = TimestampField()
     revoked_at = TimestampField(null=True)
     erasure_requested_at = TimestampField(null=True)
+    erasure_dismissal = peewee.TextField(null=True)
     erased_at = TimestampField(null=True)
     decision = peewee.TextField(default="undecided")
     decision_reason = peewee.TextField(null=True)
@@ -177,9 +179,17 @@ class CandidateKey(ProtectedModel):
     def request_erasure(self) -> datetime:
         """Record the candidate's erasure request. Returns the time of the first request."""
         now = clock.now()
-        update = CandidateKey.update(erasure_requested_at=now, updated_at=now)
+        update = CandidateKey.update(erasure_requested_at=now, erasure_dismissal=None, updated_at=now)
         update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
         return CandidateKey.get_by_id(self.id).erasure_requested_at
+
+    def dismiss_erasure_request(self, reason: str) -> None:
+        """Dismiss the pending erasure request, if any, for a reason that the candidate sees."""
+        update = CandidateKey.update(
+            erasure_requested_at=None, erasure_dismissal=reason, updated_at=clock.now()
+        )
+        is_pending = CandidateKey.erasure_requested_at.is_null(False) & CandidateKey.erased_at.is_null()
+        update.where(CandidateKey.id == self.id, is_pending).execute()
 
     @classmethod
     def personal_rows(cls, key: "CandidateKey", session: Any) -> Query:
@@ -189,7 +199,7 @@ class CandidateKey(ProtectedModel):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name, email and other personal data, and revoke the locked key."""
         now = clock.now()
-        names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths"
+        names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths erasure_dismissal"
         columns = cls.identity(None, None) | dict.fromkeys(names.split())
         columns |= {"revoked_at": key.revoked_at or now, "erased_at": now, "task_read_at": None}
         return key.record_change("erased", **columns)
@@ -229,7 +239,7 @@ add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKe
 
 _KEY_COLUMNS = (
     "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at "
-    "task_read_at"
+    "erasure_dismissal task_read_at"
 )
 _KEY = sql.Columns(CandidateKey, "k", _KEY_COLUMNS)
 _CANDIDATE_KEY = sql.CANDIDATE_KEY.format(key=_KEY.text)

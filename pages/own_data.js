@@ -16,23 +16,25 @@ export function offerOwnData(candidateKey) {
 
 async function load() {
   if (!details.open) return;
-  for (const part of ["retained", "export-failed", "erasure", "erasure-requested", "contact"]) showPart(part, false);
+  for (const part of ["retained", "export-failed", "erasure", "erasure-requested", "erasure-dismissed", "contact"]) showPart(part, false);
   const { status, body } = await fetchJson(PATH, { headers: { "X-API-Key": key } });
   showPart("own-data-failed", status !== 200);
   if (status !== 200) return;
-  const { retainedUntil, erasureRequestedAt, contact } = body;
+  const { retainedUntil, erasureRequestedAt, erasureDismissal, contact } = body;
   showPart("retained", Boolean(retainedUntil));
   if (retainedUntil) fill({ retainedUntil: formatTime(retainedUntil) });
-  showErasure(erasureRequestedAt);
+  showErasure(erasureRequestedAt, erasureDismissal);
   showPart("contact", Boolean(contact));
   const link = document.querySelector("[data-contact]");
   [link.textContent, link.href] = [contact ?? "", `mailto:${contact}`];
 }
 
-function showErasure(requestedAt) {
+function showErasure(requestedAt, dismissal = null) {
   showPart("erasure", !requestedAt);
   showPart("erasure-requested", Boolean(requestedAt));
   if (requestedAt) fill({ erasureRequestedAt: formatTime(requestedAt) });
+  showPart("erasure-dismissed", Boolean(dismissal));
+  fill({ erasureDismissal: dismissal ?? "" });
 }
 
 async function download({ currentTarget: button }) {

@@ -1,8 +1,8 @@
 """A candidate's stored data, and the receipt for its erasure."""
 
 from schemas import common
-from schemas.base import Schema, define_schema
-from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String
+from schemas.base import Body, Schema, define_schema
+from schemas.fields import Choice, Dict, Id, Integer, ListOf, Nested, String, Text
 from schemas.keys import STATUSES
 from schemas.timestamps import Timestamp
 
@@ -47,13 +47,26 @@ class CandidateData(Schema):
     )
     retained_until = Timestamp("Time when the data will be erased; null if not set.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
+    erasure_dismissal = String(
+        "Reason for dismissing the last erasure request; null without one.",
+        example="You did not send the request.",
+        null=True,
+    )
 
 
 ErasureRequest = define_schema(
     "ErasureRequest",
     "The erasure request.",
-    erasure_requested_at=Timestamp("Time of the first request."),
+    erasure_requested_at=Timestamp("Time of the first request; null if it was dismissed.", null=True),
 )
+
+
+class ErasureDismissal(Body):
+    """The dismissal of an erasure request."""
+
+    reason = Text(
+        2000, "Reason. The candidate sees it.", example="You did not send the request.", required=True
+    )
 
 
 class Receipt(Schema):

@@ -199,6 +199,7 @@ def test_candidates_can_get_their_stored_data(clock, reviewer, candidate, key):
         "retentionDays": 30,
         "retainedUntil": "2026-05-01T09:05:00.000Z",
         "erasureRequestedAt": None,
+        "erasureDismissal": None,
     }
     assert stored == {
         "keys": (1, NINE, NINE),
@@ -341,3 +342,21 @@ def test_erasure_requests_are_idempotent_and_do_not_erase_data(clock, reviewer, 
         assert body["erasureRequestedAt"] == NINE
     assert {kind["name"] for kind in data["storedData"]} >= {"events", "keys"}
     assert listed_candidate["candidateName"] == "Alice"
+
+
+def test_a_dismissed_erasure_request_can_be_repeated(clock, reviewer, candidate, key):
+    request, dismiss = f"{ME}/erasure-request", f"/v1/candidates/{key.id}/dismiss-erasure-request"
+    candidate.post(request)
+    assert body_of(reviewer.post(dismiss, {"reason": "You did not ask."})) == {"erasureRequestedAt": None}
+    data = read(candidate, ME)
+    assert (data["erasureRequestedAt"], data["erasureDismissal"]) == (None, "You did not ask.")
+    assert read(reviewer, "/v1/todo")["erasureRequests"]["count"] == 0
+    assert body_of(candidate.post(request)) == {"erasureRequestedAt": NINE}
+    assert read(candidate, ME)["erasureDismissal"] is None
+
+
+def test_dismissing_without_a_request_changes_nothing(reviewer, candidate, key):
+    path = f"/v1/candidates/{key.id}/dismiss-erasure-request"
+    assert error_paths(reviewer.post(path, {"reason": " "})) == [["reason"]]
+    body_of(reviewer.post(path, {"reason": "None"}))
+    assert read(candidate, ME)["erasureDismissal"] is None

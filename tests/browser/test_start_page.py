@@ -371,6 +371,18 @@ def test_candidate_can_download_data_and_request_its_erasure(open_visit, website
     visit.page.get_by_text("Your data", exact=True).click()
     assert visit.shows("You requested the erasure of your data on")
 
+    candidate_id = reviewer.get(f"/v1/sessions/{session_id}")["candidateId"]
+    reviewer.post(f"/v1/candidates/{candidate_id}/dismiss-erasure-request", {"reason": "It was not you."})
+    visit.page.reload()
+    visit.page.get_by_text("Your data", exact=True).click()
+    assert visit.shows(
+        "dismissed the request to erase your data: “It was not you.” You can request it again."
+    )
+    request.click()
+    dialog.get_by_role("button", name="Request erasure").click()
+    assert visit.shows("You requested the erasure of your data on")
+    assert not visit.page.get_by_text("dismissed the request").is_visible()
+
 
 def test_key_can_be_entered_in_lower_case(open_visit, key):
     visit = open_visit("/start", PHONE)

@@ -127,7 +127,7 @@ def person(app, cohort, reviewer, bundles, emails, clock):
     key = make_key(cohort, EMAIL, NAME)
     details = {"candidateName": NAME, "externalId": WORD, "metadata": {WORD: WORD}}
     assert reviewer.patch(f"/v1/candidates/{key.id}", details).status_code == 200
-    key.update_columns(invitation_data={"orgName": f"For {NAME}"})
+    key.update_columns(invitation_data={"orgName": f"For {NAME}"}, erasure_dismissal=f"Not from {NAME}.")
     Worker(app.config).run_once()
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(WebhookDelivery.candidate_id == key.id).execute()
     assert NAME in email_texts(emails)

@@ -24,7 +24,8 @@ def session_to_score(site, team, assessment):
     expiry = "UPDATE candidate_keys SET expires_at = %s WHERE id = %s"
     site.execute(expiry, site.stored_time(seconds_ago=-3600), expiring_id)
     erasure = "UPDATE candidate_keys SET erasure_requested_at = %s WHERE id = %s"
-    site.execute(erasure, site.stored_time(seconds_ago=60), erasing_id)
+    for candidate_id in (expiring_id, erasing_id):
+        site.execute(erasure, site.stored_time(seconds_ago=60), candidate_id)
     webhook = team.post("/v1/webhooks", {"url": f"http://127.0.0.1:{site.port}/", "description": "Tracking"})
     failing = "UPDATE webhooks SET failing_since = %s, last_error = 'It responded with 500.' WHERE id = %s"
     site.execute(failing, site.stored_time(seconds_ago=60), site.stored_id(webhook["webhook"]["id"]))
@@ -37,19 +38,25 @@ def section(visit, title):
 
 def test_tasks_disappear_when_done(open_console, team, session_to_score):
     visit = open_console(team, "/todo")
-    assert visit.shows("5 tasks")
+    assert visit.shows("6 tasks")
     score = section(visit, "To score").get_by_role("link", name="Score")
     assert score.get_attribute("href") == f"#/sessions/{session_to_score}/score"
     assert section(visit, "Failing webhooks").get_by_role("link", name="Tracking", exact=True).count() == 1
 
     section(visit, "Emails not delivered").get_by_role("button", name="Send again").click()
-    assert visit.shows("4 tasks")
+    assert visit.shows("5 tasks")
 
     section(visit, "Invitations about to expire").get_by_role("button", name="Extend").click()
     visit.page.get_by_label("Days").fill("10")
     visit.page.get_by_role("dialog").get_by_role("button", name="Extend").click()
-    assert visit.shows("3 tasks")
+    assert visit.shows("4 tasks")
     visit.page.get_by_role("button", name="Undo").click()
+    assert visit.shows("5 tasks")
+
+    section(visit, "Erasure requests").get_by_role("button", name="Dismiss: Cem Soon").click()
+    visit.page.get_by_label("Reason").fill("You told us that you did not send it.")
+    visit.page.get_by_role("dialog").get_by_role("button", name="Dismiss the request").click()
+    assert visit.shows("The erasure request of Cem Soon was dismissed.")
     assert visit.shows("4 tasks")
 
     section(visit, "Erasure requests").get_by_role("button", name="Erase data").click()
