@@ -154,7 +154,9 @@ TimeLimitPassed = _error(
 )
 BundleChanged = _error(409, "bundle_changed", "The stored bundle has changed since it was submitted.")
 NotASubmission = _error(
-    400, "not_a_submission", "The body must be a git bundle or a zip archive, as its Content-Type says."
+    400,
+    "not_a_submission",
+    "The body must be a git bundle, or a complete zip archive with at least one file, as its Content-Type says.",
 )
 SubmissionType = _error(
     415, "unsupported_media_type", "The Content-Type must be application/x-git-bundle or application/zip."

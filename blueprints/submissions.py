@@ -30,6 +30,7 @@ from storage import (
     bundle_listing,
     new_object_key,
     validate_length,
+    zip_ending,
 )
 
 blp = Blueprint("Submissions", __name__, description="Candidates' submissions, and the final diff.")
@@ -37,10 +38,7 @@ blp = Blueprint("Submissions", __name__, description="Candidates' submissions, a
 MEDIA_TYPES = {GIT: "application/x-git-bundle", ZIP: "application/zip", TAR: CONTENT_TYPE}
 SUFFIXES = {GIT: "bundle", ZIP: "zip", TAR: "tar.gz"}
 FORMATS = {MEDIA_TYPES[format]: format for format in (GIT, ZIP)}
-SIGNATURES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03\x04", b"PK\x05\x06")}
-# A whole zip archive ends with a record of 22 bytes and a comment.
-ENDINGS = {GIT: b"", ZIP: b"PK\x05\x06"}
-MAX_ENDING_BYTES = 22 + 65_535
+SIGNATURES = {GIT: (b"# v2 git bundle\n", b"# v3 git bundle\n"), ZIP: (b"PK\x03\x04",)}
 
 
 @blp.put("/candidate/submission")
@@ -88,12 +86,12 @@ def receive_submission():
 
 
 class _Body:
-    """A request body. `read` raises NotASubmission unless it starts and ends like a file of this format."""
+    """A request body. `read` raises NotASubmission unless it is a git bundle or a zip archive with a file."""
 
     def __init__(self, stream: Any, format: str, length: int):
         self._stream = stream
         self._signatures: tuple[bytes, ...] = SIGNATURES[format]
-        self._ending, self._end, self._bytes_left = ENDINGS[format], b"", length
+        self._is_zip, self._ending, self._bytes_left = format == ZIP, b"", length
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._read(size)
@@ -104,9 +102,9 @@ class _Body:
             if not data.startswith(self._signatures):
                 raise errors.NotASubmission()
             self._signatures = ()
-        self._end = (self._end + data)[-MAX_ENDING_BYTES:]
+        self._ending = (self._ending + data)[-zip_ending.MAX_ENDING_BYTES :]
         self._bytes_left -= len(data)
-        if not self._bytes_left and self._ending not in self._end:
+        if self._is_zip and not self._bytes_left and not zip_ending.lists_a_file(self._ending):
             raise errors.NotASubmission()
         return data
 

@@ -9,10 +9,11 @@ from git_bundles import (
     MAX_DIFF_CHARACTERS,
     MAX_FILE_DIFF_CHARACTERS,
     TooLarge,
+    Unreadable,
 )
 from git_bundles.objects import Objects, read_references
 from git_bundles.pack import BLOB
-from git_bundles.trees import ChangedFile, changed_files
+from git_bundles.trees import ChangedFile, changed_files, has_file
 from rules.events.line_diffs import changes, hunks, split_lines
 from rules.metrics.agent_lines import expand_ranges, line_digest
 
@@ -28,6 +29,8 @@ def read_diff(file: IO[bytes], base: str | None) -> Iterator[dict[str, Any]]:
     objects = Objects(file)
     head = objects.peel(reference)
     new_tree = objects.get_tree_id(head)
+    if not has_file(objects, new_tree):
+        raise Unreadable("The bundle contains no file.")
     base_commit = _find_base(objects, base, workspace_base)
     is_verified = base == EMPTY_TREE or (base is not None and base_commit is not None)
     yield {"head": head, "base": base_commit, "isVerified": is_verified}

@@ -54,6 +54,10 @@ def changed_files(objects: Objects, old: str | None, new: str) -> list[ChangedFi
     return sorted(_combine_renames(files), key=_PATH)
 
 
+def has_file(objects: Objects, tree: str) -> bool:
+    return any(_Walk(objects).compare(b"", None, tree, 0))
+
+
 class _Walk:
     """Compares trees. Limits the number of entries read, because a tree can appear at many paths."""
 

@@ -6,7 +6,7 @@ const POLL_MS = 10_000;
 const TICK_MS = 1000;
 const UPLOAD_TIMEOUT_MS = 15 * 60 * 1000;
 const MAX_SUBMISSION_BYTES = 128 * 1024 * 1024;
-const NOT_A_SUBMISSION = "The file must be a complete zip archive, or a git bundle whose name ends with .bundle.";
+const NOT_A_SUBMISSION = "The file must be a complete zip archive with at least one file, or a git bundle whose name ends with .bundle.";
 const TOOL_NAMES = { "claude-code": "Claude Code", codex: "Codex", opencode: "opencode" };
 // The names in recorded events.
 const SOURCES = { claude: "claude-code", codex: "codex", opencode: "opencode" };

@@ -311,6 +311,8 @@ if [ -s "$work/errors" ]; then
   [ -z "$unread" ] || printf 'Not included, because git cannot read them:\n%s\n' "$unread"
 fi
 tree=$(git write-tree)
+[ "$tree" != "$empty_tree" ] ||
+  die "Nothing was sent: the folder has no files, or git ignores all of them. Add your work, then run this again."
 # The bundle must contain the commit that you started from.
 if [ -z "$base" ] || { [ -n "$head" ] && git merge-base --is-ancestor "$base" "$head"; }; then base=; fi
 commit=$(git -c user.name=Candidate -c user.email=candidate@localhost \

@@ -2,6 +2,7 @@
 
 import io
 import urllib.request
+import zipfile
 from datetime import UTC, datetime, timedelta
 
 from models import StorageMarker
@@ -24,6 +25,14 @@ class Zeros:
         size = min(self.remaining, size if size >= 0 else self.remaining)
         self.remaining -= size
         return bytes(size)
+
+
+def make_zip(**files: str | bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
 
 
 def folder_at(path) -> FolderStorage:

@@ -1,12 +1,10 @@
 """Candidates submit a git bundle or a zip archive, and reviewers download it."""
 
 import hashlib
-import io
-import zipfile
 from datetime import timedelta
 
 import pytest
-from bundle_stores import bundle_files, use_folder
+from bundle_stores import bundle_files, make_zip, use_folder
 from response_checks import body_of, error_of
 
 from delivery.worker import Worker
@@ -18,14 +16,6 @@ from tests.git_bundles.bundles import bundle_of_blobs
 GIT, ZIP = "application/x-git-bundle", "application/zip"
 BUNDLE = bundle_of_blobs(a=b"a\n")
 OTHER = bundle_of_blobs(a=b"a\n", b=b"b\n")
-
-
-def make_zip(**files):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -58,7 +48,6 @@ def stored_files(store):
     [
         (BUNDLE, GIT, "git", "waiting"),
         (make_zip(a="a"), ZIP, "zip", "stored"),
-        (make_zip(), ZIP, "zip", "stored"),
     ],
 )
 def test_submission_can_be_downloaded(
@@ -154,10 +143,16 @@ def test_the_final_diff_stays_until_the_newer_submission_was_read(
         (BUNDLE, "application/gzip", (415, "unsupported_media_type")),
         (BUNDLE, ZIP, (400, "not_a_submission")),
         (make_zip(a="a")[:-30], ZIP, (400, "not_a_submission")),
+        (make_zip(), ZIP, (400, "not_a_submission")),
+        (make_zip(**{"a/": "", "a/b/": ""}), ZIP, (400, "not_a_submission")),
+        (b"PK\3\4 PK\5\6" + bytes(8), ZIP, (400, "not_a_submission")),
         (make_zip(a="a"), GIT, (400, "not_a_submission")),
         (b"#", GIT, (400, "not_a_submission")),
     ],
-    ids=["JSON", "gzip", "bundle as a zip", "truncated zip", "zip as a bundle", "other content"],
+    ids=[
+        *("JSON", "gzip", "bundle as a zip", "truncated zip", "empty zip", "zip of folders", "17 bytes"),
+        *("zip as a bundle", "other content"),
+    ],
 )
 def test_body_must_be_a_git_bundle_or_zip_archive(candidate, session, store, content, media_type, expected):
     assert error_of(submit_work(candidate, content, media_type)) == expected

@@ -309,7 +309,8 @@ def test_invalid_zip_keeps_the_session_open(open_visit, website, started_key):
     visit = open_visit(f"/start#{started_key}")
     submit(visit, b"not a zip")
     assert visit.shows(
-        "The file must be a complete zip archive, or a git bundle whose name ends with .bundle."
+        "The file must be a complete zip archive with at least one file, or a git bundle whose name ends with "
+        ".bundle."
     )
     assert is_started(website, started_key)
 

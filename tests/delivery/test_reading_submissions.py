@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from bundle_stores import bundle_files, use_folder
+from bundle_stores import bundle_files, make_zip, use_folder
 from callers import Caller
 from factories import (
     add_event,
@@ -192,7 +192,7 @@ def test_a_large_file_does_not_hide_the_others(submit, read, reviewer):
 
 
 def test_a_zip_archive_is_not_read(submit, read, reviewer):
-    session = submit(b"PK\3\4PK\5\6", media_type="application/zip")
+    session = submit(make_zip(a="a"), media_type="application/zip")
     sessions.complete(session)
     read()
     assert final_diff(reviewer, session)["files"] == []

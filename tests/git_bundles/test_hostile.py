@@ -157,6 +157,11 @@ CASES = {
     "long name": (with_file_name(b"a" * 5_000), "A path in the bundle is longer"),
     "folder bomb": (folders_in_folders(10, 10), "The folders in the bundle have more than"),
     "deep folders": (folders_in_folders(300, 1), "Folders in the bundle are nested more than"),
+    "no file": (with_tree(), "The bundle contains no file."),
+    "only folders": (
+        with_tree(("40000", b"a", object_name(TREE, b"")), objects=[(TREE, b"")]),
+        "The bundle contains no file.",
+    ),
     "many files": (many_files(20_001), "More than 20,000 files differ from the base."),
 }
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from bundle_stores import bundle_files
+from bundle_stores import bundle_files, make_zip
 
 from tests.live.cast import ASSESSMENT, event, list_keys, make_assessment, make_candidate
 from tests.live.service import Service
@@ -145,8 +145,7 @@ def test_a_bundle_on_a_full_disk_is_rejected_with_507(disk, tmp_path):
         assert candidate.upload(upload, bundle).status == 200
         disk.fill()
         assert_rejected(candidate.upload(upload, bundle + b"more"), 507, "disk_full")
-        archive = b"PK\x03\x04" + bundle + b"PK\x05\x06"
-        assert_rejected(candidate.put_submission(archive, "application/zip"), 507, "disk_full")
+        assert_rejected(candidate.put_submission(make_zip(a=bundle), "application/zip"), 507, "disk_full")
         assert [file.read_bytes() for file in bundle_files(bundles)] == [bundle]
         disk.clear()
         assert candidate.upload(upload, bundle + b"more").status == 200

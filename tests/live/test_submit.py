@@ -75,6 +75,9 @@ def test_submit_shows_why_work_cannot_be_read_and_keeps_the_session_open(machine
     assert "Then run this again." in unread.stderr
     assert status_of(service, empty_key) == "active"
     shutil.rmtree(machine.workspace / "d")
+    empty = machine.submit()
+    assert (empty.returncode, "Nothing was sent: the folder has no files" in empty.stderr) == (1, True)
+    (machine.workspace / "new.txt").write_text("new\n")
     assert machine.submit().stdout.endswith("Your session is complete. Thank you!\n")
 
 
@@ -229,6 +232,7 @@ def test_workspace_and_submit_run_in_other_shells(machine, key, shell, tmp_path)
 def test_submit_tries_again_until_the_bundle_folder_is_back(machine, empty_key, service):
     """The bundle folder is a volume that is not mounted."""
     machine.prepare(empty_key)
+    (machine.workspace / "new.txt").write_text("new\n")
     bundles, rejected = Path(service.settings["BUNDLE_FOLDER"]), "status=503"
     service.anonymous.get("/v1/ready")  # marks the folder
     before = service.log().count(rejected)
@@ -248,6 +252,7 @@ def test_submit_tries_again_until_the_bundle_folder_is_back(machine, empty_key, 
 
 def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, service):
     machine.prepare(empty_key)
+    (machine.workspace / "new.txt").write_text("new\n")
     submit = machine.workspace / "submit"
     script = submit.read_text()
     submit.write_text(script.replace(f":{service.port}", ":1").replace("--retry 3", ""))
