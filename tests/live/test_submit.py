@@ -81,18 +81,6 @@ def test_submit_shows_why_work_cannot_be_read_and_keeps_the_session_open(machine
     assert machine.submit().stdout.endswith("Your session is complete. Thank you!\n")
 
 
-def test_submit_ends_the_session_if_the_work_is_not_read_in_time(machine, empty_key, service, running_worker):
-    machine.prepare(empty_key)
-    submit = machine.workspace / "submit"
-    submit.write_text(submit.read_text().replace("tries=60", "tries=1"))
-    running_worker.send_signal(signal.SIGSTOP)
-    submitted = machine.submit()
-    running_worker.send_signal(signal.SIGCONT)
-    assert (submitted.returncode, submitted.stderr) == (0, "")
-    assert "has not been read yet" in submitted.stdout
-    assert status_of(service, empty_key) == "completed"
-
-
 def test_submit_can_be_repeated(machine, empty_key, service):
     machine.prepare(empty_key)
     for text in ("one", "two"):
