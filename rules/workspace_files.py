@@ -187,7 +187,10 @@ def _claude_hook(workspace: Workspace, event: str) -> dict[str, Any]:
 
 
 def codex_settings(workspace: Workspace) -> str:
-    """Build Codex's `config.toml`. It contains the key, so `CODEX_HOME` is outside the workspace."""
+    """Build Codex's `config.toml`. It contains the key, so `CODEX_HOME` is outside the workspace.
+
+    `daemon_auto_start` would leave a server running that continues the work after Codex's terminal was closed.
+    """
     headers = f'{{ "X-API-Key" = {_toml(workspace.key)} }}'
     endpoint = _toml(f"{workspace.base_url}/v1/otlp/v1/logs")
     return f"""model_provider = "proofstone"
@@ -198,6 +201,9 @@ name = "Proofstone"
 base_url = {_toml(workspace.proxy_url("openai") + "/v1")}
 wire_api = "responses"
 http_headers = {headers}
+
+[features]
+daemon_auto_start = false
 
 [otel]
 log_user_prompt = true

@@ -76,6 +76,7 @@ def test_codex_settings_are_valid_toml():
     provider = settings["model_providers"][settings["model_provider"]]
     assert provider["base_url"] == 'https://assess.example/a"b\\c/v1/proxy/openai/v1'
     assert provider["http_headers"] == {"X-API-Key": KEY}
+    assert settings["features"] == {"daemon_auto_start": False}
     exporter = settings["otel"]["exporter"]["otlp-http"]
     assert exporter["endpoint"] == 'https://assess.example/a"b\\c/v1/otlp/v1/logs'
 
