@@ -1,0 +1,1 @@
+"""Bookings for workshops, with waiting lists."""
