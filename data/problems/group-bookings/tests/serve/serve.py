@@ -3,6 +3,7 @@
 Exits with an error when one of the two ends.
 """
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def start(port: int, database: Path) -> subprocess.Popen:
     return subprocess.Popen(command)
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 with tempfile.TemporaryDirectory() as folder:
     existing = Path(folder, "existing.db")
     connection = sqlite3.connect(existing)
@@ -62,4 +64,5 @@ with tempfile.TemporaryDirectory() as folder:
     finally:
         for service in services:
             service.kill()
+            service.wait()
 sys.exit("A service has ended.")
