@@ -52,7 +52,8 @@ def run(command, folder, environment=None):
 
 @contextmanager
 def running(command, folder, environment):
-    process = subprocess.Popen(command, shell=True, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(command, shell=True, cwd=folder, env=environment, stdout=null, stderr=null)
     try:
         yield
     finally:

@@ -29,6 +29,8 @@ MODULES = sorted(
     file
     for file in ROOT.rglob("*.py")
     if not any(part.startswith(".") or part == "var" for part in file.relative_to(ROOT).parts)
+    # Problems' code belongs to candidates.
+    and not file.is_relative_to(ROOT / "data")
 )
 SOURCES = [file for file in MODULES if "tests" not in file.relative_to(ROOT).parts]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hidden_tests import outcomes, run
 
 from rules.integrity import event_signatures
 from schemas.candidate_session import Envelope
@@ -58,10 +59,34 @@ def test_events_are_valid_and_signed(name, level):
     assert {change["path"]: change["after"] for change in changes}.items() <= work.files.items()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "level", "passed"),
+    [
+        ("bookings", 1, 11),
+        ("bookings", 2, 17),
+        ("bookings", 3, 20),
+        ("prices", 1, 8),
+        ("prices", 2, 12),
+        ("prices", 3, 20),
+    ],
+)
+def test_submissions_are_solutions_of_different_quality(name, level, passed, tmp_path):
+    work, _ = work_and_events(name, level)
+    for path, text in work.files.items():
+        file = tmp_path / "work" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    result = run(work.task["testCommand"], tmp_path / "work")
+    assert result.returncode == 0, result.stdout + result.stderr
+    results = outcomes(work.task["problem"], tmp_path / "work", tmp_path / "junit.xml")
+    assert (sum(results.values()), len(results)) == (passed, 20)
+
+
 def test_the_cast_has_distinct_people_and_reviewers_disagree_where_intended():
     candidates = cast.candidates()
     visible = Counter(candidate.task for candidate in candidates if candidate.outcome != "revoked")
-    assert visible == {"retries": 25, "search": 22, "totals": 13}
+    assert visible == {"bookings": 25, "prices": 22, "totals": 13}
     assert len({candidate.name for candidate in candidates}) == 61
     assert len({candidate.email for candidate in candidates}) == 61
     assert all(re.fullmatch(r"[a-z-]+\.[a-z-]+@[a-z.]+", candidate.email) for candidate in candidates)
@@ -182,7 +207,7 @@ def assert_highlights(demo, admin):
     assert 1_800 < admin.get(f"/v1/sessions/{ids['Mei-Lin Chou']}")["eventCount"] < 2_300
     diff = admin.get(f"/v1/sessions/{ids['Leila Farahani']}/final-diff")
     assert (diff["submission"]["state"], diff["submission"]["baseVerified"]) == ("read", True)
-    assert {file["path"] for file in diff["files"]} >= {"orders/store.py", "tests/test_api.py"}
+    assert {file["path"] for file in diff["files"]} >= {"src/importer.js", "test/import.test.js"}
     # The admin has not scored, and so does not see the others' scores.
     observer = client(demo, "observer")
     disagreements = observer.get(f"/v1/sessions/{ids['Zoë van den Berg']}/scores")["criteria"]
@@ -198,9 +223,9 @@ def assert_highlights(demo, admin):
 def assert_fairness(admin):
     """The agency's candidates are selected less often."""
     assessments = {each["title"]: each["id"] for each in admin.get("/v1/assessments")["assessments"]}
-    retries = [each for each in cast.candidates() if each.task == "retries" and each.is_listed]
-    body = {"groups": {candidate.external_id: candidate.source for candidate in retries}}
-    report = admin.post(f"/v1/assessments/{assessments[tasks.load('retries')['title']]}/fairness", body)
+    bookings = [each for each in cast.candidates() if each.task == "bookings" and each.is_listed]
+    body = {"groups": {candidate.external_id: candidate.source for candidate in bookings}}
+    report = admin.post(f"/v1/assessments/{assessments[tasks.load('bookings')['title']]}/fairness", body)
     groups = {group["group"]: group for group in report["groups"]}
     assert groups["agency"]["belowFourFifths"]
     assert not groups["careers page"]["belowFourFifths"]

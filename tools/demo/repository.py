@@ -9,7 +9,7 @@ from dulwich.object_store import MemoryObjectStore
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile
 from dulwich.pack import write_pack_objects
 
-AUTHOR = b"Orders team <orders@meridian.example>"
+AUTHOR = b"Meridian Goods <engineering@meridian.example>"
 TIME = 1_775_034_000
 Files = dict[str, str]
 

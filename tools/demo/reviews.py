@@ -1,4 +1,4 @@
-"""Reviews of a session: rubrics, scores with comments and evidence, decisions with reasons."""
+"""Reviews of a session: scores with comments and evidence, decisions with reasons."""
 
 import random
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from tools.demo.cast import Candidate
 from tools.demo.tasks import read
 
 _REVIEWS = read("reviews.yaml")
-_CRITERIA: dict[str, dict[str, Any]] = {criterion["key"]: criterion for criterion in _REVIEWS["criteria"]}
+_CRITERIA: dict[str, dict[str, Any]] = _REVIEWS["criteria"]
 REASONS: dict[str, list[str]] = _REVIEWS["reasons"]
 
 
@@ -19,38 +19,17 @@ class Score(NamedTuple):
     comment: str
 
 
-def rubrics() -> dict[str, dict[str, Any]]:
-    """Build request bodies for the rubrics, by key."""
-    return {
-        key: {
-            "name": rubric["name"],
-            "criteria": [_build_criterion(_CRITERIA[name]) for name in rubric["criteria"]],
-        }
-        for key, rubric in _REVIEWS["rubrics"].items()
-    }
-
-
-def _build_criterion(criterion: dict[str, Any]) -> dict[str, Any]:
-    levels = [
-        {"value": value, "label": label, "description": description}
-        for value, (label, description) in enumerate(
-            zip(_REVIEWS["labels"], criterion["levels"], strict=True), start=1
-        )
-    ]
-    return {name: criterion[name] for name in ("key", "title", "weight", "description")} | {"levels": levels}
-
-
 def comment(criterion: str, value: int) -> str:
     return _CRITERIA[criterion]["comments"][value - 1]
 
 
-def scores(candidate: Candidate, rubric: str, reviewer: int) -> list[Score]:
+def scores(candidate: Candidate, rubric: dict[str, Any], reviewer: int) -> list[Score]:
     """Choose a reviewer's scores by the candidate's level and outcome.
 
     reviewer -- 0 or 1
     """
     scores, rng = [], random.Random(f"scores {candidate.number} {reviewer}")
-    for position, criterion in enumerate(_REVIEWS["rubrics"][rubric]["criteria"]):
+    for position, criterion in enumerate(each["key"] for each in rubric["criteria"]):
         common = random.Random(f"scores {candidate.number} {criterion}").choice((0, 0, 1))
         value = candidate.level + common + (rng.random() < 0.25) * (1 if candidate.level < 3 else -1)
         if candidate.outcome == "disagreed" and position in (0, 2):

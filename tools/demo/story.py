@@ -196,11 +196,11 @@ class Story:
         if candidate.outcome != "one":
             yield day + 13 * HOUR + candidate.number * 4 * MINUTE
             self._score(candidate, session_id, 1)
-        if candidate.outcome == "disagreed" and candidate.task == "retries":
+        if candidate.outcome == "disagreed" and candidate.task == "bookings":
             yield day + 16 * HOUR
             path = f"/v1/sessions/{session_id}/scores/correctness"
             body = {"value": 2, "comment": reviews.comment("correctness", 2)}
-            body |= {"reason": "I missed that nothing happens to existing data."}
+            body |= {"reason": "I missed that an existing database does not work."}
             self._call_as("reviewer 2", "PUT", path, body)
         if candidate.outcome in reviews.REASONS:
             yield day + 33 * HOUR + candidate.number * 3 * MINUTE

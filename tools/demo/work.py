@@ -50,8 +50,7 @@ class Work:
     def __init__(self, task: Task, plan: Plan, seed: int):
         self.task, self.plan = task, plan
         self.files: Files = dict(task.files)
-        self._passes, self._tests = True, int(task["start"].split()[0]) if task.files else 0
-        self._failure = "1 failed in 0.05s"
+        self._passes, self._failure = True, "1 test failed"
         self._random = random.Random(seed)
         self.actions = [*self._actions()]
 
@@ -98,9 +97,6 @@ class Work:
         if "command" in step:
             yield self._action(25, "run", command=step["command"], code=0, output=step["output"])
         if edits:
-            self._tests += sum(
-                edit["new"].count("def test_") - edit.get("old", "").count("def test_") for edit in edits
-            )
             self._passes = not is_flawed and not step.get("fails")
             yield from self._run_tests("run", step.get("failure"))
         yield self._say(step["reply"])
@@ -147,15 +143,15 @@ class Work:
 
     def _add_case(self, number: int) -> Iterator[Action]:
         """Add a case to a table of tests."""
-        price, quantity = self._random.randint(95, 4999), self._random.randint(1, 9)
+        capacity, seats = self._random.randint(10, 500), self._random.randint(1, 9)
         if number % 5 == 0:
-            text = f"Add cases for orders of about {price // 100} euros to the table."
+            text = f"Add cases for workshops with about {capacity} seats to the table."
             yield self._action(30, "prompt", text=text)
             yield self._action(4, "search", pattern="CASES", count=2)
         for path in self._random.sample(sorted(self.files), k=3):
             yield self._read(path, pause=3)
-        before = self.files.get(CASES, '"""Prices, quantities and totals."""\n\nCASES = [\n]\n')
-        line = f"    ({price}, {quantity}, {price * quantity}),\n"
+        before = self.files.get(CASES, '"""Capacities, groups and free seats."""\n\nCASES = [\n]\n')
+        line = f"    ({capacity}, {seats}, {capacity - seats}),\n"
         kind = "manual_change" if self._random.random() < 0.2 else "change"
         yield self._replace(CASES, None, before.replace("]\n", f"{line}]\n"), kind)._replace(pause=5)
         yield from self._run_tests("manual_run" if number % 3 == 0 else "run", pause=7)
@@ -163,12 +159,14 @@ class Work:
             yield self._say("The table has five more cases.")
 
     def _run_tests(self, kind: str, failure: str | None = None, pause: float = 18) -> Iterator[Action]:
-        if not self._tests:
+        tests = self.task["tests"]
+        count = sum(text.count(tests["marker"]) for text in self.files.values())
+        if not count:
             return
         self._failure = failure or self._failure
-        passed = f"{self._tests} passed in 0.0{self._random.randint(2, 9)}s"
+        passed = tests["passed"].format(count=count, digit=self._random.randint(2, 9))
         code, output = (0, passed) if self._passes else (1, self._failure)
-        command = self._random.choice(("python -m pytest -q", "pytest -q", "python -m pytest -q -x"))
+        command = self._random.choice(tests["commands"])
         yield self._action(pause, kind, command=command, code=code, output=output)
 
     def _read(self, path: str, pause: float = 7) -> Action:

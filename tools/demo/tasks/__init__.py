@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent
-NAMES = ("retries", "search", "totals")
+PROBLEMS = Path(__file__).parents[3] / "data" / "problems"
+NAMES = ("bookings", "prices", "totals")
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,25 @@ class Task:
 
 
 def load(name: str) -> Task:
+    """Read a task. Most have a problem of the library, with a repository and a reference solution."""
     fields = read(f"{name}.yaml")
-    files = fields["files"] if "files" in fields else read(fields["repository"])["files"]
-    return Task(name, fields, files)
+    if "problem" not in fields:
+        return Task(name, fields, {})
+    folder = PROBLEMS / fields["problem"]
+    reference = _read_files(folder / "reference")
+    for step in fields["steps"]:
+        for edit in step.get("edits", []):
+            edit.setdefault("new", reference.get(edit["path"]))
+    return Task(name, fields | read(folder / "problem.yaml"), _read_files(folder / "repository"))
 
 
-def read(file: str) -> Any:
+def read(file: str | Path) -> Any:
     return yaml.safe_load((FOLDER / file).read_text(encoding="utf-8"))
+
+
+def _read_files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }

@@ -129,7 +129,7 @@ test("preview: prints what the import prints, and writes nothing", async () => {
 test("large changes: more than half is rejected, in both directions", async () => {
   const products = { "A-1": product("One", 1000), "A-2": product("Two", 1000), "A-3": product("Three", 1000) };
   const stderr = await new Folder(products).rejected(3, `${HEADER}A-1,One,15.01\nA-2,Two,4.99\nA-3,Three,14.00\n`);
-  assert.deepEqual(stderr.trim().split("\n"), ["A-1 10.00 -> 15.01", "A-2 10.00 -> 4.99"]);
+  assert.deepEqual(stderr.match(/^A-.*->.*$/gm), ["A-1 10.00 -> 15.01", "A-2 10.00 -> 4.99"]);
 });
 
 test("large changes: exactly half is accepted", async () => {

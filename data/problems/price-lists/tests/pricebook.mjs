@@ -70,10 +70,9 @@ export class Folder {
     return result.stderr;
   }
 
-  /** Import a list with invalid rows. Returns their line numbers. */
+  /** Import a list with invalid rows. Returns their line numbers; other lines of stderr are free. */
   async invalidLines(text, ...options) {
     const stderr = await this.rejected(2, text, ...options);
-    const lines = stderr.trim().split("\n");
-    return lines.map((line) => Number(line.match(/^list\.csv:(\d+): ./)?.[1] ?? assert.fail(line)));
+    return [...stderr.matchAll(/^list\.csv:(\d+): ./gm)].map((match) => Number(match[1]));
   }
 }
