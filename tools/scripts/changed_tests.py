@@ -14,6 +14,7 @@ API = ("access/", "blueprints/", "models/", "proxy/", "schemas/")
 EVERY_OPERATION = ("tests/access/test_access.py", "tests/hostile/test_tenant_isolation.py")
 TESTS_BY_PATH_PREFIX = {
     "console/": "tests/test_console_files.py",
+    "data/problems/": "tests/data/test_problems.py",
     "docs/": "tests/blueprints/test_docs.py",
     "README.md": "tests/test_readme.py",
     "migrations/": "tests/test_migrations.py",

@@ -6,7 +6,7 @@ from typing import Any
 from workshops.errors import InvalidRequest
 
 MAX_TEXT = 200
-# Deliberately loose: a typing error is found, an unusual address is accepted.
+# Deliberately loose: it finds typos and accepts unusual addresses.
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 

@@ -16,7 +16,7 @@ export class InvalidList extends UserError {
   }
 }
 
-/** Prices that change so much that somebody has to look at them. */
+/** Prices that change so much that a person must check them. */
 export class LargeChanges extends UserError {
   exitCode = 3;
 }
