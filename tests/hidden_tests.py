@@ -28,9 +28,6 @@ def outcomes(problem, work, report):
     """Return for each hidden test whether it passes on the files in the folder `work`."""
     tests = PROBLEMS / problem / "tests"
     settings = json.loads((tests / "tests.json").read_text())
-    program = settings["serve"].split()[0]
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed.")
     environment = os.environ | {"REPORT": str(report), "PYTHONDONTWRITEBYTECODE": "1"}
     # The tests' ports are fixed.
     with lock():
@@ -44,7 +41,10 @@ def outcomes(problem, work, report):
 
 
 def run(command, folder, environment=None):
-    """Run a shell command. Returns the completed process."""
+    """Run a shell command, or skip the test if its program is missing. Returns the completed process."""
+    program = command.split()[0]
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed.")
     return subprocess.run(
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
     )  # fmt: skip
