@@ -1,4 +1,4 @@
-"""Read an untrusted git bundle in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
+"""Read untrusted git bundles and archives in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
 
 Nothing is checked out, and git is not called. The process reads one file and writes one file. From the service, this
 package imports only rules/.
@@ -24,9 +24,13 @@ MAX_ADDED_LINES = 500_000
 MAX_FILE_DIFF_CHARACTERS = 256 * 1024
 MAX_DIFF_CHARACTERS = 8 * MEGABYTE
 MAX_OUTPUT_BYTES = 64 * MEGABYTE
+# A submission contains the repository, and its objects are at most MAX_INFLATED_BYTES.
+MAX_REPOSITORY_BYTES = 100 * MEGABYTE
+MAX_EXPORT_BYTES = 384 * MEGABYTE  # the files, and the headers of their paths
 
 END = b'{"end": true}\n'  # the last line of a complete output
-DISK_FULL = os.EX_TEMPFAIL  # the process's status if it has no disk space
+# The process's status if it has no disk space, and if its output is a line with the problem
+DISK_FULL, UNREADABLE = os.EX_TEMPFAIL, os.EX_DATAERR
 EMPTY_TREE = "empty"  # instead of a base commit, if the assessment has no repository
 
 
@@ -42,4 +46,4 @@ class TooLarge(Exception):
 
 
 class Unreadable(Exception):
-    """The bundle cannot be read. The message is the reason."""
+    """The bundle or archive cannot be read. The message is the reason."""

@@ -1,9 +1,12 @@
-"""Write a bundle's final diff as JSON lines.
+"""Read a bundle or an archive from standard input, and write a file to standard output.
 
-    python -m git_bundles [BASE] < BUNDLE > FILE
+    python -m git_bundles diff [BASE]       the final diff of a bundle, as JSON lines
+    python -m git_bundles build FORMAT      a bundle with one commit of the files of a `git`, `zip` or `tar.gz` archive
+    python -m git_bundles export            a tar of a bundle's files
 
-BASE is the base commit's full or abbreviated id, or `empty`. The last line is `{"end": true}`. If the bundle cannot be
-read, the only line is `{"problem": "..."}`. Without disk space, the exit status is DISK_FULL.
+BASE is the base commit's full or abbreviated id, or `empty`. The diff's last line is `{"end": true}`. If the input
+cannot be read, the exit status is UNREADABLE, and the output `{"problem": "..."}`. Without disk space, the status is
+DISK_FULL.
 """
 
 import errno
@@ -12,31 +15,43 @@ import os
 import resource
 import sys
 
-from git_bundles import DISK_FULL, END, MAX_MEMORY_BYTES, MAX_OUTPUT_BYTES, MAX_SECONDS, Unreadable
+from git_bundles import (
+    DISK_FULL,
+    END,
+    MAX_EXPORT_BYTES,
+    MAX_MEMORY_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_SECONDS,
+    UNREADABLE,
+    Unreadable,
+)
 
 MAX_OPEN_FILES = 32
 
 
-def main(base: str | None) -> None:
-    limit_resources()
+def main(action: str, *arguments: str) -> None:
+    limit_resources(MAX_OUTPUT_BYTES if action == "diff" else MAX_EXPORT_BYTES)
+    noun = "archive" if action == "build" else "bundle"
     try:
-        _write_diff(base)
+        {"diff": _write_diff, "build": _build, "export": _export}[action](*arguments)
     except Unreadable as problem:
-        _write_problem(str(problem))
+        _exit_with_problem(str(problem))
     except MemoryError:
-        _write_problem("Reading the bundle takes more than 512 MiB of memory.")
+        _exit_with_problem(f"Reading the {noun} takes more than 512 MiB of memory.")
     except Exception as error:  # such as zlib.error
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             sys.exit(DISK_FULL)
-        _write_problem("The bundle is damaged.")
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            _exit_with_problem("The result is too large.")
+        _exit_with_problem(f"The {noun} is damaged.")
 
 
-def limit_resources() -> None:
+def limit_resources(max_output_bytes: int = MAX_OUTPUT_BYTES) -> None:
     """Limit memory, CPU time, output size and open files. The limits cannot be raised again."""
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY_BYTES,
         resource.RLIMIT_CPU: MAX_SECONDS,
-        resource.RLIMIT_FSIZE: MAX_OUTPUT_BYTES,
+        resource.RLIMIT_FSIZE: max_output_bytes,
         resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
         resource.RLIMIT_CORE: 0,
     }
@@ -46,8 +61,11 @@ def limit_resources() -> None:
         resource.setrlimit(name, (limit, limit))
 
 
-def _write_diff(base: str | None) -> None:
-    from git_bundles.final_diff import read_diff  # imported under the limits
+# Imports are under the limits.
+
+
+def _write_diff(base: str | None = None) -> None:
+    from git_bundles.final_diff import read_diff
 
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as output:
@@ -60,11 +78,26 @@ def _write_diff(base: str | None) -> None:
         raise Unreadable("The final diff is larger than 64 MiB.") from None
 
 
-def _write_problem(problem: str) -> None:
+def _build(format: str) -> None:
+    from git_bundles.files import build
+
+    with open(1, "wb", closefd=False) as output:
+        build(sys.stdin.buffer, format, output)
+
+
+def _export() -> None:
+    from git_bundles.files import export
+
+    with open(1, "wb", closefd=False) as output:
+        export(sys.stdin.buffer, output)
+
+
+def _exit_with_problem(problem: str) -> None:
     os.ftruncate(1, 0)
     os.lseek(1, 0, os.SEEK_SET)
     os.write(1, json.dumps({"problem": problem}).encode() + b"\n")
+    sys.exit(UNREADABLE)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    main(*sys.argv[1:])

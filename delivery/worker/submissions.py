@@ -1,21 +1,16 @@
 """Read submitted git bundles, each in a separate process (git_bundles/)."""
 
-import errno
 import json
 import logging
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from errors import NotFound, StoreUnavailable, TooLarge, UnknownLedgerKey
-from git_bundles import DISK_FULL, EMPTY_TREE, END, MAX_SECONDS, Unreadable
+from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable, process
+from git_bundles.process import Interrupted
 from models import Event, Session, StorageMarker, Submission
 from models.database import release_connection
 from models.sessions.submissions import reading
@@ -31,18 +26,12 @@ from rules.metrics.agent_lines import (
 )
 from storage import Storage
 
-ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "git_bundles")
 _COMMIT = re.compile("[0-9a-f]{4,40}", re.ASCII)
 INTERRUPTED = (
     f"Reading the bundle was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
 )
 
 log = logging.getLogger("proofstone.worker")
-
-
-class Interrupted(Exception):
-    """The reading process crashed, was killed or timed out."""
 
 
 class NotAsReceived(Exception):
@@ -121,32 +110,14 @@ def _copy_bundle(submission: Submission, storage: Storage, file: IO[bytes]) -> N
 
 
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:
-    """Read a bundle in a separate process without environment variables.
-
-    Raises Interrupted or Unreadable, and OSError if the disk is full.
+    """Read a bundle in a separate process. Raises like `process.run`.
 
     output -- file for the JSON lines from `git_bundles`
     """
-    arguments = [*COMMAND, *([base] if base else [])]
-    options: Any = {"cwd": ROOT, "env": {}, "start_new_session": True, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(arguments, stdin=bundle, stdout=output, **options) as process:
-        try:
-            status = process.wait(MAX_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise Interrupted() from None
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-    if status == DISK_FULL:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    output.seek(0)
-    with suppress(ValueError):
-        first = json.loads(output.readline())
-        if isinstance(first, dict) and "problem" in first:
-            raise Unreadable(first["problem"])
+    process.run(("diff", base) if base else ("diff",), bundle, output)
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - len(END)))
-    if status != 0 or output.read() != END:
+    if output.read() != END:
         raise Interrupted()
 
 

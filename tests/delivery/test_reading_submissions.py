@@ -298,7 +298,7 @@ def test_an_erasure_during_reading_deletes_everything(submitted, read, reviewer,
 
 
 def replace_process(monkeypatch, script):
-    monkeypatch.setattr(submissions, "COMMAND", (sys.executable, "-c", script))
+    monkeypatch.setattr(git_bundles.process, "COMMAND", (sys.executable, "-c", script))
 
 
 @pytest.mark.parametrize(
