@@ -94,6 +94,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
+    app.register_blueprint(import_module("blueprints.git").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
     app.register_blueprint(import_module("oidc").blp)
     # Needed to record model calls. Without `rules.agents`, the proxy only forwards them.

@@ -50,7 +50,7 @@ def count_sign_in() -> None:
 
 
 def register(app: Flask) -> None:
-    """Limit API operations, but not pages or documents, if RATELIMIT_ENABLED is set."""
+    """Limit API operations and clones, but not pages or documents, if RATELIMIT_ENABLED is set."""
     if app.config["RATELIMIT_ENABLED"]:
         counters = Counters(app.config["RATELIMIT_STORAGE_URL"])
         app.extensions["credential_throttle"] = CredentialThrottle(parse(app.config[LIMIT_SETTING]), counters)
@@ -71,7 +71,7 @@ class RateLimiter:
     def check(self) -> None:
         """Count the request. Raises TooManyRequests above the limit for its credential or network."""
         view = current_app.view_functions.get(request.endpoint or "")
-        setting = view and request.path.startswith("/v1/") and get_limit_setting(view)
+        setting = view and request.path.startswith(("/v1/", "/git/")) and get_limit_setting(view)
         if not setting:
             return
         if self._monitor:

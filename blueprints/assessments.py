@@ -4,9 +4,9 @@ from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find, record_task_read, with_location
+from blueprints import Blueprint, cursor_page, find, record_task_read, setting, with_location
 from errors import AlreadyStarted, NotFound, QuotaExceeded
-from models import ApiToken, Assessment, CandidateKey, Issue
+from models import ApiToken, Assessment, CandidateKey, Issue, Session
 from rules.rows import row_id
 from schemas import assessments as schemas
 
@@ -59,7 +59,7 @@ def get_assessment(assessment_id):
     """Get an assessment
 
     Includes the linked issue. Candidates can get only their own assessment. Their first read before the start is the
-    session's `taskReadAt`.
+    session's `taskReadAt`. The URL of a repository that the service hosts is in their `repoUrl` after the start.
     """
     if not isinstance(caller, CandidateKey):
         return {"assessment": find(Assessment, assessment_id)}
@@ -68,7 +68,9 @@ def get_assessment(assessment_id):
         raise NotFound()
     record_task_read()
     issue = find(Issue, row_id(row.issue_id)) if row.issue_id else None
-    return jsonify(assessment=schemas.serialize_assessment(row, issue))
+    session = None if row.repo_url else Session.get_or_none(Session.key == caller.id)
+    repo_url = session.get_repo_url(setting("BASE_URL")) if session else row.repo_url
+    return jsonify(assessment=schemas.serialize_assessment(row, issue, repo_url))
 
 
 @blp.get("/assessments/<id:assessment_id>/task")

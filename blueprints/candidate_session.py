@@ -6,7 +6,7 @@ from flask import request
 
 import errors
 from access import audit, credential_throttling, raises
-from blueprints import Blueprint, build_disclosure, get_key_session
+from blueprints import Blueprint, build_disclosure, get_key_session, setting
 from models import Consent, db, sessions
 from models.sessions import find_key
 from schemas import candidate_session as schemas
@@ -83,9 +83,10 @@ def redeem_key(data):
     with credential_throttling.lookup(data["key"]), db.atomic():
         session = sessions.redeem(data["key"], data.get("signing_pub_key"))
         audit.record_candidate(session.key, "redeemKey")
-    repository = ("repo_url", "repo_commit", "repo_subdir", "setup_instructions")
-    columns = ("task_brief", "brief", "issue_id", *repository)
+    columns = ("task_brief", "brief", "issue_id", "repo_subdir", "setup_instructions")
     return {name: getattr(session.assessment, name) for name in columns} | {
+        "repo_url": session.get_repo_url(setting("BASE_URL")),
+        "repo_commit": session.repo_commit,
         # The client supports only agents, not model providers' tools.
         "allowed_tools": session.assessment.allowed_agents,
         "session_id": session.id,

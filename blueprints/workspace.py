@@ -11,7 +11,7 @@ from models import CandidateKey, ModelUsage, Session, Submission, clock
 from models.sessions.coverage import read_received
 from rules import workspace_files
 from rules.session_close import FLUSH_WINDOW, GRACE
-from rules.workspace_files import OTHER, Workspace
+from rules.workspace_files import OTHER, Repository, Workspace
 from schemas.workspace import WorkspaceState
 
 blp = Blueprint("Workspace", __name__, description="A candidate's workspace.")
@@ -42,6 +42,7 @@ def get_workspace():
         "submission_closes_at": close and close + FLUSH_WINDOW,
         "completed_at": session.completed_at,
         "org_name": caller.organization.public_name,
+        "repo_url": session.get_repo_url(setting("BASE_URL")),
         "tools": [{"name": name} for name in workspace.tools],
         "models": _models(workspace),
         "model_usage": _model_usage(session) if workspace.providers else None,
@@ -69,7 +70,8 @@ def get_workspace_files():
     session = Session.get_for_key(caller)
     if session.closed_as_of(clock.now()):
         raise errors.SessionClosed()
-    files = workspace_files.build_files(_workspace(session), session.assessment)
+    repository = Repository(session.get_repo_url(setting("BASE_URL")), session.repo_commit)
+    files = workspace_files.build_files(_workspace(session), session.assessment, repository)
     return Response(workspace_files.archive(files), mimetype="application/x-tar")
 
 

@@ -59,6 +59,7 @@ async function load() {
     onStatusChange();
     return;
   }
+  if (isFirst) showRepository();
   if (isFirst) showTools();
   showTime();
   showReceived();
@@ -96,6 +97,11 @@ function formatDuration(ms) {
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   const units = parts[0] ? parts : parts.slice(1);
   return units.map((number, index) => String(number).padStart(index ? 2 : 1, "0")).join(":");
+}
+
+function showRepository() {
+  showPart("repository", Boolean(state.repoUrl));
+  fill({ repoUrl: state.repoUrl ?? "" });
 }
 
 function showTools() {

@@ -67,6 +67,13 @@ class Workspace(NamedTuple):
         return f"{self.base_url}/v1/proxy/{provider}"
 
 
+class Repository(NamedTuple):
+    """The repository that a session starts from."""
+
+    url: str | None = None
+    commit: str | None = None
+
+
 def script_command(base_url: str) -> str:
     """Return the command that prepares a workspace."""
     return f"curl -fsSL {shlex.quote(base_url + '/workspace.sh')} | sh"
@@ -84,12 +91,13 @@ def archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
+def build_files(workspace: Workspace, task: Any, repository: Repository = Repository()) -> dict[str, str]:
     """Build the workspace's files by name.
 
     task -- an assessment
     """
-    files = {"session": f"{workspace.session_id}\n", "TASK.md": _render_task(task), **_repository_files(task)}
+    files = {"session": f"{workspace.session_id}\n", "TASK.md": _render_task(task)}
+    files |= _repository_files(repository, task.repo_subdir)
     files["tools"] = "".join(f"{tool}\n" for tool in workspace.tools)
     if CLAUDE in workspace.tools:
         files["claude.json"] = _json(claude_settings(workspace))
@@ -102,16 +110,15 @@ def build_files(workspace: Workspace, task: Any) -> dict[str, str]:
     return files
 
 
-def _repository_files(task: Any) -> dict[str, str]:
+def _repository_files(repository: Repository, subdirectory: str | None) -> dict[str, str]:
     """Build the files that describe the repository. Skips values that git or the shell could misinterpret."""
-    repository = task.repo_url or ""
-    if not repository or _CONTROL.search(repository):
+    if not repository.url or _CONTROL.search(repository.url):
         return {}
-    files = {"repository": f"{repository}\n"}
-    if task.repo_commit and _COMMIT.fullmatch(task.repo_commit):
-        files["commit"] = f"{task.repo_commit}\n"
-    if task.repo_subdir and is_safe_subdirectory(task.repo_subdir):
-        files["subdir"] = f"{task.repo_subdir}\n"
+    files = {"repository": f"{repository.url}\n"}
+    if repository.commit and _COMMIT.fullmatch(repository.commit):
+        files["commit"] = f"{repository.commit}\n"
+    if subdirectory and is_safe_subdirectory(subdirectory):
+        files["subdir"] = f"{subdirectory}\n"
     return files
 
 

@@ -164,7 +164,7 @@ class Assessment(Schema):  # R9
     archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
 
 
-def serialize_assessment(row: Any, issue: Any) -> dict[str, Any]:
+def serialize_assessment(row: Any, issue: Any, repo_url: str | None) -> dict[str, Any]:
     """Build an Assessment from the row that was loaded with a candidate key."""
     return {
         "id": row_id(row.id),
@@ -172,7 +172,7 @@ def serialize_assessment(row: Any, issue: Any) -> dict[str, Any]:
         "title": row.title,
         "role": row.role,
         "taskBrief": row.task_brief,
-        "repoUrl": row.repo_url,
+        "repoUrl": repo_url,
         "issueId": row_id(row.issue_id),
         "issue": Issue().dump(issue) if issue else None,
         "rubricId": row_id(row.rubric_id),

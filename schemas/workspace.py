@@ -65,6 +65,7 @@ class WorkspaceState(Schema):
     submission_closes_at = Timestamp("Submission deadline, ten minutes after the close.", null=True)
     completed_at = Timestamp("Time when the session was completed.", null=True)
     org_name = common.ORG_NAME
+    repo_url = common.REPO_URL
     tools = ListOf(WorkspaceTool, "Tools that the candidate can use.")
     models = ListOf(WorkspaceModel, "Model providers, for tools that accept a base URL and a key.")
     model_usage = Nested(WorkspaceModelUsage, "Model calls; null if the service has no model.", null=True)

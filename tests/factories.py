@@ -1,15 +1,20 @@
 """Factories that create rows through the models, with default values."""
 
 import json
+import os
+import tempfile
 import uuid
+import zipfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import models
 import storage
+from git_bundles.repository import build
 from models import Assessment, CandidateKey, Organization, Session, User, invitations, sessions, users
 from models.base import new_id
+from models.tasks.files import REPOSITORY
 from models.webhooks import outbox, receivers
 from rules.events.recorded_events import CHANNELS, EventSource, RecordedEvent
 from rules.metrics.usage import ReportedUsage, call_cost_nano_usd
@@ -30,6 +35,28 @@ def make_person(
 def make_assessment(organization: Organization, **values: Any) -> Assessment:
     defaults = {"title": "Backend API Challenge", "role": "Senior Backend Engineer", "task_brief": "Fix it."}
     return Assessment.create_within_quota(models.ApiToken(organization=organization), **(defaults | values))
+
+
+def make_repository(owner: Any, files: dict[str, str | bytes], store: storage.Storage) -> models.TaskFile:
+    """Host a repository with these files, instead of the owner's current one.
+
+    owner -- an assessment, or an organization's issue
+    """
+    now, object_key = models.clock.now(), storage.new_object_key(str(owner.id), "bundle")
+    for replaced in models.TaskFile.current(owner.id).where(models.TaskFile.kind == REPOSITORY):
+        replaced.record_change("replaced", replaced_at=now)
+    with tempfile.TemporaryFile() as archive, tempfile.TemporaryFile() as bundle:
+        with zipfile.ZipFile(archive, "w") as zip_file:
+            for name, content in files.items():
+                zip_file.writestr(name, content)
+        archive.seek(0)
+        commit_id, size = build(archive, "zip", bundle), bundle.seek(0, os.SEEK_END)
+        bundle.seek(0)
+        sha256 = store.receive(object_key, bundle, size)
+    columns = {"object_key": object_key, "size": size, "sha256": sha256, "commit_id": commit_id}
+    return models.TaskFile.create(
+        organization=owner.organization_id, owner_id=owner.id, kind=REPOSITORY, **columns
+    )
 
 
 def make_issue(organization: Organization | None = None, **values: Any) -> models.Issue:

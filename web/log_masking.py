@@ -11,12 +11,12 @@ from rules.sign_ins import PREFIX as SIGN_IN_PREFIX
 
 _SECRET = re.compile(
     rf"(PST-[{ALPHABET}]{{4}}-)[{ALPHABET}]{{4}}|({TOKEN_PREFIX})[0-9A-Za-z]+|({WEBHOOK_PREFIX})[0-9A-Za-z+/=]+"
-    rf"|({SIGN_IN_PREFIX}|{BROWSER_PREFIX})[0-9A-Za-z_-]+",
+    rf"|({SIGN_IN_PREFIX}|{BROWSER_PREFIX}|/git/)[0-9A-Za-z_-]+",
     re.IGNORECASE,
 )
 
 # The pattern takes much longer to find nothing.
-_PREFIXES = ("pst-", TOKEN_PREFIX, WEBHOOK_PREFIX, SIGN_IN_PREFIX, BROWSER_PREFIX)
+_PREFIXES = ("pst-", TOKEN_PREFIX, WEBHOOK_PREFIX, SIGN_IN_PREFIX, BROWSER_PREFIX, "/git/")
 
 
 def mask_secrets(text: str) -> str:

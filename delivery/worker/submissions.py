@@ -89,11 +89,10 @@ def _read_claimed(submission: Submission, storage: Storage) -> None:
 
 
 def _get_base_commit(session: Session) -> str | None:
-    """Return the assessment's base commit, or None if its repository has no valid commit."""
-    assessment = session.assessment
-    if not assessment.repo_url:
+    """Return the session's base commit, or None if its repository has no valid commit."""
+    if not session.repository_id and not session.assessment.repo_url:
         return EMPTY_TREE
-    commit = (assessment.repo_commit or "").strip().lower()
+    commit = (session.repo_commit or "").strip().lower()
     return commit if _COMMIT.fullmatch(commit) else None
 
 

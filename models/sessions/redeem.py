@@ -1,5 +1,6 @@
 """Redeem a candidate key (R4, R28 to R31)."""
 
+import secrets
 from datetime import datetime, timedelta
 
 from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeLimitPassed
@@ -9,6 +10,7 @@ from models.keys import CandidateKey
 from models.sessions.close import close_at_limit
 from models.sessions.events import Event, SigningKey
 from models.sessions.session import Consent, Session, lock_key
+from models.tasks.files import REPOSITORY, TaskFile
 from rules import session_close
 
 
@@ -49,7 +51,11 @@ def _start(key: CandidateKey) -> Session:
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}
     times = {"created_at": now, "closes_at": _close_deadline(key, now), "task_read_at": key.task_read_at}
-    session = Session.create(**owners, key=key, **times)
+    repository = TaskFile.current(key.assessment_id).where(TaskFile.kind == REPOSITORY).get_or_none()
+    # 256 bits: the URL is the only credential of a clone.
+    token = secrets.token_urlsafe(32) if repository else None
+    hosted = {"repository": repository, "repository_token": token}
+    session = Session.create(**owners, key=key, **times, **hosted)
     # From now on, the ledger protects the key, and reads of the task write nothing.
     key.protect(task_read_at=key.task_read_at or now)
     FeedEvent.publish(session.organization_id, "session.started", session.ids | {"status": "active"})

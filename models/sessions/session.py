@@ -193,6 +193,15 @@ class Session(ProtectedModel):
         return _ALL.build(rows[0])
 
     @classmethod
+    def find_by_repository(cls, token: str) -> "Session | None":
+        """Return the open session whose repository has this token, or None."""
+        query = cls.select(cls, TaskFile).join(TaskFile).switch(cls).join(CandidateKey).switch(cls)
+        alive = (CandidateKey.revoked_at, CandidateKey.erased_at, Assessment.deleted_at)
+        query = query.join(Assessment).where(*(column.is_null() for column in alive))
+        session = query.where(cls.repository_token == token).get_or_none()
+        return None if session is None or session.closed_as_of(clock.now()) else session
+
+    @classmethod
     def is_large(cls, condition: Any) -> bool:
         """Return whether any session that matches the condition exceeds LARGE_BYTES or LARGE_EVENT_COUNT."""
         content = cls.stored_event_bytes + cls.stored_bundle_bytes
@@ -217,6 +226,17 @@ class Session(ProtectedModel):
     @property
     def candidate_id(self) -> Any:
         return self.key_id
+
+    @property
+    def repo_commit(self) -> str | None:
+        """The commit that the work starts from, or None."""
+        return self.repository.commit_id if self.repository_id else self.assessment.repo_commit
+
+    def get_repo_url(self, base_url: str) -> str | None:
+        """Return the URL of the repository, which contains a secret if this service hosts it, or None."""
+        if self.repository_id:
+            return f"{base_url}/git/{self.repository_token}/task.git"
+        return self.assessment.repo_url
 
     @property
     def ids(self) -> dict[str, Any]:

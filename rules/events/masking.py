@@ -94,6 +94,8 @@ _FORMATS = [
             rf"(?:{_PEM_MARGIN}-----END [A-Z0-9 ]{{0,40}}-----)?"
         ),
     ),
+    # A hosted repository's URL
+    _Format("/task.git", re.compile(r"(?<=/git/)[\w-]{43}(?=/task\.git)", re.ASCII)),
     _Format("hooks.slack.com", re.compile(r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}")),
 ]
 _FORMATS_IN_ANY_CASE = [

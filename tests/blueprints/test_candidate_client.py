@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 import pytest
 from bundle_stores import bundle_files
 from callers import Caller
-from factories import make_assessment, make_key, make_organization, make_session
+from factories import (
+    make_assessment,
+    make_key,
+    make_organization,
+    make_recorded_session,
+    make_repository,
+    make_session,
+)
 from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
@@ -414,6 +421,16 @@ def test_without_another_submission_the_clients_bundle_counts(
     assert ("base_unverified" in codes) == (verified is False)
     download = reviewer.get(f"/v1/sessions/{session.id}/submission")
     assert (download.data, download.mimetype) == (BUNDLE, "application/gzip")
+
+
+def test_the_clients_base_is_verified_if_it_is_the_hosted_commit(app, reviewer, assessment):
+    commit_id = make_repository(assessment, {"a": "1"}, app.extensions["storage"]).commit_id
+    for base_sha, verified in ((commit_id, True), (COMMIT, False)):
+        session = make_recorded_session(make_key(assessment))
+        candidate = Caller.candidate(app, session.key)
+        submit(candidate, session, upload_bundle(candidate, session), baseSha=base_sha)
+        diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+        assert (diff["submission"]["baseVerified"], diff["submission"]["baseCommit"]) == (verified, base_sha)
 
 
 def test_a_git_bundle_counts_before_the_clients_once_it_is_read(app, candidate, reviewer, session):

@@ -17,6 +17,7 @@ from factories import (
     make_session,
     record,
 )
+from factories import make_repository as make_hosted_repository
 from response_checks import body_of
 
 import git_bundles
@@ -141,6 +142,25 @@ def test_without_a_base_there_is_no_final_diff(start, submit, read, reviewer, co
     assert diff["submission"]["baseVerified"] is False
     assert recorded_line_ratio(reviewer, session) is None
     assert codes(reviewer, session)["base_unverified"] == 1
+
+
+@needs_git
+def test_the_base_is_the_hosted_repositorys_commit(app, assessment, store, submit, read, reviewer, tmp_path):
+    repository = make_hosted_repository(assessment, {"orders.py": "import json\n"}, store)
+    session = make_recorded_session(make_key(assessment))
+    make_hosted_repository(assessment, {"orders.py": "import csv\n"}, store)
+    git(tmp_path, "clone", "-q", str(store.folder / repository.object_key), "work")
+    commit(tmp_path / "work", {"orders.py": "import json\nimport time\n"})
+    submit(bundle(tmp_path / "work"), session)
+    read()
+    diff = final_diff(reviewer, session)
+    assert diff["submission"]["baseVerified"] is True
+    assert diff["submission"]["baseCommit"] == repository.commit_id
+    assert [(file["path"], file["linesAdded"]) for file in diff["files"]] == [("orders.py", 1)]
+    submit(ONE_LINE, session)
+    read()
+    diff = final_diff(reviewer, session)
+    assert (diff["submission"]["baseVerified"], diff["noDiffReason"]) == (False, "no_base")
 
 
 @needs_git
@@ -446,7 +466,8 @@ def test_a_lost_bundle_is_looked_for_for_a_week_and_read_again_by_command(
 def test_unreadable_bundles_are_read_again_by_command(submit, read, reviewer, flask, monkeypatch):
     session = submit()
     with monkeypatch.context() as patch:
-        replace_process(patch, 'import os; os.write(1, b\'{"problem": "It is too large."}\\n\')')
+        script = f"""print('{{"problem": "It is too large."}}'); raise SystemExit({git_bundles.UNREADABLE})"""
+        replace_process(patch, script)
         read()
     assert get_session(reviewer, session)["submission"]["state"] == "unreadable"
     flask("submissions", "read", "--again")

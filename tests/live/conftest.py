@@ -7,9 +7,11 @@ import os
 
 import postgres
 import pytest
+from factories import make_repository
 
 import models
 from rules.ledger.keys import parse_keys
+from storage import FolderStorage
 from tests.live.candidate_machine import REPOSITORY, Machine
 from tests.live.cast import ASSESSMENT, make_assessment, make_candidate, make_keys, start_session
 from tests.live.service import LEDGER_KEYS, Service
@@ -82,6 +84,18 @@ def empty_key(service, reviewer, assessment) -> str:
     key = make_keys(reviewer, assessment, 1)[0]["key"]
     start_session(service, key)
     return key
+
+
+@pytest.fixture
+def host_repository(service, bind):
+    """A function that hosts a repository with these files for an assessment."""
+
+    def host(assessment, files) -> models.TaskFile:
+        bind(service.database_url)
+        store = FolderStorage(service.folder / "bundles", "", bytes)
+        return make_repository(models.Assessment.get_by_id(assessment["id"]), files, store)
+
+    return host
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ Responses that the real program could not decode fail the test.
 import hashlib
 import json
 import os
+import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -78,6 +79,7 @@ class Cli:
         body = {"key": self.key, "disclosureHash": consent["disclosureHash"]}
         assert self.call("POST", "/v1/candidate/consent", body, token=False).status == 200
         self.redeem()
+        self.clone()
         self.start_work()
 
     def redeem(self) -> None:
@@ -91,10 +93,28 @@ class Cli:
         state = {"key": self.key, "session": self.session, "seed": self.seed.hex()}
         (self.folder / "session.json").write_text(json.dumps(state))
 
+    def clone(self) -> None:
+        """Fetch the start commit of a repository that the service hosts, without its history and a credential."""
+        path = urlsplit(self.session["repoUrl"] or "").path
+        if path.startswith("/git/"):
+            self.git("init", "-q", str(self.workspace))
+            url = f"http://127.0.0.1:{self.port}{path}"
+            self.git("-C", str(self.workspace), "fetch", "-q", "--depth", "1", url, self.session["repoCommit"])
+            self.git("-C", str(self.workspace), "checkout", "-q", "-B", "main", "FETCH_HEAD")
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @staticmethod
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
     def start_work(self) -> None:
         """Do what `start` without a key repeats later."""
-        commit = {"sessionId": self.session_id, "commitSha": "4b825dc"}
-        self.fetch("POST", "/v1/candidate/workspace-commit", ANYTHING, commit)
+        is_cloned = self.workspace.exists()
+        sha = self.git("-C", str(self.workspace), "rev-parse", "--short", "HEAD") if is_cloned else "4b825dc"
+        self.fetch("POST", "/v1/candidate/workspace-commit", ANYTHING, {"sessionId": self.session_id, "commitSha": sha})
         token, messages = self.session["sessionToken"], [{"role": "user", "content": "ping"}]
         body = {"model": "claude-haiku-4-5", "max_tokens": 4, "messages": messages}
         self.probe("/v1/proxy/anthropic/v1/messages", body, {"X-API-Key": token})

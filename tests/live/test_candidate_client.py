@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from independent_metrics import recompute
 
+from tests.live.candidate_machine import needs_programs
 from tests.live.cast import ASSESSMENT, make_assessment, make_keys, pack
 from tests.live.client import run_concurrently
 from tests.live.scripted_chain import canonical, verify
@@ -137,6 +138,22 @@ def test_redeem_returns_null_for_missing_optional_fields(service, reviewer, tmp_
     cli.start()
     absent = ("brief", "repoUrl", "repoCommit", "repoSubdir", "timeLimitMinutes", "expiresAt", "allowedTools")
     assert [cli.session[name] for name in absent] == [None] * len(absent)
+
+
+@needs_programs
+def test_start_clones_a_hosted_repository_and_done_has_a_verified_base(service, reviewer, host_repository, tmp_path):
+    assessment = make_assessment(reviewer)
+    repository = host_repository(assessment, {"orders.py": "print(1)\n", "src/a.py": "a\n"})
+    (key,) = make_keys(reviewer, assessment, 1)
+    cli = Cli(service.port, key["key"], tmp_path)
+    cli.start()
+    assert cli.session["repoCommit"] == repository.commit_id
+    assert (cli.workspace / "src/a.py").read_text() == "a\n"
+    work = bundle(b"changed")
+    upload = cli.upload(work)
+    assert cli.submit(upload, work, diff="+1", baseSha=repository.commit_id)["verified"]
+    diff = reviewer.get(f"/v1/sessions/{cli.session_id}/final-diff")
+    assert (diff["submission"]["baseVerified"], diff["submission"]["baseCommit"]) == (True, repository.commit_id)
 
 
 def test_a_second_start_without_a_key_continues_the_session(started, view):

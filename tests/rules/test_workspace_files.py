@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from rules import workspace_files
-from rules.workspace_files import Workspace, build_files
+from rules.workspace_files import Repository, Workspace, build_files
 
 KEY = "PST-ABCD-2345"
 SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
@@ -19,7 +19,7 @@ SHA = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 def task(**values):
-    defaults = dict.fromkeys(("repo_url", "repo_commit", "repo_subdir", "brief", "setup_instructions"))
+    defaults = dict.fromkeys(("repo_subdir", "brief", "setup_instructions"))
     return SimpleNamespace(**({"title": "Orders", "task_brief": "Fix it."} | defaults | values))
 
 
@@ -106,21 +106,21 @@ def test_base_urls_are_quoted_for_the_shell():
 
 
 @pytest.mark.parametrize(
-    ("values", "names"),
+    ("url", "commit", "subdirectory", "names"),
     [
-        ({}, set()),
-        ({"repo_url": "https://git.example/orders"}, {"repository"}),
-        ({"repo_url": "https://git.example/orders", "repo_commit": SHA}, {"repository", "commit"}),
-        ({"repo_url": "https://git.example/orders", "repo_subdir": "services/orders"}, {"repository", "subdir"}),
-        ({"repo_commit": SHA, "repo_subdir": "services"}, set()),
-        ({"repo_url": "https://git.example/orders\n--upload-pack=x"}, set()),
-        ({"repo_url": "https://git.example/o", "repo_commit": "--upload-pack=touch x"}, {"repository"}),
-        ({"repo_url": "https://git.example/o", "repo_commit": f"{SHA}\nx"}, {"repository"}),
-        ({"repo_url": "https://git.example/o", "repo_commit": "$(touch x)"}, {"repository"}),
+        (None, None, None, set()),
+        ("https://git.example/orders", None, None, {"repository"}),
+        ("https://git.example/orders", SHA, None, {"repository", "commit"}),
+        ("https://git.example/orders", None, "services/orders", {"repository", "subdir"}),
+        (None, SHA, "services", set()),
+        ("https://git.example/orders\n--upload-pack=x", None, None, set()),
+        ("https://git.example/o", "--upload-pack=touch x", None, {"repository"}),
+        ("https://git.example/o", f"{SHA}\nx", None, {"repository"}),
+        ("https://git.example/o", "$(touch x)", None, {"repository"}),
     ],
 )  # fmt: skip
-def test_values_that_git_could_misinterpret_are_skipped(values, names):
-    files = build_files(WORKSPACE, task(**values))
+def test_values_that_git_could_misinterpret_are_skipped(url, commit, subdirectory, names):
+    files = build_files(WORKSPACE, task(repo_subdir=subdirectory), Repository(url, commit))
     assert files.keys() & {"repository", "commit", "subdir"} == names
     assert all(len(files[name].splitlines()) == 1 for name in names)
 

@@ -53,7 +53,7 @@ class Submission(ProtectedModel, StoredObject):
     `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are claims by the client.
 
     `base_commit` is the commit that the work is compared with, null for the empty tree or if there is none.
-    `base_verified` is true if it is the assessment's.
+    `base_verified` is true if it is the session's.
 
     For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of
     nonblank lines added in the final diff; `not_recorded_lines` of them were not added by the first
@@ -220,9 +220,9 @@ class Submission(ProtectedModel, StoredObject):
         self.lock()
 
     def _claimed_base(self, base_sha: str) -> dict[str, Any]:
-        assessment = self.session.assessment
-        has_base = bool(base_sha or assessment.repo_url)
-        is_verified = base_sha == assessment.repo_commit if has_base else None
+        session = self.session
+        has_base = bool(base_sha or session.repository_id or session.assessment.repo_url)
+        is_verified = base_sha == session.repo_commit if has_base else None
         return {"base_commit": base_sha or None, "base_verified": is_verified}
 
     def _make_current(self, max_bytes: int, **columns: Any) -> None:
