@@ -18,20 +18,20 @@ from models.database import release_connection
 from web.json import MAX_BODY_BYTES
 
 LARGE_BODY, LONG_READ, CLONE = "large body", "long read", "clone"
-# Per kind, except for clones. More slots would use more memory but save no time, because Python runs one thread at a time.
+# Per kind. More slots would use more memory but save no time, because Python runs one thread at a time.
 MAX_SLOTS = 2
 WAIT_SECONDS = 10
 RETRY_SECONDS = 5
-EXTENSION = "expensive_requests"
+EXTENSION, CLONES = "expensive_requests", "clones"
 
 
 class ExpensiveRequests:
-    """Runs up to `slots[kind]` requests of each kind concurrently, and one per credential.
+    """Runs up to `slots` requests of each kind concurrently, and one per credential.
 
     Up to `max_waiting` more requests wait in their threads, one per credential.
     """
 
-    def __init__(self, slots: dict[str, int], max_waiting: int) -> None:
+    def __init__(self, slots: int, max_waiting: int) -> None:
         self._slots, self._max_waiting = slots, max_waiting
         self._running: dict[Any, str] = {}  # request kind by credential
         self._waiting: set[Any] = set()
@@ -46,7 +46,7 @@ class ExpensiveRequests:
         return partial(self._finish, credential)
 
     def _is_free(self, kind: str, credential: Any) -> bool:
-        is_full = list(self._running.values()).count(kind) >= self._slots[kind]
+        is_full = list(self._running.values()).count(kind) >= self._slots
         return not is_full and credential not in self._running
 
     def _wait(self, kind: str, credential: Any) -> None:
@@ -73,21 +73,22 @@ def _error() -> ApiError:
 def register(app: Flask) -> None:
     """Allow each kind a quarter of the threads without model calls, and waiting requests another quarter.
 
-    Clones take little memory. A quarter of all threads leaves enough for other requests while clients read slowly.
+    Clones take little memory. A quarter of all threads leaves enough for others while clients read slowly.
     """
     quarter = max(1, config.other_threads(app.config) // 4)
-    slots = dict.fromkeys((LARGE_BODY, LONG_READ), min(MAX_SLOTS, quarter))
-    slots[CLONE] = max(1, app.config["WEB_THREADS"] // 4)
-    app.extensions[EXTENSION] = ExpensiveRequests(slots, max_waiting=quarter)
+    app.extensions[EXTENSION] = ExpensiveRequests(min(MAX_SLOTS, quarter), max_waiting=quarter)
+    app.extensions[CLONES] = ExpensiveRequests(max(1, app.config["WEB_THREADS"] // 4), max_waiting=quarter)
 
 
 def limit(
-    kind: str, applies: Callable[..., bool], credential: Callable[..., Any] = lambda **path: caller.id
+    kind: str,
+    applies: Callable[..., bool],
+    credential: Callable[..., Any] = lambda **path: caller.id,
+    extension: str = EXTENSION,
 ) -> Callable:
     """Limit an operation's expensive requests. Apply it below `auth.required`.
 
-    applies -- returns whether a request is expensive, given the path's parameters
-    credential -- returns the request's credential, given the path's parameters
+    applies, credential -- return whether a request is expensive, and its credential, given the path's parameters
     """
 
     def decorate(view: Callable) -> Callable:
@@ -97,7 +98,7 @@ def limit(
             if not applies(**kwargs):
                 return view(*args, **kwargs)
             release_connection()
-            finish = current_app.extensions[EXTENSION].start(kind, credential(**kwargs))
+            finish = current_app.extensions[extension].start(kind, credential(**kwargs))
             try:
                 response = make_response(view(*args, **kwargs))
             except BaseException:
@@ -125,4 +126,4 @@ def reads_large_session(session_id: Any = None, **path: Any) -> bool:
 
 long_read = limit(LONG_READ, reads_large_session)
 large_body = limit(LARGE_BODY, has_large_body)
-clone = limit(CLONE, lambda **path: True, lambda repository_token: repository_token)
+clone = limit(CLONE, lambda **path: True, lambda repository_token: repository_token, CLONES)

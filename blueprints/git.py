@@ -20,7 +20,6 @@ from access import concurrency, credential_throttling
 from blueprints import release_connection, store
 from errors import build_response
 from models import Session
-from models.tasks.files import TaskFile
 from web.access_log import record_caller
 from web.json import MAX_BODY_BYTES
 
@@ -92,11 +91,12 @@ def upload_pack(repository_token):
 
 @blp.post("/git-receive-pack")
 def receive_pack(repository_token):
+    _find(repository_token)
     raise errors.InsufficientScope(READ_ONLY)
 
 
-def _find(token: str) -> TaskFile:
-    """Return the repository with this token. Raises KeyNotFound."""
+def _find(token: str) -> Any:
+    """Return the repository with this token, a TaskFile. Raises KeyNotFound."""
     with credential_throttling.lookup_secret(token):
         session = Session.find_by_repository(token)
         if session is None:
@@ -105,7 +105,7 @@ def _find(token: str) -> TaskFile:
     return session.repository
 
 
-def _require_intact(repository: TaskFile) -> None:
+def _require_intact(repository: Any) -> None:
     """Raise StoreUnavailable if the stored file is lost or was changed."""
     release_connection()
     try:
@@ -156,4 +156,6 @@ def _read_lines(body: bytes) -> tuple[list[bytes], list[bytes | None]]:
         end = lines.index(None)
     except (GitProtocolError, ValueError):
         raise errors.ApiError("The request is not git's.") from None
-    return [line.strip() for line in lines[:end] if line], [line and line.strip() for line in lines[end + 1 :]]
+    return [line.strip() for line in lines[:end] if line], [
+        line and line.strip() for line in lines[end + 1 :]
+    ]

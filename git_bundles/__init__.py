@@ -1,4 +1,4 @@
-"""Read untrusted git bundles and archives in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
+"""Read untrusted bundles and archives in a separate process: `python -m git_bundles` (docs/workspace.md#submissions).
 
 Nothing is checked out, and git is not called. The process reads one file and writes one file. From the service, this
 package imports only rules/.

@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Callable
 
 from git_bundles import (
     DISK_FULL,
@@ -32,8 +33,9 @@ MAX_OPEN_FILES = 32
 def main(action: str, *arguments: str) -> None:
     limit_resources(MAX_OUTPUT_BYTES if action == "diff" else MAX_EXPORT_BYTES)
     noun = "archive" if action == "build" else "bundle"
+    actions: dict[str, Callable[..., None]] = {"diff": _write_diff, "build": _build, "export": _export}
     try:
-        {"diff": _write_diff, "build": _build, "export": _export}[action](*arguments)
+        actions[action](*arguments)
     except Unreadable as problem:
         _exit_with_problem(str(problem))
     except MemoryError:

@@ -3,13 +3,13 @@
 import io
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NamedTuple
 
 from dulwich.index import commit_tree
 from dulwich.object_format import DEFAULT_OBJECT_FORMAT
 from dulwich.object_store import MemoryObjectStore
-from dulwich.objects import Blob, Commit, ShaFile
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile
 from dulwich.pack import full_unpacked_object, write_pack_data
 
 from git_bundles import (
@@ -25,7 +25,7 @@ from git_bundles import (
 )
 from git_bundles.objects import Objects, read_references
 from git_bundles.pack import BLOB
-from git_bundles.trees import FORBIDDEN_NAMES, LINK, SUBMODULE, changed_files
+from git_bundles.trees import FORBIDDEN_NAMES, LINK, SUBMODULE, TYPE, changed_files
 from rules import archives
 
 GIT = "git"
@@ -34,6 +34,9 @@ EXECUTABLE, REGULAR = 0o100755, 0o100644
 IDENTITY, MESSAGE = b"Proofstone <proofstone@localhost>", b"Start\n"
 # 2026-01-01; zip programs reject times before 1980.
 TIME = 1_767_225_600
+
+# Modes and ids by path
+Entries = dict[str, tuple[int, ObjectID]]
 
 
 class File(NamedTuple):
@@ -45,10 +48,7 @@ class File(NamedTuple):
 
     @property
     def stays_inside(self) -> bool:
-        """Return whether a link's target is in the repository, also if other links are part of its path.
-
-        Such links stay inside, too, but `..` after one of them can lead anywhere.
-        """
+        """Return whether a link leads to a path in the repository. `..` after another link could lead anywhere."""
         target = self.content.decode("utf-8", "replace")
         parts = target.split("/")
         leading = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
@@ -71,7 +71,9 @@ def read_bundle(bundle: IO[bytes]) -> Callable[[], Iterator[File]]:
                 content = objects.get(entry.name, BLOB) if entry.has_content else b""
             except TooLarge:
                 raise Unreadable(f"{path} is larger than {MAX_OBJECT_BYTES // MEGABYTE} MiB.") from None
-            yield File(path, entry.mode, content)
+            kind = entry.mode & TYPE
+            mode = kind if kind in (LINK, SUBMODULE) else EXECUTABLE if entry.mode & 0o100 else REGULAR
+            yield File(path, mode, content)
 
     return files
 
@@ -82,7 +84,9 @@ def read_archive(archive: IO[bytes], format: str) -> Callable[[], Iterator[File]
     def files() -> Iterator[File]:
         try:
             for path, is_executable, content in archives.read_files(archive, format, LIMITS):
-                yield File(path, EXECUTABLE if is_executable else REGULAR, content)
+                if not path.startswith("__MACOSX/"):  # macOS adds it to zip archives
+                    mode = EXECUTABLE if is_executable else REGULAR
+                    yield File(path.removeprefix("./"), mode, content)
         except archives.UnreadableArchive as problem:
             raise Unreadable(str(problem)) from None
 
@@ -95,35 +99,16 @@ def build(archive: IO[bytes], format: str, output: IO[bytes]) -> None:
     Reads the files twice, because a pack starts with the number of its objects.
     """
     files = read_bundle(archive) if format == GIT else read_archive(archive, format)
-    entries: dict[str, tuple[int, bytes]] = {}
-    bytes_left = MAX_REPOSITORY_BYTES
-    for file in files():
-        bytes_left -= len(file.content)
-        if bytes_left < 0:
-            raise Unreadable(
-                f"The files are larger than {MAX_REPOSITORY_BYTES // MEGABYTE} MiB in total."
-            )
-        _check(file, entries)
-        entries[file.path] = file.mode, Blob.from_string(file.content).id
-    if not entries:
-        raise Unreadable("The archive contains no files.")
-    for path in entries:
-        folder = path
-        while folder := posixpath.dirname(folder):
-            if folder in entries:
-                raise Unreadable(f"{folder} is both a file and a folder.")
+    entries = _read_entries(files())
     start = 0 if format == GIT else len(_root(entries))
-    trees = MemoryObjectStore()
-    commit = Commit()
-    commit.tree = commit_tree(
-        trees, [(path[start:].encode(), name, mode) for path, (mode, name) in entries.items()]
-    )
+    trees, commit = MemoryObjectStore(), Commit()
+    blobs = [(path[start:].encode(), name, mode) for path, (mode, name) in entries.items()]
+    commit.tree = commit_tree(trees, blobs)
     commit.author = commit.committer = IDENTITY
     commit.author_time = commit.commit_time = TIME
     commit.author_timezone = commit.commit_timezone = 0
     commit.message = MESSAGE
-    missing = {name for _, name in entries.values()}
-    tree_names = list(trees)
+    tree_names, missing = list(trees), {name for _, name, _ in blobs}
     count = 1 + len(tree_names) + len(missing)
 
     def objects() -> Iterator[ShaFile]:
@@ -140,11 +125,40 @@ def build(archive: IO[bytes], format: str, output: IO[bytes]) -> None:
     write_pack_data(output.write, records, DEFAULT_OBJECT_FORMAT, num_records=count)
 
 
-def _check(file: File, entries: dict[str, tuple[int, bytes]]) -> None:
+def _read_entries(files: Iterator[File]) -> Entries:
+    """Return the files' modes and ids by path. Raises Unreadable unless a repository can contain all of them."""
+    entries: Entries = {}
+    bytes_left = MAX_REPOSITORY_BYTES
+    for file in files:
+        bytes_left -= len(file.content)
+        if bytes_left < 0:
+            raise _too_large(MAX_REPOSITORY_BYTES)
+        _check(file, entries)
+        entries[file.path] = file.mode, Blob.from_string(file.content).id
+    if not entries:
+        raise Unreadable("The archive contains no files.")
+    for folder in {folder for path in entries for folder in _folders(path)}:
+        if folder in entries:
+            raise Unreadable(f"{folder} is both a file and a folder.")
+    return entries
+
+
+def _folders(path: str) -> Iterator[str]:
+    while path := posixpath.dirname(path):
+        yield path
+
+
+def _too_large(max_bytes: int) -> Unreadable:
+    return Unreadable(f"The files are larger than {max_bytes // MEGABYTE} MiB in total.")
+
+
+def _check(file: File, entries: Entries) -> None:
     """Raise Unreadable for a path or a type that a repository must not contain."""
     parts = file.path.split("/")
     if len(file.path.encode()) > MAX_PATH_BYTES or len(parts) > MAX_TREE_DEPTH:
-        raise Unreadable(f"A path is longer than {MAX_PATH_BYTES} bytes, or has more than {MAX_TREE_DEPTH} levels.")
+        raise Unreadable(
+            f"A path is longer than {MAX_PATH_BYTES} bytes, or has more than {MAX_TREE_DEPTH} levels."
+        )
     if any(part.lower().encode() in FORBIDDEN_NAMES for part in parts):
         raise Unreadable(f"{file.path} is not allowed in a git repository. Remove it from the archive.")
     if file.path in entries:
@@ -155,10 +169,11 @@ def _check(file: File, entries: dict[str, tuple[int, bytes]]) -> None:
         raise Unreadable(f"{file.path} is a link that leaves the repository.")
 
 
-def _root(paths: dict[str, tuple[int, bytes]]) -> str:
+def _root(paths: Iterable[str]) -> str:
     """Return the folder, with a slash, that contains all files, or an empty string."""
-    roots = {path.partition("/")[0] for path in paths if "/" in path} | {"" for path in paths if "/" not in path}
-    return f"{roots.pop()}/" if len(roots) == 1 and "" not in roots else ""
+    roots = {path.partition("/")[0] if "/" in path else "" for path in paths}
+    root = roots.pop()
+    return f"{root}/" if root and not roots else ""
 
 
 def export(bundle: IO[bytes], output: IO[bytes]) -> None:
@@ -168,7 +183,7 @@ def export(bundle: IO[bytes], output: IO[bytes]) -> None:
         for file in read_bundle(bundle)():
             bytes_left -= len(file.content)
             if bytes_left < 0:  # one object can be at many paths
-                raise Unreadable(f"The files are larger than {MAX_INFLATED_BYTES // MEGABYTE} MiB in total.")
+                raise _too_large(MAX_INFLATED_BYTES)
             if file.mode == SUBMODULE or (file.mode == LINK and not file.stays_inside):
                 continue
             entry = tarfile.TarInfo(file.path)

@@ -9,7 +9,7 @@ from git_bundles.objects import Objects
 
 FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 TOO_LONG = f"A path in the bundle is longer than {MAX_PATH_BYTES} bytes."
-_TYPE = 0o170000
+TYPE = 0o170000
 # Git rejects these names: they could escape the folder or modify the repository.
 FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
 
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
     @property
     def has_content(self) -> bool:
-        return self.mode & _TYPE != SUBMODULE
+        return self.mode & TYPE != SUBMODULE
 
 
 class ChangedFile(NamedTuple):
@@ -103,7 +103,7 @@ class _Walk:
 
 def _tree(entry: Entry | None) -> str | None:
     """Return the folder's tree id, or None for other entries."""
-    return entry.name if entry and entry.mode & _TYPE == FOLDER else None
+    return entry.name if entry and entry.mode & TYPE == FOLDER else None
 
 
 def _combine_renames(files: list[ChangedFile]) -> Iterator[ChangedFile]:

@@ -53,9 +53,7 @@ def _read_tar(file: IO[bytes]) -> Iterator[ArchiveFile]:
             for info in archive:
                 if info.isfile():
                     content = archive.extractfile(info)
-                    yield ArchiveFile(
-                        info.name, bool(info.mode & 0o100), content.read() if content else b""
-                    )
+                    yield ArchiveFile(info.name, bool(info.mode & 0o100), content.read() if content else b"")
                 elif not info.isdir():
                     raise UnreadableArchive(f"{info.name} is not a file or a folder.")
     except (tarfile.TarError, EOFError, OSError):

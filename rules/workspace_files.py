@@ -70,8 +70,11 @@ class Workspace(NamedTuple):
 class Repository(NamedTuple):
     """The repository that a session starts from."""
 
-    url: str | None = None
-    commit: str | None = None
+    url: str | None
+    commit: str | None
+
+
+NO_REPOSITORY = Repository(None, None)
 
 
 def script_command(base_url: str) -> str:
@@ -91,7 +94,7 @@ def archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def build_files(workspace: Workspace, task: Any, repository: Repository = Repository()) -> dict[str, str]:
+def build_files(workspace: Workspace, task: Any, repository: Repository = NO_REPOSITORY) -> dict[str, str]:
     """Build the workspace's files by name.
 
     task -- an assessment

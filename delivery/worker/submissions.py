@@ -90,7 +90,7 @@ def _read_claimed(submission: Submission, storage: Storage) -> None:
 
 def _get_base_commit(session: Session) -> str | None:
     """Return the session's base commit, or None if its repository has no valid commit."""
-    if not session.repository_id and not session.assessment.repo_url:
+    if not session.repository and not session.assessment.repo_url:
         return EMPTY_TREE
     commit = (session.repo_commit or "").strip().lower()
     return commit if _COMMIT.fullmatch(commit) else None

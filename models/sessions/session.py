@@ -230,11 +230,11 @@ class Session(ProtectedModel):
     @property
     def repo_commit(self) -> str | None:
         """The commit that the work starts from, or None."""
-        return self.repository.commit_id if self.repository_id else self.assessment.repo_commit
+        return self.repository.commit_id if self.repository else self.assessment.repo_commit
 
     def get_repo_url(self, base_url: str) -> str | None:
         """Return the URL of the repository, which contains a secret if this service hosts it, or None."""
-        if self.repository_id:
+        if self.repository_token:
             return f"{base_url}/git/{self.repository_token}/task.git"
         return self.assessment.repo_url
 

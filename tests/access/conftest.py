@@ -19,6 +19,7 @@ def names(organization, assessment, key, session, reviewer):
     names |= factories.make_organization_rows(organization)
     names |= {"assessment_id": assessment.id, "key_id": key.id, "candidate_id": key.id, "issue_id": issue.id}
     names |= {"delivery_id": key.invitation_id, "key": key.key, "fresh_key": fresh_key.key, "object_key": "x"}
+    names["repository_token"] = "x"
     names |= {"provider": "anthropic", "model": "haiku", "path": "v1/files"}
     return create_missing(reviewer, names)
 

@@ -23,6 +23,7 @@ INVALID_TOKEN = "403 403 403 403 403 403 403 | 401 401 401 403"  # only the cons
 EMAIL_LINK = "403 403 403 403 403 403 403 | 202 202 202 403"
 NOT_SIGNED = "403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
 NO_PROVIDER = "404 404 404 404 404 404 404 | 404 404 404 404"
+NO_REPOSITORY = NO_PROVIDER
 WITHOUT_PROVIDER = "401 401 404 404 401 401 401 | 401 401 401 401"
 PROXIES = [f"{method} /v1/proxy/<provider>/<path>" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
 
@@ -43,6 +44,9 @@ PUBLIC_PATHS = (
 PUBLIC = {
     **{f"GET {path}": ALL for path in PUBLIC_PATHS},
     **{f"POST /v1/candidate/{name}": ALL for name in ("consent", "redeem", "complete")},
+    "GET /git/<repository_token>/task.git/info/refs": NO_REPOSITORY,
+    "POST /git/<repository_token>/task.git/git-upload-pack": NO_REPOSITORY,
+    "POST /git/<repository_token>/task.git/git-receive-pack": NO_REPOSITORY,
     "GET /sign-in/oidc": NO_PROVIDER,
     "GET /sign-in/oidc/callback": NO_PROVIDER,
     "POST /v1/sign-in": INVALID_TOKEN,

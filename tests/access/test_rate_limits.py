@@ -51,6 +51,14 @@ def test_made_up_credentials_share_the_network_limit_in_public_operations(app_wi
     assert [statuses(caller, 1, PUBLIC) for caller in made_up] == [[200], [200], [429]]
 
 
+def test_clones_share_the_networks_limit(app_with):
+    app = app_with(RATELIMIT_DEFAULT="2 per minute")
+    paths = [f"/git/{number}/task.git/info/refs" for number in range(3)]
+    responses = [Caller(app).get(path) for path in paths]
+    assert [response.status_code for response in responses] == [404, 404, 429]
+    assert responses[-1].text.startswith("Too many requests.")
+
+
 def test_responses_include_rate_limit_headers(app_with, reviewer):
     caller, start = with_app(app_with(RATELIMIT_DEFAULT="2 per minute"), reviewer), time.time()
     first, _, rejected = (caller.get("/v1/me") for _ in range(3))

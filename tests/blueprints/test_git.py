@@ -9,7 +9,10 @@ from factories import make_assessment, make_key, make_repository, make_session
 from response_checks import body_of
 
 from blueprints.git import NOT_FOUND, READ_ONLY
+from delivery.worker.submissions import read_due
 from models import Session, sessions
+from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git
+from tests.live.candidate_machine import needs_programs
 from web.json import MAX_BODY_BYTES
 
 FILES = {"orders.py": "print(1)\n", "src/a.py": "a\n"}
@@ -66,7 +69,7 @@ def fetch(caller, session, *lines, commit=None, capabilities=b" side-band-64k", 
 
 def unpack(response):
     """Return the pack in a response with side bands."""
-    assert response.data.startswith(NAK) and response.data.endswith(b"0000"), response.data[:80]
+    assert (response.data[: len(NAK)], response.data[-4:]) == (NAK, b"0000")
     data, pack = response.data[len(NAK) : -4], b""
     while data:
         size = int(data[:4], 16)
@@ -192,7 +195,8 @@ def test_candidates_get_the_url_after_the_start(app, anonymous, key, assessment)
     assert body_of(candidate.get(path))["assessment"]["repoUrl"] == url
     assert body_of(candidate.get("/v1/candidate/workspace"))["repoUrl"] == url
     files = candidate.get("/v1/candidate/workspace/files").data
-    assert url.encode() in files and session.repository.commit_id.encode() in files
+    assert url.encode() in files
+    assert session.repository.commit_id.encode() in files
 
 
 def test_reviewers_and_exports_do_not_get_the_url(reviewer, session):
@@ -209,3 +213,24 @@ def test_a_session_keeps_its_repository(app, anonymous, assessment, session):
     assert started.repo_commit == later.commit_id != session.repo_commit
     assert started.repository_token != session.repository_token
     assert advertise(anonymous, session).status_code == advertise(anonymous, started).status_code == 200
+
+
+def submit(app, session, content):
+    """Submit a git bundle, let the worker read it, and return the session's final diff."""
+    options = {"data": content, "headers": {"Content-Type": "application/x-git-bundle"}}
+    body_of(Caller.candidate(app, session.key).request("PUT", "/v1/candidate/submission", **options))
+    read_due(app.extensions["storage"])
+    return body_of(Caller.reviewer(app, session.organization).get(f"/v1/sessions/{session.id}/final-diff"))
+
+
+@needs_programs
+def test_the_base_is_the_commit_of_the_sessions_repository(app, assessment, session, stored, tmp_path):
+    make_repository(assessment, {"orders.py": "print(2)\n"}, app.extensions["storage"])
+    git(tmp_path, "clone", "-q", str(stored), "work")
+    commit(tmp_path / "work", {"orders.py": "print(1)\nprint(3)\n"})
+    diff = submit(app, session, bundle(tmp_path / "work"))
+    base = {"baseVerified": True, "baseCommit": session.repository.commit_id}
+    assert diff["submission"].items() >= base.items()
+    assert [(file["path"], file["linesAdded"]) for file in diff["files"]] == [("orders.py", 1)]
+    diff = submit(app, session, bundle_of_blobs(a=b"a\n"))
+    assert (diff["submission"]["baseVerified"], diff["noDiffReason"]) == (False, "no_base")

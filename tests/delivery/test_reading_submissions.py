@@ -17,7 +17,6 @@ from factories import (
     make_session,
     record,
 )
-from factories import make_repository as make_hosted_repository
 from response_checks import body_of
 
 import git_bundles
@@ -142,25 +141,6 @@ def test_without_a_base_there_is_no_final_diff(start, submit, read, reviewer, co
     assert diff["submission"]["baseVerified"] is False
     assert recorded_line_ratio(reviewer, session) is None
     assert codes(reviewer, session)["base_unverified"] == 1
-
-
-@needs_git
-def test_the_base_is_the_hosted_repositorys_commit(app, assessment, store, submit, read, reviewer, tmp_path):
-    repository = make_hosted_repository(assessment, {"orders.py": "import json\n"}, store)
-    session = make_recorded_session(make_key(assessment))
-    make_hosted_repository(assessment, {"orders.py": "import csv\n"}, store)
-    git(tmp_path, "clone", "-q", str(store.folder / repository.object_key), "work")
-    commit(tmp_path / "work", {"orders.py": "import json\nimport time\n"})
-    submit(bundle(tmp_path / "work"), session)
-    read()
-    diff = final_diff(reviewer, session)
-    assert diff["submission"]["baseVerified"] is True
-    assert diff["submission"]["baseCommit"] == repository.commit_id
-    assert [(file["path"], file["linesAdded"]) for file in diff["files"]] == [("orders.py", 1)]
-    submit(ONE_LINE, session)
-    read()
-    diff = final_diff(reviewer, session)
-    assert (diff["submission"]["baseVerified"], diff["noDiffReason"]) == (False, "no_base")
 
 
 @needs_git

@@ -99,7 +99,9 @@ class Cli:
         if path.startswith("/git/"):
             self.git("init", "-q", str(self.workspace))
             url = f"http://127.0.0.1:{self.port}{path}"
-            self.git("-C", str(self.workspace), "fetch", "-q", "--depth", "1", url, self.session["repoCommit"])
+            self.git(
+                "-C", str(self.workspace), "fetch", "-q", "--depth", "1", url, self.session["repoCommit"]
+            )
             self.git("-C", str(self.workspace), "checkout", "-q", "-B", "main", "FETCH_HEAD")
 
     @property
@@ -114,7 +116,12 @@ class Cli:
         """Do what `start` without a key repeats later."""
         is_cloned = self.workspace.exists()
         sha = self.git("-C", str(self.workspace), "rev-parse", "--short", "HEAD") if is_cloned else "4b825dc"
-        self.fetch("POST", "/v1/candidate/workspace-commit", ANYTHING, {"sessionId": self.session_id, "commitSha": sha})
+        self.fetch(
+            "POST",
+            "/v1/candidate/workspace-commit",
+            ANYTHING,
+            {"sessionId": self.session_id, "commitSha": sha},
+        )
         token, messages = self.session["sessionToken"], [{"role": "user", "content": "ping"}]
         body = {"model": "claude-haiku-4-5", "max_tokens": 4, "messages": messages}
         self.probe("/v1/proxy/anthropic/v1/messages", body, {"X-API-Key": token})

@@ -141,7 +141,9 @@ def test_redeem_returns_null_for_missing_optional_fields(service, reviewer, tmp_
 
 
 @needs_programs
-def test_start_clones_a_hosted_repository_and_done_has_a_verified_base(service, reviewer, host_repository, tmp_path):
+def test_start_clones_a_hosted_repository_and_done_has_a_verified_base(
+    service, reviewer, host_repository, tmp_path
+):
     assessment = make_assessment(reviewer)
     repository = host_repository(assessment, {"orders.py": "print(1)\n", "src/a.py": "a\n"})
     (key,) = make_keys(reviewer, assessment, 1)
@@ -153,7 +155,10 @@ def test_start_clones_a_hosted_repository_and_done_has_a_verified_base(service, 
     upload = cli.upload(work)
     assert cli.submit(upload, work, diff="+1", baseSha=repository.commit_id)["verified"]
     diff = reviewer.get(f"/v1/sessions/{cli.session_id}/final-diff")
-    assert (diff["submission"]["baseVerified"], diff["submission"]["baseCommit"]) == (True, repository.commit_id)
+    assert (diff["submission"]["baseVerified"], diff["submission"]["baseCommit"]) == (
+        True,
+        repository.commit_id,
+    )
 
 
 def test_a_second_start_without_a_key_continues_the_session(started, view):

@@ -15,6 +15,7 @@ from web.log_masking import MaskingFormatter, mask_secrets
         ("Bearer psk_live_" + "0aZ" * 12 + ",", "Bearer psk_live_****,"),
         ("secret=whsec_" + "aZ+/" * 10 + "aZ0=", "secret=whsec_****"),
         ("grant=pss_" + "aZ-_" * 10 + "aZ0", "grant=pss_****"),
+        ("GET /git/" + "aZ-_" * 10 + "aZ0/task.git/info/refs 200", "GET /git/****/task.git/info/refs 200"),
         ("grant=psb_" + "aZ-_" * 10 + "aZ0", "grant=psb_****"),
     ],
 )

@@ -221,7 +221,7 @@ class Submission(ProtectedModel, StoredObject):
 
     def _claimed_base(self, base_sha: str) -> dict[str, Any]:
         session = self.session
-        has_base = bool(base_sha or session.repository_id or session.assessment.repo_url)
+        has_base = bool(base_sha or session.repository or session.assessment.repo_url)
         is_verified = base_sha == session.repo_commit if has_base else None
         return {"base_commit": base_sha or None, "base_verified": is_verified}
 

@@ -52,6 +52,7 @@ def test_secrets_are_masked_anywhere_in_text(secret):
         (f"Authorization: Bearer {fake_secret(40)}\nx", f"Authorization{MARKER}\nx"),
         (f'"authorization": "bearer {fake_secret(16)}"', f'"authorization{MARKER}"'),
         (f"AWS_SECRET_ACCESS_KEY={fake_secret(40)} y", f"AWS_SECRET_ACCESS_KEY{MARKER} y"),
+        (f"git clone https://a.example/git/{'a-_9' * 10}xyz/task.git", f"git clone https://a.example/git/{MARKER}/task.git"),
         (f"hooks.slack.com/services/T1/B2/{fake_secret(24)}", f"hooks.slack.com/services/{MARKER}"),
         (f"a\n-----BEGIN RSA PRIVATE KEY-----\n{PEM}\n-----END RSA PRIVATE KEY-----\nb", f"a\n-----BEGIN {MARKER}\nb"),
         (f"+-----BEGIN PRIVATE KEY-----\\n{fake_secret(200)}\\n", f"+-----BEGIN {MARKER}"),
