@@ -6,7 +6,7 @@ from access import audit, auth, caller, etags, gates, raises, reports_ignored_fi
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, record_task_read, setting, with_location
 from errors import AlreadyStarted, NotFound, QuotaExceeded
-from models import ApiToken, Assessment, CandidateKey, Issue, Session
+from models import ApiToken, Assessment, CandidateKey, Issue
 from rules.rows import row_id
 from schemas import assessments as schemas
 
@@ -68,8 +68,7 @@ def get_assessment(assessment_id):
         raise NotFound()
     record_task_read()
     issue = find(Issue, row_id(row.issue_id)) if row.issue_id else None
-    session = None if row.repo_url else Session.get_or_none(Session.key == caller.id)
-    repo_url = session.get_repo_url(setting("BASE_URL")) if session else row.repo_url
+    repo_url = row.get_repo_url(setting("BASE_URL"))
     return jsonify(assessment=schemas.serialize_assessment(row, issue, repo_url))
 
 

@@ -107,9 +107,10 @@ def _find(token: str) -> Any:
 
 def _require_intact(repository: Any) -> None:
     """Raise StoreUnavailable if the stored file is lost or was changed."""
+    bundles = store()
     release_connection()
     try:
-        stored = store().size_and_sha256(repository.object_key)
+        stored = bundles.size_and_sha256(repository.object_key)
     except (errors.NotFound, errors.TooLarge):
         stored = None
     if stored != (repository.size, repository.sha256):

@@ -42,7 +42,7 @@ def get_workspace():
         "submission_closes_at": close and close + FLUSH_WINDOW,
         "completed_at": session.completed_at,
         "org_name": caller.organization.public_name,
-        "repo_url": session.get_repo_url(setting("BASE_URL")),
+        "repo_url": caller.assessment_row.get_repo_url(setting("BASE_URL")),
         "tools": [{"name": name} for name in workspace.tools],
         "models": _models(workspace),
         "model_usage": _model_usage(session) if workspace.providers else None,

@@ -11,10 +11,11 @@ from models.base import PersonalData, Query, TimestampField, add_index, case_fol
 from models.ledger.protection import Owner, ProtectedModel
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, session_close
+from rules.workspace_files import hosted_url
 
 
 class AssessmentRow(NamedTuple):
-    """The assessment columns that candidates see; schemas.assessments serializes them."""
+    """The assessment columns that candidates see, and their session's; schemas.assessments serializes them."""
 
     id: Any
     organization_id: Any
@@ -28,6 +29,10 @@ class AssessmentRow(NamedTuple):
     expires_in_days: int
     created_at: Any
     updated_at: Any
+    repository_token: str | None
+
+    def get_repo_url(self, base_url: str) -> str | None:
+        return hosted_url(base_url, self.repository_token) or self.repo_url
 
 
 class CandidateKey(ProtectedModel):

@@ -158,7 +158,8 @@ SIGN_IN = """
 
 CANDIDATE_KEY = """
     SELECT {key}, a.id, a.organization_id, a.title, a.role, a.task_brief, a.repo_url, a.issue_id, a.rubric_id,
-           a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at
+           a.time_limit_minutes, a.expires_in_days, a.created_at, a.updated_at,
+           (SELECT s.repository_token FROM sessions s WHERE s.key_id = k.id)
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     WHERE k.key = :key AND k.revoked_at IS NULL AND a.deleted_at IS NULL
 """

@@ -77,6 +77,11 @@ class Repository(NamedTuple):
 NO_REPOSITORY = Repository(None, None)
 
 
+def hosted_url(base_url: str, repository_token: str | None) -> str | None:
+    """Return the URL of a session's hosted repository, which is a secret, or None without a token."""
+    return repository_token and f"{base_url}/git/{repository_token}/task.git"
+
+
 def script_command(base_url: str) -> str:
     """Return the command that prepares a workspace."""
     return f"curl -fsSL {shlex.quote(base_url + '/workspace.sh')} | sh"

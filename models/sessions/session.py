@@ -25,6 +25,7 @@ from models.ledger.protection import ProtectedModel
 from models.orgs import Organization
 from models.tasks.files import TaskFile
 from rules import retention, session_close
+from rules.workspace_files import hosted_url
 
 METRIC_COLUMNS = (
     *("duration_ms", "prompt_count", "command_fail_rate", "verify_intensity"),
@@ -233,10 +234,7 @@ class Session(ProtectedModel):
         return self.repository.commit_id if self.repository else self.assessment.repo_commit
 
     def get_repo_url(self, base_url: str) -> str | None:
-        """Return the URL of the repository, which contains a secret if this service hosts it, or None."""
-        if self.repository_token:
-            return f"{base_url}/git/{self.repository_token}/task.git"
-        return self.assessment.repo_url
+        return hosted_url(base_url, self.repository_token) or self.assessment.repo_url
 
     @property
     def ids(self) -> dict[str, Any]:
