@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
 from tests.git_bundles.bundles import bundle_of_blobs
-from tests.live.cast import give_consent, make_assessment, make_keys, start_session
+from tests.live.cast import ASSESSMENT, give_consent, make_assessment, make_keys, start_session
 from tests.live.service import Service
 
 COMMAND = "[data-part=workspace] pre:visible >> nth=0"
@@ -107,6 +107,17 @@ def test_consent_start_and_workspace(open_visit, website, key, width):
     page.reload()
     assert visit.shows("Your session has started")
     assert page.locator(COMMAND).is_visible()
+
+
+def test_page_shows_the_repository_after_the_start(open_visit, website, reviewer):
+    repository = {"repoUrl": "https://git.example.com/orders.git"}
+    assessment = reviewer.post("/v1/assessments", ASSESSMENT | repository)["assessment"]
+    key = make_keys(reviewer, assessment, 1)[0]["key"]
+    visit = open_visit(f"/start#{key}")
+    assert not visit.page.get_by_text("The repository:").is_visible()
+    start_session(website, key)
+    visit.page.reload()
+    assert visit.shows(f"The repository: {repository['repoUrl']}")
 
 
 def test_page_works_with_the_keyboard(open_visit, website, key):

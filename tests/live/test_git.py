@@ -106,7 +106,7 @@ def test_workspace_script_fetches_the_hosted_repository(service, reviewer, asses
     )
     assert (workspace / "orders.py").read_text() == FILES["orders.py"]
     with service.worker():
-        (workspace / "orders.py").write_text("print(2)\n")
+        (workspace / "orders.py").write_text("print(20)\n")
         submitted = machine.submit()
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     session = (machine.home / ".proofstone").glob("*-*")
