@@ -58,7 +58,7 @@ def advertise(repository_token):
     """List the references: HEAD and refs/heads/main."""
     repository = _find(repository_token)
     if request.args.get("service") != UPLOAD_PACK:
-        raise errors.InsufficientScope(READ_ONLY)
+        return _read_only()
     _require_intact(repository)
     commit = repository.commit_id.encode()
     references = (b"%b HEAD\0%b\n" % (commit, CAPABILITIES), b"%b refs/heads/main\n" % commit)
@@ -92,7 +92,11 @@ def upload_pack(repository_token):
 @blp.post("/git-receive-pack")
 def receive_pack(repository_token):
     _find(repository_token)
-    raise errors.InsufficientScope(READ_ONLY)
+    return _read_only()
+
+
+def _read_only() -> Response:
+    return Response(f"{READ_ONLY}\n", 403, mimetype="text/plain")
 
 
 def _find(token: str) -> Any:
@@ -157,6 +161,5 @@ def _read_lines(body: bytes) -> tuple[list[bytes], list[bytes | None]]:
         end = lines.index(None)
     except (GitProtocolError, ValueError):
         raise errors.ApiError("The request is not git's.") from None
-    return [line.strip() for line in lines[:end] if line], [
-        line and line.strip() for line in lines[end + 1 :]
-    ]
+    before = [line.strip() for line in lines[:end] if line]
+    return before, [line and line.strip() for line in lines[end + 1 :]]

@@ -82,6 +82,7 @@ def read_archive(archive: IO[bytes], format: str) -> Callable[[], Iterator[File]
     """Return a function that yields the files of a zip or tar archive. Only one of them is in memory at a time."""
 
     def files() -> Iterator[File]:
+        archive.seek(0)
         try:
             for path, is_executable, content in archives.read_files(archive, format, LIMITS):
                 if not path.startswith("__MACOSX/"):  # macOS adds it to zip archives
@@ -137,15 +138,11 @@ def _read_entries(files: Iterator[File]) -> Entries:
         entries[file.path] = file.mode, Blob.from_string(file.content).id
     if not entries:
         raise Unreadable("The archive contains no files.")
-    for folder in {folder for path in entries for folder in _folders(path)}:
-        if folder in entries:
-            raise Unreadable(f"{folder} is both a file and a folder.")
+    for path in entries:
+        while path := posixpath.dirname(path):
+            if path in entries:
+                raise Unreadable(f"{path} is both a file and a folder.")
     return entries
-
-
-def _folders(path: str) -> Iterator[str]:
-    while path := posixpath.dirname(path):
-        yield path
 
 
 def _too_large(max_bytes: int) -> Unreadable:
