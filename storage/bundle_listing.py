@@ -3,16 +3,14 @@
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from rules.gunzip import DAMAGED, BoundedGunzip, ListingLimits, ListingStopped, read_headers
 from storage.base import Readable
-from storage.gunzip import DAMAGED, BoundedGunzip, ListingLimits, ListingStopped
 
 DEFAULT_LIMITS = ListingLimits()
 MAX_NAME_CHARACTERS = 1_000
 MAX_SIZE = 10**18  # larger sizes do not fit into a JSON integer
-MAX_GLOBAL_FIELDS = 100  # tarfile applies them to every entry
 
 TYPES_WITHOUT_CONTENTS = {  # regardless of the size in their headers
     tarfile.DIRTYPE: "directory",
@@ -55,32 +53,19 @@ def list_bundle(source: Readable, limits: ListingLimits = DEFAULT_LIMITS) -> Lis
     entries: list[Entry] = []
     characters_left = limits.name_characters
     try:
-        for header in _read_headers(BoundedGunzip(source, limits)):
+        for header in read_headers(BoundedGunzip(source, limits)):
             entry = _build_entry(header)
             if len(entries) == limits.entries:
-                raise ListingStopped(f"The bundle contains more than {limits.entries} entries.")
+                raise ListingStopped(f"The archive contains more than {limits.entries} entries.")
             characters_left -= len(entry.name)
             if characters_left < 0:
-                raise ListingStopped("The bundle's file names are too long to list all of them.")
+                raise ListingStopped("The archive's file names are too long to list all of them.")
             entries.append(entry)
     except ListingStopped as problem:
         return Listing(entries, str(problem))
     except (tarfile.TarError, zlib.error, ValueError):  # tarfile raises ValueError for invalid numbers
         return Listing(entries, DAMAGED)
     return Listing(entries, None)
-
-
-def _read_headers(contents: Any) -> Iterator[tarfile.TarInfo]:
-    archive: Any
-    with tarfile.open(fileobj=contents, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
-        while header := archive.next():
-            archive.members.clear()  # tarfile keeps all headers in memory
-            if len(archive.pax_headers) > MAX_GLOBAL_FIELDS:
-                raise ListingStopped("The bundle has too many global headers.")
-            yield header
-            contents.start_entry()
-    if contents.latest.strip(b"\0"):  # tarfile stops silently at a damaged header
-        raise ListingStopped(DAMAGED)
 
 
 def _build_entry(header: tarfile.TarInfo) -> Entry:

@@ -52,7 +52,11 @@ LAYER_BY_PACKAGE = {name: number for number, names in enumerate(LAYERS) for name
 # `flask demo` imports its tool when it runs.
 EXCEPTIONS = {("cli", "tools")}
 IMPORTS_REQUEST = {"access", "app", "blueprints", "oidc", "proxy", "web"}
-ALLOWED_LIBRARIES = {"rules": {"cryptography"}, "schemas": {"marshmallow"}, "git_bundles": {"dulwich"}}
+ALLOWED_LIBRARIES = {
+    "rules": {"cryptography", "dulwich"},
+    "schemas": {"marshmallow"},
+    "git_bundles": {"dulwich"},
+}
 MAX_LINES = 500
 # Exceptions: other times end in `At`.
 OTHER_TIMES = {"ts", "timestamp", "since", "until", "retained_until", "failing_since"}

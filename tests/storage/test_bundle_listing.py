@@ -10,12 +10,13 @@ import tracemalloc
 
 import pytest
 
-import storage.gunzip
+import rules.gunzip
 from storage.bundle_listing import DAMAGED, Entry, ListingLimits, list_bundle
 
 MIB = 1024 * 1024
-TRUNCATED = "The bundle is truncated."
-LARGE_HEADER = "The bundle has a header that is too large to read."
+TOO_LARGE = "The archive is larger than 1 MiB when unpacked."
+TRUNCATED = "The archive is truncated."
+LARGE_HEADER = "The archive has a header that is too large to read."
 
 
 def field(name: str, type=tarfile.REGTYPE, size=0, linkname="", **pax_headers) -> tarfile.TarInfo:
@@ -210,13 +211,13 @@ def test_the_number_of_entries_is_limited():
     content = tar(*((f"f{number}", b"") for number in range(12)))
     assert listing(content, entries=12).problem is None
     bundle = listing(content, entries=11)
-    assert (len(bundle.entries), bundle.problem) == (11, "The bundle contains more than 11 entries.")
+    assert (len(bundle.entries), bundle.problem) == (11, "The archive contains more than 11 entries.")
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (header(b"0", 24 * MIB), (["h"], "The bundle contains more data than a listing reads.")),
+        (header(b"0", 24 * MIB), (["h"], TOO_LARGE)),
         (header(tarfile.XHDTYPE, 24 * MIB), ([], LARGE_HEADER)),
         (header(tarfile.XGLTYPE, 24 * MIB), ([], LARGE_HEADER)),
         (header(tarfile.GNUTYPE_LONGNAME, 24 * MIB), ([], LARGE_HEADER)),
@@ -256,7 +257,7 @@ def test_many_pax_records_take_little_memory():
     assert (names(bundle), bundle.problem) == (["h"] * 5 + ["after"], None)
     assert peak < MIB
     bundle, peak = listing_and_peak_memory(headers[tarfile.XGLTYPE] + TAR)
-    assert bundle == ([], "The bundle has too many global headers.")
+    assert bundle == ([], "The archive has too many global headers.")
     assert peak < MIB
 
 
@@ -267,7 +268,7 @@ def test_slow_headers_do_not_exceed_the_time_limit():
     started = time.monotonic()
     bundle = listing(slow * 200, seconds=0.5)
     assert time.monotonic() - started < 10
-    assert bundle.problem in (DAMAGED, "Reading the bundle took too long.")
+    assert bundle.problem in (DAMAGED, "Reading the archive took too long.")
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
@@ -277,12 +278,12 @@ def test_the_total_length_of_names_is_limited(kind):
     content = (long_name + header(b"0")) * 2_000 + tar()
     bundle, peak = listing_and_peak_memory(content, name_characters=20_000)
     assert bundle.entries == [Entry(name, 0, "file", None)] * 20
-    assert bundle.problem == "The bundle's file names are too long to list all of them."
+    assert bundle.problem == "The archive's file names are too long to list all of them."
     assert peak < MIB
 
 
 def test_reading_stops_when_the_time_is_up(monkeypatch):
     ticks = iter(range(1000))
-    monkeypatch.setattr(storage.gunzip, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(rules.gunzip, "monotonic", lambda: next(ticks))
     bundle = listing(header(b"0", 10 * MIB) + bytes(10 * MIB), seconds=20)
-    assert (names(bundle), bundle.problem) == (["h"], "Reading the bundle took too long.")
+    assert (names(bundle), bundle.problem) == (["h"], "Reading the archive took too long.")
