@@ -46,6 +46,7 @@ API_BLUEPRINTS = (
     "blueprints.workspace",
     "blueprints.candidate_client",
     "blueprints.submissions",
+    "blueprints.task_files",
     "blueprints.ingest",
     "blueprints.agent_hooks",  # needs rules.agents
     "blueprints.telemetry",  # needs rules.agents

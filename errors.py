@@ -95,6 +95,22 @@ QuotaExceeded = _error(403, "quota_exceeded", "The plan's monthly quota of asses
 AlreadyStarted = _error(
     409, "already_started", "A candidate has started. The fields in `entries` can no longer be changed."
 )
+RepositoryHosted = _error(
+    409,
+    "repository_hosted",
+    "The service hosts this task's repository. Delete it before you set a URL or commit.",
+)
+NoRepository = _error(
+    409,
+    "no_repository",
+    "A patch needs the repository. Upload that first, or send the changed files as an archive.",
+)
+TaskFileType = _error(
+    415,
+    "unsupported_media_type",
+    "The Content-Type must be application/zip or application/gzip. A repository can also be "
+    "application/x-git-bundle, a reference solution text/x-patch.",
+)
 RubricInUse = _error(409, "rubric_in_use", "Assessments use this rubric, so it cannot be deleted.")
 NoRubric = _error(409, "no_rubric", "The assessment has no rubric. Set `rubricId` first.")
 RubricChanged = _error(409, "rubric_changed", "The rubric has changed. Get it and use the new criteria.")

@@ -21,14 +21,14 @@ def record_change(created: str | None = None, prepare: Callable | None = None) -
     Apply it directly above the function, because the body must be read before the transaction starts.
 
     created -- name of the result's field that contains the new row
-    prepare -- called with the path's ids before the transaction, for slow work; the view receives its result as
+    prepare -- called with the view's arguments before the transaction, for slow work; the view receives its result as
         `prepared`
     """
 
     def decorate(view: Callable) -> Callable:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            prepared = {"prepared": prepare(**kwargs)} if prepare else {}
+            prepared = {"prepared": prepare(*args, **kwargs)} if prepare else {}
             with db.atomic():
                 result = view(*args, **kwargs, **prepared)
                 subject = _subject(created, result[created].id) if created else _path_subject(kwargs)

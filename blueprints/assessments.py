@@ -4,13 +4,21 @@ from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
-from blueprints import Blueprint, cursor_page, find, record_task_read, setting, with_location
-from errors import AlreadyStarted, NotFound, QuotaExceeded
+from blueprints import Blueprint, cursor_page, find, record_task_read, setting, store, with_location
+from errors import AlreadyStarted, NotFound, QuotaExceeded, RepositoryHosted, StoreUnavailable
 from models import ApiToken, Assessment, CandidateKey, Issue
+from ops import problems
 from rules.rows import row_id
 from schemas import assessments as schemas
 
 blp = Blueprint("Assessments", __name__, description="Tasks that candidates are invited to.")
+
+
+def _prepare_problem(data):
+    """Store the files of a problem that the service ships, unless the assessment has a repository of its own."""
+    if data.get("repo_url"):
+        return None
+    return problems.prepare(caller.organization, data.get("issue_id"), store)
 
 
 @blp.post("/assessments")
@@ -19,17 +27,17 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 @with_location
 @idempotent
 @gates.subscribed
-@raises(QuotaExceeded)
+@raises(QuotaExceeded, StoreUnavailable)
 @blp.arguments(schemas.NewAssessment)
 @blp.response(201, schemas.AssessmentResponse)
-@audit.record_change(created="assessment")
-def create_assessment(data):
+@audit.record_change(created="assessment", prepare=_prepare_problem)
+def create_assessment(data, prepared):
     """Create an assessment
 
-    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue. Later changes to
-    the issue do not affect the assessment.
+    Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue, also a hosted
+    repository with its hidden tests and reference solution. Later changes to the issue do not affect the assessment.
     """
-    created = Assessment.create_within_quota(caller, **data)
+    created = Assessment.create_within_quota(caller, prepared, **data)
     return {"assessment": find(Assessment, created.id)}
 
 
@@ -88,7 +96,7 @@ def get_task(assessment_id):
 @blp.patch("/assessments/<id:assessment_id>")
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
-@raises(AlreadyStarted)
+@raises(AlreadyStarted, RepositoryHosted)
 @blp.arguments(schemas.AssessmentUpdate)
 @blp.response(200, schemas.AssessmentResponse)
 @audit.record_change()
@@ -98,7 +106,7 @@ def update_assessment(data, assessment_id):
     Omitted fields keep their values; null clears a field. Fields that candidates see are locked once the first
     key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
     be changed at any time. A new `repoUrl` clears the folder, and the commit and setup instructions unless the request
-    sets them.
+    sets them. While the service hosts the repository, `repoUrl` and `repoCommit` cannot be set.
     """
     check = etags.precondition(
         lambda: schemas.AssessmentResponse().dump({"assessment": find(Assessment, assessment_id)})

@@ -1,8 +1,9 @@
 """The problem library: catalog issues and the organization's issues."""
 
-from access import audit, auth, caller, etags
+from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, get_filters, page, record_task_read, with_location
+from errors import RepositoryHosted
 from models import ApiToken, CandidateKey, Issue
 from schemas.issues import DeletedIssue, IssueQuery, IssueResponse, Issues, IssueUpdate, NewIssue
 
@@ -55,6 +56,7 @@ def get_issue(issue_id):
 @blp.patch("/issues/<id:issue_id>")
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
+@raises(RepositoryHosted)
 @blp.arguments(IssueUpdate)
 @blp.response(200, IssueResponse)
 @audit.record_change()
@@ -62,6 +64,7 @@ def update_issue(data, issue_id):
     """Update an issue
 
     Only your organization's issues can be updated; catalog issues are read-only. Existing assessments are not affected.
+    While the service hosts the repository, `repoUrl` and `repoCommit` cannot be set.
     """
     check = etags.precondition(lambda: IssueResponse().dump({"issue": find(Issue, issue_id)}))
     find(Issue, issue_id, Issue.owned_by(caller)).apply_changes(data, check)

@@ -51,7 +51,7 @@ def close_session(session_id, prepared):
 @raises(Erased)
 @blp.arguments(TestResult)
 @blp.response(200, ReviewedSession)
-@audit.record_change(prepare=lambda session_id: sessions.Derivation.of(find(Session, session_id)))
+@audit.record_change(prepare=lambda data, session_id: sessions.Derivation.of(find(Session, session_id)))
 def submit_test_result(data, session_id, prepared):
     """Submit a test result
 

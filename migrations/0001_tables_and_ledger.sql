@@ -450,6 +450,7 @@ CREATE TABLE task_files (
     sha256 TEXT NOT NULL,
     commit_id TEXT,
     settings {json},
+    file_count INTEGER,
     replaced_at {timestamp}
 );
 CREATE INDEX taskfile_organization_id ON task_files (organization_id);

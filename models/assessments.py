@@ -1,7 +1,7 @@
 """Assessments: a brief, a repository and a time limit."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
 
@@ -12,6 +12,8 @@ from models.issues import Issue
 from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, Organization
 from models.rubrics import Rubric
+from models.tasks import files
+from models.tasks.files import NewFile, TaskFile
 from rules import plans
 from rules.hosted_tools import ALLOWABLE
 
@@ -32,6 +34,14 @@ _CANDIDATE_FIELDS = {
 _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 
 
+class ShippedProblem(NamedTuple):
+    """What an assessment gets from a problem that the service ships (ops/problems.py)."""
+
+    files: list[NewFile]
+    rubric: dict[str, Any]
+    time_limit_minutes: int
+
+
 class Assessment(ProtectedModel):
     """An assessment. Brief and repository are copied from the issue at creation; later changes do not apply.
 
@@ -47,6 +57,8 @@ class Assessment(ProtectedModel):
 
     issue_id: Any
     rubric_id: Any
+    # The hosted repository's TaskFile or None; set by `visible_to`.
+    repository: Any
     # The assessment's sessions, a Peewee query.
     session_set: Any
     organization = peewee.ForeignKeyField(Organization, index=False)
@@ -91,11 +103,18 @@ class Assessment(ProtectedModel):
     def visible_to(cls, caller: Any) -> Query:
         """Select the organization's assessments with their issues."""
         query = cls.alive().select_extend(Issue).join(Issue, peewee.JOIN.LEFT_OUTER)
+        query = TaskFile.with_repository(TaskFile.with_repository(query, cls), Issue)
         return query.where(cls.organization == caller.organization_id)
 
     @classmethod
-    def create_within_quota(cls, token: ApiToken, **values: Any) -> "Assessment":
+    def create_within_quota(
+        cls, token: ApiToken, shipped: ShippedProblem | None = None, /, **values: Any
+    ) -> "Assessment":
         """Create an assessment if the monthly quota allows it.
+
+        Without `repo_url`, it gets the issue's repository and the files of its task.
+
+        shipped -- the issue's files, rubric and time limit, if it is a problem that the service ships
 
         Raises Invalid for an unknown issue or rubric (R8) or a missing brief, and QuotaExceeded (R10).
         """
@@ -105,6 +124,10 @@ class Assessment(ProtectedModel):
             organization.lock()
             issue = find_referenced(Issue.visible_to(token), values.pop("issue_id", None), "issueId")
             rubric = find_referenced(Rubric.visible_to(token), values.pop("rubric_id", None), "rubricId")
+            if shipped:
+                rubric = rubric or Rubric.find_or_create(organization, **shipped.rubric)
+                values = {"time_limit_minutes": shipped.time_limit_minutes} | values
+            has_own_repository = values.get("repo_url") is not None
             values = _issue_columns(issue, values.get("repo_url")) | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
@@ -112,6 +135,10 @@ class Assessment(ProtectedModel):
             if plans.is_quota_exhausted(organization.plan, used):
                 raise QuotaExceeded(used=used, quota=plans.QUOTAS[organization.plan])
             assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
+            for file in shipped.files if shipped else ():
+                TaskFile.add(organization, assessment.id, file)
+            if issue and not has_own_repository:
+                TaskFile.share(issue, assessment)
             FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment
 
@@ -129,8 +156,8 @@ class Assessment(ProtectedModel):
 
         check -- called after the row is locked
 
-        Raises AlreadyStarted with the fields that can no longer change, and Invalid for an unknown rubric or a reminder
-        that would be due before the invitation.
+        Raises AlreadyStarted with the fields that can no longer change, RepositoryHosted, and Invalid for an unknown
+        rubric or a reminder that would be due before the invitation.
         """
         with db.atomic():
             if "rubric_id" in values:
@@ -146,6 +173,7 @@ class Assessment(ProtectedModel):
             reminder = changes.get("reminder_days_before", locked.reminder_days_before)
             if reminder is not None and reminder >= changes.get("expires_in_days", locked.expires_in_days):
                 raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
+            files.require_external(locked, changes)
             if "repo_url" in changes:
                 changes = {name: None for name in _REPOSITORY_COLUMNS if name not in values} | changes
             if changes:
@@ -158,9 +186,18 @@ class Assessment(ProtectedModel):
             columns["archived_at"] = clock.now() if values["archived"] else None
         return columns
 
+    def clear_external_repository(self) -> None:
+        """Clear what a hosted repository replaces. Raises AlreadyStarted if a candidate has started with it."""
+        if self.repo_url and self.session_set.exists():
+            message = "A candidate has started with this repository."
+            raise AlreadyStarted(entries=[{"path": ["repoUrl"], "message": message}])
+        self.update_columns(**files.columns_to_clear(self), updated_at=clock.now())
+
     def soft_delete(self) -> None:
-        """Mark the assessment as deleted. Its keys stop authenticating."""
-        self.set_once("deleted_at")
+        """Mark the assessment as deleted, and remove its files. Its keys stop authenticating."""
+        with db.atomic():
+            TaskFile.remove(self, *files.KINDS)
+            self.set_once("deleted_at")
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """Like Model.lock, but raises NotFound if the assessment was deleted."""

@@ -7,6 +7,8 @@ import peewee
 
 from models.base import Model, Query, TimestampField, case_folded, clock, db
 from models.orgs import ApiToken, Organization
+from models.tasks import files
+from models.tasks.files import TaskFile
 
 
 class Issue(Model):
@@ -14,6 +16,8 @@ class Issue(Model):
 
     personal_data = None
     organization_id: Any
+    # The hosted repository's TaskFile or None; set by `visible_to` for reviewers.
+    repository: Any
     organization = peewee.ForeignKeyField(Organization, null=True)
     title = peewee.TextField()
     repo_url = peewee.TextField(null=True)
@@ -41,7 +45,8 @@ class Issue(Model):
     def visible_to(cls, caller: Any) -> Query:
         """Select catalog and organization issues; for a candidate, only their assessment's issue (R3)."""
         if isinstance(caller, ApiToken):
-            return cls.select().where(
+            query = TaskFile.with_repository(cls.select(), cls)
+            return query.where(
                 cls.organization.is_null() | (cls.organization == caller.organization_id),
                 cls.deleted_at.is_null(),
             )
@@ -76,18 +81,25 @@ class Issue(Model):
         cls.insert(row | {"created_at": now}).on_conflict(update=update, **in_catalog).execute()
 
     def apply_changes(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
-        """Update the issue; `check` is called after the row is locked."""
+        """Update the issue; `check` is called after the row is locked. Raises RepositoryHosted."""
         with db.atomic():
             issue = self.lock()
             check()
             if changes := issue.changed_columns(values):
+                files.require_external(issue, changes)
                 search_columns = {name: getattr(issue, name) for name in ("title", "description")} | changes
                 issue.update_columns(
                     **changes, search_text=_search_text(search_columns), updated_at=clock.now()
                 )
 
+    def clear_external_repository(self) -> None:
+        self.update_columns(**files.columns_to_clear(self), updated_at=clock.now())
+
     def soft_delete(self) -> None:
-        self.set_once("deleted_at")
+        """Mark the issue as deleted, and remove its files."""
+        with db.atomic():
+            TaskFile.remove(self, *files.KINDS)
+            self.set_once("deleted_at")
 
 
 # Excludes columns that reveal the solution.

@@ -37,6 +37,15 @@ class Rubric(ProtectedModel):
             rubric._save_version()
         return rubric
 
+    @classmethod
+    def find_or_create(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
+        """Return the organization's rubric with this name and these criteria, after the organization is locked."""
+        named = cls.select().where(
+            cls.organization == organization, cls.deleted_at.is_null(), cls.name == name
+        )
+        equal = (rubric for rubric in named if rubric.criteria == criteria)
+        return next(equal, None) or cls.create_with_version(organization, name, criteria)
+
     def apply_changes(self, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> "Rubric":
         """Create the next version if the values differ; `check` is called after the row is locked."""
         with db.atomic():

@@ -1,20 +1,16 @@
 """Administration from the command line. Each operation and its audit entries are one transaction."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import marshmallow
-import yaml
-
 import migrations
 import models
 from models import ApiToken, Assessment, Organization, User, db, invitations, sessions, users
 from models.ledger import audit, epochs
-from ops import OperationError
+from ops import OperationError, problems
 from schemas.fields import parse_id
 from schemas.issues import Catalog
 
@@ -115,13 +111,10 @@ def revoke_token(token_id: str) -> ApiToken:
 
 
 def import_catalog(file: Path) -> int:
-    """Create or update the catalog's issues. Returns how many."""
-    try:
-        entries = Catalog().load(yaml.safe_load(file.read_text(encoding="utf-8")))["issues"]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise OperationError(f"{file} is not valid YAML or JSON: {error}") from None
-    except marshmallow.ValidationError as error:
-        raise OperationError(f"{file} is not a valid catalog: {json.dumps(error.messages)}") from None
+    """Create or update the catalog's issues; with the starter catalog also the problems. Returns how many."""
+    entries = problems.load(Catalog(), file)["issues"]
+    if file.resolve() == CATALOG:
+        entries += [problem.issue for problem in problems.read()]
     with db.atomic():
         for entry in entries:
             models.Issue.upsert(entry)

@@ -80,7 +80,7 @@ def _list_bundles(snapshot: Path, folder: Path | None) -> list[Path] | None:
     with closing(_connect(snapshot, "ro")) as connection:
         keys = connection.execute(
             "SELECT object_key FROM uploads UNION SELECT object_key FROM submissions WHERE object_key IS NOT NULL "
-            "ORDER BY object_key"
+            "UNION SELECT object_key FROM task_files ORDER BY object_key"
         )
         return [folder / key for (key,) in keys]
 

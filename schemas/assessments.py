@@ -25,6 +25,7 @@ from schemas.fields import (
 )
 from schemas.issues import SHA, Issue
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, CursorPageQuery
+from schemas.task_files import TaskRepository
 from schemas.timestamps import Timestamp
 
 _REMINDER = (
@@ -162,6 +163,12 @@ class Assessment(Schema):  # R9
     reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
     blind = Flag(_BLIND, example=False, optional=True)
     archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
+    repository = Nested(
+        TaskRepository,
+        "The repository that the service hosts; `repoUrl` is null.",
+        null=True,
+        optional=True,
+    )
 
 
 def serialize_assessment(row: Any, issue: Any, repo_url: str | None) -> dict[str, Any]:

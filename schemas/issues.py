@@ -7,6 +7,7 @@ from schemas.fields import (
     Choice,
     Flag,
     Id,
+    Integer,
     Line,
     LineList,
     ListOf,
@@ -17,6 +18,8 @@ from schemas.fields import (
     Text,
 )
 from schemas.queries import PageQuery
+from schemas.rubrics import NewRubric
+from schemas.task_files import TaskRepository
 from schemas.timestamps import Timestamp
 
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -49,6 +52,12 @@ class Issue(Schema):  # R3
     )
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
+    repository = Nested(
+        TaskRepository,
+        "The repository that the service hosts; `repoUrl` is null. Candidates do not get this field.",
+        null=True,
+        optional=True,
+    )
 
 
 class NewIssue(Body):
@@ -83,6 +92,13 @@ class CatalogEntry(NewIssue):
     """An issue in a catalog file. The fixed id makes imports repeatable."""
 
     id = Id("Fixed id.", required=True)
+
+
+class ShippedProblem(CatalogEntry):
+    """The `problem.yaml` of a problem with a repository, hidden tests and a reference solution in `data/problems/`."""
+
+    rubric = Nested(NewRubric, "Rubric of the assessments that are created from it.", required=True)
+    time_limit_minutes = Integer("Their time limit in minutes.", min=1, max=43_200, required=True, example=90)
 
 
 class Catalog(Schema):

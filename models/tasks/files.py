@@ -1,14 +1,26 @@
 """The files of a task: a repository, hidden tests, and a reference solution."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import peewee
 
-from models.base import Query, TimestampField, add_index
+from errors import RepositoryHosted
+from models.base import Model, Query, TimestampField, add_index, clock, db
+from models.deliveries import REMOVAL, Delivery, outbox
 from models.ledger.protection import ProtectedModel
 from models.orgs import Organization
 
-REPOSITORY, TESTS, REFERENCE = "repository", "tests", "reference"
+KINDS = REPOSITORY, TESTS, REFERENCE = "repository", "tests", "reference"
+# Longer than a request that stores an object and its row.
+MAX_REQUEST_DURATION = timedelta(hours=1)
+
+
+class NewFile(NamedTuple):
+    """A stored object without a row. `removal` removes it, unless the row is created."""
+
+    columns: dict[str, Any]
+    removal: Delivery
 
 
 class TaskFile(ProtectedModel):
@@ -16,14 +28,16 @@ class TaskFile(ProtectedModel):
 
     `owner_id` is the assessment's or the problem's id. `replaced_at` is None for the current version. `sha256` is the
     stored object's: a git bundle with one commit for a repository, otherwise a gzip-compressed tar. An assessment's
-    files can share their objects with its problem's. `commit_id` is a repository's commit, `settings` the hidden tests'
-    `tests.json`.
+    files can share their objects with its problem's. `commit_id` is a repository's commit. `settings` are the hidden
+    tests' `tests.json`, or a reference solution's `{"deletedPaths": [...]}`. `file_count` counts a tar's files.
+
+    Changes lock the organization: two rows with the same object must not be deleted at the same time.
     """
 
     personal_data = None
     protected = (
         *("organization", "owner_id", "kind", "object_key", "size", "sha256", "commit_id", "settings"),
-        *("replaced_at", "created_at"),
+        *("file_count", "replaced_at", "created_at"),
     )
 
     organization = peewee.ForeignKeyField(Organization)
@@ -34,6 +48,7 @@ class TaskFile(ProtectedModel):
     sha256 = peewee.TextField()
     commit_id = peewee.TextField(null=True)
     settings = peewee.JSONField(null=True)
+    file_count = peewee.IntegerField(null=True)
     replaced_at = TimestampField(null=True)
 
     @classmethod
@@ -41,5 +56,98 @@ class TaskFile(ProtectedModel):
         """Select the current files of an assessment or a problem."""
         return cls.select().where(cls.owner_id == owner_id, cls.replaced_at.is_null())
 
+    @classmethod
+    def find(cls, owner_id: Any, kind: str) -> "TaskFile | None":
+        return cls.current(owner_id).where(cls.kind == kind).get_or_none()
+
+    @classmethod
+    def with_repository(cls, query: Query, owner: Any) -> Query:
+        """Also select the hosted repositories of the query's assessments or problems as `repository`."""
+        file: Any = cls.alias()
+        is_current = (file.kind == REPOSITORY) & file.replaced_at.is_null()
+        joined = (file.owner_id == owner.id) & is_current
+        query = query.select_extend(file)
+        return query.join_from(owner, file, peewee.JOIN.LEFT_OUTER, on=joined, attr="repository")
+
+    @classmethod
+    def schedule_removal(cls, organization: Organization, owner_id: Any, object_key: str) -> Delivery:
+        """Schedule the removal of an object that is about to be stored, in case its row is never created."""
+        due_at, data = clock.now() + MAX_REQUEST_DURATION, {"objectKey": object_key}
+        columns = {"kind": REMOVAL, "subject_id": owner_id, "data": data, "due_at": due_at}
+        return Delivery.create(organization=organization, **columns)
+
+    @classmethod
+    def store(cls, owner: Any, new: NewFile) -> "TaskFile":
+        """Replace the current version. A hosted repository also replaces an external one.
+
+        owner -- the assessment or problem
+
+        Raises AlreadyStarted if a candidate has started with the external repository.
+        """
+        with db.atomic():
+            owner.organization.lock()
+            owner = owner.lock()
+            kind = new.columns["kind"]
+            if kind == REPOSITORY:
+                owner.clear_external_repository()
+            cls._retire(cls.current(owner.id).where(cls.kind == kind))
+            return cls.add(owner.organization, owner.id, new)
+
+    @classmethod
+    def add(cls, organization: Organization, owner_id: Any, new: NewFile) -> "TaskFile":
+        new.removal.delete_instance()
+        return cls.create(organization=organization, owner_id=owner_id, **new.columns)
+
+    @classmethod
+    def share(cls, problem: Model, assessment: Model) -> None:
+        """Give a new assessment its problem's files, after the organization is locked."""
+        for file in cls.current(problem.id):
+            names = ("organization", *_CONTENT)
+            cls.create(owner_id=assessment.id, **{name: getattr(file, name) for name in names})
+
+    @classmethod
+    def remove(cls, owner: Any, *kinds: str) -> "list[TaskFile]":
+        """Remove the current files of these kinds; return them. Sessions, checks and test runs keep theirs."""
+        with db.atomic():
+            owner.organization.lock()
+            owner = owner.lock()
+            if REPOSITORY in kinds:
+                owner.update_columns(updated_at=clock.now())
+            return cls._retire(cls.current(owner.id).where(cls.kind << kinds))
+
+    @classmethod
+    def _retire(cls, files: Query) -> "list[TaskFile]":
+        """Mark the files as replaced, and delete their owner's replaced files that nothing refers to."""
+        retired = list(files)
+        for file in retired:
+            file.update_columns(replaced_at=clock.now())
+        owners = {file.owner_id for file in retired}
+        for file in cls.select().where(cls.owner_id << owners, cls.replaced_at.is_null(False)):
+            if not any(table.select().where(column == file).exists() for column, table in _references()):
+                if not cls.select().where(cls.object_key == file.object_key, cls.id != file.id).exists():
+                    objects = [(file.object_key, clock.now() - outbox.MAX_UPLOAD_DURATION)]
+                    outbox.enqueue_removals(file.organization_id, file.owner_id, objects)
+                file.delete_protected()
+        return retired
+
 
 add_index("task_files_of_owner", TaskFile.owner_id, TaskFile.kind)
+
+# The columns that files with the same object share.
+_CONTENT = ("kind", "object_key", "size", "sha256", "commit_id", "settings", "file_count")
+
+
+def _references() -> Any:
+    """Return the columns that refer to files, with their tables."""
+    return TaskFile._meta.backrefs.items()  # type: ignore[attr-defined]
+
+
+def columns_to_clear(owner: Any) -> dict[str, None]:
+    """Return the columns of an external repository, which a hosted one replaces."""
+    return dict.fromkeys(("repo_url", "repo_commit", "repo_subdir") if owner.repo_url else ("repo_commit",))
+
+
+def require_external(owner: Any, changes: dict[str, Any]) -> None:
+    """Raise RepositoryHosted for changes to an external repository while the service hosts one."""
+    if (changes.get("repo_url") or changes.get("repo_commit")) and TaskFile.find(owner.id, REPOSITORY):
+        raise RepositoryHosted()

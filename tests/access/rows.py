@@ -64,6 +64,12 @@ SUCCESS_OVERRIDES = {
     "GET /v1/sessions/<session_id>/bundle": 404,
     "GET /v1/sessions/<session_id>/bundle/files": 404,
     "PUT /v1/candidate/submission": 415,
+    **{
+        f"{method} /v1/{path}/{kind}": 415 if method == "PUT" else 404
+        for method in ("GET", "PUT", "DELETE")
+        for path in ("assessments/<assessment_id>", "issues/<issue_id>")
+        for kind in ("repository", "tests", "reference")
+    },
 }
 STATUS_OVERRIDES = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,

@@ -44,6 +44,7 @@ def test_a_new_assessment_is_returned_and_listed(clock, reviewer, organization):
         "updatedAt": "2026-04-01T09:00:00.000Z",
         "blind": False,
         "archivedAt": None,
+        "repository": None,
     }
     assert reviewer.get(PATH).json == {"assessments": [assessment], "next": None}
     assert reviewer.get(f"{PATH}/{assessment['id']}").json == {"assessment": assessment}
@@ -57,7 +58,7 @@ OPTIONAL_HIDDEN = {
     "tokenBudgetUsd",
     "reminderDaysBefore",
 }
-HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind"}
+HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind", "repository"}
 OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_HIDDEN)
 
 
@@ -207,7 +208,9 @@ def test_candidates_get_neither_the_solution_nor_reviewer_fields(app, reviewer, 
     for path in (f"{PATH}/{assessment.id}", f"/v1/issues/{issue.id}"):
         assert COMMIT in reviewer.get(path).text
         expected = reviewer.get(path).json
-        (expected.get("assessment") or expected)["issue"] |= hidden
+        issue = (expected.get("assessment") or expected)["issue"]
+        issue |= hidden
+        del issue["repository"]
         for name in HIDDEN_FROM_CANDIDATES & expected.get("assessment", {}).keys():
             del expected["assessment"][name]
         assert candidate.get(path).json == expected

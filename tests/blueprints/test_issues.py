@@ -36,7 +36,7 @@ def titles(caller, **query):
 def test_create_returns_the_issue(clock, reviewer):
     issue = body_of(reviewer.post(PATH, BODY | OPTIONAL), 201)["issue"]
     times = dict.fromkeys(("createdAt", "updatedAt"), "2026-04-01T09:00:00.000Z")
-    assert issue == BODY | OPTIONAL | times | {"id": issue["id"], "isCatalog": False}
+    assert issue == BODY | OPTIONAL | times | {"id": issue["id"], "isCatalog": False, "repository": None}
     assert reviewer.get(f"{PATH}/{issue['id']}").json == {"issue": issue}
 
 

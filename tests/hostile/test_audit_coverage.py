@@ -52,8 +52,15 @@ def recorded_actions(world, operation):
 def test_every_changing_operation_is_recorded_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
-    # See test_a_bundle_upload_is_recorded, tests/blueprints/test_submissions.py and tests/access/test_sign_ins.py.
-    assert not_served == {"receiveBundle", "receiveSubmission", "createSignIn", "signOut"}
+    # See test_a_bundle_upload_is_recorded, tests/access/test_sign_ins.py, tests/blueprints/test_submissions.py and
+    # tests/blueprints/test_task_files.py.
+    task_files = {
+        f"{verb}{owner}{kind}"
+        for verb in ("receive", "delete")
+        for owner in ("Assessment", "Issue")
+        for kind in ("Repository", "Tests", "Reference")
+    }
+    assert not_served == {"receiveBundle", "receiveSubmission", "createSignIn", "signOut"} | task_files
     for operation in (operation for operation in CHANGING if operation in served):
         action = action_of(operation)
         expected = [] if action in EVENT_STREAM | SIGN_IN else [action]

